@@ -1,0 +1,38 @@
+"""The ceiling on money. Pure arithmetic, in dollars; one instance for the life of a run.
+
+What a submit may cost is reserved before it leaves, settled by what the service says it cost, and given back when it
+was never taken up; so concurrency can't overshoot the ceiling.
+"""
+
+EPSILON = 1e-9  # of a dollar: sums of prices like 0.04 must not miss a round budget by a rounding error
+
+
+class Budget:
+    """ceiling: dollars over the life of the run directory, None for no limit. price: for one image, None when unknown.
+
+    spent: what earlier processes spent, jobs in doubt included, at ``price`` where no cost is known. reserved_images:
+    those of jobs that are at the service already.
+    """
+
+    def __init__(self, ceiling: float | None, price: float | None, *, spent: float, reserved_images: int = 0) -> None:
+        self.ceiling = ceiling
+        self.price = price
+        self.spent = spent
+        self.reserved = reserved_images * (price or 0.0)
+
+    def reserve(self, images: int) -> bool:
+        """Sets the price of one submit aside; False when the ceiling does not allow it (nothing is set aside then)."""
+        cost = images * (self.price or 0.0)
+        if self.ceiling is not None and self.spent + self.reserved + cost > self.ceiling + EPSILON:
+            return False
+        self.reserved += cost
+        return True
+
+    def release(self, images: int) -> None:
+        """The submit was never taken up."""
+        self.reserved = max(0.0, self.reserved - images * (self.price or 0.0))
+
+    def settle(self, images: int, cost_usd: float | None) -> None:
+        """The job is over, or in doubt: what it cost, or the price where the service doesn't say."""
+        self.release(images)
+        self.spent += images * (self.price or 0.0) if cost_usd is None else cost_usd

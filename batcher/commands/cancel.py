@@ -1,0 +1,49 @@
+"""``batcher cancel``: stop what is still queued at the service, and be honest about the rest."""
+
+from typing import Any
+
+import click
+
+from batcher.commands.options import service_options
+
+
+@click.command(
+    epilog="\b\nExamples:\n  batcher cancel runs/tonight\n  batcher cancel runs/tonight --pending   also close what was never submitted"
+)
+@click.argument("run_dir", metavar="RUN")
+@click.option("--pending", is_flag=True, help="Also mark the jobs cancelled that were never submitted.")
+@service_options
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def cancel(run_dir: str, as_json: bool, pending: bool, **given: Any) -> int:
+    """Cancel what is still queued at the service. Running jobs can't be cancelled; they are charged and collectable."""
+    import asyncio  # noqa: PLC0415  start-up time
+    import json  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    from batcher.cancelling import cancel_run  # noqa: PLC0415
+    from batcher.manifest import Overrides  # noqa: PLC0415
+    from batcher.session import Options  # noqa: PLC0415
+
+    options = Options(
+        manifest="",
+        overrides=Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=None),
+        token_file=given["token_file"],
+        base_url=given["base_url"],
+        simulate=given["simulate"],
+    )
+    facts = asyncio.run(cancel_run(Path(run_dir), options, pending=pending))
+    click.echo(json.dumps(facts, indent=2) if as_json else _words(facts))
+    return 0
+
+
+def _words(facts: dict[str, Any]) -> str:
+    lines = [f"{facts['cancelled']:,} cancelled at the service"]
+    if facts["too_late"]:
+        lines.append(f"{facts['too_late']:,} too late: running or finished, charged, collected by the next run")
+    if facts["unknown"]:
+        lines.append(f"{facts['unknown']:,} unknown: no readable answer; their ids are kept")
+    if facts["closed"]:
+        lines.append(f"{facts['closed']:,} that were never submitted are closed")
+    if facts["cancelled"] or facts["closed"]:
+        lines.append(f"`batcher retry {facts['run']} --state cancelled` reopens them")
+    return "\n".join(lines)

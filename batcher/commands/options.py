@@ -1,0 +1,116 @@
+"""The flags that ``run`` and ``plan`` share, and how they become ``session.Options``."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_RUN_OPTIONS: list[tuple[str, str, str]] = [
+    ("--rate", "R", "Submits per time: 5/s, 300/min, 1000/h.  [default: 2/s]"),
+    ("--in-flight", "N", "Most jobs at the service at once.  [default: 32]"),
+    ("--downloads", "N", "Most downloads at once.  [default: 16]"),
+    ("--api-rate", "R", "Most API calls of any kind per time.  [default: none]"),
+    ("--check", "DEPTH", "How deep a picture is checked: decode, structure, none.  [default: decode]"),
+    ("--budget", "USD", "Never commit more than this in all, earlier runs of this directory included."),
+    ("--price", "USD", "Price of one image, when the catalogue has none."),
+    (
+        "--in-doubt",
+        "WHAT",
+        "Submits of unknown outcome, at a restart: hold, or resubmit (may pay twice).  [default: hold]",
+    ),
+    ("--deadline", "WHEN", "Start nothing new after this: 8h, or 07:00."),
+    ("--attempts", "N", "Paid tries of a job that fails at the service, at most.  [default: 2]"),
+    ("--max-failures", "N", "Start nothing new once this many jobs have failed."),
+    ("--timeout", "TIME", "Give up on a job unfinished for this long; its id is kept.  [default: 30m]"),
+]
+
+
+def run_options(command: F) -> F:
+    """The options of design section 2, in its order. Their texts are parsed by ``settings``, not by click."""
+    for flag, metavar, text in reversed(_RUN_OPTIONS):
+        command = click.option(flag, metavar=metavar, help=text)(command)
+    return command
+
+
+def manifest_options(command: F) -> F:
+    for option in reversed(
+        [
+            click.option("-o", "--out", metavar="DIR", help="Run directory.  [default: runs/<manifest stem>]"),
+            click.option("--model", metavar="ID", help="Model id.  [default: the manifest's, else Imagen 4 Fast]"),
+            click.option("--set", "set_", metavar="KEY=VALUE", multiple=True, help="Default input for every job."),
+            click.option(
+                "--matrix", metavar="KEY=SPEC", multiple=True, help="Sweep axis: seed=1..20, aspect_ratio=16:9,1:1."
+            ),
+            click.option("--limit", metavar="N", help="Only the first N jobs."),
+            click.option(
+                "--format", "format_", metavar="FMT", help="How to read a flat prompt file.  [default: by extension]"
+            ),
+            click.option("--prompt-column", metavar="NAME", help="Its prompt column.  [default: prompt]"),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def service_options(command: F) -> F:
+    for option in reversed(
+        [
+            click.option("--simulate", is_flag=True, help="Use the embedded simulator: no account, no cost."),
+            click.option("--base-url", metavar="URL", help="API root including /v1.  [env: RUNCOMFY_MODEL_API_BASE]"),
+            click.option(
+                "--trust-host", metavar="HOST", multiple=True, help="Also download from this host, over http too."
+            ),
+            click.option("--token-file", metavar="FILE", help="Read the API token from this file."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def collect(given: dict[str, Any]) -> Any:
+    """``session.Options`` from what click collected. Raises UsageError."""
+    from batcher.errors import UsageError  # noqa: PLC0415  start-up time
+    from batcher.manifest import Overrides  # noqa: PLC0415
+    from batcher.session import Options  # noqa: PLC0415
+    from batcher.settings import Given  # noqa: PLC0415
+    from batcher.units import parse_count  # noqa: PLC0415
+
+    names = [flag.removeprefix("--").replace("-", "_") for flag, _, _ in _RUN_OPTIONS]
+    flags = {
+        name: Given(given[name], flag="--" + name.replace("_", "-")) for name in names if given.get(name) is not None
+    }
+    limit = given.get("limit")
+    try:
+        count = None if limit is None else parse_count(limit)
+    except ValueError as error:
+        raise UsageError(f"--limit {limit!r}: {error}") from None
+    pairs = tuple(_pair(text) for text in given.get("set_", ()))
+    overrides = Overrides(
+        model=given.get("model"),
+        set=pairs,
+        matrix=tuple(given.get("matrix", ())),
+        format=given.get("format_"),
+        prompt_column=given.get("prompt_column"),
+        limit=count,
+    )
+    return Options(
+        manifest=given["manifest"],
+        out=given.get("out"),
+        overrides=overrides,
+        flags=flags,
+        token_file=given.get("token_file"),
+        base_url=given.get("base_url"),
+        trust_hosts=tuple(given.get("trust_host", ())),
+        simulate=bool(given.get("simulate")),
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    from batcher.errors import UsageError  # noqa: PLC0415  start-up time
+
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(f"--set {text!r}: it looks like --set negative_prompt='text, watermark'")
+    return name.strip(), value

@@ -1,0 +1,95 @@
+"""``batcher plan``: everything is checked and counted, nothing is spent."""
+
+from typing import Any
+
+import click
+
+from batcher.commands.options import collect, manifest_options, run_options, service_options
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  batcher plan jobs/aspect_sweep.yaml
+  batcher plan prompts.csv --matrix seed=1..20 --price 0.02 --json"""
+)
+@click.argument("manifest")
+@manifest_options
+@run_options
+@service_options
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def plan(as_json: bool, **given: Any) -> int:
+    """Check MANIFEST whole, and say what a run would make, take and cost. Spends nothing.
+
+    Where the run directory exists already, also says which jobs are new, unchanged or no longer in the manifest.
+    """
+    import asyncio  # noqa: PLC0415  start-up time
+    import json  # noqa: PLC0415
+
+    from batcher.planning import plan as make  # noqa: PLC0415
+    from batcher.progress import listener  # noqa: PLC0415
+
+    facts = asyncio.run(make(collect(given), listener("none")))
+    click.echo(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else _words(facts))
+    return 0
+
+
+def _words(facts: dict[str, Any]) -> str:
+    lines = [f"{facts['manifest']}: {facts['jobs']:,} jobs from {facts['prompts']:,} prompts"]
+    if facts["jobs"] != facts["jobs_without_limit"]:
+        lines[0] += f" (of {facts['jobs_without_limit']:,} without --limit)"
+    lines.append(f"model {facts['model']}")
+    lines += [_axis(name, counts) for name, counts in facts["axes"].items()]
+    lines += ["", "First jobs:", *map(_job, facts["first"])]
+    lines += ["", *_against(facts), *_estimate(facts)]
+    lines += [f"warning: {warning}" for warning in facts["warnings"]]
+    return "\n".join(lines)
+
+
+def _axis(name: str, counts: dict[str, int]) -> str:
+    shown = ", ".join(f"{value} ({count:,})" for value, count in list(counts.items())[:6])
+    more = f", ... {len(counts):,} values" if len(counts) > 6 else ""
+    return f"  {name}: {shown}{more}"
+
+
+def _job(job: dict[str, Any]) -> str:
+    from batcher.protocol import one_line  # noqa: PLC0415  start-up time
+
+    rest = ", ".join(f"{name} {value}" for name, value in job["inputs"].items() if name != "prompt")
+    prompt = one_line(str(job["inputs"].get("prompt", "")), 60)
+    return f"  {job['path']}\n      {prompt!r}" + (f" {one_line(rest, 60)}" if rest else "")
+
+
+def _against(facts: dict[str, Any]) -> list[str]:
+    against = facts["against"]
+    if against is None:
+        return [f"New run directory: {facts['run']}"]
+    states = ", ".join(
+        f"{against[name]:,} {name.replace('_', ' ')}"
+        for name in ("done", "at_service", "pending", "failed", "in_doubt", "cancelled")
+        if against[name]
+    )
+    unchanged = f"{against['unchanged']:,} unchanged" + (f" ({states})" if states else "")
+    return [f"Against {facts['run']}: {against['new']:,} new, {unchanged}, {against['gone']:,} no longer listed"]
+
+
+def _estimate(facts: dict[str, Any]) -> list[str]:
+    from batcher.units import show_bytes, show_duration, show_rate, show_usd  # noqa: PLC0415  start-up time
+
+    if facts["cost_usd"] is None:
+        cost = "unknown: the price of this model is not known here; --price USD tells it"
+    else:
+        cost = f"{show_usd(facts['cost_usd'])} ({facts['to_submit']:,} jobs, {show_usd(facts['price_usd'])} an image)"
+        if facts["cost_with_retries_usd"] > facts["cost_usd"]:
+            cost += (
+                f"; at most {show_usd(facts['cost_with_retries_usd'])} if every job failed there once and is paid again"
+            )
+    lines = [
+        f"To submit: {facts['to_submit']:,}",
+        f"Cost: {cost}",
+        f"Time: at least {show_duration(facts['seconds_at_rate'])} at {show_rate(facts['rate'])}",
+        f"Disk: about {show_bytes(facts['bytes'])} of {show_bytes(facts['bytes_free'])} free",
+    ]
+    if facts["budget_usd"] is not None:
+        lines.append(f"Budget: {show_usd(facts['budget_usd'])}, over the life of the run directory")
+    return lines

@@ -1,0 +1,36 @@
+"""``batcher run``: the main job."""
+
+from typing import Any
+
+import click
+
+from batcher.commands.options import collect, manifest_options, run_options, service_options
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  batcher run jobs/quickstart.yaml --simulate
+  batcher run prompts.csv --rate 5/s --in-flight 64
+  batcher run prompts.txt --matrix aspect_ratio=16:9,1:1 --matrix seed=1..20
+  cat prompts.txt | batcher run - -o runs/tonight --budget 25 --deadline 07:00"""
+)
+@click.argument("manifest")
+@manifest_options
+@run_options
+@service_options
+@click.option("--progress", metavar="KIND", help="On standard error: auto, bar, lines, json, none.  [default: auto]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
+def run(as_json: bool, progress: str | None, **given: Any) -> int:
+    """Turn MANIFEST into images with sidecars. Run the same command again to resume.
+
+    MANIFEST is a YAML file, a prompt file (CSV, TSV, JSONL, JSON, text), a folder of text files, or - for standard input.
+    """
+    import asyncio  # noqa: PLC0415  start-up time
+    import json  # noqa: PLC0415
+
+    from batcher import session  # noqa: PLC0415
+
+    report, summary = asyncio.run(session.run(collect({**given, "progress": None}), progress))
+    click.echo(json.dumps(report, indent=2) if as_json else summary)
+    return int(report["exit_code"])

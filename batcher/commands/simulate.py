@@ -1,0 +1,135 @@
+"""``batcher simulate``: the simulated service in a terminal of its own, until Ctrl-C."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:  # the simulator brings aiohttp and Pillow along, which other commands need not wait for
+    from batcher.simulator import Address, Profile, Simulator
+
+_EXAMPLES = """\b
+Examples:
+  batcher simulate
+  batcher simulate --latency 20-60 --slots 50 --rate-limit 5
+  batcher simulate --fail 0.05 --fault submit:drop_after:0.01
+  batcher simulate --profile samples/simulator.yaml --journal service.jsonl
+"""
+
+
+@click.command(epilog=_EXAMPLES, short_help="Serve a local simulator of the Model API.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--profile", "profile_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings, YAML.")
+@click.option("--journal", type=click.Path(path_type=Path), metavar="FILE", help="Remember requests over restarts.")
+@click.option("--latency", metavar="SECONDS|LOW-HIGH", help="How long a job takes: 2.5, or 20-60.")
+@click.option("--slots", type=click.IntRange(1), metavar="N", help="Jobs that run at once; the rest wait in line.")
+@click.option("--rate-limit", type=float, metavar="R", help="Submits accepted per second; the rest get a 429.")
+@click.option("--retry-after", type=click.Choice(["none", "seconds", "date"]), help="What a 429 says about when.")
+@click.option("--price", type=float, metavar="USD", help="Of one picture.")
+@click.option("--balance", type=float, metavar="USD", help="Money there is, before submits are refused for lack of it.")
+@click.option("--fail", type=click.FloatRange(0, 1), metavar="P", help="Share of jobs that fail.")
+@click.option("--fault", "faults", multiple=True, metavar="WHERE:KIND[:P]", help="A fault and its share; repeatable.")
+@click.option("--list-faults", is_flag=True, help="Name every fault and what it does, and stop.")
+@click.option("--seed", type=int, metavar="N", help="Of everything random.")
+def simulate(
+    host: str,
+    port: int,
+    profile_file: Path | None,
+    journal: Path | None,
+    fail: float | None,
+    faults: Sequence[str],
+    list_faults: bool,
+    **settings: Any,
+) -> None:
+    """Serve a RunComfy Model API that costs nothing, on this machine.
+
+    It takes any token, makes small pictures stamped SIMULATED, and counts what it is asked, at /_simulator/stats.
+    Flags win over --profile.
+    """
+    if list_faults:
+        click.echo(_list_of_faults())
+        return
+    profile = _profile(profile_file, fail, faults, settings)
+    _serve_until_stopped(profile, host, port, journal)
+
+
+def _profile(file: Path | None, fail: float | None, faults: Sequence[str], settings: dict[str, Any]) -> "Profile":
+    from batcher.simulator import Fault, Profile, ProfileError  # noqa: PLC0415  see TYPE_CHECKING above
+
+    try:
+        profile = Profile.load(file) if file else Profile()
+        given = {key: value for key, value in settings.items() if value is not None}
+        share = [Fault(where="result", kind="failed", probability=fail)] if fail else []
+        return profile.merged({**given, "faults": [*profile.faults, *share, *faults]})
+    except ProfileError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _serve_until_stopped(profile: "Profile", host: str, port: int, journal: Path | None) -> None:
+    import asyncio  # noqa: PLC0415
+    import secrets  # noqa: PLC0415
+
+    from batcher.simulator import Simulator  # noqa: PLC0415
+    from batcher.simulator.journal import JournalError  # noqa: PLC0415
+
+    try:
+        simulator = Simulator(profile, journal=journal, salt=secrets.token_hex(4))
+        stats = asyncio.run(_serve(simulator, host, port))
+    except (OSError, JournalError) as error:
+        raise click.UsageError(f"can't serve at {host}:{port}: {error}") from error
+    click.echo(_summary(stats))
+
+
+async def _serve(simulator: "Simulator", host: str, port: int) -> dict[str, Any]:
+    import asyncio  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+
+    from batcher.simulator import serve  # noqa: PLC0415
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with serve(simulator, host, port) as address:
+        click.echo(_welcome(address))
+        await stop.wait()
+        return simulator.stats()
+
+
+def _welcome(address: "Address") -> str:
+    return (
+        f"Simulated Model API at {address.base_url}\n"
+        "Run against it, with any token:\n"
+        f"  export RUNCOMFY_TOKEN=any\n"
+        f"  batcher run prompts.txt --base-url {address.base_url} \\\n"
+        f"    --trust-host {address.host}\n"
+        "What it was asked, as JSON:\n"
+        f"  {address.origin}/_simulator/stats\n"
+        "Ctrl-C stops it."
+    )
+
+
+def _summary(stats: dict[str, Any]) -> str:
+    jobs, ended = stats["submits_accepted"], ("finished", "failed", "cancelled")
+    lines = [
+        f"\n{jobs:,} jobs accepted: {', '.join(f'{stats[state]:,} {state}' for state in ended)}.",
+        f"{stats['charged']:,} charged, ${stats['charged_usd']:,.2f} (not real); {stats['files']:,} files fetched.",
+        f"{stats['refused']:,} calls refused (429).",
+    ]
+    if stats["charges_per_input"]["max"] > 1:
+        lines.append(f"Some inputs were charged more than once, up to {stats['charges_per_input']['max']} times.")
+    if stats["token_leaks"]:
+        lines.append(f"The token came {stats['token_leaks']:,} times to a host that must never see it.")
+    if stats["faults"]:
+        lines.append("Faults: " + ", ".join(f"{name} {times:,}" for name, times in stats["faults"].items()) + ".")
+    return "\n".join(lines)
+
+
+def _list_of_faults() -> str:
+    from batcher.simulator.faults import PLACES, kinds  # noqa: PLC0415
+
+    shown: list[str] = []
+    for place in PLACES:
+        shown += [f"{place}:{kind:<16} {words}" for kind, words in kinds(place).items()]
+    return "\n".join(shown)

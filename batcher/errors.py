@@ -1,0 +1,171 @@
+"""Everything batcher raises on purpose, as a tree, with exit codes and who is to blame.
+
+.. code-block:: text
+
+    BatcherError                    a person reads the message; the process ends with .exit_code
+    ├── UsageError        64  you      the command line, or a run directory it can't be used on
+    ├── ManifestError     65  you      the manifest: every problem at once
+    ├── ServiceError      69  service  unreachable or broken
+    ├── DiskError         73  machine  full, read-only, not writable
+    ├── BusyError         75  machine  another batcher holds the run directory
+    └── AccountError      77  you      token missing or refused, balance gone
+
+    CallError                       one call to the service failed; the runner decides what that means
+    ├── NotSent               nothing left this machine: repeat freely
+    ├── Refused               429, or 503 with Retry-After: refused before it was taken up, repeat after it
+    ├── Unclear               timeout, reset, 5xx, unreadable answer: on submit nobody knows, on a read ask again
+    ├── NotFound              404: too early, or expired
+    └── Rejected              the service said no, and why: repeating can't mend it
+
+    FileError                       one file could not be had
+    ├── LinkDead              403, 404, 410: one fresh result may carry a new link
+    ├── FileUnavailable       anything that may pass: ask again, free
+    └── FileRefused           untrusted host, over the caps, not a picture: repeating can't mend it
+
+    Defect                          a bug in batcher: exit 1, with a traceback
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why a job failed, in the service's own words where it gave any.
+
+    kind: one lower-case word or two joined by ``_``, stable over versions (``content_policy``, ``timeout``).
+    message: one line, safe to print, at most 500 characters.
+    http_status: of the answer that said so, or None when no answer did.
+    code: the service's own number or word, or None.
+    """
+
+    kind: str
+    message: str
+    http_status: int | None = None
+    code: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}" if self.message else self.kind
+
+
+class BatcherError(Exception):
+    """Base of what a person reads. ``hint`` says how to mend it and what was kept."""
+
+    exit_code: ClassVar[int]
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(BatcherError):
+    exit_code = 64
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong in a manifest: ``file:line:column: what: how to mend it``.
+
+    line and column count from 1; 0 means "not a place in the text" (a missing file, say) and is left out.
+    """
+
+    file: str
+    line: int
+    column: int
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        place = self.file
+        if self.line:
+            place += f":{self.line}:{max(self.column, 1)}"
+        return f"{place}: {self.what}: {self.mend}" if self.mend else f"{place}: {self.what}"
+
+
+class ManifestError(BatcherError):
+    """The manifest is wrong; ``problems`` lists all of it (the first ``len(problems)`` of ``total``)."""
+
+    exit_code = 65
+
+    def __init__(self, problems: Sequence[Problem], *, total: int | None = None) -> None:
+        self.problems = tuple(problems)
+        self.total = len(self.problems) if total is None else total
+        lines = [str(problem) for problem in self.problems]
+        if self.total > len(lines):
+            lines.append(f"... and {self.total - len(lines):,} more like these")
+        super().__init__("\n".join(lines), hint="Nothing was submitted and nothing was spent.")
+
+
+class ServiceError(BatcherError):
+    exit_code = 69
+
+
+class DiskError(BatcherError):
+    exit_code = 73
+
+
+class BusyError(BatcherError):
+    exit_code = 75
+
+
+class AccountError(BatcherError):
+    exit_code = 77
+
+
+class CallError(Exception):
+    """One call failed. ``retry_after`` is in seconds from now, None when the service did not say."""
+
+    def __init__(self, cause: Cause, *, retry_after: float | None = None) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.retry_after = retry_after
+
+
+class NotSent(CallError):  # noqa: N818  these are outcomes, and read as such
+    pass
+
+
+class Refused(CallError):  # noqa: N818
+    pass
+
+
+class Unclear(CallError):  # noqa: N818
+    pass
+
+
+class NotFound(CallError):  # noqa: N818
+    pass
+
+
+class Rejected(CallError):  # noqa: N818
+    pass
+
+
+class FileError(Exception):
+    """One file could not be had. ``retry_after`` as in CallError."""
+
+    def __init__(self, cause: Cause, *, retry_after: float | None = None) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.retry_after = retry_after
+
+
+class LinkDead(FileError):  # noqa: N818
+    pass
+
+
+class FileUnavailable(FileError):  # noqa: N818
+    pass
+
+
+class FileRefused(FileError):  # noqa: N818
+    pass
+
+
+class Defect(Exception):  # noqa: N818
+    """Something that can't happen did: please report it."""

@@ -1,0 +1,164 @@
+"""What a person or a program sees while a run goes: a bar, lines, JSON lines or nothing. Owns standard error.
+
+A listener is given a ``Snapshot`` a few times a second and decides itself how often that is worth showing.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Protocol, TextIO
+
+from batcher.protocol import one_line
+from batcher.tally import Snapshot
+from batcher.units import show_duration, show_rate, show_usd
+
+LINE_EVERY = 10.0  # seconds between lines
+JSON_EVERY = 1.0
+
+
+class Progress(Protocol):
+    def show(self, snapshot: Snapshot) -> None:
+        """Called often; cheap."""
+
+    def say(self, text: str) -> None:
+        """One message that must not be missed."""
+
+    def close(self, snapshot: Snapshot | None) -> None:
+        """The last word; afterwards standard error is anybody's."""
+
+
+def listener(kind: str, stream: TextIO | None = None) -> Progress:
+    """kind: auto, bar, lines, json or none; auto is a bar on a terminal and lines elsewhere."""
+    stream = sys.stderr if stream is None else stream
+    if kind == "bar" or (kind == "auto" and stream.isatty()):
+        return Bar(stream)
+    if kind == "json":
+        return JsonLines(stream)
+    return Silent(stream) if kind == "none" else Lines(stream)
+
+
+def in_words(snapshot: Snapshot) -> str:
+    """``690/1,632 done, 3 failed, 32 in flight, 12.3/s, 1 min 16 s left, $1.20``: fits 80 columns."""
+    parts = [f"{snapshot.done:,}/{snapshot.total:,} done"]
+    parts += [
+        f"{count:,} {word}" for count, word in ((snapshot.failed, "failed"), (snapshot.in_doubt, "in doubt")) if count
+    ]
+    if snapshot.in_flight:
+        parts.append(f"{snapshot.in_flight:,} in flight")
+    if snapshot.rate > 0:
+        parts.append(show_rate(snapshot.rate))
+    if snapshot.eta is not None and snapshot.finished < snapshot.total:
+        parts.append(f"{show_duration(snapshot.eta)} left")
+    if snapshot.cost_usd:
+        parts.append(show_usd(snapshot.cost_usd))
+    return ", ".join(parts)
+
+
+class Silent:
+    """Says only what must not be missed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def show(self, snapshot: Snapshot) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        print(one_line(text, 2000), file=self.stream, flush=True)
+
+    def close(self, snapshot: Snapshot | None) -> None:
+        pass
+
+
+class Lines(Silent):
+    """A line at the start, every ten seconds, when the service falls silent or speaks again, and at the end."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")) -> None:
+        super().__init__(stream)
+        self._clock = clock
+        self._shown_at = float("-inf")
+        self._quiet = False
+
+    def show(self, snapshot: Snapshot) -> None:
+        quiet = bool(snapshot.note)
+        gap = 120.0 if quiet and self._quiet else LINE_EVERY  # an outage is news once, then now and then
+        if snapshot.elapsed - self._shown_at >= gap or quiet is not self._quiet:
+            self._shown_at, self._quiet = snapshot.elapsed, quiet
+            self._print(snapshot)
+
+    def close(self, snapshot: Snapshot | None) -> None:
+        if snapshot is not None:
+            self._print(snapshot)
+
+    def _print(self, snapshot: Snapshot) -> None:
+        note = f" ({snapshot.note})" if snapshot.note else ""
+        print(f"{self._clock()}  {in_words(snapshot)}{note}", file=self.stream, flush=True)
+
+
+class JsonLines(Silent):
+    """One JSON object a line: ``{"event": "progress", ...}`` every second, ``note`` for messages, ``end`` at the end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._shown_at = float("-inf")
+
+    def show(self, snapshot: Snapshot) -> None:
+        if snapshot.elapsed - self._shown_at >= JSON_EVERY:
+            self._shown_at = snapshot.elapsed
+            self._print("progress", **_rounded(snapshot))
+
+    def say(self, text: str) -> None:
+        self._print("note", message=one_line(text, 2000))
+
+    def close(self, snapshot: Snapshot | None) -> None:
+        if snapshot is not None:
+            self._print("end", **_rounded(snapshot))
+
+    def _print(self, event: str, **facts: Any) -> None:
+        print(json.dumps({"event": event, **facts}, ensure_ascii=False), file=self.stream, flush=True)
+
+
+class Bar(Silent):
+    """A tqdm bar. The pace and the time left are ours: tqdm would count what earlier processes did."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._bar: Any = None
+
+    def show(self, snapshot: Snapshot) -> None:
+        if self._bar is None:
+            from tqdm import tqdm  # noqa: PLC0415  60 ms that a run without a bar need not pay
+
+            self._bar = tqdm(
+                total=snapshot.total,
+                file=self.stream,
+                dynamic_ncols=True,
+                bar_format="{percentage:3.0f}%|{bar}| {postfix}",
+                mininterval=0,
+                miniters=1,
+                ascii=None if (self.stream.encoding or "").lower().startswith("utf") else True,
+            )
+        self._bar.total = snapshot.total
+        self._bar.n = min(snapshot.finished, snapshot.total)
+        note = f" ({snapshot.note})" if snapshot.note else ""
+        self._bar.postfix = in_words(snapshot) + note
+        self._bar.refresh()
+
+    def say(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.clear()
+        super().say(text)
+        if self._bar is not None:
+            self._bar.refresh()
+
+    def close(self, snapshot: Snapshot | None) -> None:
+        if snapshot is not None and self._bar is not None:
+            self.show(snapshot)
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _rounded(snapshot: Snapshot) -> dict[str, Any]:
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(snapshot).items()}

@@ -1,0 +1,155 @@
+"""What a run came to: ``report.json``, the tables beside it, the exit code and the summary a person reads."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batcher import __version__
+from batcher.artifacts import write_whole
+from batcher.job import Counts, State
+from batcher.stop import Stop
+from batcher.store import reading
+from batcher.units import show_bytes, show_duration, show_rate, show_usd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What only the process knows. seconds: wall time of this process. submit_rate: per second."""
+
+    run_dir: Path
+    total: int
+    submits: int
+    submit_rate: float
+    rate_limited: int
+    warnings: int
+    seconds: float
+    simulated: bool
+
+
+def exit_code(counts: Counts, stop: Stop | None) -> int:
+    """By severity: 77, 73, 69, 130, then 5 (in doubt), 3 (failed), 4 (work left), 0."""
+    if stop is not None and stop.reason is not None and stop.reason.hard:
+        return stop.reason.exit_code
+    if stop is not None and stop.reason is not None and stop.reason.exit_code == 65:
+        return 65
+    if counts.in_doubt:
+        return 5
+    if counts.failed:
+        return 3
+    return 4 if counts.done < counts.total else 0
+
+
+def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price: float | None) -> dict[str, Any]:
+    """The report, as in the design: the same for ``--json`` and ``report.json``."""
+    counts = reading.counts(connection, facts.total)
+    images, size, _ = reading.pictures(connection)
+    money = reading.money(connection)
+    return {
+        "run": str(facts.run_dir),
+        "total": counts.total,
+        "done": counts.done,
+        "failed": counts.failed,
+        "cancelled": counts.cancelled,
+        "in_doubt": counts.in_doubt,
+        "pending": counts.pending,
+        "images": images,
+        "bytes": size,
+        "submits": facts.submits,
+        "submits_total": money.submits,
+        "cost_usd": cost(money, price),
+        "seconds": round(facts.seconds, 3),
+        "submit_rate": round(facts.submit_rate, 3),
+        "rate_limited": facts.rate_limited,
+        "exit_code": exit_code(counts, stop),
+        "stopped_by": stop.reason.word if stop is not None and stop.reason is not None else None,
+        "warnings": facts.warnings,
+        "simulated": facts.simulated,
+        "batcher": __version__,
+    }
+
+
+def cost(money: reading.Money, price: float | None) -> float | None:
+    """Dollars over the life of the run directory, at ``price`` where the service named no cost; None when unknown."""
+    unsaid = money.unpriced + money.open
+    if unsaid and price is None:
+        return None
+    return round(money.known_usd + unsaid * (price or 0.0), 6)
+
+
+def write(connection: sqlite3.Connection, run_dir: Path, report: dict[str, Any]) -> None:
+    """``records.jsonl``, ``failures.jsonl`` and ``report.json``, each whole or not at all. Raises DiskError."""
+    simulated = bool(report["simulated"])
+    records = reading.records(connection, simulated=simulated, version=__version__)
+    write_whole(run_dir / "records.jsonl", _lines(records))
+    write_whole(run_dir / "failures.jsonl", _lines(reading.unfinished(connection)))
+    write_whole(run_dir / "report.json", [json.dumps(report, indent=2) + "\n"])
+
+
+def _lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+    return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def summary(connection: sqlite3.Connection, report: dict[str, Any], stop: Stop | None, resume: str) -> str:
+    """The last lines a person reads: what is there, what is not and why, and what to type next."""
+    lines = [_headline(report)]
+    lines += _causes(connection, report)
+    if report["warnings"]:
+        lines.append(
+            f"{report['warnings']:,} odd: {reading.warnings(connection, 1)[0] if report['images'] else ''}".strip()
+        )
+    if stop is not None and stop.reason is not None:
+        lines += _stopped(stop)
+    if report["pending"] or (stop is not None and stop.reason is not None and stop.reason.hard):
+        lines.append(f"{report['pending']:,} to go. Resume with the same command:\n  {resume}")
+    if report["cancelled"]:
+        lines.append(
+            f"{report['cancelled']:,} cancelled. `batcher retry {report['run']} --state cancelled` reopens them."
+        )
+    return "\n".join(lines)
+
+
+def _headline(report: dict[str, Any]) -> str:
+    kind = "simulated images" if report["simulated"] else "images"
+    amount = "cost unknown" if report["cost_usd"] is None else show_usd(report["cost_usd"])
+    if report["simulated"]:
+        amount += " of play money"
+    lines = [
+        f"{report['done']:,} of {report['total']:,} jobs done: {report['images']:,} {kind},"
+        f" {show_bytes(report['bytes'])}, in {report['run']}/images"
+    ]
+    pace = f"{report['submits']:,} submits" + (
+        f" at {show_rate(report['submit_rate'])}" if report["submit_rate"] else ""
+    )
+    refused = f", {report['rate_limited']:,} refused for their rate" if report["rate_limited"] else ""
+    lines.append(f"{show_duration(report['seconds'])}, {pace}{refused}; {amount} in all")
+    return "\n".join(lines)
+
+
+def _causes(connection: sqlite3.Connection, report: dict[str, Any]) -> list[str]:
+    lines: list[str] = []
+    run = report["run"]
+    groups = reading.failures(connection)
+    for state, word, way in (
+        (State.FAILED, "failed", f"`batcher retry {run}` reopens them and says what that may cost"),
+        (
+            State.IN_DOUBT,
+            "in doubt (submitted, but the answer was lost)",
+            f"see `batcher retry {run} --state in_doubt`",
+        ),
+    ):
+        mine = [group for group in groups if group.state is state]
+        if mine:
+            lines.append(f"{report[str(state)]:,} {word}; {way}:")
+            lines += [f"  {group.count:>6,}  {str(group.cause)[:100]} (such as {group.example})" for group in mine[:8]]
+    if lines:
+        lines.append(f"All of them, with inputs and causes: {run}/failures.jsonl")
+    return lines
+
+
+def _stopped(stop: Stop) -> list[str]:
+    assert stop.reason is not None
+    words = stop.message or stop.reason.word.replace("_", " ")
+    return [f"Stopped: {words}", *([stop.hint] if stop.hint else [])]

@@ -1,0 +1,76 @@
+"""When to try again, as data and arithmetic. Pure: the random draw and the time are arguments.
+
+A wait is drawn from ``[cap * (1 - jitter), cap]`` with ``cap = min(wait_max, wait_initial * wait_base ** n)``, so the
+spread survives the cap: a thousand jobs that wait "the maximum" still don't come back in the same instant. What the
+service asks for (``Retry-After``) outranks the formula and gets the jitter on top, never below what was asked.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """attempts: tries in all, the first included; None for no limit. Waits are in seconds."""
+
+    attempts: int | None
+    wait_initial: float
+    wait_max: float
+    wait_base: float = 2.0
+    jitter: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAfter:
+    """Try again after ``delay`` seconds."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The policy's attempts are used up."""
+
+
+READS = RetryPolicy(attempts=None, wait_initial=0.5, wait_max=30.0)  # status and result: free, bounded by the deadline
+REFUSALS = RetryPolicy(attempts=None, wait_initial=1.0, wait_max=60.0)  # submits refused or not sent: free
+FILES = RetryPolicy(attempts=8, wait_initial=0.5, wait_max=30.0)  # downloads: free, but a dead host must end
+EARLY = RetryPolicy(attempts=8, wait_initial=0.5, wait_max=8.0)  # 404 on an id the service itself just gave out
+CANCELS = RetryPolicy(attempts=4, wait_initial=0.5, wait_max=5.0)
+
+MOST_PATIENCE = 3600.0  # seconds: a longer Retry-After is cut to this, a hostile or broken one can't stop a night
+
+
+def decide(policy: RetryPolicy, failures: int, draw: float, *, asked: float | None = None) -> RetryAfter | GiveUp:
+    """What to do after ``failures`` failed tries (1 after the first).
+
+    draw: uniform in [0, 1). asked: seconds the service asked for, if it did.
+    """
+    if policy.attempts is not None and failures >= policy.attempts:
+        return GiveUp()
+    exponent = min(failures - 1, 64)  # beyond this every float is at the cap anyway
+    cap = min(policy.wait_max, policy.wait_initial * policy.wait_base**exponent)
+    wait = cap * (1.0 - policy.jitter * draw)
+    if asked is not None:
+        wait = min(asked, MOST_PATIENCE) + policy.jitter * draw * min(cap, 1.0)
+    return RetryAfter(wait)
+
+
+def parse_retry_after(value: str | None, now: float) -> float | None:
+    """Seconds to wait from a ``Retry-After`` header (RFC 9110 10.2.3): whole seconds or an HTTP-date.
+
+    now: Unix seconds. None for a missing or unreadable header; a date in the past is 0.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text) if len(text) < 10 else MOST_PATIENCE
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)  # "-0000": UTC by RFC 5322
+    return max(0.0, moment.timestamp() - now)

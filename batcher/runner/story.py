@@ -1,0 +1,103 @@
+"""The whole of a run: collect what is paid for, feed the manifest in, tell each job's story to its end."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import islice
+
+from batcher.errors import AccountError, DiskError, ManifestError
+from batcher.job import Entry, State
+from batcher.lifecycle import AT_REST, PAID_FOR
+from batcher.manifest import Manifest
+from batcher.runner.fetch import Fetcher
+from batcher.runner.submit import Slot, Submitter
+from batcher.runner.tools import Tools
+from batcher.runner.wait import Waiter
+from batcher.stop import Reason
+from batcher.store.reading import entries
+
+CHUNK = 256  # jobs taken from the manifest at once
+BACKLOG = 2000  # finished jobs that may wait for their download before submits pause: links don't live for ever
+
+
+class Runner:
+    """Takes a checked manifest through the service. reader: a read-only connection to the state file."""
+
+    def __init__(self, manifest: Manifest, tools: Tools, reader: sqlite3.Connection) -> None:
+        self.manifest = manifest
+        self.tools = tools
+        self.reader = reader
+        self.submitter = Submitter(tools, manifest.model)
+        self.waiter = Waiter(tools)
+        self.fetcher = Fetcher(tools)
+        self._slots = asyncio.Semaphore(tools.settings.in_flight)
+        self._room = asyncio.Semaphore(tools.settings.in_flight + BACKLOG)
+
+    async def run(self) -> None:
+        """Until every job of the manifest is at rest or ``stop`` says otherwise; why is in ``stop``.
+
+        Raises nothing but defects (in an ExceptionGroup) and cancellation, after which every write in line is done.
+        """
+        async with asyncio.TaskGroup() as stories:
+            try:
+                await self._collect(stories)
+                await self._feed(stories)
+            except ManifestError as error:
+                self.tools.stop.request(Reason.MANIFEST, error.message, error.hint)
+            except DiskError as error:
+                self.tools.stop.request(Reason.DISK, error.message, error.hint)
+
+    async def _collect(self, stories: asyncio.TaskGroup) -> None:
+        """What is already paid for comes first: each such job is asked about before anything new is submitted."""
+        for entry in entries(self.reader, PAID_FOR):
+            self.waiter.will_ask(entry)
+            await self._begin(stories, entry)
+        await self.waiter.all_asked()
+
+    async def _feed(self, stories: asyncio.TaskGroup) -> None:
+        stop = self.tools.stop.nothing_new
+        walk = self.manifest.jobs()
+        while not stop.is_set() and (chunk := list(islice(walk, CHUNK))):
+            for entry in await self.tools.queue.durable(self.tools.state.enlist, chunk):
+                if entry.state is State.PENDING and not stop.is_set():
+                    await self._begin(stories, entry)
+
+    async def _begin(self, stories: asyncio.TaskGroup, entry: Entry) -> None:
+        await self._room.acquire()
+        slot = Slot(self._slots)
+        if entry.state is not State.READY:
+            await slot.hold()
+        stories.create_task(self._tell(entry, slot), name=f"job {entry.job.key}")
+
+    async def _tell(self, entry: Entry, slot: Slot) -> None:
+        """One job's story. Each step moves it on; a step that leaves it where it is leaves it to the next run."""
+        tools = self.tools
+        steps: Mapping[State, Callable[[Entry, Slot], Awaitable[Entry]]] = {
+            State.PENDING: self.submitter.submit,
+            State.RUNNING: self.waiter.wait,
+            State.READY: self.fetcher.fetch,
+        }
+        tools.tally.in_flight += entry.state is State.RUNNING
+        try:
+            while entry.state not in AT_REST:
+                after = await steps[entry.state](entry, slot)
+                tools.tally.in_flight += (after.state is State.RUNNING) - (entry.state is State.RUNNING)
+                if after.state is entry.state:
+                    return
+                entry = after
+            self._rest(entry)
+        except AccountError as error:
+            tools.stop.request(Reason.ACCOUNT, error.message, error.hint)
+        except DiskError as error:
+            tools.stop.request(Reason.DISK, error.message, error.hint)
+        finally:
+            slot.release()
+            self._room.release()
+            self.waiter.asked(entry)
+            self.fetcher.forget(entry)
+
+    def _rest(self, entry: Entry) -> None:
+        tally, most = self.tools.tally, self.tools.settings.max_failures
+        tally.at_rest(entry.state, self.tools.now())
+        if most is not None and tally.at[State.FAILED] >= most:
+            self.tools.stop.request(Reason.MAX_FAILURES, f"{tally.at[State.FAILED]} jobs have failed")

@@ -1,0 +1,181 @@
+"""The step that costs money: PENDING to RUNNING.
+
+Submits leave in single file, at the moments the pace gives. A job is written down as leaving just before its moment
+(by as much as writing takes, measured), so that a kill leaves in doubt only what is in the air and what was about to
+be: the rate is kept to the millisecond and the disk never holds it up.
+"""
+
+import asyncio
+
+from batcher.breaker import Breaker
+from batcher.errors import AccountError, DiskError, NotFound, NotSent, Refused, Rejected, Unclear
+from batcher.job import Accepted, Entry, State
+from batcher.pace import Pace
+from batcher.retry import REFUSALS
+from batcher.runner.tools import Tools
+from batcher.stop import Reason, pause
+
+INSISTENCE = 30  # seconds to go on trying to write down a request id that the disk did not take
+
+
+class Slot:
+    """A place at the service, held from before the submit until the result is known."""
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots = slots
+        self._held = False
+
+    async def hold(self) -> None:
+        if not self._held:
+            await self._slots.acquire()
+            self._held = True
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            self._slots.release()
+
+
+class Submitter:
+    """model: what a free probe reads from the catalog while the service is ill."""
+
+    def __init__(self, tools: Tools, model: str) -> None:
+        self.tools = tools
+        self.model = model
+        self.pace = Pace(tools.settings.rate)
+        self.breaker = Breaker()
+        self._line = asyncio.Lock()  # whose turn it is to be written down as leaving
+        self._door = asyncio.Lock()  # whose turn it is to leave
+        self._ahead = 0  # written down, not left yet
+        self._lead = 0.0  # seconds that writing down takes
+
+    async def submit(self, entry: Entry, slot: Slot) -> Entry:
+        """PENDING to RUNNING, FAILED or IN_DOUBT; PENDING still when the run stops first. Raises AccountError."""
+        await slot.hold()
+        unsent = 0
+        while True:
+            async with self._line:
+                if not await self._turn(entry):
+                    return entry
+                self._ahead += 1
+                alone = self.breaker.open  # an ill service is tried by one at a time: the others wait in line
+                if alone:
+                    after = await self._send(entry)
+            if not alone:
+                after = await self._send(entry)
+            if after.state is not State.PENDING:
+                return after
+            unsent += 1
+            if self.breaker.failures:
+                await pause(self.tools.delay(REFUSALS, unsent, entry), self.tools.stop.nothing_new)
+
+    async def _turn(self, entry: Entry) -> bool:
+        """Waits until one more submit may be written down. False: none may any more."""
+        tools, stop = self.tools, self.tools.stop
+        while not stop.nothing_new.is_set():
+            if tools.deadline is not None and tools.wall() >= tools.deadline:
+                stop.request(Reason.DEADLINE, "the deadline is reached")
+            elif (wait := self._due() - tools.now()) > 0:
+                await pause(wait if tools.deadline is None else min(wait, 1.0), stop.nothing_new)
+            elif self.breaker.open and not await self._service_answers():
+                continue
+            elif tools.budget.reserve(entry.job.images):
+                return True
+            elif tools.budget.reserved > 0:
+                await self._money_moves()
+            else:
+                stop.request(Reason.BUDGET, f"the budget of ${tools.budget.ceiling:,.2f} is committed")
+        return False
+
+    def _due(self) -> float:
+        """When the next submit should be written down so that it can leave on time."""
+        return self.pace.next_start(self.tools.now()) + self._ahead * self.pace.interval - self._lead
+
+    async def _money_moves(self) -> None:
+        """The budget is reserved to the last cent: some of it may come back when a job ends."""
+        self.tools.money_moved.clear()
+        while not self.tools.money_moved.is_set() and not await pause(0.2, self.tools.stop.nothing_new):
+            pass
+
+    async def _send(self, entry: Entry) -> Entry:
+        """Writes the intent down, lets the submit leave at its moment, writes the outcome down."""
+        tools = self.tools
+        before = tools.now()
+        try:
+            entry = await tools.queue.durable(tools.state.claim, entry, tools.wall())
+            self._lead = 0.8 * self._lead + 0.2 * min(0.25, tools.now() - before)
+            async with self._door:
+                await asyncio.sleep(max(0.0, self.pace.reserve(tools.now()) - tools.now()))
+                await tools.call_turn()
+        finally:
+            self._ahead -= 1
+        if tools.stop.nothing_new.is_set():
+            return await self._release(entry)
+        return await self._post(entry)
+
+    async def _post(self, entry: Entry) -> Entry:
+        tools, left_at = self.tools, self.tools.now()
+        try:
+            accepted = await tools.api.submit(entry.job.model, entry.job.inputs)
+        except Unclear as problem:
+            self.breaker.failed(tools.now())
+            tools.unheard(problem)
+            tools.settle(entry, None)
+            tools.tally.submitted(left_at)
+            return await tools.queue.durable(tools.state.doubt, entry, problem.cause)
+        except NotSent as problem:
+            self.breaker.failed(tools.now())
+            tools.unheard(problem)
+            return await self._release(entry)
+        except Refused as problem:
+            self._answered()
+            self.pace.refused(tools.now(), problem.retry_after)
+            tools.tally.rate_limited += 1
+            return await self._release(entry)
+        except Rejected as problem:
+            self._answered()
+            tools.unspend(entry)
+            tools.tally.submitted(left_at)
+            return await tools.queue.durable(tools.state.reject, entry, problem.cause, tools.wall())
+        except AccountError:
+            await self._release(entry)
+            raise
+        self._answered()
+        tools.tally.submitted(left_at)
+        return await self._accept(entry, accepted)
+
+    async def _accept(self, entry: Entry, accepted: Accepted) -> Entry:
+        """The id is money: a disk that does not take it is tried again for a while, then the id is at least said."""
+        tools = self.tools
+        for _ in range(INSISTENCE):
+            try:
+                return await tools.queue.durable(tools.state.accept, entry, accepted.request_id, tools.wall())
+            except DiskError as error:
+                tools.stop.request(Reason.DISK, error.message, error.hint)
+                await asyncio.sleep(1.0)
+        tools.tally.warn(f"request {accepted.request_id} of job {entry.job.key} was accepted but could not be recorded")
+        return await tools.queue.durable(tools.state.accept, entry, accepted.request_id, tools.wall())
+
+    async def _release(self, entry: Entry) -> Entry:
+        self.tools.unspend(entry)
+        return await self.tools.queue.durable(self.tools.state.release, entry)
+
+    def _answered(self) -> None:
+        self.breaker.answered()
+        self.tools.heard()
+
+    async def _service_answers(self) -> bool:
+        """A free read, when its time has come, before the next submit is risked."""
+        tools = self.tools
+        if await pause(self.breaker.probe_at(tools.now()) - tools.now(), tools.stop.nothing_new):
+            return False
+        try:
+            await tools.api.model(self.model)
+        except (NotSent, Unclear) as problem:
+            self.breaker.failed(tools.now())
+            tools.unheard(problem)
+            return False
+        except (Refused, Rejected, NotFound):
+            pass  # an answer all the same
+        tools.heard()
+        return True

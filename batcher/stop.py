@@ -1,0 +1,58 @@
+"""Why a run ends before its manifest does, and how far each reason reaches.
+
+Two reaches: a *soft* reason starts nothing new but collects what is at the service; a *hard* one also leaves what is at
+the service to the next run (its ids are safe on disk) and only lets submits and files in the air finish.
+"""
+
+import asyncio
+from enum import Enum
+
+
+class Reason(Enum):
+    """(word for the report, exit code, hard). Listed by severity: the first that applies gives the exit code."""
+
+    ACCOUNT = ("account", 77, True)
+    DISK = ("disk", 73, True)
+    SERVICE = ("service", 69, True)
+    INTERRUPTED = ("interrupted", 130, True)
+    BUDGET = ("budget", 4, False)
+    DEADLINE = ("deadline", 4, False)
+    MAX_FAILURES = ("max_failures", 4, False)
+    MANIFEST = ("manifest_changed", 65, False)
+
+    def __init__(self, word: str, exit_code: int, hard: bool) -> None:
+        self.word = word
+        self.exit_code = exit_code
+        self.hard = hard
+
+
+SEVERITY = list(Reason)
+
+
+class Stop:
+    """Asked for by whoever sees a reason, looked at by everyone before the next step. The gravest reason stays."""
+
+    def __init__(self) -> None:
+        self.reason: Reason | None = None
+        self.message = ""
+        self.hint = ""
+        self.nothing_new = asyncio.Event()
+        self.leave = asyncio.Event()
+
+    def request(self, reason: Reason, message: str = "", hint: str = "") -> None:
+        if self.reason is None or SEVERITY.index(reason) < SEVERITY.index(self.reason):
+            self.reason, self.message, self.hint = reason, message, hint
+        self.nothing_new.set()
+        if reason.hard:
+            self.leave.set()
+
+
+async def pause(seconds: float, unless: asyncio.Event) -> bool:
+    """Sleeps, but not past the event. True when the event is set."""
+    if not unless.is_set() and seconds > 0:
+        try:
+            async with asyncio.timeout(seconds):
+                await unless.wait()
+        except TimeoutError:
+            return False
+    return unless.is_set()

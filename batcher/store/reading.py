@@ -1,0 +1,250 @@
+"""What can be asked of a state file, over any connection to it, the writer's or a read-only one."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from batcher.errors import Cause
+from batcher.job import Artifact, Counts, Entry, Job, State, sidecar, utc
+
+Known = tuple[int, str, int, int, str]  # id, state, listed, attempts, path
+_CHUNK = 500
+
+_ENTRY = """
+SELECT j.id, lower(hex(j.key)), j.state, m.word, j.inputs, j.copy, j.prompt_id, j.meta, s.word, j.line, j.path,
+       j.attempts, a.request_id, a.submitted_at, a.finished_at, a.urls, a.cost_usd, j.cause
+FROM job_data j JOIN words m ON m.id = j.model JOIN words s ON s.id = j.source
+LEFT JOIN attempt_data a ON a.job_id = j.id AND a.n = j.attempts
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Failed or in-doubt jobs that share a cause. example: one of them."""
+
+    state: State
+    cause: Cause
+    count: int
+    example: str
+
+
+@dataclass(slots=True)
+class Difference:
+    """A manifest against a state file. ``gone`` and ``back`` are row numbers; ``at`` counts the known jobs by state."""
+
+    new: int = 0
+    at: dict[State, int] = field(default_factory=dict)
+    gone: list[int] = field(default_factory=list)
+    back: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Over the life of the run directory, jobs that left the manifest included: it was spent all the same.
+
+    known_usd: what the service said it charged. unpriced: images of ended or doubtful submits whose cost it did not
+    say. open: images of jobs at the service now. submits: all that may have been taken up.
+    """
+
+    known_usd: float
+    unpriced: int
+    open: int
+    submits: int
+
+
+def meta(connection: sqlite3.Connection, name: str, default: Any = None) -> Any:
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return default if row is None else json.loads(row[0])
+
+
+def known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Known]:
+    found: dict[bytes, Known] = {}
+    for start in range(0, len(keys), _CHUNK):
+        chunk = keys[start : start + _CHUNK]
+        marks = ",".join("?" * len(chunk))
+        rows = connection.execute(
+            f"SELECT key, id, state, listed, attempts, path FROM job_data WHERE key IN ({marks})",
+            chunk,
+        )
+        found.update((row[0], row[1:]) for row in rows)
+    return found
+
+
+def compare(connection: sqlite3.Connection, jobs: Iterable[Job]) -> Difference:
+    """What the manifest adds to, shares with and leaves out of the state file. Memory: one bit a row of the file."""
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM job_data").fetchone()
+    seen = bytearray(last // 8 + 1)
+    difference = Difference()
+    walk = iter(jobs)
+    while chunk := [bytes.fromhex(job.key) for job in islice(walk, _CHUNK)]:
+        rows = known(connection, chunk)
+        difference.new += len(chunk) - len(rows)
+        for number, state, listed, _, _ in rows.values():
+            seen[number >> 3] |= 1 << (number & 7)
+            difference.at[State(state)] = difference.at.get(State(state), 0) + 1
+            if not listed:
+                difference.back.append(number)
+    listed_rows = connection.execute("SELECT id FROM job_data WHERE listed = 1")
+    difference.gone = [number for (number,) in listed_rows if not seen[number >> 3] & (1 << (number & 7))]
+    return difference
+
+
+def entries(connection: sqlite3.Connection, states: Iterable[State]) -> Iterator[Entry]:
+    """Oldest first, read in chunks, so that the rows may be moved while they are walked."""
+    wanted = list(states)
+    marks = ",".join("?" * len(wanted))
+    last = 0
+    while True:
+        rows = connection.execute(
+            f"{_ENTRY} WHERE j.state IN ({marks}) AND j.id > ? ORDER BY j.id LIMIT {_CHUNK}", (*wanted, last)
+        ).fetchall()
+        if not rows:
+            return
+        yield from map(_entry, rows)
+        last = rows[-1][0]
+
+
+def by_state(connection: sqlite3.Connection) -> dict[State, int]:
+    """Jobs of the manifest (removed ones left out) by state."""
+    rows = connection.execute("SELECT state, count(*) FROM job_data WHERE listed = 1 GROUP BY state")
+    return {State(state): count for state, count in rows}
+
+
+def counts(connection: sqlite3.Connection, total: int | None = None) -> Counts:
+    """total: jobs in the manifest, by default as the last run knew it."""
+    found = by_state(connection)
+    if total is None:
+        total = int(meta(connection, "total", sum(found.values())))
+    return Counts(
+        total=total,
+        done=found.get(State.DONE, 0),
+        failed=found.get(State.FAILED, 0),
+        cancelled=found.get(State.CANCELLED, 0),
+        in_doubt=found.get(State.IN_DOUBT, 0),
+    )
+
+
+def failures(connection: sqlite3.Connection, limit: int = 20) -> list[Failure]:
+    """Failed and in-doubt jobs grouped by cause, the most frequent first."""
+    rows = connection.execute(
+        "SELECT state, cause, count(*) AS n, min(prompt_id) FROM job_data"
+        " WHERE state IN ('failed', 'in_doubt') AND listed = 1 GROUP BY state, cause ORDER BY n DESC LIMIT ?",
+        (limit,),
+    )
+    return [Failure(State(state), _cause(cause), count, example) for state, cause, count, example in rows]
+
+
+def pictures(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """Files of jobs in the manifest: how many, their bytes, how many with a warning."""
+    row = connection.execute(
+        "SELECT count(*), coalesce(sum(i.bytes), 0), count(i.warning) FROM image_data i"
+        " JOIN job_data j ON j.id = i.job_id WHERE j.listed = 1"
+    ).fetchone()
+    return int(row[0]), int(row[1]), int(row[2])
+
+
+def warnings(connection: sqlite3.Connection, limit: int = 20) -> list[str]:
+    rows = connection.execute(
+        "SELECT i.file, i.warning FROM image_data i JOIN job_data j ON j.id = i.job_id"
+        " WHERE i.warning IS NOT NULL AND j.listed = 1 ORDER BY i.job_id LIMIT ?",
+        (limit,),
+    )
+    return [f"{file}: {warning}" for file, warning in rows]
+
+
+def money(connection: sqlite3.Connection) -> Money:
+    images = "max(1, coalesce(json_extract(j.inputs, '$.num_images'), 1))"
+    at_service = "j.state IN ('submitting', 'running') AND a.n = j.attempts AND a.finished_at IS NULL"
+    row = connection.execute(
+        f"SELECT coalesce(sum(a.cost_usd), 0.0),"
+        f" coalesce(sum({images}) FILTER (WHERE a.cost_usd IS NULL AND NOT ({at_service})"
+        f" AND a.outcome NOT IN ('rejected', 'cancelled', 'failed')), 0),"
+        f" coalesce(sum({images}) FILTER (WHERE {at_service}), 0), count(*)"
+        " FROM attempt_data a JOIN job_data j ON j.id = a.job_id"
+    ).fetchone()
+    return Money(known_usd=row[0], unpriced=row[1], open=row[2], submits=row[3])
+
+
+def records(connection: sqlite3.Connection, *, simulated: bool, version: str) -> Iterator[dict[str, Any]]:
+    """The sidecars of all finished images of the manifest, from the state file, in the order first seen."""
+    rows = connection.execute(
+        _ENTRY.replace(
+            "FROM job_data j",
+            ", i.file, i.bytes, lower(hex(i.sha256)), w.word, i.width, i.height, i.url, i.output_index,"
+            " i.output_count, i.downloaded_at FROM job_data j",
+            1,
+        )
+        + " JOIN image_data i ON i.job_id = j.id JOIN words w ON w.id = i.mime"
+        " WHERE j.state = 'done' AND j.listed = 1 ORDER BY j.id, i.output_index"
+    )
+    for row in rows:
+        file, size, sha256, mime, width, height, url, index, count, downloaded = row[18:]
+        artifact = Artifact(
+            file=file, bytes=size, sha256=sha256, mime=mime, width=width, height=height, url=url,
+            output_index=index, output_count=count,
+        )  # fmt: skip
+        when = utc(downloaded / 1000) or ""
+        yield sidecar(_entry(row[:18]), artifact, downloaded_at=when, simulated=simulated, version=version)
+
+
+def unfinished(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
+    """The lines of ``failures.jsonl``: one for each failed or in-doubt job of the manifest."""
+    rows = connection.execute(_ENTRY + " WHERE j.state IN ('failed', 'in_doubt') AND j.listed = 1 ORDER BY j.id")
+    for row in rows:
+        entry = _entry(row)
+        yield {
+            "job": entry.job.key,
+            "state": str(entry.state),
+            "cause": json.loads(row[17] or "{}"),
+            "model": entry.job.model,
+            "inputs": dict(entry.job.inputs),
+            "prompt_id": entry.job.prompt_id,
+            "meta": dict(entry.job.meta),
+            "source": {"manifest": entry.job.source, "line": entry.job.line},
+            "request_id": entry.request_id,
+            "attempts": entry.attempts,
+            "submitted_at": utc(entry.submitted_at),
+        }
+
+
+def was_taken_up(connection: sqlite3.Connection, entry: Entry) -> bool:
+    """Whether the newest attempt was paid for and never failed by the service: it may still be collected, free."""
+    row = connection.execute(
+        "SELECT outcome FROM attempt_data WHERE job_id = ? AND n = ?", (entry.id, entry.attempts)
+    ).fetchone()
+    return row is not None and row[0] in {"accepted", "succeeded"} and entry.request_id is not None
+
+
+def twin(connection: sqlite3.Connection, job_id: int, digest: bytes) -> str | None:
+    """A picture with these very bytes that came from other inputs: the mark of a placeholder or an error picture."""
+    row = connection.execute(
+        "SELECT i.file FROM image_data i JOIN job_data j ON j.id = i.job_id"
+        " WHERE substr(i.sha256, 1, 8) = ? AND i.sha256 = ? AND i.job_id != ?"
+        " AND (SELECT inputs FROM job_data WHERE id = ?) != j.inputs LIMIT 1",
+        (digest[:8], digest, job_id, job_id),
+    ).fetchone()
+    return f"the same bytes as {row[0]}, which was asked for with other inputs" if row else None
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    job = Job(
+        key=row[1], model=row[3], inputs=json.loads(row[4]), copy=row[5], prompt_id=row[6],
+        meta=json.loads(row[7]) if row[7] else {}, source=row[8], line=row[9], path=row[10],
+    )  # fmt: skip
+    return Entry(
+        id=row[0], job=job, state=State(row[2]), path=row[10], attempts=row[11], request_id=row[12],
+        submitted_at=_seconds(row[13]), finished_at=_seconds(row[14]),
+        urls=tuple(json.loads(row[15])) if row[15] else (), cost_usd=row[16],
+    )  # fmt: skip
+
+
+def _cause(text: str | None) -> Cause:
+    facts: Mapping[str, Any] = json.loads(text) if text else {"kind": "unknown", "message": ""}
+    return Cause(**facts)
+
+
+def _seconds(ms: int | None) -> float | None:
+    return None if ms is None else ms / 1000
