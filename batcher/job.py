@@ -55,9 +55,12 @@ class Job:
         return wanted if isinstance(wanted, int) and wanted > 0 else 1
 
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical_json(value: Any) -> str:
     """JSON that is the same text for the same value: sorted keys, no spaces, no escapes beyond the needed."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def job_key(model: str, inputs: Mapping[str, Any], copy: int = 1) -> str:
@@ -150,6 +153,7 @@ class Artifact:
     bytes, sha256, mime: of the bytes on disk, which are the bytes received.
     width, height: in pixels; None for what is not a picture.
     output_index: from 0, of ``output_count`` files that this job gave.
+    downloaded_at: Unix seconds.
     warning: what is odd about it, one line, None when nothing is.
     """
 
@@ -162,6 +166,7 @@ class Artifact:
     url: str
     output_index: int
     output_count: int
+    downloaded_at: float
     warning: str | None = None
 
 
@@ -181,7 +186,7 @@ class Counts:
         return max(0, self.total - self.done - self.failed - self.cancelled - self.in_doubt)
 
 
-def sidecar(entry: Entry, artifact: Artifact, *, downloaded_at: str, simulated: bool, version: str) -> dict[str, Any]:
+def sidecar(entry: Entry, artifact: Artifact, *, simulated: bool, version: str) -> dict[str, Any]:
     """The sidecar, version 1, as JSON data: enough to rebuild the row of the state file from it."""
     return {
         "schema": "batcher/1",
@@ -203,7 +208,7 @@ def sidecar(entry: Entry, artifact: Artifact, *, downloaded_at: str, simulated: 
         "output_count": artifact.output_count,
         "submitted_at": utc(entry.submitted_at),
         "finished_at": utc(entry.finished_at),
-        "downloaded_at": downloaded_at,
+        "downloaded_at": utc(artifact.downloaded_at),
         "attempts": entry.attempts,
         "cost_usd": entry.cost_usd,
         "simulated": simulated,
@@ -215,9 +220,10 @@ def utc(seconds: float | None) -> str | None:
     """Unix seconds as ISO 8601 in UTC with milliseconds (``2026-11-22T03:00:00.000Z``); None stays None."""
     if seconds is None:
         return None
-    from datetime import UTC, datetime  # noqa: PLC0415  only where times are written
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415  only where times are written
 
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=round(seconds * 1000))
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def each_once(values: Sequence[str]) -> tuple[str, ...]:

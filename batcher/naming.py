@@ -264,14 +264,22 @@ def _short_text(text: str) -> str:
 def _slug(text: str) -> str:
     """Words of ``text``, lower case, joined by ``-``, at most 40 bytes, without the names of dataset splits."""
     # Far more of the text than can be needed, so that a prompt of 100 KB costs what a short one does.
-    lower = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text[:400]).lower())
-    letters = "".join(char if unicodedata.category(char)[0] in "LM" or char.isdecimal() else "-" for char in lower)
-    words = _without_split_words(letters)
+    words = _without_split_words(_letters(text[:400]))
     return _without_split_words(_cut(words, _SLUG_BYTES))  # again: cutting "trainer" may leave "train"
 
 
+def _letters(text: str) -> str:
+    """Letters with their marks and digits of every script, lower case; everything else is ``-``."""
+    if text.isascii():
+        return re.sub("[^a-z0-9]+", "-", text.lower())
+    lower = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
+    return "".join(char if unicodedata.category(char)[0] in "LM" or char.isdecimal() else "-" for char in lower)
+
+
 def _without_split_words(text: str) -> str:
-    words = re.split("-+", _SPLIT_WORD.sub("-", text))
+    words = _SPLIT_WORD.sub("-", text).split("-")
+    if text.isascii():
+        return "-".join(word for word in words if word)
     # A word can't begin with a mark that belongs to the letter before it.
     whole = (_without_leading_marks(word) for word in words)
     return "-".join(word for word in whole if word)

@@ -5,19 +5,28 @@ push the later ones back as long as it is less than ``SLACK`` late, so the rate 
 interval is stretched by just that slack, so that no window of one second ever holds more than ``rate + 1`` starts:
 ``1 s + SLACK`` spans at most ``rate`` intervals of ``(1 + SLACK) / rate``.
 
-A refusal (429) means the service allows less than we were told. The pace drops to a share of what was really got
-through, waits out ``Retry-After``, and then grows again: quickly up to what worked before, slowly beyond it. Refusals
-that arrive in the shadow of the first (calls that had already left) don't cut it a second time.
+A refusal (429) means that the service gives less than we were told, and it tells how much: between two refusals,
+when its allowance was used up at both ends, it gave what got through. So after a refusal
+
+* nothing starts until ``QUIET`` seconds have passed without another one (and ``Retry-After`` is over): what was in
+  the air has come home, and all its refusals are one episode that cuts the pace once;
+* the first time, with nothing to go by, the pace is halved; from then on it is set a little below what got through;
+* it then follows a cubic (as TCP's CUBIC does, RFC 9438): back to what is thought to be the limit, a long while close
+  to it, and then ever faster beyond, so that refusals are rare where the limit stays and a limit that rises is found.
 """
 
 from collections import deque
 
 SLACK = 0.005  # seconds: 0.5 % below the rate asked for, in return for never being above it
-CUT = 0.85  # after a refusal, of the rate that got through
+QUIET = 1.0  # seconds without a refusal before the next start
+HOPE = 1.06  # of what got through: where the limit is thought to be
+DIP = 0.08  # below that, to begin with
+CLIMB = 12.0  # seconds from there to the limit, where that is PROBE_COST starts or more
+PROBE_COST = 30.0  # starts: to find the limit costs a refusal, so a slow pace looks for it less often
+LONGEST_CLIMB = 30.0
+LEAST = 0.7  # of what was tried, in one cut
 SLOWEST = 1.0 / 60.0  # starts per second: however often it is refused, it goes on asking once a minute
-SHADOW = 1.0  # seconds: refusals this close together are one episode
-REGAIN = 0.05  # of the rate, per second, back up to what was known to work
-PROBE = 0.01  # of the rate, per second, beyond it
+RECENT = 10.0  # seconds
 
 
 class Pace:
@@ -29,18 +38,19 @@ class Pace:
         self.refusals = 0
         self._next = float("-inf")
         self._hold_until = float("-inf")
-        self._known_good: float | None = None
-        self._cut_at = float("-inf")
-        self._grown_at = float("-inf")
+        self._limit: float | None = None  # where it is thought to be, once there was a refusal
+        self._dip = 0.0  # starts per second, how far below it the climb began
+        self._tried = False  # whether anything has started since the last refusal
         self._starts: deque[float] = deque(maxlen=256)
 
     def reserve(self, now: float) -> float:
         """The moment, at or after ``now``, at which one start may happen. Every call books one."""
-        self._grow(now)
         slot = max(self._next, now - SLACK, self._hold_until)
-        self._next = slot + self.interval
         start = max(slot, now)
+        self._grow(start)
+        self._next = slot + self.interval
         self._starts.append(start)
+        self._tried = True
         return start
 
     @property
@@ -55,29 +65,35 @@ class Pace:
     def refused(self, now: float, retry_after: float | None) -> None:
         """The service refused a start: slow down, and start nothing before its ``retry_after`` seconds are over."""
         self.refusals += 1
-        self._hold_until = max(self._hold_until, now + (retry_after or 0.0))
+        if self._tried:  # else nothing has started since the last refusal: this is one more of that episode
+            self._cut(now)
+        self._tried = False
+        self._hold_until = max(self._hold_until, now + max(QUIET, retry_after or 0.0))
         self._next = max(self._next, self._hold_until)
-        if now - self._cut_at < SHADOW:
-            return
-        self._cut_at = now
-        seen = self._recent_rate(now)
-        current = seen if self.rate is None else min(self.rate, seen)
-        self._known_good = max(current * CUT, SLOWEST)
-        self.rate = self._known_good
-        self._grown_at = max(now, self._hold_until)
 
-    def _recent_rate(self, now: float) -> float:
-        """Starts per second over the last ten seconds, or what can be seen of them; at least the slowest."""
-        recent = [start for start in self._starts if now - 10.0 <= start <= now]
-        if len(recent) < 2:
-            return self.rate or 1.0
-        return max(len(recent) / max(now - recent[0], 1e-3), SLOWEST)
+    def _cut(self, now: float) -> None:
+        """Sets the pace by what was tried and what got through, since the last hold or over the last ten seconds."""
+        since = max(self._hold_until, now - RECENT)
+        recent = [start for start in self._starts if since <= start <= now]
+        span = max(now - recent[0], 1e-3) if recent else 1.0
+        seen = len(recent) / span if len(recent) > 1 else self.rate or 1.0
+        tried = seen if self.rate is None else min(self.rate, seen)
+        if self._limit is None:
+            limit, rate = tried * (1.0 - DIP), tried / 2.0
+        else:
+            refill = QUIET if since == self._hold_until else 0.0  # what the silence let pile up was used, too
+            limit = min(max((len(recent) - 1) / (span + refill) * HOPE, tried * LEAST), tried)
+            rate = limit * (1.0 - DIP)
+        slowest = SLOWEST if self.ceiling is None else min(SLOWEST, self.ceiling)
+        self._limit = max(limit, slowest)
+        self.rate = max(rate, slowest)
+        self._dip = self._limit - self.rate
 
     def _grow(self, now: float) -> None:
-        if self.rate is None or self._known_good is None or now <= self._grown_at:
+        if self._limit is None or self.rate == self.ceiling:
             return
-        elapsed, self._grown_at = now - self._grown_at, now
-        share = REGAIN if self.rate < self._known_good else PROBE
-        self.rate *= (1.0 + share) ** min(elapsed, 60.0)
+        climb = min(max(CLIMB, PROBE_COST / self._limit), LONGEST_CLIMB)
+        way = (now - self._hold_until) / climb - 1.0  # -1 where the climb begins, 0 at the limit
+        self.rate = self._limit + max(self._dip, self._limit * DIP) * way**3
         if self.ceiling is not None and self.rate >= self.ceiling:
-            self.rate, self._known_good = self.ceiling, None
+            self.rate = self.ceiling

@@ -209,8 +209,7 @@ async def _drive(
 ) -> Tools:
     now = asyncio.get_running_loop().time
     money = reading.money(state.connection)
-    price = offer.price or 0.0
-    spent = money.known_usd + money.unpriced * price
+    spent = money.known_usd + (money.unpriced + money.failed) * (offer.price or 0.0)
     reader = connect_to_read(state.path.parent)
     trust = Trust(service.trust)
     try:

@@ -57,9 +57,9 @@ class Fetcher:
         ratio = entry.job.inputs.get("aspect_ratio")
         count = len(entry.urls)
 
-        def describe(artifact: Artifact, downloaded_at: str) -> Mapping[str, Any]:
+        def describe(artifact: Artifact) -> Mapping[str, Any]:
             simulated = bool(self.tools.api.simulated)
-            return sidecar(entry, artifact, downloaded_at=downloaded_at, simulated=simulated, version=__version__)
+            return sidecar(entry, artifact, simulated=simulated, version=__version__)
 
         return [
             await self.tools.downloader.fetch(
@@ -75,7 +75,7 @@ class Fetcher:
 
     async def _save(self, entry: Entry, artifacts: list[Artifact]) -> Entry:
         tools = self.tools
-        saved, warnings = await tools.queue.durable(tools.state.save, entry, artifacts, tools.wall())
+        saved, warnings = await tools.queue.durable(tools.state.save, entry, artifacts)
         for warning in warnings:
             tools.tally.warn(warning)
         return saved

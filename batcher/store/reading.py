@@ -46,11 +46,13 @@ class Money:
     """Over the life of the run directory, jobs that left the manifest included: it was spent all the same.
 
     known_usd: what the service said it charged. unpriced: images of ended or doubtful submits whose cost it did not
-    say. open: images of jobs at the service now. submits: all that may have been taken up.
+    say. failed: images of submits that it failed without a word on their cost (nobody documents whether those are
+    charged). open: images of jobs at the service now. submits: all that may have been taken up.
     """
 
     known_usd: float
     unpriced: int
+    failed: int
     open: int
     submits: int
 
@@ -162,10 +164,11 @@ def money(connection: sqlite3.Connection) -> Money:
         f"SELECT coalesce(sum(a.cost_usd), 0.0),"
         f" coalesce(sum({images}) FILTER (WHERE a.cost_usd IS NULL AND NOT ({at_service})"
         f" AND a.outcome NOT IN ('rejected', 'cancelled', 'failed')), 0),"
+        f" coalesce(sum({images}) FILTER (WHERE a.cost_usd IS NULL AND a.outcome = 'failed'), 0),"
         f" coalesce(sum({images}) FILTER (WHERE {at_service}), 0), count(*)"
         " FROM attempt_data a JOIN job_data j ON j.id = a.job_id"
     ).fetchone()
-    return Money(known_usd=row[0], unpriced=row[1], open=row[2], submits=row[3])
+    return Money(known_usd=row[0], unpriced=row[1], failed=row[2], open=row[3], submits=row[4])
 
 
 def records(connection: sqlite3.Connection, *, simulated: bool, version: str) -> Iterator[dict[str, Any]]:
@@ -184,10 +187,9 @@ def records(connection: sqlite3.Connection, *, simulated: bool, version: str) ->
         file, size, sha256, mime, width, height, url, index, count, downloaded = row[18:]
         artifact = Artifact(
             file=file, bytes=size, sha256=sha256, mime=mime, width=width, height=height, url=url,
-            output_index=index, output_count=count,
+            output_index=index, output_count=count, downloaded_at=downloaded / 1000,
         )  # fmt: skip
-        when = utc(downloaded / 1000) or ""
-        yield sidecar(_entry(row[:18]), artifact, downloaded_at=when, simulated=simulated, version=version)
+        yield sidecar(_entry(row[:18]), artifact, simulated=simulated, version=version)
 
 
 def unfinished(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:

@@ -182,11 +182,11 @@ class StateFile:
         self._attempt(entry, cause=_cause(cause))
         return replace(entry, state=state)
 
-    def save(self, entry: Entry, artifacts: Sequence[Artifact], now: float) -> tuple[Entry, list[str]]:
+    def save(self, entry: Entry, artifacts: Sequence[Artifact]) -> tuple[Entry, list[str]]:
         """Every file is on disk. The second value lists what is odd: pictures equal to those of other requests."""
         state = self._move(entry, Event.SAVED, "cause = NULL")
         self._attempt(entry, outcome="saved", urls=None, cost_usd=entry.cost_usd)
-        warnings = [self._picture(entry, artifact, now) for artifact in artifacts]
+        warnings = [self._picture(entry, artifact) for artifact in artifacts]
         return replace(entry, state=state), [warning for warning in warnings if warning]
 
     def cancel(self, entry: Entry, now: float) -> Entry:
@@ -220,14 +220,14 @@ class StateFile:
             (*facts.values(), entry.id, entry.attempts),
         )
 
-    def _picture(self, entry: Entry, artifact: Artifact, now: float) -> str | None:
+    def _picture(self, entry: Entry, artifact: Artifact) -> str | None:
         digest = bytes.fromhex(artifact.sha256)
         warning = artifact.warning or reading.twin(self.connection, entry.id, digest)
         self.connection.execute(
             "INSERT OR REPLACE INTO image_data (job_id, output_index, output_count, downloaded_at, bytes, width, height,"
             " mime, sha256, file, url, warning) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                entry.id, artifact.output_index, artifact.output_count, _ms(now), artifact.bytes, artifact.width,
+                entry.id, artifact.output_index, artifact.output_count, _ms(artifact.downloaded_at), artifact.bytes, artifact.width,
                 artifact.height, self._word(artifact.mime), digest, artifact.file, artifact.url, warning,
             ),
         )  # fmt: skip

@@ -1,0 +1,243 @@
+"""From a link to a file that is safely on disk with its sidecar beside it.
+
+Three stages. On the event loop the body arrives (``body``); then one hop to a worker thread does everything that costs
+time or waits for the disk: check, hash, write, force, rename, sidecar. A hop costs more than the check of a small
+picture, so there is one of them and not six. What the outcome means for the job is the runner's business: this module
+says whether the link is dead, the file may come later, or it is refused for good.
+
+The session never had the token, keeps no cookies, reads no ``.netrc`` and no proxy settings, and follows no redirect by
+itself: each hop passes ``Trust.check`` first, and what was checked is the object that gets requested.
+"""
+
+import asyncio
+import mmap
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urljoin
+
+import aiohttp
+
+from batcher import __version__
+from batcher.artifacts.body import Body, unbroken
+from batcher.artifacts.check import CheckDepth, Facts, Limits, allow, examine, too_big
+from batcher.artifacts.place import Shelf, disk
+from batcher.artifacts.trust import Trust
+from batcher.artifacts.unpack import Unpacker
+from batcher.errors import Cause, FileRefused, FileUnavailable, LinkDead
+from batcher.job import Artifact
+from batcher.naming import with_key
+from batcher.protocol import one_line
+from batcher.retry import parse_retry_after
+
+MOST_REDIRECTS = 5
+
+Describe = Callable[[Artifact], Mapping[str, Any]]
+
+_REDIRECTS = frozenset([301, 302, 303, 307, 308])
+_DEAD = frozenset([403, 404, 410])
+_MAY_PASS = frozenset([408, 425, 429])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """What fetch was asked for."""
+
+    url: str
+    path: str
+    output_index: int
+    output_count: int
+    wanted_ratio: str | None
+    describe: Describe
+
+
+class Downloader:
+    """Fetches files into ``run_dir/images``. An async context manager; any number of fetches at once.
+
+    wall: Unix seconds, for the times in sidecars and for dates in ``Retry-After``.
+    threads: at most this many files are checked and written at once.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        *,
+        trust: Trust,
+        check: CheckDepth = "decode",
+        limits: Limits | None = None,
+        wall: Callable[[], float] = time.time,
+        threads: int = 16,
+    ) -> None:
+        self._shelf = Shelf(run_dir)
+        self._trust = trust
+        self._depth = check
+        self._limits = limits or Limits()
+        self._wall = wall
+        self._threads = threads
+        allow(self._limits)
+
+    async def __aenter__(self) -> Self:
+        limits = self._limits
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="artifacts")
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),  # the runner bounds downloads
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(
+                total=limits.total_timeout, sock_connect=limits.connect_timeout, sock_read=limits.read_timeout
+            ),
+            headers={"User-Agent": f"batcher/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"},
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+        self._pool.shutdown()
+
+    async def fetch(
+        self,
+        url: str,
+        *,
+        path: str,
+        output_index: int = 0,
+        output_count: int = 1,
+        wanted_ratio: str | None = None,
+        describe: Describe,
+    ) -> Artifact:
+        """Fetch one file; when this returns, it and its sidecar survive a power cut.
+
+        path: relative to the folder of images, without extension, final (``naming.numbered``). Should a sidecar of
+        another job stand there already, this job's key is added: a picture that was paid for is never overwritten.
+        wanted_ratio: ``16:9``; a picture of another shape is kept, with a warning.
+        describe: the sidecar for an artifact; called in a worker thread.
+
+        Raises LinkDead, FileUnavailable, FileRefused or DiskError; nothing is left behind then.
+        """
+        order = _Order(
+            url=url,
+            path=path,
+            output_index=output_index,
+            output_count=output_count,
+            wanted_ratio=wanted_ratio,
+            describe=describe,
+        )
+        body = Body(path, shelf=self._shelf, pool=self._pool, limits=self._limits)
+        try:
+            async with _network(), self._opened(url) as response:
+                await _receive(response, body, self._limits)
+            content = await body.finish()
+            loop = asyncio.get_running_loop()
+            return await unbroken(loop.run_in_executor(self._pool, self._save, order, content, self._wall()))
+        finally:
+            await body.discard()
+
+    @asynccontextmanager
+    async def _opened(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer with the file: redirects are followed here, each within the trusted hosts."""
+        for _ in range(MOST_REDIRECTS + 1):
+            checked = self._trust.check(url)
+            async with self._session.get(checked, allow_redirects=False) as response:
+                location = response.headers.get("Location")
+                if response.status not in _REDIRECTS or not location:
+                    self._check_status(response)
+                    yield response
+                    return
+            url = urljoin(str(checked), location)
+        raise FileRefused(Cause(kind="redirects", message=f"more than {MOST_REDIRECTS} redirects"))
+
+    def _check_status(self, response: aiohttp.ClientResponse) -> None:
+        status = response.status
+        if status == 200:
+            return
+        cause = Cause(kind=f"http_{status}", message=f"the file host answered {status}", http_status=status)
+        if status in _DEAD:
+            raise LinkDead(cause)
+        if 400 <= status < 500 and status not in _MAY_PASS:
+            raise FileRefused(cause)
+        wait = parse_retry_after(response.headers.get("Retry-After"), self._wall())
+        raise FileUnavailable(cause, retry_after=wait)
+
+    def _save(self, order: _Order, content: bytes | Path, moment: float) -> Artifact:
+        """In a worker thread: check, then image, sidecar, folder."""
+        facts = self._examined(content, order)
+        path = order.path
+        artifact = self._artifact(facts, path, order, moment)
+        values = order.describe(artifact)
+        owner = self._shelf.owner(path)
+        job = values.get("job")
+        if owner is not None and isinstance(job, str) and owner != job:
+            path = with_key(path, job)
+            artifact = self._artifact(facts, path, order, moment)
+            values = order.describe(artifact)
+        self._shelf.put(path, facts.kind.extension, content)
+        self._shelf.put_sidecar(path, values)
+        self._shelf.settle(path)
+        return artifact
+
+    def _examined(self, content: bytes | Path, order: _Order) -> Facts:
+        ratio = order.wanted_ratio
+        if isinstance(content, bytes):
+            return examine(content, depth=self._depth, limits=self._limits, wanted_ratio=ratio)
+        with (
+            disk(self._shelf.relative(order.path)),
+            content.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
+            return examine(data, depth=self._depth, limits=self._limits, wanted_ratio=ratio, path=content)
+
+    def _artifact(self, facts: Facts, path: str, order: _Order, moment: float) -> Artifact:
+        return Artifact(
+            file=self._shelf.relative(f"{path}.{facts.kind.extension}"),
+            bytes=facts.bytes,
+            sha256=facts.sha256,
+            mime=facts.kind.mime,
+            width=facts.size[0] if facts.size else None,
+            height=facts.size[1] if facts.size else None,
+            url=order.url,
+            output_index=order.output_index,
+            output_count=order.output_count,
+            downloaded_at=moment,
+            warning=facts.warning,
+        )
+
+
+async def _receive(response: aiohttp.ClientResponse, body: Body, limits: Limits) -> None:
+    expected = response.content_length
+    if expected is not None and expected > limits.max_bytes:
+        raise too_big(expected, limits.max_bytes)
+    encoding = response.headers.get("Content-Encoding", "")
+    unpacker = Unpacker(encoding)
+    if not encoding:
+        body.expect(expected)
+    received = 0
+    async for arrived in response.content.iter_any():
+        received += len(arrived)
+        for piece in unpacker.feed(arrived):
+            await body.add(piece)
+    if expected is not None and received != expected:
+        raise FileUnavailable(Cause(kind="short_body", message=f"{received:,} of {expected:,} bytes arrived"))
+    unpacker.finish()
+
+
+@asynccontextmanager
+async def _network() -> AsyncIterator[None]:
+    """What can go wrong between here and the file host may pass, all of it."""
+    try:
+        yield
+    except TimeoutError:
+        raise FileUnavailable(Cause(kind="timeout", message="the file host did not answer in time")) from None
+    except aiohttp.ClientPayloadError:
+        raise FileUnavailable(Cause(kind="short_body", message="the file ended before its announced end")) from None
+    except aiohttp.ClientResponseError:  # its text quotes the answer, binary and all
+        raise FileUnavailable(Cause(kind="connection", message="the file host's answer is not HTTP")) from None
+    except (aiohttp.ClientError, OSError) as error:
+        message = one_line(f"{type(error).__name__}: {error}")
+        raise FileUnavailable(Cause(kind="connection", message=message)) from None

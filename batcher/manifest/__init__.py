@@ -1,0 +1,13 @@
+"""Manifests: a YAML file or a plain prompt file becomes jobs, after everything in it has been checked.
+
+Two passes over files that may not fit into memory. ``open_manifest`` reads syntax (``Draft``); ``Draft.check``
+looks at every row and counts (``check.py``); ``Manifest.jobs`` reads again and makes the jobs one by one
+(``expansion.py``).
+"""
+
+from batcher.manifest.document import RunOption
+from batcher.manifest.draft import Draft, open_manifest
+from batcher.manifest.expansion import Manifest
+from batcher.manifest.flags import Overrides
+
+__all__ = ["Draft", "Manifest", "Overrides", "RunOption", "open_manifest"]

@@ -1,0 +1,140 @@
+"""The first pass: every row looked at, nothing kept but counts and one fingerprint a prompt.
+
+A matrix is checked by its axes, once, and a row by its own values: the product of the two is never walked.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from batcher.errors import ManifestError
+from batcher.manifest import variables
+from batcher.manifest.columns import word
+from batcher.manifest.copies import Occurrences
+from batcher.manifest.entries import FromFile, Inline
+from batcher.manifest.formats import Reader
+from batcher.manifest.paths import RESERVED, Facts
+from batcher.manifest.plan import Plan
+from batcher.manifest.problems import Problems, suggestion
+from batcher.manifest.rows import Carried, Row
+from batcher.models.words import shown
+from batcher.naming import TemplateError
+
+_PROGRESS_EVERY = 10_000
+_MOST_RENDERINGS = 1_000_000
+
+
+class Check:
+    """prompts, whole: how many prompts, and how many jobs they make. names: of all vars met."""
+
+    def __init__(self, plan: Plan, problems: Problems, progress: Callable[[int], None] | None) -> None:
+        self._plan = plan
+        self._problems = problems
+        self._progress = progress
+        self._needed = plan.terms.required() - plan.sweep.base.keys() - plan.sweep.axes.keys() | {"prompt"}
+        self._tries_path = plan.template is not None and ":" in plan.template.text
+        self.occurrences = Occurrences(frozenset(plan.sweep.keys), plan.sweep.base)
+        self.prompts = 0
+        self.whole = 0
+        self.names: set[str] = set()
+
+    def run(self) -> None:
+        for entry, reader in self._plan.readers(self._problems):
+            carried = entry.carried if isinstance(entry, FromFile) else Carried()
+            unused = set(carried.vars)
+            self.names |= unused
+            try:
+                for row in self._counted(reader):
+                    unused -= self._row(row) if row.vars else self._plain_row(row)
+            except ManifestError as error:
+                for problem in error.problems:
+                    self._problems.add(problem.file, problem.line, problem.column, problem.what, problem.mend)
+                continue
+            for name in sorted(unused):
+                place = carried.places[f"vars.{name}"]
+                what = f"no prompt of this file uses the var `{word(name)}`"
+                self._problems.add(*place, what, f"write {{{word(name)}}} in its prompts, or remove the var")
+        self.occurrences.close()
+        if self._progress:
+            self._progress(self.prompts)
+
+    def _counted(self, reader: Reader) -> Iterator[Row]:
+        for row in reader.rows():
+            self.prompts += 1
+            if self._progress and self.prompts % _PROGRESS_EVERY == 0:
+                self._progress(self.prompts)
+            yield row
+
+    def _plain_row(self, row: Row) -> frozenset[str]:
+        if self._inputs(row, row.inputs):
+            pins = self._plan.sweep.pins(row.inputs)
+            self.whole += self._plan.sweep.count(pins)
+            self.occurrences.add(row.inputs)
+            if self._tries_path:
+                self._try_path(row, row.inputs, {})
+        return frozenset()
+
+    def _row(self, row: Row) -> frozenset[str]:
+        """A row with vars: each rendering is a prompt of its own."""
+        used = frozenset(variables.used(row))
+        self.names |= row.vars.keys()
+        if isinstance(row.reader, Inline):  # its own vars; those of a file are for all of its rows
+            self._unused(row, used)
+        if variables.count(row) > _MOST_RENDERINGS:
+            what = f"its vars make more than {_MOST_RENDERINGS:,} prompts of one"
+            self._problems.add(*row.place("vars"), what, "use fewer values, or a prompt file")
+            return used
+        for inputs, texts in variables.renderings(row):
+            if not self._inputs(row, inputs):
+                break
+            self.whole += self._plan.sweep.count(self._plan.sweep.pins(inputs))
+            self.occurrences.add(inputs)
+            if self._tries_path:
+                self._try_path(row, inputs, dict(texts))
+        return used
+
+    def _unused(self, row: Row, used: frozenset[str]) -> None:
+        for name in sorted(row.vars.keys() - used):
+            near = suggestion(name, variables.braces(row)) if variables.braces(row) else ""
+            mend = near.replace("`", "") if near.startswith("did you mean") else f"write {{{word(name)}}} in the prompt"
+            self._problems.add(*row.place(f"vars.{name}"), f"no text uses the var `{word(name)}`", mend)
+
+    def _inputs(self, row: Row, inputs: dict[str, Any]) -> bool:
+        """Whether a row's inputs can be sent; if not, the problems say why."""
+        before, terms = self._problems.total, self._plan.terms
+        if not self._needed <= inputs.keys():
+            for name in sorted(self._needed - inputs.keys()):
+                what = f"`{name}` is missing" + ("" if name == "prompt" else ", and the model needs it")
+                self._problems.add(*row.place(name), what, f"add `{name}`")
+        for name, value in inputs.items():
+            reason = terms.wrong(name, value)
+            if reason:
+                self._wrong(row, name, value, reason)
+        return self._problems.total == before
+
+    def _wrong(self, row: Row, name: str, value: Any, reason: str) -> None:
+        mend = "write one, or remove the row" if reason == "is empty" else self._plan.terms.mend(name)
+        schema = self._plan.terms.schema
+        free_text = schema and schema.takes_text(name) and schema.allowed(name) is None
+        if free_text and isinstance(value, int | float):
+            mend = f"put it in quotes: {shown(str(value).lower() if isinstance(value, bool) else repr(value))}"
+        self._problems.add(*row.place(name), f"`{name}` {reason}", mend)
+
+    def _try_path(self, row: Row, inputs: dict[str, Any], texts: dict[str, str]) -> None:
+        """One path of each row: whether a format such as ``{seed:04d}`` fits its values."""
+        sweep = self._plan.sweep
+        facts = Facts(row.id or "id", self._plan.model, sweep.keys, texts, row.meta)
+        first: dict[str, Any] = next(sweep.combinations(sweep.pins(inputs)), {})
+        try:
+            self._plan.paths.path(facts, {**sweep.base, **first, **inputs}, 0, 1, "0" * 32)
+        except TemplateError as error:
+            file, line, _ = row.place("")
+            self._problems.add(file, line, 1, f"`output.path` does not fit this prompt: {error.what}", error.mend)
+
+
+def unknown_fields(plan: Plan, names: set[str]) -> list[tuple[str, str]]:
+    """Fields of the path template that nothing fills, each with how to mend it."""
+    if plan.template is None or plan.terms.schema is None:
+        return []
+    known = [*RESERVED, *plan.terms.columns, *sorted(names)]
+    fields = sorted(field for field in plan.template.fields if not field.startswith("meta."))
+    return [(field, suggestion(field, [*known, "meta.<name>"])) for field in fields if field not in known]

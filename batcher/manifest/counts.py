@@ -1,0 +1,79 @@
+"""Jobs per value of each axis, for ``plan``: by arithmetic for the prompts that pin nothing, which are nearly all."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from batcher.manifest import variables
+from batcher.manifest.axes import Axis
+from batcher.manifest.rows import Row
+from batcher.manifest.sweep import Sweep
+
+_MOST_SHOWN = 1_000  # values of one axis; of a longer one, the ends and the sum
+
+Tally = dict[str, Counter[str]]
+
+
+def count_by_axis(sweep: Sweep, rows: Iterable[Row], total: int, *, limited: bool) -> Mapping[str, Mapping[str, int]]:
+    """``{axis: {value as text: jobs}}``; pinned values that the axis does not have are counted beside the others."""
+    tally: Tally = {name: Counter() for name in sweep.axes}
+    unpinned, left = 0, total
+    for row in rows:
+        many = variables.count(row)
+        pins = sweep.pins(row.inputs)
+        each = sweep.count(pins)
+        whole = min(many, left // each) if limited and each else many
+        if pins:
+            _add(tally, _of_prompt(sweep, pins), whole)
+        else:
+            unpinned += whole
+        left -= whole * each
+        if limited and whole < many:
+            _add(tally, _walked(sweep, pins, left), 1)
+            break
+    if unpinned:
+        _add(tally, _of_prompt(sweep, {}), unpinned)
+    return tally
+
+
+def _add(tally: Tally, more: Tally, times: int) -> None:
+    for name, values in more.items():
+        for value, jobs in values.items():
+            known = value in tally[name] or len(tally[name]) < 2 * _MOST_SHOWN
+            tally[name][value if known else "other values"] += jobs * times
+
+
+def _of_prompt(sweep: Sweep, pins: Mapping[str, Any]) -> Tally:
+    if not sweep.plain:
+        return _walked(sweep, pins, None)
+    jobs = sweep.count(pins)
+    return {name: _evenly(axis, jobs, pins, name) for name, axis in sweep.axes.items()}
+
+
+def _evenly(axis: Axis, jobs: int, pins: Mapping[str, Any], name: str) -> Counter[str]:
+    if name in pins:
+        return Counter({_text(pins[name], axis): jobs})
+    if len(axis) > _MOST_SHOWN:
+        return Counter({_span(axis): jobs})
+    return Counter({_text(value, axis): jobs // len(axis) for value in axis})
+
+
+def _walked(sweep: Sweep, pins: Mapping[str, Any], most: int | None) -> Tally:
+    tally: Tally = {name: Counter() for name in sweep.axes}
+    for combination in islice(sweep.combinations(pins), most):
+        for name, axis in sweep.axes.items():
+            value = pins[name] if name in pins else combination.get(name, sweep.base.get(name))
+            tally[name][_text(value, axis)] += 1
+    return tally
+
+
+def _text(value: Any, axis: Axis) -> str:
+    if len(axis) > _MOST_SHOWN and value in axis:
+        return _span(axis)
+    return value if isinstance(value, str) else "(not given)" if value is None else json.dumps(value)
+
+
+def _span(axis: Axis) -> str:
+    return f"{axis.values[0]}..{axis.values[-1]}"

@@ -1,0 +1,180 @@
+"""From a path to a checked manifest, in two steps, as the model must be known before its schema can be fetched."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from pathlib import PurePath
+from typing import BinaryIO
+
+from batcher.job import canonical_json
+from batcher.manifest.check import Check, unknown_fields
+from batcher.manifest.document import Document, RunOption, read_document
+from batcher.manifest.entries import Entries, Entry, FromFile, word_path
+from batcher.manifest.expansion import Manifest
+from batcher.manifest.flags import Overrides
+from batcher.manifest.formats import FORMATS, format_of
+from batcher.manifest.paths import DefaultPaths, TemplatePaths
+from batcher.manifest.plan import Plan
+from batcher.manifest.problems import Problems, failure
+from batcher.manifest.rows import Carried
+from batcher.manifest.sections import Sections
+from batcher.manifest.source import Source
+from batcher.manifest.spool import Spool
+from batcher.manifest.sweep import Sweep
+from batcher.manifest.terms import Terms
+from batcher.models import DEFAULT_MODEL, ModelSchema
+from batcher.naming import Template, TemplateError
+
+EXPANSION_VERSION = 1  # goes up when the same manifest would make other jobs
+
+
+def open_manifest(path: str, overrides: Overrides, *, stdin: BinaryIO | None = None) -> "Draft":
+    """Reads a manifest as far as it goes without a schema: a YAML file whole, another file not at all.
+
+    Raises ManifestError for what can't be read, UsageError for flags that can't be meant.
+    """
+    form = overrides.named_format()
+    overrides.axes_as_text()
+    spool = Spool()
+    try:
+        return _opened(path, form, overrides, spool, stdin)
+    except BaseException:
+        spool.close()
+        raise
+
+
+def _opened(path: str, form: str | None, overrides: Overrides, spool: Spool, stdin: BinaryIO | None) -> "Draft":
+    if path == "-":
+        source = Source(spool.keep(stdin or sys.stdin.buffer), "<stdin>")
+        form = form or "txt"
+    else:
+        source = Source(spool.keep_pipe(path), word_path(path))
+        form = form or format_of(path)
+        if form == "folder" and not os.path.isdir(path):  # noqa: PTH112  a text, which may be odd
+            raise failure(source.label, 0, 0, "is not a folder", "give a folder of .txt files, or another --format")
+    if not os.path.exists(source.path):  # noqa: PTH110
+        raise failure(source.label, 0, 0, "there is no such file", "check the path and the working directory")
+    if form is None:
+        mend = f"add --format with one of {', '.join(FORMATS)}"
+        raise failure(source.label, 0, 0, "its name does not say what format it has", mend)
+    document = read_document(source) if form == "yaml" else None
+    draft = Draft(path, source, form, document, overrides, spool)
+    if document is not None and document.problems.total and (document.model is None) == ("model" in document.sections):
+        draft.check(None)  # the model can't be told: say so, with all else that is wrong
+    return draft
+
+
+class Draft:
+    """A manifest whose syntax has been read.
+
+    name: stem for the default run directory. model: the flag's, else the manifest's, else the default one.
+    run_options: the ``run:`` block, by flag name with ``_``.
+    """
+
+    def __init__(
+        self, path: str, source: Source, form: str, document: Document | None, overrides: Overrides, spool: Spool
+    ) -> None:
+        self._path = path
+        self._source = source
+        self._form = form
+        self._document = document
+        self._overrides = overrides
+        self._spool = spool
+        whole = PurePath(os.path.abspath(path))  # noqa: PTH100  only its name is wanted
+        stem = whole.name if form == "folder" else whole.stem
+        self.name = "stdin" if path == "-" else word_path(stem) or "manifest"
+        self.model = overrides.model or (document.model if document else None) or DEFAULT_MODEL
+        self.run_options: Mapping[str, RunOption] = document.run if document else {}
+
+    def check(self, schema: ModelSchema | None, *, progress: Callable[[int], None] | None = None) -> Manifest:
+        """The manifest, all of it right; raises ManifestError with everything that is wrong (UsageError for flags).
+
+        schema: None when the model's is not to be had; then names and values go unchecked, and a warning says so.
+        progress: called now and then with the number of prompts checked so far.
+        """
+        try:
+            return self._checked(schema, progress)
+        except BaseException:
+            self._spool.close()
+            raise
+
+    def close(self) -> None:
+        """For a draft that is not going to be checked: removes what standard input was spooled to."""
+        self._spool.close()
+
+    def _checked(self, schema: ModelSchema | None, progress: Callable[[int], None] | None) -> Manifest:
+        terms = Terms(schema, self._named_inputs())
+        if terms.schema is None:
+            terms.warn(f"the inputs of {self.model} are not known: names and values were not checked")
+        document = self._document or Document(self._source.label, Problems())
+        problems = document.problems
+        if not terms.knows("prompt"):
+            problems.add(self._source.label, 0, 0, f"{self.model} has no input `prompt`", "choose another model")
+        plan = self._plan(document, terms)
+        check = Check(plan, problems, progress)
+        check.run()
+        self._check_template(document, plan, check.names)
+        problems.raise_if_any()
+        if not check.whole:
+            what = "there is no prompt in it" if not check.prompts else "`exclude` leaves no combination"
+            raise failure(self._source.label, 0, 0, what, "add one" if not check.prompts else "exclude less")
+        return Manifest(
+            plan,
+            check.occurrences,
+            self._spool,
+            source=self._path,
+            name=self.name,
+            fingerprint=self._fingerprint(plan),
+            whole=check.whole,
+            prompts=check.prompts,
+            limit=self._overrides.limit,
+        )
+
+    def _named_inputs(self) -> list[str]:
+        """Names that flags and sections use for inputs: without a schema, columns called so are inputs too."""
+        sections = self._document.sections if self._document else {}
+        nodes = [sections[part] for part in ("defaults", "matrix") if part in sections]
+        return [*self._overrides.names(), *(name for node in nodes for name in node.pairs)]
+
+    def _plan(self, document: Document, terms: Terms) -> Plan:
+        sections = Sections(document, terms)
+        base = {**sections.defaults(), **self._overrides.values(terms)}
+        axes = {**sections.matrix(), **self._overrides.axes(terms)}
+        sweep = Sweep(axes, sections.exclude(axes), sections.include(axes, base), base)
+        template = _template(document)
+        paths = DefaultPaths() if template is None else TemplatePaths(template)
+        return Plan(self.model, terms, sweep, tuple(self._entries(document, terms)), paths, template)
+
+    def _entries(self, document: Document, terms: Terms) -> list[Entry]:
+        column = self._overrides.prompt_column
+        if self._document is None:
+            return [FromFile(self._source, self._form, Carried(), column)]
+        base = "" if self._path == "-" else os.path.dirname(self._path)  # noqa: PTH120
+        return Entries(document, terms, base, column).read()
+
+    def _check_template(self, document: Document, plan: Plan, names: set[str]) -> None:
+        if document.template is None:
+            return
+        for field, mend in unknown_fields(plan, names):
+            text, node = document.template
+            column = node.column + node.quoted + max(text.find("{" + field), 0)
+            document.problems.add(document.label, node.line, column, f"unknown field {{{field}}} in `path`", mend)
+
+    def _fingerprint(self, plan: Plan) -> str:
+        said = {name: getattr(self._overrides, name) for name in Overrides.__slots__}
+        schema = plan.terms.schema.fingerprint() if plan.terms.schema else None
+        facts = [EXPANSION_VERSION, self.model, said, self._form, self._source.digest, plan.digests(), schema]
+        return blake2b(canonical_json(facts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
+
+
+def _template(document: Document) -> Template | None:
+    if document.template is None:
+        return None
+    text, node = document.template
+    try:
+        return Template(text)
+    except TemplateError as error:
+        column = node.column + node.quoted + error.column - 1
+        document.problems.add(document.label, node.line, column, error.what, error.mend)
+        return None

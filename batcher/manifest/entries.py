@@ -1,0 +1,200 @@
+"""``prompts:`` of a YAML manifest: strings, mappings, and files with what they carry for all of their prompts."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from batcher.manifest.columns import word
+from batcher.manifest.document import Document, kind_of, text_of
+from batcher.manifest.formats import FORMATS, Reader, format_of, named_format, reader
+from batcher.manifest.problems import Problems, suggestion
+from batcher.manifest.rows import Carried, Reading, Row
+from batcher.manifest.sections import Sections
+from batcher.manifest.source import Source
+from batcher.manifest.terms import Terms
+from batcher.manifest.tree import Node
+from batcher.models.words import shown
+
+_PROMPT_KEYS = ("prompt", "id", "meta", "vars")
+_FILE_KEYS = ("file", "prompt_column", "format", "meta", "vars")
+
+
+class Inline:
+    """Prompts that stand in the manifest itself: held, as the manifest is."""
+
+    def __init__(self) -> None:
+        self.held: list[Row] = []
+
+    def rows(self) -> Iterator[Row]:
+        return iter(self.held)
+
+    def place(self, row: Row, name: str) -> tuple[str, int, int]:
+        line, column = row.raw.get(name, row.raw[""])
+        return row.source, line, column
+
+
+class FromFile:
+    """Prompts of one file, read anew for each pass."""
+
+    def __init__(self, source: Source, form: str, carried: Carried, prompt_column: str | None) -> None:
+        self.source = source
+        self.carried = carried
+        self._form = form
+        self._prompt_column = prompt_column
+
+    def open(self, terms: Terms, problems: Problems) -> Reader:
+        return reader(self.source, self._form, Reading(terms, problems, self.carried, self._prompt_column))
+
+
+Entry = Inline | FromFile
+
+
+class Entries:
+    """Reads the ``prompts:`` node of a document. base: the folder that file names are relative to."""
+
+    def __init__(self, document: Document, terms: Terms, base: str, prompt_column: str | None) -> None:
+        self._document = document
+        self._terms = terms
+        self._sections = Sections(document, terms)
+        self._base = base
+        self._prompt_column = prompt_column
+
+    def read(self) -> list[Entry]:
+        node = self._document.sections.get("prompts")
+        if node is None or node.kind == "null":
+            self._document.problems.add(self._document.label, 1, 1, "there are no prompts", "add a `prompts:` list")
+            return []
+        found: list[Entry] = []
+        for item in node.items if node.kind == "list" else [node]:
+            if item.kind == "mapping" and "file" in item.pairs:
+                entry = self._file(item)
+                found += [entry] if entry else []
+                continue
+            if not found or not isinstance(found[-1], Inline):
+                found.append(Inline())
+            last = found[-1]
+            assert isinstance(last, Inline)
+            row = self._prompt(item, last)
+            last.held += [row] if row else []
+        return found
+
+    def _prompt(self, node: Node, inline: Inline) -> Row | None:
+        label, here = self._document.label, (node.line, node.column)
+        if node.kind == "text":
+            return Row(label, node.line, {"prompt": node.text}, None, {}, {}, inline, {"": here, "prompt": here})
+        if node.kind != "mapping":
+            self._not_a_prompt(node)
+            return None
+        before = self._document.problems.total
+        places = {"": here, **{name: (value.line, value.column) for name, (_, value) in node.pairs.items()}}
+        row = Row(label, node.line, {}, None, {}, {}, inline, places)
+        for name, (key, value) in node.pairs.items():
+            self._prompt_key(row, name, key, value)
+        # Without a prompt there is a problem already, or one to come: one of them says enough.
+        return row if "prompt" in row.inputs or self._document.problems.total == before else None
+
+    def _prompt_key(self, row: Row, name: str, key: Node, value: Node) -> None:
+        if name == "prompt":
+            if value.kind == "text":
+                row.inputs["prompt"] = value.text
+            else:
+                self._not_a_prompt(value)
+        elif name == "id":
+            row.id = text_of(self._document, value, "`id`") if value.kind != "integer" else value.text
+        elif name == "meta":
+            row.meta = self._meta(value)
+        elif name == "vars":
+            row.vars = self._vars(value, row.raw)
+        elif self._is_input(name, key, _PROMPT_KEYS):
+            self._sections.value_into(row.inputs, name, value)
+
+    def _not_a_prompt(self, node: Node) -> None:
+        what = f"a prompt must be text, not {kind_of(node)}"
+        if node.kind in {"list", "mapping"}:
+            self._document.add(node, what, "put a prompt with brackets or braces at its beginning in quotes")
+        elif not node.text:
+            self._document.add(node, "a prompt is missing here", "write it out, or remove the entry")
+        else:
+            self._document.add(node, what, f'put it in quotes: "{word(node.text)}"')
+
+    def _is_input(self, name: str, key: Node, others: tuple[str, ...]) -> bool:
+        if self._terms.knows(name):
+            return True
+        known = list(dict.fromkeys([*self._terms.columns, *others]))
+        mend = suggestion(name, known)
+        if " " in name.strip():
+            mend = "put a prompt with a colon in it in quotes"
+        self._document.add(key, f"unknown key `{word(name)}`: the model has no such input", mend)
+        return False
+
+    def _meta(self, node: Node) -> dict[str, Any]:
+        if node.kind == "null":
+            return {}
+        if node.kind != "mapping":
+            self._document.add(node, f"`meta` must be a mapping, not {kind_of(node)}", "write {category: birds}")
+            return {}
+        found: dict[str, Any] = node.value()
+        return found
+
+    def _vars(self, node: Node, places: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for name, (key, value) in self._document.mapping(node, "`vars`").items():
+            places[f"vars.{name}"] = (key.line, key.column)
+            texts = value.items if value.kind == "list" else [value]
+            if not name or set(name) & set("{}"):
+                self._document.add(key, f"`{word(name)}` can't be the name of a var", "use letters, digits and `_`")
+            elif not texts:
+                self._document.add(value, f"the var `{word(name)}` has no values", "list at least one")
+            elif bad := next((t for t in texts if t.kind in {"list", "mapping"} or not (t.text or t.quoted)), None):
+                self._document.add(bad, f"the var `{word(name)}` needs text, not {kind_of(bad)}", "write it out")
+            else:
+                found[name] = tuple(dict.fromkeys(text.text for text in texts))
+        return found
+
+    def _file(self, node: Node) -> FromFile | None:
+        places: dict[str, Any] = {}
+        carried = Carried()
+        options: dict[str, str] = {}
+        for name, (key, value) in node.pairs.items():
+            carried.places[name] = (self._document.label, value.line, value.column)
+            if name == "meta":
+                carried.meta.update(self._meta(value))
+            elif name == "vars":
+                carried.vars.update(self._vars(value, places))
+            elif name in {"file", "prompt_column", "format"}:
+                text = text_of(self._document, value, f"`{name}`")
+                options.update({name: text} if text is not None else {})
+            elif name in {"prompt", "id"}:
+                self._document.add(key, f"`{name}` beside `file`: each prompt of the file has its own", "remove it")
+            elif self._is_input(name, key, _FILE_KEYS):
+                self._sections.value_into(carried.inputs, name, value)
+        carried.places.update({name: (self._document.label, *place) for name, place in places.items()})
+        return self._opened(node, options, carried)
+
+    def _opened(self, node: Node, options: dict[str, str], carried: Carried) -> FromFile | None:
+        if "file" not in options:
+            return None
+        name, value = options["file"], node.pairs["file"][1]
+        path = os.path.join(self._base, os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd
+        if "\0" in path or not os.path.exists(path):  # noqa: PTH110
+            self._document.add(value, f"there is no file `{word(name)}`", "paths are relative to the manifest")
+            return None
+        form = format_of(path)
+        if "format" in options:
+            form = named_format(options["format"])
+            if form is None:
+                mend = f"use one of {', '.join(FORMATS)}"
+                self._document.add(node.pairs["format"][1], f"unknown format `{word(options['format'])}`", mend)
+                return None
+        if form is None or form == "yaml":
+            what = "is a manifest, not a prompt file" if form else "has a name that does not say its format"
+            mend = "list the prompts here" if form else "add `format: csv` or another below it"
+            self._document.add(value, f"`{word(name)}` {what}", mend)
+            return None
+        return FromFile(Source(path, word_path(name)), form, carried, options.get("prompt_column", self._prompt_column))
+
+
+def word_path(path: str) -> str:
+    """A path as it may be printed and stored: bytes that are no text become a mark."""
+    text = os.fsencode(path).decode(errors="replace")
+    return text if text.isprintable() else shown(text, 1000)[1:-1]

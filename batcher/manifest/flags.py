@@ -1,0 +1,94 @@
+"""What the command line says about the manifest: ``--set``, ``--matrix`` and how to read it. A bad flag is exit 64."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from batcher.errors import UsageError
+from batcher.manifest.axes import Axis, BadAxis, axis_of_flag, wrong_values
+from batcher.manifest.columns import word
+from batcher.manifest.formats import FORMATS, named_format
+from batcher.manifest.problems import suggestion
+from batcher.manifest.terms import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """The flags, as given.
+
+    set: pairs of ``--set KEY=VALUE``; matrix: texts of ``--matrix KEY=SPEC``; limit: only the first N jobs.
+    """
+
+    model: str | None = None
+    set: tuple[tuple[str, str], ...] = ()
+    matrix: tuple[str, ...] = ()
+    format: str | None = None
+    prompt_column: str | None = None
+    limit: int | None = None
+
+    def named_format(self) -> str | None:
+        """Raises UsageError for a format that does not exist."""
+        if self.format is None:
+            return None
+        found = named_format(self.format)
+        if found is None:
+            raise UsageError(f"--format {word(self.format)}: no such format", hint=f"Use one of {', '.join(FORMATS)}.")
+        return found
+
+    def axes_as_text(self) -> list[tuple[str, str]]:
+        """``KEY``, ``SPEC`` of each ``--matrix``; raises UsageError."""
+        pairs = []
+        for text in self.matrix:
+            name, equals, spec = text.partition("=")
+            if not equals or not name.strip():
+                hint = "Write --matrix aspect_ratio=16:9,1:1 or --matrix seed=1..20."
+                raise UsageError(f"--matrix {word(text)}: no KEY=VALUES", hint=hint)
+            pairs.append((name.strip(), spec))
+        twice = next((name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at])), None)
+        if twice is not None:
+            raise UsageError(f"--matrix {word(twice)} is given twice", hint="Put all values into one --matrix.")
+        return pairs
+
+    def names(self) -> Iterator[str]:
+        """The inputs these flags name."""
+        yield from (name for name, _ in self.set)
+        yield from (name for name, _ in self.axes_as_text())
+
+    def values(self, terms: Terms) -> dict[str, Any]:
+        """``--set`` as inputs; raises UsageError."""
+        found: dict[str, Any] = {}
+        for name, text in self.set:
+            flag = f"--set {word(name)}={word(text)}"
+            _refuse_name(flag, name, terms)
+            try:
+                value = terms.convert(name, text)
+            except ValueError as error:
+                raise UsageError(f"{flag}: `{name}` {error}") from None
+            if reason := terms.wrong(name, value):
+                raise UsageError(f"{flag}: `{name}` {reason}")
+            found[name] = value
+        return found
+
+    def axes(self, terms: Terms) -> dict[str, Axis]:
+        """``--matrix`` as axes; raises UsageError."""
+        found: dict[str, Axis] = {}
+        for name, spec in self.axes_as_text():
+            flag = f"--matrix {word(name)}={word(spec)}"
+            _refuse_name(flag, name, terms)
+            try:
+                axis = axis_of_flag(name, spec, terms)
+            except BadAxis as error:
+                raise UsageError(f"{flag}: {error.what}", hint=f"{error.mend[:1].upper()}{error.mend[1:]}.") from None
+            wrong = next(wrong_values(name, axis, terms), None)
+            if wrong:
+                raise UsageError(f"{flag}: `{name}` {wrong[1]}")
+            found[name] = axis
+        return found
+
+
+def _refuse_name(flag: str, name: str, terms: Terms) -> None:
+    if name == "prompt":
+        raise UsageError(f"{flag}: prompts come from the manifest", hint="List them there, or use vars.")
+    if not terms.knows(name):
+        hint = suggestion(name, [known for known in terms.columns if known != "prompt"])
+        raise UsageError(f"{flag}: the model has no input `{word(name)}`", hint=hint[:1].upper() + hint[1:])

@@ -1,0 +1,52 @@
+"""Which reader a file gets: by ``--format`` (or ``format:``), else by its extension."""
+
+import os
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Protocol
+
+from batcher.manifest.json_rows import JsonDocument, JsonLines
+from batcher.manifest.rows import Reading, Row
+from batcher.manifest.source import Source
+from batcher.manifest.tables import Table
+from batcher.manifest.texts import TextFolder, TextLines
+
+FORMATS = ("yaml", "csv", "tsv", "tsv-quoted", "jsonl", "json", "txt", "folder")
+_EXTENSIONS = {
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".txt": "txt",
+}
+_SYNONYMS = {"text": "txt", "yml": "yaml", "ndjson": "jsonl", "dir": "folder"}
+
+
+class Reader(Protocol):
+    def rows(self) -> Iterator[Row]: ...
+
+
+def named_format(name: str) -> str | None:
+    """The format a person means by ``--format NAME``, None for an unknown one."""
+    lower = name.strip().lower()
+    lower = _SYNONYMS.get(lower, lower)
+    return lower if lower in FORMATS else None
+
+
+def format_of(path: str) -> str | None:
+    """The format a path stands for, None when its name does not say."""
+    return "folder" if os.path.isdir(path) else _EXTENSIONS.get(PurePath(path).suffix.lower())  # noqa: PTH112  any str
+
+
+def reader(source: Source, form: str, reading: Reading) -> Reader:
+    if form == "txt":
+        return TextLines(source, reading)
+    if form == "folder":
+        return TextFolder(source, reading)
+    if form in {"json", "jsonl"}:
+        return (JsonDocument if form == "json" else JsonLines)(source, reading)
+    return Table(source, form, reading)

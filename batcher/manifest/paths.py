@@ -1,0 +1,95 @@
+"""Where each picture goes: the manifest's own template, or ``0012/a-heron-over-a-lake-1f2e3d4c_16x9_s7``.
+
+The default has one folder for a thousand jobs, so that no folder grows too large to list.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from batcher import naming
+from batcher.naming import PART_BYTES, Template, safe_part, short
+
+RESERVED = ("prompt_id", "index", "shard", "copy", "model", "key")
+_PER_FOLDER = 1000
+
+
+class Paths(Protocol):
+    """Makes the path of one job from what is known of it."""
+
+    def path(self, facts: "Facts", inputs: Mapping[str, Any], index: int, copy: int, key: str) -> str: ...
+
+
+class Facts:
+    """What the jobs of one prompt have in common. prompt_id: its name; swept: the names that may tell jobs apart."""
+
+    __slots__ = ("_name", "meta", "model", "prompt_id", "swept", "texts")
+
+    def __init__(
+        self, prompt_id: str, model: str, swept: tuple[str, ...], texts: Mapping[str, str], meta: Mapping[str, Any]
+    ) -> None:
+        self.prompt_id = prompt_id
+        self.model = model
+        self.swept = swept
+        self.texts = texts
+        self.meta = meta
+        self._name: str | None = None
+
+    def name(self) -> str:
+        if self._name is None:
+            self._name = safe_part(self.prompt_id)
+        return self._name
+
+
+class DefaultPaths:
+    def __init__(self) -> None:
+        self._short: dict[tuple[str, Any], str] = {}
+
+    def path(self, facts: Facts, inputs: Mapping[str, Any], index: int, copy: int, key: str) -> str:  # noqa: ARG002  the protocol's
+        name = facts.name()
+        for swept in facts.swept:
+            if swept in inputs:
+                name += self._tag(swept, inputs[swept])
+        for text in facts.texts.values():
+            name += self._tag("", text)
+        if copy > 1:
+            name += f"_c{copy}"
+        return f"{index // _PER_FOLDER:04d}/{safe_part(name, limit=PART_BYTES)}"
+
+    def _tag(self, name: str, value: Any) -> str:
+        """``_16x9``, ``_s7``; remembered, as a sweep has few values and many jobs."""
+        if type(value) not in {str, int}:
+            return _tag(name, value)
+        found = self._short.get((name, value))
+        if found is None:
+            found = _tag(name, value)
+            if len(self._short) < 10_000:
+                self._short[name, value] = found
+        return found
+
+
+def _tag(name: str, value: Any) -> str:
+    return f"_{'s' if name == 'seed' else ''}{safe_part(short(value))}"
+
+
+class TemplatePaths:
+    def __init__(self, template: Template) -> None:
+        self._template = template
+
+    def path(self, facts: Facts, inputs: Mapping[str, Any], index: int, copy: int, key: str) -> str:
+        return self._template.render(
+            {
+                **facts.texts,
+                **inputs,
+                "prompt_id": facts.prompt_id,
+                "index": index,
+                "shard": f"{index // _PER_FOLDER:04d}",
+                "copy": copy,
+                "model": facts.model,
+                "key": key,
+                "meta": facts.meta,
+            }
+        )
+
+
+def prompt_name(prompt: str) -> str:
+    return naming.prompt_id(prompt)

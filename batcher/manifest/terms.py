@@ -1,0 +1,89 @@
+"""What names and values mean for the model at hand: the schema where there is one, a cautious guess where there is
+none.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from batcher.models import ModelSchema
+
+COMMON = ("prompt", "negative_prompt", "seed", "aspect_ratio")  # inputs of most models, when no schema says so
+LONGEST_PROMPT = 2**20  # bytes
+EXACT = 2**53  # beyond it, JSON readers that use floats round integers
+
+_TEXTS = frozenset({"prompt", "negative_prompt", "aspect_ratio"})
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,17})?\Z")
+
+
+class Terms:
+    """The model's inputs as the readers see them.
+
+    columns: the names that are inputs when a column or a JSON key is called so.
+    warnings: what is odd but no error, each once, in the order found.
+    """
+
+    def __init__(self, schema: ModelSchema | None, named: Iterable[str] = ()) -> None:
+        self.schema = schema if schema is not None and schema.inputs else None
+        self.columns = self.schema.inputs if self.schema else tuple(dict.fromkeys([*COMMON, *named]))
+        self.warnings: dict[str, None] = {}
+        self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._anything = ModelSchema.from_json("", {"properties": {"": {}}})
+
+    def knows(self, name: str) -> bool:
+        return self.schema is None or name in self.schema.inputs
+
+    def required(self) -> frozenset[str]:
+        return self.schema.required if self.schema else frozenset({"prompt"})
+
+    def takes_ranges(self, name: str) -> bool:
+        """Whether ``1..5`` under this name means five integers, not a text."""
+        if self.schema:
+            return self.schema.takes_integers(name) or not self.schema.takes_text(name)
+        return name not in _TEXTS
+
+    def convert(self, name: str, text: str) -> Any:
+        """Text from a cell or a flag as a value; raises ValueError with words that follow the name."""
+        if self.schema:
+            return self.schema.convert(name, text)
+        if name in _TEXTS:
+            return text
+        if text in {"true", "false"} or _NUMBER.match(text):
+            return json.loads(text)
+        return text
+
+    def normal(self, name: str, value: Any) -> Any:
+        return self.schema.normal(name, value) if self.schema and type(value) is float else value
+
+    def wrong(self, name: str, value: Any) -> str | None:
+        """What is wrong with a value, as words that follow the name; None if it is fine."""
+        if name == "prompt" and (reason := _wrong_prompt(value)):
+            return reason
+        check = self._checks.get(name)
+        if check is None:
+            check = self._checks[name] = self.schema.check_of(name) if self.schema else self._anything.check_of("")
+        reason = check(value)
+        if reason is None and type(value) is int and abs(value) > EXACT:
+            self.warn(f"`{name}` has values above 2^53 ({value}, for one), which many JSON readers round")
+        return reason
+
+    def mend(self, name: str) -> str:
+        default = self.schema.default(name) if self.schema else None
+        if name == "prompt" or default is None or not str(default).isprintable() or len(str(default)) > 40:
+            return "correct it"
+        return f"correct it, or leave it out to get the model's own ({default})" if default != "" else "correct it"
+
+    def warn(self, text: str) -> None:
+        if len(self.warnings) < 100:
+            self.warnings.setdefault(text)
+
+
+def _wrong_prompt(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None  # the schema says so in its own words
+    if not value or value.isspace():
+        return "is empty"
+    if len(value) > LONGEST_PROMPT // 4 and len(value.encode(errors="replace")) > LONGEST_PROMPT:
+        return f"is longer than {LONGEST_PROMPT // 2**20} MB, the most that batcher sends"
+    return None

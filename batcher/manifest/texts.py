@@ -1,0 +1,83 @@
+"""Plain text, one prompt a line, and folders with one prompt a file."""
+
+import os
+import re
+from collections.abc import Iterator
+from hashlib import blake2b
+
+from batcher.manifest.problems import failure
+from batcher.manifest.rows import Reading, Row
+from batcher.manifest.source import Source
+from batcher.manifest.terms import LONGEST_PROMPT
+from batcher.models.words import shown
+
+
+class TextLines:
+    """Lines end with LF, CR LF or CR and nothing else; empty ones are skipped; ``#`` is text like any other."""
+
+    def __init__(self, source: Source, reading: Reading) -> None:
+        self._source = source
+        self._reading = reading
+
+    def rows(self) -> Iterator[Row]:
+        label, carried = self._source.label, self._reading.carried
+        with self._source.text() as stream:
+            for line, text in enumerate(stream, 1):
+                if not text.isspace():
+                    inputs = {**carried.inputs, "prompt": text.rstrip("\r\n")}
+                    yield Row(label, line, inputs, None, dict(carried.meta), carried.vars, self, None)
+
+    def place(self, row: Row, name: str) -> tuple[str, int, int]:
+        return self._reading.carried.places.get(name, (row.source, row.line, 1))
+
+
+class TextFolder:
+    """The ``.txt`` files of a folder in natural order (``2.txt`` before ``10.txt``); the stem is the prompt's id."""
+
+    def __init__(self, source: Source, reading: Reading) -> None:
+        self._source = source
+        self._reading = reading
+
+    def rows(self) -> Iterator[Row]:
+        digest = blake2b(digest_size=16)
+        for name in self._names():
+            if not name.isprintable():  # letters that are not UTF-8 are among these, as halves of pairs
+                mend = "rename it: its name becomes the prompt's id"
+                label = self._source.label
+                self._reading.problems.add(label, 0, 0, f"{shown(name)} is no printable file name", mend)
+                continue
+            file = Source(os.path.join(self._source.path, name), f"{self._source.label.rstrip('/')}/{name}")  # noqa: PTH118
+            with file.text() as stream:
+                text = stream.read(LONGEST_PROMPT + 4)
+                while stream.read(LONGEST_PROMPT):
+                    pass
+            digest.update(f"{name}\0{file.digest}\n".encode(errors="surrogateescape"))
+            yield self._row(file.label, name, re.sub(r"(\r\n|\n|\r)\Z", "", text))
+        self._source.compare(digest.hexdigest())
+
+    def _row(self, label: str, name: str, text: str) -> Row:
+        carried = self._reading.carried
+        inputs = {**carried.inputs, "prompt": text}
+        return Row(label, 1, inputs, name[: -len(".txt")], dict(carried.meta), carried.vars, self, None)
+
+    def _names(self) -> list[str]:
+        try:
+            with os.scandir(self._source.path) as entries:
+                found = [e.name for e in entries if e.name.lower().endswith(".txt") and not e.name.startswith(".")]
+        except OSError as error:
+            raise self._source.unreadable(error) from None
+        if not found:
+            what = "has no .txt files in it"
+            raise failure(self._source.label, 0, 0, what, "give a folder with one prompt in each .txt file")
+        return sorted(found, key=natural)
+
+    def place(self, row: Row, name: str) -> tuple[str, int, int]:
+        return self._reading.carried.places.get(name, (row.source, row.line, 1))
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sorts numbers in names by their size; equal names but for zeros or letter case keep a fixed order."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part[:300]), "") if part.isdecimal() and part.isascii() else (-1, part) for part in parts] + [
+        (0, name)
+    ]

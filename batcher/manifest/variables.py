@@ -1,0 +1,55 @@
+"""``{name}`` in prompts: replaced only where ``vars`` names it, so that braces in benchmark prompts stay braces.
+
+A var with several texts is an axis of its own within the prompt. Only the vars that a prompt's texts mention
+count: a var that a file entry carries does not multiply the rows that have no use for it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import product
+from math import prod
+from typing import Any
+
+from batcher.manifest.rows import Row
+
+
+@lru_cache(maxsize=256)
+def _pattern(names: frozenset[str]) -> re.Pattern[str]:
+    return re.compile("{(" + "|".join(re.escape(name) for name in sorted(names)) + ")}")
+
+
+def used(row: Row) -> tuple[str, ...]:
+    """The row's vars that its texts mention, in the order in which ``vars`` lists them."""
+    if not row.vars:
+        return ()
+    pattern = _pattern(frozenset(row.vars))
+    found = {name for text in row.inputs.values() if isinstance(text, str) for name in pattern.findall(text)}
+    return tuple(name for name in row.vars if name in found)
+
+
+def braces(row: Row) -> list[str]:
+    """Every ``{word}`` in the row's texts, for suggestions."""
+    return [
+        name for text in row.inputs.values() if isinstance(text, str) for name in re.findall(r"{([^{}]{1,60})}", text)
+    ]
+
+
+def count(row: Row) -> int:
+    return prod(len(row.vars[name]) for name in used(row))
+
+
+def renderings(row: Row) -> Iterator[tuple[dict[str, Any], Mapping[str, str]]]:
+    """The row's inputs with its vars filled in, and what they were filled with; once, as they are, without vars."""
+    names = used(row)
+    if not names:
+        yield row.inputs, {}
+        return
+    pattern = _pattern(frozenset(names))
+    for texts in product(*(row.vars[name] for name in names)):
+        values = dict(zip(names, texts, strict=True))
+        yield {key: _filled(pattern, text, values) for key, text in row.inputs.items()}, values
+
+
+def _filled(pattern: re.Pattern[str], text: Any, values: Mapping[str, str]) -> Any:
+    return pattern.sub(lambda match: values[match[1]], text) if isinstance(text, str) else text

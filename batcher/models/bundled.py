@@ -1,0 +1,21 @@
+"""Schemas that come with batcher, so that the default model is checked without asking anyone."""
+
+import json
+from functools import cache
+from importlib.resources import files
+
+from batcher.models.schema import ModelSchema
+
+DEFAULT_MODEL = "google-deepmind/imagen-4/fast/text-to-image"
+
+_FILES = {DEFAULT_MODEL: "imagen-4-fast.json"}
+
+
+@cache
+def bundled(model_id: str) -> ModelSchema | None:
+    """The schema of a model whose page has been copied here, or None."""
+    name = _FILES.get(model_id)
+    if name is None:
+        return None
+    text = files(__package__ or "batcher.models").joinpath(name).read_text(encoding="utf-8")
+    return ModelSchema.from_json(model_id, json.loads(text))

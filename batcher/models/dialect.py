@@ -1,0 +1,71 @@
+"""The catalogue's own dialect of JSON Schema, turned into the standard one.
+
+Seen in published schemas: the type ``float``, formats no validator knows (``image_uri``), a list of ``validations``
+beside the standard keywords. A schema comes from outside: it may be nonsense, deep, or refer to other hosts. It
+can only lead to an error message.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+_DEEPEST = 40
+_TYPES = {"string", "integer", "number", "boolean", "array", "object", "null"}
+_RENAMED = {
+    "float": "number",
+    "double": "number",
+    "int": "integer",
+    "str": "string",
+    "bool": "boolean",
+    "list": "array",
+}
+_ASIDE = frozenset(
+    {"format", "validations", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$vocabulary", "default"}
+)
+_NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_VERBATIM = frozenset({"enum", "const", "examples", "required"})
+SHARED = ("$defs", "definitions")
+
+
+def standard(schema: Any, depth: int = 0) -> Any:
+    """The same schema in the standard's words; raises ValueError when it is nested beyond reason."""
+    if depth > _DEEPEST:
+        raise ValueError(f"the schema is nested more than {_DEEPEST} deep")
+    if isinstance(schema, list):
+        return [standard(part, depth + 1) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {key: _part(key, value, depth + 1) for key, value in schema.items() if _kept(key, value)}
+
+
+def _kept(key: str, value: Any) -> bool:
+    return key not in _ASIDE and not (key == "type" and _types(value) is None)
+
+
+def _part(key: str, value: Any, depth: int) -> Any:
+    if key == "type":
+        return _types(value)
+    if key in _VERBATIM:
+        return value
+    if key in _NAMED and isinstance(value, Mapping):  # these keys are names, not keywords
+        return {name: standard(inner, depth + 1) for name, inner in value.items()}
+    return standard(value, depth)
+
+
+def _types(value: Any) -> Any:
+    """The type or types by their standard names, None when none of them is known (then any type will do)."""
+    names = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    known = [_RENAMED.get(name, name) for name in names if isinstance(name, str)]
+    if not known or not _TYPES.issuperset(known):
+        return None
+    return known[0] if isinstance(value, str) else list(dict.fromkeys(known))
+
+
+def types_of(schema: Any) -> frozenset[str]:
+    """Which types a value may have, alternatives included; empty when the schema does not say."""
+    if not isinstance(schema, Mapping):
+        return frozenset()
+    stated = schema.get("type")
+    if stated is not None:
+        return frozenset([stated] if isinstance(stated, str) else stated)
+    parts = [part for key in ("anyOf", "oneOf") for part in schema.get(key) or [] if isinstance(part, Mapping)]
+    return frozenset[str]().union(*(types_of(part) for part in parts)) if parts else frozenset()

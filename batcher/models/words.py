@@ -1,0 +1,59 @@
+"""Values in words: what messages say about a value, printable whatever is in it."""
+
+import json
+from typing import Any
+
+_KINDS = {
+    "string": "text",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+
+
+def is_one_of(value: Any, types: frozenset[str]) -> bool:
+    kind = _kind(value)
+    whole = isinstance(value, float) and value.is_integer()
+    return kind in types or (kind == "integer" and "number" in types) or (whole and "integer" in types)
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    by_type = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array"}
+    return by_type.get(type(value), "object")
+
+
+def kinds(types: frozenset[str]) -> str:
+    words = [_KINDS[kind] for kind in _KINDS if kind in types]
+    return " or ".join(words)
+
+
+def described(value: Any) -> str:
+    """A value with its type, for messages: ``the text "abc"``, ``true``, ``the list [1, 2]``."""
+    kind = _kind(value)
+    if kind == "string":
+        return f"the text {shown(value)}"
+    if kind == "integer" and abs(value) > 10**40:
+        return "an enormous number"
+    text = plain(value)
+    return f"the list {text}" if kind == "array" else f"the mapping {text}" if kind == "object" else text
+
+
+def plain(value: Any) -> str:
+    if isinstance(value, str) and value and value.isprintable() and len(value) <= 60:
+        return value
+    return _shorten(json.dumps(value, ensure_ascii=True, default=str), 60)
+
+
+def shown(text: str, longest: int = 60) -> str:
+    """Text from outside as it may be printed: in quotes, escaped, shortened."""
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: longest + 1])
+    return f'"{_shorten(escaped, longest)}"'
+
+
+def _shorten(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 3] + "..."

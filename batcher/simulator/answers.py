@@ -1,0 +1,101 @@
+"""The bodies of the API's bad answers; the good ones are in ``service.py``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+
+from batcher.simulator.faults import Fault
+
+HTML = (
+    "<!DOCTYPE html><html><head><title>{0}</title></head><body><center><h1>{0}</h1></center>"
+    "<hr><center>gateway</center></body></html>"
+)
+
+_CODES = {
+    400001: "Invalid resource identifier",
+    400002: "Insufficient resources",
+    400004: "User account error",
+    403001: "Permission denied",
+    404001: "Resource not found",
+    500001: "Internal error",
+}
+
+_STATUS_WORDS = {524: "A timeout occurred"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """body: JSON data, or text to be sent as HTML ("" for an empty body)."""
+
+    status: int
+    body: Mapping[str, Any] | str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Refusal(Exception):  # noqa: N818  an answer on its way up
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+def coded(code: int, detail: str = "", *, status: int | None = None) -> Answer:
+    """One of the service's numbered errors; its HTTP status is the code's first three digits unless given."""
+    body = {"error_code": code, "error_message": _CODES[code]}
+    return Answer(status or code // 1000, body | ({"detail": detail} if detail else {}))
+
+
+def invalid(detail: list[dict[str, Any]]) -> Answer:
+    return Answer(422, {"detail": detail})
+
+
+def too_many(wait: float, mode: str, date: float) -> Answer:
+    """429; ``date`` is the wall time now."""
+    return Answer(429, {"message": "Too many requests"}, retry_after(wait, mode, date))
+
+
+def retry_after(wait: float, mode: str, date: float) -> dict[str, str]:
+    """The header as whole seconds, as an HTTP date, or not at all. Never shorter than the wait."""
+    if mode == "seconds":
+        return {"Retry-After": str(max(1, ceil(wait)))}
+    if mode == "date":
+        return {"Retry-After": formatdate(ceil(date + wait), usegmt=True)}
+    return {}
+
+
+def error(rule: Fault, *, token: str, date: float) -> Answer:
+    """The answer of a fault out of ``faults.ERRORS``."""
+    kind = rule.kind
+    if kind.startswith("429"):
+        return too_many(rule.seconds, kind.partition("_")[2], date)
+    if kind == "503_seconds":
+        return Answer(503, {"message": "Service unavailable"}, retry_after(rule.seconds, "seconds", date))
+    if kind in {"400001", "400002", "400004", "403001", "404001"}:
+        return coded(int(kind))
+    special = _special(kind, token)
+    return special or _by_status(kind)
+
+
+def _special(kind: str, token: str) -> Answer | None:
+    if kind == "200_error":
+        return coded(500001, status=200)
+    if kind == "422":
+        return invalid([{"type": "value_error", "loc": ["input", "prompt"], "msg": "Value error", "input": ""}])
+    if kind == "escape":
+        text = "\x1b]0;owned\x07\x1b[2J\x1b[31mall your\r\nterminal\x9b1m\u202e"
+        return Answer(400, {"error_code": 400001, "error_message": text})
+    if kind == "reflect_token":
+        return Answer(400, {"message": f"bad header: Authorization: Bearer {token}"})
+    return None
+
+
+def _by_status(kind: str) -> Answer:
+    """``500``, ``502_html``, ``504_empty`` and their like."""
+    number, _, form = kind.partition("_")
+    status = int(number)
+    words = _STATUS_WORDS.get(status) or HTTPStatus(status).phrase
+    if form == "empty":
+        return Answer(status, "")
+    return Answer(status, HTML.format(f"{status} {words}") if form == "html" else {"message": words})

@@ -1,0 +1,67 @@
+"""What the simulator was asked, so that tests and people can check what a client did."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Counters:
+    """calls: by endpoint. received: submits by fingerprint, refused ones too. refused: answers 429.
+
+    leaks: requests that carried an Authorization header to a place that must never see one.
+    strays: requests for the untrusted host, or for a path the API doesn't have. altered_links: files asked for by a
+    link whose percent-encoding is not the one it was given out with.
+    """
+
+    calls: Counter[str] = field(default_factory=Counter)
+    received: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
+    charged: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
+    leaks: int = 0
+    strays: int = 0
+    altered_links: int = 0
+    files: int = 0
+    file_bytes: int = 0
+    charged_usd: float = 0.0
+
+    def kept(self) -> dict[str, Any]:
+        """The part that can't be told from the other records of a journal."""
+        plain = {name: getattr(self, name) for name in ("refused", "strays", "altered_links", "files", "file_bytes")}
+        return plain | {"calls": dict(self.calls), "faults": dict(self.faults)}
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        for name in ("refused", "strays", "altered_links", "files", "file_bytes"):
+            setattr(self, name, int(kept.get(name, 0)))
+        self.calls, self.faults = Counter(kept.get("calls", {})), Counter(kept.get("faults", {}))
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "submits_received": self.received.total(),
+            "submits_accepted": self.accepted.total(),
+            "submits_per_input": spread(self.accepted.values()),
+            "charged": self.charged.total(),
+            "charged_usd": round(self.charged_usd, 6),
+            "charges_per_input": spread(self.charged.values()),
+            "calls": dict(sorted(self.calls.items())),
+            "refused": self.refused,
+            "token_leaks": self.leaks,
+            "strays": self.strays,
+            "altered_links": self.altered_links,
+            "files": self.files,
+            "file_bytes": self.file_bytes,
+            "faults": dict(sorted(self.faults.items())),
+        }
+
+
+def spread(counts: Iterable[int]) -> dict[str, Any]:
+    """``{"distinct": 3, "max": 2, "histogram": {"1": 2, "2": 1}}``: of 3 things, 2 came once and 1 came twice."""
+    histogram = Counter(counts)
+    return {
+        "distinct": histogram.total(),
+        "max": max(histogram, default=0),
+        "histogram": {str(times): histogram[times] for times in sorted(histogram)},
+    }

@@ -1,0 +1,118 @@
+"""The host of the pictures: knows no tokens, and is the place where most downloads go wrong."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from batcher.simulator import answers, catalog, links, pictures, png, wire
+from batcher.simulator.answers import Answer
+from batcher.simulator.faults import Fault
+from batcher.simulator.jobs import Request, State
+from batcher.simulator.profile import Profile
+from batcher.simulator.service import Simulator
+
+
+def file_bytes(
+    inputs: Mapping[str, Any], index: int = 0, *, model: str = catalog.IMAGEN, profile: Profile | None = None
+) -> bytes:
+    """Exactly what the file host of a simulator with this profile sends, faults apart."""
+    profile = profile or Profile()
+    form = catalog.output_format(model, inputs, profile.image_format)
+    return pictures.picture(inputs, index, model=model, form=form, side=profile.image_side, size=profile.image_bytes)
+
+
+async def serve_file(simulator: Simulator, request: web.BaseRequest, origin: str) -> web.StreamResponse:
+    if "Authorization" in request.headers:
+        simulator.leaked()
+    path = request.raw_path.partition("?")[0]
+    link = links.parse(path)
+    owner = simulator.find(link.request_id) if link else None
+    if link is None or owner is None or not _belongs(link, owner, simulator.profile):
+        return _error(404)
+    if path != link.path:
+        simulator.counters.altered_links += 1
+        if simulator.profile.strict_links:
+            return _error(404)
+    lifetime = simulator.profile.link_lifetime
+    if lifetime is not None and simulator.date() - link.issued / 1000 > lifetime:
+        return _error(simulator.profile.expired_file_status)
+    body = file_bytes(owner.inputs, link.index, model=owner.model, profile=simulator.profile)
+    simulator.counters.files += 1
+    simulator.counters.file_bytes += len(body)
+    rule = simulator.faults.draw("file", f"{owner.id}:{link.index}")
+    if rule is None or request.query_string == "moved":
+        return wire.raw(body, kind=pictures.TYPES[link.form])
+    simulator.counters.faults[f"file:{rule.kind}"] += 1
+    return await _spoilt(rule, request, owner, body, kind=pictures.TYPES[link.form], origin=origin)
+
+
+def _belongs(link: links.Link, owner: Request, profile: Profile) -> bool:
+    """Whether the request has such a file."""
+    form = catalog.output_format(owner.model, owner.inputs, profile.image_format)
+    made = owner.state is State.FINISHED
+    return made and link.form == form and link.index < catalog.outputs(owner.model, owner.inputs)
+
+
+def serve_stray(simulator: Simulator, request: web.BaseRequest) -> web.Response:
+    """The untrusted host: hands out a picture to whoever is careless enough to come, and counts them."""
+    simulator.counters.strays += 1
+    if "Authorization" in request.headers:
+        simulator.leaked()
+    return wire.raw(pictures.picture({"prompt": "from an untrusted host"}), kind="image/png")
+
+
+def _error(status: int) -> web.Response:
+    return wire.reply(Answer(status, answers.HTML.format(f"{status}")))
+
+
+_TYPES = {"wrong_type": "text/html", "no_type": "application/octet-stream"}
+
+_OTHER_BYTES: Mapping[str, Callable[[Request, bytes], bytes]] = {
+    "empty": lambda _, __: b"",
+    "corrupt": lambda _, body: png.flipped(body),
+    "short": lambda _, body: body[: len(body) // 2],
+    "wrong_ratio": lambda owner, _: pictures.picture(owner.inputs, ratio=_another_ratio(owner.inputs)),
+    "black": lambda owner, _: pictures.black(owner.inputs),
+    "placeholder": lambda _, __: pictures.picture({"prompt": "placeholder"}),
+    "bomb": lambda _, __: png.bomb(),
+}
+
+_Stream = Callable[[Fault, web.BaseRequest, bytes, str], Awaitable[web.StreamResponse]]
+_STREAMS: Mapping[str, _Stream] = {
+    "slow": lambda rule, _, body, kind: wire.late(body, kind=kind, seconds=rule.seconds),
+    "trickle": lambda rule, request, body, kind: wire.trickle(request, body, kind=kind, seconds=rule.seconds),
+    "no_length": lambda _, request, body, kind: wire.unmeasured(request, body, kind=kind),
+    "truncated": lambda _, request, body, kind: wire.cut(request, body, kind=kind),
+    "huge": lambda rule, request, body, kind: wire.flood(request, kind=kind, opening=body[:64], size=rule.size),
+    "endless": lambda _, request, body, kind: wire.flood(request, kind=kind, opening=body[:64], size=None),
+}
+
+
+async def _spoilt(
+    rule: Fault, request: web.BaseRequest, owner: Request, body: bytes, *, kind: str, origin: str
+) -> web.StreamResponse:
+    if stream := _STREAMS.get(rule.kind):
+        return await stream(rule, request, body, kind)
+    if rule.kind == "drop":
+        return wire.drop(request)
+    if (answer := _other_answer(rule, request, origin)) is not None:
+        return wire.reply(answer)
+    other = _OTHER_BYTES.get(rule.kind)
+    return wire.raw(other(owner, body) if other else body, kind=_TYPES.get(rule.kind, kind))
+
+
+def _other_answer(rule: Fault, request: web.BaseRequest, origin: str) -> Answer | None:
+    """What is no file at all: an error, a page, or the way to somewhere else."""
+    path = request.raw_path.partition("?")[0]
+    if rule.kind == "html_200":
+        return Answer(200, answers.HTML.format("Just a moment..."))
+    if rule.kind == "redirect_same":
+        return Answer(302, "", {"Location": f"{origin}{path}?moved"})
+    if rule.kind == "redirect_other":
+        return Answer(302, "", {"Location": f"http://{rule.to or links.other_name(origin)}/untrusted{path}"})
+    return answers.error(rule, token="", date=0.0) if rule.kind[0].isdigit() else None
+
+
+def _another_ratio(inputs: Mapping[str, Any]) -> str:
+    return "16:9" if pictures.asked_ratio(inputs) == "1:1" else "1:1"

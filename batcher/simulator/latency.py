@@ -1,0 +1,73 @@
+"""How long a job takes, and how often one may ask: the two clocks of the service."""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+from batcher.simulator.chance import chance, normal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """A distribution of seconds.
+
+    fixed: always ``median``. uniform: between ``low`` and ``high``. lognormal: ``median``, spread ``sigma`` (0.4 puts
+    nine of ten within a factor of two), never above ``most``. bimodal: about ``low``, or about ``high`` for a share
+    ``slow`` of the jobs, each spread log-normally by ``sigma``.
+    """
+
+    kind: Literal["fixed", "uniform", "lognormal", "bimodal"] = "lognormal"
+    median: float = 0.4
+    sigma: float = 0.4
+    low: float = 0.2
+    high: float = 2.0
+    slow: float = 0.1
+    most: float = math.inf
+
+    def draw(self, *what: object) -> float:
+        if self.kind == "fixed":
+            return self.median
+        if self.kind == "uniform":
+            return self.low + (self.high - self.low) * chance(*what)
+        middle = self.median
+        if self.kind == "bimodal":
+            middle = self.high if chance("slow", *what) < self.slow else self.low
+        return min(middle * math.exp(self.sigma * normal(*what)), self.most)
+
+
+class Gate:
+    """Lets through at most ``rate`` calls a second; the others learn how long to wait.
+
+    bucket: ``burst`` at once after a pause, then one every 1 / rate seconds.
+    window: at most ``burst`` in any stretch of burst / rate seconds.
+    """
+
+    def __init__(self, rate: float, burst: int | None, shape: Literal["bucket", "window"]) -> None:
+        self.burst = burst if burst is not None else max(1, math.ceil(rate))
+        self.rate = rate
+        self._window = shape == "window"
+        self._tokens = float(self.burst)
+        self._filled = 0.0
+        self._past: deque[float] = deque()
+
+    def ask(self, now: float) -> float:
+        """0 when the call may pass (and has been counted), else the seconds until one may."""
+        return self._ask_window(now) if self._window else self._ask_bucket(now)
+
+    def _ask_bucket(self, now: float) -> float:
+        self._tokens = min(self.burst, self._tokens + (now - self._filled) * self.rate)
+        self._filled = now
+        if self._tokens >= 1 - 1e-9:
+            self._tokens -= 1
+            return 0.0
+        return (1 - self._tokens) / self.rate
+
+    def _ask_window(self, now: float) -> float:
+        span = self.burst / self.rate
+        while self._past and self._past[0] <= now - span:
+            self._past.popleft()
+        if len(self._past) < self.burst:
+            self._past.append(now)
+            return 0.0
+        return self._past[0] + span - now

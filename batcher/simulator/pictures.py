@@ -1,0 +1,211 @@
+"""Pictures a person likes to look at in a gallery, made in about a millisecond, and never taken for real ones.
+
+Each is a small landscape (a sky, a sun, ridges one behind the other) drawn from a hash of what was asked, above a
+strip that says SIMULATED, the ratio, the seed and the beginning of the prompt. The same request gives the same
+bytes; another prompt, seed, ratio or index gives others, since the hash also stands in a text chunk of the file.
+
+What makes it fast: one byte a pixel, so that drawing, compressing and sending handle a quarter of the data. The
+byte means something else by range, and the palette gives each range its colours:
+
+    0-159   sky, from the horizon up       160-175  sun, from its rim in
+    176-239 four ridges, 16 shades each    240-255  the strip: its ground, then the blends up to the text's white
+
+Text is drawn with smooth edges because on the strip's ground (240) a half-covered pixel is an index in between.
+The image is one pixel wider than the picture: that column stays 0 and is PNG's filter byte ("none") of each row.
+"""
+
+import colorsys
+import io
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from batcher.simulator import png
+from batcher.simulator.chance import fingerprint
+
+SIDE = 240
+"""Pictures hold about SIDE * SIDE pixels, whatever their ratio: 320x180 at 16:9, 240x240 at 1:1."""
+
+TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+_PALETTES = 180
+_SKIES = 5
+_STRIP = 47
+
+
+def picture(
+    inputs: Mapping[str, Any],
+    index: int = 0,
+    *,
+    model: str = "",
+    form: str = "png",
+    side: int = SIDE,
+    size: int | None = None,
+    ratio: str | None = None,
+) -> bytes:
+    """The file for one output of a request.
+
+    form: ``png``, ``jpeg`` or ``webp``. side: see SIDE. size: pad the file to this many bytes (an odd number of them
+    may come out one less in WebP). ratio: draw this shape instead of the one asked for.
+    """
+    asked = ratio or asked_ratio(inputs)
+    key = blake2b(f"{fingerprint(model, inputs)} {index} {asked} {side}".encode(), digest_size=32).digest()
+    width, height = dimensions(asked, side)
+    canvas = _landscape(width, height, key)
+    _stamp(canvas, width, height, _caption(inputs, asked, index), str(inputs.get("prompt", "")))
+    palette = _palette(key[0] % _PALETTES)
+    if form == "png":
+        note = b"Comment\x00SIMULATED by batcher " + key.hex().encode()
+        made = png.assemble(width, height, palette, canvas.tobytes(), note)
+    else:
+        made = _encoded(canvas, palette, form)
+    return png.padded(made, size) if size else made
+
+
+def asked_ratio(inputs: Mapping[str, Any]) -> str:
+    """W:H as asked for; what can't be drawn (``auto``) is square, and nothing asked is 16:9."""
+    value = inputs.get("aspect_ratio", "16:9")
+    parts = value.split(":") if isinstance(value, str) else []
+    if len(parts) == 2 and all(part.isascii() and part.isdigit() and 0 < int(part) <= 100 for part in parts):
+        return f"{int(parts[0])}:{int(parts[1])}"
+    return "1:1"
+
+
+def dimensions(ratio: str, side: int = SIDE) -> tuple[int, int]:
+    """Width and height in pixels: exactly in the ratio, about side * side pixels in all."""
+    wide, high = (int(part) for part in ratio.split(":"))
+    unit = max(1, round(side / math.sqrt(wide * high)))
+    return wide * unit, high * unit
+
+
+def black(inputs: Mapping[str, Any], side: int = SIDE) -> bytes:
+    """A picture of the right shape with nothing on it."""
+    width, height = dimensions(asked_ratio(inputs), side)
+    return png.assemble(width, height, bytes(768), bytes((width + 1) * height), b"Comment\x00SIMULATED")
+
+
+def _landscape(width: int, height: int, key: bytes) -> Image.Image:
+    canvas = _sky(width, height, key[1] % _SKIES).copy()
+    draw = ImageDraw.Draw(canvas)
+    ground = max(8, height - _STRIP)
+    _sun(draw, width, ground, key)
+    for ridge in range(4):
+        _ridge(draw, width, ground, ridge, key[6 + 5 * ridge : 11 + 5 * ridge])
+    canvas.paste(0, (0, 0, 1, height))  # the sun may have crossed PNG's column
+    return canvas
+
+
+def _sun(draw: ImageDraw.ImageDraw, width: int, ground: int, key: bytes) -> None:
+    x = 1 + width * (20 + key[2] % 160) // 200
+    y = ground * (15 + key[3] % 45) // 100
+    radius = min(width, ground) * (9 + key[4] % 14) // 100
+    for ring, part in enumerate((100, 94, 86, 76)):
+        r = radius * part / 100
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=160 + 5 * ring)
+
+
+def _ridge(draw: ImageDraw.ImageDraw, width: int, ground: int, ridge: int, key: bytes) -> None:
+    """A polygon under the sum of two waves; nearer ridges are lower, rougher and darker."""
+    base = ground * (0.52 + 0.135 * ridge + key[0] / 5100)
+    swing, detail = ground * (0.05 + key[1] / 3000), ground * (0.012 + key[2] / 12000)
+    slow, quick = (1.2 + key[3] / 90) * math.tau / 24, (4 + key[4] / 32) * math.tau / 24
+    phase = key[0] + key[3]
+    points: list[tuple[float, float]] = [(1, ground)]
+    points += [
+        (1 + width * step / 24, base - swing * math.sin(phase + slow * step) - detail * math.sin(phase + quick * step))
+        for step in range(25)
+    ]
+    points.append((width, ground))
+    draw.polygon(points, fill=176 + 16 * ridge + key[2] % 12)
+
+
+@lru_cache(maxsize=256)
+def _sky(width: int, height: int, kind: int) -> Image.Image:
+    """A gradient over 0-159, in bands wide enough to compress well; column 0 is left to PNG."""
+    box = (width, height)
+    if kind == 0:
+        field = Image.radial_gradient("L").crop((0, 0, 256, 150)).resize(box)
+    elif kind == 1:
+        field = Image.radial_gradient("L").crop((100, 20, 256, 150)).resize(box)
+    else:
+        turned = Image.linear_gradient("L").rotate((0, 12, -12)[kind - 2], Image.Resampling.BILINEAR)
+        field = turned.crop((40, 30, 216, 226)).resize(box)
+    low, high = (float(edge) for edge in field.getextrema())  # type: ignore[arg-type]  # one band: two numbers
+    field = field.point([int(min(max((v - low) / (high - low), 0), 1) * 53) * 3 for v in range(256)])
+    canvas = Image.new("L", (width + 1, height), 0)
+    canvas.paste(field, (1, 0))
+    return canvas
+
+
+@lru_cache(maxsize=_PALETTES)
+def _palette(number: int) -> bytes:
+    hue, scheme = (number % 36) / 36, number // 36
+    horizon = (hue + (0.08, 0.14, -0.1, 0.3, 0.5)[scheme]) % 1
+    colours = [_between(_hls(hue, 0.30, 0.55), _hls(horizon, 0.86, 0.8), band / 159) for band in range(160)]
+    colours += [_between(_hls(horizon, 0.80, 0.9), _hls(horizon + 0.04, 0.95, 0.9), ring / 15) for ring in range(16)]
+    for ridge in range(4):
+        near, far = _hls(hue + 0.02 * ridge, 0.16, 0.42), _hls(horizon, 0.62, 0.38)
+        shade = _between(far, near, (ridge + 0.4) / 3.6)
+        colours += [_between(shade, near, step / 60) for step in range(16)]
+    colours += [_between((18, 20, 26), (246, 246, 240), step / 15) for step in range(16)]
+    return bytes(channel for colour in colours for channel in colour)
+
+
+def _hls(hue: float, lightness: float, saturation: float) -> tuple[int, int, int]:
+    red, green, blue = colorsys.hls_to_rgb(hue % 1, lightness, saturation)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _between(one: tuple[int, int, int], other: tuple[int, int, int], share: float) -> tuple[int, int, int]:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def _caption(inputs: Mapping[str, Any], ratio: str, index: int) -> str:
+    words = [ratio, f"seed {inputs['seed']}"[:24] if "seed" in inputs else "no seed"]
+    return "  ".join(words + ([f"#{index + 1}"] if index else []))
+
+
+def _stamp(canvas: Image.Image, width: int, height: int, caption: str, prompt: str) -> None:
+    top = max(0, height - _STRIP)
+    canvas.paste(_strip(width), (1, top))
+    draw = ImageDraw.Draw(canvas)
+    draw.text((width - 5, top + 4), caption, fill=252, font=_font(10), anchor="ra")
+    for line, text in enumerate(_lines(prompt, width)):
+        draw.text((7, top + 18 + 13 * line), text, fill=255, font=_font(11))
+
+
+@lru_cache(maxsize=128)
+def _strip(width: int) -> Image.Image:
+    strip = Image.new("L", (width, _STRIP), 240)
+    ImageDraw.Draw(strip).text((6, 3), "SIMULATED", fill=255, font=_font(11), stroke_width=0.4)
+    return strip
+
+
+def _lines(prompt: str, width: int) -> list[str]:
+    """At most two lines of what fits, broken between words; what can't be printed is a space."""
+    room = max(8, (width - 12) * 10 // 58)
+    text = " ".join("".join(c if c.isprintable() else " " for c in prompt[: 3 * room]).split())
+    if len(text) <= room:
+        return [text]
+    cut = text.rfind(" ", room // 2, room + 1)
+    cut = room if cut < 0 else cut
+    rest = text[cut:].strip()
+    return [text[:cut], rest if len(rest) <= room else rest[: room - 1] + "…"]
+
+
+@lru_cache(maxsize=4)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=size)
+
+
+def _encoded(canvas: Image.Image, palette: bytes, form: str) -> bytes:
+    image = canvas.crop((1, 0, *canvas.size))
+    image.putpalette(palette)
+    target = io.BytesIO()
+    options = {"quality": 80} if form == "jpeg" else {"quality": 70, "method": 0}
+    image.convert("RGB").save(target, form, **options)
+    return target.getvalue()
