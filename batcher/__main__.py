@@ -1,9 +1,11 @@
 """``batcher`` and ``python -m batcher``: the one place where exceptions become messages and exit codes."""
 
-import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:  # start-up time
+    from batcher.errors import BatcherError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -11,50 +13,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import click  # noqa: PLC0415  start-up time is part of the product
 
     from batcher.cli import cli  # noqa: PLC0415
-    from batcher.errors import BatcherError  # noqa: PLC0415
 
     told = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = cli.main(args=told, prog_name="batcher", standalone_mode=False)
-        return code if isinstance(code, int) else 0
     except click.exceptions.Exit as ending:
-        return ending.exit_code
-    except click.UsageError as error:
-        _explain_usage(error)
-        return 64
+        code = ending.exit_code
     except (click.Abort, KeyboardInterrupt):
         print("batcher: interrupted", file=sys.stderr)
-        return 130
-    except BatcherError as error:
-        return _explain(error, as_json="--json" in told)
-    except BrokenPipeError:
-        # Whoever read our output has gone; the interpreter must not complain about it once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception:  # noqa: BLE001  a defect: the only traceback a person ever sees
-        _explain_defect()
-        return 1
-
-
-def _explain_usage(error: "click.UsageError") -> None:  # type: ignore[name-defined]  # noqa: F821  imported when needed
-    command = error.ctx.command_path if error.ctx is not None else "batcher"
-    print(f"batcher: {error.format_message()}", file=sys.stderr)
-    print(f"`{command} --help` shows what it takes.", file=sys.stderr)
+        code = 130
+    except Exception as error:  # noqa: BLE001  all that goes wrong is explained here, or shown as a defect
+        code = _explain(error, as_json="--json" in told)
+    return code if isinstance(code, int) else 0
 
 
 def _explain(error: Exception, *, as_json: bool) -> int:
-    from batcher.errors import BatcherError, ManifestError  # noqa: PLC0415
+    import click  # noqa: PLC0415
+
+    from batcher.errors import BatcherError, DiskError, UsageError  # noqa: PLC0415
+
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        print(error.format_message(), file=sys.stderr)
+        return 64
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx is not None else "batcher"
+        error = UsageError(error.format_message(), hint=f"`{command} --help` shows what it takes.")
+    elif isinstance(error, OSError) and error.filename is not None:
+        # What the system forbids where nobody expected it: a message is of more use than a traceback.
+        said = f"{error.filename}: {error.strerror}"
+        error = DiskError(said, hint="Check the path, its rights and the room on its disk.")
+    if not isinstance(error, BatcherError):
+        _explain_defect()
+        return 1
+    return _say(error, as_json=as_json)
+
+
+def _say(error: "BatcherError", *, as_json: bool) -> int:
+    from batcher.errors import ManifestError  # noqa: PLC0415
     from batcher.protocol import one_line  # noqa: PLC0415
 
-    assert isinstance(error, BatcherError)
     if as_json:
-        import json  # noqa: PLC0415
         from dataclasses import asdict  # noqa: PLC0415
+
+        from batcher.commands.printing import say_json  # noqa: PLC0415
 
         facts: dict[str, object] = {"exit_code": error.exit_code, "error": error.message, "hint": error.hint}
         if isinstance(error, ManifestError):
             facts["errors"] = [asdict(problem) for problem in error.problems]
-        print(json.dumps(facts, indent=2))
+        say_json(facts)
     prefix = "" if isinstance(error, ManifestError) else "batcher: "
     for line in f"{prefix}{error}".splitlines():
         print(one_line(line, 4000), file=sys.stderr)

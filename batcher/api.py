@@ -16,6 +16,7 @@ from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 import aiohttp
+import yarl
 
 from batcher import __version__
 from batcher.errors import Cause, NotFound, NotSent, Rejected, Unclear, UsageError
@@ -31,27 +32,34 @@ from batcher.protocol import (
     read_status,
     read_submit,
 )
-from batcher.retry import parse_retry_after
+from batcher.retry import retry_after
 
 MOST_BYTES = 4 * 1024 * 1024  # of one answer; a result is a few hundred bytes
 CONNECT, SUBMIT, READ = 10.0, 100.0, 30.0  # seconds, as the official nodes wait
 IDLE = 10.0  # seconds: an older idle connection may be closing just as a submit leaves on it, which puts it in doubt
+SHORTEST_SECRET = 8  # characters: cutting a shorter "token" out of an answer would only garble it ("id", "any")
 SIMULATOR_HEADER = "X-Batcher-Simulator"
 
 
 def checked_base(base_url: str) -> str:
     """The API root without its last slash. Raises UsageError for what could leak the token or isn't a root."""
-    parts = urlsplit(base_url.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise UsageError(f"--base-url {one_line(base_url, 200)!r} is not an API root", hint="Like https://host/v1")
-    if parts.username or parts.password:
+    text = base_url.strip()
+    if "@" in text.partition("://")[2].partition("/")[0]:
         raise UsageError("--base-url must not hold a user name or password", hint="The token is given apart from it.")
+    try:
+        parts = urlsplit(text)
+        readable = parts.port != 0 and yarl.URL(text).host == parts.hostname
+    except ValueError:
+        readable = False
+    odd = not readable or not text.isascii() or not text.isprintable() or set(text) & set(" \\?#")
+    if odd or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageError(f"--base-url {one_line(base_url, 200)!r} is not an API root", hint="Like https://host/v1")
     if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
         raise UsageError(
             f"--base-url {one_line(base_url, 200)!r} would send the token unencrypted",
             hint="Use https; plain http is for a simulator on this machine.",
         )
-    return base_url.strip().rstrip("/")
+    return text.rstrip("/")
 
 
 class Api:
@@ -64,7 +72,8 @@ class Api:
         self.simulated: bool | None = None
         self.calls = 0
         self._token = token
-        self._wall = wall
+        self._secret = token if len(token) >= SHORTEST_SECRET else None
+        self.wall = wall
         self._connections = connections
         self._result_waits = False  # the result endpoint was seen to answer for an unfinished job
         self._status_first = False
@@ -152,18 +161,31 @@ class Api:
                 timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT),
             ) as response:
                 self.simulated = SIMULATOR_HEADER in response.headers
-                content = await _read_capped(response)
-                retry_after = parse_retry_after(response.headers.get("Retry-After"), self._wall())
-                return Reply(response.status, content.replace(self._token.encode(), b"[token]"), retry_after)
+                content = self._without_token(await _read_capped(response))
+                return Reply(response.status, content, retry_after(response.headers, self.wall()))
+        # "from None": what an answer was found wrong for may be the token it repeats.
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NotSent(Cause(kind="unreachable", message=self._said(error))) from error
+            raise NotSent(Cause(kind="unreachable", message=self._said(error))) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             kind = "timeout" if isinstance(error, TimeoutError) else "connection"
-            raise Unclear(Cause(kind=kind, message=self._said(error))) from error
+            raise Unclear(Cause(kind=kind, message=self._said(error))) from None
+
+    def _without_token(self, content: bytes) -> bytes:
+        """A service that repeats the token must not get it into a message or the state file, escaped or not."""
+        if self._secret is None:
+            return content
+        content = content.replace(self._secret.encode(), b"[token]")
+        if b"\\" in content:
+            try:
+                plain = json.dumps(json.loads(content), ensure_ascii=False)
+            except (ValueError, RecursionError):
+                return content
+            content = plain.replace(json.dumps(self._secret)[1:-1], "[token]").encode("utf-8", "surrogatepass")
+        return content
 
     def _said(self, error: Exception) -> str:
-        text = one_line(str(error).replace(self._token, "[token]"), 300)
-        return text or type(error).__name__
+        text = str(error) if self._secret is None else str(error).replace(self._secret, "[token]")
+        return one_line(text, 300) or type(error).__name__
 
 
 async def _read_capped(response: aiohttp.ClientResponse) -> bytes:

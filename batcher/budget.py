@@ -4,7 +4,7 @@ What a submit may cost is reserved before it leaves, settled by what the service
 was never taken up; so concurrency can't overshoot the ceiling.
 """
 
-EPSILON = 1e-9  # of a dollar: sums of prices like 0.04 must not miss a round budget by a rounding error
+EPSILON = 1e-9  # of the ceiling: sums of prices like 0.04 must not miss a round budget by a rounding error
 
 
 class Budget:
@@ -18,19 +18,24 @@ class Budget:
         self.ceiling = ceiling
         self.price = price
         self.spent = spent
-        self.reserved = reserved_images * (price or 0.0)
+        self._images = reserved_images  # counted, not summed: when all is settled, exactly nothing is reserved
+
+    @property
+    def reserved(self) -> float:
+        """Dollars set aside for what is at the service or on its way there."""
+        return self._images * (self.price or 0.0)
 
     def reserve(self, images: int) -> bool:
         """Sets the price of one submit aside; False when the ceiling does not allow it (nothing is set aside then)."""
-        cost = images * (self.price or 0.0)
-        if self.ceiling is not None and self.spent + self.reserved + cost > self.ceiling + EPSILON:
+        committed = self.spent + (self._images + images) * (self.price or 0.0)
+        if self.ceiling is not None and committed > self.ceiling * (1.0 + EPSILON):
             return False
-        self.reserved += cost
+        self._images += images
         return True
 
     def release(self, images: int) -> None:
         """The submit was never taken up."""
-        self.reserved = max(0.0, self.reserved - images * (self.price or 0.0))
+        self._images = max(0, self._images - images)
 
     def settle(self, images: int, cost_usd: float | None) -> None:
         """The job is over, or in doubt: what it cost, or the price where the service doesn't say."""

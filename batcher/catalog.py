@@ -1,7 +1,6 @@
 """What the service says of a model: its input schema and its price, or what is known of them without it."""
 
 import asyncio
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ from batcher.errors import ManifestError, NotFound, NotSent, Problem, Refused, R
 from batcher.models import ModelSchema, bundled
 from batcher.protocol import one_line
 from batcher.retry import RetryAfter, RetryPolicy, decide
+from batcher.units import MOST_USD
 
 PATIENCE = RetryPolicy(attempts=6, wait_initial=0.5, wait_max=8.0, jitter=0.0)  # about 15 seconds in all
 ONCE = RetryPolicy(attempts=1, wait_initial=1.0, wait_max=1.0)
@@ -76,6 +76,6 @@ async def _read(api: Api, model: str, policy: RetryPolicy) -> dict[str, Any]:
 def _price(entry: dict[str, Any]) -> float | None:
     """Dollars for one output, only where the catalogue says so in a form that can be trusted (a true is no price)."""
     price, unit = entry.get("base_price_usd"), entry.get("price_unit")
-    if isinstance(price, bool) or not isinstance(price, (int, float)) or unit not in {"output", "image"}:
+    if isinstance(price, bool) or not isinstance(price, (int, float)) or unit not in ("output", "image"):
         return None
-    return float(price) if math.isfinite(price) and price >= 0 else None
+    return float(price) if 0 <= price <= MOST_USD else None  # an integer may be too long for a float

@@ -12,6 +12,7 @@ COMMANDS = {
     "status": "Show how far a run is, and why jobs failed.",
     "retry": "Reopen failed, cancelled or in-doubt jobs.",
     "cancel": "Cancel what is still queued at the service.",
+    "verify": "Check every image and sidecar against the state file, and mend what can be had free.",
     "simulate": "Serve a simulator of the Model API on this machine.",
 }
 

@@ -8,6 +8,9 @@ for free. *Expired* and *recollected* go back to ask the service for what was al
 * ``retried``: the service took it up and failed it. A new submit is a new payment, so it is counted and capped.
 * ``reopened``: a person decided, by ``batcher retry`` or ``--in-doubt resubmit``. Nothing else reopens a job.
 
+*Lost* and *found* are ``batcher verify --repair``: a done job whose files are damaged is fetched again, free, and a
+job whose files turn out to be on disk, whole and with its sidecar, is done whatever the state file thought.
+
 A job found ``submitting`` at the start of a process was in the air when the last one died. The service has no way to
 look it up, so it becomes ``in_doubt`` and stays so until somebody decides: that is the price of never paying twice.
 """
@@ -32,10 +35,16 @@ class Event(StrEnum):
     CANCELLED = "cancelled"
     REOPENED = "reopened"  # by a person: submit again
     RECOLLECTED = "recollected"  # by a person: it was paid for, ask for it again, free
+    LOST = "lost"  # by a repair: its files are damaged or missing, fetch them again, free
+    FOUND = "found"  # by a repair: its files are on disk with their sidecars, and the state file did not know
 
 
 MOVES: dict[State, dict[Event, State]] = {
-    State.PENDING: {Event.CLAIMED: State.SUBMITTING, Event.CANCELLED: State.CANCELLED},
+    State.PENDING: {
+        Event.CLAIMED: State.SUBMITTING,
+        Event.CANCELLED: State.CANCELLED,
+        Event.FOUND: State.DONE,
+    },
     State.SUBMITTING: {
         Event.ACCEPTED: State.RUNNING,
         Event.RELEASED: State.PENDING,
@@ -53,10 +62,14 @@ MOVES: dict[State, dict[Event, State]] = {
         Event.EXPIRED: State.RUNNING,
         Event.FAILED: State.FAILED,
     },
-    State.DONE: {},
-    State.FAILED: {Event.REOPENED: State.PENDING, Event.RECOLLECTED: State.RUNNING},
-    State.CANCELLED: {Event.REOPENED: State.PENDING},
-    State.IN_DOUBT: {Event.REOPENED: State.PENDING},
+    State.DONE: {Event.LOST: State.READY},
+    State.FAILED: {
+        Event.REOPENED: State.PENDING,
+        Event.RECOLLECTED: State.RUNNING,
+        Event.FOUND: State.DONE,
+    },
+    State.CANCELLED: {Event.REOPENED: State.PENDING, Event.FOUND: State.DONE},
+    State.IN_DOUBT: {Event.REOPENED: State.PENDING, Event.FOUND: State.DONE},
 }
 
 AT_REST = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.IN_DOUBT})

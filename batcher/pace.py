@@ -11,22 +11,21 @@ when its allowance was used up at both ends, it gave what got through. So after 
 * nothing starts until ``QUIET`` seconds have passed without another one (and ``Retry-After`` is over): what was in
   the air has come home, and all its refusals are one episode that cuts the pace once;
 * the first time, with nothing to go by, the pace is halved; from then on it is set a little below what got through;
-* it then follows a cubic (as TCP's CUBIC does, RFC 9438): back to what is thought to be the limit, a long while close
-  to it, and then ever faster beyond, so that refusals are rare where the limit stays and a limit that rises is found.
+* it then follows a cubic (as TCP's CUBIC does, RFC 9438): back to what is taken to be the limit, a long while close to
+  it, a little beyond it, and then doubling, so that refusals are rare where the limit stays and a rise is found soon.
 """
 
 from collections import deque
 
 SLACK = 0.005  # seconds: 0.5 % below the rate asked for, in return for never being above it
 QUIET = 1.0  # seconds without a refusal before the next start
-HOPE = 1.06  # of what got through: where the limit is thought to be
-DIP = 0.08  # below that, to begin with
-CLIMB = 12.0  # seconds from there to the limit, where that is PROBE_COST starts or more
-PROBE_COST = 30.0  # starts: to find the limit costs a refusal, so a slow pace looks for it less often
-LONGEST_CLIMB = 30.0
-LEAST = 0.7  # of what was tried, in one cut
-SLOWEST = 1.0 / 60.0  # starts per second: however often it is refused, it goes on asking once a minute
-RECENT = 10.0  # seconds
+RECENT, MOST_RECENT = 10.0, 4096  # seconds, and starts, over which it is measured what got through
+HOPE = 1.06  # of what got through: where the limit is taken to be
+LEAST = 0.7  # of what was tried: one refusal may be bad luck, so no cut after the first is deeper
+DIP = 0.08  # below the limit, where the climb to it begins
+CLIMB = 12.0  # seconds that the climb takes, or, where the pace is slow, as long as PROBE_COST starts do:
+PROBE_COST, LONGEST_CLIMB = 60.0, 30.0  # to find out where the limit is costs a refusal
+SLOWEST = 1.0 / 60.0  # starts per second: however often it is refused, it goes on asking about once a minute
 
 
 class Pace:
@@ -38,10 +37,10 @@ class Pace:
         self.refusals = 0
         self._next = float("-inf")
         self._hold_until = float("-inf")
-        self._limit: float | None = None  # where it is thought to be, once there was a refusal
+        self._limit: float | None = None  # where it is taken to be, once there was a refusal
         self._dip = 0.0  # starts per second, how far below it the climb began
         self._tried = False  # whether anything has started since the last refusal
-        self._starts: deque[float] = deque(maxlen=256)
+        self._starts: deque[float] = deque(maxlen=MOST_RECENT)
 
     def reserve(self, now: float) -> float:
         """The moment, at or after ``now``, at which one start may happen. Every call books one."""
@@ -69,7 +68,6 @@ class Pace:
             self._cut(now)
         self._tried = False
         self._hold_until = max(self._hold_until, now + max(QUIET, retry_after or 0.0))
-        self._next = max(self._next, self._hold_until)
 
     def _cut(self, now: float) -> None:
         """Sets the pace by what was tried and what got through, since the last hold or over the last ten seconds."""
@@ -79,21 +77,20 @@ class Pace:
         seen = len(recent) / span if len(recent) > 1 else self.rate or 1.0
         tried = seen if self.rate is None else min(self.rate, seen)
         if self._limit is None:
-            limit, rate = tried * (1.0 - DIP), tried / 2.0
+            limit, dip = tried * (1.0 - DIP), tried * (0.5 - DIP)
         else:
-            refill = QUIET if since == self._hold_until else 0.0  # what the silence let pile up was used, too
-            limit = min(max((len(recent) - 1) / (span + refill) * HOPE, tried * LEAST), tried)
-            rate = limit * (1.0 - DIP)
+            whole = since == self._hold_until and len(recent) < MOST_RECENT
+            refill = QUIET if whole else 0.0  # what the silence let pile up was used, too
+            limit, dip = min(max((len(recent) - 1) / (span + refill) * HOPE, tried * LEAST), tried), 0.0
         slowest = SLOWEST if self.ceiling is None else min(SLOWEST, self.ceiling)
         self._limit = max(limit, slowest)
-        self.rate = max(rate, slowest)
-        self._dip = self._limit - self.rate
+        self._dip = max(dip, self._limit * DIP)
+        self.rate = self._limit - self._dip
 
     def _grow(self, now: float) -> None:
         if self._limit is None or self.rate == self.ceiling:
             return
         climb = min(max(CLIMB, PROBE_COST / self._limit), LONGEST_CLIMB)
         way = (now - self._hold_until) / climb - 1.0  # -1 where the climb begins, 0 at the limit
-        self.rate = self._limit + max(self._dip, self._limit * DIP) * way**3
-        if self.ceiling is not None and self.rate >= self.ceiling:
-            self.rate = self.ceiling
+        rate = (self._limit + self._dip * min(way, 1.0) ** 3) * 2.0 ** min(max(way - 1.0, 0.0), 64.0)
+        self.rate = rate if self.ceiling is None else min(rate, self.ceiling)

@@ -11,16 +11,15 @@ from batcher.catalog import Offer, ask, offline
 from batcher.errors import AccountError, ServiceError
 from batcher.manifest import Draft, Manifest
 from batcher.progress import Progress
-from batcher.session import Options, open_service, read_draft, run_dir_of
+from batcher.session import TYPICAL_BYTES, Options, open_service, read_draft, run_dir_of
 from batcher.settings import Settings
-from batcher.store import STATE, connect_to_read, reading
+from batcher.store import connect_to_read, has_state, reading
 
 SHOWN = 5  # first jobs
-TYPICAL_BYTES = 800_000  # of a generated PNG of about a megapixel (DiffusionDB: 1.6 TB for 2 million)
 
 
 async def plan(options: Options, say: Progress) -> dict[str, Any]:
-    """Everything ``batcher plan`` shows, as JSON data. Spends nothing, makes nothing. Raises ManifestError, UsageError."""
+    """Everything ``batcher plan`` shows, as JSON data. Spends and makes nothing. Raises ManifestError, UsageError."""
     draft, settings = read_draft(options)
     run_dir = run_dir_of(options, draft)
     offer = await _offer(options, draft, settings, run_dir, say)
@@ -43,7 +42,7 @@ async def _offer(options: Options, draft: Draft, settings: Settings, run_dir: Pa
 
 
 def _remembered_price(run_dir: Path) -> float | None:
-    if not (run_dir / STATE).is_file():
+    if not has_state(run_dir):
         return None
     connection = connect_to_read(run_dir)
     try:
@@ -92,7 +91,7 @@ def _axes(manifest: Manifest) -> Mapping[str, Mapping[str, int]]:
 
 def _against(manifest: Manifest, run_dir: Path) -> dict[str, int] | None:
     """The difference to an existing run directory; None where there is none."""
-    if not (run_dir / STATE).is_file():
+    if not has_state(run_dir):
         return None
     connection = connect_to_read(run_dir)
     try:

@@ -16,6 +16,8 @@ from batcher.units import show_duration, show_rate, show_usd
 
 LINE_EVERY = 10.0  # seconds between lines
 JSON_EVERY = 1.0
+COLUMNS = 80
+ROOM = COLUMNS - len("12:34:56  ")
 
 
 class Progress(Protocol):
@@ -39,21 +41,28 @@ def listener(kind: str, stream: TextIO | None = None) -> Progress:
     return Silent(stream) if kind == "none" else Lines(stream)
 
 
-def in_words(snapshot: Snapshot) -> str:
-    """``690/1,632 done, 3 failed, 32 in flight, 12.3/s, 1 min 16 s left, $1.20``: fits 80 columns."""
-    parts = [f"{snapshot.done:,}/{snapshot.total:,} done"]
-    parts += [
-        f"{count:,} {word}" for count, word in ((snapshot.failed, "failed"), (snapshot.in_doubt, "in doubt")) if count
-    ]
-    if snapshot.in_flight:
-        parts.append(f"{snapshot.in_flight:,} in flight")
-    if snapshot.rate > 0:
-        parts.append(show_rate(snapshot.rate))
-    if snapshot.eta is not None and snapshot.finished < snapshot.total:
-        parts.append(f"{show_duration(snapshot.eta)} left")
-    if snapshot.cost_usd:
-        parts.append(show_usd(snapshot.cost_usd))
-    return ", ".join(parts)
+def in_words(snapshot: Snapshot, room: int = ROOM) -> str:
+    """``690/1,632 done, 3 failed, 32 in flight, 12.3/s, 1 min 16 s left, $1.20``, in ``room`` columns.
+
+    Where that is too little, what matters least is left out first.
+    """
+    eta = snapshot.eta if snapshot.finished < snapshot.total else None
+    parts = (  # (what matters more has the lower number, whether there is anything to say, what)
+        (0, True, f"{snapshot.done:,}/{snapshot.total:,} done"),
+        (1, snapshot.failed > 0, f"{snapshot.failed:,} failed"),
+        (2, snapshot.in_doubt > 0, f"{snapshot.in_doubt:,} in doubt"),
+        (6, snapshot.in_flight > 0, f"{snapshot.in_flight:,} in flight"),
+        (4, snapshot.rate > 0, show_rate(snapshot.rate)),
+        (3, eta is not None, f"{show_duration(eta or 0.0)} left"),
+        (5, bool(snapshot.cost_usd), show_usd(snapshot.cost_usd or 0.0)),
+    )
+    left = room + len(", ")
+    kept = set()
+    for rank, said, text in sorted(parts):
+        if said and (rank == 0 or len(text) + len(", ") <= left):
+            kept.add(rank)
+            left -= len(text) + len(", ")
+    return ", ".join(text for rank, _, text in parts if rank in kept)
 
 
 class Silent:
@@ -93,12 +102,11 @@ class Lines(Silent):
             self._print(snapshot)
 
     def _print(self, snapshot: Snapshot) -> None:
-        note = f" ({snapshot.note})" if snapshot.note else ""
-        print(f"{self._clock()}  {in_words(snapshot)}{note}", file=self.stream, flush=True)
+        print(f"{self._clock()}  {_with_note(snapshot)}", file=self.stream, flush=True)
 
 
 class JsonLines(Silent):
-    """One JSON object a line: ``{"event": "progress", ...}`` every second, ``note`` for messages, ``end`` at the end."""
+    """One JSON object a line: ``{"event": "progress", ...}`` every second, ``note`` for messages, ``end`` at last."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -117,7 +125,7 @@ class JsonLines(Silent):
             self._print("end", **_rounded(snapshot))
 
     def _print(self, event: str, **facts: Any) -> None:
-        print(json.dumps({"event": event, **facts}, ensure_ascii=False), file=self.stream, flush=True)
+        print(json.dumps({"event": event, **facts}), file=self.stream, flush=True)  # in ASCII: safe on any terminal
 
 
 class Bar(Silent):
@@ -135,16 +143,14 @@ class Bar(Silent):
                 total=snapshot.total,
                 file=self.stream,
                 dynamic_ncols=True,
-                bar_format="{percentage:3.0f}%|{bar}| {postfix}",
+                bar_format="{percentage:3.0f}%|{bar}| {desc}",
                 mininterval=0,
                 miniters=1,
                 ascii=None if (self.stream.encoding or "").lower().startswith("utf") else True,
             )
         self._bar.total = snapshot.total
         self._bar.n = min(snapshot.finished, snapshot.total)
-        note = f" ({snapshot.note})" if snapshot.note else ""
-        self._bar.postfix = in_words(snapshot) + note
-        self._bar.refresh()
+        self._bar.set_description_str(_with_note(snapshot))
 
     def say(self, text: str) -> None:
         if self._bar is not None:
@@ -158,6 +164,11 @@ class Bar(Silent):
             self.show(snapshot)
         if self._bar is not None:
             self._bar.close()
+
+
+def _with_note(snapshot: Snapshot) -> str:
+    note = f" ({one_line(snapshot.note)})" if snapshot.note else ""
+    return in_words(snapshot, ROOM - len(note)) + note
 
 
 def _rounded(snapshot: Snapshot) -> dict[str, Any]:

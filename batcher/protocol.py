@@ -37,10 +37,10 @@ _CONTENT_POLICY = re.compile(
     re.IGNORECASE,
 )
 _INVALID = re.compile(r"invalid|validation|unsupported|unprocessable|must be|too long|required", re.IGNORECASE)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
 _NO_BALANCE = frozenset({"400002", "402", "10001"})
-_BAD_TOKEN = frozenset({"400004", "401", "401001", "403003"})
+_BAD_TOKEN = frozenset({"400004", "401", "401001", "403", "403003"})
 _AMBIGUOUS_4XX = frozenset({408, 409, 425, 499})  # a proxy may say these of a request that went through
 
 
@@ -86,7 +86,7 @@ def read_result(reply: Reply) -> Answer:
         urls = find_urls(body.get("output"))
         if urls:
             return Succeeded(urls=urls, cost_usd=cost_usd, finished_at=_moment(body.get("finished_at")))
-        if body.get("error") in (None, "", {}, []):
+        if not body.get("error"):
             cause = Cause(kind="no_output", message=f"the result says {status} but holds no file")
             return FailedThere(cause=cause, final=False, cost_usd=cost_usd)
         status = "failed"
@@ -112,7 +112,7 @@ def read_cancel(reply: Reply) -> CancelOutcome:
     Raises Refused, NotFound, Unclear or AccountError.
     """
     body = _open(reply, submit=False)
-    outcome = str(body.get("outcome", "")).lower()
+    outcome = str(body.get("outcome") or "").strip().lower()
     if outcome in CANCELLED or (not outcome and _word(body).startswith("cancel")):
         return CancelOutcome.CANCELLED
     return CancelOutcome.TOO_LATE if outcome == "not_cancellable" else CancelOutcome.UNKNOWN
@@ -159,14 +159,15 @@ def _problem(reply: Reply, body: Any, code: str | None, *, submit: bool) -> Call
     said = _message(body)
     status = reply.status
     cause = Cause(kind="refused", message=said or _unreadable(reply), http_status=status, code=code)
-    if status == 429 or (status == 503 and reply.retry_after is not None):
-        return Refused(cause, retry_after=reply.retry_after)
     if account := _account_problem(status, code, said, submit=submit):
         return account
-    if not submit and (status == 404 or code == "404001"):
+    meant = _meant(code)
+    if 429 in {status, meant} or (status == 503 and reply.retry_after is not None):
+        return Refused(cause, retry_after=reply.retry_after)
+    if not submit and 404 in {status, meant}:
         return NotFound(_renamed(cause, "not_found"))
-    server_side = status >= 500 or status // 100 == 3 or status in _AMBIGUOUS_4XX
-    if server_side or (code is not None and code.isdigit() and len(code) == 6 and code >= "500000"):
+    server_side = max(status, meant) >= 500 or status // 100 == 3 or not _AMBIGUOUS_4XX.isdisjoint({status, meant})
+    if server_side or _balance_is_gone(status, code):  # a read is free: one that asks for money is asked again
         return Unclear(_renamed(cause, "service_error"), retry_after=reply.retry_after)
     kind = _kind(said, otherwise="rejected")
     return Rejected(_renamed(cause, "invalid_input" if status == 422 and kind == "rejected" else kind))
@@ -174,7 +175,7 @@ def _problem(reply: Reply, body: Any, code: str | None, *, submit: bool) -> Call
 
 def _account_problem(status: int, code: str | None, said: str, *, submit: bool) -> AccountError | None:
     words = f": {said}" if said else ""
-    if code in _NO_BALANCE or (status == 402 and code is None):
+    if submit and _balance_is_gone(status, code):
         return AccountError(
             f"the balance is gone{words}",
             hint="Everything so far is kept. Top the account up and run the same command again.",
@@ -186,6 +187,17 @@ def _account_problem(status: int, code: str | None, said: str, *, submit: bool) 
             hint="Everything so far is kept. Give a valid token and run the same command again.",
         )
     return None
+
+
+def _balance_is_gone(status: int, code: str | None) -> bool:
+    return code in _NO_BALANCE or (status == 402 and code not in _BAD_TOKEN)
+
+
+def _meant(code: str | None) -> int:
+    """The HTTP status that a code speaks of: its first three digits (429001, or just 429); 0 for other codes."""
+    if code is None or len(code) not in {3, 6} or not (code.isascii() and code.isdigit()):
+        return 0
+    return int(code[:3])
 
 
 def _unfinished(status: str, body: dict[str, Any]) -> Answer:
@@ -204,8 +216,9 @@ def _parse(body: bytes) -> Any:
 
 
 def _code(body: Any) -> str | None:
+    """The body's ``error_code``; an empty one or a 0 is none."""
     code = body.get("error_code") if isinstance(body, dict) else None
-    if code is None or isinstance(code, (dict, list)):
+    if not code or isinstance(code, (dict, list)):
         return None
     return one_line(str(code), 60)
 
@@ -221,7 +234,7 @@ def _message(body: Any, depth: int = 4) -> str:
         return one_line(body)
     if isinstance(body, list):
         return one_line("; ".join(filter(None, (_validation_message(item, depth) for item in body[:20]))))
-    if not isinstance(body, dict) or depth == 0:
+    if not isinstance(body, dict) or depth <= 0:
         return ""
     places = (body.get(name) for name in ("error_message", "message", "error", "detail", "reason"))
     return next(filter(None, (_message(place, depth - 1) for place in places)), "")
@@ -274,12 +287,15 @@ def _moment(value: Any) -> float | None:
     """Unix seconds from whatever the service calls a time: its format is not documented."""
     from datetime import UTC, datetime  # noqa: PLC0415  only needed once a job is finished
 
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value) if 0 < value < 1e11 else None
-    if not isinstance(value, str):
+    seconds: float
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return None
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = value
+    else:
         return None
-    try:
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
+    return float(seconds) if 0 < seconds < 1e11 else None

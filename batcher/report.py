@@ -2,14 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from batcher import __version__
 from batcher.artifacts import write_whole
-from batcher.job import Counts, State
+from batcher.job import CancelOutcome, Counts, State
 from batcher.stop import Stop
 from batcher.store import reading
 from batcher.units import show_bytes, show_duration, show_rate, show_usd
@@ -31,10 +31,8 @@ class Facts:
 
 def exit_code(counts: Counts, stop: Stop | None) -> int:
     """By severity: 77, 73, 69, 130, then 5 (in doubt), 3 (failed), 4 (work left), 0."""
-    if stop is not None and stop.reason is not None and stop.reason.hard:
+    if stop is not None and stop.reason is not None and stop.reason.exit_code != 4:
         return stop.reason.exit_code
-    if stop is not None and stop.reason is not None and stop.reason.exit_code == 65:
-        return 65
     if counts.in_doubt:
         return 5
     if counts.failed:
@@ -111,14 +109,26 @@ def summary(connection: sqlite3.Connection, report: dict[str, Any], stop: Stop |
     return "\n".join(lines)
 
 
+def cancelled(outcomes: Mapping[CancelOutcome, int]) -> list[str]:
+    """What ``cancel`` and ``--cancel-on-interrupt`` came to, each outcome by itself."""
+    words = {
+        CancelOutcome.CANCELLED: "cancelled at the service, free",
+        CancelOutcome.TOO_LATE: "too late: running or finished, charged, collected by the next run",
+        CancelOutcome.UNKNOWN: "unknown: no readable answer; their ids are kept",
+    }
+    return [f"{outcomes[outcome]:,} {text}" for outcome, text in words.items() if outcomes.get(outcome)]
+
+
 def _headline(report: dict[str, Any]) -> str:
     kind = "simulated images" if report["simulated"] else "images"
     amount = "cost unknown" if report["cost_usd"] is None else show_usd(report["cost_usd"])
     if report["simulated"]:
         amount += " of play money"
     lines = [
-        f"{report['done']:,} of {report['total']:,} jobs done: {report['images']:,} {kind},"
-        f" {show_bytes(report['bytes'])}, in {report['run']}/images"
+        (
+            f"{report['done']:,} of {report['total']:,} jobs done: {report['images']:,} {kind},"
+            f" {show_bytes(report['bytes'])}, in {report['run']}/images"
+        )
     ]
     pace = f"{report['submits']:,} submits" + (
         f" at {show_rate(report['submit_rate'])}" if report["submit_rate"] else ""

@@ -5,6 +5,8 @@ spread survives the cap: a thousand jobs that wait "the maximum" still don't com
 service asks for (``Retry-After``) outranks the formula and gets the jitter on top, never below what was asked.
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -35,8 +37,9 @@ class GiveUp:
 
 READS = RetryPolicy(attempts=None, wait_initial=0.5, wait_max=30.0)  # status and result: free, bounded by the deadline
 REFUSALS = RetryPolicy(attempts=None, wait_initial=1.0, wait_max=60.0)  # submits refused or not sent: free
-FILES = RetryPolicy(attempts=8, wait_initial=0.5, wait_max=30.0)  # downloads: free, but a dead host must end
-EARLY = RetryPolicy(attempts=8, wait_initial=0.5, wait_max=8.0)  # 404 on an id the service itself just gave out
+FILES = RetryPolicy(attempts=8, wait_initial=0.5, wait_max=30.0)  # a file that comes damaged: free, but it must end
+FILE_HOST = RetryPolicy(attempts=100, wait_initial=0.5, wait_max=60.0)  # a host that is down: an hour and more
+EARLY = RetryPolicy(attempts=8, wait_initial=0.5, wait_max=8.0)  # "no such request" of an id it gave out itself
 CANCELS = RetryPolicy(attempts=4, wait_initial=0.5, wait_max=5.0)
 
 MOST_PATIENCE = 3600.0  # seconds: a longer Retry-After is cut to this, a hostile or broken one can't stop a night
@@ -57,20 +60,30 @@ def decide(policy: RetryPolicy, failures: int, draw: float, *, asked: float | No
     return RetryAfter(wait)
 
 
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds to wait, from the headers of an answer. A date is read against the answer's own ``Date``, so that two
+    clocks that disagree don't turn a second into an hour; ``now`` (Unix seconds) stands in where there is none."""
+    with suppress(ValueError, OverflowError):
+        sent = parsedate_to_datetime(headers.get("Date", ""))
+        now = now if sent.tzinfo is None else sent.timestamp()
+    return parse_retry_after(headers.get("Retry-After"), now)
+
+
 def parse_retry_after(value: str | None, now: float) -> float | None:
     """Seconds to wait from a ``Retry-After`` header (RFC 9110 10.2.3): whole seconds or an HTTP-date.
 
-    now: Unix seconds. None for a missing or unreadable header; a date in the past is 0.
+    now: Unix seconds. None for a missing or unreadable header; a date in the past is 0, and nothing is over
+    ``MOST_PATIENCE``.
     """
     if value is None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return float(text) if len(text) < 10 else MOST_PATIENCE
+        return min(float(text), MOST_PATIENCE) if len(text) < 10 else MOST_PATIENCE
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a time zone of a million years overflows
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)  # "-0000": UTC by RFC 5322
-    return max(0.0, moment.timestamp() - now)
+    return min(max(0.0, moment.timestamp() - now), MOST_PATIENCE)

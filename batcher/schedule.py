@@ -11,7 +11,7 @@ from collections import deque
 SHARE = 0.12  # gap as a share of the age: mean delay about half of it
 SHORTEST, LONGEST = 0.1, 30.0  # gaps
 FIRST_GUESS = 1.0  # before anything is known
-WINDOW = 128  # run times remembered
+WINDOW = 96  # run times remembered: a service that has changed is known after about as many jobs
 SOONER = 0.85
 EARLY = 0.1  # quantile at which the first look is worth a call
 

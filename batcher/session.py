@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -15,23 +16,26 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from batcher import embedded, report
+from batcher import __version__, embedded, report
 from batcher.api import Api
 from batcher.artifacts import Downloader, Trust
 from batcher.budget import Budget
 from batcher.catalog import Offer, ask
-from batcher.errors import Cause, UsageError
-from batcher.job import State
+from batcher.errors import Cause, DiskError, UsageError
+from batcher.job import State, utc
 from batcher.manifest import Draft, Manifest, Overrides, open_manifest
 from batcher.progress import Progress, listener
-from batcher.runner import Runner, Tools
+from batcher.runner import Runner, Tools, cancel_all
 from batcher.settings import Given, Settings, base_url, deadline_at, find_token, fold
 from batcher.stop import Reason, Stop
 from batcher.store import STATE, CommitQueue, StateFile, connect_to_read, locked, prepare, reading
 from batcher.tally import Tally
+from batcher.units import show_bytes
 
 TICK = 0.25  # seconds between looks at the tally
 SIMULATOR = "simulator"  # what a run directory remembers of the embedded one
+TYPICAL_BYTES = 800_000  # of a generated PNG of about a megapixel (DiffusionDB: 1.6 TB for 2 million)
+LEAST_FREE = 50_000_000  # bytes: with less than this nothing is paid for
 LIVE_EVERY = 8  # ticks between notes for `batcher status`
 
 
@@ -101,12 +105,12 @@ def hold(run_dir: Path) -> Iterator[None]:
         yield
 
 
-async def run(options: Options, progress_kind: str | None = None) -> tuple[dict[str, Any], str]:
+async def run(options: Options) -> tuple[dict[str, Any], str]:
     """The main job. Returns the report and its summary in words. Raises BatcherError before anything is spent."""
     started = time.monotonic()
     draft, settings = read_draft(options)
     run_dir = run_dir_of(options, draft)
-    progress = listener(progress_kind or settings.progress)
+    progress = listener(settings.progress)
     stop = Stop()
     with ExitStack() as held:
         if run_dir.exists():
@@ -122,6 +126,7 @@ async def run(options: Options, progress_kind: str | None = None) -> tuple[dict[
                 held.enter_context(hold(run_dir))
             state = StateFile(run_dir / STATE)
             held.callback(state.close)
+            _check_room(state, manifest, progress)
             _greet(state, service, manifest, offer, settings)
             tools = await _drive(manifest, settings, state, service, offer, stop, progress)
         facts = report.Facts(
@@ -136,7 +141,8 @@ async def run(options: Options, progress_kind: str | None = None) -> tuple[dict[
         )
         built = report.build(state.connection, facts, stop, offer.price)
         report.write(state.connection, run_dir, built)
-        return built, report.summary(state.connection, built, stop, resume_command())
+        said = report.summary(state.connection, built, stop, resume_command())
+        return built, "\n".join([*report.cancelled(tools.cancelled), said])
 
 
 def resume_command() -> str:
@@ -152,6 +158,24 @@ def _check_money(settings: Settings, offer: Offer) -> None:
         )
 
 
+def _check_room(state: StateFile, manifest: Manifest, progress: Progress) -> None:
+    """Whether what is still to come will fit on the disk: better known now than at three in the morning."""
+    images, size, _ = reading.pictures(state.connection)
+    left = max(0, manifest.total - reading.by_state(state.connection).get(State.DONE, 0))
+    needed = left * (size / images if images else TYPICAL_BYTES)
+    free = shutil.disk_usage(state.path.parent).free
+    if free < LEAST_FREE:
+        raise DiskError(
+            f"only {show_bytes(free)} are free at {state.path.parent}",
+            hint="Nothing was submitted. Make room, then run the same command again.",
+        )
+    if needed > free:
+        progress.say(
+            f"warning: {left:,} images may need about {show_bytes(needed)}, and {show_bytes(free)} are free;"
+            " when the disk is full the run stops and can be resumed"
+        )
+
+
 def _greet(state: StateFile, service: Service, manifest: Manifest, offer: Offer, settings: Settings) -> None:
     """Makes the state file fit this start: whose it is, what the manifest holds now, what was in the air."""
     _same_service(state, service)
@@ -160,10 +184,12 @@ def _greet(state: StateFile, service: Service, manifest: Manifest, offer: Offer,
         "service": service.name,
         "base_url": None if service.name == SIMULATOR else service.api.base_url,
         "simulated": bool(service.api.simulated),
+        "batchers": sorted({__version__, *reading.meta(state.connection, "batchers", [])}),
         "manifest": manifest.source,
         "model": manifest.model,
         "total": manifest.whole,
         "price_usd": offer.price,
+        "price_at": None if offer.price is None else utc(time.time()),
         "process": {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()},
         "command": resume_command(),
     }
@@ -183,7 +209,7 @@ def _greet(state: StateFile, service: Service, manifest: Manifest, offer: Offer,
 def _same_service(state: StateFile, service: Service) -> None:
     """Request ids belong to one service, and simulated images must never pass for real ones."""
     known, simulated = reading.meta(state.connection, "service"), reading.meta(state.connection, "simulated")
-    if known is None:
+    if simulated is None:
         return
     if bool(simulated) != bool(service.api.simulated):
         kind = "simulated" if simulated else "real"
@@ -191,7 +217,7 @@ def _same_service(state: StateFile, service: Service) -> None:
             f"{state.path.parent} holds {kind} images; they are not mixed",
             hint="Choose another run directory with -o, or delete this one if you don't need it.",
         )
-    if known != service.name and not simulated:
+    if known is not None and known != service.name and not simulated:  # None: rebuilt from sidecars
         raise UsageError(
             f"{state.path.parent} belongs to {known}, and this run would go to {service.name}",
             hint="Its request ids mean nothing there. Choose another run directory with -o.",
@@ -232,6 +258,8 @@ async def _drive(
             with _signals(stop, progress):
                 try:
                     await runner.run()
+                    if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
+                        await cancel_all(service.api, queue, reader, tools.cancelled)
                 except asyncio.CancelledError:
                     stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
                 finally:
@@ -274,7 +302,7 @@ def _signals(stop: Stop, progress: Progress) -> Iterator[None]:
         if stop.reason is Reason.INTERRUPTED:
             task.cancel()
             return
-        progress.say("stopping: letting submits and files in the air finish; once more to leave at once")
+        progress.say("stopping: finishing what is in the air; once more to leave at once")
         stop.request(Reason.INTERRUPTED, "interrupted")
 
     handled = (signal.SIGINT, signal.SIGTERM)

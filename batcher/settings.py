@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from batcher.errors import AccountError, ManifestError, Problem, UsageError
+from batcher.protocol import one_line
 from batcher.units import parse_clock, parse_count, parse_duration, parse_rate, parse_usd
 
 BASE_URL = "https://model-api.runcomfy.net/v1"
@@ -59,6 +60,9 @@ class Settings:
     attempts: int = 2
     max_failures: int | None = None
     timeout: float = 1800.0
+    fuse: int | None = 20
+    fuse_share: float | None = 0.9
+    cancel_on_interrupt: bool = False
     progress: str = "auto"
 
 
@@ -73,6 +77,28 @@ def _choice(*words: str) -> Callable[[str], str]:
 
 def _rate_or_none(text: str) -> float | None:
     return None if text.strip().lower() == "none" else parse_rate(text)
+
+
+def _number_or_none(text: str) -> int | None:
+    return None if text.strip().lower() == "none" else parse_count(text)
+
+
+def _share_or_none(text: str) -> float | None:
+    """``90%`` or ``0.9``; ``none`` for no such fuse."""
+    word = text.strip().lower()
+    if word == "none":
+        return None
+    try:
+        share = float(word.removesuffix("%")) / (100.0 if word.endswith("%") else 1.0)
+    except ValueError:
+        share = -1.0
+    if not 0.0 < share <= 1.0:
+        raise ValueError("a share looks like 90% or 0.9, or none")
+    return share
+
+
+def _yes_or_no(text: str) -> bool:
+    return _choice("true", "false")(text) == "true"
 
 
 def parse_deadline(text: str) -> Deadline:
@@ -93,9 +119,11 @@ def deadline_at(deadline: Deadline | None, now: float) -> float | None:
     if deadline.seconds is not None:
         return now + deadline.seconds
     local = datetime.fromtimestamp(now).astimezone()
-    today = local.replace(tzinfo=None, hour=deadline.hour, minute=deadline.minute, second=0, microsecond=0)
-    moments = (today.timestamp(), (today + timedelta(days=1)).timestamp())
-    return next(moment for moment in moments if moment > now)
+    today = local.replace(tzinfo=None, hour=deadline.hour, minute=deadline.minute, second=0, microsecond=0, fold=0)
+    again = today.replace(fold=1)  # the second one of an hour that the clock shows twice; in other hours no other
+    twice = again.timestamp() > today.timestamp()
+    moments = (today, again if twice else today, today + timedelta(days=1))
+    return next(moment.timestamp() for moment in moments if moment.timestamp() > now)
 
 
 PARSERS: dict[str, Callable[[str], Any]] = {
@@ -111,6 +139,9 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "attempts": parse_count,
     "max_failures": parse_count,
     "timeout": parse_duration,
+    "fuse": _number_or_none,
+    "fuse_share": _share_or_none,
+    "cancel_on_interrupt": _yes_or_no,
     "progress": _choice("auto", "bar", "lines", "json", "none"),
 }
 
@@ -125,9 +156,10 @@ def fold(flags: Mapping[str, Given], manifest: Mapping[str, Given]) -> Settings:
         try:
             values[name] = PARSERS[name](given.text)
         except ValueError as error:
+            said = repr(one_line(given.text, 60))
             if given.flag:
-                raise UsageError(f"{given.flag} {given.text!r}: {error}") from None
-            problems.append(Problem(given.file, given.line, given.column, f"run.{name} is {given.text!r}", str(error)))
+                raise UsageError(f"{given.flag} {said}: {error}") from None
+            problems.append(Problem(given.file, given.line, given.column, f"run.{name} is {said}", str(error)))
     if problems:
         raise ManifestError(problems)
     return Settings(**values)
@@ -158,7 +190,7 @@ def find_token(token_file: str | None, environ: Mapping[str, str] = os.environ) 
         if value := environ.get(name, "").strip():
             return _checked(value, f"environment variable {name}")
     path = _cli_token_path(environ)
-    if path.is_file():
+    if os.path.isfile(path):  # noqa: PTH113  Path.is_file raises for a folder we may not search
         return _from_file(path, "the RunComfy CLI's token file")
     raise AccountError(
         "no token was given",
@@ -179,13 +211,13 @@ def _from_file(path: Path, origin: str) -> Token:
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
         mode = path.stat().st_mode
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise AccountError(f"the token file {path} can't be read: {reason}", hint="Nothing was sent.") from None
     if text.startswith("{"):
         try:
-            text = str(json.loads(text)["access_token"]).strip()
-        except (ValueError, KeyError, TypeError):
+            text = json.loads(text)["access_token"].strip()
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise AccountError(
                 f"the token file {path} holds no access_token", hint="Sign in again with the RunComfy CLI."
             ) from None

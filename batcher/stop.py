@@ -14,6 +14,7 @@ class Reason(Enum):
     ACCOUNT = ("account", 77, True)
     DISK = ("disk", 73, True)
     SERVICE = ("service", 69, True)
+    FUSE = ("fuse", 69, False)
     INTERRUPTED = ("interrupted", 130, True)
     BUDGET = ("budget", 4, False)
     DEADLINE = ("deadline", 4, False)

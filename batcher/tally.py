@@ -70,7 +70,7 @@ class Tally:
         self._finished_here += 1
         if now - self._samples[-1][0] >= STEP:
             self._samples.append((now, self._finished_here))
-        while len(self._samples) > 1 and now - self._samples[0][0] > WINDOW:
+        while len(self._samples) > 1 and now - self._samples[1][0] >= WINDOW:  # one older sample stays: its span counts
             self._samples.popleft()
 
     def warn(self, text: str) -> None:

@@ -5,6 +5,9 @@ import re
 _PER = {"s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0, "m": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
 _RATE = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*(?:(?:/|per)\s*([a-z]+))?\s*", re.IGNORECASE)
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s)?")
+SLOWEST_RATE, FASTEST_RATE = 1e-6, 1e6  # per second; numbers beyond these are slips, and arithmetic on them overflows
+LONGEST_DURATION = 1000 * 86400.0  # seconds
+MOST_USD = 1e9
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
@@ -12,9 +15,10 @@ def parse_rate(text: str) -> float:
     """``5/s``, ``300/min``, ``1000/h`` or a bare number (per second) as starts per second."""
     match = _RATE.fullmatch(text)
     unit = (match.group(2) or "s").lower() if match else ""
-    if match is None or unit not in _PER or float(match.group(1)) <= 0:
+    rate = float(match.group(1)) / _PER[unit] if match and unit in _PER else 0.0
+    if not SLOWEST_RATE <= rate <= FASTEST_RATE:
         raise ValueError("a rate looks like 5/s, 300/min or 1000/h")
-    return float(match.group(1)) / _PER[unit]
+    return rate
 
 
 def parse_duration(text: str) -> float:
@@ -23,7 +27,10 @@ def parse_duration(text: str) -> float:
     if match is None or not any(match.groups()):
         raise ValueError("a duration looks like 8h, 90m, 1h30m or 45s")
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return days * 86400 + hours * 3600 + minutes * 60 + seconds
+    total = days * 86400 + hours * 3600 + minutes * 60 + seconds
+    if total > LONGEST_DURATION:
+        raise ValueError("a duration is at most 1000d")
+    return total
 
 
 def parse_clock(text: str) -> tuple[int, int]:
@@ -46,6 +53,8 @@ def parse_usd(text: str) -> float:
     match = re.fullmatch(r"\$?\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)", text.strip())
     if match is None:
         raise ValueError("an amount in dollars looks like 10 or 0.04")
+    if float(match.group(1)) > MOST_USD:
+        raise ValueError("an amount of at most a billion dollars")
     return float(match.group(1))
 
 
@@ -81,4 +90,6 @@ def show_rate(per_second: float) -> str:
 
 def show_usd(amount: float) -> str:
     """``$3.26``; under a dollar with the digits that matter."""
-    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}".rstrip("0").rstrip(".")
+    if amount >= 1 or amount == 0:
+        return f"${amount:,.2f}"
+    return f"${amount:.{4 if amount >= 0.001 else 8}f}".rstrip("0").rstrip(".")

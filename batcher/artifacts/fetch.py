@@ -33,7 +33,7 @@ from batcher.errors import Cause, FileRefused, FileUnavailable, LinkDead
 from batcher.job import Artifact
 from batcher.naming import with_key
 from batcher.protocol import one_line
-from batcher.retry import parse_retry_after
+from batcher.retry import retry_after
 
 MOST_REDIRECTS = 5
 
@@ -150,7 +150,7 @@ class Downloader:
                     self._check_status(response)
                     yield response
                     return
-            url = urljoin(str(checked), location)
+            url = _onward(str(checked), location)
         raise FileRefused(Cause(kind="redirects", message=f"more than {MOST_REDIRECTS} redirects"))
 
     def _check_status(self, response: aiohttp.ClientResponse) -> None:
@@ -162,7 +162,7 @@ class Downloader:
             raise LinkDead(cause)
         if 400 <= status < 500 and status not in _MAY_PASS:
             raise FileRefused(cause)
-        wait = parse_retry_after(response.headers.get("Retry-After"), self._wall())
+        wait = retry_after(response.headers, self._wall())
         raise FileUnavailable(cause, retry_after=wait)
 
     def _save(self, order: _Order, content: bytes | Path, moment: float) -> Artifact:
@@ -207,6 +207,13 @@ class Downloader:
             downloaded_at=moment,
             warning=facts.warning,
         )
+
+
+def _onward(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:  # an unclosed bracket, say
+        raise FileRefused(Cause(kind="redirects", message="the file host redirects to what is not a link")) from None
 
 
 async def _receive(response: aiohttp.ClientResponse, body: Body, limits: Limits) -> None:

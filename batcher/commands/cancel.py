@@ -5,10 +5,14 @@ from typing import Any
 import click
 
 from batcher.commands.options import service_options
+from batcher.commands.printing import say, say_json
 
 
 @click.command(
-    epilog="\b\nExamples:\n  batcher cancel runs/tonight\n  batcher cancel runs/tonight --pending   also close what was never submitted"
+    epilog="""\b
+Examples:
+  batcher cancel runs/tonight
+  batcher cancel runs/tonight --pending   also close what was never submitted"""
 )
 @click.argument("run_dir", metavar="RUN")
 @click.option("--pending", is_flag=True, help="Also mark the jobs cancelled that were never submitted.")
@@ -17,7 +21,6 @@ from batcher.commands.options import service_options
 def cancel(run_dir: str, as_json: bool, pending: bool, **given: Any) -> int:
     """Cancel what is still queued at the service. Running jobs can't be cancelled; they are charged and collectable."""
     import asyncio  # noqa: PLC0415  start-up time
-    import json  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415
 
     from batcher.cancelling import cancel_run  # noqa: PLC0415
@@ -32,7 +35,7 @@ def cancel(run_dir: str, as_json: bool, pending: bool, **given: Any) -> int:
         simulate=given["simulate"],
     )
     facts = asyncio.run(cancel_run(Path(run_dir), options, pending=pending))
-    click.echo(json.dumps(facts, indent=2) if as_json else _words(facts))
+    say_json(facts) if as_json else say(_words(facts))
     return 0
 
 

@@ -23,6 +23,8 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
     ("--deadline", "WHEN", "Start nothing new after this: 8h, or 07:00."),
     ("--attempts", "N", "Paid tries of a job that fails at the service, at most.  [default: 2]"),
     ("--max-failures", "N", "Start nothing new once this many jobs have failed."),
+    ("--fuse", "N", "Stop when this many submits in a row fail for one cause.  [default: 20]"),
+    ("--fuse-share", "SHARE", "Or when this share of the last 100 do.  [default: 90%]"),
     ("--timeout", "TIME", "Give up on a job unfinished for this long; its id is kept.  [default: 30m]"),
 ]
 
@@ -77,10 +79,12 @@ def collect(given: dict[str, Any]) -> Any:
     from batcher.settings import Given  # noqa: PLC0415
     from batcher.units import parse_count  # noqa: PLC0415
 
-    names = [flag.removeprefix("--").replace("-", "_") for flag, _, _ in _RUN_OPTIONS]
+    names = [*(flag.removeprefix("--").replace("-", "_") for flag, _, _ in _RUN_OPTIONS), "progress"]
     flags = {
         name: Given(given[name], flag="--" + name.replace("_", "-")) for name in names if given.get(name) is not None
     }
+    if given.get("cancel_on_interrupt"):
+        flags["cancel_on_interrupt"] = Given("true", flag="--cancel-on-interrupt")
     limit = given.get("limit")
     try:
         count = None if limit is None else parse_count(limit)

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from batcher.commands.options import collect, manifest_options, run_options, service_options
+from batcher.commands.printing import cut, say, say_json
 
 
 @click.command(
@@ -24,13 +25,12 @@ def plan(as_json: bool, **given: Any) -> int:
     Where the run directory exists already, also says which jobs are new, unchanged or no longer in the manifest.
     """
     import asyncio  # noqa: PLC0415  start-up time
-    import json  # noqa: PLC0415
 
     from batcher.planning import plan as make  # noqa: PLC0415
     from batcher.progress import listener  # noqa: PLC0415
 
     facts = asyncio.run(make(collect(given), listener("none")))
-    click.echo(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else _words(facts))
+    say_json(facts) if as_json else say(_words(facts))
     return 0
 
 
@@ -47,7 +47,7 @@ def _words(facts: dict[str, Any]) -> str:
 
 
 def _axis(name: str, counts: dict[str, int]) -> str:
-    shown = ", ".join(f"{value} ({count:,})" for value, count in list(counts.items())[:6])
+    shown = ", ".join(f"{cut(value, 40)} ({count:,})" for value, count in list(counts.items())[:6])
     more = f", ... {len(counts):,} values" if len(counts) > 6 else ""
     return f"  {name}: {shown}{more}"
 
@@ -56,8 +56,8 @@ def _job(job: dict[str, Any]) -> str:
     from batcher.protocol import one_line  # noqa: PLC0415  start-up time
 
     rest = ", ".join(f"{name} {value}" for name, value in job["inputs"].items() if name != "prompt")
-    prompt = one_line(str(job["inputs"].get("prompt", "")), 60)
-    return f"  {job['path']}\n      {prompt!r}" + (f" {one_line(rest, 60)}" if rest else "")
+    prompt = cut(one_line(str(job["inputs"].get("prompt", ""))), 60)
+    return f"  {job['path']}\n      {prompt!r}" + (f"\n      {cut(one_line(rest), 70)}" if rest else "")
 
 
 def _against(facts: dict[str, Any]) -> list[str]:
@@ -81,9 +81,7 @@ def _estimate(facts: dict[str, Any]) -> list[str]:
     else:
         cost = f"{show_usd(facts['cost_usd'])} ({facts['to_submit']:,} jobs, {show_usd(facts['price_usd'])} an image)"
         if facts["cost_with_retries_usd"] > facts["cost_usd"]:
-            cost += (
-                f"; at most {show_usd(facts['cost_with_retries_usd'])} if every job failed there once and is paid again"
-            )
+            cost += f"; at most {show_usd(facts['cost_with_retries_usd'])} if jobs fail there and are paid again"
     lines = [
         f"To submit: {facts['to_submit']:,}",
         f"Cost: {cost}",

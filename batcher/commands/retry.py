@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from batcher.commands.printing import say, say_json
+
 STATES = ("failed", "cancelled", "in_doubt")
 
 
@@ -16,7 +18,8 @@ Examples:
   batcher retry runs/tonight                          every failed job
   batcher retry runs/tonight --cause timeout          only those
   batcher retry runs/tonight --state in_doubt --dry-run
-A job that was paid for but could not be collected is asked for again, free. Then: batcher run, as before."""
+A job that was paid for but could not be collected is asked for again, free.
+Then: batcher run, as before."""
 )
 @click.argument("run_dir", metavar="RUN")
 @click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Which jobs.  [default: failed]")
@@ -29,9 +32,7 @@ A job that was paid for but could not be collected is asked for again, free. The
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def retry(run_dir: str, as_json: bool, **given: Any) -> int:
     """Reopen failed (default), cancelled or in-doubt jobs, and say what that may cost."""
-    import json  # noqa: PLC0415  start-up time
-
-    from batcher.session import hold  # noqa: PLC0415
+    from batcher.session import hold  # noqa: PLC0415  start-up time
     from batcher.store import STATE, StateFile, connect_to_read  # noqa: PLC0415
 
     folder = Path(run_dir)
@@ -42,13 +43,13 @@ def retry(run_dir: str, as_json: bool, **given: Any) -> int:
             facts = _reopen(state, run_dir, **given)
         finally:
             state.close()
-    click.echo(json.dumps(facts, indent=2) if as_json else _words(facts))
+    say_json(facts) if as_json else say(_words(facts))
     return 0
 
 
 def _reopen(
-    state: Any, run_dir: str, *, states: tuple[str, ...], causes: tuple[str, ...], keys: tuple[str, ...], resubmit: bool,
-    dry_run: bool,
+    state: Any, run_dir: str, *, states: tuple[str, ...], causes: tuple[str, ...], keys: tuple[str, ...],
+    resubmit: bool, dry_run: bool,
 ) -> dict[str, Any]:  # fmt: skip
     from batcher.job import State  # noqa: PLC0415  start-up time
     from batcher.store import reading  # noqa: PLC0415

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from batcher.commands.options import collect, manifest_options, run_options, service_options
+from batcher.commands.printing import say, say_json
 
 
 @click.command(
@@ -19,18 +20,24 @@ Examples:
 @manifest_options
 @run_options
 @service_options
-@click.option("--progress", metavar="KIND", help="On standard error: auto, bar, lines, json, none.  [default: auto]")
+@click.option("--cancel-on-interrupt", is_flag=True, help="At Ctrl-C also cancel what is queued at the service.")
+@click.option(
+    "--progress",
+    metavar="KIND",
+    type=click.Choice(["auto", "bar", "lines", "json", "none"], case_sensitive=False),
+    help="On standard error: auto, bar, lines, json, none.  [default: auto]",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
-def run(as_json: bool, progress: str | None, **given: Any) -> int:
+def run(as_json: bool, **given: Any) -> int:
     """Turn MANIFEST into images with sidecars. Run the same command again to resume.
 
-    MANIFEST is a YAML file, a prompt file (CSV, TSV, JSONL, JSON, text), a folder of text files, or - for standard input.
+    MANIFEST is a YAML file, a prompt file (CSV, TSV, JSONL, JSON, text), a folder of text files, or - for standard
+    input.
     """
     import asyncio  # noqa: PLC0415  start-up time
-    import json  # noqa: PLC0415
 
     from batcher import session  # noqa: PLC0415
 
-    report, summary = asyncio.run(session.run(collect({**given, "progress": None}), progress))
-    click.echo(json.dumps(report, indent=2) if as_json else summary)
+    report, summary = asyncio.run(session.run(collect(given)))
+    say_json(report) if as_json else say(summary)
     return int(report["exit_code"])

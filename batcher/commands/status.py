@@ -5,22 +5,22 @@ from typing import Any
 
 import click
 
+from batcher.commands.printing import say, say_json
+
 
 @click.command(epilog="\b\nExamples:\n  batcher status runs/quickstart\n  batcher status runs/quickstart --json")
 @click.argument("run_dir", metavar="RUN")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def status(run_dir: str, as_json: bool) -> int:
     """Show counts by state, pace, time left, cost, and failures grouped by cause."""
-    import json  # noqa: PLC0415  start-up time
-
-    from batcher.store import connect_to_read  # noqa: PLC0415
+    from batcher.store import connect_to_read  # noqa: PLC0415  start-up time
 
     connection = connect_to_read(Path(run_dir))
     try:
         facts = _facts(connection, Path(run_dir))
     finally:
         connection.close()
-    click.echo(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else _words(facts))
+    say_json(facts) if as_json else say(_words(facts))
     return 0
 
 
@@ -99,8 +99,8 @@ def _words(facts: dict[str, Any]) -> str:
     kind = ", simulated" if facts["simulated"] else ""
     lines = [f"{facts['run']}  ({state}{kind})"]
     words = {
-        "done": "done", "failed": "failed", "in_doubt": "in doubt", "cancelled": "cancelled", "at_service": "at the service",
-        "to_download": "to download",
+        "done": "done", "failed": "failed", "in_doubt": "in doubt", "cancelled": "cancelled",
+        "at_service": "at the service", "to_download": "to download",
     }  # fmt: skip
     waiting = facts["pending"] - facts["at_service"] - facts["to_download"]
     lines += [f"  {facts[name]:>9,}  {word}" for name, word in words.items() if facts[name] or name == "done"]

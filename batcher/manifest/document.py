@@ -22,6 +22,8 @@ RUN_OPTIONS = (
     "progress",
     "max_failures",
     "cancel_on_interrupt",
+    "fuse",
+    "fuse_share",
     "timeout",
 )
 _TOP = ("model", "defaults", "prompts", "matrix", "exclude", "include", "output", "run")

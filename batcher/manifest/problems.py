@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from batcher.errors import ManifestError, Problem
+from batcher.models.words import shown
 
 MOST = 50
 
@@ -49,8 +50,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """How to mend an unknown name: the near one, else what there is."""
     names = list(known)
     if (near := nearest(name, names)) is not None:
-        return f"did you mean `{near}`?"
-    return f"use one of {', '.join(names[:20])}" if names else "remove it"
+        return f"did you mean `{shown(near)[1:-1]}`?"
+    return f"use one of {', '.join(shown(known)[1:-1] for known in names[:20])}" if names else "remove it"
 
 
 def fold_name(name: str) -> str:

@@ -26,13 +26,13 @@ class Terms:
 
     def __init__(self, schema: ModelSchema | None, named: Iterable[str] = ()) -> None:
         self.schema = schema if schema is not None and schema.inputs else None
-        self.columns = self.schema.inputs if self.schema else tuple(dict.fromkeys([*COMMON, *named]))
+        self.columns = self.schema.inputs if self.schema else tuple(dict.fromkeys([*COMMON, *filter(str.isprintable, named)]))
         self.warnings: dict[str, None] = {}
         self._checks: dict[str, Callable[[Any], str | None]] = {}
         self._anything = ModelSchema.from_json("", {"properties": {"": {}}})
 
     def knows(self, name: str) -> bool:
-        return self.schema is None or name in self.schema.inputs
+        return name.isprintable() if self.schema is None else name in self.schema.inputs
 
     def required(self) -> frozenset[str]:
         return self.schema.required if self.schema else frozenset({"prompt"})

@@ -67,5 +67,11 @@ def types_of(schema: Any) -> frozenset[str]:
     stated = schema.get("type")
     if stated is not None:
         return frozenset([stated] if isinstance(stated, str) else stated)
-    parts = [part for key in ("anyOf", "oneOf") for part in schema.get(key) or [] if isinstance(part, Mapping)]
+    parts = alternatives(schema)
     return frozenset[str]().union(*(types_of(part) for part in parts)) if parts else frozenset()
+
+
+def alternatives(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The schemas of which one must fit, as far as they are readable."""
+    listed = (schema.get(key) for key in ("anyOf", "oneOf"))
+    return [part for parts in listed if isinstance(parts, list) for part in parts if isinstance(part, Mapping)]

@@ -10,6 +10,8 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from batcher.models.dialect import alternatives
+
 _FORMATS = re.compile(r"(image|video|audio|file|mask)_ur[il]s?\Z")
 _NAMES = re.compile(r"(.*_)?(image|images|video|videos|audio|audios|mask)(_ur[il]s?|_\d+)?\Z")
 _URL_NAMES = re.compile(r"(image|video|audio|mask|file).*_ur[il]s?\Z")
@@ -23,15 +25,21 @@ def is_media(name: str, schema: Any) -> bool:
         return False
     if any(_FORMATS.fullmatch(found) for found in _formats(schema)):
         return True
-    if "enum" in schema or schema.get("type") not in {None, "string", "array"}:
+    stated = schema.get("type")
+    if "enum" in schema or not {None, "string", "array"}.intersection(_listed(stated) if stated else [None]):
         return False
     return bool(_NAMES.fullmatch(name.lower()) or _URL_NAMES.search(name.lower()))
 
 
 def _formats(schema: dict[str, Any]) -> list[str]:
     """The ``format`` of the input itself, of its items and of its alternatives."""
-    around = [schema, schema.get("items"), *(schema.get("anyOf") or []), *(schema.get("oneOf") or [])]
+    around = [schema, schema.get("items"), *alternatives(schema)]
     return [part["format"] for part in around if isinstance(part, dict) and isinstance(part.get("format"), str)]
+
+
+def _listed(stated: Any) -> list[str]:
+    """The types of a ``type``, which is one name or a list of them."""
+    return [name for name in (stated if isinstance(stated, list) else [stated]) if isinstance(name, str)]
 
 
 def media_problem(value: Any) -> str | None:

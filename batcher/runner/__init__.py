@@ -9,7 +9,8 @@ Every decision is a line that calls a pure module: what may follow (``lifecycle`
 a submit may leave (``pace``, ``breaker``, ``budget``), when to ask (``schedule``).
 """
 
+from batcher.runner.cancel import cancel_all
 from batcher.runner.story import Runner
 from batcher.runner.tools import Tools
 
-__all__ = ["Runner", "Tools"]
+__all__ = ["Runner", "Tools", "cancel_all"]

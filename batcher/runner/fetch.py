@@ -8,17 +8,20 @@ from batcher import __version__
 from batcher.errors import Cause, FileRefused, FileUnavailable, LinkDead
 from batcher.job import Artifact, Entry, sidecar
 from batcher.naming import numbered
-from batcher.retry import FILES, GiveUp, decide
+from batcher.retry import FILE_HOST, FILES, GiveUp, decide
 from batcher.runner.submit import Slot
 from batcher.runner.tools import Tools, draw
 from batcher.stop import pause
+
+LINK_TRIES = 3  # before a fresh result is asked for: the link may name a host that is no more
+DAMAGED = frozenset({"bad_picture", "not_a_picture", "short_body", "encoding"})  # what came was not the file
 
 
 class Fetcher:
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
         self._slots = asyncio.Semaphore(tools.settings.downloads)
-        self._relinked: set[int] = set()  # jobs that had their one fresh link
+        self._relinked: set[tuple[int, str]] = set()  # (job, why) that had their one fresh link
 
     async def fetch(self, entry: Entry, slot: Slot) -> Entry:
         """READY to DONE, RUNNING (to ask for a fresh link) or FAILED; READY still when the run stops first.
@@ -36,12 +39,15 @@ class Fetcher:
                 try:
                     return await self._save(entry, await self._download(entry))
                 except LinkDead as problem:
-                    return await self._ask_for_a_fresh_link(entry, problem.cause)
+                    return await self._relink(entry, "dead", problem.cause)
                 except FileRefused as problem:
                     return await self._fail(entry, problem.cause)
                 except FileUnavailable as problem:
                     failures += 1
-                    again = decide(FILES, failures, draw(entry, failures), asked=problem.retry_after)
+                    if failures == LINK_TRIES and (entry.id, "silent") not in self._relinked:
+                        return await self._relink(entry, "silent", problem.cause)
+                    policy = FILES if problem.cause.kind in DAMAGED else FILE_HOST
+                    again = decide(policy, failures, draw(entry, failures), asked=problem.retry_after)
                     if isinstance(again, GiveUp):
                         return await self._fail(entry, problem.cause)
                 finally:
@@ -51,7 +57,7 @@ class Fetcher:
 
     def forget(self, entry: Entry) -> None:
         """The story is over."""
-        self._relinked.discard(entry.id)
+        self._relinked -= {(entry.id, "dead"), (entry.id, "silent")}
 
     async def _download(self, entry: Entry) -> list[Artifact]:
         ratio = entry.job.inputs.get("aspect_ratio")
@@ -80,10 +86,11 @@ class Fetcher:
             tools.tally.warn(warning)
         return saved
 
-    async def _ask_for_a_fresh_link(self, entry: Entry, cause: Cause) -> Entry:
-        if entry.id in self._relinked:
+    async def _relink(self, entry: Entry, why: str, cause: Cause) -> Entry:
+        """Back to ask for a fresh result, once for each reason."""
+        if (entry.id, why) in self._relinked:
             return await self._fail(entry, Cause(kind="gone", message=cause.message, http_status=cause.http_status))
-        self._relinked.add(entry.id)
+        self._relinked.add((entry.id, why))
         return await self.tools.queue.durable(self.tools.state.expire, entry)
 
     async def _fail(self, entry: Entry, cause: Cause) -> Entry:

@@ -31,6 +31,7 @@ class Runner:
         self.waiter = Waiter(tools)
         self.fetcher = Fetcher(tools)
         self._slots = asyncio.Semaphore(tools.settings.in_flight)
+        self._collected: set[int] = set()  # jobs of earlier processes
         self._room = asyncio.Semaphore(tools.settings.in_flight + BACKLOG)
 
     async def run(self) -> None:
@@ -50,6 +51,7 @@ class Runner:
     async def _collect(self, stories: asyncio.TaskGroup) -> None:
         """What is already paid for comes first: each such job is asked about before anything new is submitted."""
         for entry in entries(self.reader, PAID_FOR):
+            self._collected.add(entry.id)
             self.waiter.will_ask(entry)
             await self._begin(stories, entry)
         await self.waiter.all_asked()
@@ -59,7 +61,8 @@ class Runner:
         walk = self.manifest.jobs()
         while not stop.is_set() and (chunk := list(islice(walk, CHUNK))):
             for entry in await self.tools.queue.durable(self.tools.state.enlist, chunk):
-                if entry.state is State.PENDING and not stop.is_set():
+                # A collected job that failed over there is pending again, and its story goes on: it has its teller.
+                if entry.state is State.PENDING and entry.id not in self._collected and not stop.is_set():
                     await self._begin(stories, entry)
 
     async def _begin(self, stories: asyncio.TaskGroup, entry: Entry) -> None:

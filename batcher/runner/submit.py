@@ -134,6 +134,7 @@ class Submitter:
             return await self._release(entry)
         except Rejected as problem:
             self._answered()
+            tools.failed(problem.cause)
             tools.unspend(entry)
             tools.tally.submitted(left_at)
             return await tools.queue.durable(tools.state.reject, entry, problem.cause, tools.wall())

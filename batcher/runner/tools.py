@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -9,8 +10,9 @@ from hashlib import blake2b
 from batcher.api import Api
 from batcher.artifacts import Downloader
 from batcher.budget import Budget
-from batcher.errors import CallError, Refused
-from batcher.job import Entry
+from batcher.errors import CallError, Cause, Refused
+from batcher.fuse import Fuse
+from batcher.job import CancelOutcome, Entry
 from batcher.pace import Pace
 from batcher.retry import READS, GiveUp, RetryPolicy, decide
 from batcher.settings import Settings
@@ -41,7 +43,9 @@ class Tools:
     def __post_init__(self) -> None:
         self.state = self.queue.state
         self.calls = Pace(self.settings.api_rate)
+        self.fuse = Fuse(self.settings.fuse, self.settings.fuse_share)
         self.money_moved = asyncio.Event()
+        self.cancelled: Counter[CancelOutcome] = Counter()  # what --cancel-on-interrupt came to
         self.started = self.wall()
         self._born = self.now()
         self._heard: float | None = None
@@ -55,6 +59,15 @@ class Tools:
         """It was never taken up, or was cancelled in the queue: its reserved money is free again."""
         self.budget.release(entry.job.images)
         self.money_moved.set()
+
+    def failed(self, cause: Cause) -> None:
+        """A submit came to nothing: refused for good, or failed at the service. Enough of one kind blow the fuse."""
+        if why := self.fuse.failed(cause):
+            self.stop.request(
+                Reason.FUSE,
+                f"the fuse blew: {why}: {cause}",
+                "What is at the service was collected. Mend the cause, `batcher retry` the failed, and run again.",
+            )
 
     async def call_turn(self) -> None:
         """Waits until one more API call of any kind may leave (``--api-rate``, and after a refused read)."""

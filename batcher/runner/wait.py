@@ -10,6 +10,7 @@ from batcher.runner.tools import Tools, draw
 from batcher.schedule import PollPlanner
 from batcher.stop import pause
 
+WATCHED = 15.0  # a clock that jumped must not end a job: it was watched for at least this part of its time, too
 MOST_EMPTY = 3  # reads of a success without a file before it is believed
 KNOWN_WORDS = frozenset(
     {"in_queue", "in_progress", "queued", "pending", "waiting", "starting", "processing", "running"}
@@ -31,10 +32,11 @@ class Waiter:
         """
         tools = self.tools
         submitted = entry.submitted_at or tools.started
-        began = tools.now() - max(0.0, tools.wall() - submitted)
+        asked_since = tools.now()
+        began = asked_since - max(0.0, tools.wall() - submitted)
         ours = submitted >= tools.started
         look_at = began + self.planner.next_look(0.0, draw(entry, 0)) if ours else tools.now()
-        looks = troubles = missing = empty = 0
+        looks = troubles = denials = empty = 0
         while not await pause(look_at - tools.now(), tools.stop.leave):
             looks += 1
             try:
@@ -44,26 +46,26 @@ class Waiter:
                 troubles += 1
                 look_at = tools.now() + tools.trouble(problem, troubles, entry)
                 continue
-            except NotFound as problem:
-                missing += 1
-                again = decide(EARLY, missing, draw(entry, missing))
+            except (NotFound, Rejected) as problem:
+                denials += 1
+                again = decide(EARLY, denials, draw(entry, denials))
                 if isinstance(again, GiveUp):
-                    return await self._give_up(entry, Cause(kind="expired", message=problem.cause.message))
+                    return await self._give_up(entry, _denied(problem))
                 look_at = tools.now() + again.delay
                 continue
-            except Rejected as problem:
-                return await self._give_up(entry, problem.cause)
             finally:
                 self.asked(entry)
             tools.heard()
-            troubles, age = 0, tools.now() - began
+            troubles, denials, age = 0, 0, tools.now() - began
             if isinstance(answer, Waiting):
                 self._notice(answer)
-                if age > tools.settings.timeout:
+                if min(age, (tools.now() - asked_since) * WATCHED) > tools.settings.timeout:
                     return await self._give_up(entry, _too_long(answer, age))
                 look_at = began + self.planner.next_look(age, draw(entry, looks))
-            elif isinstance(answer, FailedThere) and answer.cause.kind == "no_output" and empty < MOST_EMPTY:
+            elif isinstance(answer, FailedThere) and answer.cause.kind == "no_output":
                 empty += 1
+                if empty > MOST_EMPTY:  # paid for: a new submit would pay again, asking later is free
+                    return await self._give_up(entry, answer.cause)
                 look_at = tools.now() + 1.0
             else:
                 if ours:
@@ -75,6 +77,7 @@ class Waiter:
         tools, state = self.tools, self.tools.state
         if isinstance(answer, Succeeded):
             slot.release()
+            tools.fuse.succeeded()
             if entry.finished_at is None:  # else it was settled when it finished; this is only a fresh link
                 tools.settle(entry, answer.cost_usd)
             when = answer.finished_at or tools.wall()
@@ -82,6 +85,7 @@ class Waiter:
             return await tools.queue.durable(state.complete, entry, answer.urls, cost_usd, when)
         if isinstance(answer, FailedThere):
             tools.settle(entry, answer.cost_usd)
+            tools.failed(answer.cause)
             again = not answer.final and entry.attempts < tools.settings.attempts
             return await tools.queue.durable(
                 state.fail_there, entry, answer.cause, answer.cost_usd, tools.wall(), again=again
@@ -115,6 +119,12 @@ class Waiter:
         if word not in KNOWN_WORDS and word not in self._odd_words and len(self._odd_words) < 10:
             self._odd_words.add(word)
             self.tools.tally.warn(f"the service says {word!r}, a status batcher doesn't know: taken as still running")
+
+
+def _denied(problem: NotFound | Rejected) -> Cause:
+    said = problem.cause
+    kind = "expired" if isinstance(problem, NotFound) else said.kind
+    return Cause(kind=kind, message=said.message, http_status=said.http_status, code=said.code)
 
 
 def _too_long(answer: Waiting, age: float) -> Cause:

@@ -1,7 +1,7 @@
 """The memory of a run: one SQLite file, one process at a time, group commit off the event loop."""
 
-from batcher.store.opening import STATE, connect_to_read, locked, prepare
+from batcher.store.opening import STATE, connect_to_read, has_state, locked, prepare
 from batcher.store.queue import CommitQueue
 from batcher.store.statefile import StateFile
 
-__all__ = ["STATE", "CommitQueue", "StateFile", "connect_to_read", "locked", "prepare"]
+__all__ = ["STATE", "CommitQueue", "StateFile", "connect_to_read", "has_state", "locked", "prepare"]

@@ -17,16 +17,18 @@ LOCK = ".lock"
 
 def prepare(run_dir: Path) -> None:
     """Makes the run directory, or makes sure that an existing one is ours. Raises UsageError, DiskError."""
-    if run_dir.exists() and not run_dir.is_dir():
-        raise UsageError(f"{run_dir} is a file, not a run directory", hint="Choose another with -o.")
     try:
+        if run_dir.exists() and not run_dir.is_dir():
+            raise UsageError(f"{run_dir} is a file, not a run directory", hint="Choose another with -o.")
         run_dir.mkdir(parents=True, exist_ok=True)
         found = [item.name for item in run_dir.iterdir() if not item.name.startswith(".")]
     except OSError as error:
         raise _unwritable(run_dir, error) from error
     if not os.access(run_dir, os.W_OK | os.X_OK):
         raise _unwritable(run_dir, PermissionError("no right to write there"))
-    if found and STATE not in found:
+    if STATE in found:
+        _check_unopened(run_dir / STATE)
+    elif found:
         raise _foreign(run_dir, found)
 
 
@@ -73,24 +75,65 @@ def connect(path: Path) -> sqlite3.Connection:
 def connect_to_read(run_dir: Path) -> sqlite3.Connection:
     """A read-only connection that works beside a going run. Raises UsageError when there is no run."""
     path = run_dir / STATE
-    if not path.is_file():
+    if not has_state(run_dir):
         raise UsageError(f"{run_dir} is not a run directory: it has no {STATE}", hint="`batcher run` makes one.")
-    uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
         try:
-            _check(connection, path)
-        except BaseException:
-            connection.close()
-            raise
+            return _connect_to_read(path, "mode=ro")
+        except sqlite3.OperationalError:
+            # In a folder we may not write to, SQLite can't make the files beside a WAL database through which it
+            # shares it with a writer. Without such files there is no writer, and the file can be read as it is.
+            if path.with_name(f"{STATE}-wal").exists():
+                raise
+            return _connect_to_read(path, "mode=ro&immutable=1")
     except sqlite3.OperationalError as error:
         raise DiskError(f"{path} can't be read: {error}", hint="Check the rights of the folder.") from error
     except sqlite3.DatabaseError as error:
         raise _not_ours(path) from error
+
+
+def has_state(run_dir: Path) -> bool:
+    """Whether a run was begun there. Raises DiskError when that can't be seen."""
+    try:
+        return (run_dir / STATE).is_file()
+    except OSError as error:
+        raise DiskError(f"{run_dir} can't be read: {error.strerror}", hint="Check the path.") from error
+
+
+def _connect_to_read(path: Path, options: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{options}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
+    try:
+        if _check(connection, path) < VERSION:
+            raise UsageError(
+                f"{path} is of an older batcher, or the run that made it ended before it began",
+                hint="`batcher run` brings it up to date.",
+            )
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def _check_unopened(path: Path) -> None:
+    """The same before the lock, the simulator's journal or SQLite leave anything beside a file that isn't ours.
+
+    ``immutable`` reads the file alone: what is still in a journal or WAL beside it is seen when it is opened for good.
+    """
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        try:
+            _check(connection, path)
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        raise _unwritable(path.parent, error) from error
+    except sqlite3.DatabaseError as error:
+        raise _not_ours(path) from error
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of a state file of ours, 0 for one that is still empty. Raises UsageError for any other file."""
     (ours,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -101,6 +144,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer batcher (state version {version}; this one knows {VERSION})",
             hint="Nothing was touched. Upgrade batcher, or choose another run directory with -o.",
         )
+    return int(version)
 
 
 def _not_ours(path: Path) -> UsageError:
@@ -113,7 +157,8 @@ def _foreign(run_dir: Path, found: list[str]) -> UsageError:
     if "images" in found or "records.jsonl" in found:
         return UsageError(
             f"{run_dir} holds images of an earlier run but its {STATE} is gone",
-            hint=f"Running there would pay for them again. Put {STATE} back, or choose another directory with -o.",
+            hint=f"Running there would pay for them again. `batcher verify {run_dir} --repair` makes a new {STATE} from"
+            " their sidecars. Or choose another directory with -o.",
         )
     return UsageError(
         f"{run_dir} is not empty and not a run directory of batcher",

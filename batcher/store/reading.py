@@ -13,12 +13,18 @@ from batcher.job import Artifact, Counts, Entry, Job, State, sidecar, utc
 Known = tuple[int, str, int, int, str]  # id, state, listed, attempts, path
 _CHUNK = 500
 
-_ENTRY = """
+ENTRY = """
 SELECT j.id, lower(hex(j.key)), j.state, m.word, j.inputs, j.copy, j.prompt_id, j.meta, s.word, j.line, j.path,
        j.attempts, a.request_id, a.submitted_at, a.finished_at, a.urls, a.cost_usd, j.cause
 FROM job_data j JOIN words m ON m.id = j.model JOIN words s ON s.id = j.source
 LEFT JOIN attempt_data a ON a.job_id = j.id AND a.n = j.attempts
 """
+PICTURE = ENTRY.replace(
+    "FROM job_data j",
+    ", i.file, i.bytes, lower(hex(i.sha256)), w.word, i.width, i.height, i.url, i.output_index, i.output_count,"
+    " i.downloaded_at, i.warning FROM job_data j",
+    1,
+)  # to be joined with image_data i and words w
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +107,11 @@ def entries(connection: sqlite3.Connection, states: Iterable[State]) -> Iterator
     last = 0
     while True:
         rows = connection.execute(
-            f"{_ENTRY} WHERE j.state IN ({marks}) AND j.id > ? ORDER BY j.id LIMIT {_CHUNK}", (*wanted, last)
+            f"{ENTRY} WHERE j.state IN ({marks}) AND j.id > ? ORDER BY j.id LIMIT {_CHUNK}", (*wanted, last)
         ).fetchall()
         if not rows:
             return
-        yield from map(_entry, rows)
+        yield from map(entry_of, rows)
         last = rows[-1][0]
 
 
@@ -174,29 +180,18 @@ def money(connection: sqlite3.Connection) -> Money:
 def records(connection: sqlite3.Connection, *, simulated: bool, version: str) -> Iterator[dict[str, Any]]:
     """The sidecars of all finished images of the manifest, from the state file, in the order first seen."""
     rows = connection.execute(
-        _ENTRY.replace(
-            "FROM job_data j",
-            ", i.file, i.bytes, lower(hex(i.sha256)), w.word, i.width, i.height, i.url, i.output_index,"
-            " i.output_count, i.downloaded_at FROM job_data j",
-            1,
-        )
-        + " JOIN image_data i ON i.job_id = j.id JOIN words w ON w.id = i.mime"
+        PICTURE + " JOIN image_data i ON i.job_id = j.id JOIN words w ON w.id = i.mime"
         " WHERE j.state = 'done' AND j.listed = 1 ORDER BY j.id, i.output_index"
     )
     for row in rows:
-        file, size, sha256, mime, width, height, url, index, count, downloaded = row[18:]
-        artifact = Artifact(
-            file=file, bytes=size, sha256=sha256, mime=mime, width=width, height=height, url=url,
-            output_index=index, output_count=count, downloaded_at=downloaded / 1000,
-        )  # fmt: skip
-        yield sidecar(_entry(row[:18]), artifact, simulated=simulated, version=version)
+        yield sidecar(entry_of(row[:18]), artifact_of(row[18:]), simulated=simulated, version=version)
 
 
 def unfinished(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     """The lines of ``failures.jsonl``: one for each failed or in-doubt job of the manifest."""
-    rows = connection.execute(_ENTRY + " WHERE j.state IN ('failed', 'in_doubt') AND j.listed = 1 ORDER BY j.id")
+    rows = connection.execute(ENTRY + " WHERE j.state IN ('failed', 'in_doubt') AND j.listed = 1 ORDER BY j.id")
     for row in rows:
-        entry = _entry(row)
+        entry = entry_of(row)
         yield {
             "job": entry.job.key,
             "state": str(entry.state),
@@ -231,7 +226,7 @@ def twin(connection: sqlite3.Connection, job_id: int, digest: bytes) -> str | No
     return f"the same bytes as {row[0]}, which was asked for with other inputs" if row else None
 
 
-def _entry(row: Sequence[Any]) -> Entry:
+def entry_of(row: Sequence[Any]) -> Entry:
     job = Job(
         key=row[1], model=row[3], inputs=json.loads(row[4]), copy=row[5], prompt_id=row[6],
         meta=json.loads(row[7]) if row[7] else {}, source=row[8], line=row[9], path=row[10],
@@ -240,6 +235,16 @@ def _entry(row: Sequence[Any]) -> Entry:
         id=row[0], job=job, state=State(row[2]), path=row[10], attempts=row[11], request_id=row[12],
         submitted_at=_seconds(row[13]), finished_at=_seconds(row[14]),
         urls=tuple(json.loads(row[15])) if row[15] else (), cost_usd=row[16],
+        cause=_cause(row[17]) if row[17] else None,
+    )  # fmt: skip
+
+
+def artifact_of(row: Sequence[Any]) -> Artifact:
+    """The columns that PICTURE adds."""
+    file, size, sha256, mime, width, height, url, index, count, downloaded, warning = row
+    return Artifact(
+        file=file, bytes=size, sha256=sha256, mime=mime, width=width, height=height, url=url, output_index=index,
+        output_count=count, downloaded_at=downloaded / 1000, warning=warning,
     )  # fmt: skip
 
 

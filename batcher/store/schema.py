@@ -18,7 +18,7 @@ CREATE TABLE meta (  -- facts about the run: where it goes, what it was last tol
     value TEXT  -- JSON
 ) WITHOUT ROWID
 """,
-    "CREATE TABLE words (id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE)  -- models, manifests, media types: once each",
+    "CREATE TABLE words (id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE)  -- models, files, media types: once each",
     """
 CREATE TABLE job_data (  -- one row for each request ever planned; see the view "jobs"
     id        INTEGER PRIMARY KEY,         -- in the order first seen

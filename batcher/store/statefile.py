@@ -40,9 +40,9 @@ class StateFile:
         """
         try:
             return [(True, value) for value in self._together(calls)]
-        except sqlite3.Error as error:
-            raise disk_problem(error, self.path) from error
-        except Exception:  # noqa: BLE001  handed to the caller of that one call below
+        except Exception as error:
+            if _is_the_disks(error):
+                raise disk_problem(error, self.path) from error
             return [self._alone(call) for call in calls]
 
     def must_commit(self, calls: Sequence[Callable[[], Any]]) -> None:
@@ -66,10 +66,8 @@ class StateFile:
     def _alone(self, call: Callable[[], Any]) -> Outcome:
         try:
             return True, self._together([call])[0]
-        except sqlite3.Error as error:
-            return False, disk_problem(error, self.path)
         except Exception as error:  # noqa: BLE001  it belongs to whoever made this call
-            return False, error
+            return False, disk_problem(error, self.path) if _is_the_disks(error) else error
 
     # Facts about the run
 
@@ -99,15 +97,26 @@ class StateFile:
         self.connection.executemany("UPDATE job_data SET listed = 1 WHERE id = ?", ((number,) for number in ids))
 
     def _known(self, job: Job, row: reading.Known) -> Entry:
+        if row[1] == State.PENDING:
+            self._describe_anew(job, row[0])
         return Entry(id=row[0], job=job, state=State(row[1]), attempts=row[3], path=row[4])
+
+    def _describe_anew(self, job: Job, number: int) -> None:
+        """What an edited manifest says beside the request, so that records and sidecars of a job to come agree."""
+        words = (job.prompt_id, canonical_json(job.meta) if job.meta else None, self._word(job.source), job.line)
+        self.connection.execute(
+            "UPDATE job_data SET (prompt_id, meta, source, line) = (?, ?, ?, ?)"
+            " WHERE id = ? AND (prompt_id, meta, source, line) IS NOT (?, ?, ?, ?)",
+            (*words, number, *words),
+        )
 
     def _insert(self, job: Job, key: bytes) -> Entry:
         path = job.path
         fixed = (key, State.PENDING, self._word(job.model), job.copy, self._word(job.source), job.line)
         text = (job.prompt_id, canonical_json(job.inputs), canonical_json(job.meta) if job.meta else None)
         statement = (
-            "INSERT OR IGNORE INTO job_data (key, state, model, copy, source, line, fold, path, prompt_id, inputs, meta)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT OR IGNORE INTO job_data (key, state, model, copy, source, line, fold, path, prompt_id, inputs,"
+            " meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         )
         cursor = self.connection.execute(statement, (*fixed, fold(path), path, *text))
         if cursor.rowcount == 0:  # another job has this name, up to letter case: ours gets its key
@@ -137,7 +146,7 @@ class StateFile:
         )
         return replace(
             entry, state=state, attempts=attempt, submitted_at=now, request_id=None, urls=(), finished_at=None,
-            cost_usd=None,
+            cost_usd=None, cause=None,
         )  # fmt: skip
 
     def release(self, entry: Entry) -> Entry:
@@ -154,12 +163,12 @@ class StateFile:
     def reject(self, entry: Entry, cause: Cause, now: float) -> Entry:
         state = self._move(entry, Event.REJECTED, "cause = ?", _cause(cause))
         self._attempt(entry, outcome="rejected", finished_at=_ms(now), cause=_cause(cause))
-        return replace(entry, state=state)
+        return replace(entry, state=state, cause=cause)
 
     def doubt(self, entry: Entry, cause: Cause) -> Entry:
         state = self._move(entry, Event.DOUBTED, "cause = ?", _cause(cause))
         self._attempt(entry, outcome="in_doubt", cause=_cause(cause))
-        return replace(entry, state=state)
+        return replace(entry, state=state, cause=cause)
 
     def complete(self, entry: Entry, urls: Sequence[str], cost_usd: float | None, finished_at: float) -> Entry:
         state = self._move(entry, Event.COMPLETED)
@@ -174,20 +183,20 @@ class StateFile:
         """The service took the job up and failed it. ``again``: it goes back to be submitted, and paid, once more."""
         state = self._move(entry, Event.RETRIED if again else Event.FAILED, "cause = ?", _cause(cause))
         self._attempt(entry, outcome="failed", cause=_cause(cause), cost_usd=cost_usd, finished_at=_ms(now))
-        return replace(entry, state=state, cost_usd=cost_usd)
+        return replace(entry, state=state, cost_usd=cost_usd, cause=cause)
 
     def fail_here(self, entry: Entry, cause: Cause) -> Entry:
         """It was paid for but could not be collected: ``recollect`` may still get it, free."""
         state = self._move(entry, Event.FAILED, "cause = ?", _cause(cause))
         self._attempt(entry, cause=_cause(cause))
-        return replace(entry, state=state)
+        return replace(entry, state=state, cause=cause)
 
     def save(self, entry: Entry, artifacts: Sequence[Artifact]) -> tuple[Entry, list[str]]:
         """Every file is on disk. The second value lists what is odd: pictures equal to those of other requests."""
         state = self._move(entry, Event.SAVED, "cause = NULL")
         self._attempt(entry, outcome="saved", urls=None, cost_usd=entry.cost_usd)
         warnings = [self._picture(entry, artifact) for artifact in artifacts]
-        return replace(entry, state=state), [warning for warning in warnings if warning]
+        return replace(entry, state=state, cause=None), [warning for warning in warnings if warning]
 
     def cancel(self, entry: Entry, now: float) -> Entry:
         state = self._move(entry, Event.CANCELLED)
@@ -197,11 +206,37 @@ class StateFile:
 
     def reopen(self, entry: Entry) -> Entry:
         """By a person only: submit again, which may cost again."""
-        return replace(entry, state=self._move(entry, Event.REOPENED, "cause = NULL"))
+        return replace(entry, state=self._move(entry, Event.REOPENED, "cause = NULL"), cause=None)
 
     def recollect(self, entry: Entry) -> Entry:
         """By a person only: it was paid for, ask for it again."""
-        return replace(entry, state=self._move(entry, Event.RECOLLECTED, "cause = NULL"))
+        return replace(entry, state=self._move(entry, Event.RECOLLECTED, "cause = NULL"), cause=None)
+
+    def lose(self, entry: Entry, urls: Sequence[str]) -> Entry:
+        """By a repair only: its files are damaged or missing. ``urls``: where they came from, empty when unknown."""
+        state = self._move(entry, Event.LOST)
+        self._attempt(entry, outcome="succeeded", urls=json.dumps(list(urls)))
+        self.connection.execute("DELETE FROM image_data WHERE job_id = ?", (entry.id,))
+        return replace(entry, state=state, urls=tuple(urls))
+
+    def find(self, entry: Entry, artifacts: Sequence[Artifact]) -> None:
+        """By a repair only: its files are on disk. ``entry``: as in the state file, with the sidecar's attempt."""
+        self._move(entry, Event.FOUND, "attempts = ?, cause = NULL", entry.attempts)
+        submitted = _ms(entry.submitted_at or 0.0)
+        cause = _cause(Cause(kind="unknown", message="the sidecar only tells of the last attempt"))
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO attempt_data (job_id, n, outcome, submitted_at, cause) VALUES (?, ?, ?, ?, ?)",
+            [(entry.id, n, "saved" if n == entry.attempts else "failed", submitted, cause) for n in range(1, entry.attempts + 1)],
+        )
+        finished = None if entry.finished_at is None else _ms(entry.finished_at)
+        facts = {"outcome": "saved", "submitted_at": submitted, "finished_at": finished, "cause": None, "urls": None}
+        self._attempt(entry, request_id=entry.request_id, cost_usd=entry.cost_usd, **facts)
+        self.redescribe(entry, artifacts)
+
+    def redescribe(self, entry: Entry, artifacts: Sequence[Artifact]) -> None:
+        """By a repair only: what its files really are."""
+        for artifact in artifacts:
+            self._picture(entry, artifact)
 
     def _move(self, entry: Entry, event: Event, facts: str = "", *values: Any) -> State:
         state = advance(entry.state, event)
@@ -224,17 +259,24 @@ class StateFile:
         digest = bytes.fromhex(artifact.sha256)
         warning = artifact.warning or reading.twin(self.connection, entry.id, digest)
         self.connection.execute(
-            "INSERT OR REPLACE INTO image_data (job_id, output_index, output_count, downloaded_at, bytes, width, height,"
-            " mime, sha256, file, url, warning) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO image_data (job_id, output_index, output_count, downloaded_at, bytes, width,"
+            " height, mime, sha256, file, url, warning) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                entry.id, artifact.output_index, artifact.output_count, _ms(artifact.downloaded_at), artifact.bytes, artifact.width,
-                artifact.height, self._word(artifact.mime), digest, artifact.file, artifact.url, warning,
+                entry.id, artifact.output_index, artifact.output_count, _ms(artifact.downloaded_at), artifact.bytes,
+                artifact.width, artifact.height, self._word(artifact.mime), digest, artifact.file, artifact.url,
+                warning,
             ),
         )  # fmt: skip
         return f"{artifact.file}: {warning}" if warning else None
 
 
-def disk_problem(error: sqlite3.Error, path: Path) -> DiskError:
+def _is_the_disks(error: Exception) -> bool:
+    """Whether everybody's work is in danger, and not only that of one call that broke a rule of the tables."""
+    ours = sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError
+    return isinstance(error, sqlite3.Error) and not isinstance(error, ours)
+
+
+def disk_problem(error: Exception, path: Path) -> DiskError:
     """SQLite's word for what the disk did, as ours."""
     return DiskError(
         f"the state file {path} can't be written: {error}",

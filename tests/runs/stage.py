@@ -60,6 +60,7 @@ async def go(
     simulator: Simulator,
     *,
     meanwhile: Callable[[Going], Any] | None = None,
+    afterwards: Callable[[Going], Any] | None = None,
     budget: float | None = None,
     price: float | None = 0.02,
     deadline: float | None = None,
@@ -69,7 +70,7 @@ async def go(
     """One process's worth of work on a run directory, as ``batcher run`` does it."""
     async with serve(simulator) as address:
         return await visit(
-            folder, manifest, address, simulator, meanwhile=meanwhile, budget=budget, price=price, deadline=deadline,
+            folder, manifest, address, simulator, meanwhile=meanwhile, afterwards=afterwards, budget=budget, price=price, deadline=deadline,
             overrides=overrides, **settings,
         )  # fmt: skip
 
@@ -81,6 +82,7 @@ async def visit(
     simulator: Simulator,
     *,
     meanwhile: Callable[[Going], Any] | None = None,
+    afterwards: Callable[[Going], Any] | None = None,
     budget: float | None = None,
     price: float | None = 0.02,
     deadline: float | None = None,
@@ -126,6 +128,8 @@ async def visit(
             runner = Runner(checked, tools, reader)
             async with _meddling(meanwhile, Going(tools, runner, simulator)):
                 await runner.run()
+            if afterwards is not None:
+                await afterwards(Going(tools, runner, simulator))
         facts = report.Facts(
             run_dir=folder, total=checked.whole, submits=tools.tally.submits, submit_rate=tools.tally.submit_rate,
             rate_limited=tools.tally.rate_limited, warnings=tools.tally.warned, seconds=now() - began,

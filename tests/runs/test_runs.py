@@ -275,6 +275,28 @@ def test_an_interrupt_leaves_ids_behind_and_the_next_run_collects_them_first(tmp
     assert stats["charges_per_input"] == {"distinct": 60, "max": 1, "histogram": {"1": 60}}
 
 
+def test_a_collected_job_that_fails_over_there_is_told_once_though_the_manifest_lists_it_as_pending(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "manifest.txt"
+    path.write_text(lines(40))
+
+    async def resumed() -> Came:
+        async def stop(going: Going) -> None:
+            await asyncio.sleep(2.0)
+            going.tools.stop.request(Reason.INTERRUPTED)
+
+        failing = Fault(where="result", kind="failed")
+        simulator = Simulator(steady(latency=Latency(kind="fixed", median=5.0), faults=(failing,)))
+        await go(tmp_path / "run", path, simulator, rate=10.0, meanwhile=stop)
+        await asyncio.sleep(60.0)
+        return await go(tmp_path / "run", path, simulator, rate=10.0, in_flight=4, fuse=None)
+
+    came = run(resumed())
+    assert came.report["failed"] == 40
+    assert came.report["submits_total"] == 80
+
+
 def test_a_dead_link_gets_one_fresh_result_and_never_a_new_submit(tmp_path: Path) -> None:
     profile = steady(faults=(Fault(where="file", kind="410", first=1),))
     came, stats, _ = one_run(tmp_path, lines(10), profile)

@@ -1,0 +1,69 @@
+"""What a command prints on standard output: safe for a terminal, 80 columns wide, whoever stops reading it."""
+
+import os
+import re
+import sys
+from typing import Any
+
+WIDTH = 80
+# What moves the cursor, changes colours, hides or reorders text; a line's own end is ours. JSON may escape them all.
+_UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_QUOTED_COMMAND = re.compile(r"`[^`]*`")
+_HELD = "\ue000"  # stands for a space at which a line must not end
+
+
+def say(text: str) -> None:
+    """One answer, whose lines are ours and whose words may be anybody's."""
+    safe = _UNSAFE.sub(_escape, text)
+    _print("\n".join(part for line in safe.splitlines() for part in folded(line)))
+
+
+def say_json(facts: Any) -> None:
+    import json  # noqa: PLC0415  start-up time
+
+    _print(_UNSAFE.sub(_escape, json.dumps(facts, indent=2, ensure_ascii=False)))
+
+
+def folded(line: str) -> list[str]:
+    """The line as lines of at most WIDTH columns. Paths and commands stay whole, so that they can be copied."""
+    if columns(line) <= WIDTH or line.lstrip().startswith("batcher "):
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()))
+    words = _QUOTED_COMMAND.sub(lambda found: found[0].replace(" ", _HELD), line).split()
+    lines = [indent + words[0]]
+    for word in words[1:]:
+        if columns(lines[-1]) + 1 + columns(word) <= WIDTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"{indent}  {word}")
+    return [part.replace(_HELD, " ") for part in lines]
+
+
+def cut(text: str, most: int) -> str:
+    """The beginning of the text, at most so many columns of it."""
+    if columns(text) <= most:
+        return text
+    while columns(text) > most - 1:
+        text = text[: min(most, len(text) - 1)]
+    return f"{text}…"
+
+
+def columns(text: str) -> int:
+    """Places on a terminal: ideographs and most emoji take two, marks that combine none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width  # noqa: PLC0415  start-up time
+
+    return sum(0 if category(one) in {"Mn", "Me", "Cf"} else 1 + (east_asian_width(one) in "WF") for one in text)
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever read us has seen enough; what was done is done, and the interpreter must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"

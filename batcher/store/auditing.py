@@ -1,0 +1,89 @@
+"""What ``batcher verify`` asks of a state file, over any connection to it."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from batcher.job import Artifact, Entry
+from batcher.naming import fold
+from batcher.store.reading import ENTRY, PICTURE, artifact_of, entry_of
+
+_CHUNK = 500
+
+Files = tuple[Entry, tuple[Artifact, ...]]
+
+
+def finished(connection: sqlite3.Connection, only: Iterable[int] | None = None) -> Iterator[Files]:
+    """Every job that is done, removed ones included, with its files; read in chunks, so that no run is held up.
+
+    only: row numbers, for those jobs alone.
+    """
+    if only is not None:
+        for number in only:
+            yield from _between(connection, number - 1, number)
+        return
+    (end,) = connection.execute("SELECT coalesce(max(id), 0) FROM job_data").fetchone()
+    for last in range(0, end, _CHUNK):
+        yield from _between(connection, last, last + _CHUNK)
+
+
+def _between(connection: sqlite3.Connection, last: int, end: int) -> list[Files]:
+    rows = connection.execute(
+        PICTURE + " LEFT JOIN image_data i ON i.job_id = j.id LEFT JOIN words w ON w.id = i.mime"
+        " WHERE j.id > ? AND j.id <= ? AND +j.state = 'done' ORDER BY j.id, i.output_index",
+        (last, end),
+    )
+    groups = [list(group) for _, group in groupby(rows, key=lambda row: row[0])]
+    return [
+        (entry_of(group[0][:18]), tuple(artifact_of(row[18:]) for row in group if row[18] is not None))
+        for group in groups
+    ]
+
+
+def sizes(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Jobs that are done, and their files: for a progress display."""
+    (jobs,) = connection.execute("SELECT count(*) FROM job_data WHERE state = 'done'").fetchone()
+    (files,) = connection.execute("SELECT count(*) FROM image_data").fetchone()
+    return int(jobs), int(files)
+
+
+def by_key(connection: sqlite3.Connection, key: str) -> Entry | None:
+    row = connection.execute(f"{ENTRY} WHERE j.key = ?", (bytes.fromhex(key),)).fetchone()
+    return None if row is None else entry_of(row)
+
+
+def by_path(connection: sqlite3.Connection, path: str) -> Entry | None:
+    """The job whose files are named so; ``path`` is below images/, without number and extension."""
+    row = connection.execute(f"{ENTRY} WHERE j.fold = ?", (fold(path),)).fetchone()
+    return None if row is None else entry_of(row)
+
+
+def indexes(connection: sqlite3.Connection, job_id: int) -> dict[int, str]:
+    """The files on record for a job: output index and name."""
+    rows = connection.execute("SELECT output_index, file FROM image_data WHERE job_id = ?", (job_id,))
+    return {int(index): str(file) for index, file in rows}
+
+
+def file_with(connection: sqlite3.Connection, sha256: str) -> str | None:
+    """A file on record with this content."""
+    digest = bytes.fromhex(sha256)
+    row = connection.execute(
+        "SELECT file FROM image_data WHERE substr(sha256, 1, 8) = ? AND sha256 = ? LIMIT 1", (digest[:8], digest)
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def duplicates(connection: sqlite3.Connection) -> Iterator[tuple[int, str, str]]:
+    """Pictures with the bytes of an earlier one that was asked for with other inputs: job, file, the earlier file."""
+    twice = "SELECT substr(sha256, 1, 8) AS h FROM image_data GROUP BY h HAVING count(*) > 1"
+    for (beginning,) in connection.execute(twice).fetchall():
+        first: dict[bytes, tuple[str, str]] = {}
+        rows = connection.execute(
+            "SELECT i.sha256, i.file, j.model || ' ' || j.inputs, j.id FROM image_data i"
+            " JOIN job_data j ON j.id = i.job_id WHERE substr(i.sha256, 1, 8) = ? ORDER BY i.job_id, i.output_index",
+            (beginning,),
+        )
+        for digest, file, request, number in rows:
+            known = first.setdefault(digest, (request, file))
+            if known[0] != request:
+                yield number, file, known[1]

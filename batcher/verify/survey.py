@@ -1,0 +1,250 @@
+"""The whole check: every job that is done, then what only shows when one looks at all of them together.
+
+The state file is streamed; a window of jobs is read and decoded by a pool of threads at a time (hashing and decoding
+let go of the interpreter, so threads do scale), and what is kept grows with what is wrong and not with the run.
+"""
+
+import json
+import os
+import socket
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from batcher.artifacts.check import allow
+from batcher.progress import Progress
+from batcher.protocol import one_line
+from batcher.store import auditing, reading
+from batcher.tally import Snapshot
+from batcher.verify.findings import Finding, Kind, Mend, of_job
+from batcher.verify.ground import Ground
+from batcher.verify.inspection import LIMITS, Depth, Looked, Rules, look_at
+from batcher.verify.strays import strays
+
+RECORDS = "records.jsonl"
+PATIENCE = 2.0  # seconds before progress is worth showing
+THREADS = min(16, 2 * (os.cpu_count() or 1))
+_BATCH = 8  # jobs a hop to a thread
+
+
+@dataclass(slots=True)
+class Survey:
+    """findings in the order found. files, bytes: read. going: a run was at work meanwhile."""
+
+    findings: list[Finding] = field(default_factory=list)
+    jobs: int = 0
+    images: int = 0
+    files: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    going: bool = False
+
+
+def look(
+    run_dir: Path,
+    connection: sqlite3.Connection,
+    *,
+    depth: Depth,
+    threads: int = THREADS,
+    progress: Progress | None = None,
+    only: Iterable[int] | None = None,
+) -> Survey:
+    """Checks a run directory against a state file, which is read only. Works beside a going run.
+
+    only: the jobs to read again, by row number; what concerns all of them is looked at all the same.
+    """
+    began = time.monotonic()
+    survey = Survey(going=is_going(connection))
+    try:
+        if damage := _damage(connection):
+            raise sqlite3.DatabaseError(damage)
+        _look(run_dir, connection, survey, _Meter(connection, progress), depth=depth, threads=threads, only=only)
+    except (sqlite3.DatabaseError, ValueError) as error:
+        survey.findings.append(_damaged(str(error)))
+    survey.seconds = time.monotonic() - began
+    return survey
+
+
+def _look(
+    run_dir: Path, connection: sqlite3.Connection, survey: Survey, meter: "_Meter", *, depth: Depth, threads: int,
+    only: Iterable[int] | None,
+) -> None:  # fmt: skip
+    ground = Ground(run_dir)
+    rules = _rules(connection, depth)
+    allow(LIMITS)
+    for looked, jobs, images in _in_parallel(ground, rules, connection, threads, only):
+        survey.jobs += jobs
+        survey.images += images
+        for one in looked:
+            survey.findings += one.findings
+            survey.files += one.files
+            survey.bytes += one.bytes
+        meter.show(survey.jobs)
+    survey.findings += _duplicates(connection, rules)
+    survey.findings += strays(ground, connection, going=survey.going)
+    survey.findings = _misplaced(survey.findings, connection)
+    if not survey.going:
+        survey.findings += _records(run_dir, connection, rules)
+    meter.close()
+
+
+def is_going(connection: sqlite3.Connection) -> bool:
+    """Whether a run is at work in this directory, by what it said of itself; a killed one is found out."""
+    process = reading.meta(connection, "process")
+    if not process:
+        return False
+    if process["host"] == socket.gethostname():
+        try:
+            os.kill(process["pid"], 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass  # somebody else's, but alive
+    return True
+
+
+def _rules(connection: sqlite3.Connection, depth: Depth) -> Rules:
+    simulated = reading.meta(connection, "simulated")
+    price = reading.meta(connection, "price_usd")
+    versions = frozenset(reading.meta(connection, "batchers", []))
+    return Rules(depth, None if simulated is None else bool(simulated), versions, price)
+
+
+def _in_parallel(
+    ground: Ground, rules: Rules, connection: sqlite3.Connection, threads: int, only: Iterable[int] | None
+) -> Iterator[tuple[list[Looked], int, int]]:
+    """Batches of jobs through the pool, at most a few of them waiting: (findings, jobs, images) of each, in order."""
+
+    def look_at_all(batch: list[auditing.Files]) -> tuple[list[Looked], int, int]:
+        looked = [look_at(ground, rules, entry, artifacts) for entry, artifacts in batch]
+        return looked, len(batch), sum(len(artifacts) for _, artifacts in batch)
+
+    waiting: deque[Future[tuple[list[Looked], int, int]]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="verify")
+    try:
+        for batch in _batches(auditing.finished(connection, only)):
+            waiting.append(pool.submit(look_at_all, batch))
+            if len(waiting) >= 4 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _batches(jobs: Iterable[auditing.Files]) -> Iterator[list[auditing.Files]]:
+    batch: list[auditing.Files] = []
+    for job in jobs:
+        batch.append(job)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _damage(connection: sqlite3.Connection) -> str | None:
+    (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    return None if said == "ok" else str(said)
+
+
+def _damaged(said: str) -> Finding:
+    message = f"{one_line(said, 200)}; put back a copy of it"
+    return Finding(kind=Kind.STATE_DAMAGED, file="state.db", message=message, mend=Mend.BY_HAND)
+
+
+def _duplicates(connection: sqlite3.Connection, rules: Rules) -> Iterator[Finding]:
+    for number, file, first in auditing.duplicates(connection):
+        for entry, _ in auditing.finished(connection, [number]):
+            message = f"the same bytes as {first}, which was asked for with other inputs"
+            yield of_job(Kind.DUPLICATE, entry, file, message, Mend.BY_HAND, price=rules.price)
+
+
+def _misplaced(findings: list[Finding], connection: sqlite3.Connection) -> list[Finding]:
+    """Looks for the right bytes of each damaged file among the other ones, and says whose picture it holds."""
+    here = {finding.actual: finding for finding in findings if finding.actual}
+    return [_placed(finding, here, connection) if finding.expected else finding for finding in findings]
+
+
+def _placed(finding: Finding, here: dict[str | None, Finding], connection: sqlite3.Connection) -> Finding:
+    if finding.kind not in {Kind.MISSING, Kind.CHANGED, Kind.TRUNCATED, Kind.OUTSIDE}:
+        return finding
+    source = here.get(finding.expected)
+    owner = auditing.file_with(connection, finding.actual) if finding.actual else None
+    message = f"holds the picture of {owner}" if owner else finding.message
+    if source is None:
+        return replace(finding, message=message)
+    swapped = source.expected is not None and finding.actual is not None
+    where = f"its own is in {source.file}"
+    return replace(
+        finding, kind=Kind.SWAPPED if swapped else finding.kind, source=source.file, mend=Mend.FREE, price_usd=None,
+        message=f"{message}; {where}",
+    )  # fmt: skip
+
+
+def _records(run_dir: Path, connection: sqlite3.Connection, rules: Rules) -> Iterator[Finding]:
+    """Only after a run that ended: one that was killed had no time to write it, and the next one does."""
+    path = run_dir / RECORDS
+    if reading.meta(connection, "process") or rules.simulated is None:
+        return
+    if path.is_symlink() or not path.is_file():
+        yield _record("no such file")
+        return
+    expected = reading.records(connection, simulated=rules.simulated, version="")
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not _is_record(line, next(expected, None), rules.versions):
+                yield _record(f"line {number:,} is not as recorded")
+                return
+    if next(expected, None) is not None:
+        yield _record("it ends too early")
+
+
+def _is_record(line: bytes, expected: dict[str, Any] | None, versions: frozenset[str]) -> bool:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    if expected is None or not isinstance(found, dict) or not line.endswith(b"\n"):
+        return False
+    version = found.get("batcher")
+    return found == {**expected, "batcher": version} and (not versions or version in versions)
+
+
+def _record(message: str) -> Finding:
+    return Finding(kind=Kind.RECORDS_DIFFER, file=RECORDS, message=message, mend=Mend.FREE)
+
+
+class _Meter:
+    """Progress on standard error, once it has taken long enough to be worth a look."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, progress: Progress | None, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._progress = progress
+        self._total = auditing.sizes(connection)[0] if progress else 0
+        self._now = now
+        self._began = now()
+        self._shown: Snapshot | None = None
+
+    def show(self, done: int) -> None:
+        elapsed = self._now() - self._began
+        if self._progress is None or elapsed < PATIENCE:
+            return
+        if self._shown is not None and elapsed - self._shown.elapsed < 0.1 and done < self._total:
+            return
+        rate = done / elapsed
+        self._shown = Snapshot(
+            total=self._total, done=done, failed=0, cancelled=0, in_doubt=0, in_flight=0, downloading=0, rate=rate,
+            eta=(self._total - done) / rate if rate else None, cost_usd=None, elapsed=elapsed,
+        )  # fmt: skip
+        self._progress.show(self._shown)
+
+    def close(self) -> None:
+        if self._progress is not None and self._shown is not None:
+            self._progress.close(self._shown)

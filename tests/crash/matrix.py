@@ -1,0 +1,207 @@
+"""The crash matrix: kill a run at each durable step in turn, run the same command again, count what was charged.
+
+    python -m tests.crash.matrix            every step, a table at the end (some minutes)
+    python -m tests.crash.matrix --every 9  each ninth
+
+The service is one simulator process that outlives all the victims. A trial has prompts of its own, so what the service
+charged for it can be told from the rest.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from batcher.simulator import file_bytes
+
+ROOT = Path(__file__).parents[2]
+JOBS = 6
+PROFILE = "latency: 0.15\nfaults:\n  - {where: submit, kind: slow, seconds: 0.15}\n"
+
+
+@dataclass
+class Trial:
+    """What came of one kill. step: what the victim did last. in_air: submits whose outcome was not on disk yet."""
+
+    number: int
+    step: str = ""
+    killed: bool = False
+    in_air: int = 0
+    in_doubt: int = 0
+    charged: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def service(folder: Path) -> Iterator[str]:
+    """A simulator process of its own; gives its origin."""
+    profile = folder / "profile.yaml"
+    profile.write_text(PROFILE)
+    command = [
+        sys.executable,
+        "-m",
+        "batcher.simulator",
+        "--port",
+        "0",
+        "--profile",
+        str(profile),
+        "--exit-with-parent",
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdin is not None
+        try:
+            yield str(json.loads(child.stdout.readline())["origin"])
+        finally:
+            child.stdin.close()
+            child.wait(10)
+
+
+def attempt(folder: Path, number: int, origin: str, decide: str = "hold") -> Trial:
+    """One kill at step ``number`` and the run that mends it."""
+    trial = Trial(number)
+    (folder / "jobs.txt").write_text("".join(f"trial {folder.name} kite {index}\n" for index in range(JOBS)))
+    steps = folder / "steps.txt"
+    first = _run(folder, steps, number, origin, "hold")
+    said = steps.read_text().splitlines() if steps.exists() else []
+    trial.killed = first.returncode == -9
+    trial.step = said[-1] if said else "nothing"
+    trial.in_air = _in_air(said)
+    if not trial.killed:
+        return trial
+    second = _run(folder, folder / "steps-2.txt", 0, origin, decide)
+    report = json.loads(second.stdout) if second.stdout.strip() else {}
+    trial.in_doubt = report.get("in_doubt", -1)
+    trial.problems = list(_problems(folder, second, report, origin, trial, decide))
+    return trial
+
+
+def _run(folder: Path, steps: Path, kill_at: int, origin: str, decide: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable, "-m", "tests.crash.victim", str(kill_at), str(steps), "run", str(folder / "jobs.txt"), "-o",
+        str(folder / "run"), "--base-url", f"{origin}/v1", "--trust-host", "127.0.0.1", "--rate", "50/s", "--json",
+        "--progress", "none", "--in-doubt", decide, "--in-flight", "4",
+    ]  # fmt: skip
+    environment = {**os.environ, "RUNCOMFY_TOKEN": "a-token"}
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def _in_air(steps: list[str]) -> int:
+    """Jobs between the commit of their intent (begun) and that of their outcome, as the victim's last notes tell.
+
+    A commit holds several moves; how many is not in the note, so a commit of claims counts for all jobs not out yet.
+    """
+    posted = sum(step == "POST: before" for step in steps)
+    recorded = sum("accept" in step and step.endswith("after") for step in steps)
+    claiming = any("claim" in step for step in steps)
+    return JOBS - min(recorded, posted) if claiming else 0
+
+
+def _problems(
+    folder: Path,
+    second: subprocess.CompletedProcess[str],
+    report: dict[str, Any],
+    origin: str,
+    trial: Trial,
+    decide: str,
+) -> Iterator[str]:
+    if second.returncode not in {0, 5}:
+        yield f"exit {second.returncode}: {second.stderr[-300:]}"
+        return
+    if report["done"] + report["in_doubt"] != JOBS or report["pending"]:
+        yield f"{report['done']} done, {report['in_doubt']} in doubt, {report['pending']} pending of {JOBS}"
+    if report["in_doubt"] > trial.in_air:
+        yield f"{report['in_doubt']} in doubt, but only {trial.in_air} were in the air"
+    if decide == "resubmit" and report["in_doubt"]:
+        yield "in doubt after resubmitting"
+    charges = _charges(folder, origin)
+    trial.charged = charges.total()
+    allowed = 1 if decide == "hold" else 2
+    if charges and max(charges.values()) > allowed:
+        yield f"charged {max(charges.values())} times for one request"
+    if charges.total() < report["done"]:
+        yield "more is done than was charged"
+    yield from _file_problems(folder / "run", report)
+
+
+def _charges(folder: Path, origin: str) -> Counter[str]:
+    with urlopen(f"{origin}/_simulator/requests", timeout=30) as answer:
+        requests = [json.loads(line) for line in answer.read().decode().splitlines()]
+    mine = f"trial {folder.name} "
+    return Counter(
+        request["inputs"]["prompt"]
+        for request in requests
+        if request["inputs"]["prompt"].startswith(mine) and request["charged"]
+    )
+
+
+def _file_problems(run: Path, report: dict[str, Any]) -> Iterator[str]:
+    cards = [json.loads(path.read_text("utf-8")) for path in (run / "images").rglob("*.json")]
+    if len(cards) != report["done"]:
+        yield f"{len(cards)} sidecars for {report['done']} jobs done"
+    for card in cards:
+        if (run / card["file"]).read_bytes() != file_bytes(card["inputs"]):
+            yield f"{card['file']} is not what the service made for its inputs"
+    left = [path.name for path in (run / "images").rglob(".*")]
+    if left:
+        yield f"left behind: {left}"
+    records = (run / "records.jsonl").read_text("utf-8").splitlines()
+    if sorted(json.loads(line)["job"] for line in records) != sorted(card["job"] for card in cards):
+        yield "records.jsonl and the sidecars disagree"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--every", type=int, default=1, help="only each n-th step")
+    parser.add_argument("--decide", default="hold", choices=["hold", "resubmit"])
+    told = parser.parse_args()
+    trials: list[Trial] = []
+    with tempfile.TemporaryDirectory() as name, service(Path(name)) as origin:
+        number = 1
+        while True:
+            folder = Path(name) / f"t{number}"
+            folder.mkdir()
+            trial = attempt(folder, number, origin, told.decide)
+            if not trial.killed:
+                break
+            trials.append(trial)
+            number += told.every
+    _print(trials)
+    return 1 if any(trial.problems for trial in trials) else 0
+
+
+def _print(trials: list[Trial]) -> None:
+    by_step: dict[str, list[Trial]] = {}
+    for trial in trials:
+        by_step.setdefault(trial.step, []).append(trial)
+    print(f"{'killed at':<44}{'kills':>6}{'in doubt':>10}{'charged twice':>15}{'problems':>10}")
+    for step, group in sorted(by_step.items()):
+        twice = sum("times for one request" in problem for trial in group for problem in trial.problems)
+        doubt, bad = sum(trial.in_doubt for trial in group), sum(len(trial.problems) for trial in group)
+        print(f"{step:<44}{len(group):>6}{doubt:>10}{twice:>15}{bad:>10}")
+    for trial in trials:
+        for problem in trial.problems:
+            print(f"step {trial.number} ({trial.step}): {problem}")
+    print(f"{len(trials)} kills, {sum(bool(trial.problems) for trial in trials)} with problems")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

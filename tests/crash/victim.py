@@ -1,0 +1,82 @@
+"""``batcher`` with a bomb in it: the real command line, killed with SIGKILL at the n-th durable step.
+
+    python -m tests.crash.victim N STEPS run manifest.yaml ...
+
+A step is the moment before or after something that outlives the process: a commit of the state file, a submit (before
+it leaves, and while its answer is on the way), a rename of a file into its place. Each is noted in the file STEPS with
+a word for the table, and number N is the last thing this process does. N = 0 never kills.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ANSWER_ON_THE_WAY = 0.05  # seconds after which a submit has certainly left; the simulator answers later than that
+
+
+class Bomb:
+    def __init__(self, at: int, notes: Path) -> None:
+        self.at = at
+        self.count = 0
+        self.notes = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def step(self, word: str) -> None:
+        self.count += 1
+        os.write(self.notes, f"{word}\n".encode())
+        if self.count == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(bomb: Bomb) -> None:
+    """Wraps what outlives the process. The product has no hooks of its own for this."""
+    from batcher.api import Api
+    from batcher.store.statefile import StateFile
+
+    commit, call, replace = StateFile._together, Api._call, os.replace
+
+    def committed(self: StateFile, calls: Any) -> Any:
+        verbs = "+".join(sorted({_verb(one) for one in calls}))
+        if verbs == "set_meta":
+            return commit(self, calls)
+        bomb.step(f"commit {verbs}: before")
+        values = commit(self, calls)
+        bomb.step(f"commit {verbs}: after")
+        return values
+
+    async def called(self: Api, method: str, path: str, **options: Any) -> Any:
+        if method != "POST":
+            return await call(self, method, path, **options)
+        bomb.step("POST: before")
+        answer = asyncio.ensure_future(call(self, method, path, **options))
+        await asyncio.sleep(ANSWER_ON_THE_WAY)
+        bomb.step("POST: in the air")
+        reply = await answer
+        bomb.step("POST: answered")
+        return reply
+
+    def replaced(source: Any, target: Any, **options: Any) -> None:
+        suffix = Path(target).suffix
+        bomb.step(f"rename {suffix}: before")
+        replace(source, target, **options)
+        bomb.step(f"rename {suffix}: after")
+
+    StateFile._together = committed  # type: ignore[method-assign]  # the bomb
+    Api._call = called  # type: ignore[method-assign]  # the bomb
+    os.replace = replaced  # type: ignore[assignment]  # the bomb
+
+
+def _verb(call: Callable[[], Any]) -> str:
+    function = getattr(call, "func", call)
+    return getattr(function, "__name__", "?")
+
+
+if __name__ == "__main__":
+    arm(Bomb(int(sys.argv[1]), Path(sys.argv[2])))
+    from batcher.__main__ import main
+
+    sys.argv = ["batcher", *sys.argv[3:]]
+    sys.exit(main())

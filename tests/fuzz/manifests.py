@@ -1,0 +1,235 @@
+"""Fuzz targets: the manifest readers, one for each format, and the flags that sweep and format them."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+from unicodedata import category
+from zlib import crc32
+
+import yaml
+
+from batcher.errors import BatcherError, DiskError, ManifestError, UsageError
+from batcher.job import Job, canonical_json
+from batcher.manifest import Manifest, Overrides, open_manifest
+from batcher.models import DEFAULT_MODEL, ModelSchema, bundled
+from batcher.settings import Given, fold
+from tests.fuzz.mutation import as_json, mutated_tree
+from tests.fuzz.target import Target
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+_TURNERS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_WALKED = 200  # jobs of each manifest that are made
+_RICH = {
+    "properties": {
+        "prompt": {"type": "string"},
+        "seed": {"type": ["integer", "null"], "minimum": 0},
+        "aspect_ratio": {"enum": ["16:9", "1:1"]},
+        "images": {"type": "array", "items": {"type": "string", "format": "image_uri"}},
+        "strength": {"type": "float", "maximum": 1},
+        "lora": {"type": "object", "properties": {"path": {"type": "string", "pattern": "^(a+)+$"}}},
+        "turbo": {"type": "boolean"},
+    },
+    "required": ["prompt"],
+}
+_TREE: dict[str, Any] = {
+    "model": DEFAULT_MODEL,
+    "defaults": {"negative_prompt": "text, watermark"},
+    "prompts": [
+        "a heron",
+        {"prompt": "a {time} lake", "id": "lake", "seed": 7, "vars": {"time": ["misty", "frozen"]}, "meta": {"n": [1]}},
+        {"file": "rows.csv", "prompt_column": "prompt", "meta": {"set": "rows"}},
+        {"file": "rows.jsonl", "format": "jsonl", "seed": 3},
+        {"file": "folder", "vars": {"x": "y"}},
+    ],
+    "matrix": {"aspect_ratio": ["16:9", "1:1"], "seed": {"start": 1, "count": 3, "step": 2}},
+    "exclude": [{"aspect_ratio": "1:1", "seed": 3}],
+    "include": [{"aspect_ratio": "16:9", "seed": 999}],
+    "output": {"path": "{prompt_id}/{aspect_ratio}_s{seed:04d}"},
+    "run": {"rate": "5/s", "in_flight": 64, "deadline": "07:00", "budget": 10},
+}
+_ROWS: list[Any] = [
+    {"prompt": "a kite", "seed": 1, "id": "k", "category": "toys", "meta": {"a": [1, {"b": None}]}},
+    {"Prompt": "a boat\nat sea", "aspect_ratio": "1:1", "Seed": 2.0},
+    "a bare string",
+    {"prompt": "é \u2028 \U0001f600", "negative_prompt": "", "note": 12345678901234567890},
+]
+
+
+@cache
+def scratch() -> Path:
+    """A folder of this process, in memory where there is such a disk, with the files that manifests name."""
+    folder = Path(tempfile.mkdtemp(prefix="batcher-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))  # noqa: PTH112
+    import atexit  # noqa: PLC0415  only here
+
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "rows.csv").write_text("prompt,seed,note\na kite,1,x\n")
+    (folder / "rows.jsonl").write_text('{"prompt": "a boat"}\n')
+    (folder / "folder").mkdir()
+    (folder / "folder" / "1.txt").write_text("a tree {x}")
+    return folder
+
+
+@cache
+def _schemas() -> list[ModelSchema | None]:
+    return [bundled(DEFAULT_MODEL), bundled(DEFAULT_MODEL), ModelSchema.from_json("a/b", _RICH), None]
+
+
+def _flags(data: bytes) -> Overrides:
+    """Some flags, told by the input itself, so that a kept input is all that a finding needs."""
+    number = crc32(data) >> 8
+    return Overrides(
+        matrix=(("seed=1..3", "aspect_ratio=16:9,1:1"), ("seed=5",), (), ())[number % 4],
+        set=((("negative_prompt", "blur"),), ())[number // 4 % 2],
+        limit=(None, None, 3)[number // 8 % 3],
+        prompt_column=(None, None, None, "note")[number // 24 % 4],
+    )
+
+
+def reader_of(suffix: str, form: str | None = None) -> Callable[[bytes], None]:
+    def check(data: bytes) -> None:
+        path = scratch() / f"manifest{suffix}"
+        path.write_bytes(data)
+        flags = _flags(data)
+        if form is not None:
+            flags = Overrides(matrix=flags.matrix, set=flags.set, format=form, prompt_column=flags.prompt_column)
+        read_manifest(str(path), flags, _schemas()[crc32(data) % 4])
+
+    return check
+
+
+def read_manifest(path: str, flags: Overrides, schema: ModelSchema | None) -> None:
+    """All that ``plan`` and ``run`` do with a manifest before anything is sent."""
+    try:
+        draft = open_manifest(path, flags)
+        try:
+            told = {n: Given(o.text, file=o.file, line=o.line, column=o.column) for n, o in draft.run_options.items()}
+            fold({}, told)
+        finally:
+            manifest = draft.check(schema)
+        with_jobs(manifest)
+    except (ManifestError, UsageError, DiskError) as error:
+        readable(error)
+
+
+def readable(error: BatcherError) -> None:
+    for line in str(error).split("\n"):
+        assert harmless(line), f"not fit for a terminal: {line!r}"
+        assert len(line) < 3_000, f"a message of {len(line):,} characters: {line[:80]}"
+
+
+def harmless(text: str) -> bool:
+    """Whether a terminal shows it as it stands: no controls, no line or direction marks, no halves of pairs."""
+    return not any(category(one) in {"Cc", "Cs", "Zl", "Zp"} or one in _TURNERS for one in text)
+
+
+def with_jobs(manifest: Manifest) -> None:
+    try:
+        for warning in manifest.warnings:
+            assert harmless(warning), repr(warning)
+        made = list(islice(manifest.jobs(), _WALKED))
+        assert len(made) == min(_WALKED, manifest.total), "counted and made differ"
+        assert len({job.key for job in made}) == len(made), "two jobs with one key"
+        for job in made:
+            _can_be_kept(job)
+        if manifest.prompts < 1_000:
+            for counts in manifest.count_by_axis().values():
+                assert sum(counts.values()) == manifest.total
+    finally:
+        manifest.close()
+
+
+def _can_be_kept(job: Job) -> None:
+    """Whether it can be sent, written to the state file, and have a picture and a sidecar."""
+    sent = json.dumps(job.inputs, ensure_ascii=False)
+    assert json.loads(sent.encode()) == job.inputs
+    for text in (job.prompt_id, job.source, job.path, canonical_json(job.meta), canonical_json(job.inputs)):
+        text.encode()
+    json.dumps({"inputs": dict(job.inputs), "meta": dict(job.meta)}, ensure_ascii=False, indent=2, default=str)
+    parts = job.path.split("/")
+    assert all(part and part.strip(". ") and harmless(part) and len(part.encode()) <= 200 for part in parts), parts
+    assert not job.path.startswith("/")
+    assert "\\" not in job.path
+    assert len(job.path.encode()) <= 900
+
+
+def _tree(rng: Random, _corpus: Sequence[bytes]) -> bytes:
+    """A YAML manifest from a changed tree: as JSON, which is YAML, or as PyYAML writes it."""
+    tree = mutated_tree(_TREE, rng)
+    if rng.random() < 0.5:
+        return as_json(tree, rng)
+    try:
+        return yaml.safe_dump(tree, allow_unicode=True, default_flow_style=rng.choice((None, True, False))).encode(
+            errors="surrogatepass"
+        )
+    except (RecursionError, ValueError):
+        return as_json(tree, rng)
+
+
+def _json_rows(rng: Random, _corpus: Sequence[bytes]) -> bytes:
+    tree: Any = _ROWS if rng.random() < 0.7 else {f"id{at}": row for at, row in enumerate(_ROWS)}
+    return as_json(mutated_tree(tree, rng), rng)
+
+
+def _json_lines(rng: Random, _corpus: Sequence[bytes]) -> bytes:
+    rows = [mutated_tree(row, rng) if rng.random() < 0.5 else row for row in _ROWS]
+    return b"\n".join(as_json(row, rng).replace(b"\n", b" ") for row in rows)
+
+
+def _flags_check(data: bytes) -> None:
+    """Lines of the input as ``--set``, ``--matrix``, ``--format``, ``--prompt-column`` and run options."""
+    lines = data.decode(errors="surrogateescape").split("\n")
+    path = scratch() / "flags.csv"
+    path.write_text("prompt,note\na kite,x\na boat,y\n")
+    pairs = [tuple(line[1:].split("=", 1)) for line in lines if line.startswith("s") and "=" in line]
+    overrides = Overrides(
+        set=tuple((name, value) for name, value in pairs),
+        matrix=tuple(line[1:] for line in lines if line.startswith("m")),
+        format=next((line[1:] for line in lines if line.startswith("f")), None),
+        prompt_column=next((line[1:] for line in lines if line.startswith("c")), None),
+    )
+    read_manifest(str(path), overrides, _schemas()[crc32(data) % 4])
+    for line in lines:
+        name, _, text = line.partition("=")
+        try:
+            fold({name: Given(text, flag=f"--{name}")}, {})
+        except UsageError:
+            continue
+
+
+def _sample(name: str, *more: bytes) -> Callable[[], list[bytes]]:
+    return lambda: [(SAMPLES / name).read_bytes(), *more]
+
+
+_CSV = (
+    b'\xef\xbb\xbfid;Prompt;seed\n1;"a ""big"" kite\non a hill";7\n',
+    b"prompt,aspect_ratio,images,strength,turbo,lora\r\na,16:9,\"[\"\"https://e.example/x.png\"\"]\",0.5,yes,{}\r\n",
+    "prompt,seed\nvögel,1\n".encode("utf-16"),
+)
+_FLAG_LINES = (
+    b"mseed=1..20\nmaspect_ratio=16:9,1:1\nsnegative_prompt=blur\nrate=5/s\ndeadline=07:00\nbudget=$10\ntimeout=1h30m",
+    b'mimages=["https://e.example/a.png"]\nsstrength=0.5\nfcsv\ncnote\napi_rate=none\ncheck=decode\nattempts=2',
+)
+
+TARGETS = (
+    Target(
+        "manifest/yaml", "YAML manifests", 18, lambda: [*_sample("prompts.yaml")(), yaml.safe_dump(_TREE).encode()],
+        reader_of(".yaml"), make=_tree,
+        tokens=(b"prompts:", b"matrix:", b"exclude:\n  - {", b"include:", b"vars: {", b"meta: ", b"file: rows.csv",
+                b"file: folder", b"output: {path: ", b"run: {", b"*a, *a, *a", b"&a [", b"? ", b"seed: 1..9", b"{meta.n}"),
+    ),
+    Target("manifest/csv", "CSV prompt files", 10, _sample("prompts.csv", *_CSV), reader_of(".csv"), tokens=(b"seed,", b'","')),
+    Target("manifest/tsv", "TSV prompt files", 4, _sample("prompts.tsv"), reader_of(".tsv"), tokens=(b"\tseed", b"\t\t")),
+    Target("manifest/tsv-quoted", "TSV with quotes", 3, _sample("prompts.tsv", *_CSV), reader_of(".tsv", "tsv-quoted")),
+    Target("manifest/jsonl", "JSON lines", 8, _sample("prompts.jsonl"), reader_of(".jsonl"), make=_json_lines),
+    Target("manifest/json", "JSON prompt files", 8, _sample("prompts.json"), reader_of(".json"), make=_json_rows),
+    Target("manifest/txt", "text files", 3, _sample("prompts.txt"), reader_of(".txt")),
+    Target("manifest/flags", "--set, --matrix and run options", 4, lambda: list(_FLAG_LINES), _flags_check,
+           tokens=(b"\nmseed=", b"\nsseed=", b"\nmlora=", b"\nmstrength=", b"..", b"-", b"1e400", b"\nbudget=", b"d1h")),
+)  # fmt: skip

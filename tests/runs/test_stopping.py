@@ -1,0 +1,141 @@
+"""Runs that end before their manifest: the fuse, a budget over two runs, Ctrl-C that cancels, a clock that jumps."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.job import CancelOutcome
+from batcher.runner import cancel_all
+from batcher.simulator import Fault, Latency, Simulator
+from batcher.stop import Reason
+from batcher.store import connect_to_read
+from tests.runs.stage import Came, Going, go, lines, steady
+from tests.virtual import run
+
+
+def finished(
+    tmp_path: Path, simulator: Callable[[], Simulator], jobs: int, **settings: Any
+) -> tuple[Came, dict[str, Any]]:
+    path = tmp_path / "manifest.txt"
+    path.write_text(lines(jobs))
+
+    async def all_of_it() -> tuple[Came, dict[str, Any]]:
+        service = simulator()
+        came = await go(tmp_path / "run", path, service, **settings)
+        return came, service.stats()
+
+    return run(all_of_it())
+
+
+def test_the_fuse_blows_on_a_row_of_equal_failures_and_collects_what_is_at_the_service(tmp_path: Path) -> None:
+    profile = steady(faults=(Fault(where="result", kind="failed_object"),), charge_failed=True)
+    came, stats = finished(tmp_path, lambda: Simulator(profile), 500, rate=5.0, attempts=1)
+    assert came.exit_code == 69
+    assert came.stop.reason is Reason.FUSE
+    assert "20 submits in a row" in came.stop.message
+    assert 20 <= stats["charged"] <= 20 + 5 * 6, "those in the air when it blew are all that may be added"
+    assert came.report["failed"] == stats["charged"], "what was at the service was collected"
+
+
+def test_rejected_submits_blow_the_fuse_too_though_they_cost_nothing(tmp_path: Path) -> None:
+    profile = steady(faults=(Fault(where="submit", kind="422"),))
+    came, stats = finished(tmp_path, lambda: Simulator(profile), 500, rate=50.0)
+    assert came.exit_code == 69
+    assert stats["calls"]["submit"] < 60
+
+
+def test_failures_of_many_kinds_do_not_blow_the_fuse(tmp_path: Path) -> None:
+    profile = steady(faults=(Fault(where="result", kind="content_policy", probability=0.5),))
+    came, _ = finished(tmp_path, lambda: Simulator(profile), 120, rate=20.0)
+    assert came.exit_code == 3
+    assert came.stop.reason is None
+
+
+def test_a_budget_holds_over_the_life_of_the_run_directory(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.txt"
+    path.write_text(lines(60))
+
+    async def two_runs() -> tuple[Came, Came, dict[str, Any]]:
+        service = Simulator(steady())
+        first = await go(tmp_path / "run", path, service, budget=0.4)
+        second = await go(tmp_path / "run", path, service, budget=0.6)
+        return first, second, service.stats()
+
+    first, second, stats = run(two_runs())
+    assert (first.report["done"], second.report["done"]) == (20, 30)
+    assert stats["charged_usd"] == pytest.approx(0.6)
+
+
+def test_money_comes_back_when_a_job_costs_less_than_its_price(tmp_path: Path) -> None:
+    came, stats = finished(tmp_path, lambda: Simulator(steady(price=0.01)), 100, budget=0.5, price=0.02)
+    assert came.exit_code == 4
+    assert 48 <= stats["charged"] <= 50, "reserved at 0.02, settled at 0.01"
+
+
+def test_an_interrupt_that_cancels_tells_what_was_cancelled_from_what_came_too_late(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.txt"
+    path.write_text(lines(40))
+
+    async def cancelled() -> tuple[Came, dict[CancelOutcome, int], dict[str, Any], Came]:
+        async def stop(going: Going) -> None:
+            await asyncio.sleep(3.0)
+            going.tools.stop.request(Reason.INTERRUPTED)
+
+        async def cancel(going: Going) -> None:
+            reader = connect_to_read(tmp_path / "run")
+            try:
+                await cancel_all(going.tools.api, going.tools.queue, reader, going.tools.cancelled)
+            finally:
+                reader.close()
+
+        service = Simulator(steady(latency=Latency(kind="fixed", median=30.0), slots=4))
+        first = await go(tmp_path / "run", path, service, rate=10.0, in_flight=40, meanwhile=stop, afterwards=cancel)
+        outcome = dict(first.tools.cancelled)
+        between = service.stats()
+        await asyncio.sleep(300.0)
+        second = await go(tmp_path / "run", path, service, rate=10.0, in_flight=40)
+        return first, outcome, between, second
+
+    first, outcome, between, second = run(cancelled())
+    assert first.exit_code == 130
+    assert outcome[CancelOutcome.TOO_LATE] == 4
+    assert outcome[CancelOutcome.CANCELLED] == between["cancelled"] > 20
+    assert second.report["done"] == 40 - outcome[CancelOutcome.CANCELLED]
+    assert second.report["cancelled"] == outcome[CancelOutcome.CANCELLED]
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_wall_clock_that_jumps_an_hour_ends_no_job_and_submits_none_twice(tmp_path: Path, jump: float) -> None:
+    async def jumping(going: Going) -> None:
+        await asyncio.sleep(5.0)
+        wall = going.tools.wall
+        going.tools.wall = lambda: wall() + jump
+
+    profile = steady(latency=Latency(kind="fixed", median=20.0))
+    came, stats = finished(tmp_path, lambda: Simulator(profile), 100, rate=10.0, timeout=600.0, meanwhile=jumping)
+    assert came.exit_code == 0
+    assert stats["charges_per_input"]["max"] == 1
+    assert came.report["submit_rate"] > 3.0
+
+
+def test_a_machine_that_slept_eight_hours_collects_what_finished_meanwhile(tmp_path: Path) -> None:
+    async def asleep(going: Going) -> None:
+        await asyncio.sleep(5.0)
+        wall = going.tools.wall
+        going.tools.wall = lambda: wall() + 8 * 3600.0
+
+    came, stats = finished(tmp_path, lambda: Simulator(steady()), 60, rate=10.0, timeout=600.0, meanwhile=asleep)
+    assert came.exit_code == 0
+    assert stats["submits_accepted"] == 60
+
+
+def test_max_failures_starts_nothing_new(tmp_path: Path) -> None:
+    profile = steady(faults=(Fault(where="result", kind="content_policy"),))
+    came, stats = finished(tmp_path, lambda: Simulator(profile), 200, rate=5.0, max_failures=5, fuse=None)
+    assert came.exit_code == 3
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["stopped_by"] == "max_failures"
+    assert stats["submits_accepted"] < 40

@@ -1,0 +1,261 @@
+"""Which files are opened, which are refused, and that a refused one is as it was."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from batcher.errors import BusyError, DiskError, UsageError
+from batcher.store import STATE, StateFile, connect_to_read, has_state, locked, prepare
+from batcher.store.schema import _FIRST, APPLICATION_ID, VERSION, migrate
+from tests.store.state_files import Book, a_book, a_job, opened
+
+
+def tables(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    return connection.execute("SELECT type, name FROM sqlite_schema ORDER BY name").fetchall()
+
+
+def versions(connection: sqlite3.Connection) -> tuple[int, int]:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (ours,) = connection.execute("PRAGMA application_id").fetchone()
+    return version, ours
+
+
+def test_a_new_file_has_our_mark_and_todays_version(tmp_path: Path) -> None:
+    with opened(tmp_path) as state:
+        assert versions(state.connection) == (VERSION, APPLICATION_ID)
+        assert state.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert state.connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+
+
+def test_a_migration_that_fails_in_the_middle_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    with opened(tmp_path) as state:
+        before = tables(state.connection)
+        broken = ["CREATE TABLE half (n INTEGER)", "UPDATE meta SET value = 1", "CREATE TABLE half (n INTEGER)"]
+        with pytest.raises(sqlite3.OperationalError, match="half"):
+            migrate(state.connection, [_FIRST, broken])
+        assert tables(state.connection) == before
+        assert versions(state.connection) == (1, APPLICATION_ID)
+        assert not state.connection.in_transaction
+
+
+def test_a_new_file_whose_schema_fails_has_nothing_in_it(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / STATE, isolation_level=None)
+    with pytest.raises(sqlite3.OperationalError):
+        migrate(connection, [[*_FIRST, "CREATE TABLE meta (n INTEGER)"]])
+    assert tables(connection) == []
+    assert versions(connection) == (0, 0)
+    connection.close()
+
+
+def test_a_file_of_version_one_becomes_version_two_and_keeps_its_rows(tmp_path: Path) -> None:
+    second = ["ALTER TABLE job_data ADD COLUMN colour TEXT", "UPDATE job_data SET colour = 'green'"]
+    with a_book(tmp_path) as book:
+        book.done()
+        migrate(book.state.connection, [_FIRST, second])
+        assert versions(book.state.connection) == (2, APPLICATION_ID)
+        assert book.rows("SELECT state, colour FROM job_data") == [("done", "green")]
+        migrate(book.state.connection, [_FIRST, second])  # and a second time it is nothing to do
+        assert book.rows("SELECT count(*) FROM image_data") == [(1,)]
+
+
+def test_a_kill_between_two_migrations_leaves_a_whole_step(tmp_path: Path) -> None:
+    with opened(tmp_path) as state:
+        with pytest.raises(sqlite3.OperationalError):
+            migrate(state.connection, [_FIRST, ["CREATE TABLE second (n INTEGER)"], ["no SQL at all"]])
+        assert versions(state.connection) == (2, APPLICATION_ID)
+        assert ("table", "second") in tables(state.connection)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def a_text_file(path: Path) -> None:
+    path.write_text("my notes on the state of things\n" * 100)
+
+
+def a_short_text_file(path: Path) -> None:
+    path.write_text("hello")
+
+
+def another_programs(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE places (name TEXT)")
+    connection.commit()
+    connection.close()
+
+
+def another_programs_with_a_mark(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA application_id = 4242")
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute("CREATE TABLE places (name TEXT)")
+    connection.commit()
+    connection.close()
+
+
+def a_file_of_the_future(path: Path) -> None:
+    with opened(path.parent) as state:
+        state.connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+
+
+STRANGERS = [a_text_file, a_short_text_file, another_programs, another_programs_with_a_mark, a_file_of_the_future]
+Open = Callable[[Path], object]
+WAYS: list[Open] = [prepare, lambda folder: StateFile(folder / STATE), connect_to_read]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=["prepare", "write", "read"])
+@pytest.mark.parametrize("stranger", STRANGERS, ids=lambda make: make.__name__)
+def test_a_state_file_that_is_not_ours_is_refused(tmp_path: Path, stranger: Callable[[Path], None], way: Open) -> None:
+    stranger(tmp_path / STATE)
+    before = (tmp_path / STATE).read_bytes()
+    with pytest.raises(UsageError, match="newer batcher" if stranger is a_file_of_the_future else "not a state file"):
+        way(tmp_path)
+    assert (tmp_path / STATE).read_bytes() == before
+
+
+@pytest.mark.parametrize("stranger", STRANGERS, ids=lambda make: make.__name__)
+def test_preparing_leaves_nothing_beside_a_file_that_is_not_ours(
+    tmp_path: Path, stranger: Callable[[Path], None]
+) -> None:
+    stranger(tmp_path / STATE)
+    with pytest.raises(UsageError, match="Nothing was touched"):
+        prepare(tmp_path)
+    assert names(tmp_path) == [STATE]
+
+
+def test_an_empty_state_file_is_begun_by_a_writer_and_explained_to_a_reader(tmp_path: Path) -> None:
+    (tmp_path / STATE).touch()
+    with pytest.raises(UsageError, match="`batcher run`"):
+        connect_to_read(tmp_path)
+    prepare(tmp_path)
+    with a_book(tmp_path) as book:
+        book.pending()
+    assert has_state(tmp_path)
+
+
+def test_a_folder_of_other_things_is_no_run_directory(tmp_path: Path) -> None:
+    (tmp_path / "thesis.doc").touch()
+    with pytest.raises(UsageError, match="not empty and not a run directory"):
+        prepare(tmp_path)
+    assert names(tmp_path) == ["thesis.doc"]
+
+
+def test_images_without_their_state_file_are_not_paid_for_again(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    with pytest.raises(UsageError, match="pay for them again"):
+        prepare(tmp_path)
+
+
+def test_a_file_in_place_of_the_run_directory_is_the_users_mistake(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("x")
+    with pytest.raises(UsageError, match="is a file"):
+        prepare(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["file/run", "x" * 300])
+def test_a_run_directory_that_can_not_be_made_is_the_disks_matter(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DiskError, match="can't be written"):
+        prepare(tmp_path / name)
+
+
+def test_reading_where_no_run_is_says_what_would_make_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="`batcher run` makes one"):
+        connect_to_read(tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_reading_a_path_that_is_too_long_is_no_traceback(tmp_path: Path) -> None:
+    with pytest.raises(DiskError, match="too long"):
+        connect_to_read(tmp_path / ("x" * 300))
+
+
+def test_a_reader_works_beside_a_writer_and_sees_what_is_committed(tmp_path: Path) -> None:
+    with a_book(tmp_path) as book:
+        book.pending()
+        reader = connect_to_read(tmp_path)
+        assert reader.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
+        book.state.connection.execute("BEGIN IMMEDIATE")
+        book.state.enlist([a_job(2)])
+        assert reader.execute("SELECT count(*) FROM jobs").fetchone() == (1,)  # nothing that is not on the disk
+        book.state.connection.execute("COMMIT")
+        assert reader.execute("SELECT count(*) FROM jobs").fetchone() == (2,)
+        reader.close()
+
+
+def test_a_reader_can_not_write(tmp_path: Path) -> None:
+    with a_book(tmp_path) as book:
+        book.pending()
+    reader = connect_to_read(tmp_path)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader.execute("UPDATE job_data SET state = 'done'")
+    reader.close()
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from batcher.store import connect_to_read
+os.setuid(65534)
+print(connect_to_read(Path(sys.argv[1])).execute("SELECT state FROM jobs").fetchall())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="takes another user's part")
+def test_a_finished_run_can_be_read_by_who_may_not_write_there() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with a_book(folder) as book:
+            book.done()
+        done = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, str(folder)], capture_output=True, text=True, check=False
+        )
+    assert (done.stdout, done.stderr) == ("[('done',)]\n", "")
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from batcher.store import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_lock_is_one_processs_alone_and_free_after_its_kill(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdin is not None
+    assert holder.stdout is not None
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(BusyError, match="in use by another batcher"), locked(tmp_path):
+            pass
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdin.close()
+        holder.stdout.close()
+    with locked(tmp_path):
+        pass
+    with locked(tmp_path):  # and free again after leaving it the ordinary way
+        pass
+
+
+def test_an_entry_survives_closing_and_opening(tmp_path: Path) -> None:
+    with a_book(tmp_path) as book:
+        book.running()
+    with opened(tmp_path) as state:
+        (again,) = Book(state).enlist(a_job())
+        assert again.state == "running"
