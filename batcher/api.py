@@ -9,6 +9,7 @@ the result of an unfinished job with an error instead, that is noticed once, and
 asked first.
 """
 
+import errno
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -165,7 +166,8 @@ class Api:
                 return Reply(response.status, content, retry_after(response.headers, self.wall()))
         # "from None": what an answer was found wrong for may be the token it repeats.
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NotSent(Cause(kind="unreachable", message=self._said(error))) from None
+            kind = "too_many_files" if error.errno in {errno.EMFILE, errno.ENFILE} else "unreachable"
+            raise NotSent(Cause(kind=kind, message=self._said(error))) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             kind = "timeout" if isinstance(error, TimeoutError) else "connection"
             raise Unclear(Cause(kind=kind, message=self._said(error))) from None

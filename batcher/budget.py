@@ -10,14 +10,24 @@ EPSILON = 1e-9  # of the ceiling: sums of prices like 0.04 must not miss a round
 class Budget:
     """ceiling: dollars over the life of the run directory, None for no limit. price: for one image, None when unknown.
 
-    spent: what earlier processes spent, jobs in doubt included, at ``price`` where no cost is known. reserved_images:
-    those of jobs that are at the service already.
+    spent: what earlier processes spent, jobs in doubt included, at ``price`` where no cost is known. feared: the price
+    of submits that the service failed without a word on their cost; it may have charged them, so the ceiling counts
+    them. reserved_images: those of jobs that are at the service already.
     """
 
-    def __init__(self, ceiling: float | None, price: float | None, *, spent: float, reserved_images: int = 0) -> None:
+    def __init__(
+        self,
+        ceiling: float | None,
+        price: float | None,
+        *,
+        spent: float,
+        feared: float = 0.0,
+        reserved_images: int = 0,
+    ) -> None:
         self.ceiling = ceiling
         self.price = price
         self.spent = spent
+        self.feared = feared
         self._images = reserved_images  # counted, not summed: when all is settled, exactly nothing is reserved
 
     @property
@@ -27,7 +37,7 @@ class Budget:
 
     def reserve(self, images: int) -> bool:
         """Sets the price of one submit aside; False when the ceiling does not allow it (nothing is set aside then)."""
-        committed = self.spent + (self._images + images) * (self.price or 0.0)
+        committed = self.spent + self.feared + (self._images + images) * (self.price or 0.0)
         if self.ceiling is not None and committed > self.ceiling * (1.0 + EPSILON):
             return False
         self._images += images
@@ -37,7 +47,12 @@ class Budget:
         """The submit was never taken up."""
         self._images = max(0, self._images - images)
 
-    def settle(self, images: int, cost_usd: float | None) -> None:
+    def settle(self, images: int, cost_usd: float | None, *, failed: bool = False) -> None:
         """The job is over, or in doubt: what it cost, or the price where the service doesn't say."""
         self.release(images)
-        self.spent += images * (self.price or 0.0) if cost_usd is None else cost_usd
+        if cost_usd is not None:
+            self.spent += cost_usd
+        elif failed:
+            self.feared += images * (self.price or 0.0)
+        else:
+            self.spent += images * (self.price or 0.0)

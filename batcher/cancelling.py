@@ -10,8 +10,9 @@ from typing import Any
 
 from batcher.job import CancelOutcome, State
 from batcher.progress import listener
+from batcher.rundir import hold
 from batcher.runner import cancel_all
-from batcher.session import SIMULATOR, Options, hold, open_service
+from batcher.service import SIMULATOR, Options, open_service
 from batcher.store import STATE, CommitQueue, StateFile, connect_to_read, reading
 
 

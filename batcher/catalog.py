@@ -31,7 +31,8 @@ async def ask(api: Api, model: str, told_price: float | None, *, patient: bool =
     try:
         entry = await _read(api, model, PATIENCE if patient else ONCE)
     except (Rejected, NotFound) as problem:
-        if bundled(model) is None and problem.cause.code is not None:
+        no_id = problem.cause.kind == "bad_model_id"  # said by our own client: nothing was asked
+        if bundled(model) is None and (no_id or problem.cause.code is not None):
             mend = "check `model:` or --model; the id is `vendor/name/.../task`, not the address of its web page"
             what = f"the service does not know the model {one_line(model, 200)!r} ({problem.cause.message})"
             raise ManifestError([Problem("model", 0, 0, what, mend)]) from None
@@ -52,7 +53,9 @@ async def ask(api: Api, model: str, told_price: float | None, *, patient: bool =
 def offline(model: str, told_price: float | None, why: str) -> Offer:
     """What is known without the service: the schema that comes with batcher, if it is one of those."""
     schema = bundled(model)
-    unchecked = (f"inputs of {model} are not checked before they are sent: {why}",) if schema is None else ()
+    unchecked = (
+        (f"inputs of {one_line(model, 200)} are not checked before they are sent: {why}",) if schema is None else ()
+    )
     return Offer(schema=schema, price=told_price, warnings=unchecked)
 
 

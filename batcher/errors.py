@@ -93,7 +93,7 @@ class ManifestError(BatcherError):
     exit_code = 65
 
     def __init__(self, problems: Sequence[Problem], *, total: int | None = None) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(sorted(problems))
         self.total = len(self.problems) if total is None else total
         lines = [str(problem) for problem in self.problems]
         if self.total > len(lines):

@@ -180,7 +180,7 @@ def _formatted(field: _Field, value: Any) -> str:
     try:
         return format(value, field.spec)
     except (ValueError, TypeError, OverflowError):
-        what = f"the format {field.spec!r} does not fit {field.name} = {_cut(repr(value), 60)}"
+        what = f"the format {_cut(repr(field.spec), 60)} does not fit {_cut(field.name, 60)} = {_cut(repr(value), 60)}"
         raise TemplateError(field.column, what, f"write {{{field.name}}}, or a format for that kind of value") from None
 
 
@@ -242,7 +242,7 @@ def _parse_field(text: str, start: int) -> tuple[_Field, int]:
         _refuse_name(column, name)
     widths = [int(digits) for digits in re.findall(r"[0-9]{1,9}", spec)]
     if max(widths, default=0) > _WIDEST_SPEC:
-        raise TemplateError(column, f"the format {spec!r} is too wide", f"use at most {_WIDEST_SPEC}")
+        raise TemplateError(column, f"the format {_cut(repr(spec), 60)} is too wide", f"use at most {_WIDEST_SPEC}")
     return _Field(name, spec, column), end + 1
 
 

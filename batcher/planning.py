@@ -11,7 +11,8 @@ from batcher.catalog import Offer, ask, offline
 from batcher.errors import AccountError, ServiceError
 from batcher.manifest import Draft, Manifest
 from batcher.progress import Progress
-from batcher.session import TYPICAL_BYTES, Options, open_service, read_draft, run_dir_of
+from batcher.rundir import TYPICAL_BYTES
+from batcher.service import Options, open_service, read_draft, run_dir_of
 from batcher.settings import Settings
 from batcher.store import connect_to_read, has_state, reading
 

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol, TextIO
 
@@ -70,12 +71,22 @@ class Silent:
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
+        self._gone = False
+
+    def write(self, line: str) -> None:
+        """One line. A reader that goes away must not end a night's run: then there is nobody to tell."""
+        if self._gone:
+            return
+        try:
+            print(line, file=self.stream, flush=True)
+        except (OSError, ValueError):
+            self._gone = True
 
     def show(self, snapshot: Snapshot) -> None:
         pass
 
     def say(self, text: str) -> None:
-        print(one_line(text, 2000), file=self.stream, flush=True)
+        self.write(one_line(text, 2000))
 
     def close(self, snapshot: Snapshot | None) -> None:
         pass
@@ -89,6 +100,7 @@ class Lines(Silent):
         self._clock = clock
         self._shown_at = float("-inf")
         self._quiet = False
+        self._last = ""
 
     def show(self, snapshot: Snapshot) -> None:
         quiet = bool(snapshot.note)
@@ -98,11 +110,12 @@ class Lines(Silent):
             self._print(snapshot)
 
     def close(self, snapshot: Snapshot | None) -> None:
-        if snapshot is not None:
+        if snapshot is not None and _with_note(snapshot) != self._last:  # nothing to do is said once
             self._print(snapshot)
 
     def _print(self, snapshot: Snapshot) -> None:
-        print(f"{self._clock()}  {_with_note(snapshot)}", file=self.stream, flush=True)
+        self._last = _with_note(snapshot)
+        self.write(f"{self._clock()}  {self._last}")
 
 
 class JsonLines(Silent):
@@ -125,7 +138,7 @@ class JsonLines(Silent):
             self._print("end", **_rounded(snapshot))
 
     def _print(self, event: str, **facts: Any) -> None:
-        print(json.dumps({"event": event, **facts}), file=self.stream, flush=True)  # in ASCII: safe on any terminal
+        self.write(json.dumps({"event": event, **facts}))  # in ASCII: safe on any terminal
 
 
 class Bar(Silent):
@@ -136,6 +149,14 @@ class Bar(Silent):
         self._bar: Any = None
 
     def show(self, snapshot: Snapshot) -> None:
+        try:
+            self._draw(snapshot)
+        except (OSError, ValueError):  # the terminal was closed
+            self._gone, self._bar = True, None
+
+    def _draw(self, snapshot: Snapshot) -> None:
+        if self._gone:
+            return
         if self._bar is None:
             from tqdm import tqdm  # noqa: PLC0415  60 ms that a run without a bar need not pay
 
@@ -153,17 +174,19 @@ class Bar(Silent):
         self._bar.set_description_str(_with_note(snapshot))
 
     def say(self, text: str) -> None:
-        if self._bar is not None:
-            self._bar.clear()
-        super().say(text)
-        if self._bar is not None:
-            self._bar.refresh()
+        with suppress(OSError, ValueError):
+            if self._bar is not None:
+                self._bar.clear()
+            super().say(text)
+            if self._bar is not None:
+                self._bar.refresh()
 
     def close(self, snapshot: Snapshot | None) -> None:
         if snapshot is not None and self._bar is not None:
             self.show(snapshot)
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError, ValueError):
+                self._bar.close()
 
 
 def _with_note(snapshot: Snapshot) -> str:

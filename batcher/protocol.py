@@ -26,6 +26,7 @@ from batcher.job import (
     each_once,
 )
 
+MOST_FILES = 100  # of one request: models make up to 16, and an answer has room for a hundred thousand
 SUCCESS = frozenset({"succeeded", "completed"})
 FAILURE = frozenset({"failed", "error"})
 CANCELLED = frozenset({"cancelled", "canceled"})
@@ -83,7 +84,7 @@ def read_result(reply: Reply) -> Answer:
     status = _word(body)
     cost_usd = _amount(body.get("cost"))
     if status in SUCCESS:
-        urls = find_urls(body.get("output"))
+        urls = find_urls(body.get("output"))[:MOST_FILES]
         if urls:
             return Succeeded(urls=urls, cost_usd=cost_usd, finished_at=_moment(body.get("finished_at")))
         if not body.get("error"):

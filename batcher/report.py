@@ -10,21 +10,26 @@ from typing import Any
 from batcher import __version__
 from batcher.artifacts import write_whole
 from batcher.job import CancelOutcome, Counts, State
-from batcher.stop import Stop
+from batcher.protocol import one_line
+from batcher.stop import Reason, Stop
 from batcher.store import reading
 from batcher.units import show_bytes, show_duration, show_rate, show_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What only the process knows. seconds: wall time of this process. submit_rate: per second."""
+    """What only the process knows. seconds: wall time of this process. submit_rate: per second.
+
+    warned: how often something was odd; warnings: the last of it, in words.
+    """
 
     run_dir: Path
     total: int
     submits: int
     submit_rate: float
     rate_limited: int
-    warnings: int
+    warnings: tuple[str, ...]
+    warned: int
     seconds: float
     simulated: bool
 
@@ -57,15 +62,33 @@ def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price
         "bytes": size,
         "submits": facts.submits,
         "submits_total": money.submits,
-        "cost_usd": cost(money, price),
+        **purse(money, price, counts.pending),
         "seconds": round(facts.seconds, 3),
         "submit_rate": round(facts.submit_rate, 3),
         "rate_limited": facts.rate_limited,
         "exit_code": exit_code(counts, stop),
         "stopped_by": stop.reason.word if stop is not None and stop.reason is not None else None,
-        "warnings": facts.warnings,
+        "message": "" if stop is None else stop.message,
+        "warnings": facts.warned,
         "simulated": facts.simulated,
         "batcher": __version__,
+    }
+
+
+def purse(money: reading.Money, price: float | None, pending: int) -> dict[str, float | None]:
+    """Dollars over the life of the run directory, None where they are unknown.
+
+    cost_usd: spent and reserved. spent_usd: of submits that came to an end, or are in doubt. reserved_usd: of those at
+    the service. projected_usd: with what is still to be submitted (``pending`` jobs, those at the service included).
+    """
+    reserved = None if price is None else round(money.open * price, 6)
+    total = cost(money, price)
+    to_come = None if price is None else max(0, pending - money.open) * price
+    return {
+        "cost_usd": total,
+        "spent_usd": None if total is None else round(total - (reserved or 0.0), 6),
+        "reserved_usd": reserved if money.open else 0.0,
+        "projected_usd": None if total is None or to_come is None else round(total + to_come, 6),
     }
 
 
@@ -90,23 +113,42 @@ def _lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
     return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def summary(connection: sqlite3.Connection, report: dict[str, Any], stop: Stop | None, resume: str) -> str:
+@dataclass(frozen=True, slots=True)
+class WayOn:
+    """How to go on. command: as typed. limited: ``--limit`` left some out. piped: the manifest came by a pipe."""
+
+    command: str
+    limited: bool = False
+    piped: bool = False
+
+
+def summary(
+    connection: sqlite3.Connection, facts: Facts, report: dict[str, Any], stop: Stop | None, way_on: WayOn
+) -> str:
     """The last lines a person reads: what is there, what is not and why, and what to type next."""
-    lines = [_headline(report)]
-    lines += _causes(connection, report)
-    if report["warnings"]:
-        lines.append(
-            f"{report['warnings']:,} odd: {reading.warnings(connection, 1)[0] if report['images'] else ''}".strip()
-        )
+    lines = [_headline(report), *_causes(connection, report)]
+    if facts.warned:
+        lines += [f"{facts.warned:,} odd, such as:", *(f"  {warning}" for warning in facts.warnings[:3])]
     if stop is not None and stop.reason is not None:
         lines += _stopped(stop)
-    if report["pending"] or (stop is not None and stop.reason is not None and stop.reason.hard):
-        lines.append(f"{report['pending']:,} to go. Resume with the same command:\n  {resume}")
     if report["cancelled"]:
         lines.append(
             f"{report['cancelled']:,} cancelled. `batcher retry {report['run']} --state cancelled` reopens them."
         )
+    if report["pending"] or (stop is not None and stop.reason is not None and stop.reason.hard):
+        lines += _to_go(report["pending"], stop, way_on)
     return "\n".join(lines)
+
+
+def _to_go(pending: int, stop: Stop | None, way_on: WayOn) -> list[str]:
+    how = "Resume with the same command:"
+    if way_on.piped:
+        how = "Resume with the same command and the same prompts piped in:"
+    if stop is not None and stop.reason is Reason.BUDGET:
+        how = "Go on with the same command and a larger --budget:"
+    elif (stop is None or stop.reason is None) and way_on.limited:
+        how = "Go on with the same command without --limit, or a larger one:"
+    return [f"{pending:,} to go. {how}", f"  {way_on.command}"]
 
 
 def cancelled(outcomes: Mapping[CancelOutcome, int]) -> list[str]:
@@ -153,7 +195,10 @@ def _causes(connection: sqlite3.Connection, report: dict[str, Any]) -> list[str]
         mine = [group for group in groups if group.state is state]
         if mine:
             lines.append(f"{report[str(state)]:,} {word}; {way}:")
-            lines += [f"  {group.count:>6,}  {str(group.cause)[:100]} (such as {group.example})" for group in mine[:8]]
+            lines += [
+                f"  {group.count:>6,}  {str(group.cause)[:100]} (such as {one_line(group.example, 60)})"
+                for group in mine[:8]
+            ]
     if lines:
         lines.append(f"All of them, with inputs and causes: {run}/failures.jsonl")
     return lines

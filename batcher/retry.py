@@ -62,7 +62,8 @@ def decide(policy: RetryPolicy, failures: int, draw: float, *, asked: float | No
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds to wait, from the headers of an answer. A date is read against the answer's own ``Date``, so that two
-    clocks that disagree don't turn a second into an hour; ``now`` (Unix seconds) stands in where there is none."""
+    clocks that disagree don't turn a second into an hour; ``now`` (Unix seconds) stands in where there is none.
+    """
     with suppress(ValueError, OverflowError):
         sent = parsedate_to_datetime(headers.get("Date", ""))
         now = now if sent.tzinfo is None else sent.timestamp()

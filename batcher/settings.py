@@ -69,7 +69,7 @@ class Settings:
 def _choice(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.strip().lower() not in words:
-            raise ValueError(f"one of {', '.join(words)}")
+            raise ValueError(f"it must be one of {', '.join(words)}")
         return text.strip().lower()
 
     return parse

@@ -44,7 +44,7 @@ def parse_clock(text: str) -> tuple[int, int]:
 def parse_count(text: str) -> int:
     """A whole number from 1."""
     if not re.fullmatch(r"[0-9]{1,9}", text.strip()) or int(text) < 1:
-        raise ValueError("a whole number from 1")
+        raise ValueError("it must be a whole number from 1")
     return int(text)
 
 
@@ -89,7 +89,8 @@ def show_rate(per_second: float) -> str:
 
 
 def show_usd(amount: float) -> str:
-    """``$3.26``; under a dollar with the digits that matter."""
+    """``$3.26``, ``$0.20``; under a dollar with the digits that matter, two at least."""
     if amount >= 1 or amount == 0:
         return f"${amount:,.2f}"
-    return f"${amount:.{4 if amount >= 0.001 else 8}f}".rstrip("0").rstrip(".")
+    whole, _, part = f"{amount:.{4 if amount >= 0.001 else 8}f}".partition(".")
+    return f"${whole}.{part.rstrip('0'):0<2}"

@@ -21,7 +21,20 @@ TIERS: dict[str, frozenset[str]] = {
         {"settings", "manifest", "models", "store", "api", "catalog", "artifacts", "progress", "embedded"}
     ),
     "composition": frozenset(
-        {"stop", "runner", "session", "planning", "cancelling", "verify", "report", "cli", "commands", "__main__"}
+        {
+            "stop",
+            "runner",
+            "session",
+            "planning",
+            "cancelling",
+            "verify",
+            "service",
+            "rundir",
+            "report",
+            "cli",
+            "commands",
+            "__main__",
+        }
     ),
 }
 WITNESS = "simulator"

@@ -155,10 +155,10 @@ def _one_colour(image: Image.Image) -> str | None:
     last = image.getpixel((image.width - 1, image.height - 1))
     if first != last:
         return None  # the usual case, for the price of two pixels
-    for band in image.split():
-        lowest, highest = band.getextrema()
-        if lowest != highest:
-            return None
+    found = image.getextrema()  # band by band; split() would make a second picture of this size
+    bands = found if isinstance(found[0], tuple) else (found,)
+    if any(lowest != highest for lowest, highest in bands):
+        return None
     corner = image.crop((0, 0, 1, 1)).convert("RGB").getpixel((0, 0))
     return "all black" if corner == (0, 0, 0) else "one colour all over"
 

@@ -25,7 +25,7 @@ def cancel(run_dir: str, as_json: bool, pending: bool, **given: Any) -> int:
 
     from batcher.cancelling import cancel_run  # noqa: PLC0415
     from batcher.manifest import Overrides  # noqa: PLC0415
-    from batcher.session import Options  # noqa: PLC0415
+    from batcher.service import Options  # noqa: PLC0415
 
     options = Options(
         manifest="",

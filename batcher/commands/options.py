@@ -75,7 +75,7 @@ def collect(given: dict[str, Any]) -> Any:
     """``session.Options`` from what click collected. Raises UsageError."""
     from batcher.errors import UsageError  # noqa: PLC0415  start-up time
     from batcher.manifest import Overrides  # noqa: PLC0415
-    from batcher.session import Options  # noqa: PLC0415
+    from batcher.service import Options  # noqa: PLC0415
     from batcher.settings import Given  # noqa: PLC0415
     from batcher.units import parse_count  # noqa: PLC0415
 

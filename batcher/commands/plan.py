@@ -47,7 +47,9 @@ def _words(facts: dict[str, Any]) -> str:
 
 
 def _axis(name: str, counts: dict[str, int]) -> str:
-    shown = ", ".join(f"{cut(value, 40)} ({count:,})" for value, count in list(counts.items())[:6])
+    from batcher.protocol import one_line  # noqa: PLC0415  start-up time
+
+    shown = ", ".join(f"{cut(one_line(value, 200), 40)} ({count:,})" for value, count in list(counts.items())[:6])
     more = f", ... {len(counts):,} values" if len(counts) > 6 else ""
     return f"  {name}: {shown}{more}"
 

@@ -21,7 +21,8 @@ def say(text: str) -> None:
 def say_json(facts: Any) -> None:
     import json  # noqa: PLC0415  start-up time
 
-    _print(_UNSAFE.sub(_escape, json.dumps(facts, indent=2, ensure_ascii=False)))
+    plain = not _encoding().lower().startswith("utf")
+    _print(_UNSAFE.sub(_escape, json.dumps(facts, indent=2, ensure_ascii=plain)))
 
 
 def folded(line: str) -> list[str]:
@@ -57,9 +58,14 @@ def columns(text: str) -> int:
     return sum(0 if category(one) in {"Mn", "Me", "Cf"} else 1 + (east_asian_width(one) in "WF") for one in text)
 
 
+def _encoding() -> str:
+    return sys.stdout.encoding or "utf-8"
+
+
 def _print(text: str) -> None:
+    encoding = _encoding()
     try:
-        print(text, flush=True)
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except BrokenPipeError:
         # Whoever read us has seen enough; what was done is done, and the interpreter must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -32,7 +32,7 @@ Then: batcher run, as before."""
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def retry(run_dir: str, as_json: bool, **given: Any) -> int:
     """Reopen failed (default), cancelled or in-doubt jobs, and say what that may cost."""
-    from batcher.session import hold  # noqa: PLC0415  start-up time
+    from batcher.rundir import hold  # noqa: PLC0415  start-up time
     from batcher.store import STATE, StateFile, connect_to_read  # noqa: PLC0415
 
     folder = Path(run_dir)
@@ -58,7 +58,7 @@ def _reopen(
     free = paid = images = 0
     skipped: Counter[str] = Counter()
     moves = []
-    for entry in reading.entries(state.connection, wanted):
+    for entry in reading.entries(state.connection, wanted, listed_only=True):
         kind = entry.cause.kind if entry.cause else ""
         if (causes and kind not in causes) or (keys and not entry.job.key.startswith(keys)):
             skipped[kind or str(entry.state)] += 1

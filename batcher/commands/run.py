@@ -39,5 +39,10 @@ def run(as_json: bool, **given: Any) -> int:
     from batcher import session  # noqa: PLC0415
 
     report, summary = asyncio.run(session.run(collect(given)))
-    say_json(report) if as_json else say(summary)
+    if as_json:
+        say_json(report)
+        if report["stopped_by"]:
+            click.echo(summary, err=True)
+    else:
+        say(summary)
     return int(report["exit_code"])

@@ -81,7 +81,7 @@ def axis_of_flag(name: str, text: str, terms: Terms) -> Axis:
     if "" in parts:
         raise BadAxis("an empty value", "write values with one comma between each two")
     found = [_values(name, part, terms, flag=True) for part in parts]
-    return Axis(found[0] if len(found) == 1 else (value for part in found for value in _bounded(part)))
+    return Axis(found[0] if len(found) == 1 else (value for part in found for value in bounded(part)))
 
 
 def _values(name: str, spec: Any, terms: Terms, *, flag: bool = False) -> Sequence[Any]:
@@ -106,10 +106,10 @@ def _between(first: int, last: int) -> range:
 
 
 def _listed(name: str, part: Any, terms: Terms) -> Sequence[Any]:
-    return _bounded(_values(name, part, terms))
+    return bounded(_values(name, part, terms))
 
 
-def _bounded(values: Sequence[Any]) -> Sequence[Any]:
+def bounded(values: Sequence[Any]) -> Sequence[Any]:
     if isinstance(values, range) and len(values) > _MOST_LISTED:
         raise BadAxis(f"a range of more than {_MOST_LISTED:,} values in a list", "make the range the whole axis")
     return values

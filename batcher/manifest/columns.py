@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from batcher.manifest.problems import fold_name, nearest
 from batcher.manifest.terms import Terms
 from batcher.models.words import shown
+
+_MOST_COMPARED = 200  # names of one file that are compared with those of inputs: each comparison costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def find_prompt(names: Sequence[str], prompt_column: str | None) -> str | None:
 def warn_of_near_misses(label: str, meta: Iterable[str], terms: Terms) -> None:
     """A misspelt input becomes meta without a sound, and the whole run is made without it: say so."""
     names = [name for name in terms.columns if name != "prompt"]
-    for name in meta:
+    for name in islice(meta, _MOST_COMPARED):
         near = nearest(name, names) if len(name) > 2 else None
         if near is not None:
             terms.warn(f"{label}: `{word(name)}` goes to meta; did you mean `{near}`?")

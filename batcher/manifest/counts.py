@@ -47,7 +47,7 @@ def _add(tally: Tally, more: Tally, times: int) -> None:
 
 def _of_prompt(sweep: Sweep, pins: Mapping[str, Any]) -> Tally:
     if not sweep.plain:
-        return _walked(sweep, pins, None)
+        return _reckoned(sweep, pins)
     jobs = sweep.count(pins)
     return {name: _evenly(axis, jobs, pins, name) for name, axis in sweep.axes.items()}
 
@@ -60,9 +60,25 @@ def _evenly(axis: Axis, jobs: int, pins: Mapping[str, Any], name: str) -> Counte
     return Counter({_text(value, axis): jobs // len(axis) for value in axis})
 
 
-def _walked(sweep: Sweep, pins: Mapping[str, Any], most: int | None) -> Tally:
+def _reckoned(sweep: Sweep, pins: Mapping[str, Any]) -> Tally:
+    """With ``exclude`` and ``include``: the product by arithmetic, however large, and what is added one by one."""
+    tally = _spread(sweep, pins, sweep.added(pins))
+    for name, axis in sweep.axes.items():
+        if name not in pins and len(axis) > _MOST_SHOWN:
+            tally[name][_span(axis)] += sweep.product_count(pins)
+        else:
+            tally[name].update({_text(value, axis): jobs for value, jobs in sweep.in_product(name, pins)})
+        tally[name] = +tally[name]
+    return tally
+
+
+def _walked(sweep: Sweep, pins: Mapping[str, Any], most: int) -> Tally:
+    return _spread(sweep, pins, islice(sweep.combinations(pins), most))
+
+
+def _spread(sweep: Sweep, pins: Mapping[str, Any], combinations: Iterable[Mapping[str, Any]]) -> Tally:
     tally: Tally = {name: Counter() for name in sweep.axes}
-    for combination in islice(sweep.combinations(pins), most):
+    for combination in combinations:
         for name, axis in sweep.axes.items():
             value = pins[name] if name in pins else combination.get(name, sweep.base.get(name))
             tally[name][_text(value, axis)] += 1

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from batcher.job import canonical_json
 from batcher.manifest.check import Check, unknown_fields
+from batcher.manifest.columns import word
 from batcher.manifest.document import Document, RunOption, read_document
 from batcher.manifest.entries import Entries, Entry, FromFile, word_path
 from batcher.manifest.expansion import Manifest
@@ -106,11 +107,11 @@ class Draft:
     def _checked(self, schema: ModelSchema | None, progress: Callable[[int], None] | None) -> Manifest:
         terms = Terms(schema, self._named_inputs())
         if terms.schema is None:
-            terms.warn(f"the inputs of {self.model} are not known: names and values were not checked")
+            terms.warn(f"the inputs of {word(self.model)} are not known: names and values were not checked")
         document = self._document or Document(self._source.label, Problems())
         problems = document.problems
         if not terms.knows("prompt"):
-            problems.add(self._source.label, 0, 0, f"{self.model} has no input `prompt`", "choose another model")
+            problems.add(self._source.label, 0, 0, f"{word(self.model)} has no input `prompt`", "choose another model")
         plan = self._plan(document, terms)
         check = Check(plan, problems, progress)
         check.run()

@@ -15,11 +15,12 @@ from batcher.manifest.columns import Layout, layout, warn_of_near_misses, word
 from batcher.manifest.problems import failure
 from batcher.manifest.rows import Reading, Row
 from batcher.manifest.source import LONGEST_LINE, Source
-from batcher.models.words import described, shown
+from batcher.models.words import DEEPEST, described, is_deep, shown
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _WINDOW = 256 * 1024
 _MOST_LAYOUTS = 1000
+_MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must not be
 _MOST_WARNED = 50
 
 
@@ -30,8 +31,8 @@ class _NotJson(ValueError):  # noqa: N818  it says what the text is
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in found if names.count(name) > 1)
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # adds
         raise _NotJson(f"the key `{word(twice)}` is here twice")
     return found
 
@@ -65,6 +66,9 @@ class _Objects:
         if "\\u" in self._text and not _is_text(value):
             self._add(line, None, "has half of a surrogate pair in it, which is not text", "remove the \\ud... escape")
             return None
+        if is_deep(value):
+            self._add(line, None, f"is nested more than {DEEPEST} deep", "flatten it: no tool reads such data back")
+            return None
         if isinstance(value, str):
             inputs = {**carried.inputs, "prompt": value}
             return Row(self._source.label, line, inputs, key, dict(carried.meta), carried.vars, self, None)
@@ -89,7 +93,7 @@ class _Objects:
         found = self._layouts.get(names)
         if found is None:
             found = layout(names, self._reading.terms, self._reading.prompt_column)
-            if len(self._layouts) < _MOST_LAYOUTS:
+            if len(self._layouts) < _MOST_LAYOUTS and len(names) < _MOST_NAMES:
                 self._layouts[names] = found
                 if len(self._layouts) <= _MOST_WARNED:
                     warn_of_near_misses(self._source.label, found.meta, self._reading.terms)
@@ -187,8 +191,8 @@ class JsonDocument(_Objects):
         window.peek()
         line, column = window.line, window.column
         key, _ = window.value()
-        if not isinstance(key, str):
-            raise failure(self._source.label, line, column, "a key that is no text", "put it in quotes")
+        if not isinstance(key, str) or not _is_text(key):
+            raise failure(self._source.label, line, column, "a key that is no text", "put it in quotes, as it is read")
         window.take("`:`", ":")
         return key
 

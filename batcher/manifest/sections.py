@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.manifest.axes import Axis, BadAxis, axis_of, identity, wrong_values
+from batcher.manifest.axes import Axis, BadAxis, axis_of, bounded, identity, wrong_values
 from batcher.manifest.columns import word
 from batcher.manifest.document import Document, kind_of
 from batcher.manifest.problems import suggestion
@@ -109,6 +109,7 @@ class Sections:
         """The axis a node describes, its values checked; ``listed``: a long range is refused."""
         try:
             axis = axis_of(name, [node.value()] if listed and node.kind == "text" else node.value(), self.terms)
+            bounded(axis.values if listed else ())
         except BadAxis as error:
             self.document.add(node, f"`{name}`: {error.what}", error.mend)
             return None

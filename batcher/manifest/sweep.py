@@ -59,15 +59,40 @@ class Sweep:
     def _count(self, pins: Mapping[str, Any]) -> int:
         if self.plain:
             return prod(len(axis) for name, axis in self.axes.items() if name not in pins)
+        return self._matched(pins)[0] * self._has_product + len(self.added(pins))
+
+    def in_product(self, name: str, pins: Mapping[str, Any]) -> list[tuple[Any, int]]:
+        """Each value of one axis, and how many combinations of the product, less those excluded, have it."""
+        if not self._has_product:
+            return []
+        rest = self._matched(pins, without=name)
+        values = [pins[name]] if name in pins else self.axes[name]
+        by_mask: dict[int, int] = {}
+        found = []
+        for value in values:
+            mask = self._mask(name, value)
+            if mask not in by_mask:
+                by_mask[mask] = sum(many for other, many in rest.items() if not other & mask)
+            found.append((value, by_mask[mask]))
+        return found
+
+    def product_count(self, pins: Mapping[str, Any]) -> int:
+        """How many combinations of the product are not excluded."""
+        return self._matched(pins)[0] * self._has_product
+
+    def _matched(self, pins: Mapping[str, Any], without: str | None = None) -> Counter[int]:
+        """How many combinations of the axes (but for one, if asked) match which set of exclude entries."""
         masks: Counter[int] = Counter({self._all: 1})
         for name in self.axes:
+            if name == without:
+                continue
             own = Counter({self._mask(name, pins[name]): 1}) if name in pins else self._masks[name]
             combined: Counter[int] = Counter()
             for left, many in masks.items():
                 for right, more in own.items():
                     combined[left & right] += many * more
             masks = combined
-        return masks[0] * self._has_product + len(self._added(pins))
+        return masks
 
     def _masked(self, name: str, axis: Axis) -> Counter[int]:
         """How many of the axis's values match which set of exclude entries."""
@@ -96,12 +121,12 @@ class Sweep:
         for combination in _product(open_axes, {}) if self._has_product else ():
             if not self._exclude or not self._excluded({**combination, **pins}):
                 yield combination
-        yield from self._added(pins)
+        yield from self.added(pins)
 
     def _excluded(self, effective: Mapping[str, Any]) -> bool:
         return any(all(effective[name] in axis for name, axis in entry.items()) for entry in self._exclude)
 
-    def _added(self, pins: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def added(self, pins: Mapping[str, Any]) -> list[dict[str, Any]]:
         """What ``include`` adds for a prompt with these pins: each once, and nothing the product has already."""
         added: dict[Any, dict[str, Any]] = {}
         for entry in self._include:

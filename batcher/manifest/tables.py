@@ -12,11 +12,14 @@ from typing import Any
 
 from batcher.errors import ManifestError
 from batcher.manifest.columns import Layout, layout, warn_of_near_misses, word
-from batcher.manifest.problems import failure
+from batcher.manifest.problems import MOST, failure
 from batcher.manifest.rows import Reading, Row
 from batcher.manifest.source import LONGEST_LINE, Source
 
 _MOST_LINES = 20_000  # of one record: beyond it, a quote was never closed
+_LONGEST_RECORD = 4 * LONGEST_LINE  # characters of one record, which is held whole
+_MOST_COLUMNS = 16_384  # as spreadsheets have them
+_LONGEST_HEADER = 2**18
 _END = "\x00end of file\n"  # no text file has a zero byte, so this is nobody's record
 
 # The limit is the csv module's own, for the whole process; its default of 131,072 is less than a long prompt.
@@ -31,6 +34,7 @@ class Table:
         self._style = style
         self._reading = reading
         self._lines: list[str] = []  # of the record at hand, as they stand in the file
+        self._held = 0  # characters of them
         self._ended = False
         self._separator = ","
 
@@ -55,7 +59,8 @@ class Table:
         yield first
         for line in stream:
             lines.append(line)
-            if len(lines) > _MOST_LINES:
+            self._held += len(line)
+            if len(lines) > _MOST_LINES or self._held > _LONGEST_RECORD:
                 raise csv.Error("too many lines")
             yield line
         self._ended = True
@@ -66,6 +71,7 @@ class Table:
         plan = self._plan(header)
         lines, line_num = self._lines, records.line_num
         lines.clear()
+        self._held = 0
         end = [_END.rstrip("\n")]
         for cells in records:
             line, line_num = line_num + 1, records.line_num
@@ -78,6 +84,7 @@ class Table:
                 if row is not None:
                     yield row
             lines.clear()
+            self._held = 0
         raise failure(self._source.label, 1, 1, *_UNCLOSED)  # the header itself went on to the end
 
     def _plan(self, header: list[str]) -> "_Plan":
@@ -85,13 +92,16 @@ class Table:
         label, reading = self._source.label, self._reading
         if not any(header) or header == [_END.rstrip("\n")]:
             raise failure(label, 0, 0, "is empty", "give a header line and a line for each prompt")
+        if len(header) > _MOST_COLUMNS or sum(map(len, header)) > _LONGEST_HEADER:
+            what = f"a header of {len(header):,} columns and {sum(map(len, header)):,} characters"
+            raise failure(label, 1, 1, what, f"the most is {_MOST_COLUMNS:,} columns; is its first line a header?")
         names = [name if name.strip() else f"column {at + 1}" for at, name in enumerate(header)]
         repeated = [name for name, times in Counter(names).items() if times > 1]
         found = layout(names, reading.terms, reading.prompt_column)
-        for name in repeated:
+        for name in repeated[:MOST]:
             column = self._cell_place(1, names.index(name))[1]
             reading.problems.add(label, 1, column, f"two columns are called `{word(name)}`", "rename one of them")
-        for name, what, mend in found.wrong:
+        for name, what, mend in found.wrong[:MOST]:
             reading.problems.add(label, *self._cell_place(1, names.index(name)), what, mend)
         if found.prompt is None:
             wanted = "prompt" if reading.prompt_column is None else word(reading.prompt_column)

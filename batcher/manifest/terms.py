@@ -13,6 +13,7 @@ COMMON = ("prompt", "negative_prompt", "seed", "aspect_ratio")  # inputs of most
 LONGEST_PROMPT = 2**20  # bytes
 EXACT = 2**53  # beyond it, JSON readers that use floats round integers
 
+_LONGEST_NAME = 100
 _TEXTS = frozenset({"prompt", "negative_prompt", "aspect_ratio"})
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,17})?\Z")
 
@@ -26,13 +27,15 @@ class Terms:
 
     def __init__(self, schema: ModelSchema | None, named: Iterable[str] = ()) -> None:
         self.schema = schema if schema is not None and schema.inputs else None
-        self.columns = self.schema.inputs if self.schema else tuple(dict.fromkeys([*COMMON, *filter(str.isprintable, named)]))
+        self.columns = (
+            self.schema.inputs if self.schema else tuple(dict.fromkeys([*COMMON, *filter(_can_be_a_name, named)]))
+        )
         self.warnings: dict[str, None] = {}
         self._checks: dict[str, Callable[[Any], str | None]] = {}
         self._anything = ModelSchema.from_json("", {"properties": {"": {}}})
 
     def knows(self, name: str) -> bool:
-        return name.isprintable() if self.schema is None else name in self.schema.inputs
+        return _can_be_a_name(name) if self.schema is None else name in self.schema.inputs
 
     def required(self) -> frozenset[str]:
         return self.schema.required if self.schema else frozenset({"prompt"})
@@ -77,6 +80,11 @@ class Terms:
     def warn(self, text: str) -> None:
         if len(self.warnings) < 100:
             self.warnings.setdefault(text)
+
+
+def _can_be_a_name(name: str) -> bool:
+    """Of an input that no schema names: it will be sent as it is, and stand in messages."""
+    return name.isprintable() and len(name) <= _LONGEST_NAME
 
 
 def _wrong_prompt(value: Any) -> str | None:

@@ -13,9 +13,10 @@ from typing import Any
 from batcher.models.dialect import SHARED, standard, types_of
 from batcher.models.media import is_media, media_problem
 from batcher.models.reading import READERS
-from batcher.models.words import described, is_one_of, kinds, plain, shown
+from batcher.models.words import DEEPEST, described, is_deep, is_one_of, kinds, plain, shown
 
 LOWEST, HIGHEST = -(2**63), 2**64 - 1  # what a 64-bit column or a JSON reader elsewhere can still hold
+_MOST_NAMED = 20  # values of a choice that a message lists
 
 
 class ModelSchema:
@@ -144,9 +145,9 @@ class ModelSchema:
 
         def check(value: Any) -> str | None:
             try:
-                if validator.is_valid(value) and type(value) is str:
+                if type(value) is str and validator.is_valid(value):
                     return media_problem(value) if media else None
-                if reason := _unsendable(value):
+                if reason := _too_deep(value) or _unsendable(value):
                     return reason
                 if not validator.is_valid(value):
                     return self._reason(name, value, validator)
@@ -163,13 +164,19 @@ class ModelSchema:
         if types and not is_one_of(value, types):
             return f"must be {kinds(types)}, not {described(value)}"
         if allowed is not None:
-            return f"is {described(value)}, which is not one of {', '.join(map(plain, allowed))}"
+            listed = ", ".join(map(plain, allowed[:_MOST_NAMED]))
+            more = f" and {len(allowed) - _MOST_NAMED:,} more" if len(allowed) > _MOST_NAMED else ""
+            return f"is {described(value)}, which is not one of {listed}{more}"
         error = next(iter(validator.iter_errors(value)), None)
         return shown(error.message, 200) if error else "does not fit the model's schema"
 
 
 def _refuse(uri: str) -> Any:
     raise ValueError(f"it refers to {uri}, and batcher fetches no schemas")
+
+
+def _too_deep(value: Any) -> str | None:
+    return f"is nested more than {DEEPEST} deep" if is_deep(value) else None
 
 
 def _unsendable(value: Any) -> str | None:

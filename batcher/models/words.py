@@ -14,6 +14,20 @@ _KINDS = {
 }
 
 
+DEEPEST = 60  # levels of lists and mappings: Python's own writers of JSON give up not far beyond
+
+
+def is_deep(value: Any) -> bool:
+    """Whether lists and mappings are nested beyond DEEPEST. Without recursion, which is what it guards."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        inside = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))]
+        if not inside:
+            return False
+        level = [part for parts in inside for part in parts]
+    return True
+
+
 def is_one_of(value: Any, types: frozenset[str]) -> bool:
     kind = _kind(value)
     whole = isinstance(value, float) and value.is_integer()

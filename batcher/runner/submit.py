@@ -73,10 +73,10 @@ class Submitter:
         """Waits until one more submit may be written down. False: none may any more."""
         tools, stop = self.tools, self.tools.stop
         while not stop.nothing_new.is_set():
-            if tools.deadline is not None and tools.wall() >= tools.deadline:
+            if tools.past_deadline is not None and tools.past_deadline():
                 stop.request(Reason.DEADLINE, "the deadline is reached")
             elif (wait := self._due() - tools.now()) > 0:
-                await pause(wait if tools.deadline is None else min(wait, 1.0), stop.nothing_new)
+                await pause(wait if tools.past_deadline is None else min(wait, 1.0), stop.nothing_new)
             elif self.breaker.open and not await self._service_answers():
                 continue
             elif tools.budget.reserve(entry.job.images):
@@ -146,14 +146,15 @@ class Submitter:
         return await self._accept(entry, accepted)
 
     async def _accept(self, entry: Entry, accepted: Accepted) -> Entry:
-        """The id is money: a disk that does not take it is tried again for a while, then the id is at least said."""
+        """The id is money: a disk that does not take it gets our ballast, and time; at last the id is at least said."""
         tools = self.tools
         for _ in range(INSISTENCE):
             try:
                 return await tools.queue.durable(tools.state.accept, entry, accepted.request_id, tools.wall())
             except DiskError as error:
                 tools.stop.request(Reason.DISK, error.message, error.hint)
-                await asyncio.sleep(1.0)
+                if not tools.ballast.drop():
+                    await asyncio.sleep(1.0)
         tools.tally.warn(f"request {accepted.request_id} of job {entry.job.key} was accepted but could not be recorded")
         return await tools.queue.durable(tools.state.accept, entry, accepted.request_id, tools.wall())
 

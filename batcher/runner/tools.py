@@ -17,7 +17,7 @@ from batcher.pace import Pace
 from batcher.retry import READS, GiveUp, RetryPolicy, decide
 from batcher.settings import Settings
 from batcher.stop import Reason, Stop
-from batcher.store import CommitQueue
+from batcher.store import Ballast, CommitQueue
 from batcher.tally import Tally
 
 PATIENCE = 6 * 3600.0  # seconds without any answer before the run gives up on a service that had answered before
@@ -27,7 +27,7 @@ NOTEWORTHY = 10.0  # seconds of silence worth a word to the person who watches
 
 @dataclass(kw_only=True)
 class Tools:
-    """Opened and closed by whoever composes the run. deadline: Unix seconds after which nothing new starts."""
+    """Opened and closed by whoever composes the run. past_deadline: whether nothing new may start any more."""
 
     settings: Settings
     queue: CommitQueue
@@ -36,7 +36,8 @@ class Tools:
     tally: Tally
     stop: Stop
     budget: Budget
-    deadline: float | None = None
+    ballast: Ballast
+    past_deadline: Callable[[], bool] | None = None
     wall: Callable[[], float] = time.time
     now: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
 
@@ -50,9 +51,9 @@ class Tools:
         self._born = self.now()
         self._heard: float | None = None
 
-    def settle(self, entry: Entry, cost_usd: float | None) -> None:
-        """The job ended, or is in doubt: its reserved money is spent."""
-        self.budget.settle(entry.job.images, cost_usd)
+    def settle(self, entry: Entry, cost_usd: float | None, *, failed: bool = False) -> None:
+        """The job ended, or is in doubt: its reserved money is spent. ``failed``: the service failed it."""
+        self.budget.settle(entry.job.images, cost_usd, failed=failed)
         self.money_moved.set()
 
     def unspend(self, entry: Entry) -> None:
@@ -71,8 +72,9 @@ class Tools:
 
     async def call_turn(self) -> None:
         """Waits until one more API call of any kind may leave (``--api-rate``, and after a refused read)."""
-        if self.calls.rate is not None:
-            await asyncio.sleep(max(0.0, self.calls.reserve(self.now()) - self.now()))
+        wait = self.calls.reserve(self.now()) - self.now()
+        if wait > 0:
+            await asyncio.sleep(wait)
 
     def heard(self) -> None:
         """The service answered, whatever it said."""
@@ -81,6 +83,12 @@ class Tools:
 
     def unheard(self, problem: CallError) -> None:
         """A call got no readable answer. After enough silence the run ends, resumable."""
+        if problem.cause.kind == "too_many_files":
+            self.stop.request(
+                Reason.DISK,
+                f"too many open files: {problem.cause.message}",
+                "Everything is kept. Raise the limit (`ulimit -n 4096`), or lower --in-flight and --downloads.",
+            )
         silence = self.now() - (self._born if self._heard is None else self._heard)
         if silence > NOTEWORTHY:
             self.tally.note = f"no answer from the service for {silence:.0f} s; trying on"
@@ -95,7 +103,8 @@ class Tools:
         """Seconds until a read that got no answer, ``count`` times now, is tried again."""
         if isinstance(problem, Refused):
             self.heard()
-            self.calls.refused(self.now(), problem.retry_after)
+            if problem.cause.http_status != 503:  # that one speaks of the moment, not of our rate
+                self.calls.refused(self.now(), problem.retry_after)
             self.tally.rate_limited += 1
         else:
             self.unheard(problem)

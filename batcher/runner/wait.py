@@ -84,7 +84,7 @@ class Waiter:
             cost_usd = entry.cost_usd if answer.cost_usd is None else answer.cost_usd
             return await tools.queue.durable(state.complete, entry, answer.urls, cost_usd, when)
         if isinstance(answer, FailedThere):
-            tools.settle(entry, answer.cost_usd)
+            tools.settle(entry, answer.cost_usd, failed=True)
             tools.failed(answer.cause)
             again = not answer.final and entry.attempts < tools.settings.attempts
             return await tools.queue.durable(

@@ -1,7 +1,8 @@
 """The memory of a run: one SQLite file, one process at a time, group commit off the event loop."""
 
-from batcher.store.opening import STATE, connect_to_read, has_state, locked, prepare
+from batcher.store.ballast import Ballast
+from batcher.store.opening import LOCK, STATE, connect_to_read, has_state, locked, prepare
 from batcher.store.queue import CommitQueue
 from batcher.store.statefile import StateFile
 
-__all__ = ["STATE", "CommitQueue", "StateFile", "connect_to_read", "has_state", "locked", "prepare"]
+__all__ = ["LOCK", "STATE", "Ballast", "CommitQueue", "StateFile", "connect_to_read", "has_state", "locked", "prepare"]

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from itertools import groupby
 
 from batcher.job import Artifact, Entry
@@ -87,3 +88,34 @@ def duplicates(connection: sqlite3.Connection) -> Iterator[tuple[int, str, str]]
             known = first.setdefault(digest, (request, file))
             if known[0] != request:
                 yield number, file, known[1]
+
+
+def damage(connection: sqlite3.Connection) -> str | None:
+    """What SQLite finds wrong with the file itself, in its words."""
+    (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    return None if said == "ok" else str(said)
+
+
+class Recorded:
+    """The names of all files on record and of their sidecars, as a set that lives on disk: no memory."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._names = sqlite3.connect("", isolation_level=None)  # a private file that goes with the connection
+        self._names.execute("PRAGMA journal_mode = OFF")
+        self._names.execute("CREATE TABLE names (hash INTEGER PRIMARY KEY)")
+        self._names.execute("BEGIN")
+        files = connection.execute("SELECT file FROM image_data")
+        rows = ((_hash(name),) for (file,) in files for name in (file, f"{file.rpartition('.')[0]}.json"))
+        self._names.executemany("INSERT OR IGNORE INTO names VALUES (?)", rows)
+
+    def __contains__(self, name: str) -> bool:
+        return self._names.execute("SELECT 1 FROM names WHERE hash = ?", (_hash(name),)).fetchone() is not None
+
+    def close(self) -> None:
+        self._names.close()
+
+
+def _hash(name: str) -> int:
+    """64 bits: that two of a million names share one has odds of one to tens of millions."""
+    digest = blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)

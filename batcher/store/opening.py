@@ -72,6 +72,15 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """What the name stands for now; None when there is no such file any more."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
 def connect_to_read(run_dir: Path) -> sqlite3.Connection:
     """A read-only connection that works beside a going run. Raises UsageError when there is no run."""
     path = run_dir / STATE

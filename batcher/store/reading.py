@@ -100,14 +100,18 @@ def compare(connection: sqlite3.Connection, jobs: Iterable[Job]) -> Difference:
     return difference
 
 
-def entries(connection: sqlite3.Connection, states: Iterable[State]) -> Iterator[Entry]:
-    """Oldest first, read in chunks, so that the rows may be moved while they are walked."""
+def entries(connection: sqlite3.Connection, states: Iterable[State], *, listed_only: bool = False) -> Iterator[Entry]:
+    """Oldest first, read in chunks, so that the rows may be moved while they are walked.
+
+    listed_only: leave out jobs that are no longer in the manifest.
+    """
     wanted = list(states)
     marks = ",".join("?" * len(wanted))
     last = 0
     while True:
         rows = connection.execute(
-            f"{ENTRY} WHERE j.state IN ({marks}) AND j.id > ? ORDER BY j.id LIMIT {_CHUNK}", (*wanted, last)
+            f"{ENTRY} WHERE j.state IN ({marks}) AND j.id > ? AND j.listed >= ? ORDER BY j.id LIMIT {_CHUNK}",
+            (*wanted, last, int(listed_only)),
         ).fetchall()
         if not rows:
             return

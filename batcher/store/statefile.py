@@ -17,7 +17,7 @@ from batcher.job import Artifact, Entry, Job, State, canonical_json
 from batcher.lifecycle import Event, advance
 from batcher.naming import fold, with_key
 from batcher.store import reading
-from batcher.store.opening import connect
+from batcher.store.opening import connect, identity
 
 Outcome = tuple[bool, Any]  # (True, value) or (False, exception)
 
@@ -28,6 +28,7 @@ class StateFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.connection = connect(path)
+        self._identity = identity(path)
         self._words: dict[str, int] = dict(self.connection.execute("SELECT word, id FROM words"))
 
     def close(self) -> None:
@@ -138,6 +139,9 @@ class StateFile:
 
     def claim(self, entry: Entry, now: float) -> Entry:
         """The intent, on disk before the submit leaves. ``now``: Unix seconds, as everywhere here."""
+        if identity(self.path) != self._identity:
+            # SQLite would go on writing to a file without a name: good for what is paid for, not for paying more.
+            raise sqlite3.OperationalError("it was removed or replaced while the run was going")
         attempt = entry.attempts + 1
         state = self._move(entry, Event.CLAIMED, "attempts = ?, cause = NULL", attempt)
         self.connection.execute(
@@ -226,7 +230,10 @@ class StateFile:
         cause = _cause(Cause(kind="unknown", message="the sidecar only tells of the last attempt"))
         self.connection.executemany(
             "INSERT OR IGNORE INTO attempt_data (job_id, n, outcome, submitted_at, cause) VALUES (?, ?, ?, ?, ?)",
-            [(entry.id, n, "saved" if n == entry.attempts else "failed", submitted, cause) for n in range(1, entry.attempts + 1)],
+            [
+                (entry.id, n, "saved" if n == entry.attempts else "failed", submitted, cause)
+                for n in range(1, entry.attempts + 1)
+            ],
         )
         finished = None if entry.finished_at is None else _ms(entry.finished_at)
         facts = {"outcome": "saved", "submitted_at": submitted, "finished_at": finished, "cause": None, "urls": None}

@@ -33,6 +33,7 @@ class Card:
     entry: Entry
     artifact: Artifact
     simulated: bool
+    version: str
 
 
 def parse(content: Buffer) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def _believed(found: Mapping[str, Any], file: str | None) -> Card:
         submitted_at=seconds(found["submitted_at"]), finished_at=seconds(found["finished_at"]),
         cost_usd=None if cost is None else float(cost),
     )  # fmt: skip
-    return Card(entry, artifact, found["simulated"])
+    return Card(entry, artifact, found["simulated"], str(found["batcher"]))
 
 
 def described(found: Mapping[str, Any], path: str) -> Job:

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     GONE = "gone"
     FACTS_DIFFER = "facts_differ"
     INCOMPLETE = "incomplete"
+    UNFETCHED = "unfetched"
     SIDECAR_MISSING = "sidecar_missing"
     SIDECAR_UNREADABLE = "sidecar_unreadable"
     SIDECAR_DIFFERS = "sidecar_differs"
@@ -49,6 +50,7 @@ WORDS = {
     Kind.GONE: "gone: not to be had free any more",
     Kind.FACTS_DIFFER: "size, type or dimensions are not as recorded",
     Kind.INCOMPLETE: "done without all of their images on record",
+    Kind.UNFETCHED: "finished at the service, and not fetched yet: the next run or a repair does",
     Kind.SIDECAR_MISSING: "sidecar missing",
     Kind.SIDECAR_UNREADABLE: "sidecar unreadable",
     Kind.SIDECAR_DIFFERS: "sidecar not as recorded",

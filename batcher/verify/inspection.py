@@ -6,7 +6,7 @@ was wrong then; where it does not, the decoder only adds a word on how bad it is
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from batcher.artifacts.check import Facts, Limits, examine
@@ -17,6 +17,7 @@ from batcher.protocol import one_line
 from batcher.verify.cards import Untrue, differences, parse
 from batcher.verify.findings import Finding, Kind, Mend, of_job
 from batcher.verify.ground import Absent, Ground, NotAFile, Outside, sidecar_of
+from batcher.verify.strays import read_card
 
 Depth = Literal["decode", "structure"]
 LIMITS = Limits()
@@ -54,7 +55,8 @@ def look_at(ground: Ground, rules: Rules, entry: Entry, artifacts: Sequence[Arti
         file = artifacts[0].file if artifacts else f"images/{entry.path}"
         looked.findings.append(of_job(Kind.INCOMPLETE, entry, file, message, _free(entry), price=rules.price))
     for artifact in artifacts:
-        looked.findings += _picture(ground, rules, entry, artifact, looked)
+        pictures = _picture(ground, rules, entry, artifact, looked)
+        looked.findings += [_outvoted(ground, finding) for finding in pictures]
         looked.findings += _sidecar(ground, rules, entry, artifact, looked)
     return looked
 
@@ -82,6 +84,20 @@ def _picture(ground: Ground, rules: Rules, entry: Entry, artifact: Artifact, loo
         return [found(Kind.UNREADABLE, "not an ordinary file", Mend.BY_HAND)]
     except (OSError, ValueError) as error:
         return [found(Kind.UNREADABLE, _reason(error), Mend.BY_HAND)]
+
+
+def _outvoted(ground: Ground, finding: Finding) -> Finding:
+    """Where file and sidecar agree on the bytes, it is the state file that is wrong."""
+    if finding.actual is None or finding.entry is None:
+        return finding
+    try:
+        card = read_card(ground, sidecar_of(finding.file))
+    except Untrue:
+        return finding
+    if card.artifact.sha256 != finding.actual or card.entry.job.key != finding.job:
+        return finding
+    message = "the state file has another sha256 than the image and its sidecar"
+    return replace(finding, kind=Kind.FACTS_DIFFER, message=message, actual=None, expected=None, price_usd=None)
 
 
 def _content(data: Buffer, rules: Rules, entry: Entry, artifact: Artifact, found: _Found) -> list[Finding]:
@@ -148,4 +164,3 @@ def _sidecar(ground: Ground, rules: Rules, entry: Entry, artifact: Artifact, loo
 
 def _reason(error: OSError | ValueError) -> str:
     return one_line(getattr(error, "strerror", None) or str(error), 200)
-

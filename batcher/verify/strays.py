@@ -8,47 +8,22 @@ put back, say: to be taken in, since they were paid for), and orphans.
 import hashlib
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
-from hashlib import blake2b
+from collections.abc import Iterator
 
 from batcher.job import Entry, State
 from batcher.naming import numbered
 from batcher.store import auditing
 from batcher.verify.cards import Card, Untrue, believed, parse
 from batcher.verify.findings import Finding, Kind, Mend
-from batcher.verify.ground import IMAGES, Absent, Ground, NotAFile, Outside, extension, sidecar_of, stem
+from batcher.verify.ground import IMAGES, Absent, Ground, NotAFile, Outside, extension, stem
 
 _IN_FLIGHT = frozenset({State.SUBMITTING, State.RUNNING, State.READY})
 _NUMBER = re.compile(r"_[0-9]{1,4}\Z")
 
 
-class Known:
-    """The names of all recorded files, as a set that lives on disk: a million of them cost no memory."""
-
-    def __init__(self, files: Iterable[str]) -> None:
-        self._connection = sqlite3.connect("", isolation_level=None)  # a private file that goes with the connection
-        self._connection.execute("PRAGMA journal_mode = OFF")
-        self._connection.execute("CREATE TABLE known (name INTEGER PRIMARY KEY)")
-        self._connection.execute("BEGIN")
-        rows = ((_number(name),) for file in files for name in (file, sidecar_of(file)))
-        self._connection.executemany("INSERT OR IGNORE INTO known VALUES (?)", rows)
-
-    def __contains__(self, file: str) -> bool:
-        row = self._connection.execute("SELECT 1 FROM known WHERE name = ?", (_number(file),)).fetchone()
-        return row is not None
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-def _number(file: str) -> int:
-    digest = blake2b(file.encode(errors="surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
-
-
 def strays(ground: Ground, connection: sqlite3.Connection, *, going: bool) -> Iterator[Finding]:
     """Reads every unknown file once. going: a run is writing there at this moment."""
-    known = Known(str(file) for (file,) in connection.execute("SELECT file FROM image_data"))
+    known = auditing.Recorded(connection)
     try:
         for seen in ground.walk():
             unknown = []
@@ -90,8 +65,8 @@ def _sidecar(ground: Ground, connection: sqlite3.Connection, file: str, told: se
     if recorded.get(card.artifact.output_index) == card.artifact.file:
         told.add(card.artifact.file)  # a run saved it while we looked
         return
-    cards = siblings(ground, card)
-    if card.artifact.output_index in recorded or not _worth_taking_in(ground, entry, cards):
+    cards = [one for one in siblings(ground, card) if one.artifact.output_index not in recorded]
+    if card.artifact.output_index in recorded or not _worth_taking_in(ground, entry, cards, len(recorded)):
         yield _orphan(ground, file, Kind.ORPHAN, "its job has another image, or this one is not whole")
         return
     told.update(one.artifact.file for one in cards)
@@ -107,11 +82,11 @@ def _sidecar(ground: Ground, connection: sqlite3.Connection, file: str, told: se
         )
 
 
-def _worth_taking_in(ground: Ground, entry: Entry | None, cards: list[Card]) -> bool:
+def _worth_taking_in(ground: Ground, entry: Entry | None, cards: list[Card], recorded: int) -> bool:
     """A job that the state file never heard of was paid for, whole or not; one that it knows must be all there."""
     if entry is None:
         return True
-    return len(cards) == cards[0].artifact.output_count and all(_is_whole(ground, card) for card in cards)
+    return len(cards) + recorded == cards[0].artifact.output_count and all(_is_whole(ground, card) for card in cards)
 
 
 def _is_whole(ground: Ground, card: Card) -> bool:

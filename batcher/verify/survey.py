@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.artifacts.check import allow
+from batcher.job import State
 from batcher.progress import Progress
 from batcher.protocol import one_line
 from batcher.store import auditing, reading
@@ -53,17 +54,19 @@ def look(
     threads: int = THREADS,
     progress: Progress | None = None,
     only: Iterable[int] | None = None,
+    alone: bool = False,
 ) -> Survey:
     """Checks a run directory against a state file, which is read only. Works beside a going run.
 
     only: the jobs to read again, by row number; what concerns all of them is looked at all the same.
+    alone: the run lock is held, so no run is going.
     """
     began = time.monotonic()
-    survey = Survey(going=is_going(connection))
+    survey = Survey(going=not alone and is_going(connection))
     try:
-        if damage := _damage(connection):
+        if damage := auditing.damage(connection):
             raise sqlite3.DatabaseError(damage)
-        _look(run_dir, connection, survey, _Meter(connection, progress), depth=depth, threads=threads, only=only)
+        _look(run_dir, connection, survey, Meter(connection, progress), depth=depth, threads=threads, only=only)
     except (sqlite3.DatabaseError, ValueError) as error:
         survey.findings.append(_damaged(str(error)))
     survey.seconds = time.monotonic() - began
@@ -71,7 +74,7 @@ def look(
 
 
 def _look(
-    run_dir: Path, connection: sqlite3.Connection, survey: Survey, meter: "_Meter", *, depth: Depth, threads: int,
+    run_dir: Path, connection: sqlite3.Connection, survey: Survey, meter: "Meter", *, depth: Depth, threads: int,
     only: Iterable[int] | None,
 ) -> None:  # fmt: skip
     ground = Ground(run_dir)
@@ -86,6 +89,8 @@ def _look(
             survey.bytes += one.bytes
         meter.show(survey.jobs)
     survey.findings += _duplicates(connection, rules)
+    if not survey.going:
+        survey.findings += _unfetched(connection)
     survey.findings += strays(ground, connection, going=survey.going)
     survey.findings = _misplaced(survey.findings, connection)
     if not survey.going:
@@ -148,11 +153,6 @@ def _batches(jobs: Iterable[auditing.Files]) -> Iterator[list[auditing.Files]]:
         yield batch
 
 
-def _damage(connection: sqlite3.Connection) -> str | None:
-    (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    return None if said == "ok" else str(said)
-
-
 def _damaged(said: str) -> Finding:
     message = f"{one_line(said, 200)}; put back a copy of it"
     return Finding(kind=Kind.STATE_DAMAGED, file="state.db", message=message, mend=Mend.BY_HAND)
@@ -165,16 +165,23 @@ def _duplicates(connection: sqlite3.Connection, rules: Rules) -> Iterator[Findin
             yield of_job(Kind.DUPLICATE, entry, file, message, Mend.BY_HAND, price=rules.price)
 
 
+def _unfetched(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """What a run or a repair that ended too early left at the service, though it was ready."""
+    for entry in reading.entries(connection, [State.RUNNING, State.READY]):
+        if entry.finished_at is not None:
+            yield of_job(Kind.UNFETCHED, entry, f"images/{entry.path}", "paid for; its files are not here")
+
+
 def _misplaced(findings: list[Finding], connection: sqlite3.Connection) -> list[Finding]:
     """Looks for the right bytes of each damaged file among the other ones, and says whose picture it holds."""
     here = {finding.actual: finding for finding in findings if finding.actual}
     return [_placed(finding, here, connection) if finding.expected else finding for finding in findings]
 
 
-def _placed(finding: Finding, here: dict[str | None, Finding], connection: sqlite3.Connection) -> Finding:
+def _placed(finding: Finding, here: dict[str, Finding], connection: sqlite3.Connection) -> Finding:
     if finding.kind not in {Kind.MISSING, Kind.CHANGED, Kind.TRUNCATED, Kind.OUTSIDE}:
         return finding
-    source = here.get(finding.expected)
+    source = here.get(finding.expected or "")
     owner = auditing.file_with(connection, finding.actual) if finding.actual else None
     message = f"holds the picture of {owner}" if owner else finding.message
     if source is None:
@@ -220,7 +227,7 @@ def _record(message: str) -> Finding:
     return Finding(kind=Kind.RECORDS_DIFFER, file=RECORDS, message=message, mend=Mend.FREE)
 
 
-class _Meter:
+class Meter:
     """Progress on standard error, once it has taken long enough to be worth a look."""
 
     def __init__(

@@ -1,7 +1,8 @@
 """The crash matrix: kill a run at each durable step in turn, run the same command again, count what was charged.
 
-    python -m tests.crash.matrix            every step, a table at the end (some minutes)
-    python -m tests.crash.matrix --every 9  each ninth
+    python -m tests.crash.matrix                 every step and 20 random times: a table at the end (some minutes)
+    python -m tests.crash.matrix --every 9       each ninth
+    python -m tests.crash.matrix --decide resubmit
 
 The service is one simulator process that outlives all the victims. A trial has prompts of its own, so what the service
 charged for it can be told from the rest.
@@ -15,16 +16,18 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 from urllib.request import urlopen
 
 from batcher.simulator import file_bytes
 
 ROOT = Path(__file__).parents[2]
-JOBS = 6
+JOBS = 14
 PROFILE = "latency: 0.15\nfaults:\n  - {where: submit, kind: slow, seconds: 0.15}\n"
 
 
@@ -67,14 +70,15 @@ def service(folder: Path) -> Iterator[str]:
 
 
 def attempt(folder: Path, number: int, origin: str, decide: str = "hold") -> Trial:
-    """One kill at step ``number`` and the run that mends it."""
+    """One kill at step ``number`` (0: none; below 0: at a random time) and the run that mends it."""
     trial = Trial(number)
     (folder / "jobs.txt").write_text("".join(f"trial {folder.name} kite {index}\n" for index in range(JOBS)))
     steps = folder / "steps.txt"
-    first = _run(folder, steps, number, origin, "hold")
+    moment = Random(number).uniform(0.5, 2.5) if number < 0 else None
+    first = _run(folder, steps, max(number, 0), origin, "hold", moment)
     said = steps.read_text().splitlines() if steps.exists() else []
     trial.killed = first.returncode == -9
-    trial.step = said[-1] if said else "nothing"
+    trial.step = "random times" if number < 0 else said[-1] if said else "nothing"
     trial.in_air = _in_air(said)
     if not trial.killed:
         return trial
@@ -85,23 +89,24 @@ def attempt(folder: Path, number: int, origin: str, decide: str = "hold") -> Tri
     return trial
 
 
-def _run(folder: Path, steps: Path, kill_at: int, origin: str, decide: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    folder: Path, steps: Path, kill_at: int, origin: str, decide: str, kill_after: float | None = None
+) -> "subprocess.CompletedProcess[str]":
     command = [
         sys.executable, "-m", "tests.crash.victim", str(kill_at), str(steps), "run", str(folder / "jobs.txt"), "-o",
         str(folder / "run"), "--base-url", f"{origin}/v1", "--trust-host", "127.0.0.1", "--rate", "50/s", "--json",
         "--progress", "none", "--in-doubt", decide, "--in-flight", "4",
     ]  # fmt: skip
-    environment = {**os.environ, "RUNCOMFY_TOKEN": "a-token"}
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "RUNCOMFY_TOKEN": "a-token"}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        said, complained = process.communicate(timeout=kill_after or 120)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said, complained = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, said, complained)
 
 
 def _in_air(steps: list[str]) -> int:
@@ -171,21 +176,24 @@ def _file_problems(run: Path, report: dict[str, Any]) -> Iterator[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--every", type=int, default=1, help="only each n-th step")
+    parser.add_argument("--random", type=int, default=20, help="kills at random times besides")
     parser.add_argument("--decide", default="hold", choices=["hold", "resubmit"])
     told = parser.parse_args()
-    trials: list[Trial] = []
-    with tempfile.TemporaryDirectory() as name, service(Path(name)) as origin:
-        number = 1
-        while True:
+    with tempfile.TemporaryDirectory() as name, service(Path(name)) as origin, ThreadPoolExecutor(2) as workers:
+
+        def one(number: int) -> Trial:
             folder = Path(name) / f"t{number}"
             folder.mkdir()
-            trial = attempt(folder, number, origin, told.decide)
-            if not trial.killed:
-                break
-            trials.append(trial)
-            number += told.every
-    _print(trials)
-    return 1 if any(trial.problems for trial in trials) else 0
+            return attempt(folder, number, origin, told.decide)
+
+        whole = one(0)
+        steps = range(1, len((Path(name) / "t0" / "steps.txt").read_text().splitlines()) + 1, told.every)
+        trials = list(workers.map(one, [*steps, *range(-told.random, 0)]))
+    _print([trial for trial in trials if trial.killed])
+    print(
+        f"a whole run has {len(steps) * told.every:,} steps; {sum(not trial.killed for trial in trials)} kills came too late"
+    )
+    return 1 if whole.problems or any(trial.problems for trial in trials) else 0
 
 
 def _print(trials: list[Trial]) -> None:

@@ -1,4 +1,4 @@
-"""A sample of the crash matrix (``python -m tests.crash.matrix`` runs all of it), and kills of the README's own command."""
+"""A sample of the crash matrix (``python -m tests.crash.matrix`` runs all of it), and kills of plain commands."""
 
 import json
 import os

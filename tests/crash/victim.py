@@ -2,18 +2,25 @@
 
     python -m tests.crash.victim N STEPS run manifest.yaml ...
 
-A step is the moment before or after something that outlives the process: a commit of the state file, a submit (before
-it leaves, and while its answer is on the way), a rename of a file into its place. Each is noted in the file STEPS with
-a word for the table, and number N is the last thing this process does. N = 0 never kills.
+A step is the moment before or after something that outlives the process: a statement of a migration, a commit of the
+state file, a submit (before it leaves, and while its answer is on the way), the forcing of a file to the disk, a rename
+of a file into its place. Each is noted in the file STEPS with a word for the table, and number N is the last thing this
+process does. N = 0 never kills.
 """
 
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from batcher.__main__ import main
+from batcher.api import Api
+from batcher.store import opening, schema
+from batcher.store.statefile import StateFile
 
 ANSWER_ON_THE_WAY = 0.05  # seconds after which a submit has certainly left; the simulator answers later than that
 
@@ -33,10 +40,8 @@ class Bomb:
 
 def arm(bomb: Bomb) -> None:
     """Wraps what outlives the process. The product has no hooks of its own for this."""
-    from batcher.api import Api
-    from batcher.store.statefile import StateFile
-
-    commit, call, replace = StateFile._together, Api._call, os.replace
+    commit, call, replace, fsync = StateFile._together, Api._call, os.replace, os.fsync
+    migrate = schema.migrate
 
     def committed(self: StateFile, calls: Any) -> Any:
         verbs = "+".join(sorted({_verb(one) for one in calls}))
@@ -64,6 +69,25 @@ def arm(bomb: Bomb) -> None:
         replace(source, target, **options)
         bomb.step(f"rename {suffix}: after")
 
+    def forced(descriptor: int) -> None:
+        bomb.step("fsync: before")
+        fsync(descriptor)
+
+    class Stepping:
+        """A connection that steps before each statement of a migration."""
+
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self._connection = connection
+
+        def execute(self, statement: str) -> sqlite3.Cursor:
+            bomb.step("migration: before a statement")
+            return self._connection.execute(statement)
+
+    def migrated(connection: Any) -> None:
+        migrate(Stepping(connection))  # type: ignore[arg-type]  # as much of a connection as a migration needs
+
+    opening.migrate = migrated  # type: ignore[attr-defined, assignment]  # the bomb
+    os.fsync = forced  # type: ignore[assignment]  # the bomb
     StateFile._together = committed  # type: ignore[method-assign]  # the bomb
     Api._call = called  # type: ignore[method-assign]  # the bomb
     os.replace = replaced  # type: ignore[assignment]  # the bomb
@@ -76,7 +100,5 @@ def _verb(call: Callable[[], Any]) -> str:
 
 if __name__ == "__main__":
     arm(Bomb(int(sys.argv[1]), Path(sys.argv[2])))
-    from batcher.__main__ import main
-
     sys.argv = ["batcher", *sys.argv[3:]]
     sys.exit(main())

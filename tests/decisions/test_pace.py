@@ -180,6 +180,15 @@ def test_after_ten_minutes_of_nothing_but_refusals_it_finds_its_way_back_in_minu
     assert seen.rate(1100.0, 1200.0) > 19.5
 
 
+def test_a_pace_of_a_few_starts_an_hour_is_cut_too_and_not_lifted_to_the_slowest() -> None:
+    pace, now = Pace(10 / 3600), 0.0
+    for _ in range(20):
+        now = pace.reserve(now)
+        pace.refused(now, None)
+        assert pace.rate is not None
+        assert pace.rate < 10 / 3600
+
+
 def test_refusals_slow_down_also_what_has_no_ceiling() -> None:
     pace, now = Pace(None), 0.0
     for _ in range(100):

@@ -73,26 +73,22 @@ def test_the_records_are_the_sidecars_and_the_report_counts_them() -> None:
     assert lines(FINISHED / "failures.jsonl") == []
 
 
-def test_the_readme_lists_the_fields_of_the_report() -> None:
-    told = re.search(r"\*\*Report\.\*\*(.*?)\n\n", readme.TEXT, re.DOTALL)
-    assert told
-    listed = readme.words(told[1].replace("(this process)", ""))
-    assert listed == list(json.loads((FINISHED / "report.json").read_text("utf-8")))
-
-
 def test_status_reads_a_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(copied(tmp_path) / "finished"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["done"], told["total"], told["images"], told["going"]) == (4, 4, 4, False)
 
 
-def test_its_command_on_a_copy_submits_nothing(
+def test_its_command_on_a_copy_submits_nothing_and_reports_what_the_readme_lists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(copied(tmp_path))
     assert main(["run", "finished.yaml", "--simulate", "-o", "finished", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["done"], report["submits"], report["submits_total"]) == (4, 0, 4)
+    told = re.search(r"\*\*Report\.\*\*(.*?)\n\n", readme.TEXT, re.DOTALL)
+    assert told
+    assert readme.words(told[1]) == list(report)
 
 
 def test_it_names_no_machine_and_no_place_on_one(tmp_path: Path) -> None:

@@ -8,7 +8,16 @@ from typing import Any
 
 from batcher.artifacts import Trust
 from batcher.catalog import ask
-from batcher.errors import AccountError, CallError, Cause, FileRefused, ManifestError, Rejected, ServiceError, UsageError
+from batcher.errors import (
+    AccountError,
+    CallError,
+    Cause,
+    FileRefused,
+    ManifestError,
+    Rejected,
+    ServiceError,
+    UsageError,
+)
 from batcher.job import Accepted, FailedThere, Succeeded, Waiting
 from batcher.models import ModelSchema
 from batcher.protocol import Reply, is_request_id, read_cancel, read_json, read_result, read_status, read_submit
@@ -22,10 +31,23 @@ _URL = "https://playgrounds-storage-public.runcomfy.net/a%3D%3D/b%3D%3D/output/1
 BODIES: tuple[Any, ...] = (
     {"request_id": "0d6e0c2e-5b1f-4f0e-9a34-0f5a5f2f7a11", "status_url": "https://x/status"},
     {"request_id": "r1", "status": "in_queue", "queue_position": 3},
-    {"request_id": "r1", "status": "succeeded", "output": {"image": _URL}, "finished_at": "2026-09-20T10:00:09Z", "cost": 0.02},
-    {"status": "completed", "output": {"images": [_URL, {"url": _URL + "?2"}], "video": _URL}, "finished_at": 1789898409},
+    {
+        "request_id": "r1",
+        "status": "succeeded",
+        "output": {"image": _URL},
+        "finished_at": "2026-09-20T10:00:09Z",
+        "cost": 0.02,
+    },
+    {
+        "status": "completed",
+        "output": {"images": [_URL, {"url": _URL + "?2"}], "video": _URL},
+        "finished_at": 1789898409,
+    },
     {"status": "succeeded", "output": [_URL]},
-    {"status": "failed", "error": {"code": 500001, "message": "upstream error", "detail": [{"loc": ["a", 1], "msg": "b"}]}},
+    {
+        "status": "failed",
+        "error": {"code": 500001, "message": "upstream error", "detail": [{"loc": ["a", 1], "msg": "b"}]},
+    },
     {"status": "failed", "error": "content policy violation", "cost": 0},
     {"status": "completed", "outcome": "not_cancellable"},
     {"error_code": 400004, "error_message": "UserAccountError"},
@@ -55,7 +77,20 @@ _HOSTILE_SCHEMAS: tuple[Any, ...] = (
     {"$ref": "#/$defs/m"}, {"allOf": [{"$ref": "#"}]}, ["a"] * 3000, [[["a"]]], {"anyOf": 5}, {"type": 7},
     {"enum": [{"a": [1]}, None, 10**30]}, {"items": [1]}, {"oneOf": {"a": 1}}, {"default": {"a": []}}, "float",
 )  # fmt: skip
-_VALUES: tuple[Any, ...] = ("a cat", "a" * 30 + "!", 7, -1, 1.0, 2.5, True, None, 10**30, [], ["https://e.example/x"], {"x": 1})
+_VALUES: tuple[Any, ...] = (
+    "a cat",
+    "a" * 30 + "!",
+    7,
+    -1,
+    1.0,
+    2.5,
+    True,
+    None,
+    10**30,
+    [],
+    ["https://e.example/x"],
+    {"x": 1},
+)
 
 
 def _packed(status: int, header: str, body: bytes) -> bytes:

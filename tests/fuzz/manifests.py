@@ -209,7 +209,7 @@ def _sample(name: str, *more: bytes) -> Callable[[], list[bytes]]:
 
 _CSV = (
     b'\xef\xbb\xbfid;Prompt;seed\n1;"a ""big"" kite\non a hill";7\n',
-    b"prompt,aspect_ratio,images,strength,turbo,lora\r\na,16:9,\"[\"\"https://e.example/x.png\"\"]\",0.5,yes,{}\r\n",
+    b'prompt,aspect_ratio,images,strength,turbo,lora\r\na,16:9,"[""https://e.example/x.png""]",0.5,yes,{}\r\n',
     "prompt,seed\nvögel,1\n".encode("utf-16"),
 )
 _FLAG_LINES = (

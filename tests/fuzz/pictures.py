@@ -120,7 +120,18 @@ def _check_name(data: bytes) -> None:
 
 
 def _templated(rng: Random, corpus: Sequence[bytes]) -> bytes:
-    pieces = [b"{seed:04d}", b"{prompt_id}", b"{meta.a}", b"{{", b"/", b"..", b"{index:>9999}", b"{strength:.3f}", b"{a}", b"x"]
+    pieces = [
+        b"{seed:04d}",
+        b"{prompt_id}",
+        b"{meta.a}",
+        b"{{",
+        b"/",
+        b"..",
+        b"{index:>9999}",
+        b"{strength:.3f}",
+        b"{a}",
+        b"x",
+    ]
     return b"".join(rng.choices(pieces, k=rng.randrange(1, 9))) + rng.choice(corpus)[20:]
 
 

@@ -41,7 +41,9 @@ class Host:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
-            length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0)
+            length = next(
+                (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
+            )
             await reader.readexactly(length)
             writer.write(self.answer)
             await writer.drain()
@@ -105,7 +107,9 @@ async def _fetch(port: int) -> None:
     trust = Trust(["127.0.0.1"])
     async with Downloader(folder, trust=trust, limits=_SMALL, threads=1) as loader:
         try:
-            saved = await loader.fetch(f"http://127.0.0.1:{port}/x", path="a/b", describe=lambda found: {"job": found.file})
+            saved = await loader.fetch(
+                f"http://127.0.0.1:{port}/x", path="a/b", describe=lambda found: {"job": found.file}
+            )
             (folder / saved.file).unlink()
             (folder / "images" / "a" / "b.json").unlink()
         except FileError as problem:
@@ -126,7 +130,19 @@ _LINES = (
     "X-Batcher-Simulator: 1", "Content-Type: a/b; charset=\x1b[2J", "Connection: upgrade", "Content-Length: 5", "Server: \xff",
     "Content-Range: bytes 0-5/10", "Trailer: x", "Link: <http://[>; rel=x",
 )  # fmt: skip
-_STATUS_LINES = ("200 OK", "200 OK", "200 \x1b[31mowned", "302 Found", "307 X", "404 X", "429 X", "500 X", "101 X", "100 X", "999 X")
+_STATUS_LINES = (
+    "200 OK",
+    "200 OK",
+    "200 \x1b[31mowned",
+    "302 Found",
+    "307 X",
+    "404 X",
+    "429 X",
+    "500 X",
+    "101 X",
+    "100 X",
+    "999 X",
+)
 
 
 def _answer(rng: Random, _corpus: Sequence[bytes]) -> bytes:
@@ -141,7 +157,12 @@ def _file(rng: Random, _corpus: Sequence[bytes]) -> bytes:
     return response(body, *rng.choices(_LINES, k=rng.randrange(4)), status=rng.choice(_STATUS_LINES))
 
 
-_TOKENS = tuple(line.encode("latin-1") + b"\r\n" for line in _LINES) + (b"HTTP/1.1 ", b"\r\n\r\n", b"0\r\n\r\n", b"ffffffff\r\n")
+_TOKENS = tuple(line.encode("latin-1") + b"\r\n" for line in _LINES) + (
+    b"HTTP/1.1 ",
+    b"\r\n\r\n",
+    b"0\r\n\r\n",
+    b"ffffffff\r\n",
+)
 
 TARGETS = (
     Target(

@@ -233,10 +233,8 @@ BAD = [
 def test_bad_manifests_are_placed_described_and_mended(
     tmp_path: Path, text: str, line: int, column: int, what: str, mend: str
 ) -> None:
-    first = problems(write(tmp_path, text))[0]
-    assert (first.line, first.column) == (line, column)
-    assert what in first.what
-    assert mend in first.mend
+    found = problems(write(tmp_path, text))
+    assert [one for one in found if (one.line, one.column) == (line, column) and what in one.what and mend in one.mend]
 
 
 def test_an_alias_bomb_is_an_error_at_once(tmp_path: Path) -> None:
@@ -252,11 +250,11 @@ def test_errors_of_sections_prompts_and_files_are_told_together(tmp_path: Path) 
     )
     found = problems(write(tmp_path, text))
     assert [(p.file.rsplit("/", 1)[-1], p.line) for p in found] == [
-        ("m.yaml", 4),
+        ("m.yaml", 1),
+        ("m.yaml", 1),
         ("m.yaml", 2),
-        ("m.yaml", 1),
-        ("m.yaml", 1),
         ("m.yaml", 3),
+        ("m.yaml", 4),
         ("p.csv", 2),
         ("q.txt", 0),
     ]

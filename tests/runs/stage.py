@@ -1,4 +1,4 @@
-"""A whole run in virtual time: real HTTP on loopback, the real state file, real pictures, the simulator as the service."""
+"""A whole run in virtual time: real HTTP on loopback, the real state file, real pictures, a simulated service."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +19,7 @@ from batcher.runner import Runner, Tools
 from batcher.settings import Settings
 from batcher.simulator import Address, Latency, Profile, Simulator, serve
 from batcher.stop import Stop
-from batcher.store import STATE, CommitQueue, StateFile, connect_to_read, prepare, reading
+from batcher.store import STATE, Ballast, CommitQueue, StateFile, connect_to_read, prepare, reading
 from batcher.tally import Tally
 from tests.virtual import virtual_wall
 
@@ -70,8 +70,8 @@ async def go(
     """One process's worth of work on a run directory, as ``batcher run`` does it."""
     async with serve(simulator) as address:
         return await visit(
-            folder, manifest, address, simulator, meanwhile=meanwhile, afterwards=afterwards, budget=budget, price=price, deadline=deadline,
-            overrides=overrides, **settings,
+            folder, manifest, address, simulator, meanwhile=meanwhile, afterwards=afterwards, budget=budget, price=price,
+            deadline=deadline, overrides=overrides, **settings,
         )  # fmt: skip
 
 
@@ -116,13 +116,15 @@ async def visit(
                 downloader=downloader,
                 tally=Tally(reading.counts(reader, checked.whole), now()),
                 stop=stop,
+                ballast=Ballast(folder),
                 budget=Budget(
                     budget,
                     price,
-                    spent=money.known_usd + (money.unpriced + money.failed) * (price or 0),
+                    spent=money.known_usd + money.unpriced * (price or 0),
+                    feared=money.failed * (price or 0),
                     reserved_images=money.open,
                 ),
-                deadline=deadline,
+                past_deadline=None if deadline is None else lambda: wall() >= deadline,
                 wall=wall,
             )
             runner = Runner(checked, tools, reader)
@@ -132,7 +134,8 @@ async def visit(
                 await afterwards(Going(tools, runner, simulator))
         facts = report.Facts(
             run_dir=folder, total=checked.whole, submits=tools.tally.submits, submit_rate=tools.tally.submit_rate,
-            rate_limited=tools.tally.rate_limited, warnings=tools.tally.warned, seconds=now() - began,
+            rate_limited=tools.tally.rate_limited, warnings=tuple(tools.tally.warnings),
+            warned=tools.tally.warned, seconds=now() - began,
             simulated=bool(api.simulated),
         )  # fmt: skip
         built = report.build(state.connection, facts, stop, price)

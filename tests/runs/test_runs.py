@@ -11,7 +11,7 @@ from PIL import Image
 from batcher.simulator import Fault, Latency, Profile, Simulator, file_bytes
 from batcher.stop import Reason
 from tests.runs.stage import Came, Going, go, lines, steady
-from tests.virtual import run
+from tests.virtual import EPOCH, run
 
 RATIOS = ("16:9", "1:1")
 
@@ -226,8 +226,6 @@ def test_a_budget_is_never_overshot_however_many_are_in_flight(tmp_path: Path) -
 
 
 def test_a_deadline_starts_nothing_new_and_collects_what_is_there(tmp_path: Path) -> None:
-    from tests.virtual import EPOCH
-
     came, stats, _ = one_run(tmp_path, lines(100), steady(), rate=2.0, deadline=EPOCH + 10.0)
     assert came.exit_code == 4
     assert stats["submits_accepted"] == came.report["done"]

@@ -1,0 +1,196 @@
+"""``batcher verify``: is everything still there, and as it was; and mending what can be had free."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batcher.commands.options import service_options
+from batcher.commands.printing import say, say_json
+
+SHOWN = 3  # examples of each kind
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  batcher verify runs/tonight
+  batcher verify runs/tonight --repair
+  batcher verify runs/tonight --check structure   faster: decodes nothing
+Exit code 0 when nothing is wrong (any more), 3 when something is."""
+)
+@click.argument("run_dir", metavar="RUN")
+@click.option("--repair", is_flag=True, help="Mend what can be had free. Nothing is deleted: see RUN/lost+found.")
+@click.option(
+    "--check",
+    "depth",
+    type=click.Choice(("decode", "structure")),
+    default="decode",
+    help="How deep each picture is checked.  [default: decode]",
+)
+@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Files read at once.  [default: by the machine]")
+@service_options
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def verify(run_dir: str, as_json: bool, **given: Any) -> int:
+    """Check every image and sidecar against the state file: all of it, in parallel, changing nothing by itself."""
+    from batcher.progress import listener  # noqa: PLC0415  start-up time
+    from batcher.verify.survey import THREADS  # noqa: PLC0415
+
+    folder = Path(run_dir)
+    progress = listener("none" if as_json else "auto")
+    told = {"depth": given["depth"], "threads": given["jobs"] or THREADS, "progress": progress}
+    facts = _repaired(folder, given, told) if given["repair"] else _checked(folder, told)
+    say_json(facts) if as_json else say(_words(facts))
+    return int(facts["exit_code"])
+
+
+def _checked(folder: Path, told: dict[str, Any]) -> dict[str, Any]:
+    from batcher.verify.checking import check  # noqa: PLC0415  start-up time
+
+    survey = check(folder, **told)
+    return _facts(folder, survey, survey.findings, told["depth"])
+
+
+def _repaired(folder: Path, given: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+    import asyncio  # noqa: PLC0415  start-up time
+
+    from batcher.manifest import Overrides  # noqa: PLC0415
+    from batcher.service import Options  # noqa: PLC0415
+    from batcher.verify.checking import require  # noqa: PLC0415
+    from batcher.verify.repair import repair  # noqa: PLC0415
+
+    options = Options(
+        manifest="",
+        overrides=Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=None),
+        token_file=given["token_file"],
+        base_url=given["base_url"],
+        trust_hosts=given["trust_host"],
+        simulate=given["simulate"],
+    )
+    require(folder)
+    done = asyncio.run(repair(folder, options, **told))
+    found = [finding.as_json() for finding in done.before.findings]
+    rebuilt = None if done.rebuilt is None else {"jobs": done.rebuilt.jobs, "unfinished": done.rebuilt.unfinished}
+    return {
+        **_facts(folder, done.before, done.left, told["depth"]),
+        "repaired": True,
+        "before": found,
+        "mended": done.how,
+        "rebuilt": rebuilt,
+    }
+
+
+def _facts(folder: Path, survey: Any, findings: list[Any], depth: str) -> dict[str, Any]:
+    from collections import Counter  # noqa: PLC0415  start-up time
+
+    from batcher.verify.findings import Mend  # noqa: PLC0415
+
+    paid = {finding.job: finding.price_usd for finding in findings if finding.mend is Mend.PAID}
+    at_worst = {finding.job: finding.price_usd for finding in findings if finding.mend is not Mend.BY_HAND}
+    return {
+        "run": str(folder),
+        "jobs": survey.jobs,
+        "images": survey.images,
+        "files": survey.files,
+        "bytes": survey.bytes,
+        "seconds": round(survey.seconds, 3),
+        "files_per_second": round(survey.files / max(survey.seconds, 1e-6), 1),
+        "check": depth,
+        "going": survey.going,
+        "repaired": False,
+        "wrong": len(findings),
+        "by_kind": dict(Counter(str(finding.kind) for finding in findings)),
+        "by_repair": dict(Counter(str(finding.mend) for finding in findings)),
+        "paid_jobs": len(paid),
+        "paid_usd": _sum(paid.values()),
+        "at_worst_usd": _sum(price for price in at_worst.values() if price is not None),
+        "findings": [finding.as_json() for finding in findings],
+        "exit_code": 3 if findings else 0,
+    }
+
+
+def _sum(prices: Iterable[float | None]) -> float | None:
+    """None when a price is unknown."""
+    known = list(prices)
+    told = [price for price in known if price is not None]
+    return round(sum(told), 6) if len(told) == len(known) else None
+
+
+def _words(facts: dict[str, Any]) -> str:
+    from batcher.units import show_bytes, show_duration  # noqa: PLC0415  start-up time
+
+    depth = "decoded" if facts["check"] == "decode" else "their structure read"
+    lines = [
+        (
+            f"{facts['run']}: {facts['images']:,} images of {facts['jobs']:,} jobs checked, {depth}"
+            f"\n{facts['files']:,} files, {show_bytes(facts['bytes'])} in {show_duration(facts['seconds'])}"
+            f" ({facts['files_per_second']:,.0f} files/s)"
+        )
+    ]
+    if facts["going"]:
+        lines.append("A run is at work there: what it is writing now was left out.")
+    if facts["repaired"]:
+        lines += _mended(facts)
+    lines += _groups(facts["findings"])
+    if not facts["wrong"]:
+        lines.append("All is well now." if facts.get("before") else "All is well.")
+    return "\n".join([*lines, *_advice(facts)])
+
+
+def _mended(facts: dict[str, Any]) -> list[str]:
+    count = len(facts["before"])
+    lines = [f"{count:,} {'things were' if count > 1 else 'thing was'} wrong."] if count else []
+    if facts["rebuilt"]:
+        known = facts["rebuilt"]
+        extra = f", and {known['unfinished']:,} that failed or are in doubt" if known["unfinished"] else ""
+        lines.append(
+            f"The state file was missing. The new one knows of {known['jobs']:,} jobs that are done{extra}. Jobs that"
+            " were at the service then are not known any more: running the manifest submits those again."
+        )
+    return lines + [f"  {count:>7,}  {_counted(what, count)}" for what, count in facts["mended"].items()]
+
+
+def _counted(what: str, count: int) -> str:
+    first, _, rest = what.partition(" ")
+    return what if count == 1 else f"{first}s {rest}"
+
+
+def _groups(findings: list[dict[str, Any]]) -> list[str]:
+    from batcher.protocol import one_line  # noqa: PLC0415  start-up time
+    from batcher.verify.findings import WORDS, Kind  # noqa: PLC0415
+
+    lines = []
+    for kind in Kind:
+        mine = [finding for finding in findings if finding["kind"] == kind]
+        if not mine:
+            continue
+        lines.append(f"  {len(mine):>7,}  {WORDS[kind]}")
+        lines += [f"           {finding['file']}: {one_line(finding['message'], 300)}" for finding in mine[:SHOWN]]
+        if len(mine) > SHOWN:
+            lines.append(f"           ... and {len(mine) - SHOWN:,} more (all of them: --json)")
+    return lines
+
+
+def _advice(facts: dict[str, Any]) -> list[str]:
+    from batcher.units import show_usd  # noqa: PLC0415  start-up time
+
+    by = facts["by_repair"]
+    lines = []
+    if by.get("free") and not facts["repaired"]:
+        worst = facts["at_worst_usd"]
+        money = f" (what the service no longer has would cost {show_usd(worst)} at most)" if worst else ""
+        lines.append(f"{by['free']:,} can be mended free{money}: `batcher verify {facts['run']} --repair`")
+    elif by.get("free"):
+        lines.append(f"{by['free']:,} can be mended free another time: `batcher verify {facts['run']} --repair`")
+    if facts["paid_jobs"]:
+        price = "an unknown price" if facts["paid_usd"] is None else show_usd(facts["paid_usd"])
+        lines.append(f"{facts['paid_jobs']:,} jobs can only be made anew, for {price}:")
+        first = "" if facts["repaired"] else f"batcher verify {facts['run']} --repair, then "
+        lines.append(f"  {first}batcher retry {facts['run']} --cause gone --resubmit")
+    if by.get("by_hand"):
+        lines.append(
+            f"{by['by_hand']:,} need you. A picture that was delivered so comes the same again: change its prompt or"
+            " seed in the manifest for another one, which is a new job and costs."
+        )
+    return lines

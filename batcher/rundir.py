@@ -1,0 +1,127 @@
+"""The run directory at the start of a run: ours alone, of this service, with room, and told what the manifest holds."""
+
+import os
+import shlex
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from batcher import __version__, embedded
+from batcher.catalog import Offer
+from batcher.errors import BatcherError, Cause, DiskError, UsageError
+from batcher.job import State, utc
+from batcher.manifest import Manifest
+from batcher.progress import Progress
+from batcher.service import SIMULATOR, Service
+from batcher.settings import Settings
+from batcher.store import LOCK, StateFile, has_state, locked, prepare, reading
+from batcher.units import show_bytes
+
+TYPICAL_BYTES = 800_000  # of a generated PNG of about a megapixel (DiffusionDB: 1.6 TB for 2 million)
+LEAST_FREE = 50_000_000  # bytes: with less than this nothing is paid for
+
+
+@contextmanager
+def hold(run_dir: Path) -> Iterator[None]:
+    """The run directory, ours alone, made if it isn't there. Raises BusyError, UsageError, DiskError.
+
+    Whoever fails before there is a state file in it leaves no directory behind that wasn't there before.
+    """
+    made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
+    prepare(run_dir)
+    try:
+        with locked(run_dir):
+            yield
+    except BatcherError:
+        if made and not has_state(run_dir):
+            _unmake(made)
+        raise
+
+
+def some_room(run_dir: Path) -> None:
+    free = shutil.disk_usage(run_dir).free
+    if free < LEAST_FREE:
+        raise DiskError(
+            f"only {show_bytes(free)} are free at {run_dir}",
+            hint="Nothing was submitted. Make room, then run the same command again.",
+        )
+
+
+def _unmake(folders: Sequence[Path]) -> None:
+    with suppress(OSError):  # somebody else's file in it is a reason to leave it
+        for name in (LOCK, embedded.JOURNAL):
+            (folders[0] / name).unlink(missing_ok=True)
+        for folder in folders:
+            folder.rmdir()
+
+
+def resume_command() -> str:
+    """The command as it was typed: running it again is the resume."""
+    return shlex.join(["batcher", *sys.argv[1:]])
+
+
+def check_room(state: StateFile, manifest: Manifest, progress: Progress) -> None:
+    """Whether what is still to come will fit on the disk: better known now than at three in the morning."""
+    images, size, _ = reading.pictures(state.connection)
+    left = max(0, manifest.total - reading.by_state(state.connection).get(State.DONE, 0))
+    needed = left * (size / images if images else TYPICAL_BYTES)
+    free = shutil.disk_usage(state.path.parent).free
+    if needed > free:
+        progress.say(
+            f"warning: {left:,} images may need about {show_bytes(needed)}, and {show_bytes(free)} are free;"
+            " when the disk is full the run stops and can be resumed"
+        )
+
+
+def greet(state: StateFile, service: Service, manifest: Manifest, offer: Offer, settings: Settings) -> None:
+    """Makes the state file fit this start: whose it is, what the manifest holds now, what was in the air."""
+    _same_service(state, service)
+    whole = manifest.total == manifest.whole
+    facts: dict[str, Any] = {
+        "service": service.name,
+        "base_url": None if service.name == SIMULATOR else service.api.base_url,
+        "simulated": bool(service.api.simulated),
+        "batchers": sorted({__version__, *reading.meta(state.connection, "batchers", [])}),
+        "manifest": manifest.source,
+        "model": manifest.model,
+        "total": manifest.whole,
+        "price_usd": offer.price,
+        "price_at": None if offer.price is None else utc(time.time()),
+        "process": {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()},
+        "command": resume_command(),
+    }
+    changes: list[Callable[[], object]] = []
+    if whole and reading.meta(state.connection, "fingerprint") != manifest.fingerprint:
+        difference = reading.compare(state.connection, manifest.jobs())
+        changes = [partial(state.unlist, difference.gone), partial(state.relist, difference.back)]
+        facts["fingerprint"] = manifest.fingerprint
+    cause = Cause(kind="interrupted", message="batcher ended while this submit was in the air")
+    changes += [partial(state.doubt, entry, cause) for entry in reading.entries(state.connection, [State.SUBMITTING])]
+    state.must_commit([partial(state.set_meta, **facts), *changes])
+    if settings.in_doubt == "resubmit":
+        doubtful = list(reading.entries(state.connection, [State.IN_DOUBT], listed_only=True))
+        state.must_commit([partial(state.reopen, entry) for entry in doubtful])
+
+
+def _same_service(state: StateFile, service: Service) -> None:
+    """Request ids belong to one service, and simulated images must never pass for real ones."""
+    known, simulated = reading.meta(state.connection, "service"), reading.meta(state.connection, "simulated")
+    if simulated is None:
+        return
+    if bool(simulated) != bool(service.api.simulated):
+        kind = "simulated" if simulated else "real"
+        raise UsageError(
+            f"{state.path.parent} holds {kind} images; they are not mixed",
+            hint="Choose another run directory with -o, or delete this one if you don't need it.",
+        )
+    if known is not None and known != service.name and not simulated:  # None: rebuilt from sidecars
+        raise UsageError(
+            f"{state.path.parent} belongs to {known}, and this run would go to {service.name}",
+            hint="Its request ids mean nothing there. Choose another run directory with -o.",
+        )

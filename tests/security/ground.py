@@ -1,0 +1,162 @@
+"""What the security tests stand on: real ``batcher`` processes, a simulator process, and eyes for what must not be seen."""
+
+import base64
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unicodedata import category
+from unittest import mock
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "rc-tok-7f3a/9Q+z=KEEP.me~secret"
+_TURNERS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A simulator in a process of its own."""
+
+    origin: str
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.origin}/v1"
+
+    def stats(self) -> dict[str, Any]:
+        with urlopen(f"{self.origin}/_simulator/stats", timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    def change(self, **settings: Any) -> None:
+        """Another profile from now on."""
+        body = json.dumps(settings).encode()
+        with urlopen(Request(f"{self.origin}/_simulator/profile", data=body, method="POST"), timeout=10) as answer:
+            answer.read()
+
+
+@contextmanager
+def simulator(folder: Path, **profile: Any) -> Iterator[Service]:
+    path = folder / "profile.yaml"
+    path.write_text(json.dumps({"latency": 0.05, **profile}))
+    command = [sys.executable, "-m", "batcher.simulator", "--port", "0", "--profile", str(path), "--exit-with-parent"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            yield Service(json.loads(child.stdout.readline())["origin"])
+        finally:
+            child.stdin.close()
+            child.wait(10)
+
+
+def environment(token: str | None = TOKEN, **more: str) -> dict[str, str]:
+    """Ours, without what would decide for the test; a home without a token file of the machine's owner."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNCOMFY", "XDG_"))}
+    given = {} if token is None else {"RUNCOMFY_TOKEN": token}
+    return {**kept, "HOME": "/nonexistent", **given, **more}
+
+
+def batcher(
+    *arguments: str | bytes | Path,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    umask: int = -1,
+    cwd: Path = ROOT,
+) -> subprocess.CompletedProcess[bytes]:
+    """One command line, its output as bytes."""
+    return subprocess.run(
+        [sys.executable, "-m", "batcher", *map(_argument, arguments)],
+        cwd=cwd,
+        env={**(environment() if env is None else env), "PYTHONPATH": str(ROOT)},
+        input=b"" if stdin is None else stdin,
+        capture_output=True,
+        timeout=90,
+        check=False,
+        umask=umask,
+    )
+
+
+def ran(*arguments: str | Path, token: str | None = TOKEN) -> subprocess.CompletedProcess[bytes]:
+    """The same in this process: a second quicker, for tests of which the process itself is no part."""
+    from batcher.__main__ import main  # noqa: PLC0415  not needed by those who start processes
+
+    said, complained = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with (
+        mock.patch.dict(os.environ, environment(token), clear=True),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(complained),
+    ):
+        code = main([str(argument) for argument in arguments])
+    outputs = [stream.buffer.getvalue() for stream in (said, complained)]  # type: ignore[attr-defined]  # a BytesIO
+    return subprocess.CompletedProcess(list(map(str, arguments)), code, *outputs)
+
+
+def _argument(given: str | bytes | Path) -> bytes:
+    return given if isinstance(given, bytes) else os.fsencode(given)
+
+
+def to(service: Service) -> tuple[str, ...]:
+    """The flags that send a run to a simulator, quickly."""
+    return ("--base-url", service.base_url, "--trust-host", "127.0.0.1", "--rate", "100/s")
+
+
+def hazards(output: bytes) -> list[str]:
+    """What of some output a terminal would obey or a reader be fooled by; a line's own end is fine."""
+    text = output.decode("utf-8", "surrogateescape")
+    return [
+        repr(one) for one in text if one not in "\n" and (category(one) in {"Cc", "Cs", "Zl", "Zp"} or one in _TURNERS)
+    ]
+
+
+def traces(token: str) -> list[bytes]:
+    """The token as it may stand somewhere: itself, encoded, escaped, and its two halves."""
+    raw = token.encode()
+    half = len(raw) // 2
+    return [
+        raw, raw[:half], raw[half:], base64.b64encode(raw), base64.b64encode(b"Bearer " + raw), quote(token, safe="").encode(),
+        json.dumps(token).encode(), json.dumps(token).replace("/", "\\/").encode(), raw.hex().encode(), raw[::-1],
+        "".join(f"\\u{ord(one):04x}" for one in token).encode(), token.encode("utf-16-le"),
+    ]  # fmt: skip
+
+
+def found_in(content: bytes, token: str = TOKEN) -> list[bytes]:
+    return [trace for trace in traces(token) if trace in content]
+
+
+def files_with(folder: Path, token: str = TOKEN) -> dict[str, list[bytes]]:
+    """Every file below a folder (pictures, sidecars, state file, hidden ones) in which a trace of the token stands."""
+    everything = [path for path in folder.rglob("*") if path.is_file()]
+    assert everything, "there is nothing to look through"
+    return {str(path): traces for path in everything if (traces := found_in(path.read_bytes(), token))}
+
+
+def command_lines(of: Sequence[int]) -> bytes:
+    """What any user of the machine can see of these processes and their children."""
+    seen = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (int(entry.name) in of or _parent(entry) in of):
+                seen += [(entry / "cmdline").read_bytes(), (entry / "comm").read_bytes()]
+        except OSError:
+            continue  # it ended meanwhile
+    return b"\n".join(seen)
+
+
+def _parent(entry: Path) -> int:
+    return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+
+
+def stop(process: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
+    process.send_signal(signal.SIGINT)
+    return process.communicate(timeout=30)

@@ -1,0 +1,207 @@
+"""Names that try to leave the run directory, links that try to lead out of it, and who may read what is in it."""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.security.ground import ran, simulator, to
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="links and rights as POSIX has them")
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """Flags for a quick run against a simulator."""
+    with simulator(tmp_path_factory.mktemp("service"), latency=0.01) as service:
+        yield (*to(service), "--json", "--progress", "none")
+
+
+WAYS_OUT = [
+    "../../escaped", "/etc/escaped", "..", ".", "...", "a/../../escaped", "..\\..\\escaped", "C:\\escaped", "\\\\host\\share",
+    "~/escaped", "$HOME/escaped", "%2e%2e%2fescaped", "a\0b", "a\nb", "\x1b[2Jescaped", "CON", "aux.txt", "nul ", "trailing. ",
+    ".hidden", "-rf", "a" * 300, "é" * 200, "\u202egnp.exe", "images/../../escaped", "state.db", "..;/escaped", "a:b:c",
+]  # fmt: skip
+
+
+def outside(folder: Path, run: Path) -> list[Path]:
+    """What is below ``folder`` and not of the run: what the test put there itself."""
+    return sorted(path for path in folder.rglob("*") if run not in (path, *path.parents))
+
+
+@pytest.mark.parametrize("template", [None, "{meta.way}/{prompt_id}/{negative_prompt}_{seed:>5}"])
+def test_no_id_no_value_and_no_template_leads_out_of_the_images(
+    tmp_path: Path, quick: tuple[str, ...], template: str | None
+) -> None:
+    prompts = [
+        {"prompt": f"p{at}", "id": way, "negative_prompt": way, "meta": {"way": way}} for at, way in enumerate(WAYS_OUT)
+    ]
+    manifest = tmp_path / "m.yaml"
+    manifest.write_text(
+        json.dumps(
+            {"prompts": prompts, **({"output": {"path": template}} if template else {}), "defaults": {"seed": 1}}
+        )
+    )
+    run = tmp_path / "deep" / "down" / "run"
+    done = ran("run", manifest, "-o", run, *quick)
+    assert json.loads(done.stdout)["done"] == len(WAYS_OUT), done.stderr
+    assert outside(tmp_path, run) == [tmp_path / "deep", tmp_path / "deep" / "down", manifest]
+    ours = {"records.jsonl", "failures.jsonl", "report.json", "state.db", "images"}
+    assert {path.name for path in run.iterdir() if not path.name.startswith(".")} <= ours
+    pictures = list((run / "images").rglob("*.png"))
+    assert len(pictures) == len(WAYS_OUT)
+    assert all(part.isprintable() and part.strip(". ") for path in pictures for part in path.relative_to(run).parts)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "../{seed}",
+        "/tmp/{seed}",
+        "a/../../b",
+        "{seed}/..",
+        "a\\b",
+        "C:/x/{seed}",
+        "a//b",
+        "./x",
+        "",
+        "{meta.x.y}",
+        "{prompt.__class__}",
+    ],
+)
+def test_a_template_that_leaves_on_its_own_is_refused(tmp_path: Path, template: str) -> None:
+    manifest = tmp_path / "m.yaml"
+    manifest.write_text(json.dumps({"prompts": ["a"], "output": {"path": template}}))
+    done = ran("plan", manifest, "-o", tmp_path / "run", token=None)
+    assert done.returncode == 65, done.stdout
+    assert outside(tmp_path, tmp_path / "none") == [manifest]
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    path = tmp_path / "m.yaml"
+    path.write_text(
+        'prompts: [a, b]\noutput: {path: "shard/{prompt_id}"}\nmatrix: {seed: 1..2}\n'.replace(
+            "{prompt_id}", "{prompt_id}_{seed}"
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "precious").write_text("precious")
+    return folder
+
+
+def test_a_shard_folder_that_became_a_link_is_not_written_through(
+    tmp_path: Path, quick: tuple[str, ...], prompts: Path, secret: Path
+) -> None:
+    run = tmp_path / "run"
+    begun(run, prompts, quick)
+    (run / "images" / "shard").symlink_to(secret, target_is_directory=True)
+    done = ran("run", prompts, "-o", run, *quick)
+    assert done.returncode == 73
+    assert b"leads out of" in done.stderr + done.stdout
+    assert [path.name for path in secret.iterdir()] == ["precious"]
+    (run / "images" / "shard").unlink()
+    assert json.loads(ran("run", prompts, "-o", run, *quick).stdout)["done"] == 4, "and it resumes"
+
+
+def begun(run: Path, prompts: Path, quick: tuple[str, ...]) -> None:
+    """A run directory with a state file and nothing made yet."""
+    done = ran("run", prompts, "-o", run, *quick, "--limit", "1")
+    assert json.loads(done.stdout)["done"] == 1
+    for path in sorted((run / "images").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def test_links_where_files_belong_are_replaced_and_what_they_point_to_is_left_alone(
+    tmp_path: Path, quick: tuple[str, ...], prompts: Path, secret: Path
+) -> None:
+    probe = tmp_path / "probe"
+    assert ran("run", prompts, "-o", probe, *quick).returncode == 0
+    made = [path.relative_to(probe) for path in (probe / "images").rglob("*") if path.is_file()]
+    names = [
+        name for name in made if not (name.stem.startswith("a-") and name.stem.endswith("_1"))
+    ]  # that one is begun with
+    run = tmp_path / "run"
+    begun(run, prompts, quick)
+    (run / "images" / "shard").mkdir()
+    from batcher.artifacts.place import temp_beside  # noqa: PLC0415  where it would write first
+
+    stems = {temp_beside((run / name).with_suffix("")) for name in names}
+    tables = [run / name for name in ("records.jsonl", "failures.jsonl", "report.json")]
+    for place in [*(run / name for name in names), *stems, *tables, *map(temp_beside, tables)]:
+        place.unlink(missing_ok=True)
+        place.symlink_to(secret / "precious")
+    done = ran("run", prompts, "-o", run, *quick)
+    assert json.loads(done.stdout)["done"] == 4, done.stderr
+    assert (secret / "precious").read_text() == "precious"
+    left = [path for path in run.rglob("*") if path.is_symlink() and path.name[0] != "."]
+    assert left == []
+    for table in tables:
+        json.loads(table.read_text().partition("\n")[0] if table.suffix == ".jsonl" and table.stat().st_size else "{}")
+
+
+def test_the_lock_is_not_taken_through_a_link(
+    tmp_path: Path, quick: tuple[str, ...], prompts: Path, secret: Path
+) -> None:
+    run = tmp_path / "run"
+    begun(run, prompts, quick)
+    (run / ".lock").unlink(missing_ok=True)
+    (run / ".lock").symlink_to(secret / "precious")
+    done = ran("run", prompts, "-o", run, *quick)
+    assert b"Traceback" not in done.stderr
+    assert (secret / "precious").read_text() == "precious"
+
+
+def test_the_images_may_live_on_another_disk_by_a_link_of_the_owner(
+    tmp_path: Path, quick: tuple[str, ...], prompts: Path, secret: Path
+) -> None:
+    run = tmp_path / "run"
+    begun(run, prompts, quick)
+    (run / "images").rmdir()
+    (run / "images").symlink_to(secret, target_is_directory=True)
+    assert json.loads(ran("run", prompts, "-o", run, *quick).stdout)["done"] == 4
+    assert (secret / "precious").read_text() == "precious"
+    assert len(list(secret.rglob("*.png"))) == 3
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_every_file_and_folder_has_the_rights_that_the_owners_umask_leaves(
+    tmp_path: Path, quick: tuple[str, ...], prompts: Path, umask: int
+) -> None:
+    run = tmp_path / "run"
+    before = os.umask(umask)
+    try:
+        assert ran("run", prompts, "-o", run, *quick).returncode == 0
+    finally:
+        os.umask(before)
+    found = {path: stat.S_IMODE(path.stat().st_mode) for path in (run, *run.rglob("*"))}
+    assert len(found) > 10
+    for path, mode in found.items():
+        wanted = (0o777 if path.is_dir() else 0o666) & ~umask
+        assert mode & ~wanted == 0, f"{path.name} is open to others: {mode:o}"
+        if path.suffix in {".png", ".json", ".jsonl"} or path.is_dir():
+            assert mode == wanted, f"{path.name}: {mode:o}"
+
+
+def test_the_state_file_of_a_going_run_is_as_closed_as_the_umask_says(tmp_path: Path) -> None:
+    from batcher.store import STATE, StateFile  # noqa: PLC0415
+
+    before = os.umask(0o077)
+    try:
+        state = StateFile(tmp_path / STATE)
+        state.must_commit([lambda: state.set_meta(total=1)])
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        state.close()
+    finally:
+        os.umask(before)
+    assert f"{STATE}-wal" in modes
+    assert set(modes.values()) == {0o600}

@@ -1,0 +1,162 @@
+"""What a person reads, what a program reads, and that no bit of a run can change unseen."""
+
+import json
+import random
+import shutil
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from batcher.store import connect_to_read
+from batcher.tally import Snapshot
+from batcher.verify import survey
+from batcher.verify.checking import check
+from tests.verify.runs import JOBS, Run, flip
+
+
+def test_all_is_well_fits_three_lines(run: Run) -> None:
+    code, said = run.say()
+    first, second, third = said.splitlines()
+    assert code == 0
+    assert first.endswith(f": {JOBS} images of {JOBS} jobs checked, decoded")
+    assert second.startswith(f"{2 * JOBS} files, ")
+    assert second.endswith("files/s)")
+    assert third == "All is well."
+
+
+def test_what_is_wrong_is_grouped_counted_and_shown_with_what_a_repair_does_and_may_cost(run: Run) -> None:
+    for at in range(5):
+        run.images()[at].write_bytes(b"\x89PNG")
+    run.images()[9].with_suffix(".json").unlink()
+    code, said = run.say()
+    assert code == 3
+    assert "        5  truncated: shorter than what was saved" in said
+    assert "and 2 more" in said
+    assert "        1  sidecar missing" in said
+    assert "6 can be mended free (what the service no longer has would cost $0.10 at most)" in said.replace("\n  ", " ")
+    assert "`batcher verify run --repair`" in said
+    code, said = run.say("--repair")
+    assert code == 0
+    assert "6 things were wrong." in said
+    assert "        5  jobs fetched again, free" in said
+    assert "        1  sidecar written from the state file" in said
+    assert said.splitlines()[-1] == "All is well now."
+
+
+def test_control_characters_are_never_printed_raw(run: Run) -> None:
+    evil = "\x1b[31mred\x1b]0;title\x07\u202e"
+    path = run.images()[0].with_suffix(".json")
+    (run.folder / "images" / f"{evil}.png").write_bytes(b"stray")
+    card = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**card, "file": f"images/{evil}"}))
+    for words in ((), ("--json",), ("--repair",)):
+        _, said = run.say(*words)
+        assert not set(said) & {"\x1b", "\x07", "\u202e"}
+    assert evil in {kept.stem for kept in run.aside()}
+
+
+@pytest.mark.parametrize("there", ["nothing", "an empty folder", "another folder"])
+def test_what_is_no_run_directory_is_said_to_be_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], there: str
+) -> None:
+    folder = tmp_path / "run"
+    if there != "nothing":
+        folder.mkdir()
+    if there == "another folder":
+        (folder / "notes.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    for words in ((), ("--repair",)):
+        code, said = Run(folder, capsys).say("--json", *words)
+        assert code == 64
+        assert "not a run directory" in json.loads(said)["error"]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_any_number_of_threads_finds_the_same(run: Run) -> None:
+    for at in (1, 5, 9):
+        flip(run.images()[at], 300 + at)
+    told = [run.verify("--jobs", str(count))["findings"] for count in (1, 2, 16)]
+    assert told[0] == told[1] == told[2]
+    assert len(told[0]) == 3
+
+
+class Watching:
+    def __init__(self) -> None:
+        self.shown: list[Snapshot] = []
+        self.closed = 0
+
+    def show(self, snapshot: Snapshot) -> None:
+        self.shown.append(snapshot)
+
+    def say(self, text: str) -> None:
+        raise AssertionError(text)
+
+    def close(self, snapshot: Snapshot | None) -> None:
+        assert snapshot is not None
+        self.closed += 1
+
+
+def test_progress_is_shown_only_when_it_takes_longer_than_two_seconds(run: Run) -> None:
+    watching, clock = Watching(), [100.0]
+    with closing(connect_to_read(run.folder)) as connection:
+        meter = survey.Meter(connection, watching, now=lambda: clock[0])
+        for done in (1, 2, 3, 4, 5):
+            meter.show(done)
+            clock[0] += 0.9
+        meter.close()
+    assert [(shown.done, shown.total) for shown in watching.shown] == [(4, JOBS), (5, JOBS)]
+    assert watching.shown[0].eta == pytest.approx((JOBS - 4) / (4 / 2.7))
+    assert watching.closed == 1
+
+
+def test_a_quick_check_shows_no_progress(run: Run) -> None:
+    watching = Watching()
+    check(run.folder, depth="decode", threads=2, progress=watching)
+    assert watching.shown == []
+    assert watching.closed == 0
+
+
+@pytest.fixture(scope="session")
+def victim(finished: Path) -> Path:
+    """A copy whose files are damaged and put back, again and again."""
+    folder = Path(tempfile.mkdtemp()) / "run"
+    shutil.copytree(finished, folder)
+    return folder
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(number=st.integers(0, 2**64 - 1))
+def test_no_bit_of_an_image_a_sidecar_or_the_records_changes_unseen(victim: Path, number: int) -> None:
+    chance = random.Random(number)
+    files = sorted(path for path in (victim / "images").rglob("*.*") if path.is_file())
+    path = chance.choice([*files, victim / "records.jsonl"])
+    before = path.read_bytes()
+    at, bit = chance.randrange(len(before)), chance.randrange(8)
+    flip(path, at, bit)
+    try:
+        assume(not says_the_same(path, before))
+        found = check(victim, depth="structure", threads=2, progress=None).findings
+    finally:
+        path.write_bytes(before)
+    assert found, f"bit {bit} of byte {at} of {path}"
+    assert path.relative_to(victim).as_posix() in {finding.file for finding in found}
+
+
+def says_the_same(path: Path, before: bytes) -> bool:
+    """JSON has more than one spelling: a 1e-05 with a large E is no other number."""
+    if path.suffix == ".png":
+        return False
+    try:
+        return [json.loads(part) for part in parts(path, path.read_bytes())] == [
+            json.loads(part) for part in parts(path, before)
+        ]
+    except ValueError:
+        return False
+
+
+def parts(path: Path, content: bytes) -> list[bytes]:
+    return content.splitlines() if path.suffix == ".jsonl" else [content]
