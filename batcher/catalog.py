@@ -17,10 +17,14 @@ ONCE = RetryPolicy(attempts=1, wait_initial=1.0, wait_max=1.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """schema: None when nobody knows it, then inputs go unchecked. price: dollars an image, None when unknown."""
+    """schema: None when nobody knows it, then inputs go unchecked. price: dollars an image, None when unknown.
+
+    fresh: False when the price is what an earlier run knew.
+    """
 
     schema: ModelSchema | None
     price: float | None
+    fresh: bool = True
     warnings: tuple[str, ...] = ()
 
 

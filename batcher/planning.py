@@ -10,8 +10,8 @@ from typing import Any
 from batcher.catalog import Offer, ask, offline
 from batcher.errors import AccountError, ServiceError
 from batcher.manifest import Draft, Manifest
-from batcher.progress import Progress
-from batcher.rundir import TYPICAL_BYTES
+from batcher.progress import Progress, checking
+from batcher.rundir import TYPICAL_BYTES, remembered_price
 from batcher.service import Options, open_service, read_draft, run_dir_of
 from batcher.settings import Settings
 from batcher.store import connect_to_read, has_state, reading
@@ -24,7 +24,7 @@ async def plan(options: Options, say: Progress) -> dict[str, Any]:
     draft, settings = read_draft(options)
     run_dir = run_dir_of(options, draft)
     offer = await _offer(options, draft, settings, run_dir, say)
-    manifest = draft.check(offer.schema)
+    manifest = draft.check(offer.schema, progress=checking(say))
     try:
         return _facts(manifest, settings, offer, run_dir)
     finally:
@@ -38,19 +38,8 @@ async def _offer(options: Options, draft: Draft, settings: Settings, run_dir: Pa
             return await ask(service.api, draft.model, settings.price, patient=False)
     except (AccountError, ServiceError) as error:
         known = offline(draft.model, settings.price, error.message)
-        price = _remembered_price(run_dir) if known.price is None else known.price
+        price = remembered_price(run_dir) if known.price is None else known.price
         return replace(known, price=price)
-
-
-def _remembered_price(run_dir: Path) -> float | None:
-    if not has_state(run_dir):
-        return None
-    connection = connect_to_read(run_dir)
-    try:
-        price = reading.meta(connection, "price_usd")
-        return price if isinstance(price, float) else None
-    finally:
-        connection.close()
 
 
 def _facts(manifest: Manifest, settings: Settings, offer: Offer, run_dir: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from batcher.units import show_duration, show_rate, show_usd
 
 LINE_EVERY = 10.0  # seconds between lines
 JSON_EVERY = 1.0
+CHECK_EVERY = 2.0
 COLUMNS = 80
 ROOM = COLUMNS - len("12:34:56  ")
 
@@ -40,6 +41,19 @@ def listener(kind: str, stream: TextIO | None = None) -> Progress:
     if kind == "json":
         return JsonLines(stream)
     return Silent(stream) if kind == "none" else Lines(stream)
+
+
+def checking(progress: Progress, clock: Callable[[], float] = time.monotonic) -> Callable[[int], None]:
+    """Tells of a long manifest while it is checked, every two seconds. Call it with the prompts checked so far."""
+    said_at = clock()
+
+    def tell(prompts: int) -> None:
+        nonlocal said_at
+        if clock() - said_at >= CHECK_EVERY:
+            said_at = clock()
+            progress.say(f"checking the manifest: {prompts:,} prompts so far")
+
+    return tell
 
 
 def in_words(snapshot: Snapshot, room: int = ROOM) -> str:

@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from batcher.manifest import Manifest
 from batcher.progress import Progress
 from batcher.service import SIMULATOR, Service
 from batcher.settings import Settings
-from batcher.store import LOCK, StateFile, has_state, locked, prepare, reading
+from batcher.store import LOCK, StateFile, connect_to_read, has_state, locked, prepare, reading
 from batcher.units import show_bytes
 
 TYPICAL_BYTES = 800_000  # of a generated PNG of about a megapixel (DiffusionDB: 1.6 TB for 2 million)
@@ -66,6 +66,15 @@ def resume_command() -> str:
     return shlex.join(["batcher", *sys.argv[1:]])
 
 
+def remembered_price(run_dir: Path) -> float | None:
+    """What one image cost when the catalogue could last be asked; None when it never could."""
+    if not has_state(run_dir):
+        return None
+    with closing(connect_to_read(run_dir)) as connection:
+        price = reading.meta(connection, "price_usd")
+    return float(price) if isinstance(price, (int, float)) else None
+
+
 def check_room(state: StateFile, manifest: Manifest, progress: Progress) -> None:
     """Whether what is still to come will fit on the disk: better known now than at three in the morning."""
     images, size, _ = reading.pictures(state.connection)
@@ -91,11 +100,11 @@ def greet(state: StateFile, service: Service, manifest: Manifest, offer: Offer, 
         "manifest": manifest.source,
         "model": manifest.model,
         "total": manifest.whole,
-        "price_usd": offer.price,
-        "price_at": None if offer.price is None else utc(time.time()),
         "process": {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()},
         "command": resume_command(),
     }
+    if offer.fresh:
+        facts |= {"price_usd": offer.price, "price_at": None if offer.price is None else utc(time.time())}
     changes: list[Callable[[], object]] = []
     if whole and reading.meta(state.connection, "fingerprint") != manifest.fingerprint:
         difference = reading.compare(state.connection, manifest.jobs())

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from batcher import report
@@ -13,8 +14,8 @@ from batcher.budget import Budget
 from batcher.catalog import Offer, ask
 from batcher.errors import DiskError, UsageError
 from batcher.manifest import Manifest
-from batcher.progress import Progress, listener
-from batcher.rundir import check_room, greet, hold, resume_command, some_room
+from batcher.progress import Progress, checking, listener
+from batcher.rundir import check_room, greet, hold, remembered_price, resume_command, some_room
 from batcher.runner import Runner, Tools, cancel_all
 from batcher.service import Options, Service, open_service, read_draft, run_dir_of
 from batcher.settings import Deadline, Settings, deadline_at
@@ -38,7 +39,9 @@ async def run(options: Options) -> tuple[dict[str, Any], str]:
         some_room(run_dir)
         async with open_service(options, run_dir, progress) as service:
             offer = await ask(service.api, draft.model, settings.price)
-            manifest = draft.check(offer.schema)
+            if offer.price is None:
+                offer = replace(offer, price=remembered_price(run_dir), fresh=False)
+            manifest = draft.check(offer.schema, progress=checking(progress))
             held.callback(manifest.close)
             _check_money(settings, offer)
             for warning in (*manifest.warnings, *offer.warnings):

@@ -190,9 +190,8 @@ def main() -> int:
         steps = range(1, len((Path(name) / "t0" / "steps.txt").read_text().splitlines()) + 1, told.every)
         trials = list(workers.map(one, [*steps, *range(-told.random, 0)]))
     _print([trial for trial in trials if trial.killed])
-    print(
-        f"a whole run has {len(steps) * told.every:,} steps; {sum(not trial.killed for trial in trials)} kills came too late"
-    )
+    late = sum(not trial.killed for trial in trials)
+    print(f"a whole run has {len(steps) * told.every:,} steps; {late} kills came too late")
     return 1 if whole.problems or any(trial.problems for trial in trials) else 0
 
 

@@ -43,8 +43,8 @@ def test_the_embedded_simulator_outlives_a_kill_and_charges_each_job_once(tmp_pa
     manifest = tmp_path / "prompts.txt"
     manifest.write_text("".join(f"a kite over hill {number}\n" for number in range(60)))
     command = [
-        sys.executable, "-m", "batcher", "run", str(manifest), "--simulate", "--rate", "60/s", "-o", str(tmp_path / "run"),
-        "--progress", "none", "--json",
+        sys.executable, "-m", "batcher", "run", str(manifest), "--simulate", "--rate", "60/s", "-o",
+        str(tmp_path / "run"), "--progress", "none", "--json",
     ]  # fmt: skip
     victim = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     _until_images(tmp_path / "run", 5, victim)
@@ -65,8 +65,8 @@ def test_the_first_interrupt_ends_cleanly_with_130_and_the_line_that_resumes(tmp
     manifest = tmp_path / "prompts.txt"
     manifest.write_text("".join(f"a kite over hill {number}\n" for number in range(200)))
     command = [
-        sys.executable, "-m", "batcher", "run", str(manifest), "--simulate", "--rate", "20/s", "-o", str(tmp_path / "run"),
-        "--progress", "none",
+        sys.executable, "-m", "batcher", "run", str(manifest), "--simulate", "--rate", "20/s", "-o",
+        str(tmp_path / "run"), "--progress", "none",
     ]  # fmt: skip
     going = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -70,8 +70,8 @@ async def go(
     """One process's worth of work on a run directory, as ``batcher run`` does it."""
     async with serve(simulator) as address:
         return await visit(
-            folder, manifest, address, simulator, meanwhile=meanwhile, afterwards=afterwards, budget=budget, price=price,
-            deadline=deadline, overrides=overrides, **settings,
+            folder, manifest, address, simulator, meanwhile=meanwhile, afterwards=afterwards, budget=budget,
+            price=price, deadline=deadline, overrides=overrides, **settings,
         )  # fmt: skip
 
 

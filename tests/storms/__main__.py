@@ -12,9 +12,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=60)
     jobs = parser.parse_args().jobs
     bad = 0
-    print(
-        f"{'storm':<24}{'runs':>5}{'done':>6}{'failed':>8}{'doubt':>7}{'charges':>9}{'paid':>6}{'hours':>7}{'real':>7}  causes"
-    )
+    print(f"{'storm':<24} runs  done  failed  doubt  charges  paid  hours   real  causes")
     storms = [*((f"{place}:{kind}", place, kind) for place, kind in every_fault()), ("all together", "", "")]
     for name, place, kind in storms:
         began = time.monotonic()

@@ -74,20 +74,19 @@ def _storm(name: str, profile: Profile, jobs: int) -> Weather:
     try:
         manifest = folder / "jobs.txt"
         manifest.write_text(lines(jobs))
-        return run(_weather(name, folder, manifest, profile))
+        return run(_weather(name, folder, manifest, profile, jobs))
     finally:
         shutil.rmtree(folder)
 
 
-async def _weather(name: str, folder: Path, manifest: Path, profile: Profile) -> Weather:
+async def _weather(name: str, folder: Path, manifest: Path, profile: Profile, jobs: int) -> Weather:
     simulator = Simulator(profile, wall=virtual_wall())
     seconds, runs = 0.0, 0
-    report: dict[str, Any] = {}
-    for runs in range(1, MOST_RUNS + 1):
+    report: dict[str, Any] = {"pending": jobs}
+    while report["pending"] and runs < MOST_RUNS:
+        runs += 1
         came = await go(folder / "run", manifest, simulator, rate=20.0, in_flight=32, fuse=None, fuse_share=None)
         seconds, report = seconds + came.seconds, came.report
-        if not report["pending"]:
-            break
         await asyncio.sleep(60.0)  # until somebody comes and looks
     stats = simulator.stats()
     failures = [json.loads(line) for line in (folder / "run" / "failures.jsonl").read_text("utf-8").splitlines()]
