@@ -22,9 +22,10 @@ async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[
     The service is the one the run went to, unless the options name another address of it.
     """
     with closing(connect_to_read(run_dir)) as reader:
-        embedded = reading.meta(reader, "service") == SIMULATOR
+        service = reading.meta(reader, "service")  # unknown where the state file was made anew from sidecars
+        embedded = service == SIMULATOR or (service is None and bool(reading.meta(reader, "simulated")))
         known_url = reading.meta(reader, "base_url")
-        at_service = reading.by_state(reader).get(State.RUNNING, 0)
+        at_service = next(reading.entries(reader, [State.RUNNING]), None) is not None
     options = replace(options, simulate=embedded, base_url=options.base_url or known_url)
     tally: Counter[CancelOutcome] = Counter()
     closed = 0

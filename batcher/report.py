@@ -48,21 +48,10 @@ def exit_code(counts: Counts, stop: Stop | None) -> int:
 def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price: float | None) -> dict[str, Any]:
     """The report, as in the design: the same for ``--json`` and ``report.json``."""
     counts = reading.counts(connection, facts.total)
-    images, size, _ = reading.pictures(connection)
-    money = reading.money(connection)
     return {
         "run": str(facts.run_dir),
-        "total": counts.total,
-        "done": counts.done,
-        "failed": counts.failed,
-        "cancelled": counts.cancelled,
-        "in_doubt": counts.in_doubt,
-        "pending": counts.pending,
-        "images": images,
-        "bytes": size,
+        **standing(connection, counts, price),
         "submits": facts.submits,
-        "submits_total": money.submits,
-        **purse(money, price, counts.pending),
         "seconds": round(facts.seconds, 3),
         "submit_rate": round(facts.submit_rate, 3),
         "rate_limited": facts.rate_limited,
@@ -75,20 +64,37 @@ def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price
     }
 
 
-def purse(money: reading.Money, price: float | None, pending: int) -> dict[str, float | None]:
-    """Dollars over the life of the run directory, None where they are unknown.
+def standing(connection: sqlite3.Connection, counts: Counts, price: float | None) -> dict[str, Any]:
+    """Where the jobs, the files and the money are: what report and ``status`` have in common.
 
-    cost_usd: spent and reserved. spent_usd: of submits that came to an end, or are in doubt. reserved_usd: of those at
-    the service. projected_usd: with what is still to be submitted (``pending`` jobs, those at the service included).
+    Money is dollars over the life of the run directory, None where it is unknown. cost_usd: spent and reserved.
+    spent_usd: for submits that came to an end, or are in doubt. reserved_usd: for those at the service. projected_usd:
+    with what is still to be submitted.
     """
-    reserved = None if price is None else round(money.open * price, 6)
+    by_state = reading.by_state(connection)
+    at_service = by_state.get(State.RUNNING, 0) + by_state.get(State.SUBMITTING, 0)
+    to_download = by_state.get(State.READY, 0)
+    images, size, _ = reading.pictures(connection)
+    money = reading.money(connection)
     total = cost(money, price)
-    to_come = None if price is None else max(0, pending - money.open) * price
+    reserved = money.open * (price or 0.0)
+    to_come = max(0, counts.pending - at_service - to_download) * (price or 0.0)
     return {
+        "total": counts.total,
+        "done": counts.done,
+        "failed": counts.failed,
+        "cancelled": counts.cancelled,
+        "in_doubt": counts.in_doubt,
+        "pending": counts.pending,
+        "at_service": at_service,
+        "to_download": to_download,
+        "images": images,
+        "bytes": size,
+        "submits_total": money.submits,
         "cost_usd": total,
-        "spent_usd": None if total is None else round(total - (reserved or 0.0), 6),
-        "reserved_usd": reserved if money.open else 0.0,
-        "projected_usd": None if total is None or to_come is None else round(total + to_come, 6),
+        "spent_usd": None if total is None else round(total - reserved, 6),
+        "reserved_usd": None if price is None and money.open else round(reserved, 6),
+        "projected_usd": None if total is None or (price is None and counts.pending) else round(total + to_come, 6),
     }
 
 

@@ -8,5 +8,6 @@ from batcher.artifacts.check import CheckDepth, Limits
 from batcher.artifacts.fetch import Downloader
 from batcher.artifacts.place import write_whole
 from batcher.artifacts.trust import Trust
+from batcher.artifacts.whole_job import fetch_all
 
-__all__ = ["CheckDepth", "Downloader", "Limits", "Trust", "write_whole"]
+__all__ = ["CheckDepth", "Downloader", "Limits", "Trust", "fetch_all", "write_whole"]

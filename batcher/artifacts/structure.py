@@ -9,7 +9,8 @@ Sources: PNG (W3C, third edition) 5.3; JPEG T.81 annex B; GIF89a 2-27; RFC 9649 
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import repeat
 from struct import error as StructError  # noqa: N812  an exception, and it reads as one
 from struct import unpack_from
 
@@ -19,7 +20,11 @@ Size = tuple[int, int]
 
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE_MARKERS = frozenset([0x01, *range(0xD0, 0xD8)])
+_FILL = re.compile(rb"\xff+")
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+_MOST_PIECES = 1_100_000  # of a file: the smallest that encoders make, 255 bytes in a GIF, fill 256 MB with so many
 
 
 class Damaged(Exception):  # noqa: N818  a finding, and it reads as one
@@ -43,6 +48,12 @@ def _ask(reader: Callable[[Buffer], Size | None] | None, data: Buffer) -> Size |
         raise Damaged("it ends in the middle of its header") from None
 
 
+def _pieces() -> Iterator[None]:
+    """One for each step of a walk: a file of millions of tiny pieces would take the processor for minutes."""
+    yield from repeat(None, _MOST_PIECES)
+    raise Damaged("it is made of more pieces than any encoder makes")
+
+
 def _png_size(data: Buffer) -> Size:
     width, height = unpack_from(">II", data, 16)
     return int(width), int(height)
@@ -53,7 +64,9 @@ def _walk_png(data: Buffer) -> None:
     if data[12:16] != b"IHDR":
         raise Damaged("its header chunk is missing")
     with memoryview(data) as view:
-        while at + 12 <= end:
+        for _ in _pieces():
+            if at + 12 > end:
+                break
             length, name = unpack_from(">I4s", data, at)
             if at + 12 + length > end:
                 raise Damaged(f"cut short in a {_chunk(name)} chunk")
@@ -72,7 +85,7 @@ def _chunk(name: bytes) -> str:
 
 def _jpeg_size(data: Buffer) -> Size:
     at = 2
-    while True:
+    for _ in _pieces():
         marker, at = _jpeg_marker(data, at)
         if marker in _FRAME_HEADERS:
             height, width = unpack_from(">HH", data, at + 3)
@@ -80,11 +93,12 @@ def _jpeg_size(data: Buffer) -> Size:
         if marker in {0xD9, 0xDA}:
             raise Damaged("it has no frame header")
         at += 0 if marker in _BARE_MARKERS else _jpeg_length(data, at)
+    raise AssertionError("unreachable")
 
 
 def _walk_jpeg(data: Buffer) -> None:
     at, scans = 2, 0
-    while True:
+    for _ in _pieces():
         marker, at = _jpeg_marker(data, at)
         if marker == 0xD9:
             break
@@ -103,8 +117,7 @@ def _jpeg_marker(data: Buffer, at: int) -> tuple[int, int]:
     """The marker at ``at`` and where what follows it begins; fill bytes are skipped."""
     if data[at] != 0xFF:
         raise Damaged("garbled between its segments")
-    while data[at] == 0xFF:
-        at += 1
+    at = _FILL.match(data, at).end()  # type: ignore[union-attr]  # one byte of it was seen above
     return data[at], at + 1
 
 
@@ -121,7 +134,7 @@ def _gif_size(data: Buffer) -> Size:
 
 
 def _walk_gif(data: Buffer) -> None:
-    at, frames = 13 + _colours(data[10]), 0
+    at, frames, pieces = 13 + _colours(data[10]), 0, _pieces()
     while data[at] != 0x3B:
         if data[at] == 0x2C:
             frames += 1
@@ -131,8 +144,10 @@ def _walk_gif(data: Buffer) -> None:
         else:
             raise Damaged("garbled between its blocks")
         while data[at]:
+            next(pieces)
             at += data[at] + 1
         at += 1
+        next(pieces)
     if not frames:
         raise Damaged("it has no pixels")
 
@@ -173,7 +188,9 @@ def _avif_size(data: Buffer) -> Size | None:
 
 def _walk_boxes(data: Buffer) -> None:
     at, end = 0, len(data)
-    while at < end:
+    for _ in _pieces():
+        if at >= end:
+            return
         size = int(unpack_from(">I", data, at)[0])
         if size == 0:  # to the end of the file
             return

@@ -26,32 +26,18 @@ def status(run_dir: str, as_json: bool) -> int:
 
 def _facts(connection: Any, run_dir: Path) -> dict[str, Any]:
     from batcher import report  # noqa: PLC0415  start-up time
-    from batcher.job import State  # noqa: PLC0415
     from batcher.store import reading  # noqa: PLC0415
 
-    counts = reading.counts(connection)
-    by_state = reading.by_state(connection)
-    images, size, odd = reading.pictures(connection)
-    money = reading.money(connection)
+    _, _, odd = reading.pictures(connection)
     price = reading.meta(connection, "price_usd")
     live = _live(connection)
     return {
         "run": str(run_dir),
         "going": live is not None,
-        "total": counts.total,
-        "done": counts.done,
-        "failed": counts.failed,
-        "cancelled": counts.cancelled,
-        "in_doubt": counts.in_doubt,
-        "pending": counts.pending,
-        "at_service": by_state.get(State.RUNNING, 0) + by_state.get(State.SUBMITTING, 0),
-        "to_download": by_state.get(State.READY, 0),
-        "images": images,
-        "bytes": size,
+        **report.standing(connection, reading.counts(connection), price),
         "warnings": odd,
-        "cost_usd": report.cost(money, price),
         "price_usd": price,
-        "submits_total": money.submits,
+        "price_at": reading.meta(connection, "price_at"),
         "rate": live.get("rate") if live else None,
         "eta_seconds": live.get("eta") if live else None,
         "note": live.get("note", "") if live else "",
@@ -73,27 +59,14 @@ def _facts(connection: Any, run_dir: Path) -> dict[str, Any]:
 
 
 def _live(connection: Any) -> dict[str, Any] | None:
-    """What a going run last said of itself; None when none is going (a killed one is found out by its process)."""
-    import os  # noqa: PLC0415  start-up time
-    import socket  # noqa: PLC0415
+    """What a going run last said of itself; None when none is going."""
+    from batcher.store import reading  # noqa: PLC0415  start-up time
 
-    from batcher.store import reading  # noqa: PLC0415
-
-    process = reading.meta(connection, "process")
-    if not process:
-        return None
-    if process["host"] == socket.gethostname():
-        try:
-            os.kill(process["pid"], 0)
-        except ProcessLookupError:
-            return None
-        except PermissionError:
-            pass  # somebody else's, but alive
-    return reading.meta(connection, "live") or {}
+    return (reading.meta(connection, "live") or {}) if reading.is_going(connection) else None
 
 
 def _words(facts: dict[str, Any]) -> str:
-    from batcher.units import show_bytes, show_duration, show_rate, show_usd  # noqa: PLC0415  start-up time
+    from batcher.units import show_bytes, show_duration, show_rate  # noqa: PLC0415  start-up time
 
     state = "running" if facts["going"] else "not running"
     kind = ", simulated" if facts["simulated"] else ""
@@ -105,10 +78,8 @@ def _words(facts: dict[str, Any]) -> str:
     waiting = facts["pending"] - facts["at_service"] - facts["to_download"]
     lines += [f"  {facts[name]:>9,}  {word}" for name, word in words.items() if facts[name] or name == "done"]
     lines += [f"  {waiting:>9,}  to submit", f"  {facts['total']:>9,}  in all"]
-    cost = "cost unknown" if facts["cost_usd"] is None else show_usd(facts["cost_usd"])
-    lines.append(
-        f"{facts['images']:,} images, {show_bytes(facts['bytes'])}, {facts['submits_total']:,} submits, {cost}"
-    )
+    lines.append(f"{facts['images']:,} images, {show_bytes(facts['bytes'])}, {facts['submits_total']:,} submits")
+    lines.append(_money(facts))
     if facts["rate"]:
         left = f", {show_duration(facts['eta_seconds'])} left" if facts["eta_seconds"] is not None else ""
         lines.append(f"{show_rate(facts['rate'])} over the last minute{left}")
@@ -118,6 +89,21 @@ def _words(facts: dict[str, Any]) -> str:
     if facts["pending"] and not facts["going"] and facts["resume"]:
         lines.append(f"Resume with:\n  {facts['resume']}")
     return "\n".join(lines)
+
+
+def _money(facts: dict[str, Any]) -> str:
+    from batcher.units import show_usd  # noqa: PLC0415  start-up time
+
+    if facts["spent_usd"] is None:
+        return "cost unknown: the service named none, and no price is known (--price USD)"
+    parts = [f"{show_usd(facts['spent_usd'])} spent"]
+    if facts["reserved_usd"]:
+        parts.append(f"{show_usd(facts['reserved_usd'])} reserved for what is at the service")
+    if facts["projected_usd"] is not None and facts["pending"]:
+        parts.append(f"{show_usd(facts['projected_usd'])} projected in all")
+    if facts["price_usd"] is not None:
+        parts.append(f"{show_usd(facts['price_usd'])} an image")
+    return ", ".join(parts)
 
 
 def _failures(facts: dict[str, Any]) -> list[str]:

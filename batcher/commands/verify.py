@@ -185,7 +185,9 @@ def _advice(facts: dict[str, Any]) -> list[str]:
         lines.append(f"{by['free']:,} can be mended free another time: `batcher verify {facts['run']} --repair`")
     if facts["paid_jobs"]:
         price = "an unknown price" if facts["paid_usd"] is None else show_usd(facts["paid_usd"])
-        lines.append(f"{facts['paid_jobs']:,} jobs can only be made anew, for {price}:")
+        lines.append(
+            f"{facts['paid_jobs']:,} {'job' if facts['paid_jobs'] == 1 else 'jobs'} to be made anew only, for {price}:"
+        )
         first = "" if facts["repaired"] else f"batcher verify {facts['run']} --repair, then "
         lines.append(f"  {first}batcher retry {facts['run']} --cause gone --resubmit")
     if by.get("by_hand"):

@@ -1,13 +1,10 @@
 """The step that brings the files home: READY to DONE. Free, and never a reason to pay again."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
 
-from batcher import __version__
+from batcher.artifacts import fetch_all
 from batcher.errors import Cause, FileRefused, FileUnavailable, LinkDead
-from batcher.job import Artifact, Entry, sidecar
-from batcher.naming import numbered
+from batcher.job import Artifact, Entry
 from batcher.retry import FILE_HOST, FILES, GiveUp, decide
 from batcher.runner.submit import Slot
 from batcher.runner.tools import Tools, draw
@@ -30,6 +27,7 @@ class Fetcher:
         """
         slot.release()
         leave = self.tools.stop.leave
+        simulated = bool(self.tools.api.simulated)
         failures = 0
         while not leave.is_set():
             async with self._slots:
@@ -37,7 +35,7 @@ class Fetcher:
                     break
                 self.tools.tally.downloading += 1
                 try:
-                    return await self._save(entry, await self._download(entry))
+                    return await self._save(entry, await fetch_all(self.tools.downloader, entry, simulated=simulated))
                 except LinkDead as problem:
                     return await self._relink(entry, "dead", problem.cause)
                 except FileRefused as problem:
@@ -58,26 +56,6 @@ class Fetcher:
     def forget(self, entry: Entry) -> None:
         """The story is over."""
         self._relinked -= {(entry.id, "dead"), (entry.id, "silent")}
-
-    async def _download(self, entry: Entry) -> list[Artifact]:
-        ratio = entry.job.inputs.get("aspect_ratio")
-        count = len(entry.urls)
-
-        def describe(artifact: Artifact) -> Mapping[str, Any]:
-            simulated = bool(self.tools.api.simulated)
-            return sidecar(entry, artifact, simulated=simulated, version=__version__)
-
-        return [
-            await self.tools.downloader.fetch(
-                url,
-                path=numbered(entry.path, index, count),
-                output_index=index,
-                output_count=count,
-                wanted_ratio=ratio if isinstance(ratio, str) else None,
-                describe=describe,
-            )
-            for index, url in enumerate(entry.urls)
-        ]
 
     async def _save(self, entry: Entry, artifacts: list[Artifact]) -> Entry:
         tools = self.tools

@@ -1,8 +1,9 @@
 """The step that asks: RUNNING to whatever came of it. Free, however often it takes."""
 
 import asyncio
+from dataclasses import dataclass
 
-from batcher.errors import Cause, NotFound, NotSent, Refused, Rejected, Unclear
+from batcher.errors import CallError, Cause, NotFound, NotSent, Refused, Rejected, Unclear
 from batcher.job import Answer, CancelledThere, Entry, FailedThere, Succeeded, Waiting
 from batcher.retry import EARLY, GiveUp, decide
 from batcher.runner.submit import Slot
@@ -11,10 +12,26 @@ from batcher.schedule import PollPlanner
 from batcher.stop import pause
 
 WATCHED = 15.0  # a clock that jumped must not end a job: it was watched for at least this part of its time, too
+MOST_MISSES = 5  # reads without an answer about a job whose time is over, while the service answers about others
+PROBE_EVERY = 60.0  # seconds, for all jobs together
 MOST_EMPTY = 3  # reads of a success without a file before it is believed
 KNOWN_WORDS = frozenset(
     {"in_queue", "in_progress", "queued", "pending", "waiting", "starting", "processing", "running"}
 )  # what RunComfy's documents and clients use
+
+
+@dataclass(slots=True)
+class Trouble:
+    """Reads about one job in a row that came to nothing.
+
+    denials: the service said no, it seems. count, since: no readable answer, how often and from when on. misses: those
+    while the service answered about others.
+    """
+
+    denials: int = 0
+    count: int = 0
+    since: float = 0.0
+    misses: int = 0
 
 
 class Waiter:
@@ -24,6 +41,8 @@ class Waiter:
         self._unasked: set[int] = set()  # jobs of earlier processes that were not asked about yet
         self._all_asked = asyncio.Event()
         self._odd_words: set[str] = set()
+        self._probe_at = float("-inf")  # when the service may next be asked how it is
+        self._read_at = float("-inf")  # when an answer about any job was last readable
 
     async def wait(self, entry: Entry, slot: Slot) -> Entry:
         """RUNNING to READY, PENDING (to be paid again), FAILED or CANCELLED; RUNNING still when the run stops first.
@@ -36,27 +55,24 @@ class Waiter:
         began = asked_since - max(0.0, tools.wall() - submitted)
         ours = submitted >= tools.started
         look_at = began + self.planner.next_look(0.0, draw(entry, 0)) if ours else tools.now()
-        looks = troubles = denials = empty = 0
+        looks = empty = 0
+        trouble = Trouble()
         while not await pause(look_at - tools.now(), tools.stop.leave):
             looks += 1
             try:
                 await tools.call_turn()
                 answer = await tools.api.look(entry.request_id or "")
-            except (NotSent, Unclear, Refused) as problem:
-                troubles += 1
-                look_at = tools.now() + tools.trouble(problem, troubles, entry)
-                continue
-            except (NotFound, Rejected) as problem:
-                denials += 1
-                again = decide(EARLY, denials, draw(entry, denials))
-                if isinstance(again, GiveUp):
-                    return await self._give_up(entry, _denied(problem))
-                look_at = tools.now() + again.delay
+            except CallError as problem:
+                after = await self._unread(entry, trouble, problem)
+                if isinstance(after, Cause):
+                    return await self._give_up(entry, after)
+                look_at = tools.now() + after
                 continue
             finally:
                 self.asked(entry)
             tools.heard()
-            troubles, denials, age = 0, 0, tools.now() - began
+            self._read_at = tools.now()
+            trouble, age = Trouble(), tools.now() - began
             if isinstance(answer, Waiting):
                 self._notice(answer)
                 if min(age, (tools.now() - asked_since) * WATCHED) > tools.settings.timeout:
@@ -100,6 +116,42 @@ class Waiter:
             self.tools.settle(entry, None)
         return await self.tools.queue.durable(self.tools.state.fail_here, entry, cause)
 
+    async def _unread(self, entry: Entry, trouble: Trouble, problem: CallError) -> float | Cause:
+        """After a read that came to nothing: seconds until the next, or why there is no use in another."""
+        if isinstance(problem, NotFound | Rejected):
+            trouble.denials += 1
+            again = decide(EARLY, trouble.denials, draw(entry, trouble.denials))
+            return _denied(problem) if isinstance(again, GiveUp) else again.delay
+        trouble.count += 1
+        if trouble.count == 1:
+            trouble.since = self.tools.now()
+        trouble.misses += await self._answers_others(entry, trouble.since)
+        if trouble.misses >= MOST_MISSES:
+            return _unanswered(problem, self.tools.now() - trouble.since)
+        return self.tools.trouble(problem, trouble.count, entry)
+
+    async def _answers_others(self, entry: Entry, since: float) -> bool:
+        """Whether the trouble, after a job's whole time of it, is with this job alone: the service answers otherwise.
+
+        An outage is waited for, however long; one request that never gets a readable answer must not hold up the run.
+        """
+        tools = self.tools
+        if tools.now() - since <= tools.settings.timeout:
+            return False
+        if self._read_at > since:
+            return True
+        if tools.now() < self._probe_at:
+            return False
+        self._probe_at = tools.now() + PROBE_EVERY
+        try:  # nobody else is left to tell by: a free read of something else
+            await tools.api.model(entry.job.model)
+        except (NotSent, Unclear, Refused):
+            return False
+        except (NotFound, Rejected):
+            pass  # an answer all the same
+        tools.heard()
+        return True
+
     def will_ask(self, entry: Entry) -> None:
         """A job of an earlier process: it is asked about before anything new is submitted."""
         self._unasked.add(entry.id)
@@ -125,6 +177,12 @@ def _denied(problem: NotFound | Rejected) -> Cause:
     said = problem.cause
     kind = "expired" if isinstance(problem, NotFound) else said.kind
     return Cause(kind=kind, message=said.message, http_status=said.http_status, code=said.code)
+
+
+def _unanswered(problem: CallError, seconds: float) -> Cause:
+    said = problem.cause
+    message = f"no readable answer about this request for {seconds:.0f} s, while others got theirs: {said.message}"
+    return Cause(kind="unanswered", message=message[:500], http_status=said.http_status, code=said.code)
 
 
 def _too_long(answer: Waiting, age: float) -> Cause:

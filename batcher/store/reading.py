@@ -1,6 +1,8 @@
 """What can be asked of a state file, over any connection to it, the writer's or a read-only one."""
 
 import json
+import os
+import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +68,21 @@ class Money:
 def meta(connection: sqlite3.Connection, name: str, default: Any = None) -> Any:
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return default if row is None else json.loads(row[0])
+
+
+def is_going(connection: sqlite3.Connection) -> bool:
+    """Whether a run is at work in this directory, by what it said of itself; a killed one is found out."""
+    process = meta(connection, "process")
+    if not process:
+        return False
+    if process["host"] == socket.gethostname():
+        try:
+            os.kill(process["pid"], 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass  # somebody else's, but alive
+    return True
 
 
 def known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Known]:

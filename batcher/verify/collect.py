@@ -7,14 +7,12 @@ leads on, and says the price.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from batcher import __version__
 from batcher.api import Api
-from batcher.artifacts import CheckDepth, Downloader, Trust
+from batcher.artifacts import CheckDepth, Downloader, Trust, fetch_all
 from batcher.embedded import JOURNAL
 from batcher.errors import (
     BatcherError,
@@ -27,8 +25,7 @@ from batcher.errors import (
     Rejected,
     UsageError,
 )
-from batcher.job import Answer, Artifact, Entry, State, Succeeded, Waiting, sidecar
-from batcher.naming import numbered
+from batcher.job import Answer, Artifact, Entry, State, Succeeded, Waiting
 from batcher.progress import listener
 from batcher.retry import CANCELS, GiveUp, RetryPolicy, decide
 from batcher.service import SIMULATOR, Options, open_service
@@ -129,7 +126,7 @@ class _Collector:
             try:
                 if not entry.urls:
                     raise FileUnavailable(Cause(kind="no_link", message="no link on record"))
-                await self._save(entry, await self._download(entry))
+                await self._save(entry, await fetch_all(self.downloader, entry, simulated=self.simulated))
             except FileError:
                 left.append(entry)
 
@@ -197,7 +194,7 @@ class _Collector:
         failures = 0
         while True:
             try:
-                return await self._download(entry)
+                return await fetch_all(self.downloader, entry, simulated=self.simulated)
             except LinkDead as problem:
                 raise Gone(problem.cause) from None
             except FileUnavailable as problem:
@@ -208,24 +205,6 @@ class _Collector:
                 await asyncio.sleep(again.delay)
             except FileError as problem:
                 raise Later(str(problem)) from None
-
-    async def _download(self, entry: Entry) -> list[Artifact]:
-        ratio, count = entry.job.inputs.get("aspect_ratio"), len(entry.urls)
-
-        def describe(artifact: Artifact) -> Mapping[str, Any]:
-            return sidecar(entry, artifact, simulated=self.simulated, version=__version__)
-
-        return [
-            await self.downloader.fetch(
-                url,
-                path=numbered(entry.path, index, count),
-                output_index=index,
-                output_count=count,
-                wanted_ratio=ratio if isinstance(ratio, str) else None,
-                describe=describe,
-            )
-            for index, url in enumerate(entry.urls)
-        ]
 
     async def _save(self, entry: Entry, artifacts: list[Artifact]) -> None:
         saved, _ = await self.queue.durable(self.queue.state.save, entry, artifacts)

@@ -50,10 +50,7 @@ class Ground:
 
     def path(self, file: str) -> Path:
         """Where a recorded file is. Raises Outside for a name that could lead elsewhere."""
-        parts = file.split("/")
-        if parts[0] != IMAGES or len(parts) < 2 or {"", ".", ".."} & set(parts) or "\0" in file:
-            raise Outside
-        if not self._folder_is_inside(file.rpartition("/")[0]):
+        if not is_plain(file) or not self._folder_is_inside(file.rpartition("/")[0]):
             raise Outside
         return self.run_dir / file
 
@@ -109,6 +106,12 @@ class Ground:
     def _is_inside(self, path: Path) -> bool:
         real = os.path.realpath(path)
         return real == self._root or real.startswith(self._root + os.sep)
+
+
+def is_plain(file: str) -> bool:
+    """Whether a recorded name is one that batcher gives: below the folder of images, without a way back up."""
+    parts = file.split("/")
+    return parts[0] == IMAGES and len(parts) > 1 and not {"", ".", ".."} & set(parts) and "\0" not in file
 
 
 def stem(file: str) -> str:

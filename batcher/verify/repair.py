@@ -34,7 +34,8 @@ from batcher.verify.inspection import LIMITS, Depth
 from batcher.verify.rebuild import FAILURES, Rebuilt, put_in_place, take_in
 from batcher.verify.survey import RECORDS, Survey, look
 
-_GROUP = 200
+_GROUP = 200  # jobs a commit
+MOST_ROUNDS = 2  # what was taken into the state file may turn out to be damaged itself
 _SIDECAR = frozenset({Kind.SIDECAR_MISSING, Kind.SIDECAR_UNREADABLE, Kind.SIDECAR_DIFFERS})
 _LOST = frozenset({Kind.MISSING, Kind.TRUNCATED, Kind.CHANGED, Kind.OUTSIDE, Kind.INCOMPLETE})
 
@@ -73,26 +74,29 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
         if any(finding.kind is Kind.STATE_DAMAGED for finding in before.findings):
             repaired.left = before.findings  # nothing that it says can be relied upon
             return repaired
-        if before.findings:
-            mender = _Mender(run_dir, state, repaired)
-            lost = mender.mend_on_disk()
-            collected = await collect(run_dir, state, lost, options, depth)
+        repaired.left = before.findings
+        told: list[Finding] = []
+        for _ in range(MOST_ROUNDS):
+            if not any(finding.mend is Mend.FREE for finding in repaired.left):
+                break
+            mender = _Mender(run_dir, state, repaired, repaired.left)
+            collected = await collect(run_dir, state, mender.mend_on_disk(), options, depth)
             repaired.did("job fetched again, free", len(collected.saved))
             mender.write_tables()
-            after = look_again(only=mender.touched)
-            waiting = mender.not_collected(collected)
-            told = {finding.job for finding in waiting}
-            left = [one for one in after.findings if one.kind is not Kind.UNFETCHED or one.job not in told]
-            repaired.left = [*left, *waiting]
+            told += mender.not_collected(collected)
+            jobs = {finding.job for finding in told}
+            after = look_again(only=mender.touched).findings
+            repaired.left = [one for one in after if one.kind is not Kind.UNFETCHED or one.job not in jobs]
+        repaired.left += told
         return repaired
 
 
 class _Mender:
-    def __init__(self, run_dir: Path, state: StateFile, repaired: Repaired) -> None:
+    def __init__(self, run_dir: Path, state: StateFile, repaired: Repaired, findings: Sequence[Finding]) -> None:
         self.run_dir = run_dir
         self.state = state
         self.repaired = repaired
-        self.findings = repaired.before.findings
+        self.findings = findings
         self.touched = {finding.entry.id for finding in self.findings if finding.entry is not None}
         self.price = reading.meta(state.connection, "price_usd")
         self._shelf = Shelf(run_dir)
@@ -116,6 +120,10 @@ class _Mender:
 
     def _aside(self, files: Iterable[str]) -> None:
         for file in files:
+            try:
+                self._ground.path(file)
+            except Outside:
+                continue  # a name in a tampered state file must not make us move what isn't ours
             if move_aside(self.run_dir, file) is not None:
                 self.repaired.did("file moved to lost+found")
 

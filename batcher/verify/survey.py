@@ -6,7 +6,6 @@ let go of the interpreter, so threads do scale), and what is kept grows with wha
 
 import json
 import os
-import socket
 import sqlite3
 import time
 from collections import deque
@@ -23,7 +22,7 @@ from batcher.protocol import one_line
 from batcher.store import auditing, reading
 from batcher.tally import Snapshot
 from batcher.verify.findings import Finding, Kind, Mend, of_job
-from batcher.verify.ground import Ground
+from batcher.verify.ground import Ground, is_plain
 from batcher.verify.inspection import LIMITS, Depth, Looked, Rules, look_at
 from batcher.verify.strays import strays
 
@@ -62,7 +61,7 @@ def look(
     alone: the run lock is held, so no run is going.
     """
     began = time.monotonic()
-    survey = Survey(going=not alone and is_going(connection))
+    survey = Survey(going=not alone and reading.is_going(connection))
     try:
         if damage := auditing.damage(connection):
             raise sqlite3.DatabaseError(damage)
@@ -96,21 +95,6 @@ def _look(
     if not survey.going:
         survey.findings += _records(run_dir, connection, rules)
     meter.close()
-
-
-def is_going(connection: sqlite3.Connection) -> bool:
-    """Whether a run is at work in this directory, by what it said of itself; a killed one is found out."""
-    process = reading.meta(connection, "process")
-    if not process:
-        return False
-    if process["host"] == socket.gethostname():
-        try:
-            os.kill(process["pid"], 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass  # somebody else's, but alive
-    return True
 
 
 def _rules(connection: sqlite3.Connection, depth: Depth) -> Rules:
@@ -179,7 +163,7 @@ def _misplaced(findings: list[Finding], connection: sqlite3.Connection) -> list[
 
 
 def _placed(finding: Finding, here: dict[str, Finding], connection: sqlite3.Connection) -> Finding:
-    if finding.kind not in {Kind.MISSING, Kind.CHANGED, Kind.TRUNCATED, Kind.OUTSIDE}:
+    if finding.kind not in {Kind.MISSING, Kind.CHANGED, Kind.TRUNCATED, Kind.OUTSIDE} or not is_plain(finding.file):
         return finding
     source = here.get(finding.expected or "")
     owner = auditing.file_with(connection, finding.actual) if finding.actual else None

@@ -11,6 +11,7 @@ charged for it can be told from the rest.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -110,14 +111,22 @@ def _run(
 
 
 def _in_air(steps: list[str]) -> int:
-    """Jobs between the commit of their intent (begun) and that of their outcome, as the victim's last notes tell.
+    """Submits between the intent, which may be on the disk once its commit has begun, and the outcome, once it is."""
+    begun = sum(_moves(step)["claim"] for step in steps if step.endswith(": before"))
+    ended = sum(
+        moves[verb]
+        for moves in (_moves(step) for step in steps if step.endswith(": after"))
+        for verb in ("accept", "release", "reject", "doubt")
+    )
+    return begun - ended
 
-    A commit holds several moves; how many is not in the note, so a commit of claims counts for all jobs not out yet.
-    """
-    posted = sum(step == "POST: before" for step in steps)
-    recorded = sum("accept" in step and step.endswith("after") for step in steps)
-    claiming = any("claim" in step for step in steps)
-    return JOBS - min(recorded, posted) if claiming else 0
+
+def _moves(step: str) -> Counter[str]:
+    """``commit accept*1+claim*2: before`` as 1 accept and 2 claims; nothing for other steps."""
+    if not step.startswith("commit "):
+        return Counter()
+    parts = (part.split("*") for part in step.removeprefix("commit ").partition(":")[0].split("+"))
+    return Counter({verb: int(count) for verb, count in parts})
 
 
 def _problems(
@@ -198,7 +207,7 @@ def main() -> int:
 def _print(trials: list[Trial]) -> None:
     by_step: dict[str, list[Trial]] = {}
     for trial in trials:
-        by_step.setdefault(trial.step, []).append(trial)
+        by_step.setdefault(re.sub(r"\*[0-9]+", "", trial.step), []).append(trial)
     print(f"{'killed at':<44}{'kills':>6}{'in doubt':>10}{'charged twice':>15}{'problems':>10}")
     for step, group in sorted(by_step.items()):
         twice = sum("times for one request" in problem for trial in group for problem in trial.problems)

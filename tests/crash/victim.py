@@ -13,6 +13,7 @@ import os
 import signal
 import sqlite3
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,9 @@ def arm(bomb: Bomb) -> None:
     migrate = schema.migrate
 
     def committed(self: StateFile, calls: Any) -> Any:
-        verbs = "+".join(sorted({_verb(one) for one in calls}))
-        if verbs == "set_meta":
+        moves = Counter(_verb(one) for one in calls)
+        verbs = "+".join(f"{verb}*{moves[verb]}" for verb in sorted(moves))
+        if set(moves) == {"set_meta"}:
             return commit(self, calls)
         bomb.step(f"commit {verbs}: before")
         values = commit(self, calls)

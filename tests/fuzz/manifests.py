@@ -121,7 +121,11 @@ def read_manifest(path: str, flags: Overrides, schema: ModelSchema | None) -> No
 def readable(error: BatcherError) -> None:
     for line in str(error).split("\n"):
         assert harmless(line), f"not fit for a terminal: {line!r}"
-        assert len(line) < 3_000, f"a message of {len(line):,} characters: {line[:80]}"
+        short(line)
+
+
+def short(message: str) -> None:
+    assert len(message) < 3_000, f"a message of {len(message):,} characters: {message[:80]}"
 
 
 def harmless(text: str) -> bool:
@@ -219,17 +223,51 @@ _FLAG_LINES = (
 
 TARGETS = (
     Target(
-        "manifest/yaml", "YAML manifests", 18, lambda: [*_sample("prompts.yaml")(), yaml.safe_dump(_TREE).encode()],
-        reader_of(".yaml"), make=_tree,
-        tokens=(b"prompts:", b"matrix:", b"exclude:\n  - {", b"include:", b"vars: {", b"meta: ", b"file: rows.csv",
-                b"file: folder", b"output: {path: ", b"run: {", b"*a, *a, *a", b"&a [", b"? ", b"seed: 1..9", b"{meta.n}"),
+        "manifest/yaml",
+        "YAML manifests",
+        18,
+        lambda: [*_sample("prompts.yaml")(), yaml.safe_dump(_TREE).encode()],
+        reader_of(".yaml"),
+        make=_tree,
+        tokens=(
+            b"prompts:",
+            b"matrix:",
+            b"exclude:\n  - {",
+            b"include:",
+            b"vars: {",
+            b"meta: ",
+            b"file: rows.csv",
+            b"file: folder",
+            b"output: {path: ",
+            b"run: {",
+            b"*a, *a, *a",
+            b"&a [",
+            b"? ",
+            b"seed: 1..9",
+            b"{meta.n}",
+        ),
     ),
-    Target("manifest/csv", "CSV prompt files", 10, _sample("prompts.csv", *_CSV), reader_of(".csv"), tokens=(b"seed,", b'","')),
-    Target("manifest/tsv", "TSV prompt files", 4, _sample("prompts.tsv"), reader_of(".tsv"), tokens=(b"\tseed", b"\t\t")),
+    Target(
+        "manifest/csv",
+        "CSV prompt files",
+        10,
+        _sample("prompts.csv", *_CSV),
+        reader_of(".csv"),
+        tokens=(b"seed,", b'","'),
+    ),
+    Target(
+        "manifest/tsv", "TSV prompt files", 4, _sample("prompts.tsv"), reader_of(".tsv"), tokens=(b"\tseed", b"\t\t")
+    ),
     Target("manifest/tsv-quoted", "TSV with quotes", 3, _sample("prompts.tsv", *_CSV), reader_of(".tsv", "tsv-quoted")),
     Target("manifest/jsonl", "JSON lines", 8, _sample("prompts.jsonl"), reader_of(".jsonl"), make=_json_lines),
     Target("manifest/json", "JSON prompt files", 8, _sample("prompts.json"), reader_of(".json"), make=_json_rows),
     Target("manifest/txt", "text files", 3, _sample("prompts.txt"), reader_of(".txt")),
-    Target("manifest/flags", "--set, --matrix and run options", 4, lambda: list(_FLAG_LINES), _flags_check,
-           tokens=(b"\nmseed=", b"\nsseed=", b"\nmlora=", b"\nmstrength=", b"..", b"-", b"1e400", b"\nbudget=", b"d1h")),
-)  # fmt: skip
+    Target(
+        "manifest/flags",
+        "--set, --matrix and run options",
+        4,
+        lambda: list(_FLAG_LINES),
+        _flags_check,
+        tokens=(b"\nmseed=", b"\nsseed=", b"\nmlora=", b"\nmstrength=", b"..", b"-", b"1e400", b"\nbudget=", b"d1h"),
+    ),
+)

@@ -54,25 +54,10 @@ def lines(count: int) -> str:
     return "".join(f"a kite over hill number {number}\n" for number in range(count))
 
 
-async def go(
-    folder: Path,
-    manifest: Path,
-    simulator: Simulator,
-    *,
-    meanwhile: Callable[[Going], Any] | None = None,
-    afterwards: Callable[[Going], Any] | None = None,
-    budget: float | None = None,
-    price: float | None = 0.02,
-    deadline: float | None = None,
-    overrides: Overrides = NO_OVERRIDES,
-    **settings: Any,
-) -> Came:
-    """One process's worth of work on a run directory, as ``batcher run`` does it."""
+async def go(folder: Path, manifest: Path, simulator: Simulator, **told: Any) -> Came:
+    """One process's worth of work on a run directory, as ``batcher run`` does it; told: as ``visit`` takes it."""
     async with serve(simulator) as address:
-        return await visit(
-            folder, manifest, address, simulator, meanwhile=meanwhile, afterwards=afterwards, budget=budget,
-            price=price, deadline=deadline, overrides=overrides, **settings,
-        )  # fmt: skip
+        return await visit(folder, manifest, address, simulator, **told)
 
 
 async def visit(

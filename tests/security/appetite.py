@@ -1,4 +1,4 @@
-"""How much memory something takes: a piece of Python in a process of its own, and a host that never has enough of sending."""
+"""How much memory something takes: a piece of Python in a process of its own, and a host that never stops sending."""
 
 import json
 import socketserver
@@ -28,7 +28,8 @@ FETCH = """
 from batcher.artifacts import Downloader, Limits, Trust
 from batcher.errors import FileError
 async def main():
-    async with Downloader(Path(sys.argv[2]), trust=Trust(["127.0.0.1"]), limits=Limits(**json.loads(sys.argv[3]))) as loader:
+    limits = Limits(**json.loads(sys.argv[3]))
+    async with Downloader(Path(sys.argv[2]), trust=Trust(["127.0.0.1"]), limits=limits) as loader:
         try:
             saved = await loader.fetch(sys.argv[1], path="a", describe=lambda artifact: {})
             tell(kind="saved", bytes=saved.bytes)

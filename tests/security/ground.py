@@ -1,4 +1,4 @@
-"""What the security tests stand on: real ``batcher`` processes, a simulator process, and eyes for what must not be seen."""
+"""What the security tests stand on: ``batcher`` processes, a simulator process, and eyes for what must not be seen."""
 
 import base64
 import contextlib
@@ -91,14 +91,15 @@ def ran(*arguments: str | Path, token: str | None = TOKEN) -> subprocess.Complet
     """The same in this process: a second quicker, for tests of which the process itself is no part."""
     from batcher.__main__ import main  # noqa: PLC0415  not needed by those who start processes
 
-    said, complained = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    kept = [io.BytesIO(), io.BytesIO()]
+    said, complained = (io.TextIOWrapper(held, "utf-8", write_through=True) for held in kept)
     with (
         mock.patch.dict(os.environ, environment(token), clear=True),
         contextlib.redirect_stdout(said),
         contextlib.redirect_stderr(complained),
     ):
         code = main([str(argument) for argument in arguments])
-    outputs = [stream.buffer.getvalue() for stream in (said, complained)]  # type: ignore[attr-defined]  # a BytesIO
+    outputs = [held.getvalue() for held in kept]
     return subprocess.CompletedProcess(list(map(str, arguments)), code, *outputs)
 
 
@@ -114,9 +115,7 @@ def to(service: Service) -> tuple[str, ...]:
 def hazards(output: bytes) -> list[str]:
     """What of some output a terminal would obey or a reader be fooled by; a line's own end is fine."""
     text = output.decode("utf-8", "surrogateescape")
-    return [
-        repr(one) for one in text if one not in "\n" and (category(one) in {"Cc", "Cs", "Zl", "Zp"} or one in _TURNERS)
-    ]
+    return [repr(one) for one in text if one != "\n" and (category(one) in {"Cc", "Cs", "Zl", "Zp"} or one in _TURNERS)]
 
 
 def traces(token: str) -> list[bytes]:
@@ -124,10 +123,19 @@ def traces(token: str) -> list[bytes]:
     raw = token.encode()
     half = len(raw) // 2
     return [
-        raw, raw[:half], raw[half:], base64.b64encode(raw), base64.b64encode(b"Bearer " + raw), quote(token, safe="").encode(),
-        json.dumps(token).encode(), json.dumps(token).replace("/", "\\/").encode(), raw.hex().encode(), raw[::-1],
-        "".join(f"\\u{ord(one):04x}" for one in token).encode(), token.encode("utf-16-le"),
-    ]  # fmt: skip
+        raw,
+        raw[:half],
+        raw[half:],
+        base64.b64encode(raw),
+        base64.b64encode(b"Bearer " + raw),
+        quote(token, safe="").encode(),
+        json.dumps(token).encode(),
+        json.dumps(token).replace("/", "\\/").encode(),
+        raw.hex().encode(),
+        raw[::-1],
+        "".join(f"\\u{ord(one):04x}" for one in token).encode(),
+        token.encode("utf-16-le"),
+    ]
 
 
 def found_in(content: bytes, token: str = TOKEN) -> list[bytes]:

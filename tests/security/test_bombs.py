@@ -95,9 +95,16 @@ def _webp(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "bomb", [huge_png(2**31 - 1, 2**31 - 1), huge_png(30_000, 30_000), _jpeg(65_535, 65_535), _gif(65_535, 65_535), _webp(16_384, 16_384)],
+    "bomb",
+    [
+        huge_png(2**31 - 1, 2**31 - 1),
+        huge_png(30_000, 30_000),
+        _jpeg(65_535, 65_535),
+        _gif(65_535, 65_535),
+        _webp(16_384, 16_384),
+    ],
     ids=["png", "smaller png", "jpeg", "gif", "webp"],
-)  # fmt: skip
+)
 def test_a_small_file_with_a_billion_pixels_is_refused_before_a_decoder_sees_it(tmp_path: Path, bomb: bytes) -> None:
     told = fetched(tmp_path, f"Content-Length: {len(bomb)}", lambda: iter([bomb]))
     assert told["kind"] == "too_many_pixels"

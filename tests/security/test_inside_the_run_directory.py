@@ -21,10 +21,35 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]
 
 
 WAYS_OUT = [
-    "../../escaped", "/etc/escaped", "..", ".", "...", "a/../../escaped", "..\\..\\escaped", "C:\\escaped", "\\\\host\\share",
-    "~/escaped", "$HOME/escaped", "%2e%2e%2fescaped", "a\0b", "a\nb", "\x1b[2Jescaped", "CON", "aux.txt", "nul ", "trailing. ",
-    ".hidden", "-rf", "a" * 300, "é" * 200, "\u202egnp.exe", "images/../../escaped", "state.db", "..;/escaped", "a:b:c",
-]  # fmt: skip
+    "../../escaped",
+    "/etc/escaped",
+    "..",
+    ".",
+    "...",
+    "a/../../escaped",
+    "..\\..\\escaped",
+    "C:\\escaped",
+    "\\\\host\\share",
+    "~/escaped",
+    "$HOME/escaped",
+    "%2e%2e%2fescaped",
+    "a\0b",
+    "a\nb",
+    "\x1b[2Jescaped",
+    "CON",
+    "aux.txt",
+    "nul ",
+    "trailing. ",
+    ".hidden",
+    "-rf",
+    "a" * 300,
+    "é" * 200,
+    "\u202egnp.exe",
+    "images/../../escaped",
+    "state.db",
+    "..;/escaped",
+    "a:b:c",
+]
 
 
 def outside(folder: Path, run: Path) -> list[Path]:

@@ -112,12 +112,16 @@ def _fill(sink: int) -> None:
 
 def test_what_is_nested_beyond_reason_is_refused_with_a_place(tmp_path: Path) -> None:
     texts = [
-        ("m.yaml", "prompts: " + "[" * 100_000), ("m.yaml", "{a: " * 100_000), ("m.yaml", "- " * 100_000),
-        ("m.json", "[" * 100_000), ("m.json", '{"a":' * 100_000), ("m.jsonl", "[" * 100_000 + "\n" + '{"a":' * 100_000),
+        ("m.yaml", "prompts: " + "[" * 100_000),
+        ("m.yaml", "{a: " * 100_000),
+        ("m.yaml", "- " * 100_000),
+        ("m.json", "[" * 100_000),
+        ("m.json", '{"a":' * 100_000),
+        ("m.jsonl", "[" * 100_000 + "\n" + '{"a":' * 100_000),
         ("m.json", '[{"prompt": "a", "deep": ' + "[" * 500 + "]" * 500 + "}]"),
         ("m.jsonl", '{"prompt": "a", "deep": ' + '{"a":' * 900 + "1" + "}" * 900 + "}"),
         ("m.jsonl", '{"prompt": ' + "[" * 300 + "]" * 300 + "}"),
-    ]  # fmt: skip
+    ]
     for told, (name, text) in zip(read(*all_written(tmp_path, texts)), texts, strict=True):
         assert told.get("code") == 65, text[:30]
         assert f"{name}:1:" in told["said"]
@@ -126,12 +130,16 @@ def test_what_is_nested_beyond_reason_is_refused_with_a_place(tmp_path: Path) ->
 def test_numbers_of_thousands_of_digits_are_refused_and_not_printed_whole(tmp_path: Path) -> None:
     nines = "9" * 4_000
     texts = [
-        ("m.yaml", f"prompts: [a]\ndefaults: {{seed: {nines * 25}}}"), ("m.yaml", f"prompts: [a]\nmatrix: {{seed: 1..{nines}}}"),
+        ("m.yaml", f"prompts: [a]\ndefaults: {{seed: {nines * 25}}}"),
+        ("m.yaml", f"prompts: [a]\nmatrix: {{seed: 1..{nines}}}"),
         ("m.yaml", f"prompts: [a]\nmatrix: {{seed: {{start: {nines[:390]}, count: 3}}}}"),
-        ("m.csv", f"prompt,seed\na,{nines * 25}"), ("m.csv", "prompt,seed\na,1" + "e9" * 5_000),
-        ("m.jsonl", f'{{"prompt": "a", "seed": {nines}}}'), ("m.jsonl", f'{{"prompt": "a", "seed": {nines * 250}}}'),
-        ("m.json", '[{"prompt": "a", "seed": 1e400}]'), ("m.json", f'[{{"prompt": "a", "id": {nines}}}]'),
-    ]  # fmt: skip
+        ("m.csv", f"prompt,seed\na,{nines * 25}"),
+        ("m.csv", "prompt,seed\na,1" + "e9" * 5_000),
+        ("m.jsonl", f'{{"prompt": "a", "seed": {nines}}}'),
+        ("m.jsonl", f'{{"prompt": "a", "seed": {nines * 250}}}'),
+        ("m.json", '[{"prompt": "a", "seed": 1e400}]'),
+        ("m.json", f'[{{"prompt": "a", "id": {nines}}}]'),
+    ]
     for told, (_, text) in zip(read(*all_written(tmp_path, texts)), texts, strict=True):
         assert told.get("code") == 65, text[:30]
         assert len(told["said"]) < 1_500
@@ -171,7 +179,8 @@ def test_objects_with_a_million_keys_are_read_or_refused_quickly(tmp_path: Path)
 
 
 def test_ranges_of_a_trillion_are_counted_and_refused_by_arithmetic(tmp_path: Path) -> None:
-    whole = "prompts: [a, b]\nmatrix: {aspect_ratio: [16:9, 1:1], seed: 1..999999999}\nexclude: [{aspect_ratio: 1:1, seed: 3}]\n"
+    whole = "prompts: [a, b]\nmatrix: {aspect_ratio: [16:9, 1:1], seed: 1..999999999}\n"
+    whole += "exclude: [{aspect_ratio: 1:1, seed: 3}]\n"
     listed = "prompts: [a]\nmatrix: {seed: 1..9}\nexclude: [{seed: {start: 1, count: 999999999999}}]\n"
     counted, refused = read(written(tmp_path, "m.yaml", whole), written(tmp_path, "n.yaml", listed))
     assert counted["jobs"] == 2 * (2 * 999_999_999 - 1)

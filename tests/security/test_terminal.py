@@ -119,10 +119,24 @@ def test_no_flag_lets_it_either(tmp_path: Path, rude: Service) -> None:
     path = tmp_path / "m.txt"
     path.write_text("a\n")
     for flags in (
-        ("--rate", SAID), ("--set", f"seed={SAID}"), ("--set", SAID), ("--matrix", f"{SAID}={SAID}"), ("--format", SAID), ("--model", SAID),
-        ("--prompt-column", SAID), ("--limit", SAID), ("--base-url", SAID), ("--trust-host", SAID), ("--deadline", SAID), ("--check", SAID),
-        (f"--{SAID}",), ("--token-file", SAID), ("--in-doubt", SAID), ("--progress", SAID), ("-o", f"m.txt/{SAID}"),
-    ):  # fmt: skip
+        ("--rate", SAID),
+        ("--set", f"seed={SAID}"),
+        ("--set", SAID),
+        ("--matrix", f"{SAID}={SAID}"),
+        ("--format", SAID),
+        ("--model", SAID),
+        ("--prompt-column", SAID),
+        ("--limit", SAID),
+        ("--base-url", SAID),
+        ("--trust-host", SAID),
+        ("--deadline", SAID),
+        ("--check", SAID),
+        (f"--{SAID}",),
+        ("--token-file", SAID),
+        ("--in-doubt", SAID),
+        ("--progress", SAID),
+        ("-o", f"m.txt/{SAID}"),
+    ):
         done = ran("run", path, "-o", tmp_path / "run", *to(rude), *flags)
         assert done.returncode in {0, 64, 65, 73, 77}, (flags, done.stderr)
         assert hazards(done.stdout + done.stderr) == [], (flags, done.stderr)

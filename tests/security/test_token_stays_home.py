@@ -73,10 +73,14 @@ def test_the_token_is_in_no_output_and_no_file_of_a_run_that_meets_every_leaky_f
         ("plan", prompts, "-o", run, *service),
         ("run", prompts, "-o", run, *service, "--token-file", secret, "--progress", "json", "--json"),
         ("run", prompts, "-o", run, *service, "--token-file", secret, "--progress", "lines"),
-        ("status", run), ("status", run, "--json"), ("plan", prompts, "-o", run, *service, "--json"),
-        ("retry", run, "--state", "in_doubt", "--dry-run"), ("retry", run, "--json"),
-        ("cancel", run, "--base-url", leaky.base_url), ("run", prompts, "-o", run, *service, "--progress", "json"),
-    ]  # fmt: skip
+        ("status", run),
+        ("status", run, "--json"),
+        ("plan", prompts, "-o", run, *service, "--json"),
+        ("retry", run, "--state", "in_doubt", "--dry-run"),
+        ("retry", run, "--json"),
+        ("cancel", run, "--base-url", leaky.base_url),
+        ("run", prompts, "-o", run, *service, "--progress", "json"),
+    ]
     for command in commands:
         done = batcher(*command, env=environment(None if "--token-file" in command else TOKEN))
         assert done.returncode in {0, 3, 5, 69}, (command, done.stderr)
@@ -195,8 +199,10 @@ def test_a_token_file_that_others_can_read_is_warned_of_and_used(tmp_path: Path)
         assert bool(find_token(str(secret), {}).warning) is warned, oct(mode)
     secret.chmod(0o644)
     with simulator(tmp_path, tokens=[TOKEN]) as service:
-        arguments = ("run", manifest(tmp_path, 1), "-o", tmp_path / "run", *to(service), "--token-file", secret)
-        done = batcher(*arguments, env=environment(None))
+        run = tmp_path / "run"
+        done = batcher(
+            "run", manifest(tmp_path, 1), "-o", run, *to(service), "--token-file", secret, env=environment(None)
+        )
     assert done.returncode == 0
     assert b"chmod 600" in done.stderr
     assert found_in(done.stdout + done.stderr) == []

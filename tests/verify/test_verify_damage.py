@@ -256,6 +256,25 @@ def test_an_edited_picture_is_kept_in_lost_and_found(run: Run) -> None:
     assert edited_picture in [kept.read_bytes() for kept in run.aside()]
 
 
+def test_a_picture_put_in_the_place_of_another_that_is_put_back_is_kept(run: Run) -> None:
+    path = run.images()[9]
+    path.rename(path.with_name("moved.png"))
+    own = file_bytes({"prompt": "painted by hand"})
+    path.write_bytes(own)
+    facts = run.verify("--repair")
+    assert facts["exit_code"] == 0
+    assert facts["mended"]["picture put back in its place"] == 1
+    assert own in [kept.read_bytes() for kept in run.aside()]
+
+
+def test_a_job_nobody_heard_of_with_a_damaged_image_is_taken_in_and_mended_in_one_go(run: Run) -> None:
+    before = snapshot(run)
+    flip(run.folder / f"{run.rows('jobs')[3]['path']}.png", 300)
+    a_job_that_the_state_file_never_heard_of(run)
+    assert run.verify("--repair")["exit_code"] == 0
+    assert snapshot(run) == before
+
+
 def test_files_moved_aside_twice_do_not_write_over_each_other(run: Run) -> None:
     for content in (b"one", b"two", b"three"):
         (run.folder / "images" / "kite" / "stray.png").write_bytes(content)

@@ -192,11 +192,14 @@ def test_lost_and_found_is_not_written_through_a_link(run: Run, treasure: Path) 
 
 def test_a_recorded_name_that_leads_out_is_not_followed(run: Run, treasure: Path) -> None:
     (treasure / "a.png").write_bytes(run.images()[3].read_bytes())
-    run.write_state("UPDATE image_data SET file = 'images/../../elsewhere/a.png' WHERE job_id = 4")
+    name = "images/../../../elsewhere/a.png"
+    assert (run.folder / name).exists()
+    run.write_state("UPDATE image_data SET file = ? WHERE job_id = 4", name)
     facts = run.verify()
     assert "outside" in kinds(facts)
-    run.verify("--repair")
+    assert run.verify("--repair")["exit_code"] == 0
     assert (treasure / "a.png").exists()
+    assert [path.name for path in treasure.iterdir()] == ["a.png"]
 
 
 # A service of its own address
