@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.artifacts.file_host import answer, describe, fetch, file_host, files, huge_png, picture
 
 from batcher.artifacts import CheckDepth, Downloader, Limits, Trust
 from batcher.artifacts.body import IN_MEMORY
 from batcher.artifacts.unpack import Unpacker
 from batcher.errors import FileRefused, FileUnavailable
 from batcher.job import Artifact
+from tests.artifacts.file_host import answer, describe, fetch, file_host, files, huge_png, picture
 
 BIG = picture(800, 800)  # noise does not compress: over a megabyte
 

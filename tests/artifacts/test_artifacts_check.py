@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from tests.artifacts.file_host import picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -11,6 +10,7 @@ from PIL import Image
 from batcher.artifacts.check import CheckDepth, Facts, Limits, examine
 from batcher.artifacts.kinds import MOV, MP3, MP4, WAV, WEBM, identify
 from batcher.errors import FileRefused, FileUnavailable
+from tests.artifacts.file_host import picture
 
 WHOLE: dict[str, bytes] = {
     "png": picture(60, 40),

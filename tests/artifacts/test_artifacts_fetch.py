@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.artifacts.file_host import answer, describe, fetch, file_host, files, huge_png, picture
 
 from batcher.artifacts import CheckDepth, Downloader, Limits, Trust
 from batcher.artifacts.body import IN_MEMORY
 from batcher.errors import FileError, FileRefused, FileUnavailable, LinkDead
 from batcher.job import Artifact
+from tests.artifacts.file_host import answer, describe, fetch, file_host, files, huge_png, picture
 
 BIG = picture(800, 800)  # noise does not compress: over a megabyte
 

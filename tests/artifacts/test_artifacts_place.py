@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.artifacts.file_host import answer, fetch, files, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.artifacts import write_whole
 from batcher.artifacts.place import temp_beside
 from batcher.errors import DiskError, FileRefused
+from tests.artifacts.file_host import answer, fetch, files, picture
 
 BIG = picture(800, 800)
 both = pytest.mark.parametrize("body", [picture(), BIG], ids=["small", "big"])
