@@ -1,6 +1,7 @@
 """What a run came to: ``report.json``, the tables beside it, the exit code and the summary a person reads."""
 
 import json
+import shlex
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -111,8 +112,16 @@ def write(connection: sqlite3.Connection, run_dir: Path, report: dict[str, Any])
     simulated = bool(report["simulated"])
     records = reading.records(connection, simulated=simulated, version=__version__)
     write_whole(run_dir / "records.jsonl", _lines(records))
-    write_whole(run_dir / "failures.jsonl", _lines(reading.unfinished(connection)))
+    write_whole(run_dir / "failures.jsonl", _lines(_with_the_way_back(reading.unfinished(connection), run_dir)))
     write_whole(run_dir / "report.json", [json.dumps(report, indent=2) + "\n"])
+
+
+def _with_the_way_back(rows: Iterator[dict[str, Any]], run_dir: Path) -> Iterator[dict[str, Any]]:
+    """Each with the command that reopens the jobs of its cause, and only those."""
+    for row in rows:
+        state = [] if row["state"] == State.FAILED else ["--state", row["state"]]
+        cause = ["--cause", row["cause"]["kind"]] if "kind" in row["cause"] else []
+        yield {**row, "retry": shlex.join(["batcher", "retry", str(run_dir), *state, *cause])}
 
 
 def _lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:

@@ -20,6 +20,7 @@ Size = tuple[int, int]
 
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE_MARKERS = frozenset([0x01, *range(0xD0, 0xD8)])
+_MOST_FILL = 65_536  # bytes between a JPEG's segments: Pillow reads them one by one, 200 MB of them in minutes
 _FILL = re.compile(rb"\xff+")
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -97,9 +98,13 @@ def _jpeg_size(data: Buffer) -> Size:
 
 
 def _walk_jpeg(data: Buffer) -> None:
-    at, scans = 2, 0
+    at, scans, fill = 2, 0, 0
     for _ in _pieces():
-        marker, at = _jpeg_marker(data, at)
+        marker, after = _jpeg_marker(data, at)
+        fill += after - at - 2
+        at = after
+        if fill > _MOST_FILL:
+            raise Damaged("it is padded beyond reason")
         if marker == 0xD9:
             break
         at += 0 if marker in _BARE_MARKERS else _jpeg_length(data, at)

@@ -209,8 +209,10 @@ def records(connection: sqlite3.Connection, *, simulated: bool, version: str) ->
 
 
 def unfinished(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """The lines of ``failures.jsonl``: one for each failed or in-doubt job of the manifest."""
-    rows = connection.execute(ENTRY + " WHERE j.state IN ('failed', 'in_doubt') AND j.listed = 1 ORDER BY j.id")
+    """The lines of ``failures.jsonl``: one for each failed or in-doubt job of the manifest, by cause."""
+    rows = connection.execute(
+        ENTRY + " WHERE j.state IN ('failed', 'in_doubt') AND j.listed = 1 ORDER BY j.state, j.cause, j.id"
+    )
     for row in rows:
         entry = entry_of(row)
         yield {

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import time
 import zlib
 from collections.abc import Iterator
 from functools import cache
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from batcher.artifacts.check import CheckDepth, Limits, examine
+from batcher.errors import FileUnavailable
 from tests.artifacts.file_host import huge_png, picture
 from tests.security.appetite import ASK, FETCH, MOST, endless, measured, sending
 
@@ -191,6 +194,28 @@ def test_a_result_with_a_hundred_thousand_links_does_not_become_a_hundred_thousa
     told = asked(f"Content-Length: {len(body)}", lambda: iter([body]))
     assert told["kind"] == "answered"
     assert told["urls"] <= 100
+
+
+def _of_tiny_pieces() -> dict[str, bytes]:
+    gif, jpeg, png = picture(8, 8, form="GIF"), picture(8, 8, form="JPEG"), picture(8, 8)
+    frame = gif.index(b"\x2c\0\0\0\0")
+    empty = bytes(4) + b"abCd" + pack(">I", zlib.crc32(b"abCd"))
+    return {
+        "a gif of blocks of one byte": gif[:frame] + b"\x21\xfe" + b"\1a" * 2_000_000 + b"\0" + gif[frame:],
+        "a jpeg of fill bytes": jpeg[:2] + b"\xff" * 8_000_000 + jpeg[3:],
+        "a jpeg of empty segments": jpeg[:2] + b"\xff\xfe\0\2" * 1_200_000 + jpeg[2:],
+        "a png of empty chunks": png[:33] + empty * 1_200_000 + png[33:],
+        "a film of empty boxes": pack(">I", 16) + b"ftypisom" + bytes(4) + (pack(">I", 8) + b"free") * 1_200_000,
+    }
+
+
+@pytest.mark.parametrize("depth", ["structure", "decode"])
+def test_files_of_millions_of_tiny_pieces_do_not_take_the_processor_for_minutes(depth: CheckDepth) -> None:
+    for words, data in _of_tiny_pieces().items():
+        began = time.perf_counter()
+        with pytest.raises(FileUnavailable, match="more pieces than|padded beyond"):
+            examine(data, depth=depth, limits=Limits())
+        assert time.perf_counter() - began < 3, words
 
 
 def test_gzip_itself_is_not_the_problem(tmp_path: Path) -> None:
