@@ -28,13 +28,18 @@ FETCH = """
 from batcher.artifacts import Downloader, Limits, Trust
 from batcher.errors import FileError
 async def main():
-    limits = Limits(**json.loads(sys.argv[3]))
-    async with Downloader(Path(sys.argv[2]), trust=Trust(["127.0.0.1"]), limits=limits) as loader:
-        try:
-            saved = await loader.fetch(sys.argv[1], path="a", describe=lambda artifact: {})
-            tell(kind="saved", bytes=saved.bytes)
-        except FileError as error:
-            tell(kind=error.cause.kind, message=error.cause.message)
+    limits = Limits(**json.loads(sys.argv[4]))
+    found = []
+    async with Downloader(Path(sys.argv[3]), trust=Trust(["127.0.0.1"]), limits=limits) as loader:
+        for number in range(int(sys.argv[2])):
+            start = time.perf_counter()
+            try:
+                await loader.fetch(f"{sys.argv[1]}/{number}", path=str(number), describe=lambda artifact: {})
+                told = {"kind": "saved"}
+            except FileError as error:
+                told = {"kind": error.cause.kind, "message": error.cause.message}
+            found.append({**told, "seconds": time.perf_counter() - start})
+    tell(found=found)
 asyncio.run(main())
 """
 
@@ -42,12 +47,17 @@ ASK = """
 from batcher.api import Api
 from batcher.errors import CallError
 async def main():
-    async with Api(sys.argv[1], "a-token-of-some-length") as api:
-        try:
-            answer = await api.look("r1")
-            tell(kind="answered", urls=len(getattr(answer, "urls", ())))
-        except CallError as error:
-            tell(kind=error.cause.kind, message=error.cause.message)
+    found = []
+    async with Api(f"{sys.argv[1]}/v1", "a-token-of-some-length") as api:
+        for number in range(int(sys.argv[2])):
+            start = time.perf_counter()
+            try:
+                answer = await api.look(str(number))
+                told = {"kind": "answered", "urls": len(getattr(answer, "urls", ()))}
+            except CallError as error:
+                told = {"kind": error.cause.kind, "message": error.cause.message}
+            found.append({**told, "seconds": time.perf_counter() - start})
+    tell(found=found)
 asyncio.run(main())
 """
 
@@ -69,21 +79,31 @@ def measured(code: str, *arguments: str, stdin: Any = None) -> dict[str, Any]:
     return told
 
 
-Sending = Callable[[], Iterator[bytes]]
+Body = bytes | Callable[[], Iterator[bytes]]
 
 
 @contextmanager
-def sending(head: str, body: Sending) -> Iterator[str]:
-    """A host that answers whatever it is asked with this head and as much of the body as the other side takes."""
+def sending(*answers: tuple[str, Body]) -> Iterator[str]:
+    """A host that answers the call with number n in its path by the n-th head, and as much of the n-th body as the
+    other side takes. A body of bytes has its length announced.
+    """
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             with suppress(OSError):
+                path = self.rfile.readline().split()[1].partition(b"?")[0]
                 while self.rfile.readline() not in {b"\r\n", b""}:
                     pass
-                self.wfile.write(f"HTTP/1.1 200 OK\r\nConnection: close\r\n{head}\r\n\r\n".encode())
-                for piece in body():
-                    self.wfile.write(piece)
+                number = next(int(part) for part in path.split(b"/") if part.isdigit())
+                self._answer(*answers[number])
+
+        def _answer(self, head: str, body: Body) -> None:
+            lines = ["HTTP/1.1 200 OK", "Connection: close", head]
+            if isinstance(body, bytes):
+                lines.append(f"Content-Length: {len(body)}")
+            self.wfile.write(("\r\n".join(filter(None, lines)) + "\r\n\r\n").encode())
+            for piece in [body] if isinstance(body, bytes) else body():
+                self.wfile.write(piece)
 
     class Host(socketserver.ThreadingTCPServer):
         daemon_threads = True
@@ -97,7 +117,7 @@ def sending(head: str, body: Sending) -> Iterator[str]:
             host.shutdown()
 
 
-def endless(opening: bytes, filling: bytes = b" ") -> Sending:
+def endless(opening: bytes, filling: bytes = b" ") -> Body:
     def pieces() -> Iterator[bytes]:
         yield opening
         while True:

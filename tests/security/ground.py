@@ -146,7 +146,11 @@ def files_with(folder: Path, token: str = TOKEN) -> dict[str, list[bytes]]:
     """Every file below a folder (pictures, sidecars, state file, hidden ones) in which a trace of the token stands."""
     everything = [path for path in folder.rglob("*") if path.is_file()]
     assert everything, "there is nothing to look through"
-    return {str(path): traces for path in everything if (traces := found_in(path.read_bytes(), token))}
+    found = {}
+    for path in everything:
+        with contextlib.suppress(FileNotFoundError):  # a temp file of a going run
+            found[str(path)] = found_in(path.read_bytes(), token)
+    return {path: seen for path, seen in found.items() if seen}
 
 
 def command_lines(of: Sequence[int]) -> bytes:
