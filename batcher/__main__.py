@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     told = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli.main(args=told, prog_name="batcher", standalone_mode=False)
+        code = cli.main(args=told, prog_name="batcher", standalone_mode=False, obj=tuple(told))
     except click.exceptions.Exit as ending:
         code = ending.exit_code
     except (click.Abort, KeyboardInterrupt):

@@ -26,7 +26,8 @@ async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[
         embedded = service == SIMULATOR or (service is None and bool(reading.meta(reader, "simulated")))
         known_url = reading.meta(reader, "base_url")
         at_service = next(reading.entries(reader, [State.RUNNING]), None) is not None
-    options = replace(options, simulate=embedded, base_url=options.base_url or known_url)
+        never_listed = max(0, reading.counts(reader).total - sum(reading.by_state(reader).values()))
+    options = replace(options, simulate=embedded, base_url=None if embedded else options.base_url or known_url)
     tally: Counter[CancelOutcome] = Counter()
     closed = 0
     with hold(run_dir):
@@ -47,6 +48,7 @@ async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[
         "too_late": tally[CancelOutcome.TOO_LATE],
         "unknown": tally[CancelOutcome.UNKNOWN],
         "closed": closed,
+        "not_closed": never_listed if pending else 0,
     }
 
 

@@ -21,11 +21,12 @@ from batcher.units import show_bytes, show_duration, show_rate, show_usd
 class Facts:
     """What only the process knows. seconds: wall time of this process. submit_rate: per second.
 
-    warned: how often something was odd; warnings: the last of it, in words.
+    limited: ``--limit`` left jobs out. warned: how often something was odd; warnings: the last of it, in words.
     """
 
     run_dir: Path
     total: int
+    limited: bool
     submits: int
     submit_rate: float
     rate_limited: int
@@ -57,7 +58,7 @@ def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price
         "submit_rate": round(facts.submit_rate, 3),
         "rate_limited": facts.rate_limited,
         "exit_code": exit_code(counts, stop),
-        "stopped_by": stop.reason.word if stop is not None and stop.reason is not None else None,
+        "stopped_by": _stopped_by(facts, counts, stop),
         "message": "" if stop is None else stop.message,
         "warnings": facts.warned,
         "simulated": facts.simulated,
@@ -65,12 +66,19 @@ def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price
     }
 
 
+def _stopped_by(facts: Facts, counts: Counts, stop: Stop | None) -> str | None:
+    if stop is not None and stop.reason is not None:
+        return stop.reason.word
+    return "limit" if facts.limited and counts.pending else None
+
+
 def standing(connection: sqlite3.Connection, counts: Counts, price: float | None) -> dict[str, Any]:
     """Where the jobs, the files and the money are: what report and ``status`` have in common.
 
     Money is dollars over the life of the run directory, None where it is unknown. cost_usd: spent and reserved.
-    spent_usd: for submits that came to an end, or are in doubt. reserved_usd: for those at the service. projected_usd:
-    with what is still to be submitted.
+    spent_usd: for submits that came to an end, or are in doubt. reserved_usd: for those at the service. unclear_usd:
+    for those it failed without saying what they cost; a budget counts them, nothing else does. projected_usd: with what
+    is still to be submitted.
     """
     by_state = reading.by_state(connection)
     at_service = by_state.get(State.RUNNING, 0) + by_state.get(State.SUBMITTING, 0)
@@ -95,6 +103,7 @@ def standing(connection: sqlite3.Connection, counts: Counts, price: float | None
         "cost_usd": total,
         "spent_usd": None if total is None else round(total - reserved, 6),
         "reserved_usd": None if price is None and money.open else round(reserved, 6),
+        "unclear_usd": None if price is None and money.failed else round(money.failed * (price or 0.0), 6),
         "projected_usd": None if total is None or (price is None and counts.pending) else round(total + to_come, 6),
     }
 
@@ -130,11 +139,15 @@ def _lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class WayOn:
-    """How to go on. command: as typed. limited: ``--limit`` left some out. piped: the manifest came by a pipe."""
+    """How to go on. command: as typed. limited: ``--limit`` left some out. piped: the manifest came by a pipe.
+
+    needed: bytes that the images to come are likely to take.
+    """
 
     command: str
     limited: bool = False
     piped: bool = False
+    needed: float = 0.0
 
 
 def summary(
@@ -157,6 +170,8 @@ def summary(
 
 def _to_go(pending: int, stop: Stop | None, way_on: WayOn) -> list[str]:
     how = "Resume with the same command:"
+    if stop is not None and stop.reason is Reason.DISK:
+        how = f"The images to come need about {show_bytes(way_on.needed)}. {how}"
     if way_on.piped:
         how = "Resume with the same command and the same prompts piped in:"
     if stop is not None and stop.reason is Reason.BUDGET:

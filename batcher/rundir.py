@@ -1,10 +1,8 @@
 """The run directory at the start of a run: ours alone, of this service, with room, and told what the manifest holds."""
 
 import os
-import shlex
 import shutil
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -20,7 +18,9 @@ from batcher.manifest import Manifest
 from batcher.progress import Progress
 from batcher.service import SIMULATOR, Service
 from batcher.settings import Settings
+from batcher.stop import Reason
 from batcher.store import LOCK, StateFile, connect_to_read, has_state, locked, prepare, reading
+from batcher.store.auditing import finished
 from batcher.units import show_bytes
 
 TYPICAL_BYTES = 800_000  # of a generated PNG of about a megapixel (DiffusionDB: 1.6 TB for 2 million)
@@ -48,8 +48,8 @@ def some_room(run_dir: Path) -> None:
     free = shutil.disk_usage(run_dir).free
     if free < LEAST_FREE:
         raise DiskError(
-            f"only {show_bytes(free)} are free at {run_dir}",
-            hint="Nothing was submitted. Make room, then run the same command again.",
+            f"only {show_bytes(free)} are free at {run_dir}; a run starts with {show_bytes(LEAST_FREE)} or more",
+            hint="Nothing more was submitted. Make room, then run the same command again.",
         )
 
 
@@ -61,11 +61,6 @@ def _unmake(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def resume_command() -> str:
-    """The command as it was typed: running it again is the resume."""
-    return shlex.join(["batcher", *sys.argv[1:]])
-
-
 def remembered_price(run_dir: Path) -> float | None:
     """What one image cost when the catalogue could last be asked; None when it never could."""
     if not has_state(run_dir):
@@ -75,20 +70,33 @@ def remembered_price(run_dir: Path) -> float | None:
     return float(price) if isinstance(price, (int, float)) else None
 
 
-def check_room(state: StateFile, manifest: Manifest, progress: Progress) -> None:
-    """Whether what is still to come will fit on the disk: better known now than at three in the morning."""
+def room_needed(state: StateFile, manifest: Manifest) -> float:
+    """Bytes that what is still to come is likely to take, by what is there already."""
     images, size, _ = reading.pictures(state.connection)
     left = max(0, manifest.total - reading.by_state(state.connection).get(State.DONE, 0))
-    needed = left * (size / images if images else TYPICAL_BYTES)
+    return left * (size / images if images else TYPICAL_BYTES)
+
+
+def check_room(state: StateFile, manifest: Manifest, progress: Progress) -> None:
+    """Whether what is still to come will fit on the disk: better known now than at three in the morning."""
+    needed = room_needed(state, manifest)
     free = shutil.disk_usage(state.path.parent).free
     if needed > free:
         progress.say(
-            f"warning: {left:,} images may need about {show_bytes(needed)}, and {show_bytes(free)} are free;"
+            f"warning: the images to come may need about {show_bytes(needed)}, and {show_bytes(free)} are free;"
             " when the disk is full the run stops and can be resumed"
         )
 
 
-def greet(state: StateFile, service: Service, manifest: Manifest, offer: Offer, settings: Settings) -> None:
+def greet(
+    state: StateFile,
+    service: Service,
+    manifest: Manifest,
+    offer: Offer,
+    settings: Settings,
+    command: str,
+    say: Progress,
+) -> None:
     """Makes the state file fit this start: whose it is, what the manifest holds now, what was in the air."""
     _same_service(state, service)
     whole = manifest.total == manifest.whole
@@ -101,7 +109,7 @@ def greet(state: StateFile, service: Service, manifest: Manifest, offer: Offer, 
         "model": manifest.model,
         "total": manifest.whole,
         "process": {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()},
-        "command": resume_command(),
+        "command": command,
     }
     if offer.fresh:
         facts |= {"price_usd": offer.price, "price_at": None if offer.price is None else utc(time.time())}
@@ -110,12 +118,32 @@ def greet(state: StateFile, service: Service, manifest: Manifest, offer: Offer, 
         difference = reading.compare(state.connection, manifest.jobs())
         changes = [partial(state.unlist, difference.gone), partial(state.relist, difference.back)]
         facts["fingerprint"] = manifest.fingerprint
+        if difference.gone:
+            say.say(
+                f"{len(difference.gone):,} jobs of earlier runs are not in this manifest: left alone, and left out of"
+                " the counts and of records.jsonl"
+            )
     cause = Cause(kind="interrupted", message="batcher ended while this submit was in the air")
     changes += [partial(state.doubt, entry, cause) for entry in reading.entries(state.connection, [State.SUBMITTING])]
     state.must_commit([partial(state.set_meta, **facts), *changes])
+    if reading.meta(state.connection, "stopped_by") == Reason.DISK.word:
+        _collect_the_lost(state, say)
     if settings.in_doubt == "resubmit":
         doubtful = list(reading.entries(state.connection, [State.IN_DOUBT], listed_only=True))
         state.must_commit([partial(state.reopen, entry) for entry in doubtful])
+
+
+def _collect_the_lost(state: StateFile, say: Progress) -> None:
+    """The disk failed the last run: what it took with it was paid for, and is collected again, free."""
+    run_dir = state.path.parent
+    lost = [
+        partial(state.lose, entry, [artifact.url for artifact in artifacts])
+        for entry, artifacts in finished(state.connection)
+        if not all((run_dir / artifact.file).is_file() for artifact in artifacts)
+    ]
+    if lost:
+        say.say(f"{len(lost):,} finished jobs lost their files when the disk failed: collecting them again, free")
+        state.must_commit(lost)
 
 
 def _same_service(state: StateFile, service: Service) -> None:

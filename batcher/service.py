@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from batcher import embedded
 from batcher.api import Api
-from batcher.errors import AccountError, ManifestError
+from batcher.errors import AccountError, ManifestError, UsageError
 from batcher.manifest import Draft, Overrides, open_manifest
 from batcher.models import bundled
 from batcher.progress import Progress
@@ -21,7 +21,7 @@ SIMULATOR = "simulator"  # what a run directory remembers of the embedded one
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line said, unparsed. flags: run options by name."""
+    """What the command line said, unparsed. flags: run options by name. command: all of it, to be typed again."""
 
     manifest: str
     out: str | None = None
@@ -31,6 +31,7 @@ class Options:
     base_url: str | None = None
     trust_hosts: Sequence[str] = ()
     simulate: bool = False
+    command: str = "batcher"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ async def open_service(options: Options, run_dir: Path | None, say: Progress) ->
     """
     trust: tuple[str, ...]
     async with AsyncExitStack() as stack:
+        if options.simulate and options.base_url:
+            raise UsageError("--simulate and --base-url contradict each other", hint="Leave one of them out.")
         if options.simulate:
             root = await stack.enter_async_context(embedded.simulator(run_dir))
             token, trust, name = embedded.TOKEN, ("127.0.0.1",), SIMULATOR

@@ -13,9 +13,10 @@ from batcher.artifacts import Downloader, Trust
 from batcher.budget import Budget
 from batcher.catalog import Offer, ask
 from batcher.errors import DiskError, UsageError
+from batcher.job import utc
 from batcher.manifest import Manifest
 from batcher.progress import Progress, checking, listener
-from batcher.rundir import check_room, greet, hold, remembered_price, resume_command, some_room
+from batcher.rundir import check_room, greet, hold, remembered_price, room_needed, some_room
 from batcher.runner import Runner, Tools, cancel_all
 from batcher.service import Options, Service, open_service, read_draft, run_dir_of
 from batcher.settings import Deadline, Settings, deadline_at
@@ -49,11 +50,12 @@ async def run(options: Options) -> tuple[dict[str, Any], str]:
             state = StateFile(run_dir / STATE)
             held.callback(state.close)
             check_room(state, manifest, progress)
-            greet(state, service, manifest, offer, settings)
+            greet(state, service, manifest, offer, settings, options.command, progress)
             tools = await _drive(manifest, settings, state, service, offer, stop, progress)
         facts = report.Facts(
             run_dir=run_dir,
             total=manifest.whole,
+            limited=manifest.total < manifest.whole,
             submits=tools.tally.submits,
             submit_rate=tools.tally.submit_rate,
             rate_limited=tools.tally.rate_limited,
@@ -62,9 +64,11 @@ async def run(options: Options) -> tuple[dict[str, Any], str]:
             seconds=time.monotonic() - started,
             simulated=bool(service.api.simulated),
         )
-        built = report.build(state.connection, facts, stop, offer.price)
+        built = report.build(state.connection, facts, stop, tools.budget.price)
         report.write(state.connection, run_dir, built)
-        way_on = report.WayOn(resume_command(), limited=manifest.total < manifest.whole, piped=options.manifest == "-")
+        way_on = report.WayOn(
+            options.command, limited=facts.limited, piped=options.manifest == "-", needed=room_needed(state, manifest)
+        )
         said = report.summary(state.connection, facts, built, stop, way_on)
         return built, "\n".join([*report.cancelled(tools.cancelled), said])
 
@@ -130,12 +134,18 @@ async def _drive(
                     with suppress(asyncio.CancelledError):
                         await ticker
             with suppress(Exception):
-                await queue.durable(state.set_meta, process=None, live=None)
+                await queue.durable(state.set_meta, process=None, live=None, stopped_by=_word(stop))
+                if budget.price is not None and budget.price != offer.price:
+                    await queue.durable(state.set_meta, price_usd=budget.price, price_at=utc(tools.wall()))
             progress.close(_snapshot(tools))
         return tools
     finally:
         ballast.drop()
         reader.close()
+
+
+def _word(stop: Stop) -> str | None:
+    return None if stop.reason is None else stop.reason.word
 
 
 def _past(deadline: Deadline | None) -> Callable[[], bool] | None:

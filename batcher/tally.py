@@ -52,7 +52,8 @@ class Tally:
         self.rate_limited = 0
         self.warnings: deque[str] = deque(maxlen=20)
         self.warned = 0
-        self.note = ""
+        self.note = ""  # of the service
+        self.file_note = ""
         self.started = now
         self.first_submit: float | None = None
         self.last_submit: float | None = None
@@ -96,5 +97,5 @@ class Tally:
             total=self.total, done=self.at[State.DONE], failed=self.at[State.FAILED],
             cancelled=self.at[State.CANCELLED], in_doubt=self.at[State.IN_DOUBT], in_flight=self.in_flight,
             downloading=self.downloading, rate=rate, eta=eta, cost_usd=cost_usd, elapsed=now - self.started,
-            note=self.note,
+            note=self.note or self.file_note,
         )  # fmt: skip

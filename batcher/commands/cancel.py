@@ -46,7 +46,9 @@ def _words(facts: dict[str, Any]) -> str:
     if facts["unknown"]:
         lines.append(f"{facts['unknown']:,} unknown: no readable answer; their ids are kept")
     if facts["closed"]:
-        lines.append(f"{facts['closed']:,} that were never submitted are closed")
+        lines.append(f"{facts['closed']:,} that waited to be submitted are closed")
+    if facts["not_closed"]:
+        lines.append(f"{facts['not_closed']:,} that no run came to yet are not: the next run would submit them")
     if facts["cancelled"] or facts["closed"]:
         lines.append(f"`batcher retry {facts['run']} --state cancelled` reopens them")
     return "\n".join(lines)

@@ -73,7 +73,9 @@ def service_options(command: F) -> F:
 
 def collect(given: dict[str, Any]) -> Any:
     """``session.Options`` from what click collected. Raises UsageError."""
-    from batcher.errors import UsageError  # noqa: PLC0415  start-up time
+    import shlex  # noqa: PLC0415  start-up time
+
+    from batcher.errors import UsageError  # noqa: PLC0415
     from batcher.manifest import Overrides  # noqa: PLC0415
     from batcher.service import Options  # noqa: PLC0415
     from batcher.settings import Given  # noqa: PLC0415
@@ -108,6 +110,7 @@ def collect(given: dict[str, Any]) -> Any:
         base_url=given.get("base_url"),
         trust_hosts=tuple(given.get("trust_host", ())),
         simulate=bool(given.get("simulate")),
+        command=shlex.join(["batcher", *(click.get_current_context().obj or ())]),
     )
 
 

@@ -66,9 +66,16 @@ def _print(text: str) -> None:
     encoding = _encoding()
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except BrokenPipeError:
-        # Whoever read us has seen enough; what was done is done, and the interpreter must not complain at exit.
+    except OSError as error:
+        # What was done is done, and the interpreter must not complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return  # whoever read us has seen enough
+        from batcher.errors import DiskError  # noqa: PLC0415  start-up time
+
+        raise DiskError(
+            f"standard output can't be written: {error.strerror}", hint="What was done is done, and recorded."
+        ) from None
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -54,6 +54,7 @@ def _reopen(
     from batcher.job import State  # noqa: PLC0415  start-up time
     from batcher.store import reading  # noqa: PLC0415
 
+    by_state = reading.by_state(state.connection)
     wanted = [State(name) for name in states or ("failed",)]
     free = paid = images = 0
     skipped: Counter[str] = Counter()
@@ -81,6 +82,9 @@ def _reopen(
         "left_by_cause": dict(skipped),
         "may_cost_usd": None if price is None else round(images * price, 6),
         "in_doubt": State.IN_DOUBT in wanted,
+        "others": {
+            name: by_state[State(name)] for name in STATES if State(name) in by_state and State(name) not in wanted
+        },
         "dry_run": dry_run,
         "resume": reading.meta(state.connection, "command"),
     }
@@ -103,7 +107,8 @@ def _words(facts: dict[str, Any]) -> str:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in facts["left_by_cause"].items())
         lines.append(f"{facts['left']:,} left as they are ({kinds})")
     if not facts["reopened"] and not facts["collected_again"]:
-        lines.insert(0, f"nothing to reopen: no job is {' or '.join(facts['states'])} that fits")
+        lines.insert(0, f"nothing to reopen: no job is {' or '.join(facts['states'])} and fits")
+        lines += [f"{count:,} are {state}: --state {state}" for state, count in facts["others"].items()]
     elif not facts["dry_run"] and facts["resume"]:
         lines.append(f"Now run:\n  {facts['resume']}")
     return "\n".join(lines)

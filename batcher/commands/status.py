@@ -99,6 +99,8 @@ def _money(facts: dict[str, Any]) -> str:
     parts = [f"{show_usd(facts['spent_usd'])} spent"]
     if facts["reserved_usd"]:
         parts.append(f"{show_usd(facts['reserved_usd'])} reserved for what is at the service")
+    if facts["unclear_usd"]:
+        parts.append(f"{show_usd(facts['unclear_usd'])} unclear (failed there, cost not said)")
     if facts["projected_usd"] is not None and facts["pending"]:
         parts.append(f"{show_usd(facts['projected_usd'])} projected in all")
     if facts["price_usd"] is not None:

@@ -160,7 +160,7 @@ class Draft:
         for field, mend in unknown_fields(plan, names):
             text, node = document.template
             column = node.column + node.quoted + max(text.find("{" + field), 0)
-            document.problems.add(document.label, node.line, column, f"unknown field {{{field}}} in `path`", mend)
+            document.problems.add(document.label, node.line, column, f"unknown field {{{word(field)}}} in `path`", mend)
 
     def _fingerprint(self, plan: Plan) -> str:
         said = {name: getattr(self._overrides, name) for name in Overrides.__slots__}

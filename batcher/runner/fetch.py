@@ -11,6 +11,7 @@ from batcher.runner.tools import Tools, draw
 from batcher.stop import pause
 
 LINK_TRIES = 3  # before a fresh result is asked for: the link may name a host that is no more
+MANY_MISSES = 20
 DAMAGED = frozenset({"bad_picture", "not_a_picture", "short_body", "encoding"})  # what came was not the file
 
 
@@ -18,6 +19,8 @@ class Fetcher:
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
         self._slots = asyncio.Semaphore(tools.settings.downloads)
+        self.trying = 0  # stories that are at this step
+        self._misses = 0  # tries since a file was last had
         self._relinked: set[tuple[int, str]] = set()  # (job, why) that had their one fresh link
 
     async def fetch(self, entry: Entry, slot: Slot) -> Entry:
@@ -26,6 +29,13 @@ class Fetcher:
         Raises DiskError.
         """
         slot.release()
+        self.trying += 1
+        try:
+            return await self._fetch(entry)
+        finally:
+            self.trying -= 1
+
+    async def _fetch(self, entry: Entry) -> Entry:
         leave = self.tools.stop.leave
         simulated = bool(self.tools.api.simulated)
         failures = 0
@@ -42,6 +52,7 @@ class Fetcher:
                     return await self._fail(entry, problem.cause)
                 except FileUnavailable as problem:
                     failures += 1
+                    self._miss(problem.cause)
                     if failures == LINK_TRIES and (entry.id, "silent") not in self._relinked:
                         return await self._relink(entry, "silent", problem.cause)
                     policy = FILES if problem.cause.kind in DAMAGED else FILE_HOST
@@ -53,6 +64,16 @@ class Fetcher:
             await pause(again.delay, leave)
         return entry
 
+    @property
+    def in_vain(self) -> bool:
+        """Many files in a row could not be had, and some are still tried: there is no use in paying for more now."""
+        return self._misses >= MANY_MISSES and self.trying > 0
+
+    def _miss(self, cause: Cause) -> None:
+        self._misses += 1
+        if self._misses >= MANY_MISSES:
+            self.tools.tally.file_note = f"no file could be had {self._misses} times in a row ({cause}); trying on"
+
     def forget(self, entry: Entry) -> None:
         """The story is over."""
         self._relinked -= {(entry.id, "dead"), (entry.id, "silent")}
@@ -60,6 +81,9 @@ class Fetcher:
     async def _save(self, entry: Entry, artifacts: list[Artifact]) -> Entry:
         tools = self.tools
         saved, warnings = await tools.queue.durable(tools.state.save, entry, artifacts)
+        tools.came_to(entry, None)
+        self._misses = 0
+        tools.tally.file_note = ""
         for warning in warnings:
             tools.tally.warn(warning)
         return saved
@@ -72,4 +96,5 @@ class Fetcher:
         return await self.tools.queue.durable(self.tools.state.expire, entry)
 
     async def _fail(self, entry: Entry, cause: Cause) -> Entry:
+        self.tools.came_to(entry, cause)
         return await self.tools.queue.durable(self.tools.state.fail_here, entry, cause)

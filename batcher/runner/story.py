@@ -27,9 +27,9 @@ class Runner:
         self.manifest = manifest
         self.tools = tools
         self.reader = reader
-        self.submitter = Submitter(tools, manifest.model)
         self.waiter = Waiter(tools)
         self.fetcher = Fetcher(tools)
+        self.submitter = Submitter(tools, manifest.model, in_vain=lambda: self.fetcher.in_vain)
         self._slots = asyncio.Semaphore(tools.settings.in_flight)
         self._collected: set[int] = set()  # jobs of earlier processes
         self._room = asyncio.Semaphore(tools.settings.in_flight + BACKLOG)
@@ -39,6 +39,7 @@ class Runner:
 
         Raises nothing but defects (in an ExceptionGroup) and cancellation, after which every write in line is done.
         """
+        self._enough_failures()
         async with asyncio.TaskGroup() as stories:
             try:
                 await self._collect(stories)
@@ -100,7 +101,11 @@ class Runner:
             self.fetcher.forget(entry)
 
     def _rest(self, entry: Entry) -> None:
-        tally, most = self.tools.tally, self.tools.settings.max_failures
-        tally.at_rest(entry.state, self.tools.now())
-        if most is not None and tally.at[State.FAILED] >= most:
-            self.tools.stop.request(Reason.MAX_FAILURES, f"{tally.at[State.FAILED]} jobs have failed")
+        self.tools.tally.at_rest(entry.state, self.tools.now())
+        self._enough_failures()
+
+    def _enough_failures(self) -> None:
+        failed, most = self.tools.tally.at[State.FAILED], self.tools.settings.max_failures
+        if most is not None and failed >= most:
+            hint = "`batcher retry` reopens them; a larger --max-failures goes on without them."
+            self.tools.stop.request(Reason.MAX_FAILURES, f"--max-failures {most} is reached", hint)

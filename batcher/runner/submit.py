@@ -6,6 +6,7 @@ be: the rate is kept to the millisecond and the disk never holds it up.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from batcher.breaker import Breaker
 from batcher.errors import AccountError, DiskError, NotFound, NotSent, Refused, Rejected, Unclear
@@ -37,10 +38,11 @@ class Slot:
 
 
 class Submitter:
-    """model: what a free probe reads from the catalog while the service is ill."""
+    """model: what a free probe reads from the catalog while the service is ill. in_vain: whether no file can be had."""
 
-    def __init__(self, tools: Tools, model: str) -> None:
+    def __init__(self, tools: Tools, model: str, in_vain: Callable[[], bool]) -> None:
         self.tools = tools
+        self._in_vain = in_vain
         self.model = model
         self.pace = Pace(tools.settings.rate)
         self.breaker = Breaker()
@@ -77,6 +79,8 @@ class Submitter:
                 stop.request(Reason.DEADLINE, "the deadline is reached")
             elif (wait := self._due() - tools.now()) > 0:
                 await pause(wait if tools.past_deadline is None else min(wait, 1.0), stop.nothing_new)
+            elif self._in_vain():
+                await pause(1.0, stop.nothing_new)
             elif self.breaker.open and not await self._service_answers():
                 continue
             elif tools.budget.reserve(entry.job.images):
@@ -84,7 +88,7 @@ class Submitter:
             elif tools.budget.reserved > 0:
                 await self._money_moves()
             else:
-                stop.request(Reason.BUDGET, f"the budget of ${tools.budget.ceiling:,.2f} is committed")
+                stop.request(Reason.BUDGET, tools.budget.in_words())
         return False
 
     def _due(self) -> float:
@@ -115,12 +119,14 @@ class Submitter:
 
     async def _post(self, entry: Entry) -> Entry:
         tools, left_at = self.tools, self.tools.now()
+        tools.fuse.began(entry.id)
         try:
             accepted = await tools.api.submit(entry.job.model, entry.job.inputs)
         except Unclear as problem:
             self.breaker.failed(tools.now())
             tools.unheard(problem)
             tools.settle(entry, None)
+            tools.fuse.dropped(entry.id)
             tools.tally.submitted(left_at)
             return await tools.queue.durable(tools.state.doubt, entry, problem.cause)
         except NotSent as problem:
@@ -134,7 +140,7 @@ class Submitter:
             return await self._release(entry)
         except Rejected as problem:
             self._answered()
-            tools.failed(problem.cause)
+            tools.came_to(entry, problem.cause)
             tools.unspend(entry)
             tools.tally.submitted(left_at)
             return await tools.queue.durable(tools.state.reject, entry, problem.cause, tools.wall())
@@ -160,6 +166,7 @@ class Submitter:
 
     async def _release(self, entry: Entry) -> Entry:
         self.tools.unspend(entry)
+        self.tools.fuse.dropped(entry.id)
         return await self.tools.queue.durable(self.tools.state.release, entry)
 
     def _answered(self) -> None:

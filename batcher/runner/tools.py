@@ -19,6 +19,7 @@ from batcher.settings import Settings
 from batcher.stop import Reason, Stop
 from batcher.store import Ballast, CommitQueue
 from batcher.tally import Tally
+from batcher.units import show_usd
 
 PATIENCE = 6 * 3600.0  # seconds without any answer before the run gives up on a service that had answered before
 FIRST_PATIENCE = 60.0  # and on one that never did
@@ -53,7 +54,13 @@ class Tools:
 
     def settle(self, entry: Entry, cost_usd: float | None, *, failed: bool = False) -> None:
         """The job ended, or is in doubt: its reserved money is spent. ``failed``: the service failed it."""
+        told = self.budget.price
         self.budget.settle(entry.job.images, cost_usd, failed=failed)
+        real = self.budget.price
+        if told is not None and real is not None and real > told * 1.001:
+            self.tally.warn(
+                f"the service charges {show_usd(real)} an image, not {show_usd(told)}: that counts from now on"
+            )
         self.money_moved.set()
 
     def unspend(self, entry: Entry) -> None:
@@ -61,9 +68,9 @@ class Tools:
         self.budget.release(entry.job.images)
         self.money_moved.set()
 
-    def failed(self, cause: Cause) -> None:
-        """A submit came to nothing: refused for good, or failed at the service. Enough of one kind blow the fuse."""
-        if why := self.fuse.failed(cause):
+    def came_to(self, entry: Entry, cause: Cause | None) -> None:
+        """What a submit came to: files (None), or nothing, for a cause. Enough of one cause blow the fuse."""
+        if (why := self.fuse.ended(entry.id, cause)) and cause is not None:
             self.stop.request(
                 Reason.FUSE,
                 f"the fuse blew: {why}: {cause}",

@@ -93,7 +93,6 @@ class Waiter:
         tools, state = self.tools, self.tools.state
         if isinstance(answer, Succeeded):
             slot.release()
-            tools.fuse.succeeded()
             if entry.finished_at is None:  # else it was settled when it finished; this is only a fresh link
                 tools.settle(entry, answer.cost_usd)
             when = answer.finished_at or tools.wall()
@@ -101,19 +100,21 @@ class Waiter:
             return await tools.queue.durable(state.complete, entry, answer.urls, cost_usd, when)
         if isinstance(answer, FailedThere):
             tools.settle(entry, answer.cost_usd, failed=True)
-            tools.failed(answer.cause)
+            tools.came_to(entry, answer.cause)
             again = not answer.final and entry.attempts < tools.settings.attempts
             return await tools.queue.durable(
                 state.fail_there, entry, answer.cause, answer.cost_usd, tools.wall(), again=again
             )
         assert isinstance(answer, CancelledThere)
         tools.unspend(entry)
+        tools.fuse.dropped(entry.id)
         return await tools.queue.durable(state.cancel, entry, tools.wall())
 
     async def _give_up(self, entry: Entry, cause: Cause) -> Entry:
         """Paid for, not to be had: failed here, and `batcher retry` asks for it again, free."""
         if entry.finished_at is None:
             self.tools.settle(entry, None)
+        self.tools.came_to(entry, cause)
         return await self.tools.queue.durable(self.tools.state.fail_here, entry, cause)
 
     async def _unread(self, entry: Entry, trouble: Trouble, problem: CallError) -> float | Cause:

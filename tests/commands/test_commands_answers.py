@@ -216,10 +216,10 @@ def test_cancel_closes_what_was_never_submitted_when_asked_to(shell: Shell) -> N
         book.enlist(a_job(1), a_job(2))
         book.do(book.state.set_meta, service="simulator", simulated=True)
     assert shell("cancel", "run", "--json").json == {
-        "run": "run", "cancelled": 0, "too_late": 0, "unknown": 0, "closed": 0,
+        "run": "run", "cancelled": 0, "too_late": 0, "unknown": 0, "closed": 0, "not_closed": 0,
     }  # fmt: skip
     came = shell("cancel", "run", "--pending")
-    assert "2 that were never submitted are closed" in came.out
+    assert "2 that waited to be submitted are closed" in came.out
     assert states(shell) == {"cancelled": 2}
     assert "2 reopened" in shell("retry", "run", "--state", "cancelled").out
     assert states(shell) == {"pending": 2}

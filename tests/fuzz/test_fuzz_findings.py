@@ -95,6 +95,11 @@ def test_an_option_of_ten_thousand_letters_is_cut_in_its_message() -> None:
         assert len(str(caught.value)) < 500
 
 
+def test_a_field_of_ten_thousand_letters_is_cut_in_its_message(tmp_path: Path) -> None:
+    text = f'prompts: [a]\noutput: {{path: "{{{"x" * 10_000}}}"}}\n'
+    assert "unknown field" in refused(tmp_path, "m.yaml", text)[0]
+
+
 def test_a_format_of_ten_thousand_digits_is_cut_in_its_message() -> None:
     for template in ("{seed:" + "9" * 10_000 + "}", "{prompt:" + "q" * 10_000 + "}"):
         with pytest.raises(TemplateError) as caught:

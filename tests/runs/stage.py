@@ -118,7 +118,8 @@ async def visit(
             if afterwards is not None:
                 await afterwards(Going(tools, runner, simulator))
         facts = report.Facts(
-            run_dir=folder, total=checked.whole, submits=tools.tally.submits, submit_rate=tools.tally.submit_rate,
+            run_dir=folder, total=checked.whole,
+            limited=checked.total < checked.whole, submits=tools.tally.submits, submit_rate=tools.tally.submit_rate,
             rate_limited=tools.tally.rate_limited, warnings=tuple(tools.tally.warnings),
             warned=tools.tally.warned, seconds=now() - began,
             simulated=bool(api.simulated),

@@ -139,3 +139,51 @@ def test_max_failures_starts_nothing_new(tmp_path: Path) -> None:
     assert came.exit_code == 3
     assert json.loads((tmp_path / "run" / "report.json").read_text())["stopped_by"] == "max_failures"
     assert stats["submits_accepted"] < 40
+
+
+def test_quick_rejections_between_slow_pictures_are_no_row(tmp_path: Path) -> None:
+    slow, some = Latency(kind="uniform", low=20.0, high=25.0), Fault(where="submit", kind="422", probability=0.2)
+    came, stats = finished(
+        tmp_path, lambda: Simulator(steady(latency=slow, faults=(some,))), 300, rate=20.0, in_flight=200
+    )
+    assert came.exit_code == 3
+    assert came.stop.reason is None
+    assert came.report["done"] + came.report["failed"] == 300
+    assert stats["charged"] == came.report["done"]
+
+
+@pytest.mark.parametrize("kind", ["no_url", "url_untrusted"])
+def test_submits_that_are_paid_for_and_bring_nothing_blow_the_fuse(tmp_path: Path, kind: str) -> None:
+    profile = steady(faults=(Fault(where="result", kind=kind),))
+    came, stats = finished(tmp_path, lambda: Simulator(profile), 500, rate=5.0)
+    assert came.exit_code == 69
+    assert stats["charged"] < 100
+
+
+def test_nothing_more_is_paid_for_while_no_file_can_be_had(tmp_path: Path) -> None:
+    profile = steady(faults=(Fault(where="file", kind="html_200"),))
+    came, stats = finished(tmp_path, lambda: Simulator(profile), 500, rate=5.0)
+    assert came.exit_code == 69
+    assert stats["charged"] < 120
+
+
+def test_a_price_told_too_low_is_corrected_by_what_the_service_charges(tmp_path: Path) -> None:
+    came, stats = finished(tmp_path, lambda: Simulator(steady(price=0.1)), 60, budget=1.0, price=0.02, in_flight=4)
+    assert came.exit_code == 4
+    assert stats["charged_usd"] <= 1.0 + 4 * 0.1, "what was at the service when the real price became known"
+    assert any("charges $0.10" in warning for warning in came.tools.tally.warnings)
+
+
+def test_enough_failures_of_earlier_runs_start_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.txt"
+    path.write_text(lines(60))
+
+    async def twice() -> tuple[int, int]:
+        service = Simulator(steady(faults=(Fault(where="result", kind="content_policy"),)))
+        await go(tmp_path / "run", path, service, rate=5.0, max_failures=3, fuse=None)
+        before = int(service.stats()["submits_accepted"])
+        await go(tmp_path / "run", path, service, rate=5.0, max_failures=3, fuse=None)
+        return before, int(service.stats()["submits_accepted"])
+
+    before, after = run(twice())
+    assert before == after

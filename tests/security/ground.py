@@ -2,12 +2,14 @@
 
 import base64
 import contextlib
+import http.server
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +60,31 @@ def simulator(folder: Path, **profile: Any) -> Iterator[Service]:
         finally:
             child.stdin.close()
             child.wait(10)
+
+
+@contextmanager
+def recorder() -> Iterator[tuple[str, list[str]]]:
+    """A web server in a thread that answers everything with an empty schema, and the heads of what it was asked."""
+    heads: list[str] = []
+
+    class Recorder(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heads.append(f"{self.requestline}\n{self.headers}")
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        do_POST = do_CONNECT = do_GET  # noqa: N815  the names http.server looks for
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Recorder) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", heads
+        finally:
+            server.shutdown()
 
 
 def environment(token: str | None = TOKEN, **more: str) -> dict[str, str]:

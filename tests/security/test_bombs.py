@@ -105,6 +105,7 @@ def test_a_small_file_with_a_billion_pixels_is_refused_before_a_decoder_sees_it(
     bombs = [*huge, _jpeg(65_535, 65_535), _gif(65_535, 65_535), _webp(16_384, 16_384)]
     for told in fetched(tmp_path, *(("", bomb) for bomb in bombs)):
         assert told["kind"] == "too_many_pixels"
+        assert "64,000,000" in told["message"], "it was Pillow that refused it"
         assert told["peak"] < SMALL
 
 

@@ -211,7 +211,8 @@ print(connect_to_read(Path(sys.argv[1])).execute("SELECT state FROM jobs").fetch
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="takes another user's part")
 def test_a_finished_run_can_be_read_by_who_may_not_write_there() -> None:
-    with tempfile.TemporaryDirectory() as name:
+    # Not in the temporary folder of this process, which may be closed to others.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
         with a_book(folder) as book:
