@@ -3,7 +3,7 @@
 import re
 
 _PER = {"s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0, "m": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
-_RATE = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*(?:(?:/|per)\s*([a-z]+))?\s*", re.IGNORECASE)
+_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(?:(?:/|per)\s*([a-z]+))?", re.IGNORECASE)
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s)?")
 SLOWEST_RATE, FASTEST_RATE = 1e-6, 1e6  # per second; numbers beyond these are slips, and arithmetic on them overflows
 LONGEST_DURATION = 1000 * 86400.0  # seconds
@@ -13,7 +13,7 @@ _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 def parse_rate(text: str) -> float:
     """``5/s``, ``300/min``, ``1000/h`` or a bare number (per second) as starts per second."""
-    match = _RATE.fullmatch(text)
+    match = _RATE.fullmatch(text.strip())
     unit = (match.group(2) or "s").lower() if match else ""
     rate = float(match.group(1)) / _PER[unit] if match and unit in _PER else 0.0
     if not SLOWEST_RATE <= rate <= FASTEST_RATE:

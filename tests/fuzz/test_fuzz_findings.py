@@ -1,5 +1,7 @@
 """What the fuzzer found, made small: each was a traceback, a hang or a message unfit for a terminal once."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,6 +15,7 @@ from batcher.manifest.sweep import Sweep
 from batcher.models import DEFAULT_MODEL, ModelSchema, bundled
 from batcher.naming import Template, TemplateError
 from batcher.settings import Given, fold
+from batcher.units import parse_clock, parse_count, parse_duration, parse_rate, parse_usd
 from tests.fuzz.manifests import harmless
 
 IMAGEN = bundled(DEFAULT_MODEL)
@@ -93,6 +96,17 @@ def test_an_option_of_ten_thousand_letters_is_cut_in_its_message() -> None:
         with pytest.raises((UsageError, ManifestError)) as caught:
             fold({"budget": given} if given.flag else {}, {} if given.flag else {"budget": given})
         assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "text", ["9" * 20_000, "9" * 20_000 + "x", "." * 20_000, "1" + " " * 20_000 + "x", "1.5" * 9_000, "1d" * 9_000]
+)
+@pytest.mark.parametrize("parse", [parse_rate, parse_duration, parse_clock, parse_count, parse_usd])
+def test_no_text_takes_a_parser_of_options_long(parse: Callable[[str], Any], text: str) -> None:
+    began = time.perf_counter()
+    with pytest.raises(ValueError):
+        parse(text)
+    assert time.perf_counter() - began < 0.5
 
 
 def test_a_field_of_ten_thousand_letters_is_cut_in_its_message(tmp_path: Path) -> None:
