@@ -8,6 +8,7 @@ as a person would, until every job is at rest.
 """
 
 import asyncio
+import contextlib
 import json
 import shutil
 import tempfile
@@ -16,9 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from batcher.errors import AccountError
+from batcher.runner import cancel_all
 from batcher.simulator import Fault, Latency, Profile, Simulator
 from batcher.simulator.faults import OUTCOMES, PLACES, kinds
-from tests.runs.stage import go, lines
+from batcher.stop import Reason
+from batcher.store import connect_to_read
+from tests.runs.stage import Going, go, lines
 from tests.virtual import run, virtual_wall
 
 QUICK = Latency(kind="fixed", median=3.0)
@@ -44,16 +49,20 @@ class Weather:
 
 
 def every_fault() -> Iterator[tuple[str, str]]:
-    """(place, kind), cancel left out: nothing is cancelled in a storm."""
+    """(place, kind)."""
     for place in PLACES:
-        if place != "cancel":
-            yield from ((place, kind) for kind in kinds(place))
+        yield from ((place, kind) for kind in kinds(place))
 
 
 def alone(place: str, kind: str, jobs: int) -> Weather:
     share = 0.05 if kind in HEAVY else 0.3
     fault = Fault(where=place, kind=kind, probability=share, size=8 * 2**20)
-    return _storm(f"{place}:{kind}", Profile(latency=QUICK, faults=(fault,)), jobs)
+    profile = Profile(latency=QUICK, faults=(fault,))
+    if place == "status":
+        profile = profile.merged({"unfinished_result": 409})  # else nobody would ask the status endpoint
+    if place == "cancel":
+        profile = profile.merged({"slots": 4, "latency": 30})
+    return _storm(f"{place}:{kind}", profile, jobs)
 
 
 def together(jobs: int, seed: int = 1) -> Weather:
@@ -85,7 +94,11 @@ async def _weather(name: str, folder: Path, manifest: Path, profile: Profile, jo
     report: dict[str, Any] = {"pending": jobs}
     while report["pending"] and runs < MOST_RUNS:
         runs += 1
-        came = await go(folder / "run", manifest, simulator, rate=20.0, in_flight=32, fuse=None, fuse_share=None)
+        calm = {"rate": 20.0, "in_flight": 32, "fuse": None, "fuse_share": None}
+        if name.startswith("cancel:") and runs == 1:  # interrupted and cancelled, then run again
+            came = await go(folder / "run", manifest, simulator, meanwhile=_interrupt, afterwards=_cancel, **calm)
+        else:
+            came = await go(folder / "run", manifest, simulator, **calm)
         seconds, report = seconds + came.seconds, came.report
         await asyncio.sleep(60.0)  # until somebody comes and looks
     stats = simulator.stats()
@@ -101,6 +114,19 @@ async def _weather(name: str, folder: Path, manifest: Path, profile: Profile, jo
         most_attempts=max((card["attempts"] for card in [*records, *failures]), default=0), seconds=seconds,
         leaks=stats["token_leaks"], causes=causes,
     )  # fmt: skip
+
+
+async def _interrupt(going: Going) -> None:
+    await asyncio.sleep(1.0)
+    going.tools.stop.request(Reason.INTERRUPTED)
+
+
+async def _cancel(going: Going) -> None:
+    with (
+        contextlib.suppress(AccountError),
+        contextlib.closing(connect_to_read(going.tools.state.path.parent)) as reader,
+    ):
+        await cancel_all(going.tools.api, going.tools.queue, reader, going.tools.cancelled)
 
 
 def problems(weather: Weather, jobs: int) -> list[str]:

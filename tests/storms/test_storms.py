@@ -32,6 +32,16 @@ def test_a_storm_at_results_loses_no_job_and_charges_none_twice(kind: str) -> No
     assert problems(alone("result", kind, JOBS), JOBS) == []
 
 
+@pytest.mark.parametrize("kind", ["400004", "404001", "429_seconds", "502_html", "drop_after", "html_200"])
+def test_a_storm_at_cancels_loses_no_job_and_charges_none_twice(kind: str) -> None:
+    assert problems(alone("cancel", kind, 40), 40) == []
+
+
+@pytest.mark.parametrize("kind", ["401", "429", "503", "cut", "unknown_word"])
+def test_a_storm_at_the_status_endpoint_loses_no_job_and_charges_none_twice(kind: str) -> None:
+    assert problems(alone("status", kind, JOBS), JOBS) == []
+
+
 @pytest.mark.parametrize("kind", list(FILES))
 def test_a_storm_at_files_loses_no_job_and_pays_nothing_again(kind: str) -> None:
     weather = alone("file", kind, JOBS)
