@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from batcher.commands.options import service_options
+from batcher.commands.options import collect_service, service_options
 from batcher.commands.printing import say, say_json
 
 
@@ -24,17 +24,8 @@ def cancel(run_dir: str, as_json: bool, pending: bool, **given: Any) -> int:
     from pathlib import Path  # noqa: PLC0415
 
     from batcher.cancelling import cancel_run  # noqa: PLC0415
-    from batcher.manifest import Overrides  # noqa: PLC0415
-    from batcher.service import Options  # noqa: PLC0415
 
-    options = Options(
-        manifest="",
-        overrides=Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=None),
-        token_file=given["token_file"],
-        base_url=given["base_url"],
-        simulate=given["simulate"],
-    )
-    facts = asyncio.run(cancel_run(Path(run_dir), options, pending=pending))
+    facts = asyncio.run(cancel_run(Path(run_dir), collect_service(given), pending=pending))
     say_json(facts) if as_json else say(_words(facts))
     return 0
 

@@ -1,4 +1,4 @@
-"""The flags that ``run`` and ``plan`` share, and how they become ``session.Options``."""
+"""The flags that ``run`` and ``plan`` share, and how they become ``service.Options``."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -72,7 +72,7 @@ def service_options(command: F) -> F:
 
 
 def collect(given: dict[str, Any]) -> Any:
-    """``session.Options`` from what click collected. Raises UsageError."""
+    """``service.Options`` from what click collected. Raises UsageError."""
     import shlex  # noqa: PLC0415  start-up time
 
     from batcher.errors import UsageError  # noqa: PLC0415
@@ -111,6 +111,21 @@ def collect(given: dict[str, Any]) -> Any:
         trust_hosts=tuple(given.get("trust_host", ())),
         simulate=bool(given.get("simulate")),
         command=shlex.join(["batcher", *(click.get_current_context().obj or ())]),
+    )
+
+
+def collect_service(given: dict[str, Any]) -> Any:
+    """``service.Options`` of a command that has no manifest, only a service to talk to."""
+    from batcher.manifest import Overrides  # noqa: PLC0415  start-up time
+    from batcher.service import Options  # noqa: PLC0415
+
+    return Options(
+        manifest="",
+        overrides=Overrides(),
+        token_file=given["token_file"],
+        base_url=given["base_url"],
+        trust_hosts=tuple(given["trust_host"]),
+        simulate=given["simulate"],
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from batcher.commands.options import service_options
+from batcher.commands.options import collect_service, service_options
 from batcher.commands.printing import say, say_json
 
 SHOWN = 3  # examples of each kind
@@ -55,21 +55,11 @@ def _checked(folder: Path, told: dict[str, Any]) -> dict[str, Any]:
 def _repaired(folder: Path, given: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
     import asyncio  # noqa: PLC0415  start-up time
 
-    from batcher.manifest import Overrides  # noqa: PLC0415
-    from batcher.service import Options  # noqa: PLC0415
     from batcher.verify.checking import require  # noqa: PLC0415
     from batcher.verify.repair import repair  # noqa: PLC0415
 
-    options = Options(
-        manifest="",
-        overrides=Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=None),
-        token_file=given["token_file"],
-        base_url=given["base_url"],
-        trust_hosts=given["trust_host"],
-        simulate=given["simulate"],
-    )
     require(folder)
-    done = asyncio.run(repair(folder, options, **told))
+    done = asyncio.run(repair(folder, collect_service(given), **told))
     found = [finding.as_json() for finding in done.before.findings]
     rebuilt = None if done.rebuilt is None else {"jobs": done.rebuilt.jobs, "unfinished": done.rebuilt.unfinished}
     return {

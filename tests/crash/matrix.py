@@ -46,20 +46,11 @@ class Trial:
 
 
 @contextmanager
-def service(folder: Path) -> Iterator[str]:
-    """A simulator process of its own; gives its origin."""
-    profile = folder / "profile.yaml"
-    profile.write_text(PROFILE)
-    command = [
-        sys.executable,
-        "-m",
-        "batcher.simulator",
-        "--port",
-        "0",
-        "--profile",
-        str(profile),
-        "--exit-with-parent",
-    ]
+def service(folder: Path, profile: str = PROFILE) -> Iterator[str]:
+    """A simulator process of its own; gives its origin. profile: as YAML."""
+    path = folder / "profile.yaml"
+    path.write_text(profile)
+    command = [sys.executable, "-m", "batcher.simulator", "--port", "0", "--profile", str(path), "--exit-with-parent"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True) as child:
         assert child.stdout is not None
         assert child.stdin is not None

@@ -70,9 +70,8 @@ def start(folder: Path, run: Path) -> "subprocess.Popen[str]":
     return going
 
 
-def finish(folder: Path, run: Path) -> None:
-    """The same command again: everything is there, and each job was charged once."""
-    again = subprocess.run(
+def once(folder: Path, run: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
         command(folder, run),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
@@ -81,6 +80,11 @@ def finish(folder: Path, run: Path) -> None:
         check=False,
         timeout=60,
     )
+
+
+def finish(folder: Path, run: Path) -> None:
+    """The same command again: everything is there, and each job was charged once."""
+    again = once(folder, run)
     report = json.loads(again.stdout)
     assert again.returncode == 0, again.stderr
     assert report["done"] == JOBS
@@ -117,15 +121,7 @@ def test_a_read_only_disk_stops_the_next_start_with_73_and_nothing_is_submitted(
     going.terminate()
     going.communicate(timeout=60)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    told = subprocess.run(
-        command(folder, run),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    told = once(folder, run)
     assert told.returncode == 73, told.stderr
     assert "Traceback" not in told.stderr
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
@@ -147,14 +143,7 @@ def test_a_run_directory_removed_under_a_run_stops_it_with_73(folder: Path) -> N
 def test_with_too_little_room_at_the_start_nothing_is_submitted(folder: Path, small_disk: Path) -> None:
     with (small_disk / "filler").open("wb") as file:
         file.write(bytes(40_000_000))
-    told = subprocess.run(
-        command(folder, small_disk / "run"),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    told = once(folder, small_disk / "run")
     assert told.returncode == 73
     assert "are free" in told.stderr
     assert not (small_disk / "run").exists()

@@ -20,6 +20,8 @@ from unittest import mock
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
+from tests.crash.matrix import service
+
 ROOT = Path(__file__).parents[2]
 TOKEN = "rc-tok-7f3a/9Q+z=KEEP.me~secret"
 _TURNERS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -49,17 +51,8 @@ class Service:
 
 @contextmanager
 def simulator(folder: Path, **profile: Any) -> Iterator[Service]:
-    path = folder / "profile.yaml"
-    path.write_text(json.dumps({"latency": 0.05, **profile}))
-    command = [sys.executable, "-m", "batcher.simulator", "--port", "0", "--profile", str(path), "--exit-with-parent"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        try:
-            yield Service(json.loads(child.stdout.readline())["origin"])
-        finally:
-            child.stdin.close()
-            child.wait(10)
+    with service(folder, json.dumps({"latency": 0.05, **profile})) as origin:
+        yield Service(origin)
 
 
 @contextmanager
