@@ -1,0 +1,57 @@
+"""`python -m tests.benchmarks [PART ...]`: every part, or those named; one table at the end.
+
+Parts run one after the other, as each wants both cores. The exit code is 1 when a number falls short.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable
+from importlib import import_module
+
+from tests.benchmarks.table import Line, as_json, drawn, in_words
+
+PARTS = {
+    "overhead": "what a job costs beside a bare loop of the same HTTP calls",
+    "rate": "whether the rate asked for is reached and kept, and a hidden limit found",
+    "polling": "calls and delay of the poll planner, beside the best possible and fixed intervals",
+    "million": "start, memory, resume and size of very long manifests",
+    "in_flight": "five thousand jobs at the service at once",
+    "slow": "a slow disk, and slow downloads",
+    "big_files": "downloads of a megabyte, beside other downloaders",
+    "start": "how long commands take to start",
+    "loops": "what uvloop gains",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--json", action="store_true", help="each measurement as a line of JSON")
+    told = parser.parse_args()
+    if unknown := [part for part in told.parts if part not in PARTS]:
+        parser.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    began, rows, short = time.monotonic(), [], 0
+    for part in told.parts or PARTS:
+        print(f"{part}: {PARTS[part]}", file=sys.stderr, flush=True)
+        for line in _lines(part):
+            rows.append(in_words(part, line))
+            short += line.ok is False
+            print(f"  {' · '.join(cell for cell in rows[-1][1:] if cell)}", file=sys.stderr, flush=True)
+            if line.note:
+                print(f"    {line.note}", file=sys.stderr, flush=True)
+            if told.json:
+                print(as_json(part, line), flush=True)
+    if not told.json:
+        print(drawn(rows))
+    print(f"{time.monotonic() - began:.0f} s; {short} fall short", file=sys.stderr)
+    return 1 if short else 0
+
+
+def _lines(part: str) -> Iterable[Line]:
+    lines: Iterable[Line] = import_module(f"tests.benchmarks.{part}").measure()
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())
