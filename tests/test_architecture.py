@@ -18,7 +18,7 @@ TIERS: dict[str, frozenset[str]] = {
         {"lifecycle", "retry", "pace", "schedule", "breaker", "budget", "fuse", "naming", "protocol", "tally", "units"}
     ),
     "edges": frozenset(
-        {"settings", "manifest", "models", "store", "api", "catalog", "artifacts", "progress", "embedded"}
+        {"settings", "manifest", "models", "store", "api", "catalog", "artifacts", "progress", "embedded", "loop"}
     ),
     "composition": frozenset(
         {

@@ -1,7 +1,7 @@
 """What a job costs beside a bare loop of the same HTTP calls, with state, checksums, sidecars and progress all on."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -51,28 +51,11 @@ def bare_loop(origin: str, folder: Path, jobs: int, *more: str) -> Run:
     return run([*loop, "--jobs", str(jobs), "--in-flight", str(IN_FLIGHT), *more])
 
 
-def batcher(origin: str, manifest: Path, folder: Path, *more: str) -> Run:
-    """``--rate 100000/s`` is no limit that could be felt."""
-    command = [
-        *BATCHER,
-        "run",
-        str(manifest),
-        "-o",
-        str(folder),
-        "--base-url",
-        f"{origin}/v1",
-        "--trust-host",
-        "127.0.0.1",
-    ]
-    flags = [
-        "--rate",
-        "100000/s",
-        "--in-flight",
-        str(IN_FLIGHT),
-        "--check",
-        "structure",
-        "--progress",
-        "lines",
-        "--json",
-    ]
-    return run([*command, *flags, *more], RUNCOMFY_TOKEN="benchmark-token")
+def batcher(origin: str, manifest: Path, folder: Path, *more: str, program: Sequence[str] = BATCHER, **env: str) -> Run:
+    """``--rate 100000/s`` is no limit that could be felt. more: flags, which win over those here."""
+    ground = [*program, "run", str(manifest), "-o", str(folder), "--base-url", f"{origin}/v1"]
+    flags = ["--rate", "100000/s", "--in-flight", str(IN_FLIGHT), "--check", "structure", "--progress", "lines"]
+    return run(
+        [*ground, "--trust-host", "127.0.0.1", "--json", *flags, *more],
+        env={"RUNCOMFY_TOKEN": "benchmark-token", **env},
+    )
