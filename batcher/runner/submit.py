@@ -11,11 +11,12 @@ from collections.abc import Callable
 from batcher.breaker import Breaker
 from batcher.errors import AccountError, DiskError, NotFound, NotSent, Refused, Rejected, Unclear
 from batcher.job import Accepted, Entry, State
-from batcher.pace import Pace
+from batcher.pace import Opening, Pace
 from batcher.retry import REFUSALS
 from batcher.runner.tools import Tools
 from batcher.stop import Reason, pause
 
+GLANCE = 0.002  # seconds between two looks at whether the opening lets one more leave
 INSISTENCE = 30  # seconds to go on trying to write down a request id that the disk did not take
 
 
@@ -45,6 +46,7 @@ class Submitter:
         self._in_vain = in_vain
         self.model = model
         self.pace = Pace(tools.settings.rate)
+        self._opening = Opening()
         self.breaker = Breaker()
         self._line = asyncio.Lock()  # whose turn it is to be written down as leaving
         self._door = asyncio.Lock()  # whose turn it is to leave
@@ -79,6 +81,8 @@ class Submitter:
                 stop.request(Reason.DEADLINE, "the deadline is reached")
             elif (wait := self._due() - tools.now()) > 0:
                 await pause(wait if tools.past_deadline is None else min(wait, 1.0), stop.nothing_new)
+            elif self._opening.full(tools.now(), self._ahead):
+                await pause(GLANCE, stop.nothing_new)
             elif self._in_vain():
                 await pause(1.0, stop.nothing_new)
             elif self.breaker.open and not await self._service_answers():
@@ -109,8 +113,10 @@ class Submitter:
             entry = await tools.queue.durable(tools.state.claim, entry, tools.wall())
             self._lead = 0.8 * self._lead + 0.2 * min(0.25, tools.now() - before)
             async with self._door:
-                await asyncio.sleep(max(0.0, self.pace.reserve(tools.now()) - tools.now()))
                 await tools.call_turn()
+                while (wait := self.pace.next_start(tools.now()) - tools.now()) > 0.0:
+                    await asyncio.sleep(wait)  # a refusal may come meanwhile
+                self.pace.reserve(tools.now())  # booked when it leaves: so lateness can't crowd two into one moment
         finally:
             self._ahead -= 1
         if tools.stop.nothing_new.is_set():
@@ -120,8 +126,9 @@ class Submitter:
     async def _post(self, entry: Entry) -> Entry:
         tools, left_at = self.tools, self.tools.now()
         tools.fuse.began(entry.id)
+        self._opening.left(left_at)
         try:
-            accepted = await tools.api.submit(entry.job.model, entry.job.inputs)
+            accepted = await self._answer(entry)
         except Unclear as problem:
             self.breaker.failed(tools.now())
             tools.unheard(problem)
@@ -135,7 +142,8 @@ class Submitter:
             return await self._release(entry)
         except Refused as problem:
             self._answered()
-            self.pace.refused(tools.now(), problem.retry_after)
+            self._opening.close()
+            self.pace.refused(tools.now(), problem.retry_after, left_at)
             tools.tally.rate_limited += 1
             return await self._release(entry)
         except Rejected as problem:
@@ -150,6 +158,12 @@ class Submitter:
         self._answered()
         tools.tally.submitted(left_at)
         return await self._accept(entry, accepted)
+
+    async def _answer(self, entry: Entry) -> Accepted:
+        try:
+            return await self.tools.api.submit(entry.job.model, entry.job.inputs)
+        finally:
+            self._opening.answered()
 
     async def _accept(self, entry: Entry, accepted: Accepted) -> Entry:
         """The id is money: a disk that does not take it gets our ballast, and time; at last the id is at least said."""

@@ -229,12 +229,13 @@ def play(
     """Submits without end through ``pace`` against a token bucket that fills at ``limit(now)`` and holds ``burst``."""
     random, seen = Random(5), Seen()
     now, tokens, filled = 0.0, burst, 0.0
-    on_their_way: list[float] = []
+    on_their_way: list[tuple[float, float]] = []
     while now < seconds:
         due = pace.next_start(now)
-        if on_their_way and on_their_way[0] <= due:
-            now = max(now, heappop(on_their_way))
-            pace.refused(now, retry_after)
+        if on_their_way and on_their_way[0][0] <= due:
+            home, left = heappop(on_their_way)
+            now = max(now, home)
+            pace.refused(now, retry_after, left)
             continue
         now = pace.reserve(due + 0.002 * random.random())
         tokens, filled = min(burst, tokens + (now - filled) * limit(now)), now
@@ -243,7 +244,7 @@ def play(
             seen.passed.append(now)
         else:
             seen.refused.append(now)
-            heappush(on_their_way, now + round_trip * random.uniform(0.8, 1.2))
+            heappush(on_their_way, (now + round_trip * random.uniform(0.8, 1.2), now))
     return seen
 
 
