@@ -170,18 +170,18 @@ class Opening:
 
     def __init__(self) -> None:
         self._allowed = FIRST
-        self._unanswered = 0
+        self.unanswered = 0
         self._ends = math.inf
 
     def full(self, now: float, about_to_leave: int) -> bool:
-        return now < self._ends and self._unanswered + about_to_leave >= self._allowed
+        return now < self._ends and self.unanswered + about_to_leave >= self._allowed
 
     def left(self, now: float) -> None:
-        self._unanswered += 1
+        self.unanswered += 1
         self._ends = min(self._ends, now + OPENING)
 
     def answered(self) -> None:
-        self._unanswered -= 1
+        self.unanswered -= 1
         self._allowed += 1
 
     def close(self) -> None:
