@@ -1,12 +1,10 @@
 """The rate limit as arithmetic. Pure: times are arguments, in seconds on any one clock that only goes forward.
 
-**The rate that was asked for.** Starts are laid on a line, one every ``interval``. A start that comes late (a busy
-loop, a timer of a whole millisecond, a slow disk) does not push the line back, so what follows makes up for it, by two
-rules: no two starts are nearer than half an interval, and *the k-th start before this one is at least ``k / rate`` ago*,
-with ``k`` the rate rounded up. That second one is what a service that counts would check. It holds for any lateness
-whatever, so no second ever holds more than ``rate + 1`` starts, both its ends included. The line is ``SLACK`` slower
-than the rate, which is all the room there is to catch up in: ten milliseconds of lateness in every second still make
-0.99 of the rate.
+**The rate that was asked for.** Starts are laid on a line, one every ``interval``, ``SLACK`` slower than the rate. A
+start that comes late (a busy loop, a timer of whole milliseconds, a slow disk) does not push the line back, so those
+after it make up for it, under one rule: *of ``rate + 1`` starts in a row (rounded down), the next is more than a second
+after the first*. So no second ever holds more than ``rate + 1`` of them, both its ends included, whatever the lateness.
+There is room to catch up: by one start, and half a percent, every second.
 
 **A limit that nobody told us** is learned from refusals (429), and each costs a call. What they tell:
 
@@ -34,9 +32,9 @@ every round trip, and ends at the first refusal or after a second: with quick an
 import math
 from collections import deque
 
-LATE = 0.25  # seconds of lateness that are made up for
+LATE = 0.1  # seconds of lateness that are made up for
 SLACK = 0.005  # the line is this much slower than the rate: the room for making up
-NEAREST = 0.5  # intervals between two starts at least, while lateness is made up for
+SECOND = 1.001  # seconds in which no more than the rate and one may start
 
 MOST_RECENT = 4096  # starts that are remembered
 BETWEEN = 0.7  # of the way from what got through to what was tried: where the limit is taken to be
@@ -60,8 +58,8 @@ class Pace:
         self.ceiling = rate
         self.rate = rate
         self.refusals = 0
-        self._counted = 1 if rate is None else math.ceil(rate)
-        self._starts: deque[float] = deque(maxlen=max(MOST_RECENT, self._counted))
+        self._most = 1 if rate is None else math.floor(rate) + 1  # in any second
+        self._starts: deque[float] = deque(maxlen=max(MOST_RECENT, self._most))
         self._line = -math.inf  # where the next start is due
         self._hold = -math.inf  # nothing starts before
         self._resumed = -math.inf  # when the last episode was to end: refusals of what left before belong to it
@@ -76,14 +74,17 @@ class Pace:
         """Seconds between two starts at the present pace."""
         return 0.0 if self.rate is None else (1.0 + SLACK) / self.rate
 
+    @property
+    def due(self) -> float:
+        """When the next start is due; in the past when it is late."""
+        due = max(self._hold, self._line)
+        if self.ceiling is not None and len(self._starts) >= self._most:
+            due = max(due, self._starts[-self._most] + SECOND)
+        return due
+
     def next_start(self, now: float) -> float:
         """When ``reserve`` would let a start happen, without booking it."""
-        start = max(now, self._hold, self._line)
-        if self._starts:
-            start = max(start, self._starts[-1] + NEAREST * self.interval)
-        if self.ceiling is not None and len(self._starts) >= self._counted:
-            start = max(start, self._starts[-self._counted] + self._counted / self.ceiling)
-        return start
+        return max(now, self.due)
 
     def reserve(self, now: float) -> float:
         """The moment, at or after ``now``, at which one start may happen. Every call books one."""

@@ -5,7 +5,6 @@ The second half plays services with a limit of their own that nobody told us aga
 
 from bisect import bisect_right
 from itertools import pairwise
-from math import ceil
 from random import Random
 
 import pytest
@@ -64,18 +63,21 @@ def test_a_loop_that_is_a_little_late_reaches_the_rate_that_was_asked_for(rate: 
     assert sum(start < 30.0 for start in starts) >= 0.99 * rate * 30.0
 
 
-@given(rate=st.floats(1.0, 300.0), late=st.lists(st.floats(0.0, 0.15), min_size=30, max_size=200))
-def test_a_service_that_counts_the_rate_over_any_second_refuses_nothing_however_late_the_loop_is(
-    rate: float, late: list[float]
+@given(
+    rate=st.floats(0.5, 300.0),
+    late=st.lists(st.floats(0.0, 0.004) | st.floats(0.0, 0.15) | st.just(1.5), min_size=30, max_size=200),
+    on_time=st.integers(0, 5),
+)
+def test_no_second_holds_more_than_the_rate_and_one_however_late_the_loop_is(
+    rate: float, late: list[float], on_time: int
 ) -> None:
-    """The sliding window that lets ``ceil(rate)`` through in ``ceil(rate) / rate`` seconds."""
+    """Booked as they leave; every few in a row on time, so that there is something to make up for and a chance to."""
     pace, now, starts = Pace(rate), 0.0, []
-    for delay in late * 4:
-        now = max(now, pace.next_start(now)) + delay * (delay < 0.12)  # a third of them are on time
-        assert pace.reserve(now) == pytest.approx(now), "booked when it leaves"
+    for at, delay in enumerate(late * 4):
+        now = max(now, pace.due) + (delay if at % (on_time + 1) == 0 else 0.0)
+        assert pace.reserve(now) == now
         starts.append(now)
-    span = ceil(rate)
-    assert all(starts[at] - starts[at - span] >= span / rate - 1e-9 for at in range(span, len(starts)))
+    assert fullest_second(starts) <= rate + 1
 
 
 @pytest.mark.parametrize("rate", [10.0, 100.0, 300.0])
@@ -83,20 +85,19 @@ def test_a_loop_that_is_far_too_late_once_a_second_reaches_the_rate_all_the_same
     pace, now, starts = Pace(rate), 0.0, []
     while now < 60.0:
         before, now = now, max(now + 0.0003, pace.next_start(now))
-        now += 0.008 * (int(before) != int(now))
+        now += 0.02 * (int(before) != int(now))
         pace.reserve(now)
         starts.append(now)
     assert len(starts) >= 0.99 * rate * 60.0
     assert fullest_second(starts) <= rate + 1
 
 
-def test_a_pause_is_made_up_for_by_a_quarter_of_a_second_at_most_and_not_at_once() -> None:
-    pace = Pace(10.0)
+def test_a_pause_is_made_up_for_by_a_tenth_of_a_second_at_most() -> None:
+    pace = Pace(30.0)
     pace.reserve(0.0)
     starts = [pace.reserve(60.0) for _ in range(12)]
-    assert starts[0] == 60.0
-    assert all(later - earlier >= 0.05 for earlier, later in pairwise(starts))
-    assert starts[-1] >= 60.0 + 1.1 - LATE
+    assert starts.count(60.0) <= 1 + 30.0 * LATE
+    assert starts[-1] >= 60.0 + 11 / 30.0 - LATE
 
 
 @given(rate=rates, gaps=waits)
@@ -245,7 +246,9 @@ def test_refusals_slow_down_also_what_has_no_ceiling() -> None:
 @pytest.mark.parametrize("says_when", [False, True])
 @pytest.mark.parametrize("round_trip", [0.02, 0.2])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("ceiling", "limit"), [(300.0, 10.0), (20.0, 10.0), (300.0, 3.0), (300.0, 50.0), (200.0, 100.0)])
+@pytest.mark.parametrize(
+    ("ceiling", "limit"), [(300.0, 10.0), (20.0, 10.0), (300.0, 3.0), (300.0, 50.0), (200.0, 100.0)]
+)
 def test_a_hidden_limit_is_used_with_few_refusals(
     ceiling: float, limit: float, kind: Kind, round_trip: float, says_when: bool
 ) -> None:
