@@ -24,15 +24,15 @@ From the dip after a refusal the pace climbs along a cubic to where the limit is
 one that rose a hundredfold is reached in a quarter of a minute. The climb takes three times as long with each refusal
 that came where it was expected, because looking for the limit costs a call.
 
-**The opening.** A rate far above the limit is worst at the very start: whatever leaves within one round trip is refused.
-So at first few are unanswered at once, one more with every answer (TCP's slow start). It doubles what is in the air with
-every round trip, and ends at the first refusal or after a second: with quick answers it costs nothing.
+**The opening.** A rate far above the limit is worst at the very start: what leaves within one round trip is refused.
+So at first few are unanswered at once, one more with every answer (TCP's slow start). It doubles what is in the air
+with every round trip, and ends at the first refusal or after a second: with quick answers it costs nothing.
 """
 
 import math
 from collections import deque
 
-LATE = 0.1  # seconds of lateness that are made up for
+LATE = 0.2  # seconds of lateness that are made up for
 SLACK = 0.005  # the line is this much slower than the rate: the room for making up
 SECOND = 1.001  # seconds in which no more than the rate and one may start
 

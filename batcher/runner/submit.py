@@ -125,8 +125,8 @@ class Submitter:
     async def _moment(self) -> bool:
         """Waits for it. False when it was put off: the service has refused another meanwhile.
 
-        Each waits by itself, so that a loop that comes round late lets go of all that are due; and books when it leaves,
-        not before, so that its lateness can't crowd it together with the next.
+        Each waits by itself, so that a loop that comes round late lets go of all that are due; and books when it
+        leaves, not before, so that its lateness can't crowd it together with the next.
         """
         tools = self.tools
         await tools.call_turn()

@@ -4,7 +4,6 @@ The second half plays services with a limit of their own that nobody told us aga
 """
 
 from bisect import bisect_right
-from itertools import pairwise
 from random import Random
 
 import pytest
@@ -92,7 +91,7 @@ def test_a_loop_that_is_far_too_late_once_a_second_reaches_the_rate_all_the_same
     assert fullest_second(starts) <= rate + 1
 
 
-def test_a_pause_is_made_up_for_by_a_tenth_of_a_second_at_most() -> None:
+def test_a_pause_is_made_up_for_by_a_fifth_of_a_second_at_most() -> None:
     pace = Pace(30.0)
     pace.reserve(0.0)
     starts = [pace.reserve(60.0) for _ in range(12)]
