@@ -34,7 +34,7 @@ from collections import deque
 
 LATE = 0.2  # seconds of lateness that are made up for
 SLACK = 0.005  # the line is this much slower than the rate: the room for making up
-SECOND = 1.001  # seconds in which no more than the rate and one may start
+SECOND = 1.004  # seconds in which no more than the rate and one may start
 
 MOST_RECENT = 4096  # starts that are remembered
 BETWEEN = 0.7  # of the way from what got through to what was tried: where the limit is taken to be

@@ -80,7 +80,7 @@ def _batcher(ground: Path, name: str, base: str, rate: float, jobs: int, *more: 
     command = [PYTHON, "-m", "tests.benchmarks.rate", str(leaves), "run", str(manifest), "-o", str(ground / name)]
     service = ["--base-url", base, "--trust-host", "127.0.0.1", "--check", "none"]
     pace = ["--rate", f"{rate:g}/s", "--in-flight", "1024", "--progress", "none", "--json", *more]
-    came = run([*command, *service, *pace], codes=(0, 4), RUNCOMFY_TOKEN="benchmark-token")
+    came = run([*command, *service, *pace], codes=(0, 4), env={"RUNCOMFY_TOKEN": "benchmark-token"})
     return json.loads(came.out), sorted(json.loads(leaves.read_text()))
 
 
