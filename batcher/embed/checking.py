@@ -10,6 +10,7 @@ which some letters don't survive (U+00DC, say: every character whose code ends i
 """
 
 import importlib
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -113,12 +114,12 @@ def _own(content: bytes) -> Infotext | None:
 
 def _sd_parsers() -> Reader:
     manager = importlib.import_module("sd_parsers").ParserManager()
-    kept: list[Image.Image] = []
+    last: dict[str | None, Image.Image] = {}
 
     def read(content: bytes) -> Infotext | None:
         # It remembers the last comment by the id of its image, and a new image may get the id of one that is gone.
         image = Image.open(BytesIO(content))
-        kept[:] = [*kept[-1:], image]
+        last[image.format] = image
         found = manager.parse(image)
         if found is None:
             return None
@@ -135,7 +136,8 @@ def _sd_prompt_reader() -> Reader:
     reader = importlib.import_module("sd_prompt_reader.image_data_reader").ImageDataReader
 
     def read(content: bytes) -> Infotext | None:
-        found = reader(BytesIO(content))
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # its way of logging
+            found = reader(BytesIO(content))
         if found.status.name != "READ_SUCCESS":
             raise NotEmbedded(_OUT_OF_REACH) if _out_of_its_reach(content) else NotEmbedded("no infotext")
         names = {"model": "Model", "sampler": "Sampler", "seed": "Seed", "cfg": "CFG scale", "steps": "Steps"}

@@ -6,7 +6,8 @@ infotext itself: then it was replaced).
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Set as AbstractSet
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ def _opened(content: bytes) -> Iterator[Container]:
     kind = identify(content)
     container = _CONTAINERS.get(kind) if kind else None
     if kind is None or container is None:
-        raise NotEmbedded(f"a {kind.extension} has no place for it" if kind else "it is no picture")
+        raise NotEmbedded(f"{kind.mime} has no place for it" if kind else "it is no picture")
     try:
         walk(content, kind)
         yield container

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TypedDict
 
-Span = tuple[int, int]
+Edit = tuple[int, int, bytes]  # start and end of what goes, and what comes there; an empty span is an insertion
 
 
 class NotEmbedded(Exception):  # noqa: N818  an outcome, and it reads as one
@@ -24,20 +24,13 @@ class Changes(TypedDict, total=False):
     xmp: bytes | None
 
 
-def splice(content: bytes, dropped: Iterable[Span], at: int, new: bytes) -> bytearray:
-    """``content`` without the spans (ascending), and with ``new`` at ``at``, which lies in none of them."""
+def splice(content: bytes, edits: Iterable[Edit]) -> bytes:
+    """``content`` with each span (ascending, apart from each other) replaced."""
     result, done = bytearray(), 0
     with memoryview(content) as view:
-        for start, end in dropped:
-            if done <= at <= start:
-                result += view[done:at]
-                result += new
-                done, at = at, -1
+        for start, end, new in edits:
             result += view[done:start]
-            done = end
-        if at >= 0:
-            result += view[done:at]
             result += new
-            done = at
+            done = end
         result += view[done:]
-    return result
+    return bytes(result)

@@ -32,7 +32,6 @@ _DIVIDERS = [
 _UNREADABLE = re.compile(r"[\x00\ud800-\udfff]")
 _RATIO = re.compile(r"(?<=\d):(?=\d)")
 _KEY = re.compile(r"[^\w \-/]+")
-_PAIR = re.compile(r"\s*([^:,]+):\s*([^,]*)")
 _LONGEST_VALUE = 200
 
 # How inputs are called, and what the infotext calls them.
@@ -79,7 +78,8 @@ def parse(text: str) -> Infotext:
     """Our own reading of an infotext."""
     head, _, last = text.rpartition("\n")
     prompt, _, negative = f"\n{head}".partition("\nNegative prompt:")
-    return Infotext(prompt.strip(), negative.strip(), {key: value.strip() for key, value in _PAIR.findall(last)})
+    pairs = (pair.partition(":") for pair in last.split(","))
+    return Infotext(prompt.strip(), negative.strip(), {key.strip(): value.strip() for key, _, value in pairs})
 
 
 def _settings(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, str]:

@@ -5,6 +5,7 @@ manifest in ``APP11`` segments, whose box has the type ``c2pa``).
 """
 
 from collections.abc import Iterator
+from operator import itemgetter
 from struct import pack, unpack_from
 
 from batcher.embed import exif
@@ -35,14 +36,28 @@ def xmp(content: bytes) -> bytes | None:
 
 def write(content: bytes, changes: Changes) -> bytes:
     """Raises NotEmbedded for what does not fit into a segment."""
-    new = b""
+    edits = []
     if "infotext" in changes:
         block = exif.changed(_only(content, "infotext") or b"", changes["infotext"])
-        new += _segment("the infotext", exif.PREFIX + block) if block else b""
-    if (packet := changes.get("xmp")) is not None:
-        new += _segment("the XMP packet", _XMP + packet)
-    dropped = ((one[1], one[3]) for one in _segments(content) if _slot(content, one) in changes)
-    return bytes(splice(content, dropped, _after_jfif(content), new))
+        new = _segment("the infotext", exif.PREFIX + block) if block else b""
+        edits.append((*_place(content, "infotext"), new))
+    if "xmp" in changes:
+        packet = changes["xmp"]
+        edits.append((*_place(content, "xmp"), b"" if packet is None else _segment("the XMP packet", _XMP + packet)))
+    return splice(content, sorted(edits, key=itemgetter(0)))
+
+
+def _place(content: bytes, slot: str) -> tuple[int, int]:
+    """Where it is; else behind the segments that come first by rule."""
+    at = 2
+    for segment in _segments(content):
+        marker, start, _, end = segment
+        found = _slot(content, segment)
+        if found == slot:
+            return start, end
+        if at == start and (marker == _APP0 or found == "infotext"):
+            at = end
+    return at, at
 
 
 def _segments(content: bytes) -> Iterator[Segment]:
@@ -82,15 +97,6 @@ def _only(content: bytes, slot: str) -> bytes | None:
 def _is_c2pa(content: bytes, segment: Segment) -> bool:
     marker, _, body, end = segment
     return marker == _APP11 and content.startswith(b"JP", body) and content.find(b"jumdc2pa", body, end) >= 0
-
-
-def _after_jfif(content: bytes) -> int:
-    at = 2
-    for marker, _, _, end in _segments(content):
-        if marker != _APP0:
-            break
-        at = end
-    return at
 
 
 def _segment(what: str, content: bytes) -> bytes:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from struct import pack, unpack_from
 
-from batcher.embed.held import Changes, NotEmbedded, splice
+from batcher.embed.held import Changes, Edit, NotEmbedded, splice
 
 _TEXTS = frozenset([b"tEXt", b"zTXt", b"iTXt"])
 _INFOTEXT = b"parameters\0"
@@ -42,15 +42,20 @@ def xmp(content: bytes) -> bytes | None:
 
 
 def write(content: bytes, changes: Changes) -> bytes:
-    new = b""
-    if (text := changes.get("infotext")) is not None:
-        new += _infotext(text)
-    if (packet := changes.get("xmp")) is not None:
-        new += _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)
-    dropped = (
-        (start - 8, end + 4) for name, start, end in _chunks(content) if _slot(content, (name, start, end)) in changes
-    )
-    return bytes(splice(content, dropped, _header_end(content), new))
+    return splice(content, _edits(content, changes))
+
+
+def _edits(content: bytes, changes: Changes) -> Iterator[Edit]:
+    """The infotext always comes first: some readers look no further than the pixels. XMP stays where it is."""
+    text, packet = changes.get("infotext"), changes.get("xmp")
+    new_xmp = b"" if packet is None else _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)
+    there = any(_slot(content, chunk) == "xmp" for chunk in _chunks(content))
+    at = int(unpack_from(">I", content, 8)[0]) + 20
+    yield at, at, (b"" if text is None else _infotext(text)) + (b"" if there else new_xmp)
+    for name, start, end in _chunks(content):
+        slot = _slot(content, (name, start, end))
+        if slot in changes:
+            yield start - 8, end + 4, new_xmp if slot == "xmp" else b""
 
 
 def _chunks(content: bytes) -> Iterator[Chunk]:
@@ -67,10 +72,6 @@ def _slot(content: bytes, chunk: Chunk) -> str | None:
     if name in _TEXTS and content.startswith(_INFOTEXT, start):
         return "infotext"
     return "xmp" if name == b"iTXt" and content.startswith(_XMP, start) else None
-
-
-def _header_end(content: bytes) -> int:
-    return int(unpack_from(">I", content, 8)[0]) + 20
 
 
 def _infotext(text: str) -> bytes:

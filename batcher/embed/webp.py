@@ -5,7 +5,8 @@ bitstream gives; when the metadata goes again, so does the chunk. Metadata goes 
 it: EXIF, then XMP. C2PA 2.1, A.3.4: a manifest is a chunk named ``C2PA``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from struct import pack, unpack_from
 
 from batcher.artifacts.kinds import WEBP
@@ -46,28 +47,30 @@ def write(content: bytes, changes: Changes) -> bytes:
         values[b"EXIF"] = prefix + block if block else b""
     if "xmp" in changes:
         values[b"XMP "] = changes["xmp"] or b""
-    values = {name: value for name, value in values.items() if value}
-    return _rebuilt(content, values)
+    return _rebuilt(content, {name: value for name, value in values.items() if value})
 
 
-def _rebuilt(content: bytes, values: dict[bytes, bytes]) -> bytes:
+def _rebuilt(content: bytes, values: Mapping[bytes, bytes]) -> bytes:
     chunks = list(_chunks(content))
     if not chunks or chunks[0][0] not in _FIRST:
         raise _damaged()
-    end = _end(chunks[-1])
     header = _extended_header(content, chunks, values)
-    dropped = [(12, _end(chunks[0]))] if chunks[0][0] == b"VP8X" else []
-    dropped += [(start - 8, _end((name, start, stop))) for name, start, stop in chunks if name in _SLOTS]
+    old_header = _end(chunks[0]) if chunks[0][0] == b"VP8X" else 12
+    places = {chunk[0]: (chunk[1] - 8, _end(chunk)) for chunk in chunks if chunk[0] in _SLOTS}
     at = max(_end(chunk) for chunk in chunks if chunk[0] in _PICTURE)
-    new = b"".join(_chunk(name, values[name]) for name in _SLOTS if name in values)
-    body = splice(content[:end], [(0, 12), *dropped], at, new)
-    size = 4 + len(header) + len(body)
+    edits = [(12, old_header, header)]
+    for name in _SLOTS:
+        start, end = places.get(name, (at, at))
+        edits.append((start, end, _chunk(name, values[name]) if name in values else b""))
+        at = max(at, end)
+    grown = sum(len(new) - (end - start) for start, end, new in edits)
+    size = _end(chunks[-1]) + grown - 8
     if size > _MOST:
         raise NotEmbedded("it would be longer than a WebP can be")
-    return b"".join([b"RIFF", pack("<I", size), b"WEBP", header, body, content[end:]])
+    return splice(content, [(4, 8, pack("<I", size)), *sorted(edits, key=itemgetter(0))])
 
 
-def _extended_header(content: bytes, chunks: list[Chunk], values: dict[bytes, bytes]) -> bytes:
+def _extended_header(content: bytes, chunks: list[Chunk], values: Mapping[bytes, bytes]) -> bytes:
     """The ``VP8X`` chunk for these values; nothing for a file that needs none."""
     metadata = (_EXIF if b"EXIF" in values else 0) | (_XMP if b"XMP " in values else 0)
     name, start, end = chunks[0]

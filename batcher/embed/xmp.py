@@ -13,7 +13,8 @@ don't know); IPTC's vocabulary of digital source types.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set as AbstractSet
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from xml.parsers import expat
@@ -40,7 +41,6 @@ _TAIL = b"""\
 <?xpacket end="w"?>"""
 _START = b'<rdf:Description xmlns:batcher="urn:batcher:1#"'
 _END = b"</rdf:Description>\n"
-_BLOCK = re.compile(re.escape(_START) + b".*?" + re.escape(_END), re.DOTALL)
 _LONGEST = 1 << 20  # bytes of a packet
 _DEEPEST = 100
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -51,20 +51,29 @@ _VERSION = re.compile(r"-v?(\d[\w.-]*)$")
 def merged(packet: bytes | None, record: Mapping[str, Any], *, whole: bool) -> bytes:
     """``packet`` (None: there is none) with what the record says; ``whole``: not only IPTC's fields.
 
-    Raises NotEmbedded for a packet that can't be read.
+    Raises NotEmbedded for a packet that can't be read, or becomes too long.
     """
     base = without(packet) or _HEAD + _TAIL
     properties = {name: text for name, text in _properties(record, whole=whole) if text}
     survey = _surveyed(base, properties.keys())
     ours = [(name, text) for name, text in properties.items() if name not in survey.found]
-    return base[: survey.end] + _block(ours, survey.about) + base[survey.end :] if ours else base
+    result = base[: survey.end] + _block(ours, survey.about) + base[survey.end :] if ours else base
+    if len(result) > _LONGEST:
+        raise NotEmbedded(f"the XMP packet would take {len(result):,} bytes, and {_LONGEST:,} are enough")
+    return result
 
 
 def without(packet: bytes | None) -> bytes | None:
-    """The packet as it was before ``merged``; None for one that had nothing but ours."""
+    """The packet as it was before ``merged``; None for one that had nothing but ours. Raises NotEmbedded."""
     if packet is None:
         return None
-    base = _BLOCK.sub(b"", packet)
+    if len(packet) > _LONGEST:
+        raise NotEmbedded(f"its XMP packet takes {len(packet):,} bytes")
+    start = packet.find(_START)
+    end = packet.find(_END, start)
+    if start < 0 or end < 0:
+        return packet
+    base = packet[:start] + packet[end + len(_END) :]
     return None if base == _HEAD + _TAIL else base
 
 
@@ -152,8 +161,6 @@ def _surveyed(packet: bytes, wanted: AbstractSet[str]) -> _Survey:
 
     parser.StartElementHandler, parser.EndElementHandler = survey.begin, end
     parser.StartDoctypeDeclHandler = _refuse
-    if len(packet) > _LONGEST:
-        raise NotEmbedded(f"its XMP packet takes {len(packet):,} bytes")
     try:
         parser.Parse(packet.rstrip(b"\0"), True)
     except (expat.ExpatError, UnicodeError) as error:
