@@ -114,13 +114,15 @@ def _own(content: bytes) -> Infotext | None:
 
 def _sd_parsers() -> Reader:
     manager = importlib.import_module("sd_parsers").ParserManager()
-    last: dict[str | None, Image.Image] = {}
+    blank = Image.new("1", (1, 1))
+    blank.format = "JPEG"
 
     def read(content: bytes) -> Infotext | None:
-        # It remembers the last comment by the id of its image, and a new image may get the id of one that is gone.
-        image = Image.open(BytesIO(content))
-        last[image.format] = image
-        found = manager.parse(image)
+        # It remembers the last comment by the id of its image, and a new image may get the id of one that is gone. Not
+        # that of one that is still here.
+        manager.parse(blank)
+        with Image.open(BytesIO(content)) as image:
+            found = manager.parse(image)
         if found is None:
             return None
         sampler = found.samplers[0]

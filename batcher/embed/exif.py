@@ -50,8 +50,6 @@ def _restored(block: bytes) -> bytes:
     if len(block) < 8 + size or block[-size : -size + 8] != _MARK:
         return block
     _, length, pointer = unpack_from(_order(block) + _FOOTER, block, len(block) - size)
-    if not 8 <= length <= len(block) - size:
-        raise _damaged()
     base = block[:4] + pack(_order(block) + "I", pointer) + block[8:length]
     return b"" if base == _EMPTY else base
 

@@ -86,6 +86,18 @@ def test_a_webp_whose_chunks_do_not_fit_is_refused_or_whole(tail: bytes) -> None
     assert everything(b"RIFF\4\0\0\0WEBP") is None
 
 
+def test_an_odd_chunk_without_its_padding_is_refused() -> None:
+    body = BARE["webp icc"][8:] + b"odd!\3\0\0\0abc"
+    with pytest.raises(NotEmbedded, match="damaged webp: its chunks do not fit into it"):
+        embed(b"RIFF" + pack("<I", len(body)) + body, RECORD, ALL)
+
+
+def test_a_webp_of_more_chunks_than_any_encoder_makes_is_refused() -> None:
+    body = BARE["webp icc"][8:] + b"odd!\0\0\0\0" * 65_536
+    with pytest.raises(NotEmbedded, match="damaged webp"):
+        embed(b"RIFF" + pack("<I", len(body)) + body, RECORD, ALL)
+
+
 def test_a_forged_footer_in_an_exif_block_leads_nowhere() -> None:
     for length, pointer in [(0, 0), (8, 8), (2**32 - 1, 8), (30, 2**32 - 1), (12, 9)]:
         block = b"MM\0*\0\0\0\x08\0\0\0\0\0\0" + bytes(20) + b"batcher\0" + pack(">II", length, pointer)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sd_parsers import ParserManager
 
-from batcher.embed import check_infotext, embed
+from batcher.embed import check_infotext, checking, embed
 from batcher.embed.embedding import read_infotext
 from batcher.embed.infotext import Infotext, as_read, of, parse
 from tests.embed.pictures import BARE, RECORD, png_chunk, record
@@ -42,14 +42,15 @@ PROMPTS = [
 ]
 
 
-_LAST: dict[str | None, Image.Image] = {}
+BLANK = Image.new("1", (1, 1))
+BLANK.format = "JPEG"
 
 
 def sd_parsers(content: bytes) -> Any:
-    """It remembers a comment by the id of its image, so the last image of a form must not make room for this one."""
-    image = Image.open(io.BytesIO(content))
-    _LAST[image.format] = image
-    return ParserManager().parse(image)
+    """It remembers a comment by the id of its image; this one's is not that of one that is there for good."""
+    manager = ParserManager()
+    manager.parse(BLANK)
+    return manager.parse(io.BytesIO(content))
 
 
 def sd_prompt_reader(content: bytes) -> Any:
@@ -200,6 +201,9 @@ def test_a_comment_of_one_file_is_never_taken_for_that_of_the_next(tmp_path: Pat
     check = check_infotext(paths, records)
     assert check.findings == []
     assert check.readers[SD_PARSERS] == 40
+    read = checking._sd_parsers()
+    found = [read(embed(BARE["jpeg"], said, {"infotext"})) for said in records]
+    assert [one and one.prompt for one in found] == [said["inputs"]["prompt"] for said in records]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -79,6 +79,7 @@ def test_the_version_is_what_the_model_id_says(model: str, version: str) -> None
 
 
 @given(prompt=xml_text)
+@example("a\rb\r\nc")
 def test_any_prompt_is_read_back_from_the_packet(prompt: str) -> None:
     found = dict(properties(merged(None, record(prompt=prompt), whole=True)))
     assert found.get(f"{{{DC}}}description", "") == prompt
