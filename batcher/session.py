@@ -12,6 +12,7 @@ from batcher import report
 from batcher.artifacts import Downloader, Trust
 from batcher.budget import Budget
 from batcher.catalog import Offer, ask
+from batcher.embed import at_arrival
 from batcher.errors import DiskError, UsageError
 from batcher.job import utc
 from batcher.manifest import Manifest
@@ -106,7 +107,13 @@ async def _drive(
     try:
         _lay(ballast)
         async with (
-            Downloader(state.path.parent, trust=trust, check=settings.check, threads=settings.downloads) as downloader,
+            Downloader(
+                state.path.parent,
+                trust=trust,
+                check=settings.check,
+                threads=settings.downloads,
+                dress=at_arrival(settings.embed),
+            ) as downloader,
             CommitQueue(state) as queue,
         ):
             tools = Tools(

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import TypedDict
 
+from batcher.job import CARRIES_C2PA
+
 Edit = tuple[int, int, bytes]  # start and end of what goes, and what comes there; an empty span is an insertion
 
 
@@ -14,7 +16,7 @@ class Signed(NotEmbedded):
     """The file carries a C2PA manifest, which holds for these very bytes and no others."""
 
     def __init__(self) -> None:
-        super().__init__("it carries a C2PA manifest, which would no longer hold")
+        super().__init__(f"{CARRIES_C2PA}, which would no longer hold")
 
 
 class Changes(TypedDict, total=False):

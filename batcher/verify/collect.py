@@ -13,6 +13,7 @@ from pathlib import Path
 
 from batcher.api import Api
 from batcher.artifacts import CheckDepth, Downloader, Trust, fetch_all
+from batcher.embed import Dress, at_arrival
 from batcher.embedded import JOURNAL
 from batcher.errors import (
     BatcherError,
@@ -65,14 +66,15 @@ async def collect(
     """
     collected = Collected()
     options = _whereto(run_dir, state, options)
+    dress = at_arrival(frozenset(reading.meta(state.connection, "embed", [])))
     async with CommitQueue(state) as queue:
         left = list(lost)
         if not options.simulate:
             trust = Trust(options.trust_hosts)
-            async with Downloader(run_dir, trust=trust, check=check, threads=AT_ONCE) as downloader:
+            async with Downloader(run_dir, trust=trust, check=check, threads=AT_ONCE, dress=dress) as downloader:
                 left = await _Collector(queue, downloader, None, collected).by_link(left)
         if left:
-            await _by_result(run_dir, queue, left, options, check, collected)
+            await _by_result(run_dir, queue, left, options, check, dress, collected)
     return collected
 
 
@@ -88,7 +90,7 @@ def _whereto(run_dir: Path, state: StateFile, options: Options) -> Options:
 
 async def _by_result(
     run_dir: Path, queue: CommitQueue, left: Sequence[Entry], options: Options, check: CheckDepth,
-    collected: Collected,
+    dress: Dress | None, collected: Collected,
 ) -> None:  # fmt: skip
     simulated = bool(reading.meta(queue.state.connection, "simulated"))
     if simulated and not options.simulate and options.base_url is None:
@@ -98,7 +100,7 @@ async def _by_result(
     try:
         async with open_service(options, run_dir, listener("none")) as service:
             trust = Trust(service.trust)
-            async with Downloader(run_dir, trust=trust, check=check, threads=AT_ONCE) as downloader:
+            async with Downloader(run_dir, trust=trust, check=check, threads=AT_ONCE, dress=dress) as downloader:
                 collector = _Collector(queue, downloader, service.api, collected)
                 await collector.by_result(left)
     except UsageError:
