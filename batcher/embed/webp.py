@@ -85,6 +85,8 @@ def _extended_header(content: bytes, chunks: list[Chunk], values: Mapping[bytes,
         return b""
     size = dimensions(content, WEBP)
     assert size is not None
+    if 0 in size:
+        raise Damaged("its header says that it has no pixels")
     alpha = _ALPHA if name == b"VP8L" and content[start + 4] & 0x10 else 0
     canvas = (size[0] - 1).to_bytes(3, "little") + (size[1] - 1).to_bytes(3, "little")
     return _chunk(b"VP8X", bytes([metadata | alpha, 0, 0, 0]) + canvas)

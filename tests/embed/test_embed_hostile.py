@@ -92,6 +92,14 @@ def test_an_odd_chunk_without_its_padding_is_refused() -> None:
         embed(b"RIFF" + pack("<I", len(body)) + body, RECORD, ALL)
 
 
+@pytest.mark.parametrize("at", [26, 28])
+def test_a_webp_without_width_or_height_is_refused(at: int) -> None:
+    content = bytearray(BARE["webp"])
+    content[at : at + 2] = bytes(2)
+    with pytest.raises(NotEmbedded, match="damaged webp: its header says that it has no pixels"):
+        embed(bytes(content), RECORD, ALL)
+
+
 def test_a_webp_of_more_chunks_than_any_encoder_makes_is_refused() -> None:
     body = BARE["webp icc"][8:] + b"odd!\0\0\0\0" * 65_536
     with pytest.raises(NotEmbedded, match="damaged webp"):

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import piexif  # type: ignore[import-untyped]  # has no stubs
+import piexif.helper  # type: ignore[import-untyped]  # has no stubs
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
