@@ -12,20 +12,19 @@ itself: each hop passes ``Trust.check`` first, and what was checked is the objec
 import hashlib
 import mmap
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 from urllib.parse import urljoin
 
 import aiohttp
 
 from batcher import __version__
-from batcher.artifacts.body import Body, unbroken
+from batcher.artifacts.body import IN_MEMORY, Body, unbroken
 from batcher.artifacts.check import CheckDepth, Facts, Limits, allow, examine, too_big
 from batcher.artifacts.place import Shelf, disk
 from batcher.artifacts.saving import Saver, Written
@@ -138,33 +137,41 @@ class Downloader:
             wanted_ratio=wanted_ratio,
             describe=describe,
         )
-        body = Body(path, shelf=self._shelf, pool=self._pool, limits=self._limits)
-        try:
-            async with _network(), self._opened(url) as response:
-                await _receive(response, body, self._limits)
-            content = await body.finish()
-            return await unbroken(self._saver.save(partial(self._written, order, content, self._wall()), body.size))
-        finally:
-            await body.discard()
+        with _NETWORK:
+            response = await self._opened(url)
+        async with response:
+            size = _announced(response, self._limits)
+            if size is not None and size <= IN_MEMORY:
+                with _NETWORK:
+                    content = await response.read()
+                return await self._save(order, content, _whole(len(content), size))
+            body = Body(path, shelf=self._shelf, pool=self._pool, limits=self._limits)
+            try:
+                with _NETWORK:
+                    await _receive(response, body)
+                return await self._save(order, await body.finish(), body.size)
+            finally:
+                await body.discard()
 
-    @asynccontextmanager
-    async def _opened(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _save(self, order: _Order, content: bytes | Path, size: int) -> Artifact:
+        return await unbroken(self._saver.save(partial(self._written, order, content, self._wall()), size))
+
+    async def _opened(self, url: str) -> aiohttp.ClientResponse:
         """The answer with the file: redirects are followed here, each within the trusted hosts."""
         for _ in range(MOST_REDIRECTS + 1):
             checked = self._trust.check(url)
-            async with self._session.get(checked, allow_redirects=False) as response:
-                location = response.headers.get("Location")
-                if response.status not in _REDIRECTS or not location:
-                    self._check_status(response)
-                    yield response
-                    return
+            response = await self._session.get(checked, allow_redirects=False)
+            location = response.headers.get("Location")
+            if response.status == 200:
+                return response
+            response.close()
+            if response.status not in _REDIRECTS or not location:
+                self._refuse(response)
             url = _onward(str(checked), location)
         raise FileRefused(Cause(kind="redirects", message=f"more than {MOST_REDIRECTS} redirects"))
 
-    def _check_status(self, response: aiohttp.ClientResponse) -> None:
+    def _refuse(self, response: aiohttp.ClientResponse) -> NoReturn:
         status = response.status
-        if status == 200:
-            return
         cause = Cause(kind=f"http_{status}", message=f"the file host answered {status}", http_status=status)
         if status in _DEAD:
             raise LinkDead(cause)
@@ -246,10 +253,16 @@ def _onward(url: str, location: str) -> str:
         raise FileRefused(Cause(kind="redirects", message="the file host redirects to what is not a link")) from None
 
 
-async def _receive(response: aiohttp.ClientResponse, body: Body, limits: Limits) -> None:
+def _announced(response: aiohttp.ClientResponse, limits: Limits) -> int | None:
+    """Bytes that the body will have, where the host says so and sends it as it is. Raises FileRefused over the cap."""
     expected = response.content_length
     if expected is not None and expected > limits.max_bytes:
         raise too_big(expected, limits.max_bytes)
+    return None if response.headers.get("Content-Encoding") else expected
+
+
+async def _receive(response: aiohttp.ClientResponse, body: Body) -> None:
+    expected = response.content_length
     encoding = response.headers.get("Content-Encoding", "")
     unpacker = Unpacker(encoding)
     if not encoding:
@@ -259,22 +272,33 @@ async def _receive(response: aiohttp.ClientResponse, body: Body, limits: Limits)
         received += len(arrived)
         for piece in unpacker.feed(arrived):
             await body.add(piece)
-    if expected is not None and received != expected:
-        raise FileUnavailable(Cause(kind="short_body", message=f"{received:,} of {expected:,} bytes arrived"))
+    _whole(received, expected)
     unpacker.finish()
 
 
-@asynccontextmanager
-async def _network() -> AsyncIterator[None]:
+def _whole(received: int, expected: int | None) -> int:
+    if expected is not None and received != expected:
+        raise FileUnavailable(Cause(kind="short_body", message=f"{received:,} of {expected:,} bytes arrived"))
+    return received
+
+
+class _Network:
     """What can go wrong between here and the file host may pass, all of it."""
-    try:
-        yield
-    except TimeoutError:
-        raise FileUnavailable(Cause(kind="timeout", message="the file host did not answer in time")) from None
-    except aiohttp.ClientPayloadError:
-        raise FileUnavailable(Cause(kind="short_body", message="the file ended before its announced end")) from None
-    except aiohttp.ClientResponseError:  # its text quotes the answer, binary and all
-        raise FileUnavailable(Cause(kind="connection", message="the file host's answer is not HTTP")) from None
-    except (aiohttp.ClientError, OSError) as error:
-        message = one_line(f"{type(error).__name__}: {error}")
-        raise FileUnavailable(Cause(kind="connection", message=message)) from None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, TimeoutError):
+            raise FileUnavailable(Cause(kind="timeout", message="the file host did not answer in time")) from None
+        if isinstance(error, aiohttp.ClientPayloadError):
+            cause = Cause(kind="short_body", message="the file ended before its announced end")
+            raise FileUnavailable(cause) from None
+        if isinstance(error, aiohttp.ClientResponseError):  # its text quotes the answer, binary and all
+            raise FileUnavailable(Cause(kind="connection", message="the file host's answer is not HTTP")) from None
+        if isinstance(error, aiohttp.ClientError | OSError):
+            message = one_line(f"{type(error).__name__}: {error}")
+            raise FileUnavailable(Cause(kind="connection", message=message)) from None
+
+
+_NETWORK = _Network()
