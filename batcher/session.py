@@ -9,10 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from batcher import report
-from batcher.artifacts import Downloader, Trust
+from batcher.artifacts import Downloader, Dress, Trust
 from batcher.budget import Budget
 from batcher.catalog import Offer, ask
-from batcher.embed import at_arrival
 from batcher.errors import DiskError, UsageError
 from batcher.job import utc
 from batcher.manifest import Manifest
@@ -112,7 +111,7 @@ async def _drive(
                 trust=trust,
                 check=settings.check,
                 threads=settings.downloads,
-                dress=at_arrival(settings.embed),
+                dress=_dress(settings),
             ) as downloader,
             CommitQueue(state) as queue,
         ):
@@ -149,6 +148,14 @@ async def _drive(
     finally:
         ballast.drop()
         reader.close()
+
+
+def _dress(settings: Settings) -> Dress | None:
+    if not settings.embed:
+        return None
+    from batcher.embed import at_arrival  # noqa: PLC0415  start-up time
+
+    return at_arrival(settings.embed)
 
 
 def _word(stop: Stop) -> str | None:

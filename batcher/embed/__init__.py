@@ -14,14 +14,13 @@ What goes where, in all three containers:
   for any of them, and of the three containers only JPEG has a place for that block. So it is never written.
 """
 
-from batcher.embed.arriving import Dress, at_arrival
+from batcher.embed.arriving import at_arrival
 from batcher.embed.checking import InfotextCheck, check_infotext
 from batcher.embed.embedding import WORDS, Embedded, embed, embed_file, has_c2pa, strip
 from batcher.embed.held import NotEmbedded, Signed
 
 __all__ = [
     "WORDS",
-    "Dress",
     "Embedded",
     "InfotextCheck",
     "NotEmbedded",

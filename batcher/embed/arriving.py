@@ -3,22 +3,18 @@
 A picture that nothing can be written into is kept as it came, with a note. Nothing here fails a job: it was paid for.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
+from batcher.artifacts import Dress
 from batcher.embed.embedding import embed, has_c2pa
 from batcher.embed.held import NotEmbedded, Signed
 from batcher.job import CARRIES_C2PA
 
-Dress = Callable[[bytes, Mapping[str, Any]], tuple[bytes, str | None]]
-
 
 def at_arrival(wanted: AbstractSet[str]) -> Dress | None:
-    """What does it, by the words of ``--embed`` (``settings.parse_embed``); None when nothing is wanted.
-
-    It takes content and sidecar, and gives the content that is to be saved with a note, None when all is well.
-    """
+    """What does it, by the words of ``--embed`` (``settings.parse_embed``); None when nothing is wanted."""
     what, force = wanted - {"signed"}, "signed" in wanted
 
     def dress(content: bytes, record: Mapping[str, Any]) -> tuple[bytes, str | None]:

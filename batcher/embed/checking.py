@@ -13,7 +13,6 @@ import importlib
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -97,6 +96,8 @@ def _find(check: InfotextCheck, file: Path, reader: str, what: str) -> None:
 
 
 def _readers(check: InfotextCheck) -> dict[str, Reader]:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  it takes longer than all of this
+
     readers: dict[str, Reader] = {"batcher": _own}
     for package, make in (("sd-parsers", _sd_parsers), ("sd-prompt-reader", _sd_prompt_reader)):
         try:

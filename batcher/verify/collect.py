@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from batcher.api import Api
-from batcher.artifacts import CheckDepth, Downloader, Trust, fetch_all
-from batcher.embed import Dress, at_arrival
+from batcher.artifacts import CheckDepth, Downloader, Dress, Trust, fetch_all
 from batcher.embedded import JOURNAL
 from batcher.errors import (
     BatcherError,
@@ -66,7 +65,7 @@ async def collect(
     """
     collected = Collected()
     options = _whereto(run_dir, state, options)
-    dress = at_arrival(frozenset(reading.meta(state.connection, "embed", [])))
+    dress = _dress(frozenset(reading.meta(state.connection, "embed", [])))
     async with CommitQueue(state) as queue:
         left = list(lost)
         if not options.simulate:
@@ -76,6 +75,15 @@ async def collect(
         if left:
             await _by_result(run_dir, queue, left, options, check, dress, collected)
     return collected
+
+
+def _dress(wanted: frozenset[str]) -> Dress | None:
+    """What the run did to a picture that arrived."""
+    if not wanted:
+        return None
+    from batcher.embed import at_arrival  # noqa: PLC0415  start-up time
+
+    return at_arrival(wanted)
 
 
 def _whereto(run_dir: Path, state: StateFile, options: Options) -> Options:
