@@ -110,6 +110,7 @@ def greet(
         "total": manifest.whole,
         "process": {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()},
         "command": command,
+        "embed": sorted(settings.embed),
     }
     if offer.fresh:
         facts |= {"price_usd": offer.price, "price_at": None if offer.price is None else utc(time.time())}

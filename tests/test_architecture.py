@@ -18,7 +18,19 @@ TIERS: dict[str, frozenset[str]] = {
         {"lifecycle", "retry", "pace", "schedule", "breaker", "budget", "fuse", "naming", "protocol", "tally", "units"}
     ),
     "edges": frozenset(
-        {"settings", "manifest", "models", "store", "api", "catalog", "artifacts", "progress", "embedded", "loop"}
+        {
+            "settings",
+            "manifest",
+            "models",
+            "store",
+            "api",
+            "catalog",
+            "artifacts",
+            "progress",
+            "embedded",
+            "embed",
+            "loop",
+        }
     ),
     "composition": frozenset(
         {
@@ -49,7 +61,7 @@ HARMLESS = frozenset(  # nothing in these knows the time, the machine or chance,
 IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "localtime", "astimezone"})
 
 OWNERS = {  # who alone may touch an outside thing, beside the simulator
-    "PIL": {"artifacts"},
+    "PIL": {"artifacts", "embed"},
     "aiofiles": {"artifacts"},
     "aiohttp": {"api", "artifacts"},
     "click": {"cli", "commands", "__main__"},

@@ -9,11 +9,12 @@ The session never had the token, keeps no cookies, reads no ``.netrc`` and no pr
 itself: each hop passes ``Trust.check`` first, and what was checked is the object that gets requested.
 """
 
+import hashlib
 import mmap
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +38,10 @@ from batcher.retry import retry_after
 
 MOST_REDIRECTS = 5
 
+MOST_DRESSED = 64 << 20  # bytes: dressing takes memory for two of them
+
 Describe = Callable[[Artifact], Mapping[str, Any]]
+Dress = Callable[[bytes, Mapping[str, Any]], tuple[bytes, str | None]]
 
 _REDIRECTS = frozenset([301, 302, 303, 307, 308])
 _DEAD = frozenset([403, 404, 410])
@@ -61,6 +65,7 @@ class Downloader:
 
     wall: Unix seconds, for the times in sidecars and for dates in ``Retry-After``.
     threads: at most this many files are checked and written at once.
+    dress: takes what arrived and its sidecar, gives what goes to the disk and a note on it for the warning.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Downloader:
         limits: Limits | None = None,
         wall: Callable[[], float] = time.time,
         threads: int = 16,
+        dress: Dress | None = None,
     ) -> None:
         self._shelf = Shelf(run_dir)
         self._trust = trust
@@ -79,6 +85,7 @@ class Downloader:
         self._limits = limits or Limits()
         self._wall = wall
         self._threads = threads
+        self._dress = dress
         allow(self._limits)
 
     async def __aenter__(self) -> Self:
@@ -176,6 +183,7 @@ class Downloader:
     def _written(self, order: _Order, content: bytes | Path, moment: float) -> Written:
         """In a worker thread: check, then image and sidecar as files that are still to be forced and renamed."""
         facts = self._examined(content, order)
+        content, facts = self._dressed(content, facts, order, moment)
         path = order.path
         artifact = self._artifact(facts, path, order, moment)
         values = order.describe(artifact)
@@ -191,6 +199,21 @@ class Downloader:
         except BaseException:
             image.drop()
             raise
+
+    def _dressed(self, content: bytes | Path, facts: Facts, order: _Order, moment: float) -> tuple[bytes | Path, Facts]:
+        """After the check, which is of what was received; from here on the facts are of what goes to the disk."""
+        if self._dress is None:
+            return content, facts
+        if facts.bytes > MOST_DRESSED:
+            return content, _noted(facts, f"nothing was embedded: it takes {facts.bytes:,} bytes")
+        record = order.describe(self._artifact(facts, order.path, order, moment))
+        with disk(self._shelf.relative(order.path)):
+            received = content if isinstance(content, bytes) else content.read_bytes()
+        dressed, note = self._dress(received, record)
+        if dressed == received:
+            return content, _noted(facts, note)
+        sha256 = hashlib.sha256(dressed).hexdigest()
+        return dressed, _noted(replace(facts, bytes=len(dressed), sha256=sha256), note)
 
     def _examined(self, content: bytes | Path, order: _Order) -> Facts:
         ratio = order.wanted_ratio
@@ -217,6 +240,10 @@ class Downloader:
             downloaded_at=moment,
             warning=facts.warning,
         )
+
+
+def _noted(facts: Facts, note: str | None) -> Facts:
+    return replace(facts, warning="; ".join(filter(None, (facts.warning, note))) or None)
 
 
 def _onward(url: str, location: str) -> str:
