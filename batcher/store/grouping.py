@@ -1,0 +1,31 @@
+"""Texts sorted by key on disk, so that what belongs together comes together and memory does not grow with the run."""
+
+import sqlite3
+from collections.abc import Iterator
+from hashlib import blake2b
+
+
+class Grouped:
+    """Kept under a key in any order; given back key by key, in the order in which the keys first came."""
+
+    def __init__(self) -> None:
+        self._rows = sqlite3.connect("", isolation_level=None)  # a private file that goes with the connection
+        self._rows.execute("PRAGMA journal_mode = OFF")
+        self._rows.execute("CREATE TABLE kept (n INTEGER PRIMARY KEY, key BLOB NOT NULL, text TEXT NOT NULL)")
+        self._rows.execute("BEGIN")
+
+    def add(self, key: str, text: str) -> None:
+        digest = blake2b(key.encode(errors="surrogatepass"), digest_size=16).digest()
+        self._rows.execute("INSERT INTO kept (key, text) VALUES (?, ?)", (digest, text))
+
+    def __len__(self) -> int:
+        return int(self._rows.execute("SELECT count(DISTINCT key) FROM kept").fetchone()[0])
+
+    def groups(self) -> Iterator[list[str]]:
+        """Each key's texts in the order they came. Nothing may be added any more."""
+        self._rows.execute("CREATE INDEX IF NOT EXISTS by_key ON kept (key)")
+        for (key,) in self._rows.execute("SELECT key FROM kept GROUP BY key ORDER BY min(n)"):
+            yield [text for (text,) in self._rows.execute("SELECT text FROM kept WHERE key = ? ORDER BY n", (key,))]
+
+    def close(self) -> None:
+        self._rows.close()
