@@ -88,7 +88,7 @@ def _words(facts: dict[str, Any]) -> str:
         lines.append(
             "Marked as missing: " + ", ".join(f"{count:,} {word}" for word, count in sorted(facts["gaps"].items()))
         )
-    lines += [f"  {file['file']}  ({file['width']:,} x {file['height']:,})" for file in files[:SHOWN]]
+    lines += [f"  {file['file']}" for file in files[:SHOWN]]
     if len(files) > SHOWN:
         lines.append(f"  ... and {len(files) - SHOWN:,} more in {facts['out']}")
     return "\n".join([*lines, *facts["warnings"]])

@@ -17,7 +17,6 @@ from batcher.store.grouping import Grouped
 
 Where = Callable[[Mapping[str, Any]], bool]
 
-NO_JOB = "no job"
 _WORDS = {
     State.PENDING: "not yet run",
     State.SUBMITTING: "being submitted",
@@ -147,10 +146,17 @@ def _tiles(entry: Entry, files: tuple[Artifact, ...]) -> Iterator[Tile]:
         else:
             yield Tile(None, *_shape(entry.job), "no picture", file.mime)
     if entry.state is not State.DONE:
-        why = f"{entry.cause.kind.replace('_', ' ')}: {entry.cause.message}" if entry.cause else ""
-        yield Tile(None, *_shape(entry.job), _WORDS[entry.state], why[:300])
+        yield Tile(None, *_shape(entry.job), _WORDS[entry.state], _why(entry))
     elif not files:
         yield Tile(None, *_shape(entry.job), "no file", "done, with no file on record")
+
+
+def _why(entry: Entry) -> str:
+    if entry.cause is None:
+        return ""
+    kind = entry.cause.kind.replace("_", " ")
+    said = entry.cause.message if kind in {"failed", "cancelled"} else f"{kind}: {entry.cause.message}"
+    return said[:300]
 
 
 def _shape(job: Job) -> tuple[int, int]:

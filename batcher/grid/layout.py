@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from batcher.grid.gather import Sheet, Tile
-from batcher.grid.text import Block, Writer, line_height
+from batcher.grid.text import LTR, Block, Writer, line_height
 
 MAX_SIDE = 16_000
 """Pixels. WebP ends at 16,383, and so do the canvases of browsers."""
@@ -248,7 +248,7 @@ class Layout:
             title = write(self.sheet.title, style.title, width=inside, lines=_TITLE_LINES)
             texts.append(Placed(title, style.margin, y, inside))
             y += title.height + style.px(2)
-        below = write(subtitle, style.small, width=inside, lines=3)
+        below = write(subtitle, style.small, width=inside, lines=3, direction=LTR)
         texts.append(Placed(below, style.margin, y, dim=True))
         y += below.height + style.gap
         lefts = _starts(self.widths[cols[0] : cols[1]], style.margin + self.gutter, style.gap)

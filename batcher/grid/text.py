@@ -92,10 +92,13 @@ class Writer:
         self.missing: dict[str, str] = {}
         self.unshaped = False
 
-    def block(self, text: str, px: int, *, width: int, lines: int) -> Block:
-        """At most so many lines of at most so many pixels; what does not fit ends in an ellipsis."""
+    def block(self, text: str, px: int, *, width: int, lines: int, direction: str | None = None) -> Block:
+        """At most so many lines of at most so many pixels; what does not fit ends in an ellipsis.
+
+        direction: that of the lines, by default that of the first letter that has one.
+        """
         clean = one_line(re.sub(r"\s+", " ", text), 4_000)
-        base = _base_direction(clean)
+        base = direction or _base_direction(clean)
         language = _language(clean)
         set_ = list(_set(self._clusters(clean, base), px, language, width, lines, self._more(base)))
         runs = tuple(tuple(_seen(_runs(line), base)) for line in set_)

@@ -21,6 +21,11 @@ class Grouped:
     def __len__(self) -> int:
         return int(self._rows.execute("SELECT count(DISTINCT key) FROM kept").fetchone()[0])
 
+    def texts(self, first: int) -> int:
+        """How many there are under the first so many keys."""
+        counts = "SELECT count(*) AS many FROM kept GROUP BY key ORDER BY min(n) LIMIT ?"
+        return int(self._rows.execute(f"SELECT coalesce(sum(many), 0) FROM ({counts})", (first,)).fetchone()[0])
+
     def groups(self) -> Iterator[list[str]]:
         """Each key's texts in the order they came. Nothing may be added any more."""
         self._rows.execute("CREATE INDEX IF NOT EXISTS by_key ON kept (key)")
