@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from batcher.artifacts.place import disk, write_whole
-from batcher.errors import UsageError
+from batcher.artifacts.place import write_whole
+from batcher.errors import DiskError, FileRefused, UsageError
 from batcher.grid.axes import Plan, choose
 from batcher.grid.faces import Faces
 from batcher.grid.gather import Sheet, Where, gather, sheet_of, survey
-from batcher.grid.layout import Layout, Page, Style
+from batcher.grid.layout import Layout, Page
 from batcher.grid.page import Painter
 from batcher.grid.text import Writer
 from batcher.naming import safe_part, short
@@ -98,19 +98,18 @@ def _draw_all(
     run_dir: Path, grouped: Grouped, target: "_Target", drawn: Drawn, writer: Writer, meter: "_Meter", *,
     simulated: bool,
 ) -> None:  # fmt: skip
-    style = Style(target.wanted.size)
-    painter = Painter(run_dir, style, writer)
+    painter = Painter(run_dir, writer)
     for number, texts in enumerate(grouped.groups(), 1):
         if number > target.sheets:
             break
         sheet = sheet_of(texts, drawn.plan)
-        layout = Layout(sheet, (drawn.plan.rows, drawn.plan.cols), style, writer)
+        layout = Layout(sheet, (drawn.plan.rows, drawn.plan.cols), target.wanted.size, writer)
         gaps = Counter(tile.word for cell in sheet.cells.values() for tile in cell if not tile.file)
         tiles = sum(map(len, sheet.cells.values()))
         pictures = tiles - gaps.total()
         for page in layout.pages(_subtitle(sheet, pictures, gaps, simulated=simulated)):
             file = target.file(sheet, number, page)
-            size = _write(file, painter.paint(page, partial(meter.add, sheet.jobs / tiles)), target.form)
+            size = _write(file, painter.paint(page, layout.style, partial(meter.add, sheet.jobs / tiles)), target.form)
             drawn.files.append(
                 {
                     "file": str(file), **sheet.facts, "page": page.number, "pages": page.pages, "width": page.width,
@@ -147,8 +146,12 @@ class _Target:
         if self.single and page.pages > 1:
             raise self._too_many(f"{page.pages:,} pages")
         if not self._made:
-            with disk(str(self.folder)):
+            try:
                 self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DiskError(
+                    f"{self.folder} can't be made: {error.strerror}", hint="Choose another with -o."
+                ) from None
             self._made = True
         if self.single:
             return self.single
@@ -181,7 +184,10 @@ def _write(path: Path, image: Image.Image, form: str) -> int:
     else:
         image.save(buffer, "PNG", compress_level=2)  # of photographs a third smaller than 6, and three times as fast
     content = buffer.getvalue()
-    write_whole(path, [content])
+    try:
+        write_whole(path, [content])
+    except FileRefused as refused:
+        raise UsageError(refused.cause.message, hint="Choose another name with -o.") from None
     return len(content)
 
 

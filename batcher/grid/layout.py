@@ -152,17 +152,18 @@ def cell_of(tiles: Sequence[Tile], size: int, longest: int) -> Cell:
 class Layout:
     """One sheet, laid out. axes: their names, of the rows (None when pictures flow in lines) and of the columns."""
 
-    def __init__(self, sheet: Sheet, axes: tuple[str | None, str], style: Style, writer: Writer) -> None:
-        self.sheet, self.axes, self.style, self.writer = sheet, axes, style, writer
+    def __init__(self, sheet: Sheet, axes: tuple[str | None, str], size: int, writer: Writer) -> None:
+        self.sheet, self.axes, self.writer = sheet, axes, writer
         pictures = [tile for tiles in sheet.cells.values() for tile in tiles if tile.file]
-        longest = max((max(fitted(tile, style.size)) for tile in pictures), default=style.size)
-        self.cells = {place: cell_of(tiles, style.size, longest) for place, tiles in sheet.cells.items()}
+        longest = max((max(fitted(tile, size)) for tile in pictures), default=size)
+        self.style = Style(longest)
+        self.cells = {place: cell_of(tiles, size, longest) for place, tiles in sheet.cells.items()}
         self.flows = axes[0] is None
         if self.flows:
             self._flow()
         self.rows, self.cols = (1 + max(place[side] for place in self.cells) for side in (0, 1))
         self.widths = self._sizes(1, self.cols, lambda cell: cell.width, _LEAST_COLUMN)
-        self.heights = self._sizes(0, self.rows, self._high, line_height(style.label))
+        self.heights = self._sizes(0, self.rows, self._high, line_height(self.style.label))
         self.gutter = self._gutter()
 
     def pages(self, subtitle: str) -> Iterator[Page]:

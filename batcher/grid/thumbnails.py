@@ -33,7 +33,7 @@ def _flat(image: Image.Image, width: int, height: int) -> Image.Image:
     if image.mode in {"I;16", "I;16B", "I;16L", "I"}:
         image = image.convert("I").point(lambda value: value / 257).convert("L")
     clear = image.has_transparency_data
-    image = image.convert("RGBa" if clear else "RGB")  # premultiplied, or what is transparent colours the edges
+    image = image.convert("RGBA").convert("RGBa") if clear else image.convert("RGB")  # premultiplied: clean edges
     factor = min(1.0, width / image.width, height / image.height)
     box = max(1, round(image.width * factor)), max(1, round(image.height * factor))
     if box != image.size:
