@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 _MOST = 8 << 20  # bytes of a table; the largest known are a tenth of it
 _OUTLINES = frozenset({b"glyf", b"CFF ", b"CFF2"})
+_BITMAPS = frozenset({b"CBDT", b"sbix"})  # beside which outlines are empty
 Range = tuple[int, int]
 
 
@@ -44,7 +45,7 @@ def coverage(path: Path) -> Coverage:
 
 def _ranges(file: BinaryIO) -> Iterator[Range]:
     tables = _tables(file)
-    if not _OUTLINES & tables.keys() or _has_paint_layers(file, tables):
+    if not _OUTLINES & tables.keys() or _BITMAPS & tables.keys() or _has_paint_layers(file, tables):
         return
     cmap = _read(file, *tables[b"cmap"]) if b"cmap" in tables else b"\0\0\0\0"
     (count,) = struct.unpack_from(">H", cmap, 2)

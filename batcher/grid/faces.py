@@ -12,6 +12,8 @@ from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
+from PIL import ImageFont
+
 from batcher.grid.coverage import Coverage, coverage
 
 BUNDLED = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
@@ -31,7 +33,8 @@ class Faces:
     def of(self, char: str) -> Path | None:
         """The best font file that can draw this character, None when there is none."""
         if char not in self._known:
-            self._known[char] = next((path for path in self._candidates() if char in _coverage(path)), None)
+            has = (path for path in self._candidates() if char in _coverage(path) and _opens(path))
+            self._known[char] = next(has, None)
         return self._known[char]
 
     def has(self, path: Path, char: str) -> bool:
@@ -45,6 +48,15 @@ class Faces:
 @cache
 def _coverage(path: Path) -> Coverage:
     return coverage(path)
+
+
+@cache
+def _opens(path: Path) -> bool:
+    try:
+        ImageFont.truetype(path, 20)
+    except OSError:
+        return False
+    return True
 
 
 @cache

@@ -115,7 +115,12 @@ def _with_files(connection: sqlite3.Connection, where: Where | None) -> Iterator
     for entry in jobs_of(connection, where):
         while at is not None and at[0].id < entry.id:
             at = next(done, None)
-        yield entry, at[1] if at is not None and at[0].id == entry.id and entry.state is State.DONE else ()
+        if entry.state is not State.DONE:
+            yield entry, ()
+        elif at is not None and at[0].id == entry.id:
+            yield entry, at[1]
+        else:  # it was done between the two looks
+            yield entry, next((files for _, files in auditing.finished(connection, [entry.id])), ())
 
 
 def _record(entry: Entry, files: tuple[Artifact, ...], plan: Plan, per: list[Any]) -> dict[str, Any]:

@@ -150,6 +150,16 @@ def test_a_cut_font_file_has_nothing_or_what_it_says(tmp_path: Path) -> None:
         assert "三" not in coverage(tmp_path / "cut.ttf")
 
 
+def test_a_font_that_cannot_be_opened_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = BUNDLED.read_bytes()
+    damaged = tmp_path / "damaged.ttf"
+    damaged.write_bytes(content.replace(b"\x5f\x0f\x3c\xf5", b"\0\0\0\0").replace(b"head", b"daeh", 1))
+    assert "a" in coverage(damaged)
+    monkeypatch.setattr("batcher.grid.faces.BUNDLED", damaged)
+    assert Faces(()).of("a") is None
+    assert Faces((BUNDLED,)).of("a") == BUNDLED
+
+
 @given(st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 50)), max_size=30), st.integers(0, 3_100))
 def test_a_coverage_is_the_set_of_its_ranges(ranges: list[tuple[int, int]], code: int) -> None:
     made = Coverage((start, start + more) for start, more in ranges)
