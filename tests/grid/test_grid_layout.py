@@ -41,7 +41,7 @@ def pages(sheet: Sheet, axes: tuple[str | None, str], size: int) -> list[Page]:
     return list(Layout(sheet, axes, size, WRITER).pages("below the title"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(sheets(), st.sampled_from([32, 256, 2048]), st.booleans())
 def test_every_tile_has_its_place_and_no_page_is_over_the_caps(sheet: Sheet, size: int, flows: bool) -> None:
     if flows:

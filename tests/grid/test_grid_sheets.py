@@ -90,6 +90,7 @@ def test_the_same_run_gives_the_same_bytes(swept: tuple[Path, dict[str, Colour]]
 def test_title_rows_and_columns_have_labels(swept: tuple[Path, dict[str, Colour]], tmp_path: Path) -> None:
     run_dir, colours = swept
     done = drawn(run_dir, out=tmp_path, limit=1)
+    assert (len(done.files), done.jobs) == (1, 12)
     page = Path(done.files[0]["file"])
     cells = by_inputs(run_dir, boxes(page, colours))
     with Image.open(page) as image:

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont, features
 
 from batcher.grid.coverage import Coverage, coverage
 from batcher.grid.faces import BUNDLED, Faces, machine
-from batcher.grid.text import Block, Writer, script
+from batcher.grid.text import LTR, RTL, Block, Run, Writer, _seen, script
 
 LANGUAGES = {
     "Chinese": "三只猫坐在湖边的石头上，看着远处的山。",
@@ -78,6 +78,18 @@ def test_a_line_from_right_to_left_is_turned_round_with_what_it_quotes_left_as_i
     assert line == " דהו|abc 35mm|אבג "
     (line,) = lines_of(writer.block("says (אבג) and דהו, 1999", 20, width=900, lines=1))
     assert line == "says (|אבג|) and |דהו, 1999"
+
+
+def test_digits_before_letters_are_one_word_with_them() -> None:
+    (line,) = lines_of(Writer(Faces(())).block("אבג 35mm", 20, width=900, lines=1))
+    assert line == "35mm|אבג "
+
+
+def test_runs_from_right_to_left_in_several_fonts_are_seen_in_their_order() -> None:
+    one, other = BUNDLED, Path("other.ttf")
+    said, first, second = Run("says ", one, LTR), Run("אבג", one, RTL), Run("دهو", other, RTL)
+    assert _seen([said, first, second], LTR) == [said, second, first]
+    assert _seen([first, second, said], RTL) == [said, second, first]
 
 
 def test_a_line_that_begins_from_right_to_left_stands_at_the_right() -> None:
