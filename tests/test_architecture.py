@@ -40,6 +40,7 @@ TIERS: dict[str, frozenset[str]] = {
             "planning",
             "cancelling",
             "verify",
+            "grid",
             "service",
             "rundir",
             "report",
@@ -61,7 +62,7 @@ HARMLESS = frozenset(  # nothing in these knows the time, the machine or chance,
 IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "localtime", "astimezone"})
 
 OWNERS = {  # who alone may touch an outside thing, beside the simulator
-    "PIL": {"artifacts", "embed"},
+    "PIL": {"artifacts", "embed", "grid"},
     "aiofiles": {"artifacts"},
     "aiohttp": {"api", "artifacts"},
     "click": {"cli", "commands", "__main__"},
