@@ -1,0 +1,40 @@
+"""Whether the service is still the one whose run times were learned: a sequential test of every look.
+
+Before a look the estimate gives the chance that it finds the job ended. Two cumulative sums (Page's CUSUM) of the
+log-likelihood ratio hold the outcomes against "the odds are TILT times better" (it became faster) and "TILT times worse"
+(slower). A look whose outcome was certain says nothing; an outcome that was all but ruled out says much. A sum that falls
+to 0 begins anew, so where it last did is where the change began: what was learned before that is forgotten.
+"""
+
+from math import exp, log
+
+TILT = 3.0  # of the log-odds
+ENOUGH = 10.0  # by chance alone about once in exp(10) looks
+SUSPECT = 2.0
+ALLOWED = 0.05  # a look, for an estimate that is a little wrong
+SURE = 0.05  # an estimate from some hundred looks is never surer than this of an outcome
+
+
+class Drift:
+    def __init__(self) -> None:
+        self._faster = self._slower = 0.0
+        self._since_faster = self._since_slower = 0
+
+    @property
+    def suspects_faster(self) -> bool:
+        return self._faster >= SUSPECT
+
+    def see(self, chance: float, *, hit: bool) -> int:
+        """One look, and the chance of a hit it was given. Returns how many looks ago a change began; 0 for no change."""
+        chance = max(chance, SURE) if hit else min(chance, 1.0 - SURE)
+        self._faster = max(0.0, self._faster + _evidence(chance, TILT, hit))
+        self._slower = max(0.0, self._slower + _evidence(chance, -TILT, hit))
+        self._since_faster = self._since_faster + 1 if self._faster else 0
+        self._since_slower = self._since_slower + 1 if self._slower else 0
+        if self._faster > ENOUGH:
+            return self._since_faster
+        return self._since_slower if self._slower > ENOUGH else 0
+
+
+def _evidence(chance: float, tilt: float, hit: bool) -> float:
+    return (tilt if hit else 0.0) - log(1.0 + chance * (exp(tilt) - 1.0)) - ALLOWED
