@@ -24,11 +24,13 @@ class Drift:
     def suspects_faster(self) -> bool:
         return self._faster >= SUSPECT
 
-    def see(self, chance: float, *, hit: bool) -> int:
-        """One look, and the chance of a hit it was given. Returns how many looks ago a change began; 0 for no change."""
-        chance = max(chance, SURE) if hit else min(chance, 1.0 - SURE)
-        self._faster = max(0.0, self._faster + _evidence(chance, TILT, hit))
-        self._slower = max(0.0, self._slower + _evidence(chance, -TILT, hit))
+    def see(self, chances: tuple[float, float], *, hit: bool) -> int:
+        """One look, and the chance of a hit it was given, at most and at least. Returns how many looks ago a change
+        began; 0 for no change.
+        """
+        most, least = chances
+        self._faster = max(0.0, self._faster + _evidence(most, TILT, hit))
+        self._slower = max(0.0, self._slower + _evidence(least, -TILT, hit))
         self._since_faster = self._since_faster + 1 if self._faster else 0
         self._since_slower = self._since_slower + 1 if self._slower else 0
         if self._faster > ENOUGH:
@@ -37,4 +39,5 @@ class Drift:
 
 
 def _evidence(chance: float, tilt: float, hit: bool) -> float:
+    chance = max(chance, SURE) if hit else min(chance, 1.0 - SURE)
     return (tilt if hit else 0.0) - log(1.0 + chance * (exp(tilt) - 1.0)) - ALLOWED

@@ -1,12 +1,15 @@
 """What was learned and when to look next, for all jobs of a run together."""
 
 from collections import deque
+from dataclasses import replace
 from itertools import islice
 
 from batcher.schedule.drift import Drift
 from batcher.schedule.looks import Plan, best_looks
 from batcher.schedule.runtimes import Look, RunTimes, estimate
 
+LEAST, SLOPE = 0.04, 3.0
+MARGIN = 1.15
 WINDOW = 1024  # looks remembered
 ENOUGH_HITS = 8  # before that nothing is known, and looks come in gaps in proportion to the age
 MOST_HITS, MOST_LOOKS = 64, 256  # before the plan is made again
@@ -16,10 +19,10 @@ SHORTEST, LONGEST = 0.05, 30.0  # gaps, where nothing is known
 FIRST_GUESS = 1.0
 SPREAD = 0.25  # of a gap
 
-DELAY = 0.07  # of the mean run time: what a person who waits is promised
+DELAY = 0.06  # of the mean run time: what a person who waits is promised
 FIRST_PRICE, HIGHEST_PRICE = 0.03, 0.1  # of the mean run time
 
-PROBE_EVERY, PROBE_SUSPECT = 24, 3
+PROBE_EVERY, PROBE_SUSPECT = 14, 3
 
 
 class PollPlanner:
@@ -40,12 +43,12 @@ class PollPlanner:
         self._soonest = float("inf")
 
     def learn(self, look: Look) -> None:
-        if self._times is not None:
-            alive = 1.0 - self._times.share_ended(look.since)
-            ended = self._times.share_ended(look.age) - (1.0 - alive)
-            if look.age < self._times.ages[-1] and (
-                since := self._drift.see(ended / max(alive, 1e-9), hit=look.hit)
-            ):
+        if (times := self._times) is not None and look.age < times.ages[-1]:
+            left = times.share_left(look.since, look.age)
+            look = replace(look, weight=min(1.0, LEAST + SLOPE * left))
+            least = 1.0 - times.share_left(look.since, look.age / MARGIN)
+            most = 1.0 - times.share_left(look.since, look.age * MARGIN)
+            if since := self._drift.see((most, least), hit=look.hit):
                 self._looks.append(look)
                 self._forget(since)
                 return
@@ -68,7 +71,7 @@ class PollPlanner:
             self._longest = sorted([*self._longest, look.age])[-3:]
 
     def _forget(self, newest: int) -> None:
-        kept = list(islice(self._looks, max(0, len(self._looks) - newest), None))
+        kept = [replace(look, weight=1.0) for look in islice(self._looks, max(0, len(self._looks) - newest), None)]
         self._looks = deque(kept, maxlen=WINDOW)
         self._drift, self.plan, self._times = Drift(), None, None
         self._hits, self._longest, self._soonest = 0, [], float("inf")
@@ -107,15 +110,17 @@ class PollPlanner:
 
     def first_look(self, draw: float) -> float:
         at = self.next_look(0.0, draw)
-        if self._times is None or self._times.share_ended(at) < 0.5:
+        if self._times is None:
             return at
         self._firsts += 1
-        if self._firsts % (PROBE_SUSPECT if self._drift.suspects_faster else PROBE_EVERY):
+        if self._drift.suspects_faster and self._firsts % PROBE_SUSPECT == 0:
+            return at * (0.35 + 0.55 * draw)
+        if self._firsts % PROBE_EVERY:
             return at
         self._probes += 1
-        if self._probes % 2:
+        if self._probes % 3 == 0 and self._times.share_ended(at) >= 0.5:
             return at * (0.35 + 0.55 * draw)
-        return self._times.age_at(0.3 * draw)
+        return self._times.age_at(draw)
 
     def _blind(self, age: float, draw: float) -> float:
         gap = min(max(age * SHARE, SHORTEST), LONGEST) * (1.0 + SPREAD * draw)

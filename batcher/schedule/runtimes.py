@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import ceil, exp, floor, log
 
-BY_LOOKS, STRIDE = 96, 0.05  # cells: by quantiles of the looks' ages, and evenly on a logarithmic scale
+BY_LOOKS, STRIDE = 80, 0.05  # cells: by quantiles of the looks' ages, and evenly on a logarithmic scale
 DOWN = 4.0  # cells reach down to this part of the earliest look: what is found there may be much older
 PRIOR_WEIGHT = 0.05  # jobs' worth of belief that of those alive at an age half are alive at twice that age
 STEPS = 4
-SMOOTH = 10
+KEPT = 24
+SMOOTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Look:
     since: float
     age: float
     hit: bool
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,12 @@ class RunTimes:
         low, high = self.ages[after - 1], self.ages[after]
         part = (age - low) / (high - low)
         return self.ended[after - 1] + part * (self.ended[after] - self.ended[after - 1])
+
+    def share_left(self, since: float, age: float) -> float:
+        """Of the jobs alive at ``since``, those that still are at ``age``."""
+        if age <= since:
+            return 1.0
+        return (1.0 - self.share_ended(age)) / max(1.0 - self.share_ended(since), 1e-9)
 
     def raw_at(self, age: float) -> float:
         after = bisect_right(self.ages, age)
@@ -85,10 +93,10 @@ def from_survival(ages: Sequence[float], alive: Sequence[float], raw: Sequence[f
 
 def estimate(looks: Sequence[Look], before: RunTimes | None = None) -> RunTimes:
     """The distribution that explains the looks. before: an earlier estimate, to start from."""
-    ages = cells(look.age for look in looks)
+    ages = cells(looks, before)
     prior = [0.02] + [1.0 - low / high for low, high in zip(ages[1:], ages[2:], strict=False)]
-    exposed, hits = _indexed(looks, ages)
     alive = _start(ages, prior, before)
+    exposed, hits = _indexed(looks, ages)
     widths = [high - low for low, high in zip(ages, ages[1:], strict=False)]
     likeness = [min(a, b) / max(a, b) for a, b in zip(widths, widths[1:], strict=False)]
     for _ in range(STEPS if before else 3 * STEPS):
@@ -97,18 +105,25 @@ def estimate(looks: Sequence[Look], before: RunTimes | None = None) -> RunTimes:
         risk = [max(n, 0.0) + PRIOR_WEIGHT for n in risk]
         alive = _survival(n / time for n, time in zip(ends, risk, strict=True))
     exposure = [n * width for n, width in zip(risk, widths, strict=True)]
-    for _ in range(SMOOTH):
+    for _ in range(max(SMOOTH, 256 // len(hits))):
         ends, exposure = _smooth(ends, likeness), _smooth(exposure, likeness)
     smooth = _survival(min(max(n, 0.0) / time * width, 1.0) for n, time, width in zip(ends, exposure, widths, strict=True))
     return from_survival(ages, smooth, alive)
 
 
-def cells(look_ages: Iterable[float]) -> list[float]:
-    known = sorted(look_ages)
-    low, high = log(known[0] / DOWN) / STRIDE, log(known[-1]) / STRIDE
+def cells(looks: Iterable[Look], before: RunTimes | None) -> list[float]:
+    known = sorted((look.age, look.weight) for look in looks)
+    low, high = log(known[0][0] / DOWN) / STRIDE, log(known[-1][0]) / STRIDE
     points = [exp(STRIDE * step) for step in range(floor(low), ceil(high))]
-    points += known[:: max(1, len(known) // BY_LOOKS)]
-    points.append(known[-1])
+    share, filled = sum(weight for _, weight in known) / BY_LOOKS, 0.0
+    for age, weight in known:
+        filled += weight
+        if filled >= share:
+            points.append(age)
+            filled = 0.0
+    points.append(known[-1][0])
+    if before is not None:
+        points += [age for step in range(1, KEPT) if (age := before.age_at(step / KEPT)) < known[-1][0]]
     ages = [0.0]
     for point in sorted(points):
         if point > ages[-1] * 1.0002 + 1e-6:
@@ -116,18 +131,19 @@ def cells(look_ages: Iterable[float]) -> list[float]:
     return ages
 
 
-def _indexed(looks: Sequence[Look], ages: Sequence[float]) -> tuple[list[float], list[tuple[int, int]]]:
-    """How many misses each cell saw through, and the cells of each hit: rounded so that nothing is claimed too much."""
+def _indexed(looks: Sequence[Look], ages: Sequence[float]) -> tuple[list[float], list[tuple[int, int, float]]]:
+    """The weight of the misses each cell saw through, and the cells of each hit with its weight."""
     steps, hits = [0.0] * (len(ages) + 1), []
     middles = [0.0, *((low + high) / 2 for low, high in zip(ages[1:], ages[2:], strict=False))]
+    end = len(ages) - 1
     for look in looks:
         first = bisect_right(middles, look.since) if look.since else 0
-        last = min(bisect_right(middles, look.age), len(ages) - 1)
+        last = min(bisect_right(middles, look.age), end)
         if look.hit:
-            hits.append((min(first, last - 1), last))
+            hits.append((min(first, last - 1), last, look.weight))
         elif first < last:
-            steps[first] += 1.0
-            steps[last] -= 1.0
+            steps[first] += look.weight
+            steps[last] -= look.weight
     return list(accumulate(steps)), hits
 
 
@@ -143,14 +159,14 @@ def _survival(hazards: Iterable[float]) -> list[float]:
 
 
 def _expected(
-    alive: Sequence[float], exposed: Sequence[float], hits: Iterable[tuple[int, int]]
+    alive: Sequence[float], exposed: Sequence[float], hits: Iterable[tuple[int, int, float]]
 ) -> tuple[list[float], list[float]]:
     """Ends and jobs at risk in every cell, as the survival of the moment divides the hits among cells."""
     size = len(alive)
     chance, later = [0.0] * size, [0.0] * size
-    for first, last in hits:
+    for first, last, of in hits:
         after = alive[last]
-        weight = 1.0 / max(alive[first] - after, 1e-12)
+        weight = of / max(alive[first] - after, 1e-12)
         chance[first] += weight
         chance[last] -= weight
         later[first] += weight * after
