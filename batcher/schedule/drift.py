@@ -1,9 +1,9 @@
 """Whether the service is still the one whose run times were learned: a sequential test of every look.
 
 Before a look the estimate gives the chance that it finds the job ended. Two cumulative sums (Page's CUSUM) of the
-log-likelihood ratio hold the outcomes against "the odds are TILT times better" (it became faster) and "TILT times worse"
-(slower). A look whose outcome was certain says nothing; an outcome that was all but ruled out says much. A sum that falls
-to 0 begins anew, so where it last did is where the change began: what was learned before that is forgotten.
+log-likelihood ratio hold the outcomes against "the odds are much better" (it became faster) and "much worse" (slower).
+A look whose outcome was certain says nothing; an outcome that was all but ruled out says much. A sum that falls to 0
+begins anew, so where it last did is where the change began: what was learned before that is to be forgotten.
 """
 
 from math import exp, log
@@ -11,8 +11,9 @@ from math import exp, log
 TILT = 3.0  # of the log-odds
 ENOUGH = 10.0  # by chance alone about once in exp(10) looks
 SUSPECT = 2.0
+SURE = 0.05  # an estimate from some hundred looks is never surer than this of the outcome that did not come
 ALLOWED = 0.05  # a look, for an estimate that is a little wrong
-SURE = 0.05  # an estimate from some hundred looks is never surer than this of an outcome
+_ODDS = {tilt: exp(tilt) - 1.0 for tilt in (TILT, -TILT)}
 
 
 class Drift:
@@ -24,11 +25,11 @@ class Drift:
     def suspects_faster(self) -> bool:
         return self._faster >= SUSPECT
 
-    def see(self, chances: tuple[float, float], *, hit: bool) -> int:
-        """One look, and the chance of a hit it was given, at most and at least. Returns how many looks ago a change
-        began; 0 for no change.
+    def see(self, most: float, least: float, *, hit: bool) -> int:
+        """One look. Returns how many looks ago a change began, this one counted; 0 for no change.
+
+        most, least: the chance of a hit it was given, if the service were a little faster, a little slower.
         """
-        most, least = chances
         self._faster = max(0.0, self._faster + _evidence(most, TILT, hit))
         self._slower = max(0.0, self._slower + _evidence(least, -TILT, hit))
         self._since_faster = self._since_faster + 1 if self._faster else 0
@@ -40,4 +41,4 @@ class Drift:
 
 def _evidence(chance: float, tilt: float, hit: bool) -> float:
     chance = max(chance, SURE) if hit else min(chance, 1.0 - SURE)
-    return (tilt if hit else 0.0) - log(1.0 + chance * (exp(tilt) - 1.0)) - ALLOWED
+    return (tilt if hit else 0.0) - log(1.0 + chance * _ODDS[tilt]) - ALLOWED

@@ -1,4 +1,4 @@
-"""When to ask the service about a job. Pure: times are arguments, in seconds.
+"""The looks that cost least, for run times that are known. Pure: times are ages in seconds.
 
 Asking costs a call, not asking costs delay: the time between a job's end and the look that finds it ended. With a
 ``price``, the seconds of delay that one call is worth, the two are one number, and for a known distribution F of run
@@ -18,7 +18,7 @@ looked at apart, and looks fall at enough different ages for the distribution to
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from batcher.schedule.runtimes import RunTimes
 
@@ -35,28 +35,37 @@ class Plan:
     best: Sequence[int]
     line: Sequence[float]  # c(b)
     cost: Sequence[float]  # W(a)
+    _ranges: dict[int, tuple[float, float]] = field(default_factory=dict, repr=False)
 
     def range_after(self, age: float) -> tuple[float, float]:
         """The ages between which the next look costs at most SLACK more than at the best; ``age`` is below the last."""
-        ages, ended = self.times.ages, self.times.ended
-        at = bisect_left(ages, age)
+        at = bisect_left(self.times.ages, age)
+        known = self._ranges.get(at)
+        if known is None:
+            known = self._ranges[at] = self._range(at)
+        return known
+
+    def _range(self, at: int) -> tuple[float, float]:
+        last, share = len(self.times.ages) - 1, self.times.ended[at]
         low = high = self.best[at]
-        share, line = ended[at], self.line
-        most = line[low] - ages[low] * share + SLACK * self.cost[at]
-        while low - 1 > at and line[low - 1] - ages[low - 1] * share <= most:
+        most = self._of(low, share) + SLACK * self.cost[at]
+        while low - 1 > at and self._of(low - 1, share) <= most:
             low -= 1
-        while high + 1 < len(ages) and line[high + 1] - ages[high + 1] * share <= most:
+        while high < last and self._of(high + 1, share) <= most:
             high += 1
-        return self._crossing(low, low - 1 if low - 1 > at else low, share, most), self._crossing(
-            high, min(high + 1, len(ages) - 1), share, most
+        return self._crossing(low, max(low - 1, min(at + 1, low)), share, most), self._crossing(
+            high, min(high + 1, last), share, most
         )
+
+    def _of(self, after: int, share: float) -> float:
+        """What a next look at ages[after] costs, but for what all next looks cost."""
+        return self.line[after] - self.times.ages[after] * share
 
     def _crossing(self, inside: int, outside: int, share: float, most: float) -> float:
         """The age between two at which a look costs ``most``."""
-        ages, line = self.times.ages, self.line
-        good, bad = (line[at] - ages[at] * share for at in (inside, outside))
+        good, bad = self._of(inside, share), self._of(outside, share)
         part = (most - good) / (bad - good) if bad > most else 0.0
-        return ages[inside] + part * (ages[outside] - ages[inside])
+        return self.times.ages[inside] + part * (self.times.ages[outside] - self.times.ages[inside])
 
     def expected(self) -> tuple[float, float]:
         """Mean delay and mean calls of a job that is looked at where it is best."""

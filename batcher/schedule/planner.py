@@ -1,131 +1,146 @@
-"""What was learned and when to look next, for all jobs of a run together."""
+"""The poll planner: what was learned, the plan made of it, and every job's next look."""
 
-from collections import deque
-from dataclasses import replace
-from itertools import islice
-
-from batcher.schedule.drift import Drift
+from batcher.schedule.line import Line
 from batcher.schedule.looks import Plan, best_looks
-from batcher.schedule.runtimes import Look, RunTimes, estimate
+from batcher.schedule.memory import Memory
+from batcher.schedule.runtimes import Look, RunTimes
+from batcher.schedule.turns import Turns
 
-LEAST, SLOPE = 0.04, 3.0
-MARGIN = 1.15
-WINDOW = 1024  # looks remembered
-ENOUGH_HITS = 8  # before that nothing is known, and looks come in gaps in proportion to the age
-MOST_HITS, MOST_LOOKS = 64, 256  # before the plan is made again
+DELAY = 0.06  # of the mean run time: the aim. A plan flatters itself by about a sixth, so 7 % is what comes of it
+FIRST_PRICE, HIGHEST_PRICE = 0.03, 0.1  # of the mean run time
+TRIES = 3  # prices tried when a plan is made
 
-SHARE = 0.12  # gap as a share of the age
-SHORTEST, LONGEST = 0.05, 30.0  # gaps, where nothing is known
-FIRST_GUESS = 1.0
+FIRST_GUESS = 1.0  # the first look while nothing is known, and from then on
+SHARE = 0.12  # gaps in proportion to the age
+SHORTEST, LONGEST = 0.05, 30.0  # gaps; the longest where nothing is known
 SPREAD = 0.25  # of a gap
 
-DELAY = 0.06  # of the mean run time: what a person who waits is promised
-FIRST_PRICE, HIGHEST_PRICE = 0.03, 0.1  # of the mean run time
+PROBE_EVERY, SUSPECT_EVERY = 14, 3  # jobs
+FAR_EVERY = 3  # probes
+FAR_FROM, FAR_SPAN = 0.35, 0.55  # of the age of the first look: finds a service twice as fast or faster
 
-PROBE_EVERY, PROBE_SUSPECT = 14, 3
+EARLY = 0.8  # of the wait in line, after which a job is taken to have begun: the line may move faster
 
 
 class PollPlanner:
-    """price: seconds of delay that one call is worth. None: what makes the mean delay DELAY of the mean run time, at
-    most HIGHEST_PRICE of it (where run times hardly differ, less delay costs nothing).
+    """price: seconds of delay that one call is worth. None, for the person who waits: what makes the mean delay about
+    7 % of the mean run time, but at most HIGHEST_PRICE of that (where run times hardly differ, less delay is free).
     """
 
     def __init__(self, price: float | None = None) -> None:
-        self.price = price
+        self.memory = Memory()
         self.plan: Plan | None = None
-        self.changes = 0
-        self._times: RunTimes | None = None
-        self._looks: deque[Look] = deque(maxlen=WINDOW)
-        self._drift = Drift()
-        self._hits = self._new_hits = self._new_looks = 0
+        self._price = price
+        self.turns = Turns()
+        self.line = Line()
         self._firsts = self._probes = 0
-        self._longest: list[float] = []
-        self._soonest = float("inf")
+
+    def watch(self, began: float, *, learns: bool = True) -> "Watch":
+        """A job that began then is to be looked at. learns: whether it teaches anything."""
+        return Watch(self, began, learns=learns)
 
     def learn(self, look: Look) -> None:
-        if (times := self._times) is not None and look.age < times.ages[-1]:
-            left = times.share_left(look.since, look.age)
-            look = replace(look, weight=min(1.0, LEAST + SLOPE * left))
-            least = 1.0 - times.share_left(look.since, look.age / MARGIN)
-            most = 1.0 - times.share_left(look.since, look.age * MARGIN)
-            if since := self._drift.see((most, least), hit=look.hit):
-                self._looks.append(look)
-                self._forget(since)
-                return
-        if len(self._looks) == WINDOW:
-            self._hits -= self._looks[0].hit
-        self._looks.append(look)
-        self._count(look)
-        self._new_hits += look.hit
-        self._new_looks += 1
-        if self._hits >= ENOUGH_HITS and (
-            self._new_hits >= min(max(2, self._hits // 4), MOST_HITS) or self._new_looks >= MOST_LOOKS
-        ):
-            self._replan()
-
-    def _count(self, look: Look) -> None:
-        self._hits += look.hit
-        if look.hit:
-            self._soonest = min(self._soonest, look.since)
-        else:
-            self._longest = sorted([*self._longest, look.age])[-3:]
-
-    def _forget(self, newest: int) -> None:
-        kept = [replace(look, weight=1.0) for look in islice(self._looks, max(0, len(self._looks) - newest), None)]
-        self._looks = deque(kept, maxlen=WINDOW)
-        self._drift, self.plan, self._times = Drift(), None, None
-        self._hits, self._longest, self._soonest = 0, [], float("inf")
-        for look in kept:
-            self._count(look)
-        self.changes += 1
-        self._new_hits = self._hits
-        if self._hits >= ENOUGH_HITS:
-            self._replan()
-
-    def _replan(self) -> None:
-        self._new_hits = self._new_looks = 0
-        times = self._times = estimate(self._looks, self._times)
-        if self.price is not None:
-            self.plan = best_looks(times, self.price)
-            return
-        price = self.plan.price if self.plan else FIRST_PRICE * times.mean
-        for _ in range(3):
-            price = min(max(price, 1e-3), HIGHEST_PRICE * times.mean)
-            self.plan = best_looks(times, price)
-            delay, _ = self.plan.expected()
-            got = max(delay / (DELAY * times.mean), 0.1)
-            if 0.95 < got < 1.05 or (got < 1.0 and price >= HIGHEST_PRICE * times.mean):
-                break
-            price /= got**2
+        if self.memory.learn(look):
+            times = self.memory.times
+            self.plan = None if times is None else self._planned(times)
 
     def next_look(self, age: float, draw: float) -> float:
-        """The age at which to look next, given that a look at ``age`` (0 for none yet) found it unfinished.
+        """The age at which to look next, given that a look at ``age`` found the job unfinished.
 
         draw: uniform in [0, 1).
         """
-        if self.plan is None or age >= self.plan.times.ages[-1]:
-            return self._blind(age, draw)
-        low, high = self.plan.range_after(age)
-        return max(low + draw * (high - low), age + SHORTEST)
+        if self.plan is None:
+            quiet = self.memory.quiet_until(FIRST_GUESS)
+            if age < quiet:
+                return max(quiet * (1.0 + SPREAD * (draw - 0.5)), age + SHORTEST)
+        elif age < self.plan.times.longest:
+            low, high = self.plan.range_after(age)
+            return max(low + draw * (high - low), age + SHORTEST)
+        return age + min(max(age * SHARE, SHORTEST), LONGEST) * (1.0 + SPREAD * draw)
 
     def first_look(self, draw: float) -> float:
+        """The age for a first look: as planned, but every so often sooner, to see what is never seen otherwise.
+
+        Were every first look as late as it is best, a service that became faster would go unnoticed, and where in
+        the time before the jobs end could not be told.
+        """
         at = self.next_look(0.0, draw)
-        if self._times is None:
+        times = self.memory.times
+        if times is None:
             return at
         self._firsts += 1
-        if self._drift.suspects_faster and self._firsts % PROBE_SUSPECT == 0:
-            return at * (0.35 + 0.55 * draw)
-        if self._firsts % PROBE_EVERY:
+        far = self.memory.suspects_faster and self._firsts % SUSPECT_EVERY == 0
+        if not far and self._firsts % PROBE_EVERY:
             return at
         self._probes += 1
-        if self._probes % 3 == 0 and self._times.share_ended(at) >= 0.5:
-            return at * (0.35 + 0.55 * draw)
-        return self._times.age_at(draw)
+        share = times.share_ended(at)
+        if far or (share > 0.5 and self._probes % FAR_EVERY == 0):
+            return max(at * (FAR_FROM + FAR_SPAN * draw), SHORTEST)
+        return max(times.age_at(draw * share), SHORTEST)
 
-    def _blind(self, age: float, draw: float) -> float:
-        gap = min(max(age * SHARE, SHORTEST), LONGEST) * (1.0 + SPREAD * draw)
-        if self.plan is None:
-            quiet = min(self._soonest, self._longest[0] if len(self._longest) == 3 else FIRST_GUESS)
-            if age < quiet:
-                return max(age + SHORTEST, quiet * (1.0 + SPREAD * (draw - 0.5)))
-        return age + gap
+    def _planned(self, times: RunTimes) -> Plan:
+        if self._price is not None:
+            return best_looks(times, self._price)
+        highest, aim = HIGHEST_PRICE * times.mean, DELAY * times.mean
+        price = FIRST_PRICE * times.mean if self.plan is None else self.plan.price
+        for _ in range(TRIES):
+            plan = best_looks(times, min(price, highest))
+            of_aim = max(plan.expected()[0] / aim, 0.2)
+            if abs(of_aim - 1.0) < 0.05 or (of_aim < 1.0 and price >= highest):
+                break
+            price = plan.price / of_aim**2  # the delay goes about with the square root of the price
+        return plan
+
+
+class Watch:
+    """The looks at one job. Times are seconds on any one clock.
+
+    While the service says that the job stands in line, its age counts from when it should begin to run.
+    """
+
+    __slots__ = ("_began", "_learns", "_new", "_origin", "_place", "_planner", "_since")
+
+    def __init__(self, planner: PollPlanner, began: float, *, learns: bool) -> None:
+        self._planner = planner
+        self._learns = learns
+        self._began = self._origin = self._since = began
+        self._new = True
+        self._place: tuple[float, int] | None = None
+
+    def next(self, now: float, draw: float) -> float:
+        """When to look next, after ``now``. draw: uniform in [0, 1)."""
+        planner = self._planner
+        if self._new:
+            self._new = False
+            age = planner.first_look(draw)
+        else:
+            age = planner.next_look(max(now - self._origin, 0.0), draw)
+        return planner.turns.book(now, max(self._origin + age, now + SHORTEST))
+
+    def missed(self, at: float, place: int | None) -> None:
+        """A look found it unfinished; place: in the line, if it is known to stand there."""
+        self._new = False  # a job of an earlier process is asked about before it is planned for
+        if place is not None:
+            self._in_line(at, place)
+            return
+        self._learn(at, hit=False)
+        self._since = at
+
+    def found(self, at: float) -> None:
+        self._learn(at, hit=True)
+
+    def _learn(self, at: float, *, hit: bool) -> None:
+        if not self._learns:
+            return
+        since = max(self._since - self._origin, 0.0)
+        if hit or at > self._origin + since:
+            self._planner.learn(Look(since, max(at - self._origin, since + SHORTEST), hit))
+
+    def _in_line(self, at: float, place: int) -> None:
+        line = self._planner.line
+        if self._place is not None:
+            line.moved(self._place[1] - place, at - self._place[0])
+        self._place = at, place
+        wait = line.wait(place)
+        if wait is not None:  # no further ahead than it has waited, at first LONGEST: places may mean nothing
+            self._origin = self._since = at + EARLY * min(wait, max(LONGEST, at - self._began))

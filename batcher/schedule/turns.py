@@ -2,7 +2,7 @@
 
 Every job at the service has one look booked, so N bookings of gaps that are G seconds long in the mean make N / G looks
 a second. A stretch of WIDTH seconds takes at most CROWD times its share of that; who comes later gets the next stretch
-with room. That delays nobody whose job was not submitted in a burst, and those that were only once: they stay apart.
+with room. That delays no job but those submitted in one burst, and them only once: they are apart ever after.
 """
 
 from collections import Counter
@@ -10,33 +10,32 @@ from collections import Counter
 WIDTH = 0.05
 CROWD = 2.5
 ALWAYS = 4  # looks in a stretch that are never too many
-MEMORY = 0.98
+MEMORY = 0.98  # of the mean gap, each booking
 
 
 class Turns:
-    """Times are seconds on any one clock."""
+    """Times are seconds on any one clock that only goes forward."""
 
     def __init__(self) -> None:
         self._booked: Counter[int] = Counter()
         self._count = 0
-        self._gaps, self._weight = 0.0, 0.0
+        self._now = 0  # the stretch before which bookings are over
+        self._gaps = self._weight = 0.0
 
     def book(self, now: float, wanted: float) -> float:
-        """The moment at or after ``wanted`` for a look that is decided about ``now``. To be given back by ``free``."""
+        """The moment, at or after ``wanted``, for a look that is decided about ``now``."""
+        self._drop_past(int(now / WIDTH))
         self._gaps = self._gaps * MEMORY + max(wanted - now, WIDTH)
         self._weight = self._weight * MEMORY + 1.0
         self._count += 1
         room = max(ALWAYS, CROWD * WIDTH * self._count * self._weight / self._gaps)
-        at = wanted
-        while self._booked[int(at / WIDTH)] >= room:
-            at += WIDTH
-        self._booked[int(at / WIDTH)] += 1
-        return at
+        while self._booked[int(wanted / WIDTH)] >= room:
+            wanted += WIDTH
+        self._booked[int(wanted / WIDTH)] += 1
+        return wanted
 
-    def free(self, at: float) -> None:
-        """The look booked for ``at`` is being made, or will not be."""
-        stretch = int(at / WIDTH)
-        self._count -= 1
-        self._booked[stretch] -= 1
-        if self._booked[stretch] <= 0:
-            del self._booked[stretch]
+    def _drop_past(self, now: int) -> None:
+        passed = range(self._now, now)
+        for stretch in passed if len(passed) < len(self._booked) else [at for at in self._booked if at < now]:
+            self._count -= self._booked.pop(stretch, 0)
+        self._now = now
