@@ -8,6 +8,9 @@ begins anew, so where it last did is where the change began: what was learned be
 
 from math import exp, log
 
+from batcher.schedule.runtimes import Look, RunTimes
+
+MARGIN = 1.06  # a service slower or faster by less is no change: the estimate moves along
 TILT = 3.0  # of the log-odds
 ENOUGH = 10.0  # by chance alone about once in exp(10) looks
 SUSPECT = 2.0
@@ -25,13 +28,14 @@ class Drift:
     def suspects_faster(self) -> bool:
         return self._faster >= SUSPECT
 
-    def see(self, most: float, least: float, *, hit: bool) -> int:
-        """One look. Returns how many looks ago a change began, this one counted; 0 for no change.
-
-        most, least: the chance of a hit it was given, if the service were a little faster, a little slower.
-        """
-        self._faster = max(0.0, self._faster + _evidence(most, TILT, hit))
-        self._slower = max(0.0, self._slower + _evidence(least, -TILT, hit))
+    def see(self, times: RunTimes, look: Look) -> int:
+        """One look. Returns how many looks ago a change began, this one counted; 0 for no change."""
+        since, age, hit, _ = look
+        # A miss alone never speaks for a faster service, nor a hit for a slower one.
+        if (hit or self._faster) and (left := times.share_left(since * MARGIN, age * MARGIN)) is not None:
+            self._faster = max(0.0, self._faster + _evidence(1.0 - left, TILT, hit))
+        if (not hit or self._slower) and (left := times.share_left(since / MARGIN, age / MARGIN)) is not None:
+            self._slower = max(0.0, self._slower + _evidence(1.0 - left, -TILT, hit))
         self._since_faster = self._since_faster + 1 if self._faster else 0
         self._since_slower = self._since_slower + 1 if self._slower else 0
         if self._faster > ENOUGH:

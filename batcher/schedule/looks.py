@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from batcher.schedule.runtimes import RunTimes
 
-SLACK = 0.05
+SLACK = 0.025
 TAIL = 2.0  # prices that a job costs beyond the last age: it is rare
 
 

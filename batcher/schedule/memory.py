@@ -8,9 +8,8 @@ from batcher.schedule.runtimes import Look, RunTimes, estimate
 
 WINDOW = 1024  # looks
 ENOUGH = 8  # hits before there is an estimate
-MOST_HITS, MOST_LOOKS = 96, 512  # before it is made again; sooner while there are few
+MOST_HITS, MOST_LOOKS = 128, 768  # before it is made again; sooner while there are few
 LEAST_WEIGHT, SLOPE = 0.04, 3.0  # of a look that was certain to be a hit, and how it rises with the doubt
-MARGIN = 1.15  # a service slower or faster by less is no change: the window moves along
 
 
 class Memory:
@@ -37,8 +36,10 @@ class Memory:
     def learn(self, look: Look) -> bool:
         """One more look. Returns whether ``times`` is another one now."""
         changed = 0
-        if self.times is not None and look.age < self.times.longest:
-            look, changed = self._judged(self.times, look)
+        if self.times is not None:
+            changed = self._drift.see(self.times, look)
+            left = self.times.share_left(look.since, look.age)  # known before the outcome: no weight favours one
+            look = Look(look.since, look.age, look.hit, min(1.0, LEAST_WEIGHT + SLOPE * (left or 0.0)))
         self._add(look)
         if changed:
             self._forget(changed)
@@ -48,17 +49,6 @@ class Memory:
             self._estimate()
             return True
         return False
-
-    def _judged(self, times: RunTimes, look: Look) -> tuple[Look, int]:
-        """The look with its weight, which is known before its outcome, and how many looks ago a change began, or 0."""
-        since, age, hit, _ = look
-        alive = max(1.0 - times.share_ended(since), 1e-9)
-        left = min((1.0 - times.share_ended(age)) / alive, 1.0)
-        most = 1.0 - (1.0 - times.share_ended(age * MARGIN)) / alive
-        least = 1.0 - (1.0 - times.share_ended(age / MARGIN)) / alive
-        changed = self._drift.see(most, max(least, 0.0), hit=hit)
-        weight = min(1.0, LEAST_WEIGHT + SLOPE * left)
-        return Look(since, age, hit, weight), changed
 
     def _add(self, look: Look) -> None:
         if len(self._looks) == WINDOW:

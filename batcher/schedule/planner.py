@@ -11,15 +11,15 @@ FIRST_PRICE, HIGHEST_PRICE = 0.03, 0.1  # of the mean run time
 TRIES = 3  # prices tried when a plan is made
 
 FIRST_GUESS = 1.0  # the first look while nothing is known, and from then on
-SHARE = 0.12  # gaps in proportion to the age
+SHARE, MOST_SHARE = 0.12, 0.5  # gaps in proportion to the age,
+MANY = 64  # and wider while nothing is known, where so many jobs wait: each of them tells of all
 SHORTEST, LONGEST = 0.05, 30.0  # gaps; the longest where nothing is known
 SPREAD = 0.25  # of a gap
 
 PROBE_EVERY, SUSPECT_EVERY = 14, 3  # jobs
 FAR_EVERY = 3  # probes
 FAR_FROM, FAR_SPAN = 0.35, 0.55  # of the age of the first look: finds a service twice as fast or faster
-
-EARLY = 0.8  # of the wait in line, after which a job is taken to have begun: the line may move faster
+FINEST = 1e-3  # between two looks, for what is learned
 
 
 class PollPlanner:
@@ -56,7 +56,8 @@ class PollPlanner:
         elif age < self.plan.times.longest:
             low, high = self.plan.range_after(age)
             return max(low + draw * (high - low), age + SHORTEST)
-        return age + min(max(age * SHARE, SHORTEST), LONGEST) * (1.0 + SPREAD * draw)
+        share = SHARE if self.plan else min(SHARE * (1.0 + self.turns.booked / MANY) ** 0.5, MOST_SHARE)
+        return age + min(max(age * share, SHORTEST), LONGEST) * (1.0 + SPREAD * draw)
 
     def first_look(self, draw: float) -> float:
         """The age for a first look: as planned, but every so often sooner, to see what is never seen otherwise.
@@ -98,49 +99,52 @@ class Watch:
     While the service says that the job stands in line, its age counts from when it should begin to run.
     """
 
-    __slots__ = ("_began", "_learns", "_new", "_origin", "_place", "_planner", "_since")
+    __slots__ = ("_learns", "_looked", "_origin", "_place", "_planner", "_scout", "_since", "_submitted")
 
-    def __init__(self, planner: PollPlanner, began: float, *, learns: bool) -> None:
+    def __init__(self, planner: PollPlanner, submitted: float, *, learns: bool) -> None:
         self._planner = planner
         self._learns = learns
-        self._began = self._origin = self._since = began
-        self._new = True
+        self._looked = False
+        self._submitted = self._origin = self._since = submitted
+        self._scout = False
         self._place: tuple[float, int] | None = None
 
     def next(self, now: float, draw: float) -> float:
         """When to look next, after ``now``. draw: uniform in [0, 1)."""
         planner = self._planner
-        if self._new:
-            self._new = False
-            age = planner.first_look(draw)
-        else:
+        if self._looked:
             age = planner.next_look(max(now - self._origin, 0.0), draw)
+        else:
+            begins = planner.line.begins(now)
+            self._scout = begins is None
+            self._origin = self._since = max(self._submitted, begins or self._submitted)
+            age = planner.first_look(draw)
         return planner.turns.book(now, max(self._origin + age, now + SHORTEST))
 
     def missed(self, at: float, place: int | None) -> None:
         """A look found it unfinished; place: in the line, if it is known to stand there."""
-        self._new = False  # a job of an earlier process is asked about before it is planned for
-        if place is not None:
+        if place is None:
+            self._learn(at, hit=False)
+            self._since = max(at, self._since)
+        else:
             self._in_line(at, place)
-            return
-        self._learn(at, hit=False)
-        self._since = at
+        self._looked = True
 
     def found(self, at: float) -> None:
         self._learn(at, hit=True)
 
     def _learn(self, at: float, *, hit: bool) -> None:
-        if not self._learns:
-            return
-        since = max(self._since - self._origin, 0.0)
-        if hit or at > self._origin + since:
-            self._planner.learn(Look(since, max(at - self._origin, since + SHORTEST), hit))
+        if self._scout and not self._looked:
+            self._planner.line.over(self._submitted)
+        since = self._since - self._origin
+        if self._learns and (hit or at > self._since):
+            self._planner.learn(Look(since, max(at - self._origin, since + FINEST), hit))
 
     def _in_line(self, at: float, place: int) -> None:
         line = self._planner.line
         if self._place is not None:
             line.moved(self._place[1] - place, at - self._place[0])
         self._place = at, place
-        wait = line.wait(place)
-        if wait is not None:  # no further ahead than it has waited, at first LONGEST: places may mean nothing
-            self._origin = self._since = at + EARLY * min(wait, max(LONGEST, at - self._began))
+        begins = line.seen(self._submitted, at, place)
+        if begins is not None:
+            self._origin = self._since = begins

@@ -25,9 +25,10 @@ from typing import NamedTuple
 
 STRIDE = 0.05  # between cells everywhere, on a logarithmic scale,
 BY_LOOKS, BY_BEFORE = 72, 24  # and cells by quantiles of the looks' ages, and of the estimate before
-FINEST = 2e-4  # of the age
+FINEST = 5e-5  # of the age
 DOWN = 4.0  # cells reach down to this part of the earliest look: what is found there may be much older
 PRIOR = 0.05  # jobs' worth of belief that of those alive at an age half are alive at twice that age
+HARDLY_ANY = 2e-3  # an estimate knows nothing of these
 STEPS, FIRST_STEPS = 3, 12
 SMOOTH, SMOOTH_FEW = 3, 64  # rounds; the fewer the hits, the more of them
 
@@ -68,11 +69,19 @@ class RunTimes:
         return self.moment[-1] / max(self.ended[-1], 1e-9)
 
     def share_ended(self, age: float) -> float:
-        after = bisect_right(self.ages, age)
-        if after == len(self.ages):
-            return self.ended[-1]
-        low, high = self.ages[after - 1], self.ages[after]
-        return self.ended[after - 1] + (age - low) / (high - low) * (self.ended[after] - self.ended[after - 1])
+        if age <= 0.0:
+            return 0.0
+        ages, ended = self.ages, self.ended
+        after = bisect_right(ages, age)
+        if after == len(ages):
+            return ended[-1]
+        low, before = ages[after - 1], ended[after - 1]
+        return before + (age - low) / (ages[after] - low) * (ended[after] - before)
+
+    def share_left(self, since: float, age: float) -> float | None:
+        """Of the jobs alive at ``since`` those that still are at ``age``; None when hardly any gets so far at all."""
+        alive = 1.0 - self.share_ended(since)
+        return (1.0 - self.share_ended(age)) / alive if alive > HARDLY_ANY else None
 
     def age_at(self, share: float) -> float:
         """The age at which that share of jobs has ended, at most the last."""

@@ -5,8 +5,6 @@ a second. A stretch of WIDTH seconds takes at most CROWD times its share of that
 with room. That delays no job but those submitted in one burst, and them only once: they are apart ever after.
 """
 
-from collections import Counter
-
 WIDTH = 0.05
 CROWD = 2.5
 ALWAYS = 4  # looks in a stretch that are never too many
@@ -14,28 +12,31 @@ MEMORY = 0.98  # of the mean gap, each booking
 
 
 class Turns:
-    """Times are seconds on any one clock that only goes forward."""
+    """Times are seconds on any one clock that only goes forward. booked: looks still to come."""
 
     def __init__(self) -> None:
-        self._booked: Counter[int] = Counter()
-        self._count = 0
+        self._stretches: dict[int, int] = {}
+        self.booked = 0
         self._now = 0  # the stretch before which bookings are over
         self._gaps = self._weight = 0.0
 
     def book(self, now: float, wanted: float) -> float:
         """The moment, at or after ``wanted``, for a look that is decided about ``now``."""
-        self._drop_past(int(now / WIDTH))
+        if (current := int(now / WIDTH)) != self._now:
+            self._drop_past(current)
         self._gaps = self._gaps * MEMORY + max(wanted - now, WIDTH)
         self._weight = self._weight * MEMORY + 1.0
-        self._count += 1
-        room = max(ALWAYS, CROWD * WIDTH * self._count * self._weight / self._gaps)
-        while self._booked[int(wanted / WIDTH)] >= room:
-            wanted += WIDTH
-        self._booked[int(wanted / WIDTH)] += 1
-        return wanted
+        self.booked += 1
+        room = max(ALWAYS, CROWD * WIDTH * self.booked * self._weight / self._gaps)
+        stretch = int(wanted / WIDTH)
+        late = 0
+        while self._stretches.get(stretch + late, 0) >= room:
+            late += 1
+        self._stretches[stretch + late] = self._stretches.get(stretch + late, 0) + 1
+        return wanted + late * WIDTH
 
     def _drop_past(self, now: int) -> None:
         passed = range(self._now, now)
-        for stretch in passed if len(passed) < len(self._booked) else [at for at in self._booked if at < now]:
-            self._count -= self._booked.pop(stretch, 0)
+        for stretch in passed if len(passed) < len(self._stretches) else [at for at in self._stretches if at < now]:
+            self.booked -= self._stretches.pop(stretch, 0)
         self._now = now
