@@ -9,7 +9,8 @@ The likelihood of such looks is that of interval-censored, left-truncated data, 
 The E-step spreads every hit over the cells of its interval as the hazards of the moment say; the M-step divides, cell
 by cell, the ends by the jobs at risk. Both sums are differences at two ends of an interval, so a step costs as much as
 there are looks plus cells. Afterwards ends and exposure are smoothed over neighbouring cells of like width (EMS,
-Silverman et al. 1990): else the estimate is all spikes. Each estimate starts from the one before.
+Silverman et al. 1990): else the estimate is all spikes. Each estimate starts from the one before, less sure
+of itself: looks in one place only would otherwise confirm it for ever.
 
 Two things make it quick and sharp. A look whose outcome was certain beforehand teaches nothing but makes EM crawl; it
 has little weight, whatever came of it, so that the weights bias nothing. And cells are narrow where looks could teach
@@ -29,6 +30,7 @@ FINEST = 5e-5  # of the age
 DOWN = 4.0  # cells reach down to this part of the earliest look: what is found there may be much older
 PRIOR = 0.05  # jobs' worth of belief that of those alive at an age half are alive at twice that age
 HARDLY_ANY = 2e-3  # an estimate knows nothing of these
+DOUBT, DOUBT_FEW, FACTORS = 0.06, 3.0, (0.85, 1.05, 1.15, 1.3)  # the fewer the hits, the more
 STEPS, FIRST_STEPS = 3, 12
 SMOOTH, SMOOTH_FEW = 3, 64  # rounds; the fewer the hits, the more of them
 
@@ -96,12 +98,19 @@ def estimate(looks: Sequence[Look], before: RunTimes | None = None) -> RunTimes:
     ages = _cells(looks, before)
     prior = [0.02, *(1.0 - low / high for low, high in pairwise(ages[1:]))]
     exposed, hits = _indexed(looks, ages)
-    alive = _survival(prior) if before is None else [1.0 - before.share_ended(age) for age in ages]
+    alive = _survival(prior) if before is None else _doubted(before, ages, min(DOUBT + DOUBT_FEW / len(hits), 0.5))
     for _ in range(FIRST_STEPS if before is None else STEPS):
         ends, risk = _expected(alive, exposed, hits, prior)
         alive = _survival(n / of for n, of in zip(ends, risk, strict=True))
     rounds = max(SMOOTH, SMOOTH_FEW // len(hits))
     return RunTimes.from_survival(ages, _survival(_smooth_hazards(ages, ends, risk, rounds)))
+
+
+def _doubted(before: RunTimes, ages: Sequence[float], doubt: float) -> list[float]:
+    """The estimate before, with some belief in its being wrong by a factor: EM can't revive what has no mass at all."""
+    sure, each = 1.0 - doubt, doubt / len(FACTORS)
+    ended = before.share_ended
+    return [1.0 - sure * ended(age) - each * sum(ended(age * factor) for factor in FACTORS) for age in ages]
 
 
 def _cells(looks: Iterable[Look], before: RunTimes | None) -> list[float]:

@@ -19,7 +19,7 @@ FAR = 4.6  # standard deviations that are looked at on either side
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How long jobs take: a mixture of parts (share, median, sigma), log-normal, or even between ``low`` and ``high``."""
+    """How long jobs take: a mixture of log-normal parts (share, median, sigma), or even from ``low`` to ``high``."""
 
     name: str
     parts: tuple[tuple[float, float, float], ...] = ()
