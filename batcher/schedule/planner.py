@@ -7,7 +7,7 @@ from batcher.schedule.runtimes import Look, RunTimes
 from batcher.schedule.turns import Turns
 
 DELAY = 0.06  # of the mean run time: the aim. A plan flatters itself by about a sixth, so 7 % is what comes of it
-FIRST_PRICE, HIGHEST_PRICE = 0.03, 0.1  # of the mean run time
+LOWEST_PRICE, FIRST_PRICE, HIGHEST_PRICE = 0.008, 0.03, 0.1  # of the mean run time
 TRIES = 3  # prices tried when a plan is made
 
 FIRST_GUESS = 1.0  # the first look while nothing is known, and from then on
@@ -24,7 +24,8 @@ FINEST = 1e-3  # between two looks, for what is learned
 
 class PollPlanner:
     """price: seconds of delay that one call is worth. None, for the person who waits: what makes the mean delay about
-    7 % of the mean run time, but at most HIGHEST_PRICE of that (where run times hardly differ, less delay is free).
+    7 % of the mean run time, but between LOWEST_PRICE and HIGHEST_PRICE of that: where run times hardly differ less
+    delay is free, and where nothing can be foretold it is not worth any number of calls.
     """
 
     def __init__(self, price: float | None = None) -> None:
@@ -82,14 +83,15 @@ class PollPlanner:
     def _planned(self, times: RunTimes) -> Plan:
         if self._price is not None:
             return best_looks(times, self._price)
-        highest, aim = HIGHEST_PRICE * times.mean, DELAY * times.mean
+        lowest, highest, aim = LOWEST_PRICE * times.mean, HIGHEST_PRICE * times.mean, DELAY * times.mean
         price = FIRST_PRICE * times.mean if self.plan is None else self.plan.price
         for _ in range(TRIES):
-            plan = best_looks(times, min(price, highest))
+            price = min(max(price, lowest), highest)
+            plan = best_looks(times, price)
             of_aim = max(plan.expected()[0] / aim, 0.2)
-            if abs(of_aim - 1.0) < 0.05 or (of_aim < 1.0 and price >= highest):
+            if abs(of_aim - 1.0) < 0.05:
                 break
-            price = plan.price / of_aim**2  # the delay goes about with the square root of the price
+            price /= of_aim**2  # the delay goes about with the square root of the price
         return plan
 
 

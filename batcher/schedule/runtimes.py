@@ -30,7 +30,7 @@ FINEST = 5e-5  # of the age
 DOWN = 4.0  # cells reach down to this part of the earliest look: what is found there may be much older
 PRIOR = 0.05  # jobs' worth of belief that of those alive at an age half are alive at twice that age
 HARDLY_ANY = 2e-3  # an estimate knows nothing of these
-DOUBT, DOUBT_FEW, FACTORS = 0.06, 3.0, (0.85, 1.05, 1.15, 1.3)  # the fewer the hits, the more
+DOUBT, DOUBT_FEW, FACTORS = 0.06, 3.0, (0.87, 1.1, 1.3)  # the fewer the hits, the more
 STEPS, FIRST_STEPS = 3, 12
 SMOOTH, SMOOTH_FEW = 3, 64  # rounds; the fewer the hits, the more of them
 

@@ -4,6 +4,7 @@ import copy
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import ceil, erf, exp, inf, log, sqrt
@@ -115,7 +116,8 @@ class World:
     """in_flight: jobs at the service at once. together: whether the first of them are submitted at one moment, else
     they come over one mean run time, as at the pace the service can keep. slots: jobs that run at once (None: all), the
     others wait in line. others: every so many seconds so many jobs of other people join it. places: whether the service
-    says where in it a job stands. change: when that many jobs were submitted the service becomes so many times slower, for jobs that run, too.
+    says where in it a job stands. change: when that many jobs were submitted the service becomes so many times slower,
+    for those that run, too.
     """
 
     spread: Spread
@@ -141,18 +143,16 @@ class World:
                 if self.change is not None and service.submitted == self.change[0]:
                     _slow_down([job for _, _, job in events if job is not None], now, self.change[1])
                 job = self._submitted(now, len(played.jobs), service, random, planner)
-                heappush(
-                    events, (_timed(played, lambda j=job, t=now: j.watch.next(t, random.random())), next(order), job)
-                )
+                heappush(events, (_timed(played, partial(_first, job, now, random.random())), next(order), job))
                 continue
             job.calls += 1
             played.looks.append(now)
             if now < job.ends:
                 place = service.place(job.standing, now) if self.places else None
-                at = _timed(played, lambda j=job, t=now, p=place: _missed(j, t, p, random.random()))
+                at = _timed(played, partial(_missed, job, now, place, random.random()))
                 heappush(events, (at, next(order), job))
                 continue
-            _timed(played, lambda j=job, t=now: j.watch.found(t))
+            _timed(played, partial(_found, job, now))
             job.delay = now - job.ends
             played.jobs.append(job)
             if on_found is not None and on_found(job, played):
@@ -209,6 +209,15 @@ class _Service:
 def _slow_down(jobs: Sequence[Job], now: float, factor: float) -> None:
     for job in jobs:
         job.ends = now + max(job.ends - now, 0.0) * factor + min(job.ends - now, 0.0)
+
+
+def _first(job: Job, now: float, draw: float) -> float:
+    return job.watch.next(now, draw)
+
+
+def _found(job: Job, now: float) -> float:
+    job.watch.found(now)
+    return now
 
 
 def _missed(job: Job, now: float, place: int | None, draw: float) -> float:

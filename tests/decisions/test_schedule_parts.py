@@ -224,6 +224,7 @@ def test_a_line_that_moves_says_when_a_job_begins() -> None:
     assert line.seen(0.0, 1.0, 50) is None
     line.moved(10, 5.0)
     begins = line.seen(0.0, 6.0, 20)
+    assert begins is not None
     assert begins == pytest.approx(6.0 + 0.9 * 21 * 0.5)
     assert line.begins(7.0) == begins
     assert line.begins(begins + 0.1) is None
