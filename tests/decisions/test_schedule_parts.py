@@ -94,7 +94,7 @@ def seen(spread: list[float], random: Random, *, gap: float, until: float) -> li
     return found
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(history=st.lists(looks, min_size=1, max_size=80))
 def test_whatever_was_seen_an_estimate_is_a_distribution(history: list[Look]) -> None:
     if not any(look.hit for look in history):
