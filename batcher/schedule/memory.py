@@ -39,7 +39,7 @@ class Memory:
         if self.times is not None:
             changed = self._drift.see(self.times, look)
             left = self.times.share_left(look.since, look.age)  # known before the outcome: no weight favours one
-            look = Look(look.since, look.age, look.hit, min(1.0, LEAST_WEIGHT + SLOPE * (left or 0.0)))
+            look = Look(look.since, look.age, look.hit, 1.0 if left is None else min(1.0, LEAST_WEIGHT + SLOPE * left))
         self._add(look)
         if changed:
             self._forget(changed)
