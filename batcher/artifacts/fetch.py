@@ -14,6 +14,7 @@ import mmap
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -41,8 +42,10 @@ MOST_REDIRECTS = 5
 MOST_DRESSED = 64 << 20  # bytes: dressing takes memory for two of them
 
 Describe = Callable[[Artifact], Mapping[str, Any]]
+Turn = AbstractAsyncContextManager[object]
 Dress = Callable[[bytes, Mapping[str, Any]], tuple[bytes, str | None]]
 
+ANY_TIME = nullcontext()
 _REDIRECTS = frozenset([301, 302, 303, 307, 308])
 _DEAD = frozenset([403, 404, 410])
 _MAY_PASS = frozenset([408, 425, 429])
@@ -119,6 +122,7 @@ class Downloader:
         output_count: int = 1,
         wanted_ratio: str | None = None,
         describe: Describe,
+        turn: Turn = ANY_TIME,
     ) -> Artifact:
         """Fetch one file; when this returns, it and its sidecar survive a power cut.
 
@@ -126,6 +130,7 @@ class Downloader:
         another job stand there already, this job's key is added: a picture that was paid for is never overwritten.
         wanted_ratio: ``16:9``; a picture of another shape is kept, with a warning.
         describe: the sidecar for an artifact; called in a worker thread.
+        turn: held while the file is on its way here, and no longer: writing is bounded by what it holds in memory.
 
         Raises LinkDead, FileUnavailable, FileRefused or DiskError; nothing is left behind then.
         """
@@ -137,24 +142,27 @@ class Downloader:
             wanted_ratio=wanted_ratio,
             describe=describe,
         )
+        body = Body(path, shelf=self._shelf, pool=self._pool, limits=self._limits)
+        try:
+            async with turn:
+                await self._saver.room()
+                content, size = await self._received(url, body)
+            return await unbroken(self._saver.save(partial(self._written, order, content, self._wall()), size))
+        finally:
+            await body.discard()
+
+    async def _received(self, url: str, body: Body) -> tuple[bytes | Path, int]:
+        """What came, itself or where it lies, and its size."""
         with _NETWORK:
             response = await self._opened(url)
         async with response:
             size = _announced(response, self._limits)
-            if size is not None and size <= IN_MEMORY:
-                with _NETWORK:
+            with _NETWORK:
+                if size is not None and size <= IN_MEMORY:
                     content = await response.read()
-                return await self._save(order, content, _whole(len(content), size))
-            body = Body(path, shelf=self._shelf, pool=self._pool, limits=self._limits)
-            try:
-                with _NETWORK:
-                    await _receive(response, body)
-                return await self._save(order, await body.finish(), body.size)
-            finally:
-                await body.discard()
-
-    async def _save(self, order: _Order, content: bytes | Path, size: int) -> Artifact:
-        return await unbroken(self._saver.save(partial(self._written, order, content, self._wall()), size))
+                    return content, _whole(len(content), size)
+                await _receive(response, body)
+            return await body.finish(), body.size
 
     async def _opened(self, url: str) -> aiohttp.ClientResponse:
         """The answer with the file: redirects are followed here, each within the trusted hosts."""

@@ -24,6 +24,7 @@ from batcher.job import Artifact
 GATHER = 0.005  # seconds between the beginnings of two groups, unless one is full
 LINGER = 0.02  # seconds that a picture waits before one more thread is put to work
 MOST, MOST_BYTES = 64, 1 << 20  # of one group
+MOST_HELD = 64 << 20  # bytes that wait in memory or are being written: more are not asked for meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,17 @@ class Saver:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
         self._held = 0  # bytes of those waiting
+        self._writing = 0  # bytes of those being written
+        self._room = asyncio.Event()
         self._began = float("-inf")  # when the last group did
         self._at_work = 0
         self._watching = False
+
+    async def room(self) -> None:
+        """Waits until there is memory for more."""
+        while self._held + self._writing > MOST_HELD:
+            self._room.clear()
+            await self._room.wait()
 
     def save(self, write: Write, size: int) -> asyncio.Future[Artifact]:
         """write: called in a worker thread. size: bytes, so that a group is not all too much.
@@ -103,11 +112,15 @@ class Saver:
         size = group[0].size
         while self._waiting and len(group) < MOST and (size := size + self._waiting[0].size) <= MOST_BYTES:
             group.append(self._waiting.popleft())
-        self._held -= sum(item.size for item in group)
+        taken = sum(item.size for item in group)
+        self._held -= taken
+        self._writing += taken
         return group
 
     def _finish(self, group: Sequence[_Waiting], outcomes: Sequence[Artifact | Exception]) -> None:
         self._at_work -= 1
+        self._writing -= sum(item.size for item in group)
+        self._room.set()
         for item, outcome in zip(group, outcomes, strict=True):
             if item.future.done():
                 continue

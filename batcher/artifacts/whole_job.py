@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from batcher import __version__
-from batcher.artifacts.fetch import Downloader
+from batcher.artifacts.fetch import ANY_TIME, Downloader, Turn
 from batcher.job import Artifact, Entry, sidecar
 from batcher.naming import numbered
 
 
-async def fetch_all(downloader: Downloader, entry: Entry, *, simulated: bool) -> list[Artifact]:
-    """Fetches ``entry.urls``. Raises as ``Downloader.fetch`` does; files before the one that failed stay."""
+async def fetch_all(downloader: Downloader, entry: Entry, *, simulated: bool, turn: Turn = ANY_TIME) -> list[Artifact]:
+    """Fetches ``entry.urls``, each in its ``turn``.
+
+    Raises as ``Downloader.fetch`` does; files before the one that failed stay.
+    """
     ratio = entry.job.inputs.get("aspect_ratio")
     count = len(entry.urls)
 
@@ -25,6 +28,7 @@ async def fetch_all(downloader: Downloader, entry: Entry, *, simulated: bool) ->
             output_count=count,
             wanted_ratio=ratio if isinstance(ratio, str) else None,
             describe=describe,
+            turn=turn,
         )
         for index, url in enumerate(entry.urls)
     ]

@@ -15,10 +15,33 @@ MANY_MISSES = 20
 DAMAGED = frozenset({"bad_picture", "not_a_picture", "short_body", "encoding"})  # what came was not the file
 
 
+class TooLate(Exception):  # noqa: N818  no error: the run ends
+    """The run ends, and this download had not begun."""
+
+
+class Turn:
+    """A download's place among ``--downloads``, to be entered by any number of them. Raises TooLate."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._places = asyncio.Semaphore(tools.settings.downloads)
+
+    async def __aenter__(self) -> None:
+        await self._places.acquire()
+        if self._tools.stop.leave.is_set():
+            self._places.release()
+            raise TooLate
+        self._tools.tally.downloading += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self._tools.tally.downloading -= 1
+        self._places.release()
+
+
 class Fetcher:
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
-        self._slots = asyncio.Semaphore(tools.settings.downloads)
+        self._turn = Turn(tools)
         self.trying = 0  # stories that are at this step
         self._misses = 0  # tries since a file was last had
         self._relinked: set[tuple[int, str]] = set()  # (job, why) that had their one fresh link
@@ -40,27 +63,24 @@ class Fetcher:
         simulated = bool(self.tools.api.simulated)
         failures = 0
         while not leave.is_set():
-            async with self._slots:
-                if leave.is_set():
-                    break
-                self.tools.tally.downloading += 1
-                try:
-                    return await self._save(entry, await fetch_all(self.tools.downloader, entry, simulated=simulated))
-                except LinkDead as problem:
-                    return await self._relink(entry, "dead", problem.cause)
-                except FileRefused as problem:
+            try:
+                files = await fetch_all(self.tools.downloader, entry, simulated=simulated, turn=self._turn)
+                return await self._save(entry, files)
+            except TooLate:
+                break
+            except LinkDead as problem:
+                return await self._relink(entry, "dead", problem.cause)
+            except FileRefused as problem:
+                return await self._fail(entry, problem.cause)
+            except FileUnavailable as problem:
+                failures += 1
+                self._miss(problem.cause)
+                if failures == LINK_TRIES and (entry.id, "silent") not in self._relinked:
+                    return await self._relink(entry, "silent", problem.cause)
+                policy = FILES if problem.cause.kind in DAMAGED else FILE_HOST
+                again = decide(policy, failures, draw(entry, failures), asked=problem.retry_after)
+                if isinstance(again, GiveUp):
                     return await self._fail(entry, problem.cause)
-                except FileUnavailable as problem:
-                    failures += 1
-                    self._miss(problem.cause)
-                    if failures == LINK_TRIES and (entry.id, "silent") not in self._relinked:
-                        return await self._relink(entry, "silent", problem.cause)
-                    policy = FILES if problem.cause.kind in DAMAGED else FILE_HOST
-                    again = decide(policy, failures, draw(entry, failures), asked=problem.retry_after)
-                    if isinstance(again, GiveUp):
-                        return await self._fail(entry, problem.cause)
-                finally:
-                    self.tools.tally.downloading -= 1
             await pause(again.delay, leave)
         return entry
 
