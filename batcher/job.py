@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -230,10 +231,15 @@ def utc(seconds: float | None) -> str | None:
     """Unix seconds as ISO 8601 in UTC with milliseconds (``2026-11-22T03:00:00.000Z``); None stays None."""
     if seconds is None:
         return None
+    whole, thousandths = divmod(round(seconds * 1000), 1000)
+    return f"{_second(whole)}.{thousandths:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(second: int) -> str:
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415  only where times are written
 
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=round(seconds * 1000))
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def each_once(values: Sequence[str]) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from batcher.protocol import one_line
 CheckDepth = Literal["decode", "structure", "none"]
 
 _BIG_PIXELS = 8_000_000
-_RATIO_TOLERANCE = 0.03
+_RATIO_TOLERANCE = 0.1  # Imagen 4 gives 1408x768 for 16:9 and 1280x896 for 4:3, 3 and 7 % off
 # A decoded picture takes 4 bytes a pixel: sixteen threads with 64 megapixels each would be 4 GiB at once.
 _big_decodes = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
 
