@@ -56,8 +56,8 @@ RANK = {unit: rank for rank, units in enumerate(TIERS.values()) for unit in unit
 
 PURE = TIERS["values"] | TIERS["decisions"]
 HARMLESS = frozenset(  # nothing in these knows the time, the machine or chance, unless asked by the calls below
-    {"bisect", "collections", "contextlib", "dataclasses", "datetime", "email", "enum", "hashlib", "itertools", "json"}
-    | {"math", "re", "typing", "unicodedata"}
+    {"bisect", "collections", "contextlib", "dataclasses", "datetime", "email", "enum", "functools", "hashlib"}
+    | {"itertools", "json", "math", "re", "typing", "unicodedata"}
 )
 IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "localtime", "astimezone"})
 
