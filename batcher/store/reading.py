@@ -142,6 +142,17 @@ def by_state(connection: sqlite3.Connection) -> dict[State, int]:
     return {State(state): count for state, count in rows}
 
 
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether no job was ever written down."""
+    return connection.execute("SELECT 1 FROM job_data LIMIT 1").fetchone() is None
+
+
+def any_is(connection: sqlite3.Connection, states: Sequence[State]) -> bool:
+    """Whether a job, of the manifest or not, is in one of these states."""
+    marks = ",".join("?" * len(states))
+    return connection.execute(f"SELECT 1 FROM job_data WHERE state IN ({marks}) LIMIT 1", states).fetchone() is not None
+
+
 def counts(connection: sqlite3.Connection, total: int | None = None) -> Counts:
     """total: jobs in the manifest, by default as the last run knew it."""
     found = by_state(connection)
