@@ -46,6 +46,11 @@ class Body:
         """The announced size, if any: a file that is too big is then refused before it has arrived."""
         self._expected = size or 0
 
+    @property
+    def size(self) -> int:
+        """Bytes that have come so far."""
+        return self._size
+
     async def add(self, piece: bytes) -> None:
         """Raises FileRefused over the cap, FileUnavailable for a big body that is no file, DiskError."""
         self._size += len(piece)

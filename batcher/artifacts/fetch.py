@@ -1,21 +1,21 @@
 """From a link to a file that is safely on disk with its sidecar beside it.
 
-Three stages. On the event loop the body arrives (``body``); then one hop to a worker thread does everything that costs
-time or waits for the disk: check, hash, write, force, rename, sidecar. A hop costs more than the check of a small
-picture, so there is one of them and not six. What the outcome means for the job is the runner's business: this module
-says whether the link is dead, the file may come later, or it is refused for good.
+Two stages. On the event loop the body arrives (``body``); then a worker thread does everything that costs time or waits
+for the disk (check, hash, write, force, rename, sidecar), for many files at once where many wait (``saving``). What the
+outcome means for the job is the runner's business: this module says whether the link is dead, the file may come later,
+or it is refused for good.
 
 The session never had the token, keeps no cookies, reads no ``.netrc`` and no proxy settings, and follows no redirect by
 itself: each hop passes ``Trust.check`` first, and what was checked is the object that gets requested.
 """
 
-import asyncio
 import mmap
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +27,7 @@ from batcher import __version__
 from batcher.artifacts.body import Body, unbroken
 from batcher.artifacts.check import CheckDepth, Facts, Limits, allow, examine, too_big
 from batcher.artifacts.place import Shelf, disk
+from batcher.artifacts.saving import Saver, Written
 from batcher.artifacts.trust import Trust
 from batcher.artifacts.unpack import Unpacker
 from batcher.errors import Cause, FileRefused, FileUnavailable, LinkDead
@@ -84,6 +85,7 @@ class Downloader:
     async def __aenter__(self) -> Self:
         limits = self._limits
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="artifacts")
+        self._saver = Saver(self._pool, self._threads)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the runner bounds downloads
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -134,8 +136,7 @@ class Downloader:
             async with _network(), self._opened(url) as response:
                 await _receive(response, body, self._limits)
             content = await body.finish()
-            loop = asyncio.get_running_loop()
-            return await unbroken(loop.run_in_executor(self._pool, self._save, order, content, self._wall()))
+            return await unbroken(self._saver.save(partial(self._written, order, content, self._wall()), body.size))
         finally:
             await body.discard()
 
@@ -165,8 +166,8 @@ class Downloader:
         wait = retry_after(response.headers, self._wall())
         raise FileUnavailable(cause, retry_after=wait)
 
-    def _save(self, order: _Order, content: bytes | Path, moment: float) -> Artifact:
-        """In a worker thread: check, then image, sidecar, folder."""
+    def _written(self, order: _Order, content: bytes | Path, moment: float) -> Written:
+        """In a worker thread: check, then image and sidecar as files that are still to be forced and renamed."""
         facts = self._examined(content, order)
         path = order.path
         artifact = self._artifact(facts, path, order, moment)
@@ -177,10 +178,12 @@ class Downloader:
             path = with_key(path, job)
             artifact = self._artifact(facts, path, order, moment)
             values = order.describe(artifact)
-        self._shelf.put(path, facts.kind.extension, content)
-        self._shelf.put_sidecar(path, values)
-        self._shelf.settle(path)
-        return artifact
+        image = self._shelf.part(path, facts.kind.extension, content)
+        try:
+            return Written(artifact, (image, self._shelf.sidecar(path, values)), self._shelf.folder(path))
+        except BaseException:
+            image.drop()
+            raise
 
     def _examined(self, content: bytes | Path, order: _Order) -> Facts:
         ratio = order.wanted_ratio

@@ -7,7 +7,8 @@ from itertools import groupby
 
 from batcher.job import Artifact, Entry
 from batcher.naming import fold
-from batcher.store.reading import ENTRY, PICTURE, artifact_of, entry_of
+from batcher.store.compact import FILE
+from batcher.store.reading import ENTRY, JOINED, PICTURE, artifact_of, entry_of
 
 _CHUNK = 500
 
@@ -30,7 +31,7 @@ def finished(connection: sqlite3.Connection, only: Iterable[int] | None = None) 
 
 def _between(connection: sqlite3.Connection, last: int, end: int) -> list[Files]:
     rows = connection.execute(
-        PICTURE + " LEFT JOIN image_data i ON i.job_id = j.id LEFT JOIN words w ON w.id = i.mime"
+        f"{PICTURE} {JOINED.replace('JOIN', 'LEFT JOIN').replace('LEFT LEFT', 'LEFT')}"
         " WHERE j.id > ? AND j.id <= ? AND +j.state = 'done' ORDER BY j.id, i.output_index",
         (last, end),
     )
@@ -61,7 +62,9 @@ def by_path(connection: sqlite3.Connection, path: str) -> Entry | None:
 
 def indexes(connection: sqlite3.Connection, job_id: int) -> dict[int, str]:
     """The files on record for a job: output index and name."""
-    rows = connection.execute("SELECT output_index, file FROM image_data WHERE job_id = ?", (job_id,))
+    rows = connection.execute(
+        f"SELECT i.output_index, {FILE} FROM image_data i JOIN job_data j ON j.id = i.job_id WHERE j.id = ?", (job_id,)
+    )
     return {int(index): str(file) for index, file in rows}
 
 
@@ -69,7 +72,9 @@ def file_with(connection: sqlite3.Connection, sha256: str) -> str | None:
     """A file on record with this content."""
     digest = bytes.fromhex(sha256)
     row = connection.execute(
-        "SELECT file FROM image_data WHERE substr(sha256, 1, 8) = ? AND sha256 = ? LIMIT 1", (digest[:8], digest)
+        f"SELECT {FILE} FROM image_data i JOIN job_data j ON j.id = i.job_id"
+        " WHERE substr(i.sha256, 1, 8) = ? AND i.sha256 = ? LIMIT 1",
+        (digest[:8], digest),
     ).fetchone()
     return None if row is None else str(row[0])
 
@@ -80,7 +85,7 @@ def duplicates(connection: sqlite3.Connection) -> Iterator[tuple[int, str, str]]
     for (beginning,) in connection.execute(twice).fetchall():
         first: dict[bytes, tuple[str, str]] = {}
         rows = connection.execute(
-            "SELECT i.sha256, i.file, j.model || ' ' || j.inputs, j.id FROM image_data i"
+            f"SELECT i.sha256, {FILE}, j.model || ' ' || j.inputs, j.id FROM image_data i"
             " JOIN job_data j ON j.id = i.job_id WHERE substr(i.sha256, 1, 8) = ? ORDER BY i.job_id, i.output_index",
             (beginning,),
         )
@@ -104,7 +109,7 @@ class Recorded:
         self._names.execute("PRAGMA journal_mode = OFF")
         self._names.execute("CREATE TABLE names (hash INTEGER PRIMARY KEY)")
         self._names.execute("BEGIN")
-        files = connection.execute("SELECT file FROM image_data")
+        files = connection.execute(f"SELECT {FILE} FROM image_data i JOIN job_data j ON j.id = i.job_id")
         rows = ((_hash(name),) for (file,) in files for name in (file, f"{file.rpartition('.')[0]}.json"))
         self._names.executemany("INSERT OR IGNORE INTO names VALUES (?)", rows)
 

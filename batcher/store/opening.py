@@ -54,7 +54,9 @@ def locked(run_dir: Path) -> Iterator[None]:
 def connect(path: Path) -> sqlite3.Connection:
     """The writer's connection: durable at every commit. Raises UsageError for a file that isn't ours, DiskError."""
     try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=10, cached_statements=512
+        )
         try:
             _check(connection, path)
             connection.execute("PRAGMA journal_mode = WAL")

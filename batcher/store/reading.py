@@ -11,22 +11,26 @@ from typing import Any
 
 from batcher.errors import Cause
 from batcher.job import Artifact, Counts, Entry, Job, State, sidecar, utc
+from batcher.store.batch import MOST_ROWS
+from batcher.store.compact import FILE, REQUEST_ID, UNCHARGED, URL
 
 Known = tuple[int, str, int, int, str]  # id, state, listed, attempts, path
 _CHUNK = 500
 
-ENTRY = """
+ENTRY = f"""
 SELECT j.id, lower(hex(j.key)), j.state, m.word, j.inputs, j.copy, j.prompt_id, j.meta, s.word, j.line, j.path,
-       j.attempts, a.request_id, a.submitted_at, a.finished_at, a.urls, a.cost_usd, j.cause
+       j.attempts, {REQUEST_ID}, a.submitted_at, a.finished_at, l.urls, a.cost_usd, j.cause
 FROM job_data j JOIN words m ON m.id = j.model JOIN words s ON s.id = j.source
-LEFT JOIN attempt_data a ON a.job_id = j.id AND a.n = j.attempts
+LEFT JOIN attempt_data a ON a.job_id = j.id AND a.n = j.attempts LEFT JOIN link_data l ON l.job_id = j.id
 """
 PICTURE = ENTRY.replace(
     "FROM job_data j",
-    ", i.file, i.bytes, lower(hex(i.sha256)), w.word, i.width, i.height, i.url, i.output_index, i.output_count,"
+    f", {FILE}, i.bytes, lower(hex(i.sha256)), w.word, i.width, i.height, {URL}, i.output_index, i.output_count,"
     " i.downloaded_at, i.warning FROM job_data j",
     1,
-)  # to be joined with image_data i and words w
+)  # to be joined with image_data i, words w and words h
+JOINED = "JOIN image_data i ON i.job_id = j.id JOIN words w ON w.id = i.mime LEFT JOIN words h ON h.id = i.url_head"
+_OPEN = "state != 'done'"  # said in these words, SQLite knows that the index open_jobs will do
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +126,15 @@ def entries(connection: sqlite3.Connection, states: Iterable[State], *, listed_o
 
     listed_only: leave out jobs that are no longer in the manifest.
     """
-    wanted = list(states)
-    marks = ",".join("?" * len(wanted))
+    wanted = set(states)
+    if not wanted:
+        return
+    listed = " AND j.listed" if listed_only else ""
+    among = _among(wanted)
     last = 0
     while True:
         rows = connection.execute(
-            f"{ENTRY} WHERE j.state IN ({marks}) AND j.id > ? AND j.listed >= ? ORDER BY j.id LIMIT {_CHUNK}",
-            (*wanted, last, int(listed_only)),
+            f"{ENTRY} WHERE {among} AND j.id > ?{listed} ORDER BY j.id LIMIT {_CHUNK}", (last,)
         ).fetchall()
         if not rows:
             return
@@ -136,10 +142,19 @@ def entries(connection: sqlite3.Connection, states: Iterable[State], *, listed_o
         last = rows[-1][0]
 
 
+def _among(states: set[State]) -> str:
+    """A condition on ``j.state``, in the form in which SQLite uses the index where it has these."""
+    words = [f"'{state}'" for state in sorted(states)]
+    among = f"j.state = {words[0]}" if len(words) == 1 else f"j.state IN ({', '.join(words)})"
+    return among if State.DONE in states else f"{among} AND j.{_OPEN}"
+
+
 def by_state(connection: sqlite3.Connection) -> dict[State, int]:
-    """Jobs of the manifest (removed ones left out) by state."""
-    rows = connection.execute("SELECT state, count(*) FROM job_data WHERE listed = 1 GROUP BY state")
-    return {State(state): count for state, count in rows}
+    """Jobs of the manifest (removed ones left out) by state; states that have none are left out."""
+    rows = connection.execute(f"SELECT state, count(*) FROM job_data WHERE {_OPEN} AND listed = 1 GROUP BY state")
+    found = {State(state): count for state, count in rows}
+    (done,) = connection.execute("SELECT done FROM totals").fetchone()
+    return {**found, State.DONE: done} if done else found
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:
@@ -171,7 +186,8 @@ def failures(connection: sqlite3.Connection, limit: int = 20) -> list[Failure]:
     """Failed and in-doubt jobs grouped by cause, the most frequent first."""
     rows = connection.execute(
         "SELECT state, cause, count(*) AS n, min(prompt_id) FROM job_data"
-        " WHERE state IN ('failed', 'in_doubt') AND listed = 1 GROUP BY state, cause ORDER BY n DESC LIMIT ?",
+        f" WHERE state IN ('failed', 'in_doubt') AND {_OPEN} AND listed = 1"
+        " GROUP BY state, cause ORDER BY n DESC LIMIT ?",
         (limit,),
     )
     return [Failure(State(state), _cause(cause), count, example) for state, cause, count, example in rows]
@@ -179,16 +195,13 @@ def failures(connection: sqlite3.Connection, limit: int = 20) -> list[Failure]:
 
 def pictures(connection: sqlite3.Connection) -> tuple[int, int, int]:
     """Files of jobs in the manifest: how many, their bytes, how many with a warning."""
-    row = connection.execute(
-        "SELECT count(*), coalesce(sum(i.bytes), 0), count(i.warning) FROM image_data i"
-        " JOIN job_data j ON j.id = i.job_id WHERE j.listed = 1"
-    ).fetchone()
+    row = connection.execute("SELECT images, bytes, odd_images FROM totals").fetchone()
     return int(row[0]), int(row[1]), int(row[2])
 
 
 def warnings(connection: sqlite3.Connection, limit: int = 20) -> list[str]:
     rows = connection.execute(
-        "SELECT i.file, i.warning FROM image_data i JOIN job_data j ON j.id = i.job_id"
+        f"SELECT {FILE}, i.warning FROM image_data i JOIN job_data j ON j.id = i.job_id"
         " WHERE i.warning IS NOT NULL AND j.listed = 1 ORDER BY i.job_id LIMIT ?",
         (limit,),
     )
@@ -196,24 +209,24 @@ def warnings(connection: sqlite3.Connection, limit: int = 20) -> list[str]:
 
 
 def money(connection: sqlite3.Connection) -> Money:
-    images = "max(1, coalesce(json_extract(j.inputs, '$.num_images'), 1))"
-    at_service = "j.state IN ('submitting', 'running') AND a.n = j.attempts AND a.finished_at IS NULL"
-    row = connection.execute(
-        f"SELECT coalesce(sum(a.cost_usd), 0.0),"
-        f" coalesce(sum({images}) FILTER (WHERE a.cost_usd IS NULL AND NOT ({at_service})"
-        f" AND a.outcome NOT IN ('rejected', 'cancelled', 'failed')), 0),"
-        f" coalesce(sum({images}) FILTER (WHERE a.cost_usd IS NULL AND a.outcome = 'failed'), 0),"
-        f" coalesce(sum({images}) FILTER (WHERE {at_service}), 0), count(*)"
-        " FROM attempt_data a JOIN job_data j ON j.id = a.job_id"
+    known, unpriced, failed, submits = connection.execute(
+        "SELECT known_nano, unpriced, failed_unpriced, submits FROM totals"
     ).fetchone()
-    return Money(known_usd=row[0], unpriced=row[1], failed=row[2], open=row[3], submits=row[4])
+    at_work, at_work_unpriced = connection.execute(
+        "SELECT coalesce(sum(a.images), 0), coalesce(sum(a.images)"
+        f" FILTER (WHERE a.cost_usd IS NULL AND a.outcome NOT IN {UNCHARGED}), 0)"
+        " FROM job_data j JOIN attempt_data a ON a.job_id = j.id AND a.n = j.attempts"
+        f" WHERE j.state IN ('submitting', 'running') AND j.{_OPEN} AND a.finished_at IS NULL"
+    ).fetchone()
+    return Money(
+        known_usd=known / 1e9, unpriced=unpriced - at_work_unpriced, failed=failed, open=at_work, submits=submits
+    )
 
 
 def records(connection: sqlite3.Connection, *, simulated: bool, version: str) -> Iterator[dict[str, Any]]:
     """The sidecars of all finished images of the manifest, from the state file, in the order first seen."""
     rows = connection.execute(
-        PICTURE + " JOIN image_data i ON i.job_id = j.id JOIN words w ON w.id = i.mime"
-        " WHERE j.state = 'done' AND j.listed = 1 ORDER BY j.id, i.output_index"
+        f"{PICTURE} {JOINED} WHERE j.state = 'done' AND j.listed = 1 ORDER BY j.id, i.output_index"
     )
     for row in rows:
         yield sidecar(entry_of(row[:18]), artifact_of(row[18:]), simulated=simulated, version=version)
@@ -222,7 +235,8 @@ def records(connection: sqlite3.Connection, *, simulated: bool, version: str) ->
 def unfinished(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     """The lines of ``failures.jsonl``: one for each failed or in-doubt job of the manifest, by cause."""
     rows = connection.execute(
-        ENTRY + " WHERE j.state IN ('failed', 'in_doubt') AND j.listed = 1 ORDER BY j.state, j.cause, j.id"
+        f"{ENTRY} WHERE j.state IN ('failed', 'in_doubt') AND j.{_OPEN} AND j.listed = 1"
+        " ORDER BY j.state, j.cause, j.id"
     )
     for row in rows:
         entry = entry_of(row)
@@ -249,15 +263,25 @@ def was_taken_up(connection: sqlite3.Connection, entry: Entry) -> bool:
     return row is not None and row[0] in {"accepted", "succeeded"} and entry.request_id is not None
 
 
-def twin(connection: sqlite3.Connection, job_id: int, digest: bytes) -> str | None:
-    """A picture with these very bytes that came from other inputs: the mark of a placeholder or an error picture."""
-    row = connection.execute(
-        "SELECT i.file FROM image_data i JOIN job_data j ON j.id = i.job_id"
-        " WHERE substr(i.sha256, 1, 8) = ? AND i.sha256 = ? AND i.job_id != ?"
-        " AND (SELECT inputs FROM job_data WHERE id = ?) != j.inputs LIMIT 1",
-        (digest[:8], digest, job_id, job_id),
-    ).fetchone()
-    return f"the same bytes as {row[0]}, which was asked for with other inputs" if row else None
+def twins(connection: sqlite3.Connection, pictures: Sequence[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    """Which of these (job, output index) have the very bytes of a picture that was there before and came from other
+    inputs, in words: the mark of a placeholder or an error picture.
+    """
+    found: dict[tuple[int, int], str] = {}
+    for start in range(0, len(pictures), MOST_ROWS):
+        chunk = pictures[start : start + MOST_ROWS]
+        rows = connection.execute(
+            f"SELECT n.job_id, n.output_index, {FILE} FROM image_data n"
+            " JOIN image_data i ON substr(i.sha256, 1, 8) = substr(n.sha256, 1, 8) AND i.sha256 = n.sha256"
+            " JOIN job_data j ON j.id = i.job_id JOIN job_data mine ON mine.id = n.job_id"
+            f" WHERE (n.job_id, n.output_index) IN (VALUES {', '.join(['(?, ?)'] * len(chunk))})"
+            " AND i.job_id != n.job_id AND j.inputs != mine.inputs"
+            " AND (i.downloaded_at, i.job_id) < (n.downloaded_at, n.job_id)",
+            [value for picture in chunk for value in picture],
+        )
+        for job, index, file in rows:
+            found.setdefault((job, index), f"the same bytes as {file}, which was asked for with other inputs")
+    return found
 
 
 def entry_of(row: Sequence[Any]) -> Entry:

@@ -8,6 +8,8 @@ views of them for people: hexadecimal keys, times in UTC. The comments below are
 
 import sqlite3
 
+from batcher.store.compact import SECOND
+
 APPLICATION_ID = 0x62746368  # "btch": tells our file from another program's
 _UTC = "strftime('%Y-%m-%dT%H:%M:%fZ', {0} / 1000.0, 'unixepoch')"
 
@@ -98,7 +100,7 @@ FROM image_data i JOIN job_data j ON j.id = i.job_id JOIN words w ON w.id = i.mi
 """,
 ]
 
-MIGRATIONS: list[list[str]] = [_FIRST]
+MIGRATIONS: list[list[str]] = [_FIRST, SECOND]
 VERSION = len(MIGRATIONS)
 
 

@@ -1,74 +1,68 @@
 """The state file: every job ever planned, every submit, every file, in one SQLite database. Synchronous.
 
-A move is one guarded ``UPDATE ... WHERE id = ? AND state = ?`` behind the lifecycle table: if no row matched, the
-table and the file disagree, and that is a bug. Nothing here commits by itself: ``commit`` runs a group of calls in one
-transaction with one fsync (``queue.py`` collects the groups).
+A move is a guarded update, by id and present state, behind the lifecycle table: if no row matched, the table and the
+file disagree, and that is a bug. All methods are for ``commit``: they ask for rows to be changed, which are in the file
+once the group of calls is.
 """
 
 import json
-import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from batcher.errors import Cause, Defect, DiskError
+from batcher.errors import Cause, Defect
 from batcher.job import Artifact, Entry, Job, State, canonical_json
 from batcher.lifecycle import Event, advance
 from batcher.naming import fold, with_key
 from batcher.store import reading
-from batcher.store.opening import connect, identity
+from batcher.store.batch import Statement, write_rows
+from batcher.store.ledger import Ledger
+from batcher.store.packing import MOST_HEADS, packed_file, packed_id, split_link
 
-Outcome = tuple[bool, Any]  # (True, value) or (False, exception)
+_JOB = (
+    "INSERT OR IGNORE INTO job_data (id, key, state, model, copy, source, line, fold, path, prompt_id, inputs, meta)"
+    " VALUES {rows}"
+)
+_BEGUN = Statement("INSERT INTO attempt_data (job_id, n, outcome, images, submitted_at) VALUES {rows}")
+_VOID = Statement("DELETE FROM attempt_data WHERE (job_id, n) IN (VALUES {rows})", each_counts=True)
+_LINKED = Statement("INSERT OR REPLACE INTO link_data (job_id, urls) VALUES {rows}")
+_UNLINKED = Statement("DELETE FROM link_data WHERE job_id IN (VALUES {rows})")
+_NO_PICTURE = Statement("DELETE FROM image_data WHERE (job_id, output_index) IN (VALUES {rows})")
+_PICTURE = Statement(
+    "INSERT INTO image_data (job_id, output_index, output_count, downloaded_at, bytes, width, height, mime, sha256,"
+    " file, url_head, url, warning) VALUES {rows}"
+)
 
 
-class StateFile:
+@cache
+def _moved(facts: tuple[str, ...]) -> Statement:
+    """For rows of id, old state, new state and facts. (SQLite calls the columns of VALUES column1, column2, ...)"""
+    sets = "".join(f", {name} = v.column{at}" for at, name in enumerate(facts, start=4))
+    return Statement(
+        f"UPDATE job_data SET state = v.column3{sets} FROM (VALUES {{rows}}) AS v"
+        " WHERE job_data.id = v.column1 AND job_data.state = v.column2",
+        each_counts=True,
+    )
+
+
+@cache
+def _attempted(facts: tuple[str, ...]) -> Statement:
+    """For rows of job, attempt and facts."""
+    sets = ", ".join(f"{name} = v.column{at}" for at, name in enumerate(facts, start=3))
+    return Statement(
+        f"UPDATE attempt_data SET {sets} FROM (VALUES {{rows}}) AS v"
+        " WHERE attempt_data.job_id = v.column1 AND attempt_data.n = v.column2"
+    )
+
+
+class StateFile(Ledger):
     """The one writer. Open it only while holding the run lock."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.connection = connect(path)
-        self._identity = identity(path)
-        self._words: dict[str, int] = dict(self.connection.execute("SELECT word, id FROM words"))
-
-    def close(self) -> None:
-        self.connection.close()
-
-    def commit(self, calls: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        """Runs the calls in one transaction. If one fails, each is run again in a transaction of its own, so that one
-        bad call can't take its neighbours with it. Raises DiskError when the disk can't take it; then nothing of the
-        group has happened.
-        """
-        try:
-            return [(True, value) for value in self._together(calls)]
-        except Exception as error:
-            if _is_the_disks(error):
-                raise disk_problem(error, self.path) from error
-            return [self._alone(call) for call in calls]
-
-    def must_commit(self, calls: Sequence[Callable[[], Any]]) -> None:
-        """``commit`` for whoever wants all or an exception."""
-        for fine, value in self.commit(calls):
-            if not fine:
-                raise value
-
-    def _together(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
-            values = [call() for call in calls]
-            self.connection.execute("COMMIT")
-        except BaseException:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-            self._words = dict(self.connection.execute("SELECT word, id FROM words"))  # without those of this group
-            raise
-        return values
-
-    def _alone(self, call: Callable[[], Any]) -> Outcome:
-        try:
-            return True, self._together([call])[0]
-        except Exception as error:  # noqa: BLE001  it belongs to whoever made this call
-            return False, disk_problem(error, self.path) if _is_the_disks(error) else error
+        super().__init__(path)
+        self._twins: list[tuple[Entry, Artifact, list[str]]] = []  # pictures to be looked up once they are in
 
     # Facts about the run
 
@@ -85,9 +79,9 @@ class StateFile:
         back = [(row[0],) for row in known.values() if not row[2]]
         if back:
             self.connection.executemany("UPDATE job_data SET listed = 1 WHERE id = ?", back)
+        new = iter(self._insert([(job, key) for job, key in zip(jobs, keys, strict=True) if key not in known]))
         return [
-            self._known(job, known[key]) if key in known else self._insert(job, key)
-            for job, key in zip(jobs, keys, strict=True)
+            self._known(job, known[key]) if key in known else next(new) for job, key in zip(jobs, keys, strict=True)
         ]
 
     def unlist(self, ids: Iterable[int]) -> None:
@@ -111,43 +105,40 @@ class StateFile:
             (*words, number, *words),
         )
 
-    def _insert(self, job: Job, key: bytes) -> Entry:
-        path = job.path
-        fixed = (key, State.PENDING, self._word(job.model), job.copy, self._word(job.source), job.line)
-        text = (job.prompt_id, canonical_json(job.inputs), canonical_json(job.meta) if job.meta else None)
-        statement = (
-            "INSERT OR IGNORE INTO job_data (key, state, model, copy, source, line, fold, path, prompt_id, inputs,"
-            " meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        )
-        cursor = self.connection.execute(statement, (*fixed, fold(path), path, *text))
-        if cursor.rowcount == 0:  # another job has this name, up to letter case: ours gets its key
-            path = with_key(path, job.key)
-            cursor = self.connection.execute(statement, (*fixed, fold(path), path, *text))
-            if cursor.rowcount == 0:
-                raise Defect(f"two jobs want the file name {path!r}")
-        assert cursor.lastrowid is not None
-        return Entry(id=cursor.lastrowid, job=job, state=State.PENDING, path=path)
+    def _insert(self, jobs: Sequence[tuple[Job, bytes]]) -> list[Entry]:
+        (last,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM job_data").fetchone()
+        paths = [job.path for job, _ in jobs]
+        rows = [self._job_row(last + n, job, key, job.path) for n, (job, key) in enumerate(jobs, start=1)]
+        if write_rows(self.connection, _JOB, rows) != len(rows):
+            between = "SELECT id FROM job_data WHERE id > ?"
+            there = {number for (number,) in self.connection.execute(between, (last,))}
+            for at in (at for at in range(len(rows)) if last + at + 1 not in there):
+                paths[at] = self._insert_with_key(last + at + 1, *jobs[at])
+        return [
+            Entry(id=number, job=job, state=State.PENDING, path=path)
+            for number, ((job, _), path) in enumerate(zip(jobs, paths, strict=True), start=last + 1)
+        ]
 
-    def _word(self, word: str) -> int:
-        number = self._words.get(word)
-        if number is None:
-            row = self.connection.execute("INSERT INTO words (word) VALUES (?) RETURNING id", (word,)).fetchone()
-            number = self._words[word] = int(row[0])
-        return number
+    def _insert_with_key(self, number: int, job: Job, key: bytes) -> str:
+        """Another job has this name, up to letter case: ours gets its key."""
+        path = with_key(job.path, job.key)
+        if write_rows(self.connection, _JOB, [self._job_row(number, job, key, path)]) == 0:
+            raise Defect(f"two jobs want the file name {path!r}")
+        return path
+
+    def _job_row(self, number: int, job: Job, key: bytes, path: str) -> tuple[Any, ...]:
+        place = (self._word(job.model), job.copy, self._word(job.source), job.line, fold(path), path)
+        text = (job.prompt_id, canonical_json(job.inputs), canonical_json(job.meta) if job.meta else None)
+        return (number, key, State.PENDING, *place, *text)
 
     # Moves
 
     def claim(self, entry: Entry, now: float) -> Entry:
         """The intent, on disk before the submit leaves. ``now``: Unix seconds, as everywhere here."""
-        if identity(self.path) != self._identity:
-            # SQLite would go on writing to a file without a name: good for what is paid for, not for paying more.
-            raise sqlite3.OperationalError("it was removed or replaced while the run was going")
+        self._be_in_place()
         attempt = entry.attempts + 1
-        state = self._move(entry, Event.CLAIMED, "attempts = ?, cause = NULL", attempt)
-        self.connection.execute(
-            "INSERT INTO attempt_data (job_id, n, outcome, submitted_at) VALUES (?, ?, 'submitting', ?)",
-            (entry.id, attempt, _ms(now)),
-        )
+        state = self._move(entry, Event.CLAIMED, attempts=attempt, cause=None)
+        self._batch.add(_BEGUN, (entry.id, attempt, "submitting", entry.job.images, _ms(now)))
         return replace(
             entry, state=state, attempts=attempt, submitted_at=now, request_id=None, urls=(), finished_at=None,
             cost_usd=None, cause=None,
@@ -155,29 +146,29 @@ class StateFile:
 
     def release(self, entry: Entry) -> Entry:
         """The submit was refused before it was taken up: as if it had never been."""
-        state = self._move(entry, Event.RELEASED, "attempts = ?", entry.attempts - 1)
-        self.connection.execute("DELETE FROM attempt_data WHERE job_id = ? AND n = ?", (entry.id, entry.attempts))
+        state = self._move(entry, Event.RELEASED, attempts=entry.attempts - 1)
+        self._batch.add(_VOID, (entry.id, entry.attempts), ("job {} has no attempt {}", entry.job.key, entry.attempts))
         return replace(entry, state=state, attempts=entry.attempts - 1, submitted_at=None)
 
     def accept(self, entry: Entry, request_id: str, now: float) -> Entry:
         state = self._move(entry, Event.ACCEPTED)
-        self._attempt(entry, outcome="accepted", request_id=request_id, accepted_at=_ms(now))
+        self._attempt(entry, outcome="accepted", request_id=packed_id(request_id), accepted_at=_ms(now))
         return replace(entry, state=state, request_id=request_id)
 
     def reject(self, entry: Entry, cause: Cause, now: float) -> Entry:
-        state = self._move(entry, Event.REJECTED, "cause = ?", _cause(cause))
+        state = self._move(entry, Event.REJECTED, cause=_cause(cause))
         self._attempt(entry, outcome="rejected", finished_at=_ms(now), cause=_cause(cause))
         return replace(entry, state=state, cause=cause)
 
     def doubt(self, entry: Entry, cause: Cause) -> Entry:
-        state = self._move(entry, Event.DOUBTED, "cause = ?", _cause(cause))
+        state = self._move(entry, Event.DOUBTED, cause=_cause(cause))
         self._attempt(entry, outcome="in_doubt", cause=_cause(cause))
         return replace(entry, state=state, cause=cause)
 
     def complete(self, entry: Entry, urls: Sequence[str], cost_usd: float | None, finished_at: float) -> Entry:
         state = self._move(entry, Event.COMPLETED)
-        facts = {"urls": json.dumps(list(urls)), "finished_at": _ms(finished_at), "cost_usd": cost_usd}
-        self._attempt(entry, outcome="succeeded", **facts)
+        self._attempt(entry, outcome="succeeded", finished_at=_ms(finished_at), cost_usd=cost_usd)
+        self._batch.add(_LINKED, (entry.id, json.dumps(list(urls))))
         return replace(entry, state=state, urls=tuple(urls), cost_usd=cost_usd, finished_at=finished_at)
 
     def expire(self, entry: Entry) -> Entry:
@@ -185,22 +176,24 @@ class StateFile:
 
     def fail_there(self, entry: Entry, cause: Cause, cost_usd: float | None, now: float, *, again: bool) -> Entry:
         """The service took the job up and failed it. ``again``: it goes back to be submitted, and paid, once more."""
-        state = self._move(entry, Event.RETRIED if again else Event.FAILED, "cause = ?", _cause(cause))
+        state = self._move(entry, Event.RETRIED if again else Event.FAILED, cause=_cause(cause))
         self._attempt(entry, outcome="failed", cause=_cause(cause), cost_usd=cost_usd, finished_at=_ms(now))
         return replace(entry, state=state, cost_usd=cost_usd, cause=cause)
 
     def fail_here(self, entry: Entry, cause: Cause) -> Entry:
         """It was paid for but could not be collected: ``recollect`` may still get it, free."""
-        state = self._move(entry, Event.FAILED, "cause = ?", _cause(cause))
+        state = self._move(entry, Event.FAILED, cause=_cause(cause))
         self._attempt(entry, cause=_cause(cause))
         return replace(entry, state=state, cause=cause)
 
     def save(self, entry: Entry, artifacts: Sequence[Artifact]) -> tuple[Entry, list[str]]:
-        """Every file is on disk. The second value lists what is odd: pictures equal to those of other requests."""
-        state = self._move(entry, Event.SAVED, "cause = NULL")
-        self._attempt(entry, outcome="saved", urls=None, cost_usd=entry.cost_usd)
-        warnings = [self._picture(entry, artifact) for artifact in artifacts]
-        return replace(entry, state=state, cause=None), [warning for warning in warnings if warning]
+        """Every file is on disk. The second value lists what is odd, such as pictures equal to those of other requests:
+        whole once the group is written.
+        """
+        state = self._move(entry, Event.SAVED, cause=None)
+        self._attempt(entry, outcome="saved", cost_usd=entry.cost_usd)
+        self._batch.add(_UNLINKED, (entry.id,))
+        return replace(entry, state=state, cause=None), self._pictures(entry, artifacts)
 
     def cancel(self, entry: Entry, now: float) -> Entry:
         state = self._move(entry, Event.CANCELLED)
@@ -210,85 +203,104 @@ class StateFile:
 
     def reopen(self, entry: Entry) -> Entry:
         """By a person only: submit again, which may cost again."""
-        return replace(entry, state=self._move(entry, Event.REOPENED, "cause = NULL"), cause=None)
+        return replace(entry, state=self._move(entry, Event.REOPENED, cause=None), cause=None)
 
     def recollect(self, entry: Entry) -> Entry:
         """By a person only: it was paid for, ask for it again."""
-        return replace(entry, state=self._move(entry, Event.RECOLLECTED, "cause = NULL"), cause=None)
+        return replace(entry, state=self._move(entry, Event.RECOLLECTED, cause=None), cause=None)
 
     def lose(self, entry: Entry, urls: Sequence[str]) -> Entry:
         """By a repair only: its files are damaged or missing. ``urls``: where they came from, empty when unknown."""
         state = self._move(entry, Event.LOST)
-        self._attempt(entry, outcome="succeeded", urls=json.dumps(list(urls)))
+        self._attempt(entry, outcome="succeeded")
+        self._batch.add(_LINKED, (entry.id, json.dumps(list(urls))))
         self.connection.execute("DELETE FROM image_data WHERE job_id = ?", (entry.id,))
         return replace(entry, state=state, urls=tuple(urls))
 
     def find(self, entry: Entry, artifacts: Sequence[Artifact]) -> None:
         """By a repair only: its files are on disk. ``entry``: as in the state file, with the sidecar's attempt."""
-        self._move(entry, Event.FOUND, "attempts = ?, cause = NULL", entry.attempts)
-        submitted = _ms(entry.submitted_at or 0.0)
+        self._move(entry, Event.FOUND, attempts=entry.attempts, cause=None)
+        submitted, images = _ms(entry.submitted_at or 0.0), entry.job.images
         cause = _cause(Cause(kind="unknown", message="the sidecar only tells of the last attempt"))
         self.connection.executemany(
-            "INSERT OR IGNORE INTO attempt_data (job_id, n, outcome, submitted_at, cause) VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO attempt_data (job_id, n, outcome, images, submitted_at, cause)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             [
-                (entry.id, n, "saved" if n == entry.attempts else "failed", submitted, cause)
+                (entry.id, n, "saved" if n == entry.attempts else "failed", images, submitted, cause)
                 for n in range(1, entry.attempts + 1)
             ],
         )
         finished = None if entry.finished_at is None else _ms(entry.finished_at)
-        facts = {"outcome": "saved", "submitted_at": submitted, "finished_at": finished, "cause": None, "urls": None}
-        self._attempt(entry, request_id=entry.request_id, cost_usd=entry.cost_usd, **facts)
+        request_id = None if entry.request_id is None else packed_id(entry.request_id)
+        facts = {"outcome": "saved", "submitted_at": submitted, "finished_at": finished, "cause": None}
+        self._attempt(entry, request_id=request_id, cost_usd=entry.cost_usd, **facts)
+        self._batch.add(_UNLINKED, (entry.id,))
         self.redescribe(entry, artifacts)
 
     def redescribe(self, entry: Entry, artifacts: Sequence[Artifact]) -> None:
         """By a repair only: what its files really are."""
         for artifact in artifacts:
-            self._picture(entry, artifact)
+            self._batch.add(_NO_PICTURE, (entry.id, artifact.output_index))
+        self._pictures(entry, artifacts)
 
-    def _move(self, entry: Entry, event: Event, facts: str = "", *values: Any) -> State:
+    def _move(self, entry: Entry, event: Event, **facts: Any) -> State:
         state = advance(entry.state, event)
-        cursor = self.connection.execute(
-            f"UPDATE job_data SET state = ?{', ' + facts if facts else ''} WHERE id = ? AND state = ?",
-            (state, *values, entry.id, entry.state),
-        )
-        if cursor.rowcount != 1:
-            raise Defect(f"job {entry.job.key} is not {entry.state} in the state file, so it can't be {event}")
+        if entry.id in self._moving:  # by an earlier call of this group: one after the other
+            self._write()
+        self._moving.add(entry.id)
+        told = ("job {} is not {} in the state file, so it can't be {}", entry.job.key, entry.state, event)
+        self._batch.add(_moved(tuple(facts)), (entry.id, entry.state, state, *facts.values()), told)
         return state
 
     def _attempt(self, entry: Entry, **facts: Any) -> None:
-        names = ", ".join(f"{name} = ?" for name in facts)
-        self.connection.execute(
-            f"UPDATE attempt_data SET {names} WHERE job_id = ? AND n = ?",
-            (*facts.values(), entry.id, entry.attempts),
-        )
+        self._batch.add(_attempted(tuple(facts)), (entry.id, entry.attempts, *facts.values()))
 
-    def _picture(self, entry: Entry, artifact: Artifact) -> str | None:
-        digest = bytes.fromhex(artifact.sha256)
-        warning = artifact.warning or reading.twin(self.connection, entry.id, digest)
-        self.connection.execute(
-            "INSERT OR REPLACE INTO image_data (job_id, output_index, output_count, downloaded_at, bytes, width,"
-            " height, mime, sha256, file, url, warning) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                entry.id, artifact.output_index, artifact.output_count, _ms(artifact.downloaded_at), artifact.bytes,
-                artifact.width, artifact.height, self._word(artifact.mime), digest, artifact.file, artifact.url,
-                warning,
-            ),
-        )  # fmt: skip
-        return f"{artifact.file}: {warning}" if warning else None
+    def _pictures(self, entry: Entry, artifacts: Sequence[Artifact]) -> list[str]:
+        """What is odd about them; pictures equal to others are found and told there when the group is written."""
+        odd: list[str] = []
+        for artifact in artifacts:
+            head, rest = self._link(artifact.url, entry.request_id)
+            self._batch.add(
+                _PICTURE,
+                (
+                    entry.id, artifact.output_index, artifact.output_count, _ms(artifact.downloaded_at), artifact.bytes,
+                    artifact.width, artifact.height, self._word(artifact.mime), bytes.fromhex(artifact.sha256),
+                    packed_file(artifact.file, entry.path), head, rest, artifact.warning,
+                ),
+            )  # fmt: skip
+            if artifact.warning:
+                odd.append(f"{artifact.file}: {artifact.warning}")
+            else:
+                self._twins.append((entry, artifact, odd))
+        return odd
 
+    def before_commit(self) -> None:
+        if self._twins:
+            self._warn_of_twins()
 
-def _is_the_disks(error: Exception) -> bool:
-    """Whether everybody's work is in danger, and not only that of one call that broke a rule of the tables."""
-    ours = sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError
-    return isinstance(error, sqlite3.Error) and not isinstance(error, ours)
+    def forget(self) -> None:
+        self._twins = []
 
+    def _warn_of_twins(self) -> None:
+        pictures, self._twins = self._twins, []
+        numbers = [(entry.id, artifact.output_index) for entry, artifact, _ in pictures]
+        found = reading.twins(self.connection, numbers)
+        for entry, artifact, odd in pictures:
+            warning = found.get((entry.id, artifact.output_index))
+            if warning is not None:
+                odd.append(f"{artifact.file}: {warning}")
+                self.connection.execute(
+                    "UPDATE image_data SET warning = ? WHERE job_id = ? AND output_index = ?",
+                    (warning, entry.id, artifact.output_index),
+                )
 
-def disk_problem(error: Exception, path: Path) -> DiskError:
-    """SQLite's word for what the disk did, as ours."""
-    return DiskError(
-        f"the state file {path} can't be written: {error}",
-        hint="Everything so far is kept. Make room or give rights there, then run the same command again.",
-    )
+    def _link(self, url: str, request_id: str | None) -> tuple[int | None, str]:
+        """The number of its beginning and its rest, or None and all of it."""
+        parts = split_link(url, request_id)
+        if parts is None or (parts[0] not in self._words and self._heads >= MOST_HEADS):
+            return None, url
+        self._heads += parts[0] not in self._words
+        return self._word(parts[0]), parts[1]
 
 
 def _ms(seconds: float) -> int:

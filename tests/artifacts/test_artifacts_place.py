@@ -153,14 +153,14 @@ def test_everything_is_forced_to_the_disk_before_anything_relies_on_it(
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(os, "replace", replace)
     fetch(tmp_path, answer(body))
-    temp = f"images/x/{temp_beside(Path('picture')).name}"
+    temp, beside = (f"images/x/{temp_beside(Path(name)).name}" for name in ("picture", "picture.json"))
     assert steps == [
         "sync .",
         "sync images",
         f"sync {temp}",
+        f"sync {beside}",
         f"{temp} to images/x/picture.png",
-        f"sync {temp}",
-        f"{temp} to images/x/picture.json",
+        f"{beside} to images/x/picture.json",
         "sync images/x",
     ]
 

@@ -19,6 +19,7 @@ Move = Callable[[StateFile, Entry], Any]
 
 def found(state: StateFile, entry: Entry) -> Entry:
     state.find(with_sidecar(entry), [a_picture(entry)])
+    state._write()  # as at the end of the group
     return next(one for one in entries(state.connection, State) if one.id == entry.id)
 
 

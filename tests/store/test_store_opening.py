@@ -12,7 +12,7 @@ import pytest
 
 from batcher.errors import BusyError, DiskError, UsageError
 from batcher.store import STATE, StateFile, connect_to_read, has_state, locked, prepare
-from batcher.store.schema import _FIRST, APPLICATION_ID, VERSION, migrate
+from batcher.store.schema import _FIRST, APPLICATION_ID, MIGRATIONS, VERSION, migrate
 from tests.store.state_files import Book, a_book, a_job, opened
 
 
@@ -38,9 +38,9 @@ def test_a_migration_that_fails_in_the_middle_leaves_the_file_as_it_was(tmp_path
         before = tables(state.connection)
         broken = ["CREATE TABLE half (n INTEGER)", "UPDATE meta SET value = 1", "CREATE TABLE half (n INTEGER)"]
         with pytest.raises(sqlite3.OperationalError, match="half"):
-            migrate(state.connection, [_FIRST, broken])
+            migrate(state.connection, [*MIGRATIONS, broken])
         assert tables(state.connection) == before
-        assert versions(state.connection) == (1, APPLICATION_ID)
+        assert versions(state.connection) == (VERSION, APPLICATION_ID)
         assert not state.connection.in_transaction
 
 
@@ -53,22 +53,22 @@ def test_a_new_file_whose_schema_fails_has_nothing_in_it(tmp_path: Path) -> None
     connection.close()
 
 
-def test_a_file_of_version_one_becomes_version_two_and_keeps_its_rows(tmp_path: Path) -> None:
-    second = ["ALTER TABLE job_data ADD COLUMN colour TEXT", "UPDATE job_data SET colour = 'green'"]
+def test_a_file_of_an_older_version_becomes_one_of_the_newest_and_keeps_its_rows(tmp_path: Path) -> None:
+    newest = ["ALTER TABLE job_data ADD COLUMN colour TEXT", "UPDATE job_data SET colour = 'green'"]
     with a_book(tmp_path) as book:
         book.done()
-        migrate(book.state.connection, [_FIRST, second])
-        assert versions(book.state.connection) == (2, APPLICATION_ID)
+        migrate(book.state.connection, [*MIGRATIONS, newest])
+        assert versions(book.state.connection) == (VERSION + 1, APPLICATION_ID)
         assert book.rows("SELECT state, colour FROM job_data") == [("done", "green")]
-        migrate(book.state.connection, [_FIRST, second])  # and a second time it is nothing to do
+        migrate(book.state.connection, [*MIGRATIONS, newest])  # and a second time it is nothing to do
         assert book.rows("SELECT count(*) FROM image_data") == [(1,)]
 
 
 def test_a_kill_between_two_migrations_leaves_a_whole_step(tmp_path: Path) -> None:
     with opened(tmp_path) as state:
         with pytest.raises(sqlite3.OperationalError):
-            migrate(state.connection, [_FIRST, ["CREATE TABLE second (n INTEGER)"], ["no SQL at all"]])
-        assert versions(state.connection) == (2, APPLICATION_ID)
+            migrate(state.connection, [*MIGRATIONS, ["CREATE TABLE second (n INTEGER)"], ["no SQL at all"]])
+        assert versions(state.connection) == (VERSION + 1, APPLICATION_ID)
         assert ("table", "second") in tables(state.connection)
 
 

@@ -104,7 +104,8 @@ def test_beside_a_going_run_what_it_writes_now_is_no_finding(run: Run) -> None:
 
 def test_what_a_kill_left_between_image_and_row_is_for_the_next_run(run: Run) -> None:
     run.write_state("UPDATE job_data SET state = 'ready' WHERE id IN (4, 5)")
-    run.write_state("UPDATE attempt_data SET urls = '[\"http://127.0.0.1:9/a.png\"]' WHERE job_id IN (4, 5)")
+    link = '["http://127.0.0.1:9/a.png"]'
+    run.write_state(f"INSERT INTO link_data VALUES (4, '{link}'), (5, '{link}')")
     run.write_state("DELETE FROM image_data WHERE job_id IN (4, 5)")
     (run.folder / f"{run.rows('jobs')[4]['path']}.json").unlink()
     assert kinds(run.verify()) == {"unfetched", "records_differ"}
@@ -244,7 +245,7 @@ def test_the_recorded_link_is_tried_first_and_needs_no_token(
 
 def test_a_dead_link_is_followed_by_a_fresh_result(there: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNCOMFY_TOKEN", "a-token")
-    there.write_state("UPDATE image_data SET url = replace(url, '/files/', '/files/x') WHERE job_id = 4")
+    there.write_state("UPDATE words SET word = replace(word, '/files/', '/files/x')")
     there.images()[0].unlink()
     path = there.folder / f"{there.rows('jobs')[3]['path']}.png"
     path.unlink(missing_ok=True)

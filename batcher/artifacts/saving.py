@@ -1,0 +1,145 @@
+"""Group writing: many pictures take the way to the disk together.
+
+Forcing one file to the disk makes a journalling file system write its journal; of many files that were written before,
+the first to be forced pays and the others find the work done. And each call into the system from a second thread makes
+two threads hand the interpreter's lock to each other, which for a small picture costs more than its checksum. So while
+one group is being written the next one gathers, in few threads: one while that is enough, more when a picture has
+waited for a while, which is how a slow disk or a heavy check gets them all.
+
+The order within a group is the order that one file alone would have: content forced, then renamed, image before
+sidecar, then the folder. What goes wrong with one picture is that picture's; a folder that can't be forced is
+everybody's who is in it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from batcher.artifacts.place import Part, disk, force_folder
+from batcher.job import Artifact
+
+LINGER = 0.02  # seconds that a picture waits before one more thread is put to work
+MOST, MOST_BYTES = 64, 1 << 20  # of one group
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A checked picture whose files are written but not yet sure to stay. parts: image, sidecar."""
+
+    artifact: Artifact
+    parts: tuple[Part, ...]
+    folder: Path
+
+
+Write = Callable[[], Written]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    write: Write
+    size: int
+    since: float
+    future: asyncio.Future[Artifact]
+
+
+class Saver:
+    """Used from one event loop. most: threads of ``pool`` that may be at work at once."""
+
+    def __init__(self, pool: ThreadPoolExecutor, most: int) -> None:
+        self._pool = pool
+        self._most = most
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[_Waiting] = deque()
+        self._at_work = 0
+        self._watching = False
+
+    def save(self, write: Write, size: int) -> asyncio.Future[Artifact]:
+        """write: called in a worker thread. size: bytes, so that a group is not all too much.
+
+        The future has the artifact once its files survive a power cut, or what ``write`` or the disk raised.
+        """
+        future: asyncio.Future[Artifact] = self._loop.create_future()
+        self._waiting.append(_Waiting(write, size, self._loop.time(), future))
+        self._put_to_work()
+        return future
+
+    def _put_to_work(self) -> None:
+        while self._waiting and self._at_work < self._most:
+            waited = self._loop.time() - self._waiting[0].since
+            if self._at_work and waited < LINGER:
+                self._watch(LINGER - waited)
+                return
+            self._begin()
+
+    def _watch(self, seconds: float) -> None:
+        if not self._watching:
+            self._watching = True
+            self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self._watching = False
+        self._put_to_work()
+
+    def _begin(self) -> None:
+        group = self._next_group()
+        self._at_work += 1
+        writing = self._loop.run_in_executor(self._pool, write_group, [item.write for item in group])
+        writing.add_done_callback(lambda done: self._finish(group, done.result()))
+
+    def _next_group(self) -> list[_Waiting]:
+        group = [self._waiting.popleft()]
+        size = group[0].size
+        while self._waiting and len(group) < MOST and (size := size + self._waiting[0].size) <= MOST_BYTES:
+            group.append(self._waiting.popleft())
+        return group
+
+    def _finish(self, group: Sequence[_Waiting], outcomes: Sequence[Artifact | Exception]) -> None:
+        self._at_work -= 1
+        for item, outcome in zip(group, outcomes, strict=True):
+            if item.future.done():
+                continue
+            if isinstance(outcome, Exception):
+                item.future.set_exception(outcome)
+            else:
+                item.future.set_result(outcome)
+        if self._waiting:
+            self._begin()
+
+
+def write_group(writes: Sequence[Write]) -> list[Artifact | Exception]:
+    """The artifact for each, or what went wrong with it; nothing of that one is left behind then."""
+    outcomes: dict[int, Artifact | Exception] = {}
+    written: dict[int, Written] = {}
+    for number, write in enumerate(writes):
+        try:
+            written[number] = write()
+        except Exception as error:  # noqa: BLE001  it belongs to whoever gave us this picture
+            outcomes[number] = error
+    for step in (Part.hint, Part.force, Part.land):
+        for number, one in list(written.items()):
+            try:
+                for part in one.parts:
+                    step(part)
+            except Exception as error:  # noqa: BLE001  as above
+                outcomes[number] = error
+                del written[number]
+                for part in one.parts:
+                    part.drop()
+    _force_folders(written, outcomes)
+    return [outcomes[number] for number in range(len(writes))]
+
+
+def _force_folders(written: dict[int, Written], outcomes: dict[int, Artifact | Exception]) -> None:
+    forced: dict[Path, Exception | None] = {}
+    for number, one in written.items():
+        if one.folder not in forced:
+            try:
+                with disk(one.artifact.file):
+                    force_folder(one.folder)
+                forced[one.folder] = None
+            except Exception as error:  # noqa: BLE001  as above
+                forced[one.folder] = error
+        outcomes[number] = forced[one.folder] or one.artifact
