@@ -164,8 +164,8 @@ def is_empty(connection: sqlite3.Connection) -> bool:
 
 def any_is(connection: sqlite3.Connection, states: Sequence[State]) -> bool:
     """Whether a job, of the manifest or not, is in one of these states."""
-    marks = ",".join("?" * len(states))
-    return connection.execute(f"SELECT 1 FROM job_data WHERE state IN ({marks}) LIMIT 1", states).fetchone() is not None
+    found = connection.execute(f"SELECT 1 FROM job_data j WHERE {_among(set(states))} LIMIT 1").fetchone()
+    return found is not None
 
 
 def counts(connection: sqlite3.Connection, total: int | None = None) -> Counts:
