@@ -1,7 +1,6 @@
 """A run that has something to do: opens the service and the state file, lets the runner go, closes both."""
 
 import asyncio
-import gc
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from batcher.artifacts import Downloader, Trust
 from batcher.budget import Budget
 from batcher.catalog import Offer, ask
 from batcher.errors import DiskError, UsageError
+from batcher.garbage import rarely
 from batcher.job import utc
 from batcher.manifest import Draft, Manifest
 from batcher.progress import CHECKING, Progress, counting
@@ -27,7 +27,6 @@ from batcher.store import STATE, Ballast, CommitQueue, StateFile, connect_to_rea
 from batcher.tally import Tally
 
 TICK = 0.25  # seconds between looks at the tally
-OBJECTS = 140  # that the collector knows of, for each story in flight
 LIVE_EVERY = 8  # ticks between notes for `batcher status`
 
 
@@ -130,8 +129,8 @@ async def _drive(
                 past_deadline=_past(settings.deadline),
             )
             runner = Runner(manifest, tools, reader)
-            ticker = asyncio.create_task(_tick(tools, progress), name="progress")
-            with _signals(stop, progress), _rare_full_collections(settings.in_flight):
+            with _signals(stop, progress), rarely() as search:
+                ticker = asyncio.create_task(_tick(tools, progress, search), name="progress")
                 try:
                     await runner.run()
                     if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
@@ -185,7 +184,7 @@ def _lay(ballast: Ballast) -> None:
         ) from error
 
 
-async def _tick(tools: Tools, progress: Progress) -> None:
+async def _tick(tools: Tools, progress: Progress, search: Callable[[], bool]) -> None:
     ticks = 0
     while True:
         snapshot = _snapshot(tools)
@@ -193,6 +192,7 @@ async def _tick(tools: Tools, progress: Progress) -> None:
         if ticks % LIVE_EVERY == 0:
             live = {"rate": snapshot.rate, "eta": snapshot.eta, "in_flight": snapshot.in_flight, "at": tools.wall()}
             await tools.queue.durable(tools.state.set_meta, live={**live, "note": snapshot.note})
+        search()
         ticks += 1
         await asyncio.sleep(TICK)
 
@@ -200,23 +200,6 @@ async def _tick(tools: Tools, progress: Progress) -> None:
 def _snapshot(tools: Tools) -> Any:
     known = tools.budget.price is not None or tools.budget.spent > 0
     return tools.tally.snapshot(tools.now(), tools.budget.spent if known else None)
-
-
-@contextmanager
-def _rare_full_collections(in_flight: int) -> Iterator[None]:
-    """A collection of all generations stops the loop for a tenth of a second when thousands of jobs are in flight, and
-    finds nothing: a story leaves no cycles behind, and those of exceptions die young. So what is there already is never
-    looked at again, and the whole only once there is twice as much as stories in flight account for.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    young, middle, _ = before
-    gc.set_threshold(young, middle, max(10, 2 * OBJECTS * in_flight // (young * middle or 1)))
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 @contextmanager

@@ -27,6 +27,7 @@ TIERS: dict[str, frozenset[str]] = {
             "session",
             "work",
             "at_rest",
+            "garbage",
             "tables",
             "planning",
             "cancelling",
