@@ -16,7 +16,7 @@ from batcher.manifest.expansion import Manifest
 from batcher.manifest.flags import Overrides
 from batcher.manifest.formats import FORMATS, format_of, reader
 from batcher.manifest.memory import Memory, digest
-from batcher.manifest.paths import DefaultPaths, TemplatePaths
+from batcher.manifest.paths import MOST_ENTRIES, DefaultPaths, TemplatePaths, fullest_folder
 from batcher.manifest.plan import Plan
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.rows import Carried, Reading
@@ -153,6 +153,9 @@ class Draft:
         if not check.whole:
             what = "there is no prompt in it" if not check.prompts else "`exclude` leaves no combination"
             raise failure(self._source.label, 0, 0, what, "add one" if not check.prompts else "exclude less")
+        axes = {name: len(axis) for name, axis in plan.sweep.axes.items()}
+        if plan.template and (most := fullest_folder(plan.template, check.whole, check.prompts, axes)) > MOST_ENTRIES:
+            plan.terms.warn(f"`output.path` puts about {most:,} names into one folder: begin it with {{shard}}/")
         return Memory(
             said=self._said(),
             schema=_mark(plan.terms.schema),
