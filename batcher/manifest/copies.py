@@ -17,6 +17,7 @@ from typing import Any
 from batcher.job import canonical_json
 
 _PARTS = 64
+_MOST_BYTES = 2**24  # of what is remembered, a bit a prompt: a state file may have been meddled with
 _ANY_BIT = re.compile(rb"[^\0]")
 
 
@@ -47,7 +48,11 @@ class Watched:
     @classmethod
     def unpacked(cls, text: str) -> "Watched":
         """Raises ValueError, zlib.error."""
-        return cls(zlib.decompress(base64.b64decode(text, validate=True)))
+        unpack = zlib.decompressobj()
+        bits = unpack.decompress(base64.b64decode(text, validate=True), _MOST_BYTES)
+        if not unpack.eof:
+            raise ValueError("too many prompts, or not all of them")
+        return cls(bits)
 
 
 class Occurrences:

@@ -7,12 +7,12 @@ from typing import Any
 from batcher.manifest.columns import word
 from batcher.manifest.document import Document, kind_of, text_of
 from batcher.manifest.formats import FORMATS, Reader, format_of, named_format, reader
+from batcher.manifest.node import Node
 from batcher.manifest.problems import Problems, suggestion
 from batcher.manifest.rows import Carried, Reading, Row, Wanted
 from batcher.manifest.sections import Sections
 from batcher.manifest.source import Source
 from batcher.manifest.terms import Terms
-from batcher.manifest.tree import Node
 from batcher.models.words import shown
 
 _PROMPT_KEYS = ("prompt", "id", "meta", "vars")

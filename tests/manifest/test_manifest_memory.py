@@ -184,6 +184,12 @@ def test_a_memory_that_was_meddled_with_is_none(sweep: str) -> None:
     assert Memory.from_json({**facts, "watched": "AAAA"}) is None
 
 
+def test_a_memory_that_would_fill_the_machines_memory_is_none(sweep: str) -> None:
+    facts = checked(sweep).memory.as_json()
+    assert Memory.from_json({**facts, "watched": Watched(bytes(2**24)).packed()}) is not None
+    assert Memory.from_json({**facts, "watched": Watched(bytes(2**24 + 1)).packed()}) is None
+
+
 @given(st.sets(st.integers(0, 300)), st.integers(0, 320), st.integers(0, 320))
 def test_watched_numbers_come_back_from_their_bits(numbers: set[int], start: int, end: int) -> None:
     bits = bytearray(40)
