@@ -36,9 +36,12 @@ from batcher.protocol import (
 from batcher.retry import retry_after
 
 MOST_BYTES = 4 * 1024 * 1024  # of one answer; a result is a few hundred bytes
-CONNECT, SUBMIT, READ = 10.0, 100.0, 30.0  # seconds, as the official nodes wait
+CONNECT = 10.0  # seconds, as the official nodes wait
+SUBMIT = aiohttp.ClientTimeout(total=100.0, sock_connect=CONNECT)
+READ = aiohttp.ClientTimeout(total=30.0, sock_connect=CONNECT)
 IDLE = 10.0  # seconds: an older idle connection may be closing just as a submit leaves on it, which puts it in doubt
 SHORTEST_SECRET = 8  # characters: cutting a shorter "token" out of an answer would only garble it ("id", "any")
+_JSON = {"Content-Type": "application/json"}
 SIMULATOR_HEADER = "X-Batcher-Simulator"
 
 
@@ -103,7 +106,7 @@ class Api:
         Raises NotSent, Refused, Rejected, Unclear (nobody knows), AccountError.
         """
         body = json.dumps(inputs, ensure_ascii=False).encode()
-        reply = await self._call("POST", f"/models/{_model_path(model)}", timeout=SUBMIT, body=body)
+        reply = await self._call("POST", f"/models/{_model_path(model)}", wait=SUBMIT, body=body)
         return read_submit(reply)
 
     async def look(self, request_id: str) -> Answer:
@@ -131,35 +134,42 @@ class Api:
 
     async def cancel(self, request_id: str) -> CancelOutcome:
         """Raises NotSent, Refused, Unclear, NotFound, AccountError."""
-        return read_cancel(await self._call("POST", self._request_path(request_id, "cancel"), timeout=READ))
+        return read_cancel(await self._call("POST", self._request_path(request_id, "cancel"), wait=READ))
 
     async def model(self, model: str) -> dict[str, Any]:
         """The catalog entry: ``input_schema``, ``base_price_usd``, ... Free. Raises as look does."""
-        return read_json(await self._call("GET", f"/models/{_model_path(model)}", timeout=READ))
+        return read_json(await self._call("GET", f"/models/{_model_path(model)}", wait=READ))
 
     async def _result(self, request_id: str) -> Answer:
         path = self._request_path(request_id, "result") + "?include_cost=true"
-        return read_result(await self._call("GET", path, timeout=READ))
+        return read_result(await self._call("GET", path, wait=READ))
 
     async def _status(self, request_id: str) -> Answer | None:
-        return read_status(await self._call("GET", self._request_path(request_id, "status"), timeout=READ))
+        return read_status(await self._call("GET", self._request_path(request_id, "status"), wait=READ))
 
     def _request_path(self, request_id: str, verb: str) -> str:
         if not is_request_id(request_id):
             raise Rejected(Cause(kind="bad_request_id", message="the recorded request id can't stand in a URL"))
         return f"/requests/{request_id}/{verb}"
 
-    async def _call(self, method: str, path: str, *, timeout: float, body: bytes | None = None) -> Reply:  # noqa: ASYNC109  aiohttp's own timeout
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        wait: aiohttp.ClientTimeout,
+        body: bytes | None = None,
+    ) -> Reply:
         assert self._session is not None
         self.calls += 1
         try:
             async with self._session.request(
                 method,
-                self.base_url + path,
+                yarl.URL(self.base_url + path, encoded=True),  # nothing in it needs quoting
                 data=body,
-                headers={"Content-Type": "application/json"} if body is not None else None,
+                headers=None if body is None else _JSON,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT),
+                timeout=wait,
             ) as response:
                 self.simulated = SIMULATOR_HEADER in response.headers
                 content = self._without_token(await _read_capped(response))

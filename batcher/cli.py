@@ -13,6 +13,7 @@ COMMANDS = {
     "retry": "Reopen failed, cancelled or in-doubt jobs.",
     "cancel": "Cancel what is still queued at the service.",
     "verify": "Check every image and sidecar against the state file, and mend what can be had free.",
+    "grid": "Draw labelled contact sheets of a run.",
     "simulate": "Serve a simulator of the Model API on this machine.",
 }
 

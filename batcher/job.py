@@ -145,12 +145,16 @@ class CancelOutcome(StrEnum):
     UNKNOWN = "unknown"  # no readable answer: the id is kept
 
 
+CARRIES_C2PA = "it carries a C2PA manifest"  # in a warning, which is how the state file remembers
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """One file that is safely on disk, with its sidecar beside it.
 
     file: relative to the run directory, ``/`` between parts (``images/...``).
-    bytes, sha256, mime: of the bytes on disk, which are the bytes received.
+    bytes, sha256, mime: of the bytes on disk, which are the bytes received, and with ``--embed`` what was written into
+        them.
     width, height: in pixels; None for what is not a picture.
     output_index: from 0, of ``output_count`` files that this job gave.
     downloaded_at: Unix seconds.
@@ -168,6 +172,11 @@ class Artifact:
     output_count: int
     downloaded_at: float
     warning: str | None = None
+
+    @property
+    def c2pa(self) -> bool:
+        """Whether it was seen to carry a C2PA manifest: looked for where something is to be embedded."""
+        return CARRIES_C2PA in (self.warning or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +222,7 @@ def sidecar(entry: Entry, artifact: Artifact, *, simulated: bool, version: str) 
         "cost_usd": entry.cost_usd,
         "simulated": simulated,
         "batcher": version,
+        **({"c2pa": True} if artifact.c2pa else {}),
     }
 
 

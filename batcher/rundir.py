@@ -110,6 +110,7 @@ def greet(
         "process": {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()},
         "command": command,
         "check": manifest.memory.as_json(),
+        "embed": sorted(settings.embed),
         **tables.STALE,
     }
     if offer.fresh:

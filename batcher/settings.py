@@ -46,6 +46,7 @@ class Deadline:
 class Settings:
     """rate, api_rate: per second. timeout: seconds a job may be unfinished at the service before it is given up on
     (its id is kept). attempts: paid tries a job, at most. budget, price: dollars.
+    embed: of infotext, xmp, iptc; signed: into files with a C2PA manifest too.
     """
 
     rate: float = 2.0
@@ -63,6 +64,7 @@ class Settings:
     fuse: int | None = 20
     fuse_share: float | None = 0.9
     cancel_on_interrupt: bool = False
+    embed: frozenset[str] = frozenset()
     progress: str = "auto"
 
 
@@ -99,6 +101,18 @@ def _share_or_none(text: str) -> float | None:
 
 def _yes_or_no(text: str) -> bool:
     return _choice("true", "false")(text) == "true"
+
+
+def parse_embed(text: str) -> frozenset[str]:
+    """``infotext,xmp``; ``signed`` beside them: into files with a C2PA manifest too; ``none``."""
+    words = {word.strip().lower() for word in text.split(",")}
+    if words == {"none"}:
+        return frozenset()
+    if not words <= {"infotext", "xmp", "iptc", "signed"} or words == {"signed"}:
+        raise ValueError(
+            "it must be of infotext, xmp and iptc, with commas (signed beside them overrules C2PA), or none"
+        )
+    return frozenset(words)
 
 
 def parse_deadline(text: str) -> Deadline:
@@ -142,6 +156,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "fuse": _number_or_none,
     "fuse_share": _share_or_none,
     "cancel_on_interrupt": _yes_or_no,
+    "embed": parse_embed,
     "progress": _choice("auto", "bar", "lines", "json", "none"),
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher import report, tables
-from batcher.artifacts import Downloader, Trust
+from batcher.artifacts import Downloader, Dress, Trust
 from batcher.budget import Budget
 from batcher.catalog import Offer, ask
 from batcher.errors import DiskError, UsageError
@@ -114,7 +114,13 @@ async def _drive(
     try:
         _lay(ballast)
         async with (
-            Downloader(state.path.parent, trust=trust, check=settings.check, threads=settings.downloads) as downloader,
+            Downloader(
+                state.path.parent,
+                trust=trust,
+                check=settings.check,
+                threads=settings.downloads,
+                dress=_dress(settings),
+            ) as downloader,
             CommitQueue(state) as queue,
         ):
             tools = Tools(
@@ -150,6 +156,14 @@ async def _drive(
     finally:
         ballast.drop()
         reader.close()
+
+
+def _dress(settings: Settings) -> Dress | None:
+    if not settings.embed:
+        return None
+    from batcher.embed import at_arrival  # noqa: PLC0415  start-up time
+
+    return at_arrival(settings.embed)
 
 
 def _word(stop: Stop) -> str | None:

@@ -18,7 +18,19 @@ TIERS: dict[str, frozenset[str]] = {
         {"lifecycle", "retry", "pace", "schedule", "breaker", "budget", "fuse", "naming", "protocol", "tally", "units"}
     ),
     "edges": frozenset(
-        {"settings", "manifest", "models", "store", "api", "catalog", "artifacts", "progress", "embedded"}
+        {
+            "settings",
+            "manifest",
+            "models",
+            "store",
+            "api",
+            "catalog",
+            "artifacts",
+            "progress",
+            "embedded",
+            "embed",
+            "loop",
+        }
     ),
     "composition": frozenset(
         {
@@ -32,6 +44,7 @@ TIERS: dict[str, frozenset[str]] = {
             "planning",
             "cancelling",
             "verify",
+            "grid",
             "service",
             "rundir",
             "report",
@@ -53,7 +66,7 @@ HARMLESS = frozenset(  # nothing in these knows the time, the machine or chance,
 IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "localtime", "astimezone"})
 
 OWNERS = {  # who alone may touch an outside thing, beside the simulator
-    "PIL": {"artifacts"},
+    "PIL": {"artifacts", "embed", "grid"},
     "aiofiles": {"artifacts"},
     "aiohttp": {"api", "artifacts"},
     "click": {"cli", "commands", "__main__"},

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batcher.artifacts.check import CheckDepth, Limits
-    from batcher.artifacts.fetch import Downloader
+    from batcher.artifacts.fetch import Downloader, Dress
     from batcher.artifacts.place import write_whole
     from batcher.artifacts.trust import Trust
     from batcher.artifacts.whole_job import fetch_all
 
-__all__ = ["CheckDepth", "Downloader", "Limits", "Trust", "fetch_all", "write_whole"]
+__all__ = ["CheckDepth", "Downloader", "Dress", "Limits", "Trust", "fetch_all", "write_whole"]
 
 _HOMES = {
     "CheckDepth": "check",
     "Limits": "check",
     "Downloader": "fetch",
+    "Dress": "fetch",
     "Trust": "trust",
     "fetch_all": "whole_job",
     "write_whole": "place",

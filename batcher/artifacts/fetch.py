@@ -9,22 +9,22 @@ The session never had the token, keeps no cookies, reads no ``.netrc`` and no pr
 itself: each hop passes ``Trust.check`` first, and what was checked is the object that gets requested.
 """
 
+import hashlib
 import mmap
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 from urllib.parse import urljoin
 
 import aiohttp
 
 from batcher import __version__
-from batcher.artifacts.body import Body, unbroken
+from batcher.artifacts.body import IN_MEMORY, Body, unbroken
 from batcher.artifacts.check import CheckDepth, Facts, Limits, allow, examine, too_big
 from batcher.artifacts.place import Shelf, disk
 from batcher.artifacts.saving import Saver, Written
@@ -38,7 +38,10 @@ from batcher.retry import retry_after
 
 MOST_REDIRECTS = 5
 
+MOST_DRESSED = 64 << 20  # bytes: dressing takes memory for two of them
+
 Describe = Callable[[Artifact], Mapping[str, Any]]
+Dress = Callable[[bytes, Mapping[str, Any]], tuple[bytes, str | None]]
 
 _REDIRECTS = frozenset([301, 302, 303, 307, 308])
 _DEAD = frozenset([403, 404, 410])
@@ -62,6 +65,7 @@ class Downloader:
 
     wall: Unix seconds, for the times in sidecars and for dates in ``Retry-After``.
     threads: at most this many files are checked and written at once.
+    dress: takes what arrived and its sidecar, gives what goes to the disk and a note on it for the warning.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Downloader:
         limits: Limits | None = None,
         wall: Callable[[], float] = time.time,
         threads: int = 16,
+        dress: Dress | None = None,
     ) -> None:
         self._shelf = Shelf(run_dir)
         self._trust = trust
@@ -80,6 +85,7 @@ class Downloader:
         self._limits = limits or Limits()
         self._wall = wall
         self._threads = threads
+        self._dress = dress
         allow(self._limits)
 
     async def __aenter__(self) -> Self:
@@ -131,33 +137,41 @@ class Downloader:
             wanted_ratio=wanted_ratio,
             describe=describe,
         )
-        body = Body(path, shelf=self._shelf, pool=self._pool, limits=self._limits)
-        try:
-            async with _network(), self._opened(url) as response:
-                await _receive(response, body, self._limits)
-            content = await body.finish()
-            return await unbroken(self._saver.save(partial(self._written, order, content, self._wall()), body.size))
-        finally:
-            await body.discard()
+        with _NETWORK:
+            response = await self._opened(url)
+        async with response:
+            size = _announced(response, self._limits)
+            if size is not None and size <= IN_MEMORY:
+                with _NETWORK:
+                    content = await response.read()
+                return await self._save(order, content, _whole(len(content), size))
+            body = Body(path, shelf=self._shelf, pool=self._pool, limits=self._limits)
+            try:
+                with _NETWORK:
+                    await _receive(response, body)
+                return await self._save(order, await body.finish(), body.size)
+            finally:
+                await body.discard()
 
-    @asynccontextmanager
-    async def _opened(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _save(self, order: _Order, content: bytes | Path, size: int) -> Artifact:
+        return await unbroken(self._saver.save(partial(self._written, order, content, self._wall()), size))
+
+    async def _opened(self, url: str) -> aiohttp.ClientResponse:
         """The answer with the file: redirects are followed here, each within the trusted hosts."""
         for _ in range(MOST_REDIRECTS + 1):
             checked = self._trust.check(url)
-            async with self._session.get(checked, allow_redirects=False) as response:
-                location = response.headers.get("Location")
-                if response.status not in _REDIRECTS or not location:
-                    self._check_status(response)
-                    yield response
-                    return
+            response = await self._session.get(checked, allow_redirects=False)
+            location = response.headers.get("Location")
+            if response.status == 200:
+                return response
+            response.close()
+            if response.status not in _REDIRECTS or not location:
+                self._refuse(response)
             url = _onward(str(checked), location)
         raise FileRefused(Cause(kind="redirects", message=f"more than {MOST_REDIRECTS} redirects"))
 
-    def _check_status(self, response: aiohttp.ClientResponse) -> None:
+    def _refuse(self, response: aiohttp.ClientResponse) -> NoReturn:
         status = response.status
-        if status == 200:
-            return
         cause = Cause(kind=f"http_{status}", message=f"the file host answered {status}", http_status=status)
         if status in _DEAD:
             raise LinkDead(cause)
@@ -169,6 +183,7 @@ class Downloader:
     def _written(self, order: _Order, content: bytes | Path, moment: float) -> Written:
         """In a worker thread: check, then image and sidecar as files that are still to be forced and renamed."""
         facts = self._examined(content, order)
+        content, facts = self._dressed(content, facts, order, moment)
         path = order.path
         artifact = self._artifact(facts, path, order, moment)
         values = order.describe(artifact)
@@ -184,6 +199,21 @@ class Downloader:
         except BaseException:
             image.drop()
             raise
+
+    def _dressed(self, content: bytes | Path, facts: Facts, order: _Order, moment: float) -> tuple[bytes | Path, Facts]:
+        """After the check, which is of what was received; from here on the facts are of what goes to the disk."""
+        if self._dress is None:
+            return content, facts
+        if facts.bytes > MOST_DRESSED:
+            return content, _noted(facts, f"nothing was embedded: it takes {facts.bytes:,} bytes")
+        record = order.describe(self._artifact(facts, order.path, order, moment))
+        with disk(self._shelf.relative(order.path)):
+            received = content if isinstance(content, bytes) else content.read_bytes()
+        dressed, note = self._dress(received, record)
+        if dressed == received:
+            return content, _noted(facts, note)
+        sha256 = hashlib.sha256(dressed).hexdigest()
+        return dressed, _noted(replace(facts, bytes=len(dressed), sha256=sha256), note)
 
     def _examined(self, content: bytes | Path, order: _Order) -> Facts:
         ratio = order.wanted_ratio
@@ -212,6 +242,10 @@ class Downloader:
         )
 
 
+def _noted(facts: Facts, note: str | None) -> Facts:
+    return replace(facts, warning="; ".join(filter(None, (facts.warning, note))) or None)
+
+
 def _onward(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
@@ -219,10 +253,16 @@ def _onward(url: str, location: str) -> str:
         raise FileRefused(Cause(kind="redirects", message="the file host redirects to what is not a link")) from None
 
 
-async def _receive(response: aiohttp.ClientResponse, body: Body, limits: Limits) -> None:
+def _announced(response: aiohttp.ClientResponse, limits: Limits) -> int | None:
+    """Bytes that the body will have, where the host says so and sends it as it is. Raises FileRefused over the cap."""
     expected = response.content_length
     if expected is not None and expected > limits.max_bytes:
         raise too_big(expected, limits.max_bytes)
+    return None if response.headers.get("Content-Encoding") else expected
+
+
+async def _receive(response: aiohttp.ClientResponse, body: Body) -> None:
+    expected = response.content_length
     encoding = response.headers.get("Content-Encoding", "")
     unpacker = Unpacker(encoding)
     if not encoding:
@@ -232,22 +272,33 @@ async def _receive(response: aiohttp.ClientResponse, body: Body, limits: Limits)
         received += len(arrived)
         for piece in unpacker.feed(arrived):
             await body.add(piece)
-    if expected is not None and received != expected:
-        raise FileUnavailable(Cause(kind="short_body", message=f"{received:,} of {expected:,} bytes arrived"))
+    _whole(received, expected)
     unpacker.finish()
 
 
-@asynccontextmanager
-async def _network() -> AsyncIterator[None]:
+def _whole(received: int, expected: int | None) -> int:
+    if expected is not None and received != expected:
+        raise FileUnavailable(Cause(kind="short_body", message=f"{received:,} of {expected:,} bytes arrived"))
+    return received
+
+
+class _Network:
     """What can go wrong between here and the file host may pass, all of it."""
-    try:
-        yield
-    except TimeoutError:
-        raise FileUnavailable(Cause(kind="timeout", message="the file host did not answer in time")) from None
-    except aiohttp.ClientPayloadError:
-        raise FileUnavailable(Cause(kind="short_body", message="the file ended before its announced end")) from None
-    except aiohttp.ClientResponseError:  # its text quotes the answer, binary and all
-        raise FileUnavailable(Cause(kind="connection", message="the file host's answer is not HTTP")) from None
-    except (aiohttp.ClientError, OSError) as error:
-        message = one_line(f"{type(error).__name__}: {error}")
-        raise FileUnavailable(Cause(kind="connection", message=message)) from None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, TimeoutError):
+            raise FileUnavailable(Cause(kind="timeout", message="the file host did not answer in time")) from None
+        if isinstance(error, aiohttp.ClientPayloadError):
+            cause = Cause(kind="short_body", message="the file ended before its announced end")
+            raise FileUnavailable(cause) from None
+        if isinstance(error, aiohttp.ClientResponseError):  # its text quotes the answer, binary and all
+            raise FileUnavailable(Cause(kind="connection", message="the file host's answer is not HTTP")) from None
+        if isinstance(error, aiohttp.ClientError | OSError):
+            message = one_line(f"{type(error).__name__}: {error}")
+            raise FileUnavailable(Cause(kind="connection", message=message)) from None
+
+
+_NETWORK = _Network()

@@ -3,8 +3,8 @@
 Forcing one file to the disk makes a journalling file system write its journal; of many files that were written before,
 the first to be forced pays and the others find the work done. And each call into the system from a second thread makes
 two threads hand the interpreter's lock to each other, which for a small picture costs more than its checksum. So while
-one group is being written the next one gathers, in few threads: one while that is enough, more when a picture has
-waited for a while, which is how a slow disk or a heavy check gets them all.
+one group is being written, and for ``GATHER`` seconds after it began, the next one gathers, in few threads: one while
+that is enough, more when a picture has waited for a while, which is how a slow disk or a heavy check gets them all.
 
 The order within a group is the order that one file alone would have: content forced, then renamed, image before
 sidecar, then the folder. What goes wrong with one picture is that picture's; a folder that can't be forced is
@@ -21,6 +21,7 @@ from pathlib import Path
 from batcher.artifacts.place import Part, disk, force_folder
 from batcher.job import Artifact
 
+GATHER = 0.005  # seconds between the beginnings of two groups, unless one is full
 LINGER = 0.02  # seconds that a picture waits before one more thread is put to work
 MOST, MOST_BYTES = 64, 1 << 20  # of one group
 
@@ -53,6 +54,8 @@ class Saver:
         self._most = most
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
+        self._held = 0  # bytes of those waiting
+        self._began = float("-inf")  # when the last group did
         self._at_work = 0
         self._watching = False
 
@@ -63,16 +66,21 @@ class Saver:
         """
         future: asyncio.Future[Artifact] = self._loop.create_future()
         self._waiting.append(_Waiting(write, size, self._loop.time(), future))
+        self._held += size
         self._put_to_work()
         return future
 
     def _put_to_work(self) -> None:
         while self._waiting and self._at_work < self._most:
-            waited = self._loop.time() - self._waiting[0].since
-            if self._at_work and waited < LINGER:
-                self._watch(LINGER - waited)
+            now = self._loop.time()
+            due = self._waiting[0].since + LINGER if self._at_work else self._began + GATHER
+            if now < due and not self._is_full():
+                self._watch(due - now)
                 return
-            self._begin()
+            self._begin(now)
+
+    def _is_full(self) -> bool:
+        return not self._at_work and (len(self._waiting) >= MOST or self._held >= MOST_BYTES)
 
     def _watch(self, seconds: float) -> None:
         if not self._watching:
@@ -83,7 +91,8 @@ class Saver:
         self._watching = False
         self._put_to_work()
 
-    def _begin(self) -> None:
+    def _begin(self, now: float) -> None:
+        self._began = now
         group = self._next_group()
         self._at_work += 1
         writing = self._loop.run_in_executor(self._pool, write_group, [item.write for item in group])
@@ -94,6 +103,7 @@ class Saver:
         size = group[0].size
         while self._waiting and len(group) < MOST and (size := size + self._waiting[0].size) <= MOST_BYTES:
             group.append(self._waiting.popleft())
+        self._held -= sum(item.size for item in group)
         return group
 
     def _finish(self, group: Sequence[_Waiting], outcomes: Sequence[Artifact | Exception]) -> None:
@@ -105,8 +115,7 @@ class Saver:
                 item.future.set_exception(outcome)
             else:
                 item.future.set_result(outcome)
-        if self._waiting:
-            self._begin()
+        self._put_to_work()
 
 
 def write_group(writes: Sequence[Write]) -> list[Artifact | Exception]:

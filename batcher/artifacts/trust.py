@@ -12,6 +12,7 @@ The path keeps its percent-encoding as received: output links hold ``%3D``, and 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import quote
 
@@ -98,6 +99,7 @@ def _extra(text: str) -> _Extra:
     return _Extra(host, port)
 
 
+@lru_cache(maxsize=256)
 def _canonical(host: str) -> str:
     """One spelling for each host: lower case, IPv6 in its shortest form, without brackets."""
     bare = host.strip("[]").lower()

@@ -25,6 +25,7 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
     ("--max-failures", "N", "Start nothing new once this many jobs have failed."),
     ("--fuse", "N", "Stop when this many submits in a row fail for one cause.  [default: 20]"),
     ("--fuse-share", "SHARE", "Or when this share of the last 100 do.  [default: 90%]"),
+    ("--embed", "WHAT", "Write into each picture what made it: infotext, xmp, iptc.  [default: none]"),
     ("--timeout", "TIME", "Give up on a job unfinished for this long; its id is kept.  [default: 30m]"),
 ]
 

@@ -34,11 +34,9 @@ def run(as_json: bool, **given: Any) -> int:
     MANIFEST is a YAML file, a prompt file (CSV, TSV, JSONL, JSON, text), a folder of text files, or - for standard
     input.
     """
-    import asyncio  # noqa: PLC0415  start-up time
+    from batcher import loop, session  # noqa: PLC0415  start-up time
 
-    from batcher import session  # noqa: PLC0415
-
-    report, summary = asyncio.run(session.run(collect(given)))
+    report, summary = loop.run(session.run(collect(given)))
     if as_json:
         say_json(report)
         if report["stopped_by"]:

@@ -25,6 +25,7 @@ RUN_OPTIONS = (
     "fuse",
     "fuse_share",
     "timeout",
+    "embed",
 )
 _TOP = ("model", "defaults", "prompts", "matrix", "exclude", "include", "output", "run")
 _LONGEST = 64 * 2**20  # characters of YAML: all of it is held, unlike the files it names

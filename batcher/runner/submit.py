@@ -11,11 +11,14 @@ from collections.abc import Callable
 from batcher.breaker import Breaker
 from batcher.errors import AccountError, DiskError, NotFound, NotSent, Refused, Rejected, Unclear
 from batcher.job import Accepted, Entry, State
-from batcher.pace import Pace
+from batcher.pace import LATE, Opening, Pace
 from batcher.retry import REFUSALS
 from batcher.runner.tools import Tools
 from batcher.stop import Reason, pause
 
+CLOCK = 1e-6  # seconds: less than this is now
+GLANCE = 0.002  # seconds between two looks at whether the opening lets one more leave
+AT_DOOR = 0.5  # seconds that one written down as leaving may be kept waiting: a kill meanwhile leaves it in doubt
 INSISTENCE = 30  # seconds to go on trying to write down a request id that the disk did not take
 
 
@@ -45,9 +48,10 @@ class Submitter:
         self._in_vain = in_vain
         self.model = model
         self.pace = Pace(tools.settings.rate)
+        self._opening = Opening()
         self.breaker = Breaker()
         self._line = asyncio.Lock()  # whose turn it is to be written down as leaving
-        self._door = asyncio.Lock()  # whose turn it is to leave
+        self._at_door = 0  # written down, waiting for their moment
         self._ahead = 0  # written down, not left yet
         self._lead = 0.0  # seconds that writing down takes
 
@@ -77,8 +81,10 @@ class Submitter:
         while not stop.nothing_new.is_set():
             if tools.past_deadline is not None and tools.past_deadline():
                 stop.request(Reason.DEADLINE, "the deadline is reached")
-            elif (wait := self._due() - tools.now()) > 0:
+            elif (wait := self._due() - tools.now()) > CLOCK:
                 await pause(wait if tools.past_deadline is None else min(wait, 1.0), stop.nothing_new)
+            elif self._opening.full(tools.now(), self._ahead):
+                await pause(GLANCE, stop.nothing_new)
             elif self._in_vain():
                 await pause(1.0, stop.nothing_new)
             elif self.breaker.open and not await self._service_answers():
@@ -92,8 +98,9 @@ class Submitter:
         return False
 
     def _due(self) -> float:
-        """When the next submit should be written down so that it can leave on time."""
-        return self.pace.next_start(self.tools.now()) + self._ahead * self.pace.interval - self._lead
+        """When the next submit should be written down so that it can leave on time; in the past when it is late."""
+        due = max(self.pace.due, self.tools.now() - LATE)
+        return due + self._ahead * self.pace.interval - self._lead
 
     async def _money_moves(self) -> None:
         """The budget is reserved to the last cent: some of it may come back when a job ends."""
@@ -108,20 +115,40 @@ class Submitter:
         try:
             entry = await tools.queue.durable(tools.state.claim, entry, tools.wall())
             self._lead = 0.8 * self._lead + 0.2 * min(0.25, tools.now() - before)
-            async with self._door:
-                await asyncio.sleep(max(0.0, self.pace.reserve(tools.now()) - tools.now()))
-                await tools.call_turn()
+            may_leave = await self._moment()
         finally:
             self._ahead -= 1
-        if tools.stop.nothing_new.is_set():
+        if not may_leave or tools.stop.nothing_new.is_set():
             return await self._release(entry)
         return await self._post(entry)
+
+    async def _moment(self) -> bool:
+        """Waits for it. False when it was put off: the service has refused another meanwhile.
+
+        Each waits by itself, so that a loop that comes round late lets go of all that are due; and books when it
+        leaves, not before, so that its lateness can't crowd it together with the next.
+        """
+        tools = self.tools
+        await tools.call_turn()
+        wait = self.pace.due + self._at_door * self.pace.interval - tools.now()
+        self._at_door += 1
+        try:
+            while wait > CLOCK:
+                if wait > AT_DOOR:
+                    return False
+                await asyncio.sleep(wait)
+                wait = self.pace.due - tools.now()
+            self.pace.reserve(tools.now())
+            return True
+        finally:
+            self._at_door -= 1
 
     async def _post(self, entry: Entry) -> Entry:
         tools, left_at = self.tools, self.tools.now()
         tools.fuse.began(entry.id)
+        self._opening.left(left_at)
         try:
-            accepted = await tools.api.submit(entry.job.model, entry.job.inputs)
+            accepted = await self._answer(entry)
         except Unclear as problem:
             self.breaker.failed(tools.now())
             tools.unheard(problem)
@@ -135,7 +162,8 @@ class Submitter:
             return await self._release(entry)
         except Refused as problem:
             self._answered()
-            self.pace.refused(tools.now(), problem.retry_after)
+            self._opening.close()
+            self.pace.refused(tools.now(), problem.retry_after, left_at)
             tools.tally.rate_limited += 1
             return await self._release(entry)
         except Rejected as problem:
@@ -150,6 +178,12 @@ class Submitter:
         self._answered()
         tools.tally.submitted(left_at)
         return await self._accept(entry, accepted)
+
+    async def _answer(self, entry: Entry) -> Accepted:
+        try:
+            return await self.tools.api.submit(entry.job.model, entry.job.inputs)
+        finally:
+            self._opening.answered()
 
     async def _accept(self, entry: Entry, accepted: Accepted) -> Entry:
         """The id is money: a disk that does not take it gets our ballast, and time; at last the id is at least said."""

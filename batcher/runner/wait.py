@@ -54,13 +54,15 @@ class Waiter:
         asked_since = tools.now()
         began = asked_since - max(0.0, tools.wall() - submitted)
         ours = submitted >= tools.started
-        look_at = began + self.planner.next_look(0.0, draw(entry, 0)) if ours else tools.now()
+        watch = self.planner.watch(began, learns=ours)
+        look_at = watch.next(tools.now(), draw(entry, 0)) if ours else tools.now()
         looks = empty = 0
         trouble = Trouble()
         while not await pause(look_at - tools.now(), tools.stop.leave):
             looks += 1
             try:
                 await tools.call_turn()
+                asked_at = tools.now()
                 answer = await tools.api.look(entry.request_id or "")
             except CallError as problem:
                 after = await self._unread(entry, trouble, problem)
@@ -77,15 +79,15 @@ class Waiter:
                 self._notice(answer)
                 if min(age, (tools.now() - asked_since) * WATCHED) > tools.settings.timeout:
                     return await self._give_up(entry, _too_long(answer, age))
-                look_at = began + self.planner.next_look(age, draw(entry, looks))
+                watch.missed(asked_at, answer.queue_position)
+                look_at = watch.next(tools.now(), draw(entry, looks))
             elif isinstance(answer, FailedThere) and answer.cause.kind == "no_output":
                 empty += 1
                 if empty > MOST_EMPTY:  # paid for: a new submit would pay again, asking later is free
                     return await self._give_up(entry, answer.cause)
                 look_at = tools.now() + 1.0
             else:
-                if ours:
-                    self.planner.learn(age, first_look=looks == 1)
+                watch.found(asked_at)
                 return await self._conclude(entry, slot, answer)
         return entry
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from batcher.api import Api
-from batcher.artifacts import CheckDepth, Downloader, Trust, fetch_all
+from batcher.artifacts import CheckDepth, Downloader, Dress, Trust, fetch_all
 from batcher.embedded import JOURNAL
 from batcher.errors import (
     BatcherError,
@@ -65,15 +65,25 @@ async def collect(
     """
     collected = Collected()
     options = _whereto(run_dir, state, options)
+    dress = _dress(frozenset(reading.meta(state.connection, "embed", [])))
     async with CommitQueue(state) as queue:
         left = list(lost)
         if not options.simulate:
             trust = Trust(options.trust_hosts)
-            async with Downloader(run_dir, trust=trust, check=check, threads=AT_ONCE) as downloader:
+            async with Downloader(run_dir, trust=trust, check=check, threads=AT_ONCE, dress=dress) as downloader:
                 left = await _Collector(queue, downloader, None, collected).by_link(left)
         if left:
-            await _by_result(run_dir, queue, left, options, check, collected)
+            await _by_result(run_dir, queue, left, options, check, dress, collected)
     return collected
+
+
+def _dress(wanted: frozenset[str]) -> Dress | None:
+    """What the run did to a picture that arrived."""
+    if not wanted:
+        return None
+    from batcher.embed import at_arrival  # noqa: PLC0415  start-up time
+
+    return at_arrival(wanted)
 
 
 def _whereto(run_dir: Path, state: StateFile, options: Options) -> Options:
@@ -88,7 +98,7 @@ def _whereto(run_dir: Path, state: StateFile, options: Options) -> Options:
 
 async def _by_result(
     run_dir: Path, queue: CommitQueue, left: Sequence[Entry], options: Options, check: CheckDepth,
-    collected: Collected,
+    dress: Dress | None, collected: Collected,
 ) -> None:  # fmt: skip
     simulated = bool(reading.meta(queue.state.connection, "simulated"))
     if simulated and not options.simulate and options.base_url is None:
@@ -98,7 +108,7 @@ async def _by_result(
     try:
         async with open_service(options, run_dir, listener("none")) as service:
             trust = Trust(service.trust)
-            async with Downloader(run_dir, trust=trust, check=check, threads=AT_ONCE) as downloader:
+            async with Downloader(run_dir, trust=trust, check=check, threads=AT_ONCE, dress=dress) as downloader:
                 collector = _Collector(queue, downloader, service.api, collected)
                 await collector.by_result(left)
     except UsageError:

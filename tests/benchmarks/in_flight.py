@@ -39,7 +39,7 @@ def measure() -> Iterator[Line]:
         words = ["run", str(prompts(ground, JOBS)), "-o", str(ground / "run"), "--base-url", f"{origin}/v1"]
         flags = ["--trust-host", "127.0.0.1", "--rate", "1000/s", "--in-flight", str(IN_FLIGHT), "--progress", "lines"]
         command = [PYTHON, "-m", "tests.benchmarks.in_flight", str(notes), *words, *flags, "--check", "structure"]
-        ended = run(command, RUNCOMFY_TOKEN="benchmark-token")
+        ended = run(command, env={"RUNCOMFY_TOKEN": "benchmark-token"})
         watched = json.loads(notes.read_text())
         delays, most = noticed(ground / "run")
     yield Line(

@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 PYTHON = sys.executable
@@ -22,12 +22,12 @@ class Run:
     code: int
 
 
-def run(command: Sequence[str], *, codes: Sequence[int] = (0,), **env: str) -> Run:
+def run(command: Sequence[str], *, codes: Sequence[int] = (0,), env: Mapping[str, str] | None = None) -> Run:
     """env: variables beside the usual ones. Raises RuntimeError for an exit code that is not among ``codes``."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said:
         began = time.perf_counter()
         actions = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, said.fileno(), 2)]
-        child = os.posix_spawn(command[0], list(command), {**os.environ, **env}, file_actions=actions)
+        child = os.posix_spawn(command[0], list(command), {**os.environ, **(env or {})}, file_actions=actions)
         _, status, usage = os.wait4(child, 0)
         seconds = time.perf_counter() - began
         code = os.waitstatus_to_exitcode(status)

@@ -21,7 +21,7 @@ def measure() -> Iterator[Line]:
         manifest = str(prompts(ground, JOBS))
         service = ("--base-url", f"{origin}/v1", "--trust-host", "127.0.0.1")
         again = ("run", manifest, "-o", str(ground / "run"), *service, "--rate", "1000/s", "--progress", "none")
-        run([*BATCHER, *again], RUNCOMFY_TOKEN="benchmark-token")
+        run([*BATCHER, *again], env={"RUNCOMFY_TOKEN": "benchmark-token"})
         os.environ.pop("RUNCOMFY_TOKEN", None)
         yield from _beside_nothing(
             {

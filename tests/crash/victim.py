@@ -90,7 +90,7 @@ def arm(bomb: Bomb) -> None:
 
     opening.migrate = migrated  # type: ignore[attr-defined, assignment]  # the bomb
     os.fsync = forced  # type: ignore[assignment]  # the bomb
-    StateFile._together = committed  # type: ignore[method-assign]  # the bomb
+    StateFile._together = committed  # type: ignore[method-assign, assignment]  # the bomb
     Api._call = called  # type: ignore[method-assign]  # the bomb
     os.replace = replaced  # type: ignore[assignment]  # the bomb
 

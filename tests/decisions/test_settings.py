@@ -55,6 +55,9 @@ GOOD: list[tuple[str, str, Any]] = [
     ("fuse_share", "none", None),
     ("cancel_on_interrupt", "True", True),
     ("cancel_on_interrupt", "false", False),
+    ("embed", "infotext, XMP", frozenset({"infotext", "xmp"})),
+    ("embed", "iptc,signed", frozenset({"iptc", "signed"})),
+    ("embed", "none", frozenset()),
 ]
 BAD = [
     ("rate", "fast", "a rate looks like 5/s, 300/min or 1000/h"),
@@ -75,6 +78,10 @@ BAD = [
     ("progress", "fancy", "one of auto, bar, lines, json, none"),
     ("fuse", "0", "a whole number from 1"),
     ("fuse_share", "150%", "a share looks like 90% or 0.9"),
+    ("embed", "exif", "it must be of infotext, xmp and iptc, with commas"),
+    ("embed", "signed", "it must be of infotext, xmp and iptc, with commas"),
+    ("embed", "", "it must be of infotext, xmp and iptc, with commas"),
+    ("embed", "none,xmp", "it must be of infotext, xmp and iptc, with commas"),
     ("fuse_share", "nan", "a share looks like 90% or 0.9"),
     ("cancel_on_interrupt", "maybe", "one of true, false"),
 ]

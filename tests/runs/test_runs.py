@@ -194,7 +194,7 @@ def test_a_refused_token_stops_the_run_and_keeps_what_is_there(tmp_path: Path) -
     came, stats, folder = one_run(tmp_path, lines(100), steady(), rate=10.0, meanwhile=revoke)
     assert came.exit_code == 77
     assert came.stop.reason is Reason.ACCOUNT
-    assert stats["submits_accepted"] <= 31
+    assert stats["submits_accepted"] <= 33  # ten a second, and one more in each to make up for lateness
     with sqlite3.connect(folder / "state.db") as connection:
         states = dict(connection.execute("SELECT state, count(*) FROM jobs GROUP BY state"))
     connection.close()
@@ -246,7 +246,7 @@ def test_an_interrupt_leaves_ids_behind_and_the_next_run_collects_them_first(tmp
         assert first.exit_code == 130
         assert first.report["in_doubt"] == 0
         left = simulator.stats()["submits_accepted"]
-        assert 25 <= left <= 31
+        assert 25 <= left <= 33
         order: list[str] = []
 
         async def watch(going: Going) -> None:

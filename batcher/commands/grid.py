@@ -1,0 +1,98 @@
+"""``batcher grid``: contact sheets of a run. Reads the state file and the pictures, and writes nothing but sheets."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batcher.commands.printing import say, say_json
+
+SHOWN = 5  # files
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  batcher grid runs/tonight
+  batcher grid runs/tonight --rows seed --cols aspect_ratio
+  batcher grid runs/tonight --rows prompt --cols guidance --per none -o sheet.webp
+  batcher grid runs/tonight --cols seed --per prompt --per meta.style --size 160
+An axis is an input, meta.NAME, prompt_id, model or copy."""
+)
+@click.argument("run_dir", metavar="RUN")
+@click.option("--rows", metavar="AXIS", help="What stands down the side.  [default: seed, or what varies]")
+@click.option("--cols", metavar="AXIS", help="What stands along the top.  [default: aspect_ratio, or what varies]")
+@click.option(
+    "--per", metavar="AXIS", multiple=True, help="A sheet for each; repeatable; none for one sheet.  [default: prompt]"
+)
+@click.option("-o", "--out", metavar="PATH", help="A folder, or a file for one sheet.  [default: RUN/grid]")
+@click.option("--format", "form", type=click.Choice(("png", "webp")), help="[default: by the file, else png]")
+@click.option(
+    "--size",
+    type=click.IntRange(32, 2048),
+    default=256,
+    metavar="PX",
+    show_default=True,
+    help="Longest side of a picture.",
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N sheets.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def grid(run_dir: str, as_json: bool, **given: Any) -> int:
+    """Draw labelled contact sheets, with a mark wherever a picture is missing and why."""
+    from contextlib import closing  # noqa: PLC0415  start-up time
+
+    from batcher.grid.drawing import Wanted, draw  # noqa: PLC0415
+    from batcher.progress import listener  # noqa: PLC0415
+    from batcher.store import connect_to_read  # noqa: PLC0415
+
+    folder = Path(run_dir)
+    out = given.pop("out")
+    wanted = Wanted(**given, out=Path(out) if out else None)
+    with closing(connect_to_read(folder)) as connection:
+        drawn = draw(folder, connection, wanted, progress=listener("none" if as_json else "auto"))
+    facts = _facts(folder, drawn)
+    say_json(facts) if as_json else say(_words(facts))
+    return 0
+
+
+def _facts(folder: Path, drawn: Any) -> dict[str, Any]:
+    return {
+        "run": str(folder),
+        "out": str(drawn.folder),
+        "rows": drawn.plan.rows,
+        "cols": drawn.plan.cols,
+        "per": list(drawn.plan.per),
+        "jobs": drawn.jobs,
+        "sheets": drawn.sheets,
+        "pictures": drawn.pictures,
+        "gaps": dict(drawn.gaps),
+        "seconds": round(drawn.seconds, 3),
+        "warnings": drawn.warnings,
+        "files": drawn.files,
+    }
+
+
+def _words(facts: dict[str, Any]) -> str:
+    from batcher.units import show_bytes, show_duration  # noqa: PLC0415  start-up time
+
+    files = facts["files"]
+    size = show_bytes(sum(file["bytes"] for file in files))
+    axes = f"{facts['rows']} by {facts['cols']}" if facts["rows"] else str(facts["cols"])
+    per = f", one for each {' and '.join(facts['per'])}" if facts["per"] else ""
+    pages = f" on {len(files):,} pages" if len(files) > facts["sheets"] else ""
+    lines = [
+        f"{_count(facts['sheets'], 'sheet')}{pages}: {axes}{per}",
+        f"{_count(facts['pictures'], 'picture')}, {size} in {show_duration(facts['seconds'])}",
+    ]
+    if facts["gaps"]:
+        lines.append(
+            "Marked as missing: " + ", ".join(f"{count:,} {word}" for word, count in sorted(facts["gaps"].items()))
+        )
+    lines += [f"  {file['file']}" for file in files[:SHOWN]]
+    if len(files) > SHOWN:
+        lines.append(f"  ... and {len(files) - SHOWN:,} more in {facts['out']}")
+    return "\n".join([*lines, *facts["warnings"]])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,42 @@
+"""Looks in turn: however alike the jobs are, their looks don't come in a burst. Pure.
+
+Every job at the service has one look booked, so N bookings of gaps that are G seconds long in the mean make N / G looks
+a second. A stretch of WIDTH seconds takes at most CROWD times its share of that; who comes later gets the next stretch
+with room. That delays no job but those submitted in one burst, and them only once: they are apart ever after.
+"""
+
+WIDTH = 0.05
+CROWD = 2.5
+ALWAYS = 4  # looks in a stretch that are never too many
+MEMORY = 0.98  # of the mean gap, each booking
+
+
+class Turns:
+    """Times are seconds on any one clock that only goes forward. booked: looks still to come."""
+
+    def __init__(self) -> None:
+        self._stretches: dict[int, int] = {}
+        self.booked = 0
+        self._now = 0  # the stretch before which bookings are over
+        self._gaps = self._weight = 0.0
+
+    def book(self, now: float, wanted: float) -> float:
+        """The moment, at or after ``wanted``, for a look that is decided about ``now``."""
+        if (current := int(now / WIDTH)) != self._now:
+            self._drop_past(current)
+        self._gaps = self._gaps * MEMORY + max(wanted - now, WIDTH)
+        self._weight = self._weight * MEMORY + 1.0
+        self.booked += 1
+        room = max(ALWAYS, CROWD * WIDTH * self.booked * self._weight / self._gaps)
+        stretch = int(wanted / WIDTH)
+        late = 0
+        while self._stretches.get(stretch + late, 0) >= room:
+            late += 1
+        self._stretches[stretch + late] = self._stretches.get(stretch + late, 0) + 1
+        return wanted + late * WIDTH
+
+    def _drop_past(self, now: int) -> None:
+        passed = range(self._now, now)
+        for stretch in passed if len(passed) < len(self._stretches) else [at for at in self._stretches if at < now]:
+            self.booked -= self._stretches.pop(stretch, 0)
+        self._now = now

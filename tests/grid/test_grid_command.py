@@ -1,0 +1,111 @@
+"""``batcher grid`` as it is typed."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from batcher.grid.drawing import PATIENCE, _Meter
+from batcher.progress import Lines
+from tests.commands.command_line import Shell, assert_fits, assert_no_traceback, without_settings
+from tests.store.state_files import a_job
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    without_settings(monkeypatch, tmp_path)
+    (tmp_path / "work").mkdir()
+    return Shell(tmp_path / "work", capsys)
+
+
+def test_a_run_becomes_sheets_and_is_told_of(shell: Shell) -> None:
+    run = shell.simulated(2, "--matrix", "seed=1..3", "--matrix", "aspect_ratio=16:9,1:1")
+    came = shell("grid", run)
+    assert came.code == 0
+    assert came.out.splitlines()[0] == "2 sheets: seed by aspect_ratio, one for each prompt"
+    assert "12 pictures" in came.out
+    assert "runs/p/grid/00001-a-kite-over-hill-number-0" in came.out
+    assert_fits(came.out)
+    assert shell("verify", run).code == 0  # sheets are no strangers in a run directory
+
+
+def test_json_tells_of_every_page(shell: Shell) -> None:
+    run = shell.simulated(2, "--matrix", "seed=1..3")
+    told = shell("grid", run, "--json", "-o", "sheets", "--format", "webp").json
+    assert (told["sheets"], told["pictures"], told["jobs"], told["gaps"]) == (2, 6, 6, {})
+    assert (told["rows"], told["cols"], told["per"]) == (None, "seed", ["prompt"])
+    assert [file["per"] for file in told["files"]] == [{"prompt": f"a kite over hill number {n}"} for n in (0, 1)]
+    for file in told["files"]:
+        assert (shell.folder / file["file"]).stat().st_size == file["bytes"]
+        assert file["file"].endswith(".webp")
+
+
+def test_what_is_not_begun_with_is_told(shell: Shell) -> None:
+    run = shell.simulated(5, "--limit", "2")
+    assert "3 more jobs of the manifest have not been begun with" in shell("grid", run).out
+
+
+def test_letters_that_no_font_has_are_told_with_the_remedy(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("batcher.grid.faces.machine", tuple)
+    shell.file("p.txt", "三只猫\n")
+    shell("run", "p.txt", "--simulate", "--progress", "none")
+    came = shell("grid", "runs/p")
+    assert came.code == 0
+    assert "No font here has CJK (三): boxes stand in its place." in " ".join(came.out.split())
+    assert 'pip install "batcher[grid]"' in " ".join(came.out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nowhere",), "is not a run directory"),
+        (("runs/p", "--rows", "sed"), "no job of this run has that"),
+        (("runs/p", "--size", "9000"), "32<=x<=2048"),
+        (("runs/p", "--format", "gif"), "'gif' is not one of"),
+        (("runs/p", "-o", "p.txt"), "p.txt is a file, not a folder"),
+        (("runs/p", "-o", "one.png"), "one file, and there are 2 sheets"),
+        (("runs/p", "-o", "p.txt/deep"), "p.txt/deep can't be made: Not a directory"),
+        (("runs/p", "--limit", "1", "-o", "x" * 260 + ".png"), "File name too long"),
+    ],
+)
+def test_bad_words_are_told_and_nothing_is_written(shell: Shell, words: tuple[str, ...], said: str) -> None:
+    shell.simulated(2, "--matrix", "seed=1..3")
+    before = shell.tree()
+    came = shell("grid", *words)
+    assert came.code in {64, 73}
+    assert said in came.err
+    assert_no_traceback(came)
+    assert {name for name in shell.tree() if "state.db-" not in name} == before  # SQLite's own, of any reader
+
+
+def test_a_run_without_jobs_has_nothing_to_draw(shell: Shell) -> None:
+    with shell.run_directory():
+        pass
+    came = shell("grid", "run")
+    assert (came.code, "no job has been begun with" in came.err) == (64, True)
+
+
+def test_a_prompt_with_escape_sequences_is_printed_nowhere(shell: Shell) -> None:
+    with shell.run_directory() as book:
+        book.failed(a_job(prompt="a \x1b[31mred\x1b[0m \u202ekite", seed=1))
+    came = shell("grid", "run", "--json")
+    assert came.code == 0
+    assert "\x1b" not in came.out + came.err
+    assert "\u202e" not in came.out
+
+
+def test_progress_begins_after_two_seconds_and_ends_with_all_of_it() -> None:
+    now = [0.0]
+    stream = io.StringIO()
+    meter = _Meter(Lines(stream, clock=lambda: "12:00:00"), 40, now=lambda: now[0])
+    for _ in range(19):
+        meter.add(1)
+        now[0] += PATIENCE / 20
+    assert stream.getvalue() == ""
+    for _ in range(21):
+        now[0] += 1
+        meter.add(1)
+    meter.close()
+    lines = stream.getvalue().splitlines()
+    assert "20/40 done" in lines[0]
+    assert "40/40 done" in lines[-1]
