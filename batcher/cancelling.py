@@ -14,6 +14,7 @@ from batcher.rundir import hold
 from batcher.runner import cancel_all
 from batcher.service import SIMULATOR, Options, open_service
 from batcher.store import STATE, CommitQueue, StateFile, connect_to_read, reading
+from batcher.tables import STALE
 
 
 async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[str, Any]:
@@ -34,6 +35,7 @@ async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[
         state = StateFile(run_dir / STATE)
         try:
             async with CommitQueue(state) as queue:
+                await queue.durable(state.set_meta, **STALE)
                 if at_service:
                     async with open_service(options, run_dir, listener("none")) as service:
                         with closing(connect_to_read(run_dir)) as reader:

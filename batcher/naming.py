@@ -127,7 +127,10 @@ class Template:
     def __init__(self, text: str) -> None:
         self.text = text
         self._parts = _parse(text)
-        self.fields = frozenset(piece.name for part in self._parts for piece in part if isinstance(piece, _Field))
+        self.levels = tuple(  # the fields of each part of the path
+            frozenset(piece.name for piece in part if isinstance(piece, _Field)) for part in self._parts
+        )
+        self.fields = frozenset[str]().union(*self.levels)
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The path, without extension. A value that is None or absent reads ``default``.

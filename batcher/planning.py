@@ -1,7 +1,9 @@
 """What a run would do, found out without doing it."""
 
 import shutil
+import sqlite3
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -9,8 +11,8 @@ from typing import Any
 
 from batcher.catalog import Offer, ask, offline
 from batcher.errors import AccountError, ServiceError
-from batcher.manifest import Draft, Manifest
-from batcher.progress import Progress, checking
+from batcher.manifest import Draft, Manifest, Memory
+from batcher.progress import CHECKING, READING, Progress, counted, counting
 from batcher.rundir import TYPICAL_BYTES, remembered_price
 from batcher.service import Options, open_service, read_draft, run_dir_of
 from batcher.settings import Settings
@@ -23,27 +25,33 @@ async def plan(options: Options, say: Progress) -> dict[str, Any]:
     """Everything ``batcher plan`` shows, as JSON data. Spends and makes nothing. Raises ManifestError, UsageError."""
     draft, settings = read_draft(options)
     run_dir = run_dir_of(options, draft)
-    offer = await _offer(options, draft, settings, run_dir, say)
-    manifest = draft.check(offer.schema, progress=checking(say))
-    try:
-        return _facts(manifest, settings, offer, run_dir)
-    finally:
-        manifest.close()
+    with ExitStack() as held:
+        held.callback(draft.close)
+        known = held.enter_context(closing(connect_to_read(run_dir))) if has_state(run_dir) else None
+        if known is not None:
+            draft.recall(Memory.from_json(reading.meta(known, "check")), progress=counting(say, READING))
+        offer = await _offer(options, draft, settings, known, say)
+        manifest = draft.check(offer.schema, progress=counting(say, CHECKING))
+        return _facts(manifest, settings, offer, run_dir, known, say)
 
 
-async def _offer(options: Options, draft: Draft, settings: Settings, run_dir: Path, say: Progress) -> Offer:
+async def _offer(
+    options: Options, draft: Draft, settings: Settings, known: sqlite3.Connection | None, say: Progress
+) -> Offer:
     """From the service where it can be asked; a plan without a token or network is a plan all the same."""
     try:
         async with open_service(replace(options, base_url=options.base_url), None, say) as service:
             return await ask(service.api, draft.model, settings.price, patient=False)
     except (AccountError, ServiceError) as error:
-        known = offline(draft.model, settings.price, error.message)
-        price = remembered_price(run_dir) if known.price is None else known.price
-        return replace(known, price=price)
+        offer = offline(draft.model, settings.price, error.message)
+        return replace(offer, price=remembered_price(known) if offer.price is None else offer.price)
 
 
-def _facts(manifest: Manifest, settings: Settings, offer: Offer, run_dir: Path) -> dict[str, Any]:
-    against = _against(manifest, run_dir)
+def _facts(
+    manifest: Manifest, settings: Settings, offer: Offer, run_dir: Path, known: sqlite3.Connection | None, say: Progress
+) -> dict[str, Any]:
+    """known: the state file of the run directory, None where there is none."""
+    against = None if known is None else _against(manifest, known, say)
     new = manifest.total if against is None else against["new"] + against["pending"]
     images = (
         1 if manifest.total == 0 else sum(job.images for job in islice(manifest.jobs(), 100)) / min(100, manifest.total)
@@ -79,21 +87,21 @@ def _axes(manifest: Manifest) -> Mapping[str, Mapping[str, int]]:
     return {name: dict(counts) for name, counts in manifest.count_by_axis().items()}
 
 
-def _against(manifest: Manifest, run_dir: Path) -> dict[str, int] | None:
-    """The difference to an existing run directory; None where there is none."""
-    if not has_state(run_dir):
-        return None
-    connection = connect_to_read(run_dir)
-    try:
-        difference = reading.compare(connection, manifest.jobs())
-    finally:
-        connection.close()
-    at = {str(state): count for state, count in difference.at.items()}
+def _against(manifest: Manifest, connection: sqlite3.Connection, say: Progress) -> dict[str, int]:
+    """The difference to an existing run directory."""
     whole = manifest.total == manifest.whole
+    if whole and reading.meta(connection, "fingerprint") == manifest.fingerprint:  # all that is listed is of it
+        found, gone = reading.by_state(connection), 0
+        new = manifest.total - sum(found.values())
+    else:
+        tell = counting(say, "comparing the manifest with earlier runs: {:,} jobs so far")
+        difference = reading.compare(connection, counted(manifest.jobs(), tell))
+        found, gone, new = difference.at, len(difference.gone) if whole else 0, difference.new
+    at = {str(state): count for state, count in found.items()}
     return {
-        "new": difference.new,
+        "new": new,
         "unchanged": sum(at.values()),
-        "gone": len(difference.gone) if whole else 0,
+        "gone": gone,
         "done": at.get("done", 0),
         "failed": at.get("failed", 0),
         "in_doubt": at.get("in_doubt", 0),

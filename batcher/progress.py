@@ -6,18 +6,22 @@ A listener is given a ``Snapshot`` a few times a second and decides itself how o
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, TypeVar
 
 from batcher.protocol import one_line
 from batcher.tally import Snapshot
 from batcher.units import show_duration, show_rate, show_usd
 
+T = TypeVar("T")
+
 LINE_EVERY = 10.0  # seconds between lines
 JSON_EVERY = 1.0
-CHECK_EVERY = 2.0
+COUNT_EVERY = 2.0
+READING = "reading the manifest: {:,} bytes so far"
+CHECKING = "checking the manifest: {:,} prompts so far"
 COLUMNS = 80
 ROOM = COLUMNS - len("12:34:56  ")
 
@@ -43,17 +47,25 @@ def listener(kind: str, stream: TextIO | None = None) -> Progress:
     return Silent(stream) if kind == "none" else Lines(stream)
 
 
-def checking(progress: Progress, clock: Callable[[], float] = time.monotonic) -> Callable[[int], None]:
-    """Tells of a long manifest while it is checked, every two seconds. Call it with the prompts checked so far."""
+def counting(progress: Progress, words: str, clock: Callable[[], float] = time.monotonic) -> Callable[[int], None]:
+    """Tells how far a long step is, every two seconds. words: with a place for what is counted, ``{:,} prompts``."""
     said_at = clock()
 
-    def tell(prompts: int) -> None:
+    def tell(count: int) -> None:
         nonlocal said_at
-        if clock() - said_at >= CHECK_EVERY:
+        if clock() - said_at >= COUNT_EVERY:
             said_at = clock()
-            progress.say(f"checking the manifest: {prompts:,} prompts so far")
+            progress.say(words.format(count))
 
     return tell
+
+
+def counted(items: Iterable[T], tell: Callable[[int], None]) -> Iterator[T]:
+    """The items as they are; ``tell`` hears now and then how many went by."""
+    for number, item in enumerate(items):
+        if number % 1000 == 0:
+            tell(number)
+        yield item
 
 
 def in_words(snapshot: Snapshot, room: int = ROOM) -> str:

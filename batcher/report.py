@@ -1,15 +1,14 @@
-"""What a run came to: ``report.json``, the tables beside it, the exit code and the summary a person reads."""
+"""What a run came to: ``report.json``, the exit code and the summary a person reads."""
 
 import json
-import shlex
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from batcher import __version__
-from batcher.artifacts import write_whole
+from batcher.artifacts.place import write_whole
 from batcher.job import CancelOutcome, Counts, State
 from batcher.protocol import one_line
 from batcher.stop import Reason, Stop
@@ -116,25 +115,9 @@ def cost(money: reading.Money, price: float | None) -> float | None:
     return round(money.known_usd + unsaid * (price or 0.0), 6)
 
 
-def write(connection: sqlite3.Connection, run_dir: Path, report: dict[str, Any]) -> None:
-    """``records.jsonl``, ``failures.jsonl`` and ``report.json``, each whole or not at all. Raises DiskError."""
-    simulated = bool(report["simulated"])
-    records = reading.records(connection, simulated=simulated, version=__version__)
-    write_whole(run_dir / "records.jsonl", _lines(records))
-    write_whole(run_dir / "failures.jsonl", _lines(_with_the_way_back(reading.unfinished(connection), run_dir)))
+def write(run_dir: Path, report: dict[str, Any]) -> None:
+    """``report.json``, whole or not at all. Raises DiskError."""
     write_whole(run_dir / "report.json", [json.dumps(report, indent=2) + "\n"])
-
-
-def _with_the_way_back(rows: Iterator[dict[str, Any]], run_dir: Path) -> Iterator[dict[str, Any]]:
-    """Each with the command that reopens the jobs of its cause, and only those."""
-    for row in rows:
-        state = [] if row["state"] == State.FAILED else ["--state", row["state"]]
-        cause = ["--cause", row["cause"]["kind"]] if "kind" in row["cause"] else []
-        yield {**row, "retry": shlex.join(["batcher", "retry", str(run_dir), *state, *cause])}
-
-
-def _lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
-    return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 @dataclass(frozen=True, slots=True)

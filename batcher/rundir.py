@@ -3,25 +3,28 @@
 import os
 import shutil
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from batcher import __version__, embedded
-from batcher.catalog import Offer
+from batcher import __version__, embedded, tables
 from batcher.errors import BatcherError, Cause, DiskError, UsageError
 from batcher.job import State, utc
 from batcher.manifest import Manifest
-from batcher.progress import Progress
+from batcher.progress import Progress, counted, counting
 from batcher.service import SIMULATOR, Service
 from batcher.settings import Settings
 from batcher.stop import Reason
-from batcher.store import LOCK, StateFile, connect_to_read, has_state, locked, prepare, reading
+from batcher.store import LOCK, StateFile, has_state, locked, prepare, reading
 from batcher.store.auditing import finished
 from batcher.units import show_bytes
+
+if TYPE_CHECKING:  # start-up time
+    from batcher.catalog import Offer
 
 TYPICAL_BYTES = 800_000  # of a generated PNG of about a megapixel (DiffusionDB: 1.6 TB for 2 million)
 LEAST_FREE = 50_000_000  # bytes: with less than this nothing is paid for
@@ -61,12 +64,9 @@ def _unmake(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def remembered_price(run_dir: Path) -> float | None:
+def remembered_price(connection: sqlite3.Connection | None) -> float | None:
     """What one image cost when the catalogue could last be asked; None when it never could."""
-    if not has_state(run_dir):
-        return None
-    with closing(connect_to_read(run_dir)) as connection:
-        price = reading.meta(connection, "price_usd")
+    price = None if connection is None else reading.meta(connection, "price_usd")
     return float(price) if isinstance(price, (int, float)) else None
 
 
@@ -92,14 +92,13 @@ def greet(
     state: StateFile,
     service: Service,
     manifest: Manifest,
-    offer: Offer,
+    offer: "Offer",
     settings: Settings,
     command: str,
     say: Progress,
 ) -> None:
     """Makes the state file fit this start: whose it is, what the manifest holds now, what was in the air."""
     _same_service(state, service)
-    whole = manifest.total == manifest.whole
     facts: dict[str, Any] = {
         "service": service.name,
         "base_url": None if service.name == SIMULATOR else service.api.base_url,
@@ -110,28 +109,41 @@ def greet(
         "total": manifest.whole,
         "process": {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()},
         "command": command,
+        "check": manifest.memory.as_json(),
         "embed": sorted(settings.embed),
+        **tables.STALE,
     }
     if offer.fresh:
         facts |= {"price_usd": offer.price, "price_at": None if offer.price is None else utc(time.time())}
-    changes: list[Callable[[], object]] = []
-    if whole and reading.meta(state.connection, "fingerprint") != manifest.fingerprint:
-        difference = reading.compare(state.connection, manifest.jobs())
-        changes = [partial(state.unlist, difference.gone), partial(state.relist, difference.back)]
-        facts["fingerprint"] = manifest.fingerprint
-        if difference.gone:
-            say.say(
-                f"{len(difference.gone):,} jobs of earlier runs are not in this manifest: left alone, and left out of"
-                " the counts and of records.jsonl"
-            )
+    changes: list[Callable[[], object]] | None = []
+    if reading.meta(state.connection, "fingerprint") != manifest.fingerprint:
+        changes = _relisted(state, manifest, say)
+        # The listed jobs are those of one manifest, or, after a part of another one, of nobody knows which.
+        facts["fingerprint"] = manifest.fingerprint if changes is not None else None
     cause = Cause(kind="interrupted", message="batcher ended while this submit was in the air")
-    changes += [partial(state.doubt, entry, cause) for entry in reading.entries(state.connection, [State.SUBMITTING])]
-    state.must_commit([partial(state.set_meta, **facts), *changes])
+    doubts = [partial(state.doubt, entry, cause) for entry in reading.entries(state.connection, [State.SUBMITTING])]
+    state.must_commit([partial(state.set_meta, **facts), *(changes or []), *doubts])
     if reading.meta(state.connection, "stopped_by") == Reason.DISK.word:
         _collect_the_lost(state, say)
     if settings.in_doubt == "resubmit":
         doubtful = list(reading.entries(state.connection, [State.IN_DOUBT], listed_only=True))
         state.must_commit([partial(state.reopen, entry) for entry in doubtful])
+
+
+def _relisted(state: StateFile, manifest: Manifest, say: Progress) -> list[Callable[[], object]] | None:
+    """What makes the listed jobs those of this manifest; None where ``--limit`` leaves some of them unseen."""
+    if reading.is_empty(state.connection):
+        return []
+    if manifest.total < manifest.whole:
+        return None
+    tell = counting(say, "comparing the manifest with earlier runs: {:,} jobs so far")
+    difference = reading.compare(state.connection, counted(manifest.jobs(), tell))
+    if difference.gone:
+        say.say(
+            f"{len(difference.gone):,} jobs of earlier runs are not in this manifest: left alone, and left out of"
+            " the counts and of records.jsonl"
+        )
+    return [partial(state.unlist, difference.gone), partial(state.relist, difference.back)]
 
 
 def _collect_the_lost(state: StateFile, say: Progress) -> None:

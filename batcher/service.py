@@ -5,16 +5,19 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from batcher import embedded
-from batcher.api import Api
 from batcher.errors import AccountError, ManifestError, UsageError
 from batcher.manifest import Draft, Overrides, open_manifest
 from batcher.models import bundled
 from batcher.progress import Progress
 from batcher.settings import Given, Settings, Token, base_url, find_token, fold
 from batcher.store import connect_to_read, has_state, reading
+
+if TYPE_CHECKING:  # start-up time
+    from batcher.api import Api
 
 SIMULATOR = "simulator"  # what a run directory remembers of the embedded one
 
@@ -38,9 +41,19 @@ class Options:
 class Service:
     """api is open. trust: hosts that files may come from beside RunComfy's. name: what a run directory remembers."""
 
-    api: Api
+    api: "Api"
     trust: tuple[str, ...]
     name: str
+
+
+def name_of(options: Options) -> str:
+    """What a run directory would remember of the service; "" where the options lead to none."""
+    if options.simulate:
+        return "" if options.base_url else SIMULATOR
+    try:
+        return urlsplit(base_url(options.base_url)).netloc
+    except ValueError:
+        return ""
 
 
 def run_dir_of(options: Options, draft: Draft) -> Path:
@@ -71,6 +84,8 @@ async def open_service(options: Options, run_dir: Path | None, say: Progress) ->
 
     run_dir: where the simulator keeps its journal, None for none.
     """
+    from batcher.api import Api  # noqa: PLC0415  aiohttp takes a fifth of a second, and many commands never call
+
     trust: tuple[str, ...]
     async with AsyncExitStack() as stack:
         if options.simulate and options.base_url:

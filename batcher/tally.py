@@ -7,6 +7,7 @@ from batcher.job import Counts, State
 
 WINDOW = 60.0  # seconds over which the pace is measured
 STEP = 1.0  # seconds between samples
+NOTEWORTHY = 2.0  # seconds without a job to do that are worth a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class Tally:
         self.warned = 0
         self.note = ""  # of the service
         self.file_note = ""
+        self.passed = 0  # jobs of the manifest that were looked at
+        self.looking_since: float | None = None  # for one to begin
         self.started = now
         self.first_submit: float | None = None
         self.last_submit: float | None = None
@@ -97,5 +100,9 @@ class Tally:
             total=self.total, done=self.at[State.DONE], failed=self.at[State.FAILED],
             cancelled=self.at[State.CANCELLED], in_doubt=self.at[State.IN_DOUBT], in_flight=self.in_flight,
             downloading=self.downloading, rate=rate, eta=eta, cost_usd=cost_usd, elapsed=now - self.started,
-            note=self.note or self.file_note,
+            note=self.note or self.file_note or self._looking(now),
         )  # fmt: skip
+
+    def _looking(self, now: float) -> str:
+        long = self.looking_since is not None and now - self.looking_since > NOTEWORTHY
+        return f"looking for jobs to do: {self.passed:,} passed so far" if long else ""

@@ -53,6 +53,7 @@ def _reopen(
 ) -> dict[str, Any]:  # fmt: skip
     from batcher.job import State  # noqa: PLC0415  start-up time
     from batcher.store import reading  # noqa: PLC0415
+    from batcher.tables import STALE  # noqa: PLC0415
 
     by_state = reading.by_state(state.connection)
     wanted = [State(name) for name in states or ("failed",)]
@@ -71,7 +72,7 @@ def _reopen(
             images += entry.job.images
             moves.append(partial(state.reopen, entry))
     if moves and not dry_run:
-        state.must_commit(moves)
+        state.must_commit([partial(state.set_meta, **STALE), *moves])
     price = reading.meta(state.connection, "price_usd")
     return {
         "run": run_dir,

@@ -9,5 +9,6 @@ from batcher.manifest.document import RunOption
 from batcher.manifest.draft import Draft, open_manifest
 from batcher.manifest.expansion import Manifest
 from batcher.manifest.flags import Overrides
+from batcher.manifest.memory import Memory
 
-__all__ = ["Draft", "Manifest", "Overrides", "RunOption", "open_manifest"]
+__all__ = ["Draft", "Manifest", "Memory", "Overrides", "RunOption", "open_manifest"]

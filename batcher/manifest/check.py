@@ -3,7 +3,7 @@
 A matrix is checked by its axes, once, and a row by its own values: the product of the two is never walked.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from batcher.errors import ManifestError
@@ -24,7 +24,9 @@ _MOST_RENDERINGS = 1_000_000
 
 
 class Check:
-    """prompts, whole: how many prompts, and how many jobs they make. names: of all vars met."""
+    """prompts, whole: how many prompts, and how many jobs they make. pins: whether any has its own value for an axis.
+    names: of all vars met.
+    """
 
     def __init__(self, plan: Plan, problems: Problems, progress: Callable[[int], None] | None) -> None:
         self._plan = plan
@@ -32,9 +34,11 @@ class Check:
         self._progress = progress
         self._needed = plan.terms.required() - plan.sweep.base.keys() - plan.sweep.axes.keys() | {"prompt"}
         self._tries_path = plan.template is not None and ":" in plan.template.text
+        self._checks: dict[str, Callable[[Any], str | None]] = {}
         self.occurrences = Occurrences(frozenset(plan.sweep.keys), plan.sweep.base)
         self.prompts = 0
         self.whole = 0
+        self.pins = False
         self.names: set[str] = set()
 
     def run(self) -> None:
@@ -53,7 +57,6 @@ class Check:
                 place = carried.places[f"vars.{name}"]
                 what = f"no prompt of this file uses the var `{word(name)}`"
                 self._problems.add(*place, what, f"write {{{word(name)}}} in its prompts, or remove the var")
-        self.occurrences.close()
         if self._progress:
             self._progress(self.prompts)
 
@@ -66,11 +69,7 @@ class Check:
 
     def _plain_row(self, row: Row) -> frozenset[str]:
         if self._inputs(row, row.inputs):
-            pins = self._plan.sweep.pins(row.inputs)
-            self.whole += self._plan.sweep.count(pins)
-            self.occurrences.add(row.inputs)
-            if self._tries_path:
-                self._try_path(row, row.inputs, {})
+            self._count(row, row.inputs, {})
         return frozenset()
 
     def _row(self, row: Row) -> frozenset[str]:
@@ -86,11 +85,17 @@ class Check:
         for inputs, texts in variables.renderings(row):
             if not self._inputs(row, inputs):
                 break
-            self.whole += self._plan.sweep.count(self._plan.sweep.pins(inputs))
-            self.occurrences.add(inputs)
-            if self._tries_path:
-                self._try_path(row, inputs, dict(texts))
+            self._count(row, inputs, texts)
         return used
+
+    def _count(self, row: Row, inputs: dict[str, Any], texts: Mapping[str, str]) -> None:
+        sweep = self._plan.sweep
+        if pins := sweep.pins(inputs):
+            self.pins = True
+        self.whole += sweep.count(pins)
+        self.occurrences.add(inputs)
+        if self._tries_path:
+            self._try_path(row, inputs, dict(texts))
 
     def _unused(self, row: Row, used: frozenset[str]) -> None:
         for name in sorted(row.vars.keys() - used):
@@ -100,14 +105,16 @@ class Check:
 
     def _inputs(self, row: Row, inputs: dict[str, Any]) -> bool:
         """Whether a row's inputs can be sent; if not, the problems say why."""
-        before, terms = self._problems.total, self._plan.terms
+        before, checks = self._problems.total, self._checks
         if not self._needed <= inputs.keys():
             for name in sorted(self._needed - inputs.keys()):
                 what = f"`{name}` is missing" + ("" if name == "prompt" else ", and the model needs it")
                 self._problems.add(*row.place(name), what, f"add `{name}`")
         for name, value in inputs.items():
-            reason = terms.wrong(name, value)
-            if reason:
+            check = checks.get(name)
+            if check is None:
+                check = checks[name] = self._plan.terms.check_of(name)
+            if (reason := check(value)) is not None:
                 self._wrong(row, name, value, reason)
         return self._problems.total == before
 

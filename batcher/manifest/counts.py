@@ -38,6 +38,15 @@ def count_by_axis(sweep: Sweep, rows: Iterable[Row], total: int, *, limited: boo
     return tally
 
 
+def count_evenly(sweep: Sweep, total: int) -> Mapping[str, Mapping[str, int]]:
+    """The same where no prompt pins an axis, which needs no look at the prompts."""
+    prompts, left = divmod(total, sweep.count({}))
+    tally: Tally = {name: Counter() for name in sweep.axes}
+    _add(tally, _of_prompt(sweep, {}), prompts)
+    _add(tally, _walked(sweep, {}, left), 1)
+    return tally
+
+
 def _add(tally: Tally, more: Tally, times: int) -> None:
     for name, values in more.items():
         for value, jobs in values.items():

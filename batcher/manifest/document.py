@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from batcher.manifest.columns import word
+from batcher.manifest.node import Node
 from batcher.manifest.problems import Problems, failure, suggestion
 from batcher.manifest.source import Source
-from batcher.manifest.tree import Node, read_tree
 
 RUN_OPTIONS = (
     "rate",
@@ -71,6 +71,8 @@ class Document:
 
 def read_document(source: Source) -> Document:
     """Raises ManifestError for what is not YAML at all; everything else is in ``problems``."""
+    from batcher.manifest.tree import read_tree  # noqa: PLC0415  PyYAML: start-up time, and most manifests are no YAML
+
     with source.text() as stream:
         text = stream.read(_LONGEST + 1)
         if len(text) > _LONGEST:

@@ -3,22 +3,23 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from hashlib import blake2b
 from pathlib import PurePath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from batcher.job import canonical_json
+from batcher import __version__
+from batcher.errors import ManifestError
 from batcher.manifest.check import Check, unknown_fields
 from batcher.manifest.columns import word
 from batcher.manifest.document import Document, RunOption, read_document
-from batcher.manifest.entries import Entries, Entry, FromFile, word_path
+from batcher.manifest.entries import Entries, Entry, FromFile, named_files, word_path
 from batcher.manifest.expansion import Manifest
 from batcher.manifest.flags import Overrides
-from batcher.manifest.formats import FORMATS, format_of
-from batcher.manifest.paths import DefaultPaths, TemplatePaths
+from batcher.manifest.formats import FORMATS, format_of, reader
+from batcher.manifest.memory import Memory, digest
+from batcher.manifest.paths import MOST_ENTRIES, DefaultPaths, TemplatePaths, fullest_folder
 from batcher.manifest.plan import Plan
 from batcher.manifest.problems import Problems, failure
-from batcher.manifest.rows import Carried
+from batcher.manifest.rows import Carried, Reading
 from batcher.manifest.sections import Sections
 from batcher.manifest.source import Source
 from batcher.manifest.spool import Spool
@@ -82,11 +83,30 @@ class Draft:
         self._document = document
         self._overrides = overrides
         self._spool = spool
+        self._recalled: Memory | None = None
+        self._read: list[Source] = []  # its files of prompts, where they were hashed already
         whole = PurePath(os.path.abspath(path))  # noqa: PTH100  only its name is wanted
         stem = whole.name if form == "folder" else whole.stem
         self.name = "stdin" if path == "-" else word_path(stem) or "manifest"
         self.model = overrides.model or (document.model if document else None) or DEFAULT_MODEL
         self.run_options: Mapping[str, RunOption] = document.run if document else {}
+
+    def recall(self, memory: Memory | None, *, progress: Callable[[int], None] | None = None) -> bool:
+        """Whether this is the very manifest, every byte of it, that an earlier run checked; ``check`` then has no more
+        to do, as long as the schema is the same. progress: called now and then with the number of bytes read so far.
+        """
+        if memory is None or memory.said != self._said():
+            return False
+        files = [] if self._document is None else named_files(self._document, self._base())
+        named: list[tuple[Source, str | None]] = [(self._source, self._form), *files]
+        known = [memory.source, *memory.files]
+        try:
+            if [_hash(source, form, progress) for source, form in named] != known:
+                return False
+        except ManifestError:  # the check says what is wrong
+            return False
+        self._recalled, self._read = memory, [source for source, _ in files]
+        return True
 
     def check(self, schema: ModelSchema | None, *, progress: Callable[[int], None] | None = None) -> Manifest:
         """The manifest, all of it right; raises ManifestError with everything that is wrong (UsageError for flags).
@@ -113,6 +133,19 @@ class Draft:
         if not terms.knows("prompt"):
             problems.add(self._source.label, 0, 0, f"{word(self.model)} has no input `prompt`", "choose another model")
         plan = self._plan(document, terms)
+        memory = self._recalled
+        if memory is None or memory.schema != _mark(terms.schema):
+            memory = self._looked_at(document, plan, progress)
+        else:
+            problems.raise_if_any()
+            for source, read in zip(plan.sources(), self._read, strict=False):  # a flat file is its own source
+                source.is_read(read)
+        limit = self._overrides.limit
+        return Manifest(plan, memory, self._spool, source=self._path, name=self.name, limit=limit)
+
+    def _looked_at(self, document: Document, plan: Plan, progress: Callable[[int], None] | None) -> Memory:
+        """Every row, in the first pass. Raises ManifestError."""
+        problems = document.problems
         check = Check(plan, problems, progress)
         check.run()
         self._check_template(document, plan, check.names)
@@ -120,16 +153,20 @@ class Draft:
         if not check.whole:
             what = "there is no prompt in it" if not check.prompts else "`exclude` leaves no combination"
             raise failure(self._source.label, 0, 0, what, "add one" if not check.prompts else "exclude less")
-        return Manifest(
-            plan,
-            check.occurrences,
-            self._spool,
-            source=self._path,
-            name=self.name,
+        axes = {name: len(axis) for name, axis in plan.sweep.axes.items()}
+        if plan.template and (most := fullest_folder(plan.template, check.whole, check.prompts, axes)) > MOST_ENTRIES:
+            plan.terms.warn(f"`output.path` puts about {most:,} names into one folder: begin it with {{shard}}/")
+        return Memory(
+            said=self._said(),
+            schema=_mark(plan.terms.schema),
+            source=self._source.digest or "",
+            files=tuple(source.digest or "" for source in plan.sources()) if self._document else (),
             fingerprint=self._fingerprint(plan),
             whole=check.whole,
             prompts=check.prompts,
-            limit=self._overrides.limit,
+            pins=check.pins,
+            warnings=tuple(plan.terms.warnings),
+            watched=check.occurrences.close(),
         )
 
     def _named_inputs(self) -> list[str]:
@@ -151,8 +188,7 @@ class Draft:
         column = self._overrides.prompt_column
         if self._document is None:
             return [FromFile(self._source, self._form, Carried(), column)]
-        base = "" if self._path == "-" else os.path.dirname(self._path)  # noqa: PTH120
-        return Entries(document, terms, base, column).read()
+        return Entries(document, terms, self._base(), column).read()
 
     def _check_template(self, document: Document, plan: Plan, names: set[str]) -> None:
         if document.template is None:
@@ -162,11 +198,35 @@ class Draft:
             column = node.column + node.quoted + max(text.find("{" + field), 0)
             document.problems.add(document.label, node.line, column, f"unknown field {{{word(field)}}} in `path`", mend)
 
+    def _base(self) -> str:
+        """The folder that file names are relative to."""
+        return "" if self._path == "-" else os.path.dirname(self._path)  # noqa: PTH120
+
+    def _flags(self) -> dict[str, Any]:
+        """All that shape the jobs; ``--limit`` only says how many of them."""
+        return {name: getattr(self._overrides, name) for name in Overrides.__slots__ if name != "limit"}
+
+    def _said(self) -> str:
+        return digest([__version__, EXPANSION_VERSION, self._path, self.model, self._flags(), self._form])
+
     def _fingerprint(self, plan: Plan) -> str:
-        said = {name: getattr(self._overrides, name) for name in Overrides.__slots__}
         schema = plan.terms.schema.fingerprint() if plan.terms.schema else None
-        facts = [EXPANSION_VERSION, self.model, said, self._form, self._source.digest, plan.digests(), schema]
-        return blake2b(canonical_json(facts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
+        read = [source.digest for source in plan.sources()]
+        return digest([EXPANSION_VERSION, self.model, self._flags(), self._form, self._source.digest, read, schema])
+
+
+def _mark(schema: ModelSchema | None) -> str | None:
+    return None if schema is None else digest([schema.fingerprint(), sorted(schema.media_inputs)])
+
+
+def _hash(source: Source, form: str | None, progress: Callable[[int], None] | None) -> str:
+    """Raises ManifestError."""
+    if form == "folder":
+        for _ in reader(source, form, Reading(Terms(None), Problems(), Carried())).rows():
+            pass
+    if source.digest is None:
+        source.hash(progress)
+    return source.digest or ""
 
 
 def _template(document: Document) -> Template | None:

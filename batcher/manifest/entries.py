@@ -7,12 +7,12 @@ from typing import Any
 from batcher.manifest.columns import word
 from batcher.manifest.document import Document, kind_of, text_of
 from batcher.manifest.formats import FORMATS, Reader, format_of, named_format, reader
+from batcher.manifest.node import Node
 from batcher.manifest.problems import Problems, suggestion
-from batcher.manifest.rows import Carried, Reading, Row
+from batcher.manifest.rows import Carried, Reading, Row, Wanted
 from batcher.manifest.sections import Sections
 from batcher.manifest.source import Source
 from batcher.manifest.terms import Terms
-from batcher.manifest.tree import Node
 from batcher.models.words import shown
 
 _PROMPT_KEYS = ("prompt", "id", "meta", "vars")
@@ -25,8 +25,8 @@ class Inline:
     def __init__(self) -> None:
         self.held: list[Row] = []
 
-    def rows(self) -> Iterator[Row]:
-        return iter(self.held)
+    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+        return (row for row in self.held if not (wanted and wanted.passes()))
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         line, column = row.raw.get(name, row.raw[""])
@@ -39,11 +39,11 @@ class FromFile:
     def __init__(self, source: Source, form: str, carried: Carried, prompt_column: str | None) -> None:
         self.source = source
         self.carried = carried
-        self._form = form
+        self.form = form
         self._prompt_column = prompt_column
 
     def open(self, terms: Terms, problems: Problems) -> Reader:
-        return reader(self.source, self._form, Reading(terms, problems, self.carried, self._prompt_column))
+        return reader(self.source, self.form, Reading(terms, problems, self.carried, self._prompt_column))
 
 
 Entry = Inline | FromFile
@@ -175,7 +175,7 @@ class Entries:
         if "file" not in options:
             return None
         name, value = options["file"], node.pairs["file"][1]
-        path = os.path.join(self._base, os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd
+        path = _beside(self._base, name)
         if "\0" in path or not os.path.exists(path):  # noqa: PTH110
             self._document.add(value, f"there is no file `{word(name)}`", "paths are relative to the manifest")
             return None
@@ -192,6 +192,23 @@ class Entries:
             self._document.add(value, f"`{word(name)}` {what}", mend)
             return None
         return FromFile(Source(path, word_path(name)), form, carried, options.get("prompt_column", self._prompt_column))
+
+
+def named_files(document: Document, base: str) -> list[tuple[Source, str | None]]:
+    """The files of prompts that a manifest in which nothing is wrong names, and their formats, in order."""
+    node = document.sections.get("prompts")
+    found = []
+    for item in [] if node is None else node.items if node.kind == "list" else [node]:
+        if item.kind == "mapping" and "file" in item.pairs:
+            name = item.pairs["file"][1].text
+            path = _beside(base, name)
+            form = named_format(item.pairs["format"][1].text) if "format" in item.pairs else format_of(path)
+            found.append((Source(path, word_path(name)), form))
+    return found
+
+
+def _beside(base: str, name: str) -> str:
+    return os.path.join(base, os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd
 
 
 def word_path(path: str) -> str:

@@ -6,12 +6,14 @@ from typing import Any
 from batcher.errors import ManifestError
 from batcher.job import Job, job_key
 from batcher.manifest import variables
-from batcher.manifest.copies import Counter, Occurrences
-from batcher.manifest.counts import count_by_axis
+from batcher.manifest.copies import Counter, Watched
+from batcher.manifest.counts import count_by_axis, count_evenly
+from batcher.manifest.entries import FromFile
+from batcher.manifest.memory import Memory
 from batcher.manifest.paths import Facts, prompt_name
 from batcher.manifest.plan import Plan
 from batcher.manifest.problems import Problems, failure
-from batcher.manifest.rows import Row
+from batcher.manifest.rows import Row, Wanted, everything
 from batcher.manifest.spool import Spool
 from batcher.naming import TemplateError
 
@@ -19,102 +21,135 @@ from batcher.naming import TemplateError
 class Manifest:
     """Everything in it is right, as far as can be known before paying.
 
-    name: stem for the default run directory. source: the path as given.
-    fingerprint: hex, over all that was read, the flags and the model's schema.
+    name: stem for the default run directory. source: the path as given. memory: what the check came to.
+    fingerprint: hex, over all that was read, the flags and the model's schema. mark: the same and all else that the
+    order of the jobs depends on.
     total: jobs after ``--limit``; whole: jobs before it. prompts: how many there are in all files.
     axes: the matrix, in order; values are tuples, or ranges. warnings: one line each.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        occurrences: Occurrences,
-        spool: Spool,
-        *,
-        source: str,
-        name: str,
-        fingerprint: str,
-        whole: int,
-        prompts: int,
-        limit: int | None,
-    ) -> None:
+    def __init__(self, plan: Plan, memory: Memory, spool: Spool, *, source: str, name: str, limit: int | None) -> None:
         self._plan = plan
-        self._occurrences = occurrences
         self._spool = spool
+        self.memory = memory
         self.source = source
         self.name = name
         self.model = plan.model
-        self.fingerprint = fingerprint
-        self.whole = whole
-        self.total = whole if limit is None else min(whole, limit)
-        self.prompts = prompts
+        self.fingerprint = memory.fingerprint
+        self.mark = memory.mark
+        self.whole = memory.whole
+        self.total = self.whole if limit is None else min(self.whole, limit)
+        self.prompts = memory.prompts
         self.axes: Mapping[str, Sequence[Any]] = {name: axis.values for name, axis in plan.sweep.axes.items()}
-        self.warnings = tuple(plan.terms.warnings)
+        self.warnings = memory.warnings
 
-    def jobs(self) -> Iterator[Job]:
-        """The jobs in manifest order; each call begins anew.
+    def jobs(self, start: int = 0) -> Iterator[Job]:
+        """The jobs in manifest order, from number ``start`` on; each call begins anew. Those before it are not made,
+        but counted where they occur again.
 
         Raises ManifestError when a file is not what was checked: at its first line where the file system tells, else at
         its end.
         """
-        if not self.total:
-            return
-        counter, index = self._occurrences.counter(), 0
-        for row in self._rows():
-            for inputs, texts in variables.renderings(row):
-                for job in self._of_prompt(row, inputs, texts, counter, index):
-                    yield job
-                    index += 1
-                    if index == self.total:
-                        return
+        if start < self.total:
+            for index, job in self._walk(start):
+                yield job
+                if index + 1 == self.total:
+                    return
 
-    def _rows(self) -> Iterator[Row]:
-        """The rows as before. What was right in the check and is wrong now was changed in between."""
+    def _walk(self, start: int) -> Iterator[tuple[int, Job]]:
+        watched, sweep, counter = self.memory.watched, self._plan.sweep, Counter()
+        index = prompt = 0  # numbers of the next job, and of the next prompt with its vars filled in
         problems = Problems()
-        for row in self._plan.rows(problems):
-            if problems.total or not isinstance(row.inputs.get("prompt"), str):
-                raise _changed(row.source)
-            yield row
-        if problems.total:
-            raise _changed(problems.first[0].file)
+        for entry, reader in self._plan.readers(problems):
+            row_is_job = not sweep.keys and isinstance(entry, FromFile) and not entry.carried.vars
+            began, first = index, prompt
+            wanted = _from_job(start - began, watched, first) if row_is_job else everything()
+            for row in _sound(reader.rows(wanted), problems):
+                if row_is_job:
+                    index, prompt = began + wanted.number, first + wanted.number
+                for inputs, texts in variables.renderings(row):
+                    many = sweep.count(sweep.pins(inputs))
+                    if prompt in watched:
+                        yield from self._of_prompt(row, inputs, texts, index, start, counter)
+                    elif index + many > start:
+                        yield from self._of_prompt(row, inputs, texts, index, start, None)
+                    index, prompt = index + many, prompt + 1
+            if row_is_job:
+                index, prompt = began + wanted.number + 1, first + wanted.number + 1
 
     def _of_prompt(
-        self, row: Row, inputs: dict[str, Any], texts: Mapping[str, str], counter: Counter, index: int
-    ) -> Iterator[Job]:
+        self,
+        row: Row,
+        inputs: dict[str, Any],
+        texts: Mapping[str, str],
+        index: int,
+        start: int,
+        counter: Counter | None,
+    ) -> Iterator[tuple[int, Job]]:
+        """counter: for a prompt whose jobs may occur elsewhere: those before ``start`` are counted all the same."""
         plan, sweep, base = self._plan, self._plan.sweep, self._plan.sweep.base
         model, meta, source, line = plan.model, row.meta, row.source, row.line
         name = row.id or prompt_name(inputs["prompt"])
         facts = Facts(name, model, sweep.keys, texts, meta)
-        watched = counter.watches(inputs)
         make_path = plan.paths.path
         for at, combination in enumerate(sweep.combinations(sweep.pins(inputs)), index):
+            if at < start and counter is None:
+                continue
             sent = {**base, **combination, **inputs}
-            key, copy = job_key(model, sent), 1
-            if watched and (copy := counter.next_copy(key)) > 1:
+            key = job_key(model, sent)
+            copy = 1 if counter is None else counter.next_copy(key)
+            if at < start:
+                continue
+            if copy > 1:
                 key = job_key(model, sent, copy)
             try:
                 path = make_path(facts, sent, at, copy, key)
             except TemplateError as error:
                 raise failure(source, line, 1, f"`output.path` does not fit: {error.what}", error.mend) from None
-            yield Job(
-                key=key,
-                model=model,
-                inputs=sent,
-                copy=copy,
-                prompt_id=name,
-                meta=meta,
-                source=source,
-                line=line,
-                path=path,
+            yield (
+                at,
+                Job(
+                    key=key,
+                    model=model,
+                    inputs=sent,
+                    copy=copy,
+                    prompt_id=name,
+                    meta=meta,
+                    source=source,
+                    line=line,
+                    path=path,
+                ),
             )
 
     def count_by_axis(self) -> Mapping[str, Mapping[str, int]]:
-        """Jobs per value of each axis, after ``--limit``. Reads the prompts once more."""
-        return count_by_axis(self._plan.sweep, self._rows(), self.total, limited=self.total < self.whole)
+        """Jobs per value of each axis, after ``--limit``. Reads the prompts once more if any pins an axis."""
+        if not self.axes:
+            return {}
+        if not self.memory.pins:
+            return count_evenly(self._plan.sweep, self.total)
+        rows = _sound(self._plan.rows(problems := Problems()), problems)
+        return count_by_axis(self._plan.sweep, rows, self.total, limited=self.total < self.whole)
 
     def close(self) -> None:
         """Removes what standard input was spooled to; the jobs can't be read after that."""
         self._spool.close()
+
+
+def _from_job(number: int, watched: Watched, first: int) -> Wanted:
+    """The rows of a file, whose first prompt has the number ``first``, that a walk from its job ``number`` on needs."""
+    if number <= 0:
+        return everything()
+    return Wanted(number, (prompt - first for prompt in watched.between(first, first + number)))
+
+
+def _sound(rows: Iterator[Row], problems: Problems) -> Iterator[Row]:
+    """The rows as before. What was right in the check and is wrong now was changed in between."""
+    for row in rows:
+        if problems.total or not isinstance(row.inputs.get("prompt"), str):
+            raise _changed(row.source)
+        yield row
+    if problems.total:
+        raise _changed(problems.first[0].file)
 
 
 def _changed(file: str) -> ManifestError:

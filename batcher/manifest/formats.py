@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Protocol
 
 from batcher.manifest.json_rows import JsonDocument, JsonLines
-from batcher.manifest.rows import Reading, Row
+from batcher.manifest.rows import Reading, Row, Wanted
 from batcher.manifest.source import Source
 from batcher.manifest.tables import Table
 from batcher.manifest.texts import TextFolder, TextLines
@@ -27,7 +27,8 @@ _SYNONYMS = {"text": "txt", "yml": "yaml", "ndjson": "jsonl", "dir": "folder"}
 
 
 class Reader(Protocol):
-    def rows(self) -> Iterator[Row]: ...
+    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+        """wanted: None for all of them."""
 
 
 def named_format(name: str) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 from batcher.errors import ManifestError
 from batcher.manifest.columns import Layout, layout, warn_of_near_misses, word
 from batcher.manifest.problems import failure
-from batcher.manifest.rows import Reading, Row
+from batcher.manifest.rows import Reading, Row, Wanted
 from batcher.manifest.source import LONGEST_LINE, Source
 from batcher.models.words import DEEPEST, described, is_deep, shown
 
@@ -139,11 +139,11 @@ class _Objects:
 class JsonLines(_Objects):
     """One JSON value a line; empty lines are skipped."""
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
         decode = _DECODER.decode
         with self._source.text() as stream:
             for line, text in enumerate(stream, 1):
-                if text.isspace():
+                if text.isspace() or (wanted and wanted.passes()):
                     continue
                 self._text = text
                 try:
@@ -164,7 +164,7 @@ class JsonLines(_Objects):
 class JsonDocument(_Objects):
     """One JSON list of prompts, or one JSON object of ids and prompts."""
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
         with self._source.text() as stream:
             window = _Window(stream, self._source.label)
             keyed = window.take("a list or an object of prompts", "[{") == "{"
@@ -172,17 +172,16 @@ class JsonDocument(_Objects):
             if window.peek() == close:
                 window.take(close, close)
             else:
-                yield from self._elements(window, close, keyed=keyed)
+                yield from self._elements(window, close, wanted, keyed=keyed)
             window.finish()
 
-    def _elements(self, window: "_Window", close: str, *, keyed: bool) -> Iterator[Row]:
+    def _elements(self, window: "_Window", close: str, wanted: Wanted | None, *, keyed: bool) -> Iterator[Row]:
         while True:
             key = self._key(window) if keyed else None
             window.peek()
             line, self._column = window.line, window.column
             value, self._text = window.value()
-            row = self._row(value, line, key)
-            if row is not None:
+            if not (wanted and wanted.passes()) and (row := self._row(value, line, key)) is not None:
                 yield row
             if window.take(f"`,` or `{close}`", "," + close) == close:
                 return

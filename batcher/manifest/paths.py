@@ -4,12 +4,14 @@ The default has one folder for a thousand jobs, so that no folder grows too larg
 """
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, Protocol
 
 from batcher import naming
 from batcher.naming import PART_BYTES, Template, safe_part, short
 
 RESERVED = ("prompt_id", "index", "shard", "copy", "model", "key")
+MOST_ENTRIES = 10_000  # of one folder: beyond it, listing and copying it gets slow everywhere
 _PER_FOLDER = 1000
 
 
@@ -89,6 +91,31 @@ class TemplatePaths:
                 "meta": facts.meta,
             }
         )
+
+
+def fullest_folder(template: Template, jobs: int, prompts: int, axes: Mapping[str, int]) -> int:
+    """How many entries the fullest folder is likely to get; 0 where that depends on what nobody has counted.
+
+    axes: how many values each has.
+    """
+    most, above = 0, 1
+    for level in range(len(template.levels)):
+        fields = frozenset[str]().union(*template.levels[: level + 1])
+        last = level + 1 == len(template.levels)
+        names = 2 * jobs if last else _names(fields, jobs, prompts, axes)  # an image has a sidecar
+        if names is None:
+            return most
+        most, above = max(most, names // above), names
+    return most
+
+
+def _names(fields: frozenset[str], jobs: int, prompts: int, axes: Mapping[str, int]) -> int | None:
+    """How many different names these fields make; None when it can't be told."""
+    many = {**axes, "shard": -(-jobs // _PER_FOLDER), "index": jobs, "key": jobs, "model": 1, "copy": 1}
+    many |= {"prompt_id": prompts, "prompt": 1 if "prompt_id" in fields else prompts}
+    if not fields <= many.keys():
+        return None
+    return min(jobs, prod(many[name] for name in fields))
 
 
 def prompt_name(prompt: str) -> str:

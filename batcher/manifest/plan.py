@@ -8,6 +8,7 @@ from batcher.manifest.formats import Reader
 from batcher.manifest.paths import Paths
 from batcher.manifest.problems import Problems
 from batcher.manifest.rows import Row
+from batcher.manifest.source import Source
 from batcher.manifest.sweep import Sweep
 from batcher.manifest.terms import Terms
 from batcher.naming import Template
@@ -32,6 +33,6 @@ class Plan:
         for _, reader in self.readers(problems):
             yield from reader.rows()
 
-    def digests(self) -> list[str]:
-        """Of the files that prompts were read from, once they have been read."""
-        return [entry.source.digest or "" for entry in self.entries if isinstance(entry, FromFile)]
+    def sources(self) -> list[Source]:
+        """The files that prompts are read from; they know their hashes once they have been read."""
+        return [entry.source for entry in self.entries if isinstance(entry, FromFile)]

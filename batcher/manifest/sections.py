@@ -7,9 +7,9 @@ from typing import Any
 from batcher.manifest.axes import Axis, BadAxis, axis_of, bounded, identity, wrong_values
 from batcher.manifest.columns import word
 from batcher.manifest.document import Document, kind_of
+from batcher.manifest.node import Node
 from batcher.manifest.problems import suggestion
 from batcher.manifest.terms import Terms
-from batcher.manifest.tree import Node
 
 
 @dataclass(frozen=True, slots=True)

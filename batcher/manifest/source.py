@@ -9,7 +9,7 @@ it is known to be of a sane length.
 import codecs
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import BinaryIO
@@ -19,6 +19,7 @@ from batcher.manifest.problems import failure
 
 LONGEST_LINE = 4 * 2**20  # bytes
 _CHUNK = 128 * 1024
+_PIECE = 1024 * 1024
 _MAGIC = {
     b"\x89PNG": "a PNG picture",
     b"\xff\xd8\xff": "a JPEG picture",
@@ -42,7 +43,7 @@ class Source:
         self.path = path
         self.label = label
         self.digest: str | None = None
-        self._stamp: tuple[int, int, int] | None = None
+        self.stamp: tuple[int, int, int] | None = None
 
     @contextmanager
     def text(self) -> Iterator[io.TextIOWrapper]:
@@ -61,6 +62,25 @@ class Source:
                     raise self.unreadable(error) from None
             self.compare(guard.hexdigest())
 
+    def hash(self, progress: Callable[[int], None] | None = None) -> str:
+        """Of its bytes, hex. progress: called now and then with the number of bytes read. Raises ManifestError."""
+        found, read = blake2b(digest_size=16), 0
+        with self._opened() as raw:
+            try:
+                while chunk := raw.read(_PIECE):
+                    found.update(chunk)
+                    read += len(chunk)
+                    if progress:
+                        progress(read)
+            except OSError as error:
+                raise self.unreadable(error) from None
+        self.compare(found.hexdigest())
+        return found.hexdigest()
+
+    def is_read(self, other: "Source") -> None:
+        """``other`` is the same file, read to its end already: a later reading must find what that one found."""
+        self.digest, self.stamp = other.digest, other.stamp
+
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
         try:
@@ -70,9 +90,9 @@ class Source:
         with raw:
             status = os.fstat(raw.fileno())
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
-            if self._stamp not in {None, stamp}:
+            if self.stamp not in {None, stamp}:
                 raise self.changed()
-            self._stamp = stamp
+            self.stamp = stamp
             yield raw
 
     def unreadable(self, error: OSError) -> ManifestError:

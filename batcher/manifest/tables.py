@@ -13,13 +13,14 @@ from typing import Any
 from batcher.errors import ManifestError
 from batcher.manifest.columns import Layout, layout, warn_of_near_misses, word
 from batcher.manifest.problems import MOST, failure
-from batcher.manifest.rows import Reading, Row
+from batcher.manifest.rows import Reading, Row, Wanted
 from batcher.manifest.source import LONGEST_LINE, Source
 
 _MOST_LINES = 20_000  # of one record: beyond it, a quote was never closed
 _LONGEST_RECORD = 4 * LONGEST_LINE  # characters of one record, which is held whole
 _MOST_COLUMNS = 16_384  # as spreadsheets have them
 _LONGEST_HEADER = 2**18
+_MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts whose values are known, and characters of one
 _END = "\x00end of file\n"  # no text file has a zero byte, so this is nobody's record
 
 # The limit is the csv module's own, for the whole process; its default of 131,072 is less than a long prompt.
@@ -38,13 +39,13 @@ class Table:
         self._ended = False
         self._separator = ","
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
         with self._source.text() as stream:
             first = next(stream, "")
             self._separator = _separator(first) if self._style == "csv" else "\t"
             records = csv.reader(self._fed(first, stream), **self._dialect())
             try:
-                yield from self._read(records)
+                yield from self._read(records, wanted)
             except csv.Error as error:
                 raise self._broken(records.line_num, str(error)) from None
 
@@ -66,7 +67,7 @@ class Table:
         self._ended = True
         yield _END
 
-    def _read(self, records: Any) -> Iterator[Row]:
+    def _read(self, records: Any, wanted: Wanted | None) -> Iterator[Row]:
         header: list[str] = next(records, [])
         plan = self._plan(header)
         lines, line_num = self._lines, records.line_num
@@ -79,7 +80,7 @@ class Table:
                 if cells == end:
                     return
                 raise failure(self._source.label, *self._cell_place(line, len(cells) - 1), *_UNCLOSED)
-            if cells and any(cells):
+            if cells and any(cells) and not (wanted and wanted.passes()):
                 row = self._row(cells, line, plan)
                 if row is not None:
                     yield row
@@ -121,11 +122,15 @@ class Table:
         inputs: dict[str, Any] = dict(carried.inputs)
         if plan.prompt is not None:
             inputs["prompt"] = cells[plan.prompt]
-        for name, at in plan.inputs:
+        for name, at, known in plan.inputs:
             text = cells[at]
-            if text:
+            if text in known:
+                inputs[name] = known[text]
+            elif text:
                 try:
-                    inputs[name] = self._reading.terms.convert(name, text)
+                    inputs[name] = value = self._reading.terms.convert(name, text)
+                    if type(value) is str and len(known) < _MOST_KEPT and len(text) <= _LONGEST_KEPT:
+                        known[text] = value
                 except ValueError as error:
                     place = self._cell_place(line, at)
                     self._reading.problems.add(
@@ -144,7 +149,8 @@ class Table:
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         plan: _Plan = row.raw
-        at = plan.prompt if name == "prompt" else plan.id if name == "id" else dict(plan.inputs).get(name)
+        inputs = {known: at for known, at, _ in plan.inputs}
+        at = plan.prompt if name == "prompt" else plan.id if name == "id" else inputs.get(name)
         if at is None:
             return self._reading.carried.places.get(name, (row.source, row.line, 1))
         return (row.source, *self._cell_place(row.line, at))
@@ -188,7 +194,9 @@ class _Plan:
         at = {name: place for place, name in enumerate(names[: self.width])}
         self.prompt = at.get(found.prompt) if found.prompt is not None else None
         self.id = at.get(found.id) if found.id is not None else None
-        self.inputs = tuple((name, at[column]) for name, column in found.inputs if column in at)
+        self.inputs: tuple[tuple[str, int, dict[str, str]], ...] = tuple(  # with texts whose values are known
+            (name, at[column], {}) for name, column in found.inputs if column in at
+        )
         self.meta = tuple((name, at[name]) for name in found.meta if name in at)
         self._short: dict[int, _Plan] = {}
 

@@ -14,6 +14,7 @@ LONGEST_PROMPT = 2**20  # bytes
 EXACT = 2**53  # beyond it, JSON readers that use floats round integers
 
 _LONGEST_NAME = 100
+_MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts known to be fine, and characters of one
 _TEXTS = frozenset({"prompt", "negative_prompt", "aspect_ratio"})
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,17})?\Z")
 
@@ -61,15 +62,33 @@ class Terms:
 
     def wrong(self, name: str, value: Any) -> str | None:
         """What is wrong with a value, as words that follow the name; None if it is fine."""
-        if name == "prompt" and (reason := _wrong_prompt(value)):
-            return reason
+        return self.check_of(name)(value)
+
+    def check_of(self, name: str) -> Callable[[Any], str | None]:
+        """``wrong`` for one input, for those who check millions of its values."""
         check = self._checks.get(name)
         if check is None:
-            check = self._checks[name] = self.schema.check_of(name) if self.schema else self._anything.check_of("")
-        reason = check(value)
-        if reason is None and type(value) is int and abs(value) > EXACT:
-            self.warn(f"`{name}` has values above 2^53 ({value}, for one), which many JSON readers round")
-        return reason
+            check = self._checks[name] = self._compile(name)
+        return check
+
+    def _compile(self, name: str) -> Callable[[Any], str | None]:
+        fits = self.schema.check_of(name) if self.schema else self._anything.check_of("")
+        if name == "prompt":
+            return lambda value: _wrong_prompt(value) or fits(value)
+        fine: set[str] = set()  # of most inputs there are few texts, time and again
+
+        def check(value: Any) -> str | None:
+            if type(value) is str and value in fine:
+                return None
+            if (reason := fits(value)) is not None:
+                return reason
+            if type(value) is str and len(fine) < _MOST_KEPT and len(value) <= _LONGEST_KEPT:
+                fine.add(value)
+            elif type(value) is int and abs(value) > EXACT:
+                self.warn(f"`{name}` has values above 2^53 ({value}, for one), which many JSON readers round")
+            return None
+
+        return check
 
     def mend(self, name: str) -> str:
         default = self.schema.default(name) if self.schema else None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 
 from batcher.manifest.problems import failure
-from batcher.manifest.rows import Reading, Row
+from batcher.manifest.rows import Reading, Row, Wanted
 from batcher.manifest.source import Source
 from batcher.manifest.terms import LONGEST_PROMPT
 from batcher.models.words import shown
@@ -19,11 +19,11 @@ class TextLines:
         self._source = source
         self._reading = reading
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
         label, carried = self._source.label, self._reading.carried
         with self._source.text() as stream:
             for line, text in enumerate(stream, 1):
-                if not text.isspace():
+                if not text.isspace() and not (wanted and wanted.passes()):
                     inputs = {**carried.inputs, "prompt": text.rstrip("\r\n")}
                     yield Row(label, line, inputs, None, dict(carried.meta), carried.vars, self, None)
 
@@ -38,7 +38,7 @@ class TextFolder:
         self._source = source
         self._reading = reading
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
         digest = blake2b(digest_size=16)
         for name in self._names():
             if not name.isprintable():  # letters that are not UTF-8 are among these, as halves of pairs
@@ -52,7 +52,8 @@ class TextFolder:
                 while stream.read(LONGEST_PROMPT):
                     pass
             digest.update(f"{name}\0{file.digest}\n".encode(errors="surrogateescape"))
-            yield self._row(file.label, name, re.sub(r"(\r\n|\n|\r)\Z", "", text))
+            if not (wanted and wanted.passes()):
+                yield self._row(file.label, name, re.sub(r"(\r\n|\n|\r)\Z", "", text))
         self._source.compare(digest.hexdigest())
 
     def _row(self, label: str, name: str, text: str) -> Row:

@@ -9,12 +9,12 @@ keeps the text it was written as.
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from batcher.errors import ManifestError
+from batcher.manifest.node import WORDS, Node
 from batcher.manifest.problems import Problems, failure
 from batcher.models.words import shown
 
@@ -25,48 +25,7 @@ _MOST_EXPANDED = 200_000  # values that aliases may add to those written
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,400})\Z")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]{1,3})?\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?\Z")
-_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NULLS = {"", "~", "null", "Null", "NULL"}
-
-
-@dataclass(slots=True)
-class Node:
-    """One value of a YAML file. kind: text, integer, number, boolean, null, date, list or mapping.
-
-    text: a scalar as it was written. items: of a list. pairs: of a mapping, in order, keys without duplicates.
-    line, column: from 1.
-    """
-
-    kind: str
-    line: int
-    column: int
-    text: str = ""
-    quoted: bool = False
-    items: "list[Node]" = field(default_factory=list)
-    pairs: "dict[str, tuple[Node, Node]]" = field(default_factory=dict)
-    size: int = 1
-
-    def get(self, key: str) -> "Node | None":
-        pair = self.pairs.get(key)
-        return pair[1] if pair else None
-
-    def value(self) -> Any:
-        """As JSON data; a date stays the text it was written as."""
-        if self.kind == "list":
-            return [item.value() for item in self.items]
-        if self.kind == "mapping":
-            return {key: node.value() for key, (_, node) in self.pairs.items()}
-        return _SCALARS[self.kind](self.text)
-
-
-_SCALARS: dict[str, Any] = {
-    "text": str,
-    "date": str,
-    "integer": int,
-    "number": float,
-    "boolean": lambda text: _WORDS[text.lower()],
-    "null": lambda _text: None,
-}
 
 
 def read_tree(text: str, label: str, problems: Problems) -> Node | None:
@@ -216,7 +175,7 @@ def _kind(text: str) -> str:
     """What text without quotes is: as YAML readers take it, so that a surprise elsewhere is an error here."""
     if text in _NULLS:
         return "null"
-    if text.lower() in _WORDS:
+    if text.lower() in WORDS:
         return "boolean"
     first = text[0]
     if first in "-+.0123456789":

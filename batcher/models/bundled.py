@@ -2,7 +2,6 @@
 
 import json
 from functools import cache
-from importlib.resources import files
 
 from batcher.models.schema import ModelSchema
 
@@ -14,6 +13,8 @@ _FILES = {DEFAULT_MODEL: "imagen-4-fast.json"}
 @cache
 def bundled(model_id: str) -> ModelSchema | None:
     """The schema of a model whose page has been copied here, or None."""
+    from importlib.resources import files  # noqa: PLC0415  start-up time
+
     name = _FILES.get(model_id)
     if name is None:
         return None

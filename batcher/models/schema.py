@@ -145,7 +145,8 @@ class ModelSchema:
 
         def check(value: Any) -> str | None:
             try:
-                if type(value) is str and validator.is_valid(value):
+                plain = type(value) is str or (type(value) is int and LOWEST <= value <= HIGHEST)
+                if plain and validator.is_valid(value):
                     return media_problem(value) if media else None
                 if reason := _too_deep(value) or _unsendable(value):
                     return reason

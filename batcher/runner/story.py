@@ -3,12 +3,13 @@
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from itertools import islice
+from contextlib import aclosing
 
 from batcher.errors import AccountError, DiskError, ManifestError
 from batcher.job import Entry, State
 from batcher.lifecycle import AT_REST, PAID_FOR
 from batcher.manifest import Manifest
+from batcher.runner.feed import Feed, Numbers, taken
 from batcher.runner.fetch import Fetcher
 from batcher.runner.submit import Slot, Submitter
 from batcher.runner.tools import Tools
@@ -16,7 +17,6 @@ from batcher.runner.wait import Waiter
 from batcher.stop import Reason
 from batcher.store.reading import entries
 
-CHUNK = 256  # jobs taken from the manifest at once
 BACKLOG = 2000  # finished jobs that may wait for their download before submits pause: links don't live for ever
 
 
@@ -31,7 +31,7 @@ class Runner:
         self.fetcher = Fetcher(tools)
         self.submitter = Submitter(tools, manifest.model, in_vain=lambda: self.fetcher.in_vain)
         self._slots = asyncio.Semaphore(tools.settings.in_flight)
-        self._collected: set[int] = set()  # jobs of earlier processes
+        self._told = Numbers()  # jobs whose story is told, or was: none has two tellers
         self._room = asyncio.Semaphore(tools.settings.in_flight + BACKLOG)
 
     async def run(self) -> None:
@@ -51,20 +51,27 @@ class Runner:
 
     async def _collect(self, stories: asyncio.TaskGroup) -> None:
         """What is already paid for comes first: each such job is asked about before anything new is submitted."""
-        for entry in entries(self.reader, PAID_FOR):
-            self._collected.add(entry.id)
-            self.waiter.will_ask(entry)
-            await self._begin(stories, entry)
+        walk = entries(self.reader, PAID_FOR)
+        while group := await taken(walk):
+            for entry in group:
+                self._told.add(entry.id)
+                self.waiter.will_ask(entry)
+                await self._begin(stories, entry)
         await self.waiter.all_asked()
 
     async def _feed(self, stories: asyncio.TaskGroup) -> None:
-        stop = self.tools.stop.nothing_new
-        walk = self.manifest.jobs()
-        while not stop.is_set() and (chunk := list(islice(walk, CHUNK))):
-            for entry in await self.tools.queue.durable(self.tools.state.enlist, chunk):
-                # A collected job that failed over there is pending again, and its story goes on: it has its teller.
-                if entry.state is State.PENDING and entry.id not in self._collected and not stop.is_set():
-                    await self._begin(stories, entry)
+        tools, tally, stop = self.tools, self.tools.tally, self.tools.stop.nothing_new
+        feed = Feed(self.manifest, tools.queue, self.reader)
+        tally.looking_since = tools.now()
+        async with aclosing(feed.entries()) as groups:
+            while not stop.is_set() and (group := await anext(groups, None)):
+                for entry in group:
+                    # A collected job that failed over there is pending again, and its story goes on: it has its teller.
+                    if entry.state is State.PENDING and not stop.is_set() and self._told.add(entry.id):
+                        await self._begin(stories, entry)
+                        tally.looking_since = tools.now()
+                tally.passed = feed.at
+        tally.looking_since = None
 
     async def _begin(self, stories: asyncio.TaskGroup, entry: Entry) -> None:
         await self._room.acquire()

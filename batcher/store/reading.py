@@ -157,6 +157,17 @@ def by_state(connection: sqlite3.Connection) -> dict[State, int]:
     return {**found, State.DONE: done} if done else found
 
 
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether no job was ever written down."""
+    return connection.execute("SELECT 1 FROM job_data LIMIT 1").fetchone() is None
+
+
+def any_is(connection: sqlite3.Connection, states: Sequence[State]) -> bool:
+    """Whether a job, of the manifest or not, is in one of these states."""
+    found = connection.execute(f"SELECT 1 FROM job_data j WHERE {_among(set(states))} LIMIT 1").fetchone()
+    return found is not None
+
+
 def counts(connection: sqlite3.Connection, total: int | None = None) -> Counts:
     """total: jobs in the manifest, by default as the last run knew it."""
     found = by_state(connection)

@@ -26,6 +26,7 @@ from batcher.job import Artifact, Entry, canonical_json, sidecar
 from batcher.progress import Progress
 from batcher.service import Options
 from batcher.store import STATE, StateFile, auditing, has_state, locked, reading
+from batcher.tables import STALE
 from batcher.verify.aside import move_aside
 from batcher.verify.collect import Collected, collect
 from batcher.verify.findings import Finding, Kind, Mend, gone, of_job
@@ -105,6 +106,7 @@ class _Mender:
 
     def mend_on_disk(self) -> list[Entry]:
         """All that needs no network. Gives the jobs whose files have to be fetched, moved to READY or RUNNING."""
+        self.state.must_commit([partial(self.state.set_meta, **STALE)])
         self._aside(finding.file for finding in self.findings if finding.kind is Kind.OUTSIDE and not finding.entry)
         self._ground = Ground(self.run_dir)  # without what those links led to
         self._put_back([finding for finding in self.findings if finding.source is not None])

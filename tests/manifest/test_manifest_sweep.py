@@ -1,11 +1,15 @@
+from collections import Counter
 from itertools import product
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.manifest.axes import Axis
 from batcher.manifest.sweep import Sweep
+from tests.manifest.manifest_reading import checked, write
 
 NAMES = ("a", "b", "c")
 values = st.integers(0, 4)
@@ -64,3 +68,34 @@ def test_one_and_true_are_different_values_of_an_axis() -> None:
     assert Axis([1, True, 1.5, "1", 1]).values == (1, True, 1.5, "1")
     assert True not in Axis([1])
     assert True not in Axis(range(3))
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ("{prompt_id}_s{seed}", 12_000),  # all in one folder, each with its sidecar
+        ("{shard}/{prompt_id}_s{seed}", 0),
+        ("{prompt_id}/s{seed}", 0),
+        ("s{seed}/{prompt_id}", 6_000),
+        ("{key}/image", 6_000),
+        ("{meta.set}/{prompt_id}_s{seed}", 0),  # nobody has counted
+    ],
+)
+def test_a_path_that_makes_a_huge_folder_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, most: int
+) -> None:
+    monkeypatch.setattr("batcher.manifest.draft.MOST_ENTRIES", 5_000)
+    write(tmp_path, "".join(f"kite {number}\n" for number in range(3_000)), "p.txt")
+    manifest = checked(
+        write(tmp_path, f"prompts: [{{file: p.txt}}]\nmatrix: {{seed: 1..2}}\noutput: {{path: '{path}'}}\n")
+    )
+    said = [warning for warning in manifest.warnings if "one folder" in warning]
+    assert len(said) == bool(most)
+    assert not most or f"about {most:,} names" in said[0]
+
+
+def test_no_default_folder_is_crowded_whatever_the_sweep(tmp_path: Path) -> None:
+    write(tmp_path, "".join(f"kite {number}\n" for number in range(30)), "p.txt")
+    path = write(tmp_path, "prompts: [{file: p.txt}]\nmatrix: {seed: 1..100}\n")
+    folders = Counter(job.path.rpartition("/")[0] for job in checked(path).jobs())
+    assert folders == {f"{number:04d}": 1000 for number in range(3)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batcher import report
+from batcher import report, tables
 from batcher.api import Api
 from batcher.artifacts import Downloader, Trust
 from batcher.budget import Budget
@@ -15,6 +15,7 @@ from batcher.errors import Cause
 from batcher.job import State
 from batcher.manifest import Overrides, open_manifest
 from batcher.models import bundled
+from batcher.progress import listener
 from batcher.runner import Runner, Tools
 from batcher.settings import Settings
 from batcher.simulator import Address, Latency, Profile, Simulator, serve
@@ -125,7 +126,8 @@ async def visit(
             simulated=bool(api.simulated),
         )  # fmt: skip
         built = report.build(state.connection, facts, stop, price)
-        report.write(state.connection, folder, built)
+        tables.write(state, simulated=facts.simulated, progress=listener("none"))
+        report.write(folder, built)
         return Came(stop, tools, built, now() - began)
     finally:
         reader.close()
