@@ -1,0 +1,377 @@
+"""The folder of an export: whose it is, what is in it by our hand, and how files get there whole.
+
+``.batcher-export/export.json`` makes it ours: it says what was asked for and whether that was finished. ``files`` beside
+it is the ledger: every name is in it *before* the file is made, so that whatever a kill leaves behind is known to be
+ours, and nothing else is ever replaced or removed. What was made and no longer belongs is removed at the end, once the
+tables no longer speak of it.
+
+A file appears under its name whole: a hard link does so by nature, everything else is written beside it and renamed.
+Copies and converted pictures carry the time of their source, so that a second export sees at a glance what is the same.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import stat
+from array import array
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+from unicodedata import normalize
+
+from batcher.artifacts import write_whole
+from batcher.artifacts.place import discard, disk, encode, force_folder, temp_beside
+from batcher.errors import BusyError, UsageError
+from batcher.store import locked
+
+MARK = ".batcher-export"
+FORMAT = "batcher-export/1"
+_ONE_FILE_SYSTEM = frozenset([errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES, errno.ENOSYS])
+_BATCH = 256
+
+
+class Made(NamedTuple):
+    """A file to be there. name: relative to the folder, ``/`` between parts. One of source (the same bytes), content.
+
+    time_of: a file whose time the content carries, and by which it is known to be the same: content is asked for only
+    when it has to be written.
+    """
+
+    name: str
+    source: str | None = None
+    content: Any = None  # bytes, or a function that gives them
+    time_of: str | None = None
+
+
+class Names:
+    """A set of names, eight bytes each, in which two are one when some system takes them for one.
+
+    Its numbers mean something in this process only: Python salts them.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._folds = array("q", map(number, names))
+        self._sorted = False
+        self._sort()
+
+    def add(self, name: str) -> None:
+        self._folds.append(number(name))
+        self._sorted = False
+
+    def __contains__(self, name: str) -> bool:
+        self._sort()
+        value = number(name)
+        at = bisect_left(self._folds, value)
+        return at < len(self._folds) and self._folds[at] == value
+
+    def __len__(self) -> int:
+        return len(self._folds)
+
+    def twice(self) -> set[int]:
+        """The numbers that are there more than once."""
+        self._sort()
+        folds = self._folds
+        return {one for one, after in pairwise(folds) if one == after}
+
+    def _sort(self) -> None:
+        if not self._sorted:
+            self._folds = array("q", sorted(self._folds))
+            self._sorted = True
+
+
+def number(name: str) -> int:
+    """A number that two names share when some system takes them for one name."""
+    if name.isascii():
+        return hash(name.lower())
+    return hash(normalize("NFC", normalize("NFD", name).casefold()))
+
+
+def look(folder: Path, run: Path) -> dict[str, Any] | None:
+    """What is known of an export at ``folder``, None where one may be made. Raises UsageError; touches nothing."""
+    if folder.absolute().is_relative_to((run / "images").absolute()):
+        raise UsageError(f"{folder} is in the run's own folder of images", hint="Choose a folder outside of it.")
+    with disk(str(folder)):
+        if not folder.exists():
+            return None
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is a file, not a folder", hint="Nothing was touched. Choose another folder.")
+        if (folder / MARK / "export.json").is_file():
+            return read_mark(folder)
+        rest = [item.name for item in folder.iterdir() if item.name != MARK]
+    if rest:
+        raise UsageError(
+            f"{folder} is not empty and no export of batcher: it holds {rest[0]!r}",
+            hint="Nothing was touched. Choose a new or empty folder.",
+        )
+    return None
+
+
+def read_mark(folder: Path) -> dict[str, Any]:
+    """Raises UsageError when there is none, or it can't be understood."""
+    path = folder / MARK / "export.json"
+    try:
+        mark = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"{folder} is no export of batcher: it has no {MARK}", hint="`batcher export` makes one.") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} can't be read: {error}", hint="Remove the folder and export anew.") from None
+    if not isinstance(mark, dict) or mark.get("format") != FORMAT:
+        raise UsageError(f"{path} is of another version of batcher", hint="Export to another folder.")
+    return mark
+
+
+class Folder:
+    """Ours while it is open. done: what was done, in files (link, copy, written, same, removed)."""
+
+    def __init__(self, path: Path, *, copy: bool) -> None:
+        self.path = path
+        self._root = os.path.realpath(path)
+        self._copy = copy
+        self._ledger = path / MARK / "files"
+        self._folders: set[str] = set()
+        self.old = Names(_lines(self._ledger))
+        self.now = Names()
+        self.done: Counter[str] = Counter()
+
+    def claim(self, mark: Mapping[str, Any]) -> None:
+        write_mark(self.path, {**mark, "complete": False})
+
+    def place(self, things: Iterable[Made]) -> Iterator[int]:
+        """Makes these files, many at once; gives how many are there, now and then. Raises DiskError, UsageError."""
+        threads = min(4, os.cpu_count() or 1)
+        waiting: deque[Future[Counter[str]]] = deque()
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="export")
+        placed = 0
+        try:
+            for batch in _batches(things):
+                self.note([thing.name for thing in batch])
+                waiting.append(pool.submit(self._place_all, batch))
+                while len(waiting) > 2 * threads:
+                    placed += self._count(waiting.popleft())
+                    yield placed
+            while waiting:
+                placed += self._count(waiting.popleft())
+                yield placed
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _count(self, future: "Future[Counter[str]]") -> int:
+        found = future.result()
+        self.done += found
+        return found.total()
+
+    def note(self, names: list[str]) -> None:
+        """Into the ledger, before they are made."""
+        for name in names:
+            self.now.add(name)
+        new = [name for name in names if name not in self.old] if len(self.old) else names
+        if new:
+            with disk("the list of files"), self._ledger.open("ab") as ledger:
+                ledger.write(encode("\n" + "\n".join(new) + "\n"))
+
+    def write(self, name: str, chunks: Iterable[bytes | str]) -> None:
+        """One table or shard, whole or not at all, forced to the disk."""
+        self.note([name])
+        path = self._located(name)
+        self._refuse_what_is_not_ours(name, path)
+        write_whole(Path(path), chunks)
+        self.done["written"] += 1
+
+    @contextlib.contextmanager
+    def growing(self, name: str) -> Iterator[BinaryIO]:
+        """The same, for what is written bit by bit beside other work: under its name once the block is left."""
+        self.note([name])
+        path = Path(self._located(name))
+        self._refuse_what_is_not_ours(name, str(path))
+        temp = temp_beside(path)
+        discard(temp)
+        try:
+            with temp.open("xb") as file:
+                yield file
+                with disk(name):
+                    file.flush()
+                    os.fsync(file.fileno())
+            with disk(name):
+                os.replace(temp, path)  # noqa: PTH105  one spelling for all renames
+                force_folder(path.parent)
+        except BaseException:
+            discard(temp)
+            raise
+        self.done["written"] += 1
+
+    def is_same(self, name: str, digest: str, digests: Mapping[str, str]) -> bool:
+        """Whether a shard of an earlier export is what would be written now."""
+        return digests.get(name) == digest and name in self.old and os.path.isfile(f"{self._root}/{name}")  # noqa: PTH113
+
+    def keep(self, name: str) -> None:
+        self.note([name])
+        self.done["same"] += 1
+
+    def finish(self, mark: Mapping[str, Any]) -> None:
+        """Removes what was made and no longer belongs, then says that all is there."""
+        stale = [name for name in _lines(self._ledger) if name not in self.now]
+        for name in stale:
+            self._remove(name)
+        if stale:
+            kept = (f"{name}\n" for name in _lines(self._ledger) if name in self.now)
+            write_whole(self._ledger, kept)
+        write_mark(self.path, {**mark, "complete": True})
+
+    def _place_all(self, batch: list[Made]) -> "Counter[str]":
+        with disk(batch[0].name):
+            return Counter(map(self._placed, batch))
+
+    def _placed(self, thing: Made) -> str:
+        path = self._located(thing.name)
+        if thing.source is None:
+            return self._put(thing, path)
+        how = "" if self._copy else self._linked(thing.source, path, thing.name)
+        return how or self._copied(thing.source, path, thing.name)
+
+    def _linked(self, source: str, path: str, name: str) -> str:
+        """How it got there; nothing where links can't be made."""
+        try:
+            os.link(source, path)
+        except FileExistsError:
+            if os.path.samefile(source, path):  # noqa: PTH121
+                return "same"
+            self._refuse_what_is_not_ours(name, path)
+            temp = temp_beside(Path(path))
+            discard(temp)
+            try:
+                os.link(source, temp)
+                os.replace(temp, path)  # noqa: PTH105
+            except OSError as error:
+                return self._gives_up_links(error)
+        except OSError as error:
+            return self._gives_up_links(error)
+        if os.path.islink(path):  # noqa: PTH114  the link itself was linked
+            discard(Path(path))
+            return ""
+        return "link"
+
+    def _gives_up_links(self, error: OSError) -> str:
+        if error.errno not in _ONE_FILE_SYSTEM:
+            raise error
+        self._copy = error.errno != errno.EMLINK  # that one is about one file
+        return ""
+
+    def _copied(self, source: str, path: str, name: str) -> str:
+        facts = os.stat(source)
+        if self._is_there(path, facts, same_size=True):
+            return "same"
+        self._refuse_what_is_not_ours(name, path)
+        temp = temp_beside(Path(path))
+        discard(temp)
+        shutil.copyfile(source, temp)
+        os.utime(temp, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        os.replace(temp, path)  # noqa: PTH105
+        return "copy"
+
+    def _put(self, thing: Made, path: str) -> str:
+        facts = os.stat(thing.time_of) if thing.time_of else None
+        if facts is not None and self._is_there(path, facts, same_size=False):
+            return "same"
+        content = thing.content() if callable(thing.content) else thing.content
+        if facts is None and os.path.lexists(path) and _content(path, len(content)) == content:
+            return "same"
+        self._refuse_what_is_not_ours(thing.name, path)
+        temp = temp_beside(Path(path))
+        discard(temp)
+        handle = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        if facts is not None:
+            os.utime(temp, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        os.replace(temp, path)  # noqa: PTH105
+        return "written"
+
+    @staticmethod
+    def _is_there(path: str, facts: os.stat_result, *, same_size: bool) -> bool:
+        try:
+            found = os.lstat(path)
+        except OSError:
+            return False
+        near = abs(found.st_mtime_ns - facts.st_mtime_ns) < 2_000_000_000  # FAT keeps every other second
+        return stat.S_ISREG(found.st_mode) and near and (not same_size or found.st_size == facts.st_size)
+
+    def _refuse_what_is_not_ours(self, name: str, path: str) -> None:
+        if os.path.lexists(path) and name not in self.old:
+            raise UsageError(
+                f"{self.path / name} is in the way, and this export did not make it",
+                hint="It was left alone. Move it elsewhere and run the same command again.",
+            )
+
+    def _located(self, name: str) -> str:
+        folder = name.rpartition("/")[0]
+        if folder not in self._folders:
+            with disk(folder):
+                made = f"{self._root}/{folder}"
+                os.makedirs(made, exist_ok=True)  # noqa: PTH103
+                if os.path.realpath(made) != os.path.join(os.path.realpath(self._root), folder).rstrip("/"):  # noqa: PTH118
+                    raise UsageError(f"{folder} is a link that leads out of the export", hint="Remove the link.")
+            self._folders.add(folder)
+        return f"{self._root}/{name}"
+
+    def _remove(self, name: str) -> None:
+        path = Path(self._root, name)
+        if {"", ".", ".."} & set(name.split("/")) or not path.is_file() or path.parent.resolve() != path.parent:
+            return
+        path.unlink()
+        self.done["removed"] += 1
+        with contextlib.suppress(OSError):  # not empty: others' files are in it
+            for parent in path.parents:
+                if parent == Path(self._root):
+                    break
+                parent.rmdir()
+
+
+@contextlib.contextmanager
+def opened(path: Path, *, copy: bool) -> Iterator[Folder]:
+    """The folder, made if it isn't there, and for this process alone. Raises BusyError, DiskError."""
+    with disk(str(path)):
+        (path / MARK).mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(path / MARK):
+            yield Folder(path, copy=copy)
+    except BusyError:
+        raise BusyError(f"another batcher is exporting to {path}", hint="Wait for it, or stop it.") from None
+
+
+def write_mark(folder: Path, mark: Mapping[str, Any]) -> None:
+    write_whole(folder / MARK / "export.json", [json.dumps(mark, indent=2, ensure_ascii=False) + "\n"])
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open("rb") as lines:
+            for line in lines:
+                if line.strip():
+                    yield line.decode(errors="replace").rstrip("\n")
+    except FileNotFoundError:
+        return
+
+
+def _batches(things: Iterable[Made]) -> Iterator[list[Made]]:
+    batch: list[Made] = []
+    for thing in things:
+        batch.append(thing)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _content(path: str, most: int) -> bytes | None:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read(most + 1)
+    except OSError:
+        return None
