@@ -33,7 +33,9 @@ class ParquetFile:
             Kind.TEXT: pa.string(), Kind.INTEGER: pa.int64(), Kind.NUMBER: pa.float64(), Kind.BOOLEAN: pa.bool_(),
         }  # fmt: skip
         fields = [pa.field(name, types[kind]) for name, kind in columns.items()]
-        features: dict[str, Any] = {name: {"dtype": _DATASETS[kind], "_type": "Value"} for name, kind in columns.items()}
+        features: dict[str, Any] = {
+            name: {"dtype": _DATASETS[kind], "_type": "Value"} for name, kind in columns.items()
+        }
         if image:
             fields.insert(0, pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
             features = {"image": {"_type": "Image"}, **features}

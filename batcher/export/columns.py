@@ -24,7 +24,21 @@ from batcher.job import canonical_json
 LARGEST = 2**63 - 1
 _EXACT = 2**53  # beyond this a fraction no longer holds every whole number
 _RESERVED = frozenset(
-    {"file_name", "image", "images", "label", "split", "__key__", "__url__", "png", "jpg", "webp", "txt", "json"}
+    {
+        "file",
+        "file_name",
+        "image",
+        "images",
+        "label",
+        "split",
+        "__key__",
+        "__url__",
+        "png",
+        "jpg",
+        "webp",
+        "txt",
+        "json",
+    }
 )
 _FILE = re.compile(r"file_names?$", re.IGNORECASE)
 # What Arrow reads as a moment in time when a whole column looks so.
@@ -43,7 +57,7 @@ class Column:
     """What is known of one column after a look at all rows.
 
     name: in the dataset. place, key: where the value is: inputs, meta or fact.
-    filled: by split, the row at which it first has a value that settles its type. moments: splits in which every text
+    seen: rows with a value, where ``see_gaps`` counts. filled: by split, the row at which it first has a value that settles its type. moments: splits in which every text
     looks like a moment in time. huge, unexact: whole numbers that 64 bits, or a fraction, can't hold.
     """
 
@@ -53,6 +67,7 @@ class Column:
     kinds: set[str] = field(default_factory=set)
     filled: dict[str, int] = field(default_factory=dict)
     moments: dict[str, bool] = field(default_factory=dict)
+    seen: int = 0
     huge: bool = False
     unexact: bool = False
 
@@ -123,6 +138,13 @@ class Columns:
                     if column is None:
                         column = known[key] = Column(place, key)
                     column.see(value, split, row)
+
+    def see_gaps(self, inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+        """After ``see`` of the same row, for whoever can't have columns with gaps."""
+        for known, values in ((self._inputs, inputs), (self._meta, meta)):
+            for key, value in values.items():
+                if value is not None:
+                    known[key].seen += 1
 
     def settle(self) -> None:
         self._inputs.setdefault("prompt", Column("inputs", "prompt"))

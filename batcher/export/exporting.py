@@ -11,9 +11,12 @@ from batcher.errors import UsageError
 from batcher.export.captions import Captions
 from batcher.export.folder import FORMAT, Folder, look, opened
 from batcher.export.imagefolder import ImageFolder
+from batcher.export.layout import Layouts
 from batcher.export.order import Order
+from batcher.export.parquet import Parquet
 from batcher.export.selection import Selection
 from batcher.export.target import Target
+from batcher.export.webdataset import WebDataset
 from batcher.progress import Progress
 from batcher.protocol import one_line
 from batcher.store import connect_to_read, exporting, reading
@@ -21,9 +24,12 @@ from batcher.tally import Snapshot
 
 PATIENCE = 2.0  # seconds before progress is worth a look
 
-_KINDS: dict[str, Callable[[Order, Selection], Target]] = {
+KINDS: dict[str, Callable[[Order, Selection], Target]] = {
     "imagefolder": ImageFolder,
+    "webdataset": WebDataset,
+    "parquet": Parquet,
     "captions": Captions,
+    "layout": Layouts,
 }
 
 
@@ -38,16 +44,15 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
         if mark is not None and not replace:
             _refuse_other_options(order, mark)
         selection = Selection(order, connection)
-        target = _KINDS[order.target](order, selection)
+        target = KINDS[order.target](order, selection)
         target.simulated = bool(reading.meta(connection, "simulated"))
         for shot in selection.first_look():
             target.see(shot)
         _refuse_nothing(order, target, exporting.removed(connection))
         target.settle()
         with opened(order.folder, copy=order.copy) as folder:
-            target.facts |= {"digests": (mark or {}).get("digests", {})}
-            new = _mark(order, target)
-            folder.claim(new)
+            target.facts["digests"] = dict((mark or {}).get("digests", {}))
+            folder.claim(_mark(order, target))
             meter = Meter(sum(target.pictures.values()), progress)
             target.write(folder, meter.show)
             meter.close()

@@ -118,7 +118,9 @@ def read_mark(folder: Path) -> dict[str, Any]:
     try:
         mark = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise UsageError(f"{folder} is no export of batcher: it has no {MARK}", hint="`batcher export` makes one.") from None
+        raise UsageError(
+            f"{folder} is no export of batcher: it has no {MARK}", hint="`batcher export` makes one."
+        ) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} can't be read: {error}", hint="Remove the folder and export anew.") from None
     if not isinstance(mark, dict) or mark.get("format") != FORMAT:
@@ -140,7 +142,12 @@ class Folder:
         self.done: Counter[str] = Counter()
 
     def claim(self, mark: Mapping[str, Any]) -> None:
-        write_mark(self.path, {**mark, "complete": False})
+        self._mark = {**mark, "complete": False}
+        write_mark(self.path, self._mark)
+
+    def remember(self, **facts: Any) -> None:
+        """Into the mark, while the rest is not finished."""
+        self.claim({**self._mark, **facts})
 
     def place(self, things: Iterable[Made]) -> Iterator[int]:
         """Makes these files, many at once; gives how many are there, now and then. Raises DiskError, UsageError."""

@@ -33,6 +33,7 @@ class ImageFolder(FileTarget):
     def settle(self) -> None:
         super().settle()
         self._models: set[str] = set()
+        self.moments: list[str] = []  # columns that datasets reads as moments in time
         self._witnesses: dict[str, set[int]] = {split: set() for split in self.pictures}
         reason = self._not_for_json()
         self._parquet = bool(reason)
@@ -52,7 +53,6 @@ class ImageFolder(FileTarget):
     def write(self, folder: Folder, tell: Tell) -> None:
         with ExitStack() as stack:
             self._sheets = {split: self._sheet(folder, split, stack) for split in sorted(self.pictures)}
-            self._row = self.columns.reader()
             if any(self._witnesses.values()):
                 for _ in self._with_rows(early=True):
                     pass
@@ -71,8 +71,7 @@ class ImageFolder(FileTarget):
             rows[shot.split] += 1
             if (rows[shot.split] in self._witnesses[shot.split]) is early:
                 name = self.name(shot).partition("/")[2]
-                row = {"file_name": name, **self._row(shot.inputs, shot.meta), **shot.facts}
-                self._sheets[shot.split](row)
+                self._sheets[shot.split]({"file_name": name, **self.values(shot)})
             self._models.add(shot.picture.model)
             if not early:
                 yield shot
@@ -103,6 +102,7 @@ class ImageFolder(FileTarget):
                 if row >= _EARLY:
                     self._witnesses[split].add(row)
             if any(_looks(column).values()) and column.kind is Kind.TEXT:
+                self.moments.append(column.name)
                 self.notes.append(f"{column.name} holds dates only: datasets reads them as moments in time")
 
     def _card(self) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from batcher.artifacts.recode import FORMATS, Recode
 from batcher.errors import UsageError
+from batcher.export.layouts import LAYOUTS
 from batcher.export.splits import ONE, Splits, parse_splits
 from batcher.where import Where, WhereError
 
@@ -93,7 +94,7 @@ def ordered(run: Path, folder: Path, told: Told) -> Order:
         where=_where(told.where),
         splits=splits,
         split_by=told.split_by or "job",
-        recode=_recode(told.convert),
+        recode=_layout_recode(told) or _recode(told.convert),
         removed=told.include_removed,
         copy=told.copy,
         shard_size=_size(told.shard_size) if told.shard_size else Order.__dataclass_fields__["shard_size"].default,
@@ -139,8 +140,11 @@ def _where(text: str | None) -> Where | None:
 
 
 def where_is_wrong(text: str, error: WhereError) -> UsageError:
-    """The error with a mark under the place, in lines that are indented alike."""
-    return UsageError(f"--where: {error}", hint=f"  {text}\n  {' ' * (error.column - 1)}^")
+    at = error.column - 1
+    return UsageError(
+        f"--where: column {error.column}, at {text[at : at + 24]!r}: {error.what}",
+        hint=f"{error.mend}. Nothing was written.",
+    )
 
 
 def _recode(text: str | None) -> Recode | None:
@@ -154,6 +158,22 @@ def _recode(text: str | None) -> Recode | None:
             hint="Write --convert webp:90, --convert jpeg:95 or --convert png.",
         )
     return Recode(kind, int(quality) if colon else 90)
+
+
+def _layout_recode(told: Told) -> Recode | None:
+    """The format that a benchmark insists on."""
+    layout = LAYOUTS.get(told.layout or "")
+    if layout is None:
+        if told.layout and "{" not in told.layout:
+            raise UsageError(
+                f"--layout {told.layout!r}: no such layout, and a template has a {{field}} in it",
+                hint=f"There are {', '.join(LAYOUTS)}, and templates such as '{{stem}}/{{index:05d}}_{{sample:02d}}'.",
+            )
+        return None
+    wanted = _recode(told.convert)
+    if wanted is not None and layout.recode is not None and wanted.kind is not layout.recode.kind:
+        raise UsageError(f"--convert {told.convert}: {told.layout} reads {layout.recode.kind.extension} only")
+    return wanted or layout.recode
 
 
 def _size(text: str) -> int:

@@ -95,11 +95,17 @@ class Selection:
             if not self._bad or (shot.picture.job, shot.picture.index) not in self._bad:
                 yield shot
 
-    def meant(self, asked: exporting.Asked, inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> bool:
-        """Whether pictures of this job would be meant, as far as that can be said without them."""
+    def asked(self) -> Iterator[tuple[exporting.Asked, dict[str, Any]]]:
+        """Every job that is meant, done or not, with its inputs, as far as that can be said without pictures."""
         where = self._order.where
-        facts = {"prompt_id": asked.prompt_id, "model": asked.model, "source": asked.source, "line": asked.line}
-        return where is None or self._matches({**facts, **inputs, **{f"meta.{key}": meta[key] for key in meta}})
+        for job in exporting.asked(self._connection, removed=self._order.removed):
+            inputs = json.loads(job.inputs)
+            if where is not None:
+                facts = {"prompt_id": job.prompt_id, "model": job.model, "source": job.source, "line": job.line}
+                meta = json.loads(job.meta) if job.meta else {}
+                if not self._matches({**facts, **inputs, **{f"meta.{key}": value for key, value in meta.items()}}):
+                    continue
+            yield job, inputs
 
     def _meant(self, collect: Any, *, by_arrival: bool = False) -> Iterator[Shot]:
         order, where, splits = self._order, self._order.where, self._order.splits
@@ -201,9 +207,7 @@ def _words(ident: str) -> str:
     return prompt_id(clean)
 
 
-def _values(
-    names: Any, picture: Picture, inputs: Mapping[str, Any], meta: Mapping[str, Any]
-) -> dict[str, Any]:
+def _values(names: Any, picture: Picture, inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> dict[str, Any]:
     values = {}
     for key in names:
         if key in inputs:

@@ -51,4 +51,6 @@ def parse_splits(text: str) -> Splits:
 
 
 def _wrong(text: str, what: str) -> UsageError:
-    return UsageError(f"--split {text!r}: {what}", hint="Write --split train=0.9,test=0.1 or --split train=90%,test=10%.")
+    return UsageError(
+        f"--split {text!r}: {what}", hint="Write --split train=0.9,test=0.1 or --split train=90%,test=10%."
+    )

@@ -44,6 +44,11 @@ class Target(ABC):
         """All were seen. Raises UsageError for what this reader can't hold; nothing is written yet."""
         self.columns.settle()
         self.notes += self.columns.warnings()
+        self._row = self.columns.reader()
+
+    def values(self, shot: Shot) -> dict[str, Any]:
+        """The columns of a picture, as its reader will give them."""
+        return {**self._row(shot.inputs, shot.meta), **shot.facts}
 
     @abstractmethod
     def write(self, folder: Folder, tell: Tell) -> None:

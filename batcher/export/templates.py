@@ -28,7 +28,9 @@ class Template:
             self._parts.append(text[at : match.start()])
             at = match.end()
             if match["brace"]:
-                raise self._wrong(match.start(), f"a {match['brace']!r} by itself", "write {prompt}, or '{{' for a brace")
+                raise self._wrong(
+                    match.start(), f"a {match['brace']!r} by itself", "write {prompt}, or '{{' for a brace"
+                )
             if match["name"] is None:
                 self._parts.append(match[0][0])
                 continue
@@ -65,10 +67,12 @@ class Template:
         try:
             return format(value, spec)
         except (ValueError, TypeError, OverflowError):
-            raise self._wrong(at, f"the format {spec!r} does not fit {name} = {value!r:.40}", f"write {{{name}}}") from None
+            raise self._wrong(
+                at, f"the format {spec!r} does not fit {name} = {value!r:.40}", f"write {{{name}}}"
+            ) from None
 
     def _wrong(self, at: int, what: str, mend: str) -> UsageError:
-        return UsageError(f"{self._flag}: column {at + 1}: {what}: {mend}", hint=f"  {self.text}\n  {' ' * at}^")
+        return UsageError(f"{self._flag}: column {at + 1}, at {self.text[at : at + 24]!r}: {what}", hint=mend)
 
 
 def values(inputs: Mapping[str, Any], meta: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
