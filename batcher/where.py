@@ -1,9 +1,9 @@
 """``--where``: a small expression over what is known of a picture, read with Python's own parser and never run by it.
 
-``aspect_ratio == "16:9" and seed < 10 and meta.category in ("birds", "cats")``. The text is parsed to a tree; the tree is
-walked once and becomes functions of ours, so nothing that is not on the short list of ``_Reader`` can happen: no calls,
-no attributes but ``meta.NAME``, no arithmetic. What a picture has no value for is ``None``: equal to nothing but ``None``,
-and neither smaller nor larger than anything.
+``aspect_ratio == "16:9" and seed < 10 and meta.category in ("birds", "cats")``. The text is parsed to a tree; the
+tree is walked once and becomes functions of ours, so nothing that is not on the short list of ``_Reader`` can happen:
+no calls, no attributes but ``meta.NAME``, no arithmetic. What a picture has no value for is ``None``: equal to
+nothing but ``None``, and neither smaller nor larger than anything.
 """
 
 import ast
@@ -153,7 +153,7 @@ class _Reader:
 
         return test
 
-    def _value(self, node: ast.expr) -> _Part:
+    def _value(self, node: ast.expr) -> _Part:  # noqa: PLR0911  one line for each kind of leaf
         match node:
             case ast.Constant(value=str() | int() | float() | None as value):
                 return lambda _known: value

@@ -1,4 +1,4 @@
-"""Pictures in another format, and four pictures in one: what an export may be asked for. Blocks; safe in many threads."""
+"""Pictures in another format, and four in one: what an export may be asked for. Blocks; safe in many threads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

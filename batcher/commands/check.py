@@ -57,8 +57,10 @@ def _words(report: dict[str, Any]) -> str:
 
     splits = ", ".join(f"{count:,} in {split}" for split, count in sorted(report["splits"].items()))
     lines = [
-        f"{report['export']} as {report['as']}: {report['seen']:,} samples ({splits or 'none'}),"
-        f" {report['expected']:,} expected, in {show_duration(report['seconds'])}",
+        (
+            f"{report['export']} as {report['as']}: {report['seen']:,} samples ({splits or 'none'}),"
+            f" {report['expected']:,} expected, in {show_duration(report['seconds'])}"
+        ),
         *(f"  {line}" for line in report["reader"]),
         *(f"note: {note}" for note in report["notes"]),
     ]

@@ -67,8 +67,10 @@ def _words(report: dict[str, Any]) -> str:
 
     kind = "simulated images" if report["simulated"] else "images"
     lines = [
-        f"{report['export']}: {report['pictures']:,} {kind}, {show_bytes(report['bytes'])},"
-        f" for {report['to']}, in {show_duration(report['seconds'])}"
+        (
+            f"{report['export']}: {report['pictures']:,} {kind}, {show_bytes(report['bytes'])},"
+            f" for {report['to']}, in {show_duration(report['seconds'])}"
+        )
     ]
     if len(report["splits"]) > 1 or "train" not in report["splits"]:
         lines.append("  " + ", ".join(f"{count:,} {split}" for split, count in sorted(report["splits"].items())))

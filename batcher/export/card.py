@@ -34,7 +34,7 @@ def card(
     yield "\n| column | type |\n| --- | --- |\n| image | image |\n"
     for name, column in columns.items():
         yield f"| {_cell(name)} | {column} |\n"
-    yield "\n`prompt` is the text as sent; `source_sha256` is of the file as delivered; `job` is the key of the request.\n"
+    yield "\n`prompt` is the text as sent; `source_sha256` is of the file as delivered; `job` is the key of the job.\n"
     if models:
         yield f"\nMade by {', '.join(f'`{model}`' for model in models)}.\n"
     if notes:

@@ -18,8 +18,8 @@ from batcher.artifacts.check import examine
 from batcher.errors import BatcherError, FileError, UsageError
 from batcher.export.captions import Captions
 from batcher.export.exporting import KINDS, Meter
-from batcher.export.folder import read_mark
 from batcher.export.imagefolder import ImageFolder
+from batcher.export.mark import read_mark
 from batcher.export.order import SPLITS_OF_DATASETS, Told, ordered
 from batcher.export.readers import READERS, Seen
 from batcher.export.selection import Selection, Shot
@@ -53,7 +53,7 @@ class Expected:
     def key(self, shot: Shot) -> Key:
         if isinstance(self.target, Captions):
             return f"{shot.split}/{shot.name}.{shot.extension}"
-        return shot.picture.key, shot.picture.index
+        return shot.picture.key, shot.picture.output_index
 
     def key_of(self, seen: Seen) -> Key | None:
         if isinstance(self.target, Captions):

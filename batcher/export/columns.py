@@ -57,8 +57,9 @@ class Column:
     """What is known of one column after a look at all rows.
 
     name: in the dataset. place, key: where the value is: inputs, meta or fact.
-    seen: rows with a value, where ``see_gaps`` counts. filled: by split, the row at which it first has a value that settles its type. moments: splits in which every text
-    looks like a moment in time. huge, unexact: whole numbers that 64 bits, or a fraction, can't hold.
+    filled: by split, the row at which it first has a value that settles its type. moments: splits in which every text
+    looks like a moment in time. seen: rows with a value, where ``see_gaps`` counts. huge, unexact: whole numbers that
+    64 bits, or a fraction, can't hold.
     """
 
     place: str

@@ -9,9 +9,10 @@ from typing import Any
 from batcher import __version__
 from batcher.errors import UsageError
 from batcher.export.captions import Captions
-from batcher.export.folder import FORMAT, Folder, look, opened
+from batcher.export.folder import Folder, opened
 from batcher.export.imagefolder import ImageFolder
 from batcher.export.layout import Layouts
+from batcher.export.mark import FORMAT, look
 from batcher.export.order import Order
 from batcher.export.parquet import Parquet
 from batcher.export.selection import Selection

@@ -1,37 +1,33 @@
 """The folder of an export: whose it is, what is in it by our hand, and how files get there whole.
 
-``.batcher-export/export.json`` makes it ours: it says what was asked for and whether that was finished. ``files`` beside
-it is the ledger: every name is in it *before* the file is made, so that whatever a kill leaves behind is known to be
-ours, and nothing else is ever replaced or removed. What was made and no longer belongs is removed at the end, once the
-tables no longer speak of it.
+``.batcher-export/export.json`` makes it ours: it says what was asked for and whether that was finished. ``files``
+beside it is the ledger: every name is in it *before* the file is made, so that whatever a kill leaves behind is known
+to be ours, and nothing else is ever replaced or removed. What was made and no longer belongs is removed at the end,
+once the tables no longer speak of it.
 
 A file appears under its name whole: a hard link does so by nature, everything else is written beside it and renamed.
-Copies and converted pictures carry the time of their source, so that a second export sees at a glance what is the same.
+Copies and converted pictures carry the time of their source, so that a second export sees at a glance what is the
+same.
 """
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 import stat
-from array import array
-from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
-from unicodedata import normalize
 
 from batcher.artifacts import write_whole
 from batcher.artifacts.place import discard, disk, encode, force_folder, temp_beside
 from batcher.errors import BusyError, UsageError
+from batcher.export.mark import MARK, write_mark
+from batcher.export.names import Names
 from batcher.store import locked
 
-MARK = ".batcher-export"
-FORMAT = "batcher-export/1"
 _ONE_FILE_SYSTEM = frozenset([errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES, errno.ENOSYS])
 _BATCH = 256
 
@@ -47,85 +43,6 @@ class Made(NamedTuple):
     source: str | None = None
     content: Any = None  # bytes, or a function that gives them
     time_of: str | None = None
-
-
-class Names:
-    """A set of names, eight bytes each, in which two are one when some system takes them for one.
-
-    Its numbers mean something in this process only: Python salts them.
-    """
-
-    def __init__(self, names: Iterable[str] = ()) -> None:
-        self._folds = array("q", map(number, names))
-        self._sorted = False
-        self._sort()
-
-    def add(self, name: str) -> None:
-        self._folds.append(number(name))
-        self._sorted = False
-
-    def __contains__(self, name: str) -> bool:
-        self._sort()
-        value = number(name)
-        at = bisect_left(self._folds, value)
-        return at < len(self._folds) and self._folds[at] == value
-
-    def __len__(self) -> int:
-        return len(self._folds)
-
-    def twice(self) -> set[int]:
-        """The numbers that are there more than once."""
-        self._sort()
-        folds = self._folds
-        return {one for one, after in pairwise(folds) if one == after}
-
-    def _sort(self) -> None:
-        if not self._sorted:
-            self._folds = array("q", sorted(self._folds))
-            self._sorted = True
-
-
-def number(name: str) -> int:
-    """A number that two names share when some system takes them for one name."""
-    if name.isascii():
-        return hash(name.lower())
-    return hash(normalize("NFC", normalize("NFD", name).casefold()))
-
-
-def look(folder: Path, run: Path) -> dict[str, Any] | None:
-    """What is known of an export at ``folder``, None where one may be made. Raises UsageError; touches nothing."""
-    if folder.absolute().is_relative_to((run / "images").absolute()):
-        raise UsageError(f"{folder} is in the run's own folder of images", hint="Choose a folder outside of it.")
-    with disk(str(folder)):
-        if not folder.exists():
-            return None
-        if not folder.is_dir():
-            raise UsageError(f"{folder} is a file, not a folder", hint="Nothing was touched. Choose another folder.")
-        if (folder / MARK / "export.json").is_file():
-            return read_mark(folder)
-        rest = [item.name for item in folder.iterdir() if item.name != MARK]
-    if rest:
-        raise UsageError(
-            f"{folder} is not empty and no export of batcher: it holds {rest[0]!r}",
-            hint="Nothing was touched. Choose a new or empty folder.",
-        )
-    return None
-
-
-def read_mark(folder: Path) -> dict[str, Any]:
-    """Raises UsageError when there is none, or it can't be understood."""
-    path = folder / MARK / "export.json"
-    try:
-        mark = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UsageError(
-            f"{folder} is no export of batcher: it has no {MARK}", hint="`batcher export` makes one."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} can't be read: {error}", hint="Remove the folder and export anew.") from None
-    if not isinstance(mark, dict) or mark.get("format") != FORMAT:
-        raise UsageError(f"{path} is of another version of batcher", hint="Export to another folder.")
-    return mark
 
 
 class Folder:
@@ -270,7 +187,7 @@ class Folder:
         return ""
 
     def _copied(self, source: str, path: str, name: str) -> str:
-        facts = os.stat(source)
+        facts = os.stat(source)  # noqa: PTH116  half of Path's price
         if self._is_there(path, facts, same_size=True):
             return "same"
         self._refuse_what_is_not_ours(name, path)
@@ -282,7 +199,7 @@ class Folder:
         return "copy"
 
     def _put(self, thing: Made, path: str) -> str:
-        facts = os.stat(thing.time_of) if thing.time_of else None
+        facts = os.stat(thing.time_of) if thing.time_of else None  # noqa: PTH116  as above
         if facts is not None and self._is_there(path, facts, same_size=False):
             return "same"
         content = thing.content() if callable(thing.content) else thing.content
@@ -349,10 +266,6 @@ def opened(path: Path, *, copy: bool) -> Iterator[Folder]:
             yield Folder(path, copy=copy)
     except BusyError:
         raise BusyError(f"another batcher is exporting to {path}", hint="Wait for it, or stop it.") from None
-
-
-def write_mark(folder: Path, mark: Mapping[str, Any]) -> None:
-    write_whole(folder / MARK / "export.json", [json.dumps(mark, indent=2, ensure_ascii=False) + "\n"])
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -1,13 +1,13 @@
 """``imagefolder``: what ``datasets.load_dataset("imagefolder", data_dir=DIR)`` reads, with every column.
 
-The library finds splits by words in the names of files and folders, and where it finds one it silently drops what is not
-in it, and the metadata. So everything is in folders named for their split (``train/`` when there is one), which it looks
-at first; file names hold no such word; and there is one ``metadata`` file a split.
+The library finds splits by words in the names of files and folders, and where it finds one it silently drops what is
+not in it, and the metadata. So everything is in folders named for their split (``train/`` when there is one), which
+it looks at first; file names hold no such word; and there is one ``metadata`` file a split.
 
-It takes the type of a column of ``metadata.jsonl`` from the first 10 MB, and refuses splits that differ. What can't be
-read right from JSON (a column with no value in one split, or with dates in one and text in another) goes to
-``metadata.parquet`` instead, which says the types itself. What can, but not from the first lines alone, is put right by
-writing a row early that shows the type.
+It takes the type of a column of ``metadata.jsonl`` from the first 10 MB, and refuses splits that differ. What can't
+be read right from JSON (a column with no value in one split, or with dates in one and text in another) goes to
+``metadata.parquet`` instead, which says the types itself. What can, but not from the first lines alone, is put right
+by writing a row early that shows the type.
 """
 
 import json

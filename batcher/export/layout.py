@@ -1,17 +1,18 @@
 """``layout``: the folders a benchmark scores, and any others by a template.
 
-A benchmark knows its prompts by their place in its file, so ``{index}`` is the place of the prompt in the file it came from
-(from 0), and ``{sample}`` the how-manieth picture of that prompt. Both are counted over all jobs, done or not: a picture
-that is still to come leaves its place free, and nothing moves when it comes.
+A benchmark knows its prompts by their place in its file, so ``{index}`` is the place of the prompt in the file it
+came from (from 0), and ``{sample}`` the how-manieth picture of that prompt. Both are counted over all jobs, done or
+not: a picture that is still to come leaves its place free, and nothing moves when it comes.
 """
 
 import json
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 from batcher.artifacts.recode import Recode
 from batcher.errors import FileUnavailable, UsageError
@@ -76,7 +77,7 @@ class Layouts(FileTarget):
     def _facts(self, shot: Shot) -> dict[str, Any]:
         place = self._places.of(shot)
         stem = PurePosixPath(shot.picture.source.replace("\\", "/")).stem
-        return {**shot.facts, **place._asdict(), "stem": stem}
+        return {**shot.facts, **asdict(place), "stem": stem}
 
     def _check_shape(self) -> None:
         text = self.layout.template
@@ -104,7 +105,8 @@ class Layouts(FileTarget):
             yield Made(name, content=partial(_tiled, recode, paths))
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Place:
     """index: of the prompt in its file. sample: of the picture among those of the prompt. number: among all."""
 
     index: int
@@ -120,7 +122,7 @@ class Places:
         self._settle(selection)
 
     def of(self, shot: Shot) -> Place:
-        job, output = shot.picture.job, shot.picture.index
+        job, output = shot.picture.job, shot.picture.output_index
         return Place(self._index[job], self._sample[job] + output, self._number[job] + output)
 
     def _settle(self, selection: Selection) -> None:

@@ -1,9 +1,9 @@
 """The layouts that benchmarks score, as their own scripts read them.
 
-GenEval walks ``00000/samples/0000.png`` with a ``metadata.jsonl`` that is the prompt's line of its file, and matches ``.png``
-only. T2I-CompBench takes the text before the first ``_`` for the prompt and the digits at the end for the order. DPG-Bench
-cuts one picture of two by two tiles for each prompt, named by the prompt's id. HPSv2 reads a folder of numbered ``.jpg`` for
-each style, and the styles are its prompt files.
+GenEval walks ``00000/samples/0000.png`` with a ``metadata.jsonl`` that is the prompt's line of its file, and matches
+``.png`` only. T2I-CompBench takes the text before the first ``_`` for the prompt and the digits at the end for the
+order. DPG-Bench cuts one picture of two by two tiles for each prompt, named by the prompt's id. HPSv2 reads a folder
+of numbered ``.jpg`` for each style, and the styles are its prompt files.
 """
 
 from dataclasses import dataclass

@@ -30,22 +30,25 @@ _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2*
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An export, as ordered. The texts as given (they are what an export is known by), the rest made from them."""
+    """An export, as ordered. removed: also what left the manifest. copy: no hard links. shard_size: bytes.
+
+    pictures: whether a table holds them. options: as typed, by which an export is known again.
+    """
 
     run: Path
     folder: Path
     target: str
-    where: Where | None = None
-    splits: Splits = ONE
-    split_by: str = "job"
-    recode: Recode | None = None
-    removed: bool = False
-    copy: bool = False
-    shard_size: int = 500_000_000
-    shard_count: int = 10_000
-    pictures: bool = True
-    caption: str = "{prompt}"
-    layout: str = ""
+    where: Where | None
+    splits: Splits
+    split_by: str
+    recode: Recode | None
+    removed: bool
+    copy: bool
+    shard_size: int
+    shard_count: int
+    pictures: bool
+    caption: str
+    layout: str
     options: Mapping[str, Any]
 
 
@@ -97,8 +100,8 @@ def ordered(run: Path, folder: Path, told: Told) -> Order:
         recode=_layout_recode(told) or _recode(told.convert),
         removed=told.include_removed,
         copy=told.copy,
-        shard_size=_size(told.shard_size) if told.shard_size else Order.__dataclass_fields__["shard_size"].default,
-        shard_count=told.shard_count or Order.__dataclass_fields__["shard_count"].default,
+        shard_size=_size(told.shard_size or "500MB"),
+        shard_count=told.shard_count or 10_000,
         pictures=not told.no_pictures,
         caption=told.caption or "{prompt}",
         layout=told.layout or "",

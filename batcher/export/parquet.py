@@ -1,7 +1,8 @@
-"""``parquet``: tables with the pictures in them, as ``datasets`` lays an ``Image`` out; DuckDB and pandas read them too.
+"""``parquet``: tables with the pictures in them, as ``datasets`` lays an ``Image`` out; DuckDB and pandas read them
+too.
 
-``image`` is a structure of ``bytes`` and ``path``; the other columns are plain, with the types settled over all rows. What
-``datasets`` makes of them is written into the file (its ``huggingface`` key), so it need not guess.
+``image`` is a structure of ``bytes`` and ``path``; the other columns are plain, with the types settled over all rows.
+What ``datasets`` makes of them is written into the file (its ``huggingface`` key), so it need not guess.
 """
 
 from collections.abc import Callable, Iterator

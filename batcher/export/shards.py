@@ -1,8 +1,9 @@
 """Shards: files of many pictures, cut by size and count, and packed the same way every time.
 
-Pictures are taken in the order in which they arrived. So what a run adds comes behind what is there, the earlier shards
-stay as they are, and only the last one, which had room left, is made again. What a shard holds is known by a digest of its
-rows; a shard whose digest is as it was is not opened. Numbers have no gaps, so ``{000000..000009}`` names them all.
+Pictures are taken in the order in which they arrived. So what a run adds comes behind what is there, the earlier
+shards stay as they are, and only the last one, which had room left, is made again. What a shard holds is known by a
+digest of its rows; a shard whose digest is as it was is not opened. Numbers have no gaps, so ``{000000..000009}``
+names them all.
 """
 
 from abc import abstractmethod

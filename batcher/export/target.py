@@ -9,7 +9,8 @@ from typing import Any
 
 from batcher.errors import FileUnavailable, UsageError
 from batcher.export.columns import Columns
-from batcher.export.folder import Folder, Made, Names, number
+from batcher.export.folder import Folder, Made
+from batcher.export.names import Names, number
 from batcher.export.order import Order
 from batcher.export.selection import Selection, Shot
 from batcher.protocol import one_line

@@ -1,7 +1,7 @@
 """``{prompt}, {meta.style}``: text with fields, for captions and for names of files.
 
-``{name}`` stands for a value, ``{name:05d}`` for a number put through Python's format specification, ``{{`` and ``}}`` for
-braces. A name is an input, ``meta.NAME``, or one of the facts that the template's owner has.
+``{name}`` stands for a value, ``{name:05d}`` for a number put through Python's format specification, ``{{`` and
+``}}`` for braces. A name is an input, ``meta.NAME``, or one of the facts that the template's owner has.
 """
 
 import re

@@ -1,8 +1,8 @@
 """``webdataset``: tar shards, read by the ``webdataset`` and ``datasets`` libraries.
 
-The members of a sample stand together, ``key.png``, ``key.txt``, ``key.json``; the key ends at the first dot, so it has
-none. ``datasets`` settles all fields by the first five samples: so every sample has the same ones, and in ``json`` every
-column has a value: text that is not there is empty, and a column of numbers with gaps is text.
+The members of a sample stand together, ``key.png``, ``key.txt``, ``key.json``; the key ends at the first dot, so it
+has none. ``datasets`` settles all fields by the first five samples: so every sample has the same ones, and in
+``json`` every column has a value: text that is not there is empty, and a column of numbers with gaps is text.
 """
 
 import tarfile
@@ -102,7 +102,8 @@ class WebDataset(ShardTarget):
         return card(
             title=self.order.folder.absolute().name,
             load='from datasets import load_dataset\n\ndataset = load_dataset("webdataset", data_dir="this folder")\n\n'
-            f'import webdataset\n\ndataset = webdataset.WebDataset("{first}/{{000000..{last:06d}}}.tar", shardshuffle=False)',
+            f'import webdataset\n\nshards = "{first}/{{000000..{last:06d}}}.tar"\n'
+            "dataset = webdataset.WebDataset(shards, shardshuffle=False)",
             paths={SPLITS_OF_DATASETS[split]: [f"{split}/*.tar"] for split in self.shards},
             pictures={split: self.pictures[split] for split in self.shards},
             columns=self.columns.kinds(),

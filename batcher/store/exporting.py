@@ -34,8 +34,8 @@ class Picture(NamedTuple):
     mime: str
     width: int | None
     height: int | None
-    index: int
-    count: int
+    output_index: int
+    output_count: int
 
 
 class Asked(NamedTuple):
