@@ -15,6 +15,7 @@ from typing import Any
 Values = Mapping[str, Any]
 _Part = Callable[[Values], Any]
 
+DEEPEST = 100
 LONGEST = 10_000  # characters: Python's parser is not made for novels
 _EXAMPLE = """such as: aspect_ratio == "16:9" and seed < 10 and meta.category in ("birds", "cats")"""
 _ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -75,14 +76,27 @@ def _parsed(text: str) -> ast.expr:
     if not text.strip():
         raise WhereError(1, "an empty expression", _EXAMPLE)
     try:
-        return ast.parse(text.lstrip(" "), mode="eval").body
+        tree = ast.parse(text.lstrip(" "), mode="eval").body
+        if _depth(tree) > DEEPEST:
+            raise WhereError(1, "nested too deep", "make it simpler")
+        return tree
     except SyntaxError as error:
         column = max(1, min((error.offset or 1) + len(text) - len(text.lstrip(" ")), len(text)))
         around = text[max(0, column - 2) : column + 1]
         mend = next((mend for slip, mend in _SLIPS if slip in around), _EXAMPLE)
         raise WhereError(column, error.msg.partition(". Maybe")[0], mend) from None
+    except WhereError:
+        raise
     except (RecursionError, MemoryError, ValueError) as error:
         raise WhereError(1, str(error) or "nested too deep", "make it simpler") from None
+
+
+def _depth(tree: ast.AST) -> int:
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
 
 
 class _Reader:

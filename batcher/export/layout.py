@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,6 +26,7 @@ from batcher.export.templates import Template, values
 from batcher.naming import safe_part
 
 _LONGEST = 240  # bytes of a part: benchmarks take whole prompts for names
+_CUTS = (_LONGEST, 200, 120, 60)
 
 
 class Layouts(FileTarget):
@@ -56,9 +58,14 @@ class Layouts(FileTarget):
         self.notes.clear()  # there are no columns here
 
     def name(self, shot: Shot) -> str:
-        text = self._template.render(values(shot.inputs, shot.meta, self._facts(shot)))
-        parts = [safe_part(part, limit=_LONGEST) for part in text.split("/")]
-        return f"{'/'.join(parts)}.{shot.extension}"
+        known = values(shot.inputs, shot.meta, self._facts(shot))
+        parts: list[str] = []
+        for most in _CUTS:  # a long prompt is cut, and not the number behind it
+            cut = {key: _part(value, most) if isinstance(value, str) else value for key, value in known.items()}
+            parts = self._template.render(cut).split("/")
+            if all(len(part.encode()) <= _LONGEST for part in parts):
+                break
+        return f"{'/'.join(safe_part(part, limit=_LONGEST) for part in parts)}.{shot.extension}"
 
     def made(self, shot: Shot) -> Iterable[Made]:
         yield self.picture(shot, self.name(shot))
@@ -145,6 +152,15 @@ class Places:
         more = [0] * (job + 1 - len(self._index))
         for known in (self._index, self._sample, self._number):
             known.extend(more)
+
+
+def _part(text: str, most: int) -> str:
+    """A value as it can stand in a name: it makes no folder, and takes so many bytes at most."""
+    plain = text.replace("/", "-").replace("\\", "-")
+    if len(plain.encode(errors="replace")) <= most:
+        return plain
+    digits = blake2b(plain.encode(errors="replace"), digest_size=4).hexdigest()
+    return f"{plain.encode(errors='replace')[: most - 9].decode(errors='ignore')}-{digits}"
 
 
 def _ranks(prompts: Mapping[tuple[str, int, int], int]) -> list[int]:
