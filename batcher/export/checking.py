@@ -30,7 +30,7 @@ from batcher.protocol import one_line
 from batcher.store import connect_to_read, exporting
 
 SHOWN = 5  # examples of each kind of difference
-_OURS = frozenset({"file_name", "name", "file"})  # how the export names its own files
+_OURS = frozenset({"file_name"})  # how the export names its own files
 Key = tuple[str, int] | str
 
 
@@ -57,7 +57,7 @@ class Expected:
 
     def key_of(self, seen: Seen) -> Key | None:
         if isinstance(self.target, Captions):
-            return f"{seen.split}/{seen.values['name']}"
+            return f"{seen.split}/{seen.values["file_name"]}"
         job, index = seen.values.get("job"), seen.values.get("output_index")
         return (job, index) if isinstance(job, str) and isinstance(index, int) else None
 

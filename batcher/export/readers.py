@@ -186,7 +186,7 @@ def _of_folder(folder: Path, split: str) -> Iterator[Seen]:
 
 
 def _captioned(path: Path, stem: str, split: str) -> Seen:
-    values = {"name": path.name}
+    values = {"file_name": path.name}
     try:
         text = path.with_name(f"{stem}.txt").read_bytes().decode("utf-8")
     except FileNotFoundError:
