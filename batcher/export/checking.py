@@ -57,7 +57,7 @@ class Expected:
 
     def key_of(self, seen: Seen) -> Key | None:
         if isinstance(self.target, Captions):
-            return f"{seen.split}/{seen.values["file_name"]}"
+            return f"{seen.split}/{seen.values['file_name']}"
         job, index = seen.values.get("job"), seen.values.get("output_index")
         return (job, index) if isinstance(job, str) and isinstance(index, int) else None
 
