@@ -114,9 +114,8 @@ class Folder:
         path = Path(self._located(name))
         self._refuse_what_is_not_ours(name, str(path))
         temp = temp_beside(path)
-        discard(temp)
         try:
-            with temp.open("xb") as file:
+            with _created(temp) as file:
                 yield file
                 with disk(name):
                     file.flush()
@@ -207,9 +206,7 @@ class Folder:
             return "same"
         self._refuse_what_is_not_ours(thing.name, path)
         temp = temp_beside(Path(path))
-        discard(temp)
-        handle = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-        with os.fdopen(handle, "wb") as file:
+        with _created(temp) as file:
             file.write(content)
         if facts is not None:
             os.utime(temp, ns=(facts.st_atime_ns, facts.st_mtime_ns))
@@ -266,6 +263,17 @@ def opened(path: Path, *, copy: bool) -> Iterator[Folder]:
             yield Folder(path, copy=copy)
     except BusyError:
         raise BusyError(f"another batcher is exporting to {path}", hint="Wait for it, or stop it.") from None
+
+
+def _created(temp: Path) -> BinaryIO:
+    """A new file, never through a link that somebody put there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(temp, flags, 0o666)
+    except FileExistsError:  # left by one that was killed
+        discard(temp)
+        handle = os.open(temp, flags, 0o666)
+    return os.fdopen(handle, "wb")
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 _PICTURES = """
 SELECT j.id, lower(hex(j.key)), m.word, j.prompt_id, j.inputs, j.meta, s.word, j.line, i.file, i.bytes,
        lower(hex(i.sha256)), w.word, i.width, i.height, i.output_index, i.output_count
-FROM job_data j JOIN image_data i ON i.job_id = j.id JOIN words m ON m.id = j.model
-JOIN words s ON s.id = j.source JOIN words w ON w.id = i.mime
-WHERE j.state = 'done' AND j.listed >= ?
-"""
+FROM job_data j CROSS JOIN image_data i ON i.job_id = j.id CROSS JOIN words m ON m.id = j.model
+CROSS JOIN words s ON s.id = j.source CROSS JOIN words w ON w.id = i.mime
+WHERE +j.state = 'done' AND +j.listed >= ?
+"""  # the tables in this order and no index: all of it is read, as it lies on the disk
 
 
 class Picture(NamedTuple):
