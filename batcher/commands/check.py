@@ -44,7 +44,7 @@ def check(folder: str, reader: str, run_dir: str | None, progress: str, as_json:
     """Open the export in DIR with the reader it is for, and compare all it sees with the run: every sample, caption,
     column and picture. Changes nothing.
     """
-    from batcher.export import check as look  # noqa: PLC0415  start-up time
+    from batcher.export.checking import check as look  # noqa: PLC0415  start-up time
     from batcher.progress import listener  # noqa: PLC0415
 
     report = look(Path(folder), reader, listener(progress), Path(run_dir) if run_dir else None)

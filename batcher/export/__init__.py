@@ -5,8 +5,7 @@ above 2^63 rounds all seeds, a ``.json`` beside a picture makes it a text datase
 rules, all were found by running the reader, and ``batcher check`` runs it again over what was made.
 """
 
-from batcher.export.checking import check
 from batcher.export.exporting import export
 from batcher.export.order import TARGETS, Told, ordered
 
-__all__ = ["TARGETS", "Told", "check", "export", "ordered"]
+__all__ = ["TARGETS", "Told", "export", "ordered"]

@@ -24,12 +24,13 @@ from typing import Any, BinaryIO, NamedTuple
 from batcher.artifacts import write_whole
 from batcher.artifacts.place import discard, disk, encode, force_folder, temp_beside
 from batcher.errors import BusyError, UsageError
+from batcher.export.linker import Linker
 from batcher.export.mark import MARK, write_mark
 from batcher.export.names import Names
 from batcher.store import locked
 
 _ONE_FILE_SYSTEM = frozenset([errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES, errno.ENOSYS])
-_BATCH = 256
+_BATCH = 512
 
 
 class Made(NamedTuple):
@@ -60,7 +61,7 @@ class Folder:
 
     def claim(self, mark: Mapping[str, Any]) -> None:
         self._mark = {**mark, "complete": False}
-        write_mark(self.path, self._mark)
+        write_mark(self.path, self._mark, durable=False)
 
     def remember(self, **facts: Any) -> None:
         """Into the mark, while the rest is not finished."""
@@ -71,11 +72,15 @@ class Folder:
         threads = min(4, os.cpu_count() or 1)
         waiting: deque[Future[Counter[str]]] = deque()
         pool = ThreadPoolExecutor(threads, thread_name_prefix="export")
+        linkers = ThreadPoolExecutor(1, thread_name_prefix="link")  # they are made one after the other anyway
+        linker = Linker()
         placed = 0
         try:
             for batch in _batches(things):
                 self.note([thing.name for thing in batch])
-                waiting.append(pool.submit(self._place_all, batch))
+                links = len(batch) == _BATCH and not self._copy and all(thing.source for thing in batch)
+                job = linkers.submit(self._link_all, batch, linker) if links else pool.submit(self._place_all, batch)
+                waiting.append(job)
                 while len(waiting) > 2 * threads:
                     placed += self._count(waiting.popleft())
                     yield placed
@@ -84,6 +89,8 @@ class Folder:
                 yield placed
         finally:
             pool.shutdown(cancel_futures=True)
+            linkers.shutdown(cancel_futures=True)
+            linker.close()
 
     def _count(self, future: "Future[Counter[str]]") -> int:
         found = future.result()
@@ -138,7 +145,7 @@ class Folder:
 
     def finish(self, mark: Mapping[str, Any]) -> None:
         """Removes what was made and no longer belongs, then says that all is there."""
-        stale = [name for name in _lines(self._ledger) if name not in self.now]
+        stale = [name for name in _lines(self._ledger) if name not in self.now] if len(self.old) else []
         for name in stale:
             self._remove(name)
         if stale:
@@ -146,8 +153,15 @@ class Folder:
             write_whole(self._ledger, kept)
         write_mark(self.path, {**mark, "complete": True})
 
-    def _place_all(self, batch: list[Made]) -> "Counter[str]":
+    def _link_all(self, batch: list[Made], linker: Linker) -> "Counter[str]":
+        """A batch that is all links; what the other process can't link is looked at here."""
         with disk(batch[0].name):
+            pairs = [(thing.source or "", self._located(thing.name)) for thing in batch]
+            rest = [batch[place] for place in linker.link(pairs)]
+        return Counter(link=len(batch) - len(rest)) + self._place_all(rest)
+
+    def _place_all(self, batch: list[Made]) -> "Counter[str]":
+        with disk(batch[0].name if batch else ""):
             return Counter(map(self._placed, batch))
 
     def _placed(self, thing: Made) -> str:
@@ -174,9 +188,6 @@ class Folder:
                 return self._gives_up_links(error)
         except OSError as error:
             return self._gives_up_links(error)
-        if os.path.islink(path):  # noqa: PTH114  the link itself was linked
-            discard(Path(path))
-            return ""
         return "link"
 
     def _gives_up_links(self, error: OSError) -> str:
@@ -267,13 +278,11 @@ def opened(path: Path, *, copy: bool) -> Iterator[Folder]:
 
 def _created(temp: Path) -> BinaryIO:
     """A new file, never through a link that somebody put there."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        handle = os.open(temp, flags, 0o666)
+        return temp.open("xb")
     except FileExistsError:  # left by one that was killed
         discard(temp)
-        handle = os.open(temp, flags, 0o666)
-    return os.fdopen(handle, "wb")
+        return temp.open("xb")
 
 
 def _lines(path: Path) -> Iterator[str]:

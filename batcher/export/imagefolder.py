@@ -81,7 +81,7 @@ class ImageFolder(FileTarget):
         file: BinaryIO = stack.enter_context(folder.growing(f"{split}/metadata.{extension}"))
         if self._parquet:
             columns = {"file_name": Kind.TEXT, **self.columns.kinds()}
-            sheet = arrow.ParquetFile(file, columns, image=False)
+            sheet = arrow.ParquetFile(file.name, columns, image=False)
             stack.callback(sheet.close)
             return sheet.add
         return lambda row: file.write(f"{_encode(row)}\n".encode())

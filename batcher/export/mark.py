@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.artifacts import write_whole
-from batcher.artifacts.place import disk
+from batcher.artifacts.place import disk, encode, temp_beside
 from batcher.errors import UsageError
 
 MARK = ".batcher-export"
@@ -49,5 +49,14 @@ def read_mark(folder: Path) -> dict[str, Any]:
     return mark
 
 
-def write_mark(folder: Path, mark: Mapping[str, Any]) -> None:
-    write_whole(folder / MARK / "export.json", [json.dumps(mark, indent=2, ensure_ascii=False) + "\n"])
+def write_mark(folder: Path, mark: Mapping[str, Any], *, durable: bool = True) -> None:
+    """durable: as what is finished has to be; while it is not, a power cut may take us back to an older mark."""
+    path = folder / MARK / "export.json"
+    text = json.dumps(mark, indent=2, ensure_ascii=False) + "\n"
+    if durable:
+        write_whole(path, [text])
+        return
+    with disk("export.json"):
+        temp = temp_beside(path)
+        temp.write_bytes(encode(text))
+        temp.replace(path)

@@ -40,7 +40,7 @@ class Parquet(ShardTarget):
         if not self.order.pictures:
             columns = {"file": Kind.TEXT, **columns}
         with folder.growing(name) as file:
-            table = arrow.ParquetFile(file, columns, image=self.order.pictures)
+            table = arrow.ParquetFile(file.name, columns, image=self.order.pictures)
             for shot, values in rows:
                 table.add({**values, "image": self._image(shot)} if self.order.pictures else values)
             table.close()

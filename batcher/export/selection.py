@@ -73,11 +73,15 @@ class Selection:
         self._carried: set[str] = set()
         self._bad: set[tuple[int, int]] = set()
         self._folders: dict[str, bool] = {}
+        self._links: dict[str, str] = {}
         self._images = os.path.realpath(self._root / "images")
         self.left: Counter[str] = Counter()
         self.missing: list[str] = []
 
     def path(self, picture: Picture) -> str:
+        """Of an ordinary file: where the run has a link, of what it leads to."""
+        if picture.file in self._links:
+            return self._links[picture.file]
         return f"{self._root}/{picture.file}"
 
     def first_look(self) -> Iterator[Shot]:
@@ -167,7 +171,8 @@ class Selection:
             inside = self._is_inside(picture.file)
             if stat.S_ISLNK(facts.st_mode):
                 facts = os.stat(path)  # noqa: PTH116  half of Path's price
-                inside = inside and os.path.realpath(path).startswith(self._images + os.sep)
+                real = self._links[picture.file] = os.path.realpath(path)
+                inside = inside and real.startswith(self._images + os.sep)
             fine = inside and facts.st_size == picture.bytes and stat.S_ISREG(facts.st_mode)
         except (FileNotFoundError, NotADirectoryError, ValueError):
             fine = False

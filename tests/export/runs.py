@@ -104,7 +104,9 @@ def _save(state: StateFile, folder: Path, one: Asked, entry: Entry, number: int)
 
 def _file(folder: Path, one: Asked, entry: Entry, number: int, index: int) -> Artifact:
     name = f"images/{entry.path}" + (f"_{index + 1}" if one.images > 1 else "") + f".{one.kind}"
-    content = picture(number * 7 + index, one.kind, one.size) if one.kind in FORMATS else b"\0\0\0\x18ftypmp42" + bytes(99)
+    content = (
+        picture(number * 7 + index, one.kind, one.size) if one.kind in FORMATS else b"\0\0\0\x18ftypmp42" + bytes(99)
+    )
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -140,5 +142,3 @@ def tree(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and ".batcher-export" not in path.parts
     }
-
-

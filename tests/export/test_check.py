@@ -39,9 +39,13 @@ def checked(batcher: Batcher, tmp_path: Path) -> Callable[..., Any]:
     return typed
 
 
-@pytest.mark.parametrize("words", [(), ("--split", "train=0.5,val=0.25,test=0.25"), ("--convert", "webp:90"), ("--where", "seed < 3")])
+@pytest.mark.parametrize(
+    "words", [(), ("--split", "train=0.5,val=0.25,test=0.25"), ("--convert", "webp:90"), ("--where", "seed < 3")]
+)
 @pytest.mark.parametrize("reader", READERS)
-def test_every_reader_sees_the_run_as_it_is(reader: str, words: tuple[str, ...], exported: Any, checked: Any, run: Path) -> None:
+def test_every_reader_sees_the_run_as_it_is(
+    reader: str, words: tuple[str, ...], exported: Any, checked: Any, run: Path
+) -> None:
     exported(run, reader, *words)
     facts = checked(reader)
     assert facts["findings"] == {}
@@ -75,15 +79,23 @@ def found(facts: Any) -> dict[str, int]:
     return {kind: finding["count"] for kind, finding in facts["findings"].items()}
 
 
-def test_a_caption_and_a_seed_that_changed_are_shown_with_both_sides(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
+def test_a_caption_and_a_seed_that_changed_are_shown_with_both_sides(
+    exported: Any, checked: Any, run: Path, tmp_path: Path
+) -> None:
     exported(run, "imagefolder", "--copy")
     rows = lines(tmp_path / "out")
     rows[0]["prompt"], rows[1]["seed"] = "another", 77
     rewrite(tmp_path / "out", rows)
     facts = checked("imagefolder")
     assert found(facts) == {"columns differ": 2}
-    assert any("'another' to the reader, 'a train at night'" in example for example in facts["findings"]["columns differ"]["examples"])
-    assert any("seed is 77 to the reader, 1 in the run" in example for example in facts["findings"]["columns differ"]["examples"])
+    assert any(
+        "'another' to the reader, 'a train at night'" in example
+        for example in facts["findings"]["columns differ"]["examples"]
+    )
+    assert any(
+        "seed is 77 to the reader, 1 in the run" in example
+        for example in facts["findings"]["columns differ"]["examples"]
+    )
 
 
 def test_rows_that_are_gone_or_there_twice_are_found(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
@@ -102,7 +114,9 @@ def test_a_changed_picture_and_a_missing_one_are_found(exported: Any, checked: A
     assert set(found(checked("imagefolder"))) & {"broken", "the reader fails"}
 
 
-def test_metadata_that_the_reader_can_not_read_is_told_in_its_words(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
+def test_metadata_that_the_reader_can_not_read_is_told_in_its_words(
+    exported: Any, checked: Any, run: Path, tmp_path: Path
+) -> None:
     exported(run, "imagefolder")
     with (tmp_path / "out/train/metadata.jsonl").open("ab") as file:
         file.write(b'{"file_name": "x')
@@ -138,7 +152,9 @@ def test_a_missing_shard_is_found(exported: Any, checked: Any, run: Path, tmp_pa
     assert {"the reader fails", "missing"} <= set(found(checked("webdataset")))
 
 
-def test_captions_that_trainers_would_stumble_over_are_found(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
+def test_captions_that_trainers_would_stumble_over_are_found(
+    exported: Any, checked: Any, run: Path, tmp_path: Path
+) -> None:
     exported(run, "captions", "--copy")
     texts = sorted((tmp_path / "out").glob("*.txt"))
     texts[0].unlink()

@@ -26,7 +26,10 @@ def test_each_picture_has_one_line_beside_it_in_one_folder(exported: Any, tmp_pa
 
 
 def test_a_template_makes_the_caption(exported: Any, tmp_path: Path) -> None:
-    asked = [Asked(prompt="a heron", inputs={"seed": 7}, meta={"style": "ink"}), Asked(prompt="a kite", meta={"style": None})]
+    asked = [
+        Asked(prompt="a heron", inputs={"seed": 7}, meta={"style": "ink"}),
+        Asked(prompt="a kite", meta={"style": None}),
+    ]
     exported(a_run(tmp_path / "run", asked), "captions", "--caption", "{{x}} {meta.style} of {prompt}, {seed:03d}")
     assert texts(tmp_path / "out") == ["{x} ink of a heron, 007\n", "{x} of a kite,\n"]
 
@@ -37,7 +40,9 @@ def test_an_empty_caption_is_the_prompt(exported: Any, tmp_path: Path) -> None:
     assert texts(tmp_path / "out") == ["B\n", "a heron\n"]
 
 
-def test_a_template_that_asks_for_the_unknown_is_refused_before_anything_is_written(batcher: Batcher, tmp_path: Path) -> None:
+def test_a_template_that_asks_for_the_unknown_is_refused_before_anything_is_written(
+    batcher: Batcher, tmp_path: Path
+) -> None:
     run = a_run(tmp_path / "run", [Asked(prompt="a", meta={"category": "birds"})])
     for template, said in (
         ("{prompt}, {categry}", "column 11, at '{categry}': there is no {categry}"),

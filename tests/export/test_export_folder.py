@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from batcher.__main__ import main
+from batcher.export.linker import Linker
 from batcher.store import locked
 from tests.export.conftest import Batcher
 from tests.export.runs import Asked, a_run, redo, seeds, tree, unlist
@@ -34,7 +35,11 @@ def run(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("to", TARGETS)
 def test_again_adds_what_is_new_and_makes_nothing_twice(to: str, exported: Any, run: Path, tmp_path: Path) -> None:
     exported(run, to, *TARGETS[to])
-    before = {path: path.stat().st_ino for path in (tmp_path / "out").rglob("*.*") if path.suffix not in {".md", ".json", ".jsonl"}}
+    before = {
+        path: path.stat().st_ino
+        for path in (tmp_path / "out").rglob("*.*")
+        if path.suffix not in {".md", ".json", ".jsonl"}
+    }
     again = exported(run, to, *TARGETS[to])
     assert (again["linked"], again["copied"], again["removed"]) == (0, 0, 0)
     assert {path: path.stat().st_ino for path in before} == before
@@ -48,7 +53,9 @@ def test_again_adds_what_is_new_and_makes_nothing_twice(to: str, exported: Any, 
 
 
 @pytest.mark.parametrize("to", TARGETS)
-def test_what_left_the_manifest_goes_and_what_others_put_there_stays(to: str, exported: Any, run: Path, tmp_path: Path) -> None:
+def test_what_left_the_manifest_goes_and_what_others_put_there_stays(
+    to: str, exported: Any, run: Path, tmp_path: Path
+) -> None:
     exported(run, to, *TARGETS[to])
     out = tmp_path / "out"
     (out / "notes.md").write_text("mine")
@@ -125,7 +132,9 @@ def test_a_picture_that_was_made_anew_is_exported_anew(exported: Any, tmp_path: 
     assert target.samefile(source)
 
 
-def test_copies_where_links_can_not_be_made(exported: Any, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_where_links_can_not_be_made(
+    exported: Any, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
@@ -166,7 +175,9 @@ def test_a_link_in_the_run_that_leads_out_is_never_followed(batcher: Batcher, ru
     assert not any(path.is_symlink() or path.samefile(secret) for path in made)
 
 
-def test_a_link_in_the_export_that_leads_out_is_not_written_through(batcher: Batcher, exported: Any, run: Path, tmp_path: Path) -> None:
+def test_a_link_in_the_export_that_leads_out_is_not_written_through(
+    batcher: Batcher, exported: Any, run: Path, tmp_path: Path
+) -> None:
     exported(run, "layout", "--layout", "{prompt}/{index}")
     (tmp_path / "away").mkdir()
     (tmp_path / "out/c").symlink_to(tmp_path / "away")
@@ -196,7 +207,16 @@ def test_two_exports_to_one_folder_do_not_meet(batcher: Batcher, exported: Any, 
 
 
 def victim(touch: int, *words: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "tests.export.victim", str(touch), *map(str, words), "--json", "--progress", "none"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.export.victim",
+        str(touch),
+        *map(str, words),
+        "--json",
+        "--progress",
+        "none",
+    ]
     root = Path(__file__).parents[2]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
@@ -211,7 +231,7 @@ def test_killed_at_any_moment_no_half_file_has_a_name_and_the_same_command_ends_
     exported(run, to, *TARGETS[to], folder="whole")
     old, whole = tree(tmp_path / "old"), tree(tmp_path / "whole")
     touches = int(victim(0, run, tmp_path / "counted", "--to", to, *TARGETS[to]).stdout.split()[-1])
-    assert touches > 20
+    assert touches > 15
     for at in range(3, touches, touches // 5):
         out = tmp_path / f"out{at}"
         if at % 2:  # half of them in a new folder, half in one that is there and has less in it
@@ -242,3 +262,37 @@ def test_interrupted_it_says_so_and_goes_on(
     assert main(["export", str(run), str(tmp_path / "out"), "--to", "captions"]) == 130
     monkeypatch.undo()
     assert exported(run, "captions")["pictures"] == 6
+
+
+def test_many_links_are_made_by_the_other_process_and_what_it_can_not_do_is_done_here(
+    exported: Any, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batcher.export.folder._BATCH", 2)
+    mine = os.link
+    made: list[object] = []
+
+    def link(source: str, target: str) -> None:
+        made.append(target)
+        mine(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+    assert exported(run, "imagefolder")["linked"] == 6
+    assert made == []
+    gone = next((tmp_path / "out").rglob("*.png"))
+    gone.unlink()
+    assert exported(run, "imagefolder")["linked"] == 1
+    assert len(made) == 5  # those that were there
+
+
+def test_without_that_process_links_are_made_here(exported: Any, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("batcher.export.folder._BATCH", 2)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert exported(run, "imagefolder")["linked"] == 6
+
+
+def test_a_linker_that_dies_leaves_everything_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("batcher.export.linker._SCRIPT", "import sys; sys.exit(1)")
+    linker = Linker()
+    assert linker.link([("a", "b"), ("c", "d")]) == [0, 1]
+    assert linker.link([("a", "b")]) == [0]
+    linker.close()

@@ -11,11 +11,14 @@ from PIL import Image
 from tests.export.conftest import Batcher
 from tests.export.runs import Asked, a_run, redo, seeds, tree
 
-BENCH = {"tag": "counting", "include": [{"class": "cow", "count": 3}]}
+BENCH: dict[str, Any] = {"tag": "counting", "include": [{"class": "cow", "count": 3}]}
 
 
 def geneval() -> list[Asked]:
-    prompts = [("a photo of a bench", {"tag": "single_object"}), ("a photo of three cows", BENCH)]
+    prompts: list[tuple[str, dict[str, Any]]] = [
+        ("a photo of a bench", {"tag": "single_object"}),
+        ("a photo of three cows", BENCH),
+    ]
     return [
         Asked(
             prompt=prompt, meta=meta, inputs={"seed": seed}, source="evaluation_metadata.jsonl", line=line, kind="webp",
@@ -46,7 +49,11 @@ def test_a_failed_job_keeps_its_place_free(exported: Any, tmp_path: Path) -> Non
     run = a_run(tmp_path / "run", asked)
     exported(run, "layout", "--layout", "geneval")
     before = tree(tmp_path / "out")
-    assert sorted(path.name for path in (tmp_path / "out/00000/samples").iterdir()) == ["0000.png", "0002.png", "0003.png"]
+    assert sorted(path.name for path in (tmp_path / "out/00000/samples").iterdir()) == [
+        "0000.png",
+        "0002.png",
+        "0003.png",
+    ]
     redo(run, "a photo of a bench", Asked(prompt="", kind="webp"))
     exported(run, "layout", "--layout", "geneval")
     after = tree(tmp_path / "out")
@@ -74,7 +81,9 @@ def test_prompts_on_one_line_are_numbered_as_they_stand(exported: Any, tmp_path:
         assert (tmp_path / f"out/all/0000{at}.jpg").read_bytes() == (run / f"p{at}.jpg").read_bytes()
 
 
-def test_t2i_compbench_finds_the_prompt_before_the_underscore_and_a_number_behind(exported: Any, tmp_path: Path) -> None:
+def test_t2i_compbench_finds_the_prompt_before_the_underscore_and_a_number_behind(
+    exported: Any, tmp_path: Path
+) -> None:
     prompts = ["a green bench and a blue bowl", 'a "red"/blue: car?', "x" * 300]
     exported(a_run(tmp_path / "run", seeds(prompts, 2)), "layout", "--layout", "t2i-compbench")
     names = [path.name for path in (tmp_path / "out/samples").iterdir()]
@@ -108,13 +117,20 @@ def test_dpg_bench_finds_two_by_two_tiles_named_by_the_prompt_file(exported: Any
 
 
 def test_any_layout_by_a_template(exported: Any, tmp_path: Path) -> None:
-    run = a_run(tmp_path / "run", [Asked(prompt="a", inputs={"seed": 3}, meta={"c": "x/y"}), Asked(prompt="b", meta={"c": ".."})])
+    run = a_run(
+        tmp_path / "run",
+        [Asked(prompt="a", inputs={"seed": 3}, meta={"c": "x/y"}), Asked(prompt="b", meta={"c": ".."})],
+    )
     exported(run, "layout", "--layout", "{stem}/{meta.c}_{index:03d}/{seed}-{sample}")
     assert set(tree(tmp_path / "out")) == {"birds/x-y_000/3-0.png", "birds/_001/-0.png"}
 
 
 def test_a_value_can_not_lead_out_of_the_folder(exported: Any, tmp_path: Path) -> None:
-    asked = [Asked(prompt="a", meta={"c": "../../x"}), Asked(prompt="b", meta={"c": "/etc/y"}), Asked(prompt="c", meta={"c": ""})]
+    asked = [
+        Asked(prompt="a", meta={"c": "../../x"}),
+        Asked(prompt="b", meta={"c": "/etc/y"}),
+        Asked(prompt="c", meta={"c": ""}),
+    ]
     exported(a_run(tmp_path / "run", asked), "layout", "--layout", "{meta.c}/{index}")
     assert {path.name for path in tmp_path.iterdir()} == {"run", "out"}
     assert len(tree(tmp_path / "out")) == 3
@@ -155,5 +171,7 @@ def test_only_what_is_asked_for_counts(exported: Any, tmp_path: Path) -> None:
         for seed in range(2)
         for ratio in ("1:1", "16:9")
     ]
-    exported(a_run(tmp_path / "run", asked), "layout", "--layout", "{index}/{sample}", "--where", 'aspect_ratio == "16:9"')
+    exported(
+        a_run(tmp_path / "run", asked), "layout", "--layout", "{index}/{sample}", "--where", 'aspect_ratio == "16:9"'
+    )
     assert set(tree(tmp_path / "out")) == {"0/0.png", "0/1.png"}

@@ -64,14 +64,18 @@ def test_a_column_of_numbers_with_gaps_is_text(exported: Any, tmp_path: Path) ->
     assert sum("is text here" in note for note in report["notes"]) == 2
 
 
-def test_pictures_of_different_kinds_are_refused_unless_converted(batcher: Batcher, exported: Any, tmp_path: Path) -> None:
+def test_pictures_of_different_kinds_are_refused_unless_converted(
+    batcher: Batcher, exported: Any, tmp_path: Path
+) -> None:
     run = a_run(tmp_path / "run", [Asked(prompt="a"), Asked(prompt="b", kind="jpg")])
     came = batcher("export", run, tmp_path / "out", "--to", "webdataset")
     assert came.code == 64
     assert "1 jpg" in came.err
     assert not (tmp_path / "out").exists()
     exported(run, "webdataset", "--convert", "png")
-    assert [Image.open(io.BytesIO(s["png"])).format for s in by_webdataset(tmp_path / "out/train/000000.tar")] == ["PNG"] * 2
+    assert [Image.open(io.BytesIO(s["png"])).format for s in by_webdataset(tmp_path / "out/train/000000.tar")] == [
+        "PNG"
+    ] * 2
 
 
 def test_shards_are_cut_by_count_and_by_size_and_listed_with_their_counts(exported: Any, tmp_path: Path) -> None:
@@ -95,18 +99,20 @@ def test_growth_leaves_full_shards_alone(to: str, exported: Any, tmp_path: Path)
     words = ("--shard-count", "3")
     exported(run, to, *words)
     first = sorted((tmp_path / "out/train").iterdir())
-    before = [os.stat(shard).st_ino for shard in first[:2]]
+    before = [shard.stat().st_ino for shard in first[:2]]
     a_run(run, seeds(["b"], 2))
     redo(run, "late", Asked(prompt="late"))  # the job that stood in the middle comes last
     report = exported(run, to, *words)
     after = sorted((tmp_path / "out/train").iterdir())
-    assert [os.stat(shard).st_ino for shard in after[:2]] == before
+    assert [shard.stat().st_ino for shard in after[:2]] == before
     assert (len(after), report["unchanged"], report["pictures"]) == (4, 2, 10)
 
     unlist(run, "a")
     report = exported(run, to, *words)
     assert (report["pictures"], report["removed"]) == (3, 3)
-    assert [path.name for path in (tmp_path / "out/train").iterdir()] == [f"000000.{'tar' if to == 'webdataset' else to}"]
+    assert [path.name for path in (tmp_path / "out/train").iterdir()] == [
+        f"000000.{'tar' if to == 'webdataset' else to}"
+    ]
 
 
 def test_the_same_run_makes_the_same_archive(exported: Any, tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ def test_the_shares_are_kept_on_the_average() -> None:
     assert 0.28 < counts["test"] / 10_000 < 0.32
 
 
-@pytest.mark.parametrize("text", ["train=0.9", "train=0.9,test=0.2", "train", "train=1,test=0", "a=0.5,a=0.5", "", "A=1", "../x=1"])
+@pytest.mark.parametrize(
+    "text", ["train=0.9", "train=0.9,test=0.2", "train", "train=1,test=0", "a=0.5,a=0.5", "", "A=1", "../x=1"]
+)
 def test_shares_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--split"):
         parse_splits(text)

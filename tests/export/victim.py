@@ -1,4 +1,4 @@
-"""An export that dies of SIGKILL at its N-th touch of the disk: ``python -m tests.export.victim N RUN DIR WORDS...``."""
+"""An export that dies of SIGKILL at its N-th touch of the disk: ``python -m tests.export.victim N RUN DIR ...``."""
 
 import os
 import signal
@@ -16,9 +16,10 @@ def main_until(last: int, words: list[str]) -> int:
     folder = words[2]
 
     def watch(event: str, told: tuple[Any, ...]) -> None:
-        if event in TOUCHES and any(folder in os.fsdecode(one) for one in told if isinstance(one, str | bytes | os.PathLike)):
-            if next(touches) == last:
-                os.kill(os.getpid(), signal.SIGKILL)
+        names = [os.fsdecode(one) for one in told if isinstance(one, str | bytes | os.PathLike)]
+        ours = event in TOUCHES and any(folder in name for name in names)
+        if ours and next(touches) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(watch)
     code = main(words)
