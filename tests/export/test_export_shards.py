@@ -94,14 +94,14 @@ def test_shards_are_cut_by_count_and_by_size_and_listed_with_their_counts(export
 
 @pytest.mark.parametrize("to", ["webdataset", "parquet"])
 def test_growth_leaves_full_shards_alone(to: str, exported: Any, tmp_path: Path) -> None:
-    asked = [*seeds(["a"], 7), Asked(prompt="late", inputs={"seed": 99}, fails=True)]
+    asked = [Asked(prompt="late", inputs={"seed": 99}, fails=True), *seeds(["a"], 7)]
     run = a_run(tmp_path / "run", asked)
     words = ("--shard-count", "3")
     exported(run, to, *words)
     first = sorted((tmp_path / "out/train").iterdir())
     before = [shard.stat().st_ino for shard in first[:2]]
     a_run(run, seeds(["b"], 2))
-    redo(run, "late", Asked(prompt="late"))  # the job that stood in the middle comes last
+    redo(run, "late", Asked(prompt="late"))  # the job that stood first comes last
     report = exported(run, to, *words)
     after = sorted((tmp_path / "out/train").iterdir())
     assert [shard.stat().st_ino for shard in after[:2]] == before
