@@ -17,10 +17,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from json import JSONEncoder
+from json.encoder import encode_basestring
 from typing import Any
 
 from batcher.job import canonical_json
 
+_encode = JSONEncoder(ensure_ascii=False).encode
+_quoted = encode_basestring
 LARGEST = 2**63 - 1
 _EXACT = 2**53  # beyond this a fraction no longer holds every whole number
 _RESERVED = frozenset(
@@ -85,7 +89,7 @@ class Column:
     def see(self, value: Any, split: str, row: int) -> None:
         kind = type(value).__name__
         if kind == "str":
-            if self.moments.get(split) is not False:  # else all is known, the usual case
+            if self.moments.get(split) is not False:
                 self.kinds.add(kind)
                 moment = self.moments[split] = _MOMENT.fullmatch(value) is not None
                 if not moment or split not in self.filled:
@@ -138,7 +142,8 @@ class Columns:
                     column = known.get(key)
                     if column is None:
                         column = known[key] = Column(place, key)
-                    column.see(value, split, row)
+                    if type(value) is not str or column.moments.get(split) is not False:  # else all is known
+                        column.see(value, split, row)
 
     def see_gaps(self, inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
         """After ``see`` of the same row, for whoever can't have columns with gaps."""
@@ -181,6 +186,26 @@ class Columns:
             return values
 
         return row
+
+    def json_writer(self) -> Callable[[Mapping[str, Any], Mapping[str, Any]], str]:
+        """The same as ``reader``, as the inside of a JSON object, at a third of the price of making it from that."""
+        plan = [(f"{_quoted(c.name)}:", c.place == "inputs", c.key, c.writer, c.kind) for c in self.all]
+
+        def fields(inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
+            parts = []
+            for name, is_input, key, write, kind in plan:
+                value = (inputs if is_input else meta).get(key)
+                if value is None:
+                    parts.append(f"{name}null")
+                elif kind is Kind.TEXT:
+                    parts.append(name + _quoted(value if write is None else write(value)))
+                elif kind is Kind.INTEGER:
+                    parts.append(f"{name}{value}")
+                else:
+                    parts.append(name + _encode(value if write is None else write(value)))
+            return ",".join(parts)
+
+        return fields
 
 
 def _free(column: Column, taken: set[str]) -> str:

@@ -10,7 +10,6 @@ be read right from JSON (a column with no value in one split, or with dates in o
 by writing a row early that shows the type.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, BinaryIO
@@ -26,7 +25,6 @@ from batcher.export.target import FileTarget, Tell
 
 _FOLDER = 500  # jobs a folder of pictures: below 10,000 files, whatever a job gives
 _EARLY = 100  # rows that are in the first 10 MB for certain
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class ImageFolder(FileTarget):
@@ -70,21 +68,23 @@ class ImageFolder(FileTarget):
         for shot in self.selection.again():
             rows[shot.split] += 1
             if (rows[shot.split] in self._witnesses[shot.split]) is early:
-                name = self.name(shot).partition("/")[2]
-                self._sheets[shot.split]({"file_name": name, **self.values(shot)})
+                self._sheets[shot.split](shot, self.name(shot).partition("/")[2])
             self._models.add(shot.picture.model)
             if not early:
                 yield shot
 
-    def _sheet(self, folder: Folder, split: str, stack: ExitStack) -> Callable[[Mapping[str, Any]], object]:
+    def _sheet(self, folder: Folder, split: str, stack: ExitStack) -> Callable[[Shot, str], object]:
         extension = "parquet" if self._parquet else "jsonl"
         file: BinaryIO = stack.enter_context(folder.growing(f"{split}/metadata.{extension}"))
         if self._parquet:
             columns = {"file_name": Kind.TEXT, **self.columns.kinds()}
             sheet = arrow.ParquetFile(file.name, columns, image=False)
             stack.callback(sheet.close)
-            return sheet.add
-        return lambda row: file.write(f"{_encode(row)}\n".encode())
+            return lambda shot, name: sheet.add({"file_name": name, **self.values(shot)})
+        fields = self.columns.json_writer()
+        return lambda shot, name: file.write(
+            f'{{"file_name":"{name}",{fields(shot.inputs, shot.meta)},{shot.facts_as_json}}}\n'.encode()
+        )
 
     def _not_for_json(self) -> str:
         """Why JSON lines can't tell the types, nothing when they can."""

@@ -13,6 +13,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
 from batcher.artifacts.kinds import AVIF, GIF, JPEG, PNG, WEBP
@@ -60,6 +61,17 @@ class Shot(NamedTuple):
             "job": picture.key,
             "output_index": picture.output_index,
         }
+
+    @property
+    def facts_as_json(self) -> str:
+        """The same as the inside of a JSON object: a fifth of the price, for a hundred thousand."""
+        picture = self.picture
+        width, height = (picture.width, picture.height) if picture.width is not None else ("null", "null")
+        return (
+            f'"prompt_id":{encode_basestring(picture.prompt_id)},"model":{encode_basestring(picture.model)},'
+            f'"width":{width},"height":{height},"source_sha256":"{picture.sha256}","job":"{picture.key}",'
+            f'"output_index":{picture.output_index}'
+        )
 
 
 class Selection:

@@ -4,12 +4,17 @@ import datetime as dt
 import json
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from batcher.export import Told, ordered
+from batcher.export.imagefolder import ImageFolder
+from batcher.export.selection import Selection
+from batcher.store import connect_to_read
 from tests.export.conftest import Batcher
 from tests.export.runs import MODEL, Asked, a_run, picture, seeds, tree
 
@@ -185,6 +190,31 @@ def test_converted_pictures_are_whole_and_made_once(exported: Any, load: Callabl
     assert [row["image"].size for row in load()["train"]] == [(8, 6)] * 3
     assert exported(run, "imagefolder", "--convert", "webp:80")["unchanged"] == 3
     assert picture(0) in {path.read_bytes() for path in run.rglob("*.png")}  # the run's own are as they were
+
+
+def test_a_line_of_metadata_is_the_row_it_stands_for(exported: Any, tmp_path: Path) -> None:
+    asked = [
+        Asked(
+            prompt='a "quoted" \\ \t\n 三\x7f',
+            id='a "q" \\',
+            inputs={"seed": 2**62, "f": 1e-7, "on": True},
+            meta={"k": [1]},
+        ),
+        Asked(prompt="b", inputs={"f": 2, "big": 2**70}),
+    ]
+    run = a_run(tmp_path / "run", asked)
+    exported(run, "imagefolder")
+    order = ordered(run, tmp_path / "out", Told(to="imagefolder"))
+    with closing(connect_to_read(run)) as connection:
+        target = ImageFolder(order, Selection(order, connection))
+        shots = list(target.selection.first_look())
+        for shot in shots:
+            target.see(shot)
+        target.settle()
+        rows = [{"file_name": target.name(shot).removeprefix("train/"), **target.values(shot)} for shot in shots]
+    lines = (tmp_path / "out/train/metadata.jsonl").read_text("utf-8").rstrip("\n").split("\n")
+    assert [json.loads(line) for line in lines] == rows
+    assert [list(json.loads(line)) for line in lines] == [list(row) for row in rows]
 
 
 def test_the_reader_of_these_tests_is_the_real_one() -> None:
