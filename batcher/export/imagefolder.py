@@ -10,9 +10,9 @@ be read right from JSON (a column with no value in one split, or with dates in o
 by writing a row early that shows the type.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from batcher.errors import UsageError
 from batcher.export import arrow
