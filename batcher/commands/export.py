@@ -18,7 +18,8 @@ Examples:
   batcher export runs/birds --to webdataset shards --where 'aspect_ratio == "1:1" and seed < 10'
   batcher export runs/birds --to captions train/10_birds --convert jpeg:95 --caption 'birdstyle, {prompt}'
   batcher export runs/geneval --to layout scored --layout geneval
-Run the same command again to add what is new. Exit code 3 when pictures were missing."""
+Run the same command again to add what is new.
+Exit code 3 when pictures of the run were missing."""
 )
 @click.argument("run_dir", metavar="RUN")
 @click.argument("folder", metavar="DIR")
