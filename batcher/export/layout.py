@@ -9,7 +9,7 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
@@ -22,7 +22,7 @@ from batcher.export.layouts import LAYOUTS, Layout
 from batcher.export.order import Order
 from batcher.export.selection import Selection, Shot
 from batcher.export.target import FileTarget, Tell
-from batcher.export.templates import Template, values
+from batcher.export.templates import Template
 from batcher.naming import safe_part
 
 _LONGEST = 240  # bytes of a part: benchmarks take whole prompts for names
@@ -37,20 +37,24 @@ class Layouts(FileTarget):
         self._check_shape()
         self._places = Places(selection)
         self._known: set[str] = set()
+        self._carried: set[str] = set()
         self._cells: dict[str, dict[int, str]] = {}
         self._described: set[int] = set()
 
     def see(self, shot: Shot) -> None:
         if not self._known:
-            self._known |= values({}, {}, self._facts(shot)).keys()
-        self._known.update(shot.inputs, (f"meta.{key}" for key in shot.meta))
+            self._known |= {*shot.facts, "index", "sample", "number", "stem"}
+        if not shot.inputs.keys() <= self._known:
+            self._known.update(shot.inputs)
+        if not shot.meta.keys() <= self._carried:
+            self._carried.update(shot.meta)
         if self.layout.tiles and self._places.of(shot).sample >= 4:
             self.extensions["left"] += 1
             return
         super().see(shot)
 
     def settle(self) -> None:
-        self._template.require(self._known)
+        self._template.require(self._known | {f"meta.{key}" for key in self._carried})
         if self.layout.tiles:  # four pictures share a name on purpose
             self.notes += self._gather()
             return
@@ -58,7 +62,8 @@ class Layouts(FileTarget):
         self.notes.clear()  # there are no columns here
 
     def name(self, shot: Shot) -> str:
-        known = values(shot.inputs, shot.meta, self._facts(shot))
+        place = self._places.of(shot)
+        known = {field: self._value(shot, place, field) for field in self._template.names}
         parts: list[str] = []
         for most in _CUTS:  # a long prompt is cut, and not the number behind it
             cut = {key: _part(value, most) if isinstance(value, str) else value for key, value in known.items()}
@@ -81,10 +86,14 @@ class Layouts(FileTarget):
         for placed in folder.place(things):
             tell(min(placed * each, sum(self.pictures.values())))
 
-    def _facts(self, shot: Shot) -> dict[str, Any]:
-        place = self._places.of(shot)
-        stem = PurePosixPath(shot.picture.source.replace("\\", "/")).stem
-        return {**shot.facts, **asdict(place), "stem": stem}
+    def _value(self, shot: Shot, place: "Place", field: str) -> Any:
+        if field.startswith("meta."):
+            return shot.meta.get(field[5:])
+        if field in shot.inputs:
+            return shot.inputs[field]
+        if field == "stem":
+            return PurePosixPath(shot.picture.source.replace("\\", "/")).stem
+        return getattr(place, field) if field in {"index", "sample", "number"} else shot.facts.get(field)
 
     def _check_shape(self) -> None:
         text = self.layout.template

@@ -27,7 +27,7 @@ BIG_IMAGES, BIG = 2_000, 800_000  # bytes: of a generated PNG of about a megapix
 MODEL = "google-deepmind/imagen-4/fast/text-to-image"
 FLAT = 48 << 20  # bytes that an export of many more pictures may take beyond one of few
 ROUNDS = 2
-LINKED = {"imagefolder": (), "layout": ("--layout", "{index:06d}/{sample:02d}")}
+LINKED = {"imagefolder": (), "layout": ("--layout", "{stem}/{number:06d}")}
 SHARDED = ("webdataset", "parquet")
 
 
