@@ -40,6 +40,8 @@ def one_line(text: str) -> str:
 
 
 class Captions(FileTarget):
+    has_columns = False
+
     def __init__(self, order: Order, selection: Selection) -> None:
         super().__init__(order, selection)
         self.caption = Caption(order.caption)
@@ -50,7 +52,6 @@ class Captions(FileTarget):
 
     def settle(self) -> None:
         super().settle()
-        self.notes.clear()  # there are no columns here
         self.caption.template.require(self.caption.known)
         if self.extensions["webp"]:
             self.notes.append("ai-toolkit reads no webp reliably; --convert jpeg:95 suits all trainers")

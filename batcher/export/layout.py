@@ -10,7 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,10 +30,13 @@ _CUTS = (_LONGEST, 200, 120, 60)
 
 
 class Layouts(FileTarget):
+    has_columns = False
+
     def __init__(self, order: Order, selection: Selection) -> None:
         super().__init__(order, selection)
         self.layout = LAYOUTS.get(order.layout) or Layout(order.layout)
         self._template = Template(self.layout.template, "--layout")
+        self._fields = self._template.names
         self._check_shape()
         self._places = Places(selection)
         self._known: set[str] = set()
@@ -59,11 +62,10 @@ class Layouts(FileTarget):
             self.notes += self._gather()
             return
         super().settle()
-        self.notes.clear()  # there are no columns here
 
     def name(self, shot: Shot) -> str:
         place = self._places.of(shot)
-        known = {field: self._value(shot, place, field) for field in self._template.names}
+        known = {field: self._value(shot, place, field) for field in self._fields}
         parts: list[str] = []
         for most in _CUTS:  # a long prompt is cut, and not the number behind it
             cut = {key: _part(value, most) if isinstance(value, str) else value for key, value in known.items()}
@@ -92,7 +94,7 @@ class Layouts(FileTarget):
         if field in shot.inputs:
             return shot.inputs[field]
         if field == "stem":
-            return PurePosixPath(shot.picture.source.replace("\\", "/")).stem
+            return _stem(shot.picture.source)
         return getattr(place, field) if field in {"index", "sample", "number"} else shot.facts.get(field)
 
     def _check_shape(self) -> None:
@@ -161,6 +163,11 @@ class Places:
         more = [0] * (job + 1 - len(self._index))
         for known in (self._index, self._sample, self._number):
             known.extend(more)
+
+
+@lru_cache(maxsize=1024)
+def _stem(source: str) -> str:
+    return PurePosixPath(source.replace("\\", "/")).stem
 
 
 def _part(text: str, most: int) -> str:

@@ -21,8 +21,11 @@ Tell = Callable[[int], None]
 class Target(ABC):
     """columns, pictures (by split), extensions: of what is meant, complete once ``settle`` is called.
 
-    notes: what a user of the reader has to know. facts: what the mark remembers beside the options.
+    notes: what a user of the reader has to know. facts: what the mark remembers beside the options. has_columns:
+    whether this reader knows of any.
     """
+
+    has_columns = True
 
     def __init__(self, order: Order, selection: Selection) -> None:
         self.order = order
@@ -36,7 +39,8 @@ class Target(ABC):
         self.simulated = False
 
     def see(self, shot: Shot) -> None:
-        self.columns.see(shot.inputs, shot.meta, shot.split)
+        if self.has_columns:
+            self.columns.see(shot.inputs, shot.meta, shot.split)
         self.pictures[shot.split] += 1
         self.extensions[shot.extension] += 1
         self.bytes += shot.picture.bytes
