@@ -14,6 +14,8 @@ COMMANDS = {
     "cancel": "Cancel what is still queued at the service.",
     "verify": "Check every image and sidecar against the state file, and mend what can be had free.",
     "grid": "Draw labelled contact sheets of a run.",
+    "export": "Write a run as datasets, trainers or benchmarks read it.",
+    "check": "Open an export with the reader it is for, and compare it with the run.",
     "simulate": "Serve a simulator of the Model API on this machine.",
 }
 

@@ -16,6 +16,7 @@ TIERS: dict[str, frozenset[str]] = {
     "values": frozenset({"", "errors", "job"}),
     "decisions": frozenset(
         {"lifecycle", "retry", "pace", "schedule", "breaker", "budget", "fuse", "naming", "protocol", "tally", "units"}
+        | {"where"}
     ),
     "edges": frozenset(
         {
@@ -45,6 +46,7 @@ TIERS: dict[str, frozenset[str]] = {
             "cancelling",
             "verify",
             "grid",
+            "export",
             "service",
             "rundir",
             "report",
@@ -60,8 +62,8 @@ RANK = {unit: rank for rank, units in enumerate(TIERS.values()) for unit in unit
 
 PURE = TIERS["values"] | TIERS["decisions"]
 HARMLESS = frozenset(  # nothing in these knows the time, the machine or chance, unless asked by the calls below
-    {"bisect", "collections", "contextlib", "dataclasses", "datetime", "email", "enum", "functools", "hashlib"}
-    | {"itertools", "json", "math", "re", "typing", "unicodedata"}
+    {"ast", "bisect", "collections", "contextlib", "dataclasses", "datetime", "difflib", "email", "enum", "functools"}
+    | {"hashlib", "itertools", "json", "math", "operator", "re", "typing", "unicodedata"}
 )
 IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "localtime", "astimezone"})
 
@@ -70,9 +72,12 @@ OWNERS = {  # who alone may touch an outside thing, beside the simulator
     "aiofiles": {"artifacts"},
     "aiohttp": {"api", "artifacts"},
     "click": {"cli", "commands", "__main__"},
+    "datasets": {"export"},
     "filelock": {"store"},
     "jsonschema_rs": {"models"},
+    "pyarrow": {"export"},
     "tqdm": {"progress"},
+    "webdataset": {"export"},
     "yaml": {"manifest"},
     "yarl": {"api", "artifacts"},
 }

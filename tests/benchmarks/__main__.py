@@ -21,6 +21,7 @@ PARTS = {
     "big_files": "downloads of a megabyte, beside other downloaders",
     "start": "how long commands take to start",
     "loops": "what uvloop gains",
+    "exports": "what an export costs, beside cp -al and tar of the same files",
 }
 
 

@@ -1,0 +1,99 @@
+"""``batcher export``: a run as the next program reads it."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batcher.commands.printing import say, say_json
+
+TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  batcher export runs/birds --to imagefolder sets/birds
+  batcher export runs/birds --to imagefolder sets/birds --split train=0.9,test=0.1 --split-by prompt
+  batcher export runs/birds --to webdataset shards --where 'aspect_ratio == "1:1" and seed < 10'
+  batcher export runs/birds --to captions train/10_birds --convert jpeg:95 --caption 'birdstyle, {prompt}'
+  batcher export runs/geneval --to layout scored --layout geneval
+Run the same command again to add what is new.
+Exit code 3 when pictures of the run were missing."""
+)
+@click.argument("run_dir", metavar="RUN")
+@click.argument("folder", metavar="DIR")
+@click.option("--to", type=click.Choice(TARGETS), required=True, help="The reader it is for.")
+@click.option(
+    "--where",
+    metavar="EXPR",
+    help="""Only these: seed < 10 and meta.category in ("birds", "cats") and "lake" in prompt.""",
+)
+@click.option("--split", metavar="SHARES", help="train=0.9,test=0.1: settled by a hash, so it never changes.")
+@click.option("--split-by", metavar="NAME", help="job, prompt, or meta.NAME: equal ones stay together.  [default: job]")
+@click.option("--convert", metavar="FORMAT", help="webp:90, jpeg:95 or png.  [default: as delivered]")
+@click.option("--include-removed", is_flag=True, help="Also what is no longer in the manifest.")
+@click.option("--copy", is_flag=True, help="Copies even where hard links can be made.")
+@click.option("--caption", metavar="TEXT", help="For captions, webdataset: 'a photo, {prompt}'.  [default: {prompt}]")
+@click.option("--layout", metavar="NAME", help="geneval, t2i-compbench, dpg-bench, hpsv2, or '{stem}/{index:05d}'.")
+@click.option("--shard-size", metavar="SIZE", help="For webdataset, parquet: 1GB.  [default: 500MB]")
+@click.option("--shard-count", type=click.IntRange(1), metavar="N", help="Most pictures a shard.  [default: 10000]")
+@click.option("--no-pictures", is_flag=True, help="For parquet: only the table.")
+@click.option("--replace", is_flag=True, help="Make anew an export that was made with other options.")
+@click.option(
+    "--progress",
+    metavar="KIND",
+    type=click.Choice(["auto", "bar", "lines", "json", "none"], case_sensitive=False),
+    default="auto",
+    help="On standard error: auto, bar, lines, json, none.  [default: auto]",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
+def export(run_dir: str, folder: str, replace: bool, progress: str, as_json: bool, **given: Any) -> int:
+    """Write the finished images of RUN to DIR, as another program reads them; again, to add what is new.
+
+    Images are hard links where the disk allows it. Nothing in DIR that this command did not make is touched.
+    """
+    from batcher.export import Told, ordered  # noqa: PLC0415  start-up time
+    from batcher.export import export as make  # noqa: PLC0415
+    from batcher.progress import listener  # noqa: PLC0415
+
+    order = ordered(Path(run_dir), Path(folder), Told(**given))
+    report = make(order, listener(progress), replace=replace)
+    say_json(report) if as_json else say(_words(report))
+    return int(report["exit_code"])
+
+
+def _words(report: dict[str, Any]) -> str:
+    from batcher.units import show_bytes, show_duration  # noqa: PLC0415  start-up time
+
+    kind = "simulated images" if report["simulated"] else "images"
+    lines = [
+        (
+            f"{report['export']}: {report['pictures']:,} {kind}, {show_bytes(report['bytes'])},"
+            f" for {report['to']}, in {show_duration(report['seconds'])}"
+        )
+    ]
+    if len(report["splits"]) > 1 or "train" not in report["splits"]:
+        lines.append("  " + ", ".join(f"{count:,} {split}" for split, count in sorted(report["splits"].items())))
+    words = {
+        "linked": "linked (the same file: changing one changes both)",
+        "copied": "copied",
+        "written": "written",
+        "unchanged": "there already",
+        "removed": "removed",
+    }
+    files = [f"{report[name]:,} {word}" for name, word in words.items() if report[name]]
+    lines.append(f"files: {', '.join(files)}")
+    lines += [f"left out: {count:,} {reason}" for reason, count in report["left_out"].items()]
+    if report["missing"]:
+        lines += [f"  {file}" for file in report["missing"]]
+        lines.append(f"`batcher verify {report['run']} --repair` mends what can be had free.")
+    lines += [f"note: {note}" for note in report["notes"]]
+    lines += _way_on(report)
+    return "\n".join(lines)
+
+
+def _way_on(report: dict[str, Any]) -> list[str]:
+    if report["to"] == "layout":
+        return []
+    return [f"See it through the reader's eyes: `batcher check {report['export']} --as {report['to']}`"]

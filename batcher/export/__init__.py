@@ -1,0 +1,11 @@
+"""A run as other programs read it: datasets, tar shards, tables, captions, the layouts that benchmarks score.
+
+Every reader has rules of its own, and breaks them silently: a file name with ``test`` in it drops the metadata, a seed
+above 2^63 rounds all seeds, a ``.json`` beside a picture makes it a text dataset. Each module here states its reader's
+rules, all were found by running the reader, and ``batcher check`` runs it again over what was made.
+"""
+
+from batcher.export.exporting import export
+from batcher.export.order import TARGETS, Told, ordered
+
+__all__ = ["TARGETS", "Told", "export", "ordered"]

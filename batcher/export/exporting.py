@@ -1,0 +1,165 @@
+"""An export from start to end: look at all of it, refuse what can't be, then write."""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from batcher import __version__
+from batcher.errors import UsageError
+from batcher.export.captions import Captions
+from batcher.export.folder import Folder, opened
+from batcher.export.imagefolder import ImageFolder
+from batcher.export.layout import Layouts
+from batcher.export.mark import FORMAT, look
+from batcher.export.order import Order
+from batcher.export.parquet import Parquet
+from batcher.export.selection import Selection
+from batcher.export.target import Target
+from batcher.export.webdataset import WebDataset
+from batcher.progress import Progress
+from batcher.protocol import one_line
+from batcher.store import connect_to_read, exporting, reading
+from batcher.tally import Snapshot
+
+PATIENCE = 2.0  # seconds before progress is worth a look
+
+KINDS: dict[str, Callable[[Order, Selection], Target]] = {
+    "imagefolder": ImageFolder,
+    "webdataset": WebDataset,
+    "parquet": Parquet,
+    "captions": Captions,
+    "layout": Layouts,
+}
+
+
+def export(order: Order, progress: Progress | None, *, replace: bool = False) -> dict[str, Any]:
+    """Raises UsageError, DiskError, BusyError. The report says what was done, and what was left out and why.
+
+    replace: an export that was made with other options is made anew; of its files, those that are ours are removed.
+    """
+    began = time.monotonic()
+    mark = look(order.folder, order.run)
+    with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
+        if mark is not None and not replace:
+            _refuse_other_options(order, mark)
+        selection = Selection(order, connection)
+        target = KINDS[order.target](order, selection)
+        target.simulated = bool(reading.meta(connection, "simulated"))
+        for shot in selection.first_look():
+            target.see(shot)
+        _refuse_nothing(order, target, exporting.removed(connection))
+        target.settle()
+        with opened(order.folder, copy=order.copy) as folder:
+            target.facts["digests"] = dict((mark or {}).get("digests", {}))
+            folder.claim(_mark(order, target))
+            meter = Meter(sum(target.pictures.values()), progress)
+            target.write(folder, meter.show)
+            meter.close()
+            folder.finish(_mark(order, target))
+        return _report(order, target, folder, time.monotonic() - began, exporting.removed(connection))
+
+
+def _refuse_other_options(order: Order, mark: dict[str, Any]) -> None:
+    same_run = mark.get("run") == str(order.run.resolve()) or not Path(mark.get("run", "")).exists()
+    options = mark.get("options", {})
+    if same_run and options == dict(order.options):
+        return
+    if not same_run:
+        what = f"of another run, {mark.get('run')}"
+    else:
+        now = dict(order.options)
+        names = [name for name in {**options, **now} if options.get(name) != now.get(name)]
+        what = "made with other options: " + ", ".join(
+            f"--{name.replace('_', '-')} was {_said(options.get(name))} and is {_said(now.get(name))}" for name in names
+        )
+    raise UsageError(
+        f"{order.folder} is an export {what}",
+        hint="Nothing was touched. Choose another folder, or say --replace to make this one anew.",
+    )
+
+
+def _said(value: Any) -> str:
+    return "not given" if value is None else "given" if value is True else one_line(str(value), 100)
+
+
+def _refuse_nothing(order: Order, target: Target, removed: int) -> None:
+    if target.pictures:
+        return
+    left = target.selection.left
+    reasons = [f"{count:,} {reason}" for reason, count in left.items()]
+    if removed and not order.removed:
+        reasons.append(f"{removed:,} left the manifest (--include-removed takes them too)")
+    if order.where is not None:
+        reasons.append("the rest is not meant by --where")
+    why = f": {'; '.join(reasons)}" if reasons else ": nothing is finished yet"
+    raise UsageError(f"there is nothing to export in {order.run}{why}", hint="Nothing was written.")
+
+
+def _mark(order: Order, target: Target) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "batcher": __version__,
+        "target": order.target,
+        "run": str(order.run.resolve()),
+        "options": dict(order.options),
+        "pictures": dict(target.pictures),
+        "columns": {name: str(kind) for name, kind in target.columns.kinds().items()},
+        **target.facts,
+    }
+
+
+def _report(order: Order, target: Target, folder: Folder, seconds: float, removed: int) -> dict[str, Any]:
+    left = dict(target.selection.left)
+    if removed and not order.removed:
+        left["no longer in the manifest"] = removed
+    done = folder.done
+    return {
+        "run": str(order.run),
+        "export": str(order.folder),
+        "to": order.target,
+        "pictures": sum(target.pictures.values()),
+        "splits": dict(target.pictures),
+        "bytes": target.bytes,
+        "linked": done["link"],
+        "copied": done["copy"],
+        "written": done["written"],
+        "unchanged": done["same"],
+        "removed": done["removed"],
+        "left_out": left,
+        "missing": target.selection.missing,
+        "notes": target.notes,
+        "simulated": target.simulated,
+        "seconds": round(seconds, 3),
+        "exit_code": 3 if target.selection.missing else 0,
+        **{name: value for name, value in target.facts.items() if name != "digests"},
+    }
+
+
+class Meter:
+    """Progress on standard error, once it has taken long enough to be worth a look."""
+
+    def __init__(self, total: int, progress: Progress | None, now: Callable[[], float] = time.monotonic) -> None:
+        self._total = total
+        self._progress = progress
+        self._now = now
+        self._began = now()
+        self._shown: Snapshot | None = None
+
+    def show(self, done: int) -> None:
+        elapsed = self._now() - self._began
+        if self._progress is None or elapsed < PATIENCE:
+            return
+        if self._shown is not None and elapsed - self._shown.elapsed < 0.1 and done < self._total:
+            return
+        rate = done / elapsed
+        self._shown = Snapshot(
+            total=self._total, done=done, failed=0, cancelled=0, in_doubt=0, in_flight=0, downloading=0, rate=rate,
+            eta=(self._total - done) / rate if rate else None, cost_usd=None, elapsed=elapsed,
+        )  # fmt: skip
+        self._progress.show(self._shown)
+
+    def close(self) -> None:
+        if self._progress is not None and self._shown is not None:
+            self._progress.close(self._shown)

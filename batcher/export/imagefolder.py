@@ -1,0 +1,128 @@
+"""``imagefolder``: what ``datasets.load_dataset("imagefolder", data_dir=DIR)`` reads, with every column.
+
+The library finds splits by words in the names of files and folders, and where it finds one it silently drops what is
+not in it, and the metadata. So everything is in folders named for their split (``train/`` when there is one), which
+it looks at first; file names hold no such word; and there is one ``metadata`` file a split.
+
+It takes the type of a column of ``metadata.jsonl`` from the first 10 MB, and refuses splits that differ. What can't
+be read right from JSON (a column with no value in one split, or with dates in one and text in another) goes to
+``metadata.parquet`` instead, which says the types itself. What can, but not from the first lines alone, is put right
+by writing a row early that shows the type.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import BinaryIO
+
+from batcher.errors import UsageError
+from batcher.export import arrow
+from batcher.export.card import card
+from batcher.export.columns import Column, Kind
+from batcher.export.folder import Folder, Made
+from batcher.export.order import SPLITS_OF_DATASETS
+from batcher.export.selection import Shot
+from batcher.export.target import FileTarget, Tell
+
+_FOLDER = 500  # jobs a folder of pictures: below 10,000 files, whatever a job gives
+_EARLY = 100  # rows that are in the first 10 MB for certain
+
+
+class ImageFolder(FileTarget):
+    def settle(self) -> None:
+        super().settle()
+        self._models: set[str] = set()
+        self.moments: list[str] = []  # columns that datasets reads as moments in time
+        self._witnesses: dict[str, set[int]] = {split: set() for split in self.pictures}
+        reason = self._not_for_json()
+        self._parquet = bool(reason)
+        if not self._parquet:
+            self._find_witnesses()
+        elif arrow.is_here():
+            self.notes.append(f"{reason}; so the metadata is metadata.parquet, which says the types itself")
+        else:
+            raise UsageError(
+                f"{reason}, and datasets refuses such a metadata.jsonl",
+                hint='With pyarrow the metadata is written as parquet instead: pip install "batcher[parquet]"',
+            )
+
+    def name(self, shot: Shot) -> str:
+        return f"{shot.split}/{shot.picture.job // _FOLDER:05d}/{shot.name}.{shot.extension}"
+
+    def write(self, folder: Folder, tell: Tell) -> None:
+        with ExitStack() as stack:
+            self._sheets = {split: self._sheet(folder, split, stack) for split in sorted(self.pictures)}
+            if any(self._witnesses.values()):
+                for _ in self._with_rows(early=True):
+                    pass
+            for placed in folder.place(self._made()):
+                tell(placed)
+        folder.write("README.md", self._card())
+
+    def _made(self) -> Iterator[Made]:
+        for shot in self._with_rows(early=False):
+            yield self.picture(shot, self.name(shot))
+
+    def _with_rows(self, *, early: bool) -> Iterator[Shot]:
+        """Every picture, once its row is written; or only the rows that have to come early."""
+        rows = dict.fromkeys(self.pictures, -1)
+        for shot in self.selection.again():
+            rows[shot.split] += 1
+            if (rows[shot.split] in self._witnesses[shot.split]) is early:
+                self._sheets[shot.split](shot, self.name(shot).partition("/")[2])
+            self._models.add(shot.picture.model)
+            if not early:
+                yield shot
+
+    def _sheet(self, folder: Folder, split: str, stack: ExitStack) -> Callable[[Shot, str], object]:
+        extension = "parquet" if self._parquet else "jsonl"
+        file: BinaryIO = stack.enter_context(folder.growing(f"{split}/metadata.{extension}"))
+        if self._parquet:
+            columns = {"file_name": Kind.TEXT, **self.columns.kinds()}
+            sheet = arrow.ParquetFile(file.name, columns, image=False)
+            stack.callback(sheet.close)
+            return lambda shot, name: sheet.add({"file_name": name, **self.values(shot)})
+        fields = self.columns.json_writer()
+        return lambda shot, name: file.write(
+            f'{{"file_name":"{name}",{fields(shot.inputs, shot.meta)},{shot.facts_as_json}}}\n'.encode()
+        )
+
+    def _not_for_json(self) -> str:
+        """Why JSON lines can't tell the types, nothing when they can."""
+        for column in self.columns.all:
+            without = [split for split in self.pictures if split not in column.filled]
+            if without and column.kinds:
+                return f"{column.name} has no value in {without[0]}"
+            if len(set(_looks(column).values())) > 1:
+                return f"{column.name} looks like dates in one split only"
+        return ""
+
+    def _find_witnesses(self) -> None:
+        for column in self.columns.all:
+            for split, row in column.filled.items():
+                if row >= _EARLY:
+                    self._witnesses[split].add(row)
+            if any(_looks(column).values()) and column.kind is Kind.TEXT:
+                self.moments.append(column.name)
+                self.notes.append(f"{column.name} holds dates only: datasets reads them as moments in time")
+
+    def _card(self) -> Iterator[str]:
+        def pattern(split: str) -> list[str]:
+            return [f"{split}/**"]
+
+        return card(
+            title=self.order.folder.absolute().name,
+            load='from datasets import load_dataset\n\ndataset = load_dataset("imagefolder", data_dir="this folder")',
+            paths={SPLITS_OF_DATASETS[split]: pattern(split) for split in sorted(self.pictures)},
+            pictures={split: self.pictures[split] for split in sorted(self.pictures)},
+            columns=self.columns.kinds(),
+            models=sorted(self._models),
+            simulated=self.simulated,
+            notes=self.notes,
+        )
+
+
+def _looks(column: Column) -> dict[str, bool]:
+    """By split, whether the text in it looks like a moment in time throughout."""
+    if column.kinds != {"str"}:
+        return {}
+    return column.moments

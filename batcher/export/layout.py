@@ -1,0 +1,203 @@
+"""``layout``: the folders a benchmark scores, and any others by a template.
+
+A benchmark knows its prompts by their place in its file, so ``{index}`` is the place of the prompt in the file it
+came from (from 0), and ``{sample}`` the how-manieth picture of that prompt. Both are counted over all jobs, done or
+not: a picture that is still to come leaves its place free, and nothing moves when it comes.
+"""
+
+import json
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from hashlib import blake2b
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from batcher.artifacts.recode import Recode
+from batcher.errors import FileUnavailable, UsageError
+from batcher.export.folder import Folder, Made
+from batcher.export.layouts import LAYOUTS, Layout
+from batcher.export.order import Order
+from batcher.export.selection import Selection, Shot
+from batcher.export.target import FileTarget, Tell
+from batcher.export.templates import Template
+from batcher.naming import safe_part
+
+_LONGEST = 240  # bytes of a part: benchmarks take whole prompts for names
+_CUTS = (_LONGEST, 200, 120, 60)
+
+
+class Layouts(FileTarget):
+    has_columns = False
+
+    def __init__(self, order: Order, selection: Selection) -> None:
+        super().__init__(order, selection)
+        self.layout = LAYOUTS.get(order.layout) or Layout(order.layout)
+        self._template = Template(self.layout.template, "--layout")
+        self._fields = self._template.names
+        self._check_shape()
+        self._places = Places(selection)
+        self._known: set[str] = set()
+        self._carried: set[str] = set()
+        self._cells: dict[str, dict[int, str]] = {}
+        self._described: set[int] = set()
+
+    def see(self, shot: Shot) -> None:
+        if not self._known:
+            self._known |= {*shot.facts, "index", "sample", "number", "stem"}
+        if not shot.inputs.keys() <= self._known:
+            self._known.update(shot.inputs)
+        if not shot.meta.keys() <= self._carried:
+            self._carried.update(shot.meta)
+        if self.layout.tiles and self._places.of(shot).sample >= 4:
+            self.extensions["left"] += 1
+            return
+        super().see(shot)
+
+    def settle(self) -> None:
+        self._template.require(self._known | {f"meta.{key}" for key in self._carried})
+        if self.layout.tiles:  # four pictures share a name on purpose
+            self.notes += self._gather()
+            return
+        super().settle()
+
+    def name(self, shot: Shot) -> str:
+        place = self._places.of(shot)
+        known = {field: self._value(shot, place, field) for field in self._fields}
+        parts: list[str] = []
+        for most in _CUTS:  # a long prompt is cut, and not the number behind it
+            cut = {key: _part(value, most) if isinstance(value, str) else value for key, value in known.items()}
+            parts = self._template.render(cut).split("/")
+            if all(len(part.encode()) <= _LONGEST for part in parts):
+                break
+        return f"{'/'.join(safe_part(part, limit=_LONGEST) for part in parts)}.{shot.extension}"
+
+    def made(self, shot: Shot) -> Iterable[Made]:
+        yield self.picture(shot, self.name(shot))
+        place = self._places.of(shot)
+        if self.layout.metadata and place.index not in self._described:
+            self._described.add(place.index)
+            line = json.dumps({**shot.meta, "prompt": shot.prompt}, ensure_ascii=False) + "\n"
+            yield Made(f"{place.index:05d}/metadata.jsonl", content=line.encode(errors="replace"))
+
+    def write(self, folder: Folder, tell: Tell) -> None:
+        things = self._sheets() if self.layout.tiles else self._all()
+        each = 4 if self.layout.tiles else 1
+        for placed in folder.place(things):
+            tell(min(placed * each, sum(self.pictures.values())))
+
+    def _value(self, shot: Shot, place: "Place", field: str) -> Any:
+        if field.startswith("meta."):
+            return shot.meta.get(field[5:])
+        if field in shot.inputs:
+            return shot.inputs[field]
+        if field == "stem":
+            return _stem(shot.picture.source)
+        return getattr(place, field) if field in {"index", "sample", "number"} else shot.facts.get(field)
+
+    def _check_shape(self) -> None:
+        text = self.layout.template
+        if text.startswith("/") or "\\" in text or {"", ".", ".."} & set(text.split("/")):
+            raise UsageError(
+                f"--layout {text!r}: not a place inside the folder", hint="Such as '{stem}/{index:05d}_{sample:02d}'."
+            )
+
+    def _gather(self) -> list[str]:
+        for shot in self.selection.again():
+            place = self._places.of(shot)
+            if place.sample < 4:
+                self._cells.setdefault(self.name(shot), {})[place.sample] = self.selection.path(shot.picture)
+        gaps = sum(len(cells) < 4 for cells in self._cells.values())
+        notes = [f"{gaps:,} sheets have fewer than four pictures; the rest is black"] if gaps else []
+        if self.extensions["left"]:
+            notes.append(f"{self.extensions['left']:,} pictures beyond four a prompt are not in a sheet")
+        return notes
+
+    def _sheets(self) -> Iterator[Made]:
+        recode = self.order.recode
+        assert recode is not None
+        for name, cells in self._cells.items():
+            paths = [Path(cells[at]) if at in cells else None for at in range(4)]
+            yield Made(name, content=partial(_tiled, recode, paths))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """index: of the prompt in its file. sample: of the picture among those of the prompt. number: among all."""
+
+    index: int
+    sample: int
+    number: int
+
+
+class Places:
+    """The places of all jobs: 24 bytes each, and one entry for each prompt while they are settled."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._index, self._sample, self._number = array("q"), array("q"), array("q")
+        self._settle(selection)
+
+    def of(self, shot: Shot) -> Place:
+        job, output = shot.picture.job, shot.picture.output_index
+        return Place(self._index[job], self._sample[job] + output, self._number[job] + output)
+
+    def _settle(self, selection: Selection) -> None:
+        prompts: dict[tuple[str, int, int], int] = {}  # file, line and text: numbered as first seen
+        samples: list[int] = []
+        number = 0
+        for asked, inputs in selection.asked():
+            prompt = prompts.setdefault((asked.source, asked.line, hash(inputs.get("prompt"))), len(prompts))
+            samples += [0] * (prompt + 1 - len(samples))
+            self._grow(asked.job)
+            self._index[asked.job], self._sample[asked.job], self._number[asked.job] = prompt, samples[prompt], number
+            images = images_of(inputs)
+            samples[prompt] += images
+            number += images
+        ranks = _ranks(prompts)
+        for job, prompt in enumerate(self._index):
+            self._index[job] = ranks[prompt] if ranks else 0
+
+    def _grow(self, job: int) -> None:
+        more = [0] * (job + 1 - len(self._index))
+        for known in (self._index, self._sample, self._number):
+            known.extend(more)
+
+
+@lru_cache(maxsize=1024)
+def _stem(source: str) -> str:
+    return PurePosixPath(source.replace("\\", "/")).stem
+
+
+def _part(text: str, most: int) -> str:
+    """A value as it can stand in a name: it makes no folder, and takes so many bytes at most."""
+    plain = text.replace("/", "-").replace("\\", "-")
+    if len(plain.encode(errors="replace")) <= most:
+        return plain
+    digits = blake2b(plain.encode(errors="replace"), digest_size=4).hexdigest()
+    return f"{plain.encode(errors='replace')[: most - 9].decode(errors='ignore')}-{digits}"
+
+
+def _ranks(prompts: Mapping[tuple[str, int, int], int]) -> list[int]:
+    """The place of each prompt in its file, by its number: by line, and as first seen where a line has several."""
+    ranks = [0] * len(prompts)
+    at: Counter[str] = Counter()
+    for (source, _, _), number in sorted(prompts.items(), key=lambda item: (item[0][0], item[0][1], item[1])):
+        ranks[number] = at[source]
+        at[source] += 1
+    return ranks
+
+
+def images_of(inputs: Mapping[str, Any]) -> int:
+    wanted = inputs.get("num_images")
+    return wanted if isinstance(wanted, int) and wanted > 0 else 1
+
+
+def _tiled(recode: Recode, paths: list[Path | None]) -> bytes:
+    try:
+        return recode.tiled(paths)
+    except FileUnavailable as error:
+        raise UsageError(
+            f"a picture can't be decoded: {error.cause.message}", hint="`batcher verify` says more."
+        ) from None

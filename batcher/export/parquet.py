@@ -1,0 +1,68 @@
+"""``parquet``: tables with the pictures in them, as ``datasets`` lays an ``Image`` out; DuckDB and pandas read them
+too.
+
+``image`` is a structure of ``bytes`` and ``path``; the other columns are plain, with the types settled over all rows.
+What ``datasets`` makes of them is written into the file (its ``huggingface`` key), so it need not guess.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from batcher.errors import DiskError
+from batcher.export import arrow
+from batcher.export.card import card
+from batcher.export.columns import Kind
+from batcher.export.folder import Folder
+from batcher.export.order import SPLITS_OF_DATASETS, Order
+from batcher.export.selection import Selection, Shot
+from batcher.export.shards import Row, ShardTarget
+from batcher.export.target import Tell
+
+
+class Parquet(ShardTarget):
+    extension = "parquet"
+
+    def __init__(self, order: Order, selection: Selection) -> None:
+        super().__init__(order, selection)
+        arrow.require()
+
+    def values(self, shot: Shot) -> dict[str, Any]:
+        values = super().values(shot)
+        return values if self.order.pictures else {"file": shot.picture.file, **values}
+
+    def write(self, folder: Folder, tell: Tell) -> None:
+        super().write(folder, tell)
+        folder.write("README.md", self._card())
+
+    def write_shard(self, folder: Folder, name: str, rows: list[Row]) -> None:
+        columns = self.columns.kinds()
+        if not self.order.pictures:
+            columns = {"file": Kind.TEXT, **columns}
+        with folder.growing(name) as file:
+            table = arrow.ParquetFile(file.name, columns, image=self.order.pictures)
+            for shot, values in rows:
+                table.add({**values, "image": self._image(shot)} if self.order.pictures else values)
+            table.close()
+
+    def _image(self, shot: Shot) -> dict[str, Any]:
+        made = self.picture(shot, f"{shot.name}.{shot.extension}")
+        if made.source is None:
+            content: bytes | Callable[[], bytes] = made.content
+            return {"bytes": content() if callable(content) else content, "path": made.name}
+        try:
+            return {"bytes": Path(made.source).read_bytes(), "path": made.name}
+        except OSError as error:
+            raise DiskError(f"{shot.picture.file} can't be read: {error.strerror}", hint="Nothing is lost.") from None
+
+    def _card(self) -> Iterator[str]:
+        return card(
+            title=self.order.folder.absolute().name,
+            load='from datasets import load_dataset\n\ndataset = load_dataset("parquet", data_dir="this folder")',
+            paths={SPLITS_OF_DATASETS[split]: [f"{split}/*.parquet"] for split in self.shards},
+            pictures={split: self.pictures[split] for split in self.shards},
+            columns=self.columns.kinds(),
+            models=sorted(self.models),
+            simulated=self.simulated,
+            notes=self.notes,
+        )

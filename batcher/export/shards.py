@@ -1,0 +1,93 @@
+"""Shards: files of many pictures, cut by size and count, and packed the same way every time.
+
+Pictures are taken in the order in which they arrived. So what a run adds comes behind what is there, the earlier
+shards stay as they are, and only the last one, which had room left, is made again. What a shard holds is known by a
+digest of its rows; a shard whose digest is as it was is not opened. Numbers have no gaps, so ``{000000..000009}``
+names them all.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from hashlib import blake2b
+from json import JSONEncoder
+from typing import Any, NamedTuple
+
+from batcher.export.folder import Folder
+from batcher.export.selection import Shot
+from batcher.export.target import Target, Tell
+
+encode = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Row(NamedTuple):
+    """A picture and its columns."""
+
+    shot: Shot
+    values: dict[str, Any]
+
+
+class Shard(NamedTuple):
+    """What the index says of one. bytes: of the pictures as delivered."""
+
+    name: str
+    samples: int
+    bytes: int
+
+
+class ShardTarget(Target):
+    extension = ""
+
+    @abstractmethod
+    def write_shard(self, folder: Folder, name: str, rows: list[Row]) -> None:
+        """One file, whole or not at all."""
+
+    def write(self, folder: Folder, tell: Tell) -> None:
+        self.models: set[str] = set()
+        self.shards: dict[str, list[Shard]] = {split: [] for split in sorted(self.pictures)}
+        known: dict[str, str] = self.facts["digests"]
+        placed = 0
+        for split, rows in self._packed():
+            name = f"{split}/{len(self.shards[split]):06d}.{self.extension}"
+            digest = self._digest(rows)
+            if folder.is_same(name, digest, known):
+                folder.keep(name)
+            else:
+                self._write_anew(folder, name, rows, known, digest)
+            self.shards[split].append(Shard(name, len(rows), sum(row.shot.picture.bytes for row in rows)))
+            placed += len(rows)
+            tell(placed)
+        there = {shard.name for shards in self.shards.values() for shard in shards}
+        self.facts["digests"] = {name: digest for name, digest in known.items() if name in there}
+        self.facts["shards"] = sum(map(len, self.shards.values()))
+
+    def _write_anew(self, folder: Folder, name: str, rows: list[Row], known: dict[str, str], digest: str) -> None:
+        """A kill at any moment must not leave a shard with the digest of another."""
+        if known.pop(name, None) is not None:
+            folder.remember(digests=known)
+        self.write_shard(folder, name, rows)
+        known[name] = digest
+        folder.remember(digests=known)
+
+    def _packed(self) -> Iterator[tuple[str, list[Row]]]:
+        waiting: dict[str, list[Row]] = {split: [] for split in sorted(self.pictures)}
+        sizes = dict.fromkeys(waiting, 0)
+        for shot in self.selection.again(by_arrival=True):
+            self.models.add(shot.picture.model)
+            rows, size = waiting[shot.split], shot.picture.bytes
+            full = sizes[shot.split] + size > self.order.shard_size or len(rows) == self.order.shard_count
+            if rows and full:
+                yield shot.split, rows
+                rows = waiting[shot.split] = []
+                sizes[shot.split] = 0
+            rows.append(Row(shot, self.values(shot)))
+            sizes[shot.split] += size
+        for split, rows in waiting.items():
+            if rows:
+                yield split, rows
+
+    def _digest(self, rows: list[Row]) -> str:
+        digest = blake2b(digest_size=16)
+        digest.update(encode([self.columns.kinds(), dict(self.order.options)]).encode(errors="replace"))
+        for row in rows:
+            digest.update(f"{row.shot.name}.{row.shot.extension}{encode(row.values)}".encode(errors="replace"))
+        return digest.hexdigest()

@@ -1,0 +1,125 @@
+"""What every kind of export has in common: it sees all pictures once, then writes them."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from batcher.errors import FileUnavailable, UsageError
+from batcher.export.columns import Columns
+from batcher.export.folder import Folder, Made
+from batcher.export.names import Names, number
+from batcher.export.order import Order
+from batcher.export.selection import Selection, Shot
+from batcher.protocol import one_line
+
+Tell = Callable[[int], None]
+
+
+class Target(ABC):
+    """columns, pictures (by split), extensions: of what is meant, complete once ``settle`` is called.
+
+    notes: what a user of the reader has to know. facts: what the mark remembers beside the options. has_columns:
+    whether this reader knows of any.
+    """
+
+    has_columns = True
+
+    def __init__(self, order: Order, selection: Selection) -> None:
+        self.order = order
+        self.selection = selection
+        self.columns = Columns()
+        self.pictures: Counter[str] = Counter()
+        self.extensions: Counter[str] = Counter()
+        self.bytes = 0
+        self.notes: list[str] = []
+        self.facts: dict[str, Any] = {}
+        self.simulated = False
+
+    def see(self, shot: Shot) -> None:
+        if self.has_columns:
+            self.columns.see(shot.inputs, shot.meta, shot.split)
+        self.pictures[shot.split] += 1
+        self.extensions[shot.extension] += 1
+        self.bytes += shot.picture.bytes
+
+    def settle(self) -> None:
+        """All were seen. Raises UsageError for what this reader can't hold; nothing is written yet."""
+        self.columns.settle()
+        self.notes += self.columns.warnings()
+        self._row = self.columns.reader()
+
+    def values(self, shot: Shot) -> dict[str, Any]:
+        """The columns of a picture, as its reader will give them."""
+        return {**self._row(shot.inputs, shot.meta), **shot.facts}
+
+    @abstractmethod
+    def write(self, folder: Folder, tell: Tell) -> None:
+        """Makes all files. ``tell``: how many pictures are there."""
+
+    def picture(self, shot: Shot, name: str) -> Made:
+        """The file of a picture, as it is or in another format."""
+        path = self.selection.path(shot.picture)
+        if self.order.recode is None or shot.picture.mime == self.order.recode.kind.mime:
+            return Made(name, source=path)
+        return Made(name, content=partial(self.recoded, path), time_of=path)
+
+    def recoded(self, path: str) -> bytes:
+        assert self.order.recode is not None
+        try:
+            return self.order.recode(Path(path))
+        except FileUnavailable as error:
+            raise UsageError(
+                f"a picture can't be decoded: {error.cause.message}",
+                hint=f"`batcher verify {self.order.run} --repair` mends what can be had free.",
+            ) from None
+
+
+class FileTarget(Target):
+    """An export of a file a picture, or a few: their names are known before any is made."""
+
+    def __init__(self, order: Order, selection: Selection) -> None:
+        super().__init__(order, selection)
+        self._names = Names()
+
+    @abstractmethod
+    def name(self, shot: Shot) -> str:
+        """Of the picture, relative to the folder, with its extension."""
+
+    def made(self, shot: Shot) -> Iterable[Made]:
+        return (self.picture(shot, self.name(shot)),)
+
+    def see(self, shot: Shot) -> None:
+        super().see(shot)
+        self._names.add(self.name(shot))
+
+    def settle(self) -> None:
+        super().settle()
+        if twice := self._names.twice():
+            raise self._collision(twice)
+
+    def write(self, folder: Folder, tell: Tell) -> None:
+        each = len(tuple(self.made(next(self.selection.again()))))
+        for placed in folder.place(self._all()):
+            tell(placed // each)
+
+    def _all(self) -> Iterator[Made]:
+        for shot in self.selection.again():
+            yield from self.made(shot)
+
+    def _collision(self, twice: set[int]) -> UsageError:
+        found = sorted(
+            (self.name(shot).lower(), shot.picture.file)
+            for shot in self.selection.again()
+            if number(self.name(shot)) in twice
+        )
+        lines = [f"  {one_line(name, 200)}  <-  {one_line(file, 200)}" for name, file in found[:6]]
+        more = f"\n  ... and {len(found) - 6:,} more" if len(found) > 6 else ""
+        return UsageError(
+            f"{len(found):,} pictures would share {len(twice):,} file names, and nothing was written:\n"
+            + "\n".join(lines)
+            + more,
+            hint="Put what tells them apart into the template, such as {sample:04d} or {seed}.",
+        )

@@ -1,0 +1,136 @@
+"""``webdataset``: tar shards, read by the ``webdataset`` and ``datasets`` libraries.
+
+The members of a sample stand together, ``key.png``, ``key.txt``, ``key.json``; the key ends at the first dot, so it
+has none. ``datasets`` settles all fields by the first five samples: so every sample has the same ones, and in
+``json`` every column has a value: text that is not there is empty, and a column of numbers with gaps is text.
+"""
+
+import tarfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from batcher.errors import DiskError, UsageError
+from batcher.export.captions import Caption
+from batcher.export.card import card
+from batcher.export.columns import Kind
+from batcher.export.folder import Folder
+from batcher.export.order import SPLITS_OF_DATASETS, Order
+from batcher.export.selection import Selection, Shot
+from batcher.export.shards import Row, ShardTarget, encode
+from batcher.export.target import Tell
+
+_BLOCK = 512
+_END = bytes(2 * _BLOCK)
+
+
+class WebDataset(ShardTarget):
+    extension = "tar"
+
+    def __init__(self, order: Order, selection: Selection) -> None:
+        super().__init__(order, selection)
+        self.caption = Caption(order.caption)
+
+    def see(self, shot: Shot) -> None:
+        super().see(shot)
+        self.caption.see(shot)
+        self.columns.see_gaps(shot.inputs, shot.meta)
+
+    def settle(self) -> None:
+        super().settle()
+        self.caption.template.require(self.caption.known)
+        if len(self.extensions) > 1:
+            found = ", ".join(f"{count:,} {extension}" for extension, count in self.extensions.most_common())
+            raise UsageError(
+                f"the pictures are of different kinds ({found}), and every sample must have the same fields",
+                hint="Make them one kind with --convert webp:90, jpeg:95 or png.",
+            )
+        total = sum(self.pictures.values())
+        self._as_text = {
+            column.name: column.kind is not Kind.TEXT for column in self.columns.all if column.seen < total
+        }
+        gaps = [name for name, is_number in self._as_text.items() if is_number]
+        self.notes += [f"{name} has no value in some samples, so it is text here" for name in gaps]
+
+    def values(self, shot: Shot) -> dict[str, Any]:
+        values = super().values(shot)
+        for name in self._as_text:
+            value = values[name]
+            values[name] = "" if value is None else value if isinstance(value, str) else encode(value)
+        return values
+
+    def write(self, folder: Folder, tell: Tell) -> None:
+        super().write(folder, tell)
+        folder.write("index.json", [self._index()])
+        folder.write("README.md", self._card())
+
+    def write_shard(self, folder: Folder, name: str, rows: list[Row]) -> None:
+        folder.write(name, self._members(rows))
+
+    def _members(self, rows: list[Row]) -> Iterator[bytes]:
+        for shot, values in rows:
+            yield from member(f"{shot.name}.{shot.extension}", self._content(shot))
+            yield from member(f"{shot.name}.txt", self.caption.of(shot).encode())
+            yield from member(f"{shot.name}.json", encode(values).encode(errors="replace"))
+        yield _END
+
+    def _content(self, shot: Shot) -> bytes:
+        made = self.picture(shot, "")
+        if made.source is None:
+            content: bytes | Callable[[], bytes] = made.content
+            return content() if callable(content) else content
+        try:
+            with open(made.source, "rb", buffering=0) as file:  # noqa: PTH123  a third of Path's price
+                return file.read()
+        except OSError as error:
+            raise DiskError(f"{shot.picture.file} can't be read: {error.strerror}", hint="Nothing is lost.") from None
+
+    def _index(self) -> str:
+        splits = {
+            split: {
+                "samples": self.pictures[split],
+                "urls": f"{split}/{{000000..{len(shards) - 1:06d}}}.tar",
+                "shards": [shard._asdict() for shard in shards],
+            }
+            for split, shards in self.shards.items()
+        }
+        fields = [next(iter(self.extensions)), "txt", "json"]
+        return encode({"format": "webdataset", "fields": fields, "splits": splits}) + "\n"
+
+    def _card(self) -> Iterator[str]:
+        first = next(iter(self.shards))
+        last = len(self.shards[first]) - 1
+        return card(
+            title=self.order.folder.absolute().name,
+            load='from datasets import load_dataset\n\ndataset = load_dataset("webdataset", data_dir="this folder")\n\n'
+            f'import webdataset\n\nshards = "{first}/{{000000..{last:06d}}}.tar"\n'
+            "dataset = webdataset.WebDataset(shards, shardshuffle=False)",
+            paths={SPLITS_OF_DATASETS[split]: [f"{split}/*.tar"] for split in self.shards},
+            pictures={split: self.pictures[split] for split in self.shards},
+            columns=self.columns.kinds(),
+            models=sorted(self.models),
+            simulated=self.simulated,
+            notes=[
+                *self.notes,
+                "The picture's field is called by its format, the caption is `txt`, all else in `json`.",
+            ],
+        )
+
+
+def member(name: str, content: bytes) -> Iterator[bytes]:
+    """A file in a tar archive: header, content, padding. No owner, no time: the same files make the same archive."""
+    yield _header(name, len(content))
+    yield content
+    if rest := len(content) % _BLOCK:
+        yield bytes(_BLOCK - rest)
+
+
+def _header(name: str, size: int) -> bytes:
+    """POSIX ustar; ``tarfile`` writes the rare names that need more than that, at ten times the price."""
+    if len(name) > 100 or size >= 8**11 or not name.isascii():
+        info = tarfile.TarInfo(name)
+        info.size = size
+        return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+    head = b"%-100b0000644\x000000000\x000000000\x00%011o\x0000000000000\x00" % (name.encode().ljust(100, b"\0"), size)
+    tail = b"0".ljust(101, b"\0") + b"ustar\x0000".ljust(248, b"\0")
+    total = sum(head) + 8 * 32 + sum(tail)
+    return head + b"%06o\x00 " % total + tail + bytes(_BLOCK - len(head) - 8 - len(tail))
