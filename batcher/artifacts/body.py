@@ -14,7 +14,8 @@ from typing import Protocol, TypeVar
 import aiofiles
 
 from batcher.artifacts.check import Limits, known_kind, too_big
-from batcher.artifacts.place import Shelf, discard, disk
+from batcher.artifacts.disk import discard, disk
+from batcher.artifacts.place import Shelf
 from batcher.errors import DiskError
 
 IN_MEMORY = 1 << 20

@@ -20,21 +20,20 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
-from urllib.parse import urljoin
 
 import aiohttp
 
 from batcher import __version__
 from batcher.artifacts.body import IN_MEMORY, Body, unbroken
-from batcher.artifacts.check import CheckDepth, Facts, Limits, allow, examine, too_big
-from batcher.artifacts.place import Shelf, disk
+from batcher.artifacts.check import CheckDepth, Facts, Limits, allow, examine
+from batcher.artifacts.disk import disk
+from batcher.artifacts.network import NETWORK, announced, onward, receive, whole
+from batcher.artifacts.place import Shelf
 from batcher.artifacts.saving import Saver, Written
 from batcher.artifacts.trust import Trust
-from batcher.artifacts.unpack import Unpacker
 from batcher.errors import Cause, FileRefused, FileUnavailable, LinkDead
 from batcher.job import Artifact
 from batcher.naming import with_key
-from batcher.protocol import one_line
 from batcher.retry import retry_after
 
 MOST_REDIRECTS = 5
@@ -153,15 +152,15 @@ class Downloader:
 
     async def _received(self, url: str, body: Body) -> tuple[bytes | Path, int]:
         """What came, itself or where it lies, and its size."""
-        with _NETWORK:
+        with NETWORK:
             response = await self._opened(url)
         async with response:
-            size = _announced(response, self._limits)
-            with _NETWORK:
+            size = announced(response, self._limits)
+            with NETWORK:
                 if size is not None and size <= IN_MEMORY:
                     content = await response.read()
-                    return content, _whole(len(content), size)
-                await _receive(response, body)
+                    return content, whole(len(content), size)
+                await receive(response, body)
             return await body.finish(), body.size
 
     async def _opened(self, url: str) -> aiohttp.ClientResponse:
@@ -175,7 +174,7 @@ class Downloader:
             response.close()
             if response.status not in _REDIRECTS or not location:
                 self._refuse(response)
-            url = _onward(str(checked), location)
+            url = onward(str(checked), location)
         raise FileRefused(Cause(kind="redirects", message=f"more than {MOST_REDIRECTS} redirects"))
 
     def _refuse(self, response: aiohttp.ClientResponse) -> NoReturn:
@@ -252,61 +251,3 @@ class Downloader:
 
 def _noted(facts: Facts, note: str | None) -> Facts:
     return replace(facts, warning="; ".join(filter(None, (facts.warning, note))) or None)
-
-
-def _onward(url: str, location: str) -> str:
-    try:
-        return urljoin(url, location)
-    except ValueError:  # an unclosed bracket, say
-        raise FileRefused(Cause(kind="redirects", message="the file host redirects to what is not a link")) from None
-
-
-def _announced(response: aiohttp.ClientResponse, limits: Limits) -> int | None:
-    """Bytes that the body will have, where the host says so and sends it as it is. Raises FileRefused over the cap."""
-    expected = response.content_length
-    if expected is not None and expected > limits.max_bytes:
-        raise too_big(expected, limits.max_bytes)
-    return None if response.headers.get("Content-Encoding") else expected
-
-
-async def _receive(response: aiohttp.ClientResponse, body: Body) -> None:
-    expected = response.content_length
-    encoding = response.headers.get("Content-Encoding", "")
-    unpacker = Unpacker(encoding)
-    if not encoding:
-        body.expect(expected)
-    received = 0
-    async for arrived in response.content.iter_any():
-        received += len(arrived)
-        for piece in unpacker.feed(arrived):
-            await body.add(piece)
-    _whole(received, expected)
-    unpacker.finish()
-
-
-def _whole(received: int, expected: int | None) -> int:
-    if expected is not None and received != expected:
-        raise FileUnavailable(Cause(kind="short_body", message=f"{received:,} of {expected:,} bytes arrived"))
-    return received
-
-
-class _Network:
-    """What can go wrong between here and the file host may pass, all of it."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, TimeoutError):
-            raise FileUnavailable(Cause(kind="timeout", message="the file host did not answer in time")) from None
-        if isinstance(error, aiohttp.ClientPayloadError):
-            cause = Cause(kind="short_body", message="the file ended before its announced end")
-            raise FileUnavailable(cause) from None
-        if isinstance(error, aiohttp.ClientResponseError):  # its text quotes the answer, binary and all
-            raise FileUnavailable(Cause(kind="connection", message="the file host's answer is not HTTP")) from None
-        if isinstance(error, aiohttp.ClientError | OSError):
-            message = one_line(f"{type(error).__name__}: {error}")
-            raise FileUnavailable(Cause(kind="connection", message=message)) from None
-
-
-_NETWORK = _Network()

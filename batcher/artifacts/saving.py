@@ -18,11 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from batcher.artifacts.place import Part, disk, force_folder
+from batcher.artifacts.disk import disk, force_folder
+from batcher.artifacts.part import Part
 from batcher.job import Artifact
 
 GATHER = 0.005  # seconds between the beginnings of two groups, unless one is full
-LINGER = 0.02  # seconds that a picture waits before one more thread is put to work
+LINGER = 0.1  # seconds that a picture waits before one more thread is put to work
 MOST, MOST_BYTES = 64, 1 << 20  # of one group
 MOST_HELD = 64 << 20  # bytes that wait in memory or are being written: more are not asked for meanwhile
 

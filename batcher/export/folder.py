@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from batcher.artifacts import write_whole
-from batcher.artifacts.place import discard, disk, encode, force_folder, temp_beside
+from batcher.artifacts.disk import discard, disk, force_folder, temp_beside
+from batcher.artifacts.part import encode
 from batcher.errors import BusyError, UsageError
 from batcher.export.linker import Linker
 from batcher.export.mark import MARK, write_mark

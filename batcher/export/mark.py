@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from batcher.artifacts import write_whole
-from batcher.artifacts.place import disk, encode, temp_beside
+from batcher.artifacts.disk import disk, temp_beside
+from batcher.artifacts.part import encode
 from batcher.errors import UsageError
 
 MARK = ".batcher-export"

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from batcher.artifacts.place import disk, force_folder
+from batcher.artifacts.disk import disk, force_folder
 from batcher.errors import DiskError
 from batcher.verify.ground import ASIDE, IMAGES
 

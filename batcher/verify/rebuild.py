@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from batcher.artifacts.place import disk, force_folder
+from batcher.artifacts.disk import disk, force_folder
 from batcher.errors import Cause, UsageError
 from batcher.job import Entry, Job, State
 from batcher.naming import safe_part, with_key

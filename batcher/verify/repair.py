@@ -20,7 +20,8 @@ from typing import Any
 from batcher import __version__
 from batcher.artifacts import write_whole
 from batcher.artifacts.check import examine
-from batcher.artifacts.place import Shelf, disk, force_folder
+from batcher.artifacts.disk import disk, force_folder
+from batcher.artifacts.place import Shelf
 from batcher.errors import FileRefused, FileUnavailable
 from batcher.job import Artifact, Entry, canonical_json, sidecar
 from batcher.progress import Progress

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.artifacts import write_whole
-from batcher.artifacts.place import temp_beside
+from batcher.artifacts.disk import temp_beside
 from batcher.errors import DiskError, FileRefused
 from tests.artifacts.file_host import answer, fetch, files, picture
 
@@ -144,8 +144,8 @@ def test_everything_is_forced_to_the_disk_before_anything_relies_on_it(
         steps.append(f"sync {name.relative_to(tmp_path).as_posix() if name != tmp_path else '.'}")
         true_sync(handle)
 
-    def replace(source: Path, target: Path) -> None:
-        steps.append(f"{source.relative_to(tmp_path)} to {target.relative_to(tmp_path)}")
+    def replace(source: str, target: str) -> None:
+        steps.append(f"{Path(source).relative_to(tmp_path)} to {Path(target).relative_to(tmp_path)}")
         true_replace(source, target)
 
     if not Path("/proc/self/fd").exists():

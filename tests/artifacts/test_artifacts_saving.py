@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from batcher.artifacts import saving
-from batcher.artifacts.place import Shelf, force_folder
+from batcher.artifacts.disk import force_folder
+from batcher.artifacts.place import Shelf
 from batcher.artifacts.saving import MOST, Saver, Write, Written, write_group
 from batcher.errors import DiskError, FileRefused
 from batcher.job import Artifact
@@ -47,8 +48,8 @@ def test_a_group_is_forced_whole_before_anything_in_it_is_renamed(
         steps.append("force")
         true_sync(handle)
 
-    def replace(old: Path, new: Path) -> None:
-        steps.append(new.name)
+    def replace(old: str, new: str) -> None:
+        steps.append(Path(new).name)
         true_replace(old, new)
 
     monkeypatch.setattr(os, "fsync", sync)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from batcher import __version__
-from batcher.artifacts import Downloader, Trust, fetch, place
+from batcher.artifacts import Downloader, Trust, fetch, part
 from batcher.artifacts.body import IN_MEMORY
 from batcher.embed import at_arrival, check_infotext, embed, strip
 from batcher.embed.embedding import read_infotext
@@ -111,7 +111,7 @@ def test_a_picture_that_can_not_be_written_leaves_nothing_behind(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(place, "_create", full)
+    monkeypatch.setattr(part, "create", full)
     with pytest.raises(Exception, match="cannot write images/x/picture"):
         arrived(tmp_path, BIG, "infotext")
     assert files(tmp_path) == []
