@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 from batcher.errors import DiskError
 from batcher.store.statefile import StateFile
 
+AT_ONCE = 64  # waiters that go on in one round of the event loop: each may do a millisecond's work
 GATHER = 0.005  # seconds between the beginnings of two groups, at least
 
 P = ParamSpec("P")
@@ -65,12 +66,19 @@ class CommitQueue:
                     outcomes = await loop.run_in_executor(self._thread, self.state.commit, calls)
                 except DiskError as error:
                     outcomes = [(False, error)] * len(group)
-                for (_, future), (fine, value) in zip(group, outcomes, strict=True):
-                    if future.done():
-                        continue
-                    if fine:
-                        future.set_result(value)
-                    else:
-                        future.set_exception(value)
+                for start in range(0, len(group), AT_ONCE):
+                    if start:
+                        await asyncio.sleep(0)
+                    for (_, future), outcome in zip(group[start : start + AT_ONCE], outcomes[start:], strict=False):
+                        _tell(future, *outcome)
         finally:
             self._writer = None
+
+
+def _tell(future: asyncio.Future[Any], fine: bool, value: Any) -> None:
+    if future.done():
+        return
+    if fine:
+        future.set_result(value)
+    else:
+        future.set_exception(value)
