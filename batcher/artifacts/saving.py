@@ -12,6 +12,7 @@ everybody's who is in it.
 """
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from batcher.job import Artifact
 GATHER = 0.005  # seconds between the beginnings of two groups, unless one is full
 LINGER = 0.1  # seconds that a picture waits before one more thread is put to work
 MOST, MOST_BYTES = 64, 1 << 20  # of one group
+_CORES = os.cpu_count() or 1
 MOST_HELD = 64 << 20  # bytes that wait in memory or are being written: more are not asked for meanwhile
 
 
@@ -90,7 +92,8 @@ class Saver:
             self._begin(now)
 
     def _is_full(self) -> bool:
-        return not self._at_work and (len(self._waiting) >= MOST or self._held >= MOST_BYTES)
+        """Whether a whole group waits, and a core for it: more of them at once would stand in each other's way."""
+        return self._at_work < _CORES and (len(self._waiting) >= MOST or self._held >= MOST_BYTES)
 
     def _watch(self, seconds: float) -> None:
         if not self._watching:

@@ -11,7 +11,7 @@ from tests.benchmarks.process import PYTHON, Run
 from tests.benchmarks.service import served
 from tests.benchmarks.table import Line
 
-ROUNDS = 2
+ROUNDS = 1
 WITHOUT = "import sys; sys.modules['uvloop'] = None; from batcher.__main__ import entry; entry()"
 
 

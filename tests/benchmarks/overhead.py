@@ -16,7 +16,7 @@ from tests.benchmarks.table import Line
 
 JOBS = 5000
 IN_FLIGHT = 256
-ROUNDS = 3
+ROUNDS = 2
 PICTURES = 100
 
 
