@@ -4,7 +4,7 @@
 start that comes late (a busy loop, a timer of whole milliseconds, a slow disk) does not push the line back, so those
 after it make up for it, under one rule: *of ``rate + 1`` starts in a row (rounded down), the next is more than a second
 after the first*. So no second ever holds more than ``rate + 1`` of them, both its ends included, whatever the lateness.
-There is room to catch up: by one start, and half a percent, every second.
+There is room to catch up: by one start, and 0.4 %, every second.
 
 **A limit that nobody told us** is learned from refusals (429), and each costs a call. What they tell:
 
@@ -33,7 +33,7 @@ import math
 from collections import deque
 
 LATE = 0.2  # seconds of lateness that are made up for
-SLACK = 0.005  # the line is this much slower than the rate: the room for making up
+SLACK = 0.004  # the line is this much slower than the rate: the room for making up
 SECOND = 1.004  # seconds in which no more than the rate and one may start
 
 MOST_RECENT = 4096  # starts that are remembered
