@@ -20,7 +20,7 @@ class Memory:
         self.changes = 0
         self._drift = Drift()
         self._looks: deque[Look] = deque(maxlen=WINDOW)
-        self._soonest = inf  # since when hits were running unseen
+        self.soonest = inf  # the age from which hits were running unseen
         self._latest: list[float] = []  # the three longest ages of misses
         self._hits = self._learned = self._new_hits = self._new_looks = 0
 
@@ -31,7 +31,7 @@ class Memory:
     def quiet_until(self, guess: float) -> float:
         """While there is no estimate: the age before which no job was seen to end, or ``guess``."""
         missed = self._latest[0] if len(self._latest) == 3 else guess
-        return min(self._soonest, missed)
+        return min(self.soonest, missed)
 
     def learn(self, look: Look) -> bool:
         """One more look. Returns whether ``times`` is another one now."""
@@ -59,7 +59,7 @@ class Memory:
         self._new_hits += look.hit
         self._new_looks += 1
         if look.hit:
-            self._soonest = min(self._soonest, look.since)
+            self.soonest = min(self.soonest, look.since)
         elif len(self._latest) < 3 or look.age > self._latest[0]:
             self._latest = sorted([*self._latest, look.age])[-3:]
 
@@ -74,7 +74,7 @@ class Memory:
         self.changes += 1
         self._drift = Drift()
         self._looks.clear()
-        self._soonest, self._latest = inf, []
+        self.soonest, self._latest = inf, []
         self._hits = self._learned = self._new_hits = self._new_looks = 0
         for look in kept:
             self._add(look)
