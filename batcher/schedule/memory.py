@@ -9,7 +9,7 @@ from batcher.schedule.runtimes import Look, RunTimes, estimate
 WINDOW = 1024  # looks
 ENOUGH = 8  # hits before there is an estimate
 MOST_HITS, MOST_LOOKS = 128, 768  # before it is made again; sooner while there are few
-LEAST_WEIGHT, SLOPE = 0.04, 3.0  # of a look that was certain to be a hit, and how it rises with the doubt
+LEAST_WORTH, SLOPE = 0.04, 3.0  # the share kept of looks certain to be a hit, and how it rises with the doubt
 
 
 class Memory:
@@ -20,6 +20,8 @@ class Memory:
         self.changes = 0
         self._drift = Drift()
         self._looks: deque[Look] = deque(maxlen=WINDOW)
+        self._recent: deque[Look] = deque(maxlen=WINDOW)  # whatever they were worth
+        self._worth = 0.0
         self.soonest = inf  # the age from which hits were running unseen
         self._latest: list[float] = []  # the three longest ages of misses
         self._hits = self._learned = self._new_hits = self._new_looks = 0
@@ -39,8 +41,13 @@ class Memory:
         if self.times is not None:
             changed = self._drift.see(self.times, look)
             left = self.times.share_left(look.since, look.age)  # known before the outcome: no weight favours one
-            look = Look(look.since, look.age, look.hit, 1.0 if left is None else min(1.0, LEAST_WEIGHT + SLOPE * left))
-        self._add(look)
+            self._worth += 1.0 if left is None else min(1.0, LEAST_WORTH + SLOPE * left)
+        else:
+            self._worth = 1.0
+        self._recent.append(look)
+        if self._worth >= 1.0:
+            self._worth -= 1.0
+            self._add(look)
         if changed:
             self._forget(changed)
             return True
@@ -68,8 +75,8 @@ class Memory:
         self.times = estimate(self._looks, self.times)
 
     def _forget(self, newest: int) -> None:
-        """All but the newest looks; their weights came from an estimate that is void."""
-        kept = [look._replace(weight=1.0) for look in list(self._looks)[-newest:]]
+        """All but the newest looks, with those that were worth little to an estimate that is void."""
+        kept = list(self._recent)[-newest:]
         self.times = None
         self.changes += 1
         self._drift = Drift()

@@ -109,7 +109,18 @@ class Watch:
     ``next`` answered last is not the time for a look, but for asking ``next`` again.
     """
 
-    __slots__ = ("_leads", "_learns", "_looked_at", "_origin", "_place", "_planner", "_scout", "_since", "_submitted", "follows")
+    __slots__ = (
+        "_leads",
+        "_learns",
+        "_looked_at",
+        "_origin",
+        "_place",
+        "_planner",
+        "_scout",
+        "_since",
+        "_submitted",
+        "follows",
+    )
 
     def __init__(self, planner: PollPlanner, submitted: float, *, learns: bool) -> None:
         self._planner = planner
