@@ -3,8 +3,7 @@
 While nothing is known, looks at every job would tell the same thing over and over: of many in flight LEADERS are looked
 at often, and the others follow. A follower is not looked at while no job was seen to end at so young an age; it only
 comes back every now and then to hear whether that is still so (at the latest after FOLLOW_SHARE of its age and
-FOLLOW), and so waits no longer than that for what the leaders found out. The look that ends its following spans most of
-a run time; thousands of those say little and would drive out what the leaders' looks said, so they are not learned from.
+FOLLOW), and so waits no longer than that for what the leaders found out.
 """
 
 from batcher.schedule.line import Line
@@ -111,7 +110,6 @@ class Watch:
     """
 
     __slots__ = (
-        "_followed",
         "_leads",
         "_learns",
         "_looked_at",
@@ -127,7 +125,7 @@ class Watch:
     def __init__(self, planner: PollPlanner, submitted: float, *, learns: bool) -> None:
         self._planner = planner
         self._learns = learns
-        self._leads = self._followed = self.follows = False
+        self._leads = self.follows = False
         self._looked_at: float | None = None
         self._submitted = self._origin = self._since = submitted
         self._scout = False
@@ -159,9 +157,8 @@ class Watch:
             return None
         again = now + (FOLLOW + FOLLOW_SHARE * age) * (1.0 + SPREAD * draw) / (1.0 + SPREAD)
         if again - (self._looked_at or self._submitted) > LONGEST:  # should no leader ever come back
-            self._followed = False
             return None
-        self._followed = self.follows = True
+        self.follows = True
         return again
 
     def missed(self, at: float, place: int | None) -> None:
@@ -182,8 +179,7 @@ class Watch:
         if self._scout and self._looked_at is None:
             self._planner.line.over(self._submitted)
         since = self._since - self._origin
-        followed, self._followed = self._followed, False
-        if self._learns and not followed and (hit or at > self._since):
+        if self._learns and (hit or at > self._since):
             self._planner.learn(Look(since, max(at - self._origin, since + FINEST), hit))
 
     def _in_line(self, at: float, place: int) -> None:
