@@ -9,7 +9,8 @@ from batcher.schedule.runtimes import Look, RunTimes, estimate
 WINDOW = 1024  # looks
 ENOUGH = 8  # hits before there is an estimate
 MOST_HITS, MOST_LOOKS = 128, 768  # before it is made again; sooner while there are few
-LEAST_WORTH, SLOPE = 0.04, 3.0  # the share kept of looks certain to be a hit, and how it rises with the doubt
+LEAST_WORTH, SLOPE = 0.04, 3.0  # of a look that was certain to be a hit, and how it rises with the doubt
+LEAST_WEIGHT = 0.15  # of looks worth less only some are kept, as many as they are worth: else they fill the window
 
 
 class Memory:
@@ -40,8 +41,10 @@ class Memory:
         changed = 0
         if self.times is not None:
             changed = self._drift.see(self.times, look)
-            left = self.times.share_left(look.since, look.age)  # known before the outcome: no weight favours one
-            self._worth += 1.0 if left is None else min(1.0, LEAST_WORTH + SLOPE * left)
+            left = self.times.share_left(look.since, look.age)
+            worth = 1.0 if left is None else min(1.0, LEAST_WORTH + SLOPE * left)
+            self._worth += min(1.0, worth / LEAST_WEIGHT)  # decided before the outcome counts: it favours none
+            look = look._replace(weight=max(worth, LEAST_WEIGHT))
         else:
             self._worth = 1.0
         self._recent.append(look)
@@ -76,7 +79,7 @@ class Memory:
 
     def _forget(self, newest: int) -> None:
         """All but the newest looks, with those that were worth little to an estimate that is void."""
-        kept = list(self._recent)[-newest:]
+        kept = [look._replace(weight=1.0) for look in list(self._recent)[-newest:]]
         self.times = None
         self.changes += 1
         self._drift = Drift()
