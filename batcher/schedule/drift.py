@@ -31,13 +31,8 @@ class Drift:
     def see(self, times: RunTimes, look: Look) -> int:
         """One look. Returns how many looks ago a change began, this one counted; 0 for no change."""
         since, age, hit, _ = look
-        # A miss alone never speaks for a faster service, nor a hit for a slower one; and nothing speaks for a faster one
-        # later than anybody was looked at before: all jobs that are left may end there.
-        if (
-            (hit or self._faster)
-            and age <= times.longest
-            and (left := times.share_left(since * MARGIN, age * MARGIN)) is not None
-        ):
+        # A miss alone never speaks for a faster service, nor a hit for a slower one.
+        if (hit or self._faster) and (left := times.share_left(since * MARGIN, age * MARGIN)) is not None:
             self._faster = max(0.0, self._faster + _evidence(1.0 - left, TILT, hit))
         if (not hit or self._slower) and (left := times.share_left(since / MARGIN, age / MARGIN)) is not None:
             self._slower = max(0.0, self._slower + _evidence(1.0 - left, -TILT, hit))

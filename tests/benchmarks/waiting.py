@@ -115,10 +115,10 @@ class Played:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """in_flight: jobs at the service at once. together: whether the first of them are submitted at one moment, else
-    they come over one mean run time, as at the pace the service can keep; or pace, submits a second. slots: jobs that run at once (None: all), the
-    others wait in line. others: every so many seconds so many jobs of other people join it. places: whether the service
-    says where in it a job stands. change: when that many jobs were submitted the service becomes so many times slower,
-    for those that run, too.
+    they come over one mean run time, as at the pace the service can keep; or pace, submits a second. slots: jobs that
+    run at once (None: all), the others wait in line. others: every so many seconds so many jobs of other people join
+    it. places: whether the service says where in it a job stands. change: when that many jobs were submitted the
+    service becomes so many times slower, for those that run, too.
     """
 
     spread: Spread
