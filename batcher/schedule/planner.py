@@ -19,7 +19,7 @@ TRIES = 3  # prices tried when a plan is made
 FIRST_GUESS = 1.0  # the first look while nothing is known, and from then on
 SHARE = 0.12  # of the age: gaps where nothing is known,
 SHORTEST, LONGEST = 0.05, 30.0  # but for these
-LEADERS = 64
+LEADERS = 128
 FOLLOW, FOLLOW_SHARE = 0.8, 0.05
 SPREAD = 0.25  # of a gap
 
