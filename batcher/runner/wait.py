@@ -59,6 +59,9 @@ class Waiter:
         looks = empty = 0
         trouble = Trouble()
         while not await pause(look_at - tools.now(), tools.stop.leave):
+            if watch.follows:
+                look_at = watch.next(tools.now(), draw(entry, looks))
+                continue
             looks += 1
             try:
                 await tools.call_turn()

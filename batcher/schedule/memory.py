@@ -9,7 +9,8 @@ from batcher.schedule.runtimes import Look, RunTimes, estimate
 WINDOW = 1024  # looks
 ENOUGH = 8  # hits before there is an estimate
 MOST_HITS, MOST_LOOKS = 128, 768  # before it is made again; sooner while there are few
-LEAST_WEIGHT, SLOPE = 0.04, 3.0  # of a look that was certain to be a hit, and how it rises with the doubt
+LEAST_WORTH, SLOPE = 0.04, 3.0  # of a look that was certain to be a hit, and how it rises with the doubt
+LEAST_WEIGHT = 0.15  # of looks worth less only some are kept, as many as they are worth: else they fill the window
 
 
 class Memory:
@@ -20,7 +21,9 @@ class Memory:
         self.changes = 0
         self._drift = Drift()
         self._looks: deque[Look] = deque(maxlen=WINDOW)
-        self._soonest = inf  # since when hits were running unseen
+        self._recent: deque[Look] = deque(maxlen=WINDOW)  # whatever they were worth
+        self._worth = 0.0
+        self.soonest = inf  # the age from which hits were running unseen
         self._latest: list[float] = []  # the three longest ages of misses
         self._hits = self._learned = self._new_hits = self._new_looks = 0
 
@@ -31,16 +34,23 @@ class Memory:
     def quiet_until(self, guess: float) -> float:
         """While there is no estimate: the age before which no job was seen to end, or ``guess``."""
         missed = self._latest[0] if len(self._latest) == 3 else guess
-        return min(self._soonest, missed)
+        return min(self.soonest, missed)
 
     def learn(self, look: Look) -> bool:
         """One more look. Returns whether ``times`` is another one now."""
         changed = 0
         if self.times is not None:
             changed = self._drift.see(self.times, look)
-            left = self.times.share_left(look.since, look.age)  # known before the outcome: no weight favours one
-            look = Look(look.since, look.age, look.hit, 1.0 if left is None else min(1.0, LEAST_WEIGHT + SLOPE * left))
-        self._add(look)
+            left = self.times.share_left(look.since, look.age)
+            worth = 1.0 if left is None else min(1.0, LEAST_WORTH + SLOPE * left)
+            self._worth += min(1.0, worth / LEAST_WEIGHT)  # decided before the outcome counts: it favours none
+            look = look._replace(weight=max(worth, LEAST_WEIGHT))
+        else:
+            self._worth = 1.0
+        self._recent.append(look)
+        if self._worth >= 1.0:
+            self._worth -= 1.0
+            self._add(look)
         if changed:
             self._forget(changed)
             return True
@@ -59,7 +69,7 @@ class Memory:
         self._new_hits += look.hit
         self._new_looks += 1
         if look.hit:
-            self._soonest = min(self._soonest, look.since)
+            self.soonest = min(self.soonest, look.since)
         elif len(self._latest) < 3 or look.age > self._latest[0]:
             self._latest = sorted([*self._latest, look.age])[-3:]
 
@@ -68,13 +78,13 @@ class Memory:
         self.times = estimate(self._looks, self.times)
 
     def _forget(self, newest: int) -> None:
-        """All but the newest looks; their weights came from an estimate that is void."""
-        kept = [look._replace(weight=1.0) for look in list(self._looks)[-newest:]]
+        """All but the newest looks, with those that were worth little to an estimate that is void."""
+        kept = [look._replace(weight=1.0) for look in list(self._recent)[-newest:]]
         self.times = None
         self.changes += 1
         self._drift = Drift()
         self._looks.clear()
-        self._soonest, self._latest = inf, []
+        self.soonest, self._latest = inf, []
         self._hits = self._learned = self._new_hits = self._new_looks = 0
         for look in kept:
             self._add(look)

@@ -1,4 +1,10 @@
-"""The poll planner: what was learned, the plan made of it, and every job's next look."""
+"""The poll planner: what was learned, the plan made of it, and every job's next look.
+
+While nothing is known, looks at every job would tell the same thing over and over: of many in flight LEADERS are looked
+at often, and the others follow. A follower is not looked at while no job was seen to end at so young an age; it only
+comes back every now and then to hear whether that is still so (at the latest after FOLLOW_SHARE of its age and
+FOLLOW), and so waits no longer than that for what the leaders found out.
+"""
 
 from batcher.schedule.line import Line
 from batcher.schedule.looks import Plan, best_looks
@@ -11,9 +17,10 @@ LOWEST_PRICE, FIRST_PRICE, HIGHEST_PRICE = 0.008, 0.03, 0.1  # of the mean run t
 TRIES = 3  # prices tried when a plan is made
 
 FIRST_GUESS = 1.0  # the first look while nothing is known, and from then on
-SHARE, MOST_SHARE = 0.12, 0.5  # gaps in proportion to the age,
-MANY = 64  # and wider while nothing is known, where so many jobs wait: each of them tells of all
-SHORTEST, LONGEST = 0.05, 30.0  # gaps; the longest where nothing is known
+SHARE = 0.12  # of the age: gaps where nothing is known,
+SHORTEST, LONGEST = 0.05, 30.0  # but for these
+LEADERS = 128
+FOLLOW, FOLLOW_SHARE = 0.8, 0.05
 SPREAD = 0.25  # of a gap
 
 PROBE_EVERY, SUSPECT_EVERY = 14, 3  # jobs
@@ -34,6 +41,7 @@ class PollPlanner:
         self._price = price
         self.turns = Turns()
         self.line = Line()
+        self.leaders = 0  # jobs in flight
         self._firsts = self._probes = 0
 
     def watch(self, began: float, *, learns: bool = True) -> "Watch":
@@ -57,8 +65,7 @@ class PollPlanner:
         elif age < self.plan.times.longest:
             low, high = self.plan.range_after(age)
             return max(low + draw * (high - low), age + SHORTEST)
-        share = SHARE if self.plan else min(SHARE * (1.0 + self.turns.booked / MANY) ** 0.5, MOST_SHARE)
-        return age + min(max(age * share, SHORTEST), LONGEST) * (1.0 + SPREAD * draw)
+        return age + min(max(age * SHARE, SHORTEST), LONGEST) * (1.0 + SPREAD * draw)
 
     def first_look(self, draw: float) -> float:
         """The age for a first look: as planned, but every so often sooner, to see what is never seen otherwise.
@@ -98,30 +105,61 @@ class PollPlanner:
 class Watch:
     """The looks at one job. Times are seconds on any one clock.
 
-    While the service says that the job stands in line, its age counts from when it should begin to run.
+    While the service says that the job stands in line, its age counts from when it should begin to run. follows: what
+    ``next`` answered last is not the time for a look, but for asking ``next`` again.
     """
 
-    __slots__ = ("_learns", "_looked", "_origin", "_place", "_planner", "_scout", "_since", "_submitted")
+    __slots__ = (
+        "_leads",
+        "_learns",
+        "_looked_at",
+        "_origin",
+        "_place",
+        "_planner",
+        "_scout",
+        "_since",
+        "_submitted",
+        "follows",
+    )
 
     def __init__(self, planner: PollPlanner, submitted: float, *, learns: bool) -> None:
         self._planner = planner
         self._learns = learns
-        self._looked = False
+        self._leads = self.follows = False
+        self._looked_at: float | None = None
         self._submitted = self._origin = self._since = submitted
         self._scout = False
         self._place: tuple[float, int] | None = None
 
     def next(self, now: float, draw: float) -> float:
-        """When to look next, after ``now``. draw: uniform in [0, 1)."""
+        """When to look next, or to ask this again, after ``now``. draw: uniform in [0, 1)."""
         planner = self._planner
-        if self._looked:
-            age = planner.next_look(max(now - self._origin, 0.0), draw)
+        if (again := self._follow(now, draw)) is not None:
+            return again
+        if self._looked_at is not None:
+            age = planner.next_look(max(self._looked_at - self._origin, 0.0), draw)
         else:
             begins = planner.line.begins(now)
             self._scout = begins is None
             self._origin = self._since = max(self._submitted, begins or self._submitted)
             age = planner.first_look(draw)
         return planner.turns.book(now, max(self._origin + age, now + SHORTEST))
+
+    def _follow(self, now: float, draw: float) -> float | None:
+        """When to ask again whether to look, None when a look is to be planned."""
+        planner, age = self._planner, max(now - self._origin, 0.0)
+        self.follows = False
+        if planner.plan is not None or self._leads or age >= planner.memory.soonest:
+            return None
+        if planner.leaders < LEADERS and self._learns:
+            self._leads = True
+            planner.leaders += 1
+            return None
+        again = now + (FOLLOW + FOLLOW_SHARE * age) * (1.0 + SPREAD * draw) / (1.0 + SPREAD)
+        if again - (self._looked_at or self._submitted) > LONGEST:  # should no leader ever come back
+            return None
+        self.follows = True
+        return again
 
     def missed(self, at: float, place: int | None) -> None:
         """A look found it unfinished; place: in the line, if it is known to stand there."""
@@ -130,13 +168,15 @@ class Watch:
             self._since = max(at, self._since)
         else:
             self._in_line(at, place)
-        self._looked = True
+        self._looked_at = at
 
     def found(self, at: float) -> None:
         self._learn(at, hit=True)
+        self._planner.leaders -= self._leads
+        self._leads = False
 
     def _learn(self, at: float, *, hit: bool) -> None:
-        if self._scout and not self._looked:
+        if self._scout and self._looked_at is None:
             self._planner.line.over(self._submitted)
         since = self._since - self._origin
         if self._learns and (hit or at > self._since):

@@ -1,12 +1,14 @@
 """Looks in turn: however alike the jobs are, their looks don't come in a burst. Pure.
 
 Every job at the service has one look booked, so N bookings of gaps that are G seconds long in the mean make N / G looks
-a second. A stretch of WIDTH seconds takes at most CROWD times its share of that; who comes later gets the next stretch
-with room. That delays no job but those submitted in one burst, and them only once: they are apart ever after.
+a second. A stretch of WIDTH seconds takes at most CROWD times its share of that, or what lets all of them pass within
+LATE of their gap and LATE_SECONDS, if that is more; who comes later gets the next stretch with room. That delays no job
+but those submitted in one burst, and them only once: they are apart ever after.
 """
 
 WIDTH = 0.05
 CROWD = 2.5
+LATE, LATE_SECONDS = 0.08, 1.0  # jobs that ended together must not wait long for their turn, however many
 ALWAYS = 4  # looks in a stretch that are never too many
 MEMORY = 0.98  # of the mean gap, each booking
 
@@ -18,16 +20,18 @@ class Turns:
         self._stretches: dict[int, int] = {}
         self.booked = 0
         self._now = 0  # the stretch before which bookings are over
-        self._gaps = self._weight = 0.0
+        self._gaps = self._weight = 1.0
 
     def book(self, now: float, wanted: float) -> float:
         """The moment, at or after ``wanted``, for a look that is decided about ``now``."""
         if (current := int(now / WIDTH)) != self._now:
             self._drop_past(current)
-        self._gaps = self._gaps * MEMORY + max(wanted - now, WIDTH)
-        self._weight = self._weight * MEMORY + 1.0
+        if wanted - now > 2 * WIDTH:  # a look that is overdue tells of no gap
+            self._gaps = self._gaps * MEMORY + wanted - now
+            self._weight = self._weight * MEMORY + 1.0
         self.booked += 1
-        room = max(ALWAYS, CROWD * WIDTH * self.booked * self._weight / self._gaps)
+        gap = self._gaps / self._weight
+        room = max(ALWAYS, WIDTH * self.booked * max(CROWD / gap, 1.0 / (LATE * gap + LATE_SECONDS)))
         stretch = int(wanted / WIDTH)
         late = 0
         while self._stretches.get(stretch + late, 0) >= room:

@@ -95,6 +95,7 @@ class Played:
     planner: PollPlanner
     jobs: list[Job] = field(default_factory=list)
     looks: list[float] = field(default_factory=list)
+    naps: int = 0
     nanoseconds: int = 0
     longest_call: int = 0
 
@@ -114,16 +115,17 @@ class Played:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """in_flight: jobs at the service at once. together: whether the first of them are submitted at one moment, else
-    they come over one mean run time, as at the pace the service can keep. slots: jobs that run at once (None: all), the
-    others wait in line. others: every so many seconds so many jobs of other people join it. places: whether the service
-    says where in it a job stands. change: when that many jobs were submitted the service becomes so many times slower,
-    for those that run, too.
+    they come over one mean run time, as at the pace the service can keep; or pace, submits a second. slots: jobs that
+    run at once (None: all), the others wait in line. others: every so many seconds so many jobs of other people join
+    it. places: whether the service says where in it a job stands. change: when that many jobs were submitted the
+    service becomes so many times slower, for those that run, too.
     """
 
     spread: Spread
     in_flight: int
     jobs: int
     together: bool = False
+    pace: float | None = None
     slots: int | None = None
     places: bool = False
     others: tuple[float, int] | None = None
@@ -134,6 +136,7 @@ class World:
         """on_found may end it by answering True."""
         random, played, order = Random(self.seed), Played(planner), count()
         ramp = 0.0 if self.together else fmean(self.spread.draw(random) for _ in range(500)) / self.in_flight
+        ramp = ramp if self.pace is None else 1.0 / self.pace
         events: list[tuple[float, int, Job | None]] = [(at * ramp, next(order), None) for at in range(self.in_flight)]
         heapify(events)
         service = _Service(self.slots)
@@ -143,6 +146,10 @@ class World:
                 if self.change is not None and service.submitted == self.change[0]:
                     _slow_down([job for _, _, job in events if job is not None], now, self.change[1])
                 job = self._submitted(now, len(played.jobs), service, random, planner)
+                heappush(events, (_timed(played, partial(_first, job, now, random.random())), next(order), job))
+                continue
+            if job.watch.follows:
+                played.naps += 1
                 heappush(events, (_timed(played, partial(_first, job, now, random.random())), next(order), job))
                 continue
             job.calls += 1

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from random import Random
 from statistics import mean
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from batcher.schedule import PollPlanner
 from batcher.schedule.line import FURTHEST
-from batcher.schedule.planner import FIRST_GUESS, LONGEST, SHARE, SHORTEST, SPREAD
-from batcher.schedule.runtimes import Look
+from batcher.schedule.memory import Memory
+from batcher.schedule.planner import FIRST_GUESS, LEADERS, LONGEST, SHARE, SHORTEST, SPREAD
+from batcher.schedule.runtimes import Look, estimate
+from tests.benchmarks.waiting import Spread, World
 
 draws = st.floats(0.0, 1.0, exclude_max=True)
 ages = st.floats(0.0, 1e6)
@@ -137,11 +140,38 @@ def test_looks_grow_with_the_logarithm_of_the_age() -> None:
     assert all(later - earlier >= SHORTEST for earlier, later in pairwise(ages))
 
 
-def test_where_many_wait_and_nothing_is_known_each_is_asked_about_less_often() -> None:
-    few, many = PollPlanner(), PollPlanner()
-    for _ in range(1000):
-        many.watch(0.0).next(0.0, 0.5)
-    assert many.next_look(10.0, 0.5) > few.next_look(10.0, 0.5) + 1.0
+def test_where_many_wait_and_nothing_is_known_few_are_looked_at_for_all() -> None:
+    planner = PollPlanner()
+    watches = [planner.watch(0.0) for _ in range(1000)]
+    for watch in watches:
+        watch.next(0.0, 0.5)
+    assert sum(not watch.follows for watch in watches) == LEADERS
+
+
+def test_a_follower_is_looked_at_all_the_same_when_no_leader_ever_comes_back() -> None:
+    planner = PollPlanner()
+    for _ in range(LEADERS):
+        planner.watch(0.0).next(0.0, 0.5)
+    watch, now = planner.watch(0.0), 0.0
+    while (now := watch.next(now, 0.5)) < 100.0 and watch.follows:
+        pass
+    assert now < 1.2 * LONGEST
+
+
+@pytest.mark.parametrize("run_time", [3.0, 10.0, 30.0])
+def test_of_thousands_alike_none_waits_long_for_its_notice_even_when_nothing_is_known(run_time: float) -> None:
+    spread = Spread("alike", ((1.0, run_time, 0.0),))
+    run = World(spread=spread, in_flight=3000, jobs=6000, pace=1000.0).play(PollPlanner())
+    assert max(job.delay for job in run.jobs) <= 0.15 * run_time + 1.0
+    assert run.calls(0) < 4.0
+
+
+def test_a_service_that_is_done_at_once_leaves_little_to_learn() -> None:
+    memory = Memory()
+    with patch("batcher.schedule.memory.estimate", wraps=estimate) as estimated:
+        for _ in range(5000):
+            memory.learn(Look(0.0, 0.05, hit=True))
+    assert estimated.call_count < 25
 
 
 @pytest.mark.parametrize("run_time", [3.0, 30.0])
