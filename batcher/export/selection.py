@@ -20,7 +20,7 @@ from batcher.artifacts.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.errors import DiskError, UsageError
 from batcher.export.order import Order, where_is_wrong
 from batcher.naming import prompt_id
-from batcher.store import exporting
+from batcher.store import exporting, reading
 from batcher.store.exporting import Picture
 from batcher.where import WhereError
 
@@ -81,6 +81,7 @@ class Selection:
         self._order = order
         self._connection = connection
         self._root = order.run.absolute()
+        self.simulated = bool(reading.meta(connection, "simulated"))
         self._known: set[str] = set(_FACTS)
         self._carried: set[str] = set()
         self._bad: set[tuple[int, int]] = set()
