@@ -12,7 +12,7 @@ from batcher.export.layouts import LAYOUTS
 from batcher.export.splits import ONE, Splits, parse_splits
 from batcher.protocol import one_line
 from batcher.settings import parse_embed
-from batcher.where import Where, WhereError
+from batcher.where import Where, WhereError, usage_error
 
 TARGETS: Mapping[str, str] = {
     "imagefolder": 'load_dataset("imagefolder", data_dir=DIR)',
@@ -149,15 +149,7 @@ def _where(text: str | None) -> Where | None:
     try:
         return Where(text)
     except WhereError as error:
-        raise where_is_wrong(text, error) from None
-
-
-def where_is_wrong(text: str, error: WhereError) -> UsageError:
-    at = error.column - 1
-    return UsageError(
-        f"--where: column {error.column}, at {text[at : at + 24]!r}: {error.what}",
-        hint=f"{error.mend}. Nothing was written.",
-    )
+        raise usage_error(text, error) from None
 
 
 def _recode(text: str | None) -> Recode | None:

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 from batcher.artifacts.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.errors import DiskError, UsageError
-from batcher.export.order import Order, where_is_wrong
+from batcher.export.order import Order
 from batcher.naming import prompt_id
 from batcher.store import exporting, reading
 from batcher.store.exporting import Picture
-from batcher.where import WhereError
+from batcher.where import WhereError, usage_error
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
 _FACTS = ("prompt_id", "model", "width", "height", "bytes", "mime", "source", "line", "job", "file", "output_index")
@@ -150,7 +150,7 @@ class Selection:
         try:
             return where(values)
         except WhereError as error:
-            raise where_is_wrong(where.text, error) from None
+            raise usage_error(where.text, error) from None
 
     def _collect(self, inputs: dict[str, Any], meta: dict[str, Any]) -> None:
         if not inputs.keys() <= self._known:
@@ -165,7 +165,7 @@ class Selection:
             try:
                 where.require(self._known)
             except WhereError as error:
-                raise where_is_wrong(where.text, error) from None
+                raise usage_error(where.text, error) from None
         if by != "job" and by not in self._known:
             raise UsageError(f"--split-by {by}: there is no such column", hint="Use job, prompt, or meta.NAME.")
 
