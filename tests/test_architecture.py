@@ -43,6 +43,7 @@ TIERS: dict[str, frozenset[str]] = {
             "garbage",
             "tables",
             "planning",
+            "pruned",
             "cancelling",
             "verify",
             "grid",

@@ -20,6 +20,7 @@ from batcher.artifacts.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.errors import DiskError, UsageError
 from batcher.export.order import Order
 from batcher.naming import prompt_id
+from batcher.pruned import place_of
 from batcher.store import exporting, reading
 from batcher.store.exporting import Picture
 from batcher.where import WhereError, usage_error
@@ -191,7 +192,9 @@ class Selection:
             fine = False
         except OSError as error:
             raise DiskError(f"{picture.file} can't be read: {error.strerror}", hint="Check its rights.") from None
-        if not fine:
+        if not fine and os.path.isfile(f"{self._root}/{place_of(picture.file)}"):  # noqa: PTH113  as above
+            self.left["moved aside by batcher prune"] += 1
+        elif not fine:
             self.left["missing or damaged"] += 1
             if len(self.missing) < 3:
                 self.missing.append(picture.file)

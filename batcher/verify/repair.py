@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from batcher import __version__
+from batcher import __version__, pruned
 from batcher.artifacts import write_whole
 from batcher.artifacts.check import examine
 from batcher.artifacts.place import Shelf, disk, force_folder
@@ -65,9 +65,11 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
         rebuilt = None if has_state(run_dir) else put_in_place(run_dir)
         state = StateFile(run_dir / STATE)
         held.callback(state.close)
+        back = pruned.bring_back(run_dir, state.connection, None)
         look_again = partial(look, run_dir, state.connection, depth=depth, threads=threads, alone=True)
         before = look_again(progress=progress)
         repaired = Repaired(before, rebuilt=rebuilt)
+        repaired.did("job brought back from pruned", back)
         if rebuilt is not None:
             missing = Finding(kind=Kind.STATE_MISSING, file=STATE, message="made anew", mend=Mend.FREE)
             before.findings.insert(0, missing)
