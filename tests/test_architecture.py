@@ -44,6 +44,7 @@ TIERS: dict[str, frozenset[str]] = {
             "tables",
             "planning",
             "pruned",
+            "relayout",
             "cancelling",
             "verify",
             "grid",

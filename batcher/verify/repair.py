@@ -24,6 +24,7 @@ from batcher.artifacts.place import Shelf, disk, force_folder
 from batcher.errors import FileRefused, FileUnavailable
 from batcher.job import Artifact, Entry, canonical_json, sidecar
 from batcher.progress import Progress
+from batcher.relayout import finish
 from batcher.service import Options
 from batcher.store import STATE, StateFile, auditing, has_state, locked, reading
 from batcher.tables import STALE
@@ -65,6 +66,7 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
         rebuilt = None if has_state(run_dir) else put_in_place(run_dir)
         state = StateFile(run_dir / STATE)
         held.callback(state.close)
+        finish(state)
         back = pruned.bring_back(run_dir, state.connection, None)
         look_again = partial(look, run_dir, state.connection, depth=depth, threads=threads, alone=True)
         before = look_again(progress=progress)
