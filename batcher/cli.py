@@ -13,6 +13,7 @@ COMMANDS = {
     "retry": "Reopen failed, cancelled or in-doubt jobs.",
     "cancel": "Cancel what is still queued at the service.",
     "verify": "Check every image and sidecar against the state file, and mend what can be had free.",
+    "prune": "Move aside what is no longer in the manifest.",
     "grid": "Draw labelled contact sheets of a run.",
     "export": "Write a run as datasets, trainers or benchmarks read it.",
     "check": "Open an export with the reader it is for, and compare it with the run.",

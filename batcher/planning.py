@@ -13,6 +13,7 @@ from batcher.catalog import Offer, ask, offline
 from batcher.errors import AccountError, ServiceError
 from batcher.manifest import Draft, Manifest, Memory
 from batcher.progress import CHECKING, READING, Progress, counted, counting
+from batcher.relayout import due
 from batcher.rundir import TYPICAL_BYTES, remembered_price
 from batcher.service import Options, open_service, read_draft, run_dir_of
 from batcher.settings import Settings
@@ -32,7 +33,9 @@ async def plan(options: Options, say: Progress) -> dict[str, Any]:
             draft.recall(Memory.from_json(reading.meta(known, "check")), progress=counting(say, READING))
         offer = await _offer(options, draft, settings, known, say)
         manifest = draft.check(offer.schema, progress=counting(say, CHECKING))
-        return _facts(manifest, settings, offer, run_dir, known, say)
+        facts = _facts(manifest, settings, offer, run_dir, known, say)
+        renamed = due(known, run_dir, manifest, say) if known is not None and options.relayout else 0
+        return {**facts, "to_rename": renamed}
 
 
 async def _offer(

@@ -11,16 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batcher import __version__, embedded, tables
+from batcher import __version__, embedded, pruned, tables
 from batcher.errors import BatcherError, Cause, DiskError, UsageError
-from batcher.job import State, utc
+from batcher.job import Entry, State, utc
 from batcher.manifest import Manifest
 from batcher.progress import Progress, counted, counting
 from batcher.service import SIMULATOR, Service
 from batcher.settings import Settings
 from batcher.stop import Reason
-from batcher.store import LOCK, StateFile, has_state, locked, prepare, reading
-from batcher.store.auditing import finished
+from batcher.store import LOCK, StateFile, auditing, has_state, locked, prepare, reading
 from batcher.units import show_bytes
 
 if TYPE_CHECKING:  # start-up time
@@ -134,10 +133,15 @@ def _relisted(state: StateFile, manifest: Manifest, say: Progress) -> list[Calla
     """What makes the listed jobs those of this manifest; None where ``--limit`` leaves some of them unseen."""
     if reading.is_empty(state.connection):
         return []
-    if manifest.total < manifest.whole:
+    limited = manifest.total < manifest.whole
+    if limited and not pruned.is_there(state.path.parent):
         return None
     tell = counting(say, "comparing the manifest with earlier runs: {:,} jobs so far")
     difference = reading.compare(state.connection, counted(manifest.jobs(), tell))
+    if back := pruned.bring_back(state.path.parent, state.connection, difference.back):
+        say.say(f"{back:,} jobs came back to the manifest, and their files from {pruned.PRUNED}/, free")
+    if limited:
+        return None
     if difference.gone:
         say.say(
             f"{len(difference.gone):,} jobs of earlier runs are not in this manifest: left alone, and left out of"
@@ -149,10 +153,16 @@ def _relisted(state: StateFile, manifest: Manifest, say: Progress) -> list[Calla
 def _collect_the_lost(state: StateFile, say: Progress) -> None:
     """The disk failed the last run: what it took with it was paid for, and is collected again, free."""
     run_dir = state.path.parent
+    pruned.bring_back(run_dir, state.connection, None)
+    aside = frozenset(auditing.removed(state.connection)) if pruned.is_there(run_dir) else frozenset()
+
+    def is_here(entry: Entry, file: str) -> bool:
+        return (run_dir / file).is_file() or (entry.id in aside and (run_dir / pruned.place_of(file)).is_file())
+
     lost = [
         partial(state.lose, entry, [artifact.url for artifact in artifacts])
-        for entry, artifacts in finished(state.connection)
-        if not all((run_dir / artifact.file).is_file() for artifact in artifacts)
+        for entry, artifacts in auditing.finished(state.connection)
+        if not all(is_here(entry, artifact.file) for artifact in artifacts)
     ]
     if lost:
         say.say(f"{len(lost):,} finished jobs lost their files when the disk failed: collecting them again, free")

@@ -34,6 +34,7 @@ class Options:
     base_url: str | None = None
     trust_hosts: Sequence[str] = ()
     simulate: bool = False
+    relayout: bool = False
     command: str = "batcher"
 
 

@@ -11,7 +11,7 @@ from batcher.manifest import Memory
 from batcher.progress import READING, counting, listener
 from batcher.rundir import hold, some_room
 from batcher.service import Options, read_draft, run_dir_of
-from batcher.store import STATE, StateFile, has_state, reading
+from batcher.store import INTENT, STATE, StateFile, has_state, reading
 
 
 async def run(options: Options) -> tuple[dict[str, Any], str]:
@@ -28,9 +28,18 @@ async def run(options: Options) -> tuple[dict[str, Any], str]:
         if has_state(run_dir):
             state = StateFile(run_dir / STATE)
             held.callback(state.close)
+            if reading.meta(state.connection, INTENT):
+                from batcher.relayout import finish  # noqa: PLC0415  start-up time
+
+                finish(state)
             memory = Memory.from_json(reading.meta(state.connection, "check"))
             same = draft.recall(memory, progress=counting(progress, READING))
-            if memory is not None and same and at_rest.is_at_rest(state, memory, options, settings):
+            if (
+                memory is not None
+                and same
+                and not options.relayout
+                and at_rest.is_at_rest(state, memory, options, settings)
+            ):
                 return at_rest.tell(state, memory, options, settings, progress, started)
         from batcher.work import work  # noqa: PLC0415  the libraries for HTTP and pictures, which take a third of a second
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from batcher.errors import UsageError
+
 Values = Mapping[str, Any]
 _Part = Callable[[Values], Any]
 
@@ -32,6 +34,15 @@ class WhereError(ValueError):
         self.column = column
         self.what = what
         self.mend = mend
+
+
+def usage_error(text: str, error: WhereError) -> UsageError:
+    """What a person is told of it."""
+    at = error.column - 1
+    return UsageError(
+        f"--where: column {error.column}, at {text[at : at + 24]!r}: {error.what}",
+        hint=f"{error.mend}. Nothing was written.",
+    )
 
 
 class Where:

@@ -18,6 +18,7 @@ from batcher.garbage import rarely
 from batcher.job import utc
 from batcher.manifest import Draft, Manifest
 from batcher.progress import CHECKING, Progress, counting
+from batcher.relayout import relayout
 from batcher.rundir import check_room, greet, remembered_price, room_needed
 from batcher.runner import Runner, Tools, cancel_all
 from batcher.service import Options, Service, open_service
@@ -58,6 +59,8 @@ async def work(
                 held.callback(state.close)
             check_room(state, manifest, progress)
             greet(state, service, manifest, offer, settings, options.command, progress)
+            if options.relayout:
+                relayout(state, manifest, progress)
             tools = await _drive(manifest, settings, state, service, offer, stop, progress)
         facts = report.Facts(
             run_dir=run_dir,

@@ -43,6 +43,8 @@ TIERS: dict[str, frozenset[str]] = {
             "garbage",
             "tables",
             "planning",
+            "pruned",
+            "relayout",
             "cancelling",
             "verify",
             "grid",

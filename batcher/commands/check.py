@@ -7,7 +7,7 @@ import click
 
 from batcher.commands.printing import say, say_json
 
-READERS = ("imagefolder", "webdataset", "parquet", "captions")
+READERS = ("imagefolder", "webdataset", "parquet", "captions", "infotext")
 _WORDS = {
     "unfinished": "the export is not finished",
     "the reader fails": "the reader can't read it",
@@ -16,6 +16,7 @@ _WORDS = {
     "twice": "samples that are there twice",
     "broken": "samples with something missing",
     "columns differ": "samples whose columns differ from the run",
+    "infotext differs": "readings that differ from the sidecars",
     "picture differs": "pictures that differ from the run",
 }
 
@@ -26,6 +27,7 @@ Examples:
   batcher check sets/birds --as imagefolder
   batcher check shards --as webdataset --json
   batcher check sets/birds --as imagefolder --run moved/birds
+  batcher check share/birds --as infotext    what --embed infotext wrote; also for a RUN
 The readers are libraries: pip install 'batcher[readers]'.
 Exit code 0 when the reader sees the run as it is, 3 when it does not."""
 )
@@ -44,10 +46,14 @@ def check(folder: str, reader: str, run_dir: str | None, progress: str, as_json:
     """Open the export in DIR with the reader it is for, and compare all it sees with the run: every sample, caption,
     column and picture. Changes nothing.
     """
-    from batcher.export.checking import check as look  # noqa: PLC0415  start-up time
+    from batcher.export import checking, infotexts  # noqa: PLC0415  start-up time
     from batcher.progress import listener  # noqa: PLC0415
 
-    report = look(Path(folder), reader, listener(progress), Path(run_dir) if run_dir else None)
+    shown, run = listener(progress), Path(run_dir) if run_dir else None
+    if reader == "infotext":
+        report = infotexts.check(Path(folder), shown, run)
+    else:
+        report = checking.check(Path(folder), reader, shown, run)
     say_json(report) if as_json else say(_words(report))
     return int(report["exit_code"])
 
@@ -58,7 +64,7 @@ def _words(report: dict[str, Any]) -> str:
     splits = ", ".join(f"{count:,} in {split}" for split, count in sorted(report["splits"].items()))
     lines = [
         (
-            f"{report['export']} as {report['as']}: {report['seen']:,} samples ({splits or 'none'}),"
+            f"{report['export']} as {report['as']}: {report['seen']:,} samples{f' ({splits})' if splits else ''},"
             f" {report['expected']:,} expected, in {show_duration(report['seconds'])}"
         ),
         *(f"  {line}" for line in report["reader"]),
@@ -67,6 +73,9 @@ def _words(report: dict[str, Any]) -> str:
     for kind, found in report["findings"].items():
         lines.append(f"  {found['count']:>7,}  {_WORDS.get(kind, kind)}")
         lines += [f"           {example}" for example in found["examples"]]
-    if not report["findings"]:
+    if report["as"] == "infotext":
+        if not report["findings"]:
+            lines.append("Every reader finds in every picture what its sidecar says.")
+    elif not report["findings"]:
         lines.append("The reader sees the run as it is: every sample, caption, column and picture.")
     return "\n".join(lines)

@@ -17,6 +17,7 @@ Examples:
   batcher export runs/birds --to imagefolder sets/birds --split train=0.9,test=0.1 --split-by prompt
   batcher export runs/birds --to webdataset shards --where 'aspect_ratio == "1:1" and seed < 10'
   batcher export runs/birds --to captions train/10_birds --convert jpeg:95 --caption 'birdstyle, {prompt}'
+  batcher export runs/birds --to captions share/birds --embed infotext,xmp
   batcher export runs/geneval --to layout scored --layout geneval
 Run the same command again to add what is new.
 Exit code 3 when pictures of the run were missing."""
@@ -32,6 +33,7 @@ Exit code 3 when pictures of the run were missing."""
 @click.option("--split", metavar="SHARES", help="train=0.9,test=0.1: settled by a hash, so it never changes.")
 @click.option("--split-by", metavar="NAME", help="job, prompt, or meta.NAME: equal ones stay together.  [default: job]")
 @click.option("--convert", metavar="FORMAT", help="webp:90, jpeg:95 or png.  [default: as delivered]")
+@click.option("--embed", metavar="WHAT", help="Write into each picture what made it: infotext, xmp, iptc.")
 @click.option("--include-removed", is_flag=True, help="Also what is no longer in the manifest.")
 @click.option("--copy", is_flag=True, help="Copies even where hard links can be made.")
 @click.option("--caption", metavar="TEXT", help="For captions, webdataset: 'a photo, {prompt}'.  [default: {prompt}]")
@@ -88,6 +90,9 @@ def _words(report: dict[str, Any]) -> str:
     if report["missing"]:
         lines += [f"  {file}" for file in report["missing"]]
         lines.append(f"`batcher verify {report['run']} --repair` mends what can be had free.")
+    if report["not_embedded"]:
+        lines.append(f"as they were, nothing embedded: {report['not_embedded']:,} of those made now, such as:")
+        lines += [f"  {example}" for example in report["not_embedded_examples"]]
     lines += [f"note: {note}" for note in report["notes"]]
     lines += _way_on(report)
     return "\n".join(lines)

@@ -16,6 +16,7 @@ Examples:
   batcher grid runs/tonight
   batcher grid runs/tonight --rows seed --cols aspect_ratio
   batcher grid runs/tonight --rows prompt --cols guidance --per none -o sheet.webp
+  batcher grid runs/tonight --where 'seed <= 4 and state != "failed"' --per none
   batcher grid runs/tonight --cols seed --per prompt --per meta.style --size 160
 An axis is an input, meta.NAME, prompt_id, model or copy."""
 )
@@ -25,6 +26,7 @@ An axis is an input, meta.NAME, prompt_id, model or copy."""
 @click.option(
     "--per", metavar="AXIS", multiple=True, help="A sheet for each; repeatable; none for one sheet.  [default: prompt]"
 )
+@click.option("--where", metavar="EXPR", help="""Only these jobs: seed < 10 and meta.style == "oil".""")
 @click.option("-o", "--out", metavar="PATH", help="A folder, or a file for one sheet.  [default: RUN/grid]")
 @click.option("--format", "form", type=click.Choice(("png", "webp")), help="[default: by the file, else png]")
 @click.option(
@@ -42,14 +44,16 @@ def grid(run_dir: str, as_json: bool, **given: Any) -> int:
     from contextlib import closing  # noqa: PLC0415  start-up time
 
     from batcher.grid.drawing import Wanted, draw  # noqa: PLC0415
+    from batcher.grid.filtering import Filter  # noqa: PLC0415
     from batcher.progress import listener  # noqa: PLC0415
     from batcher.store import connect_to_read  # noqa: PLC0415
 
     folder = Path(run_dir)
-    out = given.pop("out")
+    out, text = given.pop("out"), given.pop("where")
     wanted = Wanted(**given, out=Path(out) if out else None)
     with closing(connect_to_read(folder)) as connection:
-        drawn = draw(folder, connection, wanted, progress=listener("none" if as_json else "auto"))
+        where = None if text is None else Filter(text, connection)
+        drawn = draw(folder, connection, wanted, where=where, progress=listener("none" if as_json else "auto"))
     facts = _facts(folder, drawn)
     say_json(facts) if as_json else say(_words(facts))
     return 0

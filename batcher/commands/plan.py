@@ -42,6 +42,8 @@ def _words(facts: dict[str, Any]) -> str:
     lines += [_axis(name, counts) for name, counts in facts["axes"].items()]
     lines += ["", "First jobs:", *map(_job, facts["first"])]
     lines += ["", *_against(facts), *_estimate(facts)]
+    if facts["to_rename"]:
+        lines.append(f"To rename: {facts['to_rename']:,} jobs, free (--relayout)")
     lines += [f"warning: {warning}" for warning in facts["warnings"]]
     return "\n".join(lines)
 

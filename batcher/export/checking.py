@@ -79,7 +79,7 @@ class Expected:
     def _due(self, shot: Shot) -> Due:
         picture = shot.picture
         columns = digest(self.split(shot), self.values(shot))
-        return Due(columns, bytes.fromhex(picture.sha256), picture.width, picture.height)
+        return Due(columns, self.target.sha256(shot), picture.width, picture.height)
 
 
 def digest(split: str, values: Mapping[str, Any]) -> bytes:

@@ -20,7 +20,7 @@ from batcher.export.target import Target
 from batcher.export.webdataset import WebDataset
 from batcher.progress import Progress
 from batcher.protocol import one_line
-from batcher.store import connect_to_read, exporting, reading
+from batcher.store import connect_to_read, exporting
 from batcher.tally import Snapshot
 
 PATIENCE = 2.0  # seconds before progress is worth a look
@@ -46,12 +46,11 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
             _refuse_other_options(order, mark)
         selection = Selection(order, connection)
         target = KINDS[order.target](order, selection)
-        target.simulated = bool(reading.meta(connection, "simulated"))
         for shot in selection.first_look():
             target.see(shot)
         _refuse_nothing(order, target, exporting.removed(connection))
         target.settle()
-        with opened(order.folder, copy=order.copy) as folder:
+        with opened(order.folder, copy=order.copy, anew=_is_other(order, mark)) as folder:
             target.facts["digests"] = dict((mark or {}).get("digests", {}))
             folder.claim(_mark(order, target))
             meter = Meter(sum(target.pictures.values()), progress)
@@ -61,8 +60,19 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
         return _report(order, target, folder, time.monotonic() - began, exporting.removed(connection))
 
 
+def _is_other(order: Order, mark: dict[str, Any] | None) -> bool:
+    """Whether files of other options, or of another run, may be there: also when making it anew was interrupted."""
+    if mark is None:
+        return False
+    return bool(mark.get("anew")) or not _is_same_run(order, mark) or mark.get("options") != dict(order.options)
+
+
+def _is_same_run(order: Order, mark: dict[str, Any]) -> bool:
+    return mark.get("run") == str(order.run.resolve()) or not Path(mark.get("run", "")).exists()
+
+
 def _refuse_other_options(order: Order, mark: dict[str, Any]) -> None:
-    same_run = mark.get("run") == str(order.run.resolve()) or not Path(mark.get("run", "")).exists()
+    same_run = _is_same_run(order, mark)
     options = mark.get("options", {})
     if same_run and options == dict(order.options):
         return
@@ -129,6 +139,8 @@ def _report(order: Order, target: Target, folder: Folder, seconds: float, remove
         "removed": done["removed"],
         "left_out": left,
         "missing": target.selection.missing,
+        "not_embedded": target.dresser.refused if target.dresser else 0,
+        "not_embedded_examples": target.dresser.examples if target.dresser else [],
         "notes": target.notes,
         "simulated": target.simulated,
         "seconds": round(seconds, 3),

@@ -38,7 +38,7 @@ class Made(NamedTuple):
     """A file to be there. name: relative to the folder, ``/`` between parts. One of source (the same bytes), content.
 
     time_of: a file whose time the content carries, and by which it is known to be the same: content is asked for only
-    when it has to be written.
+    when it has to be written, and may then say None: this very file.
     """
 
     name: str
@@ -48,10 +48,14 @@ class Made(NamedTuple):
 
 
 class Folder:
-    """Ours while it is open. done: what was done, in files (link, copy, written, same, removed)."""
+    """Ours while it is open. done: what was done, in files (link, copy, written, same, removed).
 
-    def __init__(self, path: Path, *, copy: bool) -> None:
+    anew: what is there was made with other options, so that a file's time does not tell that it is the same.
+    """
+
+    def __init__(self, path: Path, *, copy: bool, anew: bool = False) -> None:
         self.path = path
+        self._anew = anew
         self._root = os.path.realpath(path)
         self._copy = copy
         self._ledger = path / MARK / "files"
@@ -61,7 +65,7 @@ class Folder:
         self.done: Counter[str] = Counter()
 
     def claim(self, mark: Mapping[str, Any]) -> None:
-        self._mark = {**mark, "complete": False}
+        self._mark = {**mark, "complete": False, **({"anew": True} if self._anew else {})}
         write_mark(self.path, self._mark, durable=False)
 
     def remember(self, **facts: Any) -> None:
@@ -170,10 +174,11 @@ class Folder:
 
     def _placed(self, thing: Made) -> str:
         path = self._located(thing.name)
-        if thing.source is None:
-            return self._put(thing, path)
-        how = "" if self._copy else self._linked(thing.source, path, thing.name)
-        return how or self._copied(thing.source, path, thing.name)
+        return self._put(thing, path) if thing.source is None else self._taken(thing.source, path, thing.name)
+
+    def _taken(self, source: str, path: str, name: str) -> str:
+        how = "" if self._copy else self._linked(source, path, name)
+        return how or self._copied(source, path, name)
 
     def _linked(self, source: str, path: str, name: str) -> str:
         """How it got there; nothing where links can't be made."""
@@ -217,6 +222,8 @@ class Folder:
         if facts is not None and self._is_there(path, facts, same_size=False):
             return "same"
         content = thing.content() if callable(thing.content) else thing.content
+        if content is None:
+            return self._taken(thing.time_of or "", path, thing.name)
         if facts is None and os.path.lexists(path) and _content(path, len(content)) == content:
             return "same"
         self._refuse_what_is_not_ours(thing.name, path)
@@ -228,8 +235,9 @@ class Folder:
         os.replace(temp, path)  # noqa: PTH105
         return "written"
 
-    @staticmethod
-    def _is_there(path: str, facts: os.stat_result, *, same_size: bool) -> bool:
+    def _is_there(self, path: str, facts: os.stat_result, *, same_size: bool) -> bool:
+        if self._anew:
+            return False
         try:
             found = os.lstat(path)
         except OSError:
@@ -269,13 +277,13 @@ class Folder:
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, copy: bool) -> Iterator[Folder]:
+def opened(path: Path, *, copy: bool, anew: bool = False) -> Iterator[Folder]:
     """The folder, made if it isn't there, and for this process alone. Raises BusyError, DiskError."""
     with disk(str(path)):
         (path / MARK).mkdir(parents=True, exist_ok=True)
     try:
         with locked(path / MARK):
-            yield Folder(path, copy=copy)
+            yield Folder(path, copy=copy, anew=anew)
     except BusyError:
         raise BusyError(f"another batcher is exporting to {path}", hint="Wait for it, or stop it.") from None
 

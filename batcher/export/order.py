@@ -10,7 +10,9 @@ from batcher.artifacts.recode import FORMATS, Recode
 from batcher.errors import UsageError
 from batcher.export.layouts import LAYOUTS
 from batcher.export.splits import ONE, Splits, parse_splits
-from batcher.where import Where, WhereError
+from batcher.protocol import one_line
+from batcher.settings import parse_embed
+from batcher.where import Where, WhereError, usage_error
 
 TARGETS: Mapping[str, str] = {
     "imagefolder": 'load_dataset("imagefolder", data_dir=DIR)',
@@ -32,7 +34,8 @@ _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2*
 class Order:
     """An export, as ordered. removed: also what left the manifest. copy: no hard links. shard_size: bytes.
 
-    pictures: whether a table holds them. options: as typed, by which an export is known again.
+    pictures: whether a table holds them. embed: as in ``Settings``. options: as typed, by which an export is known
+    again.
     """
 
     run: Path
@@ -42,6 +45,7 @@ class Order:
     splits: Splits
     split_by: str
     recode: Recode | None
+    embed: frozenset[str]
     removed: bool
     copy: bool
     shard_size: int
@@ -61,6 +65,7 @@ class Told:
     split: str | None = None
     split_by: str | None = None
     convert: str | None = None
+    embed: str | None = None
     include_removed: bool = False
     copy: bool = False
     shard_size: str | None = None
@@ -90,6 +95,10 @@ def ordered(run: Path, folder: Path, told: Told) -> Order:
             "--to layout needs --layout", hint="Such as --layout geneval, or --layout '{index:05d}/{sample:04d}'."
         )
     splits = _splits(told)
+    embed = _embed(told)
+    given.pop("embed", None)
+    if embed:
+        given["embed"] = ",".join(sorted(embed))
     return Order(
         run=run,
         folder=folder,
@@ -98,6 +107,7 @@ def ordered(run: Path, folder: Path, told: Told) -> Order:
         splits=splits,
         split_by=told.split_by or "job",
         recode=_layout_recode(told) or _recode(told.convert),
+        embed=embed,
         removed=told.include_removed,
         copy=told.copy,
         shard_size=_size(told.shard_size or "500MB"),
@@ -139,15 +149,7 @@ def _where(text: str | None) -> Where | None:
     try:
         return Where(text)
     except WhereError as error:
-        raise where_is_wrong(text, error) from None
-
-
-def where_is_wrong(text: str, error: WhereError) -> UsageError:
-    at = error.column - 1
-    return UsageError(
-        f"--where: column {error.column}, at {text[at : at + 24]!r}: {error.what}",
-        hint=f"{error.mend}. Nothing was written.",
-    )
+        raise usage_error(text, error) from None
 
 
 def _recode(text: str | None) -> Recode | None:
@@ -161,6 +163,21 @@ def _recode(text: str | None) -> Recode | None:
             hint="Write --convert webp:90, --convert jpeg:95 or --convert png.",
         )
     return Recode(kind, int(quality) if colon else 90)
+
+
+def _embed(told: Told) -> frozenset[str]:
+    if told.embed is None:
+        return frozenset()
+    try:
+        words = parse_embed(told.embed)
+    except ValueError as error:
+        raise UsageError(f"--embed {one_line(told.embed, 60)!r}: {error}", hint="Nothing was written.") from None
+    layout = LAYOUTS.get(told.layout or "")
+    if words and layout is not None and layout.tiles:
+        raise UsageError(f"--embed is not for {told.layout}: each of its files is made of four pictures")
+    if words and told.no_pictures:
+        raise UsageError("--embed and --no-pictures contradict each other", hint="Leave one of them out.")
+    return words
 
 
 def _layout_recode(told: Told) -> Recode | None:

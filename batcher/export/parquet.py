@@ -5,11 +5,9 @@ too.
 What ``datasets`` makes of them is written into the file (its ``huggingface`` key), so it need not guess.
 """
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-from batcher.errors import DiskError
 from batcher.export import arrow
 from batcher.export.card import card
 from batcher.export.columns import Kind
@@ -46,14 +44,7 @@ class Parquet(ShardTarget):
             table.close()
 
     def _image(self, shot: Shot) -> dict[str, Any]:
-        made = self.picture(shot, f"{shot.name}.{shot.extension}")
-        if made.source is None:
-            content: bytes | Callable[[], bytes] = made.content
-            return {"bytes": content() if callable(content) else content, "path": made.name}
-        try:
-            return {"bytes": Path(made.source).read_bytes(), "path": made.name}
-        except OSError as error:
-            raise DiskError(f"{shot.picture.file} can't be read: {error.strerror}", hint="Nothing is lost.") from None
+        return {"bytes": self.content(shot), "path": f"{shot.name}.{shot.extension}"}
 
     def _card(self) -> Iterator[str]:
         return card(

@@ -18,11 +18,12 @@ from typing import Any, NamedTuple
 
 from batcher.artifacts.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.errors import DiskError, UsageError
-from batcher.export.order import Order, where_is_wrong
+from batcher.export.order import Order
 from batcher.naming import prompt_id
-from batcher.store import exporting
+from batcher.pruned import place_of
+from batcher.store import exporting, reading
 from batcher.store.exporting import Picture
-from batcher.where import WhereError
+from batcher.where import WhereError, usage_error
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
 _FACTS = ("prompt_id", "model", "width", "height", "bytes", "mime", "source", "line", "job", "file", "output_index")
@@ -81,6 +82,7 @@ class Selection:
         self._order = order
         self._connection = connection
         self._root = order.run.absolute()
+        self.simulated = bool(reading.meta(connection, "simulated"))
         self._known: set[str] = set(_FACTS)
         self._carried: set[str] = set()
         self._bad: set[tuple[int, int]] = set()
@@ -149,7 +151,7 @@ class Selection:
         try:
             return where(values)
         except WhereError as error:
-            raise where_is_wrong(where.text, error) from None
+            raise usage_error(where.text, error) from None
 
     def _collect(self, inputs: dict[str, Any], meta: dict[str, Any]) -> None:
         if not inputs.keys() <= self._known:
@@ -164,7 +166,7 @@ class Selection:
             try:
                 where.require(self._known)
             except WhereError as error:
-                raise where_is_wrong(where.text, error) from None
+                raise usage_error(where.text, error) from None
         if by != "job" and by not in self._known:
             raise UsageError(f"--split-by {by}: there is no such column", hint="Use job, prompt, or meta.NAME.")
 
@@ -190,7 +192,9 @@ class Selection:
             fine = False
         except OSError as error:
             raise DiskError(f"{picture.file} can't be read: {error.strerror}", hint="Check its rights.") from None
-        if not fine:
+        if not fine and os.path.isfile(f"{self._root}/{place_of(picture.file)}"):  # noqa: PTH113  as above
+            self.left["moved aside by batcher prune"] += 1
+        elif not fine:
             self.left["missing or damaged"] += 1
             if len(self.missing) < 3:
                 self.missing.append(picture.file)

@@ -4,11 +4,13 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from batcher.errors import FileUnavailable, UsageError
+from batcher.errors import DiskError, FileUnavailable, UsageError
 from batcher.export.columns import Columns
+from batcher.export.dressing import Dresser
 from batcher.export.folder import Folder, Made
 from batcher.export.names import Names, number
 from batcher.export.order import Order
@@ -22,7 +24,7 @@ class Target(ABC):
     """columns, pictures (by split), extensions: of what is meant, complete once ``settle`` is called.
 
     notes: what a user of the reader has to know. facts: what the mark remembers beside the options. has_columns:
-    whether this reader knows of any.
+    whether this reader knows of any. dresser: does what ``--embed`` asks for, None where nothing is.
     """
 
     has_columns = True
@@ -30,13 +32,14 @@ class Target(ABC):
     def __init__(self, order: Order, selection: Selection) -> None:
         self.order = order
         self.selection = selection
+        self.simulated = selection.simulated
+        self.dresser = Dresser(order.run, order.embed, simulated=self.simulated) if order.embed else None
         self.columns = Columns()
         self.pictures: Counter[str] = Counter()
         self.extensions: Counter[str] = Counter()
         self.bytes = 0
         self.notes: list[str] = []
         self.facts: dict[str, Any] = {}
-        self.simulated = False
 
     def see(self, shot: Shot) -> None:
         if self.has_columns:
@@ -60,11 +63,43 @@ class Target(ABC):
         """Makes all files. ``tell``: how many pictures are there."""
 
     def picture(self, shot: Shot, name: str) -> Made:
-        """The file of a picture, as it is or in another format."""
+        """The file of a picture, as it is, in another format, or with what ``--embed`` adds."""
         path = self.selection.path(shot.picture)
-        if self.order.recode is None or shot.picture.mime == self.order.recode.kind.mime:
-            return Made(name, source=path)
-        return Made(name, content=partial(self.recoded, path), time_of=path)
+        if self.dresser is not None:
+            return Made(name, content=partial(self._dressed, shot, path), time_of=path)
+        if self.is_recoded(shot):
+            return Made(name, content=partial(self.recoded, path), time_of=path)
+        return Made(name, source=path)
+
+    def content(self, shot: Shot) -> bytes:
+        """Its bytes, where they go into a larger file. Raises DiskError, UsageError."""
+        made = self.picture(shot, "")
+        content: bytes | None = made.content() if made.content is not None else None
+        return self._read(shot, made.source or made.time_of or "") if content is None else content
+
+    def sha256(self, shot: Shot) -> bytes:
+        """Of what ``picture`` makes; of the run's own file where that is recoded, which no two encoders do alike."""
+        if self.dresser is None or self.is_recoded(shot):
+            return bytes.fromhex(shot.picture.sha256)
+        return sha256(self.content(shot)).digest()
+
+    def is_recoded(self, shot: Shot) -> bool:
+        return self.order.recode is not None and shot.picture.mime != self.order.recode.kind.mime
+
+    def _dressed(self, shot: Shot, path: str) -> bytes | None:
+        """None where the file is right as it is."""
+        assert self.dresser is not None
+        plain = self.recoded(path) if self.is_recoded(shot) else self._read(shot, path)
+        dressed = self.dresser.dress(shot, plain)
+        return dressed if dressed != plain or self.is_recoded(shot) else None
+
+    @staticmethod
+    def _read(shot: Shot, path: str) -> bytes:
+        try:
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123  a third of Path's price
+                return file.read()
+        except OSError as error:
+            raise DiskError(f"{shot.picture.file} can't be read: {error.strerror}", hint="Nothing is lost.") from None
 
     def recoded(self, path: str) -> bytes:
         assert self.order.recode is not None

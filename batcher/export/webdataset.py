@@ -6,10 +6,10 @@ has none. ``datasets`` settles all fields by the first five samples: so every sa
 """
 
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from batcher.errors import DiskError, UsageError
+from batcher.errors import UsageError
 from batcher.export.captions import Caption
 from batcher.export.card import card
 from batcher.export.columns import Kind
@@ -68,21 +68,10 @@ class WebDataset(ShardTarget):
 
     def _members(self, rows: list[Row]) -> Iterator[bytes]:
         for shot, values in rows:
-            yield from member(f"{shot.name}.{shot.extension}", self._content(shot))
+            yield from member(f"{shot.name}.{shot.extension}", self.content(shot))
             yield from member(f"{shot.name}.txt", self.caption.of(shot).encode())
             yield from member(f"{shot.name}.json", encode(values).encode(errors="replace"))
         yield _END
-
-    def _content(self, shot: Shot) -> bytes:
-        made = self.picture(shot, "")
-        if made.source is None:
-            content: bytes | Callable[[], bytes] = made.content
-            return content() if callable(content) else content
-        try:
-            with open(made.source, "rb", buffering=0) as file:  # noqa: PTH123  a third of Path's price
-                return file.read()
-        except OSError as error:
-            raise DiskError(f"{shot.picture.file} can't be read: {error.strerror}", hint="Nothing is lost.") from None
 
     def _index(self) -> str:
         splits = {

@@ -59,7 +59,8 @@ def facts_of(entry: Entry) -> dict[str, Any]:
     """What a filter may ask of a job."""
     job = entry.job
     return {
-        "job": job.key, "prompt_id": job.prompt_id, "model": job.model, "copy": job.copy, "state": str(entry.state),
+        "job": job.key, "prompt_id": job.prompt_id, "model": job.model, "copy": job.copy, "source": job.source,
+        "line": job.line, "state": str(entry.state),
         "inputs": dict(job.inputs), "meta": dict(job.meta),
     }  # fmt: skip
 

@@ -42,6 +42,18 @@ def _between(connection: sqlite3.Connection, last: int, end: int) -> list[Files]
     ]
 
 
+def removed(connection: sqlite3.Connection) -> list[int]:
+    """The jobs that are done and no longer in the manifest, by row number."""
+    rows = connection.execute("SELECT id FROM job_data WHERE state = 'done' AND listed = 0 ORDER BY id")
+    return [number for (number,) in rows]
+
+
+def listed(connection: sqlite3.Connection) -> list[int]:
+    """The jobs that are done and in the manifest."""
+    rows = connection.execute("SELECT id FROM job_data WHERE state = 'done' AND listed = 1 ORDER BY id")
+    return [number for (number,) in rows]
+
+
 def sizes(connection: sqlite3.Connection) -> tuple[int, int]:
     """Jobs that are done, and their files: for a progress display."""
     (jobs,) = connection.execute("SELECT count(*) FROM job_data WHERE state = 'done'").fetchone()

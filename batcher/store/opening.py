@@ -13,6 +13,7 @@ from batcher.store.schema import APPLICATION_ID, VERSION, migrate
 
 STATE = "state.db"
 LOCK = ".lock"
+INTENT = "relayout"  # a fact about the run: the jobs whose files are being renamed at this moment
 
 
 def prepare(run_dir: Path) -> None:

@@ -91,6 +91,12 @@ class StateFile(Ledger):
     def relist(self, ids: Iterable[int]) -> None:
         self.connection.executemany("UPDATE job_data SET listed = 1 WHERE id = ?", ((number,) for number in ids))
 
+    def rename(self, number: int, path: str, files: Iterable[tuple[int, str]]) -> None:
+        """A job's path, and its files by output index, are these now."""
+        self.connection.execute("UPDATE job_data SET path = ?, fold = ? WHERE id = ?", (path, fold(path), number))
+        rows = [(packed_file(file, path), number, index) for index, file in files]
+        self.connection.executemany("UPDATE image_data SET file = ? WHERE job_id = ? AND output_index = ?", rows)
+
     def _known(self, job: Job, row: reading.Known) -> Entry:
         if row[1] == State.PENDING:
             self._describe_anew(job, row[0])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batcher.artifacts.kinds import Buffer
+from batcher.pruned import PRUNED, place_of
 
 IMAGES = "images"
 ASIDE = "lost+found"
@@ -75,6 +76,10 @@ class Ground:
                 with mmap.mmap(open_file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                     yield data
 
+    def with_pruned(self) -> "Ground":
+        """The same for the jobs whose files may also be where ``prune`` moves them."""
+        return _WithPruned(self.run_dir)
+
     def walk(self) -> Iterator[list[Seen]]:
         """Every file below the folder of images whose name could be ours, a list for each folder."""
         waiting = [IMAGES]
@@ -106,6 +111,21 @@ class Ground:
     def _is_inside(self, path: Path) -> bool:
         real = os.path.realpath(path)
         return real == self._root or real.startswith(self._root + os.sep)
+
+
+class _WithPruned(Ground):
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__(run_dir)
+        self._pruned = os.path.realpath(run_dir / PRUNED)
+
+    def path(self, file: str) -> Path:
+        path = super().path(file)
+        aside = self.run_dir / place_of(file)
+        return aside if not os.path.lexists(path) and os.path.lexists(aside) and self._is_inside(aside) else path
+
+    def _is_inside(self, path: Path) -> bool:
+        real = os.path.realpath(path)
+        return super()._is_inside(path) or real.startswith(self._pruned + os.sep)
 
 
 def is_plain(file: str) -> bool:

@@ -15,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from batcher import pruned
 from batcher.artifacts.disk import disk, force_folder
 from batcher.errors import Cause, UsageError
 from batcher.job import Entry, Job, State
@@ -42,7 +43,12 @@ class Rebuilt:
 
 
 def put_in_place(run_dir: Path) -> Rebuilt:
-    """Makes ``state.db``, whole or not at all. Hold the run lock. Raises UsageError, DiskError."""
+    """Makes ``state.db``, whole or not at all. Hold the run lock. Raises UsageError, DiskError.
+
+    What was pruned comes back first: nobody knows any more what the manifest had, and what is on record is not paid
+    for again.
+    """
+    pruned.bring_all_back(run_dir)
     scratch = run_dir / _SCRATCH
     for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):

@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from batcher import __version__
+from batcher import __version__, pruned
 from batcher.artifacts import write_whole
 from batcher.artifacts.check import examine
 from batcher.artifacts.disk import disk, force_folder
@@ -25,6 +25,7 @@ from batcher.artifacts.place import Shelf
 from batcher.errors import FileRefused, FileUnavailable
 from batcher.job import Artifact, Entry, canonical_json, sidecar
 from batcher.progress import Progress
+from batcher.relayout import finish
 from batcher.service import Options
 from batcher.store import STATE, StateFile, auditing, has_state, locked, reading
 from batcher.tables import STALE
@@ -66,9 +67,12 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
         rebuilt = None if has_state(run_dir) else put_in_place(run_dir)
         state = StateFile(run_dir / STATE)
         held.callback(state.close)
+        finish(state)
+        back = pruned.bring_back(run_dir, state.connection, None)
         look_again = partial(look, run_dir, state.connection, depth=depth, threads=threads, alone=True)
         before = look_again(progress=progress)
         repaired = Repaired(before, rebuilt=rebuilt)
+        repaired.did("job brought back from pruned", back)
         if rebuilt is not None:
             missing = Finding(kind=Kind.STATE_MISSING, file=STATE, message="made anew", mend=Mend.FREE)
             before.findings.insert(0, missing)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from batcher import pruned
 from batcher.artifacts.check import allow
 from batcher.job import State
 from batcher.progress import Progress
@@ -78,6 +79,8 @@ def _look(
 ) -> None:  # fmt: skip
     ground = Ground(run_dir)
     rules = _rules(connection, depth)
+    if pruned.is_there(run_dir):
+        rules = replace(rules, removed=frozenset(auditing.removed(connection)))
     allow(LIMITS)
     for looked, jobs, images in _in_parallel(ground, rules, connection, threads, only):
         survey.jobs += jobs

@@ -60,6 +60,11 @@ def test_letters_that_no_font_has_are_told_with_the_remedy(shell: Shell, monkeyp
     [
         (("nowhere",), "is not a run directory"),
         (("runs/p", "--rows", "sed"), "no job of this run has that"),
+        (("runs/p", "--where", "seed = 3"), "write '==' to compare"),
+        (("runs/p", "--where", "seed == 1 and sed == 2"), "--where: column 15, at 'sed == 2': there is no sed"),
+        (("runs/p", "--where", "width > 3"), "there is no width"),
+        (("runs/p", "--where", 'seed < "x"'), "have no order"),
+        (("runs/p", "--where", "seed > 100"), "no job of the run is selected"),
         (("runs/p", "--size", "9000"), "32<=x<=2048"),
         (("runs/p", "--format", "gif"), "'gif' is not one of"),
         (("runs/p", "-o", "p.txt"), "p.txt is a file, not a folder"),
@@ -76,6 +81,24 @@ def test_bad_words_are_told_and_nothing_is_written(shell: Shell, words: tuple[st
     assert said in came.err
     assert_no_traceback(came)
     assert {name for name in shell.tree() if "state.db-" not in name} == before  # SQLite's own, of any reader
+
+
+def test_where_draws_only_those_jobs(shell: Shell) -> None:
+    run = shell.simulated(2, "--matrix", "seed=1..3", "--matrix", "aspect_ratio=16:9,1:1")
+    told = shell("grid", run, "--json", "--where", 'seed != 2 and "number 1" in prompt and aspect_ratio == "1:1"').json
+    assert (told["jobs"], told["pictures"], told["sheets"]) == (2, 2, 1)
+    told = shell("grid", run, "--json", "--per", "none", "--where", 'line == 1 and source == "p.txt"').json
+    assert (told["jobs"], told["warnings"]) == (6, [])
+
+
+def test_where_knows_of_meta_and_of_jobs_without_a_picture(shell: Shell) -> None:
+    with shell.run_directory() as book:
+        book.failed(a_job(1))
+        book.failed(a_job(2))
+    told = shell(
+        "grid", "run", "--json", "--where", 'state == "failed" and meta.category == "birds" and seed == 2'
+    ).json
+    assert (told["jobs"], sum(told["gaps"].values())) == (1, 1)
 
 
 def test_a_run_without_jobs_has_nothing_to_draw(shell: Shell) -> None:
