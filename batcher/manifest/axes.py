@@ -59,15 +59,20 @@ def identity(value: Any) -> Any:
 
 def axis_of(name: str, spec: Any, terms: Terms) -> Axis:
     """From YAML data; raises BadAxis. Values are in order and of the right type, not checked for more."""
+    return Axis(values_of(name, spec, terms))
+
+
+def values_of(name: str, spec: Any, terms: Terms) -> Sequence[Any]:
+    """The same with values that come again; raises BadAxis."""
     if isinstance(spec, dict):
-        return Axis(_stepped(spec))
+        return _stepped(spec)
     if isinstance(spec, list):
         if not spec:
             raise BadAxis("an axis without values", "list at least one value, or remove the axis")
-        return Axis(value for part in spec for value in _listed(name, part, terms))
+        return [value for part in spec for value in _listed(name, part, terms)]
     if spec is None:
         raise BadAxis("an axis without values", "give a value, a list, A..B or {start, count}")
-    return Axis(_values(name, spec, terms))
+    return _values(name, spec, terms)
 
 
 def axis_of_flag(name: str, text: str, terms: Terms) -> Axis:

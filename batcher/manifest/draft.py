@@ -172,14 +172,16 @@ class Draft:
     def _named_inputs(self) -> list[str]:
         """Names that flags and sections use for inputs: without a schema, columns called so are inputs too."""
         sections = self._document.sections if self._document else {}
-        nodes = [sections[part] for part in ("defaults", "matrix") if part in sections]
+        nodes = [sections[part] for part in ("defaults", "matrix", "zip") if part in sections]
         return [*self._overrides.names(), *(name for node in nodes for name in node.pairs)]
 
     def _plan(self, document: Document, terms: Terms) -> Plan:
         sections = Sections(document, terms)
         base = {**sections.defaults(), **self._overrides.values(terms)}
         axes = {**sections.matrix(), **self._overrides.axes(terms)}
-        sweep = Sweep(axes, sections.exclude(axes), sections.include(axes, base), base)
+        zipped = sections.zip(axes)
+        named = axes | zipped.axes
+        sweep = Sweep(axes, sections.exclude(named), sections.include(named, base), base, zipped)
         template = _template(document)
         paths = DefaultPaths() if template is None else TemplatePaths(template)
         return Plan(self.model, terms, sweep, tuple(self._entries(document, terms)), paths, template)
