@@ -44,7 +44,10 @@ def manifest_options(command: F) -> F:
             click.option("--model", metavar="ID", help="Model id.  [default: the manifest's, else Imagen 4 Fast]"),
             click.option("--set", "set_", metavar="KEY=VALUE", multiple=True, help="Default input for every job."),
             click.option(
-                "--matrix", metavar="KEY=SPEC", multiple=True, help="Sweep axis: seed=1..20, aspect_ratio=16:9,1:1."
+                "--matrix",
+                metavar="KEY=SPEC",
+                multiple=True,
+                help="Sweep axis: seed=1..20, seed=random:20:7, aspect_ratio=16:9,1:1.",
             ),
             click.option("--limit", metavar="N", help="Only the first N jobs."),
             click.option(
