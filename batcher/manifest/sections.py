@@ -9,6 +9,7 @@ from batcher.manifest.columns import word
 from batcher.manifest.document import Document, kind_of
 from batcher.manifest.node import Node
 from batcher.manifest.problems import suggestion
+from batcher.manifest.repeats import Repeat, Repeats
 from batcher.manifest.terms import Terms
 from batcher.manifest.zipped import Zip
 
@@ -23,6 +24,19 @@ class Sections:
     def defaults(self) -> dict[str, Any]:
         node = self.document.sections.get("defaults")
         return {} if node is None or node.kind == "null" else self._inputs(node, "`defaults`")
+
+    def repeat(self, repeats: Repeats) -> Repeat | None:
+        """That of ``defaults``."""
+        node = self.document.sections.get("defaults")
+        value = node.get("repeat") if node and self.terms.means_copies("repeat") else None
+        return self.repeat_of(value, repeats) if value else None
+
+    def repeat_of(self, node: Node, repeats: Repeats) -> Repeat | None:
+        try:
+            return repeats.read(node.value())
+        except BadAxis as error:
+            self.document.add(node, error.what, error.mend)
+            return None
 
     def matrix(self) -> dict[str, Axis]:
         node = self.document.sections.get("matrix")
@@ -95,6 +109,8 @@ class Sections:
     def _inputs(self, node: Node, what: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, (key, value) in self.document.mapping(node, what).items():
+            if what == "`defaults`" and self.terms.means_copies(name):
+                continue
             if self.is_input(name, key, what) and self.value_into(found, name, value):
                 self.check(name, value, found[name])
         return found

@@ -39,6 +39,10 @@ class Terms:
     def knows(self, name: str) -> bool:
         return _can_be_a_name(name) if self.schema is None else name in self.schema.inputs
 
+    def means_copies(self, name: str) -> bool:
+        """``repeat`` is ours, unless the model has an input called so."""
+        return name == "repeat" and (self.schema is None or name not in self.schema.inputs)
+
     def required(self) -> frozenset[str]:
         return self.schema.required if self.schema else frozenset({"prompt"})
 
