@@ -44,8 +44,12 @@ def manifest_options(command: F) -> F:
             click.option("--model", metavar="ID", help="Model id.  [default: the manifest's, else Imagen 4 Fast]"),
             click.option("--set", "set_", metavar="KEY=VALUE", multiple=True, help="Default input for every job."),
             click.option(
-                "--matrix", metavar="KEY=SPEC", multiple=True, help="Sweep axis: seed=1..20, aspect_ratio=16:9,1:1."
+                "--matrix",
+                metavar="KEY=SPEC",
+                multiple=True,
+                help="Sweep axis: seed=1..20, seed=random:20:7, aspect_ratio=16:9,1:1.",
             ),
+            click.option("--repeat", metavar="N", help="Each prompt N times, with a drawn seed each."),
             click.option("--limit", metavar="N", help="Only the first N jobs."),
             click.option(
                 "--format", "format_", metavar="FMT", help="How to read a flat prompt file.  [default: by extension]"
@@ -77,11 +81,9 @@ def collect(given: dict[str, Any]) -> Any:
     """``service.Options`` from what click collected. Raises UsageError."""
     import shlex  # noqa: PLC0415  start-up time
 
-    from batcher.errors import UsageError  # noqa: PLC0415
     from batcher.manifest import Overrides  # noqa: PLC0415
     from batcher.service import Options  # noqa: PLC0415
     from batcher.settings import Given  # noqa: PLC0415
-    from batcher.units import parse_count  # noqa: PLC0415
 
     names = [*(flag.removeprefix("--").replace("-", "_") for flag, _, _ in _RUN_OPTIONS), "progress"]
     flags = {
@@ -89,11 +91,7 @@ def collect(given: dict[str, Any]) -> Any:
     }
     if given.get("cancel_on_interrupt"):
         flags["cancel_on_interrupt"] = Given("true", flag="--cancel-on-interrupt")
-    limit = given.get("limit")
-    try:
-        count = None if limit is None else parse_count(limit)
-    except ValueError as error:
-        raise UsageError(f"--limit {limit!r}: {error}") from None
+    count, copies = _count(given, "limit"), _count(given, "repeat")
     pairs = tuple(_pair(text) for text in given.get("set_", ()))
     overrides = Overrides(
         model=given.get("model"),
@@ -102,6 +100,7 @@ def collect(given: dict[str, Any]) -> Any:
         format=given.get("format_"),
         prompt_column=given.get("prompt_column"),
         limit=count,
+        repeat=copies,
     )
     return Options(
         manifest=given["manifest"],
@@ -130,6 +129,17 @@ def collect_service(given: dict[str, Any]) -> Any:
         trust_hosts=tuple(given["trust_host"]),
         simulate=given["simulate"],
     )
+
+
+def _count(given: dict[str, Any], name: str) -> int | None:
+    from batcher.errors import UsageError  # noqa: PLC0415
+    from batcher.units import parse_count  # noqa: PLC0415
+
+    text = given.get(name)
+    try:
+        return None if text is None else parse_count(text)
+    except ValueError as error:
+        raise UsageError(f"--{name} {text!r}: {error}") from None
 
 
 def _pair(text: str) -> tuple[str, str]:

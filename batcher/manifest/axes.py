@@ -1,4 +1,4 @@
-"""One axis of a sweep: its values from ``[a, b]``, ``7``, ``"1..20"`` or ``{start, count, step}``.
+"""One axis of a sweep: its values from ``[a, b]``, ``7``, ``"1..20"``, ``{start, count, step}`` or ``{random, from}``.
 
 ``A..B`` has both ends in it. ``A-B`` is refused rather than guessed at: of the tools people come from, some count
 the last one and some don't. A range stays a range, however long.
@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from batcher.job import canonical_json
+from batcher.manifest.draws import MOST, seeds
 from batcher.manifest.terms import Terms
 from batcher.models.words import shown
 
 _RANGE = re.compile(r"\s*([+-]?[0-9]{1,20})\s*\.\.\s*([+-]?[0-9]{1,20})\s*\Z")
 _DASHED = re.compile(r"\s*([0-9]{1,20})\s*-\s*([0-9]{1,20})\s*\Z")
+_RANDOM = re.compile(r"random:([0-9]{1,20}):([+-]?[0-9]{1,20})\Z")
 _MOST_LISTED = 100_000  # values of a range that stands in a list with others
 _MOST_CHECKED = 10_000  # values of a range that are checked one by one; of a longer one, the ends
 
@@ -59,15 +61,20 @@ def identity(value: Any) -> Any:
 
 def axis_of(name: str, spec: Any, terms: Terms) -> Axis:
     """From YAML data; raises BadAxis. Values are in order and of the right type, not checked for more."""
+    return Axis(values_of(name, spec, terms))
+
+
+def values_of(name: str, spec: Any, terms: Terms) -> Sequence[Any]:
+    """The same with values that come again; raises BadAxis."""
     if isinstance(spec, dict):
-        return Axis(_stepped(spec))
+        return _drawn(name, spec, terms) if "random" in spec else _stepped(spec)
     if isinstance(spec, list):
         if not spec:
             raise BadAxis("an axis without values", "list at least one value, or remove the axis")
-        return Axis(value for part in spec for value in _listed(name, part, terms))
+        return [value for part in spec for value in _listed(name, part, terms)]
     if spec is None:
-        raise BadAxis("an axis without values", "give a value, a list, A..B or {start, count}")
-    return Axis(_values(name, spec, terms))
+        raise BadAxis("an axis without values", "give a value, a list, A..B, {start, count} or {random, from}")
+    return _values(name, spec, terms)
 
 
 def axis_of_flag(name: str, text: str, terms: Terms) -> Axis:
@@ -91,6 +98,8 @@ def _values(name: str, spec: Any, terms: Terms, *, flag: bool = False) -> Sequen
             return _between(int(match[1]), int(match[2]))
         if match := _DASHED.match(spec):
             raise BadAxis(f"{shown(spec)} could end before or with {match[2]}", f"write {match[1]}..{match[2]}")
+        if flag and spec.startswith("random:"):
+            return _drawn_by_flag(name, spec, terms)
     if flag:
         try:
             return [terms.convert(name, spec)]
@@ -113,6 +122,30 @@ def bounded(values: Sequence[Any]) -> Sequence[Any]:
     if isinstance(values, range) and len(values) > _MOST_LISTED:
         raise BadAxis(f"a range of more than {_MOST_LISTED:,} values in a list", "make the range the whole axis")
     return values
+
+
+def _drawn_by_flag(name: str, spec: str, terms: Terms) -> Sequence[int]:
+    if match := _RANDOM.match(spec):
+        return _drawn(name, {"random": int(match[1]), "from": int(match[2])}, terms)
+    raise BadAxis(f"{shown(spec)} is no draw", "write random:20:7 for 20 seeds, with the same 7 the same ones")
+
+
+def _drawn(name: str, spec: dict[str, Any], terms: Terms) -> Sequence[int]:
+    unknown = next((key for key in spec if key not in {"random", "from"}), None)
+    if unknown is not None:
+        raise BadAxis(f"unknown key `{shown(unknown)[1:-1]}` in a draw", "a draw has random and from")
+    many, start = spec["random"], spec.get("from")
+    if type(many) is not int or type(start) is not int:
+        what = "random and from must be integers" if "from" in spec else "a draw without `from` could not be repeated"
+        raise BadAxis(what, "write {random: 20, from: 7}: 20 seeds, with the same `from` the same ones")
+    if not terms.takes_ranges(name):
+        raise BadAxis("only integers can be drawn", "list the values")
+    among = terms.drawn_from(name)
+    most = min(len(among), MOST)
+    if not 1 <= many <= most:
+        mend = f"draw 1 to {most:,} values" if most else "list the values: the model takes none from 0 to 2^31 - 1"
+        raise BadAxis(f"can't draw {many} different values", mend)
+    return seeds(["axis", start], many, among)
 
 
 def _stepped(spec: dict[str, Any]) -> range:

@@ -48,7 +48,7 @@ class Check:
             self.names |= unused
             try:
                 for row in self._counted(reader):
-                    unused -= self._row(row) if row.vars else self._plain_row(row)
+                    unused -= self._row(row) if row.vars or row.repeat else self._plain_row(row)
             except ManifestError as error:
                 for problem in error.problems:
                     self._problems.add(problem.file, problem.line, problem.column, problem.what, problem.mend)
@@ -73,14 +73,14 @@ class Check:
         return frozenset()
 
     def _row(self, row: Row) -> frozenset[str]:
-        """A row with vars: each rendering is a prompt of its own."""
+        """A row with vars or copies: each rendering is a prompt of its own."""
         used = frozenset(variables.used(row))
         self.names |= row.vars.keys()
         if isinstance(row.reader, Inline):  # its own vars; those of a file are for all of its rows
             self._unused(row, used)
         if variables.count(row) > _MOST_RENDERINGS:
-            what = f"its vars make more than {_MOST_RENDERINGS:,} prompts of one"
-            self._problems.add(*row.place("vars"), what, "use fewer values, or a prompt file")
+            what = f"its vars and copies make more than {_MOST_RENDERINGS:,} prompts of one"
+            self._problems.add(*row.place("vars"), what, "use fewer values or copies, or a prompt file")
             return used
         for inputs, texts in variables.renderings(row):
             if not self._inputs(row, inputs):

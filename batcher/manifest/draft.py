@@ -19,6 +19,7 @@ from batcher.manifest.memory import Memory, digest
 from batcher.manifest.paths import MOST_ENTRIES, DefaultPaths, TemplatePaths, fullest_folder
 from batcher.manifest.plan import Plan
 from batcher.manifest.problems import Problems, failure
+from batcher.manifest.repeats import Repeats
 from batcher.manifest.rows import Carried, Reading
 from batcher.manifest.sections import Sections
 from batcher.manifest.source import Source
@@ -172,23 +173,27 @@ class Draft:
     def _named_inputs(self) -> list[str]:
         """Names that flags and sections use for inputs: without a schema, columns called so are inputs too."""
         sections = self._document.sections if self._document else {}
-        nodes = [sections[part] for part in ("defaults", "matrix") if part in sections]
-        return [*self._overrides.names(), *(name for node in nodes for name in node.pairs)]
+        nodes = [sections[part] for part in ("defaults", "matrix", "zip") if part in sections]
+        return [*self._overrides.names(), *(name for node in nodes for name in node.pairs if name != "repeat")]
 
     def _plan(self, document: Document, terms: Terms) -> Plan:
         sections = Sections(document, terms)
         base = {**sections.defaults(), **self._overrides.values(terms)}
         axes = {**sections.matrix(), **self._overrides.axes(terms)}
-        sweep = Sweep(axes, sections.exclude(axes), sections.include(axes, base), base)
+        zipped = sections.zip(axes)
+        named = axes | zipped.axes
+        sweep = Sweep(axes, sections.exclude(named), sections.include(named, base), base, zipped)
         template = _template(document)
         paths = DefaultPaths() if template is None else TemplatePaths(template)
-        return Plan(self.model, terms, sweep, tuple(self._entries(document, terms)), paths, template)
+        return Plan(self.model, terms, sweep, tuple(self._entries(document, terms, sweep)), paths, template)
 
-    def _entries(self, document: Document, terms: Terms) -> list[Entry]:
+    def _entries(self, document: Document, terms: Terms, sweep: Sweep) -> list[Entry]:
         column = self._overrides.prompt_column
+        repeats = Repeats(terms, "seed" in sweep.keys or "seed" in sweep.base)
+        repeat = self._overrides.copies(repeats) or Sections(document, terms).repeat(repeats)
         if self._document is None:
-            return [FromFile(self._source, self._form, Carried(), column)]
-        return Entries(document, terms, self._base(), column).read()
+            return [FromFile(self._source, self._form, Carried(repeat=repeat), column)]
+        return Entries(document, terms, self._base(), column, repeats, repeat).read()
 
     def _check_template(self, document: Document, plan: Plan, names: set[str]) -> None:
         if document.template is None:
@@ -204,7 +209,10 @@ class Draft:
 
     def _flags(self) -> dict[str, Any]:
         """All that shape the jobs; ``--limit`` only says how many of them."""
-        return {name: getattr(self._overrides, name) for name in Overrides.__slots__ if name != "limit"}
+        flags = {name: getattr(self._overrides, name) for name in Overrides.__slots__ if name != "limit"}
+        if flags["repeat"] is None:
+            del flags["repeat"]  # runs made before there was such a flag are still known by the others
+        return flags
 
     def _said(self) -> str:
         return digest([__version__, EXPANSION_VERSION, self._path, self.model, self._flags(), self._form])

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from batcher.manifest.columns import word
@@ -9,14 +10,15 @@ from batcher.manifest.document import Document, kind_of, text_of
 from batcher.manifest.formats import FORMATS, Reader, format_of, named_format, reader
 from batcher.manifest.node import Node
 from batcher.manifest.problems import Problems, suggestion
+from batcher.manifest.repeats import Repeat, Repeats
 from batcher.manifest.rows import Carried, Reading, Row, Wanted
 from batcher.manifest.sections import Sections
 from batcher.manifest.source import Source
 from batcher.manifest.terms import Terms
 from batcher.models.words import shown
 
-_PROMPT_KEYS = ("prompt", "id", "meta", "vars")
-_FILE_KEYS = ("file", "prompt_column", "format", "meta", "vars")
+_PROMPT_KEYS = ("prompt", "id", "meta", "vars", "repeat")
+_FILE_KEYS = ("file", "prompt_column", "format", "meta", "vars", "repeat")
 
 
 class Inline:
@@ -42,6 +44,10 @@ class FromFile:
         self.form = form
         self._prompt_column = prompt_column
 
+    def row_is_prompt(self) -> bool:
+        """Whether each row is one prompt, as it stands."""
+        return not self.carried.vars and self.carried.repeat is None
+
     def open(self, terms: Terms, problems: Problems) -> Reader:
         return reader(self.source, self.form, Reading(terms, problems, self.carried, self._prompt_column))
 
@@ -50,9 +56,21 @@ Entry = Inline | FromFile
 
 
 class Entries:
-    """Reads the ``prompts:`` node of a document. base: the folder that file names are relative to."""
+    """Reads the ``prompts:`` node of a document. base: the folder that file names are relative to. repeat: of prompts
+    that do not say.
+    """
 
-    def __init__(self, document: Document, terms: Terms, base: str, prompt_column: str | None) -> None:
+    def __init__(
+        self,
+        document: Document,
+        terms: Terms,
+        base: str,
+        prompt_column: str | None,
+        repeats: Repeats,
+        repeat: Repeat | None,
+    ) -> None:
+        self._repeats = repeats
+        self._repeat = repeat
         self._document = document
         self._terms = terms
         self._sections = Sections(document, terms)
@@ -81,13 +99,14 @@ class Entries:
     def _prompt(self, node: Node, inline: Inline) -> Row | None:
         label, here = self._document.label, (node.line, node.column)
         if node.kind == "text":
-            return Row(label, node.line, {"prompt": node.text}, None, {}, {}, inline, {"": here, "prompt": here})
+            places = {"": here, "prompt": here}
+            return Row(label, node.line, {"prompt": node.text}, None, {}, {}, inline, places, self._repeat)
         if node.kind != "mapping":
             self._not_a_prompt(node)
             return None
         before = self._document.problems.total
         places = {"": here, **{name: (value.line, value.column) for name, (_, value) in node.pairs.items()}}
-        row = Row(label, node.line, {}, None, {}, {}, inline, places)
+        row = Row(label, node.line, {}, None, {}, {}, inline, places, self._repeat)
         for name, (key, value) in node.pairs.items():
             self._prompt_key(row, name, key, value)
         # Without a prompt there is a problem already, or one to come: one of them says enough.
@@ -105,6 +124,10 @@ class Entries:
             row.meta = self._meta(value)
         elif name == "vars":
             row.vars = self._vars(value, row.raw)
+        elif self._terms.means_copies(name):
+            row.repeat = self._sections.repeat_of(value, self._repeats)
+            if "seed" in row.raw:
+                self._document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
         elif self._is_input(name, key, _PROMPT_KEYS):
             self._sections.value_into(row.inputs, name, value)
 
@@ -153,7 +176,7 @@ class Entries:
 
     def _file(self, node: Node) -> FromFile | None:
         places: dict[str, Any] = {}
-        carried = Carried()
+        carried = Carried(repeat=self._repeat)
         options: dict[str, str] = {}
         for name, (key, value) in node.pairs.items():
             carried.places[name] = (self._document.label, value.line, value.column)
@@ -161,6 +184,10 @@ class Entries:
                 carried.meta.update(self._meta(value))
             elif name == "vars":
                 carried.vars.update(self._vars(value, places))
+            elif self._terms.means_copies(name):
+                carried = replace(carried, repeat=self._sections.repeat_of(value, self._repeats))
+                if "seed" in node.pairs:
+                    self._document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
             elif name in {"file", "prompt_column", "format"}:
                 text = text_of(self._document, value, f"`{name}`")
                 options.update({name: text} if text is not None else {})

@@ -61,7 +61,7 @@ class Manifest:
         index = prompt = 0  # numbers of the next job, and of the next prompt with its vars filled in
         problems = Problems()
         for entry, reader in self._plan.readers(problems):
-            row_is_job = not sweep.keys and isinstance(entry, FromFile) and not entry.carried.vars
+            row_is_job = not sweep.keys and isinstance(entry, FromFile) and entry.row_is_prompt()
             began, first = index, prompt
             wanted = _from_job(start - began, watched, first) if row_is_job else everything()
             for row in _sound(reader.rows(wanted), problems):
@@ -90,7 +90,8 @@ class Manifest:
         plan, sweep, base = self._plan, self._plan.sweep, self._plan.sweep.base
         model, meta, source, line = plan.model, row.meta, row.source, row.line
         name = row.id or prompt_name(inputs["prompt"])
-        facts = Facts(name, model, sweep.keys, texts, meta)
+        swept = (*sweep.keys, "seed") if variables.repeats(row) else sweep.keys
+        facts = Facts(name, model, swept, texts, meta)
         make_path = plan.paths.path
         for at, combination in enumerate(sweep.combinations(sweep.pins(inputs)), index):
             if at < start and counter is None:

@@ -9,6 +9,7 @@ from batcher.manifest.axes import Axis, BadAxis, axis_of_flag, wrong_values
 from batcher.manifest.columns import word
 from batcher.manifest.formats import FORMATS, named_format
 from batcher.manifest.problems import suggestion
+from batcher.manifest.repeats import Repeat, Repeats
 from batcher.manifest.terms import Terms
 
 
@@ -17,6 +18,7 @@ class Overrides:
     """The flags, as given.
 
     set: pairs of ``--set KEY=VALUE``; matrix: texts of ``--matrix KEY=SPEC``; limit: only the first N jobs.
+    repeat: copies of each prompt.
     """
 
     model: str | None = None
@@ -25,6 +27,7 @@ class Overrides:
     format: str | None = None
     prompt_column: str | None = None
     limit: int | None = None
+    repeat: int | None = None
 
     def named_format(self) -> str | None:
         """Raises UsageError for a format that does not exist."""
@@ -84,6 +87,16 @@ class Overrides:
                 raise UsageError(f"{flag}: `{name}` {wrong[1]}")
             found[name] = axis
         return found
+
+    def copies(self, repeats: Repeats) -> Repeat | None:
+        """``--repeat``; raises UsageError."""
+        if self.repeat is None:
+            return None
+        try:
+            return repeats.read(self.repeat)
+        except BadAxis as error:
+            hint = f"{error.mend[:1].upper()}{error.mend[1:]}."
+            raise UsageError(f"--repeat {self.repeat}: {error.what}", hint=hint) from None
 
 
 def _refuse_name(flag: str, name: str, terms: Terms) -> None:

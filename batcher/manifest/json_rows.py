@@ -71,7 +71,9 @@ class _Objects:
             return None
         if isinstance(value, str):
             inputs = {**carried.inputs, "prompt": value}
-            return Row(self._source.label, line, inputs, key, dict(carried.meta), carried.vars, self, None)
+            return Row(
+                self._source.label, line, inputs, key, dict(carried.meta), carried.vars, self, None, carried.repeat
+            )
         if not isinstance(value, dict):
             self._add(line, None, f"a prompt must be a string or an object, not {described(value)}", "put it in quotes")
             return None
@@ -86,7 +88,7 @@ class _Objects:
                 inputs[name] = self._reading.terms.normal(name, value[column])
         ident = key if key is not None else self._ident(value, found, line)
         meta = self._meta(value, found, keyed=key is not None)
-        return Row(self._source.label, line, inputs, ident, meta, carried.vars, self, found)
+        return Row(self._source.label, line, inputs, ident, meta, carried.vars, self, found, carried.repeat)
 
     def _layout(self, value: dict[str, Any]) -> Layout:
         names = tuple(value)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from batcher.manifest.problems import Problems
+from batcher.manifest.repeats import Repeat
 from batcher.manifest.terms import Terms
 
 
@@ -25,6 +26,7 @@ class Row:
     vars: dict[str, tuple[str, ...]]
     reader: "Places"
     raw: Any
+    repeat: Repeat | None = None
 
     def place(self, name: str) -> tuple[str, int, int]:
         """File, line and column of the value called ``name``, as near as can be told."""
@@ -67,6 +69,7 @@ class Carried:
     inputs: dict[str, Any] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    repeat: Repeat | None = None
     places: dict[str, tuple[str, int, int]] = field(default_factory=dict)
 
 

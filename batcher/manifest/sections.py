@@ -1,15 +1,17 @@
 """``defaults``, ``matrix``, ``exclude`` and ``include`` of a YAML manifest, compared with the schema."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.manifest.axes import Axis, BadAxis, axis_of, bounded, identity, wrong_values
+from batcher.manifest.axes import Axis, BadAxis, axis_of, bounded, identity, values_of, wrong_values
 from batcher.manifest.columns import word
 from batcher.manifest.document import Document, kind_of
 from batcher.manifest.node import Node
 from batcher.manifest.problems import suggestion
+from batcher.manifest.repeats import Repeat, Repeats
 from batcher.manifest.terms import Terms
+from batcher.manifest.zipped import Zip
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,19 @@ class Sections:
         node = self.document.sections.get("defaults")
         return {} if node is None or node.kind == "null" else self._inputs(node, "`defaults`")
 
+    def repeat(self, repeats: Repeats) -> Repeat | None:
+        """That of ``defaults``."""
+        node = self.document.sections.get("defaults")
+        value = node.get("repeat") if node and self.terms.means_copies("repeat") else None
+        return self.repeat_of(value, repeats) if value else None
+
+    def repeat_of(self, node: Node, repeats: Repeats) -> Repeat | None:
+        try:
+            return repeats.read(node.value())
+        except BadAxis as error:
+            self.document.add(node, error.what, error.mend)
+            return None
+
     def matrix(self) -> dict[str, Axis]:
         node = self.document.sections.get("matrix")
         if node is None or node.kind == "null":
@@ -32,6 +47,28 @@ class Sections:
             if self.is_input(name, key, "`matrix`") and (axis := self._axis(name, spec)) is not None:
                 axes[name] = axis
         return axes
+
+    def zip(self, matrix: Mapping[str, Axis]) -> Zip:
+        """The zipped axes. A key that is also in the ``matrix`` of the manifest, or of the flags, is a problem."""
+        node = self.document.sections.get("zip")
+        columns: dict[str, Sequence[Any]] = {}
+        if node is None or node.kind == "null":
+            return Zip(columns)
+        for name, (key, spec) in self.document.mapping(node, "`zip`").items():
+            if name in matrix:
+                what = f"`{word(name)}` is in `zip` and in the matrix (`matrix:` or --matrix)"
+                self.document.add(key, what, "keep one of them")
+            elif self.is_input(name, key, "`zip`") and self._axis(name, spec, listed=True) is not None:
+                columns[name] = values_of(name, spec.value(), self.terms)
+                first = next(iter(columns))
+                if len(columns[name]) != len(columns[first]):
+                    many = [
+                        f"{len(columns[first]):,} values of `{word(first)}`",
+                        f"{len(columns.pop(name)):,} of `{word(name)}`",
+                    ]
+                    what = f"`zip` has {' and '.join(many)}"
+                    self.document.add(spec, what, "list as many of each: the first go together, then the second ones")
+        return Zip(columns)
 
     def exclude(self, axes: Mapping[str, Axis]) -> list[dict[str, Axis]]:
         entries = []
@@ -72,6 +109,8 @@ class Sections:
     def _inputs(self, node: Node, what: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, (key, value) in self.document.mapping(node, what).items():
+            if what == "`defaults`" and self.terms.means_copies(name):
+                continue
             if self.is_input(name, key, what) and self.value_into(found, name, value):
                 self.check(name, value, found[name])
         return found

@@ -1,6 +1,7 @@
 """The product of the axes, less ``exclude``, plus ``include``: which combinations one prompt gets, and how many.
 
-GitHub Actions' words: the first axis is outermost, ``exclude`` matches in part, ``include`` adds. Both look at the
+GitHub Actions' words: the first axis is outermost, ``exclude`` matches in part, ``include`` adds. Axes that are zipped
+(``zipped.py``) are one factor of the product, the innermost. ``exclude`` and ``include`` look at the
 *effective* combination: an axis that a prompt pins has that one value for it, and an axis that an ``include``
 leaves out has the default, or nothing. Each prompt gets each combination once.
 
@@ -15,14 +16,16 @@ from math import prod
 from typing import Any
 
 from batcher.manifest.axes import Axis, identity
+from batcher.manifest.zipped import Zip
 
 _ABSENT = ("absent",)
 _MOST_KEPT = 5_000  # combinations of the unpinned sweep that are kept ready
 
 
 class Sweep:
-    """axes: name to Axis, outermost first. exclude: per entry, name to Axis of matching values. include: per entry,
-    name to value. base: the inputs every job has unless something stronger says otherwise.
+    """axes: name to Axis, outermost first; as an attribute, the zipped ones are among them. exclude: per entry, name to
+    Axis of matching values. include: per entry, name to value. base: the inputs every job has unless something stronger
+    says otherwise.
     """
 
     def __init__(
@@ -31,16 +34,19 @@ class Sweep:
         exclude: Sequence[Mapping[str, Axis]],
         include: Sequence[Mapping[str, Any]],
         base: Mapping[str, Any],
+        zipped: Zip | None = None,
     ) -> None:
-        self.axes = dict(axes)
+        self._crossed = dict(axes)
+        self._zip = zipped or Zip({})
+        self.axes = self._crossed | self._zip.axes
         self.base = dict(base)
-        self.keys = tuple(dict.fromkeys([*axes, *(key for entry in include for key in entry)]))
+        self.keys = tuple(dict.fromkeys([*self.axes, *(key for entry in include for key in entry)]))
         self._names = frozenset(self.keys)
         self._exclude = list(exclude)
         self._include = list(include)
         self._all = (1 << len(self._exclude)) - 1
-        self._masks = {name: self._masked(name, axis) for name, axis in self.axes.items()}
-        self.plain = not self._exclude and not self._include
+        self._masks = {name: self._masked(name, axis) for name, axis in self._crossed.items()}
+        self.plain = not self._exclude and not self._include and not self._zip.axes
         self._has_product = bool(self.axes) or not self._include  # include alone is a list of what to make
         self._unpinned_count: int | None = None
         self._unpinned: list[dict[str, Any]] | None = None
@@ -65,6 +71,8 @@ class Sweep:
         """Each value of one axis, and how many combinations of the product, less those excluded, have it."""
         if not self._has_product:
             return []
+        if name in self._zip.axes and name not in pins:
+            return self._in_zip(name, pins)
         rest = self._matched(pins, without=name)
         values = [pins[name]] if name in pins else self.axes[name]
         by_mask: dict[int, int] = {}
@@ -76,23 +84,38 @@ class Sweep:
             found.append((value, by_mask[mask]))
         return found
 
+    def _in_zip(self, name: str, pins: Mapping[str, Any]) -> list[tuple[Any, int]]:
+        """``in_product`` for a zipped axis: a value may stand in several rows."""
+        rest = self._matched(pins, zipped=False)
+        jobs: Counter[Any] = Counter()
+        for row in self._zip.rows(pins):
+            mask = self._row_mask({**row, **pins})
+            jobs[identity(row[name])] += sum(many for other, many in rest.items() if not other & mask)
+        return [(value, jobs[identity(value)]) for value in self.axes[name]]
+
     def product_count(self, pins: Mapping[str, Any]) -> int:
         """How many combinations of the product are not excluded."""
         return self._matched(pins)[0] * self._has_product
 
-    def _matched(self, pins: Mapping[str, Any], without: str | None = None) -> Counter[int]:
-        """How many combinations of the axes (but for one, if asked) match which set of exclude entries."""
+    def _matched(self, pins: Mapping[str, Any], without: str | None = None, *, zipped: bool = True) -> Counter[int]:
+        """How many combinations of the axes (less one, or less the zipped) match which set of exclude entries."""
         masks: Counter[int] = Counter({self._all: 1})
-        for name in self.axes:
-            if name == without:
-                continue
-            own = Counter({self._mask(name, pins[name]): 1}) if name in pins else self._masks[name]
-            combined: Counter[int] = Counter()
-            for left, many in masks.items():
-                for right, more in own.items():
-                    combined[left & right] += many * more
-            masks = combined
-        return masks
+        for name in self._crossed:
+            if name != without:
+                masks = _crossed(
+                    masks, Counter({self._mask(name, pins[name]): 1}) if name in pins else self._masks[name]
+                )
+        if not zipped or not self._zip.axes:
+            return masks
+        without_pin = {name: value for name, value in pins.items() if name != without}
+        return _crossed(masks, Counter(self._row_mask({**row, **without_pin}) for row in self._zip.rows(pins)))
+
+    def _row_mask(self, row: Mapping[str, Any]) -> int:
+        """Which exclude entries the zipped values among these match."""
+        bits = self._all
+        for name in self._zip.axes.keys() & row.keys():
+            bits &= self._mask(name, row[name])
+        return bits
 
     def _masked(self, name: str, axis: Axis) -> Counter[int]:
         """How many of the axis's values match which set of exclude entries."""
@@ -117,8 +140,9 @@ class Sweep:
         return iter(self._unpinned) if self._unpinned is not None else self._combinations({})
 
     def _combinations(self, pins: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        open_axes = [(name, axis) for name, axis in self.axes.items() if name not in pins]
-        for combination in _product(open_axes, {}) if self._has_product else ():
+        open_axes = [(name, axis) for name, axis in self._crossed.items() if name not in pins]
+        rows = self._zip.rows(pins)
+        for combination in _product(open_axes, rows, {}) if self._has_product else ():
             if not self._exclude or not self._excluded({**combination, **pins}):
                 yield combination
         yield from self.added(pins)
@@ -151,14 +175,27 @@ class Sweep:
                     return False
             elif value is not _ABSENT and (name not in self.base or identity(value) != identity(self.base[name])):
                 return False
+        if not self._zip.has(effective, pins):
+            return False
         return self._has_product and not self._excluded(effective)
 
 
-def _product(axes: Sequence[tuple[str, Axis]], chosen: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Like itertools.product, first axis outermost, but never turns a range into a list."""
+def _crossed(left: Counter[int], right: Counter[int]) -> Counter[int]:
+    combined: Counter[int] = Counter()
+    for mask, many in left.items():
+        for other, more in right.items():
+            combined[mask & other] += many * more
+    return combined
+
+
+def _product(
+    axes: Sequence[tuple[str, Axis]], rows: Sequence[dict[str, Any]], chosen: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Like itertools.product, first axis outermost, the zipped rows innermost, but never turns a range into a list."""
     if not axes:
-        yield chosen
+        for row in rows:
+            yield {**chosen, **row}
         return
     (name, axis), *inner = axes
     for value in axis:
-        yield from _product(inner, {**chosen, name: value})
+        yield from _product(inner, rows, {**chosen, name: value})

@@ -140,7 +140,7 @@ class Table:
         if carried.meta:
             meta = {**carried.meta, **meta}
         ident = cells[plan.id] or None if plan.id is not None else None
-        return Row(self._source.label, line, inputs, ident, meta, carried.vars, self, plan)
+        return Row(self._source.label, line, inputs, ident, meta, carried.vars, self, plan, carried.repeat)
 
     def _too_many(self, cells: list[str], line: int, width: int) -> None:
         what = f"{len(cells)} cells, and the header has {width}"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from batcher.manifest.draws import HIGHEST
 from batcher.models import ModelSchema
 
 COMMON = ("prompt", "negative_prompt", "seed", "aspect_ratio")  # inputs of most models, when no schema says so
@@ -38,6 +39,10 @@ class Terms:
     def knows(self, name: str) -> bool:
         return _can_be_a_name(name) if self.schema is None else name in self.schema.inputs
 
+    def means_copies(self, name: str) -> bool:
+        """``repeat`` is ours, unless the model has an input called so."""
+        return name == "repeat" and (self.schema is None or name not in self.schema.inputs)
+
     def required(self) -> frozenset[str]:
         return self.schema.required if self.schema else frozenset({"prompt"})
 
@@ -46,6 +51,11 @@ class Terms:
         if self.schema:
             return self.schema.takes_integers(name) or not self.schema.takes_text(name)
         return name not in _TEXTS
+
+    def drawn_from(self, name: str) -> range:
+        """What seeds are drawn from: 0 to 2^31 - 1, less what the schema says is too small or too large."""
+        low, high = self.schema.bounds(name) if self.schema else (None, None)
+        return range(max(0, low or 0), min(HIGHEST, HIGHEST if high is None else high) + 1)
 
     def convert(self, name: str, text: str) -> Any:
         """Text from a cell or a flag as a value; raises ValueError with words that follow the name."""

@@ -25,7 +25,7 @@ class TextLines:
             for line, text in enumerate(stream, 1):
                 if not text.isspace() and not (wanted and wanted.passes()):
                     inputs = {**carried.inputs, "prompt": text.rstrip("\r\n")}
-                    yield Row(label, line, inputs, None, dict(carried.meta), carried.vars, self, None)
+                    yield Row(label, line, inputs, None, dict(carried.meta), carried.vars, self, None, carried.repeat)
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         return self._reading.carried.places.get(name, (row.source, row.line, 1))
@@ -59,7 +59,7 @@ class TextFolder:
     def _row(self, label: str, name: str, text: str) -> Row:
         carried = self._reading.carried
         inputs = {**carried.inputs, "prompt": text}
-        return Row(label, 1, inputs, name[: -len(".txt")], dict(carried.meta), carried.vars, self, None)
+        return Row(label, 1, inputs, name[: -len(".txt")], dict(carried.meta), carried.vars, self, None, carried.repeat)
 
     def _names(self) -> list[str]:
         try:

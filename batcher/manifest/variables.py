@@ -36,11 +36,27 @@ def braces(row: Row) -> list[str]:
 
 
 def count(row: Row) -> int:
-    return prod(len(row.vars[name]) for name in used(row))
+    copies = row.repeat.times if row.repeat and repeats(row) else 1
+    return prod(len(row.vars[name]) for name in used(row)) * copies
+
+
+def repeats(row: Row) -> bool:
+    """Whether seeds are drawn for it."""
+    return row.repeat is not None and "seed" not in row.inputs
 
 
 def renderings(row: Row) -> Iterator[tuple[dict[str, Any], Mapping[str, str]]]:
-    """The row's inputs with its vars filled in, and what they were filled with; once, as they are, without vars."""
+    """The row's inputs with its vars filled in, and what they were filled with; once, as they are, without vars. A
+    row that repeats: each of them with one seed after the other.
+    """
+    for inputs, texts in _filled_in(row):
+        if row.repeat and repeats(row):
+            yield from (({**inputs, "seed": seed}, texts) for seed in row.repeat.seeds(inputs))
+        else:
+            yield inputs, texts
+
+
+def _filled_in(row: Row) -> Iterator[tuple[dict[str, Any], Mapping[str, str]]]:
     names = used(row)
     if not names:
         yield row.inputs, {}

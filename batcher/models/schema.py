@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any
 
-from batcher.models.dialect import SHARED, standard, types_of
+from batcher.models.dialect import SHARED, alternatives, standard, types_of
 from batcher.models.media import is_media, media_problem
 from batcher.models.reading import READERS
 from batcher.models.words import DEEPEST, described, is_deep, is_one_of, kinds, plain, shown
@@ -76,6 +76,17 @@ class ModelSchema:
 
     def takes_integers(self, name: str) -> bool:
         return "integer" in self._types.get(name, frozenset())
+
+    def bounds(self, name: str) -> tuple[int | None, int | None]:
+        """The least and the greatest integer that an input takes, None where the schema does not say."""
+        schema = self._schemas.get(name)
+        stated = [schema, *alternatives(schema)] if isinstance(schema, Mapping) else []
+        integers = next((one for one in stated if "integer" in types_of(one) and not alternatives(one)), {})
+        low, high = integers.get("minimum"), integers.get("maximum")
+        return (
+            math.ceil(low) if _is_number(low) else None,
+            math.floor(high) if _is_number(high) else None,
+        )
 
     def takes_text(self, name: str) -> bool:
         """Whether text as it stands may be a value: the schema says string, or says nothing."""
@@ -170,6 +181,10 @@ class ModelSchema:
             return f"is {described(value)}, which is not one of {listed}{more}"
         error = next(iter(validator.iter_errors(value)), None)
         return shown(error.message, 200) if error else "does not fit the model's schema"
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and math.isfinite(value))
 
 
 def _refuse(uri: str) -> Any:

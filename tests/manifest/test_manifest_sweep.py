@@ -9,58 +9,68 @@ from hypothesis import strategies as st
 
 from batcher.manifest.axes import Axis
 from batcher.manifest.sweep import Sweep
-from tests.manifest.manifest_reading import checked, write
+from batcher.manifest.zipped import Zip
+from tests.manifest.manifest_reading import checked, inputs, jobs, problems, write
 
-NAMES = ("a", "b", "c")
+NAMES = ("a", "b", "c", "d", "e")
 values = st.integers(0, 4)
 axis_values = st.lists(values, min_size=1, max_size=4, unique=True)
-axes = st.dictionaries(st.sampled_from(NAMES), axis_values, max_size=3)
+axes = st.dictionaries(st.sampled_from(NAMES[:3]), axis_values, max_size=3)
 pins = st.dictionaries(st.sampled_from(NAMES), values, max_size=2)
 
 
 @st.composite
-def sweeps(draw: st.DrawFn) -> tuple[dict[str, list[int]], list[dict[str, list[int]]], list[dict[str, int]]]:
+def sweeps(
+    draw: st.DrawFn,
+) -> tuple[dict[str, list[int]], dict[str, list[int]], list[dict[str, list[int]]], list[dict[str, int]]]:
     chosen = draw(axes)
-    names = st.sampled_from(sorted(chosen) or ["a"])
-    exclude = draw(st.lists(st.dictionaries(names, axis_values, min_size=1), max_size=3)) if chosen else []
+    zipped = draw(st.lists(st.sampled_from(("d", "e")), unique=True))
+    length = draw(st.integers(1, 4))
+    columns = {name: draw(st.lists(values, min_size=length, max_size=length)) for name in zipped}
+    swept = [*chosen, *columns]
+    entry = st.dictionaries(st.sampled_from(swept or ["a"]), axis_values, min_size=1)
+    exclude = draw(st.lists(entry, max_size=3)) if swept else []
     include = draw(st.lists(st.dictionaries(st.sampled_from(NAMES), values, min_size=1), max_size=3))
-    return chosen, exclude, include
+    return chosen, columns, exclude, include
+
+
+Drawn = tuple[dict[str, list[int]], dict[str, list[int]], list[dict[str, list[int]]], list[dict[str, int]]]
 
 
 @given(sweeps(), pins, st.dictionaries(st.sampled_from(NAMES), values, max_size=2))
 def test_counting_agrees_with_walking_and_no_request_comes_twice(
-    sweep: tuple[dict[str, list[int]], list[dict[str, list[int]]], list[dict[str, int]]],
-    own: dict[str, int],
-    base: dict[str, int],
+    sweep: Drawn, own: dict[str, int], base: dict[str, int]
 ) -> None:
-    chosen, exclude, include = sweep
+    chosen, columns, exclude, include = sweep
     made = Sweep(
         {name: Axis(found) for name, found in chosen.items()},
         [{name: Axis(found) for name, found in entry.items()} for entry in exclude],
         include,
         base,
+        Zip(columns),
     )
     swept = made.pins(own)
     sent = [{**base, **combination, **own} for combination in made.combinations(swept)]
     assert made.count(swept) == len(sent)
     assert len({tuple(sorted(each.items())) for each in sent}) == len(sent)
-    assert {tuple(sorted(each.items())) for each in sent} == expected(chosen, exclude, include, own, base)
+    assert {tuple(sorted(each.items())) for each in sent} == expected(sweep, own, base)
+    added = len(made.added(swept))
+    for name in made.axes:
+        counted = Counter({value: jobs for value, jobs in made.in_product(name, swept) if jobs})
+        assert counted == Counter(each[name] for each in sent[: len(sent) - added])
 
 
-def expected(
-    chosen: dict[str, list[int]],
-    exclude: list[dict[str, list[int]]],
-    include: list[dict[str, int]],
-    own: dict[str, int],
-    base: dict[str, int],
-) -> set[tuple[tuple[str, Any], ...]]:
+def expected(sweep: Drawn, own: dict[str, int], base: dict[str, int]) -> set[tuple[tuple[str, Any], ...]]:
     """The same by the plainest reading of the rules: the whole product, filtered, and the additions."""
+    chosen, columns, exclude, include = sweep
     found = set()
-    lists = [[own[name]] if name in own else chosen[name] for name in chosen]
-    for combination in product(*lists) if chosen or not include else ():
-        effective = dict(zip(chosen, combination, strict=True))
-        if not any(all(effective[name] in entry[name] for name in entry) for entry in exclude):
-            found.add(tuple(sorted({**base, **effective, **own}.items())))
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)] or [{}]
+    for combination in product(*chosen.values()) if chosen or columns or not include else ():
+        for row in rows:
+            effective = {**dict(zip(chosen, combination, strict=True)), **row}
+            effective |= {name: own[name] for name in effective if name in own}
+            if not any(all(effective[name] in entry[name] for name in entry) for entry in exclude):
+                found.add(tuple(sorted({**base, **effective, **own}.items())))
     return found | {tuple(sorted({**base, **entry, **own}.items())) for entry in include}
 
 
@@ -99,3 +109,51 @@ def test_no_default_folder_is_crowded_whatever_the_sweep(tmp_path: Path) -> None
     path = write(tmp_path, "prompts: [{file: p.txt}]\nmatrix: {seed: 1..100}\n")
     folders = Counter(job.path.rpartition("/")[0] for job in checked(path).jobs())
     assert folders == {f"{number:04d}": 1000 for number in range(3)}
+
+
+ZIPPED = """\
+prompts: [A heron, {prompt: A kite, seed: 7}]
+matrix: {negative_prompt: [text, none]}
+zip:
+  aspect_ratio: ["16:9", "16:9", "1:1"]
+  seed: [1, 2, 2]
+"""
+
+
+def test_zip_pairs_its_values_within_each_combination_of_the_matrix(tmp_path: Path) -> None:
+    found = [job for job in jobs(write(tmp_path, ZIPPED)) if job.inputs["prompt"] == "A heron"]
+    sent = [(j.inputs["negative_prompt"], j.inputs["aspect_ratio"], j.inputs["seed"]) for j in found]
+    pairs = [("16:9", 1), ("16:9", 2), ("1:1", 2)]
+    assert sent == [(text, *pair) for text in ("text", "none") for pair in pairs]
+
+
+def test_a_prompt_that_pins_a_zipped_name_gets_each_remaining_row_once(tmp_path: Path) -> None:
+    manifest = checked(write(tmp_path, ZIPPED))
+    kites = [job for job in manifest.jobs() if job.inputs["prompt"] == "A kite"]
+    assert inputs(kites, "seed") == [7] * 4
+    assert inputs(kites, "aspect_ratio") == ["16:9", "1:1"] * 2
+    assert {job.copy for job in kites} == {1}
+    assert manifest.total == 10
+    assert manifest.count_by_axis()["seed"] == {"1": 2, "2": 4, "7": 4}
+
+
+def test_exclude_and_include_work_on_zipped_names(tmp_path: Path) -> None:
+    more = 'exclude: {aspect_ratio: "16:9", seed: 1}\ninclude: {aspect_ratio: "9:16", seed: 9, negative_prompt: x}\n'
+    found = [job for job in jobs(write(tmp_path, ZIPPED + more)) if job.inputs["prompt"] == "A heron"]
+    assert [(j.inputs["aspect_ratio"], j.inputs["seed"]) for j in found] == [("16:9", 2), ("1:1", 2)] * 2 + [
+        ("9:16", 9)
+    ]
+
+
+def test_zipped_lists_of_different_lengths_are_refused(tmp_path: Path) -> None:
+    (problem,) = problems(write(tmp_path, 'prompts: [A]\nzip:\n  aspect_ratio: ["1:1", "4:3"]\n  seed: 1..3\n'))
+    assert (problem.line, problem.column) == (4, 9)
+    assert "2 values of `aspect_ratio` and 3 of `seed`" in problem.what
+
+
+def test_a_name_in_zip_and_in_the_matrix_is_refused(tmp_path: Path) -> None:
+    text = "prompts: [A]\nzip: {seed: [1, 2]}\n"
+    (problem,) = problems(write(tmp_path, text + "matrix: {seed: 1}\n"))
+    assert (problem.line, problem.column) == (2, 7)
+    (problem,) = problems(write(tmp_path, text), matrix=("seed=3",))
+    assert "`seed` is in `zip` and in the matrix" in problem.what
