@@ -84,8 +84,8 @@ class ModelSchema:
         integers = next((one for one in stated if "integer" in types_of(one) and not alternatives(one)), {})
         low, high = integers.get("minimum"), integers.get("maximum")
         return (
-            math.ceil(low) if _is_number(low) else None,
-            math.floor(high) if _is_number(high) else None,
+            math.ceil(low) if low is not None and _is_number(low) else None,
+            math.floor(high) if high is not None and _is_number(high) else None,
         )
 
     def takes_text(self, name: str) -> bool:
