@@ -19,6 +19,7 @@ from batcher.manifest.memory import Memory, digest
 from batcher.manifest.paths import MOST_ENTRIES, DefaultPaths, TemplatePaths, fullest_folder
 from batcher.manifest.plan import Plan
 from batcher.manifest.problems import Problems, failure
+from batcher.manifest.records import model_of
 from batcher.manifest.repeats import Repeats
 from batcher.manifest.rows import Carried, Reading
 from batcher.manifest.sections import Sections
@@ -89,7 +90,9 @@ class Draft:
         whole = PurePath(os.path.abspath(path))  # noqa: PTH100  only its name is wanted
         stem = whole.name if form == "folder" else whole.stem
         self.name = "stdin" if path == "-" else word_path(stem) or "manifest"
-        self.model = overrides.model or (document.model if document else None) or DEFAULT_MODEL
+        named = overrides.model or (document.model if document else None)
+        self._model_is_named = named is not None
+        self.model = named or (model_of(source.path) if form == "records" else None) or DEFAULT_MODEL
         self.run_options: Mapping[str, RunOption] = document.run if document else {}
 
     def recall(self, memory: Memory | None, *, progress: Callable[[int], None] | None = None) -> bool:
@@ -126,7 +129,7 @@ class Draft:
         self._spool.close()
 
     def _checked(self, schema: ModelSchema | None, progress: Callable[[int], None] | None) -> Manifest:
-        terms = Terms(schema, self._named_inputs())
+        terms = Terms(schema, self._named_inputs(), None if self._model_is_named else self.model)
         if terms.schema is None:
             terms.warn(f"the inputs of {word(self.model)} are not known: names and values were not checked")
         document = self._document or Document(self._source.label, Problems())

@@ -6,12 +6,13 @@ from pathlib import PurePath
 from typing import Protocol
 
 from batcher.manifest.json_rows import JsonDocument, JsonLines
+from batcher.manifest.records import Records, begins_with_record
 from batcher.manifest.rows import Reading, Row, Wanted
 from batcher.manifest.source import Source
 from batcher.manifest.tables import Table
 from batcher.manifest.texts import TextFolder, TextLines
 
-FORMATS = ("yaml", "csv", "tsv", "tsv-quoted", "jsonl", "json", "txt", "folder")
+FORMATS = ("yaml", "csv", "tsv", "tsv-quoted", "jsonl", "json", "records", "txt", "folder")
 _EXTENSIONS = {
     ".yaml": "yaml",
     ".yml": "yaml",
@@ -40,6 +41,8 @@ def named_format(name: str) -> str | None:
 
 def format_of(path: str) -> str | None:
     """The format a path stands for, None when its name does not say."""
+    if path.lower().endswith(".jsonl") and begins_with_record(path):
+        return "records"
     return "folder" if os.path.isdir(path) else _EXTENSIONS.get(PurePath(path).suffix.lower())  # noqa: PTH112  any str
 
 
@@ -48,6 +51,8 @@ def reader(source: Source, form: str, reading: Reading) -> Reader:
         return TextLines(source, reading)
     if form == "folder":
         return TextFolder(source, reading)
+    if form == "records":
+        return Records(source, reading)
     if form in {"json", "jsonl"}:
         return (JsonDocument if form == "json" else JsonLines)(source, reading)
     return Table(source, form, reading)

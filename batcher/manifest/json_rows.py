@@ -63,11 +63,7 @@ class _Objects:
 
     def _row(self, value: Any, line: int, key: str | None = None) -> Row | None:
         carried = self._reading.carried
-        if "\\u" in self._text and not _is_text(value):
-            self._add(line, None, "has half of a surrogate pair in it, which is not text", "remove the \\ud... escape")
-            return None
-        if is_deep(value):
-            self._add(line, None, f"is nested more than {DEEPEST} deep", "flatten it: no tool reads such data back")
+        if not self._is_sound(value, line):
             return None
         if isinstance(value, str):
             inputs = {**carried.inputs, "prompt": value}
@@ -89,6 +85,15 @@ class _Objects:
         ident = key if key is not None else self._ident(value, found, line)
         meta = self._meta(value, found, keyed=key is not None)
         return Row(self._source.label, line, inputs, ident, meta, carried.vars, self, found, carried.repeat)
+
+    def _is_sound(self, value: Any, line: int) -> bool:
+        if "\\u" in self._text and not _is_text(value):
+            self._add(line, None, "has half of a surrogate pair in it, which is not text", "remove the \\ud... escape")
+            return False
+        if is_deep(value):
+            self._add(line, None, f"is nested more than {DEEPEST} deep", "flatten it: no tool reads such data back")
+            return False
+        return True
 
     def _layout(self, value: dict[str, Any]) -> Layout:
         names = tuple(value)
@@ -142,6 +147,12 @@ class JsonLines(_Objects):
     """One JSON value a line; empty lines are skipped."""
 
     def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+        for line, value in self._decoded(wanted):
+            if (row := self._row(value, line)) is not None:
+                yield row
+
+    def _decoded(self, wanted: Wanted | None = None) -> Iterator[tuple[int, Any]]:
+        """Line number and value; ``_text`` is the line until the next one is asked for."""
         decode = _DECODER.decode
         with self._source.text() as stream:
             for line, text in enumerate(stream, 1):
@@ -149,14 +160,13 @@ class JsonLines(_Objects):
                     continue
                 self._text = text
                 try:
-                    row = self._row(decode(text), line)
+                    value = decode(text)
                 except json.JSONDecodeError as error:
                     self._broken(line, error.pos + 1, error.msg)
                 except (ValueError, RecursionError) as error:
                     self._broken(line, 1, _reason(error))
                 else:
-                    if row is not None:
-                        yield row
+                    yield line, value
 
     def _broken(self, line: int, column: int, reason: str) -> None:
         mend = "each line must be one JSON object or string"

@@ -25,9 +25,11 @@ class Terms:
 
     columns: the names that are inputs when a column or a JSON key is called so.
     warnings: what is odd but no error, each once, in the order found.
+    model: whose records may be run again; None when the user named the model, so that those of any may.
     """
 
-    def __init__(self, schema: ModelSchema | None, named: Iterable[str] = ()) -> None:
+    def __init__(self, schema: ModelSchema | None, named: Iterable[str] = (), model: str | None = None) -> None:
+        self.model = model
         self.schema = schema if schema is not None and schema.inputs else None
         self.columns = (
             self.schema.inputs if self.schema else tuple(dict.fromkeys([*COMMON, *filter(_can_be_a_name, named)]))
