@@ -12,9 +12,7 @@ from batcher.commands.printing import say, say_json
     epilog="""\b
 Examples:
   batcher prune runs/birds --dry-run
-  batcher prune runs/birds
-Run it after `batcher run` has seen the shorter manifest. A job that comes back to the manifest gets its files back,
-free: so keep RUN/pruned for as long as it might."""
+  batcher prune runs/birds"""
 )
 @click.argument("run_dir", metavar="RUN")
 @click.option("--dry-run", is_flag=True, help="Only say what would be moved.")
@@ -22,7 +20,8 @@ free: so keep RUN/pruned for as long as it might."""
 def prune(run_dir: str, dry_run: bool, as_json: bool) -> int:
     """Move images and sidecars of jobs that are no longer in the manifest to RUN/pruned. Deletes nothing.
 
-    If it is interrupted, the same command goes on.
+    Run it after `batcher run` has seen the shorter manifest. A job that comes back to the manifest gets its files back,
+    free: so keep RUN/pruned for as long as it might. If it is interrupted, the same command goes on.
     """
     facts = _pruned(Path(run_dir), dry_run=dry_run)
     say_json(facts) if as_json else say(_words(facts))
