@@ -41,7 +41,7 @@ def usage_error(text: str, error: WhereError) -> UsageError:
     at = error.column - 1
     return UsageError(
         f"--where: column {error.column}, at {text[at : at + 24]!r}: {error.what}",
-        hint=f"{error.mend}. Nothing was written.",
+        hint=f"{error.mend}{'' if error.mend.endswith('?') else '.'} Nothing was written.",
     )
 
 

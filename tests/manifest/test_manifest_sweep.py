@@ -157,3 +157,11 @@ def test_a_name_in_zip_and_in_the_matrix_is_refused(tmp_path: Path) -> None:
     assert (problem.line, problem.column) == (2, 7)
     (problem,) = problems(write(tmp_path, text), matrix=("seed=3",))
     assert "`seed` is in `zip` and in the matrix" in problem.what
+
+
+def test_include_adds_a_pair_that_the_zip_does_not_have_and_none_that_it_has(tmp_path: Path) -> None:
+    more = 'include:\n- {aspect_ratio: "1:1", seed: 1, negative_prompt: text}\n'
+    more += '- {aspect_ratio: "16:9", seed: 1, negative_prompt: text}\n'
+    found = [job for job in jobs(write(tmp_path, ZIPPED + more)) if job.inputs["prompt"] == "A heron"]
+    assert len(found) == 7
+    assert (found[-1].inputs["aspect_ratio"], found[-1].inputs["seed"]) == ("1:1", 1)
