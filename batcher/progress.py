@@ -20,6 +20,7 @@ T = TypeVar("T")
 LINE_EVERY = 10.0  # seconds between lines
 JSON_EVERY = 1.0
 COUNT_EVERY = 2.0
+PATIENCE = 2.0  # seconds that a step takes before it is worth showing
 READING = "reading the manifest: {:,} bytes so far"
 CHECKING = "checking the manifest: {:,} prompts so far"
 COLUMNS = 80
@@ -45,6 +46,42 @@ def listener(kind: str, stream: TextIO | None = None) -> Progress:
     if kind == "json":
         return JsonLines(stream)
     return Silent(stream) if kind == "none" else Lines(stream)
+
+
+class Meter:
+    """A step that has a known end, shown once it has taken long enough to be worth a look. progress: None for never."""
+
+    def __init__(self, total: int, progress: Progress | None, now: Callable[[], float] = time.monotonic) -> None:
+        self._total = total
+        self._progress = progress
+        self._now = now
+        self._began = now()
+        self._done = 0.0
+        self._shown: Snapshot | None = None
+
+    def add(self, amount: float) -> None:
+        """So much more is done."""
+        self.show(self._done + amount)
+
+    def show(self, done: float) -> None:
+        """So much is done in all."""
+        self._done = done
+        whole = min(self._total, round(done))
+        elapsed = self._now() - self._began
+        if self._progress is None or elapsed < PATIENCE:
+            return
+        if self._shown is not None and elapsed - self._shown.elapsed < 0.1 and whole < self._total:
+            return
+        rate = done / elapsed
+        self._shown = Snapshot(
+            total=self._total, done=whole, failed=0, cancelled=0, in_doubt=0, in_flight=0, downloading=0, rate=rate,
+            eta=(self._total - done) / rate if rate else None, cost_usd=None, elapsed=elapsed,
+        )  # fmt: skip
+        self._progress.show(self._shown)
+
+    def close(self) -> None:
+        if self._progress is not None and self._shown is not None:
+            self._progress.close(self._shown)
 
 
 def counting(progress: Progress, words: str, clock: Callable[[], float] = time.monotonic) -> Callable[[int], None]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from batcher.commands.options import progress_option
 from batcher.commands.printing import say, say_json
 
 READERS = ("imagefolder", "webdataset", "parquet", "captions", "infotext")
@@ -34,13 +35,7 @@ Exit code 0 when the reader sees the run as it is, 3 when it does not."""
 @click.argument("folder", metavar="DIR")
 @click.option("--as", "reader", type=click.Choice(READERS), required=True, help="The reader to open it with.")
 @click.option("--run", "run_dir", metavar="RUN", help="The run it was made of.  [default: as the export remembers]")
-@click.option(
-    "--progress",
-    metavar="KIND",
-    type=click.Choice(["auto", "bar", "lines", "json", "none"], case_sensitive=False),
-    default="auto",
-    help="On standard error: auto, bar, lines, json, none.  [default: auto]",
-)
+@progress_option("auto")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def check(folder: str, reader: str, run_dir: str | None, progress: str, as_json: bool) -> int:
     """Open the export in DIR with the reader it is for, and compare all it sees with the run: every sample, caption,

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from batcher.commands.options import progress_option
 from batcher.commands.printing import say, say_json
 
 TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout")
@@ -42,13 +43,7 @@ Exit code 3 when pictures of the run were missing."""
 @click.option("--shard-count", type=click.IntRange(1), metavar="N", help="Most pictures a shard.  [default: 10000]")
 @click.option("--no-pictures", is_flag=True, help="For parquet: only the table.")
 @click.option("--replace", is_flag=True, help="Make anew an export that was made with other options.")
-@click.option(
-    "--progress",
-    metavar="KIND",
-    type=click.Choice(["auto", "bar", "lines", "json", "none"], case_sensitive=False),
-    default="auto",
-    help="On standard error: auto, bar, lines, json, none.  [default: auto]",
-)
+@progress_option("auto")
 @click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
 def export(run_dir: str, folder: str, replace: bool, progress: str, as_json: bool, **given: Any) -> int:
     """Write the finished images of RUN to DIR, as another program reads them; again, to add what is new.

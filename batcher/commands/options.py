@@ -30,6 +30,17 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
 ]
 
 
+def progress_option(default: str | None = None) -> Callable[[F], F]:
+    """None: what the manifest says, else auto."""
+    return click.option(
+        "--progress",
+        metavar="KIND",
+        type=click.Choice(["auto", "bar", "lines", "json", "none"], case_sensitive=False),
+        default=default,
+        help="On standard error: auto, bar, lines, json, none.  [default: auto]",
+    )
+
+
 def run_options(command: F) -> F:
     """The options of design section 2, in its order. Their texts are parsed by ``settings``, not by click."""
     for flag, metavar, text in reversed(_RUN_OPTIONS):

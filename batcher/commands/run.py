@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from batcher.commands.options import collect, manifest_options, run_options, service_options
+from batcher.commands.options import collect, manifest_options, progress_option, run_options, service_options
 from batcher.commands.printing import say, say_json
 
 
@@ -21,12 +21,7 @@ Examples:
 @run_options
 @service_options
 @click.option("--cancel-on-interrupt", is_flag=True, help="At Ctrl-C also cancel what is queued at the service.")
-@click.option(
-    "--progress",
-    metavar="KIND",
-    type=click.Choice(["auto", "bar", "lines", "json", "none"], case_sensitive=False),
-    help="On standard error: auto, bar, lines, json, none.  [default: auto]",
-)
+@progress_option()
 @click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
 def run(as_json: bool, **given: Any) -> int:
     """Turn MANIFEST into images with sidecars. Run the same command again to resume.

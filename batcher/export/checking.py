@@ -17,7 +17,7 @@ from batcher.artifacts import Limits
 from batcher.artifacts.check import examine
 from batcher.errors import BatcherError, FileError, UsageError
 from batcher.export.captions import Captions
-from batcher.export.exporting import KINDS, Meter
+from batcher.export.exporting import KINDS
 from batcher.export.imagefolder import ImageFolder
 from batcher.export.mark import read_mark
 from batcher.export.order import SPLITS_OF_DATASETS, Told, ordered
@@ -25,7 +25,7 @@ from batcher.export.readers import READERS, Seen
 from batcher.export.selection import Selection, Shot
 from batcher.export.target import Target
 from batcher.export.webdataset import WebDataset
-from batcher.progress import Progress
+from batcher.progress import Meter, Progress
 from batcher.protocol import one_line
 from batcher.store import connect_to_read, exporting
 

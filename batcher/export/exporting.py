@@ -18,12 +18,9 @@ from batcher.export.parquet import Parquet
 from batcher.export.selection import Selection
 from batcher.export.target import Target
 from batcher.export.webdataset import WebDataset
-from batcher.progress import Progress
+from batcher.progress import Meter, Progress
 from batcher.protocol import one_line
 from batcher.store import connect_to_read, exporting
-from batcher.tally import Snapshot
-
-PATIENCE = 2.0  # seconds before progress is worth a look
 
 KINDS: dict[str, Callable[[Order, Selection], Target]] = {
     "imagefolder": ImageFolder,
@@ -147,31 +144,3 @@ def _report(order: Order, target: Target, folder: Folder, seconds: float, remove
         "exit_code": 3 if target.selection.missing else 0,
         **{name: value for name, value in target.facts.items() if name != "digests"},
     }
-
-
-class Meter:
-    """Progress on standard error, once it has taken long enough to be worth a look."""
-
-    def __init__(self, total: int, progress: Progress | None, now: Callable[[], float] = time.monotonic) -> None:
-        self._total = total
-        self._progress = progress
-        self._now = now
-        self._began = now()
-        self._shown: Snapshot | None = None
-
-    def show(self, done: int) -> None:
-        elapsed = self._now() - self._began
-        if self._progress is None or elapsed < PATIENCE:
-            return
-        if self._shown is not None and elapsed - self._shown.elapsed < 0.1 and done < self._total:
-            return
-        rate = done / elapsed
-        self._shown = Snapshot(
-            total=self._total, done=done, failed=0, cancelled=0, in_doubt=0, in_flight=0, downloading=0, rate=rate,
-            eta=(self._total - done) / rate if rate else None, cost_usd=None, elapsed=elapsed,
-        )  # fmt: skip
-        self._progress.show(self._shown)
-
-    def close(self) -> None:
-        if self._progress is not None and self._shown is not None:
-            self._progress.close(self._shown)

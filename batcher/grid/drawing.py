@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -21,14 +21,12 @@ from batcher.grid.layout import Layout, Page
 from batcher.grid.page import Painter
 from batcher.grid.text import Writer
 from batcher.naming import safe_part, short
-from batcher.progress import Progress
+from batcher.progress import Meter, Progress
 from batcher.store import reading
 from batcher.store.grouping import Grouped
-from batcher.tally import Snapshot
 
 FORMATS = ("png", "webp")
 FOLDER = "grid"
-PATIENCE = 2.0  # seconds before progress is worth showing
 _BY_PACKAGE = frozenset({"CJK", "Hiragana", "Katakana", "Hangul", "Fullwidth", "Ideographic", "Devanagari", "Thai"})
 
 
@@ -81,7 +79,7 @@ def draw(
         target = _Target(run_dir, wanted, min(len(grouped), wanted.limit or len(grouped)))
         drawn = Drawn(plan, target.folder, grouped.texts(target.sheets))
         writer = Writer(faces or Faces())
-        meter = _Meter(progress, drawn.jobs)
+        meter = Meter(drawn.jobs, progress)
         simulated = bool(reading.meta(connection, "simulated", default=False))
         _draw_all(run_dir, grouped, target, drawn, writer, meter, simulated=simulated)
         meter.close()
@@ -95,7 +93,7 @@ def draw(
 
 
 def _draw_all(
-    run_dir: Path, grouped: Grouped, target: "_Target", drawn: Drawn, writer: Writer, meter: "_Meter", *,
+    run_dir: Path, grouped: Grouped, target: "_Target", drawn: Drawn, writer: Writer, meter: Meter, *,
     simulated: bool,
 ) -> None:  # fmt: skip
     painter = Painter(run_dir, writer)
@@ -207,33 +205,3 @@ def _mend(script: str) -> str:
     if script == "emoji":
         return "Install a font with outlines of them, like Symbola or the monochrome Noto Emoji."
     return f"Install a font for it, like Noto Sans {script}."
-
-
-class _Meter:
-    """Progress on standard error, once it has taken long enough to be worth a look."""
-
-    def __init__(self, progress: Progress | None, total: int, now: Callable[[], float] = time.monotonic) -> None:
-        self._progress, self._total, self._now = progress, total, now
-        self._began = now()
-        self._done = 0.0
-        self._shown: Snapshot | None = None
-
-    def add(self, jobs: float) -> None:
-        """A picture is a share of its job, and all of its sheet's jobs are done when all of its pictures are."""
-        self._done += jobs
-        done = min(self._total, round(self._done))
-        elapsed = self._now() - self._began
-        if self._progress is None or elapsed < PATIENCE:
-            return
-        if self._shown is not None and elapsed - self._shown.elapsed < 0.1 and done < self._total:
-            return
-        rate = self._done / elapsed
-        self._shown = Snapshot(
-            total=self._total, done=done, failed=0, cancelled=0, in_doubt=0, in_flight=0, downloading=0,
-            rate=rate, eta=(self._total - self._done) / rate if rate else None, cost_usd=None, elapsed=elapsed,
-        )  # fmt: skip
-        self._progress.show(self._shown)
-
-    def close(self) -> None:
-        if self._progress is not None and self._shown is not None:
-            self._progress.close(self._shown)

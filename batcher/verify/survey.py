@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,17 +18,15 @@ from typing import Any
 from batcher import pruned
 from batcher.artifacts.check import allow
 from batcher.job import State
-from batcher.progress import Progress
+from batcher.progress import Meter, Progress
 from batcher.protocol import one_line
 from batcher.store import auditing, reading
-from batcher.tally import Snapshot
 from batcher.verify.findings import Finding, Kind, Mend, of_job
 from batcher.verify.ground import Ground, is_plain
 from batcher.verify.inspection import LIMITS, Depth, Looked, Rules, look_at
 from batcher.verify.strays import strays
 
 RECORDS = "records.jsonl"
-PATIENCE = 2.0  # seconds before progress is worth showing
 THREADS = min(16, 2 * (os.cpu_count() or 1))
 _BATCH = 8  # jobs a hop to a thread
 
@@ -66,7 +64,8 @@ def look(
     try:
         if damage := auditing.damage(connection):
             raise sqlite3.DatabaseError(damage)
-        _look(run_dir, connection, survey, Meter(connection, progress), depth=depth, threads=threads, only=only)
+        meter = Meter(auditing.sizes(connection)[0] if progress else 0, progress)
+        _look(run_dir, connection, survey, meter, depth=depth, threads=threads, only=only)
     except (sqlite3.DatabaseError, ValueError) as error:
         survey.findings.append(_damaged(str(error)))
     survey.seconds = time.monotonic() - began
@@ -74,7 +73,7 @@ def look(
 
 
 def _look(
-    run_dir: Path, connection: sqlite3.Connection, survey: Survey, meter: "Meter", *, depth: Depth, threads: int,
+    run_dir: Path, connection: sqlite3.Connection, survey: Survey, meter: Meter, *, depth: Depth, threads: int,
     only: Iterable[int] | None,
 ) -> None:  # fmt: skip
     ground = Ground(run_dir)
@@ -212,33 +211,3 @@ def _is_record(line: bytes, expected: dict[str, Any] | None, versions: frozenset
 
 def _record(message: str) -> Finding:
     return Finding(kind=Kind.RECORDS_DIFFER, file=RECORDS, message=message, mend=Mend.FREE)
-
-
-class Meter:
-    """Progress on standard error, once it has taken long enough to be worth a look."""
-
-    def __init__(
-        self, connection: sqlite3.Connection, progress: Progress | None, now: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._progress = progress
-        self._total = auditing.sizes(connection)[0] if progress else 0
-        self._now = now
-        self._began = now()
-        self._shown: Snapshot | None = None
-
-    def show(self, done: int) -> None:
-        elapsed = self._now() - self._began
-        if self._progress is None or elapsed < PATIENCE:
-            return
-        if self._shown is not None and elapsed - self._shown.elapsed < 0.1 and done < self._total:
-            return
-        rate = done / elapsed
-        self._shown = Snapshot(
-            total=self._total, done=done, failed=0, cancelled=0, in_doubt=0, in_flight=0, downloading=0, rate=rate,
-            eta=(self._total - done) / rate if rate else None, cost_usd=None, elapsed=elapsed,
-        )  # fmt: skip
-        self._progress.show(self._shown)
-
-    def close(self) -> None:
-        if self._progress is not None and self._shown is not None:
-            self._progress.close(self._shown)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.grid.drawing import PATIENCE, _Meter
-from batcher.progress import Lines
+from batcher.progress import PATIENCE, Lines, Meter
 from tests.commands.command_line import Shell, assert_fits, assert_no_traceback, without_settings
 from tests.store.state_files import a_job
 
@@ -120,7 +119,7 @@ def test_a_prompt_with_escape_sequences_is_printed_nowhere(shell: Shell) -> None
 def test_progress_begins_after_two_seconds_and_ends_with_all_of_it() -> None:
     now = [0.0]
     stream = io.StringIO()
-    meter = _Meter(Lines(stream, clock=lambda: "12:00:00"), 40, now=lambda: now[0])
+    meter = Meter(40, Lines(stream, clock=lambda: "12:00:00"), now=lambda: now[0])
     for _ in range(19):
         meter.add(1)
         now[0] += PATIENCE / 20
