@@ -2,9 +2,11 @@
 
 A search of everything stops the event loop for a tenth of a second once thousands of jobs are in flight, and finds
 nothing: a job's story leaves no cycles behind, and those that exceptions make die young, where searching is cheap. So
-while a run goes on, everything is only searched when the process has grown by as much as a leak would be worth it. And
-what is young is searched every hundred thousand objects, not every seven hundred: with hundreds of calls in the air
-nearly all of it is in use, and searching it took a quarter of the processor time of a run.
+while a run goes on, everything is only searched when the process has grown by as much as a leak would be worth it.
+
+What is young is searched many times a second, between two jobs' steps. Left to itself the interpreter would do it
+after so many objects more than were given back, whenever that is: with its own threshold all the time, a quarter of
+the processor time of a run, and with a high one hardly ever, and then for a quarter of a second.
 """
 
 import gc
@@ -13,8 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 GROWTH = 64 * 2**20  # bytes
-YOUNG, MIDDLE = 100_000, 50  # objects before a search of the young ones; such searches before one of the middle ones
-NEVER = 10**6  # searches of the middle generation before one of everything
+EVERY = 0.05  # seconds between two searches of what is young
 
 
 def _peak() -> int:
@@ -29,8 +30,10 @@ def _peak() -> int:
 
 @contextmanager
 def rarely(peak: Callable[[], int] = _peak) -> Iterator[Callable[[], bool]]:
-    """Gives what is to be called now and then: it searches everything when it is time, and says whether it did."""
-    before, searched_at = gc.get_threshold(), peak()
+    """Gives what is to be called EVERY so many seconds: it searches what is young, and everything when it is time for
+    that; it says whether it was.
+    """
+    was_on, searched_at = gc.isenabled(), peak()
     if not searched_at:
         yield lambda: False
         return
@@ -38,15 +41,17 @@ def rarely(peak: Callable[[], int] = _peak) -> Iterator[Callable[[], bool]]:
     def look() -> bool:
         nonlocal searched_at
         if peak() - searched_at < GROWTH:
+            gc.collect(0)
             return False
         gc.collect()
         searched_at = peak()
         return True
 
     gc.freeze()  # what is there already stays to the end
-    gc.set_threshold(YOUNG, MIDDLE, NEVER)
+    gc.disable()
     try:
         yield look
     finally:
-        gc.set_threshold(*before)
         gc.unfreeze()
+        if was_on:
+            gc.enable()

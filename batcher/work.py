@@ -9,12 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from batcher import report, tables
+from batcher import garbage, report, tables
 from batcher.artifacts import Downloader, Dress, Trust
 from batcher.budget import Budget
 from batcher.catalog import Offer, ask
 from batcher.errors import DiskError, UsageError
-from batcher.garbage import rarely
 from batcher.job import utc
 from batcher.manifest import Draft, Manifest
 from batcher.progress import CHECKING, Progress, counting
@@ -138,8 +137,9 @@ async def _drive(
                 past_deadline=_past(settings.deadline),
             )
             runner = Runner(manifest, tools, reader)
-            with _signals(stop, progress), rarely() as search:
-                ticker = asyncio.create_task(_tick(tools, progress, search), name="progress")
+            with _signals(stop, progress), garbage.rarely() as search:
+                ticker = asyncio.create_task(_tick(tools, progress), name="progress")
+                searcher = asyncio.create_task(_search(search), name="memory")
                 try:
                     await runner.run()
                     if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
@@ -147,9 +147,10 @@ async def _drive(
                 except asyncio.CancelledError:
                     stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
                 finally:
-                    ticker.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await ticker
+                    for task in (ticker, searcher):
+                        task.cancel()
+                        with suppress(asyncio.CancelledError):
+                            await task
             with suppress(Exception):
                 await queue.durable(state.set_meta, process=None, live=None, stopped_by=_word(stop))
                 if budget.price is not None and budget.price != offer.price:
@@ -201,7 +202,13 @@ def _lay(ballast: Ballast) -> None:
         ) from error
 
 
-async def _tick(tools: Tools, progress: Progress, search: Callable[[], bool]) -> None:
+async def _search(search: Callable[[], bool]) -> None:
+    while True:
+        await asyncio.sleep(garbage.EVERY)
+        search()
+
+
+async def _tick(tools: Tools, progress: Progress) -> None:
     ticks = 0
     while True:
         snapshot = _snapshot(tools)
@@ -209,7 +216,6 @@ async def _tick(tools: Tools, progress: Progress, search: Callable[[], bool]) ->
         if ticks % LIVE_EVERY == 0:
             live = {"rate": snapshot.rate, "eta": snapshot.eta, "in_flight": snapshot.in_flight, "at": tools.wall()}
             await tools.queue.durable(tools.state.set_meta, live={**live, "note": snapshot.note})
-        search()
         ticks += 1
         await asyncio.sleep(TICK)
 

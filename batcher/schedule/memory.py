@@ -34,7 +34,7 @@ class Memory:
     def quiet_until(self, guess: float) -> float:
         """While there is no estimate: the age before which no job was seen to end, or ``guess``."""
         missed = self._latest[0] if len(self._latest) == 3 else guess
-        return min(self.soonest, missed)
+        return min(self.soonest, max(missed, guess))
 
     def learn(self, look: Look) -> bool:
         """One more look. Returns whether ``times`` is another one now."""

@@ -3,7 +3,8 @@
 While nothing is known, looks at every job would tell the same thing over and over: of many in flight LEADERS are looked
 at often, and the others follow. A follower is not looked at while no job was seen to end at so young an age; it only
 comes back every now and then to hear whether that is still so (at the latest after FOLLOW_SHARE of its age and
-FOLLOW), and so waits no longer than that for what the leaders found out.
+FOLLOW), and so waits no longer than that for what the leaders found out. The first few leaders look early, each at
+another age, for a service that takes no time at all; nobody else leads before an age worth a look.
 """
 
 from batcher.schedule.line import Line
@@ -17,10 +18,12 @@ LOWEST_PRICE, FIRST_PRICE, HIGHEST_PRICE = 0.008, 0.03, 0.1  # of the mean run t
 TRIES = 3  # prices tried when a plan is made
 
 FIRST_GUESS = 1.0  # the first look while nothing is known, and from then on
+EARLY_BIRDS = 16  # jobs of a run that are looked at before that
 SHARE = 0.12  # of the age: gaps where nothing is known,
 SHORTEST, LONGEST = 0.05, 30.0  # but for these
 LEADERS = 128
 FOLLOW, FOLLOW_SHARE = 0.8, 0.05
+FOLLOW_AT_FIRST, FOLLOW_SHARE_AT_FIRST = 0.1, 0.5  # the less at a small age
 SPREAD = 0.25  # of a gap
 
 PROBE_EVERY, SUSPECT_EVERY = 14, 3  # jobs
@@ -42,7 +45,7 @@ class PollPlanner:
         self.turns = Turns()
         self.line = Line()
         self.leaders = 0  # jobs in flight
-        self._firsts = self._probes = 0
+        self._firsts = self._probes = self._early = 0
 
     def watch(self, began: float, *, learns: bool = True) -> "Watch":
         """A job that began then is to be looked at. learns: whether it teaches anything."""
@@ -87,6 +90,13 @@ class PollPlanner:
             return max(at * (FAR_FROM + FAR_SPAN * draw), SHORTEST)
         return max(times.age_at(draw * share), SHORTEST)
 
+    def leading_age(self, draw: float) -> float:
+        """The age from which one more job may lead, while nothing is known."""
+        self._early += 1
+        if self._early <= EARLY_BIRDS:
+            return float(SHORTEST * (FIRST_GUESS / SHORTEST) ** ((self._early - 1) / EARLY_BIRDS)) - SHORTEST
+        return self.memory.quiet_until(FIRST_GUESS) * (1.0 + SPREAD * (draw - 0.5)) - SHORTEST
+
     def _planned(self, times: RunTimes) -> Plan:
         if self._price is not None:
             return best_looks(times, self._price)
@@ -110,6 +120,7 @@ class Watch:
     """
 
     __slots__ = (
+        "_leading_age",
         "_leads",
         "_learns",
         "_looked_at",
@@ -126,6 +137,7 @@ class Watch:
         self._planner = planner
         self._learns = learns
         self._leads = self.follows = False
+        self._leading_age: float | None = None
         self._looked_at: float | None = None
         self._submitted = self._origin = self._since = submitted
         self._scout = False
@@ -142,8 +154,8 @@ class Watch:
             begins = planner.line.begins(now)
             self._scout = begins is None
             self._origin = self._since = max(self._submitted, begins or self._submitted)
-            age = planner.first_look(draw)
-        return planner.turns.book(now, max(self._origin + age, now + SHORTEST))
+            age = 0.0 if self._leads and planner.plan is None else planner.first_look(draw)
+        return planner.turns.book(now, self._origin + age, now + SHORTEST)
 
     def _follow(self, now: float, draw: float) -> float | None:
         """When to ask again whether to look, None when a look is to be planned."""
@@ -151,11 +163,16 @@ class Watch:
         self.follows = False
         if planner.plan is not None or self._leads or age >= planner.memory.soonest:
             return None
-        if planner.leaders < LEADERS and self._learns:
+        if self._leading_age is None:
+            self._leading_age = planner.leading_age(draw) if self._learns else LONGEST
+        leads_in = self._leading_age - age
+        if leads_in <= 0.0 and planner.leaders < LEADERS and self._learns:
             self._leads = True
             planner.leaders += 1
             return None
-        again = now + (FOLLOW + FOLLOW_SHARE * age) * (1.0 + SPREAD * draw) / (1.0 + SPREAD)
+        gap = min(FOLLOW + FOLLOW_SHARE * age, FOLLOW_AT_FIRST + FOLLOW_SHARE_AT_FIRST * age)
+        gap *= (1.0 + SPREAD * draw) / (1.0 + SPREAD)
+        again = now + (max(min(gap, leads_in), FINEST) if leads_in > 0.0 else gap)
         if again - (self._looked_at or self._submitted) > LONGEST:  # should no leader ever come back
             return None
         self.follows = True

@@ -22,13 +22,14 @@ class Turns:
         self._now = 0  # the stretch before which bookings are over
         self._gaps = self._weight = 1.0
 
-    def book(self, now: float, wanted: float) -> float:
-        """The moment, at or after ``wanted``, for a look that is decided about ``now``."""
+    def book(self, now: float, wanted: float, soonest: float = 0.0) -> float:
+        """The moment, at or after ``wanted`` and ``soonest``, for a look that is decided about ``now``."""
         if (current := int(now / WIDTH)) != self._now:
             self._drop_past(current)
-        if wanted - now > 2 * WIDTH:  # a look that is overdue tells of no gap
+        if wanted > now:  # a look that is overdue tells of no gap
             self._gaps = self._gaps * MEMORY + wanted - now
             self._weight = self._weight * MEMORY + 1.0
+        wanted = max(wanted, soonest)
         self.booked += 1
         gap = self._gaps / self._weight
         room = max(ALWAYS, WIDTH * self.booked * max(CROWD / gap, 1.0 / (LATE * gap + LATE_SECONDS)))

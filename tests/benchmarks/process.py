@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 PYTHON = sys.executable
 BATCHER = (PYTHON, "-m", "batcher")
+_AS_INSTALLED = {"PYTHONDONTWRITEBYTECODE": ""}  # installed programs have their bytecode
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,9 @@ def run(command: Sequence[str], *, codes: Sequence[int] = (0,), env: Mapping[str
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said:
         began = time.perf_counter()
         actions = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, said.fileno(), 2)]
-        child = os.posix_spawn(command[0], list(command), {**os.environ, **(env or {})}, file_actions=actions)
+        child = os.posix_spawn(
+            command[0], list(command), {**os.environ, **_AS_INSTALLED, **(env or {})}, file_actions=actions
+        )
         _, status, usage = os.wait4(child, 0)
         seconds = time.perf_counter() - began
         code = os.waitstatus_to_exitcode(status)
