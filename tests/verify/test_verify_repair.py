@@ -97,7 +97,8 @@ def test_beside_a_going_run_what_it_writes_now_is_no_finding(run: Run) -> None:
     run.write_state("UPDATE job_data SET state = 'ready' WHERE id = 4")
     run.write_state("DELETE FROM image_data WHERE job_id = 4")
     (run.folder / "images" / ".0123456789abcdef.part").write_bytes(b"half")
-    facts = run.verify()
+    with locked(run.folder):
+        facts = run.verify()
     assert facts["going"] is True
     assert facts["findings"] == []
 
