@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -70,10 +71,15 @@ class Shell:
         return {str(path.relative_to(self.folder)) for path in self.folder.rglob("*")}
 
     def simulated(self, prompts: int = 3, *words: str) -> str:
-        """A small finished run. Returns its run directory."""
+        """A small finished run, made once and copied from then on. Returns its run directory."""
+        kept = self.folder.parent.parent / "_".join(("simulated", str(prompts), *words))
+        if kept.exists():
+            shutil.copytree(kept, self.folder, dirs_exist_ok=True)
+            return "runs/p"
         name = self.file("p.txt", "".join(f"a kite over hill number {number}\n" for number in range(prompts)))
         came = self("run", name, "--simulate", "--rate", "200/s", "--progress", "none", *words)
         assert came.code in {0, 3, 4}, came
+        shutil.copytree(self.folder, kept)
         return "runs/p"
 
     def run_directory(self, name: str = "run") -> "contextlib.AbstractContextManager[Book]":
