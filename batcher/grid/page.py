@@ -20,7 +20,6 @@ from batcher.grid.thumbnails import Unreadable, thumbnail
 GROUND: Colour = (247, 247, 248)
 INK: Colour = (28, 30, 34)
 DIM: Colour = (98, 102, 110)
-FAINT: Colour = (226, 227, 230)
 
 _THREADS = min(4, os.cpu_count() or 1)
 _PALE: Colour = (236, 238, 241)

@@ -14,7 +14,6 @@ import pytest
 
 from batcher.__main__ import main
 from batcher.commands.printing import columns
-from batcher.store import STATE
 from tests.store.state_files import Book, a_book
 
 TOKEN = "sk-a-very-secret-token"
@@ -85,10 +84,6 @@ class Shell:
     def run_directory(self, name: str = "run") -> "contextlib.AbstractContextManager[Book]":
         """A state file to be filled by hand."""
         return a_book(self.folder / name)
-
-
-def state_file(shell: Shell, run: str) -> Path:
-    return shell.folder / run / STATE
 
 
 def assert_no_traceback(came: Came) -> None:
