@@ -13,7 +13,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from batcher.grid.layout import Page, Spot, Style
+from batcher.grid.cell import Spot
+from batcher.grid.layout import Page, Style
 from batcher.grid.text import Colour, Writer, line_height
 from batcher.grid.thumbnails import Unreadable, thumbnail
 
