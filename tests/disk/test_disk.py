@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.crash.matrix import service
+from tests.crash.matrix import PROFILE, service
 
 ROOT = Path(__file__).parents[2]
 JOBS = 40
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "token").write_text("a-token")
     (tmp_path / "token").chmod(0o600)
     (tmp_path / "prompts.txt").write_text("".join(f"a kite over hill {number}\n" for number in range(JOBS)))
-    with service(tmp_path, json.dumps({"latency": 0.2, "image_bytes": IMAGE})) as origin:
+    with service(tmp_path, f"image_bytes: {IMAGE}\n{PROFILE}") as origin:
         (tmp_path / "url").write_text(f"{origin}/v1")
         yield tmp_path
 
