@@ -74,9 +74,6 @@ MOVES: dict[State, dict[Event, State]] = {
 
 AT_REST = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.IN_DOUBT})
 PAID_FOR = frozenset({State.RUNNING, State.READY})  # collected before anything new is submitted
-REOPENABLE = frozenset(
-    state for state, moves in MOVES.items() if Event.REOPENED in moves
-)  # what `batcher retry --state` takes
 
 
 def advance(state: State, event: Event) -> State:

@@ -15,16 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.errors import AccountError, CallError, Cause, NotFound, Refused, Rejected, Unclear
-from batcher.job import (
-    Accepted,
-    Answer,
-    CancelledThere,
-    CancelOutcome,
-    FailedThere,
-    Succeeded,
-    Waiting,
-    each_once,
-)
+from batcher.job import Accepted, Answer, CancelledThere, CancelOutcome, FailedThere, Succeeded, Waiting, each_once
 
 MOST_FILES = 100  # of one request: models make up to 16, and an answer has room for a hundred thousand
 SUCCESS = frozenset({"succeeded", "completed"})

@@ -30,7 +30,7 @@ def _facts(connection: Any, run_dir: Path) -> dict[str, Any]:
 
     _, _, odd = reading.pictures(connection)
     price = reading.meta(connection, "price_usd")
-    live = _live(connection)
+    live = _live(connection, run_dir)
     return {
         "run": str(run_dir),
         "going": live is not None,
@@ -58,11 +58,11 @@ def _facts(connection: Any, run_dir: Path) -> dict[str, Any]:
     }
 
 
-def _live(connection: Any) -> dict[str, Any] | None:
+def _live(connection: Any, run_dir: Path) -> dict[str, Any] | None:
     """What a going run last said of itself; None when none is going."""
-    from batcher.store import reading  # noqa: PLC0415  start-up time
+    from batcher.store import is_going, reading  # noqa: PLC0415  start-up time
 
-    return (reading.meta(connection, "live") or {}) if reading.is_going(connection) else None
+    return (reading.meta(connection, "live") or {}) if is_going(connection, run_dir) else None
 
 
 def _words(facts: dict[str, Any]) -> str:

@@ -1,8 +1,7 @@
 """Where everything on a page stands, in pixels. Nothing is drawn here and no file is opened.
 
-A picture keeps its shape and its longest side is ``size`` at most; several in one cell share that room. Rows and
-columns are as wide as what is in them. A page stays within MAX_SIDE and MAX_PIXELS: what is more becomes further
-pages, each with the labels again and all about equally full.
+Rows and columns are as wide as what is in them. A page stays within MAX_SIDE and MAX_PIXELS: what is more becomes
+further pages, each with the labels again and all about equally full.
 """
 
 import math
@@ -10,16 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from batcher.grid.gather import Sheet, Tile
-from batcher.grid.text import LTR, Block, Writer, line_height
+from batcher.grid.cell import Cell, Spot, cell_of, fitted
+from batcher.grid.characters import LTR
+from batcher.grid.gather import Sheet
+from batcher.grid.text import Block, Writer, line_height
 
 MAX_SIDE = 16_000
 """Pixels. WebP ends at 16,383, and so do the canvases of browsers."""
 MAX_PIXELS = 32_000_000
 """Pillow warns of 89 million, batcher itself takes 64; decoded, this many are 96 MB."""
 
-_SMALLEST = 40  # pixels, for one of several pictures in a cell
-_SPLIT = 4
 _LEAST_COLUMN = 64
 _TITLE_LINES = 4
 
@@ -68,27 +67,6 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
-    """A tile in its place; x and y from the corner of its cell, later of its page."""
-
-    tile: Tile
-    x: int
-    y: int
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """No spots: nothing was asked for there."""
-
-    width: int
-    height: int
-    spots: tuple[Spot, ...] = ()
-    caption: Block | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Placed:
     block: Block
     x: int
@@ -121,32 +99,6 @@ def bands(sizes: Sequence[int], limit: int) -> list[Band]:
         if all(end - start == 1 or sum(sizes[start:end]) <= limit for start, end in found):
             return found
     return []
-
-
-def fitted(tile: Tile, side: int) -> tuple[int, int]:
-    """Width and height with the longest side ``side`` at most; never larger than it is."""
-    factor = min(1.0, side / max(tile.width, tile.height))
-    return max(1, round(tile.width * factor)), max(1, round(tile.height * factor))
-
-
-def cell_of(tiles: Sequence[Tile], size: int, longest: int) -> Cell:
-    """longest: of the pictures on the sheet, which marks of missing ones don't exceed."""
-    across = math.ceil(math.sqrt(len(tiles)))
-    side = (size - _SPLIT * (across - 1)) // across
-    if side < _SMALLEST and across > 1:
-        across = max(1, (size + _SPLIT) // (_SMALLEST + _SPLIT))
-        side = (size - _SPLIT * (across - 1)) // across
-        if len(tiles) > across * across:
-            kept = across * across - 1
-            tiles = [*tiles[:kept], Tile(None, 1_000, 1_000, f"+{len(tiles) - kept:,}")]
-    boxes = [fitted(tile, side if tile.file else min(side, longest)) for tile in tiles]
-    wide, high = max(width for width, _ in boxes), max(height for _, height in boxes)
-    spots = []
-    for number, (tile, (width, height)) in enumerate(zip(tiles, boxes, strict=True)):
-        x, y = number % across * (wide + _SPLIT), number // across * (high + _SPLIT)
-        spots.append(Spot(tile, x + (wide - width) // 2, y + (high - height) // 2, width, height))
-    columns, lines = min(across, len(tiles)), math.ceil(len(tiles) / across)
-    return Cell(columns * wide + (columns - 1) * _SPLIT, lines * high + (lines - 1) * _SPLIT, tuple(spots))
 
 
 class Layout:

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from batcher.grid.layout import Page, Spot, Style
+from batcher.grid.cell import Spot
+from batcher.grid.layout import Page, Style
 from batcher.grid.text import Colour, Writer, line_height
 from batcher.grid.thumbnails import Unreadable, thumbnail
 
 GROUND: Colour = (247, 247, 248)
 INK: Colour = (28, 30, 34)
 DIM: Colour = (98, 102, 110)
-FAINT: Colour = (226, 227, 230)
 
 _THREADS = min(4, os.cpu_count() or 1)
 _PALE: Colour = (236, 238, 241)

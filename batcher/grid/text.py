@@ -1,16 +1,14 @@
 """Lines of text in any script, as pixels.
 
 A font has some scripts, so a line is cut into *runs* of one font and one direction, which HarfBuzz shapes (through
-Pillow's Raqm: joined Arabic, Devanagari's conjuncts, Thai's stacked marks). Two things stand above a single run and are
-done here. *Order*: runs are stored as they are read and drawn as they are seen, so in a line that runs from right to
-left they are turned round, and the ones from left to right inside it turned back (two levels of the Unicode
-bidirectional algorithm, UAX 9, with its rules N1 and N2 for what has no direction itself). *Breaking*: at spaces, and
-between any two letters of scripts that write without them, though not before closing punctuation.
+Pillow's Raqm: joined Arabic, Devanagari's conjuncts, Thai's stacked marks). Runs are stored as they are read and drawn
+as they are seen: in a line that runs from right to left they are turned round, and the ones from left to right inside
+it turned back. What a character is in a line is in ``characters``.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,18 +18,15 @@ from typing import Any
 
 from PIL import ImageDraw, ImageFont, features
 
+from batcher.grid.characters import LTR, RTL, base_direction, directions_of, language_of, may_break, parts_of, script
 from batcher.grid.faces import BUNDLED, Faces
 from batcher.protocol import one_line
 
-LTR, RTL = "ltr", "rtl"
 MORE = "…"
 Colour = tuple[int, int, int]
 
 _SHAPES = bool(features.check("raqm"))
-_JOINER = "\u200d"
 _INVISIBLE = re.compile("[\u00ad\u034f\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\U000e0000-\U000e0fff]")
-_UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF))  # Thai, Lao, Burmese, Khmer
-_CLOSING = frozenset({"Pe", "Pf", "Po"})
 _TO_BE_SHAPED = re.compile("[\u0590-\u109f\u1780-\u17ff]")
 
 
@@ -98,8 +93,8 @@ class Writer:
         direction: that of the lines, by default that of the first letter that has one.
         """
         clean = one_line(re.sub(r"\s+", " ", text), 4_000)
-        base = direction or _base_direction(clean)
-        language = _language(clean)
+        base = direction or base_direction(clean)
+        language = language_of(clean)
         set_ = list(_set(self._clusters(clean, base), px, language, width, lines, self._more(base)))
         runs = tuple(tuple(_seen(_runs(line), base)) for line in set_)
         widest = max((sum(_width(run, px, language) for run in line) for line in runs), default=0.0)
@@ -109,8 +104,8 @@ class Writer:
         return Cluster(MORE, BUNDLED, base, breaks=False)
 
     def _clusters(self, text: str, base: str) -> list[Cluster]:
-        parts = list(_parts(text))
-        directions = _directions([part[0] for part in parts], base)
+        parts = list(parts_of(text))
+        directions = directions_of([part[0] for part in parts], base)
         clusters: list[Cluster] = []
         before = " "
         font = BUNDLED
@@ -119,7 +114,7 @@ class Writer:
             shown = "".join(char for char in part if self._faces.has(font, char)) or part[0]
             if _INVISIBLE.match(shown):
                 continue
-            clusters.append(Cluster(shown, font, direction, _may_break(before, part[0])))
+            clusters.append(Cluster(shown, font, direction, may_break(before, part[0])))
             before = part[0]
         self.unshaped = self.unshaped or (not _SHAPES and _TO_BE_SHAPED.search(text) is not None)
         return clusters
@@ -132,73 +127,6 @@ class Writer:
         if font is None and not _INVISIBLE.match(char):
             self.missing.setdefault(script(char), char)
         return font or BUNDLED
-
-
-def script(char: str) -> str:
-    """What a person calls the letters that this one is of: ``Devanagari``, ``CJK``, ``emoji``."""
-    if ord(char) >= 0x1F000 and unicodedata.category(char) in {"So", "Sk"}:
-        return "emoji"
-    word = unicodedata.name(char, f"U+{ord(char):04X}").split()[0]
-    return word if word == "CJK" or word.startswith("U+") else word.title()
-
-
-def _parts(text: str) -> Iterator[str]:
-    """Characters with what hangs on them: marks, what a joiner joins, skin tones."""
-    part = ""
-    for char in text:
-        hangs = unicodedata.category(char)[0] == "M" or char == _JOINER or "\U0001f3fb" <= char <= "\U0001f3ff"
-        if part and (hangs or part[-1] == _JOINER):
-            part += char
-            continue
-        if part:
-            yield part
-        part = char
-    if part:
-        yield part
-
-
-def _base_direction(text: str) -> str:
-    """That of the first letter that has one."""
-    strong = (unicodedata.bidirectional(char) for char in text)
-    return next((RTL if kind in {"R", "AL"} else LTR for kind in strong if kind in {"R", "AL", "L"}), LTR)
-
-
-def _directions(chars: Sequence[str], base: str) -> list[str]:
-    found: list[str | None] = []
-    strong = base
-    for char in chars:
-        kind = unicodedata.bidirectional(char)
-        if kind in {"L", "R", "AL"}:
-            strong = LTR if kind == "L" else RTL
-            found.append(strong)
-        else:  # digits go with the letters before them; a run from right to left keeps them readable
-            found.append({"EN": strong, "AN": RTL}.get(kind))
-    for at in range(len(chars) - 2, -1, -1):  # but 35mm is one word
-        if found[at + 1] == LTR and unicodedata.bidirectional(chars[at]) == "EN":
-            found[at] = LTR
-    result: list[str] = []
-    for neutral, group in groupby(range(len(found)), key=lambda at: found[at] is None):
-        places = list(group)
-        if neutral:
-            before = found[places[0] - 1] if places[0] else base
-            after = found[places[-1] + 1] if places[-1] + 1 < len(found) else base
-            result += [before if before is not None and before == after else base] * len(places)
-        else:
-            result += [found[at] or base for at in places]
-    return result
-
-
-def _may_break(before: str, char: str) -> bool:
-    if char == " " or unicodedata.category(char) in _CLOSING:
-        return False
-    return before in " -" or _stands_alone(before) or _stands_alone(char)
-
-
-def _stands_alone(char: str) -> bool:
-    code = ord(char)
-    if code < 0x0E00:
-        return False
-    return unicodedata.east_asian_width(char) in "WF" or any(first <= code <= last for first, last in _UNSPACED)
 
 
 def _set(
@@ -271,15 +199,6 @@ def _seen(runs: list[Run], base: str) -> list[Run]:
         together = list(group)
         seen += together if direction == base else together[::-1]
     return seen
-
-
-def _language(text: str) -> str | None:
-    """Whose way of drawing ideographs is meant: kana tells Japanese, hangul Korean, ideographs alone Chinese."""
-    if re.search("[\u3040-\u30ff]", text):
-        return "ja"
-    if re.search("[\u1100-\u11ff\uac00-\ud7af]", text):
-        return "ko"
-    return "zh-Hans" if re.search("[\u3400-\u9fff]", text) else None
 
 
 def _shaping(run: Run, language: str | None) -> dict[str, Any]:

@@ -24,7 +24,6 @@ class ModelSchema:
 
     inputs: names, in the schema's order.
     required: names that must be sent; those the schema gives a default for are left out (some list both).
-    validations: per input, the service's extra rules in its own words; not enforced here.
     media_inputs: names whose value is the URL of a file, or a list of them.
     """
 
@@ -33,11 +32,6 @@ class ModelSchema:
     ) -> None:
         self.model_id = model_id
         self.inputs = tuple(properties)
-        self.validations = {
-            name: given["validations"]
-            for name, given in properties.items()
-            if isinstance(given, Mapping) and given.get("validations")
-        }
         self.media_inputs = frozenset(name for name, given in properties.items() if is_media(name, given))
         self._given = dict(properties)
         self._schemas = {name: standard(given) for name, given in properties.items()}

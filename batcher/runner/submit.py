@@ -7,6 +7,7 @@ be: the rate is kept to the millisecond and the disk never holds it up.
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from batcher.breaker import Breaker
 from batcher.errors import AccountError, DiskError, NotFound, NotSent, Refused, Rejected, Unclear
@@ -20,6 +21,7 @@ CLOCK = 1e-6  # seconds: less than this is now
 GLANCE = 0.002  # seconds between two looks at whether the opening lets one more leave
 AT_DOOR = 0.5  # seconds that one written down as leaving may be kept waiting: a kill meanwhile leaves it in doubt
 INSISTENCE = 30  # seconds to go on trying to write down a request id that the disk did not take
+PERSISTENCE = 3  # the same, for what costs nobody anything but a question to a person
 
 
 class Slot:
@@ -186,22 +188,32 @@ class Submitter:
             self._opening.answered()
 
     async def _accept(self, entry: Entry, accepted: Accepted) -> Entry:
-        """The id is money: a disk that does not take it gets our ballast, and time; at last the id is at least said."""
+        """The id is money: where no disk takes it, it is at least said."""
         tools = self.tools
-        for _ in range(INSISTENCE):
+        try:
+            return await self._insist(INSISTENCE, tools.state.accept, entry, accepted.request_id, tools.wall())
+        except DiskError:
+            said = f"request {accepted.request_id} of job {entry.job.key} was accepted but could not be recorded"
+            tools.tally.warn(said)
+            raise
+
+    async def _release(self, entry: Entry) -> Entry:
+        """A release that is not on the disk is a submit in doubt to the next start."""
+        self.tools.unspend(entry)
+        self.tools.fuse.dropped(entry.id)
+        return await self._insist(PERSISTENCE, self.tools.state.release, entry)
+
+    async def _insist(self, seconds: int, move: Callable[..., Entry], *facts: Any) -> Entry:
+        """A disk that does not take it gets our ballast, and time. Raises DiskError at last."""
+        tools = self.tools
+        for _ in range(seconds):
             try:
-                return await tools.queue.durable(tools.state.accept, entry, accepted.request_id, tools.wall())
+                return await tools.queue.durable(move, *facts)
             except DiskError as error:
                 tools.stop.request(Reason.DISK, error.message, error.hint)
                 if not tools.ballast.drop():
                     await asyncio.sleep(1.0)
-        tools.tally.warn(f"request {accepted.request_id} of job {entry.job.key} was accepted but could not be recorded")
-        return await tools.queue.durable(tools.state.accept, entry, accepted.request_id, tools.wall())
-
-    async def _release(self, entry: Entry) -> Entry:
-        self.tools.unspend(entry)
-        self.tools.fuse.dropped(entry.id)
-        return await self.tools.queue.durable(self.tools.state.release, entry)
+        return await tools.queue.durable(move, *facts)
 
     def _answered(self) -> None:
         self.breaker.answered()

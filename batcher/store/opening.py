@@ -1,18 +1,14 @@
-"""Opening a run directory: is it ours, is it free, is it of our time. Owns the run lock and the connections."""
+"""Opening a run directory: is it ours, is it of our time. Owns the connections to its state file."""
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import filelock
-
-from batcher.errors import BusyError, DiskError, UsageError
+from batcher.errors import DiskError, UsageError
+from batcher.store.lock import unwritable
 from batcher.store.schema import APPLICATION_ID, VERSION, migrate
 
 STATE = "state.db"
-LOCK = ".lock"
 INTENT = "relayout"  # a fact about the run: the jobs whose files are being renamed at this moment
 
 
@@ -24,32 +20,13 @@ def prepare(run_dir: Path) -> None:
         run_dir.mkdir(parents=True, exist_ok=True)
         found = [item.name for item in run_dir.iterdir() if not item.name.startswith(".")]
     except OSError as error:
-        raise _unwritable(run_dir, error) from error
+        raise unwritable(run_dir, error) from error
     if not os.access(run_dir, os.W_OK | os.X_OK):
-        raise _unwritable(run_dir, PermissionError("no right to write there"))
+        raise unwritable(run_dir, PermissionError("no right to write there"))
     if STATE in found:
         _check_unopened(run_dir / STATE)
     elif found:
         raise _foreign(run_dir, found)
-
-
-@contextmanager
-def locked(run_dir: Path) -> Iterator[None]:
-    """Holds the run directory for this process; the system frees it when the process dies, however it dies."""
-    lock = filelock.FileLock(run_dir / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise BusyError(
-            f"{run_dir} is in use by another batcher",
-            hint=f"`batcher status {run_dir}` shows how far it is. Stop it with Ctrl-C, or wait.",
-        ) from None
-    except OSError as error:
-        raise _unwritable(run_dir, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -71,7 +48,7 @@ def connect(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error) or "malformed" in str(error):
             raise _not_ours(path) from error
-        raise _unwritable(path.parent, error) from error
+        raise unwritable(path.parent, error) from error
     return connection
 
 
@@ -139,7 +116,7 @@ def _check_unopened(path: Path) -> None:
         finally:
             connection.close()
     except sqlite3.OperationalError as error:
-        raise _unwritable(path.parent, error) from error
+        raise unwritable(path.parent, error) from error
     except sqlite3.DatabaseError as error:
         raise _not_ours(path) from error
 
@@ -176,8 +153,3 @@ def _foreign(run_dir: Path, found: list[str]) -> UsageError:
         f"{run_dir} is not empty and not a run directory of batcher",
         hint="Nothing was touched. Choose an empty or new directory with -o.",
     )
-
-
-def _unwritable(run_dir: Path, error: Exception) -> DiskError:
-    reason = getattr(error, "strerror", None) or str(error)
-    return DiskError(f"the run directory {run_dir} can't be written: {reason}", hint="Choose another with -o.")

@@ -1,8 +1,6 @@
 """What can be asked of a state file, over any connection to it, the writer's or a read-only one."""
 
 import json
-import os
-import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -72,21 +70,6 @@ class Money:
 def meta(connection: sqlite3.Connection, name: str, default: Any = None) -> Any:
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return default if row is None else json.loads(row[0])
-
-
-def is_going(connection: sqlite3.Connection) -> bool:
-    """Whether a run is at work in this directory, by what it said of itself; a killed one is found out."""
-    process = meta(connection, "process")
-    if not process:
-        return False
-    if process["host"] == socket.gethostname():
-        try:
-            os.kill(process["pid"], 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass  # somebody else's, but alive
-    return True
 
 
 def known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Known]:
@@ -197,15 +180,6 @@ def pictures(connection: sqlite3.Connection) -> tuple[int, int, int]:
     """Files of jobs in the manifest: how many, their bytes, how many with a warning."""
     row = connection.execute("SELECT images, bytes, odd_images FROM totals").fetchone()
     return int(row[0]), int(row[1]), int(row[2])
-
-
-def warnings(connection: sqlite3.Connection, limit: int = 20) -> list[str]:
-    rows = connection.execute(
-        f"SELECT {FILE}, i.warning FROM image_data i JOIN job_data j ON j.id = i.job_id"
-        " WHERE i.warning IS NOT NULL AND j.listed = 1 ORDER BY i.job_id LIMIT ?",
-        (limit,),
-    )
-    return [f"{file}: {warning}" for file, warning in rows]
 
 
 def money(connection: sqlite3.Connection) -> Money:

@@ -66,7 +66,6 @@ WORDS = {
 FETCHED_AGAIN = frozenset(
     {Kind.MISSING, Kind.TRUNCATED, Kind.CHANGED, Kind.SWAPPED, Kind.DAMAGED, Kind.OUTSIDE, Kind.INCOMPLETE}
 )  # unless the right bytes are found on disk
-MOVED_ASIDE = frozenset({Kind.ORPHAN, Kind.LEFTOVER})
 AS_DELIVERED = frozenset({Kind.DUPLICATE, Kind.WRONG_RATIO, Kind.ONE_COLOUR, Kind.DAMAGED})
 
 

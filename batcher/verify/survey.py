@@ -20,7 +20,7 @@ from batcher.artifacts.check import allow
 from batcher.job import State
 from batcher.progress import Meter, Progress
 from batcher.protocol import one_line
-from batcher.store import auditing, reading
+from batcher.store import auditing, is_going, reading
 from batcher.verify.findings import Finding, Kind, Mend, of_job
 from batcher.verify.ground import Ground, is_plain
 from batcher.verify.inspection import LIMITS, Depth, Looked, Rules, look_at
@@ -60,7 +60,7 @@ def look(
     alone: the run lock is held, so no run is going.
     """
     began = time.monotonic()
-    survey = Survey(going=not alone and reading.is_going(connection))
+    survey = Survey(going=not alone and is_going(connection, run_dir))
     try:
         if damage := auditing.damage(connection):
             raise sqlite3.DatabaseError(damage)

@@ -1,6 +1,7 @@
 """A disk that fills up, is taken away or turns read-only: real processes on a real small filesystem."""
 
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -12,10 +13,11 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.crash.matrix import service
+from tests.crash.matrix import PROFILE, service
 
 ROOT = Path(__file__).parents[2]
 JOBS = 40
+IMAGE = 20_000  # bytes: what is being fetched is less than the ballast
 
 
 def command(folder: Path, run: Path) -> list[str]:
@@ -32,7 +34,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "token").write_text("a-token")
     (tmp_path / "token").chmod(0o600)
     (tmp_path / "prompts.txt").write_text("".join(f"a kite over hill {number}\n" for number in range(JOBS)))
-    with service(tmp_path) as origin:
+    with service(tmp_path, f"image_bytes: {IMAGE}\n{PROFILE}") as origin:
         (tmp_path / "url").write_text(f"{origin}/v1")
         yield tmp_path
 
@@ -94,13 +96,12 @@ def finish(folder: Path, run: Path) -> None:
 
 
 def fill(disk: Path) -> Path:
+    """Takes nearly all there is, at once: the rest is for the run to fill, and what it frees then is for it alone."""
+    rest = 30 * IMAGE
     filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(65536))
-        except OSError:
-            return filler
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - rest)
+    return filler
 
 
 def test_a_full_disk_stops_the_run_with_73_and_loses_nothing(folder: Path, small_disk: Path) -> None:

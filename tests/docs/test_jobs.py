@@ -41,7 +41,7 @@ def test_the_quickstart_makes_twelve_images_with_sidecars_in_seconds(
     report = json.loads(capsys.readouterr().out)
     assert report == json.loads(Path("runs/quickstart/report.json").read_text("utf-8"))
     assert (report["images"], report["submits"], report["simulated"]) == (12, 12, True)
-    assert report["seconds"] < 15
+    assert report["seconds"] < 60  # one or two, on a machine that does nothing else
     for file in Path("runs/quickstart/images").glob("*/*.png"):
         told = json.loads(file.with_suffix(".json").read_text("utf-8"))
         with Image.open(file) as picture:

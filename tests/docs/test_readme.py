@@ -45,7 +45,7 @@ def test_every_flag_of_simulate_is_in_the_readme_and_no_other() -> None:
 
 
 def test_every_flag_anywhere_in_the_readme_exists() -> None:
-    known = {"--help", "--quiet", "--show", "--no-deps"}  # of pip and .ci/run, too
+    known = {"--help", "--quiet", "--show", "--no-deps", "--dist"}  # of pip, pytest and .ci/run, too
     for name in COMMANDS:
         known |= flags_of(getattr(import_module(f"batcher.commands.{name}"), name))
     told = set(re.findall(r"(?<![\w<!-])--[a-z][a-z-]*", re.sub(r"<!--.*?-->", "", readme.TEXT)))
@@ -159,7 +159,7 @@ def test_the_two_set_up_commands_are_one_line_each_and_keep_apart() -> None:
     quickstart, tests = readme.marked("quickstart line"), readme.marked("test line")
     assert len(quickstart) == len(tests) == 1
     assert quickstart[0].endswith(" run jobs/quickstart.yaml --simulate")
-    assert tests[0].endswith("-m pytest")
+    assert tests[0].endswith("-m pytest -n auto --dist worksteal")
     assert set(re.findall(r"\.venv[\w-]*", quickstart[0])).isdisjoint(re.findall(r"\.venv[\w-]*", tests[0]))
 
 

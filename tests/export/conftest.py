@@ -1,26 +1,13 @@
 """The command as typed; the readers kept off the network and out of the home folder."""
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from batcher.__main__ import main
-
-
-@dataclass(frozen=True)
-class Came:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
+from tests.commands.command_line import Came
 
 Batcher = Callable[..., Came]
 

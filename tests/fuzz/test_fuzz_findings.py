@@ -1,6 +1,5 @@
 """What the fuzzer found, made small: each was a traceback, a hang or a message unfit for a terminal once."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -16,6 +15,7 @@ from batcher.models import DEFAULT_MODEL, ModelSchema, bundled
 from batcher.naming import Template, TemplateError
 from batcher.settings import Given, fold
 from batcher.units import parse_clock, parse_count, parse_duration, parse_rate, parse_usd
+from tests.effort import at_most
 from tests.fuzz.manifests import harmless
 
 IMAGEN = bundled(DEFAULT_MODEL)
@@ -103,10 +103,8 @@ def test_an_option_of_ten_thousand_letters_is_cut_in_its_message() -> None:
 )
 @pytest.mark.parametrize("parse", [parse_rate, parse_duration, parse_clock, parse_count, parse_usd])
 def test_no_text_takes_a_parser_of_options_long(parse: Callable[[str], Any], text: str) -> None:
-    began = time.perf_counter()
-    with pytest.raises(ValueError):
+    with at_most(10), pytest.raises(ValueError):
         parse(text)
-    assert time.perf_counter() - began < 0.5
 
 
 def test_a_field_of_ten_thousand_letters_is_cut_in_its_message(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from functools import cache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batcher.grid.cell import cell_of, fitted
 from batcher.grid.faces import Faces
 from batcher.grid.gather import Sheet, Tile
-from batcher.grid.layout import MAX_PIXELS, MAX_SIDE, Layout, Page, bands, cell_of, fitted
+from batcher.grid.layout import MAX_PIXELS, MAX_SIDE, Layout, Page, bands
 from batcher.grid.text import Writer
 
 WRITER = Writer(Faces(()))

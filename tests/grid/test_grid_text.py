@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont, features
 
+from batcher.grid.characters import LTR, RTL, script
 from batcher.grid.coverage import Coverage, coverage
 from batcher.grid.faces import BUNDLED, Faces, machine
-from batcher.grid.text import LTR, RTL, Block, Run, Writer, _seen, script
+from batcher.grid.text import Block, Run, Writer, _seen
 
 LANGUAGES = {
     "Chinese": "三只猫坐在湖边的石头上，看着远处的山。",

@@ -14,14 +14,15 @@ from tests.security.ground import ROOT, environment
 MOST = 500 * 2**20  # bytes at the peak; an interpreter with everything loaded has 50 MB
 
 _PRELUDE = """
-import asyncio, json, sys, time
+import asyncio, json, sys
 from pathlib import Path
-began = time.perf_counter()
+from tests.effort import Effort
+effort = Effort()
 def peak():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 def tell(**facts):
-    print(json.dumps({**facts, "peak": peak(), "seconds": time.perf_counter() - began}))
+    print(json.dumps({**facts, "peak": peak()}))
 """
 
 FETCH = """
@@ -32,13 +33,12 @@ async def main():
     found = []
     async with Downloader(Path(sys.argv[3]), trust=Trust(["127.0.0.1"]), limits=limits) as loader:
         for number in range(int(sys.argv[2])):
-            start = time.perf_counter()
             try:
                 await loader.fetch(f"{sys.argv[1]}/{number}", path=str(number), describe=lambda artifact: {})
                 told = {"kind": "saved"}
             except FileError as error:
                 told = {"kind": error.cause.kind, "message": error.cause.message}
-            found.append({**told, "seconds": time.perf_counter() - start})
+            found.append({**told, "units": effort.units()})
     tell(found=found)
 asyncio.run(main())
 """
@@ -50,20 +50,19 @@ async def main():
     found = []
     async with Api(f"{sys.argv[1]}/v1", "a-token-of-some-length") as api:
         for number in range(int(sys.argv[2])):
-            start = time.perf_counter()
             try:
                 answer = await api.look(str(number))
                 told = {"kind": "answered", "urls": len(getattr(answer, "urls", ()))}
             except CallError as error:
                 told = {"kind": error.cause.kind, "message": error.cause.message}
-            found.append({**told, "seconds": time.perf_counter() - start})
+            found.append({**told, "units": effort.units()})
     tell(found=found)
 asyncio.run(main())
 """
 
 
 def measured(code: str, *arguments: str, stdin: Any = None) -> dict[str, Any]:
-    """What the code told, with ``peak`` in bytes and ``seconds``."""
+    """What the code told, with ``peak`` in bytes. It has ``effort``, see tests/effort.py."""
     command = [sys.executable, "-c", _PRELUDE + code, *arguments]
     done = subprocess.run(
         command,

@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import time
 import zlib
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +16,7 @@ from PIL import Image
 from batcher.artifacts.check import CheckDepth, Limits, examine
 from batcher.errors import FileUnavailable
 from tests.artifacts.file_host import huge_png, picture
+from tests.effort import at_most
 from tests.security.appetite import ASK, FETCH, MOST, Body, endless, measured, sending
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
@@ -41,7 +41,7 @@ def asked(*answers: tuple[str, Body]) -> list[dict[str, Any]]:
         told = measured(ASK, origin, str(len(answers)))
     assert told["peak"] < MOST
     for one in told["found"]:
-        assert one["seconds"] < 5
+        assert one["units"] < 200
         assert len(one.get("message", "")) <= 500
     return [{**one, "peak": told["peak"]} for one in told["found"]]
 
@@ -190,11 +190,9 @@ def _of_tiny_pieces() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("depth", ["structure", "decode"])
 def test_files_of_millions_of_tiny_pieces_do_not_take_the_processor_for_minutes(depth: CheckDepth) -> None:
-    for words, data in _of_tiny_pieces().items():
-        began = time.perf_counter()
-        with pytest.raises(FileUnavailable, match=r"more pieces than|padded beyond"):
+    for data in _of_tiny_pieces().values():
+        with at_most(200), pytest.raises(FileUnavailable, match=r"more pieces than|padded beyond"):
             examine(data, depth=depth, limits=Limits())
-        assert time.perf_counter() - began < 3, words
 
 
 def test_gzip_itself_is_not_the_problem(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from batcher.catalog import Offer, ask
 from batcher.errors import ManifestError
 from batcher.models import ModelSchema
 from tests.artifacts.file_host import FileHost, answer, file_host
+from tests.effort import at_most
 from tests.fuzz.manifests import harmless
 from tests.security.ground import ran, recorder
 
@@ -55,9 +55,8 @@ def entry(**properties: Any) -> dict[str, Any]:
 )
 def test_a_pattern_that_would_never_end_ends_or_is_called_broken(pattern: str) -> None:
     schema = ModelSchema.from_json("a/b", {"properties": {"x": {"type": "string", "pattern": pattern}}})
-    began = time.perf_counter()
-    assert schema.problems("x", "a" * 50_000 + "!")
-    assert time.perf_counter() - began < 1
+    with at_most(20):
+        assert schema.problems("x", "a" * 50_000 + "!")
 
 
 @pytest.mark.parametrize(
@@ -108,14 +107,13 @@ def test_a_schema_that_makes_no_sense_costs_a_warning_at_most(words: str) -> Non
 
 
 def test_an_enormous_choice_is_checked_quickly_and_not_printed_whole() -> None:
-    began = time.perf_counter()
-    offer, _ = offered(entry(style={"type": "string", "enum": [f"style-{number:06}" for number in range(150_000)]}))
-    assert offer.schema is not None
-    assert offer.schema.problems("style", "style-000007") is None
-    said = offer.schema.problems("style", "none of them")
+    with at_most(100):
+        offer, _ = offered(entry(style={"type": "string", "enum": [f"style-{number:06}" for number in range(150_000)]}))
+        assert offer.schema is not None
+        assert offer.schema.problems("style", "style-000007") is None
+        said = offer.schema.problems("style", "none of them")
     assert said is not None
     assert "149,980 more" in said
-    assert time.perf_counter() - began < 5
 
 
 @pytest.mark.parametrize("price", [10**400, -1, 1e308, "0.02", True, None, [], {"a": 1}, float("nan"), float("inf")])

@@ -14,9 +14,7 @@ def test_sleeping_takes_no_time_and_moves_both_clocks() -> None:
         await asyncio.gather(*(asyncio.sleep(hours * 3600) for hours in range(10)))
         return before, wall(), asyncio.get_running_loop().time()
 
-    begun = time.monotonic()
-    assert run(story()) == (EPOCH, EPOCH + 32_400, START + 32_400)
-    assert time.monotonic() - begun < 5
+    assert run(story()) == (EPOCH, EPOCH + 32_400, START + 32_400)  # nine hours: in real time nobody would wait for it
 
 
 def test_timers_fire_in_their_order() -> None:

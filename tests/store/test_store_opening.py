@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from batcher.errors import BusyError, DiskError, UsageError
-from batcher.store import STATE, StateFile, connect_to_read, has_state, locked, prepare
+from batcher.errors import DiskError, UsageError
+from batcher.store import STATE, StateFile, connect_to_read, has_state, prepare
 from batcher.store.schema import _FIRST, APPLICATION_ID, MIGRATIONS, VERSION, migrate
 from tests.store.state_files import Book, a_book, a_job, opened
 
@@ -221,37 +221,6 @@ def test_a_finished_run_can_be_read_by_who_may_not_write_there() -> None:
             [sys.executable, "-c", AS_NOBODY, str(folder)], capture_output=True, text=True, check=False
         )
     assert (done.stdout, done.stderr) == ("[('done',)]\n", "")
-
-
-HOLDER = """
-import sys, time
-from pathlib import Path
-from batcher.store import locked
-with locked(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_the_lock_is_one_processs_alone_and_free_after_its_kill(tmp_path: Path) -> None:
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdin is not None
-    assert holder.stdout is not None
-    try:
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(BusyError, match="in use by another batcher"), locked(tmp_path):
-            pass
-    finally:
-        holder.kill()
-        holder.wait()
-        holder.stdin.close()
-        holder.stdout.close()
-    with locked(tmp_path):
-        pass
-    with locked(tmp_path):  # and free again after leaving it the ordinary way
-        pass
 
 
 def test_an_entry_survives_closing_and_opening(tmp_path: Path) -> None:

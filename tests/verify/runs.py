@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -45,16 +46,21 @@ def made(folder: Path, manifest: str, *words: str) -> Path:
 
 
 def batcher_run(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    """The command that made the run; the embedded simulator, unless the words name another service."""
-    where = () if "--base-url" in words else ("--simulate",)
-    command = [
-        sys.executable, "-m", "batcher", "run", str(folder / "manifest.yaml"), "-o", str(folder / "run"), *where,
-        "--rate", "200/s", "--progress", "none", "--json", *words,
-    ]  # fmt: skip
+    """The command that made the run, as a process."""
+    command = [sys.executable, "-m", "batcher", *_command(folder, *words)]
     environment = {**os.environ, "RUNCOMFY_TOKEN": "a-token"}
     return subprocess.run(
         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
+
+
+def _command(folder: Path, *words: str) -> list[str]:
+    """With the embedded simulator, unless the words name another service."""
+    where = () if "--base-url" in words else ("--simulate",)
+    return [
+        "run", str(folder / "manifest.yaml"), "-o", str(folder / "run"), *where, "--rate", "200/s",
+        "--progress", "none", "--json", *words,
+    ]  # fmt: skip
 
 
 @dataclass
@@ -83,8 +89,9 @@ class Run:
 
     def again(self, *words: str) -> dict[str, Any]:
         """The run, by the same command, once more."""
-        done = batcher_run(self.folder.parent, *words)
-        report: dict[str, Any] = json.loads(done.stdout)
+        with mock.patch.dict(os.environ, RUNCOMFY_TOKEN="a-token"):
+            _, out = self(*_command(self.folder.parent, *words))
+        report: dict[str, Any] = json.loads(out)
         return report
 
     def images(self) -> list[Path]:

@@ -11,7 +11,7 @@ import pytest
 
 from batcher import pruned
 from batcher.store import locked
-from tests.verify.runs import JOBS, MANIFEST, Run, kinds
+from tests.verify.runs import JOBS, MANIFEST, Run, batcher_run, copied, kinds
 
 SHORTER = MANIFEST.replace('matrix: {aspect_ratio: ["16:9", "1:1"]', 'matrix: {aspect_ratio: ["1:1"]')
 GONE = JOBS // 2
@@ -39,11 +39,20 @@ def prune(run: Run, *words: str) -> Any:
     return json.loads(out)
 
 
+@pytest.fixture(scope="module")
+def shortened(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Never written to."""
+    folder = tmp_path_factory.mktemp("shortened") / "of"
+    shutil.copytree(finished.parent, folder)
+    (folder / "manifest.yaml").write_text(SHORTER, "utf-8")
+    assert json.loads(batcher_run(folder).stdout)["done"] == GONE
+    return folder / "run"
+
+
 @pytest.fixture
-def short(run: Run) -> Run:
+def short(shortened: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """A run whose manifest lost half of its jobs."""
-    assert shorten(run)["done"] == GONE
-    return run
+    return copied(shortened, tmp_path, capsys)
 
 
 def test_what_left_the_manifest_is_moved_with_its_path_and_all_is_well(short: Run) -> None:

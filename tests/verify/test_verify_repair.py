@@ -18,6 +18,7 @@ from batcher.simulator import Fault, Profile, Simulator
 from batcher.store import locked
 from batcher.verify.repair import Repaired, repair
 from tests.api.rude_server import answer, serving
+from tests.commands.command_line import without_settings
 from tests.crash.matrix import ROOT, service
 from tests.runs.stage import go, lines, steady
 from tests.verify.runs import JOBS, MANIFEST, Run, copied, flip, kinds, made
@@ -97,7 +98,8 @@ def test_beside_a_going_run_what_it_writes_now_is_no_finding(run: Run) -> None:
     run.write_state("UPDATE job_data SET state = 'ready' WHERE id = 4")
     run.write_state("DELETE FROM image_data WHERE job_id = 4")
     (run.folder / "images" / ".0123456789abcdef.part").write_bytes(b"half")
-    facts = run.verify()
+    with locked(run.folder):
+        facts = run.verify()
     assert facts["going"] is True
     assert facts["findings"] == []
 
@@ -231,9 +233,7 @@ def counted(origin: str, name: str) -> int:
 def test_the_recorded_link_is_tried_first_and_needs_no_token(
     there: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
+    without_settings(monkeypatch, tmp_path)
     before = {path: path.read_bytes() for path in there.images()}
     for at in (1, 9, 12):
         there.images()[at].write_bytes(b"")
@@ -256,10 +256,7 @@ def test_a_dead_link_is_followed_by_a_fresh_result(there: Run, monkeypatch: pyte
 def test_without_a_token_the_reason_is_said_and_nothing_is_given_up(
     there: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    without_settings(monkeypatch, tmp_path)
     there.images()[9].unlink()
     facts = there.verify("--repair")  # the file host is not trusted, so the link is of no use
     assert facts["by_repair"] == {"free": 1}

@@ -1,0 +1,91 @@
+"""The run lock: one process at a time works in a run directory, and anybody may ask whether one does.
+
+The lock is on a file and belongs to the system, which frees it the moment its holder dies, however it dies. A process
+number is weaker: it is still there while a killed process waits for its parent to ask after it, and a new process may
+have it. So who asks whether a run is going asks the lock as well.
+
+A file lock (``flock``) can't be looked at, only taken. ``is_held`` takes it for some microseconds, shared, so that two
+who ask don't see each other; and who wants to hold it tries again for a quarter of a second, so that nobody is turned
+away by a question.
+"""
+
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+from batcher.errors import BusyError, DiskError
+from batcher.store.reading import meta
+
+LOCK = ".lock"
+PATIENCE = 0.25  # seconds
+
+
+@contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Holds the run directory for this process. Raises BusyError, DiskError."""
+    lock = filelock.FileLock(run_dir / LOCK, timeout=PATIENCE, poll_interval=0.01)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise BusyError(
+            f"{run_dir} is in use by another batcher",
+            hint=f"`batcher status {run_dir}` shows how far it is. Stop it with Ctrl-C, or wait.",
+        ) from None
+    except OSError as error:
+        raise unwritable(run_dir, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_going(connection: sqlite3.Connection, run_dir: Path) -> bool:
+    """Whether a run is at work in this directory; a killed one is found out, unless it was on another machine, whose
+    locks may not show here.
+    """
+    process = meta(connection, "process")
+    if not process:
+        return False
+    return process["host"] != socket.gethostname() or (is_held(run_dir) and _is_there(process["pid"]))
+
+
+def is_held(run_dir: Path) -> bool:
+    """Whether somebody holds the run directory; also where that can't be seen."""
+    try:
+        import fcntl  # noqa: PLC0415  not everywhere
+    except ImportError:
+        return True
+    try:
+        lock = os.open(run_dir / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(lock)  # which frees it
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's, but alive
+    return True
+
+
+def unwritable(run_dir: Path, error: Exception) -> DiskError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return DiskError(f"the run directory {run_dir} can't be written: {reason}", hint="Choose another with -o.")
