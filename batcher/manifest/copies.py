@@ -152,11 +152,16 @@ class Repeated(Counter):
     def words(self) -> str | None:
         """As a warning, None where there is nothing to warn of."""
         if self.first is None:
-            return None
+            what = f"more than {MOST_COUNTED:,} requests are of prompts that occur more than once, or seem to"
+            return (
+                None if self.ended else f"{what}: how many of them are the same, each made and paid for, is not known"
+            )
         more = "" if self.ended else "more than "
         names = list(self.groups)
         groups = f"in the groups {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}; " if names else ""
+        requests = f"{more}{self.requests:,} request{' is' if self.requests == 1 else 's are'}"
+        jobs = f"{more}{self.jobs:,} job{' repeats' if self.jobs == 1 else 's repeat'}"
         return (
-            f"{more}{self.requests:,} requests are in the manifest more than once ({groups}the first at"
-            f" {self.first[0]}:{self.first[1]}): {more}{self.jobs:,} jobs repeat another one, each made and paid for"
+            f"{requests} in the manifest more than once ({groups}the first at {self.first[0]}:{self.first[1]}):"
+            f" {jobs} another one, each made and paid for"
         )

@@ -9,7 +9,7 @@ from batcher.errors import ManifestError
 from batcher.job import Job, job_key
 from batcher.manifest import variables
 from batcher.manifest.copies import Counter, Enough, Repeated, Watched
-from batcher.manifest.counts import count_by_axis, count_evenly
+from batcher.manifest.counts import count_by_axis, count_evenly, merged
 from batcher.manifest.entries import FromFile
 from batcher.manifest.memory import Memory
 from batcher.manifest.paths import Facts, prompt_name
@@ -159,13 +159,7 @@ class Manifest:
         """Jobs per value of each axis, after ``--limit``; of groups, those that have it. Reads the prompts once more if
         any pins an axis.
         """
-        merged: dict[str, dict[str, int]] = {}
-        for share in self.by_group():
-            for name, values in share.axes.items():
-                counts = merged.setdefault(name, {})
-                for value, jobs in values.items():
-                    counts[value] = counts.get(value, 0) + jobs
-        return merged
+        return merged(share.axes for share in self.by_group())
 
     def by_group(self) -> Iterator[Share]:
         """Each group's part of the jobs, in order; of a manifest without groups, all of them."""

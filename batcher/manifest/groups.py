@@ -72,6 +72,7 @@ def _group(document: Document, name: str, node: Node) -> Document:
     group = Document(document.label, document.problems, group=name, place=node, template=document.template)
     if node.kind == "null" or (node.kind == "mapping" and not node.pairs):
         document.add(node, f"the group `{name}` is empty", "give it a `matrix:` or `prompts:`, or remove it")
+        group.shares_prompts = True  # as far as anybody knows
         return group
     for key, (place, value) in document.mapping(node, f"the group `{name}`").items():
         if key in _KEYS:
