@@ -7,6 +7,9 @@ import pytest
 
 from batcher.errors import Problem
 from batcher.manifest import Memory, Overrides, open_manifest, var_texts
+from batcher.manifest.formats import Reader, reader
+from batcher.manifest.rows import Reading
+from batcher.manifest.source import Source
 from tests.manifest.manifest_reading import checked, inputs, jobs, problems, write
 
 TEXT = "prompts: [{prompt: 'a {animal} at dusk', vars: {animal: {file: animals.txt}}}]\n"
@@ -58,11 +61,15 @@ def test_a_prompt_file_can_carry_vars_from_a_file_and_the_path_has_their_values(
 def test_a_file_that_many_prompts_name_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "heron\n", "animals.txt")
     opened: list[str] = []
-    real = var_texts.reader
-    monkeypatch.setattr(var_texts, "reader", lambda *args: opened.append("") or real(*args))  # type: ignore[func-returns-value]  # notes the call
+
+    def noted(source: Source, form: str, reading: Reading) -> Reader:
+        opened.append(source.label)
+        return reader(source, form, reading)
+
+    monkeypatch.setattr(var_texts, "reader", noted)
     prompts = ", ".join(f"{{prompt: '{n} {{animal}}', vars: {{animal: {{file: animals.txt}}}}}}" for n in range(50))
     assert len(jobs(write(tmp_path, f"prompts: [{prompts}]\n"))) == 50
-    assert len(opened) == 1
+    assert opened == ["animals.txt"]
 
 
 def test_a_prompt_keeps_its_job_when_a_value_moves_from_the_manifest_to_a_file(tmp_path: Path) -> None:
