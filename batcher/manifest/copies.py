@@ -34,6 +34,9 @@ class Watched:
     def __contains__(self, number: int) -> bool:
         return number >> 3 < len(self._bits) and bool(self._bits[number >> 3] & 1 << (number & 7))
 
+    def __bool__(self) -> bool:
+        return _ANY_BIT.search(self._bits) is not None
+
     def between(self, start: int, end: int) -> Iterator[int]:
         """Those from ``start`` up to, not including, ``end``, in order; long gaps cost nothing."""
         at = start >> 3
@@ -66,6 +69,7 @@ class Occurrences:
         self._swept = swept = frozenset(name for sweep in sweeps for name in sweep.keys)
         self._bases = [{name: value for name, value in sweep.base.items() if name not in swept} for sweep in sweeps]
         self._classes = Classes(sweeps)
+        self._several = len(sweeps) > 1
         self._parts = [array("Q") for _ in range(_PARTS)]  # mark and number of each prompt
         self._prompts = 0
 
@@ -76,7 +80,8 @@ class Occurrences:
         self._prompts += 1
 
     def _mark(self, inputs: Mapping[str, Any], sweep: int) -> int:
-        base, swept, classes = self._bases[sweep], self._swept, self._classes.of(sweep, inputs)
+        base, swept = self._bases[sweep], self._swept
+        classes = self._classes.of(sweep, inputs) if self._several else None
         merged = {**base, **inputs} if base else inputs
         if not swept.isdisjoint(merged):
             merged = {name: value for name, value in merged.items() if name not in swept}

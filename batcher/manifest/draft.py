@@ -171,7 +171,7 @@ class Draft:
             warnings=(),
             watched=check.occurrences.close(),
         )
-        if plan.groups[0].name or check.prompts <= _MOST_COMPARED:
+        if memory.watched and (plan.groups[0].name or check.prompts <= _MOST_COMPARED):
             manifest = Manifest(plan, memory, self._spool, source=self._path, name=self.name, limit=None)
             if words := manifest.repeated().words():
                 plan.terms.warn(words)
