@@ -2,16 +2,19 @@
 
 import shutil
 import sqlite3
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
 
 from batcher.catalog import Offer, ask, offline
 from batcher.errors import AccountError, ServiceError
-from batcher.manifest import Draft, Manifest, Memory
+from batcher.job import Job, State
+from batcher.manifest import Draft, Manifest, Memory, Share
+from batcher.manifest.counts import merged
 from batcher.progress import CHECKING, READING, Progress, counted, counting
 from batcher.relayout import due
 from batcher.rundir import TYPICAL_BYTES, remembered_price
@@ -54,12 +57,12 @@ def _facts(
     manifest: Manifest, settings: Settings, offer: Offer, run_dir: Path, known: sqlite3.Connection | None, say: Progress
 ) -> dict[str, Any]:
     """known: the state file of the run directory, None where there is none."""
-    against = None if known is None else _against(manifest, known, say)
-    new = manifest.total if against is None else against["new"] + against["pending"]
-    images = (
-        1 if manifest.total == 0 else sum(job.images for job in islice(manifest.jobs(), 100)) / min(100, manifest.total)
-    )
+    parts = [_Part(share) for share in manifest.by_group()]
+    against = None if known is None else _against(manifest, known, parts, say)
+    _sample(manifest, parts)
     price = offer.price
+    new = manifest.total if against is None else against["new"] + against["pending"]
+    images = parts[0].images * new if len(parts) == 1 else sum(part.to_submit * part.images for part in parts)
     return {
         "manifest": manifest.source,
         "run": str(run_dir),
@@ -67,38 +70,80 @@ def _facts(
         "prompts": manifest.prompts,
         "jobs": manifest.total,
         "jobs_without_limit": manifest.whole,
-        "axes": _axes(manifest),
+        "axes": merged(part.share.axes for part in parts),
+        "groups": {part.share.name: part.told(price) for part in parts if part.share.name},
         "first": [
             {"path": f"images/{job.path}", "inputs": dict(job.inputs), "source": job.source, "line": job.line}
-            for job in islice(manifest.jobs(), SHOWN)
+            for part in parts[:SHOWN]
+            for job in part.first
         ],
         "to_submit": new,
         "price_usd": price,
-        "cost_usd": None if price is None else round(new * images * price, 6),
-        "cost_with_retries_usd": None if price is None else round(new * images * price * settings.attempts, 6),
+        "cost_usd": None if price is None else round(images * price, 6),
+        "cost_with_retries_usd": None if price is None else round(images * price * settings.attempts, 6),
         "seconds_at_rate": round(new / settings.rate, 1),
         "rate": settings.rate,
         "budget_usd": settings.budget,
-        "bytes": round(new * images * TYPICAL_BYTES),
+        "bytes": round(images * TYPICAL_BYTES),
         "bytes_free": shutil.disk_usage(_existing(run_dir)).free,
         "against": against,
         "warnings": [*manifest.warnings, *offer.warnings],
     }
 
 
-def _axes(manifest: Manifest) -> Mapping[str, Mapping[str, int]]:
-    return {name: dict(counts) for name, counts in manifest.count_by_axis().items()}
+class _Part:
+    """A group of the manifest, or all of it. at: how many of its jobs stand where, those that are new as None.
+
+    images: that one of its jobs asks for, by the mean of the first hundred.
+    """
+
+    def __init__(self, share: Share) -> None:
+        self.share = share
+        self.at: Counter[State | None] = Counter()
+        self.images = 1.0
+        self.first: list[Job] = []
+
+    @property
+    def to_submit(self) -> int:
+        return self.at[None] + self.at[State.PENDING]
+
+    def told(self, price: float | None) -> dict[str, Any]:
+        return {
+            "prompts": self.share.prompts,
+            "jobs": self.share.jobs,
+            "axes": self.share.axes,
+            "new": self.at[None],
+            "unchanged": self.share.jobs - self.at[None],
+            "to_submit": self.to_submit,
+            "cost_usd": None if price is None else round(self.to_submit * self.images * price, 6),
+        }
 
 
-def _against(manifest: Manifest, connection: sqlite3.Connection, say: Progress) -> dict[str, int]:
-    """The difference to an existing run directory."""
+def _sample(manifest: Manifest, parts: Sequence[_Part]) -> None:
+    start, each = 0, max(1, SHOWN // len(parts))
+    for part in parts:
+        jobs = list(islice(manifest.jobs(start), min(100, part.share.jobs)))
+        part.first = jobs[:each]
+        part.images = sum(job.images for job in jobs) / len(jobs) if jobs else 1.0
+        if not part.at:
+            part.at[None] = part.share.jobs
+        start += part.share.jobs
+
+
+def _against(
+    manifest: Manifest, connection: sqlite3.Connection, parts: Sequence[_Part], say: Progress
+) -> dict[str, int]:
+    """The difference to an existing run directory; of groups, each one's is noted."""
     whole = manifest.total == manifest.whole
-    if whole and reading.meta(connection, "fingerprint") == manifest.fingerprint:  # all that is listed is of it
+    fingerprint = reading.meta(connection, "fingerprint")
+    if whole and fingerprint == manifest.fingerprint and not manifest.groups:  # all that is listed is of it
         found, gone = reading.by_state(connection), 0
         new = manifest.total - sum(found.values())
     else:
         tell = counting(say, "comparing the manifest with earlier runs: {:,} jobs so far")
-        difference = reading.compare(connection, counted(manifest.jobs(), tell))
+        order = chain.from_iterable(repeat(part.at, part.share.jobs) for part in parts)
+        note = (lambda state: next(order).update([state])) if manifest.groups else None
+        difference = reading.compare(connection, counted(manifest.jobs(), tell), note)
         found, gone, new = difference.at, len(difference.gone) if whole else 0, difference.new
     at = {str(state): count for state, count in found.items()}
     return {

@@ -7,6 +7,8 @@ import click
 from batcher.commands.options import collect, manifest_options, run_options, service_options
 from batcher.commands.printing import cut, say, say_json
 
+SHOWN_GROUPS = 20
+
 
 @click.command(
     epilog="""\b
@@ -39,13 +41,28 @@ def _words(facts: dict[str, Any]) -> str:
     if facts["jobs"] != facts["jobs_without_limit"]:
         lines[0] += f" (of {facts['jobs_without_limit']:,} without --limit)"
     lines.append(f"model {facts['model']}")
-    lines += [_axis(name, counts) for name, counts in facts["axes"].items()]
+    if facts["groups"]:
+        lines += _groups(facts["groups"])
+    else:
+        lines += [_axis(name, counts) for name, counts in facts["axes"].items()]
     lines += ["", "First jobs:", *map(_job, facts["first"])]
     lines += ["", *_against(facts), *_estimate(facts)]
     if facts["to_rename"]:
         lines.append(f"To rename: {facts['to_rename']:,} jobs, free (--relayout)")
     lines += [f"warning: {warning}" for warning in facts["warnings"]]
     return "\n".join(lines)
+
+
+def _groups(groups: dict[str, Any]) -> list[str]:
+    from batcher.units import show_usd  # noqa: PLC0415  start-up time
+
+    lines: list[str] = []
+    for name, group in list(groups.items())[:SHOWN_GROUPS]:
+        cost = "" if group["cost_usd"] is None else f", {show_usd(group['cost_usd'])}"
+        own = f"{group['jobs']:,} jobs from {group['prompts']:,} prompts, {group['to_submit']:,} to submit{cost}"
+        lines += [f"  group {name}: {own}", *(f"  {_axis(axis, counts)}" for axis, counts in group["axes"].items())]
+    more = len(groups) - SHOWN_GROUPS
+    return [*lines, f"  ... {more:,} more groups (--json tells of all)"] if more > 0 else lines
 
 
 def _axis(name: str, counts: dict[str, int]) -> str:

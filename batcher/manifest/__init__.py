@@ -7,8 +7,8 @@ looks at every row and counts (``check.py``); ``Manifest.jobs`` reads again and 
 
 from batcher.manifest.document import RunOption
 from batcher.manifest.draft import Draft, open_manifest
-from batcher.manifest.expansion import Manifest
+from batcher.manifest.expansion import Manifest, Share
 from batcher.manifest.flags import Overrides
 from batcher.manifest.memory import Memory
 
-__all__ = ["Draft", "Manifest", "Memory", "Overrides", "RunOption", "open_manifest"]
+__all__ = ["Draft", "Manifest", "Memory", "Overrides", "RunOption", "Share", "open_manifest"]

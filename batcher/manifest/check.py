@@ -13,9 +13,10 @@ from batcher.manifest.copies import Occurrences
 from batcher.manifest.entries import FromFile, Inline
 from batcher.manifest.formats import Reader
 from batcher.manifest.paths import RESERVED, Facts
-from batcher.manifest.plan import Plan
+from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems, suggestion
 from batcher.manifest.rows import Carried, Row
+from batcher.manifest.terms import Terms
 from batcher.models.words import shown
 from batcher.naming import TemplateError
 
@@ -24,28 +25,50 @@ _MOST_RENDERINGS = 1_000_000
 
 
 class Check:
-    """prompts, whole: how many prompts, and how many jobs they make. pins: whether any has its own value for an axis.
-    names: of all vars met.
+    """prompts, whole: how many prompts, and how many jobs they make. groups: the same of each group. pins: whether any
+    has its own value for an axis. names: of all vars met, by the template of the groups they were met in.
     """
 
     def __init__(self, plan: Plan, problems: Problems, progress: Callable[[int], None] | None) -> None:
         self._plan = plan
         self._problems = problems
         self._progress = progress
-        self._needed = plan.terms.required() - plan.sweep.base.keys() - plan.sweep.axes.keys() | {"prompt"}
-        self._tries_path = plan.template is not None and ":" in plan.template.text
+        self._looked = 0
         self._checks: dict[str, Callable[[Any], str | None]] = {}
-        self.occurrences = Occurrences(frozenset(plan.sweep.keys), plan.sweep.base)
+        self.occurrences = Occurrences([group.sweep for group in plan.groups])
+        self.groups: list[tuple[int, int]] = []
         self.prompts = 0
         self.whole = 0
         self.pins = False
-        self.names: set[str] = set()
+        self.names: dict[str, set[str]] = {}
 
     def run(self) -> None:
-        for entry, reader in self._plan.readers(self._problems):
+        shared = 0
+        for number, group in enumerate(self._plan.groups):
+            self._turn_to(number, group)
+            looked, whole = self._looked, self.whole
+            self._entries(group)
+            prompts = self._looked - looked
+            self.groups.append((prompts, self.whole - whole))
+            if group.document.shares_prompts:
+                shared = prompts  # the same ones each time
+            else:
+                self.prompts += prompts
+        self.prompts += shared
+        if self._progress:
+            self._progress(self._looked)
+
+    def _turn_to(self, number: int, group: Group) -> None:
+        self._number, self._group, self._sweep = number, group, group.sweep
+        self._needed = self._plan.terms.required() - group.sweep.base.keys() - group.sweep.axes.keys() | {"prompt"}
+        self._tries_path = group.template is not None and ":" in group.template.text
+        self._names = self.names.setdefault(group.template.text if group.template else "", set())
+
+    def _entries(self, group: Group) -> None:
+        for entry, reader in self._plan.readers(group, self._problems):
             carried = entry.carried if isinstance(entry, FromFile) else Carried()
             unused = set(carried.vars)
-            self.names |= unused
+            self._names.update(unused)
             try:
                 for row in self._counted(reader):
                     unused -= self._row(row) if row.vars or row.repeat else self._plain_row(row)
@@ -57,14 +80,12 @@ class Check:
                 place = carried.places[f"vars.{name}"]
                 what = f"no prompt of this file uses the var `{word(name)}`"
                 self._problems.add(*place, what, f"write {{{word(name)}}} in its prompts, or remove the var")
-        if self._progress:
-            self._progress(self.prompts)
 
     def _counted(self, reader: Reader) -> Iterator[Row]:
         for row in reader.rows():
-            self.prompts += 1
-            if self._progress and self.prompts % _PROGRESS_EVERY == 0:
-                self._progress(self.prompts)
+            self._looked += 1
+            if self._progress and self._looked % _PROGRESS_EVERY == 0:
+                self._progress(self._looked)
             yield row
 
     def _plain_row(self, row: Row) -> frozenset[str]:
@@ -75,7 +96,7 @@ class Check:
     def _row(self, row: Row) -> frozenset[str]:
         """A row with vars or copies: each rendering is a prompt of its own."""
         used = frozenset(variables.used(row))
-        self.names |= row.vars.keys()
+        self._names.update(row.vars)
         if isinstance(row.reader, Inline):  # its own vars; those of a file are for all of its rows
             self._unused(row, used)
         if variables.count(row) > _MOST_RENDERINGS:
@@ -89,11 +110,11 @@ class Check:
         return used
 
     def _count(self, row: Row, inputs: dict[str, Any], texts: Mapping[str, str]) -> None:
-        sweep = self._plan.sweep
+        sweep = self._sweep
         if pins := sweep.pins(inputs):
             self.pins = True
         self.whole += sweep.count(pins)
-        self.occurrences.add(inputs)
+        self.occurrences.add(inputs, self._number)
         if self._tries_path:
             self._try_path(row, inputs, dict(texts))
 
@@ -128,20 +149,20 @@ class Check:
 
     def _try_path(self, row: Row, inputs: dict[str, Any], texts: dict[str, str]) -> None:
         """One path of each row: whether a format such as ``{seed:04d}`` fits its values."""
-        sweep = self._plan.sweep
+        sweep = self._sweep
         facts = Facts(row.id or "id", self._plan.model, sweep.keys, texts, row.meta)
         first: dict[str, Any] = next(sweep.combinations(sweep.pins(inputs)), {})
         try:
-            self._plan.paths.path(facts, {**sweep.base, **first, **inputs}, 0, 1, "0" * 32)
+            self._group.paths.path(facts, {**sweep.base, **first, **inputs}, 0, 1, "0" * 32)
         except TemplateError as error:
             file, line, _ = row.place("")
             self._problems.add(file, line, 1, f"`output.path` does not fit this prompt: {error.what}", error.mend)
 
 
-def unknown_fields(plan: Plan, names: set[str]) -> list[tuple[str, str]]:
+def unknown_fields(group: Group, terms: Terms, names: set[str]) -> list[tuple[str, str]]:
     """Fields of the path template that nothing fills, each with how to mend it."""
-    if plan.template is None or plan.terms.schema is None:
+    if group.template is None or terms.schema is None:
         return []
-    known = [*RESERVED, *plan.terms.columns, *sorted(names)]
-    fields = sorted(field for field in plan.template.fields if not field.startswith("meta."))
+    known = [*RESERVED, *(["group"] if group.name else []), *terms.columns, *sorted(names)]
+    fields = sorted(field for field in group.template.fields if not field.startswith("meta."))
     return [(field, suggestion(field, [*known, "meta.<name>"])) for field in fields if field not in known]

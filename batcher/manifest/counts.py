@@ -47,6 +47,15 @@ def count_evenly(sweep: Sweep, total: int) -> Mapping[str, Mapping[str, int]]:
     return tally
 
 
+def merged(counts: Iterable[Mapping[str, Mapping[str, int]]]) -> Mapping[str, Mapping[str, int]]:
+    """Those of several groups as one; an axis that a group does not have counts none of its jobs."""
+    total: dict[str, Counter[str]] = {}
+    for axes in counts:
+        for name, values in axes.items():
+            total.setdefault(name, Counter()).update(values)
+    return total
+
+
 def _add(tally: Tally, more: Tally, times: int) -> None:
     for name, values in more.items():
         for value, jobs in values.items():

@@ -27,7 +27,7 @@ RUN_OPTIONS = (
     "timeout",
     "embed",
 )
-_TOP = ("model", "defaults", "prompts", "matrix", "zip", "exclude", "include", "output", "run")
+_TOP = ("model", "defaults", "prompts", "matrix", "zip", "exclude", "include", "groups", "output", "run")
 _LONGEST = 64 * 2**20  # characters of YAML: all of it is held, unlike the files it names
 
 
@@ -43,7 +43,10 @@ class RunOption:
 
 @dataclass(slots=True)
 class Document:
-    """label: how messages name the file. sections: the top-level values by name."""
+    """label: how messages name the file. sections: the top-level values by name.
+
+    Of a group (``groups.py``), group and place: its name, and where it stands. shares_prompts: with other groups.
+    """
 
     label: str
     problems: Problems
@@ -51,6 +54,9 @@ class Document:
     model: str | None = None
     run: dict[str, RunOption] = field(default_factory=dict)
     template: tuple[str, Node] | None = None
+    group: str | None = None
+    place: Node | None = None
+    shares_prompts: bool = False
 
     def add(self, node: Node, what: str, mend: str) -> None:
         self.problems.add(self.label, node.line, node.column, what, mend)
@@ -89,7 +95,7 @@ def read_document(source: Source) -> Document:
         document.sections[name] = node
     _read_model(document)
     _read_run(document)
-    _read_output(document)
+    read_output(document)
     return document
 
 
@@ -137,7 +143,7 @@ def _read_run(document: Document) -> None:
             document.run[option] = RunOption(value.text, document.label, value.line, value.column)
 
 
-def _read_output(document: Document) -> None:
+def read_output(document: Document) -> None:
     node = document.sections.get("output")
     if node is None or node.kind == "null":
         return

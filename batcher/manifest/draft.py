@@ -3,33 +3,33 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
 from batcher import __version__
 from batcher.errors import ManifestError
-from batcher.manifest.check import Check, unknown_fields
+from batcher.manifest.check import Check
 from batcher.manifest.columns import word
+from batcher.manifest.comparison import Comparison, named_inputs
 from batcher.manifest.document import Document, RunOption, read_document
-from batcher.manifest.entries import Entries, Entry, FromFile, named_files, word_path
 from batcher.manifest.expansion import Manifest
 from batcher.manifest.flags import Overrides
 from batcher.manifest.formats import FORMATS, format_of, reader
+from batcher.manifest.groups import groups_of
 from batcher.manifest.memory import Memory, digest
-from batcher.manifest.paths import MOST_ENTRIES, DefaultPaths, TemplatePaths, fullest_folder
+from batcher.manifest.named import NamedFiles, word_path
 from batcher.manifest.plan import Plan
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.records import model_of
-from batcher.manifest.repeats import Repeats
 from batcher.manifest.rows import Carried, Reading
-from batcher.manifest.sections import Sections
 from batcher.manifest.source import Source
 from batcher.manifest.spool import Spool
-from batcher.manifest.sweep import Sweep
 from batcher.manifest.terms import Terms
+from batcher.manifest.verdict import judge, why_none
 from batcher.models import DEFAULT_MODEL, ModelSchema
-from batcher.naming import Template, TemplateError
 
+_MOST_COMPARED = 100_000  # prompts without groups that are looked at for equal ones; groups are always
 EXPANSION_VERSION = 1  # goes up when the same manifest would make other jobs
 
 
@@ -86,7 +86,8 @@ class Draft:
         self._overrides = overrides
         self._spool = spool
         self._recalled: Memory | None = None
-        self._read: list[Source] = []  # its files of prompts, where they were hashed already
+        self._parts = groups_of(document) if document else []
+        self._files = NamedFiles(self._base())
         whole = PurePath(os.path.abspath(path))  # noqa: PTH100  only its name is wanted
         stem = whole.name if form == "folder" else whole.stem
         self.name = "stdin" if path == "-" else word_path(stem) or "manifest"
@@ -101,15 +102,15 @@ class Draft:
         """
         if memory is None or memory.said != self._said():
             return False
-        files = [] if self._document is None else named_files(self._document, self._base())
-        named: list[tuple[Source, str | None]] = [(self._source, self._form), *files]
-        known = [memory.source, *memory.files]
         try:
-            if [_hash(source, form, progress) for source, form in named] != known:
+            if _hash(self._source, self._form, progress) != memory.source:
+                return False
+            if tuple(_hash(source, form, progress) for source, form in self._named()) != memory.files:
+                self._files = NamedFiles(self._base())  # the check may find them changed once more
                 return False
         except ManifestError:  # the check says what is wrong
             return False
-        self._recalled, self._read = memory, [source for source, _ in files]
+        self._recalled = memory
         return True
 
     def check(self, schema: ModelSchema | None, *, progress: Callable[[int], None] | None = None) -> Manifest:
@@ -129,21 +130,22 @@ class Draft:
         self._spool.close()
 
     def _checked(self, schema: ModelSchema | None, progress: Callable[[int], None] | None) -> Manifest:
-        terms = Terms(schema, self._named_inputs(), None if self._model_is_named else self.model)
+        holders = [*([self._document] if self._document else []), *self._parts]
+        terms = Terms(schema, named_inputs(holders, self._overrides), None if self._model_is_named else self.model)
         if terms.schema is None:
             terms.warn(f"the inputs of {word(self.model)} are not known: names and values were not checked")
         document = self._document or Document(self._source.label, Problems())
         problems = document.problems
         if not terms.knows("prompt"):
             problems.add(self._source.label, 0, 0, f"{word(self.model)} has no input `prompt`", "choose another model")
-        plan = self._plan(document, terms)
+        flat = None if self._document else (self._source, self._form)
+        parts = self._parts if self._document else [document]
+        plan = Comparison(document, parts, self._files, flat, self._overrides, terms).plan(self.model)
         memory = self._recalled
         if memory is None or memory.schema != _mark(terms.schema):
             memory = self._looked_at(document, plan, progress)
         else:
             problems.raise_if_any()
-            for source, read in zip(plan.sources(), self._read, strict=False):  # a flat file is its own source
-                source.is_read(read)
         limit = self._overrides.limit
         return Manifest(plan, memory, self._spool, source=self._path, name=self.name, limit=limit)
 
@@ -152,63 +154,36 @@ class Draft:
         problems = document.problems
         check = Check(plan, problems, progress)
         check.run()
-        self._check_template(document, plan, check.names)
+        judge(plan, check)
         problems.raise_if_any()
         if not check.whole:
-            what = "there is no prompt in it" if not check.prompts else "`exclude` leaves no combination"
-            raise failure(self._source.label, 0, 0, what, "add one" if not check.prompts else "exclude less")
-        axes = {name: len(axis) for name, axis in plan.sweep.axes.items()}
-        if plan.template and (most := fullest_folder(plan.template, check.whole, check.prompts, axes)) > MOST_ENTRIES:
-            plan.terms.warn(f"`output.path` puts about {most:,} names into one folder: begin it with {{shard}}/")
-        return Memory(
+            raise failure(self._source.label, 0, 0, *why_none(check.prompts))
+        memory = Memory(
             said=self._said(),
             schema=_mark(plan.terms.schema),
             source=self._source.digest or "",
-            files=tuple(source.digest or "" for source in plan.sources()) if self._document else (),
+            files=tuple(source.digest or "" for source, _ in self._named()),
             fingerprint=self._fingerprint(plan),
             whole=check.whole,
             prompts=check.prompts,
+            groups=tuple(check.groups),
             pins=check.pins,
-            warnings=tuple(plan.terms.warnings),
+            warnings=(),
             watched=check.occurrences.close(),
         )
-
-    def _named_inputs(self) -> list[str]:
-        """Names that flags and sections use for inputs: without a schema, columns called so are inputs too."""
-        sections = self._document.sections if self._document else {}
-        nodes = [sections[part] for part in ("defaults", "matrix", "zip") if part in sections]
-        return [*self._overrides.names(), *(name for node in nodes for name in node.pairs if name != "repeat")]
-
-    def _plan(self, document: Document, terms: Terms) -> Plan:
-        sections = Sections(document, terms)
-        base = {**sections.defaults(), **self._overrides.values(terms)}
-        axes = {**sections.matrix(), **self._overrides.axes(terms)}
-        zipped = sections.zip(axes)
-        named = axes | zipped.axes
-        sweep = Sweep(axes, sections.exclude(named), sections.include(named, base), base, zipped)
-        template = _template(document)
-        paths = DefaultPaths() if template is None else TemplatePaths(template)
-        return Plan(self.model, terms, sweep, tuple(self._entries(document, terms, sweep)), paths, template)
-
-    def _entries(self, document: Document, terms: Terms, sweep: Sweep) -> list[Entry]:
-        column = self._overrides.prompt_column
-        repeats = Repeats(terms, "seed" in sweep.keys or "seed" in sweep.base)
-        repeat = self._overrides.copies(repeats) or Sections(document, terms).repeat(repeats)
-        if self._document is None:
-            return [FromFile(self._source, self._form, Carried(repeat=repeat), column)]
-        return Entries(document, terms, self._base(), column, repeats, repeat).read()
-
-    def _check_template(self, document: Document, plan: Plan, names: set[str]) -> None:
-        if document.template is None:
-            return
-        for field, mend in unknown_fields(plan, names):
-            text, node = document.template
-            column = node.column + node.quoted + max(text.find("{" + field), 0)
-            document.problems.add(document.label, node.line, column, f"unknown field {{{word(field)}}} in `path`", mend)
+        if memory.watched and (plan.groups[0].name or check.prompts <= _MOST_COMPARED):
+            manifest = Manifest(plan, memory, self._spool, source=self._path, name=self.name, limit=None)
+            if words := manifest.repeated().words():
+                plan.terms.warn(words)
+        return replace(memory, warnings=tuple(plan.terms.warnings))
 
     def _base(self) -> str:
         """The folder that file names are relative to."""
         return "" if self._path == "-" else os.path.dirname(self._path)  # noqa: PTH120
+
+    def _named(self) -> list[tuple[Source, str | None]]:
+        """The files that it names, and their formats. Only of a manifest in which nothing is wrong."""
+        return self._files.all_of(self._document) if self._document else []
 
     def _flags(self) -> dict[str, Any]:
         """All that shape the jobs; ``--limit`` only says how many of them."""
@@ -222,7 +197,7 @@ class Draft:
 
     def _fingerprint(self, plan: Plan) -> str:
         schema = plan.terms.schema.fingerprint() if plan.terms.schema else None
-        read = [source.digest for source in plan.sources()]
+        read = [source.digest for source, _ in self._named()] if self._document else [self._source.digest]
         return digest([EXPANSION_VERSION, self.model, self._flags(), self._form, self._source.digest, read, schema])
 
 
@@ -238,15 +213,3 @@ def _hash(source: Source, form: str | None, progress: Callable[[int], None] | No
     if source.digest is None:
         source.hash(progress)
     return source.digest or ""
-
-
-def _template(document: Document) -> Template | None:
-    if document.template is None:
-        return None
-    text, node = document.template
-    try:
-        return Template(text)
-    except TemplateError as error:
-        column = node.column + node.quoted + error.column - 1
-        document.problems.add(document.label, node.line, column, error.what, error.mend)
-        return None

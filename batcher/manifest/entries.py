@@ -1,13 +1,13 @@
 """``prompts:`` of a YAML manifest: strings, mappings, and files with what they carry for all of their prompts."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from batcher.manifest.columns import word
 from batcher.manifest.document import Document, kind_of, text_of
-from batcher.manifest.formats import FORMATS, Reader, format_of, named_format, reader
+from batcher.manifest.formats import Reader, reader
+from batcher.manifest.named import NamedFiles
 from batcher.manifest.node import Node
 from batcher.manifest.problems import Problems, suggestion
 from batcher.manifest.repeats import Repeat, Repeats
@@ -15,7 +15,7 @@ from batcher.manifest.rows import Carried, Reading, Row, Wanted
 from batcher.manifest.sections import Sections
 from batcher.manifest.source import Source
 from batcher.manifest.terms import Terms
-from batcher.models.words import shown
+from batcher.manifest.var_texts import VarTexts
 
 _PROMPT_KEYS = ("prompt", "id", "meta", "vars", "repeat")
 _FILE_KEYS = ("file", "prompt_column", "format", "meta", "vars", "repeat")
@@ -56,15 +56,13 @@ Entry = Inline | FromFile
 
 
 class Entries:
-    """Reads the ``prompts:`` node of a document. base: the folder that file names are relative to. repeat: of prompts
-    that do not say.
-    """
+    """Reads the ``prompts:`` node of a document. repeat: of prompts that do not say."""
 
     def __init__(
         self,
         document: Document,
         terms: Terms,
-        base: str,
+        files: NamedFiles,
         prompt_column: str | None,
         repeats: Repeats,
         repeat: Repeat | None,
@@ -74,13 +72,14 @@ class Entries:
         self._document = document
         self._terms = terms
         self._sections = Sections(document, terms)
-        self._base = base
+        self._files = files
+        self._vars = VarTexts(document, files)
         self._prompt_column = prompt_column
 
     def read(self) -> list[Entry]:
         node = self._document.sections.get("prompts")
         if node is None or node.kind == "null":
-            self._document.problems.add(self._document.label, 1, 1, "there are no prompts", "add a `prompts:` list")
+            self._no_prompts()
             return []
         found: list[Entry] = []
         for item in node.items if node.kind == "list" else [node]:
@@ -95,6 +94,13 @@ class Entries:
             row = self._prompt(item, last)
             last.held += [row] if row else []
         return found
+
+    def _no_prompts(self) -> None:
+        if self._document.place is None:
+            self._document.problems.add(self._document.label, 1, 1, "there are no prompts", "add a `prompts:` list")
+        elif self._document.place.pairs:  # an empty group has a problem already
+            what = f"there are no prompts for the group `{self._document.group}`"
+            self._document.add(self._document.place, what, "add a `prompts:` list to it, or one for all at the top")
 
     def _prompt(self, node: Node, inline: Inline) -> Row | None:
         label, here = self._document.label, (node.line, node.column)
@@ -123,7 +129,7 @@ class Entries:
         elif name == "meta":
             row.meta = self._meta(value)
         elif name == "vars":
-            row.vars = self._vars(value, row.raw)
+            row.vars = self._vars.read(value, row.raw)
         elif self._terms.means_copies(name):
             row.repeat = self._sections.repeat_of(value, self._repeats)
             if "seed" in row.raw:
@@ -159,21 +165,6 @@ class Entries:
         found: dict[str, Any] = node.value()
         return found
 
-    def _vars(self, node: Node, places: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
-        for name, (key, value) in self._document.mapping(node, "`vars`").items():
-            places[f"vars.{name}"] = (key.line, key.column)
-            texts = value.items if value.kind == "list" else [value]
-            if not name or set(name) & set("{}"):
-                self._document.add(key, f"`{word(name)}` can't be the name of a var", "use letters, digits and `_`")
-            elif not texts:
-                self._document.add(value, f"the var `{word(name)}` has no values", "list at least one")
-            elif bad := next((t for t in texts if t.kind in {"list", "mapping"} or not (t.text or t.quoted)), None):
-                self._document.add(bad, f"the var `{word(name)}` needs text, not {kind_of(bad)}", "write it out")
-            else:
-                found[name] = tuple(dict.fromkeys(text.text for text in texts))
-        return found
-
     def _file(self, node: Node) -> FromFile | None:
         places: dict[str, Any] = {}
         carried = Carried(repeat=self._repeat)
@@ -183,7 +174,7 @@ class Entries:
             if name == "meta":
                 carried.meta.update(self._meta(value))
             elif name == "vars":
-                carried.vars.update(self._vars(value, places))
+                carried.vars.update(self._vars.read(value, places))
             elif self._terms.means_copies(name):
                 carried = replace(carried, repeat=self._sections.repeat_of(value, self._repeats))
                 if "seed" in node.pairs:
@@ -199,46 +190,5 @@ class Entries:
         return self._opened(node, options, carried)
 
     def _opened(self, node: Node, options: dict[str, str], carried: Carried) -> FromFile | None:
-        if "file" not in options:
-            return None
-        name, value = options["file"], node.pairs["file"][1]
-        path = _beside(self._base, name)
-        if "\0" in path or not os.path.exists(path):  # noqa: PTH110
-            self._document.add(value, f"there is no file `{word(name)}`", "paths are relative to the manifest")
-            return None
-        form = format_of(path)
-        if "format" in options:
-            form = named_format(options["format"])
-            if form is None:
-                mend = f"use one of {', '.join(FORMATS)}"
-                self._document.add(node.pairs["format"][1], f"unknown format `{word(options['format'])}`", mend)
-                return None
-        if form is None or form == "yaml":
-            what = "is a manifest, not a prompt file" if form else "has a name that does not say its format"
-            mend = "list the prompts here" if form else "add `format: csv` or another below it"
-            self._document.add(value, f"`{word(name)}` {what}", mend)
-            return None
-        return FromFile(Source(path, word_path(name)), form, carried, options.get("prompt_column", self._prompt_column))
-
-
-def named_files(document: Document, base: str) -> list[tuple[Source, str | None]]:
-    """The files of prompts that a manifest in which nothing is wrong names, and their formats, in order."""
-    node = document.sections.get("prompts")
-    found = []
-    for item in [] if node is None else node.items if node.kind == "list" else [node]:
-        if item.kind == "mapping" and "file" in item.pairs:
-            name = item.pairs["file"][1].text
-            path = _beside(base, name)
-            form = named_format(item.pairs["format"][1].text) if "format" in item.pairs else format_of(path)
-            found.append((Source(path, word_path(name)), form))
-    return found
-
-
-def _beside(base: str, name: str) -> str:
-    return os.path.join(base, os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd
-
-
-def word_path(path: str) -> str:
-    """A path as it may be printed and stored: bytes that are no text become a mark."""
-    text = os.fsencode(path).decode(errors="replace")
-    return text if text.isprintable() else shown(text, 1000)[1:-1]
+        known = self._files.find(self._document, node, options)
+        return known and FromFile(*known, carried, options.get("prompt_column", self._prompt_column))

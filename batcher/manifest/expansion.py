@@ -1,21 +1,33 @@
 """A checked manifest, and the second pass: its jobs, made one by one while the files are read again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from batcher.errors import ManifestError
 from batcher.job import Job, job_key
 from batcher.manifest import variables
-from batcher.manifest.copies import Counter, Watched
-from batcher.manifest.counts import count_by_axis, count_evenly
+from batcher.manifest.copies import Counter, Enough, Repeated, Watched
+from batcher.manifest.counts import count_by_axis, count_evenly, merged
 from batcher.manifest.entries import FromFile
 from batcher.manifest.memory import Memory
 from batcher.manifest.paths import Facts, prompt_name
-from batcher.manifest.plan import Plan
+from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.rows import Row, Wanted, everything
 from batcher.manifest.spool import Spool
 from batcher.naming import TemplateError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A group's part of a manifest. prompts: its own and shared ones. axes: its jobs by the values of each axis."""
+
+    name: str | None
+    prompts: int
+    jobs: int
+    axes: Mapping[str, Mapping[str, int]]
 
 
 class Manifest:
@@ -25,7 +37,7 @@ class Manifest:
     fingerprint: hex, over all that was read, the flags and the model's schema. mark: the same and all else that the
     order of the jobs depends on.
     total: jobs after ``--limit``; whole: jobs before it. prompts: how many there are in all files.
-    axes: the matrix, in order; values are tuples, or ranges. warnings: one line each.
+    groups: names of those it has. warnings: one line each.
     """
 
     def __init__(self, plan: Plan, memory: Memory, spool: Spool, *, source: str, name: str, limit: int | None) -> None:
@@ -40,7 +52,7 @@ class Manifest:
         self.whole = memory.whole
         self.total = self.whole if limit is None else min(self.whole, limit)
         self.prompts = memory.prompts
-        self.axes: Mapping[str, Sequence[Any]] = {name: axis.values for name, axis in plan.sweep.axes.items()}
+        self.groups = tuple(group.name for group in plan.groups if group.name)
         self.warnings = memory.warnings
 
     def jobs(self, start: int = 0) -> Iterator[Job]:
@@ -51,16 +63,32 @@ class Manifest:
         its end.
         """
         if start < self.total:
-            for index, job in self._walk(start):
+            for index, job in self._walk(start, Counter()):
                 yield job
                 if index + 1 == self.total:
                     return
 
-    def _walk(self, start: int) -> Iterator[tuple[int, Job]]:
-        watched, sweep, counter = self.memory.watched, self._plan.sweep, Counter()
+    def repeated(self) -> Repeated:
+        """What is asked for more than once. Takes a look at the prompts that may be, and only at them."""
+        counter = Repeated()
+        with suppress(Enough):
+            for _ in self._walk(self.whole, counter):
+                pass
+            counter.ended = True
+        return counter
+
+    def _walk(self, start: int, counter: Counter) -> Iterator[tuple[int, Job]]:
         index = prompt = 0  # numbers of the next job, and of the next prompt with its vars filled in
-        problems = Problems()
-        for entry, reader in self._plan.readers(problems):
+        for group in self._plan.groups:
+            counter.group = group.name
+            index, prompt = yield from self._of_group(group, index, prompt, start, counter)
+
+    def _of_group(
+        self, group: Group, index: int, prompt: int, start: int, counter: Counter
+    ) -> Generator[tuple[int, Job], None, tuple[int, int]]:
+        """index, prompt: the numbers of its first ones; those of the first ones after it are returned."""
+        watched, sweep, problems = self.memory.watched, group.sweep, Problems()
+        for entry, reader in self._plan.readers(group, problems):
             row_is_job = not sweep.keys and isinstance(entry, FromFile) and entry.row_is_prompt()
             began, first = index, prompt
             wanted = _from_job(start - began, watched, first) if row_is_job else everything()
@@ -70,15 +98,18 @@ class Manifest:
                 for inputs, texts in variables.renderings(row):
                     many = sweep.count(sweep.pins(inputs))
                     if prompt in watched:
-                        yield from self._of_prompt(row, inputs, texts, index, start, counter)
+                        counter.source, counter.line = row.source, row.line
+                        yield from self._of_prompt(group, row, inputs, texts, index, start, counter)
                     elif index + many > start:
-                        yield from self._of_prompt(row, inputs, texts, index, start, None)
+                        yield from self._of_prompt(group, row, inputs, texts, index, start, None)
                     index, prompt = index + many, prompt + 1
             if row_is_job:
                 index, prompt = began + wanted.number + 1, first + wanted.number + 1
+        return index, prompt
 
     def _of_prompt(
         self,
+        group: Group,
         row: Row,
         inputs: dict[str, Any],
         texts: Mapping[str, str],
@@ -87,12 +118,14 @@ class Manifest:
         counter: Counter | None,
     ) -> Iterator[tuple[int, Job]]:
         """counter: for a prompt whose jobs may occur elsewhere: those before ``start`` are counted all the same."""
-        plan, sweep, base = self._plan, self._plan.sweep, self._plan.sweep.base
-        model, meta, source, line = plan.model, row.meta, row.source, row.line
+        model, sweep, base = self._plan.model, group.sweep, group.sweep.base
+        meta, source, line = row.meta, row.source, row.line
+        if group.name is not None and "group" not in meta:
+            meta = {**meta, "group": group.name}
         name = row.id or prompt_name(inputs["prompt"])
         swept = (*sweep.keys, "seed") if variables.repeats(row) else sweep.keys
         facts = Facts(name, model, swept, texts, meta)
-        make_path = plan.paths.path
+        make_path = group.paths.path
         for at, combination in enumerate(sweep.combinations(sweep.pins(inputs)), index):
             if at < start and counter is None:
                 continue
@@ -123,13 +156,27 @@ class Manifest:
             )
 
     def count_by_axis(self) -> Mapping[str, Mapping[str, int]]:
-        """Jobs per value of each axis, after ``--limit``. Reads the prompts once more if any pins an axis."""
-        if not self.axes:
+        """Jobs per value of each axis, after ``--limit``; of groups, those that have it. Reads the prompts once more if
+        any pins an axis.
+        """
+        return merged(share.axes for share in self.by_group())
+
+    def by_group(self) -> Iterator[Share]:
+        """Each group's part of the jobs, in order; of a manifest without groups, all of them."""
+        left = self.total
+        for group, (prompts, whole) in zip(self._plan.groups, self.memory.groups, strict=True):
+            jobs = min(left, whole)
+            left -= jobs
+            axes = self._axes(group, jobs, limited=jobs < whole) if jobs else {}
+            yield Share(name=group.name, prompts=prompts, jobs=jobs, axes=axes)
+
+    def _axes(self, group: Group, jobs: int, *, limited: bool) -> Mapping[str, Mapping[str, int]]:
+        if not group.sweep.axes:
             return {}
         if not self.memory.pins:
-            return count_evenly(self._plan.sweep, self.total)
-        rows = _sound(self._plan.rows(problems := Problems()), problems)
-        return count_by_axis(self._plan.sweep, rows, self.total, limited=self.total < self.whole)
+            return count_evenly(group.sweep, jobs)
+        rows = _sound(self._plan.rows(group, problems := Problems()), problems)
+        return count_by_axis(group.sweep, rows, jobs, limited=limited)
 
     def close(self) -> None:
         """Removes what standard input was spooled to; the jobs can't be read after that."""

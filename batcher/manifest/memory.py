@@ -17,9 +17,10 @@ from batcher.manifest.copies import Watched
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """said: hash of flags, names and versions. schema: hash of the model's, None for none. source: hash of the
-    manifest's own bytes. files: of each file of prompts that it names.
+    manifest's own bytes. files: of each file that it names.
 
     fingerprint: over what makes its jobs what they are. whole: jobs without ``--limit``. prompts: of all files.
+    groups: how many prompts and jobs each has, in order; one where the manifest has none.
     pins: whether any prompt has a value of its own for an axis. warnings: one line each. watched: see ``copies.py``.
     """
 
@@ -30,6 +31,7 @@ class Memory:
     fingerprint: str
     whole: int
     prompts: int
+    groups: tuple[tuple[int, int], ...]
     pins: bool
     warnings: tuple[str, ...]
     watched: Watched
@@ -48,6 +50,7 @@ class Memory:
         """None for what is no memory of ours: then there is none."""
         try:
             lists = {name: tuple(facts[name]) for name in ("files", "warnings")}
+            lists["groups"] = tuple((prompts, whole) for prompts, whole in facts["groups"])
             return cls(**{**facts, **lists, "watched": Watched.unpacked(facts["watched"])})
         except (KeyError, TypeError, ValueError, zlib.error):
             return None

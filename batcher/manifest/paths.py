@@ -1,6 +1,7 @@
 """Where each picture goes: the manifest's own template, or ``0012/a-heron-over-a-lake-1f2e3d4c_16x9_s7``.
 
-The default has one folder for a thousand jobs, so that no folder grows too large to list.
+The default has one folder for a thousand jobs, so that no folder grows too large to list; those of a named group are in
+a folder of its name.
 """
 
 from collections.abc import Mapping
@@ -43,7 +44,8 @@ class Facts:
 
 
 class DefaultPaths:
-    def __init__(self) -> None:
+    def __init__(self, group: str | None = None) -> None:
+        self._folder = f"{group}/" if group else ""
         self._short: dict[tuple[str, Any], str] = {}
 
     def path(self, facts: Facts, inputs: Mapping[str, Any], index: int, copy: int, key: str) -> str:  # noqa: ARG002  the protocol's
@@ -55,7 +57,7 @@ class DefaultPaths:
             name += self._tag("", text)
         if copy > 1:
             name += f"_c{copy}"
-        return f"{index // _PER_FOLDER:04d}/{safe_part(name, limit=PART_BYTES)}"
+        return f"{self._folder}{index // _PER_FOLDER:04d}/{safe_part(name, limit=PART_BYTES)}"
 
     def _tag(self, name: str, value: Any) -> str:
         """``_16x9``, ``_s7``; remembered, as a sweep has few values and many jobs."""
@@ -74,8 +76,9 @@ def _tag(name: str, value: Any) -> str:
 
 
 class TemplatePaths:
-    def __init__(self, template: Template) -> None:
+    def __init__(self, template: Template, group: str | None = None) -> None:
         self._template = template
+        self._group = {"group": group} if group else {}
 
     def path(self, facts: Facts, inputs: Mapping[str, Any], index: int, copy: int, key: str) -> str:
         return self._template.render(
@@ -89,6 +92,7 @@ class TemplatePaths:
                 "model": facts.model,
                 "key": key,
                 "meta": facts.meta,
+                **self._group,
             }
         )
 
@@ -111,7 +115,7 @@ def fullest_folder(template: Template, jobs: int, prompts: int, axes: Mapping[st
 
 def _names(fields: frozenset[str], jobs: int, prompts: int, axes: Mapping[str, int]) -> int | None:
     """How many different names these fields make; None when it can't be told."""
-    many = {**axes, "shard": -(-jobs // _PER_FOLDER), "index": jobs, "key": jobs, "model": 1, "copy": 1}
+    many = {**axes, "shard": -(-jobs // _PER_FOLDER), "index": jobs, "key": jobs, "model": 1, "copy": 1, "group": 1}
     many |= {"prompt_id": prompts, "prompt": 1 if "prompt_id" in fields else prompts}
     if not fields <= many.keys():
         return None

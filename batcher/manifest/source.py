@@ -77,10 +77,6 @@ class Source:
         self.compare(found.hexdigest())
         return found.hexdigest()
 
-    def is_read(self, other: "Source") -> None:
-        """``other`` is the same file, read to its end already: a later reading must find what that one found."""
-        self.digest, self.stamp = other.digest, other.stamp
-
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
         try:

@@ -55,6 +55,15 @@ class Sweep:
         """The prompt's own values of swept names."""
         return {} if self._names.isdisjoint(own) else {name: own[name] for name in self.keys if name in own}
 
+    def reach(self, name: str) -> tuple[Axis | None, list[Any]]:
+        """Every value that a job may have here under a name that its prompt leaves open: an axis, and others; where it
+        may be not given at all, a mark among them that is no value.
+        """
+        added = [entry[name] for entry in self._include if name in entry]
+        if name not in self.axes or len(added) < len(self._include):
+            added.append(self.base.get(name, _ABSENT))
+        return self.axes.get(name), added
+
     def count(self, pins: Mapping[str, Any]) -> int:
         if not pins:
             if self._unpinned_count is None:

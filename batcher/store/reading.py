@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -85,8 +85,13 @@ def known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, 
     return found
 
 
-def compare(connection: sqlite3.Connection, jobs: Iterable[Job]) -> Difference:
-    """What the manifest adds to, shares with and leaves out of the state file. Memory: one bit a row of the file."""
+def compare(
+    connection: sqlite3.Connection, jobs: Iterable[Job], each: Callable[[State | None], object] | None = None
+) -> Difference:
+    """What the manifest adds to, shares with and leaves out of the state file. Memory: one bit a row of the file.
+
+    each: called with the state of each job, in order; None for a new one.
+    """
     (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM job_data").fetchone()
     seen = bytearray(last // 8 + 1)
     difference = Difference()
@@ -99,6 +104,9 @@ def compare(connection: sqlite3.Connection, jobs: Iterable[Job]) -> Difference:
             difference.at[State(state)] = difference.at.get(State(state), 0) + 1
             if not listed:
                 difference.back.append(number)
+        if each is not None:
+            for key in chunk:
+                each(State(rows[key][1]) if key in rows else None)
     listed_rows = connection.execute("SELECT id FROM job_data WHERE listed = 1")
     difference.gone = [number for (number,) in listed_rows if not seen[number >> 3] & (1 << (number & 7))]
     return difference

@@ -117,12 +117,18 @@ def test_the_sidecar_and_the_report_are_listed_with_all_their_fields() -> None:
 
 
 def test_the_example_of_a_manifest_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (example,) = readme.blocks(readme.section("The manifest"), "yaml")
+    example, *groups = readme.blocks(readme.section("The manifest"), "yaml")
     (tmp_path / "example.yaml").write_text(example, "utf-8")
     shutil.copy(ROOT / "samples" / "prompts.tsv", tmp_path)
     assert main(["plan", str(tmp_path / "example.yaml"), "--json"]) == 0
     # Three prompts of 16:9 x 3, 1:1 x 2 and 16:9/999; the heron has two times of day, two ratios and one seed.
     assert json.loads(capsys.readouterr().out)["jobs"] == 3 * 6 + 2 * 2
+    (tmp_path / "faces.csv").write_text("prompt\na face\n", "utf-8")
+    for example in groups:
+        (tmp_path / "groups.yaml").write_text(example, "utf-8")
+        assert main(["plan", str(tmp_path / "groups.yaml"), "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert {name: group["jobs"] for name, group in told["groups"].items()} == {"wide": 40, "portraits": 5}
 
 
 def test_the_example_of_errors_is_what_is_said(

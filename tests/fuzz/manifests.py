@@ -54,6 +54,22 @@ _TREE: dict[str, Any] = {
     "output": {"path": "{prompt_id}/{aspect_ratio}_s{seed:04d}"},
     "run": {"rate": "5/s", "in_flight": 64, "deadline": "07:00", "budget": 10},
 }
+_GROUPS: dict[str, Any] = {
+    "defaults": {"negative_prompt": "text", "repeat": 2},
+    "prompts": ["a heron", {"prompt": "a {time} lake", "vars": {"time": ["misty", {"file": "times.txt"}]}}],
+    "groups": {
+        "wide": {"matrix": {"aspect_ratio": ["16:9"]}, "output": {"path": "{group}/{prompt_id}_{copy}"}},
+        "tall": {
+            "defaults": {"negative_prompt": "hands", "repeat": 3},
+            "prompts": [
+                {"file": "rows.csv", "vars": {"x": {"file": "rows.csv", "column": "note"}}},
+                {"file": "folder", "vars": {"x": {"file": "times.txt", "format": "txt"}}},
+            ],
+            "zip": {"aspect_ratio": ["16:9", "1:1"], "negative_prompt": ["a", "b"]},
+        },
+        "more": {"include": [{"aspect_ratio": "16:9"}], "exclude": []},
+    },
+}
 _ROWS: list[Any] = [
     {"prompt": "a kite", "seed": 1, "id": "k", "category": "toys", "meta": {"a": [1, {"b": None}]}},
     {"Prompt": "a boat\nat sea", "aspect_ratio": "1:1", "Seed": 2.0},
@@ -71,6 +87,7 @@ def scratch() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "rows.csv").write_text("prompt,seed,note\na kite,1,x\n")
     (folder / "rows.jsonl").write_text('{"prompt": "a boat"}\n')
+    (folder / "times.txt").write_text("misty\n\nfrozen\n")
     (folder / "folder").mkdir()
     (folder / "folder" / "1.txt").write_text("a tree {x}")
     return folder
@@ -143,8 +160,10 @@ def with_jobs(manifest: Manifest) -> None:
         for job in made:
             _can_be_kept(job)
         if manifest.prompts < 1_000:
-            for counts in manifest.count_by_axis().values():
-                assert sum(counts.values()) == manifest.total
+            shares = list(manifest.by_group())
+            assert sum(share.jobs for share in shares) == manifest.total
+            for share in shares:
+                assert all(sum(counts.values()) == share.jobs for counts in share.axes.values())
     finally:
         manifest.close()
 
@@ -165,7 +184,7 @@ def _can_be_kept(job: Job) -> None:
 
 def _tree(rng: Random, _corpus: Sequence[bytes]) -> bytes:
     """A YAML manifest from a changed tree: as JSON, which is YAML, or as PyYAML writes it."""
-    tree = mutated_tree(_TREE, rng)
+    tree = mutated_tree(rng.choice((_TREE, _TREE, _GROUPS)), rng)
     if rng.random() < 0.5:
         return as_json(tree, rng)
     try:
@@ -226,7 +245,7 @@ TARGETS = (
         "manifest/yaml",
         "YAML manifests",
         18,
-        lambda: [*_sample("prompts.yaml")(), yaml.safe_dump(_TREE).encode()],
+        lambda: [*_sample("prompts.yaml")(), yaml.safe_dump(_TREE).encode(), yaml.safe_dump(_GROUPS).encode()],
         reader_of(".yaml"),
         make=_tree,
         tokens=(
@@ -238,6 +257,8 @@ TARGETS = (
             b"meta: ",
             b"file: rows.csv",
             b"file: folder",
+            b"vars: {x: {file: times.txt}}",
+            b"groups: {g: {",
             b"output: {path: ",
             b"run: {",
             b"*a, *a, *a",
