@@ -27,7 +27,7 @@ RUN_OPTIONS = (
     "timeout",
     "embed",
 )
-_TOP = ("model", "defaults", "prompts", "matrix", "zip", "exclude", "include", "output", "run")
+_TOP = ("model", "defaults", "dynamic", "prompts", "matrix", "zip", "exclude", "include", "output", "run")
 _LONGEST = 64 * 2**20  # characters of YAML: all of it is held, unlike the files it names
 
 

@@ -11,6 +11,7 @@ from batcher.errors import ManifestError
 from batcher.manifest.check import Check, unknown_fields
 from batcher.manifest.columns import word
 from batcher.manifest.document import Document, RunOption, read_document
+from batcher.manifest.dynamic import Dynamics
 from batcher.manifest.entries import Entries, Entry, FromFile, named_files, word_path
 from batcher.manifest.expansion import Manifest
 from batcher.manifest.flags import Overrides
@@ -102,8 +103,9 @@ class Draft:
         if memory is None or memory.said != self._said():
             return False
         files = [] if self._document is None else named_files(self._document, self._base())
-        named: list[tuple[Source, str | None]] = [(self._source, self._form), *files]
-        known = [memory.source, *memory.files]
+        lists = [(Source(path, label), None) for path, label, _ in memory.lists]
+        named: list[tuple[Source, str | None]] = [(self._source, self._form), *files, *lists]
+        known = [memory.source, *memory.files, *(mark for _, _, mark in memory.lists)]
         try:
             if [_hash(source, form, progress) for source, form in named] != known:
                 return False
@@ -136,10 +138,12 @@ class Draft:
         problems = document.problems
         if not terms.knows("prompt"):
             problems.add(self._source.label, 0, 0, f"{word(self.model)} has no input `prompt`", "choose another model")
-        plan = self._plan(document, terms)
         memory = self._recalled
+        known = {path: mark for path, _, mark in memory.lists} if memory else {}
+        dynamics = Dynamics(document, terms, self._base(), known)
+        plan = self._plan(document, terms, dynamics)
         if memory is None or memory.schema != _mark(terms.schema):
-            memory = self._looked_at(document, plan, progress)
+            memory = self._looked_at(document, plan, dynamics, progress)
         else:
             problems.raise_if_any()
             for source, read in zip(plan.sources(), self._read, strict=False):  # a flat file is its own source
@@ -147,7 +151,9 @@ class Draft:
         limit = self._overrides.limit
         return Manifest(plan, memory, self._spool, source=self._path, name=self.name, limit=limit)
 
-    def _looked_at(self, document: Document, plan: Plan, progress: Callable[[int], None] | None) -> Memory:
+    def _looked_at(
+        self, document: Document, plan: Plan, dynamics: Dynamics, progress: Callable[[int], None] | None
+    ) -> Memory:
         """Every row, in the first pass. Raises ManifestError."""
         problems = document.problems
         check = Check(plan, problems, progress)
@@ -165,12 +171,13 @@ class Draft:
             schema=_mark(plan.terms.schema),
             source=self._source.digest or "",
             files=tuple(source.digest or "" for source in plan.sources()) if self._document else (),
-            fingerprint=self._fingerprint(plan),
+            fingerprint=self._fingerprint(plan, dynamics),
             whole=check.whole,
             prompts=check.prompts,
             pins=check.pins,
             warnings=tuple(plan.terms.warnings),
             watched=check.occurrences.close(),
+            lists=tuple((source.path, source.label, source.digest or "") for source in dynamics.sources()),
         )
 
     def _named_inputs(self) -> list[str]:
@@ -179,7 +186,7 @@ class Draft:
         nodes = [sections[part] for part in ("defaults", "matrix", "zip") if part in sections]
         return [*self._overrides.names(), *(name for node in nodes for name in node.pairs if name != "repeat")]
 
-    def _plan(self, document: Document, terms: Terms) -> Plan:
+    def _plan(self, document: Document, terms: Terms, dynamics: Dynamics) -> Plan:
         sections = Sections(document, terms)
         base = {**sections.defaults(), **self._overrides.values(terms)}
         axes = {**sections.matrix(), **self._overrides.axes(terms)}
@@ -188,15 +195,17 @@ class Draft:
         sweep = Sweep(axes, sections.exclude(named), sections.include(named, base), base, zipped)
         template = _template(document)
         paths = DefaultPaths() if template is None else TemplatePaths(template)
-        return Plan(self.model, terms, sweep, tuple(self._entries(document, terms, sweep)), paths, template)
+        entries = self._entries(document, terms, sweep, dynamics)
+        return Plan(self.model, terms, sweep, tuple(entries), paths, template)
 
-    def _entries(self, document: Document, terms: Terms, sweep: Sweep) -> list[Entry]:
+    def _entries(self, document: Document, terms: Terms, sweep: Sweep, dynamics: Dynamics) -> list[Entry]:
         column = self._overrides.prompt_column
         repeats = Repeats(terms, "seed" in sweep.keys or "seed" in sweep.base)
         repeat = self._overrides.copies(repeats) or Sections(document, terms).repeat(repeats)
+        dynamic = dynamics.for_all(flag=self._overrides.dynamic)
         if self._document is None:
-            return [FromFile(self._source, self._form, Carried(repeat=repeat), column)]
-        return Entries(document, terms, self._base(), column, repeats, repeat).read()
+            return [FromFile(self._source, self._form, Carried(repeat=repeat), column, dynamic)]
+        return Entries(document, terms, self._base(), column, repeats, repeat, dynamics, dynamic).read()
 
     def _check_template(self, document: Document, plan: Plan, names: set[str]) -> None:
         if document.template is None:
@@ -215,14 +224,16 @@ class Draft:
         flags = {name: getattr(self._overrides, name) for name in Overrides.__slots__ if name != "limit"}
         if flags["repeat"] is None:
             del flags["repeat"]  # runs made before there was such a flag are still known by the others
+        if not flags["dynamic"]:
+            del flags["dynamic"]
         return flags
 
     def _said(self) -> str:
         return digest([__version__, EXPANSION_VERSION, self._path, self.model, self._flags(), self._form])
 
-    def _fingerprint(self, plan: Plan) -> str:
+    def _fingerprint(self, plan: Plan, dynamics: Dynamics) -> str:
         schema = plan.terms.schema.fingerprint() if plan.terms.schema else None
-        read = [source.digest for source in plan.sources()]
+        read = [source.digest for source in (*plan.sources(), *dynamics.sources())]
         return digest([EXPANSION_VERSION, self.model, self._flags(), self._form, self._source.digest, read, schema])
 
 
