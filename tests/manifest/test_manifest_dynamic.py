@@ -21,8 +21,8 @@ def no_list(name: str, at: int, depth: int) -> Choice:
     raise BadTemplate(at, f"no {name}", "")
 
 
-def made(folder: Path, text: str, **flags: object) -> list[str]:
-    return inputs(jobs(write(folder, text, "p.txt"), dynamic=True, **flags), "prompt")
+def made(folder: Path, text: str) -> list[str]:
+    return inputs(jobs(write(folder, text, "p.txt"), dynamic=True), "prompt")
 
 
 def lists(folder: Path, **texts: str | bytes) -> None:
