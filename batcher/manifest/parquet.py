@@ -19,7 +19,7 @@ from batcher.manifest.rows import Reading, Row, Wanted
 from batcher.manifest.source import LONGEST_LINE, Source
 from batcher.models.words import DEEPEST, described, is_deep
 
-_BATCH_BYTES, _MOST_ROWS = 4 * 2**20, 4_096  # at once
+_BATCH_BYTES, _MOST_ROWS = 4 * 2**20, 128  # at once; few, as a dictionary may hold texts far longer than it says
 _BUFFER = 2**20
 _MOST_COLUMNS = 16_384
 _MOST_NAMED = 20
@@ -29,6 +29,7 @@ class ParquetTable:
     def __init__(self, source: Source, reading: Reading) -> None:
         self._source = source
         self._reading = reading
+        self._nested = False  # whether any column holds lists or structs
 
     def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
         _require(self._source)
@@ -54,8 +55,8 @@ class ParquetTable:
             if len(schema) > _MOST_COLUMNS:
                 what = f"a table of {len(schema):,} columns"
                 raise failure(self._source.label, 0, 0, what, f"the most is {_MOST_COLUMNS:,}")
-            texts = [field.name for field in schema if _is_text(field.type)]
-            file = pq.ParquetFile(self._source.path, buffer_size=_BUFFER, pre_buffer=False, read_dictionary=texts)
+            self._nested = any(field.type.num_fields for field in schema)
+            file = pq.ParquetFile(self._source.path, buffer_size=_BUFFER, pre_buffer=False)
         self._refuse_bytes(left_out, list(schema.names))
         names = [name for name in schema.names if name not in left_out]
         return names, self._batches(file, names if left_out else None)
@@ -93,7 +94,7 @@ class ParquetTable:
             values = [*self._cells(column.dictionary), None]
             return [values[at] for at in column.indices.fill_null(len(values) - 1).to_pylist()]
         if _is_text(kind):
-            if (pc.max(pc.binary_length(column)).as_py() or 0) > LONGEST_LINE:
+            if column.nbytes > LONGEST_LINE and pc.max(pc.binary_length(column)).as_py() > LONGEST_LINE:
                 what = f"has a cell of more than {LONGEST_LINE // 2**20} MB"
                 raise failure(self._source.label, 0, 0, what, "break it up: a prompt may have 1 MB at most")
         elif pa.types.is_temporal(kind) and not pa.types.is_duration(kind):
@@ -116,20 +117,21 @@ class ParquetTable:
             mend = f"name the column with --prompt-column (or prompt_column:); the columns of text are {columns}"
             raise failure(label, 0, 0, f"no column is called `{wanted}`", mend)
         warn_of_near_misses(label, found.meta, reading.terms)
-        return _Plan(names, found)
+        return _Plan(names, found, found.prompt)
 
     def _row(self, cells: tuple[Any, ...], number: int, plan: "_Plan") -> Row | None:
         carried = self._reading.carried
         inputs = dict(carried.inputs)
         before = self._reading.problems.total
-        if cells[plan.at[plan.found.prompt]] is not None:
-            inputs["prompt"] = cells[plan.at[plan.found.prompt]]
-        for name, column in plan.found.inputs:
-            self._into(inputs, name, cells[plan.at[column]], number, plan.at[column])
-        meta = {name: cells[plan.at[name]] for name in plan.found.meta if cells[plan.at[name]] is not None}
-        meta = {**carried.meta, **meta}
-        ident = self._ident(cells, number, plan)
-        if is_deep(meta) or is_deep(inputs):
+        if cells[plan.prompt] is not None:
+            inputs["prompt"] = cells[plan.prompt]
+        for name, at in plan.inputs:
+            self._into(inputs, name, cells[at], number, at)
+        meta = {name: cells[at] for name, at in plan.meta if cells[at] is not None}
+        if carried.meta:
+            meta = {**carried.meta, **meta}
+        ident = None if plan.id is None else self._ident(cells[plan.id], number, plan.id)
+        if self._nested and (is_deep(meta) or is_deep(inputs)):
             what = f"is nested more than {DEEPEST} deep"
             self._reading.problems.add(self._source.label, number, 1, what, "flatten it: no tool reads such data back")
         if self._reading.problems.total > before:
@@ -146,30 +148,31 @@ class ParquetTable:
             what, mend = f"`{name}` {error}", terms.mend(name)
             self._reading.problems.add(self._source.label, number, at + 1, what, mend)
 
-    def _ident(self, cells: tuple[Any, ...], number: int, plan: "_Plan") -> str | None:
-        value = cells[plan.at[plan.found.id]] if plan.found.id is not None else None
+    def _ident(self, value: Any, number: int, at: int) -> str | None:
         if value is None or isinstance(value, str):
             return value or None
         if type(value) is int:
             return str(value)
         what = f"`id` must be text, not {described(value)}"
-        self._reading.problems.add(self._source.label, number, plan.at[plan.found.id] + 1, what, "write it as text")
+        self._reading.problems.add(self._source.label, number, at + 1, what, "write it as text")
         return None
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         plan: _Plan = row.raw
-        own = {"prompt": plan.found.prompt, "id": plan.found.id, **dict(plan.found.inputs)}
-        if own.get(name) is None:
+        at = {"prompt": plan.prompt, "id": plan.id, **dict(plan.inputs)}.get(name)
+        if at is None:
             return self._reading.carried.places.get(name, (row.source, row.line, 1))
-        return row.source, row.line, plan.at[own[name]] + 1
+        return row.source, row.line, at + 1
 
 
 class _Plan:
-    """at: the place of each column, from 0."""
+    """Which cell is what, from 0."""
 
-    def __init__(self, names: list[str], found: Layout) -> None:
-        self.found = found
-        self.at: dict[str | None, int] = {name: at for at, name in reversed(list(enumerate(names)))}
+    def __init__(self, names: list[str], found: Layout, prompt: str) -> None:
+        self.prompt = names.index(prompt)
+        self.id = names.index(found.id) if found.id is not None else None
+        self.inputs = tuple((name, names.index(column)) for name, column in found.inputs)
+        self.meta = tuple((name, names.index(name)) for name in found.meta)
 
 
 @contextmanager

@@ -8,8 +8,6 @@ gets wrong becomes part of the prompt or is dropped; here it is an error, as its
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
 from math import gcd, log
 from typing import Any
 
@@ -45,6 +43,7 @@ _KOHYA: dict[str, tuple[str, ...]] = {
     "g": ("guidance_scale",),
     **dict.fromkeys(("t", "nl", "am", "ow", "oh", "nw", "nh", "ct", "cl", "c", "f", "ss", "cn", "fs"), ()),
 }
+_MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts whose values are known, and characters of one
 _OPTION = re.compile(r"(?:^|(?<=[ \t]))--")
 _RATIO = re.compile(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})")
 _BLANKS = re.compile(r"[ \t\r\n]*")
@@ -62,13 +61,8 @@ class _BadLine(Exception):  # noqa: N818  it says what the line is
         self.problem = (column, what, mend)
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """One option of a line. option: as it is written, empty for a prompt that needs none. column: where it begins."""
-
-    option: str
-    value: str
-    column: int
+# One option of a line: its name (empty for a prompt that needs none), its value, and the column where it begins.
+_Given = tuple[str, str, int]
 
 
 class PromptLines:
@@ -78,7 +72,8 @@ class PromptLines:
         self._source, self._reading = source, reading
         self._kohya = style == "kohya"
         self._known = _KOHYA if self._kohya else _A1111
-        self._refused: set[str] = set()  # options: one message each, not one a line
+        self._names: dict[str, str | None] = {}  # inputs by option; what has none gets one message, not one a line
+        self._values: dict[tuple[str, str], Any] = {}  # of texts that come often
 
     def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
         label, carried = self._source.label, self._reading.carried
@@ -105,62 +100,60 @@ class PromptLines:
         self._reading.terms.warn(f"{self._source.label}: lines that begin with # are left out as comments, as there")
         return True
 
-    def _prompts(self, text: str, line: int) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
+    def _prompts(self, text: str, line: int) -> list[tuple[dict[str, Any], dict[str, int]]]:
         """Inputs, and where each of them stands, of each prompt of a line. Raises _BadLine."""
         inputs: dict[str, Any] = {}
         places: dict[str, int] = {}
         seeds: list[Any] = []
         for given in _suffixed(text) if self._kohya else _as_a_shell(text):
-            name = self._input(given, line)
+            option, said, column = given
+            name = self._names[option] if option in self._names else self._input(option, line, column)
             if name is None:
                 continue
             if name in places:
-                raise _BadLine(given.column, f"`--{given.option}` gives `{name}` a second time", "keep one of them")
-            places[name] = given.column
-            if name == "seed" and given.option == "d" and "," in given.value:
-                seeds = [self._value(name, one.strip(), given) for one in given.value.split(",")]
-            elif not (name == "seed" and given.value == "-1" and not self._kohya):  # -1: any, so none is sent
-                inputs[name] = self._value(name, given.value, given)
-        self._sized(inputs, places)
-        yield from (({**inputs, "seed": seed}, places) for seed in seeds) if seeds else [(inputs, places)]
+                raise _BadLine(column, f"`--{option}` gives `{name}` a second time", "keep one of them")
+            places[name] = column
+            if option == "d" and "," in said:
+                seeds = [self._value(name, (option, one.strip(), column)) for one in said.split(",")]
+            elif not (name == "seed" and said == "-1" and not self._kohya):  # -1: any, so none is sent
+                known = self._values.get((name, said))
+                inputs[name] = self._value(name, given) if known is None else known
+        if "width" in inputs or "height" in inputs:
+            self._sized(inputs, places)
+        return [({**inputs, "seed": seed}, places) for seed in seeds] if seeds else [(inputs, places)]
 
-    def _input(self, given: _Given, line: int) -> str | None:
+    def _input(self, option: str, line: int, column: int) -> str | None:
         """The model's input that an option means; None, and a problem, when there is none."""
-        if not given.option:
-            return "prompt"
-        columns = self._reading.terms.columns
-        means = self._known.get(given.option, (given.option,))
-        if means[:1] in {("width",), ("height",)} and "aspect_ratio" in columns:
-            return means[0]
-        found = next((name for name in means if name in columns), None)
-        if found is None and given.option not in self._refused:
-            self._refused.add(given.option)
-            if given.option in self._known:
-                what = f"`--{given.option}`: the model has no input for it"
-                mend = f'take it out of every line: sed -E \'s/ --{given.option} +("[^"]*"|[^ ]+)//g\''
+        means = self._known.get(option, (option,)) if option else ("prompt",)
+        found = self._names[option] = next(filter(self._is_input, means), None)
+        if found is None:
+            if option in self._known:
+                what = f"`--{option}`: the model has no input for it"
+                mend = f"""take it out of every line: sed -E 's/ --{option} +("[^"]*"|[^ ]+)//g'"""
             else:
-                what = f"unknown option `--{word(given.option)}`"
-                mend = suggestion(given.option, [name for name in self._known if self._has_input(name)])
-            self._reading.problems.add(self._source.label, line, given.column, what, mend)
+                what = f"unknown option `--{word(option)}`"
+                mend = suggestion(option, [name for name in self._known if any(map(self._is_input, self._known[name]))])
+            self._reading.problems.add(self._source.label, line, column, what, mend)
         return found
 
-    def _has_input(self, option: str) -> bool:
-        columns = (*self._reading.terms.columns, *(("width", "height") if self._takes_ratio() else ()))
-        return any(name in columns for name in self._known[option])
+    def _is_input(self, name: str) -> bool:
+        """A size is one, too, where it can be told as an aspect ratio."""
+        columns = self._reading.terms.columns
+        return name in columns or (name in {"width", "height"} and "aspect_ratio" in columns)
 
-    def _takes_ratio(self) -> bool:
-        return "aspect_ratio" in self._reading.terms.columns
-
-    def _value(self, name: str, text: str, given: _Given) -> Any:
-        terms = self._reading.terms
+    def _value(self, name: str, given: _Given) -> Any:
+        terms, (option, text, column) = self._reading.terms, given
         if not text.strip():
-            raise _BadLine(given.column, f"`--{given.option}` has no value", "give one, or remove it")
+            raise _BadLine(column, f"`--{option}` has no value", "give one, or remove it")
         if name in {"width", "height"} and not _PIXELS.fullmatch(text):
-            raise _BadLine(given.column, f"`--{given.option}` is a number of pixels, not {shown(text)}", "correct it")
+            raise _BadLine(column, f"`--{option}` is a number of pixels, not {shown(text)}", "correct it")
         try:
-            return terms.convert(name, text) if name in terms.columns else int(text)
+            value = terms.convert(name, text) if name in terms.columns else int(text)
         except ValueError as error:
-            raise _BadLine(given.column, f"`--{given.option}`: `{name}` {error}", terms.mend(name)) from None
+            raise _BadLine(column, f"`--{option}`: `{name}` {error}", terms.mend(name)) from None
+        if len(self._values) < _MOST_KEPT and len(text) <= _LONGEST_KEPT:
+            self._values[name, text] = value
+        return value
 
     def _sized(self, inputs: dict[str, Any], places: dict[str, int]) -> None:
         """Width and height as an aspect ratio, for a model that takes no others. Raises _BadLine."""
@@ -195,27 +188,26 @@ class PromptLines:
         raise _BadLine(column, what, f"{mend}; batcher does not change what is asked for")
 
 
-def _suffixed(text: str) -> Iterator[_Given]:
+def _suffixed(text: str) -> list[_Given]:
     """Of a kohya line: what comes before the first option is the prompt."""
-    starts = [found.start() for found in _OPTION.finditer(text)]
-    prompt = text[: starts[0]] if starts else text
+    prompt, *options = _OPTION.split(text)
     if not prompt.strip():
         raise _BadLine(1, "a line that begins with an option", "put the prompt first: a kite --n blurry --d 7")
-    yield _Given("", prompt.strip(), 1 + len(prompt) - len(prompt.lstrip()))
-    for start, end in pairwise([*starts, len(text)]):
-        name, _, value = text[start + 2 : end].partition(" ")
-        if not name:
-            raise _BadLine(start + 1, "`--` without the name of an option", "write a dash that is text as - or —")
-        yield _Given(name.lower(), value.strip(), start + 1)
+    found, column = [("", prompt.strip(), 1 + len(prompt) - len(prompt.lstrip()))], len(prompt) + 1
+    for option in options:
+        name = option.split(None, 1)[:1]
+        if not name or not option.startswith(name[0]):
+            raise _BadLine(column, "`--` without the name of an option", "write a dash that is text as - or —")
+        found.append((name[0].lower(), option[len(name[0]) :].strip(), column))
+        column += len("--") + len(option)
+    return found
 
 
-def _as_a_shell(text: str) -> Iterator[_Given]:
+def _as_a_shell(text: str) -> list[_Given]:
     """Of an a1111 line, which is a prompt as it stands when there is no option in it."""
     if not _OPTION.search(text):
-        yield _Given("", text.strip(), 1 + len(text) - len(text.lstrip()))
-        return
-    words = _words(text)
-    at = 0
+        return [("", text.strip(), 1 + len(text) - len(text.lstrip()))]
+    words, found, at = _words(text), [], 0
     while at < len(words):
         option, column, is_option = words[at]
         if not is_option:
@@ -230,7 +222,8 @@ def _as_a_shell(text: str) -> Iterator[_Given]:
             raise _BadLine(
                 column, "`--` without the name of an option", 'put text with dashes in it in quotes: "a -- b"'
             )
-        yield _Given(option[2:], " ".join(values), column)
+        found.append((option[2:], " ".join(values), column))
+    return found
 
 
 def _words(text: str) -> list[tuple[str, int, bool]]:
