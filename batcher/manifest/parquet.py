@@ -9,6 +9,7 @@ decimals become text; lists and structs stay what they are. A "line" is the row'
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from math import isfinite, isnan
 from typing import Any
 
@@ -69,6 +70,8 @@ class ParquetTable:
             if name in needed:
                 what = f"the column `{word(name)}` holds bytes, not text"
                 mend = "write it as a column of strings"
+                if name == found.prompt:
+                    raise failure(self._source.label, 1, names.index(name) + 1, what, mend)
                 self._reading.problems.add(self._source.label, 1, names.index(name) + 1, what, mend)
             else:
                 self._reading.terms.warn(f"{self._source.label}: `{word(name)}` holds bytes, and is left out")
@@ -191,8 +194,6 @@ def _readable(label: str) -> Iterator[None]:
 
 
 def _require(source: Source) -> None:
-    from importlib.util import find_spec  # noqa: PLC0415  start-up time
-
     if find_spec("pyarrow") is None:
         what = "is read with pyarrow, which is not installed"
         raise failure(source.label, 0, 0, what, 'pip install "batcher[parquet]"')
