@@ -77,7 +77,7 @@ OWNERS = {  # who alone may touch an outside thing, beside the simulator
     "datasets": {"export"},
     "filelock": {"store"},
     "jsonschema_rs": {"models"},
-    "pyarrow": {"export"},
+    "pyarrow": {"export", "manifest"},
     "tqdm": {"progress"},
     "webdataset": {"export"},
     "yaml": {"manifest"},

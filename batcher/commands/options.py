@@ -61,6 +61,7 @@ def manifest_options(command: F) -> F:
                 help="Sweep axis: seed=1..20, seed=random:20:7, aspect_ratio=16:9,1:1.",
             ),
             click.option("--repeat", metavar="N", help="Each prompt N times, with a drawn seed each."),
+            click.option("--dynamic", is_flag=True, help="Prompts are templates: {a|b}, and __name__ from wildcards/."),
             click.option("--limit", metavar="N", help="Only the first N jobs."),
             click.option(
                 "--format", "format_", metavar="FMT", help="How to read a flat prompt file.  [default: by extension]"
@@ -112,6 +113,7 @@ def collect(given: dict[str, Any]) -> Any:
         prompt_column=given.get("prompt_column"),
         limit=count,
         repeat=copies,
+        dynamic=bool(given.get("dynamic")),
     )
     return Options(
         manifest=given["manifest"],

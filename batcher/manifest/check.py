@@ -10,6 +10,7 @@ from batcher.errors import ManifestError
 from batcher.manifest import variables
 from batcher.manifest.columns import word
 from batcher.manifest.copies import Occurrences
+from batcher.manifest.dynamic import VARIANT
 from batcher.manifest.entries import FromFile, Inline
 from batcher.manifest.formats import Reader
 from batcher.manifest.paths import RESERVED, Facts
@@ -71,7 +72,7 @@ class Check:
             self._names.update(unused)
             try:
                 for row in self._counted(reader):
-                    unused -= self._row(row) if row.vars or row.repeat else self._plain_row(row)
+                    unused -= self._row(row) if row.vars or row.repeat or row.variants else self._plain_row(row)
             except ManifestError as error:
                 for problem in error.problems:
                     self._problems.add(problem.file, problem.line, problem.column, problem.what, problem.mend)
@@ -94,13 +95,15 @@ class Check:
         return frozenset()
 
     def _row(self, row: Row) -> frozenset[str]:
-        """A row with vars or copies: each rendering is a prompt of its own."""
+        """A row with variants, vars or copies: each rendering is a prompt of its own."""
         used = frozenset(variables.used(row))
         self._names.update(row.vars)
         if isinstance(row.reader, Inline):  # its own vars; those of a file are for all of its rows
             self._unused(row, used)
-        if variables.count(row) > _MOST_RENDERINGS:
-            what = f"its vars and copies make more than {_MOST_RENDERINGS:,} prompts of one"
+        if row.variants is not None:
+            self._names.add(VARIANT)
+        if variables.bound(row) > _MOST_RENDERINGS:
+            what = f"its variants, vars and copies make more than {_MOST_RENDERINGS:,} prompts of one"
             self._problems.add(*row.place("vars"), what, "use fewer values or copies, or a prompt file")
             return used
         for inputs, texts in variables.renderings(row):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from batcher.manifest.document import Document
+from batcher.manifest.dynamic import Dynamic, Dynamics
 from batcher.manifest.entries import Entries, Entry, FromFile
 from batcher.manifest.flags import Overrides
 from batcher.manifest.named import NamedFiles
@@ -30,12 +31,14 @@ class Comparison:
     flat: tuple[Source, str] | None
     overrides: Overrides
     terms: Terms
+    dynamics: Dynamics
 
     def plan(self, model: str) -> Plan:
         """Raises UsageError; all other problems go to the document's."""
-        return Plan(model, self.terms, tuple(map(self._group, self.parts)))
+        dynamic = self.dynamics.for_all(flag=self.overrides.dynamic)
+        return Plan(model, self.terms, tuple(self._group(part, dynamic) for part in self.parts))
 
-    def _group(self, part: Document) -> Group:
+    def _group(self, part: Document, dynamic: Dynamic | None) -> Group:
         terms, overrides = self.terms, self.overrides
         shared, sections = Sections(self.document, terms), Sections(part, terms)
         base = {**shared.defaults(), **sections.defaults(), **overrides.values(terms)}
@@ -47,13 +50,15 @@ class Comparison:
         repeat = overrides.copies(repeats) or sections.repeat(repeats) or shared.repeat(repeats)
         template = _template(part)
         paths = DefaultPaths(part.group) if template is None else TemplatePaths(template, part.group)
-        return Group(part, sweep, tuple(self._entries(part, repeats, repeat)), paths, template)
+        if part.group is not None and "dynamic" in part.sections:
+            dynamic = self.dynamics.read(part.sections["dynamic"], dynamic)
+        return Group(part, sweep, tuple(self._entries(part, repeats, repeat, dynamic)), paths, template)
 
-    def _entries(self, part: Document, repeats: Repeats, repeat: Repeat | None) -> list[Entry]:
+    def _entries(self, part: Document, repeats: Repeats, repeat: Repeat | None, dynamic: Dynamic | None) -> list[Entry]:
         column = self.overrides.prompt_column
         if self.flat is not None:
-            return [FromFile(*self.flat, Carried(repeat=repeat), column)]
-        return Entries(part, self.terms, self.files, column, repeats, repeat).read()
+            return [FromFile(*self.flat, Carried(repeat=repeat), column, dynamic)]
+        return Entries(part, self.terms, self.files, column, repeats, repeat, self.dynamics, dynamic).read()
 
 
 def named_inputs(documents: Sequence[Document], overrides: Overrides) -> Iterator[str]:

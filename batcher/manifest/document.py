@@ -27,7 +27,9 @@ RUN_OPTIONS = (
     "timeout",
     "embed",
 )
-_TOP = ("model", "defaults", "prompts", "matrix", "zip", "exclude", "include", "groups", "output", "run")
+_TOP = (
+    "model", "defaults", "dynamic", "prompts", "matrix", "zip", "exclude", "include", "groups", "output", "run"
+)  # fmt: skip
 _LONGEST = 64 * 2**20  # characters of YAML: all of it is held, unlike the files it names
 
 

@@ -13,6 +13,7 @@ from batcher.manifest.check import Check
 from batcher.manifest.columns import word
 from batcher.manifest.comparison import Comparison, named_inputs
 from batcher.manifest.document import Document, RunOption, read_document
+from batcher.manifest.dynamic import Dynamics
 from batcher.manifest.expansion import Manifest
 from batcher.manifest.flags import Overrides
 from batcher.manifest.formats import FORMATS, format_of, reader
@@ -102,10 +103,12 @@ class Draft:
         """
         if memory is None or memory.said != self._said():
             return False
+        lists = [(Source(path, label), None) for path, label, _ in memory.lists]
         try:
             if _hash(self._source, self._form, progress) != memory.source:
                 return False
-            if tuple(_hash(source, form, progress) for source, form in self._named()) != memory.files:
+            marks = [_hash(source, form, progress) for source, form in (*self._named(), *lists)]
+            if marks != [*memory.files, *(mark for _, _, mark in memory.lists)]:
                 self._files = NamedFiles(self._base())  # the check may find them changed once more
                 return False
         except ManifestError:  # the check says what is wrong
@@ -140,16 +143,20 @@ class Draft:
             problems.add(self._source.label, 0, 0, f"{word(self.model)} has no input `prompt`", "choose another model")
         flat = None if self._document else (self._source, self._form)
         parts = self._parts if self._document else [document]
-        plan = Comparison(document, parts, self._files, flat, self._overrides, terms).plan(self.model)
         memory = self._recalled
+        known = {path: mark for path, _, mark in memory.lists} if memory else {}
+        dynamics = Dynamics(document, terms, self._base(), known)
+        plan = Comparison(document, parts, self._files, flat, self._overrides, terms, dynamics).plan(self.model)
         if memory is None or memory.schema != _mark(terms.schema):
-            memory = self._looked_at(document, plan, progress)
+            memory = self._looked_at(document, plan, dynamics, progress)
         else:
             problems.raise_if_any()
         limit = self._overrides.limit
         return Manifest(plan, memory, self._spool, source=self._path, name=self.name, limit=limit)
 
-    def _looked_at(self, document: Document, plan: Plan, progress: Callable[[int], None] | None) -> Memory:
+    def _looked_at(
+        self, document: Document, plan: Plan, dynamics: Dynamics, progress: Callable[[int], None] | None
+    ) -> Memory:
         """Every row, in the first pass. Raises ManifestError."""
         problems = document.problems
         check = Check(plan, problems, progress)
@@ -163,13 +170,14 @@ class Draft:
             schema=_mark(plan.terms.schema),
             source=self._source.digest or "",
             files=tuple(source.digest or "" for source, _ in self._named()),
-            fingerprint=self._fingerprint(plan),
+            fingerprint=self._fingerprint(plan, dynamics),
             whole=check.whole,
             prompts=check.prompts,
             groups=tuple(check.groups),
             pins=check.pins,
             warnings=(),
             watched=check.occurrences.close(),
+            lists=tuple((source.path, source.label, source.digest or "") for source in dynamics.sources()),
         )
         if memory.watched and (plan.groups[0].name or check.prompts <= _MOST_COMPARED):
             manifest = Manifest(plan, memory, self._spool, source=self._path, name=self.name, limit=None)
@@ -190,14 +198,17 @@ class Draft:
         flags = {name: getattr(self._overrides, name) for name in Overrides.__slots__ if name != "limit"}
         if flags["repeat"] is None:
             del flags["repeat"]  # runs made before there was such a flag are still known by the others
+        if not flags["dynamic"]:
+            del flags["dynamic"]
         return flags
 
     def _said(self) -> str:
         return digest([__version__, EXPANSION_VERSION, self._path, self.model, self._flags(), self._form])
 
-    def _fingerprint(self, plan: Plan) -> str:
+    def _fingerprint(self, plan: Plan, dynamics: Dynamics) -> str:
         schema = plan.terms.schema.fingerprint() if plan.terms.schema else None
-        read = [source.digest for source, _ in self._named()] if self._document else [self._source.digest]
+        named = [source.digest for source, _ in self._named()] if self._document else [self._source.digest]
+        read = [*named, *(source.digest for source in dynamics.sources())]
         return digest([EXPANSION_VERSION, self.model, self._flags(), self._form, self._source.digest, read, schema])
 
 

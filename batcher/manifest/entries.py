@@ -6,6 +6,7 @@ from typing import Any
 
 from batcher.manifest.columns import word
 from batcher.manifest.document import Document, kind_of, text_of
+from batcher.manifest.dynamic import Dynamic, Dynamics, Expanding
 from batcher.manifest.formats import Reader, reader
 from batcher.manifest.named import NamedFiles
 from batcher.manifest.node import Node
@@ -17,8 +18,8 @@ from batcher.manifest.source import Source
 from batcher.manifest.terms import Terms
 from batcher.manifest.var_texts import VarTexts
 
-_PROMPT_KEYS = ("prompt", "id", "meta", "vars", "repeat")
-_FILE_KEYS = ("file", "prompt_column", "format", "meta", "vars", "repeat")
+_PROMPT_KEYS = ("prompt", "id", "meta", "vars", "repeat", "dynamic")
+_FILE_KEYS = ("file", "prompt_column", "format", "meta", "vars", "repeat", "dynamic")
 
 
 class Inline:
@@ -38,25 +39,29 @@ class Inline:
 class FromFile:
     """Prompts of one file, read anew for each pass."""
 
-    def __init__(self, source: Source, form: str, carried: Carried, prompt_column: str | None) -> None:
+    def __init__(
+        self, source: Source, form: str, carried: Carried, prompt_column: str | None, dynamic: Dynamic | None = None
+    ) -> None:
         self.source = source
         self.carried = carried
         self.form = form
+        self.dynamic = None if form == "records" else dynamic  # what was sent once is sent as it was
         self._prompt_column = prompt_column
 
     def row_is_prompt(self) -> bool:
         """Whether each row is one prompt, as it stands."""
-        return not self.carried.vars and self.carried.repeat is None
+        return not self.carried.vars and self.carried.repeat is None and self.dynamic is None
 
     def open(self, terms: Terms, problems: Problems) -> Reader:
-        return reader(self.source, self.form, Reading(terms, problems, self.carried, self._prompt_column))
+        plain = reader(self.source, self.form, Reading(terms, problems, self.carried, self._prompt_column))
+        return plain if self.dynamic is None else Expanding(plain, self.dynamic, terms, problems)
 
 
 Entry = Inline | FromFile
 
 
 class Entries:
-    """Reads the ``prompts:`` node of a document. repeat: of prompts that do not say."""
+    """Reads the ``prompts:`` node of a document. repeat, dynamic: of prompts that do not say."""
 
     def __init__(
         self,
@@ -66,7 +71,11 @@ class Entries:
         prompt_column: str | None,
         repeats: Repeats,
         repeat: Repeat | None,
+        dynamics: Dynamics,
+        dynamic: Dynamic | None,
     ) -> None:
+        self._dynamics = dynamics
+        self._dynamic = dynamic
         self._repeats = repeats
         self._repeat = repeat
         self._document = document
@@ -92,7 +101,7 @@ class Entries:
             last = found[-1]
             assert isinstance(last, Inline)
             row = self._prompt(item, last)
-            last.held += [row] if row else []
+            last.held += [row] if row and self._expands(row, item) else []
         return found
 
     def _no_prompts(self) -> None:
@@ -118,6 +127,12 @@ class Entries:
         # Without a prompt there is a problem already, or one to come: one of them says enough.
         return row if "prompt" in row.inputs or self._document.problems.total == before else None
 
+    def _expands(self, row: Row, node: Node) -> bool:
+        """Whether its prompt can be read as what it is: text, or a template."""
+        own = node.get("dynamic") if self._dynamics.means_templates("dynamic") else None
+        dynamic = self._dynamics.read(own, self._dynamic) if own else self._dynamic
+        return dynamic is None or dynamic.expand(row, self._terms, self._document.problems)
+
     def _prompt_key(self, row: Row, name: str, key: Node, value: Node) -> None:
         if name == "prompt":
             if value.kind == "text":
@@ -134,7 +149,7 @@ class Entries:
             row.repeat = self._sections.repeat_of(value, self._repeats)
             if "seed" in row.raw:
                 self._document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
-        elif self._is_input(name, key, _PROMPT_KEYS):
+        elif not self._dynamics.means_templates(name) and self._is_input(name, key, _PROMPT_KEYS):
             self._sections.value_into(row.inputs, name, value)
 
     def _not_a_prompt(self, node: Node) -> None:
@@ -167,7 +182,7 @@ class Entries:
 
     def _file(self, node: Node) -> FromFile | None:
         places: dict[str, Any] = {}
-        carried = Carried(repeat=self._repeat)
+        carried, dynamic = Carried(repeat=self._repeat), self._dynamic
         options: dict[str, str] = {}
         for name, (key, value) in node.pairs.items():
             carried.places[name] = (self._document.label, value.line, value.column)
@@ -182,13 +197,17 @@ class Entries:
             elif name in {"file", "prompt_column", "format"}:
                 text = text_of(self._document, value, f"`{name}`")
                 options.update({name: text} if text is not None else {})
+            elif self._dynamics.means_templates(name):
+                dynamic = self._dynamics.read(value, self._dynamic)
             elif name in {"prompt", "id"}:
                 self._document.add(key, f"`{name}` beside `file`: each prompt of the file has its own", "remove it")
             elif self._is_input(name, key, _FILE_KEYS):
                 self._sections.value_into(carried.inputs, name, value)
         carried.places.update({name: (self._document.label, *place) for name, place in places.items()})
-        return self._opened(node, options, carried)
+        return self._opened(node, options, carried, dynamic)
 
-    def _opened(self, node: Node, options: dict[str, str], carried: Carried) -> FromFile | None:
+    def _opened(
+        self, node: Node, options: dict[str, str], carried: Carried, dynamic: Dynamic | None
+    ) -> FromFile | None:
         known = self._files.find(self._document, node, options)
-        return known and FromFile(*known, carried, options.get("prompt_column", self._prompt_column))
+        return known and FromFile(*known, carried, options.get("prompt_column", self._prompt_column), dynamic)

@@ -18,7 +18,7 @@ class Overrides:
     """The flags, as given.
 
     set: pairs of ``--set KEY=VALUE``; matrix: texts of ``--matrix KEY=SPEC``; limit: only the first N jobs.
-    repeat: copies of each prompt.
+    repeat: copies of each prompt. dynamic: prompts are templates.
     """
 
     model: str | None = None
@@ -28,6 +28,7 @@ class Overrides:
     prompt_column: str | None = None
     limit: int | None = None
     repeat: int | None = None
+    dynamic: bool = False
 
     def named_format(self) -> str | None:
         """Raises UsageError for a format that does not exist."""

@@ -1,18 +1,20 @@
 """Which reader a file gets: by ``--format`` (or ``format:``), else by its extension."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from typing import Protocol
 
 from batcher.manifest.json_rows import JsonDocument, JsonLines
+from batcher.manifest.parquet import ParquetTable
+from batcher.manifest.prompt_lines import PromptLines
 from batcher.manifest.records import Records, begins_with_record
 from batcher.manifest.rows import Reading, Row, Wanted
 from batcher.manifest.source import Source
 from batcher.manifest.tables import Table
 from batcher.manifest.texts import TextFolder, TextLines
 
-FORMATS = ("yaml", "csv", "tsv", "tsv-quoted", "jsonl", "json", "records", "txt", "folder")
+FORMATS = ("yaml", "csv", "tsv", "tsv-quoted", "jsonl", "json", "records", "parquet", "txt", "a1111", "kohya", "folder")
 _EXTENSIONS = {
     ".yaml": "yaml",
     ".yml": "yaml",
@@ -22,9 +24,10 @@ _EXTENSIONS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "json",
+    ".parquet": "parquet",
     ".txt": "txt",
 }
-_SYNONYMS = {"text": "txt", "yml": "yaml", "ndjson": "jsonl", "dir": "folder"}
+_SYNONYMS = {"text": "txt", "yml": "yaml", "ndjson": "jsonl", "dir": "folder", "automatic1111": "a1111"}
 
 
 class Reader(Protocol):
@@ -47,12 +50,17 @@ def format_of(path: str) -> str | None:
 
 
 def reader(source: Source, form: str, reading: Reading) -> Reader:
-    if form == "txt":
-        return TextLines(source, reading)
-    if form == "folder":
-        return TextFolder(source, reading)
-    if form == "records":
-        return Records(source, reading)
-    if form in {"json", "jsonl"}:
-        return (JsonDocument if form == "json" else JsonLines)(source, reading)
-    return Table(source, form, reading)
+    if form in {"a1111", "kohya"}:
+        return PromptLines(source, form, reading)
+    plain = _READERS.get(form)
+    return plain(source, reading) if plain else Table(source, form, reading)
+
+
+_READERS: dict[str, Callable[[Source, Reading], Reader]] = {
+    "txt": TextLines,
+    "folder": TextFolder,
+    "records": Records,
+    "parquet": ParquetTable,
+    "json": JsonDocument,
+    "jsonl": JsonLines,
+}

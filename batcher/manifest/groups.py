@@ -18,7 +18,7 @@ from batcher.manifest.problems import suggestion
 from batcher.naming import fold, safe_part
 
 _OF_ONE = ("matrix", "zip", "exclude", "include")  # groups: of no other place in a manifest that has them
-_KEYS = ("defaults", "prompts", *_OF_ONE, "output")
+_KEYS = ("defaults", "dynamic", "prompts", *_OF_ONE, "output")
 _NAME = re.compile(r"\w[\w-]{0,63}")  # no dots: a folder called x.png would be in the way of a picture called x
 MOST = 1_000
 

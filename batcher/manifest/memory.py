@@ -17,7 +17,8 @@ from batcher.manifest.copies import Watched
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """said: hash of flags, names and versions. schema: hash of the model's, None for none. source: hash of the
-    manifest's own bytes. files: of each file that it names.
+    manifest's own bytes. files: of each file that it names. lists: path, label and hash of each list that a dynamic
+    prompt names.
 
     fingerprint: over what makes its jobs what they are. whole: jobs without ``--limit``. prompts: of all files.
     groups: how many prompts and jobs each has, in order; one where the manifest has none.
@@ -35,11 +36,12 @@ class Memory:
     pins: bool
     warnings: tuple[str, ...]
     watched: Watched
+    lists: tuple[tuple[str, str, str], ...]
 
     @property
     def mark(self) -> str:
         """Hex: two memories with the same mark are of the same jobs in the same order."""
-        return digest([self.said, self.schema, self.source, self.files])
+        return digest([self.said, self.schema, self.source, self.files, *([self.lists] if self.lists else [])])
 
     def as_json(self) -> dict[str, Any]:
         facts = {name: getattr(self, name) for name in self.__slots__}
@@ -49,8 +51,9 @@ class Memory:
     def from_json(cls, facts: Any) -> Self | None:
         """None for what is no memory of ours: then there is none."""
         try:
-            lists = {name: tuple(facts[name]) for name in ("files", "warnings")}
+            lists: dict[str, Any] = {name: tuple(facts[name]) for name in ("files", "warnings")}
             lists["groups"] = tuple((prompts, whole) for prompts, whole in facts["groups"])
+            lists["lists"] = tuple((str(path), str(label), str(mark)) for path, label, mark in facts["lists"])
             return cls(**{**facts, **lists, "watched": Watched.unpacked(facts["watched"])})
         except (KeyError, TypeError, ValueError, zlib.error):
             return None

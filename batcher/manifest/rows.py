@@ -14,7 +14,7 @@ class Row:
     """One prompt, before the sweep.
 
     inputs: its own keys and those its file entry carries, ``prompt`` among them, as they will be sent (but for vars).
-    vars: name to the texts it stands for.
+    vars: name to the texts it stands for. variants: of a prompt that is a template, what it becomes.
     reader, raw: where a value stands in the file is worked out from these when a message needs it.
     """
 
@@ -27,6 +27,7 @@ class Row:
     reader: "Places"
     raw: Any
     repeat: Repeat | None = None
+    variants: "Variants | None" = None
 
     def place(self, name: str) -> tuple[str, int, int]:
         """File, line and column of the value called ``name``, as near as can be told."""
@@ -56,6 +57,14 @@ class Wanted:
 
 def everything() -> Wanted:
     return Wanted(0, iter(()))
+
+
+class Variants(Protocol):
+    """Pairs of a prompt and the texts that were chosen in it. bound: no more than so many."""
+
+    bound: int
+
+    def __iter__(self) -> Iterator[tuple[str, str]]: ...
 
 
 class Places(Protocol):

@@ -156,7 +156,8 @@ class _Guarded(io.RawIOBase):
     def _refuse_known(self, chunk: bytes) -> None:
         kind = next((kind for magic, kind in _MAGIC.items() if chunk.startswith(magic)), None)
         if kind:
-            raise failure(self._label, 0, 0, f"is {kind}, a binary file", "give a text file of prompts")
+            mend = "read it with --format parquet" if "Parquet" in kind else "give a text file of prompts"
+            raise failure(self._label, 0, 0, f"is {kind}, a binary file", mend)
 
     def _refuse_binary(self, chunk: bytes, *, wide: bool) -> None:
         at = -1 if wide else chunk.find(b"\0")

@@ -1,17 +1,20 @@
 """``{name}`` in prompts: replaced only where ``vars`` names it, so that braces in benchmark prompts stay braces.
 
 A var with several texts is an axis of its own within the prompt. Only the vars that a prompt's texts mention
-count: a var that a file entry carries does not multiply the rows that have no use for it.
+count: a var that a file entry carries does not multiply the rows that have no use for it. The variants of a template
+(``dynamic.py``) are made before, and each of them has the vars that it mentions.
 """
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import Any
 
-from batcher.manifest.rows import Row
+from batcher.manifest.dynamic import VARIANT
+from batcher.manifest.rows import Row, Variants
 
 
 @lru_cache(maxsize=256)
@@ -36,8 +39,16 @@ def braces(row: Row) -> list[str]:
 
 
 def count(row: Row) -> int:
+    if row.variants is not None:
+        return sum(count(variant) for variant, _ in _variants(row, row.variants))
+    return bound(row)
+
+
+def bound(row: Row) -> int:
+    """``count``, or more where variants have vars of their own or are the same; found without making any."""
     copies = row.repeat.times if row.repeat and repeats(row) else 1
-    return prod(len(row.vars[name]) for name in used(row)) * copies
+    variants = 1 if row.variants is None else row.variants.bound
+    return prod(len(row.vars[name]) for name in used(row)) * copies * variants
 
 
 def repeats(row: Row) -> bool:
@@ -56,7 +67,16 @@ def renderings(row: Row) -> Iterator[tuple[dict[str, Any], Mapping[str, str]]]:
             yield inputs, texts
 
 
+def _variants(row: Row, variants: Variants) -> Iterator[tuple[Row, str]]:
+    for prompt, chosen in variants:
+        yield replace(row, inputs={**row.inputs, "prompt": prompt}, variants=None), chosen
+
+
 def _filled_in(row: Row) -> Iterator[tuple[dict[str, Any], Mapping[str, str]]]:
+    if row.variants is not None:
+        for variant, chosen in _variants(row, row.variants):
+            yield from ((inputs, {VARIANT: chosen, **texts}) for inputs, texts in _filled_in(variant))
+        return
     names = used(row)
     if not names:
         yield row.inputs, {}

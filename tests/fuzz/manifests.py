@@ -5,7 +5,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -47,6 +49,8 @@ _TREE: dict[str, Any] = {
         {"file": "rows.csv", "prompt_column": "prompt", "meta": {"set": "rows"}},
         {"file": "rows.jsonl", "format": "jsonl", "seed": 3},
         {"file": "folder", "vars": {"x": "y"}},
+        {"prompt": "{a|2::b} {1-2$$c|__colour__}", "dynamic": {"sample": 3, "from": 7}},
+        {"file": "lines.txt", "format": "kohya", "dynamic": {"wildcards": "wildcards", "most": 50}},
     ],
     "matrix": {"aspect_ratio": ["16:9", "1:1"], "seed": {"start": 1, "count": 3, "step": 2}},
     "exclude": [{"aspect_ratio": "1:1", "seed": 3}],
@@ -88,6 +92,10 @@ def scratch() -> Path:
     (folder / "rows.csv").write_text("prompt,seed,note\na kite,1,x\n")
     (folder / "rows.jsonl").write_text('{"prompt": "a boat"}\n')
     (folder / "times.txt").write_text("misty\n\nfrozen\n")
+    (folder / "lines.txt").write_text("a {boat|__colour__ kite} --n blur --d 1,2\n")
+    (folder / "wildcards").mkdir()
+    (folder / "wildcards" / "colour.txt").write_text("red\n{dark|light} blue\n")
+    (folder / "wildcards" / "circle.txt").write_text("__circle__\n")
     (folder / "folder").mkdir()
     (folder / "folder" / "1.txt").write_text("a tree {x}")
     return folder
@@ -109,13 +117,12 @@ def _flags(data: bytes) -> Overrides:
     )
 
 
-def reader_of(suffix: str, form: str | None = None) -> Callable[[bytes], None]:
+def reader_of(suffix: str, form: str | None = None, *, dynamic: bool = False) -> Callable[[bytes], None]:
     def check(data: bytes) -> None:
         path = scratch() / f"manifest{suffix}"
         path.write_bytes(data)
         flags = _flags(data)
-        if form is not None:
-            flags = Overrides(matrix=flags.matrix, set=flags.set, format=form, prompt_column=flags.prompt_column)
+        flags = replace(flags, format=form, dynamic=dynamic)
         read_manifest(str(path), flags, _schemas()[crc32(data) % 4])
 
     return check
@@ -226,6 +233,27 @@ def _flags_check(data: bytes) -> None:
             continue
 
 
+def _parquet_files() -> list[bytes]:
+    """None where its reader is not installed: then there is nothing to find."""
+    if find_spec("pyarrow") is None:
+        return [b"PAR1"]
+    import pyarrow as pa  # noqa: PLC0415  an extra
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    found = []
+    for options in ({"row_group_size": 2}, {"compression": "none", "use_dictionary": False}):
+        sink = pa.BufferOutputStream()
+        rows = {
+            "prompt": ["a kite", "a boat", None],
+            "seed": [1, None, 3],
+            "tags": [["x"], [], None],
+            "raw": [b"x"] * 3,
+        }
+        pq.write_table(pa.table(rows), sink, **options)
+        found.append(bytes(sink.getvalue()))
+    return found
+
+
 def _sample(name: str, *more: bytes) -> Callable[[], list[bytes]]:
     return lambda: [(SAMPLES / name).read_bytes(), *more]
 
@@ -235,6 +263,7 @@ _CSV = (
     b'prompt,aspect_ratio,images,strength,turbo,lora\r\na,16:9,"[""https://e.example/x.png""]",0.5,yes,{}\r\n',
     "prompt,seed\nvögel,1\n".encode("utf-16"),
 )
+_TEMPLATES = b"a {red|{dark|light} blue} {2$$ and $$kite|boat|__colour__}\n# a comment\n{3::a|b} costs $5 \\{x\\}\n"
 _FLAG_LINES = (
     b"mseed=1..20\nmaspect_ratio=16:9,1:1\nsnegative_prompt=blur\nrate=5/s\ndeadline=07:00\nbudget=$10\ntimeout=1h30m",
     b'mimages=["https://e.example/a.png"]\nsstrength=0.5\nfcsv\ncnote\napi_rate=none\ncheck=decode\nattempts=2',
@@ -283,6 +312,31 @@ TARGETS = (
     Target("manifest/jsonl", "JSON lines", 8, _sample("prompts.jsonl"), reader_of(".jsonl"), make=_json_lines),
     Target("manifest/json", "JSON prompt files", 8, _sample("prompts.json"), reader_of(".json"), make=_json_rows),
     Target("manifest/txt", "text files", 3, _sample("prompts.txt"), reader_of(".txt")),
+    Target(
+        "manifest/dynamic",
+        "templates",
+        4,
+        lambda: [_TEMPLATES],
+        reader_of(".txt", dynamic=True),
+        tokens=(b"{", b"|", b"}", b"__", b"$$", b"::", b"__colour__", b"__circle__", b"../", b"\\", b"#", b"${", b"%{"),
+    ),
+    Target(
+        "manifest/a1111",
+        "a1111 lines",
+        3,
+        lambda: [b'--prompt "a kite" --seed 7 --width 1024 --height 1024 --negative_prompt bad, ugly\na boat'],
+        reader_of(".txt", "a1111"),
+        tokens=(b" --", b"'", b'"', b"\\", b" --seed ", b" --width ", b" --ar 1:1"),
+    ),
+    Target(
+        "manifest/kohya",
+        "kohya lines",
+        3,
+        lambda: [b"a kite --n bad, ugly --w 1408 --h 768 --d 7,8\n# a comment\na boat --ar 1:1"],
+        reader_of(".txt", "kohya"),
+        tokens=(b" --", b" --d 1,2", b" --w ", b" --h ", b" --n ", b"#"),
+    ),
+    Target("manifest/parquet", "Parquet files", 4, _parquet_files, reader_of(".parquet")),
     Target(
         "manifest/flags",
         "--set, --matrix and run options",
