@@ -34,6 +34,13 @@ HELD_OUT: dict[str, Make] = {  # and what they were not
 }
 
 
+KINDS = FITTED | HELD_OUT
+
+
+def made(kind: str, limit: Limit, seed: int = 5) -> Limiter:
+    return KINDS[kind](limit, Random(seed))
+
+
 def shared(limit: Limit, random: Random) -> Limiter:
     """Others take 0.4 of it."""
     return Shared(Bucket(limit, None), limit, 0.4, random)

@@ -57,4 +57,5 @@ class Pace:
             span = left - self._starts.first() if before else 0.0
             self._limit.first(before, span, self.rate)
         self._limit.refused(now, left, before, self.rate or math.inf, retry_after or 0.0, silence)
-        self.rate = self._limit.pace(max(now, self._limit.hold), self.rate)
+        if self._limit.hold > now:
+            self.rate = self._limit.pace(self._limit.hold, self.rate)
