@@ -30,7 +30,7 @@ seconds prove ``n / (1 + t)``. With few calls that may be far too low, and it is
 refusals at once, if the service stores more than the opening asks for. At 1/s, two refusals in the first minute are 3
 % already: one to meet the limit, one to know it from half as much again. A bucket of one call loses to unevenness:
 with calls d seconds late on average and the spacing uneven by q at the share of refusals that is borne, no more than
-1 / (1 + L (d + q)) of it can be used: at 100/s, 0.91 for 1 ms of both, half for 10 ms.
+1 / (1 + L (d + q)) of it can be used: at 100/s, 0.91 where they come to 1 ms, half at 10 ms.
 """
 
 import math
