@@ -1,7 +1,7 @@
 """A service with a limit that nobody told us, against the pace: pure, with time as a number.
 
-A submit leaves when the pace and the opening let it (a little late, as loops are), is judged half a millisecond to a
-millisecond later, and its answer comes home one round trip after it left.
+A submit leaves when the pace and the opening let it, late as loops are; it is judged when it arrives (calls may
+overtake each other on the way), and its answer takes its time to come home.
 """
 
 import math
@@ -9,56 +9,59 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
-from typing import Literal
 
 from batcher.pace import Opening, Pace
+from tests.limiters import Bucket, Cells, Limit, Limiter, Places, Shared, SlidingCounter, SlidingLog, Window
 
-Kind = Literal["one", "second", "window"]
-KINDS: dict[Kind, str] = {
-    "one": "a bucket that holds one call",
-    "second": "a bucket that holds a second's worth",
-    "window": "seconds by the clock",
+Make = Callable[[Limit, Random], Limiter]
+
+FITTED: dict[str, Make] = {  # what the constants of the pace were chosen on
+    "bucket of one": lambda limit, _: Bucket(limit, 1.0),
+    "bucket of a second's worth": lambda limit, _: Bucket(limit, None),
+    "seconds by the clock": lambda limit, chance: Window(limit, chance.random()),
+    "ten seconds by the clock": lambda limit, chance: Window(limit, chance.random(), 10.0),
 }
-Limit = Callable[[float], float]  # calls per second, by the time
+HELD_OUT: dict[str, Make] = {  # and what they were not
+    "GCRA, burst 5": lambda limit, _: Cells(limit, 5.0),
+    "bucket of three seconds' worth": lambda limit, _: Bucket(limit, 3.0 * limit(0.0)),
+    "minutes by the clock": lambda limit, chance: Window(limit, chance.random(), 60.0),
+    "sliding log, 1 s": lambda limit, _: SlidingLog(limit, 1.0),
+    "sliding log, 10 s": lambda limit, _: SlidingLog(limit, 10.0),
+    "sliding counter, 1 s": lambda limit, chance: SlidingCounter(limit, 1.0, chance.random()),
+    "sliding counter, 60 s": lambda limit, chance: SlidingCounter(limit, 60.0, chance.random()),
+    "jobs at once, 8 s each": lambda limit, chance: Places(limit, 8.0, 0.0, chance),
+    "jobs at once, 4 to 12 s each": lambda limit, chance: Places(limit, 8.0, 0.5, chance),
+}
 
 
-class Bucket:
-    """``most``: calls that pile up while nobody asks; None for as many as a second gives."""
-
-    def __init__(self, limit: Limit, most: float | None) -> None:
-        self._limit, self._most = limit, most
-        self._held = self._room(0.0)
-        self._at = 0.0
-
-    def ask(self, now: float) -> float:
-        """0 when the call may pass, else the seconds until one may."""
-        limit = self._limit(now)
-        self._held = min(self._room(now), self._held + (now - self._at) * limit)
-        self._at = now
-        if self._held >= 1.0 - 1e-9:
-            self._held -= 1.0
-            return 0.0
-        return (1.0 - self._held) / max(limit, 1e-3)
-
-    def _room(self, now: float) -> float:
-        return max(1.0, self._limit(now)) if self._most is None else self._most
+KINDS = FITTED | HELD_OUT
 
 
-class Window:
-    """So many in each second by the clock. phase: where in a second it is at 0."""
+def made(kind: str, limit: Limit, seed: int = 5) -> Limiter:
+    return KINDS[kind](limit, Random(seed))
 
-    def __init__(self, limit: Limit, phase: float) -> None:
-        self._limit, self._phase = limit, phase
-        self._second, self._count = -1, 0
 
-    def ask(self, now: float) -> float:
-        second = math.floor(now + self._phase)
-        if second != self._second:
-            self._second, self._count = second, 0
-        if self._count < self._limit(now):
-            self._count += 1
-            return 0.0
-        return second + 1 - now - self._phase
+def shared(limit: Limit, random: Random) -> Limiter:
+    """Others take 0.4 of it."""
+    return Shared(Bucket(limit, None), limit, 0.4, random)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Between us and the service. All in seconds; what is random is exponential, and cut off at ten times its mean.
+
+    lateness: of the loop, on average. trip: to the service and back, without the randomness. jitter: on the way to it.
+    """
+
+    lateness: float
+    trip: float
+    jitter: float
+
+
+NEAR = Way(0.0006, 0.02, 0.0001)
+FAR = Way(0.0006, 0.2, 0.002)
+LOADED = Way(0.005, 0.3, 0.005)
+WAYS = {"near": NEAR, "far": FAR, "loaded": LOADED}
 
 
 @dataclass
@@ -81,16 +84,12 @@ class Seen:
         return refused / max(1.0, refused + calls_each * len(self.between(self.passed, start, end)))
 
 
-def gate(kind: Kind, limit: Limit, phase: float) -> Bucket | Window:
-    return Window(limit, phase) if kind == "window" else Bucket(limit, 1.0 if kind == "one" else None)
-
-
 def play(
     pace: Pace,
-    service: Bucket | Window,
+    service: Limiter,
     *,
     seconds: float,
-    round_trip: float = 0.2,
+    way: Way = FAR,
     says_when: bool = False,
     seed: int = 5,
     unknown: bool = False,
@@ -98,23 +97,29 @@ def play(
     """Submits without end. says_when: refusals carry Retry-After. unknown: the pace isn't told when they had left."""
     random, seen, opening = Random(seed), Seen(), Opening()
     now, number = 0.0, 0
-    coming: list[tuple[float, int, float, bool, float | None]] = []  # home, number, left, refused, Retry-After
+    events: list[tuple[float, int, float, float | None]] = []  # when, number, left, wait told (None: it arrives)
+
+    def chance(mean: float) -> float:
+        return min(random.expovariate(1.0 / mean), 10.0 * mean)
+
+    late = chance(way.lateness)
     while now < seconds:
-        due = math.inf if opening.full(now, 0) else pace.next_start(now)
-        due += min(random.expovariate(1 / 0.0006), 0.01)
-        if coming and coming[0][0] <= due:
-            home, _, left, refused, after = heappop(coming)
-            now = max(now, home)
+        due = math.inf if opening.full(now, 0) else pace.next_start(now) + late
+        if events and events[0][0] <= due:
+            now, at, left, wait = heappop(events)
+            if wait is None:
+                wait = service.ask(now)
+                (seen.refused if wait else seen.passed).append(left)
+                heappush(events, (now + way.trip * random.uniform(0.4, 0.6), at, left, wait))
+                continue
             opening.answered()
-            if refused:
+            if wait:
                 opening.close()
-                pace.refused(now, after, None if unknown else left)
+                pace.refused(now, float(math.ceil(wait)) if says_when else None, None if unknown else left)
             continue
         now = pace.reserve(max(now, due))
         opening.left(now)
-        wait = service.ask(now + 0.0005 * (1.0 + random.random()))
-        (seen.refused if wait else seen.passed).append(now)
-        after = float(math.ceil(wait)) if wait and says_when else None
+        late = chance(way.lateness)
         number += 1
-        heappush(coming, (now + round_trip * random.uniform(0.8, 1.2), number, now, wait > 0.0, after))
+        heappush(events, (now + way.trip * 0.5 + chance(way.jitter), number, now, None))
     return seen

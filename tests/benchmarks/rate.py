@@ -3,20 +3,22 @@
 Reaching and keeping it is measured on real ``batcher run`` processes against a service process. Seconds are judged by
 when the submits leave, as it is the client's promise; when they arrive is said beside it. Hidden limits: one real run
 against the simulator, and every combination of limit, kind of limit, round trip and Retry-After with the pure pace in
-pure time (``tests.hidden_limit``), as each takes minutes.
+pure time (``tests.hidden_limit``), as each takes minutes: kinds that the pace's constants were chosen on, and others.
 
     python -m tests.benchmarks.rate LEAVES run MANIFEST ...     batcher, with the moments of its submits in LEAVES
 """
 
 import atexit
 import json
+import math
 import sys
 import time
 import urllib.request
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -27,26 +29,27 @@ from batcher.pace import Pace
 from tests.benchmarks.process import PYTHON, run
 from tests.benchmarks.service import served
 from tests.benchmarks.table import Line
-from tests.hidden_limit import KINDS, Kind, Seen, gate, play
+from tests.hidden_limit import FITTED, KINDS, WAYS, Seen, made, play
 
 SECONDS = 31.0
-ROUNDS = ((1.0, 10.0, 100.0), (300.0,))  # rates that run at the same time
+FASTEST, SLOWER = 300.0, (1.0, 10.0, 100.0)  # the slower ones run at the same time
 HIDDEN = 10.0  # of the real run with a hidden limit
 CALLS_EACH = 4.0  # API calls a job makes at least when it runs for some seconds: a submit and its looks
-LIMITS = (1.0, 3.0, 10.0, 50.0, 100.0)
-ROUND_TRIPS = (0.02, 0.2)
+LIMITS = (1.0, 2.0, 7.0, 23.0, 70.0)  # the pace's constants were chosen on 1, 3, 10, 50 and 100, with other seeds
+SEEDS = (101,)
 RISES = ((1.0, 10.0), (1.0, 50.0), (3.0, 100.0), (10.0, 20.0), (10.0, 100.0), (50.0, 100.0))
 
 
 def measure() -> Iterator[Line]:
     with TemporaryDirectory() as folder, ThreadPoolExecutor() as threads:
         ground = Path(folder)
+        yield _kept(ground, FASTEST)  # alone: beside the run with the hidden limit it came to 0.96
         hidden = threads.submit(_hidden, ground)
-        for rates in ROUNDS:
-            yield from threads.map(lambda rate: _kept(ground, rate), rates)
+        yield from threads.map(lambda rate: _kept(ground, rate), SLOWER)
+        with ProcessPoolExecutor(2) as workers:
+            yield from _found(workers)
+            yield from _followed(workers)
         yield from hidden.result()
-    yield from _found()
-    yield from _followed()
 
 
 # The rate that was asked for.
@@ -120,44 +123,67 @@ def _simulator(ground: Path, settings: dict[str, Any]) -> Iterator[str]:
             child.wait()
 
 
-def _found() -> Iterator[Line]:
-    """The worst of each limit and kind over 300/s and twice the limit, round trips, and with Retry-After or not."""
-    for kind, limit in product(KINDS, LIMITS):
-        cases = product((300.0, 2 * limit), ROUND_TRIPS, (False, True))
-        seen = [_played(kind, limit, rate, trip, says) for rate, trip, says in cases]
-        yield _worst(kind, limit, seen)
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One service in pure time. limits: calls per second before and after ``moment``."""
+
+    kind: str
+    limits: tuple[float, float]
+    way: str
+    says_when: bool
+    seed: int
+    moment: float = math.inf
+
+    def seen(self, seconds: float) -> Seen:
+        before, after = self.limits
+        service = made(self.kind, lambda now: after if now > self.moment else before, self.seed)
+        return play(Pace(300.0), service, seconds=seconds, way=WAYS[self.way], says_when=self.says_when, seed=self.seed)
 
 
-def _played(kind: Kind, limit: float, rate: float, trip: float, says_when: bool) -> Seen:
-    service = gate(kind, lambda _: limit, 0.3)
-    return play(Pace(rate), service, seconds=90.0, round_trip=trip, says_when=says_when)
+def _steady(case: Case) -> tuple[float, float, float, float]:
+    """Of what is allowed after a minute; refused of all calls in the first minute and after it, and of submits."""
+    seen = case.seen(180.0)
+    shares = (seen.refused_share(0.0, 60.0, CALLS_EACH), seen.refused_share(60.0, 180.0, CALLS_EACH))
+    return seen.rate(60.0, 180.0) / case.limits[0], *shares, seen.refused_share(60.0, 180.0)
 
 
-def _worst(kind: Kind, limit: float, seen: Sequence[Seen]) -> Line:
-    used = min(one.rate(30.0, 90.0) for one in seen) / limit
-    share = max(one.refused_share(0.0, 60.0, CALLS_EACH) for one in seen)
-    of_submits = max(one.refused_share(0.0, 60.0) for one in seen)
-    early = min(one.rate(0.0, 60.0) for one in seen) / limit
-    return Line(
-        what=f"hidden limit of {limit:g}/s, {KINDS[kind]}: from 30 s to 90 s", value=used * limit, unit="submits/s",
-        against=f"{limit:g}", ratio=used, bound=">= 0.90, refused <= 2 %", ok=used >= 0.9 and share <= 0.02,
-        note=f"pure time, the worst of {len(seen)}; in the first minute {early:.2f} of it, refused {share:.1%} of calls"
-        f" ({CALLS_EACH:g} a job), {of_submits:.1%} of submits",
-    )  # fmt: skip
+def _after(case: Case) -> float:
+    return case.seen(case.moment + 120.0).rate(case.moment + 60.0, case.moment + 120.0) / case.limits[1]
 
 
-def _followed() -> Iterator[Line]:
+def _found(workers: Executor) -> Iterator[Line]:
+    """The worst over round trips, loads, and with Retry-After or not."""
     for kind in KINDS:
-        worst, slowest = 9.9, ""
-        for (before, after), moment in product(RISES, (70.0, 83.0, 97.0)):
-            service = gate(kind, lambda now, at=moment, b=before, a=after: a if now > at else b, 0.3)  # type: ignore[misc]  # defaults bind the loop's values
-            seen = play(Pace(300.0), service, seconds=moment + 120.0)
-            share = seen.rate(moment + 60.0, moment + 120.0) / after
-            if share < worst:
-                worst, slowest = share, f"{before:g}/s to {after:g}/s"
+        cases = {
+            limit: [Case(kind, (limit, limit), *rest) for rest in product(WAYS, (False, True), SEEDS)]
+            for limit in LIMITS
+        }
+        came = {limit: list(workers.map(_steady, cases[limit], chunksize=3)) for limit in LIMITS}
+        low = {limit: min(one[0] for one in came[limit]) for limit in LIMITS}
+        every = [one for limit in LIMITS for one in came[limit]]
+        first, share, of_submits = (max(one[at] for one in every) for at in (1, 2, 3))
+        mean = sum(one[0] for one in every) / len(every)
         yield Line(
-            what=f"a hidden limit rises, {KINDS[kind]}: in the second minute", value=worst, unit="of the new limit",
-            bound=">= 0.80", ok=worst >= 0.8, note=f"pure time, the worst of {3 * len(RISES)}: {slowest}",
+            what=f"hidden limit, {kind} ({'fitted' if kind in FITTED else 'held out'}): second and third minute",
+            value=min(low.values()), unit="of what is allowed", bound=">= 0.90, refused <= 2 %",
+            ok=min(low.values()) >= 0.9 and max(first, share) <= 0.02,
+            note=f"pure time, {mean:.2f} on average; the worst at "
+            + ", ".join(f"{limit:g}/s {low[limit]:.2f}" for limit in LIMITS)
+            + f"; refused at most {first:.1%} of calls in the first minute, {share:.1%} after"
+            f" ({CALLS_EACH:g} a job; {of_submits:.1%} of submits)",
+        )  # fmt: skip
+
+
+def _followed(workers: Executor) -> Iterator[Line]:
+    for kind in KINDS:
+        cases = [Case(kind, rise, "near", False, SEEDS[0], moment) for rise, moment in product(RISES, (70.0, 97.0))]
+        shares = list(workers.map(_after, cases))
+        worst = min(range(len(cases)), key=shares.__getitem__)
+        before, after = cases[worst].limits
+        yield Line(
+            what=f"a hidden limit rises, {kind}: in the second minute", value=shares[worst], unit="of the new limit",
+            bound=">= 0.80", ok=shares[worst] >= 0.8,
+            note=f"pure time, the worst of {len(cases)}: {before:g}/s to {after:g}/s",
         )  # fmt: skip
 
 
