@@ -18,6 +18,7 @@ from batcher.cli import COMMANDS
 from batcher.commands.run import run
 from batcher.commands.simulate import simulate
 from batcher.job import Artifact, Entry, Job, State, sidecar
+from batcher.manifest import prompt_lines
 from batcher.manifest.document import _TOP, RUN_OPTIONS
 from batcher.manifest.paths import RESERVED
 from batcher.settings import PARSERS
@@ -45,7 +46,8 @@ def test_every_flag_of_simulate_is_in_the_readme_and_no_other() -> None:
 
 
 def test_every_flag_anywhere_in_the_readme_exists() -> None:
-    known = {"--help", "--quiet", "--show", "--no-deps", "--dist"}  # of pip, pytest and .ci/run, too
+    known = {"--help", "--quiet", "--show", "--no-deps", "--dist", "--hypothesis-seed"}  # also of pip, pytest, .ci/run
+    known |= {f"--{name}" for name in (*prompt_lines._A1111, *prompt_lines._KOHYA, "cfg")}  # of lines of other tools
     for name in COMMANDS:
         known |= flags_of(getattr(import_module(f"batcher.commands.{name}"), name))
     told = set(re.findall(r"(?<![\w<!-])--[a-z][a-z-]*", re.sub(r"<!--.*?-->", "", readme.TEXT)))
@@ -117,18 +119,22 @@ def test_the_sidecar_and_the_report_are_listed_with_all_their_fields() -> None:
 
 
 def test_the_example_of_a_manifest_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    example, *groups = readme.blocks(readme.section("The manifest"), "yaml")
+    example, groups, templates = readme.blocks(readme.section("The manifest"), "yaml")
     (tmp_path / "example.yaml").write_text(example, "utf-8")
     shutil.copy(ROOT / "samples" / "prompts.tsv", tmp_path)
     assert main(["plan", str(tmp_path / "example.yaml"), "--json"]) == 0
     # Three prompts of 16:9 x 3, 1:1 x 2 and 16:9/999; the heron has two times of day, two ratios and one seed.
     assert json.loads(capsys.readouterr().out)["jobs"] == 3 * 6 + 2 * 2
     (tmp_path / "faces.csv").write_text("prompt\na face\n", "utf-8")
-    for example in groups:
-        (tmp_path / "groups.yaml").write_text(example, "utf-8")
-        assert main(["plan", str(tmp_path / "groups.yaml"), "--json"]) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert {name: group["jobs"] for name, group in told["groups"].items()} == {"wide": 40, "portraits": 5}
+    (tmp_path / "groups.yaml").write_text(groups, "utf-8")
+    assert main(["plan", str(tmp_path / "groups.yaml"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {name: group["jobs"] for name, group in told["groups"].items()} == {"wide": 40, "portraits": 5}
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "season.txt").write_text("spring\nautumn\n", "utf-8")
+    (tmp_path / "templates.yaml").write_text(templates, "utf-8")
+    assert main(["plan", str(tmp_path / "templates.yaml"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["jobs"] == 2 * 2 * 2 + 3 + 4
 
 
 def test_the_example_of_errors_is_what_is_said(

@@ -370,3 +370,22 @@ def test_a_group_that_is_taken_has_a_name_that_is_a_folder_as_it_stands(
     except ManifestError:
         return
     assert job.path.partition("/")[0] == name == safe_part(name)
+
+
+def test_a_group_may_read_its_prompts_as_templates_where_others_do_not(tmp_path: Path) -> None:
+    text = """
+prompts: ["a {red|blue} kite"]
+groups:
+  plain: {matrix: {seed: [1]}}
+  each: {dynamic: true, matrix: {seed: [2]}}
+  drawn: {dynamic: {sample: 1, from: 3}, matrix: {seed: [3]}, output: {path: "{variant}"}}
+"""
+    found = jobs(write(tmp_path, text))
+    assert inputs(found, "prompt")[:3] == ["a {red|blue} kite", "a red kite", "a blue kite"]
+    assert inputs(found, "seed") == [1, 2, 2, 3]
+    assert found[3].path in {"red", "blue"}
+
+
+def test_what_is_wrong_with_a_template_that_groups_share_is_said_once(tmp_path: Path) -> None:
+    text = 'dynamic: true\nprompts: ["a {red kite"]\ngroups: {one: {matrix: {seed: [1]}}, two: {matrix: {seed: [2]}}}\n'
+    assert len(problems(write(tmp_path, text))) == 1
