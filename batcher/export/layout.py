@@ -65,7 +65,10 @@ class Layouts(FileTarget):
 
     def name(self, shot: Shot) -> str:
         place = self._places.of(shot)
-        known = {field: self._value(shot, place, field) for field in self._fields}
+        known = {}
+        for field in self._fields:
+            at = _COUNTED.get(field)
+            known[field] = self._value(shot, field) if at is None or field in shot.inputs else place[at]
         text = ""
         for most in _CUTS:  # a long prompt is cut, and not the number behind it
             text = self._template.render({key: _part(value, most) for key, value in known.items()})
@@ -90,14 +93,14 @@ class Layouts(FileTarget):
         for placed in folder.place(things):
             tell(min(placed * each, sum(self.pictures.values())))
 
-    def _value(self, shot: Shot, place: "Place", field: str) -> Any:
+    def _value(self, shot: Shot, field: str) -> Any:
         if field.startswith("meta."):
             return shot.meta.get(field[5:])
         if field in shot.inputs:
             return shot.inputs[field]
         if field == "stem":
             return _stem(shot.picture.source)
-        return getattr(place, field) if field in Place._fields else shot.facts.get(field)
+        return shot.facts.get(field)
 
     def _check_shape(self) -> None:
         text = self.layout.template
@@ -131,6 +134,9 @@ class Place(NamedTuple):
     index: int  # type: ignore[assignment]  # hides a method of tuples that nobody asks of a place
     sample: int
     number: int
+
+
+_COUNTED = {field: at for at, field in enumerate(Place._fields)}
 
 
 class Places:
@@ -180,7 +186,7 @@ def _safe_folder(folder: str) -> str:
 
 def _part(value: Any, most: int) -> Any:
     """A value as it can stand in a name: a text makes no folder, and takes so many bytes at most."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (4 * len(value) <= most and "/" not in value and "\\" not in value):
         return value
     plain = value.replace("/", "-").replace("\\", "-")
     if len(plain.encode(errors="replace")) <= most:
