@@ -14,6 +14,7 @@ from batcher.job import CARRIES_C2PA
 if TYPE_CHECKING:
     from batcher.artifacts import Dress
 
+
 def at_arrival(wanted: AbstractSet[str]) -> "Dress | None":
     """What does it, by the words of ``--embed`` (``settings.parse_embed``); None when nothing is wanted."""
     what, force = wanted - {"signed"}, "signed" in wanted
