@@ -81,12 +81,17 @@ def _pair(file: str) -> tuple[str, str]:
 
 
 class _Mover:
-    """Renames now, forces the folders at the end: until then a power cut may leave a file in either place."""
+    """Renames now, forces the folders at the end: until then a power cut may leave a file in either place.
+
+    Paths are text, and what is known of a folder is kept: path objects and ``realpath`` cost more than the rename.
+    """
 
     def __init__(self, run_dir: Path, *, dry_run: bool = False) -> None:
         self._run_dir = run_dir
+        self._root = str(run_dir)
         self._dry_run = dry_run
-        self._touched: set[Path] = set()
+        self._inside: dict[str, bool] = {}
+        self._touched: set[str] = set()
         self.moved = Moved()
 
     def job(self, pairs: Iterable[tuple[str, str]], *, over: bool = True) -> None:
@@ -97,7 +102,8 @@ class _Mover:
         self.moved.bytes += sum(sizes)
 
     def settle(self) -> None:
-        for folder in sorted(self._touched, reverse=True):
+        for name in sorted(self._touched, reverse=True):
+            folder = self._run_dir / name
             with disk(folder.name):
                 if folder.is_dir():
                     force_folder(folder)
@@ -107,41 +113,50 @@ class _Mover:
         """Its size if it was moved."""
         if not _is_plain(source) or not _is_plain(target):
             return None
-        path, goal = self._run_dir / source, self._run_dir / target
+        path, goal = f"{self._root}/{source}", f"{self._root}/{target}"
         with disk(source):
             try:
-                facts = path.lstat()
+                facts = os.lstat(path)
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            if not stat.S_ISREG(facts.st_mode) or not self._is_inside(path.parent):
+            if not stat.S_ISREG(facts.st_mode) or not self._is_inside(_folder_of(source)):
                 self.moved.left += 1
                 return None
-            if os.path.lexists(goal) and not over:
+            if not over and os.path.lexists(goal):
                 return None
             if not self._dry_run:
+                self._make_room(target, goal)
                 self._move(path, goal)
+                self._touched |= {_folder_of(source), _folder_of(target)}
         return facts.st_size
 
-    def _move(self, path: Path, goal: Path) -> None:
-        goal.parent.mkdir(parents=True, exist_ok=True)
-        if not self._is_inside(goal.parent):
-            shown = goal.parent.relative_to(self._run_dir).as_posix()
-            raise DiskError(f"{shown} is a link that leads elsewhere", hint="Remove it. Nothing was moved through it.")
+    def _make_room(self, target: str, goal: str) -> None:
+        folder = _folder_of(target)
+        if folder not in self._touched:
+            os.makedirs(f"{self._root}/{folder}", exist_ok=True)  # noqa: PTH103
+            self._inside.pop(folder, None)
+        if not self._is_inside(folder):
+            raise DiskError(f"{folder} is a link that leads elsewhere", hint="Remove it. Nothing was moved through it.")
         if os.path.lexists(goal):
-            os.replace(goal, _free(goal))  # noqa: PTH105  one spelling for all renames
+            os.replace(goal, _free(Path(goal)))  # noqa: PTH105  one spelling for all renames
+
+    @staticmethod
+    def _move(path: str, goal: str) -> None:
         try:
             os.replace(path, goal)  # noqa: PTH105
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            _carry(path, goal)
-        self._touched |= {path.parent, goal.parent}
+            _carry(Path(path), Path(goal))
 
-    def _is_inside(self, folder: Path) -> bool:
+    def _is_inside(self, folder: str) -> bool:
         """The two folders may be links, to a bigger disk; nothing below them may lead out."""
-        top = folder.relative_to(self._run_dir).parts[0]
-        root, real = os.path.realpath(self._run_dir / top), os.path.realpath(folder)
-        return real == root or real.startswith(root + os.sep)
+        known = self._inside.get(folder)
+        if known is None:
+            root = os.path.realpath(f"{self._root}/{folder.partition('/')[0]}")
+            real = os.path.realpath(f"{self._root}/{folder}")
+            known = self._inside[folder] = real == root or real.startswith(root + os.sep)
+        return known
 
     def _remove_if_empty(self, folder: Path) -> None:
         with suppress(OSError):  # not empty
@@ -151,6 +166,10 @@ class _Mover:
         if folder.name == PRUNED:
             with suppress(OSError):
                 folder.rmdir()
+
+
+def _folder_of(file: str) -> str:
+    return file.rpartition("/")[0]
 
 
 def _is_plain(file: str) -> bool:

@@ -10,9 +10,9 @@ under the new name, a picture is renamed where it still has the old one, and onl
 import json
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +31,7 @@ from batcher.tables import STALE
 
 SHOWN = 5  # collisions
 _GROUP = 200  # jobs a commit
+_OPEN = 64  # files at a time
 _IN_THE_AIR = frozenset({State.SUBMITTING, State.RUNNING, State.READY})  # their files may be on their way
 
 
@@ -45,6 +46,7 @@ class Move(NamedTuple):
 
 def due(connection: Any, run_dir: Path, manifest: Manifest, say: Progress) -> int:
     """How many jobs would be renamed. Raises UsageError when two would share a name; touches nothing."""
+    _leads_in.cache_clear()
     targets = array("q")
     collisions: list[str] = []
     found = 0
@@ -95,9 +97,8 @@ def finish(state: StateFile) -> None:
     intent: list[tuple[int, str]] | None = reading.meta(state.connection, INTENT)
     if not intent:
         return
-    files = _Files(state)
-    renames = [partial(state.rename, number, new, files.move(number, new)) for number, new in intent]
-    files.settle()
+    names = _Files(state).move(dict(intent))
+    renames = [partial(state.rename, number, new, names.get(number, [])) for number, new in intent]
     state.must_commit([*renames, partial(state.set_meta, **{INTENT: None})])
 
 
@@ -133,8 +134,13 @@ def _in_the_way(connection: Any, run_dir: Path, move: Move) -> str:
 
 
 def _is_inside(run_dir: Path, file: str) -> bool:
-    root, folder = os.path.realpath(run_dir / "images"), os.path.realpath((run_dir / file).parent)
-    return folder == root or folder.startswith(root + os.sep)
+    return _leads_in(str(run_dir), file.rpartition("/")[0])
+
+
+@lru_cache(maxsize=4_096)  # forgotten before each look
+def _leads_in(run_dir: str, folder: str) -> bool:
+    root, real = os.path.realpath(f"{run_dir}/images"), os.path.realpath(f"{run_dir}/{folder}")
+    return real == root or real.startswith(root + os.sep)
 
 
 def _renamed(artifact: Artifact, path: str) -> str:
@@ -146,53 +152,88 @@ def _sidecar_of(file: str) -> str:
     return f"{file.rpartition('.')[0]}.json"
 
 
+class _Change(NamedTuple):
+    """A picture and its sidecar, from where they are to where they go. file: the new name, as in the state file."""
+
+    file: str
+    old: Path
+    new: Path
+    old_card: Path
+    new_card: Path
+    says: Mapping[str, Any]
+
+
 class _Files:
-    """The files of one group. Renames are forced to the disk by ``settle``."""
+    """The files of one group. Every step is taken for all of them, so that each folder is forced once."""
 
     def __init__(self, state: StateFile) -> None:
         self._state = state
         self._run_dir = state.path.parent
         self._shelf = Shelf(self._run_dir)
         self._simulated = bool(reading.meta(state.connection, "simulated"))
-        self._folders: set[Path] = set()
 
-    def move(self, number: int, new: str) -> list[tuple[int, str]]:
-        """Moves the files of a job; its output indexes with their new names."""
-        names = []
-        for entry, artifacts in auditing.finished(self._state.connection, [number]):
+    def move(self, paths: Mapping[int, str]) -> dict[int, list[tuple[int, str]]]:
+        """Moves the files of these jobs to their new paths; by job, its output indexes with their new names."""
+        changes: list[_Change] = []
+        names: dict[int, list[tuple[int, str]]] = {}
+        for entry, artifacts in auditing.finished(self._state.connection, sorted(paths)):
             for artifact in artifacts:
-                self._move(entry, artifact, _renamed(artifact, new))
-                names.append((artifact.output_index, _renamed(artifact, new)))
+                file = _renamed(artifact, paths[entry.id])
+                names.setdefault(entry.id, []).append((artifact.output_index, file))
+                changes.append(self._change(entry, artifact, file))
+        for start in range(0, len(changes), _OPEN):
+            self._write_sidecars(changes[start : start + _OPEN])
+        self._rename(changes)
         return names
 
-    def settle(self) -> None:
-        for folder in sorted(self._folders, reverse=True):
-            with disk(folder.name):
-                force_folder(folder)
-            with suppress(OSError):  # not empty
-                for empty in (folder, *folder.parents):
-                    if empty == self._run_dir / "images":
-                        break
-                    empty.rmdir()
-
-    def _move(self, entry: Entry, artifact: Artifact, file: str) -> None:
+    def _change(self, entry: Entry, artifact: Artifact, file: str) -> _Change:
         old, new = self._run_dir / artifact.file, self._shelf.locate(file.removeprefix("images/"))
         old_card, new_card = self._run_dir / _sidecar_of(artifact.file), new.with_name(_sidecar_of(new.name))
-        is_same = old.exists() and new.exists() and old.samefile(new)  # where letter case makes no difference
-        if os.path.lexists(old) and os.path.lexists(new) and not is_same:
-            raise DiskError(
+        if os.path.lexists(old) and os.path.lexists(new) and not (new.exists() and old.exists() and old.samefile(new)):
+            raise DiskError(  # they are the same where letter case makes no difference
                 f"{one_line(file, 200)} is in the way of a picture that gets this name",
                 hint="Move it elsewhere, and run the same command again. Nothing is lost.",
             )
         card = self._card(entry, artifact, old_card if old_card.is_file() else new_card)
-        self._shelf.put_sidecar(_sidecar_of(file).removeprefix("images/").removesuffix(".json"), {**card, "file": file})
-        with disk(artifact.file):
-            self._folders |= {path for path in (old.parent, new.parent) if path.is_dir()}
-            if os.path.lexists(old):
-                os.replace(old, new)  # noqa: PTH105  one spelling for all renames
-            if os.path.lexists(old_card) and not old_card.samefile(new_card):
-                force_folder(new.parent)
-                old_card.unlink()
+        return _Change(file, old, new, old_card, new_card, {**card, "file": file})
+
+    def _write_sidecars(self, changes: Sequence[_Change]) -> None:
+        parts = []
+        try:
+            for change in changes:
+                part = self._shelf.sidecar(_sidecar_of(change.file)[len("images/") : -len(".json")], change.says)
+                parts.append(part)
+                part.hint()
+            for part in parts:
+                part.force()
+            for part in parts:
+                part.land()
+        except BaseException:
+            for part in parts:
+                part.drop()
+            raise
+
+    def _rename(self, changes: Sequence[_Change]) -> None:
+        for change in changes:
+            with disk(change.file):
+                if os.path.lexists(change.old):
+                    os.replace(change.old, change.new)  # noqa: PTH105  one spelling for all renames
+        _force({change.new.parent for change in changes})
+        for change in changes:
+            with disk(change.file):
+                if os.path.lexists(change.old_card) and not change.old_card.samefile(change.new_card):
+                    change.old_card.unlink()
+        left = {change.old.parent for change in changes}
+        _force(left)
+        for folder in sorted(left, reverse=True):
+            self._remove_if_empty(folder)
+
+    def _remove_if_empty(self, folder: Path) -> None:
+        with suppress(OSError):  # not empty
+            for empty in (folder, *folder.parents):
+                if empty == self._run_dir / "images":
+                    break
+                empty.rmdir()
 
     def _card(self, entry: Entry, artifact: Artifact, path: Path) -> dict[str, Any]:
         """The sidecar as it is, which knows the version that made it; from the state file where it says another job."""
@@ -201,3 +242,10 @@ class _Files:
             if isinstance(found, dict) and found.get("job") == entry.job.key and found.get("sha256") == artifact.sha256:
                 return found
         return sidecar(entry, artifact, simulated=self._simulated, version=__version__)
+
+
+def _force(folders: Iterable[Path]) -> None:
+    for folder in sorted(folders):
+        with disk(folder.name):
+            if folder.is_dir():
+                force_folder(folder)

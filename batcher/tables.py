@@ -9,6 +9,7 @@ import json
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 from batcher import __version__
@@ -28,7 +29,7 @@ def write(state: StateFile, *, simulated: bool, progress: Progress) -> None:
     images, _, _ = reading.pictures(connection)
     tell = counting(progress, f"writing {RECORDS}: {{:,}} of {images:,}")
     write_whole(run_dir / RECORDS, _lines(counted(records, tell)))
-    write_whole(run_dir / FAILURES, _lines(_with_the_way_back(reading.unfinished(connection), run_dir)))
+    write_whole(run_dir / FAILURES, _lines(failures(connection, run_dir)))
     state.must_commit([lambda: state.set_meta(tables=_looks(run_dir))])
 
 
@@ -45,9 +46,9 @@ def _looks(run_dir: Path) -> list[list[int]] | None:
     return [[fact.st_size, fact.st_mtime_ns] for fact in facts]
 
 
-def _with_the_way_back(rows: Iterable[dict[str, Any]], run_dir: Path) -> Iterator[dict[str, Any]]:
-    """Each with the command that reopens the jobs of its cause, and only those."""
-    for row in rows:
+def failures(connection: Connection, run_dir: Path) -> Iterator[dict[str, Any]]:
+    """The lines of ``failures.jsonl``: each with the command that reopens the jobs of its cause, and only those."""
+    for row in reading.unfinished(connection):
         state = [] if row["state"] == State.FAILED else ["--state", row["state"]]
         cause = ["--cause", row["cause"]["kind"]] if "kind" in row["cause"] else []
         yield {**row, "retry": shlex.join(["batcher", "retry", str(run_dir), *state, *cause])}

@@ -5,15 +5,17 @@ A picture that nothing can be written into is kept as it came, with a note. Noth
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from batcher.artifacts import Dress
 from batcher.embed.embedding import embed, has_c2pa
 from batcher.embed.held import NotEmbedded, Signed
 from batcher.job import CARRIES_C2PA
 
+if TYPE_CHECKING:
+    from batcher.artifacts import Dress
 
-def at_arrival(wanted: AbstractSet[str]) -> Dress | None:
+
+def at_arrival(wanted: AbstractSet[str]) -> "Dress | None":
     """What does it, by the words of ``--embed`` (``settings.parse_embed``); None when nothing is wanted."""
     what, force = wanted - {"signed"}, "signed" in wanted
 

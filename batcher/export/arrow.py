@@ -4,6 +4,7 @@ import json
 import os
 from array import array
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
 from itertools import accumulate
 from typing import Any
@@ -51,6 +52,9 @@ class ParquetFile:
         )
         self._rows: list[Mapping[str, Any]] = []
         self._bytes = 0
+        # One row group is on its way to the disk while the next is read: Arrow leaves the interpreter alone meanwhile.
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="parquet")
+        self._on_its_way: Future[None] | None = None
 
     def add(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
@@ -59,9 +63,13 @@ class ParquetFile:
             self._flush()
 
     def close(self) -> None:
-        self._flush()
-        self._writer.close()
-        self._file.close()
+        try:
+            self._flush()
+            self._arrive()
+            self._writer.close()
+            self._file.close()
+        finally:
+            self._worker.shutdown()
 
     def _of_columns(self) -> Any:
         pa = self._pa
@@ -86,8 +94,15 @@ class ParquetFile:
             ]
             arrays.insert(0, pa.StructArray.from_arrays(parts, ["bytes", "path"]))
         self._rows = []
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
         self._bytes = 0
+        self._arrive()
+        table = pa.Table.from_arrays(arrays, schema=self._schema)
+        self._on_its_way = self._worker.submit(self._writer.write_table, table)
+
+    def _arrive(self) -> None:
+        if self._on_its_way is not None:
+            self._on_its_way.result()
+            self._on_its_way = None
 
 
 def _binary(pa: Any, values: Sequence[bytes]) -> Any:

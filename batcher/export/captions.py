@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from batcher.export.columns import as_text
-from batcher.export.folder import Made
+from batcher.export.landing import Made
 from batcher.export.order import Order
 from batcher.export.selection import Selection, Shot
 from batcher.export.splits import WHOLE

@@ -18,7 +18,8 @@ from batcher.errors import UsageError
 from batcher.export import arrow
 from batcher.export.card import card
 from batcher.export.columns import Column, Kind
-from batcher.export.folder import Folder, Made
+from batcher.export.folder import Folder
+from batcher.export.landing import Made
 from batcher.export.order import SPLITS_OF_DATASETS
 from batcher.export.selection import Shot
 from batcher.export.target import FileTarget, Tell

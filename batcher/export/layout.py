@@ -9,15 +9,15 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from batcher.artifacts.recode import Recode
 from batcher.errors import FileUnavailable, UsageError
-from batcher.export.folder import Folder, Made
+from batcher.export.folder import Folder
+from batcher.export.landing import Made
 from batcher.export.layouts import LAYOUTS, Layout
 from batcher.export.order import Order
 from batcher.export.selection import Selection, Shot
@@ -65,14 +65,19 @@ class Layouts(FileTarget):
 
     def name(self, shot: Shot) -> str:
         place = self._places.of(shot)
-        known = {field: self._value(shot, place, field) for field in self._fields}
-        parts: list[str] = []
+        known = {}
+        for field in self._fields:
+            at = _COUNTED.get(field)
+            known[field] = self._value(shot, field) if at is None or field in shot.inputs else place[at]
+        text = ""
         for most in _CUTS:  # a long prompt is cut, and not the number behind it
-            cut = {key: _part(value, most) if isinstance(value, str) else value for key, value in known.items()}
-            parts = self._template.render(cut).split("/")
-            if all(len(part.encode()) <= _LONGEST for part in parts):
+            text = self._template.render({key: _part(value, most) for key, value in known.items()})
+            if len(text) <= _LONGEST and text.isascii():
+                break  # so is each part of it
+            if all(len(part.encode()) <= _LONGEST for part in text.split("/")):
                 break
-        return f"{'/'.join(safe_part(part, limit=_LONGEST) for part in parts)}.{shot.extension}"
+        folder, slash, last = text.rpartition("/")
+        return f"{_safe_folder(folder)}{slash}{safe_part(last, limit=_LONGEST)}.{shot.extension}"
 
     def made(self, shot: Shot) -> Iterable[Made]:
         yield self.picture(shot, self.name(shot))
@@ -88,14 +93,14 @@ class Layouts(FileTarget):
         for placed in folder.place(things):
             tell(min(placed * each, sum(self.pictures.values())))
 
-    def _value(self, shot: Shot, place: "Place", field: str) -> Any:
+    def _value(self, shot: Shot, field: str) -> Any:
         if field.startswith("meta."):
             return shot.meta.get(field[5:])
         if field in shot.inputs:
             return shot.inputs[field]
         if field == "stem":
             return _stem(shot.picture.source)
-        return getattr(place, field) if field in {"index", "sample", "number"} else shot.facts.get(field)
+        return shot.facts.get(field)
 
     def _check_shape(self) -> None:
         text = self.layout.template
@@ -123,13 +128,15 @@ class Layouts(FileTarget):
             yield Made(name, content=partial(_tiled, recode, paths))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """index: of the prompt in its file. sample: of the picture among those of the prompt. number: among all."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides a method of tuples that nobody asks of a place
     sample: int
     number: int
+
+
+_COUNTED = {field: at for at, field in enumerate(Place._fields)}
 
 
 class Places:
@@ -149,20 +156,22 @@ class Places:
         number = 0
         for asked, inputs in selection.asked():
             prompt = prompts.setdefault((asked.source, asked.line, hash(inputs.get("prompt"))), len(prompts))
-            samples += [0] * (prompt + 1 - len(samples))
-            self._grow(asked.job)
-            self._index[asked.job], self._sample[asked.job], self._number[asked.job] = prompt, samples[prompt], number
+            if prompt == len(samples):
+                samples.append(0)
+            self._add(asked.job, prompt, samples[prompt], number)
             images = images_of(inputs)
             samples[prompt] += images
             number += images
         ranks = _ranks(prompts)
-        for job, prompt in enumerate(self._index):
-            self._index[job] = ranks[prompt] if ranks else 0
+        if ranks:
+            self._index = array("q", map(ranks.__getitem__, self._index))
 
-    def _grow(self, job: int) -> None:
-        more = [0] * (job + 1 - len(self._index))
-        for known in (self._index, self._sample, self._number):
-            known.extend(more)
+    def _add(self, job: int, prompt: int, sample: int, number: int) -> None:
+        """Jobs come by their row numbers, in which there may be gaps."""
+        for known, value in ((self._index, prompt), (self._sample, sample), (self._number, number)):
+            if gap := job - len(known):
+                known.extend([0] * gap)
+            known.append(value)
 
 
 @lru_cache(maxsize=1024)
@@ -170,9 +179,16 @@ def _stem(source: str) -> str:
     return PurePosixPath(source.replace("\\", "/")).stem
 
 
-def _part(text: str, most: int) -> str:
-    """A value as it can stand in a name: it makes no folder, and takes so many bytes at most."""
-    plain = text.replace("/", "-").replace("\\", "-")
+@lru_cache(maxsize=1024)
+def _safe_folder(folder: str) -> str:
+    return "/".join(safe_part(part, limit=_LONGEST) for part in folder.split("/")) if folder else ""
+
+
+def _part(value: Any, most: int) -> Any:
+    """A value as it can stand in a name: a text makes no folder, and takes so many bytes at most."""
+    if not isinstance(value, str) or (4 * len(value) <= most and "/" not in value and "\\" not in value):
+        return value
+    plain = value.replace("/", "-").replace("\\", "-")
     if len(plain.encode(errors="replace")) <= most:
         return plain
     digits = blake2b(plain.encode(errors="replace"), digest_size=4).hexdigest()

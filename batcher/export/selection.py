@@ -11,9 +11,10 @@ import re
 import sqlite3
 import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from json.encoder import encode_basestring
+from json.scanner import make_scanner
 from typing import Any, NamedTuple
 
 from batcher.artifacts.kinds import AVIF, GIF, JPEG, PNG, WEBP
@@ -31,7 +32,8 @@ _CLEAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _SPLIT_WORD = re.compile(
     r"(?:^|[-0-9])(?:train|training|validation|valid|dev|val|test|testing|eval|evaluation)(?:[-0-9]|$)", re.IGNORECASE
 )
-_decode = json.JSONDecoder().raw_decode  # half the price of json.loads, for text that we wrote
+# A third of the price of json.loads, for text that we wrote.
+_decode: Callable[[str, int], Any] = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]  # typeshed: of itself
 
 
 class Shot(NamedTuple):
@@ -117,7 +119,7 @@ class Selection:
         """Every job that is meant, done or not, with its inputs, as far as that can be said without pictures."""
         where = self._order.where
         for job in exporting.asked(self._connection, removed=self._order.removed):
-            inputs = json.loads(job.inputs)
+            inputs = _decode(job.inputs, 0)[0]
             if where is not None:
                 facts = {"prompt_id": job.prompt_id, "model": job.model, "source": job.source, "line": job.line}
                 meta = json.loads(job.meta) if job.meta else {}
@@ -130,9 +132,13 @@ class Selection:
         recoded = order.recode.kind.extension if order.recode else None
         asked = where.names if where else frozenset()
         whole = splits.names[0] if len(splits.names) == 1 else None
+        carried: str | None = None  # a prompt's pictures mostly come one after the other, with one meta
+        meta: dict[str, Any] = {}
         for picture in exporting.pictures(self._connection, removed=order.removed, by_arrival=by_arrival):
-            inputs = _decode(picture.inputs)[0]
-            meta = _decode(picture.meta)[0] if picture.meta else {}
+            inputs = _decode(picture.inputs, 0)[0]
+            if picture.meta != carried:
+                carried = picture.meta
+                meta = _decode(carried, 0)[0] if carried else {}
             if collect is not None:
                 collect(inputs, meta)
             if where is not None and not self._matches(_values(asked, picture, inputs, meta)):
@@ -183,6 +189,8 @@ class Selection:
         try:
             facts = os.lstat(path)
             inside = self._is_inside(picture.file)
+            if inside and facts.st_size == picture.bytes and stat.S_ISREG(facts.st_mode):
+                return True
             if stat.S_ISLNK(facts.st_mode):
                 facts = os.stat(path)  # noqa: PTH116  half of Path's price
                 real = self._links[picture.file] = os.path.realpath(path)

@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batcher.errors import DiskError, FileUnavailable, UsageError
 from batcher.export.columns import Columns
-from batcher.export.dressing import Dresser
-from batcher.export.folder import Folder, Made
+from batcher.export.folder import Folder
+from batcher.export.landing import Made
 from batcher.export.names import Names, number
 from batcher.export.order import Order
 from batcher.export.selection import Selection, Shot
 from batcher.protocol import one_line
+
+if TYPE_CHECKING:
+    from batcher.export.dressing import Dresser
 
 Tell = Callable[[int], None]
 
@@ -33,7 +36,7 @@ class Target(ABC):
         self.order = order
         self.selection = selection
         self.simulated = selection.simulated
-        self.dresser = Dresser(order.run, order.embed, simulated=self.simulated) if order.embed else None
+        self.dresser = _dresser(order, simulated=self.simulated) if order.embed else None
         self.columns = Columns()
         self.pictures: Counter[str] = Counter()
         self.extensions: Counter[str] = Counter()
@@ -110,6 +113,12 @@ class Target(ABC):
                 f"a picture can't be decoded: {error.cause.message}",
                 hint=f"`batcher verify {self.order.run} --repair` mends what can be had free.",
             ) from None
+
+
+def _dresser(order: Order, *, simulated: bool) -> "Dresser":
+    from batcher.export.dressing import Dresser  # noqa: PLC0415  start-up time
+
+    return Dresser(order.run, order.embed, simulated=simulated)
 
 
 class FileTarget(Target):

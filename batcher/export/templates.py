@@ -55,7 +55,7 @@ class Template:
 
     def render(self, values: Mapping[str, Any]) -> str:
         """A value that is not there is nothing. Raises UsageError when a format does not fit."""
-        return "".join(part if isinstance(part, str) else self._value(part, values) for part in self._parts)
+        return "".join([part if isinstance(part, str) else self._value(part, values) for part in self._parts])
 
     def _value(self, part: tuple[str, str, int], values: Mapping[str, Any]) -> str:
         name, spec, at = part

@@ -1,9 +1,9 @@
 """What ``batcher verify`` asks of a state file, over any connection to it."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import groupby
+from itertools import groupby, islice
 
 from batcher.job import Artifact, Entry
 from batcher.naming import fold
@@ -18,22 +18,23 @@ Files = tuple[Entry, tuple[Artifact, ...]]
 def finished(connection: sqlite3.Connection, only: Iterable[int] | None = None) -> Iterator[Files]:
     """Every job that is done, removed ones included, with its files; read in chunks, so that no run is held up.
 
-    only: row numbers, for those jobs alone.
+    only: row numbers, for those jobs alone; they come in the order of these numbers, within each chunk.
     """
     if only is not None:
-        for number in only:
-            yield from _between(connection, number - 1, number)
+        numbers = iter(only)
+        while some := list(islice(numbers, _CHUNK)):
+            yield from _found(connection, f"j.id IN ({', '.join('?' * len(some))})", some)
         return
     (end,) = connection.execute("SELECT coalesce(max(id), 0) FROM job_data").fetchone()
     for last in range(0, end, _CHUNK):
-        yield from _between(connection, last, last + _CHUNK)
+        yield from _found(connection, "j.id > ? AND j.id <= ?", (last, last + _CHUNK))
 
 
-def _between(connection: sqlite3.Connection, last: int, end: int) -> list[Files]:
+def _found(connection: sqlite3.Connection, which: str, values: Sequence[int]) -> list[Files]:
     rows = connection.execute(
         f"{PICTURE} {JOINED.replace('JOIN', 'LEFT JOIN').replace('LEFT LEFT', 'LEFT')}"
-        " WHERE j.id > ? AND j.id <= ? AND +j.state = 'done' ORDER BY j.id, i.output_index",
-        (last, end),
+        f" WHERE {which} AND +j.state = 'done' ORDER BY j.id, i.output_index",
+        values,
     )
     groups = [list(group) for _, group in groupby(rows, key=lambda row: row[0])]
     return [

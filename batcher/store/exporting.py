@@ -7,13 +7,20 @@ from typing import NamedTuple
 
 from batcher.store.compact import FILE
 
-_PICTURES = f"""
+_ALL = f"""
 SELECT j.id, lower(hex(j.key)), m.word, j.prompt_id, j.inputs, j.meta, s.word, j.line, {FILE}, i.bytes,
        lower(hex(i.sha256)), w.word, i.width, i.height, i.output_index, i.output_count
-FROM job_data j CROSS JOIN image_data i ON i.job_id = j.id CROSS JOIN words m ON m.id = j.model
-CROSS JOIN words s ON s.id = j.source CROSS JOIN words w ON w.id = i.mime
+FROM {{}} CROSS JOIN words m ON m.id = j.model CROSS JOIN words s ON s.id = j.source CROSS JOIN words w ON w.id = i.mime
 WHERE +j.state = 'done' AND +j.listed >= ?
-"""  # the tables in this order and no index: all of it is read, as it lies on the disk
+"""
+# The tables in this order and no index: all of it is read, as it lies on the disk.
+_PICTURES = f"{_ALL.format('job_data j CROSS JOIN image_data i ON i.job_id = j.id')} ORDER BY j.id, i.output_index"
+# Only what they are sorted by is sorted, so memory stays small. LIMIT has it sorted first, CROSS JOIN keeps that order.
+_BY_ARRIVAL = _ALL.format(
+    "(SELECT job_id, output_index FROM image_data ORDER BY downloaded_at, job_id, output_index LIMIT -1) o"
+    " CROSS JOIN job_data j ON j.id = o.job_id"
+    " CROSS JOIN image_data i ON i.job_id = o.job_id AND i.output_index = o.output_index"
+)
 
 
 class Picture(NamedTuple):
@@ -64,8 +71,8 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 def pictures(connection: sqlite3.Connection, *, removed: bool, by_arrival: bool = False) -> Iterator[Picture]:
     """removed: also those of jobs that left the manifest. by_arrival: as downloaded, so that new ones come last."""
-    order = "i.downloaded_at, j.id, i.output_index" if by_arrival else "j.id, i.output_index"
-    return map(Picture._make, connection.execute(f"{_PICTURES} ORDER BY {order}", (int(not removed),)))
+    statement = _BY_ARRIVAL if by_arrival else _PICTURES
+    return map(Picture._make, connection.execute(statement, (int(not removed),)))
 
 
 def removed(connection: sqlite3.Connection) -> int:

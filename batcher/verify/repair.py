@@ -28,7 +28,7 @@ from batcher.progress import Progress
 from batcher.relayout import finish
 from batcher.service import Options
 from batcher.store import STATE, StateFile, auditing, has_state, locked, reading
-from batcher.tables import STALE
+from batcher.tables import STALE, failures
 from batcher.verify.aside import move_aside
 from batcher.verify.collect import Collected, collect
 from batcher.verify.findings import Finding, Kind, Mend, gone, of_job
@@ -253,7 +253,7 @@ class _Mender:
         if self._simulated is None:
             return
         records = reading.records(self.state.connection, simulated=bool(self._simulated), version=__version__)
-        for name, rows in ((RECORDS, records), (FAILURES, reading.unfinished(self.state.connection))):
+        for name, rows in ((RECORDS, records), (FAILURES, failures(self.state.connection, self.run_dir))):
             write_whole(self.run_dir / name, (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         if any(finding.kind is Kind.RECORDS_DIFFER for finding in self.findings):
             self.repaired.did("records.jsonl written from the state file")

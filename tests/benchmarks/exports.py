@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -22,11 +21,11 @@ from tests.benchmarks.table import Line
 from tests.export.runs import picture
 
 IMAGES = int(os.environ.get("BATCHER_BENCH_IMAGES", "40000"))
-BIG_IMAGES, BIG = 2_000, 800_000  # bytes: of a generated PNG of about a megapixel
+BIG_IMAGES, BIG = 1_500, 800_000  # bytes: of a generated PNG of about a megapixel
 MODEL = "google-deepmind/imagen-4/fast/text-to-image"
-FEW = 12_000  # more than one shard
+FEW = 22_000  # more than two shards: what is packed and what is being gathered
 FLAT = 16 << 20  # bytes that an export of many more pictures may take beyond one of few
-ROUNDS = 2
+ROUNDS, SHARD_ROUNDS = 2, 2
 _COMMAND = """
 import sys
 from batcher.__main__ import main
@@ -34,7 +33,7 @@ code = main(sys.argv[1:])
 print(*[line for line in open("/proc/self/status") if line.startswith("VmHWM")])
 sys.exit(code)
 """
-LINKED = {"imagefolder": (), "layout": ("--layout", "{stem}/{number:06d}")}
+LINKED = {"imagefolder": (), "layout": ("--layout", "{stem}/{number:06d}"), "captions": ()}
 SHARDED = ("webdataset", "parquet")
 
 
@@ -42,65 +41,89 @@ def measure() -> Iterator[Line]:
     with tempfile.TemporaryDirectory(prefix="batcher-bench-") as folder:
         base = Path(folder)
         few, many, big = base / "few", base / "many", base / "big"
-        _make(few, FEW, picture(1))
-        _make(many, IMAGES, picture(1))
-        _make(big, BIG_IMAGES, os.urandom(BIG))
-        for to, words in LINKED.items():
-            yield _against(base, many, to, words, ["cp", "-al", str(many / "images")], "cp -al")
-        yield _captions(base, many)
+        _make(few, range(FEW), picture(1))
+        _make(many, range(IMAGES), picture(1))
+        _make(big, range(BIG_IMAGES), os.urandom(BIG))
+        peaks: dict[str, int] = {}
+        for to in LINKED:
+            yield from _links(base, many, to, peaks)
+        yield from _again(base, many)
         for to in SHARDED:
-            yield _against(base, big, to, (), ["tar", "-cf"], "tar")
-        for to in ("imagefolder", *SHARDED):
-            yield _memory(base, few, many, to)
+            yield _shards(base, big, to)
+        for to in (*LINKED, *SHARDED):
+            yield _memory(base, few, many, to, peaks.get(to))
 
 
-def _against(base: Path, run: Path, to: str, words: tuple[str, ...], tool: list[str], name: str) -> Line:
-    """The best of a few rounds of each, taken in turn, so that a busy moment meets both."""
-    ours, theirs = [], []
-    for _ in range(ROUNDS):
-        ours.append(_export(run, base / "out", to, *words)[0])
-        theirs.append(_timed([*tool, *_operands(tool, run, base)]))
-        _clear(base)
-    count = IMAGES if "many" in run.name else BIG_IMAGES
-    ratio = min(ours) / min(theirs)
+def _links(base: Path, run: Path, to: str, peaks: dict[str, int]) -> Iterator[Line]:
+    """The best of a few rounds of each, in turn, so that a busy moment meets both; every round in new folders.
+
+    Nothing is deleted in between: making a file costs several times as much where many were deleted just now.
+    """
+    ours, links, texts = [], [], []
+    for number in range(ROUNDS):
+        out = base / f"{to}-{number}"
+        seconds, peaks[to] = _export(run, out, to, *LINKED[to])
+        ours.append(seconds)
+        links.append(_timed(["cp", "-al", str(run / "images"), str(base / f"{to}-cp-{number}")]))
+        if to == "captions":
+            texts.append(_texts(out, base / f"texts-{number}"))
+    per_second = f"{IMAGES / min(ours):,.0f} images/s, with the start of Python"
+    if not texts:
+        yield _line(f"{to}, {IMAGES:,} images", min(ours), f"cp -al ({min(links):.2f} s)", min(links), per_second)
+        return
+    both = min(map(sum, zip(links, texts, strict=True)))
+    alone = f"{min(ours) / min(links):.1f} of cp -al alone, which makes no text; {per_second}"
+    yield _line(f"{to}, {IMAGES:,} images and texts", min(ours), f"cp -al and cp -r ({both:.2f} s)", both, alone)
+
+
+def _texts(out: Path, texts: Path) -> float:
+    """Seconds that copying the texts of this export takes."""
+    texts.mkdir()
+    for path in out.glob("*.txt"):
+        path.rename(texts / path.name)
+    return _timed(["cp", "-r", str(texts), str(texts.with_name(f"{texts.name}-cp"))])
+
+
+def _again(base: Path, run: Path) -> Iterator[Line]:
+    """The same command over an export that is there: with nothing new, and with a hundredth new."""
+    first, _ = _export(run, base / "again", "imagefolder")
+    same, _ = _export(run, base / "again", "imagefolder")
+    _make(run, range(IMAGES, IMAGES + IMAGES // 100), picture(1))
+    more, _ = _export(run, base / "again", "imagefolder")
+    for what, seconds in (("nothing new", same), (f"{IMAGES // 100:,} new", more)):
+        yield Line(
+            what=f"imagefolder again, {what}", value=seconds, unit="s", against=f"the first time ({first:.2f} s)",
+            ratio=seconds / first,
+        )  # fmt: skip
+
+
+def _shards(base: Path, run: Path, to: str) -> Line:
+    """What was written goes at once, so that each has the same memory for it: new memory has a price of its own."""
+    ours, theirs, forced = [], [], []
+    out, tar = base / "shards", base / "theirs.tar"
+    for _ in range(SHARD_ROUNDS):
+        theirs.append(_timed(["tar", "-cf", str(tar), "-C", str(run), "images"]))
+        forced.append(_timed(["sync", str(tar)]))
+        tar.unlink()
+        ours.append(_export(run, out, to)[0])
+        shutil.rmtree(out)
+    total = BIG_IMAGES * BIG
+    note = f"forced to the disk, as tar is not: {min(forced):.2f} s for tar's; {total / min(ours) / 1e6:,.0f} MB/s"
+    return _line(f"{to}, {total / 1e9:.1f} GB", min(ours), f"tar ({min(theirs):.2f} s)", min(theirs), note)
+
+
+def _line(what: str, seconds: float, against: str, reference: float, note: str) -> Line:
+    ratio = seconds / reference
     return Line(
-        what=f"{to}, {count:,} images", value=min(ours), unit="s", against=f"{name} ({min(theirs):.2f} s)",
-        ratio=ratio, bound="at most 2x", ok=ratio <= 2,
-        note=f"{count / min(ours):,.0f} images/s, with the start of Python",
-    )  # fmt: skip
+        what=what, value=seconds, unit="s", against=against, ratio=ratio, bound="at most 2x", ok=ratio <= 2, note=note
+    )
 
 
-def _operands(tool: list[str], run: Path, base: Path) -> list[str]:
-    return [str(base / "theirs")] + (["-C", str(run), "images"] if tool[0] == "tar" else [])
-
-
-def _captions(base: Path, run: Path) -> Line:
-    """A link and a small file each, so: `cp -al` of the pictures and `cp -r` of the texts."""
-    ours, theirs = [], []
-    for _ in range(ROUNDS):
-        ours.append(_export(run, base / "out", "captions")[0])
-        texts = base / "texts"
-        texts.mkdir()
-        for path in (base / "out").glob("*.txt"):
-            path.rename(texts / path.name)
-        theirs.append(
-            _timed(["cp", "-al", str(run / "images"), str(base / "theirs")])
-            + _timed(["cp", "-r", str(texts), str(base / "theirs2")])
-        )
-        _clear(base)
-    ratio = min(ours) / min(theirs)
-    return Line(
-        what=f"captions, {IMAGES:,} images", value=min(ours), unit="s",
-        against=f"cp -al and cp -r ({min(theirs):.2f} s)", ratio=ratio, bound="at most 2x", ok=ratio <= 2,
-    )  # fmt: skip
-
-
-def _memory(base: Path, few: Path, many: Path, to: str) -> Line:
+def _memory(base: Path, few: Path, many: Path, to: str, high: int | None) -> Line:
+    """high: the peak of an export of many, when it is known."""
     words = LINKED.get(to, ())
-    low = _export(few, base / "out", to, *words)[1]
-    _clear(base)
-    high = _export(many, base / "out", to, *words)[1]
-    _clear(base)
+    low = _export(few, base / f"few-{to}", to, *words)[1]
+    high = high or _export(many, base / f"many-{to}", to, *words)[1]
     return Line(
         what=f"{to}, peak memory", value=high / 1e6, unit="MB", against=f"{FEW:,} images ({low / 1e6:.0f} MB)",
         ratio=high / low, bound=f"at most {FLAT >> 20} MB more for {IMAGES:,}", ok=high - low <= FLAT,
@@ -121,23 +144,16 @@ def _timed(command: list[str]) -> float:
     return time.perf_counter() - began
 
 
-def _clear(base: Path) -> None:
-    for name in ("out", "theirs", "theirs2", "texts"):
-        path = base / name
-        shutil.rmtree(path, ignore_errors=True)
-        with suppress(OSError):
-            path.unlink()
-
-
-def _make(run: Path, count: int, content: bytes) -> None:
-    """A finished run of so many images of these bytes, a file each."""
-    run.mkdir()
+def _make(run: Path, numbers: range, content: bytes) -> None:
+    """A finished run, or more of it: an image of these bytes for each number."""
+    run.mkdir(exist_ok=True)
     state = StateFile(run / STATE)
     try:
         state.must_commit([partial(state.set_meta, simulated=True)])
-        for start in range(0, count, 1_000):
-            (run / f"images/{start // 1_000:04d}").mkdir(parents=True)
-            jobs = [_job(number) for number in range(start, min(count, start + 1_000))]
+        for start in range(numbers.start, numbers.stop, 1_000):
+            jobs = [_job(number) for number in range(start, min(numbers.stop, start + 1_000))]
+            for folder in {job.path.partition("/")[0] for job in jobs}:
+                (run / "images" / folder).mkdir(parents=True, exist_ok=True)
             ((_, entries),) = state.commit([partial(state.enlist, jobs)])
             state.must_commit([partial(_finish, state, entry, content) for entry in entries])
             for entry in entries:

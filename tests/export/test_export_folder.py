@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from batcher.__main__ import main
-from batcher.export.linker import Linker
+from batcher.export.placer import Placer, Wanted
 from batcher.store import locked
 from tests.export.conftest import Batcher
 from tests.export.runs import Asked, a_run, redo, seeds, tree, unlist
@@ -258,7 +258,7 @@ def test_interrupted_it_says_so_and_goes_on(
     def interrupted(*_: object) -> Callable[..., Any]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("batcher.export.folder.Folder._placed", interrupted)
+    monkeypatch.setattr("batcher.export.landing.Landing.put", interrupted)
     assert main(["export", str(run), str(tmp_path / "out"), "--to", "captions"]) == 130
     monkeypatch.undo()
     assert exported(run, "captions")["pictures"] == 6
@@ -267,7 +267,7 @@ def test_interrupted_it_says_so_and_goes_on(
 def test_many_links_are_made_by_the_other_process_and_what_it_can_not_do_is_done_here(
     exported: Any, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batcher.export.folder._BATCH", 2)
+    monkeypatch.setattr("batcher.export.placing._LOT", 2)
     mine = os.link
     made: list[object] = []
 
@@ -280,19 +280,58 @@ def test_many_links_are_made_by_the_other_process_and_what_it_can_not_do_is_done
     assert made == []
     gone = next((tmp_path / "out").rglob("*.png"))
     gone.unlink()
+    again = exported(run, "imagefolder")
+    assert (again["linked"], again["unchanged"]) == (1, 5)
+    assert made == []
+    gone.unlink()
+    gone.write_bytes(b"changed by somebody")
     assert exported(run, "imagefolder")["linked"] == 1
-    assert len(made) == 5  # those that were there
+    assert len(made) == 2  # as what is there is in the way, then beside it
 
 
 def test_without_that_process_links_are_made_here(exported: Any, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batcher.export.folder._BATCH", 2)
+    monkeypatch.setattr("batcher.export.placing._LOT", 2)
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert exported(run, "imagefolder")["linked"] == 6
 
 
-def test_a_linker_that_dies_leaves_everything_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batcher.export.linker._SCRIPT", "import sys; sys.exit(1)")
-    linker = Linker()
-    assert linker.link([("a", "b"), ("c", "d")]) == [0, 1]
-    assert linker.link([("a", "b")]) == [0]
-    linker.close()
+@pytest.mark.parametrize("last_words", ["", "told.readline(); "])
+def test_a_placer_that_dies_leaves_everything_to_others(monkeypatch: pytest.MonkeyPatch, last_words: str) -> None:
+    monkeypatch.setattr(
+        "batcher.export.placer._SCRIPT", f"import sys; told = sys.stdin.buffer; {last_words}sys.exit(1)"
+    )
+    placer = Placer()
+    for _ in range(20):  # more than fit between the two
+        placer.send([Wanted("a", None, "b"), Wanted("c", None, "d")])
+        placer.answers()
+    assert set(placer.answers(all_of_them=True)) == {b"??"}
+    placer.send([Wanted("a", None, "b")])
+    assert placer.answers(all_of_them=True) == [b"?"]
+    placer.close()
+
+
+def test_a_placer_links_writes_knows_the_same_and_replaces_nothing(tmp_path: Path) -> None:
+    source, theirs, mine = tmp_path / "source", tmp_path / "theirs", tmp_path / "mine"
+    source.write_bytes(b"x")
+    theirs.write_bytes(b"theirs")
+    mine.write_bytes(b"mine")
+    (tmp_path / "link").symlink_to(mine)
+    lot = [
+        Wanted(str(source), None, str(tmp_path / "new")),
+        Wanted(str(source), None, str(source)),
+        Wanted(str(source), None, str(theirs)),
+        Wanted(str(tmp_path / "none"), None, str(tmp_path / "b")),
+        Wanted(None, b"text", str(tmp_path / "text")),
+        Wanted(None, b"mine", str(mine)),
+        Wanted(None, b"other", str(mine)),
+        Wanted(None, b"mine", str(tmp_path / "link")),
+        Wanted(None, b"x", str(tmp_path / "no" / "folder")),
+    ]
+    placer = Placer()
+    placer.send(lot)
+    assert placer.answers(all_of_them=True) == [b"ls??ws???"]
+    placer.close()
+    assert (tmp_path / "new").samefile(source)
+    assert (tmp_path / "text").read_bytes() == b"text"
+    assert (theirs.read_bytes(), mine.read_bytes()) == (b"theirs", b"mine")
+    assert not list(tmp_path.glob(".*"))

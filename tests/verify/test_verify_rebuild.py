@@ -148,6 +148,11 @@ def test_jobs_that_failed_or_are_in_doubt_come_back_as_such(run: Run) -> None:
     run.forget_state()
     facts = run.verify("--repair")
     assert facts["rebuilt"] == {"jobs": JOBS - 3, "unfinished": 3}
+    failures = [json.loads(line) for line in (run.folder / "failures.jsonl").read_text("utf-8").splitlines()]
+    assert [row["retry"] for row in failures] == [
+        "batcher retry run --cause timeout", "batcher retry run --cause timeout",
+        "batcher retry run --state in_doubt --cause timeout",
+    ]  # fmt: skip
     after = {row["key"]: (row["state"], row["request_id"], row["cause"], row["attempts"]) for row in run.rows("jobs")}
     assert {key: row for key, row in after.items() if row[0] == "done"} == {
         key: row for key, row in before.items() if row[0] == "done"
