@@ -17,11 +17,14 @@ from batcher.artifacts import write_whole
 from batcher.artifacts.disk import discard, disk, force_folder, temp_beside
 from batcher.artifacts.part import encode
 from batcher.errors import BusyError, UsageError
+from batcher.export.flushing import flushing
 from batcher.export.landing import Landing, Made
 from batcher.export.mark import MARK, write_mark
 from batcher.export.names import Names
 from batcher.export.placing import Placing
 from batcher.store import locked
+
+_BUFFER = 1 << 17  # bytes
 
 
 class Folder:
@@ -63,7 +66,7 @@ class Folder:
                 ledger.write(encode("\n" + "\n".join(new) + "\n"))
 
     def write(self, name: str, chunks: Iterable[bytes | str]) -> None:
-        """One table or shard, whole or not at all, forced to the disk."""
+        """One table, whole or not at all, forced to the disk."""
         self.note([name])
         path = self._located(name)
         self._landing.refuse_what_is_not_ours(name, path)
@@ -79,9 +82,10 @@ class Folder:
         temp = temp_beside(path)
         try:
             with _created(temp) as file:
-                yield file
-                with disk(name):
+                with disk(name), flushing(file.fileno()):
+                    yield file
                     file.flush()
+                with disk(name):
                     os.fsync(file.fileno())
             with disk(name):
                 os.replace(temp, path)  # noqa: PTH105  one spelling for all renames
@@ -148,10 +152,10 @@ def opened(path: Path, *, copy: bool, anew: bool = False) -> Iterator[Folder]:
 def _created(temp: Path) -> BinaryIO:
     """A new file, never through a link that somebody put there."""
     try:
-        return temp.open("xb")
+        return temp.open("xb", buffering=_BUFFER)
     except FileExistsError:  # left by one that was killed
         discard(temp)
-        return temp.open("xb")
+        return temp.open("xb", buffering=_BUFFER)
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -64,7 +64,8 @@ class WebDataset(ShardTarget):
         folder.write("README.md", self._card())
 
     def write_shard(self, folder: Folder, name: str, rows: list[Row]) -> None:
-        folder.write(name, self._members(rows))
+        with folder.growing(name) as file:
+            file.writelines(self._members(rows))
 
     def _members(self, rows: list[Row]) -> Iterator[bytes]:
         for shot, values in rows:
