@@ -21,7 +21,7 @@ from tests.benchmarks.table import Line
 from tests.export.runs import picture
 
 IMAGES = int(os.environ.get("BATCHER_BENCH_IMAGES", "40000"))
-BIG_IMAGES, BIG = 3_000, 800_000  # bytes: of a generated PNG of about a megapixel
+BIG_IMAGES, BIG = 2_000, 800_000  # bytes: of a generated PNG of about a megapixel
 MODEL = "google-deepmind/imagen-4/fast/text-to-image"
 FEW = 22_000  # more than two shards: what is packed and what is being gathered
 FLAT = 16 << 20  # bytes that an export of many more pictures may take beyond one of few

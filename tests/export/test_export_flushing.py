@@ -22,14 +22,12 @@ def test_a_disk_that_fails_meanwhile_is_told_and_leaves_no_shard(tmp_path: Path)
 
     with opened(tmp_path / "out", copy=False) as folder:
         folder.claim({})
-        with (
-            patch.object(flushing, "EVERY", 0.001),
-            patch.object(flushing, "_force", full),
-            pytest.raises(DiskError, match=r"000000\.tar: No space left"),
-            folder.growing("train/000000.tar") as file,
-        ):
-            file.write(b"a shard")
+        with patch.object(flushing, "EVERY", 0.001), patch.object(flushing, "_force", full):
+            growing = folder.growing("train/000000.tar")
+            growing.__enter__().write(b"a shard")
             assert failed.wait(30)
+            with pytest.raises(DiskError, match=r"000000\.tar: No space left"):
+                growing.__exit__(None, None, None)
     assert list((tmp_path / "out" / "train").iterdir()) == []
 
 
@@ -38,7 +36,7 @@ def test_what_is_written_so_far_is_forced_before_the_end(tmp_path: Path) -> None
     with (
         (tmp_path / "file").open("wb") as file,
         patch.object(flushing, "EVERY", 0.001),
-        patch.object(flushing, "_force", lambda handle: forced.set()),
+        patch.object(flushing, "_force", lambda _: forced.set()),
         flushing.flushing(file.fileno()),
     ):
         assert forced.wait(30)
