@@ -37,7 +37,7 @@ def plan(as_json: bool, **given: Any) -> int:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    lines = [f"{facts['manifest']}: {facts['jobs']:,} jobs from {facts['prompts']:,} prompts"]
+    lines = [f"{facts['manifest']}: {_count(facts['jobs'], 'job')} from {_count(facts['prompts'], 'prompt')}"]
     if facts["jobs"] != facts["jobs_without_limit"]:
         lines[0] += f" (of {facts['jobs_without_limit']:,} without --limit)"
     lines.append(f"model {facts['model']}")
@@ -59,10 +59,15 @@ def _groups(groups: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for name, group in list(groups.items())[:SHOWN_GROUPS]:
         cost = "" if group["cost_usd"] is None else f", {show_usd(group['cost_usd'])}"
-        own = f"{group['jobs']:,} jobs from {group['prompts']:,} prompts, {group['to_submit']:,} to submit{cost}"
-        lines += [f"  group {name}: {own}", *(f"  {_axis(axis, counts)}" for axis, counts in group["axes"].items())]
+        own = f"{_count(group['jobs'], 'job')} from {_count(group['prompts'], 'prompt')}"
+        lines += [f"  group {name}: {own}, {group['to_submit']:,} to submit{cost}"]
+        lines += [f"  {_axis(axis, counts)}" for axis, counts in group["axes"].items()]
     more = len(groups) - SHOWN_GROUPS
     return [*lines, f"  ... {more:,} more groups (--json tells of all)"] if more > 0 else lines
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def _axis(name: str, counts: dict[str, int]) -> str:

@@ -7,7 +7,7 @@ but those submitted in one burst, and them only once: they are apart ever after.
 """
 
 WIDTH = 0.05
-CROWD = 2.5
+CROWD = 2.2
 LATE, LATE_SECONDS = 0.08, 1.0  # jobs that ended together must not wait long for their turn, however many
 ALWAYS = 4  # looks in a stretch that are never too many
 MEMORY = 0.98  # of the mean gap, each booking

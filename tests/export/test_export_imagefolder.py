@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -190,6 +191,17 @@ def test_converted_pictures_are_whole_and_made_once(exported: Any, load: Callabl
     assert [row["image"].size for row in load()["train"]] == [(8, 6)] * 3
     assert exported(run, "imagefolder", "--convert", "webp:80")["unchanged"] == 3
     assert picture(0) in {path.read_bytes() for path in run.rglob("*.png")}  # the run's own are as they were
+
+
+def test_a_converted_picture_that_a_power_cut_left_empty_is_made_again(exported: Any, tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", seeds(["a"], 2))
+    exported(run, "imagefolder", "--convert", "webp:80")
+    first, *_ = sorted((tmp_path / "out").rglob("*.webp"))
+    before, facts = first.read_bytes(), first.stat()
+    first.write_bytes(b"")
+    os.utime(first, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    report = exported(run, "imagefolder", "--convert", "webp:80")
+    assert (report["unchanged"], first.read_bytes()) == (1, before)
 
 
 def test_a_line_of_metadata_is_the_row_it_stands_for(exported: Any, tmp_path: Path) -> None:
