@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 import os
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from importlib import import_module
@@ -230,4 +229,4 @@ def test_a_line_of_metadata_is_the_row_it_stands_for(exported: Any, tmp_path: Pa
 
 
 def test_the_reader_of_these_tests_is_the_real_one() -> None:
-    assert "site-packages" in str(sys.modules["datasets"].__file__)
+    assert "site-packages" in str(import_module("datasets").__file__)
