@@ -1,5 +1,6 @@
 """Tables as Arrow knows them: the schema of our columns, and a parquet file written a few rows at a time."""
 
+import ctypes
 import json
 from array import array
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from batcher.errors import UsageError
 from batcher.export.columns import Kind
 
 _ROWS, _BYTES = 1_000, 8 << 20  # of a row group: what is in memory at once
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _DATASETS = {Kind.TEXT: "string", Kind.INTEGER: "int64", Kind.NUMBER: "float64", Kind.BOOLEAN: "bool"}
 
 
@@ -32,8 +34,8 @@ class ParquetFile:
         import pyarrow as pa  # noqa: PLC0415  an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
 
-        # Arrow's own allocator gives memory back to the system and asks for it anew with every picture: half the speed.
-        pa.set_memory_pool(pa.system_memory_pool())
+        if _keeps_memory():
+            pa.set_memory_pool(pa.system_memory_pool())
         self._pa, self._columns, self._image = pa, columns, image
         self._types = {
             Kind.TEXT: pa.string(), Kind.INTEGER: pa.int64(), Kind.NUMBER: pa.float64(), Kind.BOOLEAN: pa.bool_(),
@@ -102,6 +104,17 @@ class ParquetFile:
         if self._on_its_way is not None:
             self._on_its_way.result()
             self._on_its_way = None
+
+
+def _keeps_memory() -> bool:
+    """Has the C library keep what is freed. Memory that is given back to the system and asked for anew with every
+    picture, as Arrow's own allocator does, costs as much as all the rest. Whether it could be told: glibc can.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library, another system
+        return False
+    return bool(mallopt(_TRIM_THRESHOLD, 1 << 30) and mallopt(_MMAP_THRESHOLD, 32 << 20))
 
 
 def _binary(pa: Any, values: Sequence[bytes]) -> Any:
