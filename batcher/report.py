@@ -1,6 +1,7 @@
 """What a run came to: ``report.json``, the exit code and the summary a person reads."""
 
 import json
+import shlex
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -161,7 +162,19 @@ def _to_go(pending: int, stop: Stop | None, way_on: WayOn) -> list[str]:
         how = "Go on with the same command and a larger --budget:"
     elif (stop is None or stop.reason is None) and way_on.limited:
         how = "Go on with the same command without --limit, or a larger one:"
+        return [f"{pending:,} to go. {how}", f"  {_without_limit(way_on.command)}"]
     return [f"{pending:,} to go. {how}", f"  {way_on.command}"]
+
+
+def _without_limit(command: str) -> str:
+    """The command as typed would make nothing more: it is there to be pasted."""
+    words = shlex.split(command)
+    kept = (
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if before != "--limit" and word != "--limit" and not word.startswith("--limit=")
+    )
+    return shlex.join(kept)
 
 
 def cancelled(outcomes: Mapping[CancelOutcome, int]) -> list[str]:

@@ -100,6 +100,9 @@ def _values(name: str, spec: Any, terms: Terms, *, flag: bool = False) -> Sequen
             raise BadAxis(f"{shown(spec)} could end before or with {match[2]}", f"write {match[1]}..{match[2]}")
         if flag and spec.startswith("random:"):
             return _drawn_by_flag(name, spec, terms)
+        if match := _RANDOM.match(spec):
+            mend = f"write {{random: {match[1]}, from: {match[2]}}}"
+            raise BadAxis(f"{shown(spec)} is how --matrix takes a draw", mend)
     if flag:
         try:
             return [terms.convert(name, spec)]

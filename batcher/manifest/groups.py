@@ -30,7 +30,8 @@ def groups_of(document: Document) -> list[Document]:
         return [document]
     found = []
     if node.kind != "mapping" or not node.pairs:
-        document.add(node, f"`groups` must have named groups, not {kind_of(node)}", "write `name:` lines below it")
+        instead = "an empty mapping" if node.kind == "mapping" else kind_of(node)
+        document.add(node, f"`groups` must have named groups, not {instead}", "write `name:` lines below it")
     elif len(node.pairs) > MOST:
         document.add(node, f"{len(node.pairs):,} groups", f"use at most {MOST:,}: each is looked at by itself")
     else:

@@ -37,8 +37,8 @@ class VarTexts:
             places[f"vars.{name}"] = (key.line, key.column)
             if not name or set(name) & set("{}"):
                 self._document.add(key, f"`{word(name)}` can't be the name of a var", "use letters, digits and `_`")
-            elif (texts := self._texts(name, value)) is not None:
-                found[name] = texts
+            else:  # a var that can't be read is still known: `{name}` elsewhere is no second mistake
+                found[name] = self._texts(name, value) or ("{" + name + "}",)
         return found
 
     def _texts(self, name: str, value: Node) -> tuple[str, ...] | None:

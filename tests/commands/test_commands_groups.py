@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.commands.command_line import Shell, assert_fits
 
 SWEEP = """
@@ -112,3 +114,13 @@ def test_what_two_groups_ask_for_is_told_by_plan_and_by_each_run(shell: Shell) -
         came = shell("run", "m.yaml", "--simulate", "--rate", "500/s", "--progress", "lines")
         assert came.code == 0
         assert f"warning: {wanted}" in came.err
+
+
+@pytest.mark.parametrize("limit", [("--limit", "2"), ("--limit=2",)])
+def test_what_a_limited_run_says_to_type_next_goes_on(shell: Shell, limit: tuple[str, ...]) -> None:
+    shell.file("m.yaml", SWEEP)
+    said = shell("run", "m.yaml", *limit, *QUICK)
+    assert said.code == 4
+    text = said.out + said.err
+    command = next(line for line in text.splitlines() if line.startswith("  batcher run"))
+    assert shell(*command.split()[1:]).code == 0

@@ -79,3 +79,9 @@ def test_a_half_written_draw_on_the_command_line_says_how_to_write_it(tmp_path: 
 def test_a_drawn_axis_can_be_zipped(tmp_path: Path) -> None:
     text = 'prompts: [A]\nzip: {aspect_ratio: ["1:1", "1:1", "4:3"], seed: {random: 3, from: 7}}\n'
     assert inputs(jobs(write(tmp_path, text)), "seed") == seeds(["axis", 7], 3, range(2**31))
+
+
+@pytest.mark.parametrize("axes", ["matrix: {seed: random:2:7}", "matrix: {seed: [1, random:2:7]}"])
+def test_a_draw_written_as_for_the_flag_is_told_how_a_manifest_writes_it(tmp_path: Path, axes: str) -> None:
+    (problem,) = problems(write(tmp_path, f"prompts: [A]\n{axes}\n"))
+    assert problem.mend == "write {random: 2, from: 7}"

@@ -155,6 +155,27 @@ def test_a_json_object_of_prompts_takes_its_keys_for_ids(tmp_path: Path) -> None
     assert [(job.prompt_id, job.meta) for job in jobs(path)] == [("00001", {"id": 1}), ("00002", {})]
 
 
+@pytest.mark.parametrize(
+    ("text", "flags", "column"),
+    [
+        ('{"prompt": "a cat", "aspect_ratio": "16:9"}', {}, 12),
+        ('{"aspect_ratio": "16:9", "Prompt": "a cat"}', {}, 36),
+        ('{"prompts": ["a cat", "a dog"]}', {}, 13),
+        ('{"caption": "a cat"}', {"prompt_column": "caption"}, 13),
+    ],
+)
+def test_one_prompt_as_a_json_object_is_not_taken_for_ids_and_prompts(
+    tmp_path: Path, text: str, flags: dict[str, str], column: int
+) -> None:
+    (problem,) = problems(write(tmp_path, text, "p.json"), **flags)
+    assert "not the id of one" in problem.what
+    assert (problem.line, problem.column) == (1, column)
+
+
+def test_a_prompt_with_its_own_fields_may_have_prompt_for_its_id(tmp_path: Path) -> None:
+    assert inputs(jobs(write(tmp_path, '{"prompt": {"prompt": "a"}}', "p.json")), "prompt") == ["a"]
+
+
 def test_a_column_that_is_nearly_an_input_is_warned_of(tmp_path: Path) -> None:
     manifest = checked(write(tmp_path, "prompt,aspect_ration\na,1:1\n", "p.csv"))
     assert "did you mean `aspect_ratio`?" in manifest.warnings[0]

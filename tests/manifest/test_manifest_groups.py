@@ -389,3 +389,8 @@ groups:
 def test_what_is_wrong_with_a_template_that_groups_share_is_said_once(tmp_path: Path) -> None:
     text = 'dynamic: true\nprompts: ["a {red kite"]\ngroups: {one: {matrix: {seed: [1]}}, two: {matrix: {seed: [2]}}}\n'
     assert len(problems(write(tmp_path, text))) == 1
+
+
+def test_groups_that_are_empty_are_not_told_to_be_no_mapping(tmp_path: Path) -> None:
+    (problem,) = problems(write(tmp_path, "prompts: [a]\ngroups: {}\n"))
+    assert problem.what == "`groups` must have named groups, not an empty mapping"

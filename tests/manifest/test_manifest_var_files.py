@@ -165,3 +165,10 @@ def test_a_file_is_held_so_it_has_a_bound(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_name_of_a_file_never_reaches_the_terminal_raw(tmp_path: Path) -> None:
     (problem,) = problems(write(tmp_path, with_vars('{file: "none\\e[31m.txt"}')))
     assert "\x1b" not in problem.what
+
+
+@pytest.mark.parametrize("text", ["", "a\udcff"])
+def test_a_var_whose_file_is_bad_is_no_unknown_field_of_the_path_as_well(tmp_path: Path, text: str) -> None:
+    (tmp_path / "animals.txt").write_bytes(text.encode(errors="surrogateescape"))
+    (problem,) = problems(write(tmp_path, TEXT + 'output: {path: "{animal}/{prompt_id}"}\n'))
+    assert problem.file == "animals.txt"
