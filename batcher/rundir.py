@@ -143,8 +143,9 @@ def _relisted(state: StateFile, manifest: Manifest, say: Progress) -> list[Calla
     if limited:
         return None
     if difference.gone:
+        are = "job of earlier runs is" if len(difference.gone) == 1 else "jobs of earlier runs are"
         say.say(
-            f"{len(difference.gone):,} jobs of earlier runs are not in this manifest: left alone, and left out of"
+            f"{len(difference.gone):,} {are} not in this manifest: left alone, and left out of"
             " the counts and of records.jsonl"
         )
     return [partial(state.unlist, difference.gone), partial(state.relist, difference.back)]

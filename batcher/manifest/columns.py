@@ -66,6 +66,16 @@ def find_prompt(names: Sequence[str], prompt_column: str | None) -> str | None:
     return None
 
 
+def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[str, str] | None:
+    """What is wrong, and how to mend it, where a JSON object of ids has the key of a prompt's text among them: it is
+    one prompt, and each of its fields would be made, and paid for, as a prompt of its own.
+    """
+    if key is None or not isinstance(value, (str, list)) or find_prompt([key], prompt_column) is None:
+        return None
+    what = f"`{word(key)}` is what a prompt's text is called, not the id of one"
+    return what, "put one prompt in [ ]; of several give the list alone, or an object of ids and prompts"
+
+
 def warn_of_near_misses(label: str, meta: Iterable[str], terms: Terms) -> None:
     """A misspelt input becomes meta without a sound, and the whole run is made without it: say so."""
     names = [name for name in terms.columns if name != "prompt"]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from batcher.errors import ManifestError
-from batcher.manifest.columns import Layout, find_prompt, layout, warn_of_near_misses, word
+from batcher.manifest.columns import Layout, layout, no_id, warn_of_near_misses, word
 from batcher.manifest.problems import failure
 from batcher.manifest.rows import Reading, Row, Wanted
 from batcher.manifest.source import LONGEST_LINE, Source
@@ -193,21 +193,12 @@ class JsonDocument(_Objects):
             window.peek()
             line, self._column = window.line, window.column
             value, self._text = window.value()
-            if key is not None and isinstance(value, (str, list)) and self._holds_prompts(key):
-                raise self._no_id(key, line)
+            if wrong := no_id(key, value, self._reading.prompt_column):
+                raise failure(self._source.label, line, self._column, *wrong)
             if not (wanted and wanted.passes()) and (row := self._row(value, line, key)) is not None:
                 yield row
             if window.take(f"`,` or `{close}`", "," + close) == close:
                 return
-
-    def _holds_prompts(self, key: str) -> bool:
-        return find_prompt([key], self._reading.prompt_column) is not None
-
-    def _no_id(self, key: str, line: int) -> ManifestError:
-        """A prompt's own fields taken for ids would each be made, and paid for, as a prompt."""
-        what = f"`{word(key)}` is what a prompt is called, not the id of one"
-        mend = "put one prompt in [ ]; of several give the list alone, or an object of ids and prompts"
-        return failure(self._source.label, line, self._column, what, mend)
 
     def _key(self, window: "_Window") -> str:
         window.peek()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Any
 
 from batcher.manifest.axes import Axis, BadAxis, axis_of, bounded, identity, values_of, wrong_values
@@ -62,12 +63,15 @@ class Sections:
                 columns[name] = values_of(name, spec.value(), self.terms)
                 first = next(iter(columns))
                 if len(columns[name]) != len(columns[first]):
+                    noun = "value" if len(columns[first]) == 1 else "values"
                     many = [
-                        f"{len(columns[first]):,} values of `{word(first)}`",
-                        f"{len(columns.pop(name)):,} of `{word(name)}`",
+                        f"{len(columns[first]):,} {noun} of `{word(first)}`",
+                        f"{len(columns[name]):,} of `{word(name)}`",
                     ]
                     what = f"`zip` has {' and '.join(many)}"
                     self.document.add(spec, what, "list as many of each: the first go together, then the second ones")
+                    # Still an axis: to name it elsewhere is no second mistake.
+                    columns[name] = list(islice(cycle(columns[name]), len(columns[first])))
         return Zip(columns)
 
     def exclude(self, axes: Mapping[str, Axis]) -> list[dict[str, Axis]]:

@@ -1,5 +1,6 @@
 """Plain text, one prompt a line, and folders with one prompt a file."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from batcher.manifest.rows import Reading, Row, Wanted
 from batcher.manifest.source import Source
 from batcher.manifest.terms import LONGEST_PROMPT
 from batcher.models.words import shown
+
+_OF_A_MANIFEST = re.compile(r"(model|defaults|dynamic|prompts|groups|matrix|zip|output|run):(\s|\Z)")
 
 
 class TextLines:
@@ -23,6 +26,8 @@ class TextLines:
         label, carried = self._source.label, self._reading.carried
         with self._source.text() as stream:
             for line, text in enumerate(stream, 1):
+                if line == 1 and (form := _looks_like(text)):
+                    self._reading.terms.warn(f"{label}: each line is read as a prompt, and the first is {form}")
                 if not text.isspace() and not (wanted and wanted.passes()):
                     inputs = {**carried.inputs, "prompt": text.rstrip("\r\n")}
                     yield Row(label, line, inputs, None, dict(carried.meta), carried.vars, self, None, carried.repeat)
@@ -74,6 +79,17 @@ class TextFolder:
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         return self._reading.carried.places.get(name, (row.source, row.line, 1))
+
+
+def _looks_like(line: str) -> str | None:
+    """What the first line of piped data is that wants a format of its own: a prompt may be JSON, so this only warns."""
+    if _OF_A_MANIFEST.match(line):
+        return "YAML: --format yaml reads a manifest"
+    try:
+        is_object = line.startswith("{") and isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return None
+    return "a JSON object: --format jsonl (records, for those of a run) reads its fields" if is_object else None
 
 
 def natural(name: str) -> list[tuple[int, str]]:

@@ -165,7 +165,7 @@ def test_a_json_object_of_prompts_takes_its_keys_for_ids(tmp_path: Path) -> None
     ],
 )
 def test_one_prompt_as_a_json_object_is_not_taken_for_ids_and_prompts(
-    tmp_path: Path, text: str, flags: dict[str, str], column: int
+    tmp_path: Path, text: str, flags: dict[str, Any], column: int
 ) -> None:
     (problem,) = problems(write(tmp_path, text, "p.json"), **flags)
     assert "not the id of one" in problem.what
@@ -369,3 +369,24 @@ def test_a_folder_has_its_problems_told_by_file(tmp_path: Path) -> None:
     write(tmp_path, b"\xff", "b.txt")
     write(tmp_path, "hidden", ".c.txt")
     assert [Path(problem.file).name for problem in problems(str(tmp_path))] == ["a.txt", "b.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('\ufeff{"prompt": "a"}\r\n{"prompt": "b"}\r\n', "--format jsonl"),
+        ("prompts: [a]\nmatrix: {seed: 1}\n", "--format yaml"),
+        ("prompts:\n- a\n", "--format yaml"),
+        ("{a} kite\n", None),
+        ("{3}\n", None),
+        ('a kite\n{"prompt": "b"}\n', None),
+    ],
+)
+def test_piped_data_of_another_format_is_warned_of_once_and_stays_text(text: str, told: str | None) -> None:
+    manifest = open_manifest("-", Overrides(), stdin=io.BytesIO(text.encode())).check(IMAGEN)
+    try:
+        assert len(list(manifest.jobs())) == len(text.splitlines())
+        assert len(manifest.warnings) == (told is not None)
+        assert told is None or told in manifest.warnings[0]
+    finally:
+        manifest.close()

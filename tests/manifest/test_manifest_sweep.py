@@ -165,3 +165,9 @@ def test_include_adds_a_pair_that_the_zip_does_not_have_and_none_that_it_has(tmp
     found = [job for job in jobs(write(tmp_path, ZIPPED + more)) if job.inputs["prompt"] == "A heron"]
     assert len(found) == 7
     assert (found[-1].inputs["aspect_ratio"], found[-1].inputs["seed"]) == ("1:1", 1)
+
+
+def test_an_axis_of_a_zip_of_unequal_lengths_is_not_unknown_to_exclude_as_well(tmp_path: Path) -> None:
+    text = 'prompts: [A]\nzip: {seed: 3, aspect_ratio: ["1:1", "16:9"]}\nexclude: [{seed: 3, aspect_ratio: "1:1"}]\n'
+    (problem,) = problems(write(tmp_path, text))
+    assert problem.what == "`zip` has 1 value of `seed` and 2 of `aspect_ratio`"
