@@ -36,7 +36,7 @@ class Layouts(FileTarget):
         super().__init__(order, selection)
         self.layout = LAYOUTS.get(order.layout) or Layout(order.layout)
         self._template = Template(self.layout.template, "--layout")
-        self._fields = self._template.names
+        self._fields = [(name, _COUNTED.get(name)) for name in self._template.names]
         self._check_shape()
         self._places = Places(selection)
         self._known: set[str] = set()
@@ -64,28 +64,33 @@ class Layouts(FileTarget):
         super().settle()
 
     def name(self, shot: Shot) -> str:
-        place = self._places.of(shot)
-        known = {}
-        for field in self._fields:
-            at = _COUNTED.get(field)
-            known[field] = self._value(shot, field) if at is None or field in shot.inputs else place[at]
-        text = ""
-        for most in _CUTS:  # a long prompt is cut, and not the number behind it
-            text = self._template.render({key: _part(value, most) for key, value in known.items()})
-            if len(text) <= _LONGEST and text.isascii():
-                break  # so is each part of it
-            if all(len(part.encode()) <= _LONGEST for part in text.split("/")):
-                break
+        values = self._values(shot)
+        text = self._template.render({key: _part(value, _LONGEST) for key, value in values.items()})
+        if len(text) > _LONGEST or not text.isascii():
+            text = self._cut(values)
         folder, slash, last = text.rpartition("/")
         return f"{_safe_folder(folder)}{slash}{safe_part(last, limit=_LONGEST)}.{shot.extension}"
 
+    def _cut(self, values: Mapping[str, Any]) -> str:
+        """A long prompt is cut, and not the number behind it."""
+        text = ""
+        for most in _CUTS:
+            text = self._template.render({key: _part(value, most) for key, value in values.items()})
+            if all(len(part.encode()) <= _LONGEST for part in text.split("/")):
+                break
+        return text
+
     def made(self, shot: Shot) -> Iterable[Made]:
-        yield self.picture(shot, self.name(shot))
-        place = self._places.of(shot)
-        if self.layout.metadata and place.index not in self._described:
-            self._described.add(place.index)
+        picture = self.picture(shot, self.name(shot))
+        return (picture, *self._metadata(shot)) if self.layout.metadata else (picture,)
+
+    def _metadata(self, shot: Shot) -> Iterator[Made]:
+        """The line of a prompt, once."""
+        index = self._places.of(shot).index
+        if index not in self._described:
+            self._described.add(index)
             line = json.dumps({**shot.meta, "prompt": shot.prompt}, ensure_ascii=False) + "\n"
-            yield Made(f"{place.index:05d}/metadata.jsonl", content=line.encode(errors="replace"))
+            yield Made(f"{index:05d}/metadata.jsonl", content=line.encode(errors="replace"))
 
     def write(self, folder: Folder, tell: Tell) -> None:
         things = self._sheets() if self.layout.tiles else self._all()
@@ -93,14 +98,23 @@ class Layouts(FileTarget):
         for placed in folder.place(things):
             tell(min(placed * each, sum(self.pictures.values())))
 
-    def _value(self, shot: Shot, field: str) -> Any:
-        if field.startswith("meta."):
-            return shot.meta.get(field[5:])
-        if field in shot.inputs:
-            return shot.inputs[field]
-        if field == "stem":
-            return _stem(shot.picture.source)
-        return shot.facts.get(field)
+    def _values(self, shot: Shot) -> dict[str, Any]:
+        """What the template asks for; a place is only counted where no input goes by that name."""
+        place: Place | None = None
+        values = {}
+        for field, at in self._fields:
+            if field in shot.inputs:
+                values[field] = shot.inputs[field]
+            elif at is not None:
+                place = place or self._places.of(shot)
+                values[field] = place[at]
+            elif field == "stem":
+                values[field] = _stem(shot.picture.source)
+            elif field.startswith("meta."):
+                values[field] = shot.meta.get(field[5:])
+            else:
+                values[field] = shot.facts.get(field)
+        return values
 
     def _check_shape(self) -> None:
         text = self.layout.template
