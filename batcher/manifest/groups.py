@@ -10,6 +10,7 @@ what a job is: groups can be renamed, and jobs can move from one to another.
 """
 
 import re
+from dataclasses import replace
 
 from batcher.manifest.columns import word
 from batcher.manifest.document import Document, kind_of, read_output
@@ -24,23 +25,28 @@ MOST = 1_000
 
 
 def groups_of(document: Document) -> list[Document]:
-    """The groups of a manifest, in order; without any, the manifest itself."""
+    """The groups of a manifest, in order; without any, the manifest itself, which is also there to be checked where
+    the groups can't be told.
+    """
     node = document.sections.get("groups")
     if node is None:
         return [document]
-    found = []
+    whole = [replace(document, place=node)]
     if node.kind != "mapping" or not node.pairs:
         instead = "an empty mapping" if node.kind == "mapping" else kind_of(node)
         document.add(node, f"`groups` must have named groups, not {instead}", "write `name:` lines below it")
-    elif len(node.pairs) > MOST:
+        return whole
+    if len(node.pairs) > MOST:
         document.add(node, f"{len(node.pairs):,} groups", f"use at most {MOST:,}: each is looked at by itself")
-    else:
-        _refuse_what_multiplies(document)
-        names = _Names(document)
-        found = [_group(document, name, value) for name, (key, value) in node.pairs.items() if names.take(name, key)]
-        if found and "prompts" in document.sections and not any(group.shares_prompts for group in found):
-            what = "no group uses these `prompts`: each has its own"
-            document.add(document.sections["prompts"], what, "move them into the groups, or remove them")
+        return whole
+    _refuse_what_multiplies(document)
+    names = _Names(document)
+    for name, (key, _) in node.pairs.items():
+        names.refuse(name, key)
+    found = [_group(document, word(name), value) for name, (_, value) in node.pairs.items()]
+    if "prompts" in document.sections and not any(group.shares_prompts for group in found):
+        what = "no group uses these `prompts`: each has its own"
+        document.add(document.sections["prompts"], what, "move them into the groups, or remove them")
     return found
 
 
@@ -56,17 +62,16 @@ class _Names:
         self._document = document
         self._taken: dict[int, str] = {}
 
-    def take(self, name: str, key: Node) -> bool:
-        """Whether a group may be called so; if not, the problems say why."""
+    def refuse(self, name: str, key: Node) -> None:
+        """A name that no group may have is a problem."""
         if not _NAME.fullmatch(name) or safe_part(name) != name:
             mend = "use letters, digits, `_` and `-`: it is the name of a folder"
             self._document.add(key, f"`{word(name)}` can't be the name of a group", mend)
-            return False
+            return
         other = self._taken.setdefault(fold(name), name)
         if other != name:
             what = f"`{word(other)}` and `{word(name)}` are one folder where letter case does not count"
             self._document.add(key, what, "rename one of them")
-        return other == name
 
 
 def _group(document: Document, name: str, node: Node) -> Document:
