@@ -66,12 +66,12 @@ def _facts(
     say: Progress,
 ) -> dict[str, Any]:
     """known: the state file of the run directory, None where there is none. names: those of its jobs."""
-    parts = [_Part(share) for share in manifest.by_group()]
+    parts = [_Part(share, _SUBMITTED[settings.in_doubt]) for share in manifest.by_group()]
     against = None if known is None else _against(manifest, known, parts, say)
     _sample(manifest, parts)
     price = offer.price
-    new = manifest.total if against is None else against["new"] + against["pending"]
-    images = parts[0].images * new if len(parts) == 1 else sum(part.to_submit * part.images for part in parts)
+    new = sum(part.to_submit for part in parts)
+    images = sum(part.to_submit * part.images for part in parts)
     return {
         "manifest": manifest.source,
         "run": str(run_dir),
@@ -100,21 +100,29 @@ def _facts(
     }
 
 
+_SUBMITTED: dict[str, tuple[State | None, ...]] = {  # where jobs stand that a run pays for; None: that it has not yet
+    "hold": (None, State.PENDING),
+    "resubmit": (None, State.PENDING, State.IN_DOUBT, State.SUBMITTING),
+}
+
+
 class _Part:
     """A group of the manifest, or all of it. at: how many of its jobs stand where, those that are new as None.
 
-    images: that one of its jobs asks for, by the mean of the first hundred.
+    images: that one of its jobs asks for, by the mean of the first hundred. submitted: where jobs stand that a run
+    pays for.
     """
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, submitted: Sequence[State | None]) -> None:
         self.share = share
+        self._submitted = submitted
         self.at: Counter[State | None] = Counter()
         self.images = 1.0
         self.first: list[Job] = []
 
     @property
     def to_submit(self) -> int:
-        return self.at[None] + self.at[State.PENDING]
+        return sum(self.at[state] for state in self._submitted)
 
     def told(self, price: float | None) -> dict[str, Any]:
         return {
@@ -181,7 +189,7 @@ class _Names:
 def _against(
     manifest: Manifest, connection: sqlite3.Connection, parts: Sequence[_Part], say: Progress
 ) -> dict[str, int]:
-    """The difference to an existing run directory; of groups, each one's is noted."""
+    """The difference to an existing run directory; each group's own is noted."""
     whole = manifest.total == manifest.whole
     fingerprint = reading.meta(connection, "fingerprint")
     if whole and fingerprint == manifest.fingerprint and not manifest.groups:  # all that is listed is of it
@@ -193,6 +201,9 @@ def _against(
         note = (lambda state: next(order).update([state])) if manifest.groups else None
         difference = reading.compare(connection, counted(manifest.jobs(), tell), note)
         found, gone, new = difference.at, len(difference.gone) if whole else 0, difference.new
+    if not manifest.groups:
+        parts[0].at[None] = new
+        parts[0].at.update(found)
     at = {str(state): count for state, count in found.items()}
     return {
         "new": new,

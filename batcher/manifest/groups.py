@@ -13,9 +13,8 @@ import re
 from dataclasses import replace
 
 from batcher.manifest.columns import word
-from batcher.manifest.document import Document, kind_of, read_output
+from batcher.manifest.document import Document, instead_of, kind_of, read_output
 from batcher.manifest.node import Node
-from batcher.manifest.problems import suggestion
 from batcher.naming import fold, safe_part
 
 _OF_ONE = ("matrix", "zip", "exclude", "include")  # groups: of no other place in a manifest that has them
@@ -78,21 +77,26 @@ def _group(document: Document, name: str, node: Node) -> Document:
     group = Document(document.label, document.problems, group=name, place=node, template=document.template)
     if node.kind == "null" or (node.kind == "mapping" and not node.pairs):
         document.add(node, f"the group `{name}` is empty", "give it a `matrix:` or `prompts:`, or remove it")
-        group.shares_prompts = True  # as far as anybody knows
+        _take_prompts(group, document)
         return group
     for key, (place, value) in document.mapping(node, f"the group `{name}`").items():
         if key in _KEYS:
             group.sections[key] = value
         else:
             known = key in {"model", "run", "groups"}
-            mend = "it is the same for all groups: put it at the top" if known else suggestion(key, _KEYS)
+            mend = "it is the same for all groups: put it at the top" if known else instead_of(key, _KEYS)
             what = f"`{key}` in the group `{name}`" if known else f"unknown key `{word(key)}` in the group `{name}`"
             document.add(place, what, "groups have no groups: put them side by side" if key == "groups" else mend)
     if "prompts" not in group.sections:
-        group.shares_prompts = True
-        if "prompts" in document.sections:
-            group.sections["prompts"] = document.sections["prompts"]
+        _take_prompts(group, document)
     if "output" in group.sections:
         group.template = None
         read_output(group)
     return group
+
+
+def _take_prompts(group: Document, document: Document) -> None:
+    """Those for all groups; an empty group has them, too, as what is wrong with them is told with the rest."""
+    group.shares_prompts = True
+    if "prompts" in document.sections:
+        group.sections["prompts"] = document.sections["prompts"]

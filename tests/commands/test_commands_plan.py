@@ -1,5 +1,8 @@
 """What a plan says is what a run does: the names of the first pictures, how many texts there are, and no word twice."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from tests.commands.command_line import Shell
@@ -77,3 +80,21 @@ def test_a_model_that_nobody_knows_is_warned_of_once(shell: Shell) -> None:
     shell.file("m.yaml", "model: some/model\ngroups: {a: {prompts: [x]}, b: {prompts: [y]}}\n")
     (warning,) = shell("plan", "m.yaml", "--json").json["warnings"]
     assert "some/model are not checked" in warning
+
+
+@pytest.mark.parametrize("text", [GROUPS, "prompts: [one, two, three, four]\n"])
+def test_a_plan_that_resubmits_what_is_in_doubt_says_what_that_costs(shell: Shell, text: str) -> None:
+    shell.file("m.yaml", text)
+    assert shell("run", "m.yaml", *QUICK, "--limit", "3").code == 4
+    with closing(sqlite3.connect(shell.folder / "runs/m/state.db")) as state, state:
+        state.execute("DELETE FROM image_data WHERE job_id < 3")
+        for number, word in enumerate(("in_doubt", "submitting"), 1):
+            state.execute("UPDATE job_data SET state = ? WHERE id = ?", (word, number))
+            state.execute("UPDATE attempt_data SET outcome = ?, request_id = NULL WHERE job_id = ?", (word, number))
+    held, again = (
+        shell("plan", "m.yaml", "--simulate", "--json", "--in-doubt", word).json for word in ("hold", "resubmit")
+    )
+    assert (held["to_submit"], held["cost_usd"]) == (1, 0.02)
+    assert (again["to_submit"], again["cost_usd"]) == (3, 0.06)
+    came = shell("run", "m.yaml", *QUICK, "--in-doubt", "resubmit", "--json")
+    assert came.json["submits"] == 3, came

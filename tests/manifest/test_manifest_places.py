@@ -42,6 +42,10 @@ NOTHING = "matrix: {seed: 1}, exclude: [{seed: 1}]"
             ["2:6 `exclude` leaves no combination in the group `e`", "3:30 the model has no input `sed`"],
         ),
         (
+            "groups: {e: {}}\nprompts: [1]\n",
+            ["1:13 the group `e` is empty", "2:11 a prompt must be text"],
+        ),
+        (
             "prompts: [1]\ngroups:\n  e: {matrix: {seed: 1}}\n  f: {matrix: {seed: 2}}\n",
             ["1:11 a prompt must be text"],  # and not that the second group is left without one
         ),
