@@ -108,8 +108,13 @@ def _moves(connection: Any, manifest: Manifest, say: Progress) -> Iterator[Move]
         known = reading.known(connection, [bytes.fromhex(job.key) for job in jobs])
         for job in jobs:
             row = known.get(bytes.fromhex(job.key))
-            if row is not None and State(row[1]) not in _IN_THE_AIR and not _is_in_place(job, row[4]):
+            if row is not None and is_due(job, row):
                 yield Move(row[0], State(row[1]), row[4], job.path)
+
+
+def is_due(job: Job, row: reading.Known) -> bool:
+    """Whether this job, as it is known, gets the name that the manifest gives it now."""
+    return State(row[1]) not in _IN_THE_AIR and not _is_in_place(job, row[4])
 
 
 def _is_in_place(job: Job, path: str) -> bool:

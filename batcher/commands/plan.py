@@ -37,7 +37,7 @@ def plan(as_json: bool, **given: Any) -> int:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    lines = [f"{facts['manifest']}: {_count(facts['jobs'], 'job')} from {_count(facts['prompts'], 'prompt')}"]
+    lines = [f"{facts['manifest']}: {_jobs(facts)}"]
     if facts["jobs"] != facts["jobs_without_limit"]:
         lines[0] += f" (of {facts['jobs_without_limit']:,} without --limit)"
     lines.append(f"model {facts['model']}")
@@ -59,11 +59,16 @@ def _groups(groups: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for name, group in list(groups.items())[:SHOWN_GROUPS]:
         cost = "" if group["cost_usd"] is None else f", {show_usd(group['cost_usd'])}"
-        own = f"{_count(group['jobs'], 'job')} from {_count(group['prompts'], 'prompt')}"
-        lines += [f"  group {name}: {own}, {group['to_submit']:,} to submit{cost}"]
+        lines += [f"  group {name}: {_jobs(group)}, {group['to_submit']:,} to submit{cost}"]
         lines += [f"  {_axis(axis, counts)}" for axis, counts in group["axes"].items()]
     more = len(groups) - SHOWN_GROUPS
     return [*lines, f"  ... {more:,} more groups (--json tells of all)"] if more > 0 else lines
+
+
+def _jobs(part: dict[str, Any]) -> str:
+    """Of the manifest or a group. Variants and vars make several texts of one prompt: then both are said."""
+    texts = f" ({_count(part['texts'], 'text')})" if part["texts"] != part["prompts"] else ""
+    return f"{_count(part['jobs'], 'job')} from {_count(part['prompts'], 'prompt')}{texts}"
 
 
 def _count(number: int, word: str) -> str:

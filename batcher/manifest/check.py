@@ -26,36 +26,38 @@ _MOST_RENDERINGS = 1_000_000
 
 
 class Check:
-    """prompts, whole: how many prompts, and how many jobs they make. groups: the same of each group. pins: whether any
-    has its own value for an axis. names: of all vars met, by the template of the groups they were met in.
+    """prompts, texts, whole: how many prompts, how many they are with their variants and vars filled in, and how many
+    jobs they make. groups: the same of each group. sound: whether nothing was wrong with the prompts of each. pins:
+    whether any has its own value for an axis. names: of all vars met, by the template of the groups they were met in.
     """
 
     def __init__(self, plan: Plan, problems: Problems, progress: Callable[[int], None] | None) -> None:
         self._plan = plan
         self._problems = problems
         self._progress = progress
-        self._looked = 0
+        self._looked = self._made = 0
         self._checks: dict[str, Callable[[Any], str | None]] = {}
         self.occurrences = Occurrences([group.sweep for group in plan.groups])
-        self.groups: list[tuple[int, int]] = []
-        self.prompts = 0
-        self.whole = 0
+        self.groups: list[tuple[int, int, int]] = []
+        self.sound: list[bool] = []
+        self.prompts = self.texts = self.whole = 0
         self.pins = False
         self.names: dict[str, set[str]] = {}
 
     def run(self) -> None:
-        shared = 0
+        shared = shared_texts = 0
         for number, group in enumerate(self._plan.groups):
             self._turn_to(number, group)
-            looked, whole = self._looked, self.whole
+            looked, made, whole, said = self._looked, self._made, self.whole, self._problems.said
             self._entries(group)
-            prompts = self._looked - looked
-            self.groups.append((prompts, self.whole - whole))
+            prompts, texts = self._looked - looked, self._made - made
+            self.groups.append((prompts, texts, self.whole - whole))
+            self.sound.append(group.whole_entries and self._problems.said == said)
             if group.document.shares_prompts:
-                shared = prompts  # the same ones each time
+                shared, shared_texts = prompts, max(texts, shared_texts)  # the same ones each time
             else:
-                self.prompts += prompts
-        self.prompts += shared
+                self.prompts, self.texts = self.prompts + prompts, self.texts + texts
+        self.prompts, self.texts = self.prompts + shared, self.texts + shared_texts
         if self._progress:
             self._progress(self._looked)
 
@@ -90,6 +92,7 @@ class Check:
             yield row
 
     def _plain_row(self, row: Row) -> frozenset[str]:
+        self._made += 1
         if self._inputs(row, row.inputs):
             self._count(row, row.inputs, {})
         return frozenset()
@@ -106,10 +109,13 @@ class Check:
             what = f"its variants, vars and copies make more than {_MOST_RENDERINGS:,} prompts of one"
             self._problems.add(*row.place("vars"), what, "use fewer values or copies, or a prompt file")
             return used
+        made = 0
         for inputs, texts in variables.renderings(row):
             if not self._inputs(row, inputs):
                 break
             self._count(row, inputs, texts)
+            made += 1
+        self._made += made // variables.copies(row)
         return used
 
     def _count(self, row: Row, inputs: dict[str, Any], texts: Mapping[str, str]) -> None:

@@ -39,20 +39,23 @@ class Comparison:
         return Plan(model, self.terms, tuple(self._group(part, dynamic) for part in self.parts))
 
     def _group(self, part: Document, dynamic: Dynamic | None) -> Group:
-        terms, overrides = self.terms, self.overrides
+        terms, overrides, problems = self.terms, self.overrides, self.document.problems
+        at_first = problems.said
         shared, sections = Sections(self.document, terms), Sections(part, terms)
         base = {**shared.defaults(), **sections.defaults(), **overrides.values(terms)}
         axes = {**sections.matrix(), **overrides.axes(terms)}
         zipped = sections.zip(axes)
         named = axes | zipped.axes
         sweep = Sweep(axes, sections.exclude(named), sections.include(named, base), base, zipped)
-        repeats = Repeats(terms, "seed" in sweep.keys or "seed" in sweep.base)
+        repeats = Repeats(terms, "seed" in sweep.keys or "seed" in sweep.base, part.group)
         repeat = overrides.copies(repeats) or sections.repeat(repeats) or shared.repeat(repeats)
         template = _template(part)
         paths = DefaultPaths(part.group) if template is None else TemplatePaths(template, part.group)
         if part.group is not None and "dynamic" in part.sections:
             dynamic = self.dynamics.read(part.sections["dynamic"], dynamic)
-        return Group(part, sweep, tuple(self._entries(part, repeats, repeat, dynamic)), paths, template)
+        before = problems.said
+        entries = tuple(self._entries(part, repeats, repeat, dynamic))
+        return Group(part, sweep, entries, paths, template, before == at_first, problems.said == before)
 
     def _entries(self, part: Document, repeats: Repeats, repeat: Repeat | None, dynamic: Dynamic | None) -> list[Entry]:
         column = self.overrides.prompt_column

@@ -1,12 +1,13 @@
 """A YAML manifest as it stands: which parts it has and where, before anything is compared with a schema."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from batcher.manifest.columns import word
 from batcher.manifest.node import Node
 from batcher.manifest.problems import Problems, failure, suggestion
 from batcher.manifest.source import Source
+from batcher.manifest.terms import COMMON
 
 RUN_OPTIONS = (
     "rate",
@@ -73,7 +74,7 @@ class Document:
         names = list(known)
         for name, (key, _) in node.pairs.items():
             if name not in names:
-                self.add(key, f"unknown key `{word(name)}` in {what}", suggestion(name, names))
+                self.add(key, f"unknown key `{word(name)}` in {what}", instead_of(name, names))
         return {name: pair for name, pair in node.pairs.items() if name in names}
 
 
@@ -99,6 +100,12 @@ def read_document(source: Source) -> Document:
     _read_run(document)
     read_output(document)
     return document
+
+
+def instead_of(name: str, known: Sequence[str]) -> str:
+    """How to mend an unknown key: what is said of jobs has a section of its own."""
+    of_jobs = "defaults" in known and (name == "repeat" or name in COMMON)
+    return "put it into `defaults`" if of_jobs and name != "prompt" else suggestion(name, known)
 
 
 def kind_of(node: Node) -> str:

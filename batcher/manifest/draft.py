@@ -27,7 +27,7 @@ from batcher.manifest.rows import Carried, Reading
 from batcher.manifest.source import Source
 from batcher.manifest.spool import Spool
 from batcher.manifest.terms import Terms
-from batcher.manifest.verdict import judge, why_none
+from batcher.manifest.verdict import judge
 from batcher.models import DEFAULT_MODEL, ModelSchema
 
 _MOST_COMPARED = 100_000  # prompts without groups that are looked at for equal ones; groups are always
@@ -119,7 +119,7 @@ class Draft:
     def check(self, schema: ModelSchema | None, *, progress: Callable[[int], None] | None = None) -> Manifest:
         """The manifest, all of it right; raises ManifestError with everything that is wrong (UsageError for flags).
 
-        schema: None when the model's is not to be had; then names and values go unchecked, and a warning says so.
+        schema: None when the model's is not to be had, which its asker warns of: names and values then go unchecked.
         progress: called now and then with the number of prompts checked so far.
         """
         try:
@@ -135,8 +135,8 @@ class Draft:
     def _checked(self, schema: ModelSchema | None, progress: Callable[[int], None] | None) -> Manifest:
         holders = [*([self._document] if self._document else []), *self._parts]
         terms = Terms(schema, named_inputs(holders, self._overrides), None if self._model_is_named else self.model)
-        if terms.schema is None:
-            terms.warn(f"the inputs of {word(self.model)} are not known: names and values were not checked")
+        if schema is not None and terms.schema is None:
+            terms.warn(f"the schema of {word(self.model)} names no inputs: names and values were not checked")
         document = self._document or Document(self._source.label, Problems())
         problems = document.problems
         if not terms.knows("prompt"):
@@ -163,8 +163,6 @@ class Draft:
         check.run()
         judge(plan, check)
         problems.raise_if_any()
-        if not check.whole:
-            raise failure(self._source.label, 0, 0, *why_none(check.prompts))
         memory = Memory(
             said=self._said(),
             schema=_mark(plan.terms.schema),
@@ -173,6 +171,7 @@ class Draft:
             fingerprint=self._fingerprint(plan, dynamics),
             whole=check.whole,
             prompts=check.prompts,
+            texts=check.texts,
             groups=tuple(check.groups),
             pins=check.pins,
             warnings=(),

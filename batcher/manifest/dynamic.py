@@ -16,6 +16,7 @@ from batcher.job import canonical_json
 from batcher.manifest.choices import MANY, Text, every, some
 from batcher.manifest.columns import word
 from batcher.manifest.document import Document, kind_of
+from batcher.manifest.named import word_path
 from batcher.manifest.node import Node
 from batcher.manifest.problems import Problems
 from batcher.manifest.rows import Row, Wanted
@@ -48,7 +49,7 @@ class Variants:
             made = some(self._text, sample, about.encode(errors="replace"))
         chosen = [at for at, part in enumerate(self._text.parts) if not isinstance(part, str)]
         for parts in made:
-            yield "".join(parts), "_".join(parts[at] for at in chosen)[:_LONGEST_VARIANT]
+            yield "".join(parts), "_".join(" ".join(parts[at].split()) for at in chosen)[:_LONGEST_VARIANT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ class Dynamics:
 
     def _lists(self, name: str) -> Wildcards:
         folder = _beside(self._base, name)
-        return self._folders.setdefault(folder, Wildcards(folder, word(name), self._known))
+        return self._folders.setdefault(folder, Wildcards(folder, word_path(folder), self._known))
 
     def _number(self, node: Node, name: str, least: int, most: int) -> int | None:
         if node.kind == "integer" and least <= node.value() <= most:

@@ -90,6 +90,9 @@ class Entries:
         if node is None or node.kind == "null":
             self._no_prompts()
             return []
+        if node.kind == "list" and not node.items:
+            self._document.add(node, "`prompts` is empty", "list at least one")
+            return []
         found: list[Entry] = []
         for item in node.items if node.kind == "list" else [node]:
             if item.kind == "mapping" and "file" in item.pairs:
@@ -107,7 +110,7 @@ class Entries:
     def _no_prompts(self) -> None:
         if self._document.place is None:
             self._document.problems.add(self._document.label, 1, 1, "there are no prompts", "add a `prompts:` list")
-        elif self._document.place.pairs:  # an empty group has a problem already
+        elif self._document.group and self._document.place.pairs:  # an empty group has a problem already
             what = f"there are no prompts for the group `{self._document.group}`"
             self._document.add(self._document.place, what, "add a `prompts:` list to it, or one for all at the top")
 

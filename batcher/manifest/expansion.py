@@ -22,10 +22,13 @@ from batcher.naming import TemplateError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """A group's part of a manifest. prompts: its own and shared ones. axes: its jobs by the values of each axis."""
+    """A group's part of a manifest. prompts: its own and shared ones; texts: with their variants and vars
+    filled in. axes: its jobs by the values of each axis.
+    """
 
     name: str | None
     prompts: int
+    texts: int
     jobs: int
     axes: Mapping[str, Mapping[str, int]]
 
@@ -36,7 +39,8 @@ class Manifest:
     name: stem for the default run directory. source: the path as given. memory: what the check came to.
     fingerprint: hex, over all that was read, the flags and the model's schema. mark: the same and all else that the
     order of the jobs depends on.
-    total: jobs after ``--limit``; whole: jobs before it. prompts: how many there are in all files.
+    total: jobs after ``--limit``; whole: jobs before it. prompts: how many there are in all files. texts: how
+    many with their variants and vars filled in.
     groups: names of those it has. warnings: one line each.
     """
 
@@ -51,7 +55,7 @@ class Manifest:
         self.mark = memory.mark
         self.whole = memory.whole
         self.total = self.whole if limit is None else min(self.whole, limit)
-        self.prompts = memory.prompts
+        self.prompts, self.texts = memory.prompts, memory.texts
         self.groups = tuple(group.name for group in plan.groups if group.name)
         self.warnings = memory.warnings
 
@@ -164,11 +168,11 @@ class Manifest:
     def by_group(self) -> Iterator[Share]:
         """Each group's part of the jobs, in order; of a manifest without groups, all of them."""
         left = self.total
-        for group, (prompts, whole) in zip(self._plan.groups, self.memory.groups, strict=True):
+        for group, (prompts, texts, whole) in zip(self._plan.groups, self.memory.groups, strict=True):
             jobs = min(left, whole)
             left -= jobs
             axes = self._axes(group, jobs, limited=jobs < whole) if jobs else {}
-            yield Share(name=group.name, prompts=prompts, jobs=jobs, axes=axes)
+            yield Share(name=group.name, prompts=prompts, texts=texts, jobs=jobs, axes=axes)
 
     def _axes(self, group: Group, jobs: int, *, limited: bool) -> Mapping[str, Mapping[str, int]]:
         if not group.sweep.axes:

@@ -10,11 +10,11 @@ what a job is: groups can be renamed, and jobs can move from one to another.
 """
 
 import re
+from dataclasses import replace
 
 from batcher.manifest.columns import word
-from batcher.manifest.document import Document, kind_of, read_output
+from batcher.manifest.document import Document, instead_of, kind_of, read_output
 from batcher.manifest.node import Node
-from batcher.manifest.problems import suggestion
 from batcher.naming import fold, safe_part
 
 _OF_ONE = ("matrix", "zip", "exclude", "include")  # groups: of no other place in a manifest that has them
@@ -24,23 +24,28 @@ MOST = 1_000
 
 
 def groups_of(document: Document) -> list[Document]:
-    """The groups of a manifest, in order; without any, the manifest itself."""
+    """The groups of a manifest, in order; without any, the manifest itself, which is also there to be checked where
+    the groups can't be told.
+    """
     node = document.sections.get("groups")
     if node is None:
         return [document]
-    found = []
+    whole = [replace(document, place=node)]
     if node.kind != "mapping" or not node.pairs:
         instead = "an empty mapping" if node.kind == "mapping" else kind_of(node)
         document.add(node, f"`groups` must have named groups, not {instead}", "write `name:` lines below it")
-    elif len(node.pairs) > MOST:
+        return whole
+    if len(node.pairs) > MOST:
         document.add(node, f"{len(node.pairs):,} groups", f"use at most {MOST:,}: each is looked at by itself")
-    else:
-        _refuse_what_multiplies(document)
-        names = _Names(document)
-        found = [_group(document, name, value) for name, (key, value) in node.pairs.items() if names.take(name, key)]
-        if found and "prompts" in document.sections and not any(group.shares_prompts for group in found):
-            what = "no group uses these `prompts`: each has its own"
-            document.add(document.sections["prompts"], what, "move them into the groups, or remove them")
+        return whole
+    _refuse_what_multiplies(document)
+    names = _Names(document)
+    for name, (key, _) in node.pairs.items():
+        names.refuse(name, key)
+    found = [_group(document, word(name), value) for name, (_, value) in node.pairs.items()]
+    if "prompts" in document.sections and not any(group.shares_prompts for group in found):
+        what = "no group uses these `prompts`: each has its own"
+        document.add(document.sections["prompts"], what, "move them into the groups, or remove them")
     return found
 
 
@@ -56,38 +61,42 @@ class _Names:
         self._document = document
         self._taken: dict[int, str] = {}
 
-    def take(self, name: str, key: Node) -> bool:
-        """Whether a group may be called so; if not, the problems say why."""
+    def refuse(self, name: str, key: Node) -> None:
+        """A name that no group may have is a problem."""
         if not _NAME.fullmatch(name) or safe_part(name) != name:
             mend = "use letters, digits, `_` and `-`: it is the name of a folder"
             self._document.add(key, f"`{word(name)}` can't be the name of a group", mend)
-            return False
+            return
         other = self._taken.setdefault(fold(name), name)
         if other != name:
             what = f"`{word(other)}` and `{word(name)}` are one folder where letter case does not count"
             self._document.add(key, what, "rename one of them")
-        return other == name
 
 
 def _group(document: Document, name: str, node: Node) -> Document:
     group = Document(document.label, document.problems, group=name, place=node, template=document.template)
     if node.kind == "null" or (node.kind == "mapping" and not node.pairs):
         document.add(node, f"the group `{name}` is empty", "give it a `matrix:` or `prompts:`, or remove it")
-        group.shares_prompts = True  # as far as anybody knows
+        _take_prompts(group, document)
         return group
     for key, (place, value) in document.mapping(node, f"the group `{name}`").items():
         if key in _KEYS:
             group.sections[key] = value
         else:
             known = key in {"model", "run", "groups"}
-            mend = "it is the same for all groups: put it at the top" if known else suggestion(key, _KEYS)
+            mend = "it is the same for all groups: put it at the top" if known else instead_of(key, _KEYS)
             what = f"`{key}` in the group `{name}`" if known else f"unknown key `{word(key)}` in the group `{name}`"
             document.add(place, what, "groups have no groups: put them side by side" if key == "groups" else mend)
     if "prompts" not in group.sections:
-        group.shares_prompts = True
-        if "prompts" in document.sections:
-            group.sections["prompts"] = document.sections["prompts"]
+        _take_prompts(group, document)
     if "output" in group.sections:
         group.template = None
         read_output(group)
     return group
+
+
+def _take_prompts(group: Document, document: Document) -> None:
+    """Those for all groups; an empty group has them, too, as what is wrong with them is told with the rest."""
+    group.shares_prompts = True
+    if "prompts" in document.sections:
+        group.sections["prompts"] = document.sections["prompts"]

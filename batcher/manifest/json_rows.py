@@ -5,50 +5,21 @@ element by element from a window over the text, so a file of any size costs the 
 """
 
 import json
-import math
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
-from batcher.errors import ManifestError
 from batcher.manifest.columns import Layout, layout, no_id, warn_of_near_misses, word
+from batcher.manifest.json_text import DECODER, Window, position, reason
+from batcher.manifest.keys import Keys, mark_of
 from batcher.manifest.problems import failure
 from batcher.manifest.rows import Reading, Row, Wanted
-from batcher.manifest.source import LONGEST_LINE, Source
-from batcher.models.words import DEEPEST, described, is_deep, shown
+from batcher.manifest.source import Source
+from batcher.models.words import DEEPEST, described, is_deep
 
-_BLANK = re.compile(r"[ \t\r\n]*")
-_WINDOW = 256 * 1024
 _MOST_LAYOUTS = 1000
 _MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must not be
 _MOST_WARNED = 50
-
-
-class _NotJson(ValueError):  # noqa: N818  it says what the text is
-    pass
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # adds
-        raise _NotJson(f"the key `{word(twice)}` is here twice")
-    return found
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise _NotJson(f"the number {text[:40]} is too large")
-    return value
-
-
-def _no_constant(text: str) -> Any:
-    raise _NotJson(f"{text} is not a JSON number")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_no_constant)
 
 
 class _Objects:
@@ -107,13 +78,11 @@ class _Objects:
         return found
 
     def _meta(self, value: dict[str, Any], found: Layout, *, keyed: bool) -> dict[str, Any]:
-        meta = dict(self._reading.carried.meta)
-        if isinstance(value.get("meta"), dict):
-            meta.update(value["meta"])
-        meta.update({k: value[k] for k in found.meta if k != "meta" or not isinstance(value[k], dict)})
+        own = dict(value["meta"]) if isinstance(value.get("meta"), dict) else {}
+        own.update({k: value[k] for k in found.meta if k != "meta" or not isinstance(value[k], dict)})
         if keyed and found.id is not None:
-            meta[found.id] = value[found.id]
-        return meta
+            own[found.id] = value[found.id]
+        return self._reading.carried.with_meta(own)
 
     def _ident(self, value: dict[str, Any], found: Layout, line: int) -> str | None:
         ident = value[found.id] if found.id is not None else None
@@ -140,7 +109,7 @@ class _Objects:
         if key is not None:
             found = re.search(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", self._text)
             at = found.start() if found else -1
-        return _position(self._text, max(at, 0), line, self._column)
+        return position(self._text, max(at, 0), line, self._column)
 
 
 class JsonLines(_Objects):
@@ -153,7 +122,7 @@ class JsonLines(_Objects):
 
     def _decoded(self, wanted: Wanted | None = None) -> Iterator[tuple[int, Any]]:
         """Line number and value; ``_text`` is the line until the next one is asked for."""
-        decode = _DECODER.decode
+        decode = DECODER.decode
         with self._source.text() as stream:
             for line, text in enumerate(stream, 1):
                 if text.isspace() or (wanted and wanted.passes()):
@@ -164,13 +133,13 @@ class JsonLines(_Objects):
                 except json.JSONDecodeError as error:
                     self._broken(line, error.pos + 1, error.msg)
                 except (ValueError, RecursionError) as error:
-                    self._broken(line, 1, _reason(error))
+                    self._broken(line, 1, reason(error))
                 else:
                     yield line, value
 
-    def _broken(self, line: int, column: int, reason: str) -> None:
+    def _broken(self, line: int, column: int, why: str) -> None:
         mend = "each line must be one JSON object or string"
-        self._reading.problems.add(self._source.label, line, column, f"not valid JSON: {reason}", mend)
+        self._reading.problems.add(self._source.label, line, column, f"not valid JSON: {why}", mend)
 
 
 class JsonDocument(_Objects):
@@ -178,18 +147,25 @@ class JsonDocument(_Objects):
 
     def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
         with self._source.text() as stream:
-            window = _Window(stream, self._source.label)
+            window = Window(stream, self._source.label)
             keyed = window.take("a list or an object of prompts", "[{") == "{"
+            keys = Keys() if keyed and wanted is None else None  # jobs are made of what was checked
             close = "}" if keyed else "]"
             if window.peek() == close:
                 window.take(close, close)
             else:
-                yield from self._elements(window, close, wanted, keyed=keyed)
+                yield from self._elements(window, close, wanted, keys, keyed=keyed)
             window.finish()
+        if keys is not None and (twice := keys.repeated()):
+            self._refuse_twice(twice)
 
-    def _elements(self, window: "_Window", close: str, wanted: Wanted | None, *, keyed: bool) -> Iterator[Row]:
+    def _elements(
+        self, window: Window, close: str, wanted: Wanted | None, keys: Keys | None, *, keyed: bool
+    ) -> Iterator[Row]:
         while True:
             key = self._key(window) if keyed else None
+            if keys is not None and key is not None:
+                keys.add(key)
             window.peek()
             line, self._column = window.line, window.column
             value, self._text = window.value()
@@ -200,7 +176,27 @@ class JsonDocument(_Objects):
             if window.take(f"`,` or `{close}`", "," + close) == close:
                 return
 
-    def _key(self, window: "_Window") -> str:
+    def _refuse_twice(self, twice: Container[int]) -> None:
+        """Where the ids with these marks stand, found by reading once more: none was held for that."""
+        first: dict[str, tuple[int, int]] = {}
+        with self._source.text() as stream:
+            window = Window(stream, self._source.label)
+            window.take("an object of prompts", "{")
+            more = True
+            while more:
+                window.peek()
+                place = window.line, window.column
+                key = self._key(window)
+                window.value()
+                more = window.take("`,` or `}`", ",}") == ","
+                if mark_of(key) not in twice:
+                    continue
+                before = first.setdefault(key, place)
+                if before != place:
+                    what = f"the id `{word(key)}` is here twice (first at {self._source.label}:{before[0]}:{before[1]})"
+                    self._reading.problems.add(self._source.label, *place, what, "rename one of them, or remove it")
+
+    def _key(self, window: Window) -> str:
         window.peek()
         line, column = window.line, window.column
         key, _ = window.value()
@@ -210,92 +206,9 @@ class JsonDocument(_Objects):
         return key
 
 
-class _Window:
-    """A piece of a JSON text that always begins at the next element. line and column count from 1."""
-
-    def __init__(self, stream: Any, label: str) -> None:
-        self._stream, self._label = stream, label
-        self._text, self._at, self._ended = "", 0, False
-        self.line, self.column = 1, 1
-
-    def peek(self) -> str:
-        """The next character that is not blank, ``""`` at the end."""
-        while True:
-            self._advance(_BLANK.match(self._text, self._at).end())  # type: ignore[union-attr]  # it matches ""
-            if self._at < len(self._text) or not self._more():
-                return self._text[self._at : self._at + 1]
-
-    def take(self, wanted: str, among: str) -> str:
-        found = self.peek()
-        if not found or found not in among:
-            instead = f"found {shown(found)}" if found else "the file ends"
-            raise self._failure(f"not valid JSON: {instead}, where {wanted} should be")
-        self._advance(self._at + 1)
-        return found
-
-    def value(self) -> tuple[Any, str]:
-        """The next value and its text."""
-        self.peek()
-        while True:
-            try:
-                value, end = _DECODER.raw_decode(self._text, self._at)
-            except json.JSONDecodeError as error:
-                if self._may_go_on(error) and self._more():
-                    continue
-                self._advance(min(error.pos, len(self._text)))
-                raise self._failure(f"not valid JSON: {error.msg}") from None
-            except (ValueError, RecursionError) as error:
-                raise self._failure(f"not valid JSON: {_reason(error)}") from None
-            if end < len(self._text) or not self._more():  # a number at the edge may go on
-                text = self._text[self._at : end]
-                self._advance(end)
-                return value, text
-
-    def _may_go_on(self, error: json.JSONDecodeError) -> bool:
-        """Whether the error is where the window ends: in a string, or within the length of a word of the edge."""
-        return error.msg.startswith("Unterminated") or error.pos > len(self._text) - 12
-
-    def finish(self) -> None:
-        if self.peek():
-            raise self._failure("not valid JSON: there is more after its end")
-
-    def _advance(self, to: int) -> None:
-        self.line, self.column = _position(self._text[self._at : to], to - self._at, self.line, self.column)
-        self._at = to
-
-    def _more(self) -> bool:
-        """Reads on; each step doubles the window, so that a large element is not decoded over and over."""
-        if self._ended:
-            return False
-        if len(self._text) - self._at > LONGEST_LINE:
-            raise self._failure(f"one element is longer than {LONGEST_LINE // 2**20} MB")
-        rest = self._text[self._at :]
-        chunk = self._stream.read(max(_WINDOW, len(rest)))
-        self._ended = not chunk
-        self._text, self._at = rest + chunk, 0
-        return bool(chunk)
-
-    def _failure(self, what: str) -> ManifestError:
-        mend = "give a JSON list of prompts, or a JSON object of ids and prompts"
-        return failure(self._label, self.line, self.column, what, mend)
-
-
 def _is_text(value: Any) -> bool:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _position(text: str, offset: int, line: int, column: int) -> tuple[int, int]:
-    newline = text.rfind("\n", 0, offset)
-    if newline < 0:
-        return line, column + offset
-    return line + text.count("\n", 0, offset), offset - newline
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, _NotJson):
-        return str(error)
-    return "nested too deep" if isinstance(error, RecursionError) else "a number of thousands of digits"

@@ -21,7 +21,8 @@ class Memory:
     prompt names.
 
     fingerprint: over what makes its jobs what they are. whole: jobs without ``--limit``. prompts: of all files.
-    groups: how many prompts and jobs each has, in order; one where the manifest has none.
+    texts: how many these are with their variants and vars filled in. groups: how many prompts, texts and jobs each has,
+    in order; one where the manifest has none.
     pins: whether any prompt has a value of its own for an axis. warnings: one line each. watched: see ``copies.py``.
     """
 
@@ -32,7 +33,8 @@ class Memory:
     fingerprint: str
     whole: int
     prompts: int
-    groups: tuple[tuple[int, int], ...]
+    texts: int
+    groups: tuple[tuple[int, int, int], ...]
     pins: bool
     warnings: tuple[str, ...]
     watched: Watched
@@ -52,7 +54,7 @@ class Memory:
         """None for what is no memory of ours: then there is none."""
         try:
             lists: dict[str, Any] = {name: tuple(facts[name]) for name in ("files", "warnings")}
-            lists["groups"] = tuple((prompts, whole) for prompts, whole in facts["groups"])
+            lists["groups"] = tuple((prompts, texts, whole) for prompts, texts, whole in facts["groups"])
             lists["lists"] = tuple((str(path), str(label), str(mark)) for path, label, mark in facts["lists"])
             return cls(**{**facts, **lists, "watched": Watched.unpacked(facts["watched"])})
         except (KeyError, TypeError, ValueError, zlib.error):

@@ -16,7 +16,10 @@ from batcher.models.words import shown
 
 
 class NamedFiles:
-    """base: the folder that their names are relative to. texts: of those of vars, by name, format and column."""
+    """base: the folder that their names are relative to. texts: of those of vars, by name, format and column.
+
+    Messages name them as they can be opened from where the user stands, not as the manifest names them.
+    """
 
     def __init__(self, base: str) -> None:
         self._base = base
@@ -25,7 +28,8 @@ class NamedFiles:
 
     def source(self, name: str) -> Source:
         if name not in self._sources:
-            self._sources[name] = Source(self._path(name), word_path(name))
+            path = self._path(name)
+            self._sources[name] = Source(path, word_path(path))
         return self._sources[name]
 
     def _path(self, name: str) -> str:

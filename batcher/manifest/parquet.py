@@ -130,9 +130,7 @@ class ParquetTable:
             inputs["prompt"] = cells[plan.prompt]
         for name, at in plan.inputs:
             self._into(inputs, name, cells[at], number, at)
-        meta = {name: cells[at] for name, at in plan.meta if cells[at] is not None}
-        if carried.meta:
-            meta = {**carried.meta, **meta}
+        meta = carried.with_meta({name: cells[at] for name, at in plan.meta if cells[at] is not None})
         ident = None if plan.id is None else self._ident(cells[plan.id], number, plan.id)
         if self._nested and (is_deep(meta) or is_deep(inputs)):
             what = f"is nested more than {DEEPEST} deep"

@@ -19,6 +19,7 @@ class Group:
     """A sweep over some prompts: a named group of the manifest, or all of it.
 
     document: where it stands. paths: how pictures are named. template: of ``output.path``, None for the default.
+    whole_sweep, whole_entries: whether nothing was wrong with them so far, so that nothing was left out.
     """
 
     document: Document
@@ -26,6 +27,8 @@ class Group:
     entries: tuple[Entry, ...]
     paths: Paths
     template: Template | None
+    whole_sweep: bool = True
+    whole_entries: bool = True
 
     @property
     def name(self) -> str | None:

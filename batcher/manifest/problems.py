@@ -10,15 +10,18 @@ MOST = 50
 
 
 class Problems:
-    """The first ``MOST`` problems and a count of all of them."""
+    """The first ``MOST`` problems and a count of all of them. said: the same, those said once more included: whether
+    anything was wrong meanwhile.
+    """
 
     def __init__(self) -> None:
         self.first: list[Problem] = []
-        self.total = 0
+        self.total = self.said = 0
         self._known: set[Problem] = set()
 
     def add(self, file: str, line: int, column: int, what: str, mend: str = "") -> None:
         problem = Problem(file, line, column, what, mend)
+        self.said += 1
         if problem in self._known:
             return  # the same value of a file entry, met again with each of its rows
         self.total += 1

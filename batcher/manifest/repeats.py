@@ -27,10 +27,13 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """Reads ``repeat``. seed_is_taken: the sweep, the defaults or the flags say which seeds there are."""
+    """Reads ``repeat``, for a group where there are some. seed_is_taken: its sweep, the defaults or the flags say which
+    seeds there are.
+    """
 
     terms: Terms
     seed_is_taken: bool
+    group: str | None = None
 
     def read(self, times: Any) -> Repeat:
         """Raises BadAxis."""
@@ -38,7 +41,8 @@ class Repeats:
             raise BadAxis("the model takes no seed, and copies would all be the same request", "remove it")
         if self.seed_is_taken:
             mend = "keep one of them (matrix, zip, include, defaults and --set can give seeds)"
-            raise BadAxis("`repeat` draws seeds, and `seed` is given already", mend)
+            where = f" in the group `{self.group}`" if self.group else ""
+            raise BadAxis(f"`repeat` draws seeds, and `seed` is given already{where}", mend)
         among = self.terms.drawn_from("seed")
         most = min(len(among), MOST)
         if type(times) is not int or not 1 <= times <= most:

@@ -81,6 +81,15 @@ class Carried:
     repeat: Repeat | None = None
     places: dict[str, tuple[str, int, int]] = field(default_factory=dict)
 
+    def with_meta(self, own: dict[str, Any]) -> dict[str, Any]:
+        """A row's own values over these. An empty cell (null in JSON) is a value not given, as it is among inputs."""
+        if not self.meta:
+            return own
+        return {
+            **self.meta,
+            **{name: value for name, value in own.items() if name not in self.meta or _is_given(value)},
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -90,3 +99,7 @@ class Reading:
     problems: Problems
     carried: Carried
     prompt_column: str | None = None
+
+
+def _is_given(value: Any) -> bool:
+    return value is not None and value != ""

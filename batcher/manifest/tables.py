@@ -136,9 +136,7 @@ class Table:
                     self._reading.problems.add(
                         self._source.label, *place, f"`{name}` {error}", self._reading.terms.mend(name)
                     )
-        meta = {name: cells[at] for name, at in plan.meta}
-        if carried.meta:
-            meta = {**carried.meta, **meta}
+        meta = carried.with_meta({name: cells[at] for name, at in plan.meta})
         ident = cells[plan.id] or None if plan.id is not None else None
         return Row(self._source.label, line, inputs, ident, meta, carried.vars, self, plan, carried.repeat)
 

@@ -46,9 +46,13 @@ def count(row: Row) -> int:
 
 def bound(row: Row) -> int:
     """``count``, or more where variants have vars of their own or are the same; found without making any."""
-    copies = row.repeat.times if row.repeat and repeats(row) else 1
     variants = 1 if row.variants is None else row.variants.bound
-    return prod(len(row.vars[name]) for name in used(row)) * copies * variants
+    return prod(len(row.vars[name]) for name in used(row)) * copies(row) * variants
+
+
+def copies(row: Row) -> int:
+    """How many of each of its texts are made, with a seed each."""
+    return row.repeat.times if row.repeat and repeats(row) else 1
 
 
 def repeats(row: Row) -> bool:

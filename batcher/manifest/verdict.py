@@ -11,17 +11,23 @@ from batcher.manifest.terms import Terms
 
 def judge(plan: Plan, check: Check) -> None:
     """After the check; problems go to the groups' documents, warnings to the terms."""
-    for group, (prompts, whole) in zip(plan.groups, check.groups, strict=True):
+    for group, (prompts, _, whole), sound in zip(plan.groups, check.groups, check.sound, strict=True):
         _check_template(group, plan.terms, check.names)
-        if group.document.place and not whole and not group.document.problems.total:
-            what, mend = why_none(prompts)
-            group.document.add(group.document.place, f"{what} in the group `{group.name}`", mend)
+        if not whole and sound and (group.whole_sweep or not prompts):
+            _say_why_none(group, prompts)
     _warn_of_crowds(plan, check)
 
 
-def why_none(prompts: int) -> tuple[str, str]:
+def _say_why_none(group: Group, prompts: int) -> None:
     """Why there are no jobs, and what to do about it."""
-    return ("`exclude` leaves no combination", "exclude less") if prompts else ("there is no prompt in it", "add one")
+    document, place = group.document, group.document.place
+    what, mend = (
+        ("`exclude` leaves no combination", "exclude less") if prompts else ("there is no prompt in it", "add one")
+    )
+    if place is None:
+        document.problems.add(document.label, 0, 0, what, mend)
+    elif document.group and place.pairs:  # an empty group has a problem already
+        document.add(place, f"{what} in the group `{group.name}`", mend)
 
 
 def _check_template(group: Group, terms: Terms, names: Mapping[str, set[str]]) -> None:
@@ -36,7 +42,7 @@ def _check_template(group: Group, terms: Terms, names: Mapping[str, set[str]]) -
 
 def _warn_of_crowds(plan: Plan, check: Check) -> None:
     crowds: dict[str, int] = {}
-    for group, (prompts, whole) in zip(plan.groups, check.groups, strict=True):
+    for group, (prompts, _, whole) in zip(plan.groups, check.groups, strict=True):
         if group.template and whole:
             axes = {name: len(axis) for name, axis in group.sweep.axes.items()}
             most, text = fullest_folder(group.template, whole, prompts, axes), group.template.text

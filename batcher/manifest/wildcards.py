@@ -80,7 +80,8 @@ class Wildcards:
 
     def _instead(self, name: str) -> str:
         if not os.path.isdir(self._folder):  # noqa: PTH112
-            return "there is no such folder: name the one with the lists, `dynamic: {wildcards: DIR}`, or write \\_\\_"
+            make = f"there is no such folder: make it, with {word(name)}{_EXTENSION} in it"
+            return f"{make}, name another (`dynamic: {{wildcards: DIR}}` in a YAML manifest), or write \\_\\_ for text"
         names = list(self._names())
         return suggestion(name, names) if names else f"put {word(name)}{_EXTENSION} into it, or write \\_\\_ for text"
 

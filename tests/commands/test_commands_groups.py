@@ -34,11 +34,12 @@ def test_a_plan_tells_of_each_group_what_it_has_and_costs(shell: Shell) -> None:
     facts = planned(shell)
     assert facts["groups"] == {
         "wide": {
-            "prompts": 2, "jobs": 6, "axes": {"aspect_ratio": {"16:9": 6}, "seed": {"1": 2, "2": 2, "3": 2}},
+            "prompts": 2, "texts": 2, "jobs": 6,
+            "axes": {"aspect_ratio": {"16:9": 6}, "seed": {"1": 2, "2": 2, "3": 2}},
             "new": 6, "unchanged": 0, "to_submit": 6, "cost_usd": 0.12,
         },
         "tall": {
-            "prompts": 1, "jobs": 2, "axes": {"aspect_ratio": {"3:4": 2}, "seed": {"1": 1, "2": 1}},
+            "prompts": 1, "texts": 1, "jobs": 2, "axes": {"aspect_ratio": {"3:4": 2}, "seed": {"1": 1, "2": 1}},
             "new": 2, "unchanged": 0, "to_submit": 2, "cost_usd": 0.04,
         },
     }  # fmt: skip

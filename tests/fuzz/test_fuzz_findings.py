@@ -81,7 +81,7 @@ def test_counting_a_sweep_by_arithmetic_agrees_with_walking_it() -> None:
 def test_a_model_name_that_a_terminal_would_obey_is_shown_escaped(tmp_path: Path) -> None:
     path = tmp_path / "m.yaml"
     path.write_text('prompts: [a]\nmodel: "\\e]0;owned\\a"\n')
-    manifest = open_manifest(str(path), Overrides()).check(None)
+    manifest = open_manifest(str(path), Overrides()).check(ModelSchema.from_json("", {}))
     assert [harmless(warning) for warning in manifest.warnings] == [True]
     manifest.close()
 

@@ -187,7 +187,7 @@ def test_the_manifest_names_the_folder_of_lists(tmp_path: Path) -> None:
 def test_a_bad_list_is_an_error_in_that_file_once(tmp_path: Path, text: str | bytes, what: str) -> None:
     lists(tmp_path, colour=text)
     (found,) = problems(write(tmp_path, "a __colour__ fox\nthe __colour__ cat\n", "p.txt"), dynamic=True)
-    assert found.file == "wildcards/colour.txt"
+    assert found.file == str(tmp_path / "wildcards/colour.txt")
     assert what in found.what
     if "never closed" in what:
         assert (found.line, found.column) == (3, 2)
@@ -196,7 +196,7 @@ def test_a_bad_list_is_an_error_in_that_file_once(tmp_path: Path, text: str | by
 def test_a_circle_of_lists_is_named(tmp_path: Path) -> None:
     lists(tmp_path, a="x __b__", b="y\n__c__", c="__a__")
     (found,) = problems(write(tmp_path, "__b__", "p.txt"), dynamic=True)
-    assert found.file == "wildcards/a.txt"
+    assert found.file == str(tmp_path / "wildcards/a.txt")
     assert "b → c → a → b" in found.what
 
 
@@ -427,3 +427,10 @@ def test_text_with_nothing_dynamic_in_it_is_itself(text: str) -> None:
 def test_text_whose_signs_have_backslashes_is_itself(text: str) -> None:
     escaped = "".join("\\" + char if char in "{}|_#$%:" else char for char in text.replace("\\", ""))
     assert _walked(Template(escaped, no_list).read()) == [text.replace("\\", "")]
+
+
+def test_blanks_in_a_choice_are_blanks_of_the_prompt_and_not_of_the_name(tmp_path: Path) -> None:
+    text = 'dynamic: true\nprompts: ["a{ very  old |\\n} { fox | cat\\t}"]\noutput: {path: "{variant}"}\n'
+    found = jobs(write(tmp_path, text))
+    assert inputs(found, "prompt") == ["a very  old   fox ", "a very  old   cat\t", "a\n  fox ", "a\n  cat\t"]
+    assert [job.path for job in found] == ["very old_fox", "very old_cat", "_fox", "_cat"]

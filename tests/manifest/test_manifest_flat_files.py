@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.job import job_key
-from batcher.manifest import Overrides, open_manifest
-from batcher.models import DEFAULT_MODEL
+from batcher.manifest import Overrides, json_rows, keys, open_manifest
+from batcher.models import DEFAULT_MODEL, ModelSchema
 from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
 
 PARTI = Path(__file__).parents[3] / "shared" / "data" / "PartiPrompts.tsv"
@@ -155,6 +155,48 @@ def test_a_json_object_of_prompts_takes_its_keys_for_ids(tmp_path: Path) -> None
     assert [(job.prompt_id, job.meta) for job in jobs(path)] == [("00001", {"id": 1}), ("00002", {})]
 
 
+@pytest.mark.parametrize("again", ['"a"', r'"\u0061"'])
+def test_an_id_that_a_json_object_has_twice_is_an_error_with_both_places(tmp_path: Path, again: str) -> None:
+    text = '{"a": "x", "b": {"prompt": "y", "meta": {"a": 1}},\n  ' + again + ': "z",\n "c": "x", "a": "x"}'
+    path = write(tmp_path, text, "p.json")
+    found = problems(path)
+    assert [(problem.line, problem.column) for problem in found] == [(2, 3), (3, 12)]
+    assert all(f"`a` is here twice (first at {path}:1:2)" in problem.what for problem in found)
+
+
+def test_an_id_added_a_second_time_after_a_run_is_noticed(tmp_path: Path) -> None:
+    path = write(tmp_path, '{"a": "x"}', "p.json")
+    memory = checked(path).memory
+    write(tmp_path, '{"a": "x", "a": "y"}', "p.json")
+    again = open_manifest(path, Overrides())
+    assert not again.recall(memory)
+    with pytest.raises(ManifestError, match="here twice"):
+        again.check(IMAGEN)
+
+
+def test_ids_that_share_a_mark_by_chance_are_not_taken_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (keys, json_rows):
+        monkeypatch.setattr(module, "mark_of", lambda _: 7)
+    assert len(jobs(write(tmp_path, '{"a": "x", "b": "y"}', "p.json"))) == 2
+    (problem,) = problems(write(tmp_path, '{"a": "x", "b": "y", "a": "z"}', "p.json"))
+    assert "`a` is here twice" in problem.what
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.csv", "prompt,set,kind\na,,\nb,own,x\n"),
+        ("p.tsv", "prompt\tset\tkind\na\t\t\nb\town\tx\n"),
+        ("p.jsonl", '{"prompt": "a", "set": null, "kind": ""}\n{"prompt": "b", "set": "own", "kind": "x"}\n'),
+        ("p.json", '[{"prompt": "a", "meta": {"set": null}, "kind": ""}, {"prompt": "b", "set": "own", "kind": "x"}]'),
+    ],
+)
+def test_an_empty_cell_of_a_meta_column_leaves_what_the_file_entry_says(tmp_path: Path, name: str, text: str) -> None:
+    write(tmp_path, text, name)
+    found = jobs(write(tmp_path, f"prompts: [{{file: {name}, meta: {{set: kites}}}}]\n"))
+    assert [dict(job.meta) for job in found] == [{"set": "kites", "kind": ""}, {"set": "own", "kind": "x"}]
+
+
 @pytest.mark.parametrize(
     ("text", "flags", "column"),
     [
@@ -182,11 +224,13 @@ def test_a_column_that_is_nearly_an_input_is_warned_of(tmp_path: Path) -> None:
     assert next(manifest.jobs()).meta == {"aspect_ration": "1:1"}
 
 
-def test_without_a_schema_common_inputs_are_recognised_and_a_warning_says_so(tmp_path: Path) -> None:
+def test_without_a_schema_common_inputs_are_recognised_and_whoever_has_none_to_give_says_so(tmp_path: Path) -> None:
     path = write(tmp_path, "prompt,seed,steps,size\na,7,20,big\n", "p.csv")
     manifest = checked(path, None, set=(("steps", "8"),), model="someone/model")
     assert next(manifest.jobs()).inputs == {"prompt": "a", "seed": 7, "steps": 20}
-    assert "not checked" in manifest.warnings[0]
+    assert manifest.warnings == ()
+    (said,) = checked(path, ModelSchema.from_json("someone/model", {}), model="someone/model").warnings
+    assert "names no inputs" in said
 
 
 def test_standard_input_is_spooled_so_that_it_reads_twice_and_removed_at_the_end() -> None:

@@ -69,7 +69,7 @@ def test_a_file_that_many_prompts_name_is_read_once(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(var_texts, "reader", noted)
     prompts = ", ".join(f"{{prompt: '{n} {{animal}}', vars: {{animal: {{file: animals.txt}}}}}}" for n in range(50))
     assert len(jobs(write(tmp_path, f"prompts: [{prompts}]\n"))) == 50
-    assert opened == ["animals.txt"]
+    assert opened == [str(tmp_path / "animals.txt")]
 
 
 def test_a_prompt_keeps_its_job_when_a_value_moves_from_the_manifest_to_a_file(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_file_that_can_not_be_meant_is_refused_where_it_stands(
 def of_file(tmp_path: Path, content: str | bytes, name: str) -> Problem:
     write(tmp_path, content, name)
     (problem,) = problems(write(tmp_path, with_vars(f"{{file: {name}}}")))
-    assert problem.file == name
+    assert problem.file == str(tmp_path / name)
     return problem
 
 
@@ -171,4 +171,4 @@ def test_a_name_of_a_file_never_reaches_the_terminal_raw(tmp_path: Path) -> None
 def test_a_var_whose_file_is_bad_is_no_unknown_field_of_the_path_as_well(tmp_path: Path, text: str) -> None:
     (tmp_path / "animals.txt").write_bytes(text.encode(errors="surrogateescape"))
     (problem,) = problems(write(tmp_path, TEXT + 'output: {path: "{animal}/{prompt_id}"}\n'))
-    assert problem.file == "animals.txt"
+    assert problem.file == str(tmp_path / "animals.txt")

@@ -137,7 +137,7 @@ def test_a_file_entry_carries_inputs_meta_and_vars_weaker_than_the_rows_own(tmp_
         ("b", 5, False, 3),
     ]
     assert found[2].meta == {"set": "own", "k": 1}
-    assert found[2].source == "p.csv"
+    assert found[2].source == str(tmp_path / "p.csv")
 
 
 def test_the_output_path_is_a_template(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ BAD = [
     ("prompts: [a, '\x07']", 1, 15, "does not allow", "escaped"),
     ("[" * 100_000, 1, 61, "nested more than", ""),
     ("", 0, 0, "is empty", "prompts:"),
-    ("prompts: []", 0, 0, "there is no prompt", "add one"),
+    ("prompts: []", 1, 10, "`prompts` is empty", "list at least one"),
     ("prompts: [a]\nmatrix: {seed: 1..2}\nexclude: [{seed: [1, 2]}]", 0, 0, "leaves no combination", ""),
 ]
 
