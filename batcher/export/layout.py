@@ -165,11 +165,11 @@ class Places:
         return Place(self._index[job], self._sample[job] + output, self._number[job] + output)
 
     def _settle(self, selection: Selection) -> None:
-        prompts: dict[tuple[str, int, int], int] = {}  # file, line and text: numbered as first seen
+        prompts: dict[tuple[str, int, int], int] = {}  # file's stem, line and text: numbered as first seen
         samples: list[int] = []
         number = 0
         for asked, inputs in selection.asked():
-            prompt = prompts.setdefault((asked.source, asked.line, hash(inputs.get("prompt"))), len(prompts))
+            prompt = prompts.setdefault((_stem(asked.source), asked.line, hash(inputs.get("prompt"))), len(prompts))
             if prompt == len(samples):
                 samples.append(0)
             self._add(asked.job, prompt, samples[prompt], number)

@@ -73,6 +73,16 @@ def test_the_place_of_a_prompt_is_that_in_its_file_whatever_came_first(exported:
     assert (tmp_path / "out/photo/00000.jpg").read_bytes() == (run / "p1.jpg").read_bytes()
 
 
+def test_a_file_that_was_named_from_two_places_is_one_file(exported: Any, tmp_path: Path) -> None:
+    """The run was begun in one folder, and grown from another."""
+    asked = [
+        Asked(prompt=f"prompt of line {line}", source=source, line=line, kind="jpg")
+        for source, line in (("prompts/anime.json", 1), ("prompts/anime.json", 2), ("anime.json", 3))
+    ]
+    exported(a_run(tmp_path / "run", asked), "layout", "--layout", "hpsv2")
+    assert set(tree(tmp_path / "out")) == {"anime/00000.jpg", "anime/00001.jpg", "anime/00002.jpg"}
+
+
 def test_prompts_on_one_line_are_numbered_as_they_stand(exported: Any, tmp_path: Path) -> None:
     asked = [Asked(prompt=word, source="all.json", line=1, kind="jpg") for word in ("c", "a", "b")]
     exported(a_run(tmp_path / "run", asked), "layout", "--layout", "hpsv2")
