@@ -40,7 +40,7 @@ class Folder:
         self._ledger = path / MARK / "files"
         self._folders: set[str] = set()
         self.old = Names(_lines(self._ledger))
-        self.now = Names()
+        self._now = Names()  # what belongs here; of a folder that was empty, all that is in the ledger does
         self._landing = Landing(path, self.old, copy=copy, anew=anew)
         self.done: Counter[str] = Counter()
 
@@ -58,9 +58,11 @@ class Folder:
 
     def note(self, names: list[str]) -> None:
         """Into the ledger, before they are made."""
-        for name in names:
-            self.now.add(name)
-        new = [name for name in names if name not in self.old] if len(self.old) else names
+        new = names
+        if len(self.old):
+            for name in names:
+                self._now.add(name)
+            new = [name for name in names if name not in self.old]
         if new:
             with disk("the list of files"), self._ledger.open("ab") as ledger:
                 ledger.write(encode("\n" + "\n".join(new) + "\n"))
@@ -105,11 +107,11 @@ class Folder:
 
     def finish(self, mark: Mapping[str, Any]) -> None:
         """Removes what was made and no longer belongs, then says that all is there."""
-        stale = [name for name in _lines(self._ledger) if name not in self.now] if len(self.old) else []
+        stale = [name for name in _lines(self._ledger) if name not in self._now] if len(self.old) else []
         for name in stale:
             self._remove(name)
         if stale:
-            kept = (f"{name}\n" for name in _lines(self._ledger) if name in self.now)
+            kept = (f"{name}\n" for name in _lines(self._ledger) if name in self._now)
             write_whole(self._ledger, kept)
         write_mark(self.path, {**mark, "complete": True})
 

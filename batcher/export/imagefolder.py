@@ -60,19 +60,20 @@ class ImageFolder(FileTarget):
         folder.write("README.md", self._card())
 
     def _made(self) -> Iterator[Made]:
-        for shot in self._with_rows(early=False):
-            yield self.picture(shot, self.name(shot))
+        for shot, name in self._with_rows(early=False):
+            yield self.picture(shot, name)
 
-    def _with_rows(self, *, early: bool) -> Iterator[Shot]:
-        """Every picture, once its row is written; or only the rows that have to come early."""
+    def _with_rows(self, *, early: bool) -> Iterator[tuple[Shot, str]]:
+        """Every picture and its name, once its row is written; or only the rows that have to come early."""
         rows = dict.fromkeys(self.pictures, -1)
         for shot in self.selection.again():
             rows[shot.split] += 1
+            name = self.name(shot)
             if (rows[shot.split] in self._witnesses[shot.split]) is early:
-                self._sheets[shot.split](shot, self.name(shot).partition("/")[2])
+                self._sheets[shot.split](shot, name.partition("/")[2])
             self._models.add(shot.picture.model)
             if not early:
-                yield shot
+                yield shot, name
 
     def _sheet(self, folder: Folder, split: str, stack: ExitStack) -> Callable[[Shot, str], object]:
         extension = "parquet" if self._parquet else "jsonl"

@@ -83,20 +83,20 @@ class Selection:
     def __init__(self, order: Order, connection: sqlite3.Connection) -> None:
         self._order = order
         self._connection = connection
-        self._root = order.run.absolute()
+        self._root = str(order.run.absolute())
         self.simulated = bool(reading.meta(connection, "simulated"))
         self._known: set[str] = set(_FACTS)
         self._carried: set[str] = set()
         self._bad: set[tuple[int, int]] = set()
         self._folders: dict[str, bool] = {}
         self._links: dict[str, str] = {}
-        self._images = os.path.realpath(self._root / "images")
+        self._images = os.path.realpath(f"{self._root}/images")
         self.left: Counter[str] = Counter()
         self.missing: list[str] = []
 
     def path(self, picture: Picture) -> str:
         """Of an ordinary file: where the run has a link, of what it leads to."""
-        if picture.file in self._links:
+        if self._links and picture.file in self._links:
             return self._links[picture.file]
         return f"{self._root}/{picture.file}"
 
