@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _explain(error: Exception, *, as_json: bool) -> int:
     import click  # noqa: PLC0415
 
-    from batcher.errors import BatcherError, DiskError, UsageError  # noqa: PLC0415
+    from batcher.errors import BatcherError, DiskError, FileRefused, UsageError  # noqa: PLC0415
 
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         print(error.format_message(), file=sys.stderr)
@@ -37,6 +37,8 @@ def _explain(error: Exception, *, as_json: bool) -> int:
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx is not None else "batcher"
         error = UsageError(error.format_message(), hint=f"`{command} --help` shows what it takes.")
+    elif isinstance(error, FileRefused):
+        error = UsageError(error.cause.message, hint="Choose another name.")
     elif isinstance(error, OSError) and error.filename is not None:
         # What the system forbids where nobody expected it: a message is of more use than a traceback.
         said = f"{error.filename}: {error.strerror}"

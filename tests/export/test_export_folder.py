@@ -89,6 +89,8 @@ def test_a_folder_that_is_somebody_elses_is_refused_untouched(batcher: Batcher, 
     for folder in (*own, tmp_path / "nowhere"):
         assert batcher("export", run, folder, "--to", "captions").code == 64
         assert not folder.exists()
+    came = batcher("export", run, tmp_path / ("long" * 100), "--to", "captions", "--json")
+    assert (came.code, "can't have that name" in came.err) == (came.json["exit_code"], True) == (64, True)
 
 
 def test_other_options_are_noticed_and_need_a_word(batcher: Batcher, exported: Any, run: Path, tmp_path: Path) -> None:
