@@ -1,6 +1,7 @@
 """The folder of an export: what is ours in it, what is not, and what a kill leaves behind."""
 
 import errno
+import gc
 import os
 import shutil
 import signal
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from batcher.errors import DiskError
 from batcher.export.placer import Placer, Wanted
+from batcher.progress import Bar
 from batcher.store import locked
 from tests.export.conftest import Batcher
 from tests.export.runs import Asked, a_run, redo, seeds, tree, unlist
@@ -389,3 +392,19 @@ def test_a_path_that_pyarrow_can_not_open_is_refused_before_anything_is_written(
     assert not (tmp_path / folder).exists()
     assert exported(run, "webdataset", folder=folder)["pictures"] == 6
     assert exported(run, "webdataset", folder=folder)["unchanged"] > 0
+
+
+def test_what_ends_it_is_said_below_the_bar_and_the_bar_is_not_drawn_again(
+    batcher: Batcher, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise DiskError("the disk is full")
+
+    monkeypatch.setattr("batcher.progress.PATIENCE", 0)
+    monkeypatch.setattr("batcher.progress.listener", lambda _: Bar(sys.stderr))
+    monkeypatch.setattr("batcher.export.folder.write_whole", full)
+    came = batcher("export", run, tmp_path / "out", "--to", "imagefolder")
+    gc.collect()  # a bar that is left open draws itself once more when it goes
+    assert came.code == 73
+    assert "100%" in came.err
+    assert came.err.endswith("\nbatcher: the disk is full\n")
