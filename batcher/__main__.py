@@ -20,8 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as ending:
         code = ending.exit_code
     except (click.Abort, KeyboardInterrupt):
-        print("batcher: interrupted", file=sys.stderr)
-        code = 130
+        code = _explain_interruption(as_json="--json" in told)
     except Exception as error:  # noqa: BLE001  all that goes wrong is explained here, or shown as a defect
         code = _explain(error, as_json="--json" in told)
     return code if isinstance(code, int) else 0
@@ -30,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _explain(error: Exception, *, as_json: bool) -> int:
     import click  # noqa: PLC0415
 
-    from batcher.errors import BatcherError, DiskError, UsageError  # noqa: PLC0415
+    from batcher.errors import BatcherError, DiskError, FileRefused, UsageError  # noqa: PLC0415
 
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         print(error.format_message(), file=sys.stderr)
@@ -38,6 +37,8 @@ def _explain(error: Exception, *, as_json: bool) -> int:
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx is not None else "batcher"
         error = UsageError(error.format_message(), hint=f"`{command} --help` shows what it takes.")
+    elif isinstance(error, FileRefused):
+        error = UsageError(error.cause.message, hint="Choose another name.")
     elif isinstance(error, OSError) and error.filename is not None:
         # What the system forbids where nobody expected it: a message is of more use than a traceback.
         said = f"{error.filename}: {error.strerror}"
@@ -46,6 +47,13 @@ def _explain(error: Exception, *, as_json: bool) -> int:
         _explain_defect()
         return 1
     return _say(error, as_json=as_json)
+
+
+def _explain_interruption(*, as_json: bool) -> int:
+    from batcher.errors import Interrupted  # noqa: PLC0415
+
+    hint = "What is done is kept. Run the same command again: it goes on from there."
+    return _say(Interrupted("interrupted before the end", hint=hint), as_json=as_json)
 
 
 def _say(error: "BatcherError", *, as_json: bool) -> int:
@@ -82,6 +90,11 @@ def _explain_defect() -> None:
 
 def entry() -> NoReturn:
     """The console script."""
+    import signal  # noqa: PLC0415
+
+    # As Ctrl-C, so that what is half done is put away, and said. Who ignores it (nohup, a parent) goes on ignoring it.
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
 
 

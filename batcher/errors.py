@@ -117,6 +117,10 @@ class AccountError(BatcherError):
     exit_code = 77
 
 
+class Interrupted(BatcherError):  # noqa: N818  nothing went wrong
+    exit_code = 130
+
+
 class CallError(Exception):
     """One call failed. ``retry_after`` is in seconds from now, None when the service did not say."""
 

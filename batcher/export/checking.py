@@ -126,10 +126,9 @@ def check(folder: Path, reader: str, progress: Progress | None, run: Path | None
             target.see(shot)
         target.settle()
         comparison = Comparison(Expected(target), findings)
-        meter = Meter(len(comparison.expected.due), progress)
-        lines = comparison.read(folder, mark, meter)
+        with closing(Meter(len(comparison.expected.due), progress)) as meter:
+            lines = comparison.read(folder, mark, meter)
         comparison.close()
-        meter.close()
     return {
         "export": str(folder),
         "as": reader,

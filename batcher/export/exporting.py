@@ -50,9 +50,8 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
         with opened(order.folder, copy=order.copy, anew=_is_other(order, mark)) as folder:
             target.facts["digests"] = dict((mark or {}).get("digests", {}))
             folder.claim(_mark(order, target))
-            meter = Meter(sum(target.pictures.values()), progress)
-            target.write(folder, meter.show)
-            meter.close()
+            with closing(Meter(sum(target.pictures.values()), progress)) as meter:
+                target.write(folder, meter.show)
             folder.finish(_mark(order, target))
         return _report(order, target, folder, time.monotonic() - began, exporting.removed(connection))
 

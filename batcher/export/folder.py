@@ -83,12 +83,11 @@ class Folder:
         self._landing.refuse_what_is_not_ours(name, str(path))
         temp = temp_beside(path)
         try:
-            with _created(temp) as file:
-                with disk(name), flushing(file.fileno()):
+            with disk(name), _created(temp) as file:  # to close it is to write what its buffer still holds
+                with flushing(file.fileno()):
                     yield file
                     file.flush()
-                with disk(name):
-                    os.fsync(file.fileno())
+                os.fsync(file.fileno())
             with disk(name):
                 os.replace(temp, path)  # noqa: PTH105  one spelling for all renames
                 force_folder(path.parent)

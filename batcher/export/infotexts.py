@@ -31,10 +31,9 @@ def check(folder: Path, progress: Progress | None, run: Path | None = None) -> d
         total = sum(1 for _ in selection.first_look())
         if not total:
             raise UsageError(f"{folder}: there is no picture to check", hint="`batcher status` shows what there is.")
-        meter = Meter(total, progress)
-        files, records = tee(_pairs(order, selection, mark, meter))
-        found = check_infotext((file for file, _ in files), (record for _, record in records))
-        meter.close()
+        with closing(Meter(total, progress)) as meter:
+            files, records = tee(_pairs(order, selection, mark, meter))
+            found = check_infotext((file for file, _ in files), (record for _, record in records))
     return _report(folder, order, mark, found, selection, time.monotonic() - began)
 
 

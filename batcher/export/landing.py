@@ -8,6 +8,8 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,9 +104,10 @@ class Landing:
         self.refuse_what_is_not_ours(name, path)
         temp = temp_beside(Path(path))
         discard(temp)
-        shutil.copyfile(source, temp)
-        os.utime(temp, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-        os.replace(temp, path)  # noqa: PTH105
+        with _or_discarded(temp):
+            shutil.copyfile(source, temp)
+            os.utime(temp, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+            os.replace(temp, path)  # noqa: PTH105
         return "copy"
 
     def _is_there(self, path: str, facts: os.stat_result, *, same_size: bool) -> bool:
@@ -123,16 +126,27 @@ class Landing:
     def _write(path: str, content: bytes, facts: os.stat_result | None) -> None:
         folder, _, last = path.rpartition("/")
         temp = f"{folder}/.{last}.part" if len(last) < 200 else str(temp_beside(Path(path)))
-        handle = create(temp)
-        try:
-            at = 0
-            while at < len(content):
-                at += os.write(handle, content[at:] if at else content)
-        finally:
-            os.close(handle)
-        if facts is not None:
-            os.utime(temp, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-        os.replace(temp, path)  # noqa: PTH105
+        with _or_discarded(temp):
+            handle = create(temp)
+            try:
+                at = 0
+                while at < len(content):
+                    at += os.write(handle, content[at:] if at else content)
+            finally:
+                os.close(handle)
+            if facts is not None:
+                os.utime(temp, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+            os.replace(temp, path)  # noqa: PTH105
+
+
+@contextmanager
+def _or_discarded(temp: str | Path) -> Iterator[None]:
+    """What can't be finished is not left behind: a full disk needs the room."""
+    try:
+        yield
+    except BaseException:
+        discard(temp)
+        raise
 
 
 def _content(path: str, most: int) -> bytes | None:

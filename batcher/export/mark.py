@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,21 @@ from batcher.artifacts import write_whole
 from batcher.artifacts.disk import disk, temp_beside
 from batcher.artifacts.part import encode
 from batcher.errors import UsageError
+from batcher.export.order import TARGETS, Told
 
 MARK = ".batcher-export"
 FORMAT = "batcher-export/1"
+_OF_THE_RUN = ("images", "pruned", "lost+found")
+_FACTS = {"target": str, "run": str, "options": dict, "pictures": dict}
+_OPTIONS = frozenset(field.name for field in fields(Told))
 
 
 def look(folder: Path, run: Path) -> dict[str, Any] | None:
     """What is known of an export at ``folder``, None where one may be made. Raises UsageError; touches nothing."""
-    if folder.absolute().is_relative_to((run / "images").absolute()):
-        raise UsageError(f"{folder} is in the run's own folder of images", hint="Choose a folder outside of it.")
+    _refuse_the_runs_own(folder, run)
     with disk(str(folder)):
+        if folder.is_symlink() and not folder.exists():
+            raise UsageError(f"{folder} is a link to what is not there", hint="Remove the link, or mount its target.")
         if not folder.exists():
             return None
         if not folder.is_dir():
@@ -34,6 +40,14 @@ def look(folder: Path, run: Path) -> dict[str, Any] | None:
     return None
 
 
+def _refuse_the_runs_own(folder: Path, run: Path) -> None:
+    """There verify, prune and repair would take the export for the run's pictures, and move them."""
+    place = folder.resolve()
+    for own in _OF_THE_RUN:
+        if place.is_relative_to((run / own).resolve()):
+            raise UsageError(f"{folder} is in the run's own folder {own}", hint="Choose a folder outside of it.")
+
+
 def read_mark(folder: Path) -> dict[str, Any]:
     """Raises UsageError when there is none, or it can't be understood."""
     path = folder / MARK / "export.json"
@@ -47,7 +61,16 @@ def read_mark(folder: Path) -> dict[str, Any]:
         raise UsageError(f"{path} can't be read: {error}", hint="Remove the folder and export anew.") from None
     if not isinstance(mark, dict) or mark.get("format") != FORMAT:
         raise UsageError(f"{path} is of another version of batcher", hint="Export to another folder.")
+    if not _is_ours(mark):
+        raise UsageError(f"{path} was changed, or is of another version of batcher", hint="Export to another folder.")
     return mark
+
+
+def _is_ours(mark: Mapping[str, Any]) -> bool:
+    if not all(isinstance(mark.get(name), kind) for name, kind in _FACTS.items()):
+        return False
+    options: Mapping[str, Any] = mark["options"]
+    return mark["target"] == options.get("to") and mark["target"] in TARGETS and options.keys() <= _OPTIONS
 
 
 def write_mark(folder: Path, mark: Mapping[str, Any], *, durable: bool = True) -> None:

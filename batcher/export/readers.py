@@ -168,6 +168,9 @@ def _of_tars(folder: Path, index: Mapping[str, Any]) -> Iterator[Seen]:
     webdataset_library = library("webdataset")
     for split, facts in index.items():
         urls = [str(folder / shard["name"]) for shard in facts["shards"]]
+        urls += sorted(
+            {str(path) for path in (folder / split).glob("*.tar")} - set(urls)
+        )  # who names them by * does too
         for sample in webdataset_library.WebDataset(urls, shardshuffle=False):
             values = json.loads(sample["json"]) if "json" in sample else {}
             extension = next((name for name in ("png", "jpg", "webp", "gif", "avif") if name in sample), None)

@@ -81,10 +81,15 @@ class Target(ABC):
         return self._read(shot, made.source or made.time_of or "") if content is None else content
 
     def sha256(self, shot: Shot) -> bytes:
-        """Of what ``picture`` makes; of the run's own file where that is recoded, which no two encoders do alike."""
+        """Of what ``picture`` makes; of the run's own file where that is recoded, which no two encoders do alike.
+
+        A file that was damaged since it was saved is no measure: what is due is what was saved.
+        """
+        saved = bytes.fromhex(shot.picture.sha256)
         if self.dresser is None or self.is_recoded(shot):
-            return bytes.fromhex(shot.picture.sha256)
-        return sha256(self.content(shot)).digest()
+            return saved
+        plain = self._read(shot, self.selection.path(shot.picture))
+        return sha256(self.dresser.dress(shot, plain)).digest() if sha256(plain).digest() == saved else saved
 
     def is_recoded(self, shot: Shot) -> bool:
         return self.order.recode is not None and shot.picture.mime != self.order.recode.kind.mime

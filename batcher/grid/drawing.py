@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -79,10 +80,9 @@ def draw(
         target = _Target(run_dir, wanted, min(len(grouped), wanted.limit or len(grouped)))
         drawn = Drawn(plan, target.folder, grouped.texts(target.sheets))
         writer = Writer(faces or Faces())
-        meter = Meter(drawn.jobs, progress)
         simulated = bool(reading.meta(connection, "simulated", default=False))
-        _draw_all(run_dir, grouped, target, drawn, writer, meter, simulated=simulated)
-        meter.close()
+        with closing(Meter(drawn.jobs, progress)) as meter:
+            _draw_all(run_dir, grouped, target, drawn, writer, meter, simulated=simulated)
     finally:
         grouped.close()
     drawn.warnings += _warnings(drawn, writer)

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,8 @@ def look(
     try:
         if damage := auditing.damage(connection):
             raise sqlite3.DatabaseError(damage)
-        meter = Meter(auditing.sizes(connection)[0] if progress else 0, progress)
-        _look(run_dir, connection, survey, meter, depth=depth, threads=threads, only=only)
+        with closing(Meter(auditing.sizes(connection)[0] if progress else 0, progress)) as meter:
+            _look(run_dir, connection, survey, meter, depth=depth, threads=threads, only=only)
     except (sqlite3.DatabaseError, ValueError) as error:
         survey.findings.append(_damaged(str(error)))
     survey.seconds = time.monotonic() - began
@@ -96,7 +97,6 @@ def _look(
     survey.findings = _misplaced(survey.findings, connection)
     if not survey.going:
         survey.findings += _records(run_dir, connection, rules)
-    meter.close()
 
 
 def _rules(connection: sqlite3.Connection, depth: Depth) -> Rules:

@@ -152,6 +152,25 @@ def test_a_missing_shard_is_found(exported: Any, checked: Any, run: Path, tmp_pa
     assert {"the reader fails", "missing"} <= set(found(checked("webdataset")))
 
 
+def test_a_shard_that_nobody_asked_for_is_found(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
+    """``datasets``, and whoever writes ``train/*.tar``, read it with the others."""
+    exported(run, "webdataset", "--shard-count", "5")
+    shutil.copy(tmp_path / "out/train/000001.tar", tmp_path / "out/train/000009.tar")
+    assert found(checked("webdataset")) == {"twice": 5}
+
+
+@pytest.mark.parametrize("change", [{"target": None}, {"options": "x"}, {"options": {"new": 1}}, {"run": 3}])
+def test_a_mark_that_makes_no_sense_is_said(
+    change: dict[str, Any], batcher: Batcher, exported: Any, run: Path, tmp_path: Path
+) -> None:
+    exported(run, "captions")
+    mark = tmp_path / "out/.batcher-export/export.json"
+    mark.write_text(json.dumps(json.loads(mark.read_text()) | change))
+    for words in (("check", tmp_path / "out", "--as"), ("export", run, tmp_path / "out", "--to")):
+        came = batcher(*words, "captions")
+        assert (came.code, "another version of batcher" in came.err) == (64, True)
+
+
 def test_captions_that_trainers_would_stumble_over_are_found(
     exported: Any, checked: Any, run: Path, tmp_path: Path
 ) -> None:

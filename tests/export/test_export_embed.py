@@ -234,3 +234,16 @@ def test_a_run_directory_is_checked_as_it_is(batcher: Batcher, tmp_path: Path) -
     bare = strip(victim.read_bytes())
     victim.write_bytes(bare)
     assert batcher("check", run, "--as", "infotext", "--progress", "none").code == 3
+
+
+def test_a_picture_that_was_damaged_in_the_run_is_no_measure_for_its_export(
+    batcher: Batcher, exported: Any, run: Path, tmp_path: Path
+) -> None:
+    damaged = next((run / "images").rglob("*.png"))
+    content = bytearray(damaged.read_bytes())
+    content[-20] ^= 255  # in the checksum of the pixels: as long as before
+    damaged.write_bytes(content)
+    assert exported(run, "captions", "--embed", "infotext")["not_embedded"] == 1
+    came = batcher("check", tmp_path / "out", "--as", "captions", "--json")
+    assert came.code == 3
+    assert {kind: found["count"] for kind, found in came.json["findings"].items()} == {"picture differs": 1}

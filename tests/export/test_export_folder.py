@@ -1,6 +1,7 @@
 """The folder of an export: what is ours in it, what is not, and what a kill leaves behind."""
 
 import errno
+import gc
 import os
 import shutil
 import signal
@@ -12,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from batcher.__main__ import main
+from batcher.errors import DiskError
 from batcher.export.placer import Placer, Wanted
+from batcher.progress import Bar
 from batcher.store import locked
 from tests.export.conftest import Batcher
 from tests.export.runs import Asked, a_run, redo, seeds, tree, unlist
@@ -84,8 +86,14 @@ def test_a_folder_that_is_somebody_elses_is_refused_untouched(batcher: Batcher, 
     (tmp_path / "file").write_text("x")
     assert batcher("export", run, tmp_path / "file", "--to", "captions").code == 64
     assert batcher("export", run, run, "--to", "captions").code == 64
-    assert batcher("export", run, run / "images" / "new", "--to", "captions").code == 64
-    assert not (run / "images" / "new").exists()
+    (tmp_path / "link").symlink_to(run / "images")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    own = (run / "images/new", run / "pruned", run / "lost+found/x", tmp_path / "link/new", run / "../run/images/new")
+    for folder in (*own, tmp_path / "nowhere"):
+        assert batcher("export", run, folder, "--to", "captions").code == 64
+        assert not folder.exists()
+    came = batcher("export", run, tmp_path / ("long" * 100), "--to", "captions", "--json")
+    assert (came.code, "can't have that name" in came.err) == (came.json["exit_code"], True) == (64, True)
 
 
 def test_other_options_are_noticed_and_need_a_word(batcher: Batcher, exported: Any, run: Path, tmp_path: Path) -> None:
@@ -259,7 +267,9 @@ def test_interrupted_it_says_so_and_goes_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("batcher.export.landing.Landing.put", interrupted)
-    assert main(["export", str(run), str(tmp_path / "out"), "--to", "captions"]) == 130
+    came = batcher("export", run, tmp_path / "out", "--to", "captions", "--json")
+    assert came.code == came.json["exit_code"] == 130
+    assert "same command again" in came.err
     monkeypatch.undo()
     assert exported(run, "captions")["pictures"] == 6
 
@@ -335,3 +345,66 @@ def test_a_placer_links_writes_knows_the_same_and_replaces_nothing(tmp_path: Pat
     assert (tmp_path / "text").read_bytes() == b"text"
     assert (theirs.read_bytes(), mine.read_bytes()) == (b"theirs", b"mine")
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
+@pytest.mark.parametrize("to", TARGETS)
+def test_a_disk_that_is_full_is_said_in_words_and_nothing_half_made_stays(
+    to: str, batcher: Batcher, exported: Any, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (*TARGETS[to], "--copy")
+    monkeypatch.setattr("batcher.export.folder._created", lambda _temp: open("/dev/full", "wb"))  # noqa: PTH123, SIM115
+    monkeypatch.setattr("batcher.export.landing.shutil.copyfile", _half)
+    came = batcher("export", run, tmp_path / "out", "--to", to, "--progress", "none", *words)
+    assert came.code == 73
+    assert "No space left on device" in came.err
+    assert not [name for name in tree(tmp_path / "out") if name.endswith(".part")]
+    monkeypatch.undo()
+    assert exported(run, to, *words)["pictures"] == 6
+
+
+def _half(source: str, target: Path) -> None:
+    target.write_bytes(Path(source).read_bytes()[:20])
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_polite_kill_ends_it_as_ctrl_c_does(exported: Any, run: Path, tmp_path: Path) -> None:
+    script = (
+        "import os, signal; from batcher.__main__ import entry; from batcher.export.placing import Placing\n"
+        "Placing.all = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or signal.pause()\n"
+        "entry()"
+    )
+    words = ["export", str(run), str(tmp_path / "out"), "--to", "captions", "--progress", "none"]
+    ended = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 130
+    assert "same command again" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert exported(run, "captions")["pictures"] == 6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="such a path can't be made here")
+def test_a_path_that_pyarrow_can_not_open_is_refused_before_anything_is_written(
+    batcher: Batcher, exported: Any, run: Path, tmp_path: Path
+) -> None:
+    folder = "od d'\"\n\udcff"
+    came = batcher("export", run, tmp_path / folder, "--to", "parquet")
+    assert (came.code, "not UTF-8" in came.err) == (64, True)
+    assert not (tmp_path / folder).exists()
+    assert exported(run, "webdataset", folder=folder)["pictures"] == 6
+    assert exported(run, "webdataset", folder=folder)["unchanged"] > 0
+
+
+def test_what_ends_it_is_said_below_the_bar_and_the_bar_is_not_drawn_again(
+    batcher: Batcher, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise DiskError("the disk is full")
+
+    monkeypatch.setattr("batcher.progress.PATIENCE", 0)
+    monkeypatch.setattr("batcher.progress.listener", lambda _: Bar(sys.stderr))
+    monkeypatch.setattr("batcher.export.folder.write_whole", full)
+    came = batcher("export", run, tmp_path / "out", "--to", "imagefolder")
+    gc.collect()  # a bar that is left open draws itself once more when it goes
+    assert came.code == 73
+    assert "100%" in came.err
+    assert came.err.endswith("\nbatcher: the disk is full\n")
