@@ -13,8 +13,10 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from hashlib import file_digest
 from json.encoder import encode_basestring
 from json.scanner import make_scanner
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from batcher.artifacts.kinds import AVIF, GIF, JPEG, PNG, WEBP
@@ -184,18 +186,20 @@ class Selection:
         return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
     def _is_there(self, picture: Picture) -> bool:
-        """Whether the file is as recorded, as far as that shows without reading it; nothing outside is ever touched."""
+        """Whether the file is as recorded, as far as that shows without reading it; nothing outside is ever touched.
+
+        What will be decoded is read: a damaged picture must be known before there is a row about it.
+        """
         path = self.path(picture)
         try:
             facts = os.lstat(path)
             inside = self._is_inside(picture.file)
-            if inside and facts.st_size == picture.bytes and stat.S_ISREG(facts.st_mode):
-                return True
             if stat.S_ISLNK(facts.st_mode):
                 facts = os.stat(path)  # noqa: PTH116  half of Path's price
                 real = self._links[picture.file] = os.path.realpath(path)
                 inside = inside and real.startswith(self._images + os.sep)
             fine = inside and facts.st_size == picture.bytes and stat.S_ISREG(facts.st_mode)
+            fine = fine and (self._order.recode is None or _sha256(path) == picture.sha256)
         except (FileNotFoundError, NotADirectoryError, ValueError):
             fine = False
         except OSError as error:
@@ -217,6 +221,11 @@ class Selection:
             real = os.path.realpath(f"{self._root}/{folder}")
             known = self._folders[folder] = real == self._images or real.startswith(self._images + os.sep)
         return known and last not in {"", ".", ".."}
+
+
+def _sha256(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def name(picture: Picture) -> str:

@@ -408,3 +408,15 @@ def test_what_ends_it_is_said_below_the_bar_and_the_bar_is_not_drawn_again(
     assert came.code == 73
     assert "100%" in came.err
     assert came.err.endswith("\nbatcher: the disk is full\n")
+
+
+@pytest.mark.parametrize("to", ["imagefolder", "webdataset", "parquet"])
+def test_a_picture_that_can_not_be_decoded_any_more_is_left_out_of_what_is_converted(
+    to: str, batcher: Batcher, run: Path, tmp_path: Path
+) -> None:
+    """Damaged at equal length: only who reads it sees that."""
+    first = min(run.glob("images/**/*.png"))
+    first.write_bytes(bytes(first.stat().st_size))
+    came = batcher("export", run, tmp_path / "out", "--to", to, "--convert", "webp:80", "--json", "--progress", "none")
+    assert (came.code, came.json["pictures"], came.json["left_out"]) == (3, 5, {"missing or damaged": 1})
+    assert came.json["missing"] == [first.relative_to(run).as_posix()]
