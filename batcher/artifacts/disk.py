@@ -15,7 +15,7 @@ _HINTS = {
     errno.ENOSPC: "Make room on that disk",
     errno.EDQUOT: "Make room within your quota",
     errno.EFBIG: "Raise the limit on the size of files (ulimit -f)",
-    errno.EROFS: "Mount the disk writable, or give another folder with --out",
+    errno.EROFS: "Mount the disk writable, or give another folder",
     errno.EACCES: "Make the folder writable for you",
     errno.EPERM: "Make the folder writable for you",
     errno.EMFILE: "Raise the limit on open files (ulimit -n), or use fewer --downloads",

@@ -156,6 +156,7 @@ class Comparison:
         self._findings = findings
         self._met: set[Key] = set()
         self._different: dict[Key, Seen] = {}
+        self._failed = False
 
     def read(self, folder: Path, mark: Mapping[str, Any], meter: Meter) -> list[str]:
         """Every sample that the reader gives; returns what it says of the whole."""
@@ -169,6 +170,7 @@ class Comparison:
         except BatcherError:
             raise
         except Exception as error:  # noqa: BLE001  whatever a reader raises is what its user would see
+            self._failed = True
             cause = error.__cause__ or error
             self._findings.add("the reader fails", f"{type(cause).__name__}: {cause}")
             return []
@@ -177,8 +179,9 @@ class Comparison:
         """What no reader gave, and how what it gave differs: looked up in the run, with both sides."""
         for shot in self.expected.target.selection.again():
             key = self.expected.key(shot)
-            if key not in self._met:
-                self._findings.add("missing", f"{shot.picture.file} is in the run; export again if it is new")
+            if key not in self._met:  # where the reader failed, it is no news that it did not give this one
+                example = "" if self._failed else f"{shot.picture.file} is in the run; export again if it is new"
+                self._findings.add("missing", example)
             if seen := self._different.get(key):
                 self._explain(shot, seen)
 

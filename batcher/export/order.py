@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from batcher.artifacts.kinds import PNG
 from batcher.artifacts.recode import FORMATS, Recode
 from batcher.errors import UsageError
 from batcher.export.layouts import LAYOUTS
@@ -173,6 +174,8 @@ def _recode(text: str | None) -> Recode | None:
             f"--convert {text!r}: not a format with a quality from 1 to 100",
             hint="Write --convert webp:90, --convert jpeg:95 or --convert png.",
         )
+    if kind is PNG and colon:
+        raise UsageError(f"--convert {text!r}: png keeps every pixel and has no quality", hint="Write --convert png.")
     return Recode(kind, int(quality) if colon else 90)
 
 
