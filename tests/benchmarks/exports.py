@@ -33,8 +33,9 @@ code = main(sys.argv[1:])
 print(*[line for line in open("/proc/self/status") if line.startswith("VmHWM")])
 sys.exit(code)
 """
-LINKED = {"imagefolder": (), "layout": ("--layout", "{stem}/{number:06d}"), "captions": ()}
+ONE_FOLDER = ("--layout", "{stem}/{number:06d}")
 MANY_FOLDERS = ("--layout", "{index:05d}/samples/{sample:04d}")  # as GenEval has them: one for each prompt
+LINKED = {"imagefolder": (), "captions": (), "layout": ONE_FOLDER}
 SHARDED = ("webdataset", "parquet")
 
 
@@ -47,9 +48,10 @@ def measure() -> Iterator[Line]:
         _make(big, range(BIG_IMAGES), os.urandom(BIG))
         os.sync()  # what has just been made is not to be on its way to the disk meanwhile
         peaks: dict[str, int] = {}
-        for to in LINKED:
+        for to in ("imagefolder", "captions"):
             yield _links(base, many, to, peaks)
-        yield _folders(base, many)
+        yield _layout(base, many, "in one folder", ONE_FOLDER, peaks)
+        yield _layout(base, many, f"in {IMAGES // 2:,} folders", MANY_FOLDERS, peaks)
         yield from _again(base, many)
         for to in SHARDED:
             yield _shards(base, big, to)
@@ -78,15 +80,16 @@ def _links(base: Path, run: Path, to: str, peaks: dict[str, int]) -> Line:
     return _line(f"{to}, {IMAGES:,} images and texts", min(ours), f"cp -al and cp -r ({both:.2f} s)", both, alone)
 
 
-def _folders(base: Path, run: Path) -> Line:
-    """Two folders for each prompt cost more than the pictures in them: so this is beside a copy of the same folders."""
+def _layout(base: Path, run: Path, shape: str, words: tuple[str, ...], peaks: dict[str, int]) -> Line:
+    """Beside a copy of the same folders: a very large one, and very many, cost more than the pictures in them."""
     ours, links = [], []
-    for number in range(ROUNDS - 1):
-        out = base / f"folders-{number}"
-        ours.append(_export(run, out, "layout", *MANY_FOLDERS)[0])
-        links.append(_timed(["cp", "-al", str(out), str(base / f"folders-cp-{number}")]))
+    for number in range(ROUNDS):
+        out = base / f"layout-{len(words[1])}-{number}"
+        seconds, peaks["layout"] = _export(run, out, "layout", *words)
+        ours.append(seconds)
+        links.append(_timed(["cp", "-al", str(out), f"{out}-cp"]))
     against = f"cp -al of what it made ({min(links):.2f} s)"
-    return _line(f"layout, in {IMAGES // 2:,} folders", min(ours), against, min(links), "")
+    return _line(f"layout, {IMAGES:,} images {shape}", min(ours), against, min(links), "")
 
 
 def _texts(out: Path, texts: Path) -> float:
@@ -111,18 +114,30 @@ def _again(base: Path, run: Path) -> Iterator[Line]:
 
 
 def _shards(base: Path, run: Path, to: str) -> Line:
-    """What was written goes at once, so that each has the same memory for it: new memory has a price of its own."""
+    """What was written goes at once, and before each so much is written and removed: memory that the machine has just
+    had in use costs a half of what new memory costs, and each is to have the same.
+    """
     ours, theirs, forced = [], [], []
     out, tar = base / "shards", base / "theirs.tar"
     for _ in range(SHARD_ROUNDS):
+        _use_memory(base)
         theirs.append(_timed(["tar", "-cf", str(tar), "-C", str(run), "images"]))
         forced.append(_timed(["sync", str(tar)]))
         tar.unlink()
+        _use_memory(base)
         ours.append(_export(run, out, to)[0])
         shutil.rmtree(out)
     total = BIG_IMAGES * BIG
     note = f"forced to the disk, as tar is not: {min(forced):.2f} s for tar's; {total / min(ours) / 1e6:,.0f} MB/s"
     return _line(f"{to}, {total / 1e9:.1f} GB", min(ours), f"tar ({min(theirs):.2f} s)", min(theirs), note)
+
+
+def _use_memory(base: Path) -> None:
+    chunk = bytes(1 << 20)
+    with (base / "used").open("wb") as file:
+        for _ in range(BIG_IMAGES * BIG >> 20):
+            file.write(chunk)
+    (base / "used").unlink()
 
 
 def _line(what: str, seconds: float, against: str, reference: float, note: str) -> Line:
