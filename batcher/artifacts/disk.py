@@ -2,7 +2,8 @@
 
 import errno
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -80,6 +81,16 @@ def discard(path: str | Path) -> None:
     """Remove a temp file if it can be done."""
     with suppress(OSError):
         os.unlink(path)  # noqa: PTH108  may be a text
+
+
+@contextmanager
+def or_discarded(temp: str | Path) -> Iterator[None]:
+    """What can't be finished is not left behind: a full disk needs the room."""
+    try:
+        yield
+    except BaseException:
+        discard(temp)
+        raise
 
 
 def create(temp: str | Path) -> int:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from batcher.artifacts.disk import create, discard, disk, force_folder, temp_beside, temp_for
+from batcher.artifacts.disk import create, disk, force_folder, or_discarded, temp_beside, temp_for
 from batcher.artifacts.part import Part, encode, sidecar_text
 from batcher.errors import DiskError
 from batcher.protocol import one_line
@@ -142,13 +142,10 @@ def write_whole(path: Path, chunks: Iterable[bytes | str]) -> None:
 
 
 def _write(target: Path, chunks: Iterable[bytes | str], temp: Path) -> None:
-    try:
+    with or_discarded(temp):
         with os.fdopen(create(temp), "wb", buffering=1 << 17) as file:
             for chunk in chunks:
                 file.write(encode(chunk) if isinstance(chunk, str) else chunk)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temp, target)  # noqa: PTH105  one spelling for all renames here
-    except BaseException:
-        discard(temp)
-        raise

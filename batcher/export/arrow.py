@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 from batcher.errors import UsageError
@@ -21,10 +22,17 @@ def is_here() -> bool:
     return find_spec("pyarrow") is not None
 
 
-def require() -> None:
-    """Raises UsageError without pyarrow."""
+def require(folder: Path) -> None:
+    """Raises UsageError without pyarrow, and for a path that it can't open."""
     if not is_here():
         raise UsageError("parquet needs pyarrow, which is not installed", hint='pip install "batcher[parquet]"')
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"{folder} has bytes in it that are not UTF-8, and pyarrow opens no such path",
+            hint="Nothing was written. Choose another folder.",
+        ) from None
 
 
 class ParquetFile:

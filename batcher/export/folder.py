@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from batcher.artifacts import write_whole
-from batcher.artifacts.disk import discard, disk, force_folder, temp_beside
+from batcher.artifacts.disk import create, disk, force_folder, or_discarded, temp_beside
 from batcher.artifacts.part import encode
 from batcher.errors import BusyError, UsageError
 from batcher.export.flushing import flushing
@@ -82,18 +82,14 @@ class Folder:
         path = Path(self._located(name))
         self._landing.refuse_what_is_not_ours(name, str(path))
         temp = temp_beside(path)
-        try:
-            with disk(name), _created(temp) as file:  # to close it is to write what its buffer still holds
+        with or_discarded(temp), disk(name):
+            with _created(temp) as file:  # to close it is to write what its buffer still holds
                 with flushing(file.fileno()):
                     yield file
                     file.flush()
                 os.fsync(file.fileno())
-            with disk(name):
-                os.replace(temp, path)  # noqa: PTH105  one spelling for all renames
-                force_folder(path.parent)
-        except BaseException:
-            discard(temp)
-            raise
+            os.replace(temp, path)  # noqa: PTH105  one spelling for all renames
+            force_folder(path.parent)
         self.done["written"] += 1
 
     def is_same(self, name: str, digest: str, digests: Mapping[str, str]) -> bool:
@@ -151,12 +147,8 @@ def opened(path: Path, *, copy: bool, anew: bool = False) -> Iterator[Folder]:
 
 
 def _created(temp: Path) -> BinaryIO:
-    """A new file, never through a link that somebody put there."""
-    try:
-        return temp.open("xb", buffering=_BUFFER)
-    except FileExistsError:  # left by one that was killed
-        discard(temp)
-        return temp.open("xb", buffering=_BUFFER)
+    """As ``create`` makes it; it knows its name, which those who write it may need."""
+    return open(str(temp), "wb", buffering=_BUFFER, opener=lambda name, _: create(name))
 
 
 def _lines(path: Path) -> Iterator[str]:

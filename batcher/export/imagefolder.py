@@ -20,7 +20,7 @@ from batcher.export.card import card
 from batcher.export.columns import Column, Kind
 from batcher.export.folder import Folder
 from batcher.export.landing import Made
-from batcher.export.order import SPLITS_OF_DATASETS, refuse_what_is_not_utf8
+from batcher.export.order import SPLITS_OF_DATASETS
 from batcher.export.selection import Shot
 from batcher.export.target import FileTarget, Tell
 
@@ -39,7 +39,7 @@ class ImageFolder(FileTarget):
         if not self._parquet:
             self._find_witnesses()
         elif arrow.is_here():
-            refuse_what_is_not_utf8(self.order.folder)
+            arrow.require(self.order.folder)
             self.notes.append(f"{reason}; so the metadata is metadata.parquet, which says the types itself")
         else:
             raise UsageError(

@@ -8,12 +8,10 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from batcher.artifacts.disk import create, discard, temp_beside
+from batcher.artifacts.disk import create, discard, or_discarded, temp_beside
 from batcher.errors import UsageError
 from batcher.export.names import Names
 
@@ -104,7 +102,7 @@ class Landing:
         self.refuse_what_is_not_ours(name, path)
         temp = temp_beside(Path(path))
         discard(temp)
-        with _or_discarded(temp):
+        with or_discarded(temp):
             shutil.copyfile(source, temp)
             os.utime(temp, ns=(facts.st_atime_ns, facts.st_mtime_ns))
             os.replace(temp, path)  # noqa: PTH105
@@ -126,7 +124,7 @@ class Landing:
     def _write(path: str, content: bytes, facts: os.stat_result | None) -> None:
         folder, _, last = path.rpartition("/")
         temp = f"{folder}/.{last}.part" if len(last) < 200 else str(temp_beside(Path(path)))
-        with _or_discarded(temp):
+        with or_discarded(temp):
             handle = create(temp)
             try:
                 at = 0
@@ -137,16 +135,6 @@ class Landing:
             if facts is not None:
                 os.utime(temp, ns=(facts.st_atime_ns, facts.st_mtime_ns))
             os.replace(temp, path)  # noqa: PTH105
-
-
-@contextmanager
-def _or_discarded(temp: str | Path) -> Iterator[None]:
-    """What can't be finished is not left behind: a full disk needs the room."""
-    try:
-        yield
-    except BaseException:
-        discard(temp)
-        raise
 
 
 def _content(path: str, most: int) -> bytes | None:

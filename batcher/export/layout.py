@@ -65,20 +65,13 @@ class Layouts(FileTarget):
 
     def name(self, shot: Shot) -> str:
         values = self._values(shot)
-        text = self._template.render({key: _part(value, _LONGEST) for key, value in values.items()})
-        if len(text) > _LONGEST or not text.isascii():
-            text = self._cut(values)
+        text = ""
+        for most in _CUTS:  # a long prompt is cut, and not the number behind it
+            text = self._template.render({key: _part(value, most) for key, value in values.items()})
+            if _fits(text):
+                break
         folder, slash, last = text.rpartition("/")
         return f"{_safe_folder(folder)}{slash}{safe_part(last, limit=_LONGEST)}.{shot.extension}"
-
-    def _cut(self, values: Mapping[str, Any]) -> str:
-        """A long prompt is cut, and not the number behind it."""
-        text = ""
-        for most in _CUTS:
-            text = self._template.render({key: _part(value, most) for key, value in values.items()})
-            if all(len(part.encode()) <= _LONGEST for part in text.split("/")):
-                break
-        return text
 
     def made(self, shot: Shot) -> Iterable[Made]:
         picture = self.picture(shot, self.name(shot))
@@ -196,6 +189,12 @@ def _stem(source: str) -> str:
 @lru_cache(maxsize=1024)
 def _safe_folder(folder: str) -> str:
     return "/".join(safe_part(part, limit=_LONGEST) for part in folder.split("/")) if folder else ""
+
+
+def _fits(text: str) -> bool:
+    if len(text) <= _LONGEST and text.isascii():
+        return True  # so does each part of it
+    return all(len(part.encode()) <= _LONGEST for part in text.split("/"))
 
 
 def _part(value: Any, most: int) -> Any:

@@ -85,17 +85,6 @@ _ONLY: Mapping[str, tuple[str, ...]] = {  # which targets an option is for
 }
 
 
-def refuse_what_is_not_utf8(folder: Path) -> None:
-    """Raises UsageError for a path that pyarrow can't open."""
-    try:
-        str(folder).encode()
-    except UnicodeEncodeError:
-        raise UsageError(
-            f"{folder} has bytes in it that are not UTF-8, and pyarrow opens no such path",
-            hint="Nothing was written. Choose another folder.",
-        ) from None
-
-
 def ordered(run: Path, folder: Path, told: Told) -> Order:
     """Raises UsageError for options that are wrong, or are not for this target."""
     given = {name: value for name, value in asdict(told).items() if value not in {None, False}}

@@ -12,7 +12,7 @@ from batcher.export import arrow
 from batcher.export.card import card
 from batcher.export.columns import Kind
 from batcher.export.folder import Folder
-from batcher.export.order import SPLITS_OF_DATASETS, Order, refuse_what_is_not_utf8
+from batcher.export.order import SPLITS_OF_DATASETS, Order
 from batcher.export.selection import Selection, Shot
 from batcher.export.shards import Row, ShardTarget
 from batcher.export.target import Tell
@@ -23,8 +23,7 @@ class Parquet(ShardTarget):
 
     def __init__(self, order: Order, selection: Selection) -> None:
         super().__init__(order, selection)
-        arrow.require()
-        refuse_what_is_not_utf8(order.folder)
+        arrow.require(order.folder)
 
     def values(self, shot: Shot) -> dict[str, Any]:
         values = super().values(shot)

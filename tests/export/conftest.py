@@ -8,6 +8,7 @@ import pytest
 
 from batcher.__main__ import main
 from tests.commands.command_line import Came
+from tests.export.runs import a_run, seeds
 
 Batcher = Callable[..., Came]
 
@@ -30,6 +31,20 @@ def exported(batcher: Batcher, tmp_path: Path) -> Callable[..., Any]:
         came = batcher("export", run, tmp_path / folder, "--to", to, "--json", "--progress", "none", *words)
         assert came.code == 0, came
         return came.json
+
+    return typed
+
+
+@pytest.fixture
+def refused(batcher: Batcher, tmp_path: Path) -> Callable[..., None]:
+    """``batcher export`` of a small run with these WORDS: an error that says why, and nothing written."""
+
+    def typed(said: str, *words: object) -> None:
+        run = a_run(tmp_path / "run", seeds(["a"]))
+        came = batcher("export", run, tmp_path / "out", *words)
+        assert came.code == 64
+        assert said in came.err
+        assert not (tmp_path / "out").exists()
 
     return typed
 

@@ -166,12 +166,8 @@ def test_files_that_would_share_a_name_are_refused_before_anything_is_written(ba
         ("{prompt:03d}", "does not fit"),
     ],
 )
-def test_a_template_that_can_not_be_is_refused(layout: str, said: str, batcher: Batcher, tmp_path: Path) -> None:
-    run = a_run(tmp_path / "run", seeds(["a"]))
-    came = batcher("export", run, tmp_path / "out", "--to", "layout", "--layout", layout)
-    assert came.code == 64
-    assert said in came.err
-    assert not (tmp_path / "out").exists()
+def test_a_template_that_can_not_be_is_refused(layout: str, said: str, refused: Any) -> None:
+    refused(said, "--to", "layout", "--layout", layout)
 
 
 def test_only_what_is_asked_for_counts(exported: Any, tmp_path: Path) -> None:

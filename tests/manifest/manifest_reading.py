@@ -11,6 +11,9 @@ from batcher.manifest import Manifest, Overrides, open_manifest
 from batcher.models import DEFAULT_MODEL, ModelSchema, bundled
 
 IMAGEN = bundled(DEFAULT_MODEL)
+PARTI = Path(__file__).parents[3] / "shared" / "data" / "PartiPrompts.tsv"
+
+needs_parti = pytest.mark.skipif(not PARTI.exists(), reason="PartiPrompts.tsv is not beside the repository")
 
 
 def write(folder: Path, text: str | bytes, name: str = "m.yaml") -> str:

@@ -12,12 +12,9 @@ from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.job import job_key
 from batcher.manifest import Overrides, json_rows, keys, open_manifest
 from batcher.models import DEFAULT_MODEL, ModelSchema
-from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
+from tests.manifest.manifest_reading import IMAGEN, PARTI, checked, inputs, jobs, needs_parti, problems, write
 
-PARTI = Path(__file__).parents[3] / "shared" / "data" / "PartiPrompts.tsv"
 SAMPLES = Path(__file__).parents[2] / "samples"
-
-needs_parti = pytest.mark.skipif(not PARTI.exists(), reason="PartiPrompts.tsv is not beside the repository")
 
 
 @needs_parti

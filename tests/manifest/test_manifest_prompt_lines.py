@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from batcher.manifest import Memory, Overrides, open_manifest
 from batcher.manifest.prompt_lines import _BadLine, _words
 from batcher.models import ModelSchema
-from tests.manifest.manifest_reading import checked, inputs, jobs, problems, write
-
-PARTI = Path("/work/shared/data/PartiPrompts.tsv")
+from tests.manifest.manifest_reading import PARTI, checked, inputs, jobs, needs_parti, problems, write
 
 
 def a1111(folder: Path, text: str) -> list[dict[str, object]]:
@@ -165,7 +163,7 @@ def test_words_are_those_of_a_shell(text: str) -> None:
         assert text[column - 1] in (*word[:1], "'", '"', "\\")
 
 
-@pytest.mark.skipif(not PARTI.exists(), reason="the prompts are not here")
+@needs_parti
 @pytest.mark.parametrize("form", ["a1111", "kohya"])
 def test_prompts_of_a_benchmark_are_prompts_as_they_stand(tmp_path: Path, form: str) -> None:
     prompts = [line.split("\t")[0] for line in PARTI.read_text().splitlines()[1:]]
