@@ -42,6 +42,7 @@ READ = aiohttp.ClientTimeout(total=30.0, sock_connect=CONNECT)
 IDLE = 10.0  # seconds: an older idle connection may be closing just as a submit leaves on it, which puts it in doubt
 SHORTEST_SECRET = 8  # characters: cutting a shorter "token" out of an answer would only garble it ("id", "any")
 _JSON = {"Content-Type": "application/json"}
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
 SIMULATOR_HEADER = "X-Batcher-Simulator"
 
 
@@ -105,7 +106,7 @@ class Api:
 
         Raises NotSent, Refused, Rejected, Unclear (nobody knows), AccountError.
         """
-        body = json.dumps(inputs, ensure_ascii=False).encode()
+        body = _encoded(inputs).encode()
         reply = await self._call("POST", f"/models/{_model_path(model)}", wait=SUBMIT, body=body)
         return read_submit(reply)
 
@@ -202,6 +203,9 @@ class Api:
 
 async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
     """The whole body, at most MOST_BYTES of it: an endless answer is an unreadable one."""
+    announced = response.content_length
+    if announced is not None and announced <= MOST_BYTES and "Content-Encoding" not in response.headers:
+        return await response.read()
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.content.iter_any():

@@ -4,9 +4,10 @@ A search of everything stops the event loop for a tenth of a second once thousan
 nothing: a job's story leaves no cycles behind, and those that exceptions make die young, where searching is cheap. So
 while a run goes on, everything is only searched when the process has grown by as much as a leak would be worth it.
 
-What is young is searched many times a second, between two jobs' steps. Left to itself the interpreter would do it
-after so many objects more than were given back, whenever that is: with its own threshold all the time, a quarter of
-the processor time of a run, and with a high one hardly ever, and then for a quarter of a second.
+What is young is searched once a second, between two jobs' steps; twenty times a second took a tenth of the processor
+time of a run. Left to itself the interpreter would do it after so many objects more than were given back, whenever that
+is: with its own threshold all the time, a quarter of the processor time, and with a high one hardly ever, and then for
+a quarter of a second.
 """
 
 import gc
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 GROWTH = 64 * 2**20  # bytes
-EVERY = 0.05  # seconds between two searches of what is young
+EVERY = 1.0  # seconds between two searches of what is young
 
 
 def _peak() -> int:

@@ -64,6 +64,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds to wait, from the headers of an answer. A date is read against the answer's own ``Date``, so that two
     clocks that disagree don't turn a second into an hour; ``now`` (Unix seconds) stands in where there is none.
     """
+    if "Retry-After" not in headers:
+        return None
     with suppress(ValueError, OverflowError):
         sent = parsedate_to_datetime(headers.get("Date", ""))
         now = now if sent.tzinfo is None else sent.timestamp()

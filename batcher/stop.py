@@ -30,6 +30,41 @@ class Reason(Enum):
 SEVERITY = list(Reason)
 
 
+class Flag:
+    """Goes up once. Thousands of jobs sleep under it: to each, beginning to and ceasing to takes the same short time
+    however many there are, where an ``asyncio.Event`` with a timeout makes three objects and searches a line.
+    """
+
+    def __init__(self) -> None:
+        self._up = False
+        self._sleepers: set[asyncio.Future[None]] = set()
+
+    def is_set(self) -> bool:
+        return self._up
+
+    def set(self) -> None:
+        self._up = True
+        for sleeper in self._sleepers:
+            _wake(sleeper)
+
+    async def within(self, seconds: float) -> None:
+        """Until it goes up, or so many seconds have passed."""
+        loop = asyncio.get_running_loop()
+        sleeper: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(seconds, _wake, sleeper)
+        self._sleepers.add(sleeper)
+        try:
+            await sleeper
+        finally:
+            self._sleepers.discard(sleeper)
+            timer.cancel()
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
+
+
 class Stop:
     """Asked for by whoever sees a reason, looked at by everyone before the next step. The gravest reason stays."""
 
@@ -37,8 +72,8 @@ class Stop:
         self.reason: Reason | None = None
         self.message = ""
         self.hint = ""
-        self.nothing_new = asyncio.Event()
-        self.leave = asyncio.Event()
+        self.nothing_new = Flag()
+        self.leave = Flag()
 
     def request(self, reason: Reason, message: str = "", hint: str = "") -> None:
         if self.reason is None or SEVERITY.index(reason) < SEVERITY.index(self.reason):
@@ -48,12 +83,8 @@ class Stop:
             self.leave.set()
 
 
-async def pause(seconds: float, unless: asyncio.Event) -> bool:
-    """Sleeps, but not past the event. True when the event is set."""
+async def pause(seconds: float, unless: Flag) -> bool:
+    """Sleeps, but not past the flag. True when it is up."""
     if not unless.is_set() and seconds > 0:
-        try:
-            async with asyncio.timeout(seconds):
-                await unless.wait()
-        except TimeoutError:
-            return False
+        await unless.within(seconds)
     return unless.is_set()

@@ -73,8 +73,15 @@ _encoded = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 def sidecar_text(values: Mapping[str, Any]) -> bytes:
     """JSON with one field a line: good to read, and made by the compiled encoder, which does not indent."""
-    fields = ",\n".join([_field(name) + (str(v) if type(v) is int else _encoded(v)) for name, v in values.items()])
+    fields = ",\n".join([_field(name) + _value(value) for name, value in values.items()])
     return encode(f"{{\n{fields}\n}}\n")
+
+
+def _value(value: Any) -> str:
+    """What the encoder would say of it, which for what is not a text takes it longer to begin than to do."""
+    if value is None:
+        return "null"
+    return str(value) if type(value) is int else _encoded(value)
 
 
 @lru_cache(maxsize=256)

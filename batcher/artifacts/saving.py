@@ -4,7 +4,8 @@ Forcing one file to the disk makes a journalling file system write its journal; 
 the first to be forced pays and the others find the work done. And each call into the system from a second thread makes
 two threads hand the interpreter's lock to each other, which for a small picture costs more than its checksum. So while
 one group is being written, and for ``GATHER`` seconds after it began, the next one gathers, in few threads: one while
-that is enough, more when a picture has waited for a while, which is how a slow disk or a heavy check gets them all.
+that is enough, more (``crew``) when a picture has waited for a while and another thread is of use, which is how a slow
+disk or a heavy check gets them all.
 
 The order within a group is the order that one file alone would have: content forced, then renamed, image before
 sidecar, then the folder. What goes wrong with one picture is that picture's; a folder that can't be forced is
@@ -19,11 +20,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from batcher.artifacts.crew import Crew, Spent, Stopwatch
 from batcher.artifacts.disk import disk, force_folder
 from batcher.artifacts.part import Part
 from batcher.job import Artifact
 
 GATHER = 0.005  # seconds between the beginnings of two groups, unless one is full
+STUCK = 1.0  # seconds without the end of a group after which one more thread is put to work, whatever was learnt
 LINGER = 0.1  # seconds that a picture waits before one more thread is put to work
 MOST, MOST_BYTES = 64, 1 << 20  # of one group
 _CORES = os.cpu_count() or 1
@@ -55,15 +58,16 @@ class Saver:
 
     def __init__(self, pool: ThreadPoolExecutor, most: int) -> None:
         self._pool = pool
-        self._most = most
+        self._crew = Crew(most)
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
         self._held = 0  # bytes of those waiting
         self._writing = 0  # bytes of those being written
         self._room = asyncio.Event()
-        self._began = float("-inf")  # when the last group did
-        self._at_work = 0
-        self._watching = False
+        self._began = self._ended = float("-inf")  # when the last group did
+        self.at_work = 0
+        self._looking_at = float("inf")
+        self._timer: asyncio.TimerHandle | None = None
 
     async def room(self) -> None:
         """Waits until there is memory for more."""
@@ -83,33 +87,46 @@ class Saver:
         return future
 
     def _put_to_work(self) -> None:
-        while self._waiting and self._at_work < self._most:
+        while self._waiting and self.at_work < self._crew.most:
             now = self._loop.time()
-            due = self._waiting[0].since + LINGER if self._at_work else self._began + GATHER
+            if self.at_work >= self._crew.size and not self._is_stuck(now):
+                return
+            due = self._waiting[0].since + LINGER if self.at_work else self._began + GATHER
             if now < due and not self._is_full():
-                self._watch(due - now)
+                self._look_at(due)
                 return
             self._begin(now)
 
+    def _is_stuck(self, now: float) -> bool:
+        """Whether no group has ended for so long that another thread is worth a try. If not, it is looked at again."""
+        since = max(self._began, self._ended)
+        if now < since + STUCK:
+            self._look_at(since + STUCK)
+            return False
+        self._crew.size += 1
+        return True
+
     def _is_full(self) -> bool:
         """Whether a whole group waits, and a core for it: more of them at once would stand in each other's way."""
-        return self._at_work < _CORES and (len(self._waiting) >= MOST or self._held >= MOST_BYTES)
+        return self.at_work < _CORES and (len(self._waiting) >= MOST or self._held >= MOST_BYTES)
 
-    def _watch(self, seconds: float) -> None:
-        if not self._watching:
-            self._watching = True
-            self._loop.call_later(seconds, self._look)
+    def _look_at(self, moment: float) -> None:
+        if moment < self._looking_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._looking_at = moment
+            self._timer = self._loop.call_at(moment, self._look)
 
     def _look(self) -> None:
-        self._watching = False
+        self._looking_at, self._timer = float("inf"), None
         self._put_to_work()
 
     def _begin(self, now: float) -> None:
         self._began = now
         group = self._next_group()
-        self._at_work += 1
-        writing = self._loop.run_in_executor(self._pool, write_group, [item.write for item in group])
-        writing.add_done_callback(lambda done: self._finish(group, done.result()))
+        self.at_work += 1
+        writing = self._loop.run_in_executor(self._pool, _timed, [item.write for item in group])
+        writing.add_done_callback(lambda done: self._finish(group, *done.result()))
 
     def _next_group(self) -> list[_Waiting]:
         group = [self._waiting.popleft()]
@@ -121,8 +138,10 @@ class Saver:
         self._writing += taken
         return group
 
-    def _finish(self, group: Sequence[_Waiting], outcomes: Sequence[Artifact | Exception]) -> None:
-        self._at_work -= 1
+    def _finish(self, group: Sequence[_Waiting], outcomes: Sequence[Artifact | Exception], spent: Spent) -> None:
+        self.at_work -= 1
+        self._ended = self._loop.time()
+        self._crew.learn(spent)
         self._writing -= sum(item.size for item in group)
         self._room.set()
         for item, outcome in zip(group, outcomes, strict=True):
@@ -135,7 +154,12 @@ class Saver:
         self._put_to_work()
 
 
-def write_group(writes: Sequence[Write]) -> list[Artifact | Exception]:
+def _timed(writes: Sequence[Write]) -> tuple[list[Artifact | Exception], Spent]:
+    watch = Stopwatch()
+    return write_group(writes, watch), watch.stop()
+
+
+def write_group(writes: Sequence[Write], watch: Stopwatch) -> list[Artifact | Exception]:
     """The artifact for each, or what went wrong with it; nothing of that one is left behind then."""
     outcomes: dict[int, Artifact | Exception] = {}
     written: dict[int, Written] = {}
@@ -144,6 +168,7 @@ def write_group(writes: Sequence[Write]) -> list[Artifact | Exception]:
             written[number] = write()
         except Exception as error:  # noqa: BLE001  it belongs to whoever gave us this picture
             outcomes[number] = error
+    watch.lap()
     for step in (Part.hint, Part.force, Part.land):
         for number, one in list(written.items()):
             try:
@@ -154,7 +179,9 @@ def write_group(writes: Sequence[Write]) -> list[Artifact | Exception]:
                 del written[number]
                 for part in one.parts:
                     part.drop()
+        watch.lap(disk=step is Part.force)
     _force_folders(written, outcomes)
+    watch.lap(disk=True)
     return [outcomes[number] for number in range(len(writes))]
 
 

@@ -20,9 +20,11 @@ Row = tuple[Any, ...]
 Told = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Statement:
-    """sql: with ``{rows}`` where the rows go, each ``(?, ?, ...)``, and its verb first: only then are rows counted.
+    """One of each kind: they are told apart by which they are.
+
+    sql: with ``{rows}`` where the rows go, each ``(?, ?, ...)``, and its verb first: only then are rows counted.
 
     each_counts: every row must change one in the file.
     """

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from batcher.artifacts import saving
+from batcher.artifacts.crew import Stopwatch
 from batcher.artifacts.disk import force_folder
 from batcher.artifacts.place import Shelf
 from batcher.artifacts.saving import MOST, Saver, Write, Written, write_group
@@ -55,7 +56,7 @@ def test_a_group_is_forced_whole_before_anything_in_it_is_renamed(
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(os, "replace", replace)
     shelf = Shelf(tmp_path)
-    write_group([write(shelf, "a"), write(shelf, "b")])
+    write_group([write(shelf, "a"), write(shelf, "b")], Stopwatch())
     first = steps.index("a.png")
     assert steps[first - 4 : first] == ["force"] * 4
     assert steps[first:] == ["a.png", "a.json", "b.png", "b.json", "force"]
@@ -76,7 +77,7 @@ def test_what_the_disk_refuses_of_one_picture_takes_no_other_with_it(
         return true(*told)
 
     monkeypatch.setattr(os, step, failing)
-    outcomes = write_group([write(shelf, name) for name in "abc"])
+    outcomes = write_group([write(shelf, name) for name in "abc"], Stopwatch())
     assert [type(outcome).__name__ for outcome in outcomes] == ["Artifact", "DiskError", "Artifact"]
     assert files(tmp_path) == ["images/a.json", "images/a.png", "images/c.json", "images/c.png"]
 
@@ -95,13 +96,13 @@ def test_a_folder_that_can_not_be_forced_is_everybodys_who_is_in_it(
         true(folder)
 
     monkeypatch.setattr(saving, "force_folder", failing)
-    outcomes = write_group([write(shelf, name) for name in ("one/a", "two/a", "one/b")])
+    outcomes = write_group([write(shelf, name) for name in ("one/a", "two/a", "one/b")], Stopwatch())
     assert [isinstance(outcome, DiskError) for outcome in outcomes] == [True, False, True]
 
 
 def test_what_is_refused_before_it_is_written_leaves_nothing(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
-    outcomes = write_group([write(shelf, "n" * 300), write(shelf, "b")])
+    outcomes = write_group([write(shelf, "n" * 300), write(shelf, "b")], Stopwatch())
     assert isinstance(outcomes[0], FileRefused)
     assert files(tmp_path) == ["images/b.json", "images/b.png"]
 
@@ -109,9 +110,9 @@ def test_what_is_refused_before_it_is_written_leaves_nothing(tmp_path: Path) -> 
 def test_many_that_wait_go_in_few_groups_and_all_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     groups: list[int] = []
 
-    def counting(writes: list[Write]) -> list[Artifact | Exception]:
+    def counting(writes: list[Write], watch: Stopwatch) -> list[Artifact | Exception]:
         groups.append(len(writes))
-        return write_group(writes)
+        return write_group(writes, watch)
 
     monkeypatch.setattr(saving, "write_group", counting)
 
@@ -129,7 +130,9 @@ def test_many_that_wait_go_in_few_groups_and_all_arrive(tmp_path: Path, monkeypa
     assert len(groups) < 20
 
 
-def test_a_group_that_takes_long_gets_help_from_other_threads() -> None:
+def test_a_group_that_takes_long_gets_help_from_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saving, "STUCK", 0.05)
+
     async def main() -> None:
         loop, gate, begun = asyncio.get_running_loop(), threading.Event(), asyncio.Semaphore(0)
 
@@ -150,3 +153,19 @@ def test_a_group_that_takes_long_gets_help_from_other_threads() -> None:
             )
 
     asyncio.run(main())
+
+
+def test_a_picture_never_waits_for_the_watch_over_another_group(tmp_path: Path) -> None:
+    """That one is a second away, and may not stand in for a look that is due sooner."""
+
+    async def main() -> float:
+        with ThreadPoolExecutor(2) as pool:
+            saver, shelf = Saver(pool, 2), Shelf(tmp_path)
+            began = asyncio.get_running_loop().time()
+            first = saver.save(write(shelf, "a"), 1)
+            behind = saver.save(write(shelf, "b"), 1)  # its look is a second away, should the first be stuck
+            await asyncio.gather(first, behind)
+            await saver.save(write(shelf, "c"), 1)
+            return asyncio.get_running_loop().time() - began
+
+    assert run(main()) < saving.STUCK / 2
