@@ -143,6 +143,7 @@ async def _drive(
                 try:
                     await runner.run()
                     if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
+                        await queue.flush()  # what is known to be finished is not asked to be cancelled
                         await cancel_all(service.api, queue, reader, tools.cancelled)
                 except asyncio.CancelledError:
                     stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")

@@ -100,7 +100,8 @@ class Fetcher:
 
     async def _save(self, entry: Entry, artifacts: list[Artifact]) -> Entry:
         tools = self.tools
-        saved, warnings = await tools.queue.durable(tools.state.save, entry, artifacts)
+        save = tools.state.save_at_once if tools.queue.withdraw(entry.id) else tools.state.save
+        saved, warnings = await tools.queue.durable(save, entry, artifacts)
         tools.came_to(entry, None)
         self._misses = 0
         tools.tally.file_note = ""
@@ -113,8 +114,10 @@ class Fetcher:
         if (entry.id, why) in self._relinked:
             return await self._fail(entry, Cause(kind="gone", message=cause.message, http_status=cause.http_status))
         self._relinked.add((entry.id, why))
+        self.tools.queue.hasten(entry.id)
         return await self.tools.queue.durable(self.tools.state.expire, entry)
 
     async def _fail(self, entry: Entry, cause: Cause) -> Entry:
         self.tools.came_to(entry, cause)
+        self.tools.queue.hasten(entry.id)
         return await self.tools.queue.durable(self.tools.state.fail_here, entry, cause)

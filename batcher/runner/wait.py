@@ -10,6 +10,7 @@ from batcher.runner.submit import Slot
 from batcher.runner.tools import Tools, draw
 from batcher.schedule import PollPlanner
 from batcher.stop import pause
+from batcher.store import completed
 
 WATCHED = 15.0  # a clock that jumped must not end a job: it was watched for at least this part of its time, too
 MOST_MISSES = 5  # reads without an answer about a job whose time is over, while the service answers about others
@@ -102,6 +103,11 @@ class Waiter:
                 tools.settle(entry, answer.cost_usd)
             when = answer.finished_at or tools.wall()
             cost_usd = entry.cost_usd if answer.cost_usd is None else answer.cost_usd
+            if (
+                entry.attempts == 1 and entry.finished_at is None
+            ):  # most: written down with its files, if they come soon
+                tools.queue.later(entry.id, state.complete, entry, answer.urls, cost_usd, when)
+                return completed(entry, answer.urls, cost_usd, when)
             return await tools.queue.durable(state.complete, entry, answer.urls, cost_usd, when)
         if isinstance(answer, FailedThere):
             tools.settle(entry, answer.cost_usd, failed=True)

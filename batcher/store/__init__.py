@@ -4,7 +4,7 @@ from batcher.store.ballast import Ballast
 from batcher.store.lock import LOCK, is_going, locked
 from batcher.store.opening import INTENT, STATE, connect_to_read, has_state, prepare
 from batcher.store.queue import CommitQueue
-from batcher.store.statefile import StateFile
+from batcher.store.statefile import StateFile, completed
 
 __all__ = [
     "INTENT",
@@ -13,6 +13,7 @@ __all__ = [
     "Ballast",
     "CommitQueue",
     "StateFile",
+    "completed",
     "connect_to_read",
     "has_state",
     "is_going",

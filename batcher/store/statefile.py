@@ -92,10 +92,10 @@ class StateFile(Roster):
         return replace(entry, state=state, cause=cause)
 
     def complete(self, entry: Entry, urls: Sequence[str], cost_usd: float | None, finished_at: float) -> Entry:
-        state = self._move(entry, Event.COMPLETED)
+        self._move(entry, Event.COMPLETED)
         self._attempt(entry, outcome="succeeded", finished_at=_ms(finished_at), cost_usd=cost_usd)
         self._batch.add(_LINKED, (entry.id, json.dumps(list(urls))))
-        return replace(entry, state=state, urls=tuple(urls), cost_usd=cost_usd, finished_at=finished_at)
+        return completed(entry, urls, cost_usd, finished_at)
 
     def expire(self, entry: Entry) -> Entry:
         return replace(entry, state=self._move(entry, Event.EXPIRED), urls=())
@@ -119,6 +119,13 @@ class StateFile(Roster):
         state = self._move(entry, Event.SAVED, cause=None)
         self._attempt(entry, outcome="saved", cost_usd=entry.cost_usd)
         self._batch.add(_UNLINKED, (entry.id,))
+        return replace(entry, state=state, cause=None), self._pictures(entry, artifacts)
+
+    def save_at_once(self, entry: Entry, artifacts: Sequence[Artifact]) -> tuple[Entry, list[str]]:
+        """``complete`` and ``save`` in one, of a first attempt: ``entry`` is ready, and running in the file."""
+        state = self._move(entry, Event.SAVED, recorded=State.RUNNING, cause=None)
+        finished_at = None if entry.finished_at is None else _ms(entry.finished_at)
+        self._attempt(entry, outcome="saved", finished_at=finished_at, cost_usd=entry.cost_usd)
         return replace(entry, state=state, cause=None), self._pictures(entry, artifacts)
 
     def cancel(self, entry: Entry, now: float) -> Entry:
@@ -169,13 +176,15 @@ class StateFile(Roster):
             self._batch.add(_NO_PICTURE, (entry.id, artifact.output_index))
         self._pictures(entry, artifacts)
 
-    def _move(self, entry: Entry, event: Event, **facts: Any) -> State:
+    def _move(self, entry: Entry, event: Event, *, recorded: State | None = None, **facts: Any) -> State:
+        """recorded: how it is in the file, where that is not the state of the entry."""
         state = advance(entry.state, event)
         if entry.id in self._moving:  # by an earlier call of this group: one after the other
             self._write()
         self._moving.add(entry.id)
-        told = ("job {} is not {} in the state file, so it can't be {}", entry.job.key, entry.state, event)
-        self._batch.add(_moved(tuple(facts)), (entry.id, entry.state, state, *facts.values()), told)
+        was = entry.state if recorded is None else recorded
+        told = ("job {} is not {} in the state file, so it can't be {}", entry.job.key, was, event)
+        self._batch.add(_moved(tuple(facts)), (entry.id, was, state, *facts.values()), told)
         return state
 
     def _attempt(self, entry: Entry, **facts: Any) -> None:
@@ -227,6 +236,12 @@ class StateFile(Roster):
             return None, url
         self._heads += parts[0] not in self._words
         return self._word(parts[0]), parts[1]
+
+
+def completed(entry: Entry, urls: Sequence[str], cost_usd: float | None, finished_at: float) -> Entry:
+    """The entry once ``complete`` is written."""
+    state = advance(entry.state, Event.COMPLETED)
+    return replace(entry, state=state, urls=tuple(urls), cost_usd=cost_usd, finished_at=finished_at)
 
 
 def _ms(seconds: float) -> int:
