@@ -1,12 +1,13 @@
 """How many threads are worth having at work on files.
 
 Threads that write take turns with each other and with the event loop: all of them need the interpreter's lock, between
-any two calls into the system. As long as a group of pictures spends its time in the processor (a decoder at work, which
-needs no lock) or waiting for the disk, another thread gets more done. Where it mostly waits for its turn, another one
-makes nothing faster and everything dearer: at the most that two cores can do, sixteen writers took a third more
-processor time than one, for a sixth less throughput.
+any two calls into the system. As long as a group of pictures spends its time waiting for the disk, another thread gets
+more done; so it does while the processor is at work (a decoder, which needs no lock), up to one thread a core. Where a
+group mostly waits for its turn, another thread makes nothing faster and everything dearer: at the most that two cores
+can do, sixteen writers took a third more processor time than one, for a sixth less throughput.
 """
 
+import os
 import time
 from dataclasses import dataclass
 
@@ -23,16 +24,21 @@ class Spent:
 
 
 class Crew:
-    """size: threads that are worth having, of at most ``most``."""
+    """size: threads that are worth having, of at most ``most``. cores: of the machine."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, cores: int | None = None) -> None:
         self.most = most
         self.size = 1
+        self._cores = cores or os.cpu_count() or 1
 
     def learn(self, spent: Spent) -> None:
         """From each group that is done."""
         turns = spent.all - spent.processor - spent.disk
-        self.size = max(1, self.size - 1) if turns > CROWDED * spent.all else min(self.most, self.size + 1)
+        useful = min(self.most, self.most if spent.disk > spent.processor else self._cores)
+        if turns > CROWDED * spent.all or self.size > useful:
+            self.size = max(1, self.size - 1)
+        else:
+            self.size = min(useful, self.size + 1)
 
 
 class Stopwatch:

@@ -25,12 +25,12 @@ from batcher.artifacts.disk import disk, force_folder
 from batcher.artifacts.part import Part
 from batcher.job import Artifact
 
-GATHER = 0.005  # seconds between the beginnings of two groups, unless one is full
+GATHER = 0.05  # seconds between the beginnings of two groups, unless one is full
 STUCK = 1.0  # seconds without the end of a group after which one more thread is put to work, whatever was learnt
 LINGER = 0.1  # seconds that a picture waits before one more thread is put to work
-MOST, MOST_BYTES = 64, 1 << 20  # of one group
+MOST, MOST_BYTES = 64, 4 << 20  # of one group
 _CORES = os.cpu_count() or 1
-MOST_HELD = 64 << 20  # bytes that wait in memory or are being written: more are not asked for meanwhile
+MOST_HELD = 8 << 20  # bytes that wait in memory: while there are more, no others are asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,6 @@ class Saver:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
         self._held = 0  # bytes of those waiting
-        self._writing = 0  # bytes of those being written
         self._room = asyncio.Event()
         self._began = self._ended = float("-inf")  # when the last group did
         self.at_work = 0
@@ -71,7 +70,7 @@ class Saver:
 
     async def room(self) -> None:
         """Waits until there is memory for more."""
-        while self._held + self._writing > MOST_HELD:
+        while self._held > MOST_HELD:
             self._room.clear()
             await self._room.wait()
 
@@ -133,17 +132,14 @@ class Saver:
         size = group[0].size
         while self._waiting and len(group) < MOST and (size := size + self._waiting[0].size) <= MOST_BYTES:
             group.append(self._waiting.popleft())
-        taken = sum(item.size for item in group)
-        self._held -= taken
-        self._writing += taken
+        self._held -= sum(item.size for item in group)
+        self._room.set()
         return group
 
     def _finish(self, group: Sequence[_Waiting], outcomes: Sequence[Artifact | Exception], spent: Spent) -> None:
         self.at_work -= 1
         self._ended = self._loop.time()
         self._crew.learn(spent)
-        self._writing -= sum(item.size for item in group)
-        self._room.set()
         for item, outcome in zip(group, outcomes, strict=True):
             if item.future.done():
                 continue

@@ -14,7 +14,8 @@ from typing import Any
 
 from batcher.errors import Defect
 
-MOST_ROWS = 64  # of one statement; sizes are powers of two, so that few texts are ever compiled
+MOST_ROWS = 64  # of one statement
+SIZES = (MOST_ROWS, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)  # a few, so that few texts are ever compiled
 
 Row = tuple[Any, ...]
 Told = tuple[Any, ...]
@@ -65,11 +66,11 @@ class Batch:
 def write_rows(connection: sqlite3.Connection, sql: str, rows: Sequence[Row]) -> int:
     """How many rows of the file were changed."""
     changed = at = 0
-    while at < len(rows):
-        size = min(MOST_ROWS, 1 << ((len(rows) - at).bit_length() - 1))
-        chunk = rows[at : at + size]
-        changed += connection.execute(_text(sql, len(chunk[0]), size), list(chain.from_iterable(chunk))).rowcount
-        at += size
+    for size in SIZES:
+        while len(rows) - at >= size:
+            chunk = rows[at : at + size]
+            changed += connection.execute(_text(sql, len(chunk[0]), size), list(chain.from_iterable(chunk))).rowcount
+            at += size
     return changed
 
 

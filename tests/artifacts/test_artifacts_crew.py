@@ -11,8 +11,8 @@ import pytest
 from batcher.artifacts.crew import Crew, Spent, Stopwatch
 
 
-def size_after(*groups: Spent, most: int = 16) -> int:
-    crew = Crew(most)
+def size_after(*groups: Spent, most: int = 16, cores: int = 4) -> int:
+    crew = Crew(most, cores)
     for spent in groups:
         crew.learn(spent)
     return crew.size
@@ -22,8 +22,10 @@ def test_a_disk_that_is_waited_for_gets_every_thread() -> None:
     assert size_after(*[Spent(all=1.0, processor=0.05, disk=0.9)] * 40) == 16
 
 
-def test_a_decoder_that_computes_gets_every_thread() -> None:
-    assert size_after(*[Spent(all=1.0, processor=0.9, disk=0.05)] * 40) == 16
+def test_a_decoder_that_computes_gets_a_thread_for_each_core() -> None:
+    computing = [Spent(all=1.0, processor=0.9, disk=0.05)] * 40
+    assert size_after(*computing, cores=4) == 4
+    assert size_after(*[Spent(all=1.0, processor=0.05, disk=0.9)] * 40, *computing, cores=2) == 2
 
 
 def test_threads_that_wait_for_their_turn_are_sent_home_but_for_one() -> None:
@@ -33,7 +35,8 @@ def test_threads_that_wait_for_their_turn_are_sent_home_but_for_one() -> None:
 
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_there_are_never_more_than_allowed(most: int) -> None:
-    assert size_after(*[Spent(all=1.0, processor=1.0, disk=0.0)] * 20, most=most) == most
+    assert size_after(*[Spent(all=1.0, processor=0.0, disk=1.0)] * 20, most=most) == most
+    assert size_after(*[Spent(all=1.0, processor=1.0, disk=0.0)] * 20, most=most) == min(most, 4)
 
 
 def test_what_a_thread_computes_and_what_it_waits_for_are_told_apart(tmp_path: Path) -> None:

@@ -1,13 +1,8 @@
-"""The reference: the same HTTP calls in a bare loop. No state, no checks, no resume: an hour of work.
-
-``--durable`` adds what it takes for a picture and a sidecar to survive a power cut, written in the plainest way; it
-shows what that alone costs on the disk at hand.
-"""
+"""The reference: the same HTTP calls in a bare loop. No state, no checks, no resume: an hour of work."""
 
 import argparse
 import asyncio
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,16 +11,14 @@ import aiohttp
 from tests.benchmarks.service import MODEL
 
 
-async def run(origin: str, jobs: int, in_flight: int, folder: Path, *, durable: bool) -> None:
+async def run(origin: str, jobs: int, in_flight: int, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  as people write it
     numbers = iter(range(jobs))
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        await asyncio.gather(*(_worker(session, origin, numbers, folder, durable=durable) for _ in range(in_flight)))
+        await asyncio.gather(*(_worker(session, origin, numbers, folder) for _ in range(in_flight)))
 
 
-async def _worker(
-    session: aiohttp.ClientSession, origin: str, numbers: Iterator[int], folder: Path, *, durable: bool
-) -> None:
+async def _worker(session: aiohttp.ClientSession, origin: str, numbers: Iterator[int], folder: Path) -> None:
     for number in numbers:
         inputs = {"prompt": f"a kite over hill number {number}", "seed": number, "aspect_ratio": "16:9"}
         async with session.post(f"{origin}/v1/models/{MODEL}", json=inputs) as response:
@@ -38,23 +31,7 @@ async def _worker(
             await asyncio.sleep(0.5)
         async with session.get(answer["output"]["image"]) as response:
             content = await response.read()
-        if durable:
-            await asyncio.to_thread(_save, folder / f"{number:06d}.png", content, json.dumps(inputs | answer).encode())
-        else:
-            (folder / f"{number:06d}.png").write_bytes(content)
-
-
-def _save(path: Path, content: bytes, sidecar: bytes) -> None:
-    for target, data in ((path, content), (path.with_suffix(".json"), sidecar)):
-        temp = target.with_name(f".{target.name}")
-        with temp.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temp.replace(target)
-    handle = os.open(path.parent, os.O_RDONLY)
-    os.fsync(handle)
-    os.close(handle)
+        (folder / f"{number:06d}.png").write_bytes(content)
 
 
 def main() -> None:
@@ -64,9 +41,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=5000)
     parser.add_argument("--in-flight", type=int, default=256)
     parser.add_argument("--uvloop", action="store_true")
-    parser.add_argument("--durable", action="store_true")
     told = parser.parse_args()
-    work = run(told.origin, told.jobs, told.in_flight, told.folder, durable=told.durable)
+    work = run(told.origin, told.jobs, told.in_flight, told.folder)
     if told.uvloop:
         import uvloop  # noqa: PLC0415  an extra
 
