@@ -1,5 +1,6 @@
 """What a job costs beside a bare loop of the same HTTP calls, with state, checksums, sidecars and progress all on."""
 
+import atexit
 import json
 import os
 import time
@@ -21,11 +22,12 @@ PICTURES = 100
 
 
 def measure() -> Iterator[Line]:
-    with TemporaryDirectory() as folder:  # removed at the end: files that go slow down the making of others
-        with served() as origin:
-            yield from _small(origin, Path(folder))
-        for form in ("png", "jpeg"):
-            yield from _decoding(form, Path(folder))
+    folder = TemporaryDirectory()
+    atexit.register(folder.cleanup)  # not before: files that go slow down the making of others for minutes
+    with served() as origin:
+        yield from _small(origin, Path(folder.name))
+    for form in ("png", "jpeg"):
+        yield from _decoding(form, Path(folder.name))
 
 
 def _small(origin: str, ground: Path) -> Iterator[Line]:
