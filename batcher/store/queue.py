@@ -19,7 +19,7 @@ from batcher.errors import DiskError
 from batcher.store.statefile import StateFile
 
 AT_ONCE = 64  # waiters that go on in one round of the event loop: each may do a millisecond's work
-GATHER = 0.02  # seconds between the beginnings of two groups, at least: each wakes a thread and forces the disk
+GATHER = 0.01  # seconds between the beginnings of two groups, at least: each wakes a thread and forces the disk
 LATER = 5.0  # seconds that a move is held back, at most
 
 P = ParamSpec("P")
