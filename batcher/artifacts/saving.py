@@ -64,7 +64,7 @@ class Saver:
         self._held = 0  # bytes of those waiting
         self._room = asyncio.Event()
         self._began = self._ended = float("-inf")  # when the last group did
-        self.at_work = 0
+        self._at_work = 0
         self._looking_at = float("inf")
         self._timer: asyncio.TimerHandle | None = None
 
@@ -86,11 +86,11 @@ class Saver:
         return future
 
     def _put_to_work(self) -> None:
-        while self._waiting and self.at_work < self._crew.most:
+        while self._waiting and self._at_work < self._crew.most:
             now = self._loop.time()
-            if self.at_work >= self._crew.size and not self._is_stuck(now):
+            if self._at_work >= self._crew.size and not self._is_stuck(now):
                 return
-            due = self._waiting[0].since + LINGER if self.at_work else self._began + GATHER
+            due = self._waiting[0].since + LINGER if self._at_work else self._began + GATHER
             if now < due and not self._is_full():
                 self._look_at(due)
                 return
@@ -107,7 +107,7 @@ class Saver:
 
     def _is_full(self) -> bool:
         """Whether a whole group waits, and a core for it: more of them at once would stand in each other's way."""
-        return self.at_work < _CORES and (len(self._waiting) >= MOST or self._held >= MOST_BYTES)
+        return self._at_work < _CORES and (len(self._waiting) >= MOST or self._held >= MOST_BYTES)
 
     def _look_at(self, moment: float) -> None:
         if moment < self._looking_at:
@@ -123,7 +123,7 @@ class Saver:
     def _begin(self, now: float) -> None:
         self._began = now
         group = self._next_group()
-        self.at_work += 1
+        self._at_work += 1
         writing = self._loop.run_in_executor(self._pool, _timed, [item.write for item in group])
         writing.add_done_callback(lambda done: self._finish(group, *done.result()))
 
@@ -137,7 +137,7 @@ class Saver:
         return group
 
     def _finish(self, group: Sequence[_Waiting], outcomes: Sequence[Artifact | Exception], spent: Spent) -> None:
-        self.at_work -= 1
+        self._at_work -= 1
         self._ended = self._loop.time()
         self._crew.learn(spent)
         for item, outcome in zip(group, outcomes, strict=True):
