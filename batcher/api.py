@@ -42,7 +42,6 @@ READ = aiohttp.ClientTimeout(total=30.0, sock_connect=CONNECT)
 IDLE = 10.0  # seconds: an older idle connection may be closing just as a submit leaves on it, which puts it in doubt
 SHORTEST_SECRET = 8  # characters: cutting a shorter "token" out of an answer would only garble it ("id", "any")
 _JSON = {"Content-Type": "application/json"}
-_encoded = json.JSONEncoder(ensure_ascii=False).encode
 SIMULATOR_HEADER = "X-Batcher-Simulator"
 
 
@@ -106,7 +105,7 @@ class Api:
 
         Raises NotSent, Refused, Rejected, Unclear (nobody knows), AccountError.
         """
-        body = _encoded(inputs).encode()
+        body = json.dumps(inputs, ensure_ascii=False).encode()
         reply = await self._call("POST", f"/models/{_model_path(model)}", wait=SUBMIT, body=body)
         return read_submit(reply)
 

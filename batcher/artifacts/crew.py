@@ -29,12 +29,12 @@ class Crew:
     def __init__(self, most: int, cores: int | None = None) -> None:
         self.most = most
         self.size = 1
-        self._cores = cores or os.cpu_count() or 1
+        self.cores = cores or os.cpu_count() or 1
 
     def learn(self, spent: Spent) -> None:
         """From each group that is done."""
         turns = spent.all - spent.processor - spent.disk
-        useful = min(self.most, self.most if spent.disk > spent.processor else self._cores)
+        useful = min(self.most, self.most if spent.disk > spent.processor else self.cores)
         if turns > CROWDED * spent.all or self.size > useful:
             self.size = max(1, self.size - 1)
         else:

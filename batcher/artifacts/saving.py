@@ -13,7 +13,6 @@ everybody's who is in it.
 """
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +28,6 @@ GATHER = 0.05  # seconds between the beginnings of two groups, unless one is ful
 STUCK = 1.0  # seconds without the end of a group after which one more thread is put to work, whatever was learnt
 LINGER = 0.1  # seconds that a picture waits before one more thread is put to work
 MOST, MOST_BYTES = 64, 4 << 20  # of one group
-_CORES = os.cpu_count() or 1
 MOST_HELD = 8 << 20  # bytes that wait in memory: while there are more, no others are asked for
 
 
@@ -107,7 +105,7 @@ class Saver:
 
     def _is_full(self) -> bool:
         """Whether a whole group waits, and a core for it: more of them at once would stand in each other's way."""
-        return self._at_work < _CORES and (len(self._waiting) >= MOST or self._held >= MOST_BYTES)
+        return self._at_work < self._crew.cores and (len(self._waiting) >= MOST or self._held >= MOST_BYTES)
 
     def _look_at(self, moment: float) -> None:
         if moment < self._looking_at:

@@ -35,9 +35,7 @@ class CommitQueue:
         self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._began = float("-inf")  # when the last group did
-        self._held_back: dict[
-            int, tuple[float, Callable[[], Any]]
-        ] = {}  # by job: when it is due and what; oldest first
+        self._held_back: dict[int, tuple[float, Callable[[], Any]]] = {}  # by job: due when, and what; oldest first
         self._timer: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="state")
 

@@ -3,8 +3,9 @@
 import argparse
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -18,19 +19,33 @@ async def run(origin: str, jobs: int, in_flight: int, folder: Path) -> None:
         await asyncio.gather(*(_worker(session, origin, numbers, folder) for _ in range(in_flight)))
 
 
+def asked(number: int) -> dict[str, Any]:
+    return {"prompt": f"a kite over hill number {number}", "seed": number, "aspect_ratio": "16:9"}
+
+
+async def submitted(session: aiohttp.ClientSession, origin: str, inputs: Mapping[str, Any]) -> str:
+    """The request id."""
+    async with session.post(f"{origin}/v1/models/{MODEL}", json=inputs) as response:
+        request: str = (await response.json())["request_id"]
+    return request
+
+
+async def fetched(session: aiohttp.ClientSession, origin: str, request: str) -> tuple[dict[str, Any], bytes]:
+    """The result, once there is one, and the picture."""
+    while True:
+        async with session.get(f"{origin}/v1/requests/{request}/result") as response:
+            answer: dict[str, Any] = await response.json()
+        if answer["status"] == "completed":
+            break
+        await asyncio.sleep(0.5)
+    async with session.get(answer["output"]["image"]) as response:
+        return answer, await response.read()
+
+
 async def _worker(session: aiohttp.ClientSession, origin: str, numbers: Iterator[int], folder: Path) -> None:
     for number in numbers:
-        inputs = {"prompt": f"a kite over hill number {number}", "seed": number, "aspect_ratio": "16:9"}
-        async with session.post(f"{origin}/v1/models/{MODEL}", json=inputs) as response:
-            request = (await response.json())["request_id"]
-        while True:
-            async with session.get(f"{origin}/v1/requests/{request}/result") as response:
-                answer = await response.json()
-            if answer["status"] == "completed":
-                break
-            await asyncio.sleep(0.5)
-        async with session.get(answer["output"]["image"]) as response:
-            content = await response.read()
+        request = await submitted(session, origin, asked(number))
+        _, content = await fetched(session, origin, request)
         (folder / f"{number:06d}.png").write_bytes(content)
 
 

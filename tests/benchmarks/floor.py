@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 
 from batcher.loop import run as run_on_our_loop
-from tests.benchmarks.service import MODEL
+from tests.benchmarks.bare import asked, fetched, submitted
 
 GATHER = 0.005  # seconds
 MOST = 64  # pictures in a group
@@ -118,19 +118,11 @@ async def _worker(
     session: aiohttp.ClientSession, origin: str, numbers: Iterator[int], folder: Path, state: Groups, files: Groups
 ) -> None:
     for number in numbers:
-        inputs = {"prompt": f"a kite over hill number {number}", "seed": number, "aspect_ratio": "16:9"}
+        inputs = asked(number)
         await state.done((INTENT, (number,)))
-        async with session.post(f"{origin}/v1/models/{MODEL}", json=inputs) as response:
-            request = (await response.json())["request_id"]
+        request = await submitted(session, origin, inputs)
         await state.done((ACCEPTED, (number, request)))
-        while True:
-            async with session.get(f"{origin}/v1/requests/{request}/result") as response:
-                answer = await response.json()
-            if answer["status"] == "completed":
-                break
-            await asyncio.sleep(0.5)
-        async with session.get(answer["output"]["image"]) as response:
-            content = await response.read()
+        answer, content = await fetched(session, origin, request)
         sha256 = await files.done((f"{folder}/{number:06d}", content, inputs | answer))
         await state.done((SAVED, (number, f"{number:06d}.png", sha256)))
 
