@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:  # start-up time
-    from batcher.errors import BatcherError
+    from batcher.core.errors import BatcherError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code (README, "Exit codes")."""
     import click  # noqa: PLC0415  start-up time is part of the product
 
-    from batcher.cli import cli  # noqa: PLC0415
+    from batcher.commands.cli import cli  # noqa: PLC0415
 
     told = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _explain(error: Exception, *, as_json: bool) -> int:
     import click  # noqa: PLC0415
 
-    from batcher.errors import BatcherError, DiskError, FileRefused, UsageError  # noqa: PLC0415
+    from batcher.core.errors import BatcherError, DiskError, FileRefused, UsageError  # noqa: PLC0415
 
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         print(error.format_message(), file=sys.stderr)
@@ -50,15 +50,15 @@ def _explain(error: Exception, *, as_json: bool) -> int:
 
 
 def _explain_interruption(*, as_json: bool) -> int:
-    from batcher.errors import Interrupted  # noqa: PLC0415
+    from batcher.core.errors import Interrupted  # noqa: PLC0415
 
     hint = "What is done is kept. Run the same command again: it goes on from there."
     return _say(Interrupted("interrupted before the end", hint=hint), as_json=as_json)
 
 
 def _say(error: "BatcherError", *, as_json: bool) -> int:
-    from batcher.errors import ManifestError  # noqa: PLC0415
-    from batcher.protocol import one_line  # noqa: PLC0415
+    from batcher.client.protocol import one_line  # noqa: PLC0415
+    from batcher.core.errors import ManifestError  # noqa: PLC0415
 
     if as_json:
         from dataclasses import asdict  # noqa: PLC0415

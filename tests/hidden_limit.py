@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
 
-from batcher.pace import Opening, Pace
+from batcher.pacing import Opening, Pace
 from tests.limiters import Bucket, Cells, Limit, Limiter, Places, Shared, SlidingCounter, SlidingLog, Window
 
 Make = Callable[[Limit, Random], Limiter]

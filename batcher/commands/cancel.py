@@ -23,7 +23,7 @@ def cancel(run_dir: str, as_json: bool, pending: bool, **given: Any) -> int:
     import asyncio  # noqa: PLC0415  start-up time
     from pathlib import Path  # noqa: PLC0415
 
-    from batcher.cancelling import cancel_run  # noqa: PLC0415
+    from batcher.runner.cancelling import cancel_run  # noqa: PLC0415
 
     facts = asyncio.run(cancel_run(Path(run_dir), collect_service(given), pending=pending))
     say_json(facts) if as_json else say(_words(facts))

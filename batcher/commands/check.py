@@ -42,7 +42,7 @@ def check(folder: str, reader: str, run_dir: str | None, progress: str, as_json:
     column and picture. Changes nothing.
     """
     from batcher.export import checking, infotexts  # noqa: PLC0415  start-up time
-    from batcher.progress import listener  # noqa: PLC0415
+    from batcher.runner.progress import listener  # noqa: PLC0415
 
     shown, run = listener(progress), Path(run_dir) if run_dir else None
     if reader == "infotext":
@@ -54,7 +54,7 @@ def check(folder: str, reader: str, run_dir: str | None, progress: str, as_json:
 
 
 def _words(report: dict[str, Any]) -> str:
-    from batcher.units import show_duration  # noqa: PLC0415  start-up time
+    from batcher.core.units import show_duration  # noqa: PLC0415  start-up time
 
     splits = ", ".join(f"{count:,} in {split}" for split, count in sorted(report["splits"].items()))
     lines = [

@@ -52,7 +52,7 @@ def export(run_dir: str, folder: str, replace: bool, progress: str, as_json: boo
     """
     from batcher.export import Told, ordered  # noqa: PLC0415  start-up time
     from batcher.export import export as make  # noqa: PLC0415
-    from batcher.progress import listener  # noqa: PLC0415
+    from batcher.runner.progress import listener  # noqa: PLC0415
 
     order = ordered(Path(run_dir), Path(folder), Told(**given))
     report = make(order, listener(progress), replace=replace)
@@ -61,7 +61,7 @@ def export(run_dir: str, folder: str, replace: bool, progress: str, as_json: boo
 
 
 def _words(report: dict[str, Any]) -> str:
-    from batcher.units import show_bytes, show_duration  # noqa: PLC0415  start-up time
+    from batcher.core.units import show_bytes, show_duration  # noqa: PLC0415  start-up time
 
     kind = "simulated images" if report["simulated"] else "images"
     lines = [

@@ -43,9 +43,9 @@ def grid(run_dir: str, as_json: bool, **given: Any) -> int:
     """Draw labelled contact sheets, with a mark wherever a picture is missing and why."""
     from contextlib import closing  # noqa: PLC0415  start-up time
 
-    from batcher.grid.drawing import Wanted, draw  # noqa: PLC0415
-    from batcher.grid.filtering import Filter  # noqa: PLC0415
-    from batcher.progress import listener  # noqa: PLC0415
+    from batcher.export.sheets.drawing import Wanted, draw  # noqa: PLC0415
+    from batcher.export.sheets.filtering import Filter  # noqa: PLC0415
+    from batcher.runner.progress import listener  # noqa: PLC0415
     from batcher.store import connect_to_read  # noqa: PLC0415
 
     folder = Path(run_dir)
@@ -77,7 +77,7 @@ def _facts(folder: Path, drawn: Any) -> dict[str, Any]:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    from batcher.units import show_bytes, show_duration  # noqa: PLC0415  start-up time
+    from batcher.core.units import show_bytes, show_duration  # noqa: PLC0415  start-up time
 
     files = facts["files"]
     size = show_bytes(sum(file["bytes"] for file in files))

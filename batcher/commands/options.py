@@ -93,9 +93,9 @@ def collect(given: dict[str, Any]) -> Any:
     """``service.Options`` from what click collected. Raises UsageError."""
     import shlex  # noqa: PLC0415  start-up time
 
+    from batcher.core.settings import Given  # noqa: PLC0415
     from batcher.manifest import Overrides  # noqa: PLC0415
-    from batcher.service import Options  # noqa: PLC0415
-    from batcher.settings import Given  # noqa: PLC0415
+    from batcher.runner.service import Options  # noqa: PLC0415
 
     names = [*(flag.removeprefix("--").replace("-", "_") for flag, _, _ in _RUN_OPTIONS), "progress"]
     flags = {
@@ -132,7 +132,7 @@ def collect(given: dict[str, Any]) -> Any:
 def collect_service(given: dict[str, Any]) -> Any:
     """``service.Options`` of a command that has no manifest, only a service to talk to."""
     from batcher.manifest import Overrides  # noqa: PLC0415  start-up time
-    from batcher.service import Options  # noqa: PLC0415
+    from batcher.runner.service import Options  # noqa: PLC0415
 
     return Options(
         manifest="",
@@ -145,8 +145,8 @@ def collect_service(given: dict[str, Any]) -> Any:
 
 
 def _count(given: dict[str, Any], name: str) -> int | None:
-    from batcher.errors import UsageError  # noqa: PLC0415
-    from batcher.units import parse_count  # noqa: PLC0415
+    from batcher.core.errors import UsageError  # noqa: PLC0415
+    from batcher.core.units import parse_count  # noqa: PLC0415
 
     text = given.get(name)
     try:
@@ -156,7 +156,7 @@ def _count(given: dict[str, Any], name: str) -> int | None:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    from batcher.errors import UsageError  # noqa: PLC0415  start-up time
+    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
 
     name, equals, value = text.partition("=")
     if not equals or not name.strip():

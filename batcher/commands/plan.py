@@ -28,8 +28,8 @@ def plan(as_json: bool, **given: Any) -> int:
     """
     import asyncio  # noqa: PLC0415  start-up time
 
-    from batcher.planning import plan as make  # noqa: PLC0415
-    from batcher.progress import listener  # noqa: PLC0415
+    from batcher.runner.planning import plan as make  # noqa: PLC0415
+    from batcher.runner.progress import listener  # noqa: PLC0415
 
     facts = asyncio.run(make(collect(given), listener("none")))
     say_json(facts) if as_json else say(_words(facts))
@@ -54,7 +54,7 @@ def _words(facts: dict[str, Any]) -> str:
 
 
 def _groups(groups: dict[str, Any]) -> list[str]:
-    from batcher.units import show_usd  # noqa: PLC0415  start-up time
+    from batcher.core.units import show_usd  # noqa: PLC0415  start-up time
 
     lines: list[str] = []
     for name, group in list(groups.items())[:SHOWN_GROUPS]:
@@ -76,7 +76,7 @@ def _count(number: int, word: str) -> str:
 
 
 def _axis(name: str, counts: dict[str, int]) -> str:
-    from batcher.protocol import one_line  # noqa: PLC0415  start-up time
+    from batcher.client.protocol import one_line  # noqa: PLC0415  start-up time
 
     shown = ", ".join(f"{cut(one_line(value, 200), 40)} ({count:,})" for value, count in list(counts.items())[:6])
     more = f", ... {len(counts):,} values" if len(counts) > 6 else ""
@@ -84,7 +84,7 @@ def _axis(name: str, counts: dict[str, int]) -> str:
 
 
 def _job(job: dict[str, Any]) -> str:
-    from batcher.protocol import one_line  # noqa: PLC0415  start-up time
+    from batcher.client.protocol import one_line  # noqa: PLC0415  start-up time
 
     rest = ", ".join(f"{name} {value}" for name, value in job["inputs"].items() if name != "prompt")
     prompt = cut(one_line(str(job["inputs"].get("prompt", ""))), 60)
@@ -105,7 +105,7 @@ def _against(facts: dict[str, Any]) -> list[str]:
 
 
 def _estimate(facts: dict[str, Any]) -> list[str]:
-    from batcher.units import show_bytes, show_duration, show_rate, show_usd  # noqa: PLC0415  start-up time
+    from batcher.core.units import show_bytes, show_duration, show_rate, show_usd  # noqa: PLC0415  start-up time
 
     if facts["cost_usd"] is None:
         cost = "unknown: the price of this model is not known here; --price USD tells it"

@@ -71,7 +71,7 @@ def _print(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return  # whoever read us has seen enough
-        from batcher.errors import DiskError  # noqa: PLC0415  start-up time
+        from batcher.core.errors import DiskError  # noqa: PLC0415  start-up time
 
         raise DiskError(
             f"standard output can't be written: {error.strerror}", hint="What was done is done, and recorded."

@@ -31,8 +31,8 @@ def prune(run_dir: str, dry_run: bool, as_json: bool) -> int:
 def _pruned(folder: Path, *, dry_run: bool) -> dict[str, Any]:
     from contextlib import ExitStack, closing  # noqa: PLC0415  start-up time
 
-    from batcher import pruned  # noqa: PLC0415
-    from batcher.progress import counting, listener  # noqa: PLC0415
+    from batcher.runner import pruned  # noqa: PLC0415
+    from batcher.runner.progress import counting, listener  # noqa: PLC0415
     from batcher.store import connect_to_read, locked  # noqa: PLC0415
 
     with ExitStack() as held:
@@ -53,7 +53,7 @@ def _pruned(folder: Path, *, dry_run: bool) -> dict[str, Any]:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    from batcher.units import show_bytes  # noqa: PLC0415  start-up time
+    from batcher.core.units import show_bytes  # noqa: PLC0415  start-up time
 
     if not facts["files"]:
         lines = ["Nothing to move: every image here is of a job in the manifest, or was moved before."]

@@ -32,7 +32,7 @@ Then: batcher run, as before."""
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def retry(run_dir: str, as_json: bool, **given: Any) -> int:
     """Reopen failed (default), cancelled or in-doubt jobs, and say what that may cost."""
-    from batcher.rundir import hold  # noqa: PLC0415  start-up time
+    from batcher.runner.run_dir import hold  # noqa: PLC0415  start-up time
     from batcher.store import STATE, StateFile, connect_to_read  # noqa: PLC0415
 
     folder = Path(run_dir)
@@ -51,9 +51,9 @@ def _reopen(
     state: Any, run_dir: str, *, states: tuple[str, ...], causes: tuple[str, ...], keys: tuple[str, ...],
     resubmit: bool, dry_run: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    from batcher.job import State  # noqa: PLC0415  start-up time
+    from batcher.core.job import State  # noqa: PLC0415  start-up time
+    from batcher.runner.records import STALE  # noqa: PLC0415
     from batcher.store import reading  # noqa: PLC0415
-    from batcher.tables import STALE  # noqa: PLC0415
 
     by_state = reading.by_state(state.connection)
     wanted = [State(name) for name in states or ("failed",)]
@@ -92,7 +92,7 @@ def _reopen(
 
 
 def _words(facts: dict[str, Any]) -> str:
-    from batcher.units import show_usd  # noqa: PLC0415  start-up time
+    from batcher.core.units import show_usd  # noqa: PLC0415  start-up time
 
     would = "would be " if facts["dry_run"] else ""
     lines = []

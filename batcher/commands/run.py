@@ -29,7 +29,8 @@ def run(as_json: bool, **given: Any) -> int:
     MANIFEST is a YAML file, a prompt file (CSV, TSV, JSONL, JSON, text), a folder of text files, or - for standard
     input.
     """
-    from batcher import loop, session  # noqa: PLC0415  start-up time
+    from batcher.commands import loop  # noqa: PLC0415  start-up time
+    from batcher.runner import session  # noqa: PLC0415  start-up time
 
     report, summary = loop.run(session.run(collect(given)))
     if as_json:

@@ -25,7 +25,7 @@ def status(run_dir: str, as_json: bool) -> int:
 
 
 def _facts(connection: Any, run_dir: Path) -> dict[str, Any]:
-    from batcher import report  # noqa: PLC0415  start-up time
+    from batcher.runner import report  # noqa: PLC0415  start-up time
     from batcher.store import reading  # noqa: PLC0415
 
     _, _, odd = reading.pictures(connection)
@@ -66,7 +66,7 @@ def _live(connection: Any, run_dir: Path) -> dict[str, Any] | None:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    from batcher.units import show_bytes, show_duration, show_rate  # noqa: PLC0415  start-up time
+    from batcher.core.units import show_bytes, show_duration, show_rate  # noqa: PLC0415  start-up time
 
     state = "running" if facts["going"] else "not running"
     kind = ", simulated" if facts["simulated"] else ""
@@ -92,7 +92,7 @@ def _words(facts: dict[str, Any]) -> str:
 
 
 def _money(facts: dict[str, Any]) -> str:
-    from batcher.units import show_usd  # noqa: PLC0415  start-up time
+    from batcher.core.units import show_usd  # noqa: PLC0415  start-up time
 
     if facts["spent_usd"] is None:
         return "cost unknown: the service named none, and no price is known (--price USD)"
@@ -109,7 +109,7 @@ def _money(facts: dict[str, Any]) -> str:
 
 
 def _failures(facts: dict[str, Any]) -> list[str]:
-    from batcher.protocol import one_line  # noqa: PLC0415  start-up time
+    from batcher.client.protocol import one_line  # noqa: PLC0415  start-up time
 
     lines = []
     for group in facts["failures"]:

@@ -34,8 +34,8 @@ Exit code 0 when nothing is wrong (any more), 3 when something is."""
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def verify(run_dir: str, as_json: bool, **given: Any) -> int:
     """Check every image and sidecar against the state file: all of it, in parallel, changing nothing by itself."""
-    from batcher.progress import listener  # noqa: PLC0415  start-up time
-    from batcher.verify.survey import THREADS  # noqa: PLC0415
+    from batcher.runner.progress import listener  # noqa: PLC0415  start-up time
+    from batcher.upkeep.survey import THREADS  # noqa: PLC0415
 
     folder = Path(run_dir)
     progress = listener("none" if as_json else "auto")
@@ -46,7 +46,7 @@ def verify(run_dir: str, as_json: bool, **given: Any) -> int:
 
 
 def _checked(folder: Path, told: dict[str, Any]) -> dict[str, Any]:
-    from batcher.verify.checking import check  # noqa: PLC0415  start-up time
+    from batcher.upkeep.checking import check  # noqa: PLC0415  start-up time
 
     survey = check(folder, **told)
     return _facts(folder, survey, survey.findings, told["depth"])
@@ -55,8 +55,8 @@ def _checked(folder: Path, told: dict[str, Any]) -> dict[str, Any]:
 def _repaired(folder: Path, given: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
     import asyncio  # noqa: PLC0415  start-up time
 
-    from batcher.verify.checking import require  # noqa: PLC0415
-    from batcher.verify.repair import repair  # noqa: PLC0415
+    from batcher.upkeep.checking import require  # noqa: PLC0415
+    from batcher.upkeep.repair import repair  # noqa: PLC0415
 
     require(folder)
     done = asyncio.run(repair(folder, collect_service(given), **told))
@@ -74,7 +74,7 @@ def _repaired(folder: Path, given: dict[str, Any], told: dict[str, Any]) -> dict
 def _facts(folder: Path, survey: Any, findings: list[Any], depth: str) -> dict[str, Any]:
     from collections import Counter  # noqa: PLC0415  start-up time
 
-    from batcher.verify.findings import Mend  # noqa: PLC0415
+    from batcher.upkeep.findings import Mend  # noqa: PLC0415
 
     paid = {finding.job: finding.price_usd for finding in findings if finding.mend is Mend.PAID}
     at_worst = {finding.job: finding.price_usd for finding in findings if finding.mend is not Mend.BY_HAND}
@@ -108,7 +108,7 @@ def _sum(prices: Iterable[float | None]) -> float | None:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    from batcher.units import show_bytes, show_duration  # noqa: PLC0415  start-up time
+    from batcher.core.units import show_bytes, show_duration  # noqa: PLC0415  start-up time
 
     depth = "decoded" if facts["check"] == "decode" else "their structure read"
     lines = [
@@ -147,8 +147,8 @@ def _counted(what: str, count: int) -> str:
 
 
 def _groups(findings: list[dict[str, Any]]) -> list[str]:
-    from batcher.protocol import one_line  # noqa: PLC0415  start-up time
-    from batcher.verify.findings import WORDS, Kind  # noqa: PLC0415
+    from batcher.client.protocol import one_line  # noqa: PLC0415  start-up time
+    from batcher.upkeep.findings import WORDS, Kind  # noqa: PLC0415
 
     lines = []
     for kind in Kind:
@@ -163,7 +163,7 @@ def _groups(findings: list[dict[str, Any]]) -> list[str]:
 
 
 def _advice(facts: dict[str, Any]) -> list[str]:
-    from batcher.units import show_usd  # noqa: PLC0415  start-up time
+    from batcher.core.units import show_usd  # noqa: PLC0415  start-up time
 
     by = facts["by_repair"]
     lines = []

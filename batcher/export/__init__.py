@@ -6,6 +6,6 @@ rules, all were found by running the reader, and ``batcher check`` runs it again
 """
 
 from batcher.export.exporting import export
-from batcher.export.order import TARGETS, Told, ordered
+from batcher.export.request import TARGETS, Told, ordered
 
 __all__ = ["TARGETS", "Told", "export", "ordered"]

@@ -10,7 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from batcher.errors import UsageError
+from batcher.core.errors import UsageError
 from batcher.export.columns import Kind
 
 _ROWS, _BYTES = 1_000, 8 << 20  # of a row group: what is in memory at once

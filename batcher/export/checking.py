@@ -13,20 +13,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from batcher.artifacts import Limits
-from batcher.artifacts.check import examine
-from batcher.errors import BatcherError, FileError, UsageError
+from batcher.client.protocol import one_line
+from batcher.core.errors import BatcherError, FileError, UsageError
 from batcher.export.captions import Captions
 from batcher.export.exporting import KINDS
 from batcher.export.imagefolder import ImageFolder
-from batcher.export.mark import read_mark
-from batcher.export.order import SPLITS_OF_DATASETS, Told, ordered
+from batcher.export.marker_file import read_mark
 from batcher.export.readers import READERS, Seen
+from batcher.export.request import SPLITS_OF_DATASETS, Told, ordered
 from batcher.export.selection import Selection, Shot
 from batcher.export.target import Target
 from batcher.export.webdataset import WebDataset
-from batcher.progress import Meter, Progress
-from batcher.protocol import one_line
+from batcher.images import Limits
+from batcher.images.check import examine
+from batcher.runner.progress import Meter, Progress
 from batcher.store import connect_to_read, exporting
 
 SHOWN = 5  # examples of each kind of difference

@@ -21,7 +21,7 @@ from json import JSONEncoder
 from json.encoder import encode_basestring
 from typing import Any
 
-from batcher.job import canonical_json
+from batcher.core.job import canonical_json
 
 _encode = JSONEncoder(ensure_ascii=False).encode
 _quoted = encode_basestring

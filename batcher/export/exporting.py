@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from batcher import __version__
-from batcher.errors import UsageError
+from batcher.client.protocol import one_line
+from batcher.core.errors import UsageError
 from batcher.export.captions import Captions
 from batcher.export.folder import Folder, opened
 from batcher.export.imagefolder import ImageFolder
 from batcher.export.layout import Layouts
-from batcher.export.mark import FORMAT, look
-from batcher.export.order import Order
+from batcher.export.marker_file import FORMAT, look
 from batcher.export.parquet import Parquet
+from batcher.export.request import Order
 from batcher.export.selection import Selection
 from batcher.export.target import Target
 from batcher.export.webdataset import WebDataset
-from batcher.progress import Meter, Progress
-from batcher.protocol import one_line
+from batcher.runner.progress import Meter, Progress
 from batcher.store import connect_to_read, exporting
 
 KINDS: dict[str, Callable[[Order, Selection], Target]] = {

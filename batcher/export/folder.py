@@ -13,16 +13,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from batcher.artifacts import write_whole
-from batcher.artifacts.disk import create, disk, force_folder, or_discarded, temp_beside
-from batcher.artifacts.part import encode
-from batcher.errors import BusyError, UsageError
+from batcher.core.errors import BusyError, UsageError
 from batcher.export.flushing import flushing
-from batcher.export.landing import Landing, Made
-from batcher.export.mark import MARK, write_mark
+from batcher.export.marker_file import MARK, write_mark
 from batcher.export.names import Names
 from batcher.export.placing import Placing
 from batcher.store import locked
+from batcher.store.files.disk import create, disk, force_folder, or_discarded, temp_beside
+from batcher.store.files.link_or_copy import Landing, Made
+from batcher.store.files.part import encode
+from batcher.store.files.place import write_whole
 
 _BUFFER = 1 << 17  # bytes
 

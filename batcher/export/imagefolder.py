@@ -14,15 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import BinaryIO
 
-from batcher.errors import UsageError
+from batcher.core.errors import UsageError
 from batcher.export import arrow
-from batcher.export.card import card
 from batcher.export.columns import Column, Kind
+from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
-from batcher.export.landing import Made
-from batcher.export.order import SPLITS_OF_DATASETS
+from batcher.export.request import SPLITS_OF_DATASETS
 from batcher.export.selection import Shot
 from batcher.export.target import FileTarget, Tell
+from batcher.store.files.link_or_copy import Made
 
 _FOLDER = 500  # jobs a folder of pictures: below 10,000 files, whatever a job gives
 _EARLY = 100  # rows that are in the first 10 MB for certain

@@ -7,15 +7,15 @@ from itertools import tee
 from pathlib import Path
 from typing import Any
 
-from batcher.embed import InfotextCheck, check_infotext
-from batcher.errors import UsageError
-from batcher.export.dressing import Dresser
+from batcher.core.errors import UsageError
+from batcher.export.embed_metadata import Dresser
 from batcher.export.exporting import KINDS
-from batcher.export.mark import read_mark
-from batcher.export.order import Order, Told, ordered
+from batcher.export.marker_file import read_mark
+from batcher.export.request import Order, Told, ordered
 from batcher.export.selection import Selection
 from batcher.export.target import FileTarget
-from batcher.progress import Meter, Progress
+from batcher.images.embed import InfotextCheck, check_infotext
+from batcher.runner.progress import Meter, Progress
 from batcher.store import connect_to_read, exporting, has_state
 
 SHOWN = 5  # examples

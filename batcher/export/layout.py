@@ -14,16 +14,16 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from batcher.artifacts.recode import Recode
-from batcher.errors import FileUnavailable, UsageError
+from batcher.core.errors import FileUnavailable, UsageError
+from batcher.core.naming import safe_part
 from batcher.export.folder import Folder
-from batcher.export.landing import Made
 from batcher.export.layouts import LAYOUTS, Layout
-from batcher.export.order import Order
+from batcher.export.request import Order
 from batcher.export.selection import Selection, Shot
 from batcher.export.target import FileTarget, Tell
 from batcher.export.templates import Template
-from batcher.naming import safe_part
+from batcher.images.recode import Recode
+from batcher.store.files.link_or_copy import Made
 
 _LONGEST = 240  # bytes of a part: benchmarks take whole prompts for names
 _CUTS = (_LONGEST, 200, 120, 60)

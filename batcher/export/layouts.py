@@ -8,8 +8,8 @@ of numbered ``.jpg`` for each style, and the styles are its prompt files.
 
 from dataclasses import dataclass
 
-from batcher.artifacts.kinds import JPEG, PNG
-from batcher.artifacts.recode import Recode
+from batcher.images.kinds import JPEG, PNG
+from batcher.images.recode import Recode
 
 
 @dataclass(frozen=True, slots=True)

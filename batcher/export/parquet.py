@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from batcher.export import arrow
-from batcher.export.card import card
 from batcher.export.columns import Kind
+from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
-from batcher.export.order import SPLITS_OF_DATASETS, Order
+from batcher.export.request import SPLITS_OF_DATASETS, Order
 from batcher.export.selection import Selection, Shot
 from batcher.export.shards import Row, ShardTarget
 from batcher.export.target import Tell

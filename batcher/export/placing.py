@@ -10,9 +10,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from batcher.artifacts.disk import disk
-from batcher.export.landing import Landing, Made
 from batcher.export.placer import Placer, Wanted
+from batcher.store.files.disk import disk
+from batcher.store.files.link_or_copy import Landing, Made
 
 _LOT = 512
 _SMALL = 4096  # bytes that go through the pipe

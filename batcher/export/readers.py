@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from batcher.errors import UsageError
+from batcher.core.errors import UsageError
 
 _PIP = {"datasets": "datasets pillow", "webdataset": "webdataset", "pyarrow": "pyarrow"}
 

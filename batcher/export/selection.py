@@ -19,14 +19,14 @@ from json.scanner import make_scanner
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from batcher.artifacts.kinds import AVIF, GIF, JPEG, PNG, WEBP
-from batcher.errors import DiskError, UsageError
-from batcher.export.order import Order
-from batcher.naming import prompt_id
-from batcher.pruned import place_of
+from batcher.core.errors import DiskError, UsageError
+from batcher.core.naming import prompt_id
+from batcher.core.where import WhereError, usage_error
+from batcher.export.request import Order
+from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
+from batcher.runner.pruned import place_of
 from batcher.store import exporting, reading
 from batcher.store.exporting import Picture
-from batcher.where import WhereError, usage_error
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
 _FACTS = ("prompt_id", "model", "width", "height", "bytes", "mime", "source", "line", "job", "file", "output_index")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate
 
-from batcher.errors import UsageError
+from batcher.core.errors import UsageError
 
 WHOLE = "train"  # what readers call a dataset that is not split
 _PART = re.compile(r"\s*([a-z][a-z0-9_]{0,30})\s*=\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(%?)\s*")

@@ -8,17 +8,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batcher.errors import DiskError, FileUnavailable, UsageError
+from batcher.client.protocol import one_line
+from batcher.core.errors import DiskError, FileUnavailable, UsageError
 from batcher.export.columns import Columns
 from batcher.export.folder import Folder
-from batcher.export.landing import Made
 from batcher.export.names import Names, number
-from batcher.export.order import Order
+from batcher.export.request import Order
 from batcher.export.selection import Selection, Shot
-from batcher.protocol import one_line
+from batcher.store.files.link_or_copy import Made
 
 if TYPE_CHECKING:
-    from batcher.export.dressing import Dresser
+    from batcher.export.embed_metadata import Dresser
 
 Tell = Callable[[int], None]
 
@@ -121,7 +121,7 @@ class Target(ABC):
 
 
 def _dresser(order: Order, *, simulated: bool) -> "Dresser":
-    from batcher.export.dressing import Dresser  # noqa: PLC0415  start-up time
+    from batcher.export.embed_metadata import Dresser  # noqa: PLC0415  start-up time
 
     return Dresser(order.run, order.embed, simulated=simulated)
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from batcher.errors import UsageError
+from batcher.core.errors import UsageError
 from batcher.export.columns import as_text
 
 _PIECE = re.compile(r"\{\{|\}\}|\{(?P<name>[A-Za-z_][\w-]*|meta\.[^{}:!]+)(?::(?P<spec>[^{}]*))?\}|(?P<brace>[{}])")

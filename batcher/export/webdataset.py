@@ -9,12 +9,12 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any
 
-from batcher.errors import UsageError
+from batcher.core.errors import UsageError
 from batcher.export.captions import Caption
-from batcher.export.card import card
 from batcher.export.columns import Kind
+from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
-from batcher.export.order import SPLITS_OF_DATASETS, Order
+from batcher.export.request import SPLITS_OF_DATASETS, Order
 from batcher.export.selection import Selection, Shot
 from batcher.export.shards import Row, ShardTarget, encode
 from batcher.export.target import Tell

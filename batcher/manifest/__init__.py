@@ -5,10 +5,10 @@ looks at every row and counts (``check.py``); ``Manifest.jobs`` reads again and 
 (``expansion.py``).
 """
 
-from batcher.manifest.document import RunOption
-from batcher.manifest.draft import Draft, open_manifest
+from batcher.manifest.check_cache import Memory
 from batcher.manifest.expansion import Manifest, Share
 from batcher.manifest.flags import Overrides
-from batcher.manifest.memory import Memory
+from batcher.manifest.loader import Draft, open_manifest
+from batcher.manifest.yaml.document import RunOption
 
 __all__ = ["Draft", "Manifest", "Memory", "Overrides", "RunOption", "Share", "open_manifest"]

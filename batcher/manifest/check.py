@@ -6,20 +6,20 @@ A matrix is checked by its axes, once, and a row by its own values: the product 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from batcher.errors import ManifestError
-from batcher.manifest import variables
-from batcher.manifest.columns import word
-from batcher.manifest.copies import Occurrences
-from batcher.manifest.dynamic import VARIANT
-from batcher.manifest.entries import FromFile, Inline
-from batcher.manifest.formats import Reader
+from batcher.core.errors import ManifestError
+from batcher.core.naming import TemplateError
+from batcher.manifest.inputs import Terms
 from batcher.manifest.paths import RESERVED, Facts
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems, suggestion
-from batcher.manifest.rows import Carried, Row
-from batcher.manifest.terms import Terms
-from batcher.models.words import shown
-from batcher.naming import TemplateError
+from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.formats import Reader
+from batcher.manifest.readers.rows import Carried, Row
+from batcher.manifest.schema.words import shown
+from batcher.manifest.sweep.copies import Occurrences
+from batcher.manifest.templates import variables
+from batcher.manifest.templates.dynamic import VARIANT
+from batcher.manifest.yaml.entries import FromFile, Inline
 
 _PROGRESS_EVERY = 10_000
 _MOST_RENDERINGS = 1_000_000

@@ -5,19 +5,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.errors import ManifestError
-from batcher.job import Job, job_key
-from batcher.manifest import variables
-from batcher.manifest.copies import Counter, Enough, Repeated, Watched
-from batcher.manifest.counts import count_by_axis, count_evenly, merged
-from batcher.manifest.entries import FromFile
-from batcher.manifest.memory import Memory
+from batcher.core.errors import ManifestError
+from batcher.core.job import Job, job_key
+from batcher.core.naming import TemplateError
+from batcher.manifest.check_cache import Memory
 from batcher.manifest.paths import Facts, prompt_name
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems, failure
-from batcher.manifest.rows import Row, Wanted, everything
-from batcher.manifest.spool import Spool
-from batcher.naming import TemplateError
+from batcher.manifest.readers.rows import Row, Wanted, everything
+from batcher.manifest.readers.spool import Spool
+from batcher.manifest.sweep.copies import Counter, Enough, Repeated, Watched
+from batcher.manifest.sweep.counts import count_by_axis, count_evenly, merged
+from batcher.manifest.templates import variables
+from batcher.manifest.yaml.entries import FromFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

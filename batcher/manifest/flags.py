@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.errors import UsageError
-from batcher.manifest.axes import Axis, BadAxis, axis_of_flag, wrong_values
-from batcher.manifest.columns import word
-from batcher.manifest.formats import FORMATS, named_format
+from batcher.core.errors import UsageError
+from batcher.manifest.inputs import Terms
 from batcher.manifest.problems import suggestion
-from batcher.manifest.repeats import Repeat, Repeats
-from batcher.manifest.terms import Terms
+from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.formats import FORMATS, named_format
+from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of_flag, wrong_values
+from batcher.manifest.sweep.repeats import Repeat, Repeats
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, Protocol
 
-from batcher import naming
-from batcher.naming import PART_BYTES, Template, safe_part, short
+from batcher.core import naming
+from batcher.core.naming import PART_BYTES, Template, safe_part, short
 
 RESERVED = ("prompt_id", "index", "shard", "copy", "model", "key")
 MOST_ENTRIES = 10_000  # of one folder: beyond it, listing and copying it gets slow everywhere

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from batcher.manifest.document import Document
-from batcher.manifest.entries import Entry, Inline
-from batcher.manifest.formats import Reader
+from batcher.core.naming import Template
+from batcher.manifest.inputs import Terms
 from batcher.manifest.paths import Paths
 from batcher.manifest.problems import Problems
-from batcher.manifest.rows import Row
-from batcher.manifest.sweep import Sweep
-from batcher.manifest.terms import Terms
-from batcher.naming import Template
+from batcher.manifest.readers.formats import Reader
+from batcher.manifest.readers.rows import Row
+from batcher.manifest.sweep.sweep import Sweep
+from batcher.manifest.yaml.document import Document
+from batcher.manifest.yaml.entries import Entry, Inline
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from batcher.errors import ManifestError, Problem
-from batcher.models.words import shown
+from batcher.core.errors import ManifestError, Problem
+from batcher.manifest.schema.words import shown
 
 MOST = 50
 

@@ -10,7 +10,7 @@ a submit may leave (``pace``, ``breaker``, ``budget``), when to ask (``schedule`
 """
 
 from batcher.runner.cancel import cancel_all
-from batcher.runner.story import Runner
-from batcher.runner.tools import Tools
+from batcher.runner.job_task import Runner
+from batcher.runner.run_context import RunContext
 
-__all__ = ["Runner", "Tools", "cancel_all"]
+__all__ = ["RunContext", "Runner", "cancel_all"]

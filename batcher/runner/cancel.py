@@ -4,11 +4,11 @@ import asyncio
 import sqlite3
 from collections import Counter
 
-from batcher.api import Api
-from batcher.errors import CallError, NotFound, Rejected
-from batcher.job import CancelOutcome, Entry, State
-from batcher.retry import CANCELS, GiveUp, decide
-from batcher.runner.tools import draw
+from batcher.client.api import Api
+from batcher.core.errors import CallError, NotFound, Rejected
+from batcher.core.job import CancelOutcome, Entry, State
+from batcher.core.retry import CANCELS, GiveUp, decide
+from batcher.runner.run_context import draw
 from batcher.store import CommitQueue
 from batcher.store.reading import entries
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from batcher.job import Entry, Job, State
+from batcher.core.job import Entry, Job, State
 from batcher.manifest import Manifest
 from batcher.store import CommitQueue, StateFile
 from batcher.store.reading import entries, meta

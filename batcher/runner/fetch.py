@@ -2,13 +2,13 @@
 
 import asyncio
 
-from batcher.artifacts import fetch_all
-from batcher.errors import Cause, FileRefused, FileUnavailable, LinkDead
-from batcher.job import Artifact, Entry
-from batcher.retry import FILE_HOST, FILES, GiveUp, decide
+from batcher.core.errors import Cause, FileRefused, FileUnavailable, LinkDead
+from batcher.core.job import Artifact, Entry
+from batcher.core.retry import FILE_HOST, FILES, GiveUp, decide
+from batcher.images import fetch_all
+from batcher.runner.run_context import RunContext, draw
+from batcher.runner.stop import pause
 from batcher.runner.submit import Slot
-from batcher.runner.tools import Tools, draw
-from batcher.stop import pause
 
 LINK_TRIES = 3  # before a fresh result is asked for: the link may name a host that is no more
 MANY_MISSES = 20
@@ -22,7 +22,7 @@ class TooLate(Exception):  # noqa: N818  no error: the run ends
 class Turn:
     """A download's place among ``--downloads``, to be entered by any number of them. Raises TooLate."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: RunContext) -> None:
         self._tools = tools
         self._places = asyncio.Semaphore(tools.settings.downloads)
 
@@ -39,7 +39,7 @@ class Turn:
 
 
 class Fetcher:
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: RunContext) -> None:
         self.tools = tools
         self._turn = Turn(tools)
         self.trying = 0  # stories that are at this step

@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from batcher.breaker import Breaker
-from batcher.errors import AccountError, DiskError, NotFound, NotSent, Refused, Rejected, Unclear
-from batcher.job import Accepted, Entry, State
-from batcher.pace import LATE, Opening, Pace
-from batcher.retry import REFUSALS
-from batcher.runner.tools import Tools
-from batcher.stop import Reason, pause
+from batcher.core.circuit_breaker import CircuitBreaker
+from batcher.core.errors import AccountError, DiskError, NotFound, NotSent, Refused, Rejected, Unclear
+from batcher.core.job import Accepted, Entry, State
+from batcher.core.retry import REFUSALS
+from batcher.pacing import LATE, Opening, Pace
+from batcher.runner.run_context import RunContext
+from batcher.runner.stop import Reason, pause
 
 CLOCK = 1e-6  # seconds: less than this is now
 GLANCE = 0.002  # seconds between two looks at whether the opening lets one more leave
@@ -45,13 +45,13 @@ class Slot:
 class Submitter:
     """model: what a free probe reads from the catalog while the service is ill. in_vain: whether no file can be had."""
 
-    def __init__(self, tools: Tools, model: str, in_vain: Callable[[], bool]) -> None:
+    def __init__(self, tools: RunContext, model: str, in_vain: Callable[[], bool]) -> None:
         self.tools = tools
         self._in_vain = in_vain
         self.model = model
         self.pace = Pace(tools.settings.rate)
         self._opening = Opening()
-        self.breaker = Breaker()
+        self.breaker = CircuitBreaker()
         self._line = asyncio.Lock()  # whose turn it is to be written down as leaving
         self._at_door = 0  # written down, waiting for their moment
         self._ahead = 0  # written down, not left yet

@@ -3,13 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 
-from batcher.errors import CallError, Cause, NotFound, NotSent, Refused, Rejected, Unclear
-from batcher.job import Answer, CancelledThere, Entry, FailedThere, Succeeded, Waiting
-from batcher.retry import EARLY, GiveUp, decide
+from batcher.core.errors import CallError, Cause, NotFound, NotSent, Refused, Rejected, Unclear
+from batcher.core.job import Answer, CancelledThere, Entry, FailedThere, Succeeded, Waiting
+from batcher.core.retry import EARLY, GiveUp, decide
+from batcher.pacing.polling import PollPlanner
+from batcher.runner.run_context import RunContext, draw
+from batcher.runner.stop import pause
 from batcher.runner.submit import Slot
-from batcher.runner.tools import Tools, draw
-from batcher.schedule import PollPlanner
-from batcher.stop import pause
 from batcher.store import completed
 
 WATCHED = 15.0  # a clock that jumped must not end a job: it was watched for at least this part of its time, too
@@ -36,7 +36,7 @@ class Trouble:
 
 
 class Waiter:
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: RunContext) -> None:
         self.tools = tools
         self.planner = PollPlanner()
         self._unasked: set[int] = set()  # jobs of earlier processes that were not asked about yet

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import groupby, islice
 
-from batcher.job import Artifact, Entry
-from batcher.naming import fold
+from batcher.core.job import Artifact, Entry
+from batcher.core.naming import fold
 from batcher.store.compact import FILE
 from batcher.store.reading import ENTRY, JOINED, PICTURE, artifact_of, entry_of
 

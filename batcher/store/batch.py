@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from batcher.errors import Defect
+from batcher.core.errors import Defect
 
 MOST_ROWS = 64  # of one statement
 SIZES = (MOST_ROWS, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)  # a few, so that few texts are ever compiled

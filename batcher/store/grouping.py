@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
 
-from batcher.errors import DiskError
+from batcher.core.errors import DiskError
 
 
 class Grouped:

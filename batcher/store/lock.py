@@ -18,7 +18,7 @@ from pathlib import Path
 
 import filelock
 
-from batcher.errors import BusyError, DiskError
+from batcher.core.errors import BusyError, DiskError
 from batcher.store.reading import meta
 
 LOCK = ".lock"

@@ -4,7 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from batcher.errors import DiskError, UsageError
+from batcher.core.errors import DiskError, UsageError
 from batcher.store.lock import unwritable
 from batcher.store.schema import APPLICATION_ID, VERSION, migrate
 

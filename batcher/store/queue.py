@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, Self, TypeVar
 
-from batcher.errors import DiskError
+from batcher.core.errors import DiskError
 from batcher.store.statefile import StateFile
 
 AT_ONCE = 64  # waiters that go on in one round of the event loop: each may do a millisecond's work

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from batcher.errors import Cause
-from batcher.job import Artifact, Counts, Entry, Job, State, sidecar, utc
+from batcher.core.errors import Cause
+from batcher.core.job import Artifact, Counts, Entry, Job, State, sidecar, utc
 from batcher.store.batch import MOST_ROWS
 from batcher.store.compact import FILE, REQUEST_ID, UNCHARGED, URL
 

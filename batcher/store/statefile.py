@@ -12,13 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from batcher.errors import Cause
-from batcher.job import Artifact, Entry, State
-from batcher.lifecycle import Event, advance
+from batcher.core.errors import Cause
+from batcher.core.job import Artifact, Entry, State
+from batcher.core.lifecycle import Event, advance
 from batcher.store import reading
 from batcher.store.batch import Statement
+from batcher.store.job_rows import Roster
 from batcher.store.packing import MOST_HEADS, packed_file, packed_id, split_link
-from batcher.store.roster import Roster
 
 _BEGUN = Statement("INSERT INTO attempt_data (job_id, n, outcome, images, submitted_at) VALUES {rows}")
 _VOID = Statement("DELETE FROM attempt_data WHERE (job_id, n) IN (VALUES {rows})", each_counts=True)

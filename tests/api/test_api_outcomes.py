@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher import api as module
-from batcher.api import Api
-from batcher.errors import AccountError, CallError, NotFound, NotSent, Refused, Rejected, Unclear
-from batcher.job import Accepted, CancelledThere, CancelOutcome, FailedThere, Succeeded, Waiting
+from batcher.client import api as module
+from batcher.client.api import Api
+from batcher.core.errors import AccountError, CallError, NotFound, NotSent, Refused, Rejected, Unclear
+from batcher.core.job import Accepted, CancelledThere, CancelOutcome, FailedThere, Succeeded, Waiting
 from tests import virtual
 from tests.api.rude_server import ACCEPTED, DONE, RudeServer, Script, answer, hang_up, never, serving
 

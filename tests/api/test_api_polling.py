@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from batcher.api import Api
-from batcher.errors import NotFound, Rejected
-from batcher.job import Succeeded, Waiting
+from batcher.client.api import Api
+from batcher.core.errors import NotFound, Rejected
+from batcher.core.job import Succeeded, Waiting
 from batcher.simulator import Latency, Profile, Simulator, serve
 from tests import virtual
 from tests.api.rude_server import DONE, WAITING, answer, serving

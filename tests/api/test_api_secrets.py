@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from batcher.api import Api, checked_base
-from batcher.errors import AccountError, CallError, Rejected, UsageError
-from batcher.job import Accepted, FailedThere
+from batcher.client.api import Api, checked_base
+from batcher.core.errors import AccountError, CallError, Rejected, UsageError
+from batcher.core.job import Accepted, FailedThere
 from tests import virtual
 from tests.api.rude_server import ACCEPTED, answer, hang_up, serving
 from tests.api.test_api_outcomes import TOKEN, asked, cancel, look, submit

@@ -12,9 +12,9 @@ from typing import Any
 
 from PIL import Image
 
-from batcher.artifacts import Downloader, Limits, Trust
-from batcher.artifacts.check import CheckDepth
-from batcher.job import Artifact, utc
+from batcher.core.job import Artifact, utc
+from batcher.images import Downloader, Limits, Trust
+from batcher.images.check import CheckDepth
 
 Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
 Route = bytes | Script

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batcher.artifacts.check import CheckDepth, Facts, Limits, examine
-from batcher.artifacts.kinds import MOV, MP3, MP4, WAV, WEBM, identify
-from batcher.errors import FileRefused, FileUnavailable
+from batcher.core.errors import FileRefused, FileUnavailable
+from batcher.images.check import CheckDepth, Facts, Limits, examine
+from batcher.images.kinds import MOV, MP3, MP4, WAV, WEBM, identify
 from tests.artifacts.file_host import picture
 
 WHOLE: dict[str, bytes] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.artifacts.crew import Crew, Spent, Stopwatch
+from batcher.images.crew import Crew, Spent, Stopwatch
 
 
 def size_after(*groups: Spent, most: int = 16, cores: int = 4) -> int:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from batcher.artifacts import CheckDepth, Downloader, Limits, Trust
-from batcher.artifacts.body import IN_MEMORY
-from batcher.errors import FileError, FileRefused, FileUnavailable, LinkDead
-from batcher.job import Artifact
+from batcher.core.errors import FileError, FileRefused, FileUnavailable, LinkDead
+from batcher.core.job import Artifact
+from batcher.images import CheckDepth, Downloader, Limits, Trust
+from batcher.images.body import IN_MEMORY
 from tests.artifacts.file_host import answer, describe, fetch, file_host, files, huge_png, picture
 
 BIG = picture(800, 800)  # noise does not compress: over a megabyte

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.artifacts import write_whole
-from batcher.artifacts.disk import temp_beside
-from batcher.errors import DiskError, FileRefused
+from batcher.core.errors import DiskError, FileRefused
+from batcher.store.files.disk import temp_beside
+from batcher.store.files.place import write_whole
 from tests.artifacts.file_host import answer, fetch, files, picture
 
 BIG = picture(800, 800)
@@ -43,7 +43,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from tests.artifacts.file_host import answer, fetch, files, picture
-from batcher.errors import DiskError
+from batcher.core.errors import DiskError
 side, limit = int(sys.argv[2]), int(sys.argv[3])
 body = picture(side, side)
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

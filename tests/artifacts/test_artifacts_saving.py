@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from batcher.artifacts import saving
-from batcher.artifacts.crew import Stopwatch
-from batcher.artifacts.disk import force_folder
-from batcher.artifacts.place import Shelf
-from batcher.artifacts.saving import MOST, Saver, Write, Written, write_group
-from batcher.errors import DiskError, FileRefused
-from batcher.job import Artifact
+from batcher.core.errors import DiskError, FileRefused
+from batcher.core.job import Artifact
+from batcher.images import saving
+from batcher.images.crew import Stopwatch
+from batcher.images.saving import MOST, Saver, Write, Written, write_group
+from batcher.store.files.disk import force_folder
+from batcher.store.files.place import Shelf
 from tests.virtual import run
 
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from batcher.artifacts import Trust
-from batcher.errors import FileRefused, UsageError
+from batcher.core.errors import FileRefused, UsageError
+from batcher.images import Trust
 
 
 def is_refused(url: str, *extra: str) -> bool:

@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 
 import aiohttp
 
-from batcher.artifacts import Downloader, Trust
-from batcher.job import Artifact
+from batcher.core.job import Artifact
+from batcher.images import Downloader, Trust
 from tests.benchmarks.process import PYTHON, run
 from tests.benchmarks.service import served
 from tests.benchmarks.table import Line

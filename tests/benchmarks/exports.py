@@ -15,7 +15,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from batcher.job import Artifact, Entry, Job, job_key
+from batcher.core.job import Artifact, Entry, Job, job_key
 from batcher.store import STATE, StateFile
 from tests.benchmarks.table import Line
 from tests.export.runs import picture

@@ -19,7 +19,7 @@ from typing import Any
 
 import aiohttp
 
-from batcher.loop import run as run_on_our_loop
+from batcher.commands.loop import run as run_on_our_loop
 from tests.benchmarks.bare import asked, fetched, submitted
 
 GATHER = 0.005  # seconds

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
-from batcher import work
 from batcher.__main__ import main
+from batcher.runner import work
 from batcher.store import STATE
 from tests.benchmarks.overhead import prompts
 from tests.benchmarks.process import PYTHON, run

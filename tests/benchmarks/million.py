@@ -20,9 +20,9 @@ from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from batcher.job import Job
+from batcher.core.job import Job
 from batcher.manifest import Manifest, Overrides, open_manifest
-from batcher.models import ModelSchema
+from batcher.manifest.schema import ModelSchema
 from batcher.store import STATE, StateFile, prepare
 from tests.benchmarks.process import BATCHER, run
 from tests.benchmarks.service import MODEL, _catalogue, served

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from batcher.artifacts.check import Limits, examine
+from batcher.images.check import Limits, examine
 from tests.benchmarks.process import BATCHER, PYTHON, Run, run
 from tests.benchmarks.service import Pictures, served
 from tests.benchmarks.table import Line

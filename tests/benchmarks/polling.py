@@ -11,7 +11,7 @@ from functools import cache
 from random import Random
 from time import thread_time_ns
 
-from batcher.schedule import PollPlanner
+from batcher.pacing.polling import PollPlanner
 from tests.benchmarks.table import Line
 from tests.benchmarks.waiting import Job, Played, Spread, World, at_rest, best_cost, every, interval_of, most_within
 

@@ -25,7 +25,7 @@ from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from batcher.pace import Pace
+from batcher.pacing import Pace
 from tests.benchmarks.process import PYTHON, run
 from tests.benchmarks.service import served
 from tests.benchmarks.table import Line
@@ -192,7 +192,7 @@ def _followed(workers: Executor) -> Iterator[Line]:
 
 def _listened(leaves: Path, arguments: list[str]) -> int:
     from batcher.__main__ import main  # noqa: PLC0415  the benchmark itself does without
-    from batcher.api import Api  # noqa: PLC0415
+    from batcher.client.api import Api  # noqa: PLC0415
 
     times: list[float] = []
     submit = Api.submit

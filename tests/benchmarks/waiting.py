@@ -12,7 +12,7 @@ from random import Random
 from statistics import fmean
 from time import thread_time_ns
 
-from batcher.schedule import PollPlanner, Watch
+from batcher.pacing.polling import PollPlanner, Watch
 
 GRID = 700  # ages for the best possible looks
 FAR = 4.6  # standard deviations that are looked at on either side

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from batcher.cli import COMMANDS
-from batcher.errors import Cause
+from batcher.commands.cli import COMMANDS
+from batcher.core.errors import Cause
 from batcher.store import reading
 from tests.commands.command_line import Shell, assert_fits, assert_no_traceback
 from tests.store.state_files import NOW, Book, a_job

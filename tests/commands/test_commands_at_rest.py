@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from batcher.errors import Cause, ServiceError
-from batcher.job import Entry, State
+from batcher.core.errors import Cause, ServiceError
+from batcher.core.job import Entry, State
+from batcher.runner.records import STALE
 from batcher.store import STATE, StateFile, connect_to_read, reading
-from batcher.tables import STALE
 from tests.commands.command_line import Came, Shell
 
 COMMAND = ("run", "p.txt", "--simulate", "--rate", "200/s", "--progress", "none")
@@ -38,7 +38,7 @@ def at_work(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     async def refuse(*_: Any) -> None:
         raise Worked("the service was needed")
 
-    return lambda: monkeypatch.setattr("batcher.work.work", refuse)
+    return lambda: monkeypatch.setattr("batcher.runner.work.work", refuse)
 
 
 def moved(shell: Shell, call: Callable[[StateFile, Entry], Any]) -> None:
@@ -134,7 +134,7 @@ def test_a_failed_job_stays_failed_until_it_is_retried(shell: Shell, monkeypatch
     moved(shell, failed)
     shell("retry", "runs/p", "--dry-run")
     with monkeypatch.context() as patch:
-        patch.setattr("batcher.work.work", None)
+        patch.setattr("batcher.runner.work.work", None)
         came = shell(*COMMAND, "--json")
         assert came.code == 3
         assert came.json["failed"] == 1

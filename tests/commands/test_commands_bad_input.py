@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from batcher.catalog import ONCE
+from batcher.client.catalogue import ONCE
 from tests.api.rude_server import RudeServer
 from tests.commands.command_line import NETWORK_FREE, TOKEN, Shell, assert_no_traceback
 
@@ -210,7 +210,7 @@ def test_an_unknown_model_is_65(shell: Shell) -> None:
 
 def test_a_service_nobody_answers_at_is_69_and_nothing_is_made(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNCOMFY_TOKEN", TOKEN)
-    monkeypatch.setattr("batcher.catalog.PATIENCE", ONCE)
+    monkeypatch.setattr("batcher.client.catalogue.PATIENCE", ONCE)
     shell.file("p.txt", "a heron\n")
     came = shell("run", "p.txt", "--base-url", NETWORK_FREE)
     assert came.code == 69

@@ -3,7 +3,7 @@
 import json
 
 from batcher.commands.printing import columns, cut, folded
-from batcher.errors import Cause
+from batcher.core.errors import Cause
 from tests.commands.command_line import Came, Shell, assert_fits, assert_no_traceback
 from tests.store.state_files import NOW, a_job
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.__main__ import main
-from batcher.api import Api
+from batcher.client.api import Api
 from batcher.store import opening, schema
 from batcher.store.statefile import StateFile
 

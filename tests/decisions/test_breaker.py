@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.breaker import LONGEST, TRIP, Breaker
+from batcher.core.circuit_breaker import LONGEST, TRIP, CircuitBreaker
 
 
-def failing(times: int, now: float = 100.0) -> Breaker:
-    breaker = Breaker()
+def failing(times: int, now: float = 100.0) -> CircuitBreaker:
+    breaker = CircuitBreaker()
     for _ in range(times):
         breaker.failed(now)
     return breaker
@@ -15,7 +15,7 @@ def failing(times: int, now: float = 100.0) -> Breaker:
 
 @given(st.lists(st.booleans(), max_size=50))
 def test_it_is_open_exactly_after_enough_failures_in_a_row(outcomes: list[bool]) -> None:
-    breaker, row = Breaker(), 0
+    breaker, row = CircuitBreaker(), 0
     for failed in outcomes:
         row = row + 1 if failed else 0
         breaker.failed(0.0) if failed else breaker.answered()
@@ -42,12 +42,12 @@ def test_gaps_between_probes_double_from_a_second_and_are_capped() -> None:
 
 @given(st.integers(TRIP, 10**4), st.floats(0.0, 1e9), st.floats(0.0, 1e9))
 def test_a_probe_is_never_due_in_the_past_nor_later_than_the_longest_gap(times: int, at: float, wait: float) -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     breaker.failures = times
     breaker.failed(at)
     assert at + wait <= breaker.probe_at(at + wait) <= max(at + LONGEST, at + wait)
 
 
 def test_a_closed_breaker_makes_nobody_wait() -> None:
-    assert Breaker().probe_at(5.0) == 5.0
+    assert CircuitBreaker().probe_at(5.0) == 5.0
     assert failing(TRIP - 1).probe_at(100.0) == 100.0

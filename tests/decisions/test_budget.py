@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.budget import Budget
+from batcher.core.budget import Budget
 
 PRICES = st.sampled_from([0.01, 0.02, 0.039, 0.04, 0.1, 0.3, 1.0, 7.77])
 moves = st.lists(st.tuples(st.sampled_from(["reserve", "release", "settle", "settle at cost"]), st.integers(1, 4)))

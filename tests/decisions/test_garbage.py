@@ -3,7 +3,7 @@
 import gc
 import weakref
 
-from batcher.garbage import GROWTH, rarely
+from batcher.runner.garbage import GROWTH, rarely
 
 
 class Node:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.job import Artifact, Counts, Entry, Job, State, canonical_json, each_once, job_key, sidecar, utc
+from batcher.core.job import Artifact, Counts, Entry, Job, State, canonical_json, each_once, job_key, sidecar, utc
 
 MODEL = "google-deepmind/imagen-4/fast/text-to-image"
 HERON = {"prompt": "A heron over a misty lake", "aspect_ratio": "16:9", "seed": 7}

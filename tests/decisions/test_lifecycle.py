@@ -2,9 +2,9 @@
 
 import pytest
 
-from batcher.errors import Defect
-from batcher.job import State
-from batcher.lifecycle import AT_REST, MOVES, PAID_FOR, Event, advance
+from batcher.core.errors import Defect
+from batcher.core.job import State
+from batcher.core.lifecycle import AT_REST, MOVES, PAID_FOR, Event, advance
 
 S, E = State, Event
 

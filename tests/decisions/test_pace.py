@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.pace import LATE, Opening, Pace
-from batcher.pace.limit import LONGER, QUIETEST, SLOWEST
-from batcher.pace.pace import UNKNOWN
+from batcher.pacing import LATE, Opening, Pace
+from batcher.pacing.pace import UNKNOWN
+from batcher.pacing.service_limit import LONGER, QUIETEST, SLOWEST
 from tests.hidden_limit import FITTED, KINDS, WAYS, Seen, Way, made, play, shared
 from tests.limiters import Bucket, Limit
 

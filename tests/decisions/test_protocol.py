@@ -8,9 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from batcher.errors import AccountError, CallError, NotFound, Refused, Rejected, Unclear
-from batcher.job import Accepted, CancelledThere, CancelOutcome, FailedThere, Succeeded, Waiting
-from batcher.protocol import (
+from batcher.client.protocol import (
     Reply,
     failure_cause,
     find_urls,
@@ -23,6 +21,8 @@ from batcher.protocol import (
     read_status,
     read_submit,
 )
+from batcher.core.errors import AccountError, CallError, NotFound, Refused, Rejected, Unclear
+from batcher.core.job import Accepted, CancelledThere, CancelOutcome, FailedThere, Succeeded, Waiting
 
 A, B, C = (f"https://playgrounds-storage-public.runcomfy.net/{name}%3D/output/{name}.png" for name in "abc")
 READS: list[Callable[[Reply], object]] = [read_result, read_status, read_cancel, read_json]

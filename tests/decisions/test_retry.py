@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.retry import (
+from batcher.core.retry import (
     CANCELS,
     EARLY,
     FILES,

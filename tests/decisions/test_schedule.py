@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.schedule import PollPlanner, Watch
-from batcher.schedule.line import FURTHEST
-from batcher.schedule.memory import Memory
-from batcher.schedule.planner import EARLY_BIRDS, FIRST_GUESS, LEADERS, LONGEST, SHARE, SHORTEST, SPREAD
-from batcher.schedule.runtimes import Look, estimate
+from batcher.pacing.polling import PollPlanner, Watch
+from batcher.pacing.polling.history import Memory
+from batcher.pacing.polling.planner import EARLY_BIRDS, FIRST_GUESS, LEADERS, LONGEST, SHARE, SHORTEST, SPREAD
+from batcher.pacing.polling.queue_line import FURTHEST
+from batcher.pacing.polling.run_times import Look, estimate
 from tests.benchmarks.waiting import Spread, World
 
 draws = st.floats(0.0, 1.0, exclude_max=True)
@@ -192,7 +192,7 @@ def test_of_thousands_alike_none_waits_long_for_its_notice_even_when_nothing_is_
 
 def test_a_service_that_is_done_at_once_leaves_little_to_learn() -> None:
     memory = Memory()
-    with patch("batcher.schedule.memory.estimate", wraps=estimate) as estimated:
+    with patch("batcher.pacing.polling.history.estimate", wraps=estimate) as estimated:
         for _ in range(5000):
             memory.learn(Look(0.0, 0.05, hit=True))
     assert estimated.call_count < 25

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.schedule.drift import Drift
-from batcher.schedule.line import Line
-from batcher.schedule.looks import SLACK, TAIL, Plan, best_looks
-from batcher.schedule.memory import Memory
-from batcher.schedule.runtimes import Look, RunTimes, estimate
-from batcher.schedule.turns import ALWAYS, WIDTH, Turns
+from batcher.pacing.polling.drift import Drift
+from batcher.pacing.polling.history import Memory
+from batcher.pacing.polling.polls import SLACK, TAIL, Plan, best_looks
+from batcher.pacing.polling.queue_line import Line
+from batcher.pacing.polling.run_times import Look, RunTimes, estimate
+from batcher.pacing.polling.turns import ALWAYS, WIDTH, Turns
 
 prices = st.floats(0.001, 100.0)
 looks = st.builds(

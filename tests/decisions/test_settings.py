@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from batcher.errors import AccountError, ManifestError, UsageError
-from batcher.settings import (
+from batcher.core.errors import AccountError, ManifestError, UsageError
+from batcher.core.settings import (
     BASE_URL,
     BASE_URL_ENV,
     PARSERS,

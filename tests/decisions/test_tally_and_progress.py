@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.job import Counts, State
-from batcher.progress import COLUMNS, LINE_EVERY, Bar, JsonLines, Lines, Silent, in_words, listener
-from batcher.tally import WINDOW, Snapshot, Tally
+from batcher.core.job import Counts, State
+from batcher.core.tally import WINDOW, Snapshot, Tally
+from batcher.runner.progress import COLUMNS, LINE_EVERY, Bar, JsonLines, Lines, Silent, in_words, listener
 
 EMPTY = Snapshot(
     total=1632,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.units import (
+from batcher.core.units import (
     parse_clock,
     parse_count,
     parse_duration,

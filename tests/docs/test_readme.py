@@ -12,17 +12,17 @@ from pathlib import Path
 import click
 import pytest
 
-from batcher import errors
 from batcher.__main__ import main
-from batcher.cli import COMMANDS
+from batcher.commands.cli import COMMANDS
 from batcher.commands.run import run
 from batcher.commands.simulate import simulate
-from batcher.job import Artifact, Entry, Job, State, sidecar
-from batcher.manifest import prompt_lines
-from batcher.manifest.document import _TOP, RUN_OPTIONS
+from batcher.core import errors
+from batcher.core.job import Artifact, Entry, Job, State, sidecar
+from batcher.core.settings import PARSERS
 from batcher.manifest.paths import RESERVED
-from batcher.settings import PARSERS
-from batcher.stop import Reason
+from batcher.manifest.readers import prompt_lines
+from batcher.manifest.yaml.document import _TOP, RUN_OPTIONS
+from batcher.runner.stop import Reason
 from tests.docs import readme
 
 ROOT = readme.ROOT

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from batcher.artifacts.check import Limits, examine
-from batcher.embed import NotEmbedded, Signed, embed, has_c2pa, strip
-from batcher.embed.embedding import read_infotext
-from batcher.embed.infotext import of
+from batcher.images.check import Limits, examine
+from batcher.images.embed import NotEmbedded, Signed, embed, has_c2pa, strip
+from batcher.images.embed.embedding import read_infotext
+from batcher.images.embed.infotext import of
 from tests.artifacts.file_host import picture
 from tests.embed.pictures import (
     ALL,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batcher.embed import embed
+from batcher.images.embed import embed
 from tests.embed.pictures import ALL, BARE, decoded, record
 from tests.embed.test_embed_xmp import packet_in, properties
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from batcher.embed import NotEmbedded, Signed, embed, embed_file
-from batcher.errors import DiskError
+from batcher.core.errors import DiskError
+from batcher.images.embed import NotEmbedded, Signed, embed, embed_file
 from tests.embed.pictures import ALL, BARE, RECORD, with_chunk
 
 

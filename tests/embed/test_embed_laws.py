@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batcher.embed import embed, strip
-from batcher.embed.embedding import read_infotext
+from batcher.images.embed import embed, strip
+from batcher.images.embed.embedding import read_infotext
 from tests.embed.pictures import ALL, BARE, EVERY, ICC, LONG_ICC, RECORD, decoded, pieces, record
 
 every = pytest.mark.parametrize("name", EVERY)

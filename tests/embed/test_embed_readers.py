@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from sd_parsers import ParserManager
 
-from batcher.embed import check_infotext, checking, embed
-from batcher.embed.embedding import read_infotext
-from batcher.embed.infotext import Infotext, as_read, of, parse
+from batcher.images.embed import check_infotext, checking, embed
+from batcher.images.embed.embedding import read_infotext
+from batcher.images.embed.infotext import Infotext, as_read, of, parse
 from tests.embed.pictures import BARE, RECORD, png_chunk, record
 
 SD_PARSERS = f"sd-parsers {version('sd-parsers')}"

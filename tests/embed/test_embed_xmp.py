@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from batcher.embed import NotEmbedded, embed
-from batcher.embed.xmp import DC, IPTC, OURS, RDF, XMP, merged, version_of, without
+from batcher.images.embed import NotEmbedded, embed
+from batcher.images.embed.xmp import DC, IPTC, OURS, RDF, XMP, merged, version_of, without
 from tests.embed.pictures import BARE, EVERY, FOREIGN_XMP, RECORD, record
 
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"

@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from batcher.errors import Cause
-from batcher.job import Artifact, Entry, Job, job_key
+from batcher.core.errors import Cause
+from batcher.core.job import Artifact, Entry, Job, job_key
 from batcher.store import STATE, StateFile
 
 MODEL = "google-deepmind/imagen-4/fast/text-to-image"
@@ -69,7 +69,7 @@ def redo(folder: Path, prompt: str, one: Asked) -> None:
     """The failed job of this prompt is tried again, and comes through."""
     state = StateFile(folder / STATE)
     try:
-        from batcher.job import State  # noqa: PLC0415
+        from batcher.core.job import State  # noqa: PLC0415
         from batcher.store import reading  # noqa: PLC0415
 
         (entry,) = [e for e in reading.entries(state.connection, [State.FAILED]) if e.job.inputs["prompt"] == prompt]

@@ -4,8 +4,8 @@ from typing import Any
 
 from PIL import Image
 
-from batcher.artifacts.kinds import JPEG
-from batcher.artifacts.recode import Recode
+from batcher.images.kinds import JPEG
+from batcher.images.recode import Recode
 from tests.export.conftest import Batcher
 from tests.export.runs import Asked, a_run, seeds
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from batcher.embed import strip
-from batcher.embed.embedding import read_infotext
+from batcher.images.embed import strip
+from batcher.images.embed.embedding import read_infotext
 from tests.embed.pictures import with_chunk
 from tests.export.conftest import Batcher
 from tests.export.runs import Asked, a_run, seeds, tree

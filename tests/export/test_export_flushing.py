@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from batcher.errors import DiskError
+from batcher.core.errors import DiskError
 from batcher.export import flushing
 from batcher.export.folder import opened
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from batcher.errors import DiskError
+from batcher.core.errors import DiskError
 from batcher.export.placer import Placer, Wanted
-from batcher.progress import Bar
+from batcher.runner.progress import Bar
 from batcher.store import locked
 from tests.export.conftest import Batcher
 from tests.export.runs import Asked, a_run, redo, seeds, tree, unlist
@@ -266,7 +266,7 @@ def test_interrupted_it_says_so_and_goes_on(
     def interrupted(*_: object) -> Callable[..., Any]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("batcher.export.landing.Landing.put", interrupted)
+    monkeypatch.setattr("batcher.store.files.link_or_copy.Landing.put", interrupted)
     came = batcher("export", run, tmp_path / "out", "--to", "captions", "--json")
     assert came.code == came.json["exit_code"] == 130
     assert "same command again" in came.err
@@ -354,7 +354,7 @@ def test_a_disk_that_is_full_is_said_in_words_and_nothing_half_made_stays(
 ) -> None:
     words = (*TARGETS[to], "--copy")
     monkeypatch.setattr("batcher.export.folder._created", lambda _temp: open("/dev/full", "wb"))  # noqa: PTH123, SIM115
-    monkeypatch.setattr("batcher.export.landing.shutil.copyfile", _half)
+    monkeypatch.setattr("batcher.store.files.link_or_copy.shutil.copyfile", _half)
     came = batcher("export", run, tmp_path / "out", "--to", to, "--progress", "none", *words)
     assert came.code == 73
     assert "No space left on device" in came.err
@@ -400,8 +400,8 @@ def test_what_ends_it_is_said_below_the_bar_and_the_bar_is_not_drawn_again(
     def full(*_: object) -> None:
         raise DiskError("the disk is full")
 
-    monkeypatch.setattr("batcher.progress.PATIENCE", 0)
-    monkeypatch.setattr("batcher.progress.listener", lambda _: Bar(sys.stderr))
+    monkeypatch.setattr("batcher.runner.progress.PATIENCE", 0)
+    monkeypatch.setattr("batcher.runner.progress.listener", lambda _: Bar(sys.stderr))
     monkeypatch.setattr("batcher.export.folder.write_whole", full)
     came = batcher("export", run, tmp_path / "out", "--to", "imagefolder")
     gc.collect()  # a bar that is left open draws itself once more when it goes

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.errors import UsageError
+from batcher.core.errors import UsageError
 from batcher.export.splits import parse_splits
 from tests.export.conftest import Batcher
 from tests.export.runs import a_run, seeds, tree

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.where import Where, WhereError
+from batcher.core.where import Where, WhereError
 
 HERON = {"prompt": "a heron at dusk", "seed": 7, "aspect_ratio": "16:9", "meta.category": "birds", "width": 1408}
 

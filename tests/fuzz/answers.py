@@ -6,9 +6,9 @@ from dataclasses import asdict
 from random import Random
 from typing import Any
 
-from batcher.artifacts import Trust
-from batcher.catalog import ask
-from batcher.errors import (
+from batcher.client.catalogue import ask
+from batcher.client.protocol import Reply, is_request_id, read_cancel, read_json, read_result, read_status, read_submit
+from batcher.core.errors import (
     AccountError,
     CallError,
     Cause,
@@ -18,10 +18,10 @@ from batcher.errors import (
     ServiceError,
     UsageError,
 )
-from batcher.job import Accepted, FailedThere, Succeeded, Waiting
-from batcher.models import ModelSchema
-from batcher.protocol import Reply, is_request_id, read_cancel, read_json, read_result, read_status, read_submit
-from batcher.retry import MOST_PATIENCE, parse_retry_after
+from batcher.core.job import Accepted, FailedThere, Succeeded, Waiting
+from batcher.core.retry import MOST_PATIENCE, parse_retry_after
+from batcher.images import Trust
+from batcher.manifest.schema import ModelSchema
 from tests.fuzz.manifests import harmless, readable, short
 from tests.fuzz.mutation import as_json, mutated, mutated_tree
 from tests.fuzz.target import Target

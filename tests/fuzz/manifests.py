@@ -17,11 +17,11 @@ from zlib import crc32
 
 import yaml
 
-from batcher.errors import BatcherError, DiskError, ManifestError, UsageError
-from batcher.job import Job, canonical_json
+from batcher.core.errors import BatcherError, DiskError, ManifestError, UsageError
+from batcher.core.job import Job, canonical_json
+from batcher.core.settings import Given, fold
 from batcher.manifest import Manifest, Overrides, open_manifest
-from batcher.models import DEFAULT_MODEL, ModelSchema, bundled
-from batcher.settings import Given, fold
+from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema, bundled
 from tests.fuzz.mutation import as_json, mutated_tree
 from tests.fuzz.target import Target
 

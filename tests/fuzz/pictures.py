@@ -9,9 +9,9 @@ from struct import pack, unpack_from
 
 from PIL import Image
 
-from batcher.artifacts.check import CheckDepth, Facts, Limits, allow, examine
-from batcher.errors import FileRefused, FileUnavailable
-from batcher.naming import Template, TemplateError, fold, prompt_id, safe_part
+from batcher.core.errors import FileRefused, FileUnavailable
+from batcher.core.naming import Template, TemplateError, fold, prompt_id, safe_part
+from batcher.images.check import CheckDepth, Facts, Limits, allow, examine
 from tests.fuzz.answers import can_be_kept
 from tests.fuzz.manifests import harmless, short
 from tests.fuzz.target import Target

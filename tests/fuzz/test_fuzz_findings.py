@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from batcher.errors import ManifestError, UsageError
-from batcher.manifest import Overrides, counts, open_manifest
-from batcher.manifest.axes import Axis
-from batcher.manifest.sweep import Sweep
-from batcher.models import DEFAULT_MODEL, ModelSchema, bundled
-from batcher.naming import Template, TemplateError
-from batcher.settings import Given, fold
-from batcher.units import parse_clock, parse_count, parse_duration, parse_rate, parse_usd
+from batcher.core.errors import ManifestError, UsageError
+from batcher.core.naming import Template, TemplateError
+from batcher.core.settings import Given, fold
+from batcher.core.units import parse_clock, parse_count, parse_duration, parse_rate, parse_usd
+from batcher.manifest import Overrides, open_manifest
+from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema, bundled
+from batcher.manifest.sweep import counts
+from batcher.manifest.sweep.axes import Axis
+from batcher.manifest.sweep.sweep import Sweep
 from tests.effort import at_most
 from tests.fuzz.manifests import harmless
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from functools import cache
 from random import Random
 
-from batcher.api import Api
-from batcher.artifacts import Downloader, Limits, Trust
-from batcher.errors import AccountError, CallError, FileError
+from batcher.client.api import Api
+from batcher.core.errors import AccountError, CallError, FileError
+from batcher.images import Downloader, Limits, Trust
 from tests.fuzz.answers import BODIES, can_be_kept
 from tests.fuzz.manifests import readable, scratch
 from tests.fuzz.mutation import as_json, mutated_tree

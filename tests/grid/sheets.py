@@ -7,8 +7,8 @@ from typing import Any
 
 from PIL import Image
 
-from batcher.grid.drawing import Drawn, Wanted, draw
-from batcher.grid.faces import Faces
+from batcher.export.sheets.drawing import Drawn, Wanted, draw
+from batcher.export.sheets.faces import Faces
 from batcher.simulator import Profile, Simulator
 from batcher.store import connect_to_read
 from tests.runs.stage import go, steady

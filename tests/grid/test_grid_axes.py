@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from batcher.errors import UsageError
-from batcher.grid.axes import Plan, Seen, choose, in_order, label_of, value_of
+from batcher.core.errors import UsageError
+from batcher.export.sheets.axes import Plan, Seen, choose, in_order, label_of, value_of
 from tests.store.state_files import a_job
 
 

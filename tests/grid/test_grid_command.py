@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.progress import PATIENCE, Lines, Meter
+from batcher.runner.progress import PATIENCE, Lines, Meter
 from tests.commands.command_line import Shell, assert_fits, assert_no_traceback, without_settings
 from tests.store.state_files import a_job
 
@@ -45,7 +45,7 @@ def test_what_is_not_begun_with_is_told(shell: Shell) -> None:
 
 
 def test_letters_that_no_font_has_are_told_with_the_remedy(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batcher.grid.faces.machine", tuple)
+    monkeypatch.setattr("batcher.export.sheets.faces.machine", tuple)
     shell.file("p.txt", "三只猫\n")
     shell("run", "p.txt", "--simulate", "--progress", "none")
     came = shell("grid", "runs/p")

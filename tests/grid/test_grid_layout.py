@@ -5,11 +5,11 @@ from functools import cache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.grid.cell import cell_of, fitted
-from batcher.grid.faces import Faces
-from batcher.grid.gather import Sheet, Tile
-from batcher.grid.layout import MAX_PIXELS, MAX_SIDE, Layout, Page, bands
-from batcher.grid.text import Writer
+from batcher.export.sheets.cell import cell_of, fitted
+from batcher.export.sheets.faces import Faces
+from batcher.export.sheets.gather import Sheet, Tile
+from batcher.export.sheets.layout import MAX_PIXELS, MAX_SIDE, Layout, Page, bands
+from batcher.export.sheets.text import Writer
 
 WRITER = Writer(Faces(()))
 SHAPES = [(1408, 768), (768, 1408), (1024, 1024), (3000, 40), (40, 3000), (16, 16)]

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from batcher.errors import DiskError, UsageError
-from batcher.grid.page import _LOUD
-from batcher.job import State
+from batcher.core.errors import DiskError, UsageError
+from batcher.core.job import State
+from batcher.export.sheets.page import _LOUD
 from batcher.simulator import Fault
 from tests.grid.sheets import SWEEP, Box, Colour, a_run, boxes, drawn, ink, paint, records
 from tests.runs.stage import steady

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont, features
 
-from batcher.grid.characters import LTR, RTL, script
-from batcher.grid.coverage import Coverage, coverage
-from batcher.grid.faces import BUNDLED, Faces, machine
-from batcher.grid.text import Block, Run, Writer, _seen
+from batcher.export.sheets.characters import LTR, RTL, script
+from batcher.export.sheets.coverage import Coverage, coverage
+from batcher.export.sheets.faces import BUNDLED, Faces, machine
+from batcher.export.sheets.text import Block, Run, Writer, _seen
 
 LANGUAGES = {
     "Chinese": "三只猫坐在湖边的石头上，看着远处的山。",
@@ -170,7 +170,7 @@ def test_a_font_that_cannot_be_opened_is_passed_over(tmp_path: Path, monkeypatch
     damaged = tmp_path / "damaged.ttf"
     damaged.write_bytes(content.replace(b"\x5f\x0f\x3c\xf5", b"\0\0\0\0").replace(b"head", b"daeh", 1))
     assert "a" in coverage(damaged)
-    monkeypatch.setattr("batcher.grid.faces.BUNDLED", damaged)
+    monkeypatch.setattr("batcher.export.sheets.faces.BUNDLED", damaged)
     assert Faces(()).of("a") is None
     assert Faces((BUNDLED,)).of("a") == BUNDLED
 

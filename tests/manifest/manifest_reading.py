@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from batcher.errors import ManifestError, Problem
-from batcher.job import Job
+from batcher.core.errors import ManifestError, Problem
+from batcher.core.job import Job
 from batcher.manifest import Manifest, Overrides, open_manifest
-from batcher.models import DEFAULT_MODEL, ModelSchema, bundled
+from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema, bundled
 
 IMAGEN = bundled(DEFAULT_MODEL)
 PARTI = Path(__file__).parents[3] / "shared" / "data" / "PartiPrompts.tsv"

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.errors import UsageError
-from batcher.manifest.draws import seeds
-from batcher.models import ModelSchema
+from batcher.core.errors import UsageError
+from batcher.manifest.schema import ModelSchema
+from batcher.manifest.sweep.draws import seeds
 from tests.manifest.manifest_reading import checked, inputs, jobs, problems, write
 
 SMALL = {"properties": {"prompt": {"type": "string"}, "seed": {"type": "integer", "minimum": 10, "maximum": 19}}}

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.errors import ManifestError
+from batcher.core.errors import ManifestError
 from batcher.manifest import Memory, Overrides, open_manifest
-from batcher.manifest.choices import Choice, Text
-from batcher.manifest.templates import BadTemplate, Template, is_dynamic
-from batcher.models import ModelSchema
+from batcher.manifest.schema import ModelSchema
+from batcher.manifest.templates.choices import Choice, Text
+from batcher.manifest.templates.templates import BadTemplate, Template, is_dynamic
 from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
 
 

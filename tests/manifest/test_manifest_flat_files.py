@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.errors import DiskError, ManifestError, UsageError
-from batcher.job import job_key
-from batcher.manifest import Overrides, json_rows, keys, open_manifest
-from batcher.models import DEFAULT_MODEL, ModelSchema
+from batcher.core.errors import DiskError, ManifestError, UsageError
+from batcher.core.job import job_key
+from batcher.manifest import Overrides, open_manifest
+from batcher.manifest.readers import json_rows
+from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
+from batcher.manifest.yaml import keys
 from tests.manifest.manifest_reading import IMAGEN, PARTI, checked, inputs, jobs, needs_parti, problems, write
 
 SAMPLES = Path(__file__).parents[2] / "samples"

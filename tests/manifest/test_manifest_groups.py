@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.errors import ManifestError, UsageError
-from batcher.job import canonical_json, job_key
+from batcher.core.errors import ManifestError, UsageError
+from batcher.core.job import canonical_json, job_key
+from batcher.core.naming import safe_part
 from batcher.manifest import Memory, Overrides, open_manifest
-from batcher.manifest.reach import Classes
-from batcher.manifest.sweep import Sweep
-from batcher.models import ModelSchema
-from batcher.naming import safe_part
+from batcher.manifest.schema import ModelSchema
+from batcher.manifest.sweep.reach import Classes
+from batcher.manifest.sweep.sweep import Sweep
 from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
 
 TWO = """
@@ -221,7 +221,7 @@ def test_names_that_groups_use_are_inputs_where_no_schema_says_so(tmp_path: Path
 
 
 def test_crowded_folders_are_warned_of_group_by_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batcher.manifest.verdict.MOST_ENTRIES", 15)
+    monkeypatch.setattr("batcher.manifest.final_checks.MOST_ENTRIES", 15)
     groups = "groups: {x: {matrix: {seed: 1..5}}, y: {matrix: {seed: 6..10}}}\nprompts: [a]\n"
     assert checked(write(tmp_path, f"{groups}output: {{path: '{{group}}/{{seed}}'}}\n")).warnings == ()
     (warning,) = checked(write(tmp_path, f"{groups}output: {{path: '{{seed}}'}}\n")).warnings
@@ -351,7 +351,7 @@ def test_groups_whose_requests_can_not_be_the_same_are_not_watched(tmp_path: Pat
 
 
 def test_groups_that_meet_by_way_of_a_third_are_of_one_class() -> None:
-    from batcher.manifest.axes import Axis  # noqa: PLC0415  beside its only use
+    from batcher.manifest.sweep.axes import Axis  # noqa: PLC0415  beside its only use
 
     sweeps = [Sweep({"seed": Axis(values)}, [], [], {}) for values in ([1, 2], range(5, 9), [2, 6], [20])]
     classes = Classes(sweeps)

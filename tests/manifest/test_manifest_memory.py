@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.manifest import Manifest, Memory, Overrides, draft, open_manifest
-from batcher.manifest.copies import Watched
-from batcher.models import ModelSchema
+from batcher.manifest import Manifest, Memory, Overrides, open_manifest
+from batcher.manifest import loader as draft
+from batcher.manifest.schema import ModelSchema
+from batcher.manifest.sweep.copies import Watched
 from tests.manifest.manifest_reading import IMAGEN, checked, write
 
 SWEEP = """

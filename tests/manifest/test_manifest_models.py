@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.models import DEFAULT_MODEL, ModelSchema, bundled
+from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema, bundled
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -162,5 +162,8 @@ def test_a_nonsense_schema_costs_an_error_and_nothing_else(schema: Any, value: A
 
 
 def test_reading_schemas_does_not_load_the_validator() -> None:
-    code = "import sys, batcher.models as m; m.bundled(m.DEFAULT_MODEL); assert 'jsonschema_rs' not in sys.modules"
+    code = (
+        "import sys, batcher.manifest.schema as m; m.bundled(m.DEFAULT_MODEL);"
+        " assert 'jsonschema_rs' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

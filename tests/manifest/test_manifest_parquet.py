@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.errors import ManifestError
-from batcher.manifest import Memory, Overrides, open_manifest, parquet
+from batcher.core.errors import ManifestError
+from batcher.manifest import Memory, Overrides, open_manifest
+from batcher.manifest.readers import parquet
 from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
 
 pa = pytest.importorskip("pyarrow")

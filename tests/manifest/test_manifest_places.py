@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.errors import UsageError
+from batcher.core.errors import UsageError
 from tests.manifest.manifest_reading import checked, jobs, problems, write
 
 WRONG = "matrix: {sed: 1..3}"  # a mistake that has nothing to do with the others

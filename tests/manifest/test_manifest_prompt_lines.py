@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batcher.manifest import Memory, Overrides, open_manifest
-from batcher.manifest.prompt_lines import _BadLine, _words
-from batcher.models import ModelSchema
+from batcher.manifest.readers.prompt_lines import _BadLine, _words
+from batcher.manifest.schema import ModelSchema
 from tests.manifest.manifest_reading import PARTI, checked, inputs, jobs, needs_parti, problems, write
 
 

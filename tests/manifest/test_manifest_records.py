@@ -2,9 +2,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from batcher.job import Artifact, Entry, Job, State, sidecar
+from batcher.core.job import Artifact, Entry, Job, State, sidecar
 from batcher.manifest import Overrides, open_manifest
-from batcher.models import DEFAULT_MODEL
+from batcher.manifest.schema import DEFAULT_MODEL
 from tests.manifest.manifest_reading import checked, inputs, jobs, problems, write
 
 MANIFEST = """\

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from batcher.errors import UsageError
-from batcher.models import ModelSchema
+from batcher.core.errors import UsageError
+from batcher.manifest.schema import ModelSchema
 from tests.manifest.manifest_reading import checked, inputs, jobs, problems, write
 
 TWO = "prompts: [A heron, A kite]\ndefaults: {repeat: 3}\n"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.manifest import copies
+from batcher.manifest.sweep import copies
 from tests.manifest.manifest_reading import checked, jobs, write
 
 MEETING = "prompts: [a, b]\ngroups: {x: {matrix: {seed: 1..5}}, y: {matrix: {seed: 4..9}}, z: {matrix: {seed: 20}}}\n"

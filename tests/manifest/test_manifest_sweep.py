@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.manifest.axes import Axis
-from batcher.manifest.sweep import Sweep
-from batcher.manifest.zipped import Zip
+from batcher.manifest.sweep.axes import Axis
+from batcher.manifest.sweep.sweep import Sweep
+from batcher.manifest.sweep.zipped import Zip
 from tests.manifest.manifest_reading import checked, inputs, jobs, problems, write
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -94,7 +94,7 @@ def test_one_and_true_are_different_values_of_an_axis() -> None:
 def test_a_path_that_makes_a_huge_folder_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, most: int
 ) -> None:
-    monkeypatch.setattr("batcher.manifest.verdict.MOST_ENTRIES", 5_000)
+    monkeypatch.setattr("batcher.manifest.final_checks.MOST_ENTRIES", 5_000)
     write(tmp_path, "".join(f"kite {number}\n" for number in range(3_000)), "p.txt")
     manifest = checked(
         write(tmp_path, f"prompts: [{{file: p.txt}}]\nmatrix: {{seed: 1..2}}\noutput: {{path: '{path}'}}\n")

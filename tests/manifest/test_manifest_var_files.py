@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from batcher.errors import Problem
-from batcher.manifest import Memory, Overrides, open_manifest, var_texts
-from batcher.manifest.formats import Reader, reader
-from batcher.manifest.rows import Reading
-from batcher.manifest.source import Source
+from batcher.core.errors import Problem
+from batcher.manifest import Memory, Overrides, open_manifest
+from batcher.manifest.readers.formats import Reader, reader
+from batcher.manifest.readers.rows import Reading
+from batcher.manifest.readers.source import Source
+from batcher.manifest.yaml import var_texts
 from tests.manifest.manifest_reading import checked, inputs, jobs, problems, write
 
 TEXT = "prompts: [{prompt: 'a {animal} at dusk', vars: {animal: {file: animals.txt}}}]\n"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from batcher.naming import Template, TemplateError, fold, numbered, prompt_id, safe_part, short, with_key
+from batcher.core.naming import Template, TemplateError, fold, numbered, prompt_id, safe_part, short, with_key
 
 SPLIT_WORDS = [
     "train",

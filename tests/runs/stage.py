@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batcher import report, tables
-from batcher.api import Api
-from batcher.artifacts import Downloader, Trust
-from batcher.budget import Budget
-from batcher.errors import Cause
-from batcher.job import State
+from batcher.client.api import Api
+from batcher.core.budget import Budget
+from batcher.core.errors import Cause
+from batcher.core.job import State
+from batcher.core.settings import Settings
+from batcher.core.tally import Tally
+from batcher.images import Downloader, Trust
 from batcher.manifest import Overrides, open_manifest
-from batcher.models import bundled
-from batcher.progress import listener
-from batcher.runner import Runner, Tools
-from batcher.settings import Settings
+from batcher.manifest.schema import bundled
+from batcher.runner import RunContext, Runner, report
+from batcher.runner import records as tables
+from batcher.runner.progress import listener
+from batcher.runner.stop import Stop
 from batcher.simulator import Address, Latency, Profile, Simulator, serve
-from batcher.stop import Stop
 from batcher.store import STATE, Ballast, CommitQueue, StateFile, connect_to_read, prepare, reading
-from batcher.tally import Tally
 from tests.virtual import virtual_wall
 
 NO_OVERRIDES = Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=None)
@@ -32,7 +32,7 @@ STEADY = Latency(kind="fixed", median=4.0)
 class Going:
     """A run while it goes on, for tests that interfere."""
 
-    tools: Tools
+    tools: RunContext
     runner: Runner
     simulator: Simulator
 
@@ -42,7 +42,7 @@ class Came:
     """What a run came to. seconds: virtual."""
 
     stop: Stop
-    tools: Tools
+    tools: RunContext
     report: dict[str, Any]
     seconds: float
 
@@ -95,7 +95,7 @@ async def visit(
             Downloader(folder, trust=Trust(trust), check=told.check, wall=wall) as downloader,
             CommitQueue(state) as queue,
         ):
-            tools = Tools(
+            tools = RunContext(
                 settings=told,
                 queue=queue,
                 api=api,

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.job import Entry, State
+from batcher.core.job import Entry, State
 from batcher.manifest import Manifest
 from batcher.runner import feed
 from batcher.runner.feed import Feed, Numbers
+from batcher.runner.stop import Reason
 from batcher.simulator import Latency, Simulator
-from batcher.stop import Reason
 from batcher.store import STATE, CommitQueue, StateFile, connect_to_read, reading
 from tests.manifest.manifest_reading import checked, write
 from tests.runs.stage import Came, Going, go, lines, steady

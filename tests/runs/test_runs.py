@@ -8,8 +8,8 @@ from typing import Any
 
 from PIL import Image
 
+from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Profile, Simulator, file_bytes
-from batcher.stop import Reason
 from tests.runs.stage import Came, Going, go, lines, steady
 from tests.virtual import EPOCH, run
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from batcher.job import CancelOutcome
+from batcher.core.job import CancelOutcome
 from batcher.runner import cancel_all
+from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Simulator
-from batcher.stop import Reason
 from batcher.store import connect_to_read
 from tests.runs.stage import Came, Going, go, lines, steady
 from tests.virtual import run

@@ -26,8 +26,8 @@ def tell(**facts):
 """
 
 FETCH = """
-from batcher.artifacts import Downloader, Limits, Trust
-from batcher.errors import FileError
+from batcher.images import Downloader, Limits, Trust
+from batcher.core.errors import FileError
 async def main():
     limits = Limits(**json.loads(sys.argv[4]))
     found = []
@@ -44,8 +44,8 @@ asyncio.run(main())
 """
 
 ASK = """
-from batcher.api import Api
-from batcher.errors import CallError
+from batcher.client.api import Api
+from batcher.core.errors import CallError
 async def main():
     found = []
     async with Api(f"{sys.argv[1]}/v1", "a-token-of-some-length") as api:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from batcher.artifacts.check import CheckDepth, Limits, examine
-from batcher.errors import FileUnavailable
+from batcher.core.errors import FileUnavailable
+from batcher.images.check import CheckDepth, Limits, examine
 from tests.artifacts.file_host import huge_png, picture
 from tests.effort import at_most
 from tests.security.appetite import ASK, FETCH, MOST, Body, endless, measured, sending

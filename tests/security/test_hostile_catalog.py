@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from batcher.api import Api
-from batcher.catalog import Offer, ask
-from batcher.errors import ManifestError
-from batcher.models import ModelSchema
+from batcher.client.api import Api
+from batcher.client.catalogue import Offer, ask
+from batcher.core.errors import ManifestError
+from batcher.manifest.schema import ModelSchema
 from tests.artifacts.file_host import FileHost, answer, file_host
 from tests.effort import at_most
 from tests.fuzz.manifests import harmless

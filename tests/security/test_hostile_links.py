@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
-from batcher.artifacts import Downloader, Trust
-from batcher.errors import FileError, FileRefused
-from batcher.protocol import find_urls
+from batcher.client.protocol import find_urls
+from batcher.core.errors import FileError, FileRefused
+from batcher.images import Downloader, Trust
 from tests.artifacts.file_host import answer, describe, file_host, files, picture
 
 # {port} is that of a host on this machine that must never be asked.

@@ -160,7 +160,7 @@ def test_links_where_files_belong_are_replaced_and_what_they_point_to_is_left_al
     shutil.copytree(first[0], run)
     names = first[1]
     (run / "images" / "shard").mkdir()
-    from batcher.artifacts.disk import temp_beside  # noqa: PLC0415  where it would write first
+    from batcher.store.files.disk import temp_beside  # noqa: PLC0415  where it would write first
 
     stems = {temp_beside((run / name).with_suffix("")) for name in names}
     tables = [run / name for name in ("records.jsonl", "failures.jsonl", "report.json")]

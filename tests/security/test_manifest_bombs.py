@@ -21,10 +21,10 @@ LONG_LINE = (
 
 READ = """
 from itertools import islice
-from batcher.errors import BatcherError
-from batcher.job import canonical_json
+from batcher.core.errors import BatcherError
+from batcher.core.job import canonical_json
 from batcher.manifest import Overrides, open_manifest
-from batcher.models import DEFAULT_MODEL, bundled
+from batcher.manifest.schema import DEFAULT_MODEL, bundled
 
 def read(path):
     manifest = open_manifest(path, Overrides(), stdin=sys.stdin.buffer).check(bundled(DEFAULT_MODEL))

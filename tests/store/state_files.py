@@ -8,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from batcher.errors import Cause
-from batcher.job import Artifact, Entry, Job, State, job_key
+from batcher.core.errors import Cause
+from batcher.core.job import Artifact, Entry, Job, State, job_key
 from batcher.store import STATE, StateFile
 
 MODEL = "google-deepmind/imagen-4/fast/text-to-image"

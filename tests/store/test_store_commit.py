@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from batcher.errors import Defect, DiskError
-from batcher.job import State
+from batcher.core.errors import Defect, DiskError
+from batcher.core.job import State
 from batcher.store import STATE, CommitQueue, StateFile
 from tests.store.state_files import NOW, Book, a_book, a_job, opened
 

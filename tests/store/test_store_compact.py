@@ -11,9 +11,9 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.errors import Cause
-from batcher.job import State, canonical_json
-from batcher.naming import fold
+from batcher.core.errors import Cause
+from batcher.core.job import State, canonical_json
+from batcher.core.naming import fold
 from batcher.store import STATE, StateFile, reading
 from batcher.store.auditing import finished
 from batcher.store.packing import packed_file, packed_id, split_link

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.errors import DiskError
+from batcher.core.errors import DiskError
 from batcher.store.grouping import Grouped
 
 

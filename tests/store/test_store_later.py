@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from batcher.errors import Defect
-from batcher.job import Entry, State
+from batcher.core.errors import Defect
+from batcher.core.job import Entry, State
 from batcher.store import CommitQueue, completed, reading
 from batcher.store.queue import LATER
 from tests.store.state_files import CAUSE, NOW, Book, a_book, a_job, a_picture

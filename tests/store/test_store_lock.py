@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from batcher.__main__ import main
-from batcher.errors import BusyError
+from batcher.core.errors import BusyError
 from batcher.store import LOCK, is_going, locked
 from batcher.store.lock import is_held
 from tests.commands.command_line import without_settings

@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from batcher.errors import Cause, Defect
-from batcher.job import Entry, State
-from batcher.lifecycle import MOVES, Event
+from batcher.core.errors import Cause, Defect
+from batcher.core.job import Entry, State
+from batcher.core.lifecycle import MOVES, Event
 from batcher.store import STATE, StateFile, reading
 from tests.store.state_files import CAUSE, NOW, a_job, a_picture, with_sidecar
 

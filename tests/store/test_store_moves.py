@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from batcher.errors import Cause, Defect
-from batcher.job import Entry, State
-from batcher.lifecycle import MOVES, Event
+from batcher.core.errors import Cause, Defect
+from batcher.core.job import Entry, State
+from batcher.core.lifecycle import MOVES, Event
 from batcher.store import StateFile
 from batcher.store.reading import entries
 from tests.store.state_files import CAUSE, NOW, Book, a_book, a_job, a_picture, with_sidecar

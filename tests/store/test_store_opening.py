@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.errors import DiskError, UsageError
+from batcher.core.errors import DiskError, UsageError
 from batcher.store import STATE, StateFile, connect_to_read, has_state, prepare
 from batcher.store.schema import _FIRST, APPLICATION_ID, MIGRATIONS, VERSION, migrate
 from tests.store.state_files import Book, a_book, a_job, opened

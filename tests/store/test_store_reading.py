@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.errors import Cause
-from batcher.job import Counts, State, sidecar
+from batcher.core.errors import Cause
+from batcher.core.job import Counts, State, sidecar
 from batcher.store import reading
 from tests.store.state_files import CAUSE, MODEL, NOW, a_book, a_job, a_picture
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batcher.errors import AccountError
+from batcher.core.errors import AccountError
 from batcher.runner import cancel_all
+from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Profile, Simulator
 from batcher.simulator.faults import OUTCOMES, PLACES, kinds
-from batcher.stop import Reason
 from batcher.store import connect_to_read
 from tests.runs.stage import Going, go, lines
 from tests.virtual import run, virtual_wall

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from batcher import pruned
+from batcher.runner import pruned
 from batcher.store import locked
 from tests.verify.runs import JOBS, MANIFEST, Run, batcher_run, copied, kinds
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from batcher.relayout import finish
+from batcher.runner.relayout import finish
 from batcher.store import STATE, StateFile
 from tests.verify.runs import FOUR_EACH, JOBS, MANIFEST, Run, batcher_run, copied
 

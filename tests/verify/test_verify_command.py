@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from batcher.progress import Meter
-from batcher.tally import Snapshot
-from batcher.verify.checking import check
+from batcher.core.tally import Snapshot
+from batcher.runner.progress import Meter
+from batcher.upkeep.checking import check
 from tests.verify.runs import JOBS, Run, flip
 
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher import session
-from batcher.errors import UsageError
-from batcher.job import Artifact, Entry, Job, State, job_key, sidecar
+from batcher.core.errors import UsageError
+from batcher.core.job import Artifact, Entry, Job, State, job_key, sidecar
 from batcher.manifest import Overrides
-from batcher.service import Options
-from batcher.verify.cards import Untrue, believed, copy_number, parse
+from batcher.runner import session
+from batcher.runner.service import Options
+from batcher.upkeep.sidecars import Untrue, believed, copy_number, parse
 from tests.api.rude_server import answer, serving
 from tests.verify.runs import JOBS, Run, flip, kinds
 

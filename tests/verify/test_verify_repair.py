@@ -13,10 +13,10 @@ from urllib.request import Request, urlopen
 import pytest
 
 from batcher.manifest import Overrides
-from batcher.service import Options
+from batcher.runner.service import Options
 from batcher.simulator import Fault, Profile, Simulator
 from batcher.store import locked
-from batcher.verify.repair import Repaired, repair
+from batcher.upkeep.repair import Repaired, repair
 from tests.api.rude_server import answer, serving
 from tests.commands.command_line import without_settings
 from tests.crash.matrix import ROOT, service

@@ -1,0 +1,48 @@
+"""The simulator as a child process, for ``--simulate``: a service of its own on a port of its own, ended with us.
+
+Its journal lives in the run directory, so that request ids, charges and pictures outlive a kill like those of the real
+service do.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from batcher.core.errors import ServiceError
+
+JOURNAL = ".simulator.jsonl"
+TOKEN = "simulated"  # noqa: S105  the simulator takes any; no real one is ever sent to it
+
+
+@asynccontextmanager
+async def simulator(run_dir: Path | None) -> AsyncIterator[str]:
+    """Starts it and gives its base URL. Its standard input is its lifeline: when we die, however, it ends."""
+    arguments = ["--port", "0", "--exit-with-parent"]
+    if run_dir is not None:
+        arguments += ["--journal", str(run_dir / JOURNAL)]
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "batcher.simulator",
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if not name.startswith("RUNCOMFY_")},  # no real token
+    )
+    assert child.stdout is not None
+    assert child.stderr is not None
+    assert child.stdin is not None
+    first = await child.stdout.readline()
+    if not first.strip():
+        said = (await child.stderr.read()).decode(errors="replace").strip().splitlines()
+        raise ServiceError(f"the simulator did not start: {said[-1] if said else 'no reason given'}")
+    try:
+        yield str(json.loads(first)["base_url"])
+    finally:
+        child.stdin.close()
+        await child.wait()

@@ -1,0 +1,293 @@
+"""What the service's answers mean. Pure: an HTTP status and a body go in, a value comes out or a CallError is raised.
+
+The one question behind every line here is who has the job now. A submit that was *refused* or *rejected* is ours and
+cost nothing; one that was *accepted* is theirs; one whose answer is *unclear* may be either, and is never repeated by
+itself. Reads cost nothing, so for them everything that is not an answer only means "ask again".
+
+Facts: RunComfy's documentation of the asynchronous queue endpoints and of error codes, and the behaviour of its
+official clients. An ``error_code`` in the body outranks the HTTP status, also under 200; the token's refusal comes as
+400004 under HTTP 400; ``completed`` on the status endpoint only means that the run ended.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from batcher.core.errors import AccountError, CallError, Cause, NotFound, Refused, Rejected, Unclear
+from batcher.core.job import Accepted, Answer, CancelledThere, CancelOutcome, FailedThere, Succeeded, Waiting, each_once
+
+MOST_FILES = 100  # of one request: models make up to 16, and an answer has room for a hundred thousand
+SUCCESS = frozenset({"succeeded", "completed"})
+FAILURE = frozenset({"failed", "error"})
+CANCELLED = frozenset({"cancelled", "canceled"})
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_MODEL_ID = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+_CONTENT_POLICY = re.compile(
+    r"content.?polic|safety|moderat|nsfw|prohibit|sensitive|responsible ai|violat|not allowed|blocked",
+    re.IGNORECASE,
+)
+_INVALID = re.compile(r"invalid|validation|unsupported|unprocessable|must be|too long|required", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+
+_NO_BALANCE = frozenset({"400002", "402", "10001"})
+_BAD_TOKEN = frozenset({"400004", "401", "401001", "403", "403003"})
+_AMBIGUOUS_4XX = frozenset({408, 409, 425, 499})  # a proxy may say these of a request that went through
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP answer. retry_after: seconds, already parsed, None when not given."""
+
+    status: int
+    body: bytes
+    retry_after: float | None = None
+
+
+def is_request_id(text: object) -> bool:
+    """Whether an id can stand in a URL path as it is (the official nodes' rule; it also stops path tricks)."""
+    return isinstance(text, str) and _REQUEST_ID.fullmatch(text) is not None
+
+
+def is_model_id(text: str) -> bool:
+    return _MODEL_ID.fullmatch(text) is not None and not {".", ".."} & set(text.split("/"))
+
+
+def one_line(text: str, limit: int = 500) -> str:
+    """Text from outside, made safe to print and to store: no control or direction characters, one line, cut."""
+    clean = _CONTROL.sub(" ", text.encode("utf-8", "replace").decode()).strip()
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def read_submit(reply: Reply) -> Accepted:
+    """Raises Refused, Rejected, Unclear (in doubt) or AccountError."""
+    body = _open(reply, submit=True)
+    for name in ("request_id", "requestId", "id"):
+        if is_request_id(body.get(name)):
+            return Accepted(request_id=body[name])
+    raise Unclear(Cause(kind="unreadable", message="accepted without a usable request id", http_status=reply.status))
+
+
+def read_result(reply: Reply) -> Answer:
+    """Raises Refused, NotFound, Unclear (ask again), Rejected or AccountError."""
+    body = _open(reply, submit=False)
+    status = _word(body)
+    cost_usd = _amount(body.get("cost"))
+    if status in SUCCESS:
+        urls = find_urls(body.get("output"))[:MOST_FILES]
+        if urls:
+            return Succeeded(urls=urls, cost_usd=cost_usd, finished_at=_moment(body.get("finished_at")))
+        if not body.get("error"):
+            cause = Cause(kind="no_output", message=f"the result says {status} but holds no file")
+            return FailedThere(cause=cause, final=False, cost_usd=cost_usd)
+        status = "failed"
+    if status in FAILURE:
+        cause = failure_cause(body.get("error"))
+        final = cause.kind in {"content_policy", "invalid_input"}
+        return FailedThere(cause=cause, final=final, cost_usd=cost_usd)
+    return _unfinished(status, body)
+
+
+def read_status(reply: Reply) -> Answer | None:
+    """The status endpoint's word; None when the run ended and only the result can say how. Raises as read_result."""
+    body = _open(reply, submit=False)
+    status = _word(body)
+    if status in SUCCESS or status in FAILURE:
+        return None
+    return _unfinished(status, body)
+
+
+def read_cancel(reply: Reply) -> CancelOutcome:
+    """``outcome`` decides; without it a status that begins with "cancel" means cancelled, as the official CLI reads it.
+
+    Raises Refused, NotFound, Unclear or AccountError.
+    """
+    body = _open(reply, submit=False)
+    outcome = str(body.get("outcome") or "").strip().lower()
+    if outcome in CANCELLED or (not outcome and _word(body).startswith("cancel")):
+        return CancelOutcome.CANCELLED
+    return CancelOutcome.TOO_LATE if outcome == "not_cancellable" else CancelOutcome.UNKNOWN
+
+
+def read_json(reply: Reply) -> dict[str, Any]:
+    """Any other readable answer (catalog, balance). Raises as read_result."""
+    return _open(reply, submit=False)
+
+
+def find_urls(output: Any) -> tuple[str, ...]:
+    """The files of an ``output``, in order, each once: the named keys first, else whatever URL stands inside."""
+    if isinstance(output, dict):
+        named: list[str] = []
+        for several, one in (("images", "image"), ("videos", "video"), ("audios", "audio")):
+            named += _walk(output.get(several)) or _walk(output.get(one))
+        if named:
+            return each_once(named)
+    return each_once(_walk(output))
+
+
+def failure_cause(error: Any) -> Cause:
+    """A cause from the ``error`` of a failed result: string, object, anything or nothing."""
+    code = None
+    if isinstance(error, dict):
+        raw = error.get("code", error.get("error_code"))
+        code = None if raw is None else one_line(str(raw), 60)
+    message = _message(error) or "the service gave no reason"
+    return Cause(kind=_kind(message), message=message, code=code)
+
+
+def _open(reply: Reply, *, submit: bool) -> dict[str, Any]:
+    """The body of an answer that is one; everything else is raised as what it means."""
+    body = _parse(reply.body)
+    code = _code(body)
+    if reply.status // 100 == 2 and code is None:
+        if isinstance(body, dict):
+            return body
+        raise Unclear(Cause(kind="unreadable", message=_unreadable(reply), http_status=reply.status))
+    raise _problem(reply, body, code, submit=submit)
+
+
+def _problem(reply: Reply, body: Any, code: str | None, *, submit: bool) -> CallError | AccountError:
+    said = _message(body)
+    status = reply.status
+    cause = Cause(kind="refused", message=said or _unreadable(reply), http_status=status, code=code)
+    if account := _account_problem(status, code, said, submit=submit):
+        return account
+    meant = _meant(code)
+    if 429 in {status, meant} or (status == 503 and reply.retry_after is not None):
+        return Refused(cause, retry_after=reply.retry_after)
+    if not submit and 404 in {status, meant}:
+        return NotFound(_renamed(cause, "not_found"))
+    server_side = max(status, meant) >= 500 or status // 100 == 3 or not _AMBIGUOUS_4XX.isdisjoint({status, meant})
+    if server_side or _balance_is_gone(status, code):  # a read is free: one that asks for money is asked again
+        return Unclear(_renamed(cause, "service_error"), retry_after=reply.retry_after)
+    kind = _kind(said, otherwise="rejected")
+    return Rejected(_renamed(cause, "invalid_input" if status == 422 and kind == "rejected" else kind))
+
+
+def _account_problem(status: int, code: str | None, said: str, *, submit: bool) -> AccountError | None:
+    words = f": {said}" if said else ""
+    if submit and _balance_is_gone(status, code):
+        return AccountError(
+            f"the balance is gone{words}",
+            hint="Everything so far is kept. Top the account up and run the same command again.",
+        )
+    only_this_request = code == "403001" and not submit
+    if code in _BAD_TOKEN or status == 401 or (status == 403 and not only_this_request):
+        return AccountError(
+            f"the service refused the token (HTTP {status}){words}",
+            hint="Everything so far is kept. Give a valid token and run the same command again.",
+        )
+    return None
+
+
+def _balance_is_gone(status: int, code: str | None) -> bool:
+    return code in _NO_BALANCE or (status == 402 and code not in _BAD_TOKEN)
+
+
+def _meant(code: str | None) -> int:
+    """The HTTP status that a code speaks of: its first three digits (429001, or just 429); 0 for other codes."""
+    if code is None or len(code) not in {3, 6} or not (code.isascii() and code.isdigit()):
+        return 0
+    return int(code[:3])
+
+
+def _unfinished(status: str, body: dict[str, Any]) -> Answer:
+    if status in CANCELLED:
+        return CancelledThere()
+    position = body.get("queue_position")
+    valid = isinstance(position, int) and not isinstance(position, bool) and position >= 0
+    return Waiting(status=one_line(status, 60), queue_position=position if valid else None)
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _code(body: Any) -> str | None:
+    """The body's ``error_code``; an empty one or a 0 is none."""
+    code = body.get("error_code") if isinstance(body, dict) else None
+    if not code or isinstance(code, (dict, list)):
+        return None
+    return one_line(str(code), 60)
+
+
+def _word(body: dict[str, Any]) -> str:
+    status = body.get("status")
+    return status.strip().lower() if isinstance(status, str) else ""
+
+
+def _message(body: Any, depth: int = 4) -> str:
+    """The service's own words, wherever it put them (the official clients look in this order)."""
+    if isinstance(body, str):
+        return one_line(body)
+    if isinstance(body, list):
+        return one_line("; ".join(filter(None, (_validation_message(item, depth) for item in body[:20]))))
+    if not isinstance(body, dict) or depth <= 0:
+        return ""
+    places = (body.get(name) for name in ("error_message", "message", "error", "detail", "reason"))
+    return next(filter(None, (_message(place, depth - 1) for place in places)), "")
+
+
+def _validation_message(item: Any, depth: int) -> str:
+    """One element of a Pydantic-style ``detail``: ``input.seed: not a valid integer``."""
+    if not isinstance(item, dict):
+        return item if isinstance(item, str) else ""
+    where = item.get("loc")
+    place = ".".join(str(step) for step in where if isinstance(step, (str, int))) if isinstance(where, list) else ""
+    said = item["msg"] if isinstance(item.get("msg"), str) else _message(item, depth - 1)
+    return f"{place}: {said}" if place and said else said or place
+
+
+def _kind(message: str, otherwise: str = "failed") -> str:
+    if _CONTENT_POLICY.search(message):
+        return "content_policy"
+    return "invalid_input" if _INVALID.search(message) else otherwise
+
+
+def _renamed(cause: Cause, kind: str) -> Cause:
+    return Cause(kind=kind, message=cause.message, http_status=cause.http_status, code=cause.code)
+
+
+def _unreadable(reply: Reply) -> str:
+    if not reply.body.strip():
+        return f"HTTP {reply.status} with an empty body"
+    page = "an HTML page" if reply.body.lstrip()[:1] == b"<" else "an unreadable body"
+    return f"HTTP {reply.status} with {page}"
+
+
+def _walk(value: Any, depth: int = 8) -> list[str]:
+    if isinstance(value, str):
+        return [value] if value.startswith(("http://", "https://")) and value.isascii() else []
+    if depth == 0 or not isinstance(value, (dict, list)):
+        return []
+    inside = value.values() if isinstance(value, dict) else value
+    return [url for item in inside for url in _walk(item, depth - 1)]
+
+
+def _amount(value: Any) -> float | None:
+    """A finite number of dollars, at least 0 (a true is not one)."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9:
+        return float(value)
+    return None
+
+
+def _moment(value: Any) -> float | None:
+    """Unix seconds from whatever the service calls a time: its format is not documented."""
+    from datetime import UTC, datetime  # noqa: PLC0415  only needed once a job is finished
+
+    seconds: float
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return None
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = value
+    else:
+        return None
+    return float(seconds) if 0 < seconds < 1e11 else None

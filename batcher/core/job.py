@@ -1,0 +1,247 @@
+"""The nouns: what a row of a prompt file is on its way to a picture. All frozen, none holds a client or a store."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from batcher.core.errors import Cause
+
+
+class State(StrEnum):
+    """Where a job stands. The moves between them are in ``lifecycle.py``."""
+
+    PENDING = "pending"  # nothing has left the house
+    SUBMITTING = "submitting"  # the intent is on disk, the answer is not
+    RUNNING = "running"  # the service has it and we have its request id
+    READY = "ready"  # the links are known, the files are not here
+    DONE = "done"  # image and sidecar are on disk
+    FAILED = "failed"  # at rest; its cause is recorded
+    CANCELLED = "cancelled"  # at rest; the service confirmed it, or it never left
+    IN_DOUBT = "in_doubt"  # a submit whose outcome nobody knows: a person or a flag decides
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One request to make: the unit that is paid for.
+
+    key: identity, 32 hex digits (``job_key``): the same request is the same job wherever it stands.
+    model: model id as published, ``vendor/name/.../task``.
+    inputs: the request body as sent.
+    copy: 1 for the first occurrence of this request in the manifest, 2 for the second, and so on.
+    prompt_id: the manifest's ``id``, else a readable name made from the prompt.
+    meta: carried through to the sidecar, never sent.
+    source, line: the file the prompt stands in, as given, and its line, from 1.
+    path: where its image goes, relative to ``images/``, without extension, ``/`` between parts, safe on every
+        system (``naming.py``).
+    """
+
+    key: str
+    model: str
+    inputs: Mapping[str, Any]
+    copy: int
+    prompt_id: str
+    meta: Mapping[str, Any]
+    source: str
+    line: int
+    path: str
+
+    @property
+    def images(self) -> int:
+        """How many pictures it asks for: what its price is multiplied by."""
+        wanted = self.inputs.get("num_images")
+        return wanted if isinstance(wanted, int) and wanted > 0 else 1
+
+
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def canonical_json(value: Any) -> str:
+    """JSON that is the same text for the same value: sorted keys, no spaces, no escapes beyond the needed."""
+    return _CANONICAL.encode(value)
+
+
+def job_key(model: str, inputs: Mapping[str, Any], copy: int = 1) -> str:
+    """Identity of a job: BLAKE2b-128 over canonical JSON of model, inputs as sent and copy number, in hex."""
+    text = canonical_json({"copy": copy, "inputs": inputs, "model": model})
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A job as the state file knows it.
+
+    id: row number, from 1, for life.
+    path: as recorded when the job was first seen (a clash may have changed it from ``job.path``).
+    attempts: submits that left this machine so far, refused ones not counted: each may have been paid for.
+    request_id, submitted_at, finished_at, urls: of the newest attempt; times are Unix seconds, UTC.
+    cost_usd: what the service said this attempt cost, None while unknown.
+    cause: why it failed or is in doubt, None otherwise.
+    """
+
+    id: int
+    job: Job
+    state: State
+    path: str
+    attempts: int = 0
+    request_id: str | None = None
+    submitted_at: float | None = None
+    finished_at: float | None = None
+    urls: tuple[str, ...] = ()
+    cost_usd: float | None = None
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The service took a submit up: from now on it may cost money."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Not finished. ``status`` is the service's own word, lower case; unknown words mean this too."""
+
+    status: str
+    queue_position: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succeeded:
+    """Finished with something to fetch.
+
+    urls: in order, without duplicates, at least one.
+    finished_at: Unix seconds, None when the service did not say or said it unreadably.
+    """
+
+    urls: tuple[str, ...]
+    cost_usd: float | None = None
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedThere:
+    """Finished without: the service's own failure. ``final`` when paying again can't mend it (content policy)."""
+
+    cause: Cause
+    final: bool
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelledThere:
+    """The service says this request was cancelled."""
+
+
+Answer = Waiting | Succeeded | FailedThere | CancelledThere
+
+
+class CancelOutcome(StrEnum):
+    CANCELLED = "cancelled"
+    TOO_LATE = "too_late"  # already running or finished: it will be charged and can be collected
+    UNKNOWN = "unknown"  # no readable answer: the id is kept
+
+
+CARRIES_C2PA = "it carries a C2PA manifest"  # in a warning, which is how the state file remembers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One file that is safely on disk, with its sidecar beside it.
+
+    file: relative to the run directory, ``/`` between parts (``images/...``).
+    bytes, sha256, mime: of the bytes on disk, which are the bytes received, and with ``--embed`` what was written into
+        them.
+    width, height: in pixels; None for what is not a picture.
+    output_index: from 0, of ``output_count`` files that this job gave.
+    downloaded_at: Unix seconds.
+    warning: what is odd about it, one line, None when nothing is.
+    """
+
+    file: str
+    bytes: int
+    sha256: str
+    mime: str
+    width: int | None
+    height: int | None
+    url: str
+    output_index: int
+    output_count: int
+    downloaded_at: float
+    warning: str | None = None
+
+    @property
+    def c2pa(self) -> bool:
+        """Whether it was seen to carry a C2PA manifest: looked for where something is to be embedded."""
+        return CARRIES_C2PA in (self.warning or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many jobs stand where; ``total`` is the size of the manifest, known or not to the state file yet."""
+
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    in_doubt: int = 0
+
+    @property
+    def pending(self) -> int:
+        """Not at rest: not submitted yet, or at the service."""
+        return max(0, self.total - self.done - self.failed - self.cancelled - self.in_doubt)
+
+
+def sidecar(entry: Entry, artifact: Artifact, *, simulated: bool, version: str) -> dict[str, Any]:
+    """The sidecar, version 1, as JSON data: enough to rebuild the row of the state file from it."""
+    return {
+        "schema": "batcher/1",
+        "job": entry.job.key,
+        "request_id": entry.request_id,
+        "model": entry.job.model,
+        "inputs": dict(entry.job.inputs),
+        "prompt_id": entry.job.prompt_id,
+        "meta": dict(entry.job.meta),
+        "source": {"manifest": entry.job.source, "line": entry.job.line},
+        "file": artifact.file,
+        "bytes": artifact.bytes,
+        "sha256": artifact.sha256,
+        "mime": artifact.mime,
+        "width": artifact.width,
+        "height": artifact.height,
+        "url": artifact.url,
+        "output_index": artifact.output_index,
+        "output_count": artifact.output_count,
+        "submitted_at": utc(entry.submitted_at),
+        "finished_at": utc(entry.finished_at),
+        "downloaded_at": utc(artifact.downloaded_at),
+        "attempts": entry.attempts,
+        "cost_usd": entry.cost_usd,
+        "simulated": simulated,
+        "batcher": version,
+        **({"c2pa": True} if artifact.c2pa else {}),
+    }
+
+
+def utc(seconds: float | None) -> str | None:
+    """Unix seconds as ISO 8601 in UTC with milliseconds (``2026-11-22T03:00:00.000Z``); None stays None."""
+    if seconds is None:
+        return None
+    whole, thousandths = divmod(round(seconds * 1000), 1000)
+    return f"{_second(whole)}.{thousandths:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(second: int) -> str:
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415  only where times are written
+
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def each_once(values: Sequence[str]) -> tuple[str, ...]:
+    """The values in order, the later ones of equal ones left out."""
+    return tuple(dict.fromkeys(values))

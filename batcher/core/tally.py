@@ -1,0 +1,108 @@
+"""The counts of a going run: kept in memory, begun from the state file, never asked of it again until the end."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from batcher.core.job import Counts, State
+
+WINDOW = 60.0  # seconds over which the pace is measured
+STEP = 1.0  # seconds between samples
+NOTEWORTHY = 2.0  # seconds without a job to do that are worth a word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One moment of a run, for progress. rate: jobs finished per second by this process, over the last minute.
+
+    eta: seconds, None while unknown. cost_usd: over the life of the run directory, None when nothing is known.
+    note: what the run is waiting for, empty when it isn't.
+    """
+
+    total: int
+    done: int
+    failed: int
+    cancelled: int
+    in_doubt: int
+    in_flight: int
+    downloading: int
+    rate: float
+    eta: float | None
+    cost_usd: float | None
+    elapsed: float
+    note: str = ""
+
+    @property
+    def finished(self) -> int:
+        return self.done + self.failed + self.cancelled + self.in_doubt
+
+
+class Tally:
+    """``now`` is seconds on the loop's clock everywhere. What earlier processes did never feeds the pace."""
+
+    def __init__(self, counts: Counts, now: float) -> None:
+        self.total = counts.total
+        self.at = {
+            State.DONE: counts.done,
+            State.FAILED: counts.failed,
+            State.CANCELLED: counts.cancelled,
+            State.IN_DOUBT: counts.in_doubt,
+        }
+        self.in_flight = 0
+        self.downloading = 0
+        self.submits = 0
+        self.rate_limited = 0
+        self.warnings: deque[str] = deque(maxlen=20)
+        self.warned = 0
+        self.note = ""  # of the service
+        self.file_note = ""
+        self.passed = 0  # jobs of the manifest that were looked at
+        self.looking_since: float | None = None  # for one to begin
+        self.started = now
+        self.first_submit: float | None = None
+        self.last_submit: float | None = None
+        self._finished_here = 0
+        self._samples: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def submitted(self, now: float) -> None:
+        self.submits += 1
+        self.first_submit = now if self.first_submit is None else self.first_submit
+        self.last_submit = now
+
+    def at_rest(self, state: State, now: float) -> None:
+        """A job came to rest in this process."""
+        self.at[state] += 1
+        self._finished_here += 1
+        if now - self._samples[-1][0] >= STEP:
+            self._samples.append((now, self._finished_here))
+        while len(self._samples) > 1 and now - self._samples[1][0] >= WINDOW:  # one older sample stays: its span counts
+            self._samples.popleft()
+
+    def warn(self, text: str) -> None:
+        self.warned += 1
+        self.warnings.append(text)
+
+    def rate(self, now: float) -> float:
+        then, count = self._samples[0]
+        return (self._finished_here - count) / max(now - then, 1e-3)
+
+    @property
+    def submit_rate(self) -> float:
+        """Submits per second between the first and the last."""
+        if self.first_submit is None or self.last_submit is None or self.submits < 2:
+            return 0.0
+        return (self.submits - 1) / max(self.last_submit - self.first_submit, 1e-3)
+
+    def snapshot(self, now: float, cost_usd: float | None) -> Snapshot:
+        rate = self.rate(now)
+        left = self.total - sum(self.at.values())
+        eta = None if rate <= 0 or self._finished_here == 0 else max(0, left) / rate
+        return Snapshot(
+            total=self.total, done=self.at[State.DONE], failed=self.at[State.FAILED],
+            cancelled=self.at[State.CANCELLED], in_doubt=self.at[State.IN_DOUBT], in_flight=self.in_flight,
+            downloading=self.downloading, rate=rate, eta=eta, cost_usd=cost_usd, elapsed=now - self.started,
+            note=self.note or self.file_note or self._looking(now),
+        )  # fmt: skip
+
+    def _looking(self, now: float) -> str:
+        long = self.looking_since is not None and now - self.looking_since > NOTEWORTHY
+        return f"looking for jobs to do: {self.passed:,} passed so far" if long else ""

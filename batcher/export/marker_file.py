@@ -1,0 +1,86 @@
+"""The mark in a folder that makes it an export of ours: what was asked for, and whether that was finished."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from batcher.core.errors import UsageError
+from batcher.export.request import TARGETS, Told
+from batcher.store.files.disk import disk, temp_beside
+from batcher.store.files.part import encode
+from batcher.store.files.place import write_whole
+
+MARK = ".batcher-export"
+FORMAT = "batcher-export/1"
+_OF_THE_RUN = ("images", "pruned", "lost+found")
+_FACTS = {"target": str, "run": str, "options": dict, "pictures": dict}
+_OPTIONS = frozenset(field.name for field in fields(Told))
+
+
+def look(folder: Path, run: Path) -> dict[str, Any] | None:
+    """What is known of an export at ``folder``, None where one may be made. Raises UsageError; touches nothing."""
+    _refuse_the_runs_own(folder, run)
+    with disk(str(folder)):
+        if folder.is_symlink() and not folder.exists():
+            raise UsageError(f"{folder} is a link to what is not there", hint="Remove the link, or mount its target.")
+        if not folder.exists():
+            return None
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is a file, not a folder", hint="Nothing was touched. Choose another folder.")
+        if (folder / MARK / "export.json").is_file():
+            return read_mark(folder)
+        rest = [item.name for item in folder.iterdir() if item.name != MARK]
+    if rest:
+        raise UsageError(
+            f"{folder} is not empty and no export of batcher: it holds {rest[0]!r}",
+            hint="Nothing was touched. Choose a new or empty folder.",
+        )
+    return None
+
+
+def _refuse_the_runs_own(folder: Path, run: Path) -> None:
+    """There verify, prune and repair would take the export for the run's pictures, and move them."""
+    place = folder.resolve()
+    for own in _OF_THE_RUN:
+        if place.is_relative_to((run / own).resolve()):
+            raise UsageError(f"{folder} is in the run's own folder {own}", hint="Choose a folder outside of it.")
+
+
+def read_mark(folder: Path) -> dict[str, Any]:
+    """Raises UsageError when there is none, or it can't be understood."""
+    path = folder / MARK / "export.json"
+    try:
+        mark = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(
+            f"{folder} is no export of batcher: it has no {MARK}", hint="`batcher export` makes one."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} can't be read: {error}", hint="Remove the folder and export anew.") from None
+    if not isinstance(mark, dict) or mark.get("format") != FORMAT:
+        raise UsageError(f"{path} is of another version of batcher", hint="Export to another folder.")
+    if not _is_ours(mark):
+        raise UsageError(f"{path} was changed, or is of another version of batcher", hint="Export to another folder.")
+    return mark
+
+
+def _is_ours(mark: Mapping[str, Any]) -> bool:
+    if not all(isinstance(mark.get(name), kind) for name, kind in _FACTS.items()):
+        return False
+    options: Mapping[str, Any] = mark["options"]
+    return mark["target"] == options.get("to") and mark["target"] in TARGETS and options.keys() <= _OPTIONS
+
+
+def write_mark(folder: Path, mark: Mapping[str, Any], *, durable: bool = True) -> None:
+    """durable: as what is finished has to be; while it is not, a power cut may take us back to an older mark."""
+    path = folder / MARK / "export.json"
+    text = json.dumps(mark, indent=2, ensure_ascii=False) + "\n"
+    if durable:
+        write_whole(path, [text])
+        return
+    with disk("export.json"):
+        temp = temp_beside(path)
+        temp.write_bytes(encode(text))
+        temp.replace(path)

@@ -1,0 +1,206 @@
+"""What is asked for: the command's options, read and checked before anything is looked at or written."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from batcher.client.protocol import one_line
+from batcher.core.errors import UsageError
+from batcher.core.settings import parse_embed
+from batcher.core.where import Where, WhereError, usage_error
+from batcher.export.layouts import LAYOUTS
+from batcher.export.splits import ONE, Splits, parse_splits
+from batcher.images.kinds import PNG
+from batcher.images.recode import FORMATS, Recode
+
+TARGETS: Mapping[str, str] = {
+    "imagefolder": 'load_dataset("imagefolder", data_dir=DIR)',
+    "webdataset": "tar shards for the webdataset and datasets libraries",
+    "parquet": "tables that datasets, DuckDB and pandas read, pictures inside",
+    "captions": "a one-line .txt beside each picture, for trainers",
+    "layout": "the folders a benchmark scores, or any layout by a template",
+}
+# Words that datasets finds splits by; any other folder is passed over, or loaded as part of train.
+SPLITS_OF_DATASETS: Mapping[str, str] = {
+    "train": "train", "training": "train", "validation": "validation", "valid": "validation", "dev": "validation",
+    "val": "validation", "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
+}  # fmt: skip
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(B|kB|MB|GB|KiB|MiB|GiB)", re.IGNORECASE)
+_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An export, as ordered. removed: also what left the manifest. copy: no hard links. shard_size: bytes.
+
+    pictures: whether a table holds them. embed: as in ``Settings``. options: as typed, by which an export is known
+    again.
+    """
+
+    run: Path
+    folder: Path
+    target: str
+    where: Where | None
+    splits: Splits
+    split_by: str
+    recode: Recode | None
+    embed: frozenset[str]
+    removed: bool
+    copy: bool
+    shard_size: int
+    shard_count: int
+    pictures: bool
+    caption: str
+    layout: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The options as typed; None for what was not."""
+
+    to: str
+    where: str | None = None
+    split: str | None = None
+    split_by: str | None = None
+    convert: str | None = None
+    embed: str | None = None
+    include_removed: bool = False
+    copy: bool = False
+    shard_size: str | None = None
+    shard_count: int | None = None
+    no_pictures: bool = False
+    caption: str | None = None
+    layout: str | None = None
+
+
+_ONLY: Mapping[str, tuple[str, ...]] = {  # which targets an option is for
+    "shard_size": ("webdataset", "parquet"),
+    "shard_count": ("webdataset", "parquet"),
+    "no_pictures": ("parquet",),
+    "caption": ("captions", "webdataset"),
+    "layout": ("layout",),
+}
+
+
+def ordered(run: Path, folder: Path, told: Told) -> Order:
+    """Raises UsageError for options that are wrong, or are not for this target."""
+    given = {name: value for name, value in asdict(told).items() if value not in {None, False}}
+    for name, targets in _ONLY.items():
+        if name in given and told.to not in targets:
+            raise UsageError(f"--{name.replace('_', '-')} is for --to {' and '.join(targets)}, not for {told.to}")
+    if told.to == "layout" and told.layout is None:
+        raise UsageError(
+            "--to layout needs --layout", hint="Such as --layout geneval, or --layout '{index:05d}/{sample:04d}'."
+        )
+    splits = _splits(told)
+    embed = _embed(told)
+    given.pop("embed", None)
+    if embed:
+        given["embed"] = ",".join(sorted(embed))
+    return Order(
+        run=run,
+        folder=folder,
+        target=told.to,
+        where=_where(told.where),
+        splits=splits,
+        split_by=told.split_by or "job",
+        recode=_layout_recode(told) or _recode(told.convert),
+        embed=embed,
+        removed=told.include_removed,
+        copy=told.copy,
+        shard_size=_size(told.shard_size or "500MB"),
+        shard_count=told.shard_count or 10_000,
+        pictures=not told.no_pictures,
+        caption=told.caption or "{prompt}",
+        layout=told.layout or "",
+        options=given,
+    )
+
+
+def _splits(told: Told) -> Splits:
+    if told.split is None:
+        if told.split_by:
+            raise UsageError("--split-by needs --split", hint="Such as --split train=0.9,test=0.1 --split-by prompt.")
+        return ONE
+    if told.to == "layout":
+        raise UsageError("--split is not for --to layout: a benchmark is scored whole")
+    splits = parse_splits(told.split)
+    if told.to in {"imagefolder", "webdataset", "parquet"}:
+        strange = [name for name in splits.names if name not in SPLITS_OF_DATASETS]
+        found = [SPLITS_OF_DATASETS.get(name) for name in splits.names]
+        if strange:
+            raise UsageError(
+                f"--split: datasets would not find a split called {strange[0]}",
+                hint="It knows train, validation and test (and other words for these, such as val, dev and eval).",
+            )
+        if len(set(found)) < len(found):
+            raise UsageError(
+                f"--split: datasets would take two of {', '.join(splits.names)} for one split",
+                hint="Use train, validation and test, each once.",
+            )
+    return splits
+
+
+def _where(text: str | None) -> Where | None:
+    if text is None:
+        return None
+    try:
+        return Where(text)
+    except WhereError as error:
+        raise usage_error(text, error) from None
+
+
+def _recode(text: str | None) -> Recode | None:
+    if text is None:
+        return None
+    name, colon, quality = text.partition(":")
+    kind = FORMATS.get(name.strip().lower())
+    if kind is None or (colon and not (quality.isdecimal() and 1 <= int(quality) <= 100)):
+        raise UsageError(
+            f"--convert {text!r}: not a format with a quality from 1 to 100",
+            hint="Write --convert webp:90, --convert jpeg:95 or --convert png.",
+        )
+    if kind is PNG and colon:
+        raise UsageError(f"--convert {text!r}: png keeps every pixel and has no quality", hint="Write --convert png.")
+    return Recode(kind, int(quality) if colon else 90)
+
+
+def _embed(told: Told) -> frozenset[str]:
+    if told.embed is None:
+        return frozenset()
+    try:
+        words = parse_embed(told.embed)
+    except ValueError as error:
+        raise UsageError(f"--embed {one_line(told.embed, 60)!r}: {error}", hint="Nothing was written.") from None
+    layout = LAYOUTS.get(told.layout or "")
+    if words and layout is not None and layout.tiles:
+        raise UsageError(f"--embed is not for {told.layout}: each of its files is made of four pictures")
+    if words and told.no_pictures:
+        raise UsageError("--embed and --no-pictures contradict each other", hint="Leave one of them out.")
+    return words
+
+
+def _layout_recode(told: Told) -> Recode | None:
+    """The format that a benchmark insists on."""
+    layout = LAYOUTS.get(told.layout or "")
+    if layout is None:
+        if told.layout and "{" not in told.layout:
+            raise UsageError(
+                f"--layout {told.layout!r}: no such layout, and a template has a {{field}} in it",
+                hint=f"There are {', '.join(LAYOUTS)}, and templates such as '{{stem}}/{{index:05d}}_{{sample:02d}}'.",
+            )
+        return None
+    wanted = _recode(told.convert)
+    if wanted is not None and layout.recode is not None and wanted.kind is not layout.recode.kind:
+        raise UsageError(f"--convert {told.convert}: {told.layout} reads {layout.recode.kind.extension} only")
+    return wanted or layout.recode
+
+
+def _size(text: str) -> int:
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or float(match[1]) * _UNITS[match[2].lower()] < 1:
+        raise UsageError(f"--shard-size {text!r}: a size looks like 500MB or 2GB")
+    return round(float(match[1]) * _UNITS[match[2].lower()])

@@ -1,0 +1,141 @@
+"""What a sheet is made of: which of a job's values stand down its side, along its top, and make a sheet of their own.
+
+A name is an input of the model, ``meta.NAME``, or one of the job's own: ``prompt_id``, ``model``, ``copy``. What is
+not asked for is found by looking: the inputs that differ between jobs of one prompt are what the run sweeps over.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from batcher.client.protocol import one_line
+from batcher.core.errors import UsageError
+from batcher.core.job import Job, canonical_json
+
+OF_THE_JOB = ("prompt_id", "model", "copy")
+NONE = "none"
+NOT_SET = "not set"
+_LOOKED_AT = 5_000  # jobs, for what varies: a sweep shows itself in its first prompts
+_MOST_NAMES = 300
+
+
+def value_of(job: Job, name: str) -> Any:
+    """None where the job has no such value."""
+    if name in OF_THE_JOB:
+        return getattr(job, name)
+    if name.startswith("meta."):
+        return job.meta.get(name.removeprefix("meta."))
+    return job.inputs.get(name)
+
+
+def label_of(value: Any) -> str:
+    if value is None:
+        return NOT_SET
+    return one_line(value if isinstance(value, str) else canonical_json(value), 2_000) or "(empty)"
+
+
+def in_order(values: Iterable[Any]) -> list[Any]:
+    """Each value once: by number where all are numbers, else as the manifest had them; ``not set`` comes last."""
+    each = list({canonical_json(value): value for value in values}.values())
+    given = [value for value in each if value is not None]
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in given):
+        given.sort()
+    return given + [value for value in each if value is None]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the jobs of a selection have: all names, and what varies within a prompt, by the first few thousand."""
+
+    jobs: int = 0
+    names: dict[str, None] = field(default_factory=lambda: dict.fromkeys(("prompt", *OF_THE_JOB)))
+    _values: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+
+    def see(self, job: Job) -> None:
+        self.jobs += 1
+        if len(self.names) < _MOST_NAMES:
+            self.names.update(dict.fromkeys([*job.inputs, *(f"meta.{name}" for name in job.meta)]))
+        if self.jobs <= _LOOKED_AT:
+            prompt = self._values.setdefault(canonical_json(job.inputs.get("prompt")), {})
+            for name in ("model", "copy", *job.inputs):
+                prompt.setdefault(name, set()).add(canonical_json(value_of(job, name)))
+
+    @property
+    def prompts(self) -> int:
+        return len(self._values)
+
+    def varying(self) -> dict[str, int]:
+        """Names with several values within one prompt, and how many at most; in the order of the inputs."""
+        most: dict[str, int] = {}
+        for prompt in self._values.values():
+            for name, values in prompt.items():
+                most[name] = max(most.get(name, 1), len(values))
+        return {name: count for name, count in most.items() if count > 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """rows, cols: the axes. With cols alone, the pictures flow in lines, each above its value. per: of each sheet.
+
+    hidden: what varies within a cell, for nobody asked for it.
+    """
+
+    rows: str | None
+    cols: str
+    per: tuple[str, ...]
+    hidden: tuple[str, ...] = ()
+
+
+def choose(seen: Seen, rows: str | None, cols: str | None, per: tuple[str, ...]) -> Plan:
+    """What was asked for, completed by what varies. Raises UsageError for a name that no job has."""
+    for flag, name in [("--rows", rows), ("--cols", cols), *(("--per", name) for name in per)]:
+        if name is not None and (flag, name) != ("--per", NONE):
+            _check(flag, name, seen.names)
+    if rows is not None and rows == cols:
+        raise UsageError(f"--rows and --cols are both {rows!r}", hint="Give each side an input of its own.")
+    asked = [name for name in (rows, cols) if name is not None]
+    free = {name: count for name, count in seen.varying().items() if name not in (*asked, *per)}
+    sheets = _sheets(per, asked, bool(free))
+    if sheets == () and seen.prompts > 1 and not {"prompt", "prompt_id"} & {*asked, *per}:
+        free["prompt"] = seen.prompts
+    cols = cols or _pick(free, "aspect_ratio", min)
+    rows = rows or _pick(free, "prompt", max, "seed")
+    if cols is None:  # one axis: the pictures flow
+        cols = rows or "prompt"
+        rows = None
+    left = tuple(name for name in free if name != "prompt")
+    return Plan(rows, cols, sheets, left)
+
+
+def _sheets(per: tuple[str, ...], asked: list[str], sweeps: bool) -> tuple[str, ...]:
+    """One sheet a prompt, unless prompts stand along a side, or there is nothing else to put there."""
+    if per:
+        return tuple(name for name in per if name != NONE)
+    if {"prompt", "prompt_id"} & set(asked) or not (asked or sweeps):
+        return ()
+    return ("prompt",)
+
+
+def _pick(free: dict[str, int], first: str, rank: Any, second: str = "") -> str | None:
+    """Takes the best name out of what is free."""
+    if not free:
+        return None
+    best: str = next((name for name in (first, second) if name in free), "") or rank(free, key=free.__getitem__)
+    del free[best]
+    return best
+
+
+def _check(flag: str, name: str, names: Mapping[str, None]) -> None:
+    if name in names:
+        return
+    near = get_close_matches(name, names, n=1) or [known for known in names if known == f"meta.{name}"]
+    near = near or [known for known in names if known.lower().endswith(f".{name.lower()}")]
+    guess = f" Did you mean {near[0]}?" if near else ""
+    known = ", ".join(one_line(known, 60) for known in names)
+    raise UsageError(f"{flag} {one_line(name, 100)}: no job of this run has that.{guess}", hint=f"There is: {known}.")
+
+
+def same(value: Any) -> str:
+    """Equal values have equal texts, whatever their type."""
+    return canonical_json(value)

@@ -1,0 +1,175 @@
+"""From a state file to sheets: every job of the manifest as tiles in the cell where it belongs.
+
+The file is walked twice, first for what its jobs have and then, once the axes are known, for the jobs themselves, which
+are sorted by sheet on disk. What is held in memory is one sheet: a few hundred bytes a picture.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from batcher.core.job import Artifact, Entry, Job, State, canonical_json
+from batcher.export.sheets.axes import Plan, Seen, in_order, label_of, same, value_of
+from batcher.store import auditing, reading
+from batcher.store.grouping import Grouped
+
+Where = Callable[[Mapping[str, Any]], bool]
+
+_WORDS = {
+    State.PENDING: "not yet run",
+    State.SUBMITTING: "being submitted",
+    State.RUNNING: "at the service",
+    State.READY: "to be downloaded",
+    State.FAILED: "failed",
+    State.CANCELLED: "cancelled",
+    State.IN_DOUBT: "in doubt",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One picture, or the mark of one that is missing: file is None then, and ``word`` and ``why`` say so.
+
+    width, height: in pixels, or a shape where there is no picture.
+    """
+
+    file: str | None
+    width: int
+    height: int
+    word: str = ""
+    why: str = ""
+
+
+@dataclass(slots=True)
+class Sheet:
+    """rows, cols: labels, in order; ``cells`` by their numbers. One row alone has no label."""
+
+    title: str
+    name: str
+    facts: dict[str, Any]
+    rows: list[str] = field(default_factory=list)
+    cols: list[str] = field(default_factory=list)
+    cells: dict[tuple[int, int], list[Tile]] = field(default_factory=dict)
+    jobs: int = 0
+
+
+def facts_of(entry: Entry) -> dict[str, Any]:
+    """What a filter may ask of a job."""
+    job = entry.job
+    return {
+        "job": job.key, "prompt_id": job.prompt_id, "model": job.model, "copy": job.copy, "source": job.source,
+        "line": job.line, "state": str(entry.state),
+        "inputs": dict(job.inputs), "meta": dict(job.meta),
+    }  # fmt: skip
+
+
+def jobs_of(connection: sqlite3.Connection, where: Where | None) -> Iterator[Entry]:
+    """All jobs of the manifest that a run has begun with, in the order first seen."""
+    for entry in reading.entries(connection, list(State), listed_only=True):
+        if where is None or where(facts_of(entry)):
+            yield entry
+
+
+def survey(connection: sqlite3.Connection, where: Where | None) -> Seen:
+    seen = Seen()
+    for entry in jobs_of(connection, where):
+        seen.see(entry.job)
+    return seen
+
+
+def gather(connection: sqlite3.Connection, plan: Plan, where: Where | None) -> Grouped:
+    """Every job, by the sheet that it goes on."""
+    grouped = Grouped()
+    try:
+        for entry, files in _with_files(connection, where):
+            per = [value_of(entry.job, name) for name in plan.per]
+            grouped.add(canonical_json(per), json.dumps(_record(entry, files, plan, per)))
+    except BaseException:
+        grouped.close()
+        raise
+    return grouped
+
+
+def sheet_of(texts: Sequence[str], plan: Plan) -> Sheet:
+    """The jobs that ``gather`` kept under one key."""
+    records = [json.loads(text) for text in texts]
+    first = records[0]
+    rows = in_order(record["row"] for record in records)
+    cols = in_order(record["col"] for record in records)
+    row_at = {same(value): number for number, value in enumerate(rows)}
+    col_at = {same(value): number for number, value in enumerate(cols)}
+    sheet = Sheet(first["title"], first["name"], first["facts"], jobs=len(records))
+    sheet.rows = [label_of(value) for value in rows] if plan.rows else []
+    sheet.cols = [label_of(value) for value in cols]
+    for record in records:
+        place = row_at[same(record["row"])], col_at[same(record["col"])]
+        sheet.cells.setdefault(place, []).extend(Tile(*tile) for tile in record["tiles"])
+    return sheet
+
+
+def _with_files(connection: sqlite3.Connection, where: Where | None) -> Iterator[tuple[Entry, tuple[Artifact, ...]]]:
+    """Both walks go by row number, so the one with the files is only moved on to each job that is done."""
+    done = auditing.finished(connection)
+    at = next(done, None)
+    for entry in jobs_of(connection, where):
+        while at is not None and at[0].id < entry.id:
+            at = next(done, None)
+        if entry.state is not State.DONE:
+            yield entry, ()
+        elif at is not None and at[0].id == entry.id:
+            yield entry, at[1]
+        else:  # it was done between the two looks
+            yield entry, next((files for _, files in auditing.finished(connection, [entry.id])), ())
+
+
+def _record(entry: Entry, files: tuple[Artifact, ...], plan: Plan, per: list[Any]) -> dict[str, Any]:
+    job = entry.job
+    by_prompt = plan.per == ("prompt",)
+    title = [
+        label_of(value) if by_prompt else f"{name}: {label_of(value)}"
+        for name, value in zip(plan.per, per, strict=True)
+    ]
+    return {
+        "row": value_of(job, plan.rows) if plan.rows else None,
+        "col": value_of(job, plan.cols),
+        "tiles": [[tile.file, tile.width, tile.height, tile.word, tile.why] for tile in _tiles(entry, files)],
+        "title": "  ·  ".join(title),
+        "name": job.prompt_id if by_prompt else "",
+        "facts": {
+            "prompt_id": job.prompt_id if by_prompt else None,
+            "model": job.model,
+            "per": dict(zip(plan.per, per, strict=True)),
+        },
+    }
+
+
+def _tiles(entry: Entry, files: tuple[Artifact, ...]) -> Iterator[Tile]:
+    for file in files:
+        if file.width and file.height:
+            yield Tile(file.file, file.width, file.height)
+        else:
+            yield Tile(None, *_shape(entry.job), "no picture", file.mime)
+    if entry.state is not State.DONE:
+        yield Tile(None, *_shape(entry.job), _WORDS[entry.state], _why(entry))
+    elif not files:
+        yield Tile(None, *_shape(entry.job), "no file", "done, with no file on record")
+
+
+def _why(entry: Entry) -> str:
+    if entry.cause is None:
+        return ""
+    kind = entry.cause.kind.replace("_", " ")
+    said = entry.cause.message if kind in {"failed", "cancelled"} else f"{kind}: {entry.cause.message}"
+    return said[:300]
+
+
+def _shape(job: Job) -> tuple[int, int]:
+    """As asked for, a square when that can't be told. Large, as it is only ever made smaller."""
+    try:
+        across, down = (float(side) for side in str(job.inputs.get("aspect_ratio")).split(":"))
+        factor = 10_000 / max(across, down)
+        return max(1, round(across * factor)), max(1, round(down * factor))
+    except (ValueError, ArithmeticError):
+        return 10_000, 10_000

@@ -1,0 +1,183 @@
+"""Whether what arrived is a whole picture, and what it is: kind, size, hash, and what is odd about it.
+
+No single test catches all damage. Pillow's ``verify`` passes a JPEG whose second half is missing, because it decodes
+nothing; ``load`` passes a PNG without its end chunk, because all pixels are there by then. So ``decode`` is all of it:
+the walk over the structure, ``verify``, and a full ``load`` of a fresh open.
+
+A small file may claim a huge picture, so its size is read from the header, by us, before a decoder is let near it.
+"""
+
+import hashlib
+import os
+import threading
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from batcher.client.protocol import one_line
+from batcher.core.errors import Cause, FileRefused, FileUnavailable
+from batcher.images.kinds import Buffer, Kind, identify, looks_like_a_page
+from batcher.images.structure import Damaged, Size, dimensions, walk
+
+CheckDepth = Literal["decode", "structure", "none"]
+
+_BIG_PIXELS = 8_000_000
+_RATIO_TOLERANCE = 0.1  # Imagen 4 gives 1408x768 for 16:9 and 1280x896 for 4:3, 3 and 7 % off
+# A decoded picture takes 4 bytes a pixel: sixteen threads with 64 megapixels each would be 4 GiB at once.
+_big_decodes = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
+
+# Pillow warns of a picture over its own limit, and refuses it over twice that. Here both are the same outcome.
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a file may cost at most. Bytes, pixels of one picture, seconds."""
+
+    max_bytes: int = 2 << 30
+    max_image_bytes: int = 256 << 20
+    max_pixels: int = 64_000_000
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    total_timeout: float = 3_600.0  # a server that sends a byte a minute never runs into the one above
+
+    def bytes_for(self, kind: Kind | None) -> int:
+        return self.max_image_bytes if kind is not None and kind.decoder else self.max_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What an examination found; sizes as in Artifact."""
+
+    kind: Kind
+    bytes: int
+    sha256: str
+    size: Size | None
+    warning: str | None
+
+
+def allow(limits: Limits) -> None:
+    """Lift Pillow's own limit, which is for the whole process, where ours is higher."""
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, limits.max_pixels)
+
+
+def examine(
+    data: Buffer, *, depth: CheckDepth, limits: Limits, wanted_ratio: str | None = None, path: Path | None = None
+) -> Facts:
+    """Raises FileUnavailable for what is not a whole file, FileRefused for what is over the limits.
+
+    path: where ``data`` lies, when it is a file: a decoder then reads it from there.
+    wanted_ratio: ``16:9``; anything else is not looked at.
+    """
+    kind = known_kind(data)
+    if len(data) > limits.bytes_for(kind):
+        raise too_big(len(data), limits.bytes_for(kind))
+    try:
+        size = _checked_size(data, kind, depth, limits)
+        if depth != "none":
+            walk(data, kind)
+    except Damaged as damage:
+        raise _bad(kind, str(damage)) from None
+    colour = None
+    if depth == "decode" and kind.decoder:
+        colour = _decode(path or BytesIO(data), kind, size)
+    sha256 = hashlib.sha256(data).hexdigest()
+    notes = [note for note in (_ratio_note(size, wanted_ratio), colour) if note]
+    return Facts(kind=kind, bytes=len(data), sha256=sha256, size=size, warning="; ".join(notes) or None)
+
+
+def known_kind(data: Buffer) -> Kind:
+    """The kind of file that begins so. Raises FileUnavailable for a page, for nothing, and for kinds unknown."""
+    kind = identify(data)
+    if kind is not None:
+        return kind
+    if not len(data):
+        raise _not_a_picture("the file is empty")
+    if looks_like_a_page(data):
+        raise _not_a_picture("a web page or JSON came instead of the file")
+    raise _not_a_picture(f"not a kind of file that is known (it begins {bytes(data[:8]).hex(' ')})")
+
+
+def too_big(size: int, limit: int) -> FileRefused:
+    return FileRefused(Cause(kind="too_big", message=f"{size:,} bytes or more, the limit is {limit:,}"))
+
+
+def _checked_size(data: Buffer, kind: Kind, depth: CheckDepth, limits: Limits) -> Size | None:
+    try:
+        size = dimensions(data, kind)
+    except Damaged:
+        if depth == "none":
+            return None
+        raise
+    if size is None:
+        return None
+    if size[0] * size[1] > limits.max_pixels:
+        message = f"{size[0]} x {size[1]} pixels, the limit is {limits.max_pixels:,} in all"
+        raise FileRefused(Cause(kind="too_many_pixels", message=message))
+    if 0 in size and depth != "none":
+        raise Damaged("its header says that it has no pixels")
+    return size
+
+
+def _decode(source: Path | BytesIO, kind: Kind, size: Size | None) -> str | None:
+    """A note when the whole picture is one colour. Raises FileUnavailable for what Pillow can't decode."""
+    if size is None or size[0] * size[1] > _BIG_PIXELS:
+        with _big_decodes:
+            return _decode_now(source, kind)
+    return _decode_now(source, kind)
+
+
+def _decode_now(source: Path | BytesIO, kind: Kind) -> str | None:
+    formats = (kind.decoder or "",)
+    try:
+        with Image.open(source, formats=formats) as image:
+            image.verify()
+        if isinstance(source, BytesIO):
+            source.seek(0)
+        with Image.open(source, formats=formats) as image:
+            image.load()
+            return _one_colour(image)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise FileRefused(Cause(kind="too_many_pixels", message=one_line(str(error)))) from None
+    except Exception as error:  # decoders raise whatever damaged bytes lead them to
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk, not the picture
+        raise _bad(kind, f"{type(error).__name__}: {error}") from None
+
+
+def _one_colour(image: Image.Image) -> str | None:
+    first = image.getpixel((0, 0))
+    last = image.getpixel((image.width - 1, image.height - 1))
+    if first != last:
+        return None  # the usual case, for the price of two pixels
+    found = image.getextrema()  # band by band; split() would make a second picture of this size
+    bands = found if isinstance(found[0], tuple) else (found,)
+    if any(lowest != highest for lowest, highest in bands):
+        return None
+    corner = image.crop((0, 0, 1, 1)).convert("RGB").getpixel((0, 0))
+    return "all black" if corner == (0, 0, 0) else "one colour all over"
+
+
+def _ratio_note(size: Size | None, wanted: str | None) -> str | None:
+    if size is None or wanted is None or 0 in size:
+        return None
+    try:
+        across, down = (float(side) for side in wanted.split(":"))
+        off = abs(size[0] / size[1] / (across / down) - 1)
+    except (ValueError, ArithmeticError):
+        return None
+    got = f"{size[0]}x{size[1]}"
+    return f"asked for {one_line(wanted, 20)}, got {got}" if off > _RATIO_TOLERANCE else None
+
+
+def _bad(kind: Kind, what: str) -> FileUnavailable:
+    return FileUnavailable(Cause(kind="bad_picture", message=one_line(f"damaged {kind.extension}: {what}")))
+
+
+def _not_a_picture(message: str) -> FileUnavailable:
+    return FileUnavailable(Cause(kind="not_a_picture", message=message))

@@ -1,0 +1,125 @@
+"""WebP: RIFF chunks, padded to even length. Metadata needs the extended form, whose first chunk is ``VP8X``.
+
+A simple file (one chunk, ``VP8 `` or ``VP8L``) gets one, with its own size as the canvas and the alpha flag that its
+bitstream gives; when the metadata goes again, so does the chunk. Metadata goes behind the picture, as RFC 9649, 2.7 has
+it: EXIF, then XMP. C2PA 2.1, A.3.4: a manifest is a chunk named ``C2PA``.
+"""
+
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
+from struct import pack, unpack_from
+
+from batcher.images.embed import exif
+from batcher.images.embed.splice import Changes, NotEmbedded, splice
+from batcher.images.kinds import WEBP
+from batcher.images.structure import Damaged, dimensions
+
+_PICTURE = frozenset([b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"VP8X"])
+_FIRST = frozenset([b"VP8 ", b"VP8L", b"VP8X"])
+_SLOTS = {b"EXIF": "infotext", b"XMP ": "xmp"}
+_ALPHA, _EXIF, _XMP = 0x10, 0x08, 0x04
+_MOST = 0xFFFF_FFF6  # bytes that a file can say it has
+_MOST_PIECES = 65_536  # of a file: a frame of an animation is one
+
+Chunk = tuple[bytes, int, int]  # name, start of its content, end of it without padding
+
+
+def c2pa(content: bytes) -> bool:
+    return any(name == b"C2PA" for name, _, _ in _chunks(content))
+
+
+def infotext(content: bytes) -> str | None:
+    """Raises NotEmbedded for an EXIF block that can't be read, or for two."""
+    return exif.comment((_only(content, b"EXIF") or b"").removeprefix(exif.PREFIX))
+
+
+def xmp(content: bytes) -> bytes | None:
+    """Raises NotEmbedded for two."""
+    return _only(content, b"XMP ")
+
+
+def write(content: bytes, changes: Changes) -> bytes:
+    """Raises Damaged, and NotEmbedded for what has no room."""
+    values = {name: _only(content, name) or b"" for name in _SLOTS}
+    if "infotext" in changes:
+        prefix = exif.PREFIX if values[b"EXIF"].startswith(exif.PREFIX) else b""
+        block = exif.changed(values[b"EXIF"].removeprefix(exif.PREFIX), changes["infotext"])
+        values[b"EXIF"] = prefix + block if block else b""
+    if "xmp" in changes:
+        values[b"XMP "] = changes["xmp"] or b""
+    return _rebuilt(content, {name: value for name, value in values.items() if value})
+
+
+def _rebuilt(content: bytes, values: Mapping[bytes, bytes]) -> bytes:
+    chunks = list(_chunks(content))
+    if not chunks or chunks[0][0] not in _FIRST:
+        raise _damaged()
+    header = _extended_header(content, chunks, values)
+    old_header = _end(chunks[0]) if chunks[0][0] == b"VP8X" else 12
+    places = {chunk[0]: (chunk[1] - 8, _end(chunk)) for chunk in chunks if chunk[0] in _SLOTS}
+    at = max(_end(chunk) for chunk in chunks if chunk[0] in _PICTURE)
+    edits = [(12, old_header, header)]
+    for name in _SLOTS:
+        start, end = places.get(name, (at, at))
+        edits.append((start, end, _chunk(name, values[name]) if name in values else b""))
+        at = max(at, end)
+    grown = sum(len(new) - (end - start) for start, end, new in edits)
+    size = _end(chunks[-1]) + grown - 8
+    if size > _MOST:
+        raise NotEmbedded("it would be longer than a WebP can be")
+    return splice(content, [(4, 8, pack("<I", size)), *sorted(edits, key=itemgetter(0))])
+
+
+def _extended_header(content: bytes, chunks: list[Chunk], values: Mapping[bytes, bytes]) -> bytes:
+    """The ``VP8X`` chunk for these values; nothing for a file that needs none."""
+    metadata = (_EXIF if b"EXIF" in values else 0) | (_XMP if b"XMP " in values else 0)
+    name, start, end = chunks[0]
+    others = {chunk[0] for chunk in chunks} - _SLOTS.keys() - {b"VP8X"}
+    if name == b"VP8X":
+        if end - start < 10:
+            raise _damaged()
+        flags = content[start] & ~(_EXIF | _XMP) | metadata
+        simple = not flags & ~_ALPHA and others in ({b"VP8 "}, {b"VP8L"})
+        return b"" if simple else _chunk(b"VP8X", bytes([flags]) + content[start + 1 : end])
+    if not metadata:
+        return b""
+    size = dimensions(content, WEBP)
+    assert size is not None
+    if 0 in size:
+        raise Damaged("its header says that it has no pixels")
+    alpha = _ALPHA if name == b"VP8L" and content[start + 4] & 0x10 else 0
+    canvas = (size[0] - 1).to_bytes(3, "little") + (size[1] - 1).to_bytes(3, "little")
+    return _chunk(b"VP8X", bytes([metadata | alpha, 0, 0, 0]) + canvas)
+
+
+def _chunks(content: bytes) -> Iterator[Chunk]:
+    """As far as the header says that the file goes."""
+    end = int(unpack_from("<I", content, 4)[0]) + 8
+    at, pieces = 12, 0
+    while at + 8 <= end:
+        name, length = unpack_from("<4sI", content, at)
+        pieces += 1
+        if at + 8 + length + length % 2 > end or pieces > _MOST_PIECES:
+            raise _damaged()
+        yield name, at + 8, at + 8 + length
+        at += 8 + length + length % 2
+
+
+def _end(chunk: Chunk) -> int:
+    return chunk[2] + (chunk[2] - chunk[1]) % 2
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+def _only(content: bytes, wanted: bytes) -> bytes | None:
+    found = (chunk for chunk in _chunks(content) if chunk[0] == wanted)
+    first, second = next(found, None), next(found, None)
+    if second is not None:
+        raise NotEmbedded(f"it has two {'EXIF blocks' if wanted == b'EXIF' else 'XMP packets'}")
+    return first and content[first[1] : first[2]]
+
+
+def _damaged() -> Damaged:
+    return Damaged("its chunks do not fit into it")

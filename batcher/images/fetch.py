@@ -1,0 +1,253 @@
+"""From a link to a file that is safely on disk with its sidecar beside it.
+
+Two stages. On the event loop the body arrives (``body``); then a worker thread does everything that costs time or waits
+for the disk (check, hash, write, force, rename, sidecar), for many files at once where many wait (``saving``). What the
+outcome means for the job is the runner's business: this module says whether the link is dead, the file may come later,
+or it is refused for good.
+
+The session never had the token, keeps no cookies, reads no ``.netrc`` and no proxy settings, and follows no redirect by
+itself: each hop passes ``Trust.check`` first, and what was checked is the object that gets requested.
+"""
+
+import hashlib
+import mmap
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import aiohttp
+
+from batcher import __version__
+from batcher.core.errors import Cause, FileRefused, FileUnavailable, LinkDead
+from batcher.core.job import Artifact
+from batcher.core.naming import with_key
+from batcher.core.retry import retry_after
+from batcher.images.body import IN_MEMORY, Body, unbroken
+from batcher.images.check import CheckDepth, Facts, Limits, allow, examine
+from batcher.images.network import NETWORK, announced, onward, receive, whole
+from batcher.images.saving import Saver, Written
+from batcher.images.trust import Trust
+from batcher.store.files.disk import disk
+from batcher.store.files.place import Shelf
+
+MOST_REDIRECTS = 5
+
+MOST_DRESSED = 64 << 20  # bytes: dressing takes memory for two of them
+
+Describe = Callable[[Artifact], Mapping[str, Any]]
+Turn = AbstractAsyncContextManager[object]
+Dress = Callable[[bytes, Mapping[str, Any]], tuple[bytes, str | None]]
+
+ANY_TIME = nullcontext()
+_REDIRECTS = frozenset([301, 302, 303, 307, 308])
+_DEAD = frozenset([403, 404, 410])
+_MAY_PASS = frozenset([408, 425, 429])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """What fetch was asked for."""
+
+    url: str
+    path: str
+    output_index: int
+    output_count: int
+    wanted_ratio: str | None
+    describe: Describe
+
+
+class Downloader:
+    """Fetches files into ``run_dir/images``. An async context manager; any number of fetches at once.
+
+    wall: Unix seconds, for the times in sidecars and for dates in ``Retry-After``.
+    threads: at most this many files are checked and written at once.
+    dress: takes what arrived and its sidecar, gives what goes to the disk and a note on it for the warning.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        *,
+        trust: Trust,
+        check: CheckDepth = "decode",
+        limits: Limits | None = None,
+        wall: Callable[[], float] = time.time,
+        threads: int = 16,
+        dress: Dress | None = None,
+    ) -> None:
+        self._shelf = Shelf(run_dir)
+        self._trust = trust
+        self._depth = check
+        self._limits = limits or Limits()
+        self._wall = wall
+        self._threads = threads
+        self._dress = dress
+        allow(self._limits)
+
+    async def __aenter__(self) -> Self:
+        limits = self._limits
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="artifacts")
+        self._saver = Saver(self._pool, self._threads)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),  # the runner bounds downloads
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(
+                total=limits.total_timeout, sock_connect=limits.connect_timeout, sock_read=limits.read_timeout
+            ),
+            headers={"User-Agent": f"batcher/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"},
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+        self._pool.shutdown()
+
+    async def fetch(
+        self,
+        url: str,
+        *,
+        path: str,
+        output_index: int = 0,
+        output_count: int = 1,
+        wanted_ratio: str | None = None,
+        describe: Describe,
+        turn: Turn = ANY_TIME,
+    ) -> Artifact:
+        """Fetch one file; when this returns, it and its sidecar survive a power cut.
+
+        path: relative to the folder of images, without extension, final (``naming.numbered``). Should a sidecar of
+        another job stand there already, this job's key is added: a picture that was paid for is never overwritten.
+        wanted_ratio: ``16:9``; a picture of another shape is kept, with a warning.
+        describe: the sidecar for an artifact; called in a worker thread.
+        turn: held while the file is on its way here, and no longer: writing is bounded by what it holds in memory.
+
+        Raises LinkDead, FileUnavailable, FileRefused or DiskError; nothing is left behind then.
+        """
+        order = _Order(
+            url=url,
+            path=path,
+            output_index=output_index,
+            output_count=output_count,
+            wanted_ratio=wanted_ratio,
+            describe=describe,
+        )
+        body = Body(path, shelf=self._shelf, pool=self._pool, limits=self._limits)
+        try:
+            async with turn:
+                await self._saver.room()
+                content, size = await self._received(url, body)
+            return await unbroken(self._saver.save(partial(self._written, order, content, self._wall()), size))
+        finally:
+            await body.discard()
+
+    async def _received(self, url: str, body: Body) -> tuple[bytes | Path, int]:
+        """What came, itself or where it lies, and its size."""
+        with NETWORK:
+            response = await self._opened(url)
+        async with response:
+            size = announced(response, self._limits)
+            with NETWORK:
+                if size is not None and size <= IN_MEMORY:
+                    content = await response.read()
+                    return content, whole(len(content), size)
+                await receive(response, body)
+            return await body.finish(), body.size
+
+    async def _opened(self, url: str) -> aiohttp.ClientResponse:
+        """The answer with the file: redirects are followed here, each within the trusted hosts."""
+        for _ in range(MOST_REDIRECTS + 1):
+            checked = self._trust.check(url)
+            response = await self._session.get(checked, allow_redirects=False)
+            location = response.headers.get("Location")
+            if response.status == 200:
+                return response
+            response.close()
+            if response.status not in _REDIRECTS or not location:
+                self._refuse(response)
+            url = onward(str(checked), location)
+        raise FileRefused(Cause(kind="redirects", message=f"more than {MOST_REDIRECTS} redirects"))
+
+    def _refuse(self, response: aiohttp.ClientResponse) -> NoReturn:
+        status = response.status
+        cause = Cause(kind=f"http_{status}", message=f"the file host answered {status}", http_status=status)
+        if status in _DEAD:
+            raise LinkDead(cause)
+        if 400 <= status < 500 and status not in _MAY_PASS:
+            raise FileRefused(cause)
+        wait = retry_after(response.headers, self._wall())
+        raise FileUnavailable(cause, retry_after=wait)
+
+    def _written(self, order: _Order, content: bytes | Path, moment: float) -> Written:
+        """In a worker thread: check, then image and sidecar as files that are still to be forced and renamed."""
+        facts = self._examined(content, order)
+        content, facts = self._dressed(content, facts, order, moment)
+        path = order.path
+        artifact = self._artifact(facts, path, order, moment)
+        values = order.describe(artifact)
+        owner = self._shelf.owner(path)
+        job = values.get("job")
+        if owner is not None and isinstance(job, str) and owner != job:
+            path = with_key(path, job)
+            artifact = self._artifact(facts, path, order, moment)
+            values = order.describe(artifact)
+        image = self._shelf.part(path, facts.kind.extension, content)
+        try:
+            return Written(artifact, (image, self._shelf.sidecar(path, values)), self._shelf.folder(path))
+        except BaseException:
+            image.drop()
+            raise
+
+    def _dressed(self, content: bytes | Path, facts: Facts, order: _Order, moment: float) -> tuple[bytes | Path, Facts]:
+        """After the check, which is of what was received; from here on the facts are of what goes to the disk."""
+        if self._dress is None:
+            return content, facts
+        if facts.bytes > MOST_DRESSED:
+            return content, _noted(facts, f"nothing was embedded: it takes {facts.bytes:,} bytes")
+        record = order.describe(self._artifact(facts, order.path, order, moment))
+        with disk(self._shelf.relative(order.path)):
+            received = content if isinstance(content, bytes) else content.read_bytes()
+        dressed, note = self._dress(received, record)
+        if dressed == received:
+            return content, _noted(facts, note)
+        sha256 = hashlib.sha256(dressed).hexdigest()
+        return dressed, _noted(replace(facts, bytes=len(dressed), sha256=sha256), note)
+
+    def _examined(self, content: bytes | Path, order: _Order) -> Facts:
+        ratio = order.wanted_ratio
+        if isinstance(content, bytes):
+            return examine(content, depth=self._depth, limits=self._limits, wanted_ratio=ratio)
+        with (
+            disk(self._shelf.relative(order.path)),
+            content.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
+            return examine(data, depth=self._depth, limits=self._limits, wanted_ratio=ratio, path=content)
+
+    def _artifact(self, facts: Facts, path: str, order: _Order, moment: float) -> Artifact:
+        return Artifact(
+            file=self._shelf.relative(f"{path}.{facts.kind.extension}"),
+            bytes=facts.bytes,
+            sha256=facts.sha256,
+            mime=facts.kind.mime,
+            width=facts.size[0] if facts.size else None,
+            height=facts.size[1] if facts.size else None,
+            url=order.url,
+            output_index=order.output_index,
+            output_count=order.output_count,
+            downloaded_at=moment,
+            warning=facts.warning,
+        )
+
+
+def _noted(facts: Facts, note: str | None) -> Facts:
+    return replace(facts, warning="; ".join(filter(None, (facts.warning, note))) or None)

@@ -1,0 +1,69 @@
+"""Pictures in another format, and four in one: what an export may be asked for. Blocks; safe in many threads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from batcher.client.protocol import one_line
+from batcher.core.errors import Cause, FileUnavailable
+from batcher.images.kinds import JPEG, PNG, WEBP, Kind
+
+FORMATS = {"png": PNG, "jpeg": JPEG, "jpg": JPEG, "webp": WEBP}
+
+
+@dataclass(frozen=True, slots=True)
+class Recode:
+    """kind: of the result. quality: 1 to 100, for JPEG and WebP."""
+
+    kind: Kind
+    quality: int = 90
+
+    def __call__(self, path: Path) -> bytes:
+        """Raises FileUnavailable for what can't be decoded, OSError for what can't be read."""
+        with _open(path) as image:
+            return self._saved(image)
+
+    def tiled(self, paths: Sequence[Path | None]) -> bytes:
+        """Four pictures as two by two, row by row; a gap is black. The tiles have the size of the largest."""
+        images = [None if path is None else _open(path) for path in paths]
+        there = [image for image in images if image is not None]
+        width, height = max(image.width for image in there), max(image.height for image in there)
+        sheet = Image.new("RGB", (2 * width, 2 * height))
+        for at, image in enumerate(images):
+            if image is not None:
+                sheet.paste(image.convert("RGB"), (at % 2 * width, at // 2 * height))
+                image.close()
+        return self._saved(sheet)
+
+    def _saved(self, image: Image.Image) -> bytes:
+        result = BytesIO()
+        if self.kind is PNG:
+            image.save(result, "PNG")
+        elif self.kind is JPEG:
+            _flat(image).save(result, "JPEG", quality=self.quality, subsampling=0 if self.quality >= 90 else -1)
+        else:
+            image.convert("RGBA" if "A" in image.getbands() else "RGB").save(result, "WEBP", quality=self.quality)
+        return result.getvalue()
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """JPEG has no transparency: white shows through."""
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image.convert("RGB")
+    seen = image.convert("RGBA")
+    white = Image.new("RGBA", seen.size, "white")
+    return Image.alpha_composite(white, seen).convert("RGB")
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        image = Image.open(path)
+        image.load()
+        return image
+    except Exception as error:  # decoders raise whatever damaged bytes lead them to
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise FileUnavailable(Cause(kind="bad_picture", message=one_line(f"{path.name}: {error}"))) from None

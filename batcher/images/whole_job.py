@@ -1,0 +1,34 @@
+"""Every file of one job, each with the sidecar that speaks of its attempt."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from batcher import __version__
+from batcher.core.job import Artifact, Entry, sidecar
+from batcher.core.naming import numbered
+from batcher.images.fetch import ANY_TIME, Downloader, Turn
+
+
+async def fetch_all(downloader: Downloader, entry: Entry, *, simulated: bool, turn: Turn = ANY_TIME) -> list[Artifact]:
+    """Fetches ``entry.urls``, each in its ``turn``.
+
+    Raises as ``Downloader.fetch`` does; files before the one that failed stay.
+    """
+    ratio = entry.job.inputs.get("aspect_ratio")
+    count = len(entry.urls)
+
+    def describe(artifact: Artifact) -> Mapping[str, Any]:
+        return sidecar(entry, artifact, simulated=simulated, version=__version__)
+
+    return [
+        await downloader.fetch(
+            url,
+            path=numbered(entry.path, index, count),
+            output_index=index,
+            output_count=count,
+            wanted_ratio=ratio if isinstance(ratio, str) else None,
+            describe=describe,
+            turn=turn,
+        )
+        for index, url in enumerate(entry.urls)
+    ]

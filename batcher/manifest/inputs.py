@@ -1,0 +1,128 @@
+"""What names and values mean for the model at hand: the schema where there is one, a cautious guess where there is
+none.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from batcher.manifest.schema import ModelSchema
+from batcher.manifest.sweep.draws import HIGHEST
+
+COMMON = ("prompt", "negative_prompt", "seed", "aspect_ratio")  # inputs of most models, when no schema says so
+LONGEST_PROMPT = 2**20  # bytes
+EXACT = 2**53  # beyond it, JSON readers that use floats round integers
+
+_LONGEST_NAME = 100
+_MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts known to be fine, and characters of one
+_TEXTS = frozenset({"prompt", "negative_prompt", "aspect_ratio"})
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,17})?\Z")
+
+
+class Terms:
+    """The model's inputs as the readers see them.
+
+    columns: the names that are inputs when a column or a JSON key is called so.
+    warnings: what is odd but no error, each once, in the order found.
+    model: whose records may be run again; None when the user named the model, so that those of any may.
+    """
+
+    def __init__(self, schema: ModelSchema | None, named: Iterable[str] = (), model: str | None = None) -> None:
+        self.model = model
+        self.schema = schema if schema is not None and schema.inputs else None
+        self.columns = (
+            self.schema.inputs if self.schema else tuple(dict.fromkeys([*COMMON, *filter(_can_be_a_name, named)]))
+        )
+        self.warnings: dict[str, None] = {}
+        self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._anything = ModelSchema.from_json("", {"properties": {"": {}}})
+
+    def knows(self, name: str) -> bool:
+        return _can_be_a_name(name) if self.schema is None else name in self.schema.inputs
+
+    def means_copies(self, name: str) -> bool:
+        """``repeat`` is ours, unless the model has an input called so."""
+        return name == "repeat" and (self.schema is None or name not in self.schema.inputs)
+
+    def required(self) -> frozenset[str]:
+        return self.schema.required if self.schema else frozenset({"prompt"})
+
+    def takes_ranges(self, name: str) -> bool:
+        """Whether ``1..5`` under this name means five integers, not a text."""
+        if self.schema:
+            return self.schema.takes_integers(name) or not self.schema.takes_text(name)
+        return name not in _TEXTS
+
+    def drawn_from(self, name: str) -> range:
+        """What seeds are drawn from: 0 to 2^31 - 1, less what the schema says is too small or too large."""
+        low, high = self.schema.bounds(name) if self.schema else (None, None)
+        return range(max(0, low or 0), min(HIGHEST, HIGHEST if high is None else high) + 1)
+
+    def convert(self, name: str, text: str) -> Any:
+        """Text from a cell or a flag as a value; raises ValueError with words that follow the name."""
+        if self.schema:
+            return self.schema.convert(name, text)
+        if name in _TEXTS:
+            return text
+        if text in {"true", "false"} or _NUMBER.match(text):
+            return json.loads(text)
+        return text
+
+    def normal(self, name: str, value: Any) -> Any:
+        return self.schema.normal(name, value) if self.schema and type(value) is float else value
+
+    def wrong(self, name: str, value: Any) -> str | None:
+        """What is wrong with a value, as words that follow the name; None if it is fine."""
+        return self.check_of(name)(value)
+
+    def check_of(self, name: str) -> Callable[[Any], str | None]:
+        """``wrong`` for one input, for those who check millions of its values."""
+        check = self._checks.get(name)
+        if check is None:
+            check = self._checks[name] = self._compile(name)
+        return check
+
+    def _compile(self, name: str) -> Callable[[Any], str | None]:
+        fits = self.schema.check_of(name) if self.schema else self._anything.check_of("")
+        if name == "prompt":
+            return lambda value: _wrong_prompt(value) or fits(value)
+        fine: set[str] = set()  # of most inputs there are few texts, time and again
+
+        def check(value: Any) -> str | None:
+            if type(value) is str and value in fine:
+                return None
+            if (reason := fits(value)) is not None:
+                return reason
+            if type(value) is str and len(fine) < _MOST_KEPT and len(value) <= _LONGEST_KEPT:
+                fine.add(value)
+            elif type(value) is int and abs(value) > EXACT:
+                self.warn(f"`{name}` has values above 2^53 ({value}, for one), which many JSON readers round")
+            return None
+
+        return check
+
+    def mend(self, name: str) -> str:
+        default = self.schema.default(name) if self.schema else None
+        if name == "prompt" or default is None or not str(default).isprintable() or len(str(default)) > 40:
+            return "correct it"
+        return f"correct it, or leave it out to get the model's own ({default})" if default != "" else "correct it"
+
+    def warn(self, text: str) -> None:
+        if len(self.warnings) < 100:
+            self.warnings.setdefault(text)
+
+
+def _can_be_a_name(name: str) -> bool:
+    """Of an input that no schema names: it will be sent as it is, and stand in messages."""
+    return name.isprintable() and len(name) <= _LONGEST_NAME
+
+
+def _wrong_prompt(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None  # the schema says so in its own words
+    if not value or value.isspace():
+        return "is empty"
+    if len(value) > LONGEST_PROMPT // 4 and len(value.encode(errors="replace")) > LONGEST_PROMPT:
+        return f"is longer than {LONGEST_PROMPT // 2**20} MB, the most that batcher sends"
+    return None

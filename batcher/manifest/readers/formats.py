@@ -1,0 +1,66 @@
+"""Which reader a file gets: by ``--format`` (or ``format:``), else by its extension."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
+from typing import Protocol
+
+from batcher.manifest.readers.json_rows import JsonDocument, JsonLines
+from batcher.manifest.readers.parquet import ParquetTable
+from batcher.manifest.readers.prompt_lines import PromptLines
+from batcher.manifest.readers.records import Records, begins_with_record
+from batcher.manifest.readers.rows import Reading, Row, Wanted
+from batcher.manifest.readers.source import Source
+from batcher.manifest.readers.tables import Table
+from batcher.manifest.readers.texts import TextFolder, TextLines
+
+FORMATS = ("yaml", "csv", "tsv", "tsv-quoted", "jsonl", "json", "records", "parquet", "txt", "a1111", "kohya", "folder")
+_EXTENSIONS = {
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".txt": "txt",
+}
+_SYNONYMS = {"text": "txt", "yml": "yaml", "ndjson": "jsonl", "dir": "folder", "automatic1111": "a1111"}
+
+
+class Reader(Protocol):
+    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+        """wanted: None for all of them."""
+
+
+def named_format(name: str) -> str | None:
+    """The format a person means by ``--format NAME``, None for an unknown one."""
+    lower = name.strip().lower()
+    lower = _SYNONYMS.get(lower, lower)
+    return lower if lower in FORMATS else None
+
+
+def format_of(path: str) -> str | None:
+    """The format a path stands for, None when its name does not say."""
+    if path.lower().endswith(".jsonl") and begins_with_record(path):
+        return "records"
+    return "folder" if os.path.isdir(path) else _EXTENSIONS.get(PurePath(path).suffix.lower())  # noqa: PTH112  any str
+
+
+def reader(source: Source, form: str, reading: Reading) -> Reader:
+    if form in {"a1111", "kohya"}:
+        return PromptLines(source, form, reading)
+    plain = _READERS.get(form)
+    return plain(source, reading) if plain else Table(source, form, reading)
+
+
+_READERS: dict[str, Callable[[Source, Reading], Reader]] = {
+    "txt": TextLines,
+    "folder": TextFolder,
+    "records": Records,
+    "parquet": ParquetTable,
+    "json": JsonDocument,
+    "jsonl": JsonLines,
+}

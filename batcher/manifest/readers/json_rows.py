@@ -1,0 +1,214 @@
+"""JSONL and JSON: one object, or one string, one prompt.
+
+A JSON file is a list of prompts, or a mapping of ids to prompts (as benchmark sets are published). It is read
+element by element from a window over the text, so a file of any size costs the memory of its largest element.
+"""
+
+import json
+import re
+from collections.abc import Container, Iterator
+from typing import Any
+
+from batcher.manifest.problems import failure
+from batcher.manifest.readers.columns import Layout, layout, no_id, warn_of_near_misses, word
+from batcher.manifest.readers.json_text import DECODER, Window, position, reason
+from batcher.manifest.readers.rows import Reading, Row, Wanted
+from batcher.manifest.readers.source import Source
+from batcher.manifest.schema.words import DEEPEST, described, is_deep
+from batcher.manifest.yaml.keys import Keys, mark_of
+
+_MOST_LAYOUTS = 1000
+_MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must not be
+_MOST_WARNED = 50
+
+
+class _Objects:
+    """What JSON values mean as prompts; the two readers below differ in how they find them."""
+
+    def __init__(self, source: Source, reading: Reading) -> None:
+        self._source = source
+        self._reading = reading
+        self._layouts: dict[tuple[str, ...], Layout] = {}
+        self._text = ""  # of the element at hand
+        self._column = 1  # where it begins
+
+    def _row(self, value: Any, line: int, key: str | None = None) -> Row | None:
+        carried = self._reading.carried
+        if not self._is_sound(value, line):
+            return None
+        if isinstance(value, str):
+            inputs = {**carried.inputs, "prompt": value}
+            return Row(
+                self._source.label, line, inputs, key, dict(carried.meta), carried.vars, self, None, carried.repeat
+            )
+        if not isinstance(value, dict):
+            self._add(line, None, f"a prompt must be a string or an object, not {described(value)}", "put it in quotes")
+            return None
+        found = self._layout(value)
+        for name, what, mend in found.wrong:
+            self._add(line, name, what, mend)
+        inputs = dict(carried.inputs)
+        if found.prompt is not None and value[found.prompt] is not None:
+            inputs["prompt"] = value[found.prompt]
+        for name, column in found.inputs:
+            if value[column] is not None:
+                inputs[name] = self._reading.terms.normal(name, value[column])
+        ident = key if key is not None else self._ident(value, found, line)
+        meta = self._meta(value, found, keyed=key is not None)
+        return Row(self._source.label, line, inputs, ident, meta, carried.vars, self, found, carried.repeat)
+
+    def _is_sound(self, value: Any, line: int) -> bool:
+        if "\\u" in self._text and not _is_text(value):
+            self._add(line, None, "has half of a surrogate pair in it, which is not text", "remove the \\ud... escape")
+            return False
+        if is_deep(value):
+            self._add(line, None, f"is nested more than {DEEPEST} deep", "flatten it: no tool reads such data back")
+            return False
+        return True
+
+    def _layout(self, value: dict[str, Any]) -> Layout:
+        names = tuple(value)
+        found = self._layouts.get(names)
+        if found is None:
+            found = layout(names, self._reading.terms, self._reading.prompt_column)
+            if len(self._layouts) < _MOST_LAYOUTS and len(names) < _MOST_NAMES:
+                self._layouts[names] = found
+                if len(self._layouts) <= _MOST_WARNED:
+                    warn_of_near_misses(self._source.label, found.meta, self._reading.terms)
+        return found
+
+    def _meta(self, value: dict[str, Any], found: Layout, *, keyed: bool) -> dict[str, Any]:
+        own = dict(value["meta"]) if isinstance(value.get("meta"), dict) else {}
+        own.update({k: value[k] for k in found.meta if k != "meta" or not isinstance(value[k], dict)})
+        if keyed and found.id is not None:
+            own[found.id] = value[found.id]
+        return self._reading.carried.with_meta(own)
+
+    def _ident(self, value: dict[str, Any], found: Layout, line: int) -> str | None:
+        ident = value[found.id] if found.id is not None else None
+        if ident is None or isinstance(ident, str):
+            return ident or None
+        if type(ident) is int and abs(ident) < 10**40:
+            return str(ident)
+        self._add(line, found.id, f"`id` must be text, not {described(ident)}", "put it in quotes")
+        return None
+
+    def _add(self, line: int, name: str | None, what: str, mend: str) -> None:
+        self._reading.problems.add(self._source.label, *self._find(line, name), what, mend)
+
+    def place(self, row: Row, name: str) -> tuple[str, int, int]:
+        found: Layout | None = row.raw
+        own = {"prompt": found.prompt, "id": found.id, **dict(found.inputs)} if found else {}
+        if name not in own and name in self._reading.carried.places:
+            return self._reading.carried.places[name]
+        return (row.source, *self._find(row.line, own.get(name)))
+
+    def _find(self, line: int, key: str | None) -> tuple[int, int]:
+        """Where a key of the element at hand stands; the element itself when it can't be told."""
+        at = -1
+        if key is not None:
+            found = re.search(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", self._text)
+            at = found.start() if found else -1
+        return position(self._text, max(at, 0), line, self._column)
+
+
+class JsonLines(_Objects):
+    """One JSON value a line; empty lines are skipped."""
+
+    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+        for line, value in self._decoded(wanted):
+            if (row := self._row(value, line)) is not None:
+                yield row
+
+    def _decoded(self, wanted: Wanted | None = None) -> Iterator[tuple[int, Any]]:
+        """Line number and value; ``_text`` is the line until the next one is asked for."""
+        decode = DECODER.decode
+        with self._source.text() as stream:
+            for line, text in enumerate(stream, 1):
+                if text.isspace() or (wanted and wanted.passes()):
+                    continue
+                self._text = text
+                try:
+                    value = decode(text)
+                except json.JSONDecodeError as error:
+                    self._broken(line, error.pos + 1, error.msg)
+                except (ValueError, RecursionError) as error:
+                    self._broken(line, 1, reason(error))
+                else:
+                    yield line, value
+
+    def _broken(self, line: int, column: int, why: str) -> None:
+        mend = "each line must be one JSON object or string"
+        self._reading.problems.add(self._source.label, line, column, f"not valid JSON: {why}", mend)
+
+
+class JsonDocument(_Objects):
+    """One JSON list of prompts, or one JSON object of ids and prompts."""
+
+    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+        with self._source.text() as stream:
+            window = Window(stream, self._source.label)
+            keyed = window.take("a list or an object of prompts", "[{") == "{"
+            keys = Keys() if keyed and wanted is None else None  # jobs are made of what was checked
+            close = "}" if keyed else "]"
+            if window.peek() == close:
+                window.take(close, close)
+            else:
+                yield from self._elements(window, close, wanted, keys, keyed=keyed)
+            window.finish()
+        if keys is not None and (twice := keys.repeated()):
+            self._refuse_twice(twice)
+
+    def _elements(
+        self, window: Window, close: str, wanted: Wanted | None, keys: Keys | None, *, keyed: bool
+    ) -> Iterator[Row]:
+        while True:
+            key = self._key(window) if keyed else None
+            if keys is not None and key is not None:
+                keys.add(key)
+            window.peek()
+            line, self._column = window.line, window.column
+            value, self._text = window.value()
+            if wrong := no_id(key, value, self._reading.prompt_column):
+                raise failure(self._source.label, line, self._column, *wrong)
+            if not (wanted and wanted.passes()) and (row := self._row(value, line, key)) is not None:
+                yield row
+            if window.take(f"`,` or `{close}`", "," + close) == close:
+                return
+
+    def _refuse_twice(self, twice: Container[int]) -> None:
+        """Where the ids with these marks stand, found by reading once more: none was held for that."""
+        first: dict[str, tuple[int, int]] = {}
+        with self._source.text() as stream:
+            window = Window(stream, self._source.label)
+            window.take("an object of prompts", "{")
+            more = True
+            while more:
+                window.peek()
+                place = window.line, window.column
+                key = self._key(window)
+                window.value()
+                more = window.take("`,` or `}`", ",}") == ","
+                if mark_of(key) not in twice:
+                    continue
+                before = first.setdefault(key, place)
+                if before != place:
+                    what = f"the id `{word(key)}` is here twice (first at {self._source.label}:{before[0]}:{before[1]})"
+                    self._reading.problems.add(self._source.label, *place, what, "rename one of them, or remove it")
+
+    def _key(self, window: Window) -> str:
+        window.peek()
+        line, column = window.line, window.column
+        key, _ = window.value()
+        if not isinstance(key, str) or not _is_text(key):
+            raise failure(self._source.label, line, column, "a key that is no text", "put it in quotes, as it is read")
+        window.take("`:`", ":")
+        return key
+
+
+def _is_text(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

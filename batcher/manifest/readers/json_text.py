@@ -1,0 +1,127 @@
+"""JSON text: decoded as strictly as money asks for, and value by value, so that a file of any size costs the memory
+of its largest value.
+"""
+
+import json
+import math
+import re
+from typing import Any
+
+from batcher.core.errors import ManifestError
+from batcher.manifest.problems import failure
+from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.source import LONGEST_LINE
+from batcher.manifest.schema.words import shown
+
+_BLANK = re.compile(r"[ \t\r\n]*")
+_WINDOW = 256 * 1024
+
+
+class _NotJson(ValueError):  # noqa: N818  it says what the text is
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # adds
+        raise _NotJson(f"the key `{word(twice)}` is here twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise _NotJson(f"the number {text[:40]} is too large")
+    return value
+
+
+def _no_constant(text: str) -> Any:
+    raise _NotJson(f"{text} is not a JSON number")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_no_constant)
+
+
+class Window:
+    """A piece of a JSON text that always begins at the next element. line and column count from 1."""
+
+    def __init__(self, stream: Any, label: str) -> None:
+        self._stream, self._label = stream, label
+        self._text, self._at, self._ended = "", 0, False
+        self.line, self.column = 1, 1
+
+    def peek(self) -> str:
+        """The next character that is not blank, ``""`` at the end."""
+        while True:
+            self._advance(_BLANK.match(self._text, self._at).end())  # type: ignore[union-attr]  # it matches ""
+            if self._at < len(self._text) or not self._more():
+                return self._text[self._at : self._at + 1]
+
+    def take(self, wanted: str, among: str) -> str:
+        found = self.peek()
+        if not found or found not in among:
+            instead = f"found {shown(found)}" if found else "the file ends"
+            raise self._failure(f"not valid JSON: {instead}, where {wanted} should be")
+        self._advance(self._at + 1)
+        return found
+
+    def value(self) -> tuple[Any, str]:
+        """The next value and its text."""
+        self.peek()
+        while True:
+            try:
+                value, end = DECODER.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                if self._may_go_on(error) and self._more():
+                    continue
+                self._advance(min(error.pos, len(self._text)))
+                raise self._failure(f"not valid JSON: {error.msg}") from None
+            except (ValueError, RecursionError) as error:
+                raise self._failure(f"not valid JSON: {reason(error)}") from None
+            if end < len(self._text) or not self._more():  # a number at the edge may go on
+                text = self._text[self._at : end]
+                self._advance(end)
+                return value, text
+
+    def _may_go_on(self, error: json.JSONDecodeError) -> bool:
+        """Whether the error is where the window ends: in a string, or within the length of a word of the edge."""
+        return error.msg.startswith("Unterminated") or error.pos > len(self._text) - 12
+
+    def finish(self) -> None:
+        if self.peek():
+            raise self._failure("not valid JSON: there is more after its end")
+
+    def _advance(self, to: int) -> None:
+        self.line, self.column = position(self._text[self._at : to], to - self._at, self.line, self.column)
+        self._at = to
+
+    def _more(self) -> bool:
+        """Reads on; each step doubles the window, so that a large element is not decoded over and over."""
+        if self._ended:
+            return False
+        if len(self._text) - self._at > LONGEST_LINE:
+            raise self._failure(f"one element is longer than {LONGEST_LINE // 2**20} MB")
+        rest = self._text[self._at :]
+        chunk = self._stream.read(max(_WINDOW, len(rest)))
+        self._ended = not chunk
+        self._text, self._at = rest + chunk, 0
+        return bool(chunk)
+
+    def _failure(self, what: str) -> ManifestError:
+        mend = "give a JSON list of prompts, or a JSON object of ids and prompts"
+        return failure(self._label, self.line, self.column, what, mend)
+
+
+def position(text: str, offset: int, line: int, column: int) -> tuple[int, int]:
+    newline = text.rfind("\n", 0, offset)
+    if newline < 0:
+        return line, column + offset
+    return line + text.count("\n", 0, offset), offset - newline
+
+
+def reason(error: Exception) -> str:
+    if isinstance(error, _NotJson):
+        return str(error)
+    return "nested too deep" if isinstance(error, RecursionError) else "a number of thousands of digits"

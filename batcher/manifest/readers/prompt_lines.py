@@ -1,0 +1,248 @@
+"""Lines with options, as other tools read them: asked for by name, and with every option understood or refused.
+
+``a1111``: lines of "Prompts from file or textbox", split as a shell does: ``--prompt "a kite" --seed 7 --width 832``.
+``kohya``: prompts of sd-scripts, ``a kite --n blurry --w 832 --h 1216 --d 7,8``; every seed is a prompt of its own, and
+a line that begins with ``#`` is a comment. Both take ``--ar``, ``--neg`` and ``--seed`` as well. There, what a line
+gets wrong becomes part of the prompt or is dropped; here it is an error, as its picture would be paid for.
+"""
+
+import re
+from collections.abc import Iterator
+from math import gcd, log
+from typing import Any
+
+from batcher.manifest.problems import suggestion
+from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.rows import Reading, Row, Wanted
+from batcher.manifest.readers.source import Source
+from batcher.manifest.schema.words import shown
+
+_STEPS, _SCALE = ("steps", "num_inference_steps"), ("cfg_scale", "guidance_scale", "cfg")
+_BOTH = {"ar": ("aspect_ratio",), "neg": ("negative_prompt",), "seed": ("seed",)}
+_ONLY_THERE = (
+    *("batch_size", "do_not_save_grid", "do_not_save_samples", "n_iter", "outpath_grids", "outpath_samples"),
+    *("prompt_for_display", "restore_faces", "sampler_index", "sampler_name", "sd_model", "seed_resize_from_h"),
+    *("seed_resize_from_w", "styles", "subseed", "subseed_strength", "tiling"),
+)
+_LONG = {"--prompt", "--negative_prompt", "--neg"}  # their values go on to the next option
+_A1111: dict[str, tuple[str, ...]] = {
+    **_BOTH,
+    **{name: (name,) for name in ("prompt", "negative_prompt", "width", "height")},
+    **{name: (name,) for name in _ONLY_THERE},
+    "steps": _STEPS,
+    "cfg_scale": _SCALE,
+}
+_KOHYA: dict[str, tuple[str, ...]] = {
+    **_BOTH,
+    "n": ("negative_prompt",),
+    "w": ("width",),
+    "h": ("height",),
+    "d": ("seed",),
+    "s": _STEPS,
+    "l": _SCALE,
+    "g": ("guidance_scale",),
+    **dict.fromkeys(("t", "nl", "am", "ow", "oh", "nw", "nh", "ct", "cl", "c", "f", "ss", "cn", "fs"), ()),
+}
+_MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts whose values are known, and characters of one
+_OPTION = re.compile(r"(?:^|(?<=[ \t]))--")
+_RATIO = re.compile(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})")
+_BLANKS = re.compile(r"[ \t\r\n]*")
+_WORD = re.compile(r"""(?:[^ \t\r\n'"\\]++|\\.|'[^']*'|"(?:[^"\\]++|\\.)*+")++""")
+_PIECE = re.compile(r"""([^'"\\]++)|\\(.)|'([^']*)'|"((?:[^"\\]++|\\.)*+)\"""")
+_ESCAPED = re.compile(r"\\([\"\\])")
+_PIXELS = re.compile(r"[1-9][0-9]{0,4}")
+# Pixels of Imagen 4, which are its own idea of these ratios.
+_TRUE_SIZES = {(1408, 768): "16:9", (1280, 896): "4:3", (896, 1280): "3:4", (768, 1408): "9:16"}
+
+
+class _BadLine(Exception):  # noqa: N818  it says what the line is
+    def __init__(self, column: int, what: str, mend: str) -> None:
+        super().__init__(what)
+        self.problem = (column, what, mend)
+
+
+# One option of a line: its name (empty for a prompt that needs none), its value, and the column where it begins.
+_Given = tuple[str, str, int]
+
+
+class PromptLines:
+    """``style`` is a1111 or kohya."""
+
+    def __init__(self, source: Source, style: str, reading: Reading) -> None:
+        self._source, self._reading = source, reading
+        self._kohya = style == "kohya"
+        self._known = _KOHYA if self._kohya else _A1111
+        self._names: dict[str, str | None] = {}  # inputs by option; what has none gets one message, not one a line
+        self._values: dict[tuple[str, str], Any] = {}  # of texts that come often
+
+    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+        label, carried = self._source.label, self._reading.carried
+        with self._source.text() as stream:
+            for line, text in enumerate(stream, 1):
+                if text.isspace() or self._is_comment(text):
+                    continue
+                try:
+                    for own, places in self._prompts(text.rstrip(), line):
+                        if not (wanted and wanted.passes()):
+                            inputs, meta = {**carried.inputs, **own}, dict(carried.meta)
+                            yield Row(label, line, inputs, None, meta, carried.vars, self, places, carried.repeat)
+                except _BadLine as error:
+                    self._reading.problems.add(label, line, *error.problem)
+
+    def place(self, row: Row, name: str) -> tuple[str, int, int]:
+        if name not in row.raw and name in self._reading.carried.places:
+            return self._reading.carried.places[name]
+        return row.source, row.line, row.raw.get(name, 1)
+
+    def _is_comment(self, text: str) -> bool:
+        if not (self._kohya and text.startswith("#")):
+            return False
+        self._reading.terms.warn(f"{self._source.label}: lines that begin with # are left out as comments, as there")
+        return True
+
+    def _prompts(self, text: str, line: int) -> list[tuple[dict[str, Any], dict[str, int]]]:
+        """Inputs, and where each of them stands, of each prompt of a line. Raises _BadLine."""
+        inputs: dict[str, Any] = {}
+        places: dict[str, int] = {}
+        seeds: list[Any] = []
+        for given in _suffixed(text) if self._kohya else _as_a_shell(text):
+            option, said, column = given
+            name = self._names[option] if option in self._names else self._input(option, line, column)
+            if name is None:
+                continue
+            if name in places:
+                raise _BadLine(column, f"`--{option}` gives `{name}` a second time", "keep one of them")
+            places[name] = column
+            if option == "d" and "," in said:
+                seeds = [self._value(name, (option, one.strip(), column)) for one in said.split(",")]
+            elif not (name == "seed" and said == "-1" and not self._kohya):  # -1: any, so none is sent
+                known = self._values.get((name, said))
+                inputs[name] = self._value(name, given) if known is None else known
+        if "width" in inputs or "height" in inputs:
+            self._sized(inputs, places)
+        return [({**inputs, "seed": seed}, places) for seed in seeds] if seeds else [(inputs, places)]
+
+    def _input(self, option: str, line: int, column: int) -> str | None:
+        """The model's input that an option means; None, and a problem, when there is none."""
+        means = self._known.get(option, (option,)) if option else ("prompt",)
+        found = self._names[option] = next(filter(self._is_input, means), None)
+        if found is None:
+            if option in self._known:
+                what = f"`--{option}`: the model has no input for it"
+                mend = f"""take it out of every line: sed -E 's/ --{option} +("[^"]*"|[^ ]+)//g'"""
+            else:
+                what = f"unknown option `--{word(option)}`"
+                mend = suggestion(option, [name for name in self._known if any(map(self._is_input, self._known[name]))])
+            self._reading.problems.add(self._source.label, line, column, what, mend)
+        return found
+
+    def _is_input(self, name: str) -> bool:
+        """A size is one, too, where it can be told as an aspect ratio."""
+        columns = self._reading.terms.columns
+        return name in columns or (name in {"width", "height"} and "aspect_ratio" in columns)
+
+    def _value(self, name: str, given: _Given) -> Any:
+        terms, (option, text, column) = self._reading.terms, given
+        if not text.strip():
+            raise _BadLine(column, f"`--{option}` has no value", "give one, or remove it")
+        if name in {"width", "height"} and not _PIXELS.fullmatch(text):
+            raise _BadLine(column, f"`--{option}` is a number of pixels, not {shown(text)}", "correct it")
+        try:
+            value = terms.convert(name, text) if name in terms.columns else int(text)
+        except ValueError as error:
+            raise _BadLine(column, f"`--{option}`: `{name}` {error}", terms.mend(name)) from None
+        if len(self._values) < _MOST_KEPT and len(text) <= _LONGEST_KEPT:
+            self._values[name, text] = value
+        return value
+
+    def _sized(self, inputs: dict[str, Any], places: dict[str, int]) -> None:
+        """Width and height as an aspect ratio, for a model that takes no others. Raises _BadLine."""
+        given = [name for name in ("width", "height") if name in inputs]
+        if not given or {"width", "height"} <= set(self._reading.terms.columns):
+            return
+        column = places[given[0]]
+        if len(given) == 1:
+            raise _BadLine(column, f"a {given[0]} alone is no size", "give width and height")
+        if "aspect_ratio" in inputs:
+            raise _BadLine(column, "a size beside --ar", "keep one of them")
+        width, height = inputs.pop("width"), inputs.pop("height")
+        inputs["aspect_ratio"], places["aspect_ratio"] = self._ratio(width, height, column), column
+
+    def _ratio(self, width: int, height: int, column: int) -> str:
+        schema, common = self._reading.terms.schema, gcd(width, height)
+        exact = f"{width // common}:{height // common}"
+        allowed = schema.allowed("aspect_ratio") if schema else None
+        if allowed is None:
+            return exact
+        ratios = {}
+        for value in allowed:
+            if isinstance(value, str) and (found := _RATIO.fullmatch(value)):
+                ratios[value] = int(found[1]) / int(found[2])
+                if int(found[1]) * height == int(found[2]) * width:
+                    return value
+        if (true := _TRUE_SIZES.get((width, height))) in ratios:
+            return str(true)
+        near = min(ratios, key=lambda ratio: abs(log(ratios[ratio] * height / width)), default=None)
+        what = f"{width}x{height} is {exact}, and `aspect_ratio` takes {', '.join(map(str, allowed))}"
+        mend = f"write --ar {near} instead, the nearest" if near else "remove the size"
+        raise _BadLine(column, what, f"{mend}; batcher does not change what is asked for")
+
+
+def _suffixed(text: str) -> list[_Given]:
+    """Of a kohya line: what comes before the first option is the prompt."""
+    prompt, *options = _OPTION.split(text)
+    if not prompt.strip():
+        raise _BadLine(1, "a line that begins with an option", "put the prompt first: a kite --n blurry --d 7")
+    found, column = [("", prompt.strip(), 1 + len(prompt) - len(prompt.lstrip()))], len(prompt) + 1
+    for option in options:
+        name = option.split(None, 1)[:1]
+        if not name or not option.startswith(name[0]):
+            raise _BadLine(column, "`--` without the name of an option", "write a dash that is text as - or —")
+        found.append((name[0].lower(), option[len(name[0]) :].strip(), column))
+        column += len("--") + len(option)
+    return found
+
+
+def _as_a_shell(text: str) -> list[_Given]:
+    """Of an a1111 line, which is a prompt as it stands when there is no option in it."""
+    if not _OPTION.search(text):
+        return [("", text.strip(), 1 + len(text) - len(text.lstrip()))]
+    words, found, at = _words(text), [], 0
+    while at < len(words):
+        option, column, is_option = words[at]
+        if not is_option:
+            mend = "begin with --prompt, quote values of several words, or use --format kohya (the prompt comes first)"
+            raise _BadLine(column, f"{shown(option, 30)} belongs to no option", mend)
+        at += 1
+        values: list[str] = []
+        while at < len(words) and not words[at][2] and (not values or option in _LONG):
+            values.append(words[at][0])
+            at += 1
+        if not option[2:]:
+            raise _BadLine(
+                column, "`--` without the name of an option", 'put text with dashes in it in quotes: "a -- b"'
+            )
+        found.append((option[2:], " ".join(values), column))
+    return found
+
+
+def _words(text: str) -> list[tuple[str, int, bool]]:
+    """As ``shlex.split``, each with its column and whether it is an option: begins with -- outside of quotes."""
+    found: list[tuple[str, int, bool]] = []
+    at = 0
+    while (at := _BLANKS.match(text, at).end()) < len(text):  # type: ignore[union-attr]  # it matches ""
+        match = _WORD.match(text, at)
+        end = match.end() if match else at
+        if end < len(text) and text[end] not in " \t\r\n":
+            mend = "close it, put a prompt with an apostrophe in double quotes, or write \\ before it"
+            raise _BadLine(end + 1, f"{text[end]} begins a quote that does not end", mend)
+        raw, column, at = text[at:end], at + 1, end
+        found.append((_unquoted(raw), column, raw.startswith("--")))
+    return found
+
+
+def _unquoted(raw: str) -> str:
+    return "".join(
+        plain or escaped or single or _ESCAPED.sub(r"\1", double)
+        for plain, escaped, single, double in _PIECE.findall(raw)
+    )

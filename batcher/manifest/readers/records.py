@@ -1,0 +1,91 @@
+"""A run's ``records.jsonl`` as a manifest: the same inputs, meta and prompt ids once more, and no more than these.
+
+A record is of one picture. A request that made several has as many lines, which follow each other and are one prompt.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.json_rows import JsonLines
+from batcher.manifest.readers.rows import Row, Wanted
+from batcher.manifest.readers.source import LONGEST_LINE
+from batcher.manifest.schema.words import described
+
+SCHEMA = "batcher/1"
+_BEGINS = re.compile(rb'(\xef\xbb\xbf)?\s*\{\s*"schema"\s*:\s*"batcher/1"')
+
+
+def begins_with_record(path: str) -> bool:
+    return _BEGINS.match(_start(path, 200)) is not None
+
+
+def model_of(path: str) -> str | None:
+    """The model of the first record; None when there is none, which reading it will say."""
+    try:
+        record = json.loads(_start(path, LONGEST_LINE).lstrip().split(b"\n", 1)[0].decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    found = record.get("model") if isinstance(record, dict) else None
+    return found if isinstance(found, str) and found.strip() else None
+
+
+def _start(path: str, most: int) -> bytes:
+    if not os.path.isfile(path):  # noqa: PTH113  a text, which may be odd
+        return b""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123  as above
+            return file.read(most)
+    except OSError:  # reading it will say what is wrong
+        return b""
+
+
+class Records(JsonLines):
+    """One record a line."""
+
+    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+        last: Any = None
+        for line, record in self._decoded():
+            request = (record.get("job"), record.get("inputs")) if isinstance(record, dict) else (None, None)
+            if request[0] is not None and request == last:
+                continue
+            last = request
+            if not (wanted and wanted.passes()) and (row := self._row(record, line)) is not None:
+                yield row
+
+    def _row(self, value: Any, line: int, key: str | None = None) -> Row | None:  # noqa: ARG002  records have no keys
+        if not self._is_sound(value, line):
+            return None
+        if not isinstance(value, dict) or value.get("schema") != SCHEMA or not isinstance(value.get("inputs"), dict):
+            mend = "give the records.jsonl of a run, or another --format"
+            self._add(line, None, f"a record of a run must have `schema` {SCHEMA} and `inputs`", mend)
+            return None
+        if not self._is_of_the_model(value.get("model"), line):
+            return None
+        ident, meta = value.get("prompt_id"), value.get("meta")
+        if not isinstance(ident, str | None) or not isinstance(meta, dict | None):
+            what = f"`prompt_id` must be text and `meta` an object, not {described(ident)} and {described(meta)}"
+            self._add(line, "prompt_id", what, "give the record as the run wrote it")
+            return None
+        carried = self._reading.carried
+        own = {name: self._reading.terms.normal(name, given) for name, given in value["inputs"].items()}
+        meta = {**carried.meta, **(meta or {})}
+        inputs = {**carried.inputs, **own}
+        return Row(self._source.label, line, inputs, ident or None, meta, carried.vars, self, own, carried.repeat)
+
+    def _is_of_the_model(self, model: Any, line: int) -> bool:
+        wanted = self._reading.terms.model
+        if wanted is None or model == wanted:
+            return True
+        said = f"`{word(model)}`" if isinstance(model, str) else "no model"
+        what = f"this record is of {said}, and this manifest runs `{word(wanted)}`"
+        self._add(line, "model", what, "name the model to run with --model (or `model:`), or split the records")
+        return False
+
+    def place(self, row: Row, name: str) -> tuple[str, int, int]:
+        if name not in row.raw and name in self._reading.carried.places:
+            return self._reading.carried.places[name]
+        return (row.source, *self._find(row.line, name))

@@ -1,0 +1,198 @@
+"""Files as they are read: streamed, twice, the same both times.
+
+A manifest is read once to check it and once to make its jobs, and nothing of it is kept in between. So a source
+that can only be read once (standard input, a pipe) is spooled to a temporary file first, and every reading is
+hashed: a second reading that differs from the first is an error, not a surprise. No line is ever read whole before
+it is known to be of a sane length.
+"""
+
+import codecs
+import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from typing import BinaryIO
+
+from batcher.core.errors import ManifestError
+from batcher.manifest.problems import failure
+
+LONGEST_LINE = 4 * 2**20  # bytes
+_CHUNK = 128 * 1024
+_PIECE = 1024 * 1024
+_MAGIC = {
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"GIF8": "a GIF picture",
+    b"RIFF": "a RIFF media file",
+    b"PK\x03\x04": "a zip archive or an Office document",
+    b"\x1f\x8b": "gzip-compressed",
+    b"%PDF": "a PDF document",
+    b"SQLite format 3\0": "an SQLite database",
+    b"PAR1": "a Parquet file",
+    b"(\xb5/\xfd": "zstd-compressed",
+    b"BZh": "bzip2-compressed",
+    b"\x7fELF": "a program",
+}
+
+
+class Source:
+    """One file. ``label`` is how messages and sidecars name it, ``path`` where its bytes are."""
+
+    def __init__(self, path: str, label: str) -> None:
+        self.path = path
+        self.label = label
+        self.digest: str | None = None
+        self.stamp: tuple[int, int, int] | None = None
+
+    @contextmanager
+    def text(self) -> Iterator[io.TextIOWrapper]:
+        """The file as text, line ends as they are. Leaving it normally means the file was read to its end.
+
+        Raises ManifestError for what is not text, can't be read, or is not what it was the first time.
+        """
+        with self._opened() as raw:
+            guard = _Guarded(raw, self.label)
+            with self._decoded(guard) as stream:
+                try:
+                    yield stream
+                except UnicodeDecodeError as error:
+                    raise guard.undecodable(stream, error) from None
+                except OSError as error:
+                    raise self.unreadable(error) from None
+            self.compare(guard.hexdigest())
+
+    def hash(self, progress: Callable[[int], None] | None = None) -> str:
+        """Of its bytes, hex. progress: called now and then with the number of bytes read. Raises ManifestError."""
+        found, read = blake2b(digest_size=16), 0
+        with self._opened() as raw:
+            try:
+                while chunk := raw.read(_PIECE):
+                    found.update(chunk)
+                    read += len(chunk)
+                    if progress:
+                        progress(read)
+            except OSError as error:
+                raise self.unreadable(error) from None
+        self.compare(found.hexdigest())
+        return found.hexdigest()
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        try:
+            raw = open(self.path, "rb", buffering=0)  # noqa: SIM115, PTH123  closed below; buffered further up
+        except OSError as error:
+            raise self.unreadable(error) from None
+        with raw:
+            status = os.fstat(raw.fileno())
+            stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+            if self.stamp not in {None, stamp}:
+                raise self.changed()
+            self.stamp = stamp
+            yield raw
+
+    def unreadable(self, error: OSError) -> ManifestError:
+        if self.digest is not None:
+            return self.changed()
+        if isinstance(error, FileNotFoundError):
+            return failure(self.label, 0, 0, "there is no such file", "check the path and the working directory")
+        return failure(self.label, 0, 0, f"can't be read ({error.strerror})", "check the file and its permissions")
+
+    def _decoded(self, guard: "_Guarded") -> io.TextIOWrapper:
+        buffered = io.BufferedReader(guard, _CHUNK)
+        encoding = _encoding(buffered.peek(4)[:4])
+        guard.wide = encoding.startswith("utf-16")
+        return io.TextIOWrapper(buffered, encoding=encoding, errors="strict", newline="")
+
+    def compare(self, digest: str) -> None:
+        if self.digest is None:
+            self.digest = digest
+        elif self.digest != digest:
+            raise self.changed()
+
+    def changed(self) -> ManifestError:
+        return failure(self.label, 0, 0, "changed while batcher was reading it", "run the same command again")
+
+
+def _encoding(start: bytes) -> str:
+    if start[:3] == codecs.BOM_UTF8:
+        return "utf-8-sig"
+    return "utf-16" if start[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE} else "utf-8"
+
+
+class _Guarded(io.RawIOBase):
+    """Bytes on their way to the decoder: hashed, refused when they are not text or have no line ends."""
+
+    def __init__(self, raw: BinaryIO, label: str) -> None:
+        self._raw = raw
+        self._label = label
+        self._hash = blake2b(digest_size=16)
+        self._run = 0
+        self._read = 0
+        self.wide: bool | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def hexdigest(self) -> str:
+        while self.readinto(bytearray(_CHUNK)):
+            pass
+        return self._hash.hexdigest()
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # any buffer of bytes
+        chunk = self._raw.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        self._hash.update(chunk)
+        if not self._read:
+            self._refuse_known(chunk)
+            wide = _encoding(chunk[:4]) == "utf-16"
+        else:
+            wide = bool(self.wide)
+        self._refuse_binary(chunk, wide=wide)
+        self._refuse_endless(chunk, wide=wide)
+        self._read += len(chunk)
+        return len(chunk)
+
+    def _refuse_known(self, chunk: bytes) -> None:
+        kind = next((kind for magic, kind in _MAGIC.items() if chunk.startswith(magic)), None)
+        if kind:
+            mend = "read it with --format parquet" if "Parquet" in kind else "give a text file of prompts"
+            raise failure(self._label, 0, 0, f"is {kind}, a binary file", mend)
+
+    def _refuse_binary(self, chunk: bytes, *, wide: bool) -> None:
+        at = -1 if wide else chunk.find(b"\0")
+        if at >= 0:
+            what = f"is a binary file: it has a zero byte at offset {self._read + at}"
+            raise failure(self._label, 0, 0, what, "give text in UTF-8, or in UTF-16 with a byte order mark")
+
+    def _refuse_endless(self, chunk: bytes, *, wide: bool) -> None:
+        # A single 0x0A byte ends no line in UTF-16: it is also half of every letter of Gurmukhi.
+        ends = (b"\n\0", b"\0\n", b"\r\0", b"\0\r") if wide else (b"\n", b"\r")
+        end = max(map(chunk.rfind, ends))
+        self._run = len(chunk) - end - 1 if end >= 0 else self._run + len(chunk)
+        if self._run > LONGEST_LINE:
+            what = f"has a line of more than {LONGEST_LINE // 2**20} MB, at offset {self._read}"
+            raise failure(self._label, 0, 0, what, "break it up: a prompt may have 1 MB at most")
+
+    def undecodable(self, stream: io.TextIOWrapper, error: UnicodeDecodeError) -> ManifestError:
+        """Where the first byte is that is no text: found by decoding again from the start, in pieces."""
+        if stream.encoding.startswith("utf-16"):
+            return failure(self._label, 0, 0, f"is not UTF-16: {error.reason}", "save it as UTF-8")
+        offset = self._offset_of_bad_byte()
+        byte = os.pread(self._raw.fileno(), 1, offset).hex().upper() if hasattr(os, "pread") else "?"
+        what = f"is not UTF-8: byte 0x{byte} at offset {offset}"
+        return failure(self._label, 0, 0, what, "save it as UTF-8")
+
+    def _offset_of_bad_byte(self) -> int:
+        self._raw.seek(0)
+        decoder, base = codecs.getincrementaldecoder("utf-8")(), 0
+        while True:
+            chunk = self._raw.read(_CHUNK)
+            pending = len(decoder.getstate()[0])
+            try:
+                decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                return base - pending + error.start
+            if not chunk:
+                return base
+            base += len(chunk)

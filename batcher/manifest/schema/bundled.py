@@ -1,0 +1,22 @@
+"""Schemas that come with batcher, so that the default model is checked without asking anyone."""
+
+import json
+from functools import cache
+
+from batcher.manifest.schema.schema import ModelSchema
+
+DEFAULT_MODEL = "google-deepmind/imagen-4/fast/text-to-image"
+
+_FILES = {DEFAULT_MODEL: "imagen-4-fast.json"}
+
+
+@cache
+def bundled(model_id: str) -> ModelSchema | None:
+    """The schema of a model whose page has been copied here, or None."""
+    from importlib.resources import files  # noqa: PLC0415  start-up time
+
+    name = _FILES.get(model_id)
+    if name is None:
+        return None
+    text = files(__package__ or "batcher.manifest.schema").joinpath(name).read_text(encoding="utf-8")
+    return ModelSchema.from_json(model_id, json.loads(text))

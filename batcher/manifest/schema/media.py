@@ -1,0 +1,92 @@
+"""File inputs: the service fetches them itself, so they must be public https URLs.
+
+A URL that points into a private network either fails there (after the submit) or reaches somebody else's machine, and
+one with a password in it would put that password into requests and sidecars. Hosts are judged by their text alone;
+nothing is looked up.
+"""
+
+import ipaddress
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from batcher.manifest.schema.dialect import alternatives
+
+_FORMATS = re.compile(r"(image|video|audio|file|mask)_ur[il]s?\Z")
+_NAMES = re.compile(r"(.*_)?(image|images|video|videos|audio|audios|mask)(_ur[il]s?|_\d+)?\Z")
+_URL_NAMES = re.compile(r"(image|video|audio|mask|file).*_ur[il]s?\Z")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\<>\"^`{|}\u0080-\u00a0\u2028\u2029]")
+_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".intranet", ".lan", ".home", ".corp", ".home.arpa", ".onion")
+
+
+def is_media(name: str, schema: Any) -> bool:
+    """Whether this input takes the URL of a picture, film or sound (or a list of them), going by format and name."""
+    if not isinstance(schema, dict):
+        return False
+    if any(_FORMATS.fullmatch(found) for found in _formats(schema)):
+        return True
+    stated = schema.get("type")
+    if "enum" in schema or not {None, "string", "array"}.intersection(_listed(stated) if stated else [None]):
+        return False
+    return bool(_NAMES.fullmatch(name.lower()) or _URL_NAMES.search(name.lower()))
+
+
+def _formats(schema: dict[str, Any]) -> list[str]:
+    """The ``format`` of the input itself, of its items and of its alternatives."""
+    around = [schema, schema.get("items"), *alternatives(schema)]
+    return [part["format"] for part in around if isinstance(part, dict) and isinstance(part.get("format"), str)]
+
+
+def _listed(stated: Any) -> list[str]:
+    """The types of a ``type``, which is one name or a list of them."""
+    return [name for name in (stated if isinstance(stated, list) else [stated]) if isinstance(name, str)]
+
+
+def media_problem(value: Any) -> str | None:
+    """What keeps the service from fetching this value, None if nothing can be seen."""
+    for url in value if isinstance(value, list) else [value]:
+        if isinstance(url, str) and (reason := _url_problem(url)):
+            return reason
+    return None
+
+
+def _url_problem(url: str) -> str | None:
+    if url[:5].lower() == "data:":
+        return "is a data: URI, which batcher does not send; it must be a public https URL"
+    if _FORBIDDEN.search(url):
+        return "is not a URL: it has spaces or characters in it that a URL can't have"
+    try:
+        parts = urlsplit(url)
+        host, _port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return "is not a readable URL; it must be a public https URL"
+    if parts.scheme.lower() != "https":
+        return "must be a public https URL" + (", not http" if parts.scheme.lower() == "http" else "")
+    if "@" in parts.netloc:
+        return "must not carry a user name or password"
+    return _host_problem(host)
+
+
+def _host_problem(host: str) -> str | None:
+    if not host or "%" in host:
+        return "has no readable host name"
+    private = "points to a host that is not public, which the service can't fetch"
+    try:
+        return None if _is_public(ipaddress.ip_address(host)) else private
+    except ValueError:
+        pass
+    last = host.rsplit(".", 1)[-1]
+    # 127.1, 2130706433 and 0x7f.1 are addresses to many HTTP libraries, in a spelling that hides them
+    if last.isdigit() or last.startswith("0x"):
+        return "names its host by a number in an unusual spelling"
+    return private if "." not in host or host.endswith(_PRIVATE_SUFFIXES) else None
+
+
+def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+        if inner is None and address in ipaddress.ip_network("64:ff9b::/96"):
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return _is_public(inner)
+    return address.is_global and not address.is_multicast

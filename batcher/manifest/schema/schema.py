@@ -1,0 +1,201 @@
+"""One model's input schema: names, types from text, and what is wrong with a value.
+
+Each input is compiled alone, on first use: a batch checks millions of values of a few inputs. The validator never
+fetches anything and its patterns run in linear time, so a hostile schema costs an error message and nothing else.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from typing import Any
+
+from batcher.manifest.schema.dialect import SHARED, alternatives, standard, types_of
+from batcher.manifest.schema.media import is_media, media_problem
+from batcher.manifest.schema.reading import READERS
+from batcher.manifest.schema.words import DEEPEST, described, is_deep, is_one_of, kinds, plain, shown
+
+LOWEST, HIGHEST = -(2**63), 2**64 - 1  # what a 64-bit column or a JSON reader elsewhere can still hold
+_MOST_NAMED = 20  # values of a choice that a message lists
+
+
+class ModelSchema:
+    """The inputs of one model.
+
+    inputs: names, in the schema's order.
+    required: names that must be sent; those the schema gives a default for are left out (some list both).
+    media_inputs: names whose value is the URL of a file, or a list of them.
+    """
+
+    def __init__(
+        self, model_id: str, properties: Mapping[str, Any], *, shared: Mapping[str, Any], required: Any
+    ) -> None:
+        self.model_id = model_id
+        self.inputs = tuple(properties)
+        self.media_inputs = frozenset(name for name, given in properties.items() if is_media(name, given))
+        self._given = dict(properties)
+        self._schemas = {name: standard(given) for name, given in properties.items()}
+        self._types = {name: types_of(schema) for name, schema in self._schemas.items()}
+        self._choices = {
+            name: {value if isinstance(value, str) else json.dumps(value): value for value in allowed}
+            for name in self.inputs
+            if (allowed := self.allowed(name))
+        }
+        self._shared = {key: standard(dict(value)) for key, value in shared.items()}
+        self._checks: dict[str, Callable[[Any], str | None]] = {}
+        listed = required if isinstance(required, list) else []
+        self.required = frozenset(n for n in listed if isinstance(n, str) and self.default(n) is None)
+
+    @classmethod
+    def from_json(cls, model_id: str, input_schema: Any) -> "ModelSchema":
+        """From a catalogue entry's ``input_schema``; raises ValueError when it is not a schema of an object."""
+        if not isinstance(input_schema, Mapping):
+            raise ValueError("the model's input schema is not a JSON object")  # noqa: TRY004  bad data, not a bad call
+        properties = input_schema.get("properties") or {}
+        if not isinstance(properties, Mapping):
+            raise ValueError("the model's input schema has no readable list of inputs")  # noqa: TRY004  bad data, not a bad call
+        shared = {key: input_schema[key] for key in SHARED if isinstance(input_schema.get(key), Mapping)}
+        return cls(model_id, properties, shared=shared, required=input_schema.get("required"))
+
+    def default(self, name: str) -> Any:
+        """What the service uses when the input is not sent, None when the schema does not say."""
+        given = self._given.get(name)
+        return given.get("default") if isinstance(given, Mapping) else None
+
+    def allowed(self, name: str) -> tuple[Any, ...] | None:
+        """The listed values of an input, None when it is not a choice from a list."""
+        schema = self._schemas.get(name)
+        listed = schema.get("enum") if isinstance(schema, Mapping) else None
+        return tuple(listed) if isinstance(listed, list) else None
+
+    def takes_integers(self, name: str) -> bool:
+        return "integer" in self._types.get(name, frozenset())
+
+    def bounds(self, name: str) -> tuple[int | None, int | None]:
+        """The least and the greatest integer that an input takes, None where the schema does not say."""
+        schema = self._schemas.get(name)
+        stated = [schema, *alternatives(schema)] if isinstance(schema, Mapping) else []
+        integers = next((one for one in stated if "integer" in types_of(one) and not alternatives(one)), {})
+        low, high = integers.get("minimum"), integers.get("maximum")
+        return (
+            math.ceil(low) if low is not None and _is_number(low) else None,
+            math.floor(high) if high is not None and _is_number(high) else None,
+        )
+
+    def takes_text(self, name: str) -> bool:
+        """Whether text as it stands may be a value: the schema says string, or says nothing."""
+        types = self._types.get(name, frozenset())
+        return not types or "string" in types
+
+    def fingerprint(self) -> str:
+        """Hex; the same as long as values mean the same."""
+        text = json.dumps([self._schemas, self._shared, sorted(self.required)], sort_keys=True, default=str)
+        return blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
+
+    def convert(self, name: str, text: str) -> Any:
+        """The value that a cell or a flag means; raises ValueError with a reason that can follow the input's name."""
+        types = self._types.get(name, frozenset())
+        choices = self._choices.get(name)
+        if choices and text in choices:
+            return choices[text]
+        for kind in READERS:
+            if kind in types and (found := READERS[kind](text)) is not None:
+                return found
+        if "array" in types and self.name_of_one(name) and not text.lstrip().startswith(("[", "{")):
+            return [text]
+        if not types or "string" in types:
+            return text
+        if "null" in types and text.strip().lower() == "null":
+            return None
+        raise ValueError(
+            f"must be {kinds(types)}, not {shown(text)}{' (write it as JSON)' if types & {'array', 'object'} else ''}"
+        )
+
+    def name_of_one(self, name: str) -> bool:
+        """Whether a bare text may stand for a list of one: the items are text."""
+        schema = self._schemas.get(name)
+        return isinstance(schema, Mapping) and "string" in types_of(schema.get("items"))
+
+    def normal(self, name: str, value: Any) -> Any:
+        """The value as sent: 1.0 for an integer is 1, so that both are the same request."""
+        if type(value) is float and value.is_integer() and self.takes_integers(name):
+            return int(value)
+        return value
+
+    def problems(self, name: str, value: Any) -> str | None:
+        """What is wrong with one value, as words that can follow the input's name; None if it is fine."""
+        return self.check_of(name)(value)
+
+    def check_of(self, name: str) -> Callable[[Any], str | None]:
+        """``problems`` for one input, for those who check millions of its values."""
+        check = self._checks.get(name)
+        if check is None:
+            check = self._checks[name] = self._compile(name)
+        return check
+
+    def _compile(self, name: str) -> Callable[[Any], str | None]:
+        import jsonschema_rs  # noqa: PLC0415  only runs that check values pay for loading it
+
+        if name not in self._schemas:
+            return lambda _value: f"is not an input of {self.model_id}"
+        schema: dict[str, Any] = {"allOf": [self._schemas[name]], **self._shared}
+        try:
+            validator = jsonschema_rs.Draft202012Validator(
+                schema, retriever=_refuse, validate_formats=False, pattern_options=jsonschema_rs.RegexOptions()
+            )
+        except (ValueError, RecursionError, jsonschema_rs.ReferencingError) as error:
+            reason = f"can't be checked: the model's schema for it is broken ({shown(str(error).splitlines()[0], 200)})"
+            return lambda _value: reason
+        media = name in self.media_inputs
+
+        def check(value: Any) -> str | None:
+            try:
+                plain = type(value) is str or (type(value) is int and LOWEST <= value <= HIGHEST)
+                if plain and validator.is_valid(value):
+                    return media_problem(value) if media else None
+                if reason := _too_deep(value) or _unsendable(value):
+                    return reason
+                if not validator.is_valid(value):
+                    return self._reason(name, value, validator)
+            except UnicodeEncodeError:
+                return "has half of a surrogate pair in it, which is not text"
+            except (ValueError, OverflowError, RecursionError) as error:
+                return f"can't be sent: {shown(str(error))}"
+            return media_problem(value) if media else None
+
+        return check
+
+    def _reason(self, name: str, value: Any, validator: Any) -> str:
+        types, allowed = self._types.get(name), self.allowed(name)
+        if types and not is_one_of(value, types):
+            return f"must be {kinds(types)}, not {described(value)}"
+        if allowed is not None:
+            listed = ", ".join(map(plain, allowed[:_MOST_NAMED]))
+            more = f" and {len(allowed) - _MOST_NAMED:,} more" if len(allowed) > _MOST_NAMED else ""
+            return f"is {described(value)}, which is not one of {listed}{more}"
+        error = next(iter(validator.iter_errors(value)), None)
+        return shown(error.message, 200) if error else "does not fit the model's schema"
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and math.isfinite(value))
+
+
+def _refuse(uri: str) -> Any:
+    raise ValueError(f"it refers to {uri}, and batcher fetches no schemas")
+
+
+def _too_deep(value: Any) -> str | None:
+    return f"is nested more than {DEEPEST} deep" if is_deep(value) else None
+
+
+def _unsendable(value: Any) -> str | None:
+    """Numbers that JSON readers disagree on, or can't hold."""
+    if isinstance(value, bool | str) or value is None:
+        return None
+    if isinstance(value, int):
+        return None if LOWEST <= value <= HIGHEST else f"is {described(value)}, beyond what 64 bits can hold"
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "is not a finite number"
+    inner = value.values() if isinstance(value, Mapping) else value
+    return next((reason for part in inner if (reason := _unsendable(part))), None)

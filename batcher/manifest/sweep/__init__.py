@@ -1,0 +1,1 @@
+"""Which combinations each prompt gets: matrix, zip, exclude, include, repeat."""

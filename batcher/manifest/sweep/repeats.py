@@ -1,0 +1,50 @@
+"""``repeat: n``: a prompt n times, each copy with a drawn seed.
+
+The seeds depend on the prompt's text and the copy alone. So a prompt has the same seeds in every combination of the
+sweep, keeps them wherever it stands in the manifest, and a larger n adds to them. They are inputs like any other, and
+so stored before they are sent. Who gives ``seed`` on a prompt has said which picture is wanted: a ``repeat`` of the
+defaults, the flags or its file leaves it alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batcher.manifest.inputs import Terms
+from batcher.manifest.sweep.axes import BadAxis
+from batcher.manifest.sweep.draws import MOST, seeds
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    times: int
+    among: range
+
+    def seeds(self, inputs: Mapping[str, Any]) -> list[int]:
+        """Of a prompt with these inputs, vars filled in."""
+        return seeds(["repeat", str(inputs.get("prompt"))], self.times, self.among)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Reads ``repeat``, for a group where there are some. seed_is_taken: its sweep, the defaults or the flags say which
+    seeds there are.
+    """
+
+    terms: Terms
+    seed_is_taken: bool
+    group: str | None = None
+
+    def read(self, times: Any) -> Repeat:
+        """Raises BadAxis."""
+        if not self.terms.knows("seed") or not self.terms.takes_ranges("seed"):
+            raise BadAxis("the model takes no seed, and copies would all be the same request", "remove it")
+        if self.seed_is_taken:
+            mend = "keep one of them (matrix, zip, include, defaults and --set can give seeds)"
+            where = f" in the group `{self.group}`" if self.group else ""
+            raise BadAxis(f"`repeat` draws seeds, and `seed` is given already{where}", mend)
+        among = self.terms.drawn_from("seed")
+        most = min(len(among), MOST)
+        if type(times) is not int or not 1 <= times <= most:
+            raise BadAxis("`repeat` is a number of copies", f"write a number from 1 to {most:,}")
+        return Repeat(times, among)

@@ -1,0 +1,194 @@
+r"""Dynamic prompts as text: ``a {red|blue} fox in __season__ light``, read into a tree of choices.
+
+The part of the notation that the tools people come from agree on: ``{a|b}``, nested; ``{3::a|b}`` with weights;
+``{2$$a|b|c}``, ``{1-2$$ and $$a|b|c}`` pick several; ``__name__`` is one line of a list; a line that begins with ``#``
+is a comment. Everything else that means something in one of them (variables, wrapping, patterns of names) is an error
+and not silently text, as the pictures of a misunderstood prompt are paid for. ``\`` before one of ``{}|_#$%:`` makes
+it text; any other backslash is text itself, as ``\(`` is in prompts with weights.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NoReturn
+
+from batcher.manifest.schema.words import shown
+from batcher.manifest.templates.choices import MOST_WAYS, Choice, Text
+
+DEEPEST = 30  # choices within choices, those of lists included
+_MOST_PICKS = 100
+_ESCAPABLE = "{}|_#$%:"
+_ORDINARY = re.compile(r"[^{}|_\\$%#]+")
+_DYNAMIC = re.compile(r"[{}\\#]|__")
+_NAME = re.compile(r"__(?![_\s])((?:(?!__)[^{}|\n])+?)__(?!_)")
+_WEIGHT = re.compile(r"[ \t]*([0-9]{1,6}(?:\.[0-9]{1,6})?|\.[0-9]{1,6})::")
+_PICKS = re.compile(r"(?:([0-9]{1,4})|([0-9]{1,4})?-([0-9]{1,4})?)\$\$(?:([^{}|$]{0,40})\$\$)?")
+_ODD_PICKS = re.compile(r"[^{}|$]{0,20}\$\$")
+
+Listed = Callable[[str, int, int], Choice]  # name of a list, where it is named, how deep: its lines
+
+
+class BadTemplate(Exception):  # noqa: N818  it says what the text is
+    """at: of the character, from 0."""
+
+    def __init__(self, at: int, what: str, mend: str) -> None:
+        super().__init__(what)
+        self.at = at
+        self.what = what
+        self.mend = mend
+
+
+def is_dynamic(text: str) -> bool:
+    """Whether reading it as a template could make anything else of it."""
+    return _DYNAMIC.search(text) is not None
+
+
+class Template:
+    """Reads one text. names: of vars, whose ``{name}`` stays as it is. listed: finds the lists that ``__name__`` means.
+
+    comments: whether lines were left out as such.
+    """
+
+    def __init__(self, text: str, listed: Listed, names: frozenset[str] = frozenset(), *, depth: int = 0) -> None:
+        self._text, self._listed, self._at = text, listed, 0
+        self._var = re.compile("{(?:" + "|".join(map(re.escape, sorted(names))) + ")}") if names else None
+        self._depth = depth
+        self.comments = False
+
+    def read(self) -> Text:
+        """Raises BadTemplate; what ``listed`` raises."""
+        return self._sequence(self._depth, inside=False)
+
+    def read_line(self) -> tuple[Text, float]:
+        """A line of a list: an option, which may have a weight."""
+        weight = self._weight()
+        return self._sequence(self._depth, inside=False), weight
+
+    def _sequence(self, depth: int, *, inside: bool) -> Text:
+        parts: list[str | Choice] = []
+        literal: list[str] = []
+        while self._at < len(self._text) and not (inside and self._text[self._at] in "|}"):
+            part = self._part(depth, inside=inside)
+            if isinstance(part, str):
+                literal.append(part)
+                continue
+            parts += ["".join(literal)] if literal else []
+            literal.clear()
+            parts.append(part)
+        return Text([*parts, "".join(literal)] if literal or not parts else parts)
+
+    def _part(self, depth: int, *, inside: bool) -> str | Choice:
+        text, at = self._text, self._at
+        if (plain := _ORDINARY.match(text, at)) is not None:
+            return self._taken(plain[0])
+        char, following = text[at], text[at + 1 : at + 2]
+        if char == "\\" and following and following in _ESCAPABLE:
+            self._at += 2
+            return following
+        if char == "{":
+            var = self._var.match(text, at) if self._var else None
+            return self._taken(var[0]) if var else self._choice(depth + 1)
+        if char == "}":
+            self._refuse(at, "a `}` without its `{`", "write \\} for a brace that is text")
+        if char in "$%" and following == "{":
+            what = f"`{char}{{`: {'variables' if char == '$' else 'wraps'} of other tools are not known here"
+            self._refuse(at, what, f"use vars, or write \\{char} for a sign that is text")
+        if char == "_" and following == "_":
+            return self._list(depth + 1)
+        if char == "#" and not inside and (at == 0 or text[at - 1] in "\r\n"):
+            return self._comment()
+        return self._taken(char)
+
+    def _taken(self, part: str) -> str:
+        self._at += len(part)
+        return part
+
+    def _comment(self) -> str:
+        self.comments = True
+        end = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)").match(self._text, self._at)
+        self._at = end.end() if end else len(self._text)
+        return ""
+
+    def _list(self, depth: int) -> Choice:
+        start = self._at
+        name = _NAME.match(self._text, start)
+        if name is None:
+            mend = "write the name of a list between two of them, or \\_\\_ for text"
+            self._refuse(start, "`__` begins the name of a list, and none ends here", mend)
+        self._at = name.end()
+        self._refuse_deep(start, depth)
+        found = self._listed(name[1], start, depth)
+        self._refuse_deep(start, depth + found.depth - 1)
+        return found
+
+    def _choice(self, depth: int) -> Choice:
+        start = self._at
+        self._refuse_deep(start, depth)
+        self._at += 1
+        least, most, separator = self._picks(start)
+        options: list[tuple[Text, float]] = []
+        while True:
+            weight = self._weight()
+            options.append((self._sequence(depth, inside=True), weight))
+            if self._at == len(self._text):
+                self._refuse(start, "a `{` that is never closed", "close it, or write \\{ for a brace that is text")
+            self._at += 1
+            if self._text[self._at - 1] == "}":
+                return self._chosen(start, options, least, most, separator)
+
+    def _chosen(
+        self, start: int, options: list[tuple[Text, float]], least: int, most: int | None, separator: str | None
+    ) -> Choice:
+        if separator is not None and len(options) == 1 and isinstance(options[0][0].parts[0], Choice):
+            alone = options[0][0].parts  # {2$$__colour__} picks among the lines of the list
+            if len(alone) == 1 and isinstance(alone[0], Choice) and alone[0].least == alone[0].most == 1:
+                options = list(zip(alone[0].options, alone[0].weights, strict=True))
+        elif len(options) == 1:
+            mend = "write {a|b}, put the name under vars, or write \\{ for a brace that is text"
+            self._refuse(start, f"no choice between these braces: {shown(self._text[start : self._at], 40)}", mend)
+        texts, weights = different(options)
+        most = len(texts) if most is None else most
+        if not 0 < most <= min(len(texts), _MOST_PICKS) or least > most or len(texts) * most > MOST_WAYS:
+            what = f"{least} to {most:,} of {len(texts):,} different options can't be picked"
+            self._refuse(start, what, f"pick 1 to {min(len(texts), _MOST_PICKS)}, the smaller number first")
+        return Choice(texts, weights, least, most, separator or "")
+
+    def _picks(self, start: int) -> tuple[int, int | None, str | None]:
+        """Least, most (None for all) and separator (None for a plain choice)."""
+        found = _PICKS.match(self._text, self._at)
+        if found is None:
+            if (odd := _ODD_PICKS.match(self._text, self._at)) is not None:
+                what = f"{shown(odd[0])} does not say how many to pick"
+                self._refuse(start, what, "write {2$$a|b|c} or {1-2$$ and $$a|b|c}, or \\$ for a sign that is text")
+            return 1, 1, None
+        self._at = found.end()
+        exactly, least, most, separator = found.groups()
+        separator = ", " if separator is None else separator
+        if exactly is not None:
+            return int(exactly), int(exactly), separator
+        return int(least or 1), int(most) if most else None, separator
+
+    def _weight(self) -> float:
+        found = _WEIGHT.match(self._text, self._at)
+        if found is None:
+            return 1.0
+        if not float(found[1]):
+            self._refuse(self._at, "a weight of 0", "remove the option, or give it a weight above 0")
+        self._at = found.end()
+        return float(found[1])
+
+    def _refuse_deep(self, start: int, depth: int) -> None:
+        if depth > DEEPEST:
+            self._refuse(start, f"choices nested more than {DEEPEST} deep", "flatten them")
+
+    def _refuse(self, at: int, what: str, mend: str) -> NoReturn:
+        raise BadTemplate(at, what, mend)
+
+
+def different(options: list[tuple[Text, float]]) -> tuple[list[Text], list[float]]:
+    """Each option once, with the weights of the same ones added up."""
+    texts: dict[bytes, Text] = {}
+    weights: dict[bytes, float] = {}
+    for text, weight in options:
+        texts.setdefault(text.mark, text)
+        weights[text.mark] = weights.get(text.mark, 0) + weight
+    return list(texts.values()), list(weights.values())

@@ -1,0 +1,123 @@
+"""``__name__`` in dynamic prompts: one line of a text file in a folder of lists, as they are published by the thousand.
+
+Names and files are strangers' work. A name can't leave the folder, by ``..`` or by a link; a list that leads back to
+itself is an error and so are too many lines. Lines keep their order (sorted, a new one would move all after it), blank
+ones and ``#`` comments are passed over, and a line may be a template itself. Each list is read once, as prompt files
+are read: text of a known encoding, hashed.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+
+from batcher.core.errors import ManifestError, Problem
+from batcher.manifest.problems import Problems, failure, suggestion
+from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.source import Source
+from batcher.manifest.templates.choices import MANY, Choice, Text
+from batcher.manifest.templates.templates import BadTemplate, Template, different
+
+_MOST_LINES = 100_000  # of one list: all of them are held
+_MOST_LISTS = 1_000
+_MOST_SUGGESTED = 2_000
+_EXTENSION = ".txt"
+_PART = re.compile(r"(?!\.)[^\x00-\x1f/\\:*?\"<>|\ud800-\udfff]+(?<![. ])\Z")
+
+
+class Wildcards:
+    """One folder. folder: where it is; label: as messages name it. known: digests that its files must have, by path."""
+
+    def __init__(self, folder: str, label: str, known: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._label = label.rstrip("/") or label
+        self._known = known
+        self._lists: dict[str, Choice | tuple[Problem, ...]] = {}
+        self._open: list[str] = []
+        self.sources: list[Source] = []
+
+    def choice(self, name: str, at: int, depth: int) -> Choice:
+        """The lines of a list. Raises BadTemplate for a name that there can't be, ManifestError for a bad list."""
+        found = self._lists.get(name)
+        if found is None:
+            found = self._lists[name] = self._read(name, at, depth)
+        if not isinstance(found, Choice):
+            raise ManifestError(found)
+        return found
+
+    def _read(self, name: str, at: int, depth: int) -> Choice | tuple[Problem, ...]:
+        if name in self._open:
+            circle = " → ".join(map(word, [*self._open[self._open.index(name) :], name]))
+            raise BadTemplate(at, f"the list leads back to itself: {circle}", "break the circle")
+        path = self._path(name, at)
+        if len(self.sources) == _MOST_LISTS:
+            raise BadTemplate(at, f"more than {_MOST_LISTS:,} lists", "use fewer")
+        source = Source(path, f"{self._label}/{word(name)}{_EXTENSION}")
+        source.digest = self._known.get(path)
+        self.sources.append(source)
+        self._open.append(name)
+        try:
+            return self._options(source, depth)
+        except ManifestError as error:
+            return tuple(error.problems)
+        finally:
+            self._open.pop()
+
+    def _path(self, name: str, at: int) -> str:
+        if "*" in name:
+            mend = "name one list, or make a list that names others, each in a line of its own"
+            raise BadTemplate(at, f"`__{word(name)}__`: patterns of names are not known here", mend)
+        if not all(_PART.match(part) for part in name.split("/")):
+            mend = "write a name as in __colour__ or __animals/birds__, or \\_\\_ for text"
+            raise BadTemplate(at, f"`__{word(name)}__` can't be the name of a list", mend)
+        path = os.path.join(self._folder, *name.split("/")) + _EXTENSION  # noqa: PTH118  a text, which may be odd
+        if not os.path.isfile(path):  # noqa: PTH113
+            raise BadTemplate(at, f"there is no list `{word(name)}` in {self._label}", self._instead(name))
+        inside = os.path.join(os.path.realpath(self._folder), "")  # noqa: PTH118
+        if not os.path.realpath(path).startswith(inside):
+            what = f"the list `{word(name)}` is a link that leads out of {self._label}"
+            raise BadTemplate(at, what, "copy the file into the folder")
+        return path
+
+    def _instead(self, name: str) -> str:
+        if not os.path.isdir(self._folder):  # noqa: PTH112
+            make = f"there is no such folder: make it, with {word(name)}{_EXTENSION} in it"
+            return f"{make}, name another (`dynamic: {{wildcards: DIR}}` in a YAML manifest), or write \\_\\_ for text"
+        names = list(self._names())
+        return suggestion(name, names) if names else f"put {word(name)}{_EXTENSION} into it, or write \\_\\_ for text"
+
+    def _names(self) -> Iterator[str]:
+        seen = 0
+        for folder, _, files in os.walk(self._folder):
+            for file in sorted(files):
+                seen += 1
+                if seen > _MOST_SUGGESTED:
+                    return
+                path = os.path.join(folder, file)  # noqa: PTH118
+                if file.endswith(_EXTENSION) and os.path.isfile(path):  # noqa: PTH113
+                    there = os.path.relpath(path, self._folder)
+                    yield there.replace(os.sep, "/")[: -len(_EXTENSION)]
+
+    def _options(self, source: Source, depth: int) -> Choice:
+        problems = Problems()
+        options: list[tuple[Text, float]] = []
+        with source.text() as stream:
+            for line, text in enumerate(stream, 1):
+                value = text.strip()
+                if not value or value.startswith("#"):
+                    continue
+                if len(options) == _MOST_LINES:
+                    raise failure(source.label, line, 1, f"more than {_MOST_LINES:,} lines in a list", "split it")
+                try:
+                    options.append(Template(value, self.choice, depth=depth).read_line())
+                except BadTemplate as error:
+                    problems.add(source.label, line, text.index(value) + error.at + 1, error.what, error.mend)
+                except ManifestError as error:
+                    for problem in error.problems:
+                        problems.add(problem.file, problem.line, problem.column, problem.what, problem.mend)
+        problems.raise_if_any()
+        if not options:
+            raise failure(source.label, 0, 0, "is a list without a line", "write one choice a line")
+        choice = Choice(*different(options))
+        if choice.size > MANY:
+            raise failure(source.label, 0, 0, "is a list that grows without bounds", "name fewer lists in its lines")
+        return choice

@@ -1,0 +1,1 @@
+"""YAML manifests: the document with the place of every value, and its sections."""

@@ -1,0 +1,162 @@
+"""A YAML manifest as it stands: which parts it has and where, before anything is compared with a schema."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from batcher.manifest.inputs import COMMON
+from batcher.manifest.problems import Problems, failure, suggestion
+from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.source import Source
+from batcher.manifest.yaml.node import Node
+
+RUN_OPTIONS = (
+    "rate",
+    "in_flight",
+    "downloads",
+    "api_rate",
+    "check",
+    "budget",
+    "price",
+    "in_doubt",
+    "deadline",
+    "attempts",
+    "progress",
+    "max_failures",
+    "cancel_on_interrupt",
+    "fuse",
+    "fuse_share",
+    "timeout",
+    "embed",
+)
+_TOP = (
+    "model", "defaults", "dynamic", "prompts", "matrix", "zip", "exclude", "include", "groups", "output", "run"
+)  # fmt: skip
+_LONGEST = 64 * 2**20  # characters of YAML: all of it is held, unlike the files it names
+
+
+@dataclass(frozen=True, slots=True)
+class RunOption:
+    """One flag written in the manifest's ``run:`` block: its text as written, and where it stands."""
+
+    text: str
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(slots=True)
+class Document:
+    """label: how messages name the file. sections: the top-level values by name.
+
+    Of a group (``groups.py``), group and place: its name, and where it stands. shares_prompts: with other groups.
+    """
+
+    label: str
+    problems: Problems
+    sections: dict[str, Node] = field(default_factory=dict)
+    model: str | None = None
+    run: dict[str, RunOption] = field(default_factory=dict)
+    template: tuple[str, Node] | None = None
+    group: str | None = None
+    place: Node | None = None
+    shares_prompts: bool = False
+
+    def add(self, node: Node, what: str, mend: str) -> None:
+        self.problems.add(self.label, node.line, node.column, what, mend)
+
+    def mapping(self, node: Node, what: str, known: Iterable[str] | None = None) -> dict[str, tuple[Node, Node]]:
+        """The pairs of a mapping, less those with unknown keys; a problem and nothing when it is none."""
+        if node.kind != "mapping":
+            self.add(node, f"{what} must be a mapping, not {kind_of(node)}", "write `key: value` lines below it")
+            return {}
+        if known is None:
+            return node.pairs
+        names = list(known)
+        for name, (key, _) in node.pairs.items():
+            if name not in names:
+                self.add(key, f"unknown key `{word(name)}` in {what}", instead_of(name, names))
+        return {name: pair for name, pair in node.pairs.items() if name in names}
+
+
+def read_document(source: Source) -> Document:
+    """Raises ManifestError for what is not YAML at all; everything else is in ``problems``."""
+    from batcher.manifest.yaml.tree import read_tree  # noqa: PLC0415  PyYAML: start-up time, and most manifests are no YAML
+
+    with source.text() as stream:
+        text = stream.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise failure(source.label, 0, 0, "is too long for YAML", "put the prompts into a CSV, JSONL or text file")
+    problems = Problems()
+    root = read_tree(text, source.label, problems)
+    if root is None or root.kind == "null":
+        raise failure(source.label, 0, 0, "is empty", "give it a `prompts:` list")
+    if root.kind != "mapping":
+        mend = "begin with `prompts:` and put the prompts below it; one prompt a line is --format txt"
+        raise failure(source.label, root.line, root.column, f"a manifest is a mapping, not {kind_of(root)}", mend)
+    document = Document(source.label, problems)
+    for name, (_, node) in document.mapping(root, "the manifest", _TOP).items():
+        document.sections[name] = node
+    _read_model(document)
+    _read_run(document)
+    read_output(document)
+    return document
+
+
+def instead_of(name: str, known: Sequence[str]) -> str:
+    """How to mend an unknown key: what is said of jobs has a section of its own."""
+    of_jobs = "defaults" in known and (name == "repeat" or name in COMMON)
+    return "put it into `defaults`" if of_jobs and name != "prompt" else suggestion(name, known)
+
+
+def kind_of(node: Node) -> str:
+    """What a node is, for messages: a list, 42 (a number), no (a boolean)."""
+    if node.kind in {"list", "mapping", "text"}:
+        return {"list": "a list", "mapping": "a mapping", "text": "text"}[node.kind]
+    return "nothing" if node.kind == "null" and not node.text else f"{word(node.text)} (read as {_KINDS[node.kind]})"
+
+
+_KINDS = {"integer": "a number", "number": "a number", "boolean": "true or false", "null": "nothing", "date": "a date"}
+
+
+def text_of(document: Document, node: Node, what: str) -> str | None:
+    """The text of a node that must be text; anything that YAML would take for another type is a problem."""
+    if node.kind == "text" and node.text.strip():
+        return node.text
+    if node.kind == "text":
+        document.add(node, f"{what} is empty", "write it out, or remove it")
+    elif node.kind in {"list", "mapping"} or not node.text:
+        document.add(node, f"{what} must be text, not {kind_of(node)}", "write it as text, in quotes")
+    else:
+        document.add(node, f"{what} must be text, not {kind_of(node)}", f'put it in quotes: "{word(node.text)}"')
+    return None
+
+
+def _read_model(document: Document) -> None:
+    if "model" in document.sections:
+        document.model = text_of(document, document.sections["model"], "`model`")
+
+
+def _read_run(document: Document) -> None:
+    node = document.sections.get("run")
+    if node is None or node.kind == "null":
+        return
+    for name, (key, value) in document.mapping(node, "`run`").items():
+        option = name.replace("-", "_").lower()
+        if option not in RUN_OPTIONS:
+            document.add(key, f"unknown run option `{word(name)}`", suggestion(name, RUN_OPTIONS))
+        elif option in document.run:
+            document.add(key, f"the run option `{option}` is here twice", "keep one of them")
+        elif value.kind in {"list", "mapping"} or not value.text:
+            document.add(value, f"`{option}` needs one value, not {kind_of(value)}", "write it as on the command line")
+        else:
+            document.run[option] = RunOption(value.text, document.label, value.line, value.column)
+
+
+def read_output(document: Document) -> None:
+    node = document.sections.get("output")
+    if node is None or node.kind == "null":
+        return
+    pairs = document.mapping(node, "`output`", ("path",))
+    if "path" in pairs:
+        text = text_of(document, pairs["path"][1], "`path`")
+        document.template = (text, pairs["path"][1]) if text else None

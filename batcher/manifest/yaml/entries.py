@@ -1,0 +1,216 @@
+"""``prompts:`` of a YAML manifest: strings, mappings, and files with what they carry for all of their prompts."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from batcher.manifest.inputs import Terms
+from batcher.manifest.problems import Problems, suggestion
+from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.formats import Reader, reader
+from batcher.manifest.readers.rows import Carried, Reading, Row, Wanted
+from batcher.manifest.readers.source import Source
+from batcher.manifest.sweep.repeats import Repeat, Repeats
+from batcher.manifest.templates.dynamic import Dynamic, Dynamics, Expanding
+from batcher.manifest.yaml.document import Document, kind_of, text_of
+from batcher.manifest.yaml.named import NamedFiles
+from batcher.manifest.yaml.node import Node
+from batcher.manifest.yaml.sections import Sections
+from batcher.manifest.yaml.var_texts import VarTexts
+
+_PROMPT_KEYS = ("prompt", "id", "meta", "vars", "repeat", "dynamic")
+_FILE_KEYS = ("file", "prompt_column", "format", "meta", "vars", "repeat", "dynamic")
+
+
+class Inline:
+    """Prompts that stand in the manifest itself: held, as the manifest is."""
+
+    def __init__(self) -> None:
+        self.held: list[Row] = []
+
+    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+        return (row for row in self.held if not (wanted and wanted.passes()))
+
+    def place(self, row: Row, name: str) -> tuple[str, int, int]:
+        line, column = row.raw.get(name, row.raw[""])
+        return row.source, line, column
+
+
+class FromFile:
+    """Prompts of one file, read anew for each pass."""
+
+    def __init__(
+        self, source: Source, form: str, carried: Carried, prompt_column: str | None, dynamic: Dynamic | None = None
+    ) -> None:
+        self.source = source
+        self.carried = carried
+        self.form = form
+        self.dynamic = None if form == "records" else dynamic  # what was sent once is sent as it was
+        self._prompt_column = prompt_column
+
+    def row_is_prompt(self) -> bool:
+        """Whether each row is one prompt, as it stands."""
+        return not self.carried.vars and self.carried.repeat is None and self.dynamic is None
+
+    def open(self, terms: Terms, problems: Problems) -> Reader:
+        plain = reader(self.source, self.form, Reading(terms, problems, self.carried, self._prompt_column))
+        return plain if self.dynamic is None else Expanding(plain, self.dynamic, terms, problems)
+
+
+Entry = Inline | FromFile
+
+
+class Entries:
+    """Reads the ``prompts:`` node of a document. repeat, dynamic: of prompts that do not say."""
+
+    def __init__(
+        self,
+        document: Document,
+        terms: Terms,
+        files: NamedFiles,
+        prompt_column: str | None,
+        repeats: Repeats,
+        repeat: Repeat | None,
+        dynamics: Dynamics,
+        dynamic: Dynamic | None,
+    ) -> None:
+        self._dynamics = dynamics
+        self._dynamic = dynamic
+        self._repeats = repeats
+        self._repeat = repeat
+        self._document = document
+        self._terms = terms
+        self._sections = Sections(document, terms)
+        self._files = files
+        self._vars = VarTexts(document, files)
+        self._prompt_column = prompt_column
+
+    def read(self) -> list[Entry]:
+        node = self._document.sections.get("prompts")
+        if node is None or node.kind == "null":
+            self._no_prompts()
+            return []
+        if node.kind == "list" and not node.items:
+            self._document.add(node, "`prompts` is empty", "list at least one")
+            return []
+        found: list[Entry] = []
+        for item in node.items if node.kind == "list" else [node]:
+            if item.kind == "mapping" and "file" in item.pairs:
+                entry = self._file(item)
+                found += [entry] if entry else []
+                continue
+            if not found or not isinstance(found[-1], Inline):
+                found.append(Inline())
+            last = found[-1]
+            assert isinstance(last, Inline)
+            row = self._prompt(item, last)
+            last.held += [row] if row and self._expands(row, item) else []
+        return found
+
+    def _no_prompts(self) -> None:
+        if self._document.place is None:
+            self._document.problems.add(self._document.label, 1, 1, "there are no prompts", "add a `prompts:` list")
+        elif self._document.group and self._document.place.pairs:  # an empty group has a problem already
+            what = f"there are no prompts for the group `{self._document.group}`"
+            self._document.add(self._document.place, what, "add a `prompts:` list to it, or one for all at the top")
+
+    def _prompt(self, node: Node, inline: Inline) -> Row | None:
+        label, here = self._document.label, (node.line, node.column)
+        if node.kind == "text":
+            places = {"": here, "prompt": here}
+            return Row(label, node.line, {"prompt": node.text}, None, {}, {}, inline, places, self._repeat)
+        if node.kind != "mapping":
+            self._not_a_prompt(node)
+            return None
+        before = self._document.problems.total
+        places = {"": here, **{name: (value.line, value.column) for name, (_, value) in node.pairs.items()}}
+        row = Row(label, node.line, {}, None, {}, {}, inline, places, self._repeat)
+        for name, (key, value) in node.pairs.items():
+            self._prompt_key(row, name, key, value)
+        # Without a prompt there is a problem already, or one to come: one of them says enough.
+        return row if "prompt" in row.inputs or self._document.problems.total == before else None
+
+    def _expands(self, row: Row, node: Node) -> bool:
+        """Whether its prompt can be read as what it is: text, or a template."""
+        own = node.get("dynamic") if self._dynamics.means_templates("dynamic") else None
+        dynamic = self._dynamics.read(own, self._dynamic) if own else self._dynamic
+        return dynamic is None or dynamic.expand(row, self._terms, self._document.problems)
+
+    def _prompt_key(self, row: Row, name: str, key: Node, value: Node) -> None:
+        if name == "prompt":
+            if value.kind == "text":
+                row.inputs["prompt"] = value.text
+            else:
+                self._not_a_prompt(value)
+        elif name == "id":
+            row.id = text_of(self._document, value, "`id`") if value.kind != "integer" else value.text
+        elif name == "meta":
+            row.meta = self._meta(value)
+        elif name == "vars":
+            row.vars = self._vars.read(value, row.raw)
+        elif self._terms.means_copies(name):
+            row.repeat = self._sections.repeat_of(value, self._repeats)
+            if "seed" in row.raw:
+                self._document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
+        elif not self._dynamics.means_templates(name) and self._is_input(name, key, _PROMPT_KEYS):
+            self._sections.value_into(row.inputs, name, value)
+
+    def _not_a_prompt(self, node: Node) -> None:
+        what = f"a prompt must be text, not {kind_of(node)}"
+        if node.kind in {"list", "mapping"}:
+            self._document.add(node, what, "put a prompt with brackets or braces at its beginning in quotes")
+        elif not node.text:
+            self._document.add(node, "a prompt is missing here", "write it out, or remove the entry")
+        else:
+            self._document.add(node, what, f'put it in quotes: "{word(node.text)}"')
+
+    def _is_input(self, name: str, key: Node, others: tuple[str, ...]) -> bool:
+        if self._terms.knows(name):
+            return True
+        known = list(dict.fromkeys([*self._terms.columns, *others]))
+        mend = suggestion(name, known)
+        if " " in name.strip():
+            mend = "put a prompt with a colon in it in quotes"
+        self._document.add(key, f"unknown key `{word(name)}`: the model has no such input", mend)
+        return False
+
+    def _meta(self, node: Node) -> dict[str, Any]:
+        if node.kind == "null":
+            return {}
+        if node.kind != "mapping":
+            self._document.add(node, f"`meta` must be a mapping, not {kind_of(node)}", "write {category: birds}")
+            return {}
+        found: dict[str, Any] = node.value()
+        return found
+
+    def _file(self, node: Node) -> FromFile | None:
+        places: dict[str, Any] = {}
+        carried, dynamic = Carried(repeat=self._repeat), self._dynamic
+        options: dict[str, str] = {}
+        for name, (key, value) in node.pairs.items():
+            carried.places[name] = (self._document.label, value.line, value.column)
+            if name == "meta":
+                carried.meta.update(self._meta(value))
+            elif name == "vars":
+                carried.vars.update(self._vars.read(value, places))
+            elif self._terms.means_copies(name):
+                carried = replace(carried, repeat=self._sections.repeat_of(value, self._repeats))
+                if "seed" in node.pairs:
+                    self._document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
+            elif name in {"file", "prompt_column", "format"}:
+                text = text_of(self._document, value, f"`{name}`")
+                options.update({name: text} if text is not None else {})
+            elif self._dynamics.means_templates(name):
+                dynamic = self._dynamics.read(value, self._dynamic)
+            elif name in {"prompt", "id"}:
+                self._document.add(key, f"`{name}` beside `file`: each prompt of the file has its own", "remove it")
+            elif self._is_input(name, key, _FILE_KEYS):
+                self._sections.value_into(carried.inputs, name, value)
+        carried.places.update({name: (self._document.label, *place) for name, place in places.items()})
+        return self._opened(node, options, carried, dynamic)
+
+    def _opened(
+        self, node: Node, options: dict[str, str], carried: Carried, dynamic: Dynamic | None
+    ) -> FromFile | None:
+        known = self._files.find(self._document, node, options)
+        return known and FromFile(*known, carried, options.get("prompt_column", self._prompt_column), dynamic)

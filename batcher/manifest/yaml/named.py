@@ -1,0 +1,93 @@
+"""The files that a manifest names: prompts, and texts of vars.
+
+Each is one ``Source``, however many groups and prompts name it: then it is hashed once, and must be the same each
+time it is read.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+
+from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.formats import FORMATS, format_of, named_format
+from batcher.manifest.readers.source import Source
+from batcher.manifest.schema.words import shown
+from batcher.manifest.yaml.document import Document
+from batcher.manifest.yaml.node import Node
+
+
+class NamedFiles:
+    """base: the folder that their names are relative to. texts: of those of vars, by name, format and column.
+
+    Messages name them as they can be opened from where the user stands, not as the manifest names them.
+    """
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self._sources: dict[str, Source] = {}
+        self.texts: dict[tuple[str, ...], tuple[str, ...] | None] = {}
+
+    def source(self, name: str) -> Source:
+        if name not in self._sources:
+            path = self._path(name)
+            self._sources[name] = Source(path, word_path(path))
+        return self._sources[name]
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._base, os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd
+
+    def find(self, document: Document, node: Node, options: Mapping[str, str]) -> tuple[Source, str] | None:
+        """The file and the format that a mapping with ``file`` (and ``format``) means; None with a problem.
+
+        options: those of its values that are texts.
+        """
+        if "file" not in options:
+            return None
+        name, value = options["file"], node.pairs["file"][1]
+        path = self._path(name)
+        if "\0" in path or not os.path.exists(path):  # noqa: PTH110
+            document.add(value, f"there is no file `{word(name)}`", "paths are relative to the manifest")
+            return None
+        form = format_of(path)
+        if "format" in options:
+            form = named_format(options["format"])
+            if form is None:
+                mend = f"use one of {', '.join(FORMATS)}"
+                document.add(node.pairs["format"][1], f"unknown format `{word(options['format'])}`", mend)
+                return None
+        if form is None or form == "yaml":
+            what = "is a manifest, not a prompt file" if form else "has a name that does not say its format"
+            mend = "list the prompts here" if form else "add `format: csv` or another below it"
+            document.add(value, f"`{word(name)}` {what}", mend)
+            return None
+        return self.source(name), form
+
+    def all_of(self, document: Document) -> list[tuple[Source, str | None]]:
+        """The files that a manifest in which nothing is wrong names, and their formats: each once, in order."""
+        found: dict[str, str | None] = {}
+        for node in _naming(document):
+            name, form = node.pairs["file"][1].text, node.get("format")
+            found.setdefault(name, named_format(form.text) if form else format_of(self._path(name)))
+        return [(self.source(name), form) for name, form in found.items()]
+
+
+def _naming(document: Document) -> Iterator[Node]:
+    """The mappings with ``file`` among the prompts of a manifest, of all its groups, and among their vars."""
+    groups = document.sections.get("groups")
+    holders = [pair[1] for pair in groups.pairs.values()] if groups else []
+    for prompts in [document.sections.get("prompts"), *(holder.get("prompts") for holder in holders)]:
+        for item in _listed(prompts):
+            if "file" in item.pairs:
+                yield item
+            texts = item.get("vars")
+            for _, value in texts.pairs.values() if texts else ():
+                yield from (text for text in _listed(value) if "file" in text.pairs)
+
+
+def _listed(node: Node | None) -> list[Node]:
+    return [] if node is None else node.items if node.kind == "list" else [node]
+
+
+def word_path(path: str) -> str:
+    """A path as it may be printed and stored: bytes that are no text become a mark."""
+    text = os.fsencode(path).decode(errors="replace")
+    return text if text.isprintable() else shown(text, 1000)[1:-1]

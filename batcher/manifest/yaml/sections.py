@@ -1,0 +1,174 @@
+"""``defaults``, ``matrix``, ``exclude`` and ``include`` of a YAML manifest, compared with the schema."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Any
+
+from batcher.manifest.inputs import Terms
+from batcher.manifest.problems import suggestion
+from batcher.manifest.readers.columns import word
+from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of, bounded, identity, values_of, wrong_values
+from batcher.manifest.sweep.repeats import Repeat, Repeats
+from batcher.manifest.sweep.zipped import Zip
+from batcher.manifest.yaml.document import Document, kind_of
+from batcher.manifest.yaml.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """Reads the parts of one document; what is wrong goes to the document's problems and is left out."""
+
+    document: Document
+    terms: Terms
+
+    def defaults(self) -> dict[str, Any]:
+        node = self.document.sections.get("defaults")
+        return {} if node is None or node.kind == "null" else self._inputs(node, "`defaults`")
+
+    def repeat(self, repeats: Repeats) -> Repeat | None:
+        """That of ``defaults``."""
+        node = self.document.sections.get("defaults")
+        value = node.get("repeat") if node and self.terms.means_copies("repeat") else None
+        return self.repeat_of(value, repeats) if value else None
+
+    def repeat_of(self, node: Node, repeats: Repeats) -> Repeat | None:
+        try:
+            return repeats.read(node.value())
+        except BadAxis as error:
+            self.document.add(node, error.what, error.mend)
+            return None
+
+    def matrix(self) -> dict[str, Axis]:
+        node = self.document.sections.get("matrix")
+        if node is None or node.kind == "null":
+            return {}
+        axes = {}
+        for name, (key, spec) in self.document.mapping(node, "`matrix`").items():
+            if self.is_input(name, key, "`matrix`") and (axis := self._axis(name, spec)) is not None:
+                axes[name] = axis
+        return axes
+
+    def zip(self, matrix: Mapping[str, Axis]) -> Zip:
+        """The zipped axes. A key that is also in the ``matrix`` of the manifest, or of the flags, is a problem."""
+        node = self.document.sections.get("zip")
+        columns: dict[str, Sequence[Any]] = {}
+        if node is None or node.kind == "null":
+            return Zip(columns)
+        for name, (key, spec) in self.document.mapping(node, "`zip`").items():
+            if name in matrix:
+                what = f"`{word(name)}` is in `zip` and in the matrix (`matrix:` or --matrix)"
+                self.document.add(key, what, "keep one of them")
+            elif self.is_input(name, key, "`zip`") and self._axis(name, spec, listed=True) is not None:
+                columns[name] = values_of(name, spec.value(), self.terms)
+                first = next(iter(columns))
+                if len(columns[name]) != len(columns[first]):
+                    noun = "value" if len(columns[first]) == 1 else "values"
+                    many = [
+                        f"{len(columns[first]):,} {noun} of `{word(first)}`",
+                        f"{len(columns[name]):,} of `{word(name)}`",
+                    ]
+                    what = f"`zip` has {' and '.join(many)}"
+                    self.document.add(spec, what, "list as many of each: the first go together, then the second ones")
+                    # Still an axis: to name it elsewhere is no second mistake.
+                    columns[name] = list(islice(cycle(columns[name]), len(columns[first])))
+        return Zip(columns)
+
+    def exclude(self, axes: Mapping[str, Axis]) -> list[dict[str, Axis]]:
+        entries = []
+        for node in self._mappings("exclude"):
+            entry = {}
+            for name, (key, spec) in node.pairs.items():
+                if name not in axes:
+                    what = f"`{word(name)}` in `exclude` is no axis of the matrix"
+                    self.document.add(key, what, suggestion(name, axes))
+                elif (axis := self._axis(name, spec, listed=True)) is not None:
+                    entry[name] = axis
+                    self._warn_of_strangers(name, axis, axes[name], spec)
+            if entry and len(entry) == len(node.pairs):
+                entries.append(entry)
+        return entries
+
+    def include(self, axes: Mapping[str, Axis], base: Mapping[str, Any]) -> list[dict[str, Any]]:
+        needed = self.terms.required() - base.keys() - {"prompt"}
+        entries = []
+        for node in self._mappings("include"):
+            missing = sorted(name for name in needed & axes.keys() if name not in node.pairs)
+            if missing:
+                self.document.add(node, f"this combination has no `{missing[0]}`, which the model needs", "add it")
+            entries.append(self._inputs(node, "`include`"))
+        return entries
+
+    def _mappings(self, section: str) -> Iterator[Node]:
+        node = self.document.sections.get(section)
+        if node is None or node.kind == "null":
+            return
+        for item in node.items if node.kind == "list" else [node]:
+            if item.kind != "mapping" or not item.pairs:
+                what = f"`{section}` is a list of combinations, not {kind_of(item)}"
+                self.document.add(item, what, "write - {aspect_ratio: 16:9, seed: 3}")
+            else:
+                yield item
+
+    def _inputs(self, node: Node, what: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, (key, value) in self.document.mapping(node, what).items():
+            if what == "`defaults`" and self.terms.means_copies(name):
+                continue
+            if self.is_input(name, key, what) and self.value_into(found, name, value):
+                self.check(name, value, found[name])
+        return found
+
+    def is_input(self, name: str, key: Node, what: str) -> bool:
+        if name == "prompt":
+            self.document.add(key, f"`prompt` in {what}", "list prompts under `prompts:`")
+            return False
+        if not self.terms.knows(name):
+            known = [known for known in self.terms.columns if known != "prompt"]
+            self.document.add(key, f"the model has no input `{word(name)}`", suggestion(name, known))
+            return False
+        return True
+
+    def value_into(self, found: dict[str, Any], name: str, node: Node) -> bool:
+        """Puts the value of a node under its name, converted as far as the schema asks; False if there is none."""
+        if node.kind == "null":
+            self.document.add(node, f"`{name}` has no value", "give one, or remove the key")
+            return False
+        found[name] = self.terms.normal(name, node.value())
+        return True
+
+    def check(self, name: str, node: Node, value: Any) -> None:
+        if reason := self.terms.wrong(name, value):
+            self.document.add(node, f"`{name}` {reason}", self.mend(name, node))
+
+    def mend(self, name: str, node: Node) -> str:
+        schema = self.terms.schema
+        unquoted = not node.quoted and node.kind not in {"text", "list", "mapping"}
+        if unquoted and schema and schema.takes_text(name) and schema.allowed(name) is None:
+            return f'put it in quotes: "{word(node.text)}"'
+        return self.terms.mend(name)
+
+    def _axis(self, name: str, node: Node, *, listed: bool = False) -> Axis | None:
+        """The axis a node describes, its values checked; ``listed``: a long range is refused."""
+        try:
+            axis = axis_of(name, [node.value()] if listed and node.kind == "text" else node.value(), self.terms)
+            bounded(axis.values if listed else ())
+        except BadAxis as error:
+            self.document.add(node, f"`{name}`: {error.what}", error.mend)
+            return None
+        wrong = list(wrong_values(name, axis, self.terms))
+        for value, reason in wrong:
+            place = self._item(name, node, value)
+            self.document.add(place, f"`{name}` {reason}", self.mend(name, place))
+        return None if wrong else axis
+
+    def _item(self, name: str, node: Node, value: Any) -> Node:
+        """The element of a list that a value comes from, else the list."""
+        mark = identity(value)
+        items = node.items if node.kind == "list" else []
+        return next((i for i in items if identity(self.terms.normal(name, i.value())) == mark), node)
+
+    def _warn_of_strangers(self, name: str, excluded: Axis, axis: Axis, node: Node) -> None:
+        if not any(value in axis for value in excluded):
+            place = f"{self.document.label}:{node.line}:{node.column}"
+            self.terms.warn(f"{place}: this `exclude` matches no value of the axis `{name}`")

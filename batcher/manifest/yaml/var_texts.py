@@ -1,0 +1,107 @@
+"""``vars:`` of a prompt: what each name stands for, listed in the manifest or in a file of texts.
+
+A file is a text with one value a line, or a table with a value in each row of one column: the column called like the
+var unless ``column`` names another. Its values are held, so it is no place for prompts by the million.
+"""
+
+from typing import Any
+
+from batcher.core.errors import ManifestError
+from batcher.manifest.inputs import Terms
+from batcher.manifest.problems import suggestion
+from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.formats import reader
+from batcher.manifest.readers.rows import Carried, Reading
+from batcher.manifest.readers.source import Source
+from batcher.manifest.yaml.document import Document, kind_of, text_of
+from batcher.manifest.yaml.named import NamedFiles
+from batcher.manifest.yaml.node import Node
+
+MOST = 100_000  # values of one var
+_MOST_CHARACTERS = 2**24  # of all of them
+_KEYS = ("file", "column", "format")
+_TABLES = ("csv", "tsv", "tsv-quoted")
+
+
+class VarTexts:
+    """Reads the ``vars`` of one document."""
+
+    def __init__(self, document: Document, files: NamedFiles) -> None:
+        self._document = document
+        self._files = files
+
+    def read(self, node: Node, places: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+        """places: gets line and column of each, as ``vars.NAME``."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, (key, value) in self._document.mapping(node, "`vars`").items():
+            places[f"vars.{name}"] = (key.line, key.column)
+            if not name or set(name) & set("{}"):
+                self._document.add(key, f"`{word(name)}` can't be the name of a var", "use letters, digits and `_`")
+            else:  # a var that can't be read is still known: `{name}` elsewhere is no second mistake
+                found[name] = self._texts(name, value) or ("{" + name + "}",)
+        return found
+
+    def _texts(self, name: str, value: Node) -> tuple[str, ...] | None:
+        found: list[str] = []
+        for node in value.items if value.kind == "list" else [value]:
+            if "file" in node.pairs:
+                read = self._from_file(name, node)
+                if read is None:
+                    return None
+                found += read
+            elif node.kind in {"list", "mapping"} or not (node.text or node.quoted):
+                self._document.add(node, f"the var `{word(name)}` needs text, not {kind_of(node)}", "write it out")
+                return None
+            else:
+                found.append(node.text)
+        if not found:
+            self._document.add(value, f"the var `{word(name)}` has no values", "list at least one")
+        return tuple(dict.fromkeys(found)) or None
+
+    def _from_file(self, name: str, node: Node) -> tuple[str, ...] | None:
+        options: dict[str, str] = {}
+        for option, (key, value) in node.pairs.items():
+            if option not in _KEYS:
+                what = f"unknown key `{word(option)}` beside `file` in `vars`"
+                self._document.add(key, what, suggestion(option, _KEYS))
+            elif (text := text_of(self._document, value, f"`{option}`")) is not None:
+                options[option] = text
+        if len(options) < len(node.pairs) or (known := self._files.find(self._document, node, options)) is None:
+            return None
+        source, form = known
+        if form not in {"txt", *_TABLES}:
+            what = f"the values of a var can't be read from {form}"
+            self._document.add(node.pairs["file"][1], what, "give a text file, or a table (CSV, TSV)")
+            return None
+        if "column" in options and form == "txt":
+            self._document.add(node.pairs["column"][0], "`column` beside a text file: it has lines", "remove it")
+            return None
+        column = options.get("column", name)
+        said = (options["file"], form, column)
+        if said not in self._files.texts:
+            self._files.texts[said] = self._read(source, form, column)
+        return self._files.texts[said]
+
+    def _read(self, source: Source, form: str, column: str) -> tuple[str, ...] | None:
+        problems = self._document.problems
+        before, size = problems.total, 0
+        found: dict[str, None] = {}
+        try:
+            for row in reader(source, form, Reading(Terms(None), problems, Carried(), column)).rows():
+                text = row.inputs.get("prompt") or ""
+                if not text.strip() or text in found:
+                    continue
+                found[text] = None
+                size += len(text)
+                if len(found) > MOST or size > _MOST_CHARACTERS:
+                    what = f"has more than {MOST:,} values, or {_MOST_CHARACTERS // 2**20} MB, for one var"
+                    problems.add(source.label, row.line, 1, what, "make them prompts of their own, in a prompt file")
+                    return None
+        except ManifestError as error:
+            for problem in error.problems:
+                mend = problem.mend.replace("--prompt-column (or prompt_column:)", "`column:`")
+                problems.add(problem.file, problem.line, problem.column, problem.what, mend)
+            return None
+        if not found and problems.total == before:
+            problems.add(source.label, 0, 0, "has no values for the var", "write one a line")
+        return tuple(found) if problems.total == before else None

@@ -1,6 +1,0 @@
-"""What a model takes: the input schemas that manifests are checked against before anything is spent."""
-
-from batcher.models.bundled import DEFAULT_MODEL, bundled
-from batcher.models.schema import ModelSchema
-
-__all__ = ["DEFAULT_MODEL", "ModelSchema", "bundled"]

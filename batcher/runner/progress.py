@@ -1,0 +1,261 @@
+"""What a person or a program sees while a run goes: a bar, lines, JSON lines or nothing. Owns standard error.
+
+A listener is given a ``Snapshot`` a few times a second and decides itself how often that is worth showing.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any, Protocol, TextIO, TypeVar
+
+from batcher.client.protocol import one_line
+from batcher.core.tally import Snapshot
+from batcher.core.units import show_duration, show_rate, show_usd
+
+T = TypeVar("T")
+
+LINE_EVERY = 10.0  # seconds between lines
+JSON_EVERY = 1.0
+COUNT_EVERY = 2.0
+PATIENCE = 2.0  # seconds that a step takes before it is worth showing
+READING = "reading the manifest: {:,} bytes so far"
+CHECKING = "checking the manifest: {:,} prompts so far"
+COLUMNS = 80
+ROOM = COLUMNS - len("12:34:56  ")
+
+
+class Progress(Protocol):
+    def show(self, snapshot: Snapshot) -> None:
+        """Called often; cheap."""
+
+    def say(self, text: str) -> None:
+        """One message that must not be missed."""
+
+    def close(self, snapshot: Snapshot | None) -> None:
+        """The last word; afterwards standard error is anybody's."""
+
+
+def listener(kind: str, stream: TextIO | None = None) -> Progress:
+    """kind: auto, bar, lines, json or none; auto is a bar on a terminal and lines elsewhere."""
+    stream = sys.stderr if stream is None else stream
+    if kind == "bar" or (kind == "auto" and stream.isatty()):
+        return Bar(stream)
+    if kind == "json":
+        return JsonLines(stream)
+    return Silent(stream) if kind == "none" else Lines(stream)
+
+
+class Meter:
+    """A step that has a known end, shown once it has taken long enough to be worth a look. progress: None for never."""
+
+    def __init__(self, total: int, progress: Progress | None, now: Callable[[], float] = time.monotonic) -> None:
+        self._total = total
+        self._progress = progress
+        self._now = now
+        self._began = now()
+        self._done = 0.0
+        self._shown: Snapshot | None = None
+
+    def add(self, amount: float) -> None:
+        """So much more is done."""
+        self.show(self._done + amount)
+
+    def show(self, done: float) -> None:
+        """So much is done in all."""
+        self._done = done
+        whole = min(self._total, round(done))
+        elapsed = self._now() - self._began
+        if self._progress is None or elapsed < PATIENCE:
+            return
+        if self._shown is not None and elapsed - self._shown.elapsed < 0.1 and whole < self._total:
+            return
+        rate = done / elapsed
+        self._shown = Snapshot(
+            total=self._total, done=whole, failed=0, cancelled=0, in_doubt=0, in_flight=0, downloading=0, rate=rate,
+            eta=(self._total - done) / rate if rate else None, cost_usd=None, elapsed=elapsed,
+        )  # fmt: skip
+        self._progress.show(self._shown)
+
+    def close(self) -> None:
+        if self._progress is not None and self._shown is not None:
+            self._progress.close(self._shown)
+
+
+def counting(progress: Progress, words: str, clock: Callable[[], float] = time.monotonic) -> Callable[[int], None]:
+    """Tells how far a long step is, every two seconds. words: with a place for what is counted, ``{:,} prompts``."""
+    said_at = clock()
+
+    def tell(count: int) -> None:
+        nonlocal said_at
+        if clock() - said_at >= COUNT_EVERY:
+            said_at = clock()
+            progress.say(words.format(count))
+
+    return tell
+
+
+def counted(items: Iterable[T], tell: Callable[[int], None]) -> Iterator[T]:
+    """The items as they are; ``tell`` hears now and then how many went by."""
+    for number, item in enumerate(items):
+        if number % 1000 == 0:
+            tell(number)
+        yield item
+
+
+def in_words(snapshot: Snapshot, room: int = ROOM) -> str:
+    """``690/1,632 done, 3 failed, 32 in flight, 12.3/s, 1 min 16 s left, $1.20``, in ``room`` columns.
+
+    Where that is too little, what matters least is left out first.
+    """
+    eta = snapshot.eta if snapshot.finished < snapshot.total else None
+    parts = (  # (what matters more has the lower number, whether there is anything to say, what)
+        (0, True, f"{snapshot.done:,}/{snapshot.total:,} done"),
+        (1, snapshot.failed > 0, f"{snapshot.failed:,} failed"),
+        (2, snapshot.in_doubt > 0, f"{snapshot.in_doubt:,} in doubt"),
+        (6, snapshot.in_flight > 0, f"{snapshot.in_flight:,} in flight"),
+        (4, snapshot.rate > 0, show_rate(snapshot.rate)),
+        (3, eta is not None, f"{show_duration(eta or 0.0)} left"),
+        (5, bool(snapshot.cost_usd), show_usd(snapshot.cost_usd or 0.0)),
+    )
+    left = room + len(", ")
+    kept = set()
+    for rank, said, text in sorted(parts):
+        if said and (rank == 0 or len(text) + len(", ") <= left):
+            kept.add(rank)
+            left -= len(text) + len(", ")
+    return ", ".join(text for rank, _, text in parts if rank in kept)
+
+
+class Silent:
+    """Says only what must not be missed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self._gone = False
+
+    def write(self, line: str) -> None:
+        """One line. A reader that goes away must not end a night's run: then there is nobody to tell."""
+        if self._gone:
+            return
+        try:
+            print(line, file=self.stream, flush=True)
+        except (OSError, ValueError):
+            self._gone = True
+
+    def show(self, snapshot: Snapshot) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        self.write(one_line(text, 2000))
+
+    def close(self, snapshot: Snapshot | None) -> None:
+        pass
+
+
+class Lines(Silent):
+    """A line at the start, every ten seconds, when the service falls silent or speaks again, and at the end."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")) -> None:
+        super().__init__(stream)
+        self._clock = clock
+        self._shown_at = float("-inf")
+        self._quiet = False
+        self._last = ""
+
+    def show(self, snapshot: Snapshot) -> None:
+        quiet = bool(snapshot.note)
+        gap = 120.0 if quiet and self._quiet else LINE_EVERY  # an outage is news once, then now and then
+        if snapshot.elapsed - self._shown_at >= gap or quiet is not self._quiet:
+            self._shown_at, self._quiet = snapshot.elapsed, quiet
+            self._print(snapshot)
+
+    def close(self, snapshot: Snapshot | None) -> None:
+        if snapshot is not None and _with_note(snapshot) != self._last:  # nothing to do is said once
+            self._print(snapshot)
+
+    def _print(self, snapshot: Snapshot) -> None:
+        self._last = _with_note(snapshot)
+        self.write(f"{self._clock()}  {self._last}")
+
+
+class JsonLines(Silent):
+    """One JSON object a line: ``{"event": "progress", ...}`` every second, ``note`` for messages, ``end`` at last."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._shown_at = float("-inf")
+
+    def show(self, snapshot: Snapshot) -> None:
+        if snapshot.elapsed - self._shown_at >= JSON_EVERY:
+            self._shown_at = snapshot.elapsed
+            self._print("progress", **_rounded(snapshot))
+
+    def say(self, text: str) -> None:
+        self._print("note", message=one_line(text, 2000))
+
+    def close(self, snapshot: Snapshot | None) -> None:
+        if snapshot is not None:
+            self._print("end", **_rounded(snapshot))
+
+    def _print(self, event: str, **facts: Any) -> None:
+        self.write(json.dumps({"event": event, **facts}))  # in ASCII: safe on any terminal
+
+
+class Bar(Silent):
+    """A tqdm bar. The pace and the time left are ours: tqdm would count what earlier processes did."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._bar: Any = None
+
+    def show(self, snapshot: Snapshot) -> None:
+        try:
+            self._draw(snapshot)
+        except (OSError, ValueError):  # the terminal was closed
+            self._gone, self._bar = True, None
+
+    def _draw(self, snapshot: Snapshot) -> None:
+        if self._gone:
+            return
+        if self._bar is None:
+            from tqdm import tqdm  # noqa: PLC0415  60 ms that a run without a bar need not pay
+
+            self._bar = tqdm(
+                total=snapshot.total,
+                file=self.stream,
+                dynamic_ncols=True,
+                bar_format="{percentage:3.0f}%|{bar}| {desc}",
+                mininterval=0,
+                miniters=1,
+                ascii=None if (self.stream.encoding or "").lower().startswith("utf") else True,
+            )
+        self._bar.total = snapshot.total
+        self._bar.n = min(snapshot.finished, snapshot.total)
+        self._bar.set_description_str(_with_note(snapshot))
+
+    def say(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            if self._bar is not None:
+                self._bar.clear()
+            super().say(text)
+            if self._bar is not None:
+                self._bar.refresh()
+
+    def close(self, snapshot: Snapshot | None) -> None:
+        if snapshot is not None and self._bar is not None:
+            self.show(snapshot)
+        if self._bar is not None:
+            with suppress(OSError, ValueError):
+                self._bar.close()
+
+
+def _with_note(snapshot: Snapshot) -> str:
+    note = f" ({one_line(snapshot.note)})" if snapshot.note else ""
+    return in_words(snapshot, ROOM - len(note)) + note
+
+
+def _rounded(snapshot: Snapshot) -> dict[str, Any]:
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(snapshot).items()}

@@ -1,0 +1,59 @@
+"""``records.jsonl`` and ``failures.jsonl``: the state file as other tools read it.
+
+A million lines take half a minute to write, so they are only written when the state file may say something else by now.
+Whoever moves jobs puts STALE into the same transaction as the first move; once the tables are written, what they look
+like from outside is remembered, so that one that is gone or was changed by somebody is noticed.
+"""
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
+
+from batcher import __version__
+from batcher.core.job import State
+from batcher.runner.progress import Progress, counted, counting
+from batcher.store import StateFile, reading
+from batcher.store.files.place import write_whole
+
+RECORDS, FAILURES = "records.jsonl", "failures.jsonl"
+_encoded = json.JSONEncoder(ensure_ascii=False).encode  # made once: a table has a million lines
+STALE = {"tables": None}  # facts for ``StateFile.set_meta``
+
+
+def write(state: StateFile, *, simulated: bool, progress: Progress) -> None:
+    """Both, each whole or not at all. Raises DiskError."""
+    connection, run_dir = state.connection, state.path.parent
+    records = reading.records(connection, simulated=simulated, version=__version__)
+    images, _, _ = reading.pictures(connection)
+    tell = counting(progress, f"writing {RECORDS}: {{:,}} of {images:,}")
+    write_whole(run_dir / RECORDS, _lines(counted(records, tell)))
+    write_whole(run_dir / FAILURES, _lines(failures(connection, run_dir)))
+    state.must_commit([lambda: state.set_meta(tables=_looks(run_dir))])
+
+
+def are_fresh(state: StateFile) -> bool:
+    looks = _looks(state.path.parent)
+    return looks is not None and reading.meta(state.connection, "tables") == looks
+
+
+def _looks(run_dir: Path) -> list[list[int]] | None:
+    try:
+        facts = [(run_dir / name).stat() for name in (RECORDS, FAILURES)]
+    except OSError:
+        return None
+    return [[fact.st_size, fact.st_mtime_ns] for fact in facts]
+
+
+def failures(connection: Connection, run_dir: Path) -> Iterator[dict[str, Any]]:
+    """The lines of ``failures.jsonl``: each with the command that reopens the jobs of its cause, and only those."""
+    for row in reading.unfinished(connection):
+        state = [] if row["state"] == State.FAILED else ["--state", row["state"]]
+        cause = ["--cause", row["cause"]["kind"]] if "kind" in row["cause"] else []
+        yield {**row, "retry": shlex.join(["batcher", "retry", str(run_dir), *state, *cause])}
+
+
+def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    return (_encoded(row) + "\n" for row in rows)

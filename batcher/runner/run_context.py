@@ -1,0 +1,130 @@
+"""What every step of a story works with, and what they all know of the service's health."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from batcher.client.api import Api
+from batcher.core.budget import Budget
+from batcher.core.errors import CallError, Cause, Refused
+from batcher.core.failure_limit import FailureLimit
+from batcher.core.job import CancelOutcome, Entry
+from batcher.core.retry import READS, GiveUp, RetryPolicy, decide
+from batcher.core.settings import Settings
+from batcher.core.tally import Tally
+from batcher.core.units import show_usd
+from batcher.images import Downloader
+from batcher.pacing import Pace
+from batcher.runner.stop import Reason, Stop
+from batcher.store import Ballast, CommitQueue
+
+PATIENCE = 6 * 3600.0  # seconds without any answer before the run gives up on a service that had answered before
+FIRST_PATIENCE = 60.0  # and on one that never did
+NOTEWORTHY = 10.0  # seconds of silence worth a word to the person who watches
+
+
+@dataclass(kw_only=True)
+class RunContext:
+    """Opened and closed by whoever composes the run. past_deadline: whether nothing new may start any more."""
+
+    settings: Settings
+    queue: CommitQueue
+    api: Api
+    downloader: Downloader
+    tally: Tally
+    stop: Stop
+    budget: Budget
+    ballast: Ballast
+    past_deadline: Callable[[], bool] | None = None
+    wall: Callable[[], float] = time.time
+    now: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
+
+    def __post_init__(self) -> None:
+        self.state = self.queue.state
+        self.calls = Pace(self.settings.api_rate)
+        self.fuse = FailureLimit(self.settings.fuse, self.settings.fuse_share)
+        self.money_moved = asyncio.Event()
+        self.cancelled: Counter[CancelOutcome] = Counter()  # what --cancel-on-interrupt came to
+        self.started = self.wall()
+        self._born = self.now()
+        self._heard: float | None = None
+
+    def settle(self, entry: Entry, cost_usd: float | None, *, failed: bool = False) -> None:
+        """The job ended, or is in doubt: its reserved money is spent. ``failed``: the service failed it."""
+        told = self.budget.price
+        self.budget.settle(entry.job.images, cost_usd, failed=failed)
+        real = self.budget.price
+        if told is not None and real is not None and real > told * 1.001:
+            self.tally.warn(
+                f"the service charges {show_usd(real)} an image, not {show_usd(told)}: that counts from now on"
+            )
+        self.money_moved.set()
+
+    def unspend(self, entry: Entry) -> None:
+        """It was never taken up, or was cancelled in the queue: its reserved money is free again."""
+        self.budget.release(entry.job.images)
+        self.money_moved.set()
+
+    def came_to(self, entry: Entry, cause: Cause | None) -> None:
+        """What a submit came to: files (None), or nothing, for a cause. Enough of one cause blow the fuse."""
+        if (why := self.fuse.ended(entry.id, cause)) and cause is not None:
+            self.stop.request(
+                Reason.FUSE,
+                f"the fuse blew: {why}: {cause}",
+                "What is at the service was collected. Mend the cause, `batcher retry` the failed, and run again.",
+            )
+
+    async def call_turn(self) -> None:
+        """Waits until one more API call of any kind may leave (``--api-rate``, and after a refused read)."""
+        wait = self.calls.reserve(self.now()) - self.now()
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    def heard(self) -> None:
+        """The service answered, whatever it said."""
+        self._heard = self.now()
+        self.tally.note = ""
+
+    def unheard(self, problem: CallError) -> None:
+        """A call got no readable answer. After enough silence the run ends, resumable."""
+        if problem.cause.kind == "too_many_files":
+            self.stop.request(
+                Reason.DISK,
+                f"too many open files: {problem.cause.message}",
+                "Everything is kept. Raise the limit (`ulimit -n 4096`), or lower --in-flight and --downloads.",
+            )
+        silence = self.now() - (self._born if self._heard is None else self._heard)
+        if silence > NOTEWORTHY:
+            self.tally.note = f"no answer from the service for {silence:.0f} s; trying on"
+        if silence > (FIRST_PATIENCE if self._heard is None else PATIENCE):
+            self.stop.request(
+                Reason.SERVICE,
+                f"the service does not answer: {problem.cause.message}",
+                f"Nothing is lost. Check the network and --base-url ({self.api.base_url}).",
+            )
+
+    def trouble(self, problem: CallError, count: int, entry: Entry) -> float:
+        """Seconds until a read that got no answer, ``count`` times now, is tried again."""
+        if isinstance(problem, Refused):
+            self.heard()
+            if problem.cause.http_status != 503:  # that one speaks of the moment, not of our rate
+                self.calls.refused(self.now(), problem.retry_after)
+            self.tally.rate_limited += 1
+        else:
+            self.unheard(problem)
+        return self.delay(READS, count, entry, asked=problem.retry_after)
+
+    def delay(self, policy: RetryPolicy, failures: int, entry: Entry, *, asked: float | None = None) -> float:
+        """Seconds to wait by a policy that has no end."""
+        wait = decide(policy, failures, draw(entry, failures), asked=asked)
+        assert not isinstance(wait, GiveUp), "this policy has an end"
+        return wait.delay
+
+
+def draw(entry: Entry, count: int) -> float:
+    """Uniform in [0, 1), and the job's own, so that the order in which tasks happen to run changes nothing."""
+    digest = blake2b(f"{entry.job.key}/{entry.attempts}/{count}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") / 2**32

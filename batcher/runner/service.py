@@ -1,0 +1,117 @@
+"""What a person typed, and the service it leads to: the real one with their token, or the embedded simulator."""
+
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from batcher.client import embedded
+from batcher.core.errors import AccountError, ManifestError, UsageError
+from batcher.core.settings import Given, Settings, Token, base_url, find_token, fold
+from batcher.manifest import Draft, Overrides, open_manifest
+from batcher.manifest.schema import bundled
+from batcher.runner.progress import Progress
+from batcher.store import connect_to_read, has_state, reading
+
+if TYPE_CHECKING:  # start-up time
+    from batcher.client.api import Api
+
+SIMULATOR = "simulator"  # what a run directory remembers of the embedded one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line said, unparsed. flags: run options by name. command: all of it, to be typed again."""
+
+    manifest: str
+    out: str | None = None
+    overrides: Overrides
+    flags: Mapping[str, Given] = field(default_factory=dict)
+    token_file: str | None = None
+    base_url: str | None = None
+    trust_hosts: Sequence[str] = ()
+    simulate: bool = False
+    relayout: bool = False
+    command: str = "batcher"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """api is open. trust: hosts that files may come from beside RunComfy's. name: what a run directory remembers."""
+
+    api: "Api"
+    trust: tuple[str, ...]
+    name: str
+
+
+def name_of(options: Options) -> str:
+    """What a run directory would remember of the service; "" where the options lead to none."""
+    if options.simulate:
+        return "" if options.base_url else SIMULATOR
+    try:
+        return urlsplit(base_url(options.base_url)).netloc
+    except ValueError:
+        return ""
+
+
+def run_dir_of(options: Options, draft: Draft) -> Path:
+    return Path(options.out) if options.out else Path("runs") / draft.name
+
+
+def read_draft(options: Options) -> tuple[Draft, Settings]:
+    """The manifest's syntax and the settings. Raises UsageError, or ManifestError with all that can be told so far."""
+    draft = open_manifest(options.manifest, options.overrides, stdin=sys.stdin.buffer)
+    told = {
+        name: Given(option.text, file=option.file, line=option.line, column=option.column)
+        for name, option in draft.run_options.items()
+    }
+    try:
+        return draft, fold(options.flags, told)
+    except ManifestError as error:
+        problems = [*error.problems]
+        try:
+            draft.check(bundled(draft.model)).close()
+        except ManifestError as more:  # all errors at once, and the options are only some of them
+            problems += more.problems
+        raise ManifestError(problems) from None
+
+
+@asynccontextmanager
+async def open_service(options: Options, run_dir: Path | None, say: Progress) -> AsyncIterator[Service]:
+    """The real service with the user's token, or the embedded simulator. Raises AccountError, UsageError.
+
+    run_dir: where the simulator keeps its journal, None for none.
+    """
+    from batcher.client.api import Api  # noqa: PLC0415  aiohttp takes a fifth of a second, and many commands never call
+
+    trust: tuple[str, ...]
+    async with AsyncExitStack() as stack:
+        if options.simulate and options.base_url:
+            raise UsageError("--simulate and --base-url contradict each other", hint="Leave one of them out.")
+        if options.simulate:
+            root = await stack.enter_async_context(embedded.simulator(run_dir))
+            token, trust, name = embedded.TOKEN, ("127.0.0.1",), SIMULATOR
+        else:
+            root = base_url(options.base_url)
+            found = _token(options, run_dir)
+            if found.warning:
+                say.say(f"warning: {found.warning}")
+            token, trust, name = found.value, (), ""
+        api = await stack.enter_async_context(Api(root, token))
+        yield Service(api, (*trust, *options.trust_hosts), name or urlsplit(api.base_url).netloc)
+
+
+def _token(options: Options, run_dir: Path | None) -> Token:
+    try:
+        return find_token(options.token_file)
+    except AccountError as error:
+        if run_dir is None or not has_state(run_dir):
+            raise
+        with closing(connect_to_read(run_dir)) as connection:
+            if reading.meta(connection, "service") != SIMULATOR:
+                raise
+        hint = f"{run_dir} was made with --simulate: add it again to go on there.\n{error.hint}"
+        raise AccountError(error.message, hint=hint) from None

@@ -1,0 +1,103 @@
+"""What the disk does and says: its refusals in words, temp names, folders forced."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path
+
+from batcher.client.protocol import one_line
+from batcher.core.errors import Cause, DiskError, FileRefused
+
+_BAD_NAME = frozenset([errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ])
+_NO_FOLDER_SYNC = frozenset([errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF])
+_HINTS = {
+    errno.ENOSPC: "Make room on that disk",
+    errno.EDQUOT: "Make room within your quota",
+    errno.EFBIG: "Raise the limit on the size of files (ulimit -f)",
+    errno.EROFS: "Mount the disk writable, or give another folder",
+    errno.EACCES: "Make the folder writable for you",
+    errno.EPERM: "Make the folder writable for you",
+    errno.EMFILE: "Raise the limit on open files (ulimit -n), or use fewer --downloads",
+    errno.ENFILE: "Close other programs: the whole machine is out of open files",
+    errno.ENOENT: "Put the run directory back where it was: it was moved or removed during the run",
+}
+
+
+class disk:  # noqa: N801  reads as what it is for: with disk("images/a.png"): ...
+    """An OSError inside becomes a DiskError that says what was being written and what is needed.
+
+    Except for one about the name itself, which is the fault of one file: that becomes FileRefused.
+    """
+
+    __slots__ = ("_size", "_what")
+
+    def __init__(self, what: str, size: int | None = None) -> None:
+        self._what = what
+        self._size = size
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, OSError):
+            return
+        reason = one_line(error.strerror or str(error), 200)
+        if error.errno in _BAD_NAME:
+            message = f"{one_line(self._what, 200)} can't have that name: {reason}"
+            raise FileRefused(Cause(kind="bad_name", message=message)) from None
+        needs = f" ({self._size:,} bytes)" if self._size else ""
+        mend = _HINTS.get(error.errno or 0, "Check the disk")
+        hint = f"{mend}, and run the same command again. What is saved stays saved, nothing is paid twice."
+        raise DiskError(f"cannot write {one_line(self._what, 300)}{needs}: {reason}", hint=hint) from error
+
+
+def temp_beside(path: Path) -> Path:
+    return Path(temp_for(str(path)))
+
+
+def temp_for(path: str) -> str:
+    folder, separator, name = path.rpartition(os.sep)
+    digits = blake2b(name.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+    return f"{folder}{separator}.{digits}.part"
+
+
+def force_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where the system knows how."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:  # some network file systems
+            raise
+    finally:
+        os.close(handle)
+
+
+def discard(path: str | Path) -> None:
+    """Remove a temp file if it can be done."""
+    with suppress(OSError):
+        os.unlink(path)  # noqa: PTH108  may be a text
+
+
+@contextmanager
+def or_discarded(temp: str | Path) -> Iterator[None]:
+    """What can't be finished is not left behind: a full disk needs the room."""
+    try:
+        yield
+    except BaseException:
+        discard(temp)
+        raise
+
+
+def create(temp: str | Path) -> int:
+    """A new file with the permissions that the umask gives; never through a link that somebody put there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        return os.open(temp, flags, 0o666)
+    except FileExistsError:  # left by a run that was killed
+        discard(temp)
+        return os.open(temp, flags, 0o666)

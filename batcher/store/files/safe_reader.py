@@ -1,0 +1,147 @@
+"""Reading a run directory that may have been tampered with: nothing outside of it is ever opened.
+
+The folder of images may itself be a link, to a bigger disk. Below it, a link that stays inside is read, one that leads
+out is a finding. Only ordinary files are opened: a pipe would never answer.
+"""
+
+import mmap
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from batcher.images.kinds import Buffer
+from batcher.runner.pruned import PRUNED, place_of
+
+IMAGES = "images"
+ASIDE = "lost+found"
+EXTENSIONS = frozenset({"json", "part", "png", "jpg", "webp", "gif", "avif", "mp4", "mov", "webm", "mp3", "wav"})
+_AT_ONCE = 64 << 20  # bytes: larger files are mapped
+
+
+class Absent(Exception):  # noqa: N818  what was seen, and it reads as one
+    """There is no such file."""
+
+
+class Outside(Exception):  # noqa: N818
+    """The way there leads out of the folder of images."""
+
+
+class NotAFile(Exception):  # noqa: N818
+    """A folder, a pipe, a device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Something on disk. file: relative to the run directory. outside: a link that leads out."""
+
+    file: str
+    outside: bool
+
+
+class SafeReader:
+    """May be used from many threads."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self._root = os.path.realpath(run_dir / IMAGES)
+        self._folders: dict[str, bool] = {}
+
+    def path(self, file: str) -> Path:
+        """Where a recorded file is. Raises Outside for a name that could lead elsewhere."""
+        if not is_plain(file) or not self._folder_is_inside(file.rpartition("/")[0]):
+            raise Outside
+        return self.run_dir / file
+
+    @contextmanager
+    def reading(self, file: str) -> Iterator[Buffer]:
+        """Its content. Raises Absent, Outside, NotAFile or OSError."""
+        path = self.path(file)
+        try:
+            facts = path.lstat()
+            if stat.S_ISLNK(facts.st_mode):
+                if not self._is_inside(path):
+                    raise Outside
+                facts = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise Absent from None
+        if not stat.S_ISREG(facts.st_mode):
+            raise NotAFile
+        with path.open("rb") as open_file:
+            if facts.st_size <= _AT_ONCE:
+                yield open_file.read()
+            else:
+                with mmap.mmap(open_file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                    yield data
+
+    def with_pruned(self) -> "SafeReader":
+        """The same for the jobs whose files may also be where ``prune`` moves them."""
+        return _WithPruned(self.run_dir)
+
+    def walk(self) -> Iterator[list[Seen]]:
+        """Every file below the folder of images whose name could be ours, a list for each folder."""
+        waiting = [IMAGES]
+        while waiting:
+            folder = waiting.pop()
+            found: list[Seen] = []
+            try:
+                with os.scandir(self.run_dir / folder) as items:
+                    for item in sorted(items, key=lambda one: one.name):
+                        file = f"{folder}/{item.name}"
+                        if item.is_symlink() and not self._is_inside(Path(item.path)):
+                            found.append(Seen(file, outside=True))
+                        elif item.is_dir(follow_symlinks=False):
+                            waiting.append(file)
+                        elif extension(file) in EXTENSIONS and not item.is_dir():
+                            found.append(Seen(file, outside=False))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            yield found
+
+    def _folder_is_inside(self, folder: str) -> bool:
+        known = self._folders.get(folder)
+        if known is None:
+            if len(self._folders) > 4_096:
+                self._folders.clear()
+            known = self._folders[folder] = self._is_inside(self.run_dir / folder)
+        return known
+
+    def _is_inside(self, path: Path) -> bool:
+        real = os.path.realpath(path)
+        return real == self._root or real.startswith(self._root + os.sep)
+
+
+class _WithPruned(SafeReader):
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__(run_dir)
+        self._pruned = os.path.realpath(run_dir / PRUNED)
+
+    def path(self, file: str) -> Path:
+        path = super().path(file)
+        aside = self.run_dir / place_of(file)
+        return aside if not os.path.lexists(path) and os.path.lexists(aside) and self._is_inside(aside) else path
+
+    def _is_inside(self, path: Path) -> bool:
+        real = os.path.realpath(path)
+        return super()._is_inside(path) or real.startswith(self._pruned + os.sep)
+
+
+def is_plain(file: str) -> bool:
+    """Whether a recorded name is one that batcher gives: below the folder of images, without a way back up."""
+    parts = file.split("/")
+    return parts[0] == IMAGES and len(parts) > 1 and not {"", ".", ".."} & set(parts) and "\0" not in file
+
+
+def stem(file: str) -> str:
+    """``images/a/b.png`` is ``images/a/b``; a temp file has none but itself."""
+    return file.rpartition(".")[0]
+
+
+def extension(file: str) -> str:
+    return file.rpartition(".")[2].lower()
+
+
+def sidecar_of(file: str) -> str:
+    return f"{stem(file)}.json"

@@ -1,0 +1,44 @@
+"""Moving what is in the way to ``lost+found``: nothing that somebody may have paid for is ever deleted."""
+
+import os
+import shutil
+from pathlib import Path
+
+from batcher.core.errors import DiskError
+from batcher.store.files.disk import disk, force_folder
+from batcher.store.files.safe_reader import ASIDE, IMAGES
+
+
+def move_aside(run_dir: Path, file: str) -> str | None:
+    """Moves ``file`` (a link as a link) and says where it is now; None when there is nothing. Raises DiskError."""
+    source = run_dir / file
+    with disk(file):
+        if not os.path.lexists(source):
+            return None
+        target = _free_name(_folder(run_dir, file) / source.name)
+        shutil.move(source, target)
+        force_folder(source.parent)
+        force_folder(target.parent)
+    return target.relative_to(run_dir).as_posix()
+
+
+def _folder(run_dir: Path, file: str) -> Path:
+    """The same folders below lost+found, none of them a link."""
+    folder = run_dir / ASIDE
+    for part in (None, *file.removeprefix(f"{IMAGES}/").split("/")[:-1]):
+        folder = folder if part is None else folder / part
+        if folder.is_symlink():
+            raise DiskError(
+                f"{folder.relative_to(run_dir).as_posix()} is a link", hint="Remove it. Nothing was moved through it."
+            )
+        folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    free = path
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.stem}.{number}{path.suffix}")
+    return free

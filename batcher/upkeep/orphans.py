@@ -1,0 +1,139 @@
+"""Files in the folder of images that the state file knows nothing of, and what they are.
+
+Three kinds of stranger: what a job in flight left behind when its run was killed (no finding: the next run goes on from
+there), images with sidecars that prove to be of a job that the state file takes for not done (an older copy of it was
+put back, say: to be taken in, since they were paid for), and orphans.
+"""
+
+import hashlib
+import re
+import sqlite3
+from collections.abc import Iterator
+
+from batcher.core.job import Entry, State
+from batcher.core.naming import numbered
+from batcher.store import auditing
+from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, extension, stem
+from batcher.upkeep.findings import Finding, Kind, Mend
+from batcher.upkeep.sidecars import Card, Untrue, believed, parse
+
+_IN_FLIGHT = frozenset({State.SUBMITTING, State.RUNNING, State.READY})
+_NUMBER = re.compile(r"_[0-9]{1,4}\Z")
+
+
+def strays(ground: SafeReader, connection: sqlite3.Connection, *, going: bool) -> Iterator[Finding]:
+    """Reads every unknown file once. going: a run is writing there at this moment."""
+    known = auditing.Recorded(connection)
+    try:
+        for seen in ground.walk():
+            unknown = []
+            for one in seen:
+                if one.outside:
+                    message = "a link that leads out of the folder of images; not followed"
+                    yield Finding(kind=Kind.OUTSIDE, file=one.file, message=message, mend=Mend.FREE)
+                elif one.file not in known:
+                    unknown.append(one.file)
+            yield from _unknown(ground, connection, unknown, going=going)
+    finally:
+        known.close()
+
+
+def _unknown(ground: SafeReader, connection: sqlite3.Connection, files: list[str], *, going: bool) -> Iterator[Finding]:
+    told: set[str] = set()  # what a finding or a job in flight accounts for
+    for file in files:
+        if extension(file) == "part" and not going:
+            yield _orphan(ground, file, Kind.LEFTOVER, "a file that was being written when its run was killed")
+        elif extension(file) == "json":
+            yield from _sidecar(ground, connection, file, told)
+    for file in files:
+        if extension(file) not in {"part", "json"} and file not in told and not _in_flight(connection, file):
+            yield _orphan(ground, file, Kind.ORPHAN, "no job has this image")
+
+
+def _sidecar(ground: SafeReader, connection: sqlite3.Connection, file: str, told: set[str]) -> Iterator[Finding]:
+    try:
+        card = read_card(ground, file)
+    except Untrue as problem:
+        if not _in_flight(connection, file):
+            yield _orphan(ground, file, Kind.ORPHAN, f"no job has this sidecar ({problem})")
+        return
+    entry = auditing.by_key(connection, card.entry.job.key)
+    if entry is not None and entry.state in _IN_FLIGHT:
+        told.add(card.artifact.file)
+        return
+    recorded = auditing.indexes(connection, entry.id) if entry is not None and entry.state is State.DONE else {}
+    if recorded.get(card.artifact.output_index) == card.artifact.file:
+        told.add(card.artifact.file)  # a run saved it while we looked
+        return
+    cards = [one for one in siblings(ground, card) if one.artifact.output_index not in recorded]
+    if card.artifact.output_index in recorded or not _worth_taking_in(ground, entry, cards, len(recorded)):
+        yield _orphan(ground, file, Kind.ORPHAN, "its job has another image, or this one is not whole")
+        return
+    told.update(one.artifact.file for one in cards)
+    if cards[0].artifact.file == card.artifact.file:
+        yield Finding(
+            kind=Kind.UNRECORDED,
+            file=card.artifact.file,
+            job=card.entry.job.key,
+            message="the state file does not know of it" if entry is None else f"the state file says {entry.state}",
+            mend=Mend.FREE,
+            entry=entry,
+            cards=tuple(cards),
+        )
+
+
+def _worth_taking_in(ground: SafeReader, entry: Entry | None, cards: list[Card], recorded: int) -> bool:
+    """A job that the state file never heard of was paid for, whole or not; one that it knows must be all there."""
+    if entry is None:
+        return True
+    return len(cards) + recorded == cards[0].artifact.output_count and all(_is_whole(ground, card) for card in cards)
+
+
+def _is_whole(ground: SafeReader, card: Card) -> bool:
+    return _sha256(ground, card.artifact.file) == card.artifact.sha256
+
+
+def read_card(ground: SafeReader, file: str) -> Card:
+    """The sidecar at ``file``, if it proves itself. Raises Untrue."""
+    try:
+        with ground.reading(file) as data:
+            return believed(parse(data), file)
+    except (Absent, Outside, NotAFile, OSError):
+        raise Untrue("it can't be read") from None
+
+
+def siblings(ground: SafeReader, card: Card) -> list[Card]:
+    """The sidecars of all files of its job that lie beside it, itself included, in their order."""
+    count, job = card.artifact.output_count, card.entry.job
+    found = []
+    for index in range(count):
+        if index == card.artifact.output_index:
+            found.append(card)
+            continue
+        try:
+            other = read_card(ground, f"{IMAGES}/{numbered(job.path, index, count)}.json")
+        except Untrue:
+            continue
+        if other.entry.job.key == job.key and other.artifact.output_index == index:
+            found.append(other)
+    return found
+
+
+def _in_flight(connection: sqlite3.Connection, file: str) -> bool:
+    """Whether it lies where a job in flight puts its files: the next run writes over it or takes it up."""
+    path = stem(file).removeprefix(f"{IMAGES}/")
+    found = [auditing.by_path(connection, name) for name in {path, _NUMBER.sub("", path)}]
+    return any(entry is not None and entry.state in _IN_FLIGHT for entry in found)
+
+
+def _orphan(ground: SafeReader, file: str, kind: Kind, message: str) -> Finding:
+    actual = None if extension(file) == "json" else _sha256(ground, file)
+    return Finding(kind=kind, file=file, message=message, mend=Mend.FREE, actual=actual)
+
+
+def _sha256(ground: SafeReader, file: str) -> str | None:
+    try:
+        with ground.reading(file) as data:
+            return hashlib.sha256(data).hexdigest()
+    except (Absent, Outside, NotAFile, OSError, ValueError):
+        return None

@@ -1,0 +1,216 @@
+"""A state file made anew from what lies beside it.
+
+The sidecars tell of every image that was saved. ``records.jsonl`` tells the same once more, in the order of the
+manifest, and speaks for a sidecar that is missing or damaged. ``failures.jsonl`` tells of the jobs that failed or are
+in doubt, as of the end of the last run: without it a job in doubt would be submitted, and perhaps paid, once more.
+What no file tells of are jobs that were at the service when the state file went.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from batcher.client.protocol import is_request_id, one_line
+from batcher.core.errors import Cause, UsageError
+from batcher.core.job import Entry, Job, State
+from batcher.core.naming import safe_part, with_key
+from batcher.runner import pruned
+from batcher.store import STATE, StateFile, auditing
+from batcher.store.files.disk import disk, force_folder
+from batcher.store.files.safe_reader import SafeReader, extension, sidecar_of
+from batcher.upkeep.lost_and_found import move_aside
+from batcher.upkeep.orphans import read_card, siblings
+from batcher.upkeep.sidecars import Card, Untrue, as_known, believed, described, parse, seconds
+from batcher.upkeep.survey import RECORDS
+
+FAILURES = "failures.jsonl"
+_SCRATCH = ".rebuilt.db"
+_GROUP = 200  # jobs a commit
+_LONGEST = 4 << 20  # bytes of a line
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """jobs: done, with their images. unfinished: failed and in-doubt ones, from failures.jsonl."""
+
+    jobs: int
+    unfinished: int
+
+
+def put_in_place(run_dir: Path) -> Rebuilt:
+    """Makes ``state.db``, whole or not at all. Hold the run lock. Raises UsageError, DiskError.
+
+    What was pruned comes back first: nobody knows any more what the manifest had, and what is on record is not paid
+    for again.
+    """
+    pruned.bring_all_back(run_dir)
+    scratch = run_dir / _SCRATCH
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            scratch.with_name(_SCRATCH + suffix).unlink()
+        if suffix:  # what belonged to the old file would be played into the new one
+            _clear(run_dir, STATE + suffix)
+    state = StateFile(scratch)
+    try:
+        rebuilt = rebuild(run_dir, state)
+    finally:
+        state.close()
+    with disk(STATE):
+        os.replace(scratch, run_dir / STATE)  # noqa: PTH105  one spelling for all renames
+        force_folder(run_dir)
+    return rebuilt
+
+
+def _clear(run_dir: Path, name: str) -> None:
+    if (run_dir / name).is_file() and (run_dir / name).stat().st_size == 0:
+        (run_dir / name).unlink()
+    move_aside(run_dir, name)
+
+
+def rebuild(run_dir: Path, state: StateFile) -> Rebuilt:
+    """Fills an empty state file. Raises UsageError when simulated and real images are mixed."""
+    unfinished = 0
+    facts: dict[str, Any] = {}
+    versions: set[str] = set()
+    for jobs in _groups(_jobs(run_dir, state)):
+        for cards in jobs:
+            versions |= {card.version for card in cards}
+            if facts.setdefault("simulated", cards[0].simulated) != cards[0].simulated:
+                raise UsageError(f"{run_dir} holds simulated and real images: one state file can't be made for both")
+            facts["model"] = cards[0].entry.job.model
+        state.must_commit([partial(take_in, state, cards) for cards in jobs])
+    for lines in _groups(_failures(run_dir, state)):
+        state.must_commit([partial(_recall, state, job, found) for job, found in lines])
+        unfinished += len(lines)
+    state.must_commit([partial(state.set_meta, **facts, batchers=sorted(versions))])
+    jobs_done, _ = auditing.sizes(state.connection)
+    return Rebuilt(jobs_done, unfinished)
+
+
+def take_in(state: StateFile, cards: Sequence[Card], *, listed: bool = True) -> None:
+    """Writes down that a job is done with these files. listed: whether an unknown job counts as of the manifest."""
+    card = cards[0]
+    artifacts = [one.artifact for one in cards]
+    entry = auditing.by_key(state.connection, card.entry.job.key)
+    if entry is None:
+        (entry,) = state.enlist([card.entry.job])
+        if not listed:
+            state.unlist([entry.id])
+    if entry.state is State.DONE:
+        recorded = auditing.indexes(state.connection, entry.id)
+        state.redescribe(entry, [one for one in artifacts if one.output_index not in recorded])
+    else:
+        state.find(as_known(card, entry), artifacts)
+
+
+def _jobs(run_dir: Path, state: StateFile) -> Iterator[list[Card]]:
+    """The sidecars of each job, in the order of the manifest where records.jsonl tells it."""
+    ground = SafeReader(run_dir)
+    told = _cards_of_records(run_dir, ground)
+    for _, cards in groupby(told, key=lambda card: card.entry.job.key):
+        yield list(cards)
+    for seen in ground.walk():
+        for one in seen:
+            if one.outside or extension(one.file) != "json":
+                continue
+            with suppress(Untrue):
+                cards_here = siblings(ground, read_card(ground, one.file))
+                if cards_here[0].artifact.file == _image_of(cards_here, one.file) and _is_news(state, cards_here):
+                    yield cards_here
+
+
+def _image_of(cards: Sequence[Card], sidecar: str) -> str | None:
+    return next((card.artifact.file for card in cards if sidecar_of(card.artifact.file) == sidecar), None)
+
+
+def _is_news(state: StateFile, cards: Sequence[Card]) -> bool:
+    entry = auditing.by_key(state.connection, cards[0].entry.job.key)
+    recorded = {} if entry is None else auditing.indexes(state.connection, entry.id)
+    return any(card.artifact.output_index not in recorded for card in cards)
+
+
+def _cards_of_records(run_dir: Path, ground: SafeReader) -> Iterator[Card]:
+    for line in _lines(run_dir / RECORDS):
+        with suppress(Untrue):
+            card = believed(parse(line), None)
+            with suppress(Untrue):
+                ours = read_card(ground, sidecar_of(card.artifact.file))
+                card = ours if ours.entry.job.key == card.entry.job.key else card
+            yield card
+
+
+def _failures(run_dir: Path, state: StateFile) -> Iterator[tuple[Job, dict[str, Any]]]:
+    for line in _lines(run_dir / FAILURES):
+        try:
+            found = parse(line)
+            path = with_key(safe_part(found["prompt_id"]), found["job"])
+            job = described(found, path)
+        except (Untrue, KeyError, TypeError, AttributeError, ValueError):
+            continue
+        if auditing.by_key(state.connection, job.key) is None and found.get("state") in {"failed", "in_doubt"}:
+            yield job, found
+
+
+def _recall(state: StateFile, job: Job, found: dict[str, Any]) -> None:
+    """Lets a job go the way it went, in one step."""
+    (entry,) = state.enlist([job])
+    told = found.get("attempts")
+    attempts = told if isinstance(told, int) and 0 < told < 1_000 else 1
+    moment = _moment(found.get("submitted_at"))
+    cause = _cause(found.get("cause"))
+    entry = state.claim(replace(entry, attempts=attempts - 1), moment)
+    request_id = found.get("request_id")
+    if found["state"] == "in_doubt":
+        state.doubt(entry, cause)
+    elif is_request_id(request_id):
+        _fail(state, state.accept(entry, str(request_id), moment), cause)
+    else:
+        state.reject(entry, cause, moment)
+
+
+def _fail(state: StateFile, entry: Entry, cause: Cause) -> None:
+    """Whether it failed there or here is not told: then it may still be collected, free."""
+    state.fail_here(entry, cause)
+
+
+def _moment(text: Any) -> float:
+    try:
+        return seconds(text) or 0.0
+    except (Untrue, ValueError, TypeError):
+        return 0.0
+
+
+def _cause(found: Any) -> Cause:
+    told = found if isinstance(found, dict) else {}
+    status = told.get("http_status")
+    return Cause(
+        kind=one_line(str(told.get("kind", "unknown")), 60),
+        message=one_line(str(told.get("message", "")), 500),
+        http_status=status if isinstance(status, int) else None,
+        code=one_line(str(told["code"]), 60) if told.get("code") is not None else None,
+    )
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a table of ours; none when it isn't there, or is a link."""
+    if path.is_symlink() or not path.is_file():
+        return
+    with path.open("rb") as file:
+        while line := file.readline(_LONGEST):
+            yield line
+
+
+def _groups(items: Iterable[Any]) -> Iterator[list[Any]]:
+    group: list[Any] = []
+    for item in items:
+        group.append(item)
+        if len(group) == _GROUP:
+            yield group
+            group = []
+    if group:
+        yield group

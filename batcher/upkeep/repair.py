@@ -1,0 +1,288 @@
+"""Putting a run directory right, as far as that is free.
+
+The order keeps every step safe to be killed after: bytes that are right but in the wrong place go home first; then
+what is in the way goes to ``lost+found``; then the state file learns what it should know, sidecars are written from
+it, and last the pictures that are lost are fetched. A lost job is moved in the state file before its damaged file is
+touched, so a repair that ends half way is finished by the next one, or by the next run.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from batcher import __version__
+from batcher.core.errors import FileRefused, FileUnavailable
+from batcher.core.job import Artifact, Entry, canonical_json, sidecar
+from batcher.images.check import examine
+from batcher.runner import pruned
+from batcher.runner.progress import Progress
+from batcher.runner.records import STALE, failures
+from batcher.runner.relayout import finish
+from batcher.runner.service import Options
+from batcher.store import STATE, StateFile, auditing, has_state, locked, reading
+from batcher.store.files.disk import disk, force_folder
+from batcher.store.files.place import Shelf, write_whole
+from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, sidecar_of, stem
+from batcher.upkeep.collect import Collected, collect
+from batcher.upkeep.findings import Finding, Kind, Mend, gone, of_job
+from batcher.upkeep.inspection import LIMITS, Depth
+from batcher.upkeep.lost_and_found import move_aside
+from batcher.upkeep.rebuild import FAILURES, Rebuilt, put_in_place, take_in
+from batcher.upkeep.survey import RECORDS, Survey, look
+
+_GROUP = 200  # jobs a commit
+MOST_ROUNDS = 2  # what was taken into the state file may turn out to be damaged itself
+_SIDECAR = frozenset({Kind.SIDECAR_MISSING, Kind.SIDECAR_UNREADABLE, Kind.SIDECAR_DIFFERS})
+_LOST = frozenset({Kind.MISSING, Kind.TRUNCATED, Kind.CHANGED, Kind.OUTSIDE, Kind.INCOMPLETE})
+
+
+@dataclass(slots=True)
+class Repaired:
+    """before, after: the check without and with the repair; left: what it could not mend. how: what was done, counted.
+
+    rebuilt: None when the state file was there. ``how`` names each in the singular, its first word takes the s.
+    """
+
+    before: Survey
+    left: list[Finding] = field(default_factory=list)
+    how: dict[str, int] = field(default_factory=dict)
+    rebuilt: Rebuilt | None = None
+
+    def did(self, what: str, count: int = 1) -> None:
+        if count:
+            self.how[what] = self.how.get(what, 0) + count
+
+
+async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int, progress: Progress | None) -> Repaired:
+    """Checks, mends what can be had free, checks again. Raises BusyError, UsageError, DiskError."""
+    with ExitStack() as held:
+        held.enter_context(locked(run_dir))
+        rebuilt = None if has_state(run_dir) else put_in_place(run_dir)
+        state = StateFile(run_dir / STATE)
+        held.callback(state.close)
+        finish(state)
+        back = pruned.bring_back(run_dir, state.connection, None)
+        look_again = partial(look, run_dir, state.connection, depth=depth, threads=threads, alone=True)
+        before = look_again(progress=progress)
+        repaired = Repaired(before, rebuilt=rebuilt)
+        repaired.did("job brought back from pruned", back)
+        if rebuilt is not None:
+            missing = Finding(kind=Kind.STATE_MISSING, file=STATE, message="made anew", mend=Mend.FREE)
+            before.findings.insert(0, missing)
+            repaired.did("state file made anew from the sidecars")
+        if any(finding.kind is Kind.STATE_DAMAGED for finding in before.findings):
+            repaired.left = before.findings  # nothing that it says can be relied upon
+            return repaired
+        repaired.left = before.findings
+        told: list[Finding] = []
+        for _ in range(MOST_ROUNDS):
+            if not any(finding.mend is Mend.FREE for finding in repaired.left):
+                break
+            mender = _Mender(run_dir, state, repaired, repaired.left)
+            collected = await collect(run_dir, state, mender.mend_on_disk(), options, depth)
+            repaired.did("job fetched again, free", len(collected.saved))
+            mender.write_tables()
+            told += mender.not_collected(collected)
+            jobs = {finding.job for finding in told}
+            after = look_again(only=mender.touched).findings
+            repaired.left = [one for one in after if one.kind is not Kind.UNFETCHED or one.job not in jobs]
+        repaired.left += told
+        return repaired
+
+
+class _Mender:
+    def __init__(self, run_dir: Path, state: StateFile, repaired: Repaired, findings: Sequence[Finding]) -> None:
+        self.run_dir = run_dir
+        self.state = state
+        self.repaired = repaired
+        self.findings = findings
+        self.touched = {finding.entry.id for finding in self.findings if finding.entry is not None}
+        self.price = reading.meta(state.connection, "price_usd")
+        self._shelf = Shelf(run_dir)
+        self._ground = SafeReader(run_dir)
+        self._simulated = reading.meta(state.connection, "simulated")
+
+    def mend_on_disk(self) -> list[Entry]:
+        """All that needs no network. Gives the jobs whose files have to be fetched, moved to READY or RUNNING."""
+        self.state.must_commit([partial(self.state.set_meta, **STALE)])
+        self._aside(finding.file for finding in self.findings if finding.kind is Kind.OUTSIDE and not finding.entry)
+        self._ground = SafeReader(self.run_dir)  # without what those links led to
+        self._put_back([finding for finding in self.findings if finding.source is not None])
+        strays = [finding for finding in self.findings if finding.kind in {Kind.ORPHAN, Kind.LEFTOVER}]
+        self._aside(finding.file for finding in strays)
+        self._take_in([finding for finding in self.findings if finding.kind is Kind.UNRECORDED])
+        self._correct([finding for finding in self.findings if finding.kind is Kind.FACTS_DIFFER])
+        lost = [finding for finding in self.findings if _is_lost(finding) and not self._is_whole_now(finding)]
+        lost_ids = {finding.entry.id for finding in lost if finding.entry is not None}
+        self._write_sidecars(self._with_doubtful_sidecars() - lost_ids)
+        unfetched = [one.entry for one in self.findings if one.kind is Kind.UNFETCHED and one.entry is not None]
+        return [*self._lose(lost, lost_ids), *unfetched]
+
+    def _aside(self, files: Iterable[str]) -> None:
+        for file in files:
+            try:
+                self._ground.path(file)
+            except Outside:
+                continue  # a name in a tampered state file must not make us move what isn't ours
+            if move_aside(self.run_dir, file) is not None:
+                self.repaired.did("file moved to lost+found")
+
+    def _put_back(self, misplaced: Sequence[Finding]) -> None:
+        """Every right picture is copied beside its place first, so that a circle of swapped ones comes apart."""
+        wanted = {finding.source for finding in misplaced}
+        staged = []
+        for finding in misplaced:
+            assert finding.source is not None
+            temp = self._temp(finding.file)
+            with disk(finding.file):
+                if self.run_dir / finding.source != temp:
+                    shutil.copyfile(self.run_dir / finding.source, temp, follow_symlinks=True)
+            staged.append((finding, temp))
+        for finding, temp in staged:
+            if finding.file not in wanted:
+                self._aside([finding.file])
+            with disk(finding.file):
+                _sync(temp)
+                os.replace(temp, self.run_dir / finding.file)  # noqa: PTH105  one spelling for all renames
+                force_folder(temp.parent)
+            self.repaired.did("picture put back in its place")
+
+    def _temp(self, file: str) -> Path:
+        name = file.removeprefix(f"{IMAGES}/")
+        digits = blake2b(f"home {file}".encode(errors="surrogatepass"), digest_size=8).hexdigest()
+        return self._shelf.locate(name).with_name(f".{digits}.part")
+
+    def _take_in(self, unrecorded: Sequence[Finding]) -> None:
+        for start in range(0, len(unrecorded), _GROUP):
+            group = unrecorded[start : start + _GROUP]
+            self.state.must_commit([partial(take_in, self.state, finding.cards, listed=False) for finding in group])
+            self.repaired.did("job taken into the state file", len(group))
+        for finding in unrecorded:
+            entry = auditing.by_key(self.state.connection, finding.job or "")
+            if entry is not None:
+                self.touched.add(entry.id)
+
+    def _correct(self, findings: Sequence[Finding]) -> None:
+        for finding in findings:
+            for entry, artifacts in self._files_of([finding.entry.id] if finding.entry else []):
+                really = [self._really(artifact) for artifact in artifacts if artifact.file == finding.file]
+                self.state.must_commit([partial(self.state.redescribe, entry, [one for one in really if one])])
+                self.repaired.did("fact corrected in the state file")
+
+    def _really(self, artifact: Artifact) -> Artifact | None:
+        try:
+            with self._ground.reading(artifact.file) as data:
+                facts = examine(data, depth="structure", limits=LIMITS)
+        except (Absent, Outside, NotAFile, OSError, FileUnavailable, FileRefused):
+            return None
+        size = facts.size or (None, None)
+        return replace(
+            artifact, bytes=facts.bytes, sha256=facts.sha256, mime=facts.kind.mime, width=size[0], height=size[1]
+        )
+
+    def _with_doubtful_sidecars(self) -> set[int]:
+        """Those found wrong, and those of jobs whose facts were corrected or that were taken in."""
+        kinds = {*_SIDECAR, Kind.FACTS_DIFFER}
+        ids = {finding.entry.id for finding in self.findings if finding.entry and _needs_sidecar(finding, kinds)}
+        taken_in = {finding.job for finding in self.findings if finding.kind is Kind.UNRECORDED and finding.job}
+        entries = (auditing.by_key(self.state.connection, key) for key in taken_in)
+        return ids | {entry.id for entry in entries if entry is not None}
+
+    def _write_sidecars(self, ids: set[int]) -> None:
+        for entry, artifacts in self._files_of(sorted(ids)):
+            for artifact in artifacts:
+                values = self._sidecar(entry, artifact)
+                if self._says(artifact, values):
+                    continue
+                self._aside([sidecar_of(artifact.file)])
+                self._shelf.put_sidecar(stem(artifact.file).removeprefix(f"{IMAGES}/"), values)
+                self._shelf.settle(artifact.file.removeprefix(f"{IMAGES}/"))
+                self.repaired.did("sidecar written from the state file")
+
+    def _sidecar(self, entry: Entry, artifact: Artifact) -> dict[str, Any]:
+        return sidecar(entry, artifact, simulated=bool(self._simulated), version=__version__)
+
+    def _says(self, artifact: Artifact, values: dict[str, Any]) -> bool:
+        try:
+            with self._ground.reading(sidecar_of(artifact.file)) as data:
+                return canonical_json(json.loads(bytes(data))) == canonical_json(values)
+        except (Absent, Outside, NotAFile, OSError, ValueError, RecursionError):
+            return False
+
+    def _is_whole_now(self, finding: Finding) -> bool:
+        """Whether the images that were not on record were on disk, and are on record by now."""
+        if finding.kind is not Kind.INCOMPLETE or finding.entry is None:
+            return False
+        files = [artifacts for _, artifacts in self._files_of([finding.entry.id])]
+        return all(artifacts and len(artifacts) == artifacts[0].output_count for artifacts in files)
+
+    def _lose(self, findings: Sequence[Finding], ids: set[int]) -> list[Entry]:
+        lost = []
+        for entry, artifacts in self._files_of(sorted(ids)):
+            (after,) = self._moved(entry, artifacts)
+            lost.append(after)
+        for finding in findings:
+            if finding.kind is not Kind.INCOMPLETE:
+                self._aside([finding.file, sidecar_of(finding.file)])
+        return lost
+
+    def _moved(self, entry: Entry, artifacts: Sequence[Artifact]) -> list[Entry]:
+        """Durably READY, or RUNNING when a link is not on record."""
+        moved: list[Entry] = []
+        whole = bool(artifacts) and len(artifacts) == artifacts[0].output_count
+
+        def lose() -> None:
+            after = self.state.lose(entry, [artifact.url for artifact in artifacts] if whole else [])
+            moved.append(after if whole else self.state.expire(after))
+
+        self.state.must_commit([lose])
+        return moved[-1:]
+
+    def _files_of(self, ids: Iterable[int]) -> Iterable[auditing.Files]:
+        return auditing.finished(self.state.connection, ids)
+
+    def write_tables(self) -> None:
+        """What other tools read, as the state file has it now."""
+        if self._simulated is None:
+            return
+        records = reading.records(self.state.connection, simulated=bool(self._simulated), version=__version__)
+        for name, rows in ((RECORDS, records), (FAILURES, failures(self.state.connection, self.run_dir))):
+            write_whole(self.run_dir / name, (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        if any(finding.kind is Kind.RECORDS_DIFFER for finding in self.findings):
+            self.repaired.did("records.jsonl written from the state file")
+
+    def not_collected(self, collected: Collected) -> list[Finding]:
+        fetched = [one for one in self.findings if _is_lost(one) or one.kind is Kind.UNFETCHED]
+        kinds = {finding.entry.id: finding for finding in fetched if finding.entry is not None}
+        left = []
+        for entry, cause in collected.gone:
+            left.append(gone(entry, kinds[entry.id].file, cause, self.price))
+        for entry, why in collected.later:
+            was = kinds[entry.id]
+            message = f"not to be had just now: {why}; the next run or repair tries again"
+            left.append(of_job(was.kind, entry, was.file, message, price=self.price))
+        return left
+
+
+def _is_lost(finding: Finding) -> bool:
+    return finding.kind in _LOST and finding.entry is not None and finding.source is None and not _is_sidecar(finding)
+
+
+def _needs_sidecar(finding: Finding, kinds: set[Kind]) -> bool:
+    return finding.kind in kinds or (finding.kind is Kind.OUTSIDE and _is_sidecar(finding))
+
+
+def _is_sidecar(finding: Finding) -> bool:
+    return finding.kind is not Kind.INCOMPLETE and finding.file.endswith(".json")
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
