@@ -57,8 +57,8 @@ def _explain_interruption(*, as_json: bool) -> int:
 
 
 def _say(error: "BatcherError", *, as_json: bool) -> int:
-    from batcher.client.protocol import one_line  # noqa: PLC0415
     from batcher.core.errors import ManifestError  # noqa: PLC0415
+    from batcher.core.one_line import one_line  # noqa: PLC0415
 
     if as_json:
         from dataclasses import asdict  # noqa: PLC0415

@@ -24,7 +24,6 @@ from batcher.client.protocol import (
     Reply,
     is_model_id,
     is_request_id,
-    one_line,
     read_cancel,
     read_json,
     read_result,
@@ -33,6 +32,7 @@ from batcher.client.protocol import (
 )
 from batcher.core.errors import Cause, NotFound, NotSent, Rejected, Unclear, UsageError
 from batcher.core.job import Accepted, Answer, CancelOutcome, Waiting
+from batcher.core.one_line import one_line
 from batcher.core.retry import retry_after
 
 MOST_BYTES = 4 * 1024 * 1024  # of one answer; a result is a few hundred bytes

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.client.api import Api
-from batcher.client.protocol import one_line
 from batcher.core.errors import ManifestError, NotFound, NotSent, Problem, Refused, Rejected, ServiceError, Unclear
+from batcher.core.one_line import one_line
 from batcher.core.retry import RetryAfter, RetryPolicy, decide
 from batcher.core.units import MOST_USD
 from batcher.manifest.schema import ModelSchema, bundled

@@ -16,6 +16,7 @@ from typing import Any
 
 from batcher.core.errors import AccountError, CallError, Cause, NotFound, Refused, Rejected, Unclear
 from batcher.core.job import Accepted, Answer, CancelledThere, CancelOutcome, FailedThere, Succeeded, Waiting, each_once
+from batcher.core.one_line import one_line
 
 MOST_FILES = 100  # of one request: models make up to 16, and an answer has room for a hundred thousand
 SUCCESS = frozenset({"succeeded", "completed"})
@@ -29,7 +30,6 @@ _CONTENT_POLICY = re.compile(
     re.IGNORECASE,
 )
 _INVALID = re.compile(r"invalid|validation|unsupported|unprocessable|must be|too long|required", re.IGNORECASE)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
 _NO_BALANCE = frozenset({"400002", "402", "10001"})
 _BAD_TOKEN = frozenset({"400004", "401", "401001", "403", "403003"})
@@ -52,12 +52,6 @@ def is_request_id(text: object) -> bool:
 
 def is_model_id(text: str) -> bool:
     return _MODEL_ID.fullmatch(text) is not None and not {".", ".."} & set(text.split("/"))
-
-
-def one_line(text: str, limit: int = 500) -> str:
-    """Text from outside, made safe to print and to store: no control or direction characters, one line, cut."""
-    clean = _CONTROL.sub(" ", text.encode("utf-8", "replace").decode()).strip()
-    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
 def read_submit(reply: Reply) -> Accepted:

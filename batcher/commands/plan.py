@@ -76,7 +76,7 @@ def _count(number: int, word: str) -> str:
 
 
 def _axis(name: str, counts: dict[str, int]) -> str:
-    from batcher.client.protocol import one_line  # noqa: PLC0415  start-up time
+    from batcher.core.one_line import one_line  # noqa: PLC0415  start-up time
 
     shown = ", ".join(f"{cut(one_line(value, 200), 40)} ({count:,})" for value, count in list(counts.items())[:6])
     more = f", ... {len(counts):,} values" if len(counts) > 6 else ""
@@ -84,7 +84,7 @@ def _axis(name: str, counts: dict[str, int]) -> str:
 
 
 def _job(job: dict[str, Any]) -> str:
-    from batcher.client.protocol import one_line  # noqa: PLC0415  start-up time
+    from batcher.core.one_line import one_line  # noqa: PLC0415  start-up time
 
     rest = ", ".join(f"{name} {value}" for name, value in job["inputs"].items() if name != "prompt")
     prompt = cut(one_line(str(job["inputs"].get("prompt", ""))), 60)

@@ -109,7 +109,7 @@ def _money(facts: dict[str, Any]) -> str:
 
 
 def _failures(facts: dict[str, Any]) -> list[str]:
-    from batcher.client.protocol import one_line  # noqa: PLC0415  start-up time
+    from batcher.core.one_line import one_line  # noqa: PLC0415  start-up time
 
     lines = []
     for group in facts["failures"]:

@@ -147,7 +147,7 @@ def _counted(what: str, count: int) -> str:
 
 
 def _groups(findings: list[dict[str, Any]]) -> list[str]:
-    from batcher.client.protocol import one_line  # noqa: PLC0415  start-up time
+    from batcher.core.one_line import one_line  # noqa: PLC0415  start-up time
     from batcher.upkeep.findings import WORDS, Kind  # noqa: PLC0415
 
     lines = []

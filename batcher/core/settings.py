@@ -1,25 +1,16 @@
 """What a run was told, folded into one frozen value: flags over the manifest's ``run:`` block over defaults.
 
-Owns the environment and the token files. Every option is text until it is parsed here, once, whoever gave it, so a bad
+Every option is text until it is parsed here, once, whoever gave it, so a bad
 one is answered in the words of the place it came from: a flag (exit 64) or a line of the manifest (exit 65).
 """
 
-import json
-import os
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Literal
 
-from batcher.client.protocol import one_line
-from batcher.core.errors import AccountError, ManifestError, Problem, UsageError
+from batcher.core.errors import ManifestError, Problem, UsageError
+from batcher.core.one_line import one_line
 from batcher.core.units import parse_clock, parse_count, parse_duration, parse_rate, parse_usd
-
-BASE_URL = "https://model-api.runcomfy.net/v1"
-BASE_URL_ENV = "RUNCOMFY_MODEL_API_BASE"
-TOKEN_ENV = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +117,6 @@ def parse_deadline(text: str) -> Deadline:
         raise ValueError("a deadline looks like 8h or 07:00") from None
 
 
-def deadline_at(deadline: Deadline | None, now: float) -> float | None:
-    """The deadline in Unix seconds. A time of day is the next one on the local clock, whatever summer time does."""
-    if deadline is None:
-        return None
-    if deadline.seconds is not None:
-        return now + deadline.seconds
-    local = datetime.fromtimestamp(now).astimezone()
-    today = local.replace(tzinfo=None, hour=deadline.hour, minute=deadline.minute, second=0, microsecond=0, fold=0)
-    again = today.replace(fold=1)  # the second one of an hour that the clock shows twice; in other hours no other
-    twice = again.timestamp() > today.timestamp()
-    moments = (today, again if twice else today, today + timedelta(days=1))
-    return next(moment.timestamp() for moment in moments if moment.timestamp() > now)
-
-
 PARSERS: dict[str, Callable[[str], Any]] = {
     "rate": parse_rate,
     "in_flight": parse_count,
@@ -178,72 +155,3 @@ def fold(flags: Mapping[str, Given], manifest: Mapping[str, Given]) -> Settings:
     if problems:
         raise ManifestError(problems)
     return Settings(**values)
-
-
-def base_url(flag: str | None, environ: Mapping[str, str] = os.environ) -> str:
-    """The API root: the flag, else the environment (blank counts as unset), else RunComfy's."""
-    return flag or environ.get(BASE_URL_ENV, "").strip() or BASE_URL
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """The secret and where it came from. Its repr never shows it. ``warning``: what is unsafe about the place."""
-
-    value: str
-    origin: str
-    warning: str = ""
-
-    def __repr__(self) -> str:
-        return f"Token(origin={self.origin!r})"
-
-
-def find_token(token_file: str | None, environ: Mapping[str, str] = os.environ) -> Token:
-    """``--token-file``, else the environment, else the file that the official CLI writes. Raises AccountError."""
-    if token_file is not None:
-        return _from_file(Path(token_file), "--token-file")
-    for name in TOKEN_ENV:
-        if value := environ.get(name, "").strip():
-            return _checked(value, f"environment variable {name}")
-    path = _cli_token_path(environ)
-    if os.path.isfile(path):  # noqa: PTH113  Path.is_file raises for a folder we may not search
-        return _from_file(path, "the RunComfy CLI's token file")
-    raise AccountError(
-        "no token was given",
-        hint="Set RUNCOMFY_TOKEN, or pass --token-file FILE, or sign in with the RunComfy CLI (`runcomfy login`).\n"
-        "To try batcher without an account, add --simulate.",
-    )
-
-
-def _cli_token_path(environ: Mapping[str, str]) -> Path:
-    if folder := environ.get("RUNCOMFY_CONFIG_DIR", "").strip():
-        return Path(folder) / "token.json"
-    config = environ.get("XDG_CONFIG_HOME", "").strip() or str(Path(environ.get("HOME", "~")).expanduser() / ".config")
-    return Path(config) / "runcomfy" / "token.json"
-
-
-def _from_file(path: Path, origin: str) -> Token:
-    """The token is the whole file, or ``access_token`` of a JSON object (what the official CLI writes)."""
-    try:
-        text = path.read_text(encoding="utf-8-sig").strip()
-        mode = path.stat().st_mode
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise AccountError(f"the token file {path} can't be read: {reason}", hint="Nothing was sent.") from None
-    if text.startswith("{"):
-        try:
-            text = json.loads(text)["access_token"].strip()
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise AccountError(
-                f"the token file {path} holds no access_token", hint="Sign in again with the RunComfy CLI."
-            ) from None
-    loose = os.name == "posix" and mode & (stat.S_IRGRP | stat.S_IROTH)
-    warning = f"others on this machine can read {path}: `chmod 600 {path}`" if loose else ""
-    return _checked(text, f"{origin} {path}", warning)
-
-
-def _checked(value: str, origin: str, warning: str = "") -> Token:
-    if not value or len(value) > 8192 or not all("!" <= character <= "~" for character in value):
-        raise AccountError(
-            f"what {origin} holds is not a token", hint="A token is one line of printable characters without spaces."
-        )
-    return Token(value, origin, warning)

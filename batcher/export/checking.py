@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from batcher.client.protocol import one_line
 from batcher.core.errors import BatcherError, FileError, UsageError
+from batcher.core.one_line import one_line
 from batcher.export.captions import Captions
 from batcher.export.exporting import KINDS
 from batcher.export.imagefolder import ImageFolder

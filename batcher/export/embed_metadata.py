@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from batcher.client.protocol import one_line
+from batcher.core.one_line import one_line
 from batcher.export.selection import Shot
 from batcher.images.embed import NotEmbedded, embed
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader, sidecar_of

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from batcher import __version__
-from batcher.client.protocol import one_line
 from batcher.core.errors import UsageError
+from batcher.core.one_line import one_line
 from batcher.export.captions import Captions
 from batcher.export.folder import Folder, opened
 from batcher.export.imagefolder import ImageFolder

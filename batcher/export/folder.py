@@ -16,11 +16,11 @@ from typing import Any, BinaryIO
 from batcher.core.errors import BusyError, UsageError
 from batcher.export.flushing import flushing
 from batcher.export.marker_file import MARK, write_mark
-from batcher.export.names import Names
 from batcher.export.placing import Placing
 from batcher.store import locked
 from batcher.store.files.disk import create, disk, force_folder, or_discarded, temp_beside
 from batcher.store.files.link_or_copy import Landing, Made
+from batcher.store.files.name_sets import Names
 from batcher.store.files.part import encode
 from batcher.store.files.place import write_whole
 

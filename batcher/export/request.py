@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from batcher.client.protocol import one_line
 from batcher.core.errors import UsageError
+from batcher.core.one_line import one_line
 from batcher.core.settings import parse_embed
 from batcher.core.where import Where, WhereError, usage_error
 from batcher.export.layouts import LAYOUTS

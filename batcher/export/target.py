@@ -8,14 +8,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batcher.client.protocol import one_line
 from batcher.core.errors import DiskError, FileUnavailable, UsageError
+from batcher.core.one_line import one_line
 from batcher.export.columns import Columns
 from batcher.export.folder import Folder
-from batcher.export.names import Names, number
 from batcher.export.request import Order
 from batcher.export.selection import Selection, Shot
 from batcher.store.files.link_or_copy import Made
+from batcher.store.files.name_sets import Names, number
 
 if TYPE_CHECKING:
     from batcher.export.embed_metadata import Dresser

@@ -18,8 +18,8 @@ from typing import Literal
 
 from PIL import Image
 
-from batcher.client.protocol import one_line
 from batcher.core.errors import Cause, FileRefused, FileUnavailable
+from batcher.core.one_line import one_line
 from batcher.images.kinds import Buffer, Kind, identify, looks_like_a_page
 from batcher.images.structure import Damaged, Size, dimensions, walk
 

@@ -4,8 +4,8 @@ from urllib.parse import urljoin
 
 import aiohttp
 
-from batcher.client.protocol import one_line
 from batcher.core.errors import Cause, FileRefused, FileUnavailable
+from batcher.core.one_line import one_line
 from batcher.images.body import Body
 from batcher.images.check import Limits, too_big
 from batcher.images.unpack import Unpacker

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from batcher.client.protocol import one_line
 from batcher.core.errors import Cause, FileUnavailable
+from batcher.core.one_line import one_line
 from batcher.images.kinds import JPEG, PNG, WEBP, Kind
 
 FORMATS = {"png": PNG, "jpeg": JPEG, "jpg": JPEG, "webp": WEBP}

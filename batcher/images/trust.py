@@ -18,8 +18,8 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from batcher.client.protocol import one_line
 from batcher.core.errors import Cause, FileRefused, UsageError
+from batcher.core.one_line import one_line
 
 _DOMAINS = ("runcomfy.net", "runcomfy.com")
 _LONGEST = 8_192

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol, TextIO, TypeVar
 
-from batcher.client.protocol import one_line
+from batcher.core.one_line import one_line
 from batcher.core.tally import Snapshot
 from batcher.core.units import show_duration, show_rate, show_usd
 

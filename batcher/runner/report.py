@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from batcher import __version__
-from batcher.client.protocol import one_line
 from batcher.core.job import CancelOutcome, Counts, State
+from batcher.core.one_line import one_line
 from batcher.core.units import show_bytes, show_duration, show_rate, show_usd
 from batcher.runner.stop import Reason, Stop
 from batcher.store import reading

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from batcher.client import embedded
+from batcher.client.token import Token, base_url, find_token
 from batcher.core.errors import AccountError, ManifestError, UsageError
-from batcher.core.settings import Given, Settings, Token, base_url, find_token, fold
+from batcher.core.settings import Given, Settings, fold
 from batcher.manifest import Draft, Overrides, open_manifest
 from batcher.manifest.schema import bundled
 from batcher.runner.progress import Progress

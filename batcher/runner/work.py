@@ -13,12 +13,13 @@ from batcher.client.catalogue import Offer, ask
 from batcher.core.budget import Budget
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.job import utc
-from batcher.core.settings import Deadline, Settings, deadline_at
+from batcher.core.settings import Deadline, Settings
 from batcher.core.tally import Tally
 from batcher.images import Downloader, Dress, Trust
 from batcher.manifest import Draft, Manifest
 from batcher.runner import RunContext, Runner, cancel_all, garbage, report
 from batcher.runner import records as tables
+from batcher.runner.deadline import deadline_at
 from batcher.runner.progress import CHECKING, Progress, counting
 from batcher.runner.relayout import relayout
 from batcher.runner.run_dir import check_room, greet, remembered_price, room_needed

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from batcher.client.protocol import one_line
 from batcher.core.errors import FileRefused, FileUnavailable
 from batcher.core.job import Artifact, Entry
+from batcher.core.one_line import one_line
 from batcher.images.check import Facts, Limits, examine
 from batcher.images.kinds import Buffer
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader, sidecar_of

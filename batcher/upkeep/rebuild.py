@@ -15,10 +15,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from batcher.client.protocol import is_request_id, one_line
+from batcher.client.protocol import is_request_id
 from batcher.core.errors import Cause, UsageError
 from batcher.core.job import Entry, Job, State
 from batcher.core.naming import safe_part, with_key
+from batcher.core.one_line import one_line
 from batcher.runner import pruned
 from batcher.store import STATE, StateFile, auditing
 from batcher.store.files.disk import disk, force_folder

@@ -11,8 +11,9 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NoReturn
 
-from batcher.client.protocol import is_model_id, is_request_id, one_line
+from batcher.client.protocol import is_model_id, is_request_id
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json, sidecar
+from batcher.core.one_line import one_line
 from batcher.images.kinds import Buffer
 from batcher.store.files.safe_reader import IMAGES, stem
 

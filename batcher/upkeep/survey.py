@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from batcher.client.protocol import one_line
 from batcher.core.job import State
+from batcher.core.one_line import one_line
 from batcher.images.check import allow
 from batcher.runner import pruned
 from batcher.runner.progress import Meter, Progress

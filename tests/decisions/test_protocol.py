@@ -14,7 +14,6 @@ from batcher.client.protocol import (
     find_urls,
     is_model_id,
     is_request_id,
-    one_line,
     read_cancel,
     read_json,
     read_result,
@@ -23,6 +22,7 @@ from batcher.client.protocol import (
 )
 from batcher.core.errors import AccountError, CallError, NotFound, Refused, Rejected, Unclear
 from batcher.core.job import Accepted, CancelledThere, CancelOutcome, FailedThere, Succeeded, Waiting
+from batcher.core.one_line import one_line
 
 A, B, C = (f"https://playgrounds-storage-public.runcomfy.net/{name}%3D/output/{name}.png" for name in "abc")
 READS: list[Callable[[Reply], object]] = [read_result, read_status, read_cancel, read_json]

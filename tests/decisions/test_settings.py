@@ -9,22 +9,10 @@ from typing import Any
 
 import pytest
 
+from batcher.client.token import BASE_URL, BASE_URL_ENV, TOKEN_ENV, Token, base_url, find_token
 from batcher.core.errors import AccountError, ManifestError, UsageError
-from batcher.core.settings import (
-    BASE_URL,
-    BASE_URL_ENV,
-    PARSERS,
-    TOKEN_ENV,
-    Deadline,
-    Given,
-    Settings,
-    Token,
-    base_url,
-    deadline_at,
-    find_token,
-    fold,
-    parse_deadline,
-)
+from batcher.core.settings import PARSERS, Deadline, Given, Settings, fold, parse_deadline
+from batcher.runner.deadline import deadline_at
 
 SECRET = "sk-very-secret-0123456789"
 

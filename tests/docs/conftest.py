@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.core.settings import BASE_URL_ENV, TOKEN_ENV
+from batcher.client.token import BASE_URL_ENV, TOKEN_ENV
 
 
 @pytest.fixture(autouse=True)

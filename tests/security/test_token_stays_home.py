@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.core.settings import find_token
+from batcher.client.token import find_token
 from tests.security.ground import (
     ROOT,
     TOKEN,

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from batcher.client.protocol import one_line
 from batcher.core.errors import UsageError
 from batcher.core.job import Job, canonical_json
+from batcher.core.one_line import one_line
 
 OF_THE_JOB = ("prompt_id", "model", "copy")
 NONE = "none"

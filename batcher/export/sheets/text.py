@@ -18,7 +18,7 @@ from typing import Any
 
 from PIL import ImageDraw, ImageFont, features
 
-from batcher.client.protocol import one_line
+from batcher.core.one_line import one_line
 from batcher.export.sheets.characters import (
     LTR,
     RTL,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from batcher.client.protocol import one_line
+from batcher.core.one_line import one_line
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
 GROUND = (255, 255, 255)  # behind what is transparent

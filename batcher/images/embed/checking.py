@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from batcher.client.protocol import one_line
+from batcher.core.one_line import one_line
 from batcher.images.embed.embedding import read_infotext
 from batcher.images.embed.infotext import Infotext, of, parse
 from batcher.images.embed.splice import NotEmbedded

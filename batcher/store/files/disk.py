@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from batcher.client.protocol import one_line
 from batcher.core.errors import Cause, DiskError, FileRefused
+from batcher.core.one_line import one_line
 
 _BAD_NAME = frozenset([errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ])
 _NO_FOLDER_SYNC = frozenset([errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF])

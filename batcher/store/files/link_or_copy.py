@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from batcher.core.errors import UsageError
-from batcher.export.names import Names
 from batcher.store.files.disk import create, discard, or_discarded, temp_beside
+from batcher.store.files.name_sets import Names
 
 _ONE_FILE_SYSTEM = frozenset([errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES, errno.ENOSYS])
 

@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from batcher.client.protocol import one_line
 from batcher.core.errors import DiskError
+from batcher.core.one_line import one_line
 from batcher.store.files.disk import create, disk, force_folder, or_discarded, temp_beside, temp_for
 from batcher.store.files.part import Part, encode, sidecar_text
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from batcher.images.kinds import Buffer
 from batcher.runner.pruned import PRUNED, place_of
 
 IMAGES = "images"
@@ -56,7 +55,7 @@ class SafeReader:
         return self.run_dir / file
 
     @contextmanager
-    def reading(self, file: str) -> Iterator[Buffer]:
+    def reading(self, file: str) -> Iterator[bytes | mmap.mmap]:
         """Its content. Raises Absent, Outside, NotAFile or OSError."""
         path = self.path(file)
         try:
