@@ -29,7 +29,7 @@ Examples:
   batcher check shards --as webdataset --json
   batcher check sets/birds --as imagefolder --run moved/birds
   batcher check share/birds --as infotext    what --embed infotext wrote; also for a RUN
-The readers are libraries: pip install 'batcher[readers]'.
+The readers are libraries: pip install datasets webdataset pyarrow.
 Exit code 0 when the reader sees the run as it is, 3 when it does not."""
 )
 @click.argument("folder", metavar="DIR")

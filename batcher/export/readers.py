@@ -38,7 +38,7 @@ def library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError:
-        hint = f"pip install {_PIP[name]}    (or: pip install 'batcher[readers]')"
+        hint = f"pip install {_PIP[name]}"
         raise UsageError(f"checking this needs the library {name}, which is not installed", hint=hint) from None
 
 
