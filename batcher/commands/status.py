@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from batcher.commands.printing import say, say_json
+from batcher.commands.run_argument import run_argument
 
 
 @click.command(epilog="\b\nExamples:\n  batcher status runs/quickstart\n  batcher status runs/quickstart --json")
-@click.argument("run_dir", metavar="RUN")
+@run_argument
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def status(run_dir: str, as_json: bool) -> int:
     """Show counts by state, pace, time left, cost, and failures grouped by cause."""
