@@ -78,7 +78,7 @@ def _say(error: "BatcherError", *, as_json: bool) -> int:
 def _explain_defect() -> None:
     import traceback  # noqa: PLC0415
 
-    from batcher import __version__  # noqa: PLC0415
+    from batcher.core.version import __version__  # noqa: PLC0415
 
     traceback.print_exc()
     print(

@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-from batcher import __version__
+from batcher.core.version import __version__
 
 COMMANDS = {
     "run": "Turn a manifest into images with sidecars; run it again to resume.",

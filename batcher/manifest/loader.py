@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
-from batcher import __version__
 from batcher.core.errors import ManifestError
+from batcher.core.version import __version__
 from batcher.manifest.check import Check
 from batcher.manifest.check_cache import Memory, digest
 from batcher.manifest.compile import Comparison, named_inputs

@@ -54,6 +54,8 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, label: str) -> ManifestError
     lines = re.split(r"\r\n|\r|\n", text.rstrip())
     if line > len(lines):  # something was open when the text ended
         line, column = len(lines), len(lines[-1]) + 1
+    if "nesting depth" in (error.problem or ""):  # the parser has a limit of its own, and reads ahead of us
+        return failure(label, line, column, f"nested more than {_DEEPEST} deep", "a manifest needs five levels")
     here = lines[line - 1]
     what = "not valid YAML: " + ", ".join(part for part in (error.context, error.problem) if part)
     if "\t" in here[: max(column, len(here) - len(here.lstrip()))]:
