@@ -42,7 +42,7 @@ def help_command(ctx: click.Context, topic: str | None) -> int:
 
 def _contents() -> str:
     pages = manual.pages()
-    widest = max(len(page.name) for page in pages)
+    widest = max((len(page.name) for page in pages), default=0)
     lines = [f"  {page.name.ljust(widest)}  {page.title}" for page in pages]
     return "\n".join(["Topics of the manual, to read with `batcher help TOPIC`:", "", *lines, "", _COMMANDS])
 

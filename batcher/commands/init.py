@@ -87,4 +87,6 @@ def _go_to(folder: str) -> str:
 def _words(facts: dict[str, object]) -> str:
     files = facts["files"]
     assert isinstance(files, list)
-    return "\n".join([*(f"wrote {name}" for name in files), "Try it, free and without an account:", f"  {facts['next']}"])
+    return "\n".join(
+        [*(f"wrote {name}" for name in files), "Try it, free and without an account:", f"  {facts['next']}"]
+    )

@@ -82,7 +82,15 @@ def _paragraph(lines: list[str], width: int) -> list[str]:
     text = _inline(" ".join(line.strip() for line in lines))
     indent = " " * len(bullet[0]) if bullet else ""
     first = bullet[1] if bullet else ""
-    return wrap(text, width, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return wrap(
+        text, width, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _filled(text: str, width: int, first: str = "", indent: str = "") -> list[str]:
+    return wrap(
+        text, width, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _table(lines: list[str], width: int) -> Iterator[str]:
@@ -92,7 +100,7 @@ def _table(lines: list[str], width: int) -> Iterator[str]:
     for row in rows:
         more = [f"[{head}: {cell}]" for head, cell in zip(heads[2:], row[2:], strict=False) if cell]
         text = " ".join([*row[1:2], *more])
-        beside = wrap(text, max(20, width - side - 2), break_long_words=False, break_on_hyphens=False) or [""]
+        beside = _filled(text, max(20, width - side - 2)) or [""]
         if columns(row[0]) + 2 > side:
             yield f"  {row[0]}"
         else:

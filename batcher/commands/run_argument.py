@@ -14,11 +14,23 @@ STATE = "state.db"
 
 
 def run_argument(command: F) -> F:
-    """Gives a command its ``run_dir``, a text. Without RUN on the command line it is the newest run, and that is said."""
+    """Gives a command its ``run_dir``, a text. Without RUN it is the newest run, and that is said."""
     argument = click.argument(
         "run_dir", metavar="[RUN]", required=False, callback=_resolved, shell_complete=complete_runs
     )
     return argument(command)
+
+
+def optional_run_argument(command: F) -> F:
+    """The same, where no RUN means all of them: ``run_dir`` is None then."""
+    argument = click.argument(
+        "run_dir", metavar="[RUN]", required=False, callback=_found_or_none, shell_complete=complete_runs
+    )
+    return argument(command)
+
+
+def _found_or_none(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001  click's
+    return value if value is None or ctx.resilient_parsing else str(found_run(value))
 
 
 def _resolved(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001  click's
