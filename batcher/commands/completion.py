@@ -7,19 +7,18 @@ SHELLS = ("bash", "zsh", "fish")
 
 @click.command(
     epilog="""\b
-Install it once:
-  bash   batcher completion bash > ~/.local/share/bash-completion/completions/batcher
-  zsh    batcher completion zsh > "${fpath[1]}/_batcher"
-  fish   batcher completion fish > ~/.config/fish/completions/batcher.fish
-Then open a new shell. Or for this shell only:  source <(batcher completion bash)"""
+Examples:
+  batcher completion bash > ~/.local/share/bash-completion/completions/batcher
+  batcher completion zsh > "${fpath[1]}/_batcher"
+  batcher completion fish > ~/.config/fish/completions/batcher.fish
+  source <(batcher completion bash)         for this shell only"""
 )
 @click.argument("shell", type=click.Choice(SHELLS))
-def completion(shell: str) -> None:
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
     """Print the completion script for SHELL: bash, zsh or fish."""
     from click.shell_completion import get_completion_class  # noqa: PLC0415  start-up time
 
-    from batcher.commands.cli import cli  # noqa: PLC0415  it imports this module by name
-
     completer = get_completion_class(shell)
     assert completer is not None
-    click.echo(completer(cli, {}, "batcher", "_BATCHER_COMPLETE").source())
+    click.echo(completer(ctx.find_root().command, {}, "batcher", "_BATCHER_COMPLETE").source())

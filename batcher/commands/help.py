@@ -11,9 +11,17 @@ WIDEST = 100  # columns of text
 
 
 def _topics(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001  click's
-    from batcher.commands.cli import COMMANDS  # noqa: PLC0415  it imports this module by name
+    return [name for name in _names(ctx) if name.startswith(incomplete)]
 
-    return [name for name in (*(page.name for page in manual.pages()), *COMMANDS) if name.startswith(incomplete)]
+
+def _names(ctx: click.Context) -> list[str]:
+    return [*(page.name for page in manual.pages()), *_group(ctx).list_commands(ctx)]
+
+
+def _group(ctx: click.Context) -> click.Group:
+    group = ctx.find_root().command
+    assert isinstance(group, click.Group)
+    return group
 
 
 @click.command("help", epilog="\b\nExamples:\n  batcher help\n  batcher help manifest\n  batcher help run")
@@ -21,22 +29,17 @@ def _topics(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 @click.pass_context
 def help_command(ctx: click.Context, topic: str | None) -> int:
     """Read the manual: the list of topics, or one page of it. A command's name shows its flags."""
-    from batcher.commands.cli import COMMANDS, cli, load  # noqa: PLC0415  it imports this module by name
-
     if topic is None:
         say(_contents())
         return 0
     text = manual.read(topic)
     if text is not None:
         _show(manual.shown(text, min(WIDEST, _width())))
-    elif topic in COMMANDS:
-        with click.Context(cli, info_name="batcher") as above, click.Context(load(topic), above, topic) as inner:
-            click.echo(inner.get_help())
+    elif command := _group(ctx).get_command(ctx, topic):
+        click.echo(command.get_help(click.Context(command, ctx.find_root(), topic)))
     else:
-        names = [page.name for page in manual.pages()]
-        raise click.exceptions.NoSuchCommand(
-            topic, f"There is no topic {topic!r}. `batcher help` lists them.", [*names, *COMMANDS], ctx
-        )
+        words = f"There is no topic {topic!r}. `batcher help` lists them."
+        raise click.exceptions.NoSuchCommand(topic, words, _names(ctx), ctx)
     return 0
 
 

@@ -73,7 +73,10 @@ def init(folder: str, as_json: bool) -> int:
     for path in made:
         with path.open("x", encoding="utf-8") as file:
             file.write(FILES[path.name])
-    facts = {"files": [str(path) for path in made], "next": f"{_go_to(folder)}batcher run batch.yaml --simulate"}
+    facts: dict[str, object] = {
+        "files": [str(path) for path in made],
+        "next": f"{_go_to(folder)}batcher run batch.yaml --simulate",
+    }
     say_json(facts) if as_json else say(_words(facts))
     return 0
 

@@ -18,15 +18,16 @@ class TakesRun(click.Command):
         if ctx.resilient_parsing or manifest is None or not is_run(Path(manifest)):
             return rest
         given.remove(manifest)
-        words = [*self._known(_recorded(Path(manifest))), "--out", manifest, *given]
+        words = [*self._known(ctx, _recorded(Path(manifest))), "--out", manifest, *given]
         ctx.params.clear()
         ctx.obj = (ctx.info_name or "run", *words)
         return super().parse_args(ctx, list(words))
 
-    def _known(self, words: list[str]) -> list[str]:
+    def _known(self, ctx: click.Context, words: list[str]) -> list[str]:
         """The recorded words without flags that this command does not have (``plan`` has fewer than ``run``)."""
-        from batcher.commands.run import run  # noqa: PLC0415  it is made with this class
-
+        group = ctx.find_root().command
+        run = group.get_command(ctx, "run") if isinstance(group, click.Group) else None
+        assert run is not None
         mine = {flag for param in self.params for flag in param.opts}
         takes_value = {flag: not getattr(param, "is_flag", False) for param in run.params for flag in param.opts}
         kept, skip = [], False
