@@ -8,4 +8,6 @@ RunComfy's Model API. Three files carry the architecture and read in ten minutes
 * ``runner.py``: what does happen, one coroutine a job.
 """
 
-__version__ = "0.1.0"
+from batcher.core.version import __version__
+
+__all__ = ["__version__"]

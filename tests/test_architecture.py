@@ -11,9 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent / "batcher"
 
-# From the bottom up. "" is the package's own __init__, the Python API's door.
+# From the bottom up. "" is the package's own __init__, the Python API's door: it names what is in "api".
 ROOMS = (
-    "",
     "core",
     "pacing",
     "manifest",
@@ -23,6 +22,9 @@ ROOMS = (
     "runner",
     "upkeep",
     "export",
+    "view",
+    "api",
+    "",
     "commands",
     "__main__",
 )
@@ -195,7 +197,7 @@ def test_no_package_can_be_reached_from_itself() -> None:
     graph: dict[str, set[str]] = {}
     for module in ALL:
         graph.setdefault(unit(module), set()).update(unit(name) for name in ours(module))
-    assert not way_round({name: after - {name, ""} for name, after in graph.items()})
+    assert not way_round({name: after - {name} for name, after in graph.items()})
 
 
 def test_a_module_is_one_idea_of_at_most_350_lines() -> None:

@@ -19,7 +19,6 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import yarl
 
-from batcher import __version__
 from batcher.client.protocol import (
     Reply,
     is_model_id,
@@ -34,6 +33,7 @@ from batcher.core.errors import Cause, NotFound, NotSent, Rejected, Unclear, Usa
 from batcher.core.job import Accepted, Answer, CancelOutcome, Waiting
 from batcher.core.one_line import one_line
 from batcher.core.retry import retry_after
+from batcher.core.version import __version__
 
 MOST_BYTES = 4 * 1024 * 1024  # of one answer; a result is a few hundred bytes
 CONNECT = 10.0  # seconds, as the official nodes wait

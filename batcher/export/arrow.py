@@ -12,6 +12,7 @@ from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.export.columns import Kind
+from batcher.manifest.extras import install_command
 
 _ROWS, _BYTES = 1_000, 8 << 20  # of a row group: what is in memory at once
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
@@ -25,7 +26,7 @@ def is_here() -> bool:
 def require(folder: Path) -> None:
     """Raises UsageError without pyarrow, and for a path that it can't open."""
     if not is_here():
-        raise UsageError("parquet needs pyarrow, which is not installed", hint='pip install "batcher[parquet]"')
+        raise UsageError("parquet needs pyarrow, which is not installed", hint=install_command("parquet"))
     try:
         str(folder).encode()
     except UnicodeEncodeError:

@@ -6,9 +6,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from batcher import __version__
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
+from batcher.core.version import __version__
 from batcher.export.captions import Captions
 from batcher.export.folder import Folder, opened
 from batcher.export.imagefolder import ImageFolder

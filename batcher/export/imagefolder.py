@@ -22,6 +22,7 @@ from batcher.export.folder import Folder
 from batcher.export.request import SPLITS_OF_DATASETS
 from batcher.export.selection import Shot
 from batcher.export.target import FileTarget, Tell
+from batcher.manifest.extras import install_command
 from batcher.store.files.link_or_copy import Made
 
 _FOLDER = 500  # jobs a folder of pictures: below 10,000 files, whatever a job gives
@@ -44,7 +45,7 @@ class ImageFolder(FileTarget):
         else:
             raise UsageError(
                 f"{reason}, and datasets refuses such a metadata.jsonl",
-                hint='With pyarrow the metadata is written as parquet instead: pip install "batcher[parquet]"',
+                hint=f"With pyarrow the metadata is written as parquet instead: {install_command('parquet')}",
             )
 
     def name(self, shot: Shot) -> str:

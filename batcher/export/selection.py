@@ -24,9 +24,9 @@ from batcher.core.naming import prompt_id
 from batcher.core.where import WhereError, usage_error
 from batcher.export.request import Order
 from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
-from batcher.runner.pruned import place_of
 from batcher.store import exporting, reading
 from batcher.store.exporting import Picture
+from batcher.store.files.safe_reader import place_of
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
 _FACTS = ("prompt_id", "model", "width", "height", "bytes", "mime", "source", "line", "job", "file", "output_index")

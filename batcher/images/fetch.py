@@ -23,11 +23,11 @@ from typing import Any, NoReturn, Self
 
 import aiohttp
 
-from batcher import __version__
 from batcher.core.errors import Cause, FileRefused, FileUnavailable, LinkDead
 from batcher.core.job import Artifact
 from batcher.core.naming import with_key
 from batcher.core.retry import retry_after
+from batcher.core.version import __version__
 from batcher.images.body import IN_MEMORY, Body, unbroken
 from batcher.images.check import CheckDepth, Facts, Limits, allow, examine
 from batcher.images.network import NETWORK, announced, onward, receive, whole

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from batcher import __version__
 from batcher.core.job import Artifact, Entry, sidecar
 from batcher.core.naming import numbered
+from batcher.core.version import __version__
 from batcher.images.fetch import ANY_TIME, Downloader, Turn
 
 

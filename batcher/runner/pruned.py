@@ -19,8 +19,10 @@ from sqlite3 import Connection
 from batcher.core.errors import DiskError
 from batcher.store import auditing
 from batcher.store.files.disk import disk, force_folder, temp_beside
+from batcher.store.files.safe_reader import IMAGES, PRUNED, place_of
 
-IMAGES, PRUNED = "images", "pruned"
+__all__ = ["IMAGES", "PRUNED", "Moved", "bring_all_back", "bring_back", "is_there", "place_of", "prune"]
+
 Tell = Callable[[int], None]
 
 
@@ -32,11 +34,6 @@ class Moved:
     files: int = 0
     bytes: int = 0
     left: int = 0
-
-
-def place_of(file: str) -> str:
-    """Where a recorded file goes: ``images/a/b.png`` to ``pruned/a/b.png``."""
-    return f"{PRUNED}/{file.removeprefix(f'{IMAGES}/')}"
 
 
 def is_there(run_dir: Path) -> bool:

@@ -12,8 +12,8 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
-from batcher import __version__
 from batcher.core.job import State
+from batcher.core.version import __version__
 from batcher.runner.progress import Progress, counted, counting
 from batcher.store import StateFile, reading
 from batcher.store.files.place import write_whole

@@ -17,11 +17,11 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from batcher import __version__
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.job import Artifact, Entry, Job, State, sidecar
 from batcher.core.naming import fold, numbered, with_key
 from batcher.core.one_line import one_line
+from batcher.core.version import __version__
 from batcher.manifest import Manifest
 from batcher.runner.progress import Progress, counted, counting
 from batcher.runner.records import STALE

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batcher import __version__
 from batcher.core.job import CancelOutcome, Counts, State
 from batcher.core.one_line import one_line
 from batcher.core.units import show_bytes, show_duration, show_rate, show_usd
+from batcher.core.version import __version__
 from batcher.runner.stop import Reason, Stop
 from batcher.store import reading
 from batcher.store.files.place import write_whole

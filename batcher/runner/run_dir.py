@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batcher import __version__
 from batcher.client import embedded
 from batcher.core.errors import BatcherError, Cause, DiskError, UsageError
 from batcher.core.job import Entry, State, utc
 from batcher.core.settings import Settings
 from batcher.core.units import show_bytes
+from batcher.core.version import __version__
 from batcher.manifest import Manifest
 from batcher.runner import pruned
 from batcher.runner import records as tables

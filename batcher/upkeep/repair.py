@@ -17,9 +17,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from batcher import __version__
 from batcher.core.errors import FileRefused, FileUnavailable
 from batcher.core.job import Artifact, Entry, canonical_json, sidecar
+from batcher.core.version import __version__
 from batcher.images.check import examine
 from batcher.runner import pruned
 from batcher.runner.progress import Progress

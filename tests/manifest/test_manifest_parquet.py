@@ -154,7 +154,7 @@ def test_without_pyarrow_the_error_names_what_to_install(tmp_path: Path, monkeyp
     path = table(tmp_path, {"prompt": ["a"]})
     monkeypatch.setattr(parquet, "find_spec", lambda _: None)
     (found,) = problems(path)
-    assert 'pip install "batcher[parquet]"' in found.mend
+    assert "-m pip install pyarrow" in found.mend
 
 
 def test_a_parquet_file_by_another_name_is_recognised_for_what_it_is(tmp_path: Path) -> None:

@@ -214,6 +214,7 @@ BAD = [
     ("prompts: &a [*a]", 1, 14, "inside of what it stands for", ""),
     ("prompts: [!!python/name:os.system a]", 1, 11, "the tag", "without a tag"),
     ("prompts: [a, '\x07']", 1, 15, "does not allow", "escaped"),
+    ("[" * 100, 1, 61, "nested more than", ""),
     ("[" * 100_000, 1, 61, "nested more than", ""),
     ("", 0, 0, "is empty", "prompts:"),
     ("prompts: []", 1, 10, "`prompts` is empty", "list at least one"),

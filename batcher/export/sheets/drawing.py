@@ -21,6 +21,7 @@ from batcher.export.sheets.gather import Sheet, Where, gather, sheet_of, survey
 from batcher.export.sheets.layout import Layout, Page
 from batcher.export.sheets.page import Painter
 from batcher.export.sheets.text import Writer
+from batcher.manifest.extras import install_command
 from batcher.runner.progress import Meter, Progress
 from batcher.store import reading
 from batcher.store.files.place import write_whole
@@ -201,7 +202,7 @@ def _warnings(drawn: Drawn, writer: Writer) -> Iterator[str]:
 
 def _mend(script: str) -> str:
     if script in _BY_PACKAGE:
-        return 'Install them: pip install "batcher[grid]"'
+        return f"Install them: `{install_command('grid')}`"
     if script == "emoji":
         return "Install a font with outlines of them, like Symbola or the monochrome Noto Emoji."
     return f"Install a font for it, like Noto Sans {script}."

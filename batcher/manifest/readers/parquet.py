@@ -14,6 +14,7 @@ from math import isfinite, isnan
 from typing import Any
 
 from batcher.core.errors import ManifestError
+from batcher.manifest.extras import install_command
 from batcher.manifest.problems import MOST, failure
 from batcher.manifest.readers.columns import Layout, layout, warn_of_near_misses, word
 from batcher.manifest.readers.rows import Reading, Row
@@ -193,7 +194,7 @@ def _readable(label: str) -> Iterator[None]:
 def _require(source: Source) -> None:
     if find_spec("pyarrow") is None:
         what = "is read with pyarrow, which is not installed"
-        raise failure(source.label, 0, 0, what, 'pip install "batcher[parquet]"')
+        raise failure(source.label, 0, 0, what, install_command("parquet"))
 
 
 def _is_text(kind: Any) -> bool:

@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from batcher.runner.pruned import PRUNED, place_of
-
-IMAGES = "images"
+IMAGES, PRUNED = "images", "pruned"
 ASIDE = "lost+found"
 EXTENSIONS = frozenset({"json", "part", "png", "jpg", "webp", "gif", "avif", "mp4", "mov", "webm", "mp3", "wav"})
 _AT_ONCE = 64 << 20  # bytes: larger files are mapped
+
+
+def place_of(file: str) -> str:
+    """Where prune puts a recorded file: ``images/a/b.png`` to ``pruned/a/b.png``."""
+    return f"{PRUNED}/{file.removeprefix(f'{IMAGES}/')}"
 
 
 class Absent(Exception):  # noqa: N818  what was seen, and it reads as one

@@ -1,0 +1,103 @@
+"""``additions.jsonl``: jobs that ``batcher more`` added to a run; from then on they are part of its manifest.
+
+A line is a job in the form of ``records.jsonl`` (``job``, ``model``, ``inputs``, ``prompt_id``, ``meta``, ``source``),
+with its ``copy`` number, the ``path`` of its picture and the time it was added. Whoever plans a run reads these jobs
+behind those of the manifest's own files; a job that the manifest has too counts once.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from batcher.core.errors import UsageError
+from batcher.core.job import Job, job_key, utc
+from batcher.core.naming import safe_part
+from batcher.store.files.disk import disk, force_folder
+
+ADDITIONS = "additions.jsonl"
+
+
+def jobs(run_dir: Path) -> Iterator[Job]:
+    """The added jobs, each once, in the order added; none where nothing was added.
+
+    Half a line at the end (a power cut while adding) was never promised to anybody and is passed over. Raises
+    UsageError for any other line that is no job, and DiskError.
+    """
+    seen: set[str] = set()
+    for number, line in enumerate(_lines(run_dir), 1):
+        if not line.strip():
+            continue
+        job = _job(line)
+        if job is None:
+            if not line.endswith(b"\n"):
+                return
+            raise UsageError(
+                f"{run_dir / ADDITIONS}:{number}: this is no job that `batcher more` added",
+                hint="Remove the line, or put the file back as it was. Nothing was submitted.",
+            )
+        if job.key not in seen:
+            seen.add(job.key)
+            yield job
+
+
+def append(run_dir: Path, added: Iterable[Job]) -> None:
+    """Behind what is there, forced to the disk. Raises DiskError."""
+    at = utc(time.time())
+    text = "".join(f"{json.dumps(_record(job, at), ensure_ascii=False)}\n" for job in added)
+    content = text.encode(errors="backslashreplace")
+    path = run_dir / ADDITIONS
+    with disk(ADDITIONS, len(content)):
+        start = path.stat().st_size if path.exists() else 0
+        with path.open("ab") as file:
+            file.truncate(_end_of_lines(path, start))
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        force_folder(run_dir)
+
+
+def _end_of_lines(path: Path, size: int) -> int:
+    """Where the last whole line ends."""
+    with path.open("rb") as file:
+        file.seek(max(0, size - (1 << 20)))
+        tail = file.read()
+    return size - (len(tail) - tail.rfind(b"\n") - 1)
+
+
+def _record(job: Job, at: str | None) -> dict[str, Any]:
+    return {
+        "schema": "batcher/1", "job": job.key, "model": job.model, "inputs": dict(job.inputs), "copy": job.copy,
+        "prompt_id": job.prompt_id, "meta": dict(job.meta), "source": {"manifest": job.source, "line": job.line},
+        "path": job.path, "added_at": at,
+    }  # fmt: skip
+
+
+def _lines(run_dir: Path) -> Iterator[bytes]:
+    with disk(ADDITIONS):
+        try:
+            with (run_dir / ADDITIONS).open("rb") as lines:
+                yield from lines
+        except FileNotFoundError:
+            return
+
+
+def _job(line: bytes) -> Job | None:
+    """None for what is no job, or was changed since: a job's key is a hash of what it sends."""
+    try:
+        data = json.loads(line)
+        source, inputs, model, copy = data["source"], data["inputs"], data["model"], data["copy"]
+        path, meta = data["path"], data["meta"]
+        if not isinstance(path, str) or not isinstance(meta, dict) or not isinstance(inputs, dict):
+            return None
+        if job_key(model, inputs, copy) != data["job"]:
+            return None
+        return Job(
+            key=data["job"], model=model, inputs=inputs, copy=copy, prompt_id=str(data["prompt_id"]), meta=meta,
+            source=str(source["manifest"]), line=int(source["line"]),
+            path="/".join(safe_part(part, limit=180) for part in path.split("/")),
+        )  # fmt: skip
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,181 @@
+"""``picks.jsonl``: what a person (or a script) said of each picture of a run.
+
+One line is one verdict, all of it: it replaces what was said of that picture before, so undo is a line too, and the
+last line of a picture counts. Lines are only ever appended, each batch forced to the disk; two programs may append at
+once. Files of two people are merged by putting one behind the other. A line that can't be read (a power cut leaves
+half a line at the end) is passed over and counted.
+"""
+
+import getpass
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from batcher.core.job import utc
+from batcher.store.files.disk import disk, force_folder
+
+PICKS = "picks.jsonl"
+YES, NO = "yes", "no"
+MOST_STARS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was said of one picture.
+
+    job, output_index: which picture. pick: ``yes``, ``no``, or None for undecided. stars: 0 to 5. tags: in the order
+    given. sha256: of the picture that was looked at, None when nobody knows: then the verdict is never stale.
+    at: ISO 8601, UTC. by: who said it.
+    """
+
+    job: str
+    output_index: int = 0
+    pick: str | None = None
+    stars: int | None = None
+    tags: tuple[str, ...] = ()
+    note: str | None = None
+    sha256: str | None = None
+    at: str = ""
+    by: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it takes back all that was said."""
+        return self.pick is None and self.stars is None and not self.tags and not self.note
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "at": self.at, "by": self.by, "job": self.job, "output_index": self.output_index, "pick": self.pick,
+            "stars": self.stars, "tags": list(self.tags), "note": self.note, "sha256": self.sha256,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class Picks:
+    """The verdicts that count, by job and output. unreadable: lines that were passed over."""
+
+    verdicts: dict[tuple[str, int], Verdict] = field(default_factory=dict)
+    unreadable: int = 0
+
+    def take(self, lines: Iterable[bytes]) -> None:
+        """Lines that came behind those that were read."""
+        for line in lines:
+            if not line.strip():
+                continue
+            verdict = parsed(line)
+            if verdict is None:
+                self.unreadable += 1
+            else:
+                self.verdicts[verdict.job, verdict.output_index] = verdict
+
+    def of(self, job: str, output_index: int, sha256: str) -> Verdict | None:
+        """The verdict on this very picture: None when there is none, or it was made anew since."""
+        verdict = self.verdicts.get((job, output_index))
+        return None if verdict is None or is_stale(verdict, sha256) else verdict
+
+    def __len__(self) -> int:
+        return len(self.verdicts)
+
+
+def is_stale(verdict: Verdict, sha256: str) -> bool:
+    return verdict.sha256 is not None and verdict.sha256 != sha256
+
+
+def read(run_dir: Path) -> Picks:
+    """Empty where nothing was said yet. Raises DiskError when the file can't be read."""
+    picks = Picks()
+    with disk(PICKS):
+        try:
+            with (run_dir / PICKS).open("rb") as lines:
+                picks.take(lines)
+        except FileNotFoundError:
+            pass
+    return picks
+
+
+def append(run_dir: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Writes these behind the others and forces them to the disk; returns them with ``at`` and ``by`` filled in.
+
+    Raises DiskError. What a full disk cuts off is half a line, which the next one to write ends.
+    """
+    at, by = utc(time.time()) or "", whoami()
+    stamped = [replace(verdict, at=verdict.at or at, by=verdict.by or by) for verdict in verdicts]
+    if not stamped:
+        return []
+    text = "".join(f"{json.dumps(verdict.as_json(), ensure_ascii=False)}\n" for verdict in stamped)
+    content = text.encode(errors="backslashreplace")
+    path = run_dir / PICKS
+    is_new = not path.exists()
+    with disk(PICKS, len(content)):
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            if _ends_in_half_a_line(handle):
+                content = b"\n" + content
+            while content:
+                content = content[os.write(handle, content) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if is_new:
+            force_folder(run_dir)
+    return stamped
+
+
+def whoami() -> str:
+    """The name of the user, nothing where the system knows none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no such user in this container
+        return ""
+
+
+def parsed(line: bytes) -> Verdict | None:
+    """A line of the file; None for what is not one."""
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    return verdict_of(data) if isinstance(data, dict) else None
+
+
+def verdict_of(data: Mapping[str, Any]) -> Verdict | None:
+    """From JSON data as ``Verdict.as_json`` gives it; what is left out is not said. None for what is no verdict."""
+    job, index, pick, stars = data.get("job"), data.get("output_index", 0), data.get("pick"), data.get("stars")
+    tags, note, sha256 = data.get("tags") or [], data.get("note"), data.get("sha256")
+    fine = (
+        isinstance(job, str)
+        and type(index) is int
+        and index >= 0
+        and pick in {None, YES, NO}
+        and (stars is None or (type(stars) is int and 0 <= stars <= MOST_STARS))
+        and isinstance(tags, list)
+        and all(isinstance(tag, str) for tag in tags)
+        and all(value is None or isinstance(value, str) for value in (note, sha256))
+    )
+    if not fine:
+        return None
+    return Verdict(
+        job=str(job).lower(), output_index=index, pick=pick, stars=stars, tags=tuple(dict.fromkeys(tags)), note=note,
+        sha256=sha256, at=_text(data.get("at")), by=_text(data.get("by")),
+    )  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _ends_in_half_a_line(handle: int) -> bool:
+    size = os.fstat(handle).st_size
+    if not size:
+        return False
+    os.lseek(handle, size - 1, os.SEEK_SET)
+    return os.read(handle, 1) != b"\n"
+
+
+def keepers(picks: Picks) -> Iterator[tuple[str, int]]:
+    """The pictures that are picked, stale ones too, as (job, output index)."""
+    return (place for place, verdict in picks.verdicts.items() if verdict.pick == YES)
