@@ -14,9 +14,9 @@ from batcher.images import Downloader, Trust, fetch
 from batcher.images.body import IN_MEMORY
 from batcher.images.embed import at_arrival, check_infotext, embed, strip
 from batcher.images.embed.embedding import read_infotext
-from batcher.store.files import part
-from tests.artifacts.file_host import answer, file_host, files, picture
-from tests.embed.pictures import BARE, RECORD, decoded, with_chunk
+from batcher.store.files import whole
+from tests.images.embed.pictures import BARE, RECORD, decoded, with_chunk
+from tests.images.file_host import answer, file_host, files, picture
 from tests.verify.runs import Run, copied, kinds, made
 
 BIG = picture(800, 800)
@@ -112,7 +112,7 @@ def test_a_picture_that_can_not_be_written_leaves_nothing_behind(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(part, "create", full)
+    monkeypatch.setattr(whole, "create", full)
     with pytest.raises(Exception, match="cannot write images/x/picture"):
         arrived(tmp_path, BIG, "infotext")
     assert files(tmp_path) == []

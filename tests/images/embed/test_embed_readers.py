@@ -17,7 +17,7 @@ from sd_parsers import ParserManager
 from batcher.images.embed import check_infotext, checking, embed
 from batcher.images.embed.embedding import read_infotext
 from batcher.images.embed.infotext import Infotext, as_read, of, parse
-from tests.embed.pictures import BARE, RECORD, png_chunk, record
+from tests.images.embed.pictures import BARE, RECORD, png_chunk, record
 
 SD_PARSERS = f"sd-parsers {version('sd-parsers')}"
 ALL_FORMS = ["png", "png palette", "jpeg", "jpeg exif", "webp", "webp lossless", "webp icc", "webp exif"]
