@@ -9,7 +9,7 @@ from typing import Any
 
 from batcher.core.job import Job
 from batcher.manifest.schema import ModelSchema
-from batcher.manifest.totals import Share
+from batcher.manifest.totals import Share, Totals
 
 
 class Memory:
@@ -32,8 +32,8 @@ class Manifest:
     ) -> None:
         for _ in loader.jobs(schema, limit=limit, progress=progress):
             pass
-        totals = loader.totals
-        assert totals is not None
+        totals: Totals = loader.totals
+
         self._loader, self._schema, self._limit, self._totals = loader, schema, limit, totals
         self.memory = Memory()
         self.source, self.name, self.model = loader.source, loader.name, totals.model
