@@ -194,7 +194,6 @@ class Loader:
         document = replace(self._document, problems=problems)
         parts = groups_of(document) if self._is_yaml else [document]
         holders = [document, *parts] if self._is_yaml else []
-        only = None if self._model_is_named else self.model
         model_inputs = ModelInputs(
             schema, named_inputs(holders, self._overrides), None if self._model_is_named else self.model
         )
