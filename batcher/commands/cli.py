@@ -25,6 +25,7 @@ GROUPS = {
         "prune": "Move aside what is no longer in the manifest.",
     },
     "Help": {
+        "doctor": "Check token, service, clock, disk and versions; of a run, what needs you.",
         "simulate": "Serve a simulator of the Model API on this machine.",
         "completion": "Print the completion script for your shell.",
         "help": "Read the manual in the terminal.",
