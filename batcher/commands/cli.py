@@ -16,7 +16,6 @@ COMMANDS = {
     "prune": "Move aside what is no longer in the manifest.",
     "grid": "Draw labelled contact sheets of a run.",
     "export": "Write a run as datasets, trainers or benchmarks read it.",
-    "check": "Open an export with the reader it is for, and compare it with the run.",
     "simulate": "Serve a simulator of the Model API on this machine.",
 }
 

@@ -12,10 +12,11 @@ from batcher import __version__
 from batcher.core.job import Artifact, Entry, Job, State, sidecar
 from batcher.images import Downloader, Trust, fetch
 from batcher.images.body import IN_MEMORY
-from batcher.images.embed import at_arrival, check_infotext, embed, strip
+from batcher.images.embed import at_arrival, embed, strip
 from batcher.images.embed.embedding import read_infotext
 from batcher.store.files import part
 from tests.artifacts.file_host import answer, file_host, files, picture
+from tests.embed.checking import check_infotext
 from tests.embed.pictures import BARE, RECORD, decoded, with_chunk
 from tests.verify.runs import Run, copied, kinds, made
 

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from sd_parsers import ParserManager
 
-from batcher.images.embed import check_infotext, checking, embed
+from batcher.images.embed import embed
 from batcher.images.embed.embedding import read_infotext
 from batcher.images.embed.infotext import Infotext, as_read, of, parse
+from tests.embed import checking
+from tests.embed.checking import check_infotext
 from tests.embed.pictures import BARE, RECORD, png_chunk, record
 
 SD_PARSERS = f"sd-parsers {version('sd-parsers')}"

@@ -1,4 +1,4 @@
-"""``batcher check``: an export through its reader's eyes, compared with the run, sample by sample.
+"""An export through its reader's eyes, compared with the run, sample by sample.
 
 What ought to be there is worked out from the run as the export would do it, and kept as sixteen bytes a picture. What
 differs is looked up again in the run, so that both sides can be shown.
@@ -13,21 +13,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from batcher.core.errors import BatcherError, FileError, UsageError
+from batcher.core.errors import BatcherError, FileError
 from batcher.core.one_line import one_line
 from batcher.export.captions import Captions
 from batcher.export.exporting import KINDS
 from batcher.export.imagefolder import ImageFolder
 from batcher.export.marker_file import read_mark
-from batcher.export.readers import READERS, Seen
 from batcher.export.request import SPLITS_OF_DATASETS, Told, ordered
 from batcher.export.selection import Selection, Shot
 from batcher.export.target import Target
 from batcher.export.webdataset import WebDataset
 from batcher.images import Limits
 from batcher.images.check import examine
-from batcher.runner.progress import Meter, Progress
 from batcher.store import connect_to_read, exporting
+from tests.export.readers import READERS, Seen
 
 SHOWN = 5  # examples of each kind of difference
 _OURS = frozenset({"file_name"})  # how the export names its own files
@@ -107,15 +106,12 @@ class Findings:
             self.examples.setdefault(kind, []).append(one_line(example, 300))
 
 
-def check(folder: Path, reader: str, progress: Progress | None, run: Path | None = None) -> dict[str, Any]:
+def check(folder: Path, reader: str) -> dict[str, Any]:
     """Raises UsageError when there is nothing to check, or nothing to check with. Changes nothing."""
     began = time.monotonic()
     mark = read_mark(folder)
-    if mark["target"] != reader:
-        raise UsageError(f"{folder} was exported for {mark['target']}", hint=f"Check it --as {mark['target']}.")
-    run = run or Path(mark["run"])
-    if not run.is_dir():
-        raise UsageError(f"the run it was made of is not at {run} any more", hint="Say where with --run.")
+    assert mark["target"] == reader
+    run = Path(mark["run"])
     findings = Findings()
     if not mark.get("complete"):
         findings.add("unfinished", "the export was interrupted; the same export command goes on with it")
@@ -126,8 +122,7 @@ def check(folder: Path, reader: str, progress: Progress | None, run: Path | None
             target.see(shot)
         target.settle()
         comparison = Comparison(Expected(target), findings)
-        with closing(Meter(len(comparison.expected.due), progress)) as meter:
-            lines = comparison.read(folder, mark, meter)
+        lines = comparison.read(folder, mark)
         comparison.close()
     return {
         "export": str(folder),
@@ -158,14 +153,13 @@ class Comparison:
         self._different: dict[Key, Seen] = {}
         self._failed = False
 
-    def read(self, folder: Path, mark: Mapping[str, Any], meter: Meter) -> list[str]:
+    def read(self, folder: Path, mark: Mapping[str, Any]) -> list[str]:
         """Every sample that the reader gives; returns what it says of the whole."""
         try:
             with READERS[mark["target"]](folder, mark) as (lines, samples):
                 for seen in samples:
                     self.seen[seen.split] += 1
                     self._judge(seen)
-                    meter.show(sum(self.seen.values()))
                 return list(lines)
         except BatcherError:
             raise

@@ -1,4 +1,4 @@
-"""``batcher check --as infotext``: what the programs that read infotexts find in the pictures of an export or a run."""
+"""What the programs that read infotexts find in the pictures of an export or a run."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -7,33 +7,29 @@ from itertools import tee
 from pathlib import Path
 from typing import Any
 
-from batcher.core.errors import UsageError
 from batcher.export.embed_metadata import Dresser
 from batcher.export.exporting import KINDS
 from batcher.export.marker_file import read_mark
 from batcher.export.request import Order, Told, ordered
 from batcher.export.selection import Selection
 from batcher.export.target import FileTarget
-from batcher.images.embed import InfotextCheck, check_infotext
-from batcher.runner.progress import Meter, Progress
 from batcher.store import connect_to_read, exporting, has_state
+from tests.embed.checking import InfotextCheck, check_infotext
 
 SHOWN = 5  # examples
 Pair = tuple[Path, Mapping[str, Any]]
 
 
-def check(folder: Path, progress: Progress | None, run: Path | None = None) -> dict[str, Any]:
+def check(folder: Path) -> dict[str, Any]:
     """The report of ``checking.check``. folder: an export of files, or a run directory. Raises UsageError."""
     began = time.monotonic()
-    order, mark = _of_run(folder) if has_state(folder) else _of_export(folder, run)
+    order, mark = _of_run(folder) if has_state(folder) else _of_export(folder)
     with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
         selection = Selection(order, connection)
         total = sum(1 for _ in selection.first_look())
-        if not total:
-            raise UsageError(f"{folder}: there is no picture to check", hint="`batcher status` shows what there is.")
-        with closing(Meter(total, progress)) as meter:
-            files, records = tee(_pairs(order, selection, mark, meter))
-            found = check_infotext((file for file, _ in files), (record for _, record in records))
+        assert total
+        files, records = tee(_pairs(order, selection, mark))
+        found = check_infotext((file for file, _ in files), (record for _, record in records))
     return _report(folder, order, mark, found, selection, time.monotonic() - began)
 
 
@@ -41,29 +37,16 @@ def _of_run(folder: Path) -> tuple[Order, None]:
     return ordered(folder, folder, Told(to="captions", embed="infotext")), None
 
 
-def _of_export(folder: Path, run: Path | None) -> tuple[Order, Mapping[str, Any]]:
+def _of_export(folder: Path) -> tuple[Order, Mapping[str, Any]]:
     mark = read_mark(folder)
-    target = mark["target"]
-    run = run or Path(mark["run"])
-    if not run.is_dir():
-        raise UsageError(f"the run it was made of is not at {run} any more", hint="Say where with --run.")
-    if target in {"webdataset", "parquet"}:
-        raise UsageError(
-            f"{folder} was exported for {target}: its pictures are no files that such programs open",
-            hint=f"`batcher check {folder} --as {target}` compares them with the run, what is embedded included.",
-        )
-    order = ordered(run, folder, Told(**mark["options"]))
-    if "infotext" not in order.embed:
-        raise UsageError(f"{folder} was exported without --embed infotext", hint="Export again, with it and --replace.")
-    return order, mark
+    return ordered(Path(mark["run"]), folder, Told(**mark["options"])), mark
 
 
-def _pairs(order: Order, selection: Selection, mark: Mapping[str, Any] | None, meter: Meter) -> Iterator[Pair]:
+def _pairs(order: Order, selection: Selection, mark: Mapping[str, Any] | None) -> Iterator[Pair]:
     dresser = Dresser(order.run, order.embed, simulated=selection.simulated)
     target = None if mark is None else KINDS[mark["target"]](order, selection)
     assert target is None or isinstance(target, FileTarget)
-    for done, shot in enumerate(selection.again()):
-        meter.show(done)
+    for shot in selection.again():
         file = Path(selection.path(shot.picture)) if target is None else order.folder / target.name(shot)
         yield file, dresser.record(shot)
 

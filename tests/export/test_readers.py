@@ -1,8 +1,7 @@
-"""``batcher check``: what the real readers see, and every kind of damage found through them."""
+"""What the real readers see of every export, and that damage is seen through them."""
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +26,6 @@ def run(tmp_path: Path) -> Path:
     return a_run(tmp_path / "run", ASKED)
 
 
-@pytest.fixture
-def checked(batcher: Batcher, tmp_path: Path) -> Callable[..., Any]:
-    """``batcher check tmp/out --as READER --json``; its exit code is the one it tells."""
-
-    def typed(reader: str, *words: object) -> Any:
-        came = batcher("check", tmp_path / "out", "--as", reader, "--json", "--progress", "none", *words)
-        assert came.code == came.json["exit_code"], came
-        return came.json
-
-    return typed
-
-
 @pytest.mark.parametrize(
     "words", [(), ("--split", "train=0.5,val=0.25,test=0.25"), ("--convert", "webp:90"), ("--where", "seed < 3")]
 )
@@ -50,16 +37,6 @@ def test_every_reader_sees_the_run_as_it_is(
     facts = checked(reader)
     assert facts["findings"] == {}
     assert facts["seen"] == facts["expected"] == (9 if "--where" in words else 13)
-    assert facts["exit_code"] == 0
-
-
-def test_it_says_what_a_user_of_the_reader_sees(batcher: Batcher, exported: Any, run: Path, tmp_path: Path) -> None:
-    exported(run, "imagefolder")
-    came = batcher("check", tmp_path / "out", "--as", "imagefolder", "--progress", "none")
-    said = " ".join(came.out.split())
-    assert "13 samples (13 in train), 13 expected" in said
-    assert "seed (int64)" in said
-    assert "every sample, caption, column and picture" in said
 
 
 def test_a_table_without_pictures_is_checked_too(exported: Any, checked: Any, run: Path) -> None:
@@ -127,7 +104,7 @@ def test_metadata_that_the_reader_can_not_read_is_told_in_its_words(
 
 
 def test_the_trap_of_split_words_would_be_seen(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
-    """What this command is for: datasets drops all but these files, and the metadata, without a word."""
+    """datasets drops all but these files, and the metadata, without a word."""
     exported(run, "imagefolder", "--copy")
     out = tmp_path / "out"
     for path in sorted((out / "train").rglob("*")):
@@ -167,9 +144,8 @@ def test_a_mark_that_makes_no_sense_is_said(
     exported(run, "captions")
     mark = tmp_path / "out/.batcher-export/export.json"
     mark.write_text(json.dumps(json.loads(mark.read_text()) | change))
-    for words in (("check", tmp_path / "out", "--as"), ("export", run, tmp_path / "out", "--to")):
-        came = batcher(*words, "captions")
-        assert (came.code, "another version of batcher" in came.err) == (64, True)
+    came = batcher("export", run, tmp_path / "out", "--to", "captions")
+    assert (came.code, "another version of batcher" in came.err) == (64, True)
 
 
 def test_captions_that_trainers_would_stumble_over_are_found(
@@ -202,25 +178,3 @@ def test_an_export_that_was_interrupted_is_told(exported: Any, checked: Any, run
     mark = tmp_path / "out/.batcher-export/export.json"
     mark.write_text(mark.read_text().replace('"complete": true', '"complete": false'))
     assert found(checked("captions")) == {"unfinished": 1}
-
-
-def test_what_can_not_be_checked_is_said(batcher: Batcher, exported: Any, run: Path, tmp_path: Path) -> None:
-    came = batcher("check", tmp_path / "nothing", "--as", "captions")
-    assert (came.code, "no export of batcher" in came.err) == (64, True)
-    exported(run, "captions")
-    came = batcher("check", tmp_path / "out", "--as", "parquet")
-    assert (came.code, "--as captions" in came.err) == (64, True)
-    run.rename(tmp_path / "moved")
-    came = batcher("check", tmp_path / "out", "--as", "captions")
-    assert (came.code, "--run" in came.err) == (64, True)
-    assert batcher("check", tmp_path / "out", "--as", "captions", "--run", tmp_path / "moved").code == 0
-
-
-def test_without_the_library_the_line_that_installs_it_is_told(
-    batcher: Batcher, exported: Any, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    exported(run, "imagefolder")
-    monkeypatch.setitem(__import__("sys").modules, "datasets", None)
-    came = batcher("check", tmp_path / "out", "--as", "imagefolder")
-    assert came.code == 64
-    assert "pip install datasets" in came.err
