@@ -48,25 +48,39 @@ class Listing:
         if len(self._waiting) == _CHUNK:
             self._flush()
 
+    def add_unless_there(self, jobs: Sequence[Job]) -> None:
+        """Jobs that were added to the run beside the manifest; what the manifest has itself counts once."""
+        self._flush()
+        there = self._seen([job.key for job in jobs])
+        for job in jobs:
+            if job.key not in there:
+                self.add(job)
+        self._flush()
+
     def copies(self, keys: Sequence[str]) -> list[int]:
         """Of requests, by the keys of their first copies: the how manieth of its kind each is, from 1.
 
         To be asked in manifest order, after every job before these was added.
         """
         self._flush()
-        again: set[str] = set()
+        again = self._seen(keys)
+        numbers = []
+        for key in keys:
+            numbers.append(self._count(key) if key in again else 1)
+            again.add(key)
+        return numbers
+
+    def _seen(self, keys: Sequence[str]) -> set[str]:
+        """Those that are keys of jobs of this reading."""
+        found: set[str] = set()
         for start in range(0, len(keys), _CHUNK):
             some = keys[start : start + _CHUNK]
             rows = self._connection.execute(
                 f"SELECT key FROM jobs WHERE key IN ({', '.join('?' * len(some))}) AND position BETWEEN 0 AND ?",
                 (*some, self._at - 1),
             )
-            again.update(key for (key,) in rows)
-        numbers = []
-        for key in keys:
-            numbers.append(self._count(key) if key in again else 1)
-            again.add(key)
-        return numbers
+            found.update(key for (key,) in rows)
+        return found
 
     def _count(self, key: str) -> int:
         row = self._connection.execute(

@@ -32,6 +32,11 @@ _IMAGE = f"INSERT OR REPLACE INTO images VALUES ({', '.join('?' * 12)})"
 class StateFile(JobRows):
     """The moves. Each returns the job as it is then."""
 
+    def changed_elsewhere(self) -> bool:
+        """Whether another process has written to the file since this was last asked, or since it was opened."""
+        before, (self._version,) = self._version, self.connection.execute("PRAGMA data_version").fetchone()
+        return bool(before != self._version)
+
     def claim(self, entry: Entry, now: float) -> Entry:
         """The intent, on disk before the submit leaves. ``now``: Unix seconds, as everywhere here."""
         self.be_in_place()

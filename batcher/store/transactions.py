@@ -26,6 +26,7 @@ class Transactions:
         self.connection = connect(path)
         self._identity = identity(path)
         self._in_place = True
+        (self._version,) = self.connection.execute("PRAGMA data_version").fetchone()
 
     def close(self) -> None:
         self.connection.close()
