@@ -16,7 +16,6 @@ from batcher.core.job import State, utc
 from batcher.core.settings import Settings
 from batcher.core.units import show_bytes
 from batcher.core.version import __version__
-from batcher.runner import records as tables
 from batcher.runner.progress import Progress
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason
@@ -97,7 +96,6 @@ def begin(state: StateFile, facts: Mapping[str, Any], settings: Settings, now: f
         "batchers": sorted({__version__, *reading.meta(state.connection, "batchers", [])}),
         "process": {"pid": os.getpid(), "host": socket.gethostname(), "since": now},
         "embed": sorted(settings.embed),
-        **tables.STALE,
     }
     cause = Cause(kind="interrupted", message="batcher ended while this submit was in the air")
     doubts = [partial(state.doubt, entry, cause) for entry in reading.entries(state.connection, [State.SUBMITTING])]

@@ -2,7 +2,7 @@
 
 from batcher.store.ballast import Ballast
 from batcher.store.lock import LOCK, is_going, locked
-from batcher.store.opening import STATE, connect_to_read, has_state, prepare
+from batcher.store.opening import STATE, connect_to_read, has_state, prepare, remove_state
 from batcher.store.queue import CommitQueue
 from batcher.store.statefile import StateFile
 
@@ -17,4 +17,5 @@ __all__ = [
     "is_going",
     "locked",
     "prepare",
+    "remove_state",
 ]

@@ -32,6 +32,17 @@ def upsert(position: str) -> str:
 class JobRows(Transactions):
     """The half of the state file's writer to which jobs come in. All methods are for ``commit``."""
 
+    def outdate_tables(self) -> None:
+        """``records.jsonl`` and ``failures.jsonl`` may say something else than the state file from now on."""
+        if not self._outdated:
+            self.set_meta(tables=None)
+            self._outdated = True
+
+    def note_tables(self, looks: Any) -> None:
+        """The tables beside the file are up to date. looks: what they look like from outside."""
+        self.set_meta(tables=looks)
+        self._outdated = False
+
     def set_meta(self, **facts: Any) -> None:
         rows = [(name, json.dumps(value)) for name, value in facts.items()]
         self.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)

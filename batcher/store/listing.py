@@ -36,6 +36,7 @@ class Listing:
         (self._last_id,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
         self._at = 0  # position of the next job to be written
         self._waiting: list[Job] = []
+        state.outdate_tables()
         if self._last_id:
             among = "position IS NOT NULL" if limit is None else f"position < {limit:d}"
             self._connection.execute(f"UPDATE jobs SET position = -1 - position WHERE {among}")

@@ -54,6 +54,12 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def remove_state(run_dir: Path) -> None:
+    """Takes back a state file that was just made, and in which nothing came to stand."""
+    for suffix in ("", "-wal", "-shm"):
+        (run_dir / f"{STATE}{suffix}").unlink(missing_ok=True)
+
+
 def identity(path: Path) -> tuple[int, int] | None:
     """What the name stands for now; None when there is no such file any more."""
     try:

@@ -143,11 +143,13 @@ class StateFile(JobRows):
 
     def redescribe(self, entry: Entry, artifacts: Sequence[Artifact]) -> None:
         """By a repair only: what its files really are."""
+        self.outdate_tables()
         self._pictures(entry, artifacts)
 
     def _move(self, entry: Entry, event: Event, **facts: Any) -> Any:
         """Raises Defect for a move that is not in the table, Overtaken when the job is in another state by now."""
         state = advance(entry.state, event)
+        self.outdate_tables()
         values = (str(state), *facts.values(), entry.id, str(entry.state))
         if self.connection.execute(_update(tuple(facts)), values).rowcount != 1:
             raise Overtaken(f"job {entry.job.key} is not {entry.state} in the state file, so it can't be {event}")

@@ -26,6 +26,7 @@ class Transactions:
         self.connection = connect(path)
         self._identity = identity(path)
         self._in_place = True
+        self._outdated = False  # whether it is on record that the tables beside the file are
         (self._version,) = self.connection.execute("PRAGMA data_version").fetchone()
 
     def close(self) -> None:
@@ -82,6 +83,7 @@ class Transactions:
             raise disk_problem(error, self.path) from error
 
     def roll_back(self) -> None:
+        self._outdated = False
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 

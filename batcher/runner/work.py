@@ -1,0 +1,196 @@
+"""A run that has a service to talk to: the table is drained, and every part that this takes is opened and closed."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from batcher.client.catalogue import Offer
+from batcher.core.budget import Budget
+from batcher.core.errors import DiskError
+from batcher.core.job import utc
+from batcher.core.settings import Deadline, Settings
+from batcher.core.tally import Tally
+from batcher.images import Downloader, Dress, Trust
+from batcher.images.embed import at_arrival
+from batcher.runner.cancel import cancel_all
+from batcher.runner.control import Control, Controller
+from batcher.runner.deadline import deadline_at
+from batcher.runner.drain import Drain
+from batcher.runner.events import Noted, Observer, Ticked
+from batcher.runner.run_context import RunContext
+from batcher.runner.service import Service
+from batcher.runner.stop import Reason, Stop
+from batcher.store import Ballast, CommitQueue, StateFile, connect_to_read, reading
+
+TICK = 0.25  # seconds between looks at the tally and at control.json
+LIVE_EVERY = 8  # ticks between notes for `batcher status`
+
+Attend = Callable[[RunContext], AbstractAsyncContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run takes from whoever starts it, and nothing else does for it.
+
+    observers: hear of everything. attend: entered while the run goes, with its context: signals for a command, a
+    meddler for a test. wall: Unix seconds. elapsed: seconds on a clock that nobody sets and that goes on in sleep.
+    """
+
+    observers: Sequence[Observer] = ()
+    attend: Attend = lambda _: nullcontext()
+    wall: Callable[[], float] = time.time
+    elapsed: Callable[[], float] = lambda: _elapsed()
+
+    def say(self, text: str) -> None:
+        for observer in self.observers:
+            observer(Noted(text=text, at=self.wall()))
+
+
+async def drain(
+    state: StateFile,
+    service: Service,
+    offer: Offer,
+    settings: Settings,
+    control: Control,
+    stop: Stop,
+    surroundings: Surroundings,
+    *,
+    model: str,
+    total: int,
+    limit: int | None,
+) -> RunContext:
+    """Until every job is at rest or ``stop`` says otherwise. settings: of the command; control: what overrules them.
+
+    total: jobs of the manifest. limit: only the first so many are submitted. Raises DiskError before anything is
+    submitted; cancellation is an interruption.
+    """
+    now = asyncio.get_running_loop().time
+    run_dir = state.path.parent
+    tuned = control.settings(settings)
+    reader = connect_to_read(run_dir)
+    ballast = Ballast(run_dir)
+    try:
+        _lay(ballast)
+        async with (
+            Downloader(
+                run_dir, trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
+                threads=tuned.downloads, dress=_dress(settings),
+            ) as downloader,
+            CommitQueue(state) as queue,
+        ):  # fmt: skip
+            context = RunContext(
+                settings=tuned,
+                queue=queue,
+                reader=reader,
+                api=service.api,
+                downloader=downloader,
+                tally=Tally(reading.counts(reader, total), now()),
+                stop=stop,
+                ballast=ballast,
+                budget=_budget(state, tuned, offer),
+                observers=surroundings.observers,
+                past_deadline=_past(settings.deadline, surroundings),
+                wall=surroundings.wall,
+            )
+            controller = Controller(context, run_dir, settings, control)
+            drain = Drain(context, model, limit)
+            async with surroundings.attend(context):
+                ticker = asyncio.create_task(_tick(context, controller), name="progress")
+                try:
+                    await drain.run()
+                    if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
+                        await queue.flush()  # what is known to be finished is not asked to be cancelled
+                        await cancel_all(service.api, queue, reader, context.cancelled)
+                except asyncio.CancelledError:
+                    stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
+                finally:
+                    ticker.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await ticker
+            await _remember(context, offer)
+            context.tell(Ticked(snapshot=_snapshot(context), at=context.wall()))
+        return context
+    finally:
+        ballast.drop()
+        reader.close()
+
+
+async def _remember(context: RunContext, offer: Offer) -> None:
+    """How the run ended; a disk that does not take it has said so before."""
+    facts: dict[str, Any] = {"process": None, "live": None, "stopped_by": _word(context.stop)}
+    price = context.budget.price
+    if price is not None and price != offer.price:
+        facts |= {"price_usd": price, "price_at": utc(context.wall())}
+    with suppress(DiskError):
+        await context.queue.durable(context.state.set_meta, **facts)
+
+
+def _budget(state: StateFile, settings: Settings, offer: Offer) -> Budget:
+    money, price = reading.money(state.connection), offer.price or 0.0
+    return Budget(
+        settings.budget,
+        offer.price,
+        spent=money.known_usd + money.unpriced * price,
+        feared=money.failed * price,
+        reserved_images=money.open,
+    )
+
+
+def _dress(settings: Settings) -> Dress | None:
+    return at_arrival(settings.embed) if settings.embed else None
+
+
+def _word(stop: Stop) -> str | None:
+    return None if stop.reason is None else stop.reason.word
+
+
+def _past(deadline: Deadline | None, surroundings: Surroundings) -> Callable[[], bool]:
+    """A duration is measured on a clock that nobody sets and that goes on while the machine sleeps; a time of day is
+    what the wall clock says, whatever was done to it.
+    """
+    if deadline is None:
+        return lambda: False
+    if deadline.seconds is not None:
+        seconds, began = deadline.seconds, surroundings.elapsed()
+        return lambda: surroundings.elapsed() - began >= seconds
+    moment = deadline_at(deadline, surroundings.wall())
+    return lambda: moment is not None and surroundings.wall() >= moment
+
+
+def _elapsed() -> float:
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+
+
+def _lay(ballast: Ballast) -> None:
+    try:
+        ballast.lay()
+    except OSError as error:
+        raise DiskError(
+            f"{ballast.path.parent} can't be written: {error.strerror}",
+            hint="Nothing was submitted. Make room or give rights there, then run the same command again.",
+        ) from error
+
+
+async def _tick(context: RunContext, controller: Controller) -> None:
+    ticks = 0
+    while True:
+        snapshot = _snapshot(context)
+        context.tell(Ticked(snapshot=snapshot, at=context.wall()))
+        with suppress(DiskError):  # a job's own move says so, when it matters
+            if words := await controller.obey():
+                context.tell(Noted(text=words, at=context.wall()))
+            if ticks % LIVE_EVERY == 0:
+                live = {"rate": snapshot.rate, "eta": snapshot.eta, "in_flight": snapshot.in_flight}
+                facts = {**live, "at": context.wall(), "note": snapshot.note}
+                await context.queue.durable(context.state.set_meta, live=facts)
+        ticks += 1
+        await asyncio.sleep(TICK)
+
+
+def _snapshot(context: RunContext) -> Any:
+    known = context.budget.price is not None or context.budget.spent > 0
+    return context.tally.snapshot(context.now(), context.budget.spent if known else None)
