@@ -20,7 +20,7 @@ from batcher.manifest.yaml.sections import Sections
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Compiler:
     """document: of a YAML manifest. parts: its groups, or itself alone. flat: one that is no YAML, and its format;
     then the document is empty.
     """
@@ -40,7 +40,7 @@ class Comparison:
 
     def _group(self, part: Document, dynamic: Dynamic | None) -> Group:
         terms, overrides, problems = self.terms, self.overrides, self.document.problems
-        at_first = problems.said
+        at_first = problems.added
         shared, sections = Sections(self.document, terms), Sections(part, terms)
         base = {**shared.defaults(), **sections.defaults(), **overrides.values(terms)}
         axes = {**sections.matrix(), **overrides.axes(terms)}
@@ -53,9 +53,9 @@ class Comparison:
         paths = DefaultPaths(part.group) if template is None else TemplatePaths(template, part.group)
         if part.group is not None and "dynamic" in part.sections:
             dynamic = self.dynamics.read(part.sections["dynamic"], dynamic)
-        before = problems.said
+        before = problems.added
         entries = tuple(self._entries(part, repeats, repeat, dynamic))
-        return Group(part, sweep, entries, paths, template, before == at_first, problems.said == before)
+        return Group(part, sweep, entries, paths, template, before == at_first, problems.added == before)
 
     def _entries(self, part: Document, repeats: Repeats, repeat: Repeat | None, dynamic: Dynamic | None) -> list[Entry]:
         column = self.overrides.prompt_column

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.errors import UsageError
+from batcher.core.suggest import suggestion
 from batcher.manifest.inputs import Terms
-from batcher.manifest.problems import suggestion
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import FORMATS, named_format
 from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of_flag, wrong_values

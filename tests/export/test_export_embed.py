@@ -13,9 +13,9 @@ from PIL import Image
 
 from batcher.images.embed import strip
 from batcher.images.embed.embedding import read_infotext
-from tests.embed.pictures import with_chunk
 from tests.export.conftest import Batcher
 from tests.export.runs import Asked, a_run, seeds, tree
+from tests.images.embed.pictures import with_chunk
 
 pytestmark = [  # the webdataset library leaves closing its files to the garbage collector
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from batcher.core.suggest import fold_name, nearest
 from batcher.manifest.inputs import Terms
-from batcher.manifest.problems import fold_name, nearest
 from batcher.manifest.schema.words import shown
 
 _MOST_COMPARED = 200  # names of one file that are compared with those of inputs: each comparison costs

@@ -17,7 +17,7 @@ from batcher.core.errors import ManifestError
 from batcher.manifest.extras import install_command
 from batcher.manifest.problems import MOST, failure
 from batcher.manifest.readers.columns import Layout, layout, warn_of_near_misses, word
-from batcher.manifest.readers.rows import Reading, Row, Wanted
+from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import LONGEST_LINE, Source
 from batcher.manifest.schema.words import DEEPEST, described, is_deep
 
@@ -33,16 +33,15 @@ class ParquetTable:
         self._reading = reading
         self._nested = False  # whether any column holds lists or structs
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
         _require(self._source)
-        self._source.hash()  # raises, too, when it is not what was read the first time
         names, batches = self._opened()
         plan = self._plan(names)
         number = 0
         for batch in batches:
             for cells in batch:
                 number += 1
-                if any(cell is not None and cell != "" for cell in cells) and not (wanted and wanted.passes()):
+                if any(cell is not None and cell != "" for cell in cells):
                     row = self._row(cells, number, plan)
                     if row is not None:
                         yield row

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from math import gcd, log
 from typing import Any
 
-from batcher.manifest.problems import suggestion
+from batcher.core.suggest import suggestion
 from batcher.manifest.readers.columns import word
-from batcher.manifest.readers.rows import Reading, Row, Wanted
+from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import shown
 
@@ -75,7 +75,7 @@ class PromptLines:
         self._names: dict[str, str | None] = {}  # inputs by option; what has none gets one message, not one a line
         self._values: dict[tuple[str, str], Any] = {}  # of texts that come often
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
         label, carried = self._source.label, self._reading.carried
         with self._source.text() as stream:
             for line, text in enumerate(stream, 1):
@@ -83,9 +83,8 @@ class PromptLines:
                     continue
                 try:
                     for own, places in self._prompts(text.rstrip(), line):
-                        if not (wanted and wanted.passes()):
-                            inputs, meta = {**carried.inputs, **own}, dict(carried.meta)
-                            yield Row(label, line, inputs, None, meta, carried.vars, self, places, carried.repeat)
+                        inputs, meta = {**carried.inputs, **own}, dict(carried.meta)
+                        yield Row(label, line, inputs, None, meta, carried.vars, self, places, carried.repeat)
                 except _BadLine as error:
                     self._reading.problems.add(label, line, *error.problem)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.json_rows import JsonLines
-from batcher.manifest.readers.rows import Row, Wanted
+from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import LONGEST_LINE
 from batcher.manifest.schema.words import described
 
@@ -46,14 +46,14 @@ def _start(path: str, most: int) -> bytes:
 class Records(JsonLines):
     """One record a line."""
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
         last: Any = None
         for line, record in self._decoded():
             request = (record.get("job"), record.get("inputs")) if isinstance(record, dict) else (None, None)
             if request[0] is not None and request == last:
                 continue
             last = request
-            if not (wanted and wanted.passes()) and (row := self._row(record, line)) is not None:
+            if (row := self._row(record, line)) is not None:
                 yield row
 
     def _row(self, value: Any, line: int, key: str | None = None) -> Row | None:  # noqa: ARG002  records have no keys

@@ -34,31 +34,6 @@ class Row:
         return self.reader.place(self, name)
 
 
-class Wanted:
-    """Which rows a reader has to make: before ``start`` only those numbered in ``among`` (in order), and all
-    from ``start`` on. The others it passes over, as cheaply as it can.
-    """
-
-    def __init__(self, start: int, among: Iterator[int]) -> None:
-        self._start = start
-        self._among = among
-        self._next = next(among, start)
-        self.number = -1  # of the row at hand, from 0
-
-    def passes(self) -> bool:
-        """To be called once for each row, in order: whether it is not wanted."""
-        self.number += 1
-        if self.number < self._next:
-            return True
-        if self.number < self._start:
-            self._next = next(self._among, self._start)
-        return False
-
-
-def everything() -> Wanted:
-    return Wanted(0, iter(()))
-
-
 class Variants(Protocol):
     """Pairs of a prompt and the texts that were chosen in it. bound: no more than so many."""
 

@@ -13,7 +13,7 @@ from typing import Any
 from batcher.core.errors import ManifestError
 from batcher.manifest.problems import MOST, failure
 from batcher.manifest.readers.columns import Layout, layout, warn_of_near_misses, word
-from batcher.manifest.readers.rows import Reading, Row, Wanted
+from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import LONGEST_LINE, Source
 
 _MOST_LINES = 20_000  # of one record: beyond it, a quote was never closed
@@ -39,13 +39,13 @@ class Table:
         self._ended = False
         self._separator = ","
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
         with self._source.text() as stream:
             first = next(stream, "")
             self._separator = _separator(first) if self._style == "csv" else "\t"
             records = csv.reader(self._fed(first, stream), **self._dialect())
             try:
-                yield from self._read(records, wanted)
+                yield from self._read(records)
             except csv.Error as error:
                 raise self._broken(records.line_num, str(error)) from None
 
@@ -67,7 +67,7 @@ class Table:
         self._ended = True
         yield _END
 
-    def _read(self, records: Any, wanted: Wanted | None) -> Iterator[Row]:
+    def _read(self, records: Any) -> Iterator[Row]:
         header: list[str] = next(records, [])
         plan = self._plan(header)
         lines, line_num = self._lines, records.line_num
@@ -80,7 +80,7 @@ class Table:
                 if cells == end:
                     return
                 raise failure(self._source.label, *self._cell_place(line, len(cells) - 1), *_UNCLOSED)
-            if cells and any(cells) and not (wanted and wanted.passes()):
+            if cells and any(cells):
                 row = self._row(cells, line, plan)
                 if row is not None:
                     yield row

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from batcher.core.suggest import suggestion
 from batcher.manifest.inputs import Terms
-from batcher.manifest.problems import Problems, suggestion
+from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import Reader, reader
-from batcher.manifest.readers.rows import Carried, Reading, Row, Wanted
+from batcher.manifest.readers.rows import Carried, Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 from batcher.manifest.templates.dynamic import Dynamic, Dynamics, Expanding
@@ -28,8 +29,8 @@ class Inline:
     def __init__(self) -> None:
         self.held: list[Row] = []
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
-        return (row for row in self.held if not (wanted and wanted.passes()))
+    def rows(self) -> Iterator[Row]:
+        return iter(self.held)
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         line, column = row.raw.get(name, row.raw[""])
@@ -37,7 +38,7 @@ class Inline:
 
 
 class FromFile:
-    """Prompts of one file, read anew for each pass."""
+    """Prompts of one file."""
 
     def __init__(
         self, source: Source, form: str, carried: Carried, prompt_column: str | None, dynamic: Dynamic | None = None
@@ -47,10 +48,6 @@ class FromFile:
         self.form = form
         self.dynamic = None if form == "records" else dynamic  # what was sent once is sent as it was
         self._prompt_column = prompt_column
-
-    def row_is_prompt(self) -> bool:
-        """Whether each row is one prompt, as it stands."""
-        return not self.carried.vars and self.carried.repeat is None and self.dynamic is None
 
     def open(self, terms: Terms, problems: Problems) -> Reader:
         plain = reader(self.source, self.form, Reading(terms, problems, self.carried, self._prompt_column))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
+from batcher.core.suggest import suggestion
 from batcher.manifest.inputs import Terms
-from batcher.manifest.problems import suggestion
 from batcher.manifest.readers.columns import word
 from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of, bounded, identity, values_of, wrong_values
 from batcher.manifest.sweep.repeats import Repeat, Repeats

@@ -7,8 +7,8 @@ var unless ``column`` names another. Its values are held, so it is no place for 
 from typing import Any
 
 from batcher.core.errors import ManifestError
+from batcher.core.suggest import suggestion
 from batcher.manifest.inputs import Terms
-from batcher.manifest.problems import suggestion
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import reader
 from batcher.manifest.readers.rows import Carried, Reading

@@ -14,10 +14,10 @@ from batcher.images import Downloader, Trust, fetch
 from batcher.images.body import IN_MEMORY
 from batcher.images.embed import at_arrival, embed, strip
 from batcher.images.embed.embedding import read_infotext
-from batcher.store.files import part
-from tests.artifacts.file_host import answer, file_host, files, picture
-from tests.embed.checking import check_infotext
-from tests.embed.pictures import BARE, RECORD, decoded, with_chunk
+from batcher.store.files import whole
+from tests.images.embed.checking import check_infotext
+from tests.images.embed.pictures import BARE, RECORD, decoded, with_chunk
+from tests.images.file_host import answer, file_host, files, picture
 from tests.verify.runs import Run, copied, kinds, made
 
 BIG = picture(800, 800)
@@ -113,7 +113,7 @@ def test_a_picture_that_can_not_be_written_leaves_nothing_behind(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(part, "create", full)
+    monkeypatch.setattr(whole, "create", full)
     with pytest.raises(Exception, match="cannot write images/x/picture"):
         arrived(tmp_path, BIG, "infotext")
     assert files(tmp_path) == []

@@ -13,7 +13,6 @@ import pytest
 from batcher.core.errors import DiskError, FileRefused
 from batcher.core.job import Artifact
 from batcher.images import saving
-from batcher.images.crew import Stopwatch
 from batcher.images.saving import MOST, Saver, Write, Written, write_group
 from batcher.store.files.disk import force_folder
 from batcher.store.files.place import Shelf
@@ -29,8 +28,7 @@ def an_artifact(name: str) -> Artifact:
 
 def write(shelf: Shelf, name: str) -> Write:
     def writes() -> Written:
-        parts = (shelf.part(name, "png", b"png"), shelf.sidecar(name, {"job": name}))
-        return Written(an_artifact(name), parts, shelf.folder(name))
+        return Written(an_artifact(name), shelf.put(name, "png", b"png", {"job": name}))
 
     return writes
 
@@ -56,7 +54,7 @@ def test_a_group_is_forced_whole_before_anything_in_it_is_renamed(
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(os, "replace", replace)
     shelf = Shelf(tmp_path)
-    write_group([write(shelf, "a"), write(shelf, "b")], Stopwatch())
+    write_group([write(shelf, "a"), write(shelf, "b")])
     first = steps.index("a.png")
     assert steps[first - 4 : first] == ["force"] * 4
     assert steps[first:] == ["a.png", "a.json", "b.png", "b.json", "force"]
@@ -77,7 +75,7 @@ def test_what_the_disk_refuses_of_one_picture_takes_no_other_with_it(
         return true(*told)
 
     monkeypatch.setattr(os, step, failing)
-    outcomes = write_group([write(shelf, name) for name in "abc"], Stopwatch())
+    outcomes = write_group([write(shelf, name) for name in "abc"])
     assert [type(outcome).__name__ for outcome in outcomes] == ["Artifact", "DiskError", "Artifact"]
     assert files(tmp_path) == ["images/a.json", "images/a.png", "images/c.json", "images/c.png"]
 
@@ -96,13 +94,13 @@ def test_a_folder_that_can_not_be_forced_is_everybodys_who_is_in_it(
         true(folder)
 
     monkeypatch.setattr(saving, "force_folder", failing)
-    outcomes = write_group([write(shelf, name) for name in ("one/a", "two/a", "one/b")], Stopwatch())
+    outcomes = write_group([write(shelf, name) for name in ("one/a", "two/a", "one/b")])
     assert [isinstance(outcome, DiskError) for outcome in outcomes] == [True, False, True]
 
 
 def test_what_is_refused_before_it_is_written_leaves_nothing(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
-    outcomes = write_group([write(shelf, "n" * 300), write(shelf, "b")], Stopwatch())
+    outcomes = write_group([write(shelf, "n" * 300), write(shelf, "b")])
     assert isinstance(outcomes[0], FileRefused)
     assert files(tmp_path) == ["images/b.json", "images/b.png"]
 
@@ -110,9 +108,9 @@ def test_what_is_refused_before_it_is_written_leaves_nothing(tmp_path: Path) -> 
 def test_many_that_wait_go_in_few_groups_and_all_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     groups: list[int] = []
 
-    def counting(writes: list[Write], watch: Stopwatch) -> list[Artifact | Exception]:
+    def counting(writes: list[Write]) -> list[Artifact | Exception]:
         groups.append(len(writes))
-        return write_group(writes, watch)
+        return write_group(writes)
 
     monkeypatch.setattr(saving, "write_group", counting)
 

@@ -11,8 +11,7 @@ from batcher.images.check import Limits, examine
 from batcher.images.embed import NotEmbedded, Signed, embed, has_c2pa, strip
 from batcher.images.embed.embedding import read_infotext
 from batcher.images.embed.infotext import of
-from tests.artifacts.file_host import picture
-from tests.embed.pictures import (
+from tests.images.embed.pictures import (
     ALL,
     BARE,
     EVERY,
@@ -25,6 +24,7 @@ from tests.embed.pictures import (
     with_riff,
     with_segment,
 )
+from tests.images.file_host import picture
 
 PNG, JPEG, WEBP = BARE["png"], BARE["jpeg"], BARE["webp"]
 INFOTEXT = frozenset({"infotext"})
