@@ -19,7 +19,7 @@ class Pace:
         self._limit = Limit(ceiling)
 
     def change(self, ceiling: float | None, now: float) -> None:
-        """Another rate is asked for, by a person, while the run goes on. What was learnt of the service's limit stays."""
+        """Another rate is asked for while the run goes on. What was learnt of the service's limit stays."""
         self.ceiling = ceiling
         self._starts.change(ceiling, now)
         self._limit.change(ceiling)

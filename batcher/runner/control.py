@@ -20,7 +20,7 @@ from batcher.core.units import show_rate, show_usd
 from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason
 from batcher.store import StateFile, reading
-from batcher.store.files.place import write_whole
+from batcher.store.files.whole import write_whole
 
 CONTROL = "control.json"
 MOST_BYTES = 65_536
@@ -88,7 +88,7 @@ def write_control(run_dir: Path, control: Control) -> None:
 def _control(found: Any) -> Control:
     """Raises ValueError, TypeError."""
     if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")
+        raise TypeError("it is no JSON object")
     control = Control(**{name: value for name, value in found.items() if name in Control.__slots__})
     for name in ("rate", "budget", "deadline", "at"):
         value = getattr(control, name)
@@ -100,8 +100,9 @@ def _control(found: Any) -> Control:
         value = getattr(control, name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise ValueError(f"`{name}` is {value!r}, which is no number from 1 on")
-    if not isinstance(control.paused, bool) or not isinstance(control.drain, bool):
-        raise ValueError("`paused` and `drain` are true or false")
+    for name in ("paused", "drain"):
+        if getattr(control, name) not in {True, False}:
+            raise ValueError(f"`{name}` is not true or false")
     return replace(control, reason=one_line(str(control.reason), 500))
 
 

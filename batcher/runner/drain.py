@@ -70,7 +70,8 @@ class Drain:
                 await self._begin_again(tasks)
                 cursor = START
             rows = reading.pending(self.context.reader, cursor, CHUNK, self.limit)
-            for cursor, entry in rows:
+            for position, entry in rows:
+                cursor = position
                 if entry.id not in self._at_work and not stop.is_set() and not self._changed:
                     await self._begin(tasks, entry)
             if rows:

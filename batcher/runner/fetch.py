@@ -1,6 +1,5 @@
 """The step that brings the files home: READY to DONE. Free, and never a reason to pay again."""
 
-
 from batcher.core.errors import Cause, FileRefused, FileUnavailable, LinkDead
 from batcher.core.job import Artifact, Entry
 from batcher.core.retry import FILE_HOST, FILES, GiveUp, decide

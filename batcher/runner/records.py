@@ -1,8 +1,8 @@
 """``records.jsonl`` and ``failures.jsonl``: the state file as other tools read it.
 
-A million lines take half a minute to write, so they are only written when the state file may say something else by now.
-The first move of a process notes, in its transaction, that they are outdated; once they are written, what they look like
-from outside is remembered, so that one that is gone or was changed by somebody is noticed.
+A million lines take half a minute to write, so they are only written when the state file may say something else by
+now. The first move of a process notes, in its transaction, that they are outdated; once they are written, what they
+look like from outside is remembered, so that one that is gone or was changed by somebody is noticed.
 """
 
 import json

@@ -58,7 +58,7 @@ def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price
         "submit_rate": round(facts.submit_rate, 3),
         "rate_limited": facts.rate_limited,
         "exit_code": exit_code(counts, stop, limited=facts.limited),
-        "stopped_by": _stopped_by(facts, counts, stop),
+        "stopped_by": _stopped_by(facts, stop),
         "message": "" if stop is None else stop.message,
         "warnings": facts.warned,
         "simulated": facts.simulated,
@@ -66,7 +66,7 @@ def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price
     }
 
 
-def _stopped_by(facts: Facts, counts: Counts, stop: Stop | None) -> str | None:
+def _stopped_by(facts: Facts, stop: Stop | None) -> str | None:
     if stop is not None and stop.reason is not None:
         return stop.reason.word
     return "limit" if facts.limited else None

@@ -13,7 +13,7 @@ from batcher.manifest import Loader
 from batcher.runner import records as tables
 from batcher.runner import report
 from batcher.runner.control import Control, is_paused, read_control
-from batcher.runner.events import Observer, RunBegan, RunEnded
+from batcher.runner.events import RunBegan, RunEnded
 from batcher.runner.manifest_jobs import Planned, Reading, plan_jobs
 from batcher.runner.progress import Progress, listener, observing
 from batcher.runner.run_context import RunContext
@@ -33,6 +33,8 @@ from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import Surroundings, drain
 from batcher.store import STATE, StateFile, has_state, remove_state
 
+ALONE = Surroundings()
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -45,7 +47,7 @@ class Ended:
 
 
 async def run(
-    options: Options, surroundings: Surroundings = Surroundings(), progress: Progress | None = None
+    options: Options, surroundings: Surroundings = ALONE, progress: Progress | None = None
 ) -> tuple[dict[str, Any], str]:
     """The main job. Returns the report and its summary in words. Raises BatcherError before anything is spent.
 
@@ -93,13 +95,9 @@ async def conduct(
         state = StateFile(run_dir / STATE)
         held.callback(state.close)
         try:
-            same_service(state, service)
             offer = await _offer(loader, settings, service, state, control)
-            read = plan_jobs(
-                state, loader, offer.schema, limit=limit, progress=progress, run_dir=run_dir
-            )
-            if fresh:
-                state.must_commit([lambda: state.set_meta(simulated=bool(service.api.simulated))])
+            same_service(state, service)
+            read = plan_jobs(state, loader, offer.schema, limit=limit, progress=progress, run_dir=run_dir)
         except BaseException:
             if fresh:
                 state.close()

@@ -69,18 +69,10 @@ class Submitter:
         while not stop.nothing_new.is_set():
             if context.past_deadline():
                 stop.request(Reason.DEADLINE, "the deadline is reached")
-            elif not context.go_on.is_set():
-                await pause(PAUSED, stop.nothing_new)
-            elif (wait := self._due() - context.now()) > CLOCK:
+            elif (wait := self._wait()) > 0:
                 await pause(min(wait, GLIMPSE), stop.nothing_new)
-            elif self._opening.full(context.now(), self._ahead):
-                await pause(GLANCE, stop.nothing_new)
-            elif self._in_vain():
-                await pause(1.0, stop.nothing_new)
             elif self.breaker.open and not await self._service_answers():
                 continue
-            elif (wait := context.calls.next_start(context.now()) - context.now()) > LEAD:
-                await pause(min(wait - LEAD, GLIMPSE), stop.nothing_new)
             elif context.budget.reserve(entry.job.images):
                 context.calls.reserve(context.now())
                 return True
@@ -89,6 +81,19 @@ class Submitter:
             else:
                 stop.request(Reason.BUDGET, context.budget.in_words())
         return False
+
+    def _wait(self) -> float:
+        """Seconds until it is worth another look, 0 when nothing is in the way but the service and the money."""
+        context, now = self.context, self.context.now()
+        if not context.go_on.is_set():
+            return PAUSED
+        if (wait := self._due() - now) > CLOCK:
+            return wait
+        if self._opening.full(now, self._ahead):
+            return GLANCE
+        if self._in_vain():
+            return GLIMPSE
+        return max(0.0, context.calls.next_start(now) - now - LEAD)
 
     def _due(self) -> float:
         """When the next submit should be written down so that it can leave on time; in the past when it is late."""

@@ -28,6 +28,12 @@ from batcher.store import Ballast, CommitQueue, StateFile, connect_to_read, read
 TICK = 0.25  # seconds between looks at the tally and at control.json
 LIVE_EVERY = 8  # ticks between notes for `batcher status`
 
+
+def _elapsed() -> float:
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+
+
 Attend = Callable[[RunContext], AbstractAsyncContextManager[object]]
 
 
@@ -42,7 +48,7 @@ class Surroundings:
     observers: Sequence[Observer] = ()
     attend: Attend = lambda _: nullcontext()
     wall: Callable[[], float] = time.time
-    elapsed: Callable[[], float] = lambda: _elapsed()
+    elapsed: Callable[[], float] = _elapsed
 
     def say(self, text: str) -> None:
         for observer in self.observers:
@@ -158,11 +164,6 @@ def _past(deadline: Deadline | None, surroundings: Surroundings) -> Callable[[],
         return lambda: surroundings.elapsed() - began >= seconds
     moment = deadline_at(deadline, surroundings.wall())
     return lambda: moment is not None and surroundings.wall() >= moment
-
-
-def _elapsed() -> float:
-    boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
-    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
 
 
 def _lay(ballast: Ballast) -> None:

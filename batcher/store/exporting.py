@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 _ALL = """
-SELECT j.id, j.key, j.model, j.prompt_id, j.inputs, j.meta, j.source, j.line, i.file, i.bytes, i.sha256, i.mime, i.width,
-       i.height, i.output_index, i.output_count
+SELECT j.id, j.key, j.model, j.prompt_id, j.inputs, j.meta, j.source, j.line, i.file, i.bytes, i.sha256, i.mime,
+       i.width, i.height, i.output_index, i.output_count
 FROM {} WHERE +j.state = 'done'{}
 """
 _IN_MANIFEST = " AND +j.position IS NOT NULL"
@@ -85,7 +85,5 @@ def removed(connection: sqlite3.Connection) -> int:
 def asked(connection: sqlite3.Connection, *, removed: bool) -> Iterator[Asked]:
     """Every job, done or not, in the order first seen."""
     among = "" if removed else "WHERE position IS NOT NULL"
-    rows = connection.execute(
-        f"SELECT id, source, line, inputs, meta, prompt_id, model FROM jobs {among} ORDER BY id"
-    )
+    rows = connection.execute(f"SELECT id, source, line, inputs, meta, prompt_id, model FROM jobs {among} ORDER BY id")
     return map(Asked._make, rows)

@@ -13,7 +13,13 @@ from batcher.store.rows import ENTRY, JOB_COLUMNS, entry_of, job_row
 from batcher.store.transactions import Transactions
 
 _MARKS = ", ".join("?" * len(JOB_COLUMNS.split(",")))
-_DESCRIPTION = ("prompt_id", "meta", "chosen", "source", "line")  # what an edited manifest may say anew of a job to come
+_DESCRIPTION = (
+    "prompt_id",
+    "meta",
+    "chosen",
+    "source",
+    "line",
+)  # an edited manifest may say it anew
 _CHUNK = 500
 
 

@@ -4,7 +4,6 @@ The table itself says what was seen before: a job's key is there once, and its `
 it. Positions of an earlier reading are turned negative at the start; those that still are at the end have left.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,7 +39,9 @@ class Listing:
         if self._last_id:
             among = "position IS NOT NULL" if limit is None else f"position < {limit:d}"
             self._connection.execute(f"UPDATE jobs SET position = -1 - position WHERE {among}")
-        self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS copies (key TEXT PRIMARY KEY, n INTEGER) WITHOUT ROWID")
+        self._connection.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS copies (key TEXT PRIMARY KEY, n INTEGER) WITHOUT ROWID"
+        )
         self._connection.execute("DELETE FROM copies")
 
     def add(self, job: Job) -> None:
@@ -103,5 +104,3 @@ class Listing:
             jobs, self._waiting = self._waiting, []
             self._state.take_in(jobs, self._at, _UPSERT)
             self._at += len(jobs)
-
-

@@ -141,8 +141,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
     if 0 < version < VERSION:
         raise UsageError(
             f"{path} was written by an older batcher (state version {version}; this one reads version {VERSION})",
-            hint=f"Nothing was touched. Finish that run with the older batcher. Or move {path} away: then `batcher verify"
-            f" {path.parent} --repair` makes a new one from the images and their sidecars.",
+            hint="Nothing was touched. Finish that run with the older batcher. Or move the file away: then"
+            f" `batcher verify {path.parent} --repair` makes a new one from the images and their sidecars.",
         )
     return int(version)
 

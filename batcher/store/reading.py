@@ -99,7 +99,9 @@ def is_empty(connection: sqlite3.Connection) -> bool:
 def any_is(connection: sqlite3.Connection, states: Sequence[State]) -> bool:
     """Whether a job, of the manifest or not, is in one of these states."""
     marks = ", ".join("?" * len(states))
-    return connection.execute(f"SELECT 1 FROM jobs WHERE state IN ({marks}) LIMIT 1", tuple(states)).fetchone() is not None
+    return (
+        connection.execute(f"SELECT 1 FROM jobs WHERE state IN ({marks}) LIMIT 1", tuple(states)).fetchone() is not None
+    )
 
 
 def counts(connection: sqlite3.Connection, total: int | None = None) -> Counts:
@@ -124,7 +126,9 @@ def failures(connection: sqlite3.Connection, limit: int = 20) -> list[Failure]:
         " GROUP BY state, cause, message, http_status, code ORDER BY n DESC LIMIT ?",
         (limit,),
     )
-    return [Failure(State(row[0]), cause_of(row[3:]) or Cause(kind="unknown", message=""), row[1], row[2]) for row in rows]
+    return [
+        Failure(State(row[0]), cause_of(row[3:]) or Cause(kind="unknown", message=""), row[1], row[2]) for row in rows
+    ]
 
 
 def pictures(connection: sqlite3.Connection) -> tuple[int, int, int]:

@@ -19,9 +19,7 @@ ENTRY_WIDTH = 21
 PICTURE = """, i.file, i.bytes, i.sha256, i.mime, i.width, i.height, i.url, i.output_index, i.output_count,
        i.downloaded_at, i.warning
 """
-JOB_COLUMNS = (
-    "key, state, position, model, inputs, copy, prompt_id, meta, chosen, source, line, path, name, images"
-)
+JOB_COLUMNS = "key, state, position, model, inputs, copy, prompt_id, meta, chosen, source, line, path, name, images"
 
 
 def job_row(job: Job, position: int | None, path: str | None = None) -> tuple[Any, ...]:

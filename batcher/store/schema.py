@@ -8,7 +8,11 @@ import sqlite3
 APPLICATION_ID = 0x62746368  # "btch": tells our file from another program's
 VERSION = 3  # of the tables, in ``PRAGMA user_version``; 1 and 2 were never released
 
-NEWEST = "outcome, images, request_id, submitted_at, accepted_at, finished_at, cost_usd, cause, message, http_status, code"
+NEWEST = (
+    "outcome, images, request_id, submitted_at, accepted_at, finished_at, cost_usd, cause, message, http_status, code"
+)
+
+_PAST = ", ".join(f"p.{name}" for name in NEWEST.split(", "))
 
 TABLES = [
     """
@@ -90,7 +94,7 @@ CREATE TABLE images (  -- one row for each file on disk
     "CREATE INDEX image_hashes ON images (substr(sha256, 1, 16))",
     f"""
 CREATE VIEW attempts AS  -- the history of every job: each submit, what came of it, what it cost
-SELECT j.id AS job_id, j.key, p.n, p.{", p.".join(NEWEST.split(", "))} FROM past_attempts p JOIN jobs j ON j.id = p.job_id
+SELECT j.id AS job_id, j.key, p.n, {_PAST} FROM past_attempts p JOIN jobs j ON j.id = p.job_id
 UNION ALL SELECT id, key, attempts, {NEWEST} FROM jobs WHERE attempts > 0
 """,
 ]

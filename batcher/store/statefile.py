@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from batcher.core.errors import Cause, Overtaken
-from batcher.core.job import Artifact, Entry, utc
+from batcher.core.job import Artifact, Entry, State, utc
 from batcher.core.lifecycle import Event, advance
 from batcher.store import reading
 from batcher.store.job_rows import JobRows
@@ -23,7 +23,9 @@ _NO_ATTEMPT = dict.fromkeys(
 )
 _NO_CAUSE = dict.fromkeys(("cause", "message", "http_status", "code"))
 _PAST = f"job_id, n, {NEWEST}"
-_KEEP = f"INSERT OR IGNORE INTO past_attempts ({_PAST}) SELECT id, ?2, {NEWEST} FROM jobs WHERE id = ?1 AND attempts > 0"
+_KEEP = (
+    f"INSERT OR IGNORE INTO past_attempts ({_PAST}) SELECT id, ?2, {NEWEST} FROM jobs WHERE id = ?1 AND attempts > 0"
+)
 _ATTEMPT_BEFORE = f"SELECT {NEWEST} FROM past_attempts WHERE job_id = ?1 AND n = ?2"
 _COMES_BACK = f"UPDATE jobs SET ({NEWEST}) = ({_ATTEMPT_BEFORE}) WHERE id = ?1"
 _IMAGE = f"INSERT OR REPLACE INTO images VALUES ({', '.join('?' * 12)})"
@@ -93,12 +95,13 @@ class StateFile(JobRows):
         return replace(entry, state=self._move(entry, Event.FAILED, **_facts(cause)), cause=cause)
 
     def save(self, entry: Entry, artifacts: Sequence[Artifact]) -> tuple[Entry, list[str]]:
-        """Every file is on disk. The second value lists what is odd, such as pictures equal to those of other requests."""
+        """Every file is on disk. The second value lists what is odd: pictures equal to those of other requests, say."""
         state = self._move(entry, Event.SAVED, outcome="saved", urls=None, **_NO_CAUSE)
         return replace(entry, state=state, urls=(), cause=None), self._pictures(entry, artifacts)
 
     def cancel(self, entry: Entry, now: float) -> Entry:
-        facts = {"outcome": "cancelled", "finished_at": utc(now)} if entry.request_id and entry.state == "running" else {}
+        at_service = entry.state is State.RUNNING
+        facts = {"outcome": "cancelled", "finished_at": utc(now)} if at_service else {}
         state = self._move(entry, Event.CANCELLED, **facts)
         return replace(entry, state=state, finished_at=now if facts else entry.finished_at)
 
@@ -146,7 +149,7 @@ class StateFile(JobRows):
         self.outdate_tables()
         self._pictures(entry, artifacts)
 
-    def _move(self, entry: Entry, event: Event, **facts: Any) -> Any:
+    def _move(self, entry: Entry, event: Event, **facts: Any) -> State:
         """Raises Defect for a move that is not in the table, Overtaken when the job is in another state by now."""
         state = advance(entry.state, event)
         self.outdate_tables()
@@ -159,11 +162,10 @@ class StateFile(JobRows):
         """What is odd about them."""
         odd: list[str] = []
         for artifact in artifacts:
-            if not artifact.warning:
-                artifact = replace(artifact, warning=reading.twin(self.connection, entry, artifact.sha256))
-            self.connection.execute(_IMAGE, image_row(entry, artifact))
-            if artifact.warning:
-                odd.append(f"{artifact.file}: {artifact.warning}")
+            warning = artifact.warning or reading.twin(self.connection, entry, artifact.sha256)
+            self.connection.execute(_IMAGE, image_row(entry, replace(artifact, warning=warning)))
+            if warning:
+                odd.append(f"{artifact.file}: {warning}")
         return odd
 
 
