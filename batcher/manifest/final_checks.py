@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from batcher.core.suggest import suggestion
-from batcher.manifest.inputs import Terms
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.paths import MOST_ENTRIES, RESERVED, fullest_folder
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
@@ -16,13 +16,13 @@ def final_checks(plan: Plan, walk: Walk, problems: Problems) -> None:
     if walk.too_many:
         _refuse_size(plan, walk, problems)
     for group, share, sound in zip(plan.groups, walk.shares, walk.sound, strict=True):
-        _check_template(group, plan.terms, walk.names)
+        _check_template(group, plan.model_inputs, walk.names)
         if walk.counted_all and not share.whole and sound and (group.whole_sweep or not share.prompts):
             _say_why_none(group, share.prompts)
     if walk.counted_all:
         _warn_of_crowds(plan, walk)
     if words := walk.repeated.words():
-        plan.terms.warn(words)
+        plan.model_inputs.warn(words)
 
 
 def _refuse_size(plan: Plan, walk: Walk, problems: Problems) -> None:
@@ -46,10 +46,10 @@ def _say_why_none(group: Group, prompts: int) -> None:
         document.add(place, f"{what} in the group `{group.name}`", mend)
 
 
-def _check_template(group: Group, terms: Terms, names: Mapping[str, set[str]]) -> None:
+def _check_template(group: Group, model_inputs: ModelInputs, names: Mapping[str, set[str]]) -> None:
     if group.document.template is None or group.template is None:
         return
-    for field, mend in _unknown_fields(group, terms, names[group.template.text]):
+    for field, mend in _unknown_fields(group, model_inputs, names[group.template.text]):
         text, node = group.document.template
         column = node.column + node.quoted + max(text.find("{" + field), 0)
         what = f"unknown field {{{word(field)}}} in `path`"
@@ -66,13 +66,13 @@ def _warn_of_crowds(plan: Plan, walk: Walk) -> None:
             crowds[text] = max(crowds.get(text, 0), most) if apart else crowds.get(text, 0) + most
     for most in crowds.values():
         if most > MOST_ENTRIES:
-            plan.terms.warn(f"`output.path` puts about {most:,} names into one folder: begin it with {{shard}}/")
+            plan.model_inputs.warn(f"`output.path` puts about {most:,} names into one folder: begin it with {{shard}}/")
 
 
-def _unknown_fields(group: Group, terms: Terms, names: set[str]) -> list[tuple[str, str]]:
+def _unknown_fields(group: Group, model_inputs: ModelInputs, names: set[str]) -> list[tuple[str, str]]:
     """Fields of the path template that nothing fills, each with how to fix it."""
-    if group.template is None or terms.schema is None:
+    if group.template is None or model_inputs.schema is None:
         return []
-    known = [*RESERVED, *(["group"] if group.name else []), *terms.columns, *sorted(names)]
+    known = [*RESERVED, *(["group"] if group.name else []), *model_inputs.columns, *sorted(names)]
     fields = sorted(field for field in group.template.fields if not field.startswith("meta."))
     return [(field, suggestion(field, [*known, "meta.<name>"])) for field in fields if field not in known]

@@ -14,7 +14,7 @@ from batcher.core.job import Job, canonical_json
 from batcher.manifest.compile import Compiler, named_inputs
 from batcher.manifest.final_checks import final_checks
 from batcher.manifest.flags import Overrides
-from batcher.manifest.inputs import Terms
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.plan import Plan
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
@@ -140,7 +140,7 @@ class Loader:
             lists = compiled.dynamics.digests()
         except ManifestError:
             return ""
-        known = compiled.plan.terms.schema
+        known = compiled.plan.model_inputs.schema
         mark = None if known is None else [known.fingerprint(), sorted(known.media_inputs)]
         facts = [EXPANSION_VERSION, self.source, self.model, self._flags(), self._form, files, lists, mark]
         return blake2b(canonical_json(facts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
@@ -179,7 +179,7 @@ class Loader:
             whole=walk.whole if walk.counted_all else None,
             axes=merged(share.axes for share in walk.shares),
             shares=tuple(walk.shares),
-            warnings=tuple(plan.terms.warnings),
+            warnings=tuple(plan.model_inputs.warnings),
         )
 
     def recall(self, _memory: object, *, progress: Callable[[int], None] | None = None) -> bool:  # noqa: ARG002
@@ -194,14 +194,16 @@ class Loader:
         document = replace(self._document, problems=problems)
         parts = groups_of(document) if self._is_yaml else [document]
         holders = [document, *parts] if self._is_yaml else []
-        terms = Terms(schema, named_inputs(holders, self._overrides), None if self._model_is_named else self.model)
-        if schema is not None and terms.schema is None:
-            terms.warn(f"the schema of {word(self.model)} names no inputs: names and values were not checked")
-        if not terms.knows("prompt"):
+        model_inputs = ModelInputs(
+            schema, named_inputs(holders, self._overrides), None if self._model_is_named else self.model
+        )
+        if schema is not None and model_inputs.schema is None:
+            model_inputs.warn(f"the schema of {word(self.model)} names no inputs: names and values were not checked")
+        if not model_inputs.knows("prompt"):
             problems.add(self._source.label, 0, 0, f"{word(self.model)} has no input `prompt`", "choose another model")
         flat = None if self._is_yaml else (self._source, self._form)
-        files, dynamics = NamedFiles(self._base()), Dynamics(document, terms, self._base())
-        plan = Compiler(document, parts, files, flat, self._overrides, terms, dynamics).plan(self.model)
+        files, dynamics = NamedFiles(self._base()), Dynamics(document, model_inputs, self._base())
+        plan = Compiler(document, parts, files, flat, self._overrides, model_inputs, dynamics).plan(self.model)
         return _Compiled(schema, plan, problems, dynamics, files)
 
     def _base(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from batcher.core.naming import Template
-from batcher.manifest.inputs import Terms
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.paths import Paths
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.formats import Reader
@@ -44,9 +44,9 @@ class Plan:
     """groups: in order; one without a name where the manifest has none."""
 
     model: str
-    terms: Terms
+    model_inputs: ModelInputs
     groups: tuple[Group, ...]
 
     def readers(self, group: Group, problems: Problems) -> Iterator[tuple[Entry, Reader]]:
         for entry in group.entries:
-            yield entry, entry if isinstance(entry, Inline) else entry.open(self.terms, problems)
+            yield entry, entry if isinstance(entry, Inline) else entry.open(self.model_inputs, problems)

@@ -24,7 +24,9 @@ class RowCheck:
 
     def turn_to(self, group: Group) -> None:
         self._group = group
-        self._needed = self._plan.terms.required() - group.sweep.base.keys() - group.sweep.axes.keys() | {"prompt"}
+        self._needed = self._plan.model_inputs.required() - group.sweep.base.keys() - group.sweep.axes.keys() | {
+            "prompt"
+        }
         self._tries_path = group.template is not None and ":" in group.template.text
 
     def inputs(self, row: Row, inputs: dict[str, Any]) -> bool:
@@ -37,14 +39,14 @@ class RowCheck:
         for name, value in inputs.items():
             check = checks.get(name)
             if check is None:
-                check = checks[name] = self._plan.terms.check_of(name)
+                check = checks[name] = self._plan.model_inputs.check_of(name)
             if (reason := check(value)) is not None:
                 self._wrong(row, name, value, reason)
         return self._problems.total == before
 
     def _wrong(self, row: Row, name: str, value: Any, reason: str) -> None:
-        mend = "write one, or remove the row" if reason == "is empty" else self._plan.terms.mend(name)
-        schema = self._plan.terms.schema
+        mend = "write one, or remove the row" if reason == "is empty" else self._plan.model_inputs.mend(name)
+        schema = self._plan.model_inputs.schema
         free_text = schema and schema.takes_text(name) and schema.allowed(name) is None
         if free_text and isinstance(value, int | float):
             mend = f"put it in quotes: {shown(str(value).lower() if isinstance(value, bool) else repr(value))}"

@@ -5,14 +5,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from batcher.core.job import Job
-from batcher.manifest.totals import Share
-
-if TYPE_CHECKING:
-    from batcher.manifest.loader import Loader
-    from batcher.manifest.schema import ModelSchema
+from batcher.manifest.schema import ModelSchema
+from batcher.manifest.totals import Share, Totals
 
 
 class Memory:
@@ -31,12 +28,12 @@ class Memory:
 
 class Manifest:
     def __init__(
-        self, loader: "Loader", schema: "ModelSchema | None", limit: int | None, progress: Callable[[int], None] | None
+        self, loader: Any, schema: ModelSchema | None, limit: int | None, progress: Callable[[int], None] | None
     ) -> None:
         for _ in loader.jobs(schema, limit=limit, progress=progress):
             pass
-        totals = loader.totals
-        assert totals is not None
+        totals: Totals = loader.totals
+
         self._loader, self._schema, self._limit, self._totals = loader, schema, limit, totals
         self.memory = Memory()
         self.source, self.name, self.model = loader.source, loader.name, totals.model
@@ -47,7 +44,8 @@ class Manifest:
         self.warnings = totals.warnings
 
     def jobs(self, start: int = 0) -> Iterator[Job]:
-        return islice(self._loader.jobs(self._schema, limit=self._limit), start, None)
+        jobs: Iterator[Job] = self._loader.jobs(self._schema, limit=self._limit)
+        return islice(jobs, start, None)
 
     def count_by_axis(self) -> Mapping[str, Mapping[str, int]]:
         return self._totals.axes

@@ -52,7 +52,7 @@ class _Objects:
             inputs["prompt"] = value[found.prompt]
         for name, column in found.inputs:
             if value[column] is not None:
-                inputs[name] = self._reading.terms.normal(name, value[column])
+                inputs[name] = self._reading.model_inputs.normal(name, value[column])
         ident = key if key is not None else self._ident(value, found, line)
         meta = self._meta(value, found, keyed=key is not None)
         return Row(self._source.label, line, inputs, ident, meta, carried.vars, self, found, carried.repeat)
@@ -70,11 +70,11 @@ class _Objects:
         names = tuple(value)
         found = self._layouts.get(names)
         if found is None:
-            found = layout(names, self._reading.terms, self._reading.prompt_column)
+            found = layout(names, self._reading.model_inputs, self._reading.prompt_column)
             if len(self._layouts) < _MOST_LAYOUTS and len(names) < _MOST_NAMES:
                 self._layouts[names] = found
                 if len(self._layouts) <= _MOST_WARNED:
-                    warn_of_near_misses(self._source.label, found.meta, self._reading.terms)
+                    warn_of_near_misses(self._source.label, found.meta, self._reading.model_inputs)
         return found
 
     def _meta(self, value: dict[str, Any], found: Layout, *, keyed: bool) -> dict[str, Any]:

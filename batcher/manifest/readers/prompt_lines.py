@@ -96,7 +96,9 @@ class PromptLines:
     def _is_comment(self, text: str) -> bool:
         if not (self._kohya and text.startswith("#")):
             return False
-        self._reading.terms.warn(f"{self._source.label}: lines that begin with # are left out as comments, as there")
+        self._reading.model_inputs.warn(
+            f"{self._source.label}: lines that begin with # are left out as comments, as there"
+        )
         return True
 
     def _prompts(self, text: str, line: int) -> list[tuple[dict[str, Any], dict[str, int]]]:
@@ -137,19 +139,19 @@ class PromptLines:
 
     def _is_input(self, name: str) -> bool:
         """A size is one, too, where it can be told as an aspect ratio."""
-        columns = self._reading.terms.columns
+        columns = self._reading.model_inputs.columns
         return name in columns or (name in {"width", "height"} and "aspect_ratio" in columns)
 
     def _value(self, name: str, given: _Given) -> Any:
-        terms, (option, text, column) = self._reading.terms, given
+        model_inputs, (option, text, column) = self._reading.model_inputs, given
         if not text.strip():
             raise _BadLine(column, f"`--{option}` has no value", "give one, or remove it")
         if name in {"width", "height"} and not _PIXELS.fullmatch(text):
             raise _BadLine(column, f"`--{option}` is a number of pixels, not {shown(text)}", "correct it")
         try:
-            value = terms.convert(name, text) if name in terms.columns else int(text)
+            value = model_inputs.convert(name, text) if name in model_inputs.columns else int(text)
         except ValueError as error:
-            raise _BadLine(column, f"`--{option}`: `{name}` {error}", terms.mend(name)) from None
+            raise _BadLine(column, f"`--{option}`: `{name}` {error}", model_inputs.mend(name)) from None
         if len(self._values) < _MOST_KEPT and len(text) <= _LONGEST_KEPT:
             self._values[name, text] = value
         return value
@@ -157,7 +159,7 @@ class PromptLines:
     def _sized(self, inputs: dict[str, Any], places: dict[str, int]) -> None:
         """Width and height as an aspect ratio, for a model that takes no others. Raises _BadLine."""
         given = [name for name in ("width", "height") if name in inputs]
-        if not given or {"width", "height"} <= set(self._reading.terms.columns):
+        if not given or {"width", "height"} <= set(self._reading.model_inputs.columns):
             return
         column = places[given[0]]
         if len(given) == 1:
@@ -168,7 +170,7 @@ class PromptLines:
         inputs["aspect_ratio"], places["aspect_ratio"] = self._ratio(width, height, column), column
 
     def _ratio(self, width: int, height: int, column: int) -> str:
-        schema, common = self._reading.terms.schema, gcd(width, height)
+        schema, common = self._reading.model_inputs.schema, gcd(width, height)
         exact = f"{width // common}:{height // common}"
         allowed = schema.allowed("aspect_ratio") if schema else None
         if allowed is None:

@@ -71,13 +71,13 @@ class Records(JsonLines):
             self._add(line, "prompt_id", what, "give the record as the run wrote it")
             return None
         carried = self._reading.carried
-        own = {name: self._reading.terms.normal(name, given) for name, given in value["inputs"].items()}
+        own = {name: self._reading.model_inputs.normal(name, given) for name, given in value["inputs"].items()}
         meta = {**carried.meta, **(meta or {})}
         inputs = {**carried.inputs, **own}
         return Row(self._source.label, line, inputs, ident or None, meta, carried.vars, self, own, carried.repeat)
 
     def _is_of_the_model(self, model: Any, line: int) -> bool:
-        wanted = self._reading.terms.model
+        wanted = self._reading.model_inputs.model
         if wanted is None or model == wanted:
             return True
         said = f"`{word(model)}`" if isinstance(model, str) else "no model"

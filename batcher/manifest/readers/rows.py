@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from batcher.manifest.inputs import Terms
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.problems import Problems
 from batcher.manifest.sweep.repeats import Repeat
 
@@ -70,7 +70,7 @@ class Carried:
 class Reading:
     """How to read one file. ``prompt_column`` is None for "called prompt, in any letter case"."""
 
-    terms: Terms
+    model_inputs: ModelInputs
     problems: Problems
     carried: Carried
     prompt_column: str | None = None

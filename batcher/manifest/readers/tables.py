@@ -98,7 +98,7 @@ class Table:
             raise failure(label, 1, 1, what, f"the most is {_MOST_COLUMNS:,} columns; is its first line a header?")
         names = [name if name.strip() else f"column {at + 1}" for at, name in enumerate(header)]
         repeated = [name for name, times in Counter(names).items() if times > 1]
-        found = layout(names, reading.terms, reading.prompt_column)
+        found = layout(names, reading.model_inputs, reading.prompt_column)
         for name in repeated[:MOST]:
             column = self._cell_place(1, names.index(name))[1]
             reading.problems.add(label, 1, column, f"two columns are called `{word(name)}`", "rename one of them")
@@ -109,7 +109,7 @@ class Table:
             columns = ", ".join(f"`{word(name)}`" for name in names[:20])
             mend = f"name the column with --prompt-column (or prompt_column:); the columns are {columns}"
             raise failure(label, 1, 1, f"no column is called `{wanted}`", mend)
-        warn_of_near_misses(label, found.meta, reading.terms)
+        warn_of_near_misses(label, found.meta, reading.model_inputs)
         return _Plan(names, found)
 
     def _row(self, cells: list[str], line: int, plan: "_Plan") -> Row | None:
@@ -128,13 +128,13 @@ class Table:
                 inputs[name] = known[text]
             elif text:
                 try:
-                    inputs[name] = value = self._reading.terms.convert(name, text)
+                    inputs[name] = value = self._reading.model_inputs.convert(name, text)
                     if type(value) is str and len(known) < _MOST_KEPT and len(text) <= _LONGEST_KEPT:
                         known[text] = value
                 except ValueError as error:
                     place = self._cell_place(line, at)
                     self._reading.problems.add(
-                        self._source.label, *place, f"`{name}` {error}", self._reading.terms.mend(name)
+                        self._source.label, *place, f"`{name}` {error}", self._reading.model_inputs.mend(name)
                     )
         meta = carried.with_meta({name: cells[at] for name, at in plan.meta})
         ident = cells[plan.id] or None if plan.id is not None else None

@@ -27,7 +27,7 @@ class TextLines:
         with self._source.text() as stream:
             for line, text in enumerate(stream, 1):
                 if line == 1 and (form := _looks_like(text)):
-                    self._reading.terms.warn(f"{label}: each line is read as a prompt, and the first is {form}")
+                    self._reading.model_inputs.warn(f"{label}: each line is read as a prompt, and the first is {form}")
                 if not text.isspace():
                     inputs = {**carried.inputs, "prompt": text.rstrip("\r\n")}
                     yield Row(label, line, inputs, None, dict(carried.meta), carried.vars, self, None, carried.repeat)

@@ -13,7 +13,7 @@ from typing import Any
 
 from batcher.core.errors import ManifestError
 from batcher.core.job import canonical_json
-from batcher.manifest.inputs import LONGEST_PROMPT, Terms
+from batcher.manifest.inputs import LONGEST_PROMPT, ModelInputs
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.rows import Row
@@ -60,7 +60,7 @@ class Dynamic:
     sample: int | None = None
     start: int = 0
 
-    def expand(self, row: Row, terms: Terms, problems: Problems) -> bool:
+    def expand(self, row: Row, model_inputs: ModelInputs, problems: Problems) -> bool:
         """Gives the row its variants; False when it is nothing but comments, or, with problems, can't be read."""
         prompt = row.inputs.get("prompt")
         if not isinstance(prompt, str) or not is_dynamic(prompt):
@@ -77,7 +77,7 @@ class Dynamic:
             problems.take(error)
             return False
         if template.comments:
-            terms.warn(
+            model_inputs.warn(
                 f"{row.source}: lines of dynamic prompts that begin with # are left out as comments; \\# is text"
             )
             if text.count == 1 and not "".join(text.variant(0)).strip():
@@ -107,8 +107,8 @@ def _place(row: Row, prompt: str, at: int) -> tuple[tuple[str, int, int], str]:
 class Expanding:
     """A reader of a file whose prompts are templates."""
 
-    def __init__(self, reader: Any, setting: Dynamic, terms: Terms, problems: Problems) -> None:
-        self._reader, self._setting, self._terms, self._problems = reader, setting, terms, problems
+    def __init__(self, reader: Any, setting: Dynamic, model_inputs: ModelInputs, problems: Problems) -> None:
+        self._reader, self._setting, self._terms, self._problems = reader, setting, model_inputs, problems
 
     def rows(self) -> Iterator[Row]:
         for row in self._reader.rows():
@@ -119,9 +119,9 @@ class Expanding:
 class Dynamics:
     """Reads ``dynamic``. base: the folder that names are relative to."""
 
-    def __init__(self, document: Document, terms: Terms, base: str) -> None:
+    def __init__(self, document: Document, model_inputs: ModelInputs, base: str) -> None:
         self._document, self._base = document, base
-        self._is_ours = terms.schema is None or "dynamic" not in terms.schema.inputs
+        self._is_ours = model_inputs.schema is None or "dynamic" not in model_inputs.schema.inputs
         self._folders: dict[str, Wildcards] = {}
 
     def means_templates(self, name: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from batcher.core.suggest import suggestion
-from batcher.manifest.inputs import Terms
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import Reader, reader
@@ -49,9 +49,9 @@ class FromFile:
         self.dynamic = None if form == "records" else dynamic  # what was sent once is sent as it was
         self._prompt_column = prompt_column
 
-    def open(self, terms: Terms, problems: Problems) -> Reader:
-        plain = reader(self.source, self.form, Reading(terms, problems, self.carried, self._prompt_column))
-        return plain if self.dynamic is None else Expanding(plain, self.dynamic, terms, problems)
+    def open(self, model_inputs: ModelInputs, problems: Problems) -> Reader:
+        plain = reader(self.source, self.form, Reading(model_inputs, problems, self.carried, self._prompt_column))
+        return plain if self.dynamic is None else Expanding(plain, self.dynamic, model_inputs, problems)
 
 
 Entry = Inline | FromFile
@@ -63,7 +63,7 @@ class Entries:
     def __init__(
         self,
         document: Document,
-        terms: Terms,
+        model_inputs: ModelInputs,
         files: NamedFiles,
         prompt_column: str | None,
         repeats: Repeats,
@@ -76,8 +76,8 @@ class Entries:
         self._repeats = repeats
         self._repeat = repeat
         self._document = document
-        self._terms = terms
-        self._sections = Sections(document, terms)
+        self._terms = model_inputs
+        self._sections = Sections(document, model_inputs)
         self._files = files
         self._vars = VarTexts(document, files)
         self._prompt_column = prompt_column
