@@ -3,9 +3,9 @@
     python -m tests.crash.victim N STEPS run manifest.yaml ...
 
 A step is the moment before or after something that outlives the process: a statement that makes a table, a commit of
-the state file, a submit (before it leaves, and while its answer is on the way), the forcing of a file to the disk, a rename
-of a file into its place. Each is noted in the file STEPS with a word for the table, and number N is the last thing this
-process does. N = 0 never kills.
+the state file, a submit (before it leaves, and while its answer is on the way), the forcing of a file to the disk, a
+rename of a file into its place. Each is noted in the file STEPS with a word for the table, and number N is the last
+thing this process does. N = 0 never kills.
 """
 
 import asyncio

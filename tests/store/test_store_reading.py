@@ -49,9 +49,7 @@ def test_the_images_name_the_files_and_their_hashes(tmp_path: Path) -> None:
         entry = book.done()
         picture = a_picture(entry)
         columns = "key, file, sha256, mime, downloaded_at, images.warning"
-        assert book.rows(
-            "SELECT key, file, sha256, mime, downloaded_at, warning FROM images JOIN jobs ON jobs.id = job_id"
-        ) == [
+        assert book.rows(f"SELECT {columns} FROM images JOIN jobs ON jobs.id = job_id") == [
             (entry.job.key, "images/0000/heron-1_c1.png", picture.sha256, "image/png", "2026-09-21T14:13:32.250Z", None)
         ]
 
