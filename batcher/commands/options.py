@@ -110,7 +110,6 @@ def manifest_options(command: F) -> F:
                 shell_complete=complete_choice,
                 help="How to read a flat prompt file.  [default: by extension]",
             ),
-            click.option("--relayout", is_flag=True, help="Rename what is there as output.path says now; free."),
             click.option("--prompt-column", metavar="NAME", help="The column that has the prompts.  [default: prompt]"),
         ]
     ):
@@ -171,7 +170,6 @@ def collect(given: dict[str, Any]) -> Any:
         base_url=given.get("base_url"),
         trust_hosts=tuple(given.get("trust_host", ())),
         simulate=bool(given.get("simulate")),
-        relayout=bool(given.get("relayout")),
         command=shlex.join(["batcher", *(click.get_current_context().obj or ())]),
     )
 

@@ -16,7 +16,7 @@ from batcher.store.files import inside
 
 IMAGES, PRUNED = "images", "pruned"
 ASIDE = "lost+found"
-EXTENSIONS = frozenset(  # what is written there: sidecars, temp files, and every kind that images/kinds.py knows
+EXTENSIONS = frozenset(  # of what is plainly ours: sidecars, temp files, media; a text may be somebody's notes
     {
         "json",
         "part",
@@ -53,7 +53,7 @@ EXTENSIONS = frozenset(  # what is written there: sidecars, temp files, and ever
         "glb",
         "fbx",
     }
-    | {"ply", "obj", "usdz", "3mf", "pdf", "zip", "gz", "json5", "html", "xml", "csv", "md", "srt", "vtt", "txt", "bin"}
+    | {"ply", "usdz", "3mf"}
 )
 _AT_ONCE = 64 << 20  # bytes: larger files are mapped
 
