@@ -42,7 +42,7 @@ IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "l
 OWNERS = {  # who alone may touch an outside thing, beside the simulator
     "PIL": {"images", "export"},
     "aiofiles": {"images"},
-    "aiohttp": {"client", "images"},
+    "aiohttp": {"client", "images", "view"},
     "click": {"commands", "__main__"},
     "filelock": {"store"},
     "jsonschema_rs": {"manifest"},

@@ -19,6 +19,7 @@ GROUPS = {
         "cancel": "Cancel what is still queued at the service.",
     },
     "Use the images": {
+        "view": "Look at a run in the browser; pick, reject, retry, ask for more.",
         "grid": "Draw labelled contact sheets of a run.",
         "export": "Write a run as datasets, trainers or benchmarks read it.",
         "verify": "Check every image and sidecar; fix what can be fetched again free.",

@@ -1,7 +1,15 @@
-"""Thumbnails: a small WebP of a picture, with the measures that the flags are made from. Made for worker processes."""
+"""Thumbnails: a small WebP of a picture, with the measures that the flags are made from.
+
+``python -m batcher.images.thumbnail`` makes them for another process: a line of JSON in (``[source, target]``), a line
+of JSON out (``{"size": bytes, "look": [...]}`` or ``{"error": text}``) and the WebP behind it. It ends when its input
+does, so it never outlives who asked.
+"""
 
 import io
+import json
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image, ImageOps
@@ -15,17 +23,10 @@ _QUALITY = 76
 _MOST_PIXELS = 300_000_000
 
 
-def be_a_worker() -> None:
-    """For a process of its own: whoever generates pictures beside it goes first."""
-    Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
-    if hasattr(os, "nice"):
-        os.nice(10)
-
-
-def make(source: Path, target: Path | None) -> tuple[bytes, Look | None]:
+def make(source: Path, target: Path | None) -> tuple[bytes, Look]:
     """The WebP and its measures. target: where it is kept; a disk that can't take it is no reason not to show it.
 
-    Raises OSError, ValueError for what is no picture that can be decoded.
+    Raises OSError, ValueError, SyntaxError, EOFError for what is no picture that can be decoded.
     """
     with Image.open(source) as image:
         image.draft("RGB", (LONGEST, LONGEST))
@@ -35,9 +36,30 @@ def make(source: Path, target: Path | None) -> tuple[bytes, Look | None]:
     content = io.BytesIO()
     small.save(content, "WEBP", quality=_QUALITY, method=0)
     if target is not None:
-        try:
+        with suppress(OSError, DiskError):
             target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, [content.getvalue()], durable=False)
-        except (OSError, DiskError):
-            pass
     return content.getvalue(), look(small)
+
+
+def _answer(line: bytes) -> bytes:
+    try:
+        source, target = json.loads(line)
+        content, found = make(Path(source), Path(target))
+    except Exception as error:  # noqa: BLE001  a hostile file must not end the process
+        return json.dumps({"error": f"{type(error).__name__}: {error}"[:300]}).encode() + b"\n"
+    facts = {"size": len(content), "look": [found.dhash, found.entropy, found.spread]}
+    return json.dumps(facts).encode() + b"\n" + content
+
+
+def main() -> None:
+    Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
+    if hasattr(os, "nice"):
+        os.nice(10)  # whoever generates pictures beside it goes first
+    for line in sys.stdin.buffer:
+        sys.stdout.buffer.write(_answer(line))
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -71,6 +71,12 @@ def job_rows(connection: sqlite3.Connection, key: str) -> list[JobRow]:
     return list(map(JobRow._make, connection.execute(_ROWS.format("j.key = ? ORDER BY i.output_index"), (key,))))
 
 
+def some_picture(connection: sqlite3.Connection) -> JobRow | None:
+    """The first picture that there is."""
+    row = connection.execute(_ROWS.format("i.sha256 IS NOT NULL LIMIT 1")).fetchone()
+    return None if row is None else JobRow._make(row)
+
+
 def states(connection: sqlite3.Connection) -> Iterator[tuple[int, str, int]]:
     """id, state and position of every job of the manifest. Reads an index alone: 20 ms for 100,000."""
     return connection.execute("SELECT id, state, position FROM jobs INDEXED BY job_states WHERE position IS NOT NULL")

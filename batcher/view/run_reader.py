@@ -214,6 +214,11 @@ class RunReader:
         """Its pictures and its attempts; nothing where there is no such job."""
         return viewing.job_rows(self.connection, key), viewing.attempts(self.connection, key)
 
+    def cover(self) -> list[Any]:
+        """Some picture to know the run by: its job's key, the output's number, the first digits of its content's hash."""
+        row = viewing.some_picture(self.connection)
+        return [row.key, row.output_index, (row.sha256 or "")[:8]] if row is not None else []
+
     def rows(self) -> Iterator[JobRow]:
         return viewing.rows(self.connection)
 

@@ -1,17 +1,15 @@
 """Thumbnails on demand: made in worker processes, the newest wish first, kept in ``thumbs/`` by content."""
 
 import asyncio
-import multiprocessing
+import json
 import os
 import re
+import sys
 from collections.abc import AsyncIterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from batcher.images.flags import Look
-from batcher.images.thumbnail import be_a_worker, make
 
 THUMBS = "thumbs"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -58,14 +56,48 @@ class _LastFirst:
         self._free += 1
 
 
+class _Worker:
+    """A process that makes one at a time."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls) -> "_Worker":
+        pipe = asyncio.subprocess.PIPE
+        words = (sys.executable, "-m", "batcher.images.thumbnail")
+        return cls(await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, limit=1 << 20))
+
+    async def make(self, source: Path, target: Path) -> tuple[bytes, Look]:
+        """Raises ValueError for what can't be decoded, OSError when the process is gone."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(json.dumps([str(source), str(target)]).encode() + b"\n")
+        await stdin.drain()
+        line = await stdout.readline()
+        if not line:
+            raise OSError("the process that makes thumbnails died")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        return await stdout.readexactly(answer["size"]), Look(*answer["look"])
+
+    async def stop(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+
 class Thumbs:
     """workers: processes."""
 
     def __init__(self, workers: int | None = None) -> None:
-        self._workers = workers or max(1, min(4, (os.cpu_count() or 2) - 1))
-        self._pool: ProcessPoolExecutor | None = None
-        self._turns = _LastFirst(self._workers)
-        self._making: dict[str, asyncio.Task[tuple[bytes, Look | None]]] = {}
+        size = workers or max(1, min(4, (os.cpu_count() or 2) - 1))
+        self._turns = _LastFirst(size)
+        self._workers: list[_Worker] = []
+        self._resting: list[_Worker] = []
+        self._making: dict[str, asyncio.Task[tuple[bytes, Look]]] = {}
 
     async def made(self, source: Path, target: Path, sha256: str) -> tuple[bytes, Look | None]:
         """The thumbnail of a picture. Raises OSError, ValueError where it can't be decoded.
@@ -81,19 +113,26 @@ class Thumbs:
                 task.add_done_callback(lambda _: self._making.pop(sha256, None))
             return await asyncio.shield(task)
 
-    async def _make(self, source: Path, target: Path) -> tuple[bytes, Look | None]:
-        for again in (True, False):
-            if self._pool is None:
-                context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=be_a_worker)
-            try:
-                return await asyncio.get_running_loop().run_in_executor(self._pool, make, source, target)
-            except BrokenProcessPool:  # killed for its memory, say
-                self._pool = None
-                if not again:
-                    raise OSError("the process that makes thumbnails died") from None
-        raise AssertionError
+    async def _make(self, source: Path, target: Path) -> tuple[bytes, Look]:
+        if self._resting:
+            worker = self._resting.pop()
+        else:
+            worker = await _Worker.start()
+            self._workers.append(worker)
+        try:
+            made = await worker.make(source, target)
+        except ValueError:  # of the picture
+            self._resting.append(worker)
+            raise
+        except BaseException as error:
+            self._workers.remove(worker)
+            await worker.stop()
+            if isinstance(error, asyncio.IncompleteReadError):
+                raise OSError("the process that makes thumbnails died") from None
+            raise
+        self._resting.append(worker)
+        return made
 
-    def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+    async def close(self) -> None:
+        for worker in self._workers:
+            await worker.stop()

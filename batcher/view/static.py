@@ -1,0 +1,4 @@
+"""WIP"""
+from pathlib import Path
+def export(run: Path, folder: Path) -> str:
+    return ""
