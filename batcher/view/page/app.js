@@ -71,7 +71,8 @@ class App {
     this.wrong = h("div", { class: "wrong", "aria-live": "polite" }); this.trouble = h("div", { "aria-live": "polite" });
     this.chips = h("div", { class: "chips", role: "group", "aria-label": "Show" });
     this.order = h("select", { "aria-label": "Order", onchange: () => this.go({ sort: this.order.value }) }, SORTS.map(([value, label]) => h("option", { value }, label)));
-    this.tools = h("div", { class: "tools" }, this.chips, h("span", { class: "room" }), this.order, button("Smaller (−)", () => this.act("smaller"), { class: "quiet wide-only" }, "−"), button("Larger (+)", () => this.act("larger"), { class: "quiet wide-only" }, "+"));
+    this.heading = h("h2", { class: "grid-only" });
+    this.tools = h("div", { class: "tools" }, button("Prompt before", () => this.otherPrompt(-1), { class: "quiet grid-only" }, icon("back")), button("Next prompt", () => this.otherPrompt(1), { class: "quiet grid-only" }, icon("forth")), this.heading, this.chips, h("span", { class: "room" }), this.order, button("Smaller (−)", () => this.act("smaller"), { class: "quiet wide-only" }, "−"), button("Larger (+)", () => this.act("larger"), { class: "quiet wide-only" }, "+"));
     this.pill = button("", () => this.act("refresh"), { class: "pill", hidden: true });
     this.toast = h("div", { class: "toast", role: "status", "aria-live": "polite" });
     this.side = h("aside", { class: "side", hidden: true, "aria-label": "Details", tabindex: "-1" });
@@ -134,6 +135,7 @@ class App {
       const prompt = view === "grid" ? model.prompt(this.current >= 0 ? this.current : model.order()[0] ?? 0) : undefined;
       const found = model.size ? model.list({ view, show: this.show, sort: this.sort, words: filter ? "" : this.q, among: this.among, prompt }) : [];
       if (!found.includes(this.current)) this.current = found.find((index) => model.isPicture(index) && !model.pick(index)) ?? found[0] ?? this.current;
+      if (prompt !== undefined && model.size) clear(this.heading, model.prompts[prompt][0]);
       this.wall.show(found, view);
       this.wall.reveal(this.wall.place.get(this.current), { focus: document.activeElement !== this.box });
       this.empty.hidden = Boolean(found.length);
@@ -172,7 +174,7 @@ class App {
     const before = this.current;
     this.current = index;
     this.wall.refresh([before, index]);
-    if (this.view === "grid" && !this.wall.place.has(index)) { this.arrange(); } else this.wall.reveal(this.wall.place.get(index), { focus: focus && !this.opened.length });
+    if (this.view === "grid" && !this.wall.place.has(index)) this.arrange(); else this.wall.reveal(this.wall.place.get(index), { focus: focus && !this.opened.length });
     if (this.opened.length) this.open(this.opened.includes(index) && this.opened.length > 1 ? this.opened : [index]);
     this.details();
     clearTimeout(this._write); this._write = setTimeout(() => this.write(true), 250);

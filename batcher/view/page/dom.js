@@ -8,7 +8,7 @@ export function h(name, facts, ...inside) {
     else if (key === "style") for (const [property, text] of Object.entries(value)) element.style.setProperty(property, text);
     else element.setAttribute(key, value === true ? "" : value);
   }
-  element.append(...inside.flat().filter((one) => one !== null && one !== undefined && one !== false));
+  element.append(...inside.flat(9).filter((one) => one || one === 0));
   return element;
 }
 
@@ -43,7 +43,7 @@ export function command(text) {
   return h("div", { class: "command" }, code, copy);
 }
 
-export function clear(element, ...inside) { element.replaceChildren(...inside.flat().filter(Boolean)); return element; }
+export function clear(element, ...inside) { element.replaceChildren(...inside.flat(9).filter(Boolean)); return element; }
 
 export const number = (value) => Number(value).toLocaleString("en-US");
 export const usd = (value) => value === null || value === undefined ? "unknown"

@@ -57,7 +57,7 @@ class Pane {
     const room = this.element.getBoundingClientRect();
     const [width, height] = [model.w[this.index], model.h[this.index]];
     const fit = Math.min(room.width / width, room.height / height);
-    const scale = zoom ? zoom / devicePixelRatio : Math.min(fit, Math.max(1, 0.0));
+    const scale = zoom ? zoom / devicePixelRatio : Math.min(fit, 3);
     const [w, hh] = [width * scale, height * scale];
     const shift = (size, whole, at) => size <= whole ? (whole - size) / 2 : Math.min(0, Math.max(whole - size, whole / 2 - at * size));
     this.picture.style.width = `${w}px`; this.picture.style.height = `${hh}px`;

@@ -43,7 +43,7 @@ export function draw(element, app, act) {
   const typing = element.contains(document.activeElement) && document.activeElement.matches("input");
   if (typing) return;
   const scroll = element.scrollTop;
-  clear(element, h("div", { class: "overview" }, progress(facts), choosing(app, act), speed(model, facts), money(facts), trouble(facts, act, readOnly), readOnly ? null : control(facts, act)));
+  clear(element, h("div", { class: "overview" }, progress(facts), trouble(facts, act, readOnly), h("div", { class: "column" }, choosing(app, act), money(facts)), h("div", { class: "column" }, speed(model, facts), readOnly ? null : control(facts, act))));
   element.scrollTop = scroll;
 }
 

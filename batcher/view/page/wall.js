@@ -11,7 +11,8 @@ export class Wall {
   constructor(app, on) {
     this.app = app; this.on = on;
     this.canvas = h("div", { class: "canvas", role: "listbox", "aria-label": "Pictures", "aria-multiselectable": "true" });
-    this.stage = h("div", { class: "stage", tabindex: "-1" }, this.canvas);
+    this.cols = h("div", { class: "cols" });
+    this.stage = h("div", { class: "stage", tabindex: "-1" }, this.cols, this.canvas);
     this.list = []; this.plan = null; this.tiles = new Map(); this.heads = new Map(); this.free = [];
     this.stage.addEventListener("scroll", () => this._soon(), { passive: true });
     this.canvas.addEventListener("click", (event) => this._clicked(event));
@@ -217,11 +218,11 @@ export class Wall {
       if (head.kind !== "col" && (head.y > bottom || head.y + head.h < top)) continue;
       wanted.add(at);
       if (!this.heads.has(at)) {
-        const element = h("div", { class: `head head-${head.kind}`, style: { transform: head.kind === "col" ? `translateX(${head.x}px)` : `translate(${head.x}px, ${head.y}px)`, width: `${head.w}px`, height: `${head.h}px` } });
+        const element = h("div", { class: `head head-${head.kind}`, style: { transform: `translate(${head.x}px, ${head.y}px)`, width: `${head.w}px`, height: `${head.h}px` } });
         element.head = head;
         this.heads.set(at, element);
         this._paintHead(element);
-        this.canvas.append(element);
+        (head.kind === "col" ? this.cols : this.canvas).append(element);
       }
     }
     for (const [at, element] of this.heads) if (!wanted.has(at)) { element.remove(); this.heads.delete(at); }
