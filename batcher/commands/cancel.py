@@ -6,6 +6,7 @@ import click
 
 from batcher.commands.options import collect_service, service_options
 from batcher.commands.printing import say, say_json
+from batcher.commands.run_argument import run_argument
 
 
 @click.command(
@@ -14,7 +15,7 @@ Examples:
   batcher cancel runs/tonight
   batcher cancel runs/tonight --pending   also close what was never submitted"""
 )
-@click.argument("run_dir", metavar="RUN")
+@run_argument
 @click.option("--pending", is_flag=True, help="Also mark the jobs cancelled that were never submitted.")
 @service_options
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")

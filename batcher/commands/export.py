@@ -89,11 +89,4 @@ def _words(report: dict[str, Any]) -> str:
         lines.append(f"as they were, nothing embedded: {report['not_embedded']:,} of those made now, such as:")
         lines += [f"  {example}" for example in report["not_embedded_examples"]]
     lines += [f"note: {note}" for note in report["notes"]]
-    lines += _way_on(report)
     return "\n".join(lines)
-
-
-def _way_on(report: dict[str, Any]) -> list[str]:
-    if report["to"] == "layout":
-        return []
-    return [f"See it through the reader's eyes: `batcher check {report['export']} --as {report['to']}`"]

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from batcher.commands.printing import say, say_json
+from batcher.commands.run_argument import run_argument
 
 SHOWN = 5  # files
 
@@ -20,7 +21,7 @@ Examples:
   batcher grid runs/tonight --cols seed --per prompt --per meta.style --size 160
 An axis is an input, meta.NAME, prompt_id, model or copy."""
 )
-@click.argument("run_dir", metavar="RUN")
+@run_argument
 @click.option("--rows", metavar="AXIS", help="What stands down the side.  [default: seed, or what varies]")
 @click.option("--cols", metavar="AXIS", help="What stands along the top.  [default: aspect_ratio, or what varies]")
 @click.option(

@@ -6,15 +6,17 @@ import click
 
 from batcher.commands.options import collect, manifest_options, run_options, service_options
 from batcher.commands.printing import cut, say, say_json
+from batcher.commands.recorded import TakesRun
 
 SHOWN_GROUPS = 20
 
 
 @click.command(
+    cls=TakesRun,
     epilog="""\b
 Examples:
   batcher plan jobs/aspect_sweep.yaml
-  batcher plan prompts.csv --matrix seed=1..20 --price 0.02 --json"""
+  batcher plan prompts.csv --matrix seed=1..20 --price 0.02 --json""",
 )
 @click.argument("manifest")
 @manifest_options

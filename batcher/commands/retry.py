@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from batcher.commands.printing import say, say_json
+from batcher.commands.run_argument import run_argument
 
 STATES = ("failed", "cancelled", "in_doubt")
 
@@ -21,7 +22,7 @@ Examples:
 A job that was paid for but could not be collected is asked for again, free.
 Then: batcher run, as before."""
 )
-@click.argument("run_dir", metavar="RUN")
+@run_argument
 @click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Which jobs.  [default: failed]")
 @click.option(
     "--cause", "causes", multiple=True, metavar="KIND", help="Only failures of this kind, as status names them."

@@ -2,7 +2,7 @@
 
 Every reader has rules of its own, and breaks them silently: a file name with ``test`` in it drops the metadata, a seed
 above 2^63 rounds all seeds, a ``.json`` beside a picture makes it a text dataset. Each module here states its reader's
-rules, all were found by running the reader, and ``batcher check`` runs it again over what was made.
+rules, all were found by running the reader, and the tests open every kind of export with it.
 """
 
 from batcher.export.exporting import export

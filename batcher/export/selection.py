@@ -26,6 +26,7 @@ from batcher.export.request import Order
 from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.store import exporting, reading
 from batcher.store.exporting import Picture
+from batcher.store.files.inside import Folders, is_plain, leads_inside
 from batcher.store.files.safe_reader import place_of
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
@@ -90,9 +91,8 @@ class Selection:
         self._known: set[str] = set(_FACTS)
         self._carried: set[str] = set()
         self._bad: set[tuple[int, int]] = set()
-        self._folders: dict[str, bool] = {}
+        self._folders = Folders(self._root, f"{self._root}/images")
         self._links: dict[str, str] = {}
-        self._images = os.path.realpath(f"{self._root}/images")
         self.left: Counter[str] = Counter()
         self.missing: list[str] = []
 
@@ -197,7 +197,7 @@ class Selection:
             if stat.S_ISLNK(facts.st_mode):
                 facts = os.stat(path)  # noqa: PTH116  half of Path's price
                 real = self._links[picture.file] = os.path.realpath(path)
-                inside = inside and real.startswith(self._images + os.sep)
+                inside = inside and leads_inside(real, *self._folders.roots)
             fine = inside and facts.st_size == picture.bytes and stat.S_ISREG(facts.st_mode)
             fine = fine and (self._order.recode is None or _sha256(path) == picture.sha256)
         except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -213,14 +213,7 @@ class Selection:
         return fine
 
     def _is_inside(self, file: str) -> bool:
-        folder, _, last = file.rpartition("/")
-        known = self._folders.get(folder)
-        if known is None:
-            if len(self._folders) > 4_096:
-                self._folders.clear()
-            real = os.path.realpath(f"{self._root}/{folder}")
-            known = self._folders[folder] = real == self._images or real.startswith(self._images + os.sep)
-        return known and last not in {"", ".", ".."}
+        return is_plain(file) and self._folders.is_inside(file.rpartition("/")[0])
 
 
 def _sha256(path: str) -> str:

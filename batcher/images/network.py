@@ -3,12 +3,12 @@
 from urllib.parse import urljoin
 
 import aiohttp
+from aiohttp.http_exceptions import PayloadEncodingError
 
 from batcher.core.errors import Cause, FileRefused, FileUnavailable
 from batcher.core.one_line import one_line
 from batcher.images.body import Body
 from batcher.images.check import Limits, too_big
-from batcher.images.unpack import Unpacker
 
 
 def onward(url: str, location: str) -> str:
@@ -27,18 +27,25 @@ def announced(response: aiohttp.ClientResponse, limits: Limits) -> int | None:
 
 
 async def receive(response: aiohttp.ClientResponse, body: Body) -> None:
+    """The body into ``body``, in pieces of bounded size: the HTTP library limits what a compressed one unpacks to."""
+    if response.headers.get("Content-Encoding"):
+        try:
+            async for piece in response.content.iter_any():
+                await body.add(piece)
+        except (aiohttp.ClientPayloadError, PayloadEncodingError) as error:
+            raise _bad_compression(error) from None
+        return
     expected = response.content_length
-    encoding = response.headers.get("Content-Encoding", "")
-    unpacker = Unpacker(encoding)
-    if not encoding:
-        body.expect(expected)
-    received = 0
-    async for arrived in response.content.iter_any():
-        received += len(arrived)
-        for piece in unpacker.feed(arrived):
-            await body.add(piece)
-    whole(received, expected)
-    unpacker.finish()
+    body.expect(expected)
+    async for piece in response.content.iter_any():
+        await body.add(piece)
+    whole(body.size, expected)
+
+
+def _bad_compression(error: Exception) -> FileUnavailable:
+    """No compression was asked for, but object stores keep files compressed and send them so."""
+    message = one_line(f"the file came in a compression that was not asked for and can't be undone: {error}", 200)
+    return FileUnavailable(Cause(kind="encoding", message=message))
 
 
 def whole(received: int, expected: int | None) -> int:

@@ -16,7 +16,7 @@ from batcher.core.job import State
 from batcher.core.version import __version__
 from batcher.runner.progress import Progress, counted, counting
 from batcher.store import StateFile, reading
-from batcher.store.files.place import write_whole
+from batcher.store.files.whole import write_whole
 
 RECORDS, FAILURES = "records.jsonl", "failures.jsonl"
 _encoded = json.JSONEncoder(ensure_ascii=False).encode  # made once: a table has a million lines

@@ -14,7 +14,7 @@ from batcher.core.units import show_bytes, show_duration, show_rate, show_usd
 from batcher.core.version import __version__
 from batcher.runner.stop import Reason, Stop
 from batcher.store import reading
-from batcher.store.files.place import write_whole
+from batcher.store.files.whole import write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ touched, so a repair that ends half way is finished by the next one, or by the n
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -27,9 +26,11 @@ from batcher.runner.records import STALE, failures
 from batcher.runner.relayout import finish
 from batcher.runner.service import Options
 from batcher.store import STATE, StateFile, auditing, has_state, locked, reading
-from batcher.store.files.disk import disk, force_folder
-from batcher.store.files.place import Shelf, write_whole
+from batcher.store.files.disk import disk
+from batcher.store.files.place import Shelf
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, sidecar_of, stem
+from batcher.store.files.whole import force, write_whole
+from batcher.store.files.whole import put_in_place as land
 from batcher.upkeep.collect import Collected, collect
 from batcher.upkeep.findings import Finding, Kind, Mend, gone, of_job
 from batcher.upkeep.inspection import LIMITS, Depth
@@ -149,9 +150,8 @@ class _Mender:
             if finding.file not in wanted:
                 self._aside([finding.file])
             with disk(finding.file):
-                _sync(temp)
-                os.replace(temp, self.run_dir / finding.file)  # noqa: PTH105  one spelling for all renames
-                force_folder(temp.parent)
+                force(temp)
+                land(temp, self.run_dir / finding.file)
             self.repaired.did("picture put back in its place")
 
     def _temp(self, file: str) -> Path:
@@ -281,8 +281,3 @@ def _needs_sidecar(finding: Finding, kinds: set[Kind]) -> bool:
 
 def _is_sidecar(finding: Finding) -> bool:
     return finding.kind is not Kind.INCOMPLETE and finding.file.endswith(".json")
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -8,6 +8,7 @@ import pytest
 
 from batcher.__main__ import main
 from tests.commands.command_line import Came
+from tests.export import checking, infotexts
 from tests.export.runs import a_run, seeds
 
 Batcher = Callable[..., Came]
@@ -33,6 +34,17 @@ def exported(batcher: Batcher, tmp_path: Path) -> Callable[..., Any]:
         return came.json
 
     return typed
+
+
+@pytest.fixture
+def checked(tmp_path: Path) -> Callable[..., Any]:
+    """What READER sees in ``tmp/out``, compared with the run: ``findings`` is empty where it sees the run as it is."""
+
+    def opened(reader: str) -> Any:
+        folder = tmp_path / "out"
+        return infotexts.check(folder) if reader == "infotext" else checking.check(folder, reader)
+
+    return opened
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from PIL import Image
 
 from batcher.images.embed import strip
 from batcher.images.embed.embedding import read_infotext
-from tests.embed.pictures import with_chunk
 from tests.export.conftest import Batcher
 from tests.export.runs import Asked, a_run, seeds, tree
+from tests.images.embed.pictures import with_chunk
 
 pytestmark = [  # the webdataset library leaves closing its files to the garbage collector
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
@@ -66,35 +66,30 @@ def test_every_picture_of_an_export_says_what_made_it_and_the_run_stays_as_it_is
 
 
 @pytest.mark.parametrize("to", FILES, ids=lambda to: to[0])
-def test_the_readers_find_what_the_sidecars_say(
-    to: tuple[str, ...], exported: Any, batcher: Batcher, run: Path, tmp_path: Path
-) -> None:
+def test_the_readers_find_what_the_sidecars_say(to: tuple[str, ...], exported: Any, checked: Any, run: Path) -> None:
     exported(run, *to, *EMBED)
-    came = batcher("check", tmp_path / "out", "--as", "infotext", "--json", "--progress", "none")
-    assert (came.code, came.json["findings"], came.json["seen"]) == (0, {}, 8)
-    assert came.json["reader"][0] == "batcher: 8 of 8 as their sidecars say"
+    facts = checked("infotext")
+    assert (facts["findings"], facts["seen"]) == ({}, 8)
+    assert facts["reader"][0] == "batcher: 8 of 8 as their sidecars say"
 
 
 @pytest.mark.parametrize("reader", ["imagefolder", "captions", "webdataset", "parquet"])
 @pytest.mark.parametrize("more", [(), ("--convert", "webp:80")])
 def test_the_reader_of_the_export_sees_the_run_as_it_is_with_all_embedded(
-    reader: str, more: tuple[str, ...], exported: Any, batcher: Batcher, tmp_path: Path
+    reader: str, more: tuple[str, ...], exported: Any, checked: Any, tmp_path: Path
 ) -> None:
     exported(a_run(tmp_path / "run", seeds(["a heron"], 4)), reader, *EMBED, *more)
-    came = batcher("check", tmp_path / "out", "--as", reader, "--json", "--progress", "none")
-    assert (came.code, came.json["findings"], came.json["seen"]) == (0, {}, 4)
+    facts = checked(reader)
+    assert (facts["findings"], facts["seen"]) == ({}, 4)
 
 
-def test_a_picture_that_lost_its_infotext_is_a_finding(
-    exported: Any, batcher: Batcher, run: Path, tmp_path: Path
-) -> None:
+def test_a_picture_that_lost_its_infotext_is_a_finding(exported: Any, checked: Any, run: Path, tmp_path: Path) -> None:
     exported(run, "captions", *EMBED)
     victim = min((tmp_path / "out").glob("*.png"))
     victim.write_bytes(strip(victim.read_bytes()))
     for reader, kind in (("infotext", "infotext differs"), ("captions", "picture differs")):
-        came = batcher("check", tmp_path / "out", "--as", reader, "--json", "--progress", "none")
-        assert came.code == 3
-        assert victim.name.split(".")[0] in str(came.json["findings"][kind]["examples"])
+        facts = checked(reader)
+        assert victim.name.split(".")[0] in str(facts["findings"][kind]["examples"])
 
 
 def test_the_pictures_in_shards_have_it_too(exported: Any, tmp_path: Path) -> None:
@@ -207,43 +202,13 @@ def test_none_is_as_if_it_were_not_given(exported: Any, run: Path) -> None:
     assert exported(run, "captions", "--embed", "none")["unchanged"] == 16
 
 
-@pytest.mark.parametrize(
-    ("to", "said"),
-    [(("captions",), "without --embed infotext"), (("captions", "--embed", "xmp"), "without --embed infotext"),
-     (("parquet", "--convert", "png", *EMBED), "no files that such programs open")],
-)  # fmt: skip
-def test_an_export_without_infotexts_is_not_checked_for_them(
-    to: tuple[str, ...], said: str, batcher: Batcher, exported: Any, run: Path, tmp_path: Path
-) -> None:
-    exported(run, *to)
-    came = batcher("check", tmp_path / "out", "--as", "infotext")
-    assert came.code == 64
-    assert said in came.err
-
-
-def test_a_run_directory_is_checked_as_it_is(batcher: Batcher, tmp_path: Path) -> None:
-    (tmp_path / "p.txt").write_text("a heron\n三只猫\n", "utf-8")
-    run = tmp_path / "made"
-    words = ("run", tmp_path / "p.txt", "--simulate", "--progress", "none", "-o", run)
-    assert batcher(*words, "--embed", "infotext").code == 0
-    came = batcher("check", run, "--as", "infotext", "--progress", "none")
-    assert came.code == 0
-    assert "2 of 2 as their sidecars say" in came.out
-    assert "Every reader finds in every picture what its sidecar says." in came.out
-    victim = next(run.rglob("*.png"))
-    bare = strip(victim.read_bytes())
-    victim.write_bytes(bare)
-    assert batcher("check", run, "--as", "infotext", "--progress", "none").code == 3
-
-
 def test_a_picture_that_was_damaged_in_the_run_is_no_measure_for_its_export(
-    batcher: Batcher, exported: Any, run: Path, tmp_path: Path
+    exported: Any, checked: Any, run: Path
 ) -> None:
     damaged = next((run / "images").rglob("*.png"))
     content = bytearray(damaged.read_bytes())
     content[-20] ^= 255  # in the checksum of the pixels: as long as before
     damaged.write_bytes(content)
     assert exported(run, "captions", "--embed", "infotext")["not_embedded"] == 1
-    came = batcher("check", tmp_path / "out", "--as", "captions", "--json")
-    assert came.code == 3
-    assert {kind: found["count"] for kind, found in came.json["findings"].items()} == {"picture differs": 1}
+    facts = checked("captions")
+    assert {kind: found["count"] for kind, found in facts["findings"].items()} == {"picture differs": 1}

@@ -12,17 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.core.job import Entry, State
-from batcher.manifest import Manifest
+from batcher.manifest import Manifest, Overrides, open_manifest
 from batcher.runner import feed
 from batcher.runner.feed import Feed, Numbers
 from batcher.runner.stop import Reason
 from batcher.simulator import Latency, Simulator
 from batcher.store import STATE, CommitQueue, StateFile, connect_to_read, reading
-from tests.manifest.manifest_reading import checked, write
+from tests.manifest.manifest_reading import IMAGEN, write
 from tests.runs.stage import Came, Going, go, lines, steady
 from tests.virtual import run
 
 PROMPTS = st.lists(st.sampled_from(["heron", "kite", "gull", "lake", "dune"]), min_size=1, max_size=20)
+
+
+def _checked(path: str, **flags: Any) -> Manifest:
+    return open_manifest(path, Overrides(**flags)).check(IMAGEN)
 
 
 @given(prompts=PROMPTS, swept=st.booleans(), data=st.data())
@@ -32,7 +36,7 @@ def test_after_any_kills_each_job_is_given_once_to_be_done_and_is_what_a_whole_w
 ) -> None:
     folder = tmp_path_factory.mktemp("feed")
     path = write(folder, "".join(f"{prompt}\n" for prompt in prompts), "p.txt")
-    manifest = checked(path, matrix=("seed=1..3",) if swept else ())
+    manifest = _checked(path, matrix=("seed=1..3",) if swept else ())
     done: Counter[str] = Counter()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feed, "CHUNK", data.draw(st.integers(1, 7), "chunk"))
@@ -84,7 +88,7 @@ def every(folder: Path) -> list[Entry]:
 
 
 def test_a_resume_of_the_same_manifest_reads_no_job_that_was_written_down(tmp_path: Path) -> None:
-    manifest = checked(write(tmp_path, lines(50), "p.txt"))
+    manifest = _checked(write(tmp_path, lines(50), "p.txt"))
     first = asyncio.run(fed(tmp_path, manifest, 1))
     assert len(first) == 50
     closed(tmp_path, first)
@@ -92,7 +96,7 @@ def test_a_resume_of_the_same_manifest_reads_no_job_that_was_written_down(tmp_pa
 
 
 def test_what_was_reopened_comes_first_and_what_left_the_manifest_not_at_all(tmp_path: Path) -> None:
-    manifest = checked(write(tmp_path, lines(300), "p.txt"))
+    manifest = _checked(write(tmp_path, lines(300), "p.txt"))
     first = asyncio.run(fed(tmp_path, manifest, 1))
     assert len(first) == feed.CHUNK
     closed(tmp_path, first)
@@ -107,12 +111,12 @@ def test_what_was_reopened_comes_first_and_what_left_the_manifest_not_at_all(tmp
 
 def test_another_manifest_and_a_limit_are_walked_from_the_first_job(tmp_path: Path) -> None:
     path = write(tmp_path, lines(5), "p.txt")
-    first = asyncio.run(fed(tmp_path, checked(path), 10))
-    limited = asyncio.run(fed(tmp_path, checked(path, limit=2), 10))
+    first = asyncio.run(fed(tmp_path, _checked(path), 10))
+    limited = asyncio.run(fed(tmp_path, _checked(path, limit=2), 10))
     assert [entry.id for entry in limited] == [first[0].id, first[1].id]
-    assert len(asyncio.run(fed(tmp_path, checked(path), 10))) == 5, "a limit leaves the cursor where it was"
+    assert len(asyncio.run(fed(tmp_path, _checked(path), 10))) == 5, "a limit leaves the cursor where it was"
     write(tmp_path, "another\n" + lines(5), "p.txt")
-    assert len(asyncio.run(fed(tmp_path, checked(path), 10))) == 6
+    assert len(asyncio.run(fed(tmp_path, _checked(path), 10))) == 6
 
 
 def test_a_run_that_is_stopped_over_and_over_pays_for_each_job_once(tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 Three layers. ``infotext`` and ``xmp`` make the texts out of a sidecar; ``exif`` puts a text where JPEG and WebP keep
 theirs; ``png``, ``jpeg`` and ``webp`` cut a file between its pieces and put new ones in. Nothing here decodes or
-encodes a picture, all of it is bytes to bytes, and ``strip`` is the way back. ``check_infotext`` asks the programs
-that people read such files with.
+encodes a picture, all of it is bytes to bytes, and ``strip`` is the way back.
 
 What goes where, in all three containers:
 
@@ -14,7 +13,6 @@ What goes where, in all three containers:
   for any of them, and of the three containers only JPEG has a place for that block. So it is never written.
 """
 
-from batcher.images.embed.checking import InfotextCheck, check_infotext
 from batcher.images.embed.embedding import WORDS, Embedded, embed, embed_file, has_c2pa, strip
 from batcher.images.embed.on_arrival import at_arrival
 from batcher.images.embed.splice import NotEmbedded, Signed
@@ -22,11 +20,9 @@ from batcher.images.embed.splice import NotEmbedded, Signed
 __all__ = [
     "WORDS",
     "Embedded",
-    "InfotextCheck",
     "NotEmbedded",
     "Signed",
     "at_arrival",
-    "check_infotext",
     "embed",
     "embed_file",
     "has_c2pa",

@@ -17,7 +17,7 @@ from batcher.images.embed import infotext, jpeg, png, webp, xmp
 from batcher.images.embed.splice import Changes, NotEmbedded, Signed
 from batcher.images.kinds import JPEG, PNG, WEBP, Kind, identify
 from batcher.images.structure import Damaged, walk
-from batcher.store.files.place import write_whole
+from batcher.store.files.whole import write_whole
 
 WORDS = ("infotext", "xmp", "iptc")
 

@@ -34,7 +34,13 @@ def read_tree(text: str, label: str, problems: Problems) -> Node | None:
     Raises ManifestError where reading can't go on; what is wrong but readable (duplicate keys) goes to ``problems``.
     """
     try:
-        return _Builder(label, problems).build(yaml.parse(text, Loader=_LOADER))
+        try:
+            return _Builder(label, problems).build(yaml.parse(text, Loader=_LOADER))
+        except yaml.MarkedYAMLError as error:
+            if "nesting depth" not in str(error.problem):
+                raise
+            # PyYAML's C parser looks far ahead and gives up there; its Python parser lets ours say where 60 are passed.
+            return _Builder(label, problems).build(yaml.parse(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         raise _syntax(error, text, label) from None
     except yaml.reader.ReaderError as error:

@@ -1,0 +1,87 @@
+"""What the programs that read infotexts find in the pictures of an export or a run."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from itertools import tee
+from pathlib import Path
+from typing import Any
+
+from batcher.export.embed_metadata import Dresser
+from batcher.export.exporting import KINDS
+from batcher.export.marker_file import read_mark
+from batcher.export.request import Order, Told, ordered
+from batcher.export.selection import Selection
+from batcher.export.target import FileTarget
+from batcher.store import connect_to_read, exporting, has_state
+from tests.images.embed.checking import InfotextCheck, check_infotext
+
+SHOWN = 5  # examples
+Pair = tuple[Path, Mapping[str, Any]]
+
+
+def check(folder: Path) -> dict[str, Any]:
+    """The report of ``checking.check``. folder: an export of files, or a run directory. Raises UsageError."""
+    began = time.monotonic()
+    order, mark = _of_run(folder) if has_state(folder) else _of_export(folder)
+    with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
+        selection = Selection(order, connection)
+        total = sum(1 for _ in selection.first_look())
+        assert total
+        files, records = tee(_pairs(order, selection, mark))
+        found = check_infotext((file for file, _ in files), (record for _, record in records))
+    return _report(folder, order, mark, found, selection, time.monotonic() - began)
+
+
+def _of_run(folder: Path) -> tuple[Order, None]:
+    return ordered(folder, folder, Told(to="captions", embed="infotext")), None
+
+
+def _of_export(folder: Path) -> tuple[Order, Mapping[str, Any]]:
+    mark = read_mark(folder)
+    return ordered(Path(mark["run"]), folder, Told(**mark["options"])), mark
+
+
+def _pairs(order: Order, selection: Selection, mark: Mapping[str, Any] | None) -> Iterator[Pair]:
+    dresser = Dresser(order.run, order.embed, simulated=selection.simulated)
+    target = None if mark is None else KINDS[mark["target"]](order, selection)
+    assert target is None or isinstance(target, FileTarget)
+    for shot in selection.again():
+        file = Path(selection.path(shot.picture)) if target is None else order.folder / target.name(shot)
+        yield file, dresser.record(shot)
+
+
+def _report(
+    folder: Path, order: Order, mark: Mapping[str, Any] | None, found: InfotextCheck, selection: Selection,
+    seconds: float,
+) -> dict[str, Any]:  # fmt: skip
+    findings: dict[str, Any] = {}
+    if mark is not None and not mark.get("complete"):
+        examples = ["the export was interrupted; the same export command goes on with it"]
+        findings["unfinished"] = {"count": 1, "examples": examples}
+    if found.wrong:
+        findings["infotext differs"] = {"count": found.wrong, "examples": found.findings[:SHOWN]}
+    if missing := selection.left["missing or damaged"]:
+        findings["missing"] = {"count": missing, "examples": selection.missing}
+    return {
+        "export": str(folder),
+        "as": "infotext",
+        "run": str(order.run),
+        "expected": found.files + missing,
+        "seen": found.files,
+        "splits": {},
+        "reader": [
+            f"{name}: {count:,} of {found.files:,} as their sidecars say" for name, count in found.readers.items()
+        ],
+        "notes": list(_notes(found)),
+        "findings": findings,
+        "seconds": round(seconds, 3),
+        "exit_code": 3 if findings else 0,
+    }
+
+
+def _notes(found: InfotextCheck) -> Iterator[str]:
+    if found.missing:
+        yield f"not asked, since they are not installed: {', '.join(found.missing)}"
+    if found.out_of_reach:
+        yield f"{found.out_of_reach:,} could not be read for the reader's own sake, whoever wrote them"
