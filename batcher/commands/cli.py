@@ -22,7 +22,6 @@ GROUPS = {
         "grid": "Draw labelled contact sheets of a run.",
         "export": "Write a run as datasets, trainers or benchmarks read it.",
         "verify": "Check every image and sidecar; fix what can be fetched again free.",
-        "prune": "Move aside what is no longer in the manifest.",
     },
     "Help": {
         "simulate": "Serve a simulator of the Model API on this machine.",

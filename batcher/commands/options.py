@@ -66,7 +66,6 @@ def manifest_options(command: F) -> F:
             click.option(
                 "--format", "format_", metavar="FMT", help="How to read a flat prompt file.  [default: by extension]"
             ),
-            click.option("--relayout", is_flag=True, help="Rename what is there as output.path says now; free."),
             click.option("--prompt-column", metavar="NAME", help="Its prompt column.  [default: prompt]"),
         ]
     ):
@@ -124,7 +123,6 @@ def collect(given: dict[str, Any]) -> Any:
         base_url=given.get("base_url"),
         trust_hosts=tuple(given.get("trust_host", ())),
         simulate=bool(given.get("simulate")),
-        relayout=bool(given.get("relayout")),
         command=shlex.join(["batcher", *(click.get_current_context().obj or ())]),
     )
 

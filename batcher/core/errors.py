@@ -22,6 +22,8 @@
     ├── FileUnavailable       anything that may pass: ask again, free
     └── FileRefused           untrusted host, over the caps, not a picture: repeating can't mend it
 
+    Overtaken                       another process (``retry``, ``cancel``) moved this job meanwhile: read it again
+
     Defect                          a bug in batcher: exit 1, with a traceback
 """
 
@@ -169,6 +171,10 @@ class FileUnavailable(FileError):  # noqa: N818
 
 class FileRefused(FileError):  # noqa: N818
     pass
+
+
+class Overtaken(Exception):  # noqa: N818  an outcome, and it reads as one
+    """The job is not in the state that its mover took it to be in. Nothing was changed."""
 
 
 class Defect(Exception):  # noqa: N818

@@ -25,16 +25,12 @@ LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the state file knows of the whole run; None and empty where it does not say. price: of one image.
-
-    removed: jobs whose files may have been moved aside by ``prune``.
-    """
+    """What the state file knows of the whole run; None and empty where it does not say. price: of one image."""
 
     depth: Depth
     simulated: bool | None
     versions: frozenset[str]
     price: float | None
-    removed: frozenset[int] = frozenset()
 
 
 class _Found(Protocol):
@@ -53,7 +49,6 @@ class Looked:
 def look_at(ground: SafeReader, rules: Rules, entry: Entry, artifacts: Sequence[Artifact]) -> Looked:
     """Reads every file of one job. Raises nothing for what is found on disk."""
     looked = Looked([])
-    ground = ground.with_pruned() if entry.id in rules.removed else ground
     wanted = artifacts[0].output_count if artifacts else 1
     if len(artifacts) != wanted:
         message = f"{len(artifacts)} of {wanted if artifacts else 'its'} images on record"
