@@ -4,21 +4,22 @@ So they are right after a resume, and whoever can read the run directory can ser
 or a file name. The library is the extra ``metrics``.
 """
 
-import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from batcher.core.errors import UsageError
+from batcher.core.errors import BatcherError, UsageError
 from batcher.core.job import Counts, State
 from batcher.core.version import __version__
 from batcher.runner import report
 from batcher.store import connect_to_read, measures, reading
 
 EVERY = 5.0  # seconds between two files
+_LAST_WAIT = 5.0  # seconds for a file that is being written
 SHARE = 0.02  # of the time that may go into reading the table for them
 BOUNDS = (1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0, 1800.0)  # seconds that a job may take
 
@@ -100,30 +101,47 @@ def _library() -> Any:
 class MetricsFile:
     """Writes the file every few seconds, whole, in a thread with a connection of its own."""
 
-    def __init__(self, path: Path, run_dir: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
         """Raises UsageError where the library is missing."""
         self._prometheus = _library()
         self._path = path
-        self._run_dir = run_dir
         self._say = say
+        self._run_dir = Path()
         self._failed = False
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
 
-    def write(self, *, going: bool) -> float:
-        """Seconds that it took. A file that can't be written is said once; the run goes on."""
-        began = time.monotonic()
+    def begin(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._thread = threading.Thread(target=self._keep, name="metrics", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """The last file, that of a run at rest."""
+        self.close()
+        if self._thread is not None:
+            self._write(going=False)
+
+    def close(self) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join(_LAST_WAIT)
+
+    def _keep(self) -> None:
+        while True:
+            began = time.monotonic()
+            self._write(going=True)
+            if self._over.wait(max(EVERY, (time.monotonic() - began) / SHARE)):
+                return
+
+    def _write(self, *, going: bool) -> None:
+        """A file that can't be written is said once; the run goes on."""
         try:
             with closing(connect_to_read(self._run_dir)) as connection:
                 registry = self._prometheus.CollectorRegistry(auto_describe=False)
                 registry.register(Collector(connection, going=going))
                 self._prometheus.write_to_textfile(str(self._path), registry)
-        except OSError as error:
+        except (OSError, BatcherError) as error:
             if not self._failed:
-                self._say(f"warning: --metrics {self._path} can't be written: {error.strerror}")
+                self._say(f"warning: --metrics {self._path} can't be written: {error}")
             self._failed = True
-        return time.monotonic() - began
-
-    async def keep(self) -> None:
-        """Until it is cancelled."""
-        while True:
-            took = await asyncio.to_thread(self.write, going=True)
-            await asyncio.sleep(max(EVERY, took / SHARE))

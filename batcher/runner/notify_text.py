@@ -5,10 +5,11 @@ a service writes about a prompt may quote it.
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from batcher.core.one_line import one_line
+from batcher.core.tally import Snapshot
 from batcher.core.units import show_duration, show_usd
 
 WHY = {
@@ -27,8 +28,8 @@ WHY = {
 }
 
 
-def at_end(report: Mapping[str, Any], causes: Sequence[tuple[str, str, int]]) -> tuple[str, str]:
-    """Title and text of the message at the end of a run. causes: state, kind of cause, count."""
+def at_end(report: Mapping[str, Any]) -> tuple[str, str]:
+    """Title and text of the message at the end of a run. report: as ``report.json`` has it."""
     run = one_line(str(report["run"]), 200)
     stopped = report.get("stopped_by")
     if report["exit_code"] == 0:
@@ -37,14 +38,14 @@ def at_end(report: Mapping[str, Any], causes: Sequence[tuple[str, str, int]]) ->
         title = f"batcher: {run} stopped: {WHY.get(stopped, str(stopped).replace('_', ' '))}"
     else:
         title = f"batcher: {run} is finished, with work left for you"
-    return title, "\n".join([*_standing(report), *_needs(report, run, causes), *_go_on(report, run)])
+    return title, "\n".join([*_standing(report), *_needs(report, run), *_go_on(report, run)])
 
 
-def at_stall(run: str, seconds: float, snapshot: Mapping[str, Any]) -> tuple[str, str]:
+def at_stall(run: str, seconds: float, snapshot: Snapshot) -> tuple[str, str]:
     """When nothing moved for a while."""
     run = one_line(run, 200)
     text = (
-        f"{snapshot['done']:,} of {snapshot['total']:,} done, {snapshot['in_flight']:,} at the service."
+        f"{snapshot.done:,} of {snapshot.total:,} done, {snapshot.in_flight:,} at the service."
         f"\nLook: batcher status {shlex.quote(run)}"
     )
     return f"batcher: {run}: nothing moved for {show_duration(seconds)}", text
@@ -75,10 +76,11 @@ def _standing(report: Mapping[str, Any]) -> list[str]:
     return [f"{', '.join(parts)}; {money}; {show_duration(report['seconds'])}."]
 
 
-def _needs(report: Mapping[str, Any], run: str, causes: Sequence[tuple[str, str, int]]) -> list[str]:
+def _needs(report: Mapping[str, Any], run: str) -> list[str]:
     if not report.get("failed") and not report.get("in_doubt"):
         return []
-    kinds = ", ".join(f"{count:,} {one_line(kind, 40)}" for _, kind, count in causes[:8])
+    causes = report.get("causes", [])[:8]
+    kinds = ", ".join(f"{cause['count']:,} {one_line(cause['cause'], 40)}" for cause in causes)
     return [f"Needs you: {kinds}", f"Look: batcher status {shlex.quote(run)}"]
 
 
