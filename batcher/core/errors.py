@@ -153,12 +153,16 @@ class Rejected(CallError):  # noqa: N818
 
 
 class FileError(Exception):
-    """One file could not be had. ``retry_after`` as in CallError."""
+    """One file could not be had. ``retry_after`` as in CallError.
 
-    def __init__(self, cause: Cause, *, retry_after: float | None = None) -> None:
+    digest: sha256 of what came, where it came whole and was damaged: the same bytes twice are no accident on the way.
+    """
+
+    def __init__(self, cause: Cause, *, retry_after: float | None = None, digest: str | None = None) -> None:
         super().__init__(str(cause))
         self.cause = cause
         self.retry_after = retry_after
+        self.digest = digest
 
 
 class LinkDead(FileError):  # noqa: N818

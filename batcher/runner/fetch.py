@@ -58,6 +58,7 @@ class Fetcher:
         leave = self.context.stop.leave
         simulated = bool(self.context.api.simulated)
         failures = 0
+        damaged: str | None = None
         while not leave.is_set():
             try:
                 files = await fetch_all(self.context.downloader, entry, simulated=simulated, turn=self._turn)
@@ -75,7 +76,9 @@ class Fetcher:
                     return await self._relink(entry, "silent", problem.cause)
                 policy = FILES if problem.cause.kind in DAMAGED else FILE_HOST
                 again = decide(policy, failures, draw(entry, failures), asked=problem.retry_after)
-                if isinstance(again, GiveUp):
+                twice = problem.digest is not None and problem.digest == damaged  # the same bytes: it is so at the host
+                damaged = problem.digest
+                if isinstance(again, GiveUp) or twice:
                     return await self._fail(entry, problem.cause)
             await pause(again.delay, leave)
         return entry

@@ -102,7 +102,10 @@ def _connect_to_read(path: Path, options: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
     try:
         if not _check(connection, path):
-            raise UsageError(f"{path} is empty: the run that made it ended before it began", hint=f"Remove {path}.")
+            raise UsageError(
+                f"{path} is empty: the run that made it ended before it began",
+                hint="`batcher run` with its manifest begins it.",
+            )
     except BaseException:
         connection.close()
         raise

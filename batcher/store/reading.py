@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,21 +69,22 @@ def pending(
 
 
 def entries(connection: sqlite3.Connection, states: Iterable[State], *, listed_only: bool = False) -> Iterator[Entry]:
-    """Oldest first, read in chunks, so that the rows may be moved while they are walked.
+    """Oldest first, read in chunks, so that the rows may be moved while they are walked. Memory: 8 bytes a job.
 
     listed_only: leave out jobs that are no longer in the manifest.
     """
     wanted = sorted(set(states))
     if not wanted:
         return
-    among = f"j.state IN ({', '.join('?' * len(wanted))})" + (" AND j.position IS NOT NULL" if listed_only else "")
-    numbers = f"SELECT j.id FROM jobs j WHERE {among} AND j.id > ? ORDER BY j.id LIMIT {_CHUNK}"
-    last = 0
-    while rows := connection.execute(
-        f"{ENTRY} FROM jobs j WHERE j.id IN ({numbers}) ORDER BY j.id", (*wanted, last)
-    ).fetchall():
-        yield from map(entry_of, rows)
-        last = rows[-1][0]
+    among = f"state IN ({', '.join('?' * len(wanted))})" + (" AND position IS NOT NULL" if listed_only else "")
+    numbers = array("q", (n for (n,) in connection.execute(f"SELECT id FROM jobs WHERE {among} ORDER BY id", wanted)))
+    for start in range(0, len(numbers), _CHUNK):
+        some = numbers[start : start + _CHUNK]
+        marks = ", ".join("?" * len(some))
+        rows = connection.execute(
+            f"{ENTRY} FROM jobs j WHERE j.id IN ({marks}) AND {among} ORDER BY j.id", (*some, *wanted)
+        )
+        yield from map(entry_of, rows.fetchall())
 
 
 def by_state(connection: sqlite3.Connection) -> dict[State, int]:

@@ -31,7 +31,7 @@ from batcher.store.files.whole import force, write_whole
 from batcher.store.files.whole import put_in_place as land
 from batcher.upkeep.collect import Collected, collect
 from batcher.upkeep.findings import Finding, Kind, Mend, gone, of_job
-from batcher.upkeep.inspection import LIMITS, Depth
+from batcher.upkeep.inspection import LIMITS, Depth, recorded_as
 from batcher.upkeep.lost_and_found import move_aside
 from batcher.upkeep.rebuild import FAILURES, Rebuilt, put_in_place, take_in
 from batcher.upkeep.survey import RECORDS, Survey, look
@@ -174,7 +174,7 @@ class _Mender:
     def _really(self, artifact: Artifact) -> Artifact | None:
         try:
             with self._ground.reading(artifact.file) as data:
-                facts = examine(data, depth="structure", limits=LIMITS)
+                facts = examine(data, depth="structure", limits=LIMITS, announced=recorded_as(artifact))
         except (Absent, Outside, NotAFile, OSError, FileUnavailable, FileRefused):
             return None
         size = facts.size or (None, None)

@@ -38,7 +38,7 @@ class Came:
     """What a run came to. seconds: virtual."""
 
     stop: Stop
-    context: RunContext | None
+    context: Any  # RunContext, or None for a run that never began
     report: dict[str, Any]
     summary: str
     seconds: float
@@ -113,7 +113,7 @@ def _list_at(api: Api, price: float) -> None:
     async def listed(name: str) -> dict[str, Any]:
         return {**await model(name), "base_price_usd": price, "price_unit": "image"}
 
-    api.model = listed  # type: ignore[method-assign]  # the catalogue of another day
+    api.model = listed  # type: ignore[method-assign, assignment]  # the catalogue of another day
 
 
 def steady(**settings: Any) -> Profile:
