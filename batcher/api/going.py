@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 from batcher.api.options import Edges, texts_of
@@ -101,7 +102,9 @@ class GoingRun:
         self._raise_early()
         return self
 
-    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if not self._over:
             self._ask()
         try:
@@ -117,7 +120,9 @@ class GoingRun:
         self._raise_early()
         return self
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if not self._over:
             self._ask()
         self._wait(lambda: self._over)
@@ -167,9 +172,7 @@ class GoingRun:
         """
         texts = texts_of(changes)
         if unknown := sorted(set(texts) - {"rate", "in_flight", "downloads", "budget"}):
-            raise UsageError(
-                f"{unknown[0]} can't be changed while a run goes", hint="Stop, and start with another one."
-            )
+            raise UsageError(f"{unknown[0]} can't be changed while a run goes", hint="Stop, and start anew.")
         try:
             return self._control(reason, **{name: PARSERS[name](text) for name, text in texts.items()})
         except ValueError as error:
@@ -207,6 +210,7 @@ class GoingRun:
             options = held.enter_context(self._place())
             watch = held.enter_context(Watch(self._edges.log, self._edges.metrics, self._edges.on_end))
             progress = _progress(options)
+            watch.say_warnings(progress.say)
             surroundings = Surroundings(observers=(self._hear, watch), attend=self._attend)
             try:
                 report, self.summary = await session.run(options, surroundings, progress)
@@ -217,8 +221,7 @@ class GoingRun:
                 raise
             self.report = Report.of(report)
             self.path = Path(self.report.run)
-            for words in await asyncio.to_thread(watch.finish):
-                progress.say(f"warning: {words}")
+            await asyncio.to_thread(watch.finish)
 
     @asynccontextmanager
     async def _attend(self, context: RunContext) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@ name a source that exists, and it is checked and read by the same code as every 
 said in Python's words: ``rows[3].aspect_ratio``.
 """
 
-import datetime
+import datetime as dt
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,11 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from batcher.client.embedded import JOURNAL
 from batcher.core.errors import ManifestError, Problem, UsageError
 from batcher.core.suggest import printable
 from batcher.manifest.places import place_in
 from batcher.runner.run_dir import hold
-from batcher.store import has_state
+from batcher.store import LOCK, has_state
 from batcher.store.files.whole import write_whole
 
 DEFAULT_RUN = Path("runs") / "python"  # of manifests that have no name
@@ -68,6 +69,8 @@ class Memory:
         if not has_state(run_dir):
             with suppress(OSError):
                 path.unlink()
+                for name in (LOCK, JOURNAL):
+                    (run_dir / name).unlink(missing_ok=True)
                 for folder in (run_dir, *run_dir.parents):
                     folder.rmdir()  # as far as they are empty
         elif before is not None and before != self._text:
@@ -167,31 +170,36 @@ def _line(row: Any, place: str, problems: list[Problem], *, table: bool) -> str:
 
 def _plain(value: Any, place: str, problems: list[Problem], depth: int) -> Any:
     """JSON data."""
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return _wrong(problems, place, f"{value} is not a number", "give a number, or None for an empty cell")
-        return int(value) if value.is_integer() and abs(value) < 2**53 else value
-    if type(value).__name__ in {"NAType", "NaTType"}:
-        return None
-    if isinstance(value, (datetime.date, datetime.time)):
-        return _wrong(problems, place, f"a {type(value).__name__}", "give a text: value.isoformat()")
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return _wrong(problems, place, "bytes", "give a text, or the address of a file")
-    if isinstance(value, Decimal):
-        return _plain(float(value), place, problems, depth)
     if depth > _DEEPEST:
         return _wrong(problems, place, "nested too deep", "is it a structure that holds itself?")
     if isinstance(value, Mapping):
         return _object(value, place, problems, depth)
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # a number of numpy
-        return _plain(value.item(), place, problems, depth)
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist(), place, problems, depth)
     if isinstance(value, (list, tuple, range)):
         return [_plain(one, f"{place}[{at}]", problems, depth + 1) for at, one in enumerate(value)]
-    return _wrong(problems, place, f"a {type(value).__name__}", "give a text, a number, a list or a dict")
+    if type(value).__name__ in {"NAType", "NaTType"}:
+        return None
+    if not isinstance(value, (str, bytes, memoryview)) and hasattr(value, "tolist"):  # numbers and arrays of numpy
+        return _plain(value.tolist(), place, problems, depth)
+    return _leaf(value, place, problems)
+
+
+def _leaf(value: Any, place: str, problems: list[Problem]) -> Any:
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    kind = type(value).__name__
+    if isinstance(value, (float, Decimal)):
+        number = float(value)
+        if math.isfinite(number):
+            return int(number) if number.is_integer() and abs(number) < 2**53 else number
+        mend = "give a number, or None for an empty cell"
+        kind = f"value {value}, which is no number"
+    elif isinstance(value, (dt.date, dt.time)):
+        mend = "give a text: value.isoformat()"
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        mend = "give a text, or the address of a file"
+    else:
+        mend = "give a text, a number, a list or a dict"
+    return _wrong(problems, place, f"a {kind} can't be sent", mend)
 
 
 def _object(value: Mapping[Any, Any], place: str, problems: list[Problem], depth: int) -> dict[str, Any]:

@@ -111,7 +111,8 @@ def recorded(run_dir: Path) -> tuple[str, dict[str, Any]]:
         connection.close()
     if words[:2] != ["batcher", "run"]:
         raise UsageError(f"{run_dir} does not say which command made it", hint="Give the manifest, and out=RUN.")
-    manifest, texts, walk = "", {}, iter(words[2:])
+    manifest, walk = "", iter(words[2:])
+    texts: dict[str, Any] = {}
     for word in walk:
         if not word.startswith("-") or word == "-":
             manifest = word

@@ -106,7 +106,7 @@ class Run:
         return reopen(self.path, which)
 
     def verify(self, *, check: str = "decode") -> list[dict[str, Any]]:
-        """Re-reads every file. What is wrong, one dict each (``file``, ``kind``, ``message``, ...); empty: all is well."""
+        """Re-reads every file. What is wrong, one dict each (``file``, ``kind``, ``message``); empty: all is well."""
         from batcher.upkeep.checking import check as look  # noqa: PLC0415  the picture library
         from batcher.upkeep.survey import THREADS  # noqa: PLC0415
 

@@ -233,12 +233,8 @@ def _prompt(inputs: Mapping[str, Any]) -> str:
 
 
 def _rest(report: Report) -> Iterator[tuple[str, int]]:
-    for name, word in (
-        ("failed", "failed"),
-        ("in_doubt", "in doubt"),
-        ("cancelled", "cancelled"),
-        ("pending", "to go"),
-    ):
+    words = {"failed": "failed", "in_doubt": "in doubt", "cancelled": "cancelled", "pending": "to go"}
+    for name, word in words.items():
         if count := getattr(report, name):
             yield word, count
 

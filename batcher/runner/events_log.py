@@ -78,7 +78,7 @@ class EventLog:
     def __init__(self, write: Write) -> None:
         self._write = write
         self._price: float | None = None
-        self._limit: str | None = None
+        self._limit = ""
 
     def __call__(self, event: Event) -> None:
         for name, facts in self._named(event):
@@ -128,7 +128,7 @@ class EventLog:
 
 
 def to_logging(run: str) -> Write:
-    """Each event as a record of the logger ``batcher``: its name in ``record.event``, its fields in ``record.facts``."""
+    """Each event as a record of the logger ``batcher``, with its name (``event``) and its fields (``facts``)."""
 
     def write(name: str, at: float, facts: Mapping[str, Any]) -> None:  # noqa: ARG001  logging has its own clock
         level = EVENTS[name].level
@@ -139,7 +139,7 @@ def to_logging(run: str) -> Write:
 
 
 class LogFile:
-    """``--log FILE``: JSON lines, appended, one event a line. A disk that takes no more is said once; the run goes on."""
+    """``--log FILE``: JSON lines, appended, one event a line. That the disk is full is said once; the run goes on."""
 
     def __init__(self, path: Path, run: str, say: Callable[[str], None]) -> None:
         """run: the run directory, or what is known of it. Raises DiskError where the file can't be written at all."""

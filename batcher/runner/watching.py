@@ -6,15 +6,16 @@ and the metrics say once when their file can't be written, and receivers have th
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from batcher.core import limits
 from batcher.core.errors import BatcherError, UsageError
 from batcher.core.tally import Snapshot
 from batcher.runner import notify, notify_hook, notify_text
-from batcher.runner.events import Event, JobMoved, RunBegan, RunEnded, Ticked
+from batcher.runner.events import Event, JobMoved, Observer, RunBegan, RunEnded, Ticked
 from batcher.runner.events_log import EventLog, LogFile, start_failed, to_logging
 from batcher.runner.metrics import MetricsFile
 from batcher.runner.notify import Heartbeat, Messenger
@@ -23,10 +24,7 @@ STALL = 15 * 60.0  # seconds without any job moving that are worth a message
 
 
 class Watch:
-    """To be entered before the run and left after it. An observer of it in between.
-
-    warnings: what a person should know before the run, one line each.
-    """
+    """To be entered before the run and left after it. An observer of it in between."""
 
     def __init__(
         self,
@@ -37,12 +35,13 @@ class Watch:
         stall: float = STALL,
     ) -> None:
         """Raises DiskError for a log that can't be written, UsageError for metrics without their library."""
-        self.warnings: list[str] = []
+        self._unsaid: list[str] = []
+        self._say: Callable[[str], None] = self._unsaid.append
         self._on_end = on_end
         self._environ = environ
         self._stall = stall
-        self._log = None if log is None else LogFile(Path(log), "", self.warnings.append)
-        self._metrics = None if metrics is None else MetricsFile(Path(metrics), self.warnings.append)
+        self._log = None if log is None else LogFile(Path(log), "", self._warn)
+        self._metrics = None if metrics is None else MetricsFile(Path(metrics), self._warn)
         self._events: list[EventLog] = []
         self._messenger = Messenger()
         self._heart: Heartbeat | None = None
@@ -57,7 +56,7 @@ class Watch:
             if url := self._environ.get(notify.HEARTBEAT, "").strip():
                 self._heart = Heartbeat(url, lambda: time.time() - self._ticked < notify.PULSE)
         except UsageError as error:
-            self.warnings.append(f"{error.message}: nobody is told of this run. {error.hint}")
+            self._warn(f"warning: {error.message}: no messages are sent. {error.hint}")
         self._name_run("")
         return self
 
@@ -100,15 +99,23 @@ class Watch:
                 events.emit("start_failed", time.time(), start_failed(error))
             self._messenger.send(*notify_text.at_failed_start(run, error.exit_code))
 
-    def finish(self) -> list[str]:
-        """Once the run directory is free: waits a little for the messages, then runs the user's command.
+    def say_warnings(self, say: Callable[[str], None]) -> None:
+        """What goes wrong out here is said there from now on, and what was not said yet at once."""
+        self._say = say
+        while self._unsaid:
+            say(self._unsaid.pop(0))
 
-        Returns what went wrong, one line each.
-        """
-        wrong = self._messenger.close()
+    def finish(self) -> None:
+        """Once the run directory is free: waits a little for the messages, then runs the user's command."""
+        for words in self._messenger.close():
+            self._warn(f"warning: {words}")
         if self._on_end is not None and self._report is not None:
-            wrong += [words] if (words := notify_hook.run(self._on_end, self._report, self._run_dir)) else []
-        return wrong
+            words = notify_hook.run(self._on_end, self._report, self._run_dir)
+            if words:
+                self._warn(f"warning: {words}")
+
+    def _warn(self, text: str) -> None:
+        self._say(text)
 
     def _name_run(self, run: str) -> None:
         writes = [to_logging(run)]
@@ -125,3 +132,16 @@ class Watch:
         for events in self._events:
             events.emit("stall", at, {"seconds": still})
         self._messenger.send(*notify_text.at_stall(str(self._run_dir), still, snapshot))
+
+
+def watching_limits(say: Callable[[str], None]) -> Observer:
+    """``-v``: what the next job waits for, each time that it is something else."""
+    last = ""
+
+    def hear(event: Event) -> None:
+        nonlocal last
+        if isinstance(event, Ticked) and event.snapshot.limited_by != last:
+            last = event.snapshot.limited_by
+            say(f"the next job waits for: {limits.WORDS[last]}" if last else "no job waits")
+
+    return hear

@@ -161,7 +161,13 @@ def _until(holds: Callable[[], bool], limit: float = 10.0) -> None:
 
 def test_the_message_has_the_sums_what_needs_a_person_and_commands_to_paste() -> None:
     title, text = notify_text.at_end(
-        {**REPORT, "run": "runs/my night", "pending": 3, "stopped_by": "budget", "causes": [{"cause": "content_policy", "count": 2}]}
+        {
+            **REPORT,
+            "run": "runs/my night",
+            "pending": 3,
+            "stopped_by": "budget",
+            "causes": [{"cause": "content_policy", "count": 2}],
+        }
     )
     assert title == "batcher: runs/my night stopped: the budget is committed"
     assert "9 of 12 done, 2 failed, 1 in doubt, 3 to go; $0.28 in all; 1 min 02 s." in text
