@@ -50,11 +50,11 @@ def export(run_dir: str, folder: str, replace: bool, progress: str, as_json: boo
 
     Images are hard links where the disk allows it. Nothing in DIR that this command did not make is touched.
     """
-    from batcher.export import Told, ordered  # noqa: PLC0415  start-up time
+    from batcher.export import Options, ordered  # noqa: PLC0415  start-up time
     from batcher.export import export as make  # noqa: PLC0415
     from batcher.runner.progress import listener  # noqa: PLC0415
 
-    order = ordered(Path(run_dir), Path(folder), Told(**given))
+    order = ordered(Path(run_dir), Path(folder), Options(**given))
     report = make(order, listener(progress), replace=replace)
     say_json(report) if as_json else say(_words(report))
     return int(report["exit_code"])

@@ -43,8 +43,8 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
             _refuse_other_options(order, mark)
         selection = Selection(order, connection)
         target = KINDS[order.target](order, selection)
-        for shot in selection.first_look():
-            target.see(shot)
+        for sample in selection.first_look():
+            target.see(sample)
         _refuse_nothing(order, target, exporting.removed(connection))
         target.settle()
         with opened(order.folder, copy=order.copy, anew=_is_other(order, mark)) as folder:
@@ -135,8 +135,8 @@ def _report(order: Order, target: Target, folder: Folder, seconds: float, remove
         "removed": done["removed"],
         "left_out": left,
         "missing": target.selection.missing,
-        "not_embedded": target.dresser.refused if target.dresser else 0,
-        "not_embedded_examples": target.dresser.examples if target.dresser else [],
+        "not_embedded": target.embedder.refused if target.embedder else 0,
+        "not_embedded_examples": target.embedder.examples if target.embedder else [],
         "notes": target.notes,
         "simulated": target.simulated,
         "seconds": round(seconds, 3),

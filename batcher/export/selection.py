@@ -38,7 +38,7 @@ _SPLIT_WORD = re.compile(
 _decode: Callable[[str, int], Any] = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]  # typeshed: of itself
 
 
-class Shot(NamedTuple):
+class Sample(NamedTuple):
     """A picture that is meant. name: safe for every reader, without extension; extension: as it will be written."""
 
     picture: Picture
@@ -102,20 +102,20 @@ class Selection:
             return self._links[picture.file]
         return f"{self._root}/{picture.file}"
 
-    def first_look(self) -> Iterator[Shot]:
+    def first_look(self) -> Iterator[Sample]:
         """Every picture that is meant and there. Raises UsageError at the end when ``--where`` asks for the unknown."""
-        for shot in self._meant(self._collect):
-            if self._is_there(shot.picture):
-                yield shot
+        for sample in self._meant(self._collect):
+            if self._is_there(sample.picture):
+                yield sample
             else:
-                self._bad.add((shot.picture.job, shot.picture.output_index))
+                self._bad.add((sample.picture.job, sample.picture.output_index))
         self._check_names()
 
-    def again(self, *, by_arrival: bool = False) -> Iterator[Shot]:
+    def again(self, *, by_arrival: bool = False) -> Iterator[Sample]:
         """The same pictures."""
-        for shot in self._meant(None, by_arrival=by_arrival):
-            if not self._bad or (shot.picture.job, shot.picture.output_index) not in self._bad:
-                yield shot
+        for sample in self._meant(None, by_arrival=by_arrival):
+            if not self._bad or (sample.picture.job, sample.picture.output_index) not in self._bad:
+                yield sample
 
     def asked(self) -> Iterator[tuple[exporting.Asked, dict[str, Any]]]:
         """Every job that is meant, done or not, with its inputs, as far as that can be said without pictures."""
@@ -129,7 +129,7 @@ class Selection:
                     continue
             yield job, inputs
 
-    def _meant(self, collect: Any, *, by_arrival: bool = False) -> Iterator[Shot]:
+    def _meant(self, collect: Any, *, by_arrival: bool = False) -> Iterator[Sample]:
         order, where, splits = self._order, self._order.where, self._order.splits
         recoded = order.recode.kind.extension if order.recode else None
         asked = where.names if where else frozenset()
@@ -151,7 +151,7 @@ class Selection:
                     self.left["no pictures"] += 1
                 continue
             split = whole or splits.of(self._group(picture, inputs, meta))
-            yield Shot(picture, inputs, meta, split, name(picture), recoded or extension)
+            yield Sample(picture, inputs, meta, split, name(picture), recoded or extension)
 
     def _matches(self, values: Mapping[str, Any]) -> bool:
         where = self._order.where
