@@ -12,7 +12,7 @@ from batcher.export.request import Order
 from batcher.export.selection import Sample, Selection
 from batcher.export.splits import WHOLE
 from batcher.export.target import FileTarget
-from batcher.export.templates import Template, values
+from batcher.export.templates import Template
 from batcher.store.files.link_or_copy import Made
 
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
@@ -28,10 +28,10 @@ class Caption:
 
     def see(self, sample: Sample) -> None:
         if not self._plain:
-            self.known |= values(sample.inputs, sample.meta, sample.facts).keys()
+            self.known |= sample.fields.keys()
 
     def of(self, sample: Sample) -> str:
-        text = sample.prompt if self._plain else self.template.render(values(sample.inputs, sample.meta, sample.facts))
+        text = sample.prompt if self._plain else self.template.render(sample.fields)
         return one_line(text) or one_line(sample.prompt) or sample.picture.prompt_id
 
 

@@ -87,7 +87,7 @@ class ImageFolder(FileTarget):
             return lambda sample, name: sheet.add({"file_name": name, **self.values(sample)})
         fields = self.columns.json_writer()
         return lambda sample, name: file.write(
-            f'{{"file_name":"{name}",{fields(sample.inputs, sample.meta)},{sample.facts_as_json}}}\n'.encode()
+            f'{{"file_name":"{name}",{fields(sample.places)},{sample.facts_as_json}}}\n'.encode()
         )
 
     def _not_for_json(self) -> str:

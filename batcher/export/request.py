@@ -33,7 +33,8 @@ _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2*
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An export, as ordered. removed: also what left the manifest. copy: no hard links. shard_size: bytes.
+    """An export, as ordered. removed: also what left the manifest. allow_missing: a job
+    without a picture is no reason for exit code 3. copy: no hard links. shard_size: bytes.
 
     pictures: whether a table holds them. embed: as in ``Settings``. options: as typed, by which an export is known
     again.
@@ -48,6 +49,7 @@ class Order:
     recode: Recode | None
     embed: frozenset[str]
     removed: bool
+    allow_missing: bool
     copy: bool
     shard_size: int
     shard_count: int
@@ -68,6 +70,7 @@ class Options:
     convert: str | None = None
     embed: str | None = None
     include_removed: bool = False
+    allow_missing: bool = False
     copy: bool = False
     shard_size: str | None = None
     shard_count: int | None = None
@@ -98,6 +101,7 @@ def ordered(run: Path, folder: Path, options: Options) -> Order:
     splits = _splits(options)
     embed = _embed(options)
     given.pop("embed", None)
+    given.pop("allow_missing", None)
     if embed:
         given["embed"] = ",".join(sorted(embed))
     return Order(
@@ -110,6 +114,7 @@ def ordered(run: Path, folder: Path, options: Options) -> Order:
         recode=_layout_recode(options) or _recode(options.convert),
         embed=embed,
         removed=options.include_removed,
+        allow_missing=options.allow_missing,
         copy=options.copy,
         shard_size=_size(options.shard_size or "500MB"),
         shard_count=options.shard_count or 10_000,

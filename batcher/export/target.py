@@ -46,7 +46,7 @@ class Target(ABC):
 
     def see(self, sample: Sample) -> None:
         if self.has_columns:
-            self.columns.see(sample.inputs, sample.meta, sample.split)
+            self.columns.see(sample.places, sample.split)
         self.pictures[sample.split] += 1
         self.extensions[sample.extension] += 1
         self.bytes += sample.picture.bytes
@@ -59,7 +59,7 @@ class Target(ABC):
 
     def values(self, sample: Sample) -> dict[str, Any]:
         """The columns of a picture, as its reader will give them."""
-        return {**self._row(sample.inputs, sample.meta), **sample.facts}
+        return {**self._row(sample.places), **sample.facts}
 
     @abstractmethod
     def write(self, folder: Folder, advance: Advance) -> None:

@@ -33,7 +33,7 @@ class WebDataset(ShardTarget):
     def see(self, sample: Sample) -> None:
         super().see(sample)
         self.caption.see(sample)
-        self.columns.see_gaps(sample.inputs, sample.meta)
+        self.columns.see_gaps(sample.places)
 
     def settle(self) -> None:
         super().settle()
