@@ -5,24 +5,38 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:  # start-up time
+    import click
+
     from batcher.core.errors import BatcherError
+
+# What people type who come from other tools. "*" is any command.
+_INSTEAD = {
+    ("run", "--dry-run"): "`batcher plan MANIFEST` says what a run would do and cost.",
+    ("run", "-n"): "Write `--limit N` for the first N jobs.",
+    ("plan", "-n"): "Write `--limit N` for the first N jobs.",
+    ("*", "--quiet"): "Write `--progress none`.",
+    ("*", "-q"): "Write `--progress none`.",
+    ("*", "--yes"): "It asks nothing.",
+}
+_INPUTS = ("seed", "aspect-ratio", "negative-prompt", "prompt", "width", "height")  # of models, not flags of ours
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command line and returns its exit code (README, "Exit codes")."""
+    """Runs one command line and returns its exit code (see ``batcher help exit-codes``)."""
     import click  # noqa: PLC0415  start-up time is part of the product
 
     from batcher.commands.cli import cli  # noqa: PLC0415
 
-    told = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
     try:
-        code = cli.main(args=told, prog_name="batcher", standalone_mode=False, obj=tuple(told))
+        code = cli.main(args=words, prog_name="batcher", standalone_mode=False, obj=tuple(words))
     except click.exceptions.Exit as ending:
         code = ending.exit_code
     except (click.Abort, KeyboardInterrupt):
-        code = _explain_interruption(as_json="--json" in told)
+        code = _explain_interruption(as_json=as_json)
     except Exception as error:  # noqa: BLE001  all that goes wrong is explained here, or shown as a defect
-        code = _explain(error, as_json="--json" in told)
+        code = _explain(error, as_json=as_json)
     return code if isinstance(code, int) else 0
 
 
@@ -32,21 +46,38 @@ def _explain(error: Exception, *, as_json: bool) -> int:
     from batcher.core.errors import BatcherError, DiskError, FileRefused, UsageError  # noqa: PLC0415
 
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        print(error.format_message(), file=sys.stderr)
+        print(error.format_message())
         return 64
     if isinstance(error, click.UsageError):
-        command = error.ctx.command_path if error.ctx is not None else "batcher"
-        error = UsageError(error.format_message(), hint=f"`{command} --help` shows what it takes.")
+        error = _usage(error)
     elif isinstance(error, FileRefused):
         error = UsageError(error.cause.message, hint="Choose another name.")
     elif isinstance(error, OSError) and error.filename is not None:
         # What the system forbids where nobody expected it: a message is of more use than a traceback.
-        said = f"{error.filename}: {error.strerror}"
-        error = DiskError(said, hint="Check the path, its rights and the room on its disk.")
+        reason = f"{error.filename}: {error.strerror}"
+        error = DiskError(reason, hint="Check the path, its permissions and the free space on its disk.")
     if not isinstance(error, BatcherError):
         _explain_defect()
         return 1
     return _say(error, as_json=as_json)
+
+
+def _usage(error: "click.UsageError") -> "BatcherError":
+    """A mistake on the command line, with what to type instead where that is known."""
+    import click  # noqa: PLC0415
+
+    from batcher.core.errors import UsageError  # noqa: PLC0415
+
+    path = error.ctx.command_path if error.ctx is not None else "batcher"
+    hint = f"See `{path} --help`."
+    if isinstance(error, click.NoSuchOption):
+        option, command = error.option_name, path.rpartition(" ")[2]
+        instead = _INSTEAD.get((command, option)) or _INSTEAD.get(("*", option))
+        if command in {"run", "plan"} and option.lstrip("-") in _INPUTS:
+            instead = f"An input for every job is set with `--set {option.lstrip('-').replace('-', '_')}=VALUE`."
+        if instead:
+            return UsageError(error.message, hint=f"{instead} {hint}")
+    return UsageError(error.format_message(), hint=hint)
 
 
 def _explain_interruption(*, as_json: bool) -> int:

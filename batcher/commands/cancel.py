@@ -6,6 +6,7 @@ import click
 
 from batcher.commands.options import collect_service, service_options
 from batcher.commands.printing import say, say_json
+from batcher.commands.run_argument import run_argument
 
 
 @click.command(
@@ -14,7 +15,7 @@ Examples:
   batcher cancel runs/tonight
   batcher cancel runs/tonight --pending   also close what was never submitted"""
 )
-@click.argument("run_dir", metavar="RUN")
+@run_argument
 @click.option("--pending", is_flag=True, help="Also mark the jobs cancelled that were never submitted.")
 @service_options
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -38,8 +39,8 @@ def _words(facts: dict[str, Any]) -> str:
         lines.append(f"{facts['unknown']:,} unknown: no readable answer; their ids are kept")
     if facts["closed"]:
         lines.append(f"{facts['closed']:,} that waited to be submitted are closed")
-    if facts["not_closed"]:
-        lines.append(f"{facts['not_closed']:,} that no run came to yet are not: the next run would submit them")
+    if facts["going"]:
+        lines.append("A run is at work there: it records what it sees.")
     if facts["cancelled"] or facts["closed"]:
         lines.append(f"`batcher retry {facts['run']} --state cancelled` reopens them")
     return "\n".join(lines)

@@ -1,23 +1,37 @@
 """The command line as a table. A command's module is imported when that command is used, not before."""
 
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 from batcher.core.version import __version__
 
-COMMANDS = {
-    "run": "Turn a manifest into images with sidecars; run it again to resume.",
-    "plan": "Check everything and say what a run would do and cost. Spends nothing.",
-    "status": "Show how far a run is, and why jobs failed.",
-    "retry": "Reopen failed, cancelled or in-doubt jobs.",
-    "cancel": "Cancel what is still queued at the service.",
-    "verify": "Check every image and sidecar against the state file, and mend what can be had free.",
-    "prune": "Move aside what is no longer in the manifest.",
-    "grid": "Draw labelled contact sheets of a run.",
-    "export": "Write a run as datasets, trainers or benchmarks read it.",
-    "simulate": "Serve a simulator of the Model API on this machine.",
+GROUPS = {
+    "Make images": {
+        "init": "Write a starter manifest to copy from.",
+        "plan": "Check everything and say what a run would do and cost. Spends nothing.",
+        "run": "Turn a manifest into images with sidecars; run it again to resume.",
+        "status": "Show how far a run is, and why jobs failed.",
+    },
+    "Change a run": {
+        "retry": "Reopen failed, cancelled or in-doubt jobs.",
+        "cancel": "Cancel what is still queued at the service.",
+    },
+    "Use the images": {
+        "grid": "Draw labelled contact sheets of a run.",
+        "export": "Write a run as datasets, trainers or benchmarks read it.",
+        "verify": "Check every image and sidecar; fix what can be fetched again free.",
+    },
+    "Help": {
+        "doctor": "Check token, service, clock, disk and versions; of a run, what needs you.",
+        "simulate": "Serve a simulator of the Model API on this machine.",
+        "completion": "Print the completion script for your shell.",
+        "help": "Read the manual in the terminal.",
+    },
 }
+COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
+_FUNCTIONS = {"help": "help_command"}  # where a function can't have the name of its command
 
 
 class Lazy(click.Group):
@@ -25,35 +39,59 @@ class Lazy(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
-        if cmd_name not in COMMANDS:
-            return None
-        command = getattr(import_module(f"batcher.commands.{cmd_name}"), cmd_name)
-        assert isinstance(command, click.Command)
-        return command
+        return load(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        widest = max(map(len, COMMANDS))
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), text) for name, text in commands.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from difflib import get_close_matches  # noqa: PLC0415  only for a typing error
-
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            raise click.UsageError(f"no command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""), ctx)
+        word = args[0]
+        if word not in COMMANDS and not word.startswith("-") and (advice := _meant(word)):
+            raise click.UsageError(f"{word} is not a command. {advice}", ctx)
+        if word not in COMMANDS and not word.startswith("-"):
+            raise click.exceptions.NoSuchCommand(word, possibilities=COMMANDS, ctx=ctx)
         return super().resolve_command(ctx, args)
+
+
+def load(name: str) -> click.Command:
+    """A command by its name. Raises KeyError for one that does not exist."""
+    command = getattr(import_module(f"batcher.commands.{name}"), _FUNCTIONS.get(name, name))
+    assert isinstance(command, click.Command)
+    return command
+
+
+def _meant(word: str) -> str:
+    """What to type for a file or a run directory that stands where a command is expected."""
+    from shlex import quote  # noqa: PLC0415  only for a typing error
+
+    from batcher.commands.run_argument import is_run  # noqa: PLC0415
+
+    path = Path(word)
+    try:
+        if is_run(path):
+            return f"It is a run. Go on with it: batcher run {quote(word)}"
+        if path.is_file() or path.is_dir():
+            return f"Did you mean: batcher run {quote(word)}"
+    except (OSError, ValueError):
+        pass
+    return ""
 
 
 @click.group(
     cls=Lazy,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Try it without an account:  batcher run jobs/quickstart.yaml --simulate",
+    epilog="""\b
+Try it without an account:  batcher run jobs/quickstart.yaml --simulate
+Read the manual:            batcher help""",
 )
 @click.version_option(__version__, prog_name="batcher")
 def cli() -> None:
     """A batch job runner for prompt files: a manifest in, images and metadata sidecars out.
 
-    Never pays twice, never loses what was paid for; the same command is the resume.
+    It never pays twice and never loses what was paid for. The same command is the resume.
     """

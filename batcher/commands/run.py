@@ -6,15 +6,17 @@ import click
 
 from batcher.commands.options import collect, manifest_options, progress_option, run_options, service_options
 from batcher.commands.printing import say, say_json
+from batcher.commands.recorded import TakesRun
 
 
 @click.command(
+    cls=TakesRun,
     epilog="""\b
 Examples:
   batcher run jobs/quickstart.yaml --simulate
   batcher run prompts.csv --rate 5/s --in-flight 64
   batcher run prompts.txt --matrix aspect_ratio=16:9,1:1 --matrix seed=1..20
-  cat prompts.txt | batcher run - -o runs/tonight --budget 25 --deadline 07:00"""
+  cat prompts.txt | batcher run - -o runs/tonight --budget 25 --deadline 07:00""",
 )
 @click.argument("manifest")
 @manifest_options
@@ -30,9 +32,11 @@ def run(as_json: bool, **given: Any) -> int:
     input.
     """
     from batcher.commands import loop  # noqa: PLC0415  start-up time
-    from batcher.runner import session  # noqa: PLC0415  start-up time
+    from batcher.commands.signals import heeding_signals  # noqa: PLC0415
+    from batcher.runner import session  # noqa: PLC0415
+    from batcher.runner.work import Surroundings  # noqa: PLC0415
 
-    report, summary = loop.run(session.run(collect(given)))
+    report, summary = loop.run(session.run(collect(given), Surroundings(attend=heeding_signals)))
     if as_json:
         say_json(report)
         if report["stopped_by"]:

@@ -6,13 +6,22 @@ from typing import Any
 import click
 
 from batcher.commands.printing import say, say_json
+from batcher.commands.run_argument import optional_run_argument
 
 
-@click.command(epilog="\b\nExamples:\n  batcher status runs/quickstart\n  batcher status runs/quickstart --json")
-@click.argument("run_dir", metavar="RUN")
+@click.command(
+    epilog="\b\nExamples:\n  batcher status\n  batcher status runs/quickstart\n  batcher status runs/quickstart --json"
+)
+@optional_run_argument
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def status(run_dir: str, as_json: bool) -> int:
-    """Show counts by state, pace, time left, cost, and failures grouped by cause."""
+def status(run_dir: str | None, as_json: bool) -> int:
+    """Show counts by state, pace, time left, cost, and failures grouped by cause. Without RUN, list all runs."""
+    if run_dir is None:
+        from batcher.commands.listing import listed, words  # noqa: PLC0415  start-up time
+
+        runs = listed(_facts)
+        say_json({"runs": runs}) if as_json else say(words(runs))
+        return 0
     from batcher.store import connect_to_read  # noqa: PLC0415  start-up time
 
     connection = connect_to_read(Path(run_dir))

@@ -8,6 +8,7 @@ import click
 
 from batcher.commands.options import collect_service, service_options
 from batcher.commands.printing import say, say_json
+from batcher.commands.run_argument import run_argument
 
 SHOWN = 3  # examples of each kind
 
@@ -20,7 +21,7 @@ Examples:
   batcher verify runs/tonight --check structure   faster: decodes nothing
 Exit code 0 when nothing is wrong (any more), 3 when something is."""
 )
-@click.argument("run_dir", metavar="RUN")
+@run_argument
 @click.option("--repair", is_flag=True, help="Mend what can be had free. Nothing is deleted: see RUN/lost+found.")
 @click.option(
     "--check",

@@ -35,6 +35,8 @@ class Job:
     prompt_id: the manifest's ``id``, else a readable name made from the prompt.
     meta: carried through to the sidecar, never sent.
     source, line: the file the prompt stands in, as given, and its line, from 1.
+    chosen: what ``vars``, templates and ``repeat`` chose for it, by name; None where there was no choice. No part of
+        the key.
     path: where its image goes, relative to ``images/``, without extension, ``/`` between parts, safe on every
         system (``naming.py``).
     """
@@ -48,6 +50,7 @@ class Job:
     source: str
     line: int
     path: str
+    chosen: Mapping[str, Any] | None = None
 
     @property
     def images(self) -> int:

@@ -124,7 +124,9 @@ def look_up(name: str, inputs: Values, meta: Values, facts: Values, chosen: Valu
         return (chosen or {}).get(last)
     if place == "inputs" and last:
         return inputs.get(last)
-    return inputs[name] if name in inputs and name not in VERDICTS else facts.get(name)
+    if name in inputs and name not in VERDICTS:
+        return inputs[name]
+    return facts[name] if name in facts else (chosen or {}).get(name)
 
 
 class Where:

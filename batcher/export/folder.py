@@ -14,17 +14,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from batcher.core.errors import BusyError, UsageError
-from batcher.export.flushing import flushing
 from batcher.export.marker_file import MARK, write_mark
 from batcher.export.placing import Placing
 from batcher.store import locked
-from batcher.store.files.disk import create, disk, force_folder, or_discarded, temp_beside
+from batcher.store.files.disk import disk
+from batcher.store.files.inside import is_plain, leads_inside
 from batcher.store.files.link_or_copy import Landing, Made
 from batcher.store.files.name_sets import Names
-from batcher.store.files.part import encode
-from batcher.store.files.place import write_whole
-
-_BUFFER = 1 << 17  # bytes
+from batcher.store.files.whole import encode, whole_file, write_whole
 
 
 class Folder:
@@ -81,15 +78,8 @@ class Folder:
         self.note([name])
         path = Path(self._located(name))
         self._landing.refuse_what_is_not_ours(name, str(path))
-        temp = temp_beside(path)
-        with or_discarded(temp), disk(name):
-            with _created(temp) as file:  # to close it is to write what its buffer still holds
-                with flushing(file.fileno()):
-                    yield file
-                    file.flush()
-                os.fsync(file.fileno())
-            os.replace(temp, path)  # noqa: PTH105  one spelling for all renames
-            force_folder(path.parent)
+        with whole_file(path) as file:
+            yield file
         self.done["written"] += 1
 
     def is_same(self, name: str, digest: str, digests: Mapping[str, str]) -> bool:
@@ -116,14 +106,14 @@ class Folder:
             with disk(folder):
                 made = f"{self._root}/{folder}"
                 os.makedirs(made, exist_ok=True)  # noqa: PTH103
-                if os.path.realpath(made) != os.path.join(os.path.realpath(self._root), folder).rstrip("/"):  # noqa: PTH118
+                if not leads_inside(made, self._root):
                     raise UsageError(f"{folder} is a link that leads out of the export", hint="Remove the link.")
             self._folders.add(folder)
         return f"{self._root}/{name}"
 
     def _remove(self, name: str) -> None:
         path = Path(self._root, name)
-        if {"", ".", ".."} & set(name.split("/")) or not path.is_file() or path.parent.resolve() != path.parent:
+        if not is_plain(name) or not path.is_file() or path.parent.resolve() != path.parent:
             return
         path.unlink()
         self.done["removed"] += 1
@@ -144,11 +134,6 @@ def opened(path: Path, *, copy: bool, anew: bool = False) -> Iterator[Folder]:
             yield Folder(path, copy=copy, anew=anew)
     except BusyError:
         raise BusyError(f"another batcher is exporting to {path}", hint="Wait for it, or stop it.") from None
-
-
-def _created(temp: Path) -> BinaryIO:
-    """As ``create`` makes it; it knows its name, which those who write it may need."""
-    return open(str(temp), "wb", buffering=_BUFFER, opener=lambda name, _: create(name))
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -23,6 +23,7 @@ from batcher.export.selection import Sample, Selection
 from batcher.export.target import Advance, FileTarget
 from batcher.export.templates import Template
 from batcher.images.recode import Recode
+from batcher.store.files.inside import is_plain
 from batcher.store.files.link_or_copy import Made
 
 _LONGEST = 240  # bytes of a part: benchmarks take whole prompts for names
@@ -111,7 +112,7 @@ class Layouts(FileTarget):
 
     def _check_shape(self) -> None:
         text = self.layout.template
-        if text.startswith("/") or "\\" in text or {"", ".", ".."} & set(text.split("/")):
+        if "\\" in text or not is_plain(text):
             raise UsageError(
                 f"--layout {text!r}: not a place inside the folder", hint="Such as '{stem}/{index:05d}_{sample:02d}'."
             )

@@ -8,9 +8,8 @@ from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.export.request import TARGETS, Options
-from batcher.store.files.disk import disk, temp_beside
-from batcher.store.files.part import encode
-from batcher.store.files.place import write_whole
+from batcher.store.files.disk import disk
+from batcher.store.files.whole import write_whole
 
 MARK = ".batcher-export"
 FORMAT = "batcher-export/1"
@@ -77,10 +76,4 @@ def write_mark(folder: Path, mark: Mapping[str, Any], *, durable: bool = True) -
     """durable: as what is finished has to be; while it is not, a power cut may take us back to an older mark."""
     path = folder / MARK / "export.json"
     text = json.dumps(mark, indent=2, ensure_ascii=False) + "\n"
-    if durable:
-        write_whole(path, [text])
-        return
-    with disk("export.json"):
-        temp = temp_beside(path)
-        temp.write_bytes(encode(text))
-        temp.replace(path)
+    write_whole(path, [text], durable=durable)

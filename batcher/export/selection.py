@@ -28,10 +28,14 @@ from batcher.export.request import Order
 from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.store import exporting, picks, reading
 from batcher.store.exporting import Picture
+from batcher.store.files.inside import Folders, is_plain, leads_inside
 from batcher.store.files.safe_reader import place_of
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
-_FACTS = ("prompt_id", "model", "width", "height", "bytes", "mime", "source", "line", "job", "file", "output_index")
+_FACTS = (
+    "prompt_id", "model", "width", "height", "bytes", "mime", "source", "line", "job", "file", "output_index", "copy",
+    "cost_usd",
+)  # fmt: skip
 _NOTHING: Mapping[str, Any] = {}
 _CLEAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _SPLIT_WORD = re.compile(
@@ -114,9 +118,8 @@ class Selection:
         self._known: set[str] = {*_FACTS, *VERDICTS}
         self._carried: set[str] = set()
         self._bad: set[tuple[int, int]] = set()
-        self._folders: dict[str, bool] = {}
+        self._folders = Folders(self._root, f"{self._root}/images")
         self._links: dict[str, str] = {}
-        self._images = os.path.realpath(f"{self._root}/images")
         self.left: Counter[str] = Counter()
         self.missing: list[str] = []
 
@@ -152,7 +155,7 @@ class Selection:
             inputs = _decode(job.inputs, 0)[0]
             if where is not None:
                 facts = {"prompt_id": job.prompt_id, "model": job.model, "source": job.source, "line": job.line}
-                if not self._matches(inputs, json.loads(job.meta) if job.meta else {}, {}, facts):
+                if not self._matches(inputs, json.loads(job.meta) if job.meta else {}, {}, {}, facts):
                     continue
             yield job, inputs
 
@@ -170,8 +173,8 @@ class Selection:
                 "prompt_id": job.prompt_id, "model": job.model, "source": job.source, "line": job.line, "job": job.key,
                 "copy": job.copy,
             }  # fmt: skip
-            self._collect(dict(job.inputs), dict(job.meta))
-            self.without[entry.state] += self._matches(job.inputs, job.meta, {}, facts)
+            self._collect(job.inputs, job.meta, job.chosen or {})
+            self.without[entry.state] += self._matches(job.inputs, job.meta, job.chosen or {}, {}, facts)
 
     def _meant(self, collect: Any, *, by_arrival: bool = False) -> Iterator[Sample]:
         order, where, splits = self._order, self._order.where, self._order.splits
@@ -185,10 +188,11 @@ class Selection:
             if picture.meta != carried:
                 carried = picture.meta
                 meta = _decode(carried, 0)[0] if carried else {}
+            chosen = _decode(picture.chosen, 0)[0] if picture.chosen else _NOTHING
             if collect is not None:
-                collect(inputs, meta)
+                collect(inputs, meta, chosen)
             verdict = self._verdict(picture)
-            if where is not None and not self._matches(inputs, meta, verdict, _facts(asked, picture)):
+            if where is not None and not self._matches(inputs, meta, chosen, verdict, _facts(asked, picture)):
                 continue
             extension = EXTENSIONS.get(picture.mime)
             if extension is None:
@@ -196,26 +200,30 @@ class Selection:
                     self.left["no pictures"] += 1
                 continue
             split = whole or splits.of(self._group(picture, inputs, meta))
-            yield Sample(picture, inputs, meta, _NOTHING, verdict, split, name(picture), recoded or extension)
+            yield Sample(picture, inputs, meta, chosen, verdict, split, name(picture), recoded or extension)
 
     def _verdict(self, picture: Picture) -> Mapping[str, Any]:
         verdict = self._picks.of(picture.key, picture.output_index, picture.sha256) if self._picks else None
         return _NOTHING if verdict is None else verdict.said
 
-    def _matches(self, inputs: Any, meta: Any, verdict: Mapping[str, Any], facts: dict[str, Any]) -> bool:
+    def _matches(
+        self, inputs: Any, meta: Any, chosen: Mapping[str, Any], verdict: Mapping[str, Any], facts: dict[str, Any]
+    ) -> bool:
         where = self._order.where
         assert where is not None
         facts.update(verdict)
         try:
-            return where({name: look_up(name, inputs, meta, facts) for name in where.names})
+            return where({name: look_up(name, inputs, meta, facts, chosen) for name in where.names})
         except WhereError as error:
             raise usage_error(where.text, error) from None
 
-    def _collect(self, inputs: dict[str, Any], meta: dict[str, Any]) -> None:
+    def _collect(self, inputs: Mapping[str, Any], meta: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
         if not inputs.keys() <= self._known:
             self._known.update(inputs)
         if not meta.keys() <= self._carried:
             self._carried.update(meta)
+        if chosen:
+            self._known.update(chosen, (f"chosen.{name}" for name in chosen))
 
     def _check_names(self) -> None:
         where, by = self._order.where, self._order.split_by
@@ -248,7 +256,7 @@ class Selection:
             if stat.S_ISLNK(facts.st_mode):
                 facts = os.stat(path)  # noqa: PTH116  half of Path's price
                 real = self._links[picture.file] = os.path.realpath(path)
-                inside = inside and real.startswith(self._images + os.sep)
+                inside = inside and leads_inside(real, *self._folders.roots)
             fine = inside and facts.st_size == picture.bytes and stat.S_ISREG(facts.st_mode)
             fine = fine and (self._order.recode is None or _sha256(path) == picture.sha256)
         except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -264,14 +272,7 @@ class Selection:
         return fine
 
     def _is_inside(self, file: str) -> bool:
-        folder, _, last = file.rpartition("/")
-        known = self._folders.get(folder)
-        if known is None:
-            if len(self._folders) > 4_096:
-                self._folders.clear()
-            real = os.path.realpath(f"{self._root}/{folder}")
-            known = self._folders[folder] = real == self._images or real.startswith(self._images + os.sep)
-        return known and last not in {"", ".", ".."}
+        return is_plain(file) and self._folders.is_inside(file.rpartition("/")[0])
 
 
 def _sha256(path: str) -> str:

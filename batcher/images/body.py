@@ -14,9 +14,10 @@ from typing import Protocol, TypeVar
 import aiofiles
 
 from batcher.core.errors import DiskError
-from batcher.images.check import Limits, known_kind, too_big
+from batcher.images.check import NOTHING, Limits, kind_of, too_big
+from batcher.images.kinds import HEAD
 from batcher.store.files.disk import discard, disk
-from batcher.store.files.place import Shelf
+from batcher.store.files.place import Place
 
 IN_MEMORY = 1 << 20
 
@@ -29,17 +30,21 @@ class _Stream(Protocol):
 
 
 class Body:
-    """One arriving body. Give it ``add`` after ``add``, then ``finish``; ``discard`` at the end in any case."""
+    """One arriving body. announced: what the host says that it is.
 
-    def __init__(self, name: str, *, shelf: Shelf, pool: Executor, limits: Limits) -> None:
+    Give it ``add`` after ``add``, then ``finish``; ``discard`` at the end in any case.
+    """
+
+    def __init__(self, name: str, *, place: Place, pool: Executor, limits: Limits) -> None:
         self._name = name
-        self._shelf = shelf
+        self._place = place
         self._pool = pool
         self._limits = limits
         self._held = bytearray()
         self._size = 0
         self._expected = 0
         self._cap = max(limits.max_bytes, limits.max_image_bytes)
+        self.announced = NOTHING
         self._temp: Path | None = None
         self._stream: _Stream | None = None
 
@@ -82,25 +87,25 @@ class Body:
         if self._stream is None:
             self._stream = await self._open()
         held, self._held = bytes(self._held), bytearray()
-        with disk(self._shelf.relative(self._name), self._size):
+        with disk(self._place.relative(self._name), self._size):
             await unbroken(self._stream.write(held))
 
     async def _open(self) -> _Stream:
         """Called with the first megabyte in hand, which says what this is and so what it may weigh."""
-        self._cap = self._limits.bytes_for(known_kind(bytes(self._held[:4096])))
+        self._cap = self._limits.bytes_for(kind_of(bytes(self._held[:HEAD]), self.announced))
         if max(self._size, self._expected) > self._cap:
             raise too_big(max(self._size, self._expected), self._cap)
         loop = asyncio.get_running_loop()
-        temp = await unbroken(loop.run_in_executor(self._pool, self._shelf.temp, self._name))
+        temp = await unbroken(loop.run_in_executor(self._pool, self._place.temp, self._name))
         discard(temp)
         self._temp = temp  # before it exists: whatever happens from here on, it gets removed
-        with disk(self._shelf.relative(self._name)):
+        with disk(self._place.relative(self._name)):
             return await _opened(temp, self._pool)
 
     async def _close(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
-            with disk(self._shelf.relative(self._name), self._size):
+            with disk(self._place.relative(self._name), self._size):
                 await unbroken(stream.close())
 
 

@@ -30,11 +30,13 @@ from batcher.core.retry import retry_after
 from batcher.core.version import __version__
 from batcher.images.body import IN_MEMORY, Body, unbroken
 from batcher.images.check import CheckDepth, Facts, Limits, allow, examine
-from batcher.images.network import NETWORK, announced, onward, receive, whole
+from batcher.images.data_url import data_url, is_data_url, without_content
+from batcher.images.kinds import Announced
+from batcher.images.network import NETWORK, announced_kind, announced_size, onward, receive, whole
 from batcher.images.saving import Saver, Written
 from batcher.images.trust import Trust
 from batcher.store.files.disk import disk
-from batcher.store.files.place import Shelf
+from batcher.store.files.place import Place, Shelf, Taken
 
 MOST_REDIRECTS = 5
 
@@ -63,8 +65,9 @@ class _Order:
 
 
 class Downloader:
-    """Fetches files into ``run_dir/images``. An async context manager; any number of fetches at once.
+    """Fetches files into a place. An async context manager; any number of fetches at once.
 
+    place: where files and sidecars go; a path is a run directory, and they go to its folder ``images``.
     wall: Unix seconds, for the times in sidecars and for dates in ``Retry-After``.
     threads: at most this many files are checked and written at once.
     dress: takes what arrived and its sidecar, gives what goes to the disk and a note on it for the warning.
@@ -72,7 +75,7 @@ class Downloader:
 
     def __init__(
         self,
-        run_dir: Path,
+        place: Place | Path,
         *,
         trust: Trust,
         check: CheckDepth = "decode",
@@ -81,7 +84,7 @@ class Downloader:
         threads: int = 16,
         dress: Dress | None = None,
     ) -> None:
-        self._shelf = Shelf(run_dir)
+        self._place: Place = Shelf(place) if isinstance(place, Path) else place
         self._trust = trust
         self._depth = check
         self._limits = limits or Limits()
@@ -92,13 +95,12 @@ class Downloader:
 
     async def __aenter__(self) -> Self:
         limits = self._limits
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="artifacts")
-        self._saver = Saver(self._pool, self._threads)
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="images")
+        self._saver = Saver(self._pool, self._threads, grouped=self._place.grouped)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the runner bounds downloads
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
-            auto_decompress=False,
             timeout=aiohttp.ClientTimeout(
                 total=limits.total_timeout, sock_connect=limits.connect_timeout, sock_read=limits.read_timeout
             ),
@@ -141,21 +143,27 @@ class Downloader:
             wanted_ratio=wanted_ratio,
             describe=describe,
         )
-        body = Body(path, shelf=self._shelf, pool=self._pool, limits=self._limits)
+        body = Body(path, place=self._place, pool=self._pool, limits=self._limits)
         try:
             async with turn:
                 await self._saver.room()
                 content, size = await self._received(url, body)
-            return await unbroken(self._saver.save(partial(self._written, order, content, self._wall()), size))
+            write = partial(self._written, order, content, body.announced, self._wall())
+            return await unbroken(self._saver.save(write, size))
         finally:
             await body.discard()
 
     async def _received(self, url: str, body: Body) -> tuple[bytes | Path, int]:
         """What came, itself or where it lies, and its size."""
+        if is_data_url(url):
+            body.announced, content = data_url(url)
+            await body.add(content)
+            return await body.finish(), body.size
         with NETWORK:
             response = await self._opened(url)
         async with response:
-            size = announced(response, self._limits)
+            size = announced_size(response, self._limits)
+            body.announced = announced_kind(response)
             with NETWORK:
                 if size is not None and size <= IN_MEMORY:
                     content = await response.read()
@@ -187,25 +195,18 @@ class Downloader:
         wait = retry_after(response.headers, self._wall())
         raise FileUnavailable(cause, retry_after=wait)
 
-    def _written(self, order: _Order, content: bytes | Path, moment: float) -> Written:
+    def _written(self, order: _Order, content: bytes | Path, announced: Announced, moment: float) -> Written:
         """In a worker thread: check, then image and sidecar as files that are still to be forced and renamed."""
-        facts = self._examined(content, order)
+        facts = self._examined(content, announced, order)
         content, facts = self._dressed(content, facts, order, moment)
-        path = order.path
-        artifact = self._artifact(facts, path, order, moment)
-        values = order.describe(artifact)
-        owner = self._shelf.owner(path)
-        job = values.get("job")
-        if owner is not None and isinstance(job, str) and owner != job:
-            path = with_key(path, job)
-            artifact = self._artifact(facts, path, order, moment)
-            values = order.describe(artifact)
-        image = self._shelf.part(path, facts.kind.extension, content)
         try:
-            return Written(artifact, (image, self._shelf.sidecar(path, values)), self._shelf.folder(path))
-        except BaseException:
-            image.drop()
-            raise
+            return self._put(content, facts, order.path, order, moment)
+        except Taken as taken:
+            return self._put(content, facts, with_key(order.path, taken.job), order, moment)
+
+    def _put(self, content: bytes | Path, facts: Facts, path: str, order: _Order, moment: float) -> Written:
+        artifact = self._artifact(facts, path, order, moment)
+        return Written(artifact, self._place.put(path, facts.kind.extension, content, order.describe(artifact)))
 
     def _dressed(self, content: bytes | Path, facts: Facts, order: _Order, moment: float) -> tuple[bytes | Path, Facts]:
         """After the check, which is of what was received; from here on the facts are of what goes to the disk."""
@@ -214,7 +215,7 @@ class Downloader:
         if facts.bytes > MOST_DRESSED:
             return content, _noted(facts, f"nothing was embedded: it takes {facts.bytes:,} bytes")
         record = order.describe(self._artifact(facts, order.path, order, moment))
-        with disk(self._shelf.relative(order.path)):
+        with disk(self._place.relative(order.path)):
             received = content if isinstance(content, bytes) else content.read_bytes()
         dressed, note = self._dress(received, record)
         if dressed == received:
@@ -222,26 +223,28 @@ class Downloader:
         sha256 = hashlib.sha256(dressed).hexdigest()
         return dressed, _noted(replace(facts, bytes=len(dressed), sha256=sha256), note)
 
-    def _examined(self, content: bytes | Path, order: _Order) -> Facts:
-        ratio = order.wanted_ratio
+    def _examined(self, content: bytes | Path, announced: Announced, order: _Order) -> Facts:
+        look = partial(
+            examine, depth=self._depth, limits=self._limits, announced=announced, wanted_ratio=order.wanted_ratio
+        )
         if isinstance(content, bytes):
-            return examine(content, depth=self._depth, limits=self._limits, wanted_ratio=ratio)
+            return look(content)
         with (
-            disk(self._shelf.relative(order.path)),
+            disk(self._place.relative(order.path)),
             content.open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
-            return examine(data, depth=self._depth, limits=self._limits, wanted_ratio=ratio, path=content)
+            return look(data, path=content)
 
     def _artifact(self, facts: Facts, path: str, order: _Order, moment: float) -> Artifact:
         return Artifact(
-            file=self._shelf.relative(f"{path}.{facts.kind.extension}"),
+            file=self._place.relative(f"{path}.{facts.kind.extension}"),
             bytes=facts.bytes,
             sha256=facts.sha256,
             mime=facts.kind.mime,
             width=facts.size[0] if facts.size else None,
             height=facts.size[1] if facts.size else None,
-            url=order.url,
+            url=without_content(order.url),
             output_index=order.output_index,
             output_count=order.output_count,
             downloaded_at=moment,

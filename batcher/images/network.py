@@ -1,14 +1,16 @@
 """A file host's answer as it arrives, and what can go wrong on the way."""
 
+from pathlib import PurePosixPath
 from urllib.parse import urljoin
 
 import aiohttp
+from aiohttp.http_exceptions import PayloadEncodingError
 
 from batcher.core.errors import Cause, FileRefused, FileUnavailable
 from batcher.core.one_line import one_line
 from batcher.images.body import Body
 from batcher.images.check import Limits, too_big
-from batcher.images.unpack import Unpacker
+from batcher.images.kinds import Announced
 
 
 def onward(url: str, location: str) -> str:
@@ -18,7 +20,7 @@ def onward(url: str, location: str) -> str:
         raise FileRefused(Cause(kind="redirects", message="the file host redirects to what is not a link")) from None
 
 
-def announced(response: aiohttp.ClientResponse, limits: Limits) -> int | None:
+def announced_size(response: aiohttp.ClientResponse, limits: Limits) -> int | None:
     """Bytes that the body will have, where the host says so and sends it as it is. Raises FileRefused over the cap."""
     expected = response.content_length
     if expected is not None and expected > limits.max_bytes:
@@ -26,19 +28,32 @@ def announced(response: aiohttp.ClientResponse, limits: Limits) -> int | None:
     return None if response.headers.get("Content-Encoding") else expected
 
 
+def announced_kind(response: aiohttp.ClientResponse) -> Announced:
+    """The media type, and the end of the path of the URL that was asked for in the end."""
+    mime = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return Announced(mime, PurePosixPath(response.url.path).suffix[1:].lower())
+
+
 async def receive(response: aiohttp.ClientResponse, body: Body) -> None:
+    """The body into ``body``, in pieces of bounded size: the HTTP library limits what a compressed one unpacks to."""
+    if response.headers.get("Content-Encoding"):
+        try:
+            async for piece in response.content.iter_any():
+                await body.add(piece)
+        except (aiohttp.ClientPayloadError, PayloadEncodingError) as error:
+            raise _bad_compression(error) from None
+        return
     expected = response.content_length
-    encoding = response.headers.get("Content-Encoding", "")
-    unpacker = Unpacker(encoding)
-    if not encoding:
-        body.expect(expected)
-    received = 0
-    async for arrived in response.content.iter_any():
-        received += len(arrived)
-        for piece in unpacker.feed(arrived):
-            await body.add(piece)
-    whole(received, expected)
-    unpacker.finish()
+    body.expect(expected)
+    async for piece in response.content.iter_any():
+        await body.add(piece)
+    whole(body.size, expected)
+
+
+def _bad_compression(error: Exception) -> FileUnavailable:
+    """No compression was asked for, but object stores keep files compressed and send them so."""
+    message = one_line(f"the file came in a compression that was not asked for and can't be undone: {error}", 200)
+    return FileUnavailable(Cause(kind="encoding", message=message))
 
 
 def whole(received: int, expected: int | None) -> int:

@@ -3,16 +3,19 @@
 Forcing one file to the disk makes a journalling file system write its journal; of many files that were written before,
 the first to be forced pays and the others find the work done. And each call into the system from a second thread makes
 two threads hand the interpreter's lock to each other, which for a small picture costs more than its checksum. So while
-one group is being written, and for ``GATHER`` seconds after it began, the next one gathers, in few threads: one while
-that is enough, more (``crew``) when a picture has waited for a while and another thread is of use, which is how a slow
-disk or a heavy check gets them all.
+one group is being written, and for ``GATHER`` seconds after it began, the next one gathers. A second thread helps when
+a whole group waits or a picture has waited for long, up to one for each core; more than that only where no group has
+ended for a second, which is a slow disk.
 
 The order within a group is the order that one file alone would have: content forced, then renamed, image before
 sidecar, then the folder. What goes wrong with one picture is that picture's; a folder that can't be forced is
 everybody's who is in it.
+
+Where a place gains nothing by groups (a bucket), each picture gets a thread of its own.
 """
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,24 +23,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batcher.core.job import Artifact
-from batcher.images.crew import Crew, Spent, Stopwatch
 from batcher.store.files.disk import disk, force_folder
-from batcher.store.files.part import Part
+from batcher.store.files.place import Put
+from batcher.store.files.whole import Part
 
 GATHER = 0.05  # seconds between the beginnings of two groups, unless one is full
-STUCK = 1.0  # seconds without the end of a group after which one more thread is put to work, whatever was learnt
 LINGER = 0.1  # seconds that a picture waits before one more thread is put to work
+STUCK = 1.0  # seconds without the end of a group after which threads beyond the number of cores help
 MOST, MOST_BYTES = 64, 4 << 20  # of one group
 MOST_HELD = 8 << 20  # bytes that wait in memory: while there are more, no others are asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A checked picture whose files are written but not yet sure to stay. parts: image, sidecar."""
+    """A checked picture and what is still to be done until it is safe."""
 
     artifact: Artifact
-    parts: tuple[Part, ...]
-    folder: Path
+    put: Put
 
 
 Write = Callable[[], Written]
@@ -54,9 +56,11 @@ class _Waiting:
 class Saver:
     """Used from one event loop. most: threads of ``pool`` that may be at work at once."""
 
-    def __init__(self, pool: ThreadPoolExecutor, most: int) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, most: int, *, grouped: bool = True) -> None:
         self._pool = pool
-        self._crew = Crew(most)
+        self._most = most
+        self._most_in_group = MOST if grouped else 1
+        self._cores = min(most, os.cpu_count() or 1) if grouped else most
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
         self._held = 0  # bytes of those waiting
@@ -84,28 +88,20 @@ class Saver:
         return future
 
     def _put_to_work(self) -> None:
-        while self._waiting and self._at_work < self._crew.most:
-            now = self._loop.time()
-            if self._at_work >= self._crew.size and not self._is_stuck(now):
-                return
-            due = self._waiting[0].since + LINGER if self._at_work else self._began + GATHER
-            if now < due and not self._is_full():
+        while self._waiting and self._at_work < self._most:
+            now, due = self._loop.time(), self._due()
+            if now < due:
                 self._look_at(due)
                 return
             self._begin(now)
 
-    def _is_stuck(self, now: float) -> bool:
-        """Whether no group has ended for so long that another thread is worth a try. If not, it is looked at again."""
-        since = max(self._began, self._ended)
-        if now < since + STUCK:
-            self._look_at(since + STUCK)
-            return False
-        self._crew.size += 1
-        return True
-
-    def _is_full(self) -> bool:
-        """Whether a whole group waits, and a core for it: more of them at once would stand in each other's way."""
-        return self._at_work < self._crew.cores and (len(self._waiting) >= MOST or self._held >= MOST_BYTES)
+    def _due(self) -> float:
+        """When the next group begins."""
+        if self._at_work >= self._cores:
+            return max(self._began, self._ended) + STUCK
+        if len(self._waiting) >= self._most_in_group or self._held >= MOST_BYTES:
+            return float("-inf")
+        return self._waiting[0].since + LINGER if self._at_work else self._began + GATHER
 
     def _look_at(self, moment: float) -> None:
         if moment < self._looking_at:
@@ -122,22 +118,23 @@ class Saver:
         self._began = now
         group = self._next_group()
         self._at_work += 1
-        writing = self._loop.run_in_executor(self._pool, _timed, [item.write for item in group])
-        writing.add_done_callback(lambda done: self._finish(group, *done.result()))
+        writing = self._loop.run_in_executor(self._pool, write_group, [item.write for item in group])
+        writing.add_done_callback(lambda done: self._finish(group, done.result()))
 
     def _next_group(self) -> list[_Waiting]:
         group = [self._waiting.popleft()]
         size = group[0].size
-        while self._waiting and len(group) < MOST and (size := size + self._waiting[0].size) <= MOST_BYTES:
+        while (
+            self._waiting and len(group) < self._most_in_group and (size := size + self._waiting[0].size) <= MOST_BYTES
+        ):
             group.append(self._waiting.popleft())
         self._held -= sum(item.size for item in group)
         self._room.set()
         return group
 
-    def _finish(self, group: Sequence[_Waiting], outcomes: Sequence[Artifact | Exception], spent: Spent) -> None:
+    def _finish(self, group: Sequence[_Waiting], outcomes: Sequence[Artifact | Exception]) -> None:
         self._at_work -= 1
         self._ended = self._loop.time()
-        self._crew.learn(spent)
         for item, outcome in zip(group, outcomes, strict=True):
             if item.future.done():
                 continue
@@ -148,12 +145,7 @@ class Saver:
         self._put_to_work()
 
 
-def _timed(writes: Sequence[Write]) -> tuple[list[Artifact | Exception], Spent]:
-    watch = Stopwatch()
-    return write_group(writes, watch), watch.stop()
-
-
-def write_group(writes: Sequence[Write], watch: Stopwatch) -> list[Artifact | Exception]:
+def write_group(writes: Sequence[Write]) -> list[Artifact | Exception]:
     """The artifact for each, or what went wrong with it; nothing of that one is left behind then."""
     outcomes: dict[int, Artifact | Exception] = {}
     written: dict[int, Written] = {}
@@ -162,31 +154,32 @@ def write_group(writes: Sequence[Write], watch: Stopwatch) -> list[Artifact | Ex
             written[number] = write()
         except Exception as error:  # noqa: BLE001  it belongs to whoever gave us this picture
             outcomes[number] = error
-    watch.lap()
     for step in (Part.hint, Part.force, Part.land):
         for number, one in list(written.items()):
             try:
-                for part in one.parts:
+                for part in one.put.parts:
                     step(part)
             except Exception as error:  # noqa: BLE001  as above
                 outcomes[number] = error
                 del written[number]
-                for part in one.parts:
+                for part in one.put.parts:
                     part.drop()
-        watch.lap(disk=step is Part.force)
     _force_folders(written, outcomes)
-    watch.lap(disk=True)
     return [outcomes[number] for number in range(len(writes))]
 
 
 def _force_folders(written: dict[int, Written], outcomes: dict[int, Artifact | Exception]) -> None:
     forced: dict[Path, Exception | None] = {}
     for number, one in written.items():
-        if one.folder not in forced:
+        outcomes[number] = one.artifact
+        folder = one.put.folder
+        if folder is None:
+            continue
+        if folder not in forced:
             try:
                 with disk(one.artifact.file):
-                    force_folder(one.folder)
-                forced[one.folder] = None
+                    force_folder(folder)
+                forced[folder] = None
             except Exception as error:  # noqa: BLE001  as above
-                forced[one.folder] = error
-        outcomes[number] = forced[one.folder] or one.artifact
+                forced[folder] = error
+        outcomes[number] = forced[folder] or one.artifact

@@ -1,14 +1,27 @@
-"""Manifests: a YAML file or a plain prompt file becomes jobs, after everything in it has been checked.
+"""Manifests: a YAML file or a plain prompt file becomes jobs, each row read once, checked on the way.
 
-Two passes over files that may not fit into memory. ``open_manifest`` reads syntax (``Draft``); ``Draft.check``
-looks at every row and counts (``check.py``); ``Manifest.jobs`` reads again and makes the jobs one by one
-(``expansion.py``).
+``open_manifest`` reads syntax (``loader.py``); ``Loader.jobs`` compares it with the model's schema (``compile.py``),
+walks the rows (``walk.py``) and says at the end what is wrong with the whole (``final_checks.py``).
 """
 
-from batcher.manifest.check_cache import Memory
-from batcher.manifest.expansion import Manifest, Share
 from batcher.manifest.flags import Overrides
-from batcher.manifest.loader import Draft, open_manifest
+from batcher.manifest.loader import Loader, open_manifest
+from batcher.manifest.shim import Manifest, Memory
+from batcher.manifest.totals import Share, Totals
+from batcher.manifest.walk import MOST_JOBS
 from batcher.manifest.yaml.document import RunOption
 
-__all__ = ["Draft", "Manifest", "Memory", "Overrides", "RunOption", "Share", "open_manifest"]
+Draft = Loader
+
+__all__ = [
+    "MOST_JOBS",
+    "Draft",
+    "Loader",
+    "Manifest",
+    "Memory",
+    "Overrides",
+    "RunOption",
+    "Share",
+    "Totals",
+    "open_manifest",
+]

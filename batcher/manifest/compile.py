@@ -1,11 +1,11 @@
-"""From documents to a plan: the manifest's sections and the flags, compared with the model's terms."""
+"""From documents to a plan: the manifest's sections and the flags, compared with the model's inputs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from batcher.core.naming import Template, TemplateError
 from batcher.manifest.flags import Overrides
-from batcher.manifest.inputs import Terms
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.paths import DefaultPaths, TemplatePaths
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.readers.rows import Carried
@@ -20,7 +20,7 @@ from batcher.manifest.yaml.sections import Sections
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Compiler:
     """document: of a YAML manifest. parts: its groups, or itself alone. flat: one that is no YAML, and its format;
     then the document is empty.
     """
@@ -30,38 +30,38 @@ class Comparison:
     files: NamedFiles
     flat: tuple[Source, str] | None
     overrides: Overrides
-    terms: Terms
+    model_inputs: ModelInputs
     dynamics: Dynamics
 
     def plan(self, model: str) -> Plan:
         """Raises UsageError; all other problems go to the document's."""
         dynamic = self.dynamics.for_all(flag=self.overrides.dynamic)
-        return Plan(model, self.terms, tuple(self._group(part, dynamic) for part in self.parts))
+        return Plan(model, self.model_inputs, tuple(self._group(part, dynamic) for part in self.parts))
 
     def _group(self, part: Document, dynamic: Dynamic | None) -> Group:
-        terms, overrides, problems = self.terms, self.overrides, self.document.problems
-        at_first = problems.said
-        shared, sections = Sections(self.document, terms), Sections(part, terms)
-        base = {**shared.defaults(), **sections.defaults(), **overrides.values(terms)}
-        axes = {**sections.matrix(), **overrides.axes(terms)}
+        model_inputs, overrides, problems = self.model_inputs, self.overrides, self.document.problems
+        at_first = problems.added
+        shared, sections = Sections(self.document, model_inputs), Sections(part, model_inputs)
+        base = {**shared.defaults(), **sections.defaults(), **overrides.values(model_inputs)}
+        axes = {**sections.matrix(), **overrides.axes(model_inputs)}
         zipped = sections.zip(axes)
         named = axes | zipped.axes
         sweep = Sweep(axes, sections.exclude(named), sections.include(named, base), base, zipped)
-        repeats = Repeats(terms, "seed" in sweep.keys or "seed" in sweep.base, part.group)
+        repeats = Repeats(model_inputs, "seed" in sweep.keys or "seed" in sweep.base, part.group)
         repeat = overrides.copies(repeats) or sections.repeat(repeats) or shared.repeat(repeats)
         template = _template(part)
         paths = DefaultPaths(part.group) if template is None else TemplatePaths(template, part.group)
         if part.group is not None and "dynamic" in part.sections:
             dynamic = self.dynamics.read(part.sections["dynamic"], dynamic)
-        before = problems.said
+        before = problems.added
         entries = tuple(self._entries(part, repeats, repeat, dynamic))
-        return Group(part, sweep, entries, paths, template, before == at_first, problems.said == before)
+        return Group(part, sweep, entries, paths, template, before == at_first, problems.added == before)
 
     def _entries(self, part: Document, repeats: Repeats, repeat: Repeat | None, dynamic: Dynamic | None) -> list[Entry]:
         column = self.overrides.prompt_column
         if self.flat is not None:
             return [FromFile(*self.flat, Carried(repeat=repeat), column, dynamic)]
-        return Entries(part, self.terms, self.files, column, repeats, repeat, self.dynamics, dynamic).read()
+        return Entries(part, self.model_inputs, self.files, column, repeats, repeat, self.dynamics, dynamic).read()
 
 
 def named_inputs(documents: Sequence[Document], overrides: Overrides) -> Iterator[str]:

@@ -2,20 +2,36 @@
 
 from collections.abc import Mapping
 
-from batcher.manifest.check import Check, unknown_fields
-from batcher.manifest.inputs import Terms
-from batcher.manifest.paths import MOST_ENTRIES, fullest_folder
+from batcher.core.suggest import suggestion
+from batcher.manifest.inputs import ModelInputs
+from batcher.manifest.paths import MOST_ENTRIES, RESERVED, fullest_folder
 from batcher.manifest.plan import Group, Plan
+from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
+from batcher.manifest.walk import MOST_JOBS, Walk
 
 
-def judge(plan: Plan, check: Check) -> None:
-    """After the check; problems go to the groups' documents, warnings to the terms."""
-    for group, (prompts, _, whole), sound in zip(plan.groups, check.groups, check.sound, strict=True):
-        _check_template(group, plan.terms, check.names)
-        if not whole and sound and (group.whole_sweep or not prompts):
-            _say_why_none(group, prompts)
-    _warn_of_crowds(plan, check)
+def final_checks(plan: Plan, walk: Walk, problems: Problems) -> None:
+    """After the walk; problems go to ``problems``, warnings to the plan's inputs."""
+    if walk.too_many:
+        _refuse_size(plan, walk, problems)
+    for group, share, sound in zip(plan.groups, walk.shares, walk.sound, strict=True):
+        _check_template(group, plan.model_inputs, walk.names)
+        if walk.counted_all and not share.whole and sound and (group.whole_sweep or not share.prompts):
+            _say_why_none(group, share.prompts)
+    if walk.counted_all:
+        _warn_of_crowds(plan, walk)
+    if words := walk.repeated.words():
+        plan.model_inputs.warn(words)
+
+
+def _refuse_size(plan: Plan, walk: Walk, problems: Problems) -> None:
+    largest = max(range(len(plan.groups)), key=lambda at: walk.shares[at].whole)
+    document = plan.groups[largest].document
+    node = document.sections.get("matrix") or document.place
+    line, column = (node.line, node.column) if node else (0, 0)
+    what = f"it makes {walk.whole:,} jobs, and the most is {MOST_JOBS:,}"
+    problems.add(document.label, line, column, what, "use fewer values, or make the first ones with --limit N")
 
 
 def _say_why_none(group: Group, prompts: int) -> None:
@@ -30,24 +46,33 @@ def _say_why_none(group: Group, prompts: int) -> None:
         document.add(place, f"{what} in the group `{group.name}`", mend)
 
 
-def _check_template(group: Group, terms: Terms, names: Mapping[str, set[str]]) -> None:
+def _check_template(group: Group, model_inputs: ModelInputs, names: Mapping[str, set[str]]) -> None:
     if group.document.template is None or group.template is None:
         return
-    for field, mend in unknown_fields(group, terms, names[group.template.text]):
+    for field, mend in _unknown_fields(group, model_inputs, names[group.template.text]):
         text, node = group.document.template
         column = node.column + node.quoted + max(text.find("{" + field), 0)
         what = f"unknown field {{{word(field)}}} in `path`"
         group.document.problems.add(group.document.label, node.line, column, what, mend)
 
 
-def _warn_of_crowds(plan: Plan, check: Check) -> None:
+def _warn_of_crowds(plan: Plan, walk: Walk) -> None:
     crowds: dict[str, int] = {}
-    for group, (prompts, _, whole) in zip(plan.groups, check.groups, strict=True):
-        if group.template and whole:
+    for group, share in zip(plan.groups, walk.shares, strict=True):
+        if group.template and share.whole:
             axes = {name: len(axis) for name, axis in group.sweep.axes.items()}
-            most, text = fullest_folder(group.template, whole, prompts, axes), group.template.text
+            most, text = fullest_folder(group.template, share.whole, share.prompts, axes), group.template.text
             apart = "group" in group.template.fields
             crowds[text] = max(crowds.get(text, 0), most) if apart else crowds.get(text, 0) + most
     for most in crowds.values():
         if most > MOST_ENTRIES:
-            plan.terms.warn(f"`output.path` puts about {most:,} names into one folder: begin it with {{shard}}/")
+            plan.model_inputs.warn(f"`output.path` puts about {most:,} names into one folder: begin it with {{shard}}/")
+
+
+def _unknown_fields(group: Group, model_inputs: ModelInputs, names: set[str]) -> list[tuple[str, str]]:
+    """Fields of the path template that nothing fills, each with how to fix it."""
+    if group.template is None or model_inputs.schema is None:
+        return []
+    known = [*RESERVED, *(["group"] if group.name else []), *model_inputs.columns, *sorted(names)]
+    fields = sorted(field for field in group.template.fields if not field.startswith("meta."))
+    return [(field, suggestion(field, [*known, "meta.<name>"])) for field in fields if field not in known]

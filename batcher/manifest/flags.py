@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.errors import UsageError
-from batcher.manifest.inputs import Terms
-from batcher.manifest.problems import suggestion
+from batcher.core.suggest import suggestion
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import FORMATS, named_format
 from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of_flag, wrong_values
@@ -58,32 +58,32 @@ class Overrides:
         yield from (name for name, _ in self.set)
         yield from (name for name, _ in self.axes_as_text())
 
-    def values(self, terms: Terms) -> dict[str, Any]:
+    def values(self, model_inputs: ModelInputs) -> dict[str, Any]:
         """``--set`` as inputs; raises UsageError."""
         found: dict[str, Any] = {}
         for name, text in self.set:
             flag = f"--set {word(name)}={word(text)}"
-            _refuse_name(flag, name, terms)
+            _refuse_name(flag, name, model_inputs)
             try:
-                value = terms.convert(name, text)
+                value = model_inputs.convert(name, text)
             except ValueError as error:
                 raise UsageError(f"{flag}: `{name}` {error}") from None
-            if reason := terms.wrong(name, value):
+            if reason := model_inputs.wrong(name, value):
                 raise UsageError(f"{flag}: `{name}` {reason}")
             found[name] = value
         return found
 
-    def axes(self, terms: Terms) -> dict[str, Axis]:
+    def axes(self, model_inputs: ModelInputs) -> dict[str, Axis]:
         """``--matrix`` as axes; raises UsageError."""
         found: dict[str, Axis] = {}
         for name, spec in self.axes_as_text():
             flag = f"--matrix {word(name)}={word(spec)}"
-            _refuse_name(flag, name, terms)
+            _refuse_name(flag, name, model_inputs)
             try:
-                axis = axis_of_flag(name, spec, terms)
+                axis = axis_of_flag(name, spec, model_inputs)
             except BadAxis as error:
                 raise UsageError(f"{flag}: {error.what}", hint=f"{error.mend[:1].upper()}{error.mend[1:]}.") from None
-            wrong = next(wrong_values(name, axis, terms), None)
+            wrong = next(wrong_values(name, axis, model_inputs), None)
             if wrong:
                 raise UsageError(f"{flag}: `{name}` {wrong[1]}")
             found[name] = axis
@@ -100,9 +100,9 @@ class Overrides:
             raise UsageError(f"--repeat {self.repeat}: {error.what}", hint=hint) from None
 
 
-def _refuse_name(flag: str, name: str, terms: Terms) -> None:
+def _refuse_name(flag: str, name: str, model_inputs: ModelInputs) -> None:
     if name == "prompt":
         raise UsageError(f"{flag}: prompts come from the manifest", hint="List them there, or use vars.")
-    if not terms.knows(name):
-        hint = suggestion(name, [known for known in terms.columns if known != "prompt"])
+    if not model_inputs.knows(name):
+        hint = suggestion(name, [known for known in model_inputs.columns if known != "prompt"])
         raise UsageError(f"{flag}: the model has no input `{word(name)}`", hint=hint[:1].upper() + hint[1:])

@@ -20,7 +20,7 @@ _TEXTS = frozenset({"prompt", "negative_prompt", "aspect_ratio"})
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,17})?\Z")
 
 
-class Terms:
+class ModelInputs:
     """The model's inputs as the readers see them.
 
     columns: the names that are inputs when a column or a JSON key is called so.

@@ -1,14 +1,13 @@
-"""What a manifest comes to once it is compared with a model: all that both passes over the prompts need."""
+"""What a manifest comes to once it is compared with a model: all that reading the prompts needs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from batcher.core.naming import Template
-from batcher.manifest.inputs import Terms
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.paths import Paths
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.formats import Reader
-from batcher.manifest.readers.rows import Row
 from batcher.manifest.sweep.sweep import Sweep
 from batcher.manifest.yaml.document import Document
 from batcher.manifest.yaml.entries import Entry, Inline
@@ -34,19 +33,20 @@ class Group:
     def name(self) -> str | None:
         return self.document.group
 
+    def least_jobs(self) -> int:
+        """How many jobs its inline prompts make at least: known without reading a file."""
+        rows = (row for entry in self.entries if isinstance(entry, Inline) for row in entry.held)
+        return sum(self.sweep.count(self.sweep.pins(row.inputs)) for row in rows)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """groups: in order; one without a name where the manifest has none."""
 
     model: str
-    terms: Terms
+    model_inputs: ModelInputs
     groups: tuple[Group, ...]
 
     def readers(self, group: Group, problems: Problems) -> Iterator[tuple[Entry, Reader]]:
         for entry in group.entries:
-            yield entry, entry if isinstance(entry, Inline) else entry.open(self.terms, problems)
-
-    def rows(self, group: Group, problems: Problems) -> Iterator[Row]:
-        for _, reader in self.readers(group, problems):
-            yield from reader.rows()
+            yield entry, entry if isinstance(entry, Inline) else entry.open(self.model_inputs, problems)

@@ -6,7 +6,6 @@ in doubt, as of the end of the last run: without it a job in doubt would be subm
 What no file tells of are jobs that were at the service when the state file went.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,9 +19,9 @@ from batcher.core.errors import Cause, UsageError
 from batcher.core.job import Entry, Job, State
 from batcher.core.naming import safe_part, with_key
 from batcher.core.one_line import one_line
-from batcher.runner import pruned
 from batcher.store import STATE, StateFile, auditing
-from batcher.store.files.disk import disk, force_folder
+from batcher.store.files import whole
+from batcher.store.files.disk import disk
 from batcher.store.files.safe_reader import SafeReader, extension, sidecar_of
 from batcher.upkeep.lost_and_found import move_aside
 from batcher.upkeep.orphans import read_card, siblings
@@ -44,12 +43,7 @@ class Rebuilt:
 
 
 def put_in_place(run_dir: Path) -> Rebuilt:
-    """Makes ``state.db``, whole or not at all. Hold the run lock. Raises UsageError, DiskError.
-
-    What was pruned comes back first: nobody knows any more what the manifest had, and what is on record is not paid
-    for again.
-    """
-    pruned.bring_all_back(run_dir)
+    """Makes ``state.db``, whole or not at all. Hold the run lock. Raises UsageError, DiskError."""
     scratch = run_dir / _SCRATCH
     for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
@@ -62,8 +56,7 @@ def put_in_place(run_dir: Path) -> Rebuilt:
     finally:
         state.close()
     with disk(STATE):
-        os.replace(scratch, run_dir / STATE)  # noqa: PTH105  one spelling for all renames
-        force_folder(run_dir)
+        whole.put_in_place(scratch, run_dir / STATE)
     return rebuilt
 
 

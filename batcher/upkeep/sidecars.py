@@ -15,7 +15,7 @@ from batcher.client.protocol import is_model_id, is_request_id
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json, sidecar
 from batcher.core.one_line import one_line
 from batcher.images.kinds import Buffer
-from batcher.store.files.safe_reader import IMAGES, stem
+from batcher.store.files.safe_reader import IMAGES, is_plain, stem
 
 SCHEMA = "batcher/1"
 MOST_COPIES = 100_000
@@ -126,7 +126,7 @@ def _artifact(found: Mapping[str, Any]) -> Artifact:
     sha256, file, mime, url = found["sha256"], found["file"], found["mime"], found["url"]
     if len(bytes.fromhex(sha256)) != 32 or not all(isinstance(text, str) for text in (file, mime, url)):
         raise Untrue("its file, sha256, type or link are none")
-    if not file.startswith(f"{IMAGES}/") or ".." in file.split("/"):
+    if not is_plain(file):
         raise Untrue("its file is not in the folder of images")
     count = _whole(found["output_count"], 1, 1_000)
     sides = [None if found[side] is None else _whole(found[side], 0, 1 << 31) for side in ("width", "height")]

@@ -353,7 +353,7 @@ def test_a_disk_that_is_full_is_said_in_words_and_nothing_half_made_stays(
     to: str, batcher: Batcher, exported: Any, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = (*TARGETS[to], "--copy")
-    monkeypatch.setattr("batcher.export.folder._created", lambda _temp: open("/dev/full", "wb"))  # noqa: PTH123, SIM115
+    monkeypatch.setattr("batcher.store.files.whole.create", lambda _temp: os.open("/dev/full", os.O_WRONLY))
     monkeypatch.setattr("batcher.store.files.link_or_copy.shutil.copyfile", _half)
     came = batcher("export", run, tmp_path / "out", "--to", to, "--progress", "none", *words)
     assert came.code == 73

@@ -1,5 +1,6 @@
 """How the tests of manifests read one: written to a file, checked against Imagen 4 Fast, as jobs or as problems."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from batcher.core.errors import ManifestError, Problem
 from batcher.core.job import Job
-from batcher.manifest import Manifest, Overrides, open_manifest
+from batcher.manifest import Overrides, Share, open_manifest
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema, bundled
 
 IMAGEN = bundled(DEFAULT_MODEL)
@@ -22,15 +23,37 @@ def write(folder: Path, text: str | bytes, name: str = "m.yaml") -> str:
     return str(path)
 
 
-def checked(path: str, schema: ModelSchema | None = IMAGEN, **flags: Any) -> Manifest:
-    return open_manifest(path, Overrides(**flags)).check(schema)
+class Checked:
+    """A manifest that was read to its end."""
+
+    def __init__(self, path: str, schema: ModelSchema | None, **flags: Any) -> None:
+        with open_manifest(path, Overrides(**flags)) as loader:
+            self.digest = loader.digest(schema)
+            self.made = list(loader.jobs(schema, limit=flags.get("limit")))
+            assert loader.totals is not None
+            self.totals, self.model, self.name = loader.totals, loader.model, loader.name
+        self.total, self.whole = self.totals.jobs, self.totals.whole
+        self.prompts, self.texts, self.warnings = self.totals.prompts, self.totals.texts, self.totals.warnings
+        self.groups = tuple(share.name for share in self.totals.shares if share.name)
+
+    def jobs(self) -> Iterator[Job]:
+        return iter(self.made)
+
+    def count_by_axis(self) -> Mapping[str, Mapping[str, int]]:
+        return self.totals.axes
+
+    def by_group(self) -> tuple[Share, ...]:
+        return self.totals.shares
+
+
+def checked(path: str, schema: ModelSchema | None = IMAGEN, **flags: Any) -> Checked:
+    return Checked(path, schema, **flags)
 
 
 def jobs(path: str, schema: ModelSchema | None = IMAGEN, **flags: Any) -> list[Job]:
     manifest = checked(path, schema, **flags)
-    found = list(manifest.jobs())
-    assert len(found) == manifest.total
-    return found
+    assert len(manifest.made) == manifest.total
+    return manifest.made
 
 
 def problems(path: str, schema: ModelSchema | None = IMAGEN, **flags: Any) -> list[Problem]:

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.core.errors import ManifestError
-from batcher.manifest import Memory, Overrides, open_manifest
+from batcher.core.job import job_key
 from batcher.manifest.schema import ModelSchema
 from batcher.manifest.templates.choices import Choice, Text
 from batcher.manifest.templates.templates import BadTemplate, Template, is_dynamic
@@ -261,47 +260,6 @@ def test_names_and_keys_of_variants_stay_when_the_template_grows(tmp_path: Path)
     assert before.items() <= after.items()
 
 
-def test_a_changed_list_is_noticed_and_an_unchanged_one_recognised(tmp_path: Path) -> None:
-    lists(tmp_path, colour="red\nblue\n", other="x\n")
-    write(tmp_path, "a __colour__ cat\n", "p.txt")
-    path = write(tmp_path, "dynamic: true\nprompts: [a __colour__ fox, {file: p.txt}]")
-    first = checked(path)
-    memory = Memory.from_json(json.loads(json.dumps(first.memory.as_json())))
-    again = open_manifest(path, Overrides())
-    assert again.recall(memory)
-    told: list[int] = []
-    second = again.check(IMAGEN, progress=told.append)
-    assert (told, list(second.jobs()), second.mark) == ([], list(first.jobs()), first.mark)
-    lists(tmp_path, other="y\n")
-    assert open_manifest(path, Overrides()).recall(memory)
-    lists(tmp_path, colour="red\nblux\n")
-    changed = open_manifest(path, Overrides())
-    assert not changed.recall(memory)
-    third = changed.check(IMAGEN)
-    assert third.fingerprint != first.fingerprint
-    assert third.mark != first.mark
-    assert inputs(list(third.jobs()), "prompt") == ["a red fox", "a blux fox", "a red cat", "a blux cat"]
-
-
-def test_a_list_that_changes_after_it_was_recognised_is_an_error(tmp_path: Path) -> None:
-    lists(tmp_path, colour="red\nblue\n")
-    path = write(tmp_path, "a __colour__ cat\n", "p.txt")
-    memory = checked(path, dynamic=True).memory
-    again = open_manifest(path, Overrides(dynamic=True))
-    assert again.recall(memory)
-    manifest = again.check(IMAGEN)
-    lists(tmp_path, colour="red\nlilac\n")
-    with pytest.raises(ManifestError, match="changed while"):
-        list(manifest.jobs())
-
-
-def test_the_flag_is_part_of_what_a_manifest_is_only_where_it_is_given(tmp_path: Path) -> None:
-    path = write(tmp_path, "a {b|c}\n", "p.txt")
-    memory = checked(path).memory
-    assert open_manifest(path, Overrides()).recall(memory)
-    assert not open_manifest(path, Overrides(dynamic=True)).recall(memory)
-
-
 def test_a_prompt_changes_only_what_it_names_of_the_setting(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     write(tmp_path / "mine", "red\nblue\ngreen\n", "colour.txt")
@@ -434,3 +392,28 @@ def test_blanks_in_a_choice_are_blanks_of_the_prompt_and_not_of_the_name(tmp_pat
     found = jobs(write(tmp_path, text))
     assert inputs(found, "prompt") == ["a very  old   fox ", "a very  old   cat\t", "a\n  fox ", "a\n  cat\t"]
     assert [job.path for job in found] == ["very old_fox", "very old_cat", "_fox", "_cat"]
+
+
+def test_a_changed_list_makes_another_digest_and_so_does_the_flag(tmp_path: Path) -> None:
+    lists(tmp_path, colour="red\nblue\n")
+    write(tmp_path, "a __colour__ cat\n", "p.txt")
+    path = write(tmp_path, "dynamic: true\nprompts: [a fox, {file: p.txt}]")
+    first = checked(path).digest
+    assert checked(path).digest == first
+    lists(tmp_path, colour="red\nblux\n")
+    assert checked(path).digest != first
+    plain = write(tmp_path, "a {b|c}\n", "q.txt")
+    assert checked(plain).digest != checked(plain, dynamic=True).digest
+
+
+def test_what_vars_templates_and_repeat_chose_stands_in_the_job_and_not_in_its_key(tmp_path: Path) -> None:
+    prompt = "{prompt: 'a {red|blue} {bird}', vars: {bird: [kite]}, repeat: 2, dynamic: true}"
+    found = jobs(write(tmp_path, f"prompts: [{prompt}, plain]"))
+    assert [job.chosen for job in found] == [
+        {"repeat": 1, "variant": "red", "bird": "kite"},
+        {"repeat": 2, "variant": "red", "bird": "kite"},
+        {"repeat": 1, "variant": "blue", "bird": "kite"},
+        {"repeat": 2, "variant": "blue", "bird": "kite"},
+        None,
+    ]
+    assert found[0].key == job_key(found[0].model, found[0].inputs)

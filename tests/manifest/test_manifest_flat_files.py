@@ -163,16 +163,6 @@ def test_an_id_that_a_json_object_has_twice_is_an_error_with_both_places(tmp_pat
     assert all(f"`a` is here twice (first at {path}:1:2)" in problem.what for problem in found)
 
 
-def test_an_id_added_a_second_time_after_a_run_is_noticed(tmp_path: Path) -> None:
-    path = write(tmp_path, '{"a": "x"}', "p.json")
-    memory = checked(path).memory
-    write(tmp_path, '{"a": "x", "a": "y"}', "p.json")
-    again = open_manifest(path, Overrides())
-    assert not again.recall(memory)
-    with pytest.raises(ManifestError, match="here twice"):
-        again.check(IMAGEN)
-
-
 def test_ids_that_share_a_mark_by_chance_are_not_taken_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (keys, json_rows):
         monkeypatch.setattr(module, "mark_of", lambda _: 7)
@@ -264,8 +254,16 @@ def test_a_default_and_the_same_value_written_out_are_the_same_request(tmp_path:
 
 def test_limit_takes_the_first_jobs(tmp_path: Path) -> None:
     manifest = checked(write(tmp_path, "a\nb\nc\n", "p.txt"), matrix=("seed=1..2",), limit=3)
-    assert (manifest.total, manifest.whole, len(list(manifest.jobs()))) == (3, 6, 3)
+    assert (manifest.total, manifest.whole, len(manifest.made)) == (3, None, 3)
     assert manifest.count_by_axis() == {"seed": {"1": 2, "2": 1}}
+    whole = checked(write(tmp_path, "a\nb\n", "p.txt"), matrix=("seed=1..2",), limit=3)
+    assert (whole.total, whole.whole) == (3, 4)
+
+
+def test_with_a_limit_a_file_is_read_no_further_than_it_needs(tmp_path: Path) -> None:
+    path = write(tmp_path, b"a\nb\nc\n" + b"d\n" * 200_000 + b"\xff\n", "p.txt")
+    assert len(checked(path, limit=2).made) == 2
+    assert "is not UTF-8" in problems(path)[0].what
 
 
 def test_no_folder_gets_more_than_a_thousand_jobs(tmp_path: Path) -> None:
@@ -274,20 +272,12 @@ def test_no_folder_gets_more_than_a_thousand_jobs(tmp_path: Path) -> None:
     assert found[4].path.endswith("_s5")
 
 
-def test_the_fingerprint_follows_content_and_flags(tmp_path: Path) -> None:
+def test_the_digest_follows_content_and_flags(tmp_path: Path) -> None:
     path = write(tmp_path, "a\nb\n", "p.txt")
-    first = checked(path).fingerprint
-    assert first == checked(path).fingerprint
-    assert first != checked(path, set=(("seed", "7"),)).fingerprint
-    assert first != checked(write(tmp_path, "a\nc\n", "p.txt")).fingerprint
-
-
-def test_a_file_that_changes_after_the_check_is_an_error_and_not_other_jobs(tmp_path: Path) -> None:
-    path = write(tmp_path, "a\nb\n", "p.txt")
-    manifest = checked(path)
-    write(tmp_path, "a\nc\n", "p.txt")
-    with pytest.raises(ManifestError, match="changed while"):
-        list(manifest.jobs())
+    first = checked(path).digest
+    assert first == checked(path).digest
+    assert first != checked(path, set=(("seed", "7"),)).digest
+    assert first != checked(write(tmp_path, "a\nc\n", "p.txt")).digest
 
 
 def test_a_long_prompt_is_fine_and_one_beyond_a_megabyte_is_not(tmp_path: Path) -> None:
@@ -395,15 +385,16 @@ def test_a_spool_that_can_not_be_written_is_a_disk_error(tmp_path: Path, monkeyp
 
 def test_a_check_that_fails_leaves_no_spooled_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(ManifestError):
-        open_manifest("-", Overrides(format="csv"), stdin=io.BytesIO(b"prompt\n")).check(IMAGEN)
+    stdin = io.BytesIO(b"prompt\n")
+    with pytest.raises(ManifestError), open_manifest("-", Overrides(format="csv"), stdin=stdin) as loader:
+        list(loader.jobs(IMAGEN))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_progress_is_told_now_and_then_and_at_the_end(tmp_path: Path) -> None:
     told: list[int] = []
     path = write(tmp_path, "a\n" * 25_000, "p.txt")
-    open_manifest(path, Overrides()).check(IMAGEN, progress=told.append)
+    list(open_manifest(path, Overrides()).jobs(IMAGEN, progress=told.append))
     assert told == [10_000, 20_000, 25_000]
 
 

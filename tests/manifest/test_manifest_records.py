@@ -46,13 +46,11 @@ def test_the_records_of_a_run_make_the_same_jobs_again(tmp_path: Path) -> None:
         assert [getattr(job, name) for job in again] == [getattr(job, name) for job in found]
 
 
-def test_a_request_that_made_several_pictures_is_one_job_also_from_the_middle_on(tmp_path: Path) -> None:
+def test_a_request_that_made_several_pictures_is_one_job(tmp_path: Path) -> None:
     found = jobs(write(tmp_path, MANIFEST))
     lines = [record(job, index) for job in found for index in (0, 1)]
     manifest = checked(write(tmp_path, "".join(lines), "records.jsonl"))
-    again = list(manifest.jobs())
-    assert [job.key for job in again] == [job.key for job in found]
-    assert all(list(manifest.jobs(start)) == again[start:] for start in range(len(again)))
+    assert [job.key for job in manifest.made] == [job.key for job in found]
 
 
 def test_the_model_is_that_of_the_records_unless_another_is_named(tmp_path: Path) -> None:

@@ -182,12 +182,12 @@ def test_objects_with_a_million_keys_are_read_or_refused_quickly(tmp_path: Path)
     assert many["jobs"] == 400
 
 
-def test_ranges_of_a_trillion_are_counted_and_refused_by_arithmetic(tmp_path: Path) -> None:
+def test_sweeps_of_a_trillion_are_refused_by_arithmetic(tmp_path: Path) -> None:
     whole = "prompts: [a, b]\nmatrix: {aspect_ratio: [16:9, 1:1], seed: 1..999999999}\n"
     whole += "exclude: [{aspect_ratio: 1:1, seed: 3}]\n"
     listed = "prompts: [a]\nmatrix: {seed: 1..9}\nexclude: [{seed: {start: 1, count: 999999999999}}]\n"
     counted, refused = read(written(tmp_path, "m.yaml", whole), written(tmp_path, "n.yaml", listed))
-    assert counted["jobs"] == 2 * (2 * 999_999_999 - 1)
+    assert "makes 3,999,999,994 jobs" in counted["said"]
     assert "in a list" in refused["said"]
 
 

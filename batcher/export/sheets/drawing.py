@@ -24,7 +24,7 @@ from batcher.export.sheets.text import Writer
 from batcher.manifest.extras import install_command
 from batcher.runner.progress import Meter, Progress
 from batcher.store import reading
-from batcher.store.files.place import write_whole
+from batcher.store.files.whole import write_whole
 from batcher.store.grouping import Grouped
 
 FORMATS = ("png", "webp")

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from batcher.manifest.inputs import Terms
-from batcher.manifest.problems import fold_name, nearest
+from batcher.core.suggest import fold_name, nearest
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 
 _MOST_COMPARED = 200  # names of one file that are compared with those of inputs: each comparison costs
@@ -28,9 +28,9 @@ class Layout:
     wrong: tuple[tuple[str, str, str], ...]
 
 
-def layout(names: Sequence[str], terms: Terms, prompt_column: str | None) -> Layout:
+def layout(names: Sequence[str], model_inputs: ModelInputs, prompt_column: str | None) -> Layout:
     prompt = find_prompt(names, prompt_column)
-    by_fold = {fold_name(name): name for name in terms.columns if name != "prompt"}
+    by_fold = {fold_name(name): name for name in model_inputs.columns if name != "prompt"}
     inputs: dict[str, str] = {}
     meta, wrong, ident = [], [], None
     for name in names:
@@ -76,13 +76,13 @@ def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[st
     return what, "put one prompt in [ ]; of several give the list alone, or an object of ids and prompts"
 
 
-def warn_of_near_misses(label: str, meta: Iterable[str], terms: Terms) -> None:
+def warn_of_near_misses(label: str, meta: Iterable[str], model_inputs: ModelInputs) -> None:
     """A misspelt input becomes meta without a sound, and the whole run is made without it: say so."""
-    names = [name for name in terms.columns if name != "prompt"]
+    names = [name for name in model_inputs.columns if name != "prompt"]
     for name in islice(meta, _MOST_COMPARED):
         near = nearest(name, names) if len(name) > 2 else None
         if near is not None:
-            terms.warn(f"{label}: `{word(name)}` goes to meta; did you mean `{near}`?")
+            model_inputs.warn(f"{label}: `{word(name)}` goes to meta; did you mean `{near}`?")
 
 
 def word(name: str) -> str:

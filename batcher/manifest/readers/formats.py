@@ -9,7 +9,7 @@ from batcher.manifest.readers.json_rows import JsonDocument, JsonLines
 from batcher.manifest.readers.parquet import ParquetTable
 from batcher.manifest.readers.prompt_lines import PromptLines
 from batcher.manifest.readers.records import Records, begins_with_record
-from batcher.manifest.readers.rows import Reading, Row, Wanted
+from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.readers.tables import Table
 from batcher.manifest.readers.texts import TextFolder, TextLines
@@ -31,8 +31,8 @@ _SYNONYMS = {"text": "txt", "yml": "yaml", "ndjson": "jsonl", "dir": "folder", "
 
 
 class Reader(Protocol):
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
-        """wanted: None for all of them."""
+    def rows(self) -> Iterator[Row]:
+        """Its prompts in order. Bad ones go to the problems; raises ManifestError where reading ends."""
 
 
 def named_format(name: str) -> str | None:

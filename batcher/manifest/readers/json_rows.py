@@ -12,7 +12,7 @@ from typing import Any
 from batcher.manifest.problems import failure
 from batcher.manifest.readers.columns import Layout, layout, no_id, warn_of_near_misses, word
 from batcher.manifest.readers.json_text import DECODER, Window, position, reason
-from batcher.manifest.readers.rows import Reading, Row, Wanted
+from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import DEEPEST, described, is_deep
 from batcher.manifest.yaml.keys import Keys, mark_of
@@ -52,7 +52,7 @@ class _Objects:
             inputs["prompt"] = value[found.prompt]
         for name, column in found.inputs:
             if value[column] is not None:
-                inputs[name] = self._reading.terms.normal(name, value[column])
+                inputs[name] = self._reading.model_inputs.normal(name, value[column])
         ident = key if key is not None else self._ident(value, found, line)
         meta = self._meta(value, found, keyed=key is not None)
         return Row(self._source.label, line, inputs, ident, meta, carried.vars, self, found, carried.repeat)
@@ -70,11 +70,11 @@ class _Objects:
         names = tuple(value)
         found = self._layouts.get(names)
         if found is None:
-            found = layout(names, self._reading.terms, self._reading.prompt_column)
+            found = layout(names, self._reading.model_inputs, self._reading.prompt_column)
             if len(self._layouts) < _MOST_LAYOUTS and len(names) < _MOST_NAMES:
                 self._layouts[names] = found
                 if len(self._layouts) <= _MOST_WARNED:
-                    warn_of_near_misses(self._source.label, found.meta, self._reading.terms)
+                    warn_of_near_misses(self._source.label, found.meta, self._reading.model_inputs)
         return found
 
     def _meta(self, value: dict[str, Any], found: Layout, *, keyed: bool) -> dict[str, Any]:
@@ -115,17 +115,17 @@ class _Objects:
 class JsonLines(_Objects):
     """One JSON value a line; empty lines are skipped."""
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
-        for line, value in self._decoded(wanted):
+    def rows(self) -> Iterator[Row]:
+        for line, value in self._decoded():
             if (row := self._row(value, line)) is not None:
                 yield row
 
-    def _decoded(self, wanted: Wanted | None = None) -> Iterator[tuple[int, Any]]:
+    def _decoded(self) -> Iterator[tuple[int, Any]]:
         """Line number and value; ``_text`` is the line until the next one is asked for."""
         decode = DECODER.decode
         with self._source.text() as stream:
             for line, text in enumerate(stream, 1):
-                if text.isspace() or (wanted and wanted.passes()):
+                if text.isspace():
                     continue
                 self._text = text
                 try:
@@ -145,33 +145,32 @@ class JsonLines(_Objects):
 class JsonDocument(_Objects):
     """One JSON list of prompts, or one JSON object of ids and prompts."""
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
         with self._source.text() as stream:
             window = Window(stream, self._source.label)
             keyed = window.take("a list or an object of prompts", "[{") == "{"
-            keys = Keys() if keyed and wanted is None else None  # jobs are made of what was checked
+            keys = Keys() if keyed else None
             close = "}" if keyed else "]"
             if window.peek() == close:
                 window.take(close, close)
             else:
-                yield from self._elements(window, close, wanted, keys, keyed=keyed)
+                yield from self._elements(window, close, keys)
             window.finish()
         if keys is not None and (twice := keys.repeated()):
             self._refuse_twice(twice)
 
-    def _elements(
-        self, window: Window, close: str, wanted: Wanted | None, keys: Keys | None, *, keyed: bool
-    ) -> Iterator[Row]:
+    def _elements(self, window: Window, close: str, keys: Keys | None) -> Iterator[Row]:
+        """keys: gets those of an object; None of a list."""
         while True:
-            key = self._key(window) if keyed else None
-            if keys is not None and key is not None:
-                keys.add(key)
+            key = None
+            if keys is not None:
+                keys.add(key := self._key(window))
             window.peek()
             line, self._column = window.line, window.column
             value, self._text = window.value()
             if wrong := no_id(key, value, self._reading.prompt_column):
                 raise failure(self._source.label, line, self._column, *wrong)
-            if not (wanted and wanted.passes()) and (row := self._row(value, line, key)) is not None:
+            if (row := self._row(value, line, key)) is not None:
                 yield row
             if window.take(f"`,` or `{close}`", "," + close) == close:
                 return

@@ -17,7 +17,7 @@ from batcher.core.errors import ManifestError
 from batcher.manifest.extras import install_command
 from batcher.manifest.problems import MOST, failure
 from batcher.manifest.readers.columns import Layout, layout, warn_of_near_misses, word
-from batcher.manifest.readers.rows import Reading, Row, Wanted
+from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import LONGEST_LINE, Source
 from batcher.manifest.schema.words import DEEPEST, described, is_deep
 
@@ -33,16 +33,15 @@ class ParquetTable:
         self._reading = reading
         self._nested = False  # whether any column holds lists or structs
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
         _require(self._source)
-        self._source.hash()  # raises, too, when it is not what was read the first time
         names, batches = self._opened()
         plan = self._plan(names)
         number = 0
         for batch in batches:
             for cells in batch:
                 number += 1
-                if any(cell is not None and cell != "" for cell in cells) and not (wanted and wanted.passes()):
+                if any(cell is not None and cell != "" for cell in cells):
                     row = self._row(cells, number, plan)
                     if row is not None:
                         yield row
@@ -65,7 +64,7 @@ class ParquetTable:
 
     def _refuse_bytes(self, left_out: list[str], names: list[str]) -> None:
         """Columns of bytes are no text: an error where a prompt or an input is wanted, else left out with a warning."""
-        found = layout(names, self._reading.terms, self._reading.prompt_column)
+        found = layout(names, self._reading.model_inputs, self._reading.prompt_column)
         needed = {found.prompt, found.id, *(column for _, column in found.inputs)}
         for name in left_out[:MOST]:
             if name in needed:
@@ -75,7 +74,7 @@ class ParquetTable:
                     raise failure(self._source.label, 1, names.index(name) + 1, what, mend)
                 self._reading.problems.add(self._source.label, 1, names.index(name) + 1, what, mend)
             else:
-                self._reading.terms.warn(f"{self._source.label}: `{word(name)}` holds bytes, and is left out")
+                self._reading.model_inputs.warn(f"{self._source.label}: `{word(name)}` holds bytes, and is left out")
 
     def _batches(self, file: Any, columns: list[str] | None) -> Iterator[Iterator[tuple[Any, ...]]]:
         with _readable(self._source.label):
@@ -109,7 +108,7 @@ class ParquetTable:
 
     def _plan(self, names: list[str]) -> "_Plan":
         label, reading = self._source.label, self._reading
-        found = layout(names, reading.terms, reading.prompt_column)
+        found = layout(names, reading.model_inputs, reading.prompt_column)
         for name in [name for name, times in Counter(names).items() if times > 1][:MOST]:
             what = f"two columns are called `{word(name)}`"
             reading.problems.add(label, 1, names.index(name) + 1, what, "rename one of them")
@@ -120,7 +119,7 @@ class ParquetTable:
             columns = ", ".join(f"`{word(name)}`" for name in names[:_MOST_NAMED]) or "none"
             mend = f"name the column with --prompt-column (or prompt_column:); the columns of text are {columns}"
             raise failure(label, 0, 0, f"no column is called `{wanted}`", mend)
-        warn_of_near_misses(label, found.meta, reading.terms)
+        warn_of_near_misses(label, found.meta, reading.model_inputs)
         return _Plan(names, found, found.prompt)
 
     def _row(self, cells: tuple[Any, ...], number: int, plan: "_Plan") -> Row | None:
@@ -141,13 +140,15 @@ class ParquetTable:
         return Row(self._source.label, number, inputs, ident, meta, carried.vars, self, plan, carried.repeat)
 
     def _into(self, inputs: dict[str, Any], name: str, value: Any, number: int, at: int) -> None:
-        terms = self._reading.terms
+        model_inputs = self._reading.model_inputs
         if value is None or value == "":
             return
         try:
-            inputs[name] = terms.convert(name, value) if isinstance(value, str) else terms.normal(name, value)
+            inputs[name] = (
+                model_inputs.convert(name, value) if isinstance(value, str) else model_inputs.normal(name, value)
+            )
         except ValueError as error:
-            what, mend = f"`{name}` {error}", terms.mend(name)
+            what, mend = f"`{name}` {error}", model_inputs.mend(name)
             self._reading.problems.add(self._source.label, number, at + 1, what, mend)
 
     def _ident(self, value: Any, number: int, at: int) -> str | None:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from math import gcd, log
 from typing import Any
 
-from batcher.manifest.problems import suggestion
+from batcher.core.suggest import suggestion
 from batcher.manifest.readers.columns import word
-from batcher.manifest.readers.rows import Reading, Row, Wanted
+from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import shown
 
@@ -75,7 +75,7 @@ class PromptLines:
         self._names: dict[str, str | None] = {}  # inputs by option; what has none gets one message, not one a line
         self._values: dict[tuple[str, str], Any] = {}  # of texts that come often
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
         label, carried = self._source.label, self._reading.carried
         with self._source.text() as stream:
             for line, text in enumerate(stream, 1):
@@ -83,9 +83,8 @@ class PromptLines:
                     continue
                 try:
                     for own, places in self._prompts(text.rstrip(), line):
-                        if not (wanted and wanted.passes()):
-                            inputs, meta = {**carried.inputs, **own}, dict(carried.meta)
-                            yield Row(label, line, inputs, None, meta, carried.vars, self, places, carried.repeat)
+                        inputs, meta = {**carried.inputs, **own}, dict(carried.meta)
+                        yield Row(label, line, inputs, None, meta, carried.vars, self, places, carried.repeat)
                 except _BadLine as error:
                     self._reading.problems.add(label, line, *error.problem)
 
@@ -97,7 +96,9 @@ class PromptLines:
     def _is_comment(self, text: str) -> bool:
         if not (self._kohya and text.startswith("#")):
             return False
-        self._reading.terms.warn(f"{self._source.label}: lines that begin with # are left out as comments, as there")
+        self._reading.model_inputs.warn(
+            f"{self._source.label}: lines that begin with # are left out as comments, as there"
+        )
         return True
 
     def _prompts(self, text: str, line: int) -> list[tuple[dict[str, Any], dict[str, int]]]:
@@ -138,19 +139,19 @@ class PromptLines:
 
     def _is_input(self, name: str) -> bool:
         """A size is one, too, where it can be told as an aspect ratio."""
-        columns = self._reading.terms.columns
+        columns = self._reading.model_inputs.columns
         return name in columns or (name in {"width", "height"} and "aspect_ratio" in columns)
 
     def _value(self, name: str, given: _Given) -> Any:
-        terms, (option, text, column) = self._reading.terms, given
+        model_inputs, (option, text, column) = self._reading.model_inputs, given
         if not text.strip():
             raise _BadLine(column, f"`--{option}` has no value", "give one, or remove it")
         if name in {"width", "height"} and not _PIXELS.fullmatch(text):
             raise _BadLine(column, f"`--{option}` is a number of pixels, not {shown(text)}", "correct it")
         try:
-            value = terms.convert(name, text) if name in terms.columns else int(text)
+            value = model_inputs.convert(name, text) if name in model_inputs.columns else int(text)
         except ValueError as error:
-            raise _BadLine(column, f"`--{option}`: `{name}` {error}", terms.mend(name)) from None
+            raise _BadLine(column, f"`--{option}`: `{name}` {error}", model_inputs.mend(name)) from None
         if len(self._values) < _MOST_KEPT and len(text) <= _LONGEST_KEPT:
             self._values[name, text] = value
         return value
@@ -158,7 +159,7 @@ class PromptLines:
     def _sized(self, inputs: dict[str, Any], places: dict[str, int]) -> None:
         """Width and height as an aspect ratio, for a model that takes no others. Raises _BadLine."""
         given = [name for name in ("width", "height") if name in inputs]
-        if not given or {"width", "height"} <= set(self._reading.terms.columns):
+        if not given or {"width", "height"} <= set(self._reading.model_inputs.columns):
             return
         column = places[given[0]]
         if len(given) == 1:
@@ -169,7 +170,7 @@ class PromptLines:
         inputs["aspect_ratio"], places["aspect_ratio"] = self._ratio(width, height, column), column
 
     def _ratio(self, width: int, height: int, column: int) -> str:
-        schema, common = self._reading.terms.schema, gcd(width, height)
+        schema, common = self._reading.model_inputs.schema, gcd(width, height)
         exact = f"{width // common}:{height // common}"
         allowed = schema.allowed("aspect_ratio") if schema else None
         if allowed is None:

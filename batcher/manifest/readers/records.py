@@ -11,7 +11,7 @@ from typing import Any
 
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.json_rows import JsonLines
-from batcher.manifest.readers.rows import Row, Wanted
+from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import LONGEST_LINE
 from batcher.manifest.schema.words import described
 
@@ -46,14 +46,14 @@ def _start(path: str, most: int) -> bytes:
 class Records(JsonLines):
     """One record a line."""
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
         last: Any = None
         for line, record in self._decoded():
             request = (record.get("job"), record.get("inputs")) if isinstance(record, dict) else (None, None)
             if request[0] is not None and request == last:
                 continue
             last = request
-            if not (wanted and wanted.passes()) and (row := self._row(record, line)) is not None:
+            if (row := self._row(record, line)) is not None:
                 yield row
 
     def _row(self, value: Any, line: int, key: str | None = None) -> Row | None:  # noqa: ARG002  records have no keys
@@ -71,13 +71,13 @@ class Records(JsonLines):
             self._add(line, "prompt_id", what, "give the record as the run wrote it")
             return None
         carried = self._reading.carried
-        own = {name: self._reading.terms.normal(name, given) for name, given in value["inputs"].items()}
+        own = {name: self._reading.model_inputs.normal(name, given) for name, given in value["inputs"].items()}
         meta = {**carried.meta, **(meta or {})}
         inputs = {**carried.inputs, **own}
         return Row(self._source.label, line, inputs, ident or None, meta, carried.vars, self, own, carried.repeat)
 
     def _is_of_the_model(self, model: Any, line: int) -> bool:
-        wanted = self._reading.terms.model
+        wanted = self._reading.model_inputs.model
         if wanted is None or model == wanted:
             return True
         said = f"`{word(model)}`" if isinstance(model, str) else "no model"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from batcher.manifest.inputs import Terms
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.problems import Problems
 from batcher.manifest.sweep.repeats import Repeat
 
@@ -32,31 +32,6 @@ class Row:
     def place(self, name: str) -> tuple[str, int, int]:
         """File, line and column of the value called ``name``, as near as can be told."""
         return self.reader.place(self, name)
-
-
-class Wanted:
-    """Which rows a reader has to make: before ``start`` only those numbered in ``among`` (in order), and all
-    from ``start`` on. The others it passes over, as cheaply as it can.
-    """
-
-    def __init__(self, start: int, among: Iterator[int]) -> None:
-        self._start = start
-        self._among = among
-        self._next = next(among, start)
-        self.number = -1  # of the row at hand, from 0
-
-    def passes(self) -> bool:
-        """To be called once for each row, in order: whether it is not wanted."""
-        self.number += 1
-        if self.number < self._next:
-            return True
-        if self.number < self._start:
-            self._next = next(self._among, self._start)
-        return False
-
-
-def everything() -> Wanted:
-    return Wanted(0, iter(()))
 
 
 class Variants(Protocol):
@@ -95,7 +70,7 @@ class Carried:
 class Reading:
     """How to read one file. ``prompt_column`` is None for "called prompt, in any letter case"."""
 
-    terms: Terms
+    model_inputs: ModelInputs
     problems: Problems
     carried: Carried
     prompt_column: str | None = None

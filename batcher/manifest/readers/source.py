@@ -1,9 +1,6 @@
-"""Files as they are read: streamed, twice, the same both times.
+"""Files as they are read: streamed, hashed, refused when they are no text.
 
-A manifest is read once to check it and once to make its jobs, and nothing of it is kept in between. So a source
-that can only be read once (standard input, a pipe) is spooled to a temporary file first, and every reading is
-hashed: a second reading that differs from the first is an error, not a surprise. No line is ever read whole before
-it is known to be of a sane length.
+No line is ever read whole before it is known to be of a sane length.
 """
 
 import codecs
@@ -42,15 +39,10 @@ class Source:
     def __init__(self, path: str, label: str) -> None:
         self.path = path
         self.label = label
-        self.digest: str | None = None
-        self.stamp: tuple[int, int, int] | None = None
 
     @contextmanager
     def text(self) -> Iterator[io.TextIOWrapper]:
-        """The file as text, line ends as they are. Leaving it normally means the file was read to its end.
-
-        Raises ManifestError for what is not text, can't be read, or is not what it was the first time.
-        """
+        """The file as text, line ends as they are. Raises ManifestError for what is not text or can't be read."""
         with self._opened() as raw:
             guard = _Guarded(raw, self.label)
             with self._decoded(guard) as stream:
@@ -60,7 +52,6 @@ class Source:
                     raise guard.undecodable(stream, error) from None
                 except OSError as error:
                     raise self.unreadable(error) from None
-            self.compare(guard.hexdigest())
 
     def hash(self, progress: Callable[[int], None] | None = None) -> str:
         """Of its bytes, hex. progress: called now and then with the number of bytes read. Raises ManifestError."""
@@ -74,7 +65,6 @@ class Source:
                         progress(read)
             except OSError as error:
                 raise self.unreadable(error) from None
-        self.compare(found.hexdigest())
         return found.hexdigest()
 
     @contextmanager
@@ -84,16 +74,9 @@ class Source:
         except OSError as error:
             raise self.unreadable(error) from None
         with raw:
-            status = os.fstat(raw.fileno())
-            stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
-            if self.stamp not in {None, stamp}:
-                raise self.changed()
-            self.stamp = stamp
             yield raw
 
     def unreadable(self, error: OSError) -> ManifestError:
-        if self.digest is not None:
-            return self.changed()
         if isinstance(error, FileNotFoundError):
             return failure(self.label, 0, 0, "there is no such file", "check the path and the working directory")
         return failure(self.label, 0, 0, f"can't be read ({error.strerror})", "check the file and its permissions")
@@ -104,15 +87,6 @@ class Source:
         guard.wide = encoding.startswith("utf-16")
         return io.TextIOWrapper(buffered, encoding=encoding, errors="strict", newline="")
 
-    def compare(self, digest: str) -> None:
-        if self.digest is None:
-            self.digest = digest
-        elif self.digest != digest:
-            raise self.changed()
-
-    def changed(self) -> ManifestError:
-        return failure(self.label, 0, 0, "changed while batcher was reading it", "run the same command again")
-
 
 def _encoding(start: bytes) -> str:
     if start[:3] == codecs.BOM_UTF8:
@@ -121,12 +95,11 @@ def _encoding(start: bytes) -> str:
 
 
 class _Guarded(io.RawIOBase):
-    """Bytes on their way to the decoder: hashed, refused when they are not text or have no line ends."""
+    """Bytes on their way to the decoder: refused when they are not text or have no line ends."""
 
     def __init__(self, raw: BinaryIO, label: str) -> None:
         self._raw = raw
         self._label = label
-        self._hash = blake2b(digest_size=16)
         self._run = 0
         self._read = 0
         self.wide: bool | None = None
@@ -134,15 +107,9 @@ class _Guarded(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def hexdigest(self) -> str:
-        while self.readinto(bytearray(_CHUNK)):
-            pass
-        return self._hash.hexdigest()
-
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # any buffer of bytes
         chunk = self._raw.read(len(buffer))
         buffer[: len(chunk)] = chunk
-        self._hash.update(chunk)
         if not self._read:
             self._refuse_known(chunk)
             wide = _encoding(chunk[:4]) == "utf-16"

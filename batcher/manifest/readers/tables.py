@@ -13,7 +13,7 @@ from typing import Any
 from batcher.core.errors import ManifestError
 from batcher.manifest.problems import MOST, failure
 from batcher.manifest.readers.columns import Layout, layout, warn_of_near_misses, word
-from batcher.manifest.readers.rows import Reading, Row, Wanted
+from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import LONGEST_LINE, Source
 
 _MOST_LINES = 20_000  # of one record: beyond it, a quote was never closed
@@ -39,13 +39,13 @@ class Table:
         self._ended = False
         self._separator = ","
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
         with self._source.text() as stream:
             first = next(stream, "")
             self._separator = _separator(first) if self._style == "csv" else "\t"
             records = csv.reader(self._fed(first, stream), **self._dialect())
             try:
-                yield from self._read(records, wanted)
+                yield from self._read(records)
             except csv.Error as error:
                 raise self._broken(records.line_num, str(error)) from None
 
@@ -67,7 +67,7 @@ class Table:
         self._ended = True
         yield _END
 
-    def _read(self, records: Any, wanted: Wanted | None) -> Iterator[Row]:
+    def _read(self, records: Any) -> Iterator[Row]:
         header: list[str] = next(records, [])
         plan = self._plan(header)
         lines, line_num = self._lines, records.line_num
@@ -80,7 +80,7 @@ class Table:
                 if cells == end:
                     return
                 raise failure(self._source.label, *self._cell_place(line, len(cells) - 1), *_UNCLOSED)
-            if cells and any(cells) and not (wanted and wanted.passes()):
+            if cells and any(cells):
                 row = self._row(cells, line, plan)
                 if row is not None:
                     yield row
@@ -98,7 +98,7 @@ class Table:
             raise failure(label, 1, 1, what, f"the most is {_MOST_COLUMNS:,} columns; is its first line a header?")
         names = [name if name.strip() else f"column {at + 1}" for at, name in enumerate(header)]
         repeated = [name for name, times in Counter(names).items() if times > 1]
-        found = layout(names, reading.terms, reading.prompt_column)
+        found = layout(names, reading.model_inputs, reading.prompt_column)
         for name in repeated[:MOST]:
             column = self._cell_place(1, names.index(name))[1]
             reading.problems.add(label, 1, column, f"two columns are called `{word(name)}`", "rename one of them")
@@ -109,7 +109,7 @@ class Table:
             columns = ", ".join(f"`{word(name)}`" for name in names[:20])
             mend = f"name the column with --prompt-column (or prompt_column:); the columns are {columns}"
             raise failure(label, 1, 1, f"no column is called `{wanted}`", mend)
-        warn_of_near_misses(label, found.meta, reading.terms)
+        warn_of_near_misses(label, found.meta, reading.model_inputs)
         return _Plan(names, found)
 
     def _row(self, cells: list[str], line: int, plan: "_Plan") -> Row | None:
@@ -128,13 +128,13 @@ class Table:
                 inputs[name] = known[text]
             elif text:
                 try:
-                    inputs[name] = value = self._reading.terms.convert(name, text)
+                    inputs[name] = value = self._reading.model_inputs.convert(name, text)
                     if type(value) is str and len(known) < _MOST_KEPT and len(text) <= _LONGEST_KEPT:
                         known[text] = value
                 except ValueError as error:
                     place = self._cell_place(line, at)
                     self._reading.problems.add(
-                        self._source.label, *place, f"`{name}` {error}", self._reading.terms.mend(name)
+                        self._source.label, *place, f"`{name}` {error}", self._reading.model_inputs.mend(name)
                     )
         meta = carried.with_meta({name: cells[at] for name, at in plan.meta})
         ident = cells[plan.id] or None if plan.id is not None else None

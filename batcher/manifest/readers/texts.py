@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 from batcher.manifest.inputs import LONGEST_PROMPT
 from batcher.manifest.problems import failure
-from batcher.manifest.readers.rows import Reading, Row, Wanted
+from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import shown
 
@@ -22,13 +22,13 @@ class TextLines:
         self._source = source
         self._reading = reading
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
         label, carried = self._source.label, self._reading.carried
         with self._source.text() as stream:
             for line, text in enumerate(stream, 1):
                 if line == 1 and (form := _looks_like(text)):
-                    self._reading.terms.warn(f"{label}: each line is read as a prompt, and the first is {form}")
-                if not text.isspace() and not (wanted and wanted.passes()):
+                    self._reading.model_inputs.warn(f"{label}: each line is read as a prompt, and the first is {form}")
+                if not text.isspace():
                     inputs = {**carried.inputs, "prompt": text.rstrip("\r\n")}
                     yield Row(label, line, inputs, None, dict(carried.meta), carried.vars, self, None, carried.repeat)
 
@@ -43,9 +43,8 @@ class TextFolder:
         self._source = source
         self._reading = reading
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
-        digest = blake2b(digest_size=16)
-        for name in self._names():
+    def rows(self) -> Iterator[Row]:
+        for name in _names(self._source):
             if not name.isprintable():  # letters that are not UTF-8 are among these, as halves of pairs
                 mend = "rename it: its name becomes the prompt's id"
                 label = self._source.label
@@ -56,29 +55,35 @@ class TextFolder:
                 text = stream.read(LONGEST_PROMPT + 4)
                 while stream.read(LONGEST_PROMPT):
                     pass
-            digest.update(f"{name}\0{file.digest}\n".encode(errors="surrogateescape"))
-            if not (wanted and wanted.passes()):
-                yield self._row(file.label, name, re.sub(r"(\r\n|\n|\r)\Z", "", text))
-        self._source.compare(digest.hexdigest())
+            yield self._row(file.label, name, re.sub(r"(\r\n|\n|\r)\Z", "", text))
 
     def _row(self, label: str, name: str, text: str) -> Row:
         carried = self._reading.carried
         inputs = {**carried.inputs, "prompt": text}
         return Row(label, 1, inputs, name[: -len(".txt")], dict(carried.meta), carried.vars, self, None, carried.repeat)
 
-    def _names(self) -> list[str]:
-        try:
-            with os.scandir(self._source.path) as entries:
-                found = [e.name for e in entries if e.name.lower().endswith(".txt") and not e.name.startswith(".")]
-        except OSError as error:
-            raise self._source.unreadable(error) from None
-        if not found:
-            what = "has no .txt files in it"
-            raise failure(self._source.label, 0, 0, what, "give a folder with one prompt in each .txt file")
-        return sorted(found, key=natural)
-
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         return self._reading.carried.places.get(name, (row.source, row.line, 1))
+
+
+def hash_of_folder(source: Source) -> str:
+    """Of the names and bytes of its files, hex. Raises ManifestError."""
+    found = blake2b(digest_size=16)
+    for name in _names(source):
+        digest = Source(os.path.join(source.path, name), source.label).hash()  # noqa: PTH118
+        found.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
+    return found.hexdigest()
+
+
+def _names(source: Source) -> list[str]:
+    try:
+        with os.scandir(source.path) as entries:
+            found = [e.name for e in entries if e.name.lower().endswith(".txt") and not e.name.startswith(".")]
+    except OSError as error:
+        raise source.unreadable(error) from None
+    if not found:
+        raise failure(source.label, 0, 0, "has no .txt files in it", "give a folder with one prompt in each .txt file")
+    return sorted(found, key=natural)
 
 
 def _looks_like(line: str) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from batcher.core.job import canonical_json
-from batcher.manifest.inputs import Terms
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.draws import MOST, seeds
 
@@ -59,56 +59,56 @@ def identity(value: Any) -> Any:
     return value if kind is str else (kind.__name__, value) if kind in {int, bool} else canonical_json([value])
 
 
-def axis_of(name: str, spec: Any, terms: Terms) -> Axis:
+def axis_of(name: str, spec: Any, model_inputs: ModelInputs) -> Axis:
     """From YAML data; raises BadAxis. Values are in order and of the right type, not checked for more."""
-    return Axis(values_of(name, spec, terms))
+    return Axis(values_of(name, spec, model_inputs))
 
 
-def values_of(name: str, spec: Any, terms: Terms) -> Sequence[Any]:
+def values_of(name: str, spec: Any, model_inputs: ModelInputs) -> Sequence[Any]:
     """The same with values that come again; raises BadAxis."""
     if isinstance(spec, dict):
-        return _drawn(name, spec, terms) if "random" in spec else _stepped(spec)
+        return _drawn(name, spec, model_inputs) if "random" in spec else _stepped(spec)
     if isinstance(spec, list):
         if not spec:
             raise BadAxis("an axis without values", "list at least one value, or remove the axis")
-        return [value for part in spec for value in _listed(name, part, terms)]
+        return [value for part in spec for value in _listed(name, part, model_inputs)]
     if spec is None:
         raise BadAxis("an axis without values", "give a value, a list, A..B, {start, count} or {random, from}")
-    return _values(name, spec, terms)
+    return _values(name, spec, model_inputs)
 
 
-def axis_of_flag(name: str, text: str, terms: Terms) -> Axis:
+def axis_of_flag(name: str, text: str, model_inputs: ModelInputs) -> Axis:
     """From ``--matrix NAME=TEXT``: a comma list whose parts may be ranges, or a JSON list; raises BadAxis."""
     if text.lstrip().startswith("["):
         try:
-            return axis_of(name, json.loads(text), terms)
+            return axis_of(name, json.loads(text), model_inputs)
         except (json.JSONDecodeError, RecursionError):
             raise BadAxis("not a JSON list", 'write a,b,c or ["a", "b"]') from None
     parts = [part.strip() for part in text.split(",")]
     if "" in parts:
         raise BadAxis("an empty value", "write values with one comma between each two")
-    found = [_values(name, part, terms, flag=True) for part in parts]
+    found = [_values(name, part, model_inputs, flag=True) for part in parts]
     return Axis(found[0] if len(found) == 1 else (value for part in found for value in bounded(part)))
 
 
-def _values(name: str, spec: Any, terms: Terms, *, flag: bool = False) -> Sequence[Any]:
+def _values(name: str, spec: Any, model_inputs: ModelInputs, *, flag: bool = False) -> Sequence[Any]:
     """One part of a spec: a range for ``A..B``, else a single value."""
-    if isinstance(spec, str) and terms.takes_ranges(name):
+    if isinstance(spec, str) and model_inputs.takes_ranges(name):
         if match := _RANGE.match(spec):
             return _between(int(match[1]), int(match[2]))
         if match := _DASHED.match(spec):
             raise BadAxis(f"{shown(spec)} could end before or with {match[2]}", f"write {match[1]}..{match[2]}")
         if flag and spec.startswith("random:"):
-            return _drawn_by_flag(name, spec, terms)
+            return _drawn_by_flag(name, spec, model_inputs)
         if match := _RANDOM.match(spec):
             mend = f"write {{random: {match[1]}, from: {match[2]}}}"
             raise BadAxis(f"{shown(spec)} is how --matrix takes a draw", mend)
     if flag:
         try:
-            return [terms.convert(name, spec)]
+            return [model_inputs.convert(name, spec)]
         except ValueError as error:
             raise BadAxis(str(error), "give values of the right type") from None
-    return [terms.normal(name, spec)]
+    return [model_inputs.normal(name, spec)]
 
 
 def _between(first: int, last: int) -> range:
@@ -117,8 +117,8 @@ def _between(first: int, last: int) -> range:
     return range(first, last + 1)
 
 
-def _listed(name: str, part: Any, terms: Terms) -> Sequence[Any]:
-    return bounded(_values(name, part, terms))
+def _listed(name: str, part: Any, model_inputs: ModelInputs) -> Sequence[Any]:
+    return bounded(_values(name, part, model_inputs))
 
 
 def bounded(values: Sequence[Any]) -> Sequence[Any]:
@@ -127,13 +127,13 @@ def bounded(values: Sequence[Any]) -> Sequence[Any]:
     return values
 
 
-def _drawn_by_flag(name: str, spec: str, terms: Terms) -> Sequence[int]:
+def _drawn_by_flag(name: str, spec: str, model_inputs: ModelInputs) -> Sequence[int]:
     if match := _RANDOM.match(spec):
-        return _drawn(name, {"random": int(match[1]), "from": int(match[2])}, terms)
+        return _drawn(name, {"random": int(match[1]), "from": int(match[2])}, model_inputs)
     raise BadAxis(f"{shown(spec)} is no draw", "write random:20:7 for 20 seeds, with the same 7 the same ones")
 
 
-def _drawn(name: str, spec: dict[str, Any], terms: Terms) -> Sequence[int]:
+def _drawn(name: str, spec: dict[str, Any], model_inputs: ModelInputs) -> Sequence[int]:
     unknown = next((key for key in spec if key not in {"random", "from"}), None)
     if unknown is not None:
         raise BadAxis(f"unknown key `{shown(unknown)[1:-1]}` in a draw", "a draw has random and from")
@@ -141,9 +141,9 @@ def _drawn(name: str, spec: dict[str, Any], terms: Terms) -> Sequence[int]:
     if type(many) is not int or type(start) is not int:
         what = "random and from must be integers" if "from" in spec else "a draw without `from` could not be repeated"
         raise BadAxis(what, "write {random: 20, from: 7}: 20 seeds, with the same `from` the same ones")
-    if not terms.takes_ranges(name):
+    if not model_inputs.takes_ranges(name):
         raise BadAxis("only integers can be drawn", "list the values")
-    among = terms.drawn_from(name)
+    among = model_inputs.drawn_from(name)
     most = min(len(among), MOST)
     if not 1 <= many <= most:
         mend = f"draw 1 to {most:,} values" if most else "list the values: the model takes none from 0 to 2^31 - 1"
@@ -163,11 +163,11 @@ def _stepped(spec: dict[str, Any]) -> range:
     return range(start, start + count * step, step)
 
 
-def wrong_values(name: str, axis: Axis, terms: Terms) -> Iterator[tuple[Any, str]]:
+def wrong_values(name: str, axis: Axis, model_inputs: ModelInputs) -> Iterator[tuple[Any, str]]:
     """The values of an axis that do not fit the model, each with the reason."""
     values = axis.values
     if isinstance(values, range) and len(values) > _MOST_CHECKED:
         values = (values[0], values[-1])
     for value in values:
-        if reason := terms.wrong(name, value):
+        if reason := model_inputs.wrong(name, value):
             yield value, reason

@@ -6,45 +6,50 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from batcher.manifest.readers.rows import Row
-from batcher.manifest.sweep.axes import Axis
+from batcher.manifest.sweep.axes import Axis, identity
 from batcher.manifest.sweep.sweep import Sweep
-from batcher.manifest.templates import variables
 
 _MOST_SHOWN = 1_000  # values of one axis; of a longer one, the ends and the sum
 
 Tally = dict[str, Counter[str]]
 
 
-def count_by_axis(sweep: Sweep, rows: Iterable[Row], total: int, *, limited: bool) -> Mapping[str, Mapping[str, int]]:
-    """``{axis: {value as text: jobs}}``; pinned values that the axis does not have are counted beside the others."""
-    tally: Tally = {name: Counter() for name in sweep.axes}
-    unpinned, left = 0, total
-    for row in rows:
-        many = variables.count(row)
-        pins = sweep.pins(row.inputs)
-        each = sweep.count(pins)
-        whole = min(many, left // each) if limited and each else many
-        if pins:
-            _add(tally, _of_prompt(sweep, pins), whole)
+class AxisCounts:
+    """``{axis: {value as text: jobs}}`` of one sweep, counted while its prompts go by. Pinned values that the axis does
+    not have are counted beside the others.
+    """
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep = sweep
+        self._tally: Tally = {name: Counter() for name in sweep.axes}
+        self._unpinned = 0
+        self._pinned: dict[Any, tuple[Mapping[str, Any], int]] = {}
+
+    def add(self, pins: Mapping[str, Any], jobs: int, *, whole: bool) -> None:
+        """One more prompt. jobs: how many of it are made; whole: whether these are all that it makes."""
+        if not self._tally or not jobs:
+            return
+        if not whole:
+            _add(self._tally, _walked(self._sweep, pins, jobs), 1)
+        elif not pins:
+            self._unpinned += 1
         else:
-            unpinned += whole
-        left -= whole * each
-        if limited and whole < many:
-            _add(tally, _walked(sweep, pins, left), 1)
-            break
-    if unpinned:
-        _add(tally, _of_prompt(sweep, {}), unpinned)
-    return tally
+            key = tuple((name, identity(value)) for name, value in pins.items())
+            self._pinned[key] = (pins, self._pinned.get(key, (pins, 0))[1] + 1)
+            if len(self._pinned) > _MOST_SHOWN:
+                self._settle()
 
+    def _settle(self) -> None:
+        for pins, prompts in self._pinned.values():
+            _add(self._tally, _of_prompt(self._sweep, pins), prompts)
+        self._pinned.clear()
 
-def count_evenly(sweep: Sweep, total: int) -> Mapping[str, Mapping[str, int]]:
-    """The same where no prompt pins an axis, which needs no look at the prompts."""
-    prompts, left = divmod(total, sweep.count({}))
-    tally: Tally = {name: Counter() for name in sweep.axes}
-    _add(tally, _of_prompt(sweep, {}), prompts)
-    _add(tally, _walked(sweep, {}, left), 1)
-    return tally
+    def result(self) -> Mapping[str, Mapping[str, int]]:
+        self._settle()
+        if self._unpinned:
+            _add(self._tally, _of_prompt(self._sweep, {}), self._unpinned)
+            self._unpinned = 0
+        return self._tally
 
 
 def merged(counts: Iterable[Mapping[str, Mapping[str, int]]]) -> Mapping[str, Mapping[str, int]]:

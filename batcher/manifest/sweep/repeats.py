@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.manifest.inputs import Terms
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.sweep.axes import BadAxis
 from batcher.manifest.sweep.draws import MOST, seeds
 
@@ -31,19 +31,19 @@ class Repeats:
     seeds there are.
     """
 
-    terms: Terms
+    model_inputs: ModelInputs
     seed_is_taken: bool
     group: str | None = None
 
     def read(self, times: Any) -> Repeat:
         """Raises BadAxis."""
-        if not self.terms.knows("seed") or not self.terms.takes_ranges("seed"):
+        if not self.model_inputs.knows("seed") or not self.model_inputs.takes_ranges("seed"):
             raise BadAxis("the model takes no seed, and copies would all be the same request", "remove it")
         if self.seed_is_taken:
             mend = "keep one of them (matrix, zip, include, defaults and --set can give seeds)"
             where = f" in the group `{self.group}`" if self.group else ""
             raise BadAxis(f"`repeat` draws seeds, and `seed` is given already{where}", mend)
-        among = self.terms.drawn_from("seed")
+        among = self.model_inputs.drawn_from("seed")
         most = min(len(among), MOST)
         if type(times) is not int or not 1 <= times <= most:
             raise BadAxis("`repeat` is a number of copies", f"write a number from 1 to {most:,}")

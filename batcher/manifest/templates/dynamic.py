@@ -7,17 +7,16 @@ would do it behind the user's back.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from batcher.core.errors import ManifestError
 from batcher.core.job import canonical_json
-from batcher.manifest.inputs import LONGEST_PROMPT, Terms
+from batcher.manifest.inputs import LONGEST_PROMPT, ModelInputs
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
-from batcher.manifest.readers.rows import Row, Wanted
-from batcher.manifest.readers.source import Source
+from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.texts import TextFolder, TextLines
 from batcher.manifest.templates.choices import MANY, Text, every, some
 from batcher.manifest.templates.templates import BadTemplate, Template, is_dynamic
@@ -61,7 +60,7 @@ class Dynamic:
     sample: int | None = None
     start: int = 0
 
-    def expand(self, row: Row, terms: Terms, problems: Problems) -> bool:
+    def expand(self, row: Row, model_inputs: ModelInputs, problems: Problems) -> bool:
         """Gives the row its variants; False when it is nothing but comments, or, with problems, can't be read."""
         prompt = row.inputs.get("prompt")
         if not isinstance(prompt, str) or not is_dynamic(prompt):
@@ -75,11 +74,10 @@ class Dynamic:
             problems.add(*place, error.what + where, error.mend)
             return False
         except ManifestError as error:
-            for problem in error.problems:
-                problems.add(problem.file, problem.line, problem.column, problem.what, problem.mend)
+            problems.take(error)
             return False
         if template.comments:
-            terms.warn(
+            model_inputs.warn(
                 f"{row.source}: lines of dynamic prompts that begin with # are left out as comments; \\# is text"
             )
             if text.count == 1 and not "".join(text.variant(0)).strip():
@@ -109,21 +107,21 @@ def _place(row: Row, prompt: str, at: int) -> tuple[tuple[str, int, int], str]:
 class Expanding:
     """A reader of a file whose prompts are templates."""
 
-    def __init__(self, reader: Any, setting: Dynamic, terms: Terms, problems: Problems) -> None:
-        self._reader, self._setting, self._terms, self._problems = reader, setting, terms, problems
+    def __init__(self, reader: Any, setting: Dynamic, model_inputs: ModelInputs, problems: Problems) -> None:
+        self._reader, self._setting, self._terms, self._problems = reader, setting, model_inputs, problems
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
-        for row in self._reader.rows(wanted):
+    def rows(self) -> Iterator[Row]:
+        for row in self._reader.rows():
             if self._setting.expand(row, self._terms, self._problems):
                 yield row
 
 
 class Dynamics:
-    """Reads ``dynamic``. base: the folder that names are relative to. known: digests that lists must have, by path."""
+    """Reads ``dynamic``. base: the folder that names are relative to."""
 
-    def __init__(self, document: Document, terms: Terms, base: str, known: Mapping[str, str]) -> None:
-        self._document, self._base, self._known = document, base, known
-        self._is_ours = terms.schema is None or "dynamic" not in terms.schema.inputs
+    def __init__(self, document: Document, model_inputs: ModelInputs, base: str) -> None:
+        self._document, self._base = document, base
+        self._is_ours = model_inputs.schema is None or "dynamic" not in model_inputs.schema.inputs
         self._folders: dict[str, Wildcards] = {}
 
     def means_templates(self, name: str) -> bool:
@@ -157,9 +155,9 @@ class Dynamics:
             self._document.add(node, f"`{drawn[0]}` without `{'from' if drawn == ['sample'] else 'sample'}`", mend)
         return found
 
-    def sources(self) -> list[Source]:
-        """The lists that were read so far, in the order of their names."""
-        return sorted((s for folder in self._folders.values() for s in folder.sources), key=lambda s: s.path)
+    def digests(self) -> list[str]:
+        """Of the folders of lists, those that are read and those that may be. Raises ManifestError."""
+        return [self._folders[name].digest() for name in sorted(self._folders)]
 
     def _with_folder(self, found: Dynamic, node: Node) -> Dynamic:
         if node.kind != "text" or not node.text.strip() or "\0" in node.text:
@@ -173,7 +171,7 @@ class Dynamics:
 
     def _lists(self, name: str) -> Wildcards:
         folder = _beside(self._base, name)
-        return self._folders.setdefault(folder, Wildcards(folder, word_path(folder), self._known))
+        return self._folders.setdefault(folder, Wildcards(folder, word_path(folder)))
 
     def _number(self, node: Node, name: str, least: int, most: int) -> int | None:
         if node.kind == "integer" and least <= node.value() <= most:

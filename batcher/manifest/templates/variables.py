@@ -7,7 +7,7 @@ count: a var that a file entry carries does not multiply the rows that have no u
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from math import prod
@@ -15,6 +15,24 @@ from typing import Any
 
 from batcher.manifest.readers.rows import Row, Variants
 from batcher.manifest.templates.dynamic import VARIANT
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """One prompt that a row makes. texts: what its vars and its template were filled in with. number: which of its
+    copies it is, from 1; None where it does not repeat.
+    """
+
+    inputs: dict[str, Any]
+    texts: Mapping[str, str]
+    number: int | None = None
+
+    @property
+    def chosen(self) -> Mapping[str, Any] | None:
+        """What was chosen for it, by name; None where there was no choice."""
+        if self.number is None:
+            return self.texts or None
+        return {"repeat": self.number, **self.texts}
 
 
 @lru_cache(maxsize=256)
@@ -38,14 +56,8 @@ def braces(row: Row) -> list[str]:
     ]
 
 
-def count(row: Row) -> int:
-    if row.variants is not None:
-        return sum(count(variant) for variant, _ in _variants(row, row.variants))
-    return bound(row)
-
-
 def bound(row: Row) -> int:
-    """``count``, or more where variants have vars of their own or are the same; found without making any."""
+    """How many prompts it makes, or more where variants have vars of their own or are the same; none is made."""
     variants = 1 if row.variants is None else row.variants.bound
     return prod(len(row.vars[name]) for name in used(row)) * copies(row) * variants
 
@@ -60,15 +72,16 @@ def repeats(row: Row) -> bool:
     return row.repeat is not None and "seed" not in row.inputs
 
 
-def renderings(row: Row) -> Iterator[tuple[dict[str, Any], Mapping[str, str]]]:
-    """The row's inputs with its vars filled in, and what they were filled with; once, as they are, without vars. A
-    row that repeats: each of them with one seed after the other.
+def renderings(row: Row) -> Iterator[Rendering]:
+    """The row with its variants and vars filled in; once, as it is, without any. A row that repeats: each of them with
+    one seed after the other.
     """
     for inputs, texts in _filled_in(row):
         if row.repeat and repeats(row):
-            yield from (({**inputs, "seed": seed}, texts) for seed in row.repeat.seeds(inputs))
+            for number, seed in enumerate(row.repeat.seeds(inputs), 1):
+                yield Rendering({**inputs, "seed": seed}, texts, number)
         else:
-            yield inputs, texts
+            yield Rendering(inputs, texts)
 
 
 def _variants(row: Row, variants: Variants) -> Iterator[tuple[Row, str]]:

@@ -3,15 +3,17 @@
 Names and files are strangers' work. A name can't leave the folder, by ``..`` or by a link; a list that leads back to
 itself is an error and so are too many lines. Lines keep their order (sorted, a new one would move all after it), blank
 ones and ``#`` comments are passed over, and a line may be a template itself. Each list is read once, as prompt files
-are read: text of a known encoding, hashed.
+are read: text of a known encoding.
 """
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from hashlib import blake2b
 
 from batcher.core.errors import ManifestError, Problem
-from batcher.manifest.problems import Problems, failure, suggestion
+from batcher.core.suggest import suggestion
+from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.source import Source
 from batcher.manifest.templates.choices import MANY, Choice, Text
@@ -19,21 +21,30 @@ from batcher.manifest.templates.templates import BadTemplate, Template, differen
 
 _MOST_LINES = 100_000  # of one list: all of them are held
 _MOST_LISTS = 1_000
-_MOST_SUGGESTED = 2_000
+_MOST_SUGGESTED = 2_000  # files that are looked at
+_MOST_HASHED = 100_000
 _EXTENSION = ".txt"
 _PART = re.compile(r"(?!\.)[^\x00-\x1f/\\:*?\"<>|\ud800-\udfff]+(?<![. ])\Z")
 
 
 class Wildcards:
-    """One folder. folder: where it is; label: as messages name it. known: digests that its files must have, by path."""
+    """One folder. folder: where it is; label: as messages name it."""
 
-    def __init__(self, folder: str, label: str, known: Mapping[str, str]) -> None:
+    def __init__(self, folder: str, label: str) -> None:
         self._folder = folder
         self._label = label.rstrip("/") or label
-        self._known = known
         self._lists: dict[str, Choice | tuple[Problem, ...]] = {}
         self._open: list[str] = []
-        self.sources: list[Source] = []
+        self._read_lists = 0
+
+    def digest(self) -> str:
+        """Over the names and bytes of every list in the folder, in hex. Raises ManifestError."""
+        found = blake2b(digest_size=16)
+        for name in sorted(self._names(_MOST_HASHED)):
+            path = os.path.join(self._folder, *name.split("/")) + _EXTENSION  # noqa: PTH118
+            digest = Source(path, f"{self._label}/{word(name)}{_EXTENSION}").hash()
+            found.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
+        return found.hexdigest()
 
     def choice(self, name: str, at: int, depth: int) -> Choice:
         """The lines of a list. Raises BadTemplate for a name that there can't be, ManifestError for a bad list."""
@@ -49,11 +60,10 @@ class Wildcards:
             circle = " → ".join(map(word, [*self._open[self._open.index(name) :], name]))
             raise BadTemplate(at, f"the list leads back to itself: {circle}", "break the circle")
         path = self._path(name, at)
-        if len(self.sources) == _MOST_LISTS:
+        if self._read_lists == _MOST_LISTS:
             raise BadTemplate(at, f"more than {_MOST_LISTS:,} lists", "use fewer")
         source = Source(path, f"{self._label}/{word(name)}{_EXTENSION}")
-        source.digest = self._known.get(path)
-        self.sources.append(source)
+        self._read_lists += 1
         self._open.append(name)
         try:
             return self._options(source, depth)
@@ -82,15 +92,16 @@ class Wildcards:
         if not os.path.isdir(self._folder):  # noqa: PTH112
             make = f"there is no such folder: make it, with {word(name)}{_EXTENSION} in it"
             return f"{make}, name another (`dynamic: {{wildcards: DIR}}` in a YAML manifest), or write \\_\\_ for text"
-        names = list(self._names())
+        names = list(self._names(_MOST_SUGGESTED))
         return suggestion(name, names) if names else f"put {word(name)}{_EXTENSION} into it, or write \\_\\_ for text"
 
-    def _names(self) -> Iterator[str]:
+    def _names(self, most: int) -> Iterator[str]:
         seen = 0
-        for folder, _, files in os.walk(self._folder):
+        for folder, folders, files in os.walk(self._folder):
+            folders.sort()
             for file in sorted(files):
                 seen += 1
-                if seen > _MOST_SUGGESTED:
+                if seen > most:
                     return
                 path = os.path.join(folder, file)  # noqa: PTH118
                 if file.endswith(_EXTENSION) and os.path.isfile(path):  # noqa: PTH113
@@ -112,8 +123,7 @@ class Wildcards:
                 except BadTemplate as error:
                     problems.add(source.label, line, text.index(value) + error.at + 1, error.what, error.mend)
                 except ManifestError as error:
-                    for problem in error.problems:
-                        problems.add(problem.file, problem.line, problem.column, problem.what, problem.mend)
+                    problems.take(error)
         problems.raise_if_any()
         if not options:
             raise failure(source.label, 0, 0, "is a list without a line", "write one choice a line")

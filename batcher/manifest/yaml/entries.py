@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from batcher.manifest.inputs import Terms
-from batcher.manifest.problems import Problems, suggestion
+from batcher.core.suggest import suggestion
+from batcher.manifest.inputs import ModelInputs
+from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import Reader, reader
-from batcher.manifest.readers.rows import Carried, Reading, Row, Wanted
+from batcher.manifest.readers.rows import Carried, Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 from batcher.manifest.templates.dynamic import Dynamic, Dynamics, Expanding
@@ -28,8 +29,8 @@ class Inline:
     def __init__(self) -> None:
         self.held: list[Row] = []
 
-    def rows(self, wanted: Wanted | None = None) -> Iterator[Row]:
-        return (row for row in self.held if not (wanted and wanted.passes()))
+    def rows(self) -> Iterator[Row]:
+        return iter(self.held)
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         line, column = row.raw.get(name, row.raw[""])
@@ -37,7 +38,7 @@ class Inline:
 
 
 class FromFile:
-    """Prompts of one file, read anew for each pass."""
+    """Prompts of one file."""
 
     def __init__(
         self, source: Source, form: str, carried: Carried, prompt_column: str | None, dynamic: Dynamic | None = None
@@ -48,13 +49,9 @@ class FromFile:
         self.dynamic = None if form == "records" else dynamic  # what was sent once is sent as it was
         self._prompt_column = prompt_column
 
-    def row_is_prompt(self) -> bool:
-        """Whether each row is one prompt, as it stands."""
-        return not self.carried.vars and self.carried.repeat is None and self.dynamic is None
-
-    def open(self, terms: Terms, problems: Problems) -> Reader:
-        plain = reader(self.source, self.form, Reading(terms, problems, self.carried, self._prompt_column))
-        return plain if self.dynamic is None else Expanding(plain, self.dynamic, terms, problems)
+    def open(self, model_inputs: ModelInputs, problems: Problems) -> Reader:
+        plain = reader(self.source, self.form, Reading(model_inputs, problems, self.carried, self._prompt_column))
+        return plain if self.dynamic is None else Expanding(plain, self.dynamic, model_inputs, problems)
 
 
 Entry = Inline | FromFile
@@ -66,7 +63,7 @@ class Entries:
     def __init__(
         self,
         document: Document,
-        terms: Terms,
+        model_inputs: ModelInputs,
         files: NamedFiles,
         prompt_column: str | None,
         repeats: Repeats,
@@ -79,8 +76,8 @@ class Entries:
         self._repeats = repeats
         self._repeat = repeat
         self._document = document
-        self._terms = terms
-        self._sections = Sections(document, terms)
+        self._terms = model_inputs
+        self._sections = Sections(document, model_inputs)
         self._files = files
         self._vars = VarTexts(document, files)
         self._prompt_column = prompt_column

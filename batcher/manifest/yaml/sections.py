@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
-from batcher.manifest.inputs import Terms
-from batcher.manifest.problems import suggestion
+from batcher.core.suggest import suggestion
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.readers.columns import word
 from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of, bounded, identity, values_of, wrong_values
 from batcher.manifest.sweep.repeats import Repeat, Repeats
@@ -20,7 +20,7 @@ class Sections:
     """Reads the parts of one document; what is wrong goes to the document's problems and is left out."""
 
     document: Document
-    terms: Terms
+    model_inputs: ModelInputs
 
     def defaults(self) -> dict[str, Any]:
         node = self.document.sections.get("defaults")
@@ -29,7 +29,7 @@ class Sections:
     def repeat(self, repeats: Repeats) -> Repeat | None:
         """That of ``defaults``."""
         node = self.document.sections.get("defaults")
-        value = node.get("repeat") if node and self.terms.means_copies("repeat") else None
+        value = node.get("repeat") if node and self.model_inputs.means_copies("repeat") else None
         return self.repeat_of(value, repeats) if value else None
 
     def repeat_of(self, node: Node, repeats: Repeats) -> Repeat | None:
@@ -60,7 +60,7 @@ class Sections:
                 what = f"`{word(name)}` is in `zip` and in the matrix (`matrix:` or --matrix)"
                 self.document.add(key, what, "keep one of them")
             elif self.is_input(name, key, "`zip`") and self._axis(name, spec, listed=True) is not None:
-                columns[name] = values_of(name, spec.value(), self.terms)
+                columns[name] = values_of(name, spec.value(), self.model_inputs)
                 first = next(iter(columns))
                 if len(columns[name]) != len(columns[first]):
                     noun = "value" if len(columns[first]) == 1 else "values"
@@ -90,7 +90,7 @@ class Sections:
         return entries
 
     def include(self, axes: Mapping[str, Axis], base: Mapping[str, Any]) -> list[dict[str, Any]]:
-        needed = self.terms.required() - base.keys() - {"prompt"}
+        needed = self.model_inputs.required() - base.keys() - {"prompt"}
         entries = []
         for node in self._mappings("include"):
             missing = sorted(name for name in needed & axes.keys() if name not in node.pairs)
@@ -113,7 +113,7 @@ class Sections:
     def _inputs(self, node: Node, what: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, (key, value) in self.document.mapping(node, what).items():
-            if what == "`defaults`" and self.terms.means_copies(name):
+            if what == "`defaults`" and self.model_inputs.means_copies(name):
                 continue
             if self.is_input(name, key, what) and self.value_into(found, name, value):
                 self.check(name, value, found[name])
@@ -123,8 +123,8 @@ class Sections:
         if name == "prompt":
             self.document.add(key, f"`prompt` in {what}", "list prompts under `prompts:`")
             return False
-        if not self.terms.knows(name):
-            known = [known for known in self.terms.columns if known != "prompt"]
+        if not self.model_inputs.knows(name):
+            known = [known for known in self.model_inputs.columns if known != "prompt"]
             self.document.add(key, f"the model has no input `{word(name)}`", suggestion(name, known))
             return False
         return True
@@ -134,29 +134,29 @@ class Sections:
         if node.kind == "null":
             self.document.add(node, f"`{name}` has no value", "give one, or remove the key")
             return False
-        found[name] = self.terms.normal(name, node.value())
+        found[name] = self.model_inputs.normal(name, node.value())
         return True
 
     def check(self, name: str, node: Node, value: Any) -> None:
-        if reason := self.terms.wrong(name, value):
+        if reason := self.model_inputs.wrong(name, value):
             self.document.add(node, f"`{name}` {reason}", self.mend(name, node))
 
     def mend(self, name: str, node: Node) -> str:
-        schema = self.terms.schema
+        schema = self.model_inputs.schema
         unquoted = not node.quoted and node.kind not in {"text", "list", "mapping"}
         if unquoted and schema and schema.takes_text(name) and schema.allowed(name) is None:
             return f'put it in quotes: "{word(node.text)}"'
-        return self.terms.mend(name)
+        return self.model_inputs.mend(name)
 
     def _axis(self, name: str, node: Node, *, listed: bool = False) -> Axis | None:
         """The axis a node describes, its values checked; ``listed``: a long range is refused."""
         try:
-            axis = axis_of(name, [node.value()] if listed and node.kind == "text" else node.value(), self.terms)
+            axis = axis_of(name, [node.value()] if listed and node.kind == "text" else node.value(), self.model_inputs)
             bounded(axis.values if listed else ())
         except BadAxis as error:
             self.document.add(node, f"`{name}`: {error.what}", error.mend)
             return None
-        wrong = list(wrong_values(name, axis, self.terms))
+        wrong = list(wrong_values(name, axis, self.model_inputs))
         for value, reason in wrong:
             place = self._item(name, node, value)
             self.document.add(place, f"`{name}` {reason}", self.mend(name, place))
@@ -166,9 +166,9 @@ class Sections:
         """The element of a list that a value comes from, else the list."""
         mark = identity(value)
         items = node.items if node.kind == "list" else []
-        return next((i for i in items if identity(self.terms.normal(name, i.value())) == mark), node)
+        return next((i for i in items if identity(self.model_inputs.normal(name, i.value())) == mark), node)
 
     def _warn_of_strangers(self, name: str, excluded: Axis, axis: Axis, node: Node) -> None:
         if not any(value in axis for value in excluded):
             place = f"{self.document.label}:{node.line}:{node.column}"
-            self.terms.warn(f"{place}: this `exclude` matches no value of the axis `{name}`")
+            self.model_inputs.warn(f"{place}: this `exclude` matches no value of the axis `{name}`")

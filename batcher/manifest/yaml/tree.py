@@ -34,7 +34,13 @@ def read_tree(text: str, label: str, problems: Problems) -> Node | None:
     Raises ManifestError where reading can't go on; what is wrong but readable (duplicate keys) goes to ``problems``.
     """
     try:
-        return _Builder(label, problems).build(yaml.parse(text, Loader=_LOADER))
+        try:
+            return _Builder(label, problems).build(yaml.parse(text, Loader=_LOADER))
+        except yaml.MarkedYAMLError as error:
+            if "nesting depth" not in str(error.problem):
+                raise
+            # PyYAML's C parser looks far ahead and gives up there; its Python parser lets ours say where 60 are passed.
+            return _Builder(label, problems).build(yaml.parse(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         raise _syntax(error, text, label) from None
     except yaml.reader.ReaderError as error:
@@ -54,8 +60,6 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, label: str) -> ManifestError
     lines = re.split(r"\r\n|\r|\n", text.rstrip())
     if line > len(lines):  # something was open when the text ended
         line, column = len(lines), len(lines[-1]) + 1
-    if "nesting depth" in (error.problem or ""):  # the parser has a limit of its own, and reads ahead of us
-        return failure(label, line, column, f"nested more than {_DEEPEST} deep", "a manifest needs five levels")
     here = lines[line - 1]
     what = "not valid YAML: " + ", ".join(part for part in (error.context, error.problem) if part)
     if "\t" in here[: max(column, len(here) - len(here.lstrip()))]:

@@ -7,8 +7,8 @@ var unless ``column`` names another. Its values are held, so it is no place for 
 from typing import Any
 
 from batcher.core.errors import ManifestError
-from batcher.manifest.inputs import Terms
-from batcher.manifest.problems import suggestion
+from batcher.core.suggest import suggestion
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import reader
 from batcher.manifest.readers.rows import Carried, Reading
@@ -87,7 +87,7 @@ class VarTexts:
         before, size = problems.total, 0
         found: dict[str, None] = {}
         try:
-            for row in reader(source, form, Reading(Terms(None), problems, Carried(), column)).rows():
+            for row in reader(source, form, Reading(ModelInputs(None), problems, Carried(), column)).rows():
                 text = row.inputs.get("prompt") or ""
                 if not text.strip() or text in found:
                     continue

@@ -1,33 +1,76 @@
-"""Putting files in their place: whole or not at all, and still there after a power cut.
+"""Where the pictures of a run go: a ``Place``, here the folder ``images`` of the run directory.
 
-A file is written beside its final name, forced to the disk, and renamed over it; then the folder is forced to the disk,
-because a rename lives in the folder. A new folder lives in *its* parent, so that one is forced too, and by everybody
-who meets the folder for the first time: another thread may have made it a moment ago and not have got that far yet.
-
-A file on its way is a ``Part``: written, forced, landed. The steps are apart so that many files can take each of them
-together (``saving``), which costs the disk and the processor far less than one file after the other.
-
-The temp name is made from the final name (a picture's without its extension) and nothing else, so that however often a
-run is killed there is at most one left behind for each file, and the next attempt writes over it.
+A new folder lives in *its* parent, so that one is forced to the disk too, and by everybody who meets the folder for the
+first time: another thread may have made it a moment ago and not have got that far yet.
 """
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import msgspec
 
 from batcher.core.errors import DiskError
 from batcher.core.one_line import one_line
-from batcher.store.files.disk import create, disk, force_folder, or_discarded, temp_beside, temp_for
-from batcher.store.files.part import Part, encode, sidecar_text
+from batcher.store.files.disk import disk, force_folder, temp_beside, temp_for
+from batcher.store.files.inside import leads_inside
+from batcher.store.files.whole import Part, encode
 
 _KNOWN_FOLDERS = 4_096  # bounded: a run may have a folder for each of a million prompts
 
 
+class Taken(Exception):  # noqa: N818  an outcome, and it reads as one
+    """The sidecar of another job stands at this path. job: the one that wanted it."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(job)
+        self.job = job
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A picture with its sidecar. parts: what is still to be forced and renamed, in this order; folder: then forced.
+
+    Of a place where both are safe already: no parts, and no folder.
+    """
+
+    parts: tuple[Part, ...] = ()
+    folder: Path | None = None
+
+
+class Place(Protocol):
+    """Where pictures and their sidecars go. Methods block, raise DiskError, and may be called from many threads.
+
+    grouped: whether many ``put``s in one thread are cheaper than many threads.
+    """
+
+    grouped: bool
+
+    def relative(self, name: str) -> str:
+        """The recorded name: ``images/`` and ``name``."""
+        ...
+
+    def temp(self, name: str) -> Path:
+        """A local file for a body that is too big for memory."""
+        ...
+
+    def put(self, path: str, extension: str, content: bytes | Path, sidecar: Mapping[str, Any]) -> Put:
+        """The picture to ``path.extension``, then its sidecar. path: without extension, ``/`` between parts.
+
+        content: the bytes, or the local file that holds them. Raises Taken when the path belongs to another job
+        (``sidecar["job"]`` says which one this is): nothing of it was changed.
+        """
+        ...
+
+
 class Shelf:
-    """The folder of images of one run. Methods block, raise DiskError, and may be called from many threads."""
+    """The folder of images of one run."""
+
+    grouped = True
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
@@ -57,7 +100,7 @@ class Shelf:
         job = found.get("job") if isinstance(found, dict) else None
         return job if isinstance(job, str) else None
 
-    def part(self, path: str, extension: str, content: bytes | Path) -> "Part":
+    def part(self, path: str, extension: str, content: bytes | Path) -> Part:
         """``content``, or the temp file that it names, on its way to its final name, ``path.extension``."""
         stem = self._at(path)
         target = f"{stem}.{extension}"
@@ -66,7 +109,19 @@ class Shelf:
             return Part.found(name, str(content), target)
         return Part.written(name, content, temp_for(target if extension == "json" else stem), target)
 
-    def sidecar(self, path: str, values: Mapping[str, Any]) -> "Part":
+    def put(self, path: str, extension: str, content: bytes | Path, sidecar: Mapping[str, Any]) -> Put:
+        job = sidecar.get("job")
+        owner = self.owner(path)
+        if owner is not None and isinstance(job, str) and owner != job:
+            raise Taken(job)
+        image = self.part(path, extension, content)
+        try:
+            return Put((image, self.sidecar(path, sidecar)), self.folder(path))
+        except BaseException:
+            image.drop()
+            raise
+
+    def sidecar(self, path: str, values: Mapping[str, Any]) -> Part:
         return self.part(path, "json", sidecar_text(values))
 
     def put_sidecar(self, path: str, values: Mapping[str, Any]) -> None:
@@ -122,8 +177,7 @@ class Shelf:
 
     def _check_inside(self, path: Path) -> None:
         """The folder of images may itself be a link (to a bigger disk); nothing below it may lead out of it."""
-        root, real = os.path.realpath(self._root), os.path.realpath(path)
-        if real != root and not real.startswith(root + os.sep):
+        if not leads_inside(path, os.path.realpath(self._root)):
             shown = one_line(path.relative_to(self._run_dir).as_posix(), 200)
             raise DiskError(
                 f"{shown} is a link that leads out of the folder of images",
@@ -131,21 +185,9 @@ class Shelf:
             )
 
 
-def write_whole(path: Path, chunks: Iterable[bytes | str]) -> None:
-    """Replace the file at ``path`` by ``chunks``, whole or not at all, durably. A million chunks cost no memory.
-
-    Raises DiskError; whatever ``chunks`` itself raises comes through, and the old file stays.
-    """
-    with disk(path.name):
-        _write(path, chunks, temp_beside(path))
-        force_folder(path.parent)
-
-
-def _write(target: Path, chunks: Iterable[bytes | str], temp: Path) -> None:
-    with or_discarded(temp):
-        with os.fdopen(create(temp), "wb", buffering=1 << 17) as file:
-            for chunk in chunks:
-                file.write(encode(chunk) if isinstance(chunk, str) else chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temp, target)  # noqa: PTH105  one spelling for all renames here
+def sidecar_text(values: Mapping[str, Any]) -> bytes:
+    """Indented JSON."""
+    try:
+        return msgspec.json.format(msgspec.json.encode(values, enc_hook=str), indent=2) + b"\n"
+    except UnicodeEncodeError:  # half a surrogate pair
+        return encode(json.dumps(values, ensure_ascii=False, indent=2, default=str) + "\n")

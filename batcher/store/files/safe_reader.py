@@ -12,9 +12,49 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from batcher.store.files import inside
+
 IMAGES, PRUNED = "images", "pruned"
 ASIDE = "lost+found"
-EXTENSIONS = frozenset({"json", "part", "png", "jpg", "webp", "gif", "avif", "mp4", "mov", "webm", "mp3", "wav"})
+EXTENSIONS = frozenset(  # of what is plainly ours: sidecars, temp files, media; a text may be somebody's notes
+    {
+        "json",
+        "part",
+        "png",
+        "jpg",
+        "webp",
+        "gif",
+        "avif",
+        "bmp",
+        "tif",
+        "heic",
+        "jxl",
+        "jp2",
+        "psd",
+        "exr",
+        "hdr",
+        "svg",
+    }
+    | {
+        "mp4",
+        "mov",
+        "webm",
+        "mkv",
+        "avi",
+        "ogv",
+        "m4a",
+        "mp3",
+        "aac",
+        "wav",
+        "ogg",
+        "flac",
+        "aiff",
+        "mid",
+        "glb",
+        "fbx",
+    }
+    | {"ply", "usdz", "3mf"}
+)
 _AT_ONCE = 64 << 20  # bytes: larger files are mapped
 
 
@@ -48,12 +88,11 @@ class SafeReader:
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
-        self._root = os.path.realpath(run_dir / IMAGES)
-        self._folders: dict[str, bool] = {}
+        self._folders = inside.Folders(run_dir, run_dir / IMAGES)
 
     def path(self, file: str) -> Path:
         """Where a recorded file is. Raises Outside for a name that could lead elsewhere."""
-        if not is_plain(file) or not self._folder_is_inside(file.rpartition("/")[0]):
+        if not is_plain(file) or not self._folders.is_inside(file.rpartition("/")[0]):
             raise Outside
         return self.run_dir / file
 
@@ -102,38 +141,24 @@ class SafeReader:
                 continue
             yield found
 
-    def _folder_is_inside(self, folder: str) -> bool:
-        known = self._folders.get(folder)
-        if known is None:
-            if len(self._folders) > 4_096:
-                self._folders.clear()
-            known = self._folders[folder] = self._is_inside(self.run_dir / folder)
-        return known
-
     def _is_inside(self, path: Path) -> bool:
-        real = os.path.realpath(path)
-        return real == self._root or real.startswith(self._root + os.sep)
+        return inside.leads_inside(path, *self._folders.roots)
 
 
 class _WithPruned(SafeReader):
     def __init__(self, run_dir: Path) -> None:
         super().__init__(run_dir)
-        self._pruned = os.path.realpath(run_dir / PRUNED)
+        self._folders = inside.Folders(run_dir, run_dir / IMAGES, run_dir / PRUNED)
 
     def path(self, file: str) -> Path:
         path = super().path(file)
         aside = self.run_dir / place_of(file)
         return aside if not os.path.lexists(path) and os.path.lexists(aside) and self._is_inside(aside) else path
 
-    def _is_inside(self, path: Path) -> bool:
-        real = os.path.realpath(path)
-        return super()._is_inside(path) or real.startswith(self._pruned + os.sep)
-
 
 def is_plain(file: str) -> bool:
     """Whether a recorded name is one that batcher gives: below the folder of images, without a way back up."""
-    parts = file.split("/")
-    return parts[0] == IMAGES and len(parts) > 1 and not {"", ".", ".."} & set(parts) and "\0" not in file
+    return file.startswith(f"{IMAGES}/") and inside.is_plain(file)
 
 
 def stem(file: str) -> str:

@@ -1,0 +1,81 @@
+"""What is special about ``run`` and ``plan``: RUN in place of MANIFEST stands for the command that made it, and the
+many flags have sections in ``--help``.
+"""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from batcher.commands.options import SECTIONS
+from batcher.commands.run_argument import is_run
+
+
+class TakesRun(click.Command):
+    """A command whose MANIFEST may be a run directory. Flags given beside it win over the recorded ones."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        rest = super().parse_args(ctx, args)
+        manifest = ctx.params.get("manifest")
+        if ctx.resilient_parsing or manifest is None or not is_run(Path(manifest)):
+            return rest
+        given.remove(manifest)
+        words = [*self._known(ctx, _recorded(Path(manifest))), "--out", manifest, *given]
+        ctx.params.clear()
+        ctx.obj = (ctx.info_name or "run", *words)
+        return super().parse_args(ctx, list(words))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The flags in sections, as there are many."""
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        records = {option.name: option.get_help_record(ctx) for option in options}
+        sections = {title: [records.pop(name, None) for name in names] for title, names in SECTIONS.items()}
+        for title, found in [*sections.items(), ("Other", [*records.values()])]:
+            if rows := [record for record in found if record is not None]:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def _known(self, ctx: click.Context, words: list[str]) -> list[str]:
+        """The recorded words without flags that this command does not have (``plan`` has fewer than ``run``)."""
+        group = ctx.find_root().command
+        run = group.get_command(ctx, "run") if isinstance(group, click.Group) else None
+        assert run is not None
+        mine = {flag for param in self.params for flag in param.opts}
+        takes_value = {flag: not getattr(param, "is_flag", False) for param in run.params for flag in param.opts}
+        kept, skip = [], False
+        for word in words:
+            flag = word.partition("=")[0]
+            if skip:
+                skip = False
+            elif flag in takes_value and flag not in mine:
+                skip = takes_value[flag] and "=" not in word
+            else:
+                kept.append(word)
+        return kept
+
+
+def _recorded(run_dir: Path) -> list[str]:
+    """The words of the recorded command behind ``batcher run``. Raises UsageError when there are none to repeat."""
+    from contextlib import closing  # noqa: PLC0415  start-up time
+
+    from batcher.core.errors import UsageError  # noqa: PLC0415
+    from batcher.store import connect_to_read, reading  # noqa: PLC0415
+
+    with closing(connect_to_read(run_dir)) as connection:
+        command, manifest = (reading.meta(connection, name) for name in ("command", "manifest"))
+    words = shlex.split(command) if isinstance(command, str) else []
+    if words[:2] != ["batcher", "run"]:
+        raise UsageError(
+            f"{run_dir} does not say which command made it", hint="Name the manifest: batcher run MANIFEST -o RUN"
+        )
+    if "-" in words[2:]:
+        raise UsageError(
+            f"{run_dir} was made from standard input, which is not kept", hint=f"Pipe the prompts in again: {command}"
+        )
+    if isinstance(manifest, str) and not Path(manifest).exists() and not any(Path(word).exists() for word in words[2:]):
+        raise UsageError(
+            f"the manifest of {run_dir} is not here: {manifest}",
+            hint=f"Go to the folder where the run was started, or name the manifest. It was made by: {command}",
+        )
+    return words[2:]

@@ -1,0 +1,103 @@
+"""The RUN argument of a command: a run directory, its short name, its manifest, or nothing for the newest run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+RUNS = Path("runs")  # where `batcher run` makes run directories
+STATE = "state.db"
+
+
+def run_argument(command: F) -> F:
+    """Gives a command its ``run_dir``, a text. Without RUN it is the newest run, and that is said."""
+    argument = click.argument(
+        "run_dir", metavar="[RUN]", required=False, callback=_resolved, shell_complete=complete_runs
+    )
+    return argument(command)
+
+
+def optional_run_argument(command: F) -> F:
+    """The same, where no RUN means all of them: ``run_dir`` is None then."""
+    argument = click.argument(
+        "run_dir", metavar="[RUN]", required=False, callback=_found_or_none, shell_complete=complete_runs
+    )
+    return argument(command)
+
+
+def _found_or_none(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001  click's
+    return value if value is None or ctx.resilient_parsing else str(found_run(value))
+
+
+def _resolved(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001  click's
+    if ctx.resilient_parsing:
+        return value
+    if value is not None:
+        return str(found_run(value))
+    newest = newest_run()
+    click.echo(f"RUN not given: using {newest}, the newest run.", err=True)
+    return str(newest)
+
+
+def found_run(name: str) -> Path:
+    """The run directory that is meant: a path, a name below ``runs/``, or the manifest of a run there.
+
+    What is nothing of these is given back as it is, for the command to refuse.
+    """
+    path = Path(name)
+    if is_run(path):
+        return path
+    for other in (RUNS / name, RUNS / path.stem):
+        if is_run(other) and (other.name == name or path.is_file()):
+            return other
+    return path
+
+
+def newest_run() -> Path:
+    """The run below ``runs/`` whose state file was written last. Raises UsageError when there is none."""
+    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
+
+    if runs := runs_here():
+        return runs[0]
+    raise UsageError(
+        f"there is no run below {RUNS}/ to take",
+        hint="Name a run directory, or start a run: batcher run jobs/quickstart.yaml --simulate",
+    )
+
+
+def runs_here() -> list[Path]:
+    """The run directories below ``runs/``, the newest first."""
+    try:
+        found = [(_written(path), path) for path in RUNS.iterdir() if is_run(path)]
+    except OSError:
+        return []
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def is_run(path: Path) -> bool:
+    """Whether there is a state file in it. False also where that can't be seen."""
+    try:
+        return (path / STATE).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _written(run: Path) -> float:
+    """When anything was last written to the state file: its journal may be newer than itself."""
+    times = []
+    for name in (STATE, f"{STATE}-wal"):
+        try:
+            times.append((run / name).stat().st_mtime)
+        except OSError:
+            continue
+    return max(times, default=0.0)
+
+
+def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Run directories for a shell: those below ``runs/`` first, and any folder."""
+    runs = [CompletionItem(str(path)) for path in runs_here() if str(path).startswith(incomplete)]
+    return runs or [CompletionItem(incomplete, type="dir")]

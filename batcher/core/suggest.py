@@ -1,0 +1,44 @@
+"""Did you mean: the one place that compares a name that nobody has with those that there are."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_LONGEST = 80  # characters that are compared: more cost time and say nothing
+_MOST_NAMED = 20
+
+
+def fold_name(name: str) -> str:
+    """Names that differ only in letter case, blanks, ``_`` and ``-`` are one name."""
+    return name.casefold().replace("_", "").replace(" ", "").replace("-", "")
+
+
+def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str | None:
+    """The name that was probably meant, None when nothing is near.
+
+    Spelling counts before likeness; of names with dots (``meta.style``) the last part alone will do.
+    """
+    candidates = list(names)
+    folded = fold_name(name[:_LONGEST])
+    by_fold = {fold_name(candidate): candidate for candidate in reversed(candidates)}
+    by_last = {fold_name(candidate.rpartition(".")[2]): candidate for candidate in reversed(candidates)}
+    for known in (by_fold, by_last):
+        if folded in known:
+            return known[folded]
+    near = get_close_matches(folded, by_fold, n=1, cutoff=cutoff)
+    return by_fold[near[0]] if near else None
+
+
+def suggestion(name: str, names: Iterable[str], *, quote: str = "`{}`") -> str:
+    """How to fix an unknown name: the near one, else what there is. quote: how a name stands in the message."""
+    candidates = list(names)
+    if (near := nearest(name, candidates)) is not None:
+        return f"did you mean {quote.format(printable(near))}?"
+    if not candidates:
+        return "remove it"
+    return f"use one of {', '.join(printable(candidate) for candidate in candidates[:_MOST_NAMED])}"
+
+
+def printable(name: str, longest: int = 60) -> str:
+    """A name from outside as it may be printed: escaped where it must be, shortened."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name[: longest + 1])
+    return text if len(text) <= longest else text[: longest - 3] + "..."

@@ -1,0 +1,75 @@
+"""What is wrong with one row: inputs missing or unfit, vars that nothing uses, paths that can't be made."""
+
+from collections.abc import Callable
+from typing import Any
+
+from batcher.core.naming import TemplateError
+from batcher.core.suggest import suggestion
+from batcher.manifest.paths import Facts
+from batcher.manifest.plan import Group, Plan
+from batcher.manifest.problems import Problems
+from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.rows import Row
+from batcher.manifest.schema.words import shown
+from batcher.manifest.templates import variables
+
+
+class RowCheck:
+    """Of the rows of one group after the other (``turn_to``)."""
+
+    def __init__(self, plan: Plan, problems: Problems) -> None:
+        self._plan = plan
+        self._problems = problems
+        self._checks: dict[str, Callable[[Any], str | None]] = {}
+
+    def turn_to(self, group: Group) -> None:
+        self._group = group
+        self._needed = self._plan.model_inputs.required() - group.sweep.base.keys() - group.sweep.axes.keys() | {
+            "prompt"
+        }
+        self._tries_path = group.template is not None and ":" in group.template.text
+
+    def inputs(self, row: Row, inputs: dict[str, Any]) -> bool:
+        """Whether a row's inputs can be sent; if not, the problems say why."""
+        before, checks = self._problems.total, self._checks
+        if not self._needed <= inputs.keys():
+            for name in sorted(self._needed - inputs.keys()):
+                what = f"`{name}` is missing" + ("" if name == "prompt" else ", and the model needs it")
+                self._problems.add(*row.place(name), what, f"add `{name}`")
+        for name, value in inputs.items():
+            check = checks.get(name)
+            if check is None:
+                check = checks[name] = self._plan.model_inputs.check_of(name)
+            if (reason := check(value)) is not None:
+                self._wrong(row, name, value, reason)
+        return self._problems.total == before
+
+    def _wrong(self, row: Row, name: str, value: Any, reason: str) -> None:
+        mend = "write one, or remove the row" if reason == "is empty" else self._plan.model_inputs.mend(name)
+        schema = self._plan.model_inputs.schema
+        free_text = schema and schema.takes_text(name) and schema.allowed(name) is None
+        if free_text and isinstance(value, int | float):
+            mend = f"put it in quotes: {shown(str(value).lower() if isinstance(value, bool) else repr(value))}"
+        self._problems.add(*row.place(name), f"`{name}` {reason}", mend)
+
+    def unused(self, row: Row, used: frozenset[str]) -> None:
+        for name in sorted(row.vars.keys() - used):
+            near = suggestion(name, variables.braces(row)) if variables.braces(row) else ""
+            mend = near.replace("`", "") if near.startswith("did you mean") else f"write {{{word(name)}}} in the prompt"
+            self._problems.add(*row.place(f"vars.{name}"), f"no text uses the var `{word(name)}`", mend)
+
+    def path(self, row: Row, rendering: variables.Rendering) -> None:
+        """Tries the first path of a row that makes no jobs: whether a format such as ``{seed:04d}`` fits."""
+        if not self._tries_path:
+            return
+        sweep = self._group.sweep
+        facts = Facts(row.id or "id", self._plan.model, sweep.keys, rendering.texts, row.meta)
+        first: dict[str, Any] = next(sweep.combinations(sweep.pins(rendering.inputs)), {})
+        try:
+            self._group.paths.path(facts, {**sweep.base, **first, **rendering.inputs}, 0, 1, "0" * 32)
+        except TemplateError as error:
+            self.bad_path(row, error)
+
+    def bad_path(self, row: Row, error: TemplateError) -> None:
+        file, line, _ = row.place("")
+        self._problems.add(file, line, 1, f"`output.path` does not fit this prompt: {error.what}", error.mend)

@@ -1,0 +1,66 @@
+"""What one reading of a manifest came to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A group's part of a manifest; the whole of one without groups (name is None).
+
+    prompts: its own and shared ones. texts: with variants and vars filled in. jobs: within ``--limit``. whole: without
+    it, as far as they were counted. axes: its jobs within the limit, by the values of each axis (``{axis: {value as
+    text: jobs}}``).
+    """
+
+    name: str | None
+    prompts: int
+    texts: int
+    jobs: int
+    whole: int
+    axes: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Of a manifest in which nothing is wrong.
+
+    prompts, texts, jobs: as in ``Share``, of all groups. whole: jobs without ``--limit``; None when the limit ended the
+    reading before all were counted. axes: of all groups. warnings: one line each.
+    """
+
+    model: str
+    prompts: int
+    texts: int
+    jobs: int
+    whole: int | None
+    axes: Mapping[str, Mapping[str, int]]
+    shares: tuple[Share, ...]
+    warnings: tuple[str, ...]
+
+
+class Repeated:
+    """Requests that a manifest asks for more than once, which a user may not have meant.
+
+    requests: how many different ones. jobs: how many beyond the first of each. first: the place of the first of these.
+    """
+
+    def __init__(self) -> None:
+        self.requests = self.jobs = 0
+        self.first: tuple[str, int] | None = None
+
+    def add(self, copy: int, source: str, line: int) -> None:
+        self.requests += copy == 2
+        self.jobs += 1
+        self.first = self.first or (source, line)
+
+    def words(self) -> str | None:
+        """As a warning, None where there is nothing to warn of."""
+        if self.first is None:
+            return None
+        requests = f"{self.requests:,} request{' is' if self.requests == 1 else 's are'}"
+        jobs = f"{self.jobs:,} job{' repeats' if self.jobs == 1 else 's repeat'}"
+        return (
+            f"{requests} in the manifest more than once (the first at {self.first[0]}:{self.first[1]}):"
+            f" {jobs} another one, each made and paid for"
+        )

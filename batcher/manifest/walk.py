@@ -1,0 +1,251 @@
+"""The one reading of a manifest: every row is checked, counted and made into jobs as it goes by.
+
+A matrix is checked by its axes, once, and a row by its own values, so the product of the two is walked only to make
+the jobs. Copy numbers are asked for in groups, because whoever counts them may do so in a database.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from batcher.core.errors import ManifestError
+from batcher.core.job import Job, job_key
+from batcher.core.naming import TemplateError
+from batcher.manifest.paths import Facts, prompt_name
+from batcher.manifest.plan import Group, Plan
+from batcher.manifest.problems import Problems
+from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.formats import Reader
+from batcher.manifest.readers.rows import Carried, Row
+from batcher.manifest.row_check import RowCheck
+from batcher.manifest.sweep.counts import AxisCounts
+from batcher.manifest.templates import variables
+from batcher.manifest.templates.dynamic import VARIANT
+from batcher.manifest.totals import Repeated, Share
+from batcher.manifest.yaml.entries import FromFile, Inline
+
+MOST_JOBS = 10_000_000  # of one run: more are a mistake in a matrix far more often than a wish
+_MOST_RENDERINGS = 1_000_000
+_PROGRESS_EVERY = 10_000
+_AT_ONCE = 500  # jobs whose copy numbers are asked for together
+
+Copies = Callable[[Sequence[str]], Sequence[int]]
+
+
+class CopiesInMemory:
+    """Numbers the occurrences of each key (1, 2, ...) in a dictionary: 100 bytes or so a job."""
+
+    def __init__(self) -> None:
+        self._seen: dict[bytes, int] = {}
+
+    def __call__(self, keys: Sequence[str]) -> Sequence[int]:
+        numbers = []
+        for key in keys:
+            mark = bytes.fromhex(key)
+            number = self._seen[mark] = self._seen.get(mark, 0) + 1
+            numbers.append(number)
+        return numbers
+
+
+@dataclass(frozen=True, slots=True)
+class _Unnumbered:
+    """A job that waits for its copy number. key: as a first copy. chosen: None where nothing was chosen."""
+
+    row: Row
+    facts: Facts
+    group: Group
+    inputs: dict[str, Any]
+    key: str
+    chosen: Mapping[str, Any] | None
+
+
+class Walk:
+    """Reads a plan once. What is wrong goes to ``problems``; after the first problem no more jobs are made.
+
+    shares: of each group, when ``jobs`` is exhausted. prompts, texts: of all files; texts with variants and vars filled
+    in. whole: jobs without a limit, as far as they were counted. counted_all: whether that is all of them. made: jobs
+    given out. sound: of each group, whether nothing was wrong with its prompts. names: of all vars met, by the template
+    of the groups they were met in. repeated: requests that were asked for more than once.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        problems: Problems,
+        *,
+        limit: int | None = None,
+        copies: Copies | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self._plan = plan
+        self._problems = problems
+        self._most = MOST_JOBS if limit is None else min(limit, MOST_JOBS)
+        self._limited = limit is not None and limit <= MOST_JOBS
+        self._copies = copies or CopiesInMemory()
+        self._progress = progress
+        self._check = RowCheck(plan, problems)
+        self._waiting: list[_Unnumbered] = []
+        self._looked = self._made = 0
+        self._refused = False
+        self._cut = False  # whether the reading of the file at hand ended before its end
+        self.shares: list[Share] = []
+        self.sound: list[bool] = []
+        self.prompts = self.texts = self.whole = self.planned = self.made = 0
+        self.counted_all = True
+        self.names: dict[str, set[str]] = {}
+        self.repeated = Repeated()
+
+    @property
+    def too_many(self) -> bool:
+        """Whether it asks for more jobs than batcher makes; ``whole`` says how many."""
+        return not self._limited and (self._refused or self.whole > self._most)
+
+    def jobs(self) -> Iterator[Job]:
+        """The jobs in manifest order."""
+        shared = shared_texts = 0
+        self._refused = sum(group.least_jobs() for group in self._plan.groups) > self._most  # before a row is read
+        for group in self._plan.groups:
+            self._turn_to(group)
+            looked, made, whole, planned = self._looked, self._made, self.whole, self.planned
+            problems = self._problems.added
+            yield from self._entries(group)
+            prompts, texts = self._looked - looked, self._made - made
+            self.shares.append(
+                Share(group.name, prompts, texts, self.planned - planned, self.whole - whole, self._axes.result())
+            )
+            self.sound.append(group.whole_entries and self._problems.added == problems)
+            if group.document.shares_prompts:
+                shared, shared_texts = prompts, max(texts, shared_texts)  # the same ones each time
+            else:
+                self.prompts, self.texts = self.prompts + prompts, self.texts + texts
+        yield from self._numbered()
+        self.prompts, self.texts = self.prompts + shared, self.texts + shared_texts
+        if self._progress:
+            self._progress(self._looked)
+
+    def _turn_to(self, group: Group) -> None:
+        self._group, self._sweep = group, group.sweep
+        self._check.turn_to(group)
+        self._axes = AxisCounts(group.sweep)
+        self._names = self.names.setdefault(group.template.text if group.template else "", set())
+
+    @property
+    def _is_full(self) -> bool:
+        return self._limited and self.planned >= self._most
+
+    def _entries(self, group: Group) -> Iterator[Job]:
+        for entry, reader in self._plan.readers(group, self._problems):
+            carried = entry.carried if isinstance(entry, FromFile) else Carried()
+            unused = set(carried.vars)
+            self._names.update(unused)
+            if isinstance(entry, FromFile) and entry.dynamic is not None:
+                self._names.add(VARIANT)
+            try:
+                for row in self._counted(reader, is_file=isinstance(entry, FromFile)):
+                    unused -= yield from self._row(row)
+            except ManifestError as error:
+                self._problems.take(error)
+                continue
+            if self._cut:
+                continue
+            for name in sorted(unused):
+                place = carried.places[f"vars.{name}"]
+                what = f"no prompt of this file uses the var `{word(name)}`"
+                self._problems.add(*place, what, f"write {{{word(name)}}} in its prompts, or remove the var")
+
+    def _counted(self, reader: Reader, *, is_file: bool) -> Iterator[Row]:
+        """The rows. A file is read no further than the limit asks for; prompts of the manifest are here anyway."""
+        self._cut = False
+        for row in reader.rows():
+            if is_file and self._is_full:
+                self._cut, self.counted_all = True, False
+                return
+            self._looked += 1
+            if self._progress and self._looked % _PROGRESS_EVERY == 0:
+                self._progress(self._looked)
+            yield row
+
+    def _row(self, row: Row) -> Generator[Job, None, frozenset[str]]:
+        """Its jobs; returns the vars that it uses. Each rendering of a row is a prompt of its own."""
+        used: frozenset[str] = frozenset()
+        if row.vars or row.repeat or row.variants:
+            used = frozenset(variables.used(row))
+            self._names.update(row.vars)
+            if isinstance(row.reader, Inline):  # its own vars; those of a file are for all of its rows
+                self._check.unused(row, used)
+            if row.variants is not None:
+                self._names.add(VARIANT)
+            if variables.bound(row) > _MOST_RENDERINGS:
+                what = f"its variants, vars and copies make more than {_MOST_RENDERINGS:,} prompts of one"
+                self._problems.add(*row.place("vars"), what, "use fewer values or copies, or a prompt file")
+                return used
+        made = 0
+        for rendering in variables.renderings(row):
+            if not self._check.inputs(row, rendering.inputs):
+                break
+            made += 1
+            yield from self._prompt(row, rendering)
+        self._made += -(-made // variables.copies(row))
+        return used
+
+    def _prompt(self, row: Row, rendering: variables.Rendering) -> Iterator[Job]:
+        pins = self._sweep.pins(rendering.inputs)
+        many = self._sweep.count(pins)
+        self.whole += many
+        wanted = max(0, min(many, self._most - self.planned)) if self._limited else many
+        self.planned += wanted
+        self._axes.add(pins, wanted, whole=wanted == many)
+        if self._problems.total or self.too_many:
+            self._waiting.clear()
+            self._check.path(row, rendering)
+            return
+        if wanted:
+            yield from self._combined(row, rendering, pins, wanted)
+
+    def _combined(
+        self, row: Row, rendering: variables.Rendering, pins: Mapping[str, Any], wanted: int
+    ) -> Iterator[Job]:
+        group, model, base = self._group, self._plan.model, self._sweep.base
+        meta = row.meta
+        if group.name is not None and "group" not in meta:
+            meta = {**meta, "group": group.name}
+        name = row.id or prompt_name(rendering.inputs["prompt"])
+        swept = self._sweep.keys if rendering.number is None else (*self._sweep.keys, "seed")
+        facts = Facts(name, model, swept, rendering.texts, meta)
+        for combination in self._sweep.combinations(pins):
+            sent = {**base, **combination, **rendering.inputs}
+            self._waiting.append(_Unnumbered(row, facts, group, sent, job_key(model, sent), rendering.chosen))
+            if len(self._waiting) >= _AT_ONCE:
+                yield from self._numbered()
+            wanted -= 1
+            if not wanted:
+                return
+
+    def _numbered(self) -> Iterator[Job]:
+        waiting, self._waiting = self._waiting, []
+        if not waiting or self._problems.total:
+            return
+        for job, copy in zip(waiting, self._copies([job.key for job in waiting]), strict=True):
+            row, facts = job.row, job.facts
+            key = job.key
+            if copy > 1:
+                self.repeated.add(copy, row.source, row.line)
+                key = job_key(facts.model, job.inputs, copy)
+            try:
+                path = job.group.paths.path(facts, job.inputs, self.made, copy, key)
+            except TemplateError as error:
+                self._check.bad_path(row, error)
+                return
+            self.made += 1
+            yield Job(
+                key=key,
+                model=facts.model,
+                inputs=job.inputs,
+                copy=copy,
+                prompt_id=facts.prompt_id,
+                meta=facts.meta,
+                source=row.source,
+                line=row.line,
+                path=path,
+                chosen=job.chosen,
+            )
