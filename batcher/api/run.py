@@ -143,14 +143,13 @@ class Run:
 
         to: imagefolder, webdataset, parquet, captions, ... options: the command's flags: ``where=``, ``split=``.
         """
-        from batcher.export import export as make  # noqa: PLC0415  the picture library
-        from batcher.export import ordered  # noqa: PLC0415
-        from batcher.export.request import Told  # noqa: PLC0415
+        from batcher.export import Options, ordered  # noqa: PLC0415  the picture library
+        from batcher.export import export as make  # noqa: PLC0415
 
-        names = set(Told.__slots__) - {"to"}
+        names = set(Options.__slots__) - {"to"}
         if unknown := sorted(set(options) - names):
             raise UsageError(f"export has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(names))}.")
-        return make(ordered(self.path, Path(folder), Told(to=to, **options)), None, replace=replace)
+        return make(ordered(self.path, Path(folder), Options(to=to, **options)), None, replace=replace)
 
     def _records(self) -> Iterator[dict[str, Any]]:
         with closing(connect_to_read(self.path)) as connection:
