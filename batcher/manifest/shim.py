@@ -28,9 +28,15 @@ class Memory:
 
 class Manifest:
     def __init__(
-        self, loader: Any, schema: ModelSchema | None, limit: int | None, progress: Callable[[int], None] | None
+        self,
+        loader: Any,
+        schema: ModelSchema | None,
+        limit: int | None,
+        progress: Callable[[int], None] | None,
+        *,
+        lenient: bool,
     ) -> None:
-        for _ in loader.jobs(schema, limit=limit, progress=progress):
+        for _ in loader.jobs(schema, limit=limit, progress=progress, lenient=lenient):
             pass
         totals: Totals = loader.totals
 
@@ -44,7 +50,7 @@ class Manifest:
         self.warnings = totals.warnings
 
     def jobs(self, start: int = 0) -> Iterator[Job]:
-        jobs: Iterator[Job] = self._loader.jobs(self._schema, limit=self._limit)
+        jobs: Iterator[Job] = self._loader.jobs(self._schema, limit=self._limit, lenient=True)
         return islice(jobs, start, None)
 
     def count_by_axis(self) -> Mapping[str, Mapping[str, int]]:
