@@ -23,6 +23,7 @@ SUCCESS = frozenset({"succeeded", "completed"})
 FAILURE = frozenset({"failed", "error"})
 CANCELLED = frozenset({"cancelled", "canceled"})
 
+_LINK = re.compile(r"https?://[!-.0-~]+(?:/|\Z)|data:[\w.+-]+/[\w.+-]+[;,]", re.ASCII)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _MODEL_ID = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _CONTENT_POLICY = re.compile(
@@ -255,7 +256,7 @@ def _unreadable(reply: Reply) -> str:
 
 def _walk(value: Any, depth: int = 8) -> list[str]:
     if isinstance(value, str):
-        return [value] if value.startswith(("http://", "https://")) and value.isascii() else []
+        return [value] if _LINK.match(value) else []
     if depth == 0 or not isinstance(value, (dict, list)):
         return []
     inside = value.values() if isinstance(value, dict) else value

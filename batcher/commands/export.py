@@ -7,6 +7,7 @@ import click
 
 from batcher.commands.options import progress_option
 from batcher.commands.printing import say, say_json
+from batcher.commands.values import complete_choice
 
 TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout")
 
@@ -32,13 +33,23 @@ Exit code 3 when pictures of the run were missing."""
     help="""Only these: seed < 10 and meta.category in ("birds", "cats") and "lake" in prompt.""",
 )
 @click.option("--split", metavar="SHARES", help="train=0.9,test=0.1: settled by a hash, so it never changes.")
-@click.option("--split-by", metavar="NAME", help="job, prompt, or meta.NAME: equal ones stay together.  [default: job]")
+@click.option(
+    "--split-by",
+    shell_complete=complete_choice,
+    metavar="NAME",
+    help="job, prompt, or meta.NAME: equal ones stay together.  [default: job]",
+)
 @click.option("--convert", metavar="FORMAT", help="webp:90, jpeg:95 or png.  [default: as delivered]")
 @click.option("--embed", metavar="WHAT", help="Write into each picture what made it: infotext, xmp, iptc.")
 @click.option("--include-removed", is_flag=True, help="Also what is no longer in the manifest.")
 @click.option("--copy", is_flag=True, help="Copies even where hard links can be made.")
 @click.option("--caption", metavar="TEXT", help="For captions, webdataset: 'a photo, {prompt}'.  [default: {prompt}]")
-@click.option("--layout", metavar="NAME", help="geneval, t2i-compbench, dpg-bench, hpsv2, or '{stem}/{index:05d}'.")
+@click.option(
+    "--layout",
+    shell_complete=complete_choice,
+    metavar="NAME",
+    help="geneval, t2i-compbench, dpg-bench, hpsv2, or '{stem}/{index:05d}'.",
+)
 @click.option("--shard-size", metavar="SIZE", help="For webdataset, parquet: 1GB.  [default: 500MB]")
 @click.option("--shard-count", type=click.IntRange(1), metavar="N", help="Most pictures a shard.  [default: 10000]")
 @click.option("--no-pictures", is_flag=True, help="For parquet: only the table.")

@@ -11,6 +11,7 @@ from batcher.commands.printing import columns
 FOLDER = Path(__file__).parents[1] / "manual"
 
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+_WIDEST_FIRST = 32  # columns: a table with longer first cells has the others below them
 _BULLET = re.compile(r"(\s*)([-*]|\d+\.) ")
 
 
@@ -94,18 +95,17 @@ def _filled(text: str, width: int, first: str = "", indent: str = "") -> list[st
 
 
 def _table(lines: list[str], width: int) -> Iterator[str]:
-    """Two columns: the first cell, and beside it all others, each after the first with its heading."""
+    """The first cell and, beside it or below it, all others; each after the second with its heading."""
     heads, *rows = [_cells(line) for line in lines if not re.fullmatch(r"\|[\s:|-]+\|?", line)]
-    side = min(28, max((columns(row[0]) for row in rows), default=0)) + 2
+    side = max((columns(row[0]) for row in rows), default=0) + 4
     for row in rows:
         more = [f"[{head}: {cell}]" for head, cell in zip(heads[2:], row[2:], strict=False) if cell]
         text = " ".join([*row[1:2], *more])
-        beside = _filled(text, max(20, width - side - 2)) or [""]
-        if columns(row[0]) + 2 > side:
-            yield f"  {row[0]}"
+        if side > _WIDEST_FIRST:
+            yield from _filled(row[0], width, "  ", "  ")
+            yield from _filled(text, width, "      ", "      ")
         else:
-            yield f"  {row[0]}{' ' * (side - columns(row[0]))}{beside.pop(0)}".rstrip()
-        yield from (" " * (side + 2) + part for part in beside)
+            yield from _filled(text, width, f"  {row[0]}".ljust(side), " " * side) or [f"  {row[0]}"]
 
 
 def _cells(line: str) -> list[str]:

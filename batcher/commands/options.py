@@ -5,14 +5,20 @@ from typing import Any, TypeVar
 
 import click
 
+from batcher.commands.values import complete_choice, complete_input, complete_model
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _RUN_OPTIONS: list[tuple[str, str, str]] = [
     ("--rate", "R", "Submits per time: 5/s, 300/min, 1000/h.  [default: 2/s]"),
-    ("--in-flight", "N", "Most jobs at the service at once.  [default: 32]"),
-    ("--downloads", "N", "Most downloads at once.  [default: 16]"),
-    ("--api-rate", "R", "Most API calls of any kind per time.  [default: none]"),
-    ("--check", "DEPTH", "How deep a picture is checked: decode, structure, none.  [default: decode]"),
+    ("--in-flight", "N", "Maximum jobs at the service at once.  [default: 32]"),
+    ("--downloads", "N", "Maximum downloads at once.  [default: 16]"),
+    ("--api-rate", "R", "Maximum API calls of any kind per time.  [default: none]"),
+    (
+        "--check",
+        "DEPTH",
+        "How thoroughly each image is checked: decode (all of it), structure, none.  [default: decode]",
+    ),
     ("--budget", "USD", "Never commit more than this in all, earlier runs of this directory included."),
     ("--price", "USD", "Price of one image, when the catalogue has none."),
     (
@@ -20,14 +26,31 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
         "WHAT",
         "Submits of unknown outcome, at a restart: hold, or resubmit (may pay twice).  [default: hold]",
     ),
-    ("--deadline", "WHEN", "Start nothing new after this: 8h, or 07:00."),
-    ("--attempts", "N", "Paid tries of a job that fails at the service, at most.  [default: 2]"),
+    ("--deadline", "WHEN", "Start nothing new after this: 8h from now, or 07:00."),
+    ("--attempts", "N", "Maximum paid tries of a job that fails at the service.  [default: 2]"),
     ("--max-failures", "N", "Start nothing new once this many jobs have failed."),
-    ("--fuse", "N", "Stop when this many submits in a row fail for one cause.  [default: 20]"),
-    ("--fuse-share", "SHARE", "Or when this share of the last 100 do.  [default: 90%]"),
-    ("--embed", "WHAT", "Write into each picture what made it: infotext, xmp, iptc.  [default: none]"),
-    ("--timeout", "TIME", "Give up on a job unfinished for this long; its id is kept.  [default: 30m]"),
+    ("--fuse", "N", "Stop when this many submits in a row fail for one cause; none for never.  [default: 20]"),
+    ("--fuse-share", "SHARE", "Or when this share of the last 100 do; none for never.  [default: 90%]"),
+    (
+        "--embed",
+        "WHAT",
+        "Write into each image what made it: infotext, xmp, iptc, with commas.  [default: none]",
+    ),
+    ("--timeout", "TIME", "Give up on a job that is unfinished for this long; its id is kept.  [default: 30m]"),
 ]
+
+# The sections of `--help`, and the flags in each by the names of their values. What is in none stands under Other.
+SECTIONS = {
+    "What to make": (
+        "model", "prompt_input", "set_", "matrix", "repeat", "dynamic", "limit", "format_", "prompt_column",
+    ),
+    "Where it goes": ("out", "path", "embed", "images", "media"),
+    "Money": ("budget", "price", "attempts", "in_doubt"),
+    "Speed": ("rate", "in_flight", "downloads", "api_rate", "engine", "workers", "shard"),
+    "When to stop": ("deadline", "max_failures", "fuse", "fuse_share", "timeout", "cancel_on_interrupt"),
+    "The service": ("simulate", "base_url", "trust_host", "token_file", "schema_check", "check_inputs"),
+    "What is shown": ("progress", "json", "as_json", "view", "log", "metrics", "on_end"),
+}  # fmt: skip
 
 
 def progress_option(default: str | None = None) -> Callable[[F], F]:
@@ -37,14 +60,14 @@ def progress_option(default: str | None = None) -> Callable[[F], F]:
         metavar="KIND",
         type=click.Choice(["auto", "bar", "lines", "json", "none"], case_sensitive=False),
         default=default,
-        help="On standard error: auto, bar, lines, json, none.  [default: auto]",
+        help="On standard error: auto (a bar on a terminal, else lines), bar, lines, json, none.  [default: auto]",
     )
 
 
 def run_options(command: F) -> F:
     """The options of design section 2, in its order. Their texts are parsed by ``settings``, not by click."""
     for flag, metavar, text in reversed(_RUN_OPTIONS):
-        command = click.option(flag, metavar=metavar, help=text)(command)
+        command = click.option(flag, metavar=metavar, help=text, shell_complete=complete_choice)(command)
     return command
 
 
@@ -52,22 +75,42 @@ def manifest_options(command: F) -> F:
     for option in reversed(
         [
             click.option("-o", "--out", metavar="DIR", help="Run directory.  [default: runs/<manifest stem>]"),
-            click.option("--model", metavar="ID", help="Model id.  [default: the manifest's, else Imagen 4 Fast]"),
-            click.option("--set", "set_", metavar="KEY=VALUE", multiple=True, help="Default input for every job."),
+            click.option(
+                "--model",
+                metavar="ID",
+                shell_complete=complete_model,
+                help="Model id.  [default: the manifest's, else Imagen 4 Fast]",
+            ),
+            click.option(
+                "--set",
+                "set_",
+                metavar="KEY=VALUE",
+                multiple=True,
+                shell_complete=complete_input,
+                help="Input for every job that says nothing else; repeatable.",
+            ),
             click.option(
                 "--matrix",
                 metavar="KEY=SPEC",
                 multiple=True,
-                help="Sweep axis: seed=1..20, seed=random:20:7, aspect_ratio=16:9,1:1.",
+                shell_complete=complete_input,
+                help="Sweep axis: seed=1..20, seed=random:20:7, aspect_ratio=16:9,1:1; repeatable.",
             ),
-            click.option("--repeat", metavar="N", help="Each prompt N times, with a drawn seed each."),
-            click.option("--dynamic", is_flag=True, help="Prompts are templates: {a|b}, and __name__ from wildcards/."),
-            click.option("--limit", metavar="N", help="Only the first N jobs."),
             click.option(
-                "--format", "format_", metavar="FMT", help="How to read a flat prompt file.  [default: by extension]"
+                "--repeat",
+                metavar="N",
+                help="Each prompt N times, with a seed drawn for each; a prompt's own `repeat` wins.",
             ),
-            click.option("--relayout", is_flag=True, help="Rename what is there as output.path says now; free."),
-            click.option("--prompt-column", metavar="NAME", help="Its prompt column.  [default: prompt]"),
+            click.option("--dynamic", is_flag=True, help="Prompts are templates: {a|b}, and __name__ from wildcards/."),
+            click.option("--limit", metavar="N", help="Only the first N jobs; without it the rest follows."),
+            click.option(
+                "--format",
+                "format_",
+                metavar="FMT",
+                shell_complete=complete_choice,
+                help="How to read a flat prompt file.  [default: by extension]",
+            ),
+            click.option("--prompt-column", metavar="NAME", help="The column that has the prompts.  [default: prompt]"),
         ]
     ):
         command = option(command)
@@ -80,7 +123,10 @@ def service_options(command: F) -> F:
             click.option("--simulate", is_flag=True, help="Use the embedded simulator: no account, no cost."),
             click.option("--base-url", metavar="URL", help="API root including /v1.  [env: RUNCOMFY_MODEL_API_BASE]"),
             click.option(
-                "--trust-host", metavar="HOST", multiple=True, help="Also download from this host, over http too."
+                "--trust-host",
+                metavar="HOST",
+                multiple=True,
+                help="Also download from this host, over http too; repeatable.  [default: RunComfy's, https only]",
             ),
             click.option("--token-file", metavar="FILE", help="Read the API token from this file."),
         ]
@@ -124,7 +170,6 @@ def collect(given: dict[str, Any]) -> Any:
         base_url=given.get("base_url"),
         trust_hosts=tuple(given.get("trust_host", ())),
         simulate=bool(given.get("simulate")),
-        relayout=bool(given.get("relayout")),
         command=shlex.join(["batcher", *(click.get_current_context().obj or ())]),
     )
 

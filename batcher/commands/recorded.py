@@ -1,10 +1,13 @@
-"""``batcher run RUN``: a run directory in place of a manifest stands for the command that made it."""
+"""What is special about ``run`` and ``plan``: RUN in place of MANIFEST stands for the command that made it, and the
+many flags have sections in ``--help``.
+"""
 
 import shlex
 from pathlib import Path
 
 import click
 
+from batcher.commands.options import SECTIONS
 from batcher.commands.run_argument import is_run
 
 
@@ -22,6 +25,16 @@ class TakesRun(click.Command):
         ctx.params.clear()
         ctx.obj = (ctx.info_name or "run", *words)
         return super().parse_args(ctx, list(words))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The flags in sections, as there are many."""
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        records = {option.name: option.get_help_record(ctx) for option in options}
+        sections = {title: [records.pop(name, None) for name in names] for title, names in SECTIONS.items()}
+        for title, found in [*sections.items(), ("Other", [*records.values()])]:
+            if rows := [record for record in found if record is not None]:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
     def _known(self, ctx: click.Context, words: list[str]) -> list[str]:
         """The recorded words without flags that this command does not have (``plan`` has fewer than ``run``)."""

@@ -338,7 +338,10 @@ def test_both_words_for_success_count(word: str) -> None:
         ([{"url": A}, {"url": B}], (A, B)),
         ({"images": [{"url": A, "width": 5}, {"url": B}]}, (A, B)),
         ({"result": {"files": [[A], {"x": B}]}}, (A, B)),
-        ({"images": [A, "not a url", None, 7, "", "ftp://x/y", "data:image/png;base64,xx"]}, (A,)),
+        (
+            {"images": [A, "not a url", None, 7, "", "ftp://x/y", "data:image/png;base64,xx"]},
+            (A, "data:image/png;base64,xx"),
+        ),
         ({"image": A, "thumbnail": C}, (A,)),
     ],
 )

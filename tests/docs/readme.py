@@ -1,19 +1,26 @@
-"""README.md as data: its sections, tables, code blocks and links."""
+"""README.md and the manual as data: sections, tables, code blocks and links."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+MANUAL = ROOT / "batcher" / "manual"
 TEXT = (ROOT / "README.md").read_text("utf-8")
+ALL = [ROOT / "README.md", *sorted(MANUAL.glob("*.md"))]
 
 
-def section(title: str) -> str:
+def page(name: str) -> str:
+    """A page of the manual."""
+    return (MANUAL / f"{name}.md").read_text("utf-8")
+
+
+def section(text: str, title: str) -> str:
     """What stands below a heading, up to the next one of its level or above. The title without its number signs."""
-    match = re.search(rf"^(#+) {re.escape(title)}$", TEXT, re.MULTILINE)
-    assert match, f"README.md has no section {title!r}"
+    match = re.search(rf"^(#+) {re.escape(title)}$", text, re.MULTILINE)
+    assert match, f"there is no section {title!r}"
     level = len(match[1])
-    rest = TEXT[match.end() :]
+    rest = text[match.end() :]
     end = re.search(rf"^#{{1,{level}}} ", without_code(rest), re.MULTILINE)
     return rest[: end.start()] if end else rest
 
@@ -23,8 +30,13 @@ def without_code(text: str) -> str:
     return re.sub(r"^```.*?^```", lambda block: re.sub(r"[^\n]", " ", block[0]), text, flags=re.MULTILINE | re.DOTALL)
 
 
-def titles() -> list[str]:
-    return [match[1] for match in re.finditer(r"^#+ (.+)$", without_code(TEXT), re.MULTILINE)]
+def titles(text: str) -> list[str]:
+    return [match[1] for match in re.finditer(r"^#+ (.+)$", without_code(text), re.MULTILINE)]
+
+
+def anchors(text: str) -> set[str]:
+    """What a link to a heading is called on the web."""
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles(text)}
 
 
 def rows(text: str) -> Iterator[list[str]]:
@@ -45,12 +57,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def marked(name: str) -> list[str]:
-    """The lines of the code block under ``<!-- ci: NAME -->``."""
+    """The lines of the code block under ``<!-- ci: NAME -->`` in README.md."""
     _, mark, rest = TEXT.partition(f"<!-- ci: {name} -->\n")
     assert mark, f"README.md has no mark {name!r}"
     return blocks(rest, "bash")[0].splitlines()
-
-
-def tests_named() -> list[tuple[str, str]]:
-    """Pairs of a file below tests/ and a test in it."""
-    return re.findall(r"`([\w/]+\.py)::(test_\w+)`", TEXT)

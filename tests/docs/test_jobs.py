@@ -138,6 +138,6 @@ def test_the_dataset_is_diverse() -> None:
 def test_the_night_is_set_as_the_readme_recommends() -> None:
     manifest = yaml.load((JOBS / "overnight.yaml").read_text("utf-8"), yaml.BaseLoader)
     told: dict[str, str] = {}
-    for keys, values, _ in readme.rows(readme.section("A night")):
+    for keys, values, _ in list(readme.rows(readme.page("scheduling")))[:8]:
         told.update(zip(readme.words(keys), readme.words(values), strict=True))
     assert told == manifest["run"]

@@ -37,7 +37,7 @@ def copied(tmp_path: Path) -> Path:
 
 
 def test_these_are_all_prompt_files() -> None:
-    assert {path.name for path in SAMPLES.iterdir()} == {*PLANS, "finished", "simulator.yaml"}
+    assert {path.name for path in SAMPLES.iterdir()} == {*PLANS, "finished", "simulator.yaml", "sheet.webp"}
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -86,7 +86,7 @@ def test_its_command_on_a_copy_submits_nothing_and_reports_what_the_readme_lists
     assert main(["run", "finished.yaml", "--simulate", "-o", "finished", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["done"], report["submits"], report["submits_total"]) == (4, 0, 4)
-    told = re.search(r"\*\*Report\.\*\*(.*?)\n\n", readme.TEXT, re.DOTALL)
+    told = re.search(r"\*\*Report\.\*\*(.*?)\n\n", readme.page("run-directory"), re.DOTALL)
     assert told
     assert readme.words(told[1]) == list(report)
 

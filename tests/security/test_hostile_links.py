@@ -65,7 +65,6 @@ TO_THIS_MACHINE = [
     "ftp://127.0.0.1:{port}/x",
     "file://127.0.0.1:{port}/etc/passwd",
     "file:///etc/passwd",
-    "data:image/png;base64,iVBORw0KGgo=",
     "javascript:alert(1)",
     "jar:http://127.0.0.1:{port}/x!/",
     "",
@@ -131,7 +130,6 @@ def test_dots_and_encodings_in_a_path_go_out_as_they_came_or_shorter_but_never_t
 def test_only_web_links_of_an_output_are_even_looked_at() -> None:
     hostile = [
         "file:///etc/passwd",
-        "data:image/png;base64,AA",
         "javascript:x",
         "//evil.example/x",
         "ftp://x/y",
