@@ -25,7 +25,6 @@ from batcher.manifest.readers.source import Source
 from batcher.manifest.readers.spool import Spool
 from batcher.manifest.readers.texts import hash_of_folder
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
-from batcher.manifest.shim import Manifest
 from batcher.manifest.sweep.counts import merged
 from batcher.manifest.templates.dynamic import Dynamics
 from batcher.manifest.totals import Totals
@@ -34,7 +33,7 @@ from batcher.manifest.yaml.document import Document, RunOption, read_document
 from batcher.manifest.yaml.groups import groups_of
 from batcher.manifest.yaml.named import NamedFiles, word_path
 
-EXPANSION_VERSION = 1  # goes up when the same manifest would make other jobs
+EXPANSION_VERSION = 2  # goes up when the same manifest would make other jobs
 
 
 def open_manifest(path: str, overrides: Overrides, *, stdin: BinaryIO | None = None) -> "Loader":
@@ -185,14 +184,6 @@ class Loader:
             warnings=(*map(str, problems.doubts), *problems.warnings, *plan.model_inputs.warnings),
             columns=plan.model_inputs.seen,
         )
-
-    def recall(self, _memory: object, *, progress: Callable[[int], None] | None = None) -> bool:  # noqa: ARG002
-        return False
-
-    def check(
-        self, schema: ModelSchema | None, *, progress: Callable[[int], None] | None = None, lenient: bool = False
-    ) -> Manifest:
-        return Manifest(self, schema, self._overrides.limit, progress, lenient=lenient)
 
     def _compile(self, schema: ModelSchema | None) -> _Compiled:
         """Raises UsageError."""

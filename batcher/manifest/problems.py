@@ -71,7 +71,7 @@ class Problems:
                 what = f"{problems[at].what} (and {more:,} more like this)"
                 problems[at] = replace(problems[at], what=what)
                 hidden += more
-        raise ManifestError([*problems, *doubts], total=self.total - hidden + len(doubts))
+        raise ManifestError([*problems, *doubts], total=self.total + len(doubts), counted=hidden)
 
 
 def failure(file: str, line: int, column: int, what: str, mend: str = "") -> ManifestError:
