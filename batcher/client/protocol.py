@@ -121,9 +121,9 @@ def read_status(reply: Reply, request_id: str | None = None) -> Answer | None:
 
 def _job(reply: Reply, request_id: str | None) -> dict[str, Any]:
     """The body of an answer about a job. The end of a job outranks an ``error_code`` beside it, which belongs to it."""
-    body = _parse(reply.body)
-    if not isinstance(body, dict) or not _is_the_end(reply.status, body):
-        body = _open(reply, submit=False)
+    parsed = _parse(reply.body)
+    ended = isinstance(parsed, dict) and _is_the_end(reply.status, parsed)
+    body: dict[str, Any] = parsed if ended else _open(reply, submit=False)
     other = body.get("request_id")
     if request_id is not None and isinstance(other, str) and other and other != request_id:
         raise Unclear(Cause(kind="foreign", message="the answer is about another request", http_status=reply.status))
