@@ -134,7 +134,7 @@ JUDGED = [module for module in ALL if unit(module) != WITNESS]
 
 
 def test_the_reader_of_this_test_sees_the_package() -> None:
-    assert {"batcher", "batcher.core.job", "batcher.runner", "batcher.runner.job_task", "batcher.simulator.app"} <= set(
+    assert {"batcher", "batcher.core.job", "batcher.runner", "batcher.runner.drain", "batcher.simulator.app"} <= set(
         ALL
     )
     assert "batcher.store.reading" in ours("batcher.store.statefile")  # `from batcher.store import reading`

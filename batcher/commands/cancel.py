@@ -39,8 +39,8 @@ def _words(facts: dict[str, Any]) -> str:
         lines.append(f"{facts['unknown']:,} unknown: no readable answer; their ids are kept")
     if facts["closed"]:
         lines.append(f"{facts['closed']:,} that waited to be submitted are closed")
-    if facts["not_closed"]:
-        lines.append(f"{facts['not_closed']:,} that no run came to yet are not: the next run would submit them")
+    if facts["going"]:
+        lines.append("A run is at work there: it records what it sees.")
     if facts["cancelled"] or facts["closed"]:
         lines.append(f"`batcher retry {facts['run']} --state cancelled` reopens them")
     return "\n".join(lines)

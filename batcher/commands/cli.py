@@ -15,6 +15,7 @@ GROUPS = {
         "status": "Show how far a run is, and why jobs failed.",
     },
     "Change a run": {
+        "tune": "Change a going run: rate, budget, deadline, pause.",
         "retry": "Reopen failed, cancelled or in-doubt jobs.",
         "cancel": "Cancel what is still queued at the service.",
     },
@@ -22,9 +23,9 @@ GROUPS = {
         "grid": "Draw labelled contact sheets of a run.",
         "export": "Write a run as datasets, trainers or benchmarks read it.",
         "verify": "Check every image and sidecar; fix what can be fetched again free.",
-        "prune": "Move aside what is no longer in the manifest.",
     },
     "Help": {
+        "doctor": "Check token, service, clock, disk and versions; of a run, what needs you.",
         "simulate": "Serve a simulator of the Model API on this machine.",
         "completion": "Print the completion script for your shell.",
         "help": "Read the manual in the terminal.",

@@ -7,6 +7,7 @@ import click
 
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import run_argument
+from batcher.commands.values import complete_choice
 
 SHOWN = 5  # files
 
@@ -22,10 +23,24 @@ Examples:
 An axis is an input, meta.NAME, prompt_id, model or copy."""
 )
 @run_argument
-@click.option("--rows", metavar="AXIS", help="What stands down the side.  [default: seed, or what varies]")
-@click.option("--cols", metavar="AXIS", help="What stands along the top.  [default: aspect_ratio, or what varies]")
 @click.option(
-    "--per", metavar="AXIS", multiple=True, help="A sheet for each; repeatable; none for one sheet.  [default: prompt]"
+    "--rows",
+    shell_complete=complete_choice,
+    metavar="AXIS",
+    help="What stands down the side.  [default: seed, or what varies]",
+)
+@click.option(
+    "--cols",
+    shell_complete=complete_choice,
+    metavar="AXIS",
+    help="What stands along the top.  [default: aspect_ratio, or what varies]",
+)
+@click.option(
+    "--per",
+    shell_complete=complete_choice,
+    metavar="AXIS",
+    multiple=True,
+    help="A sheet for each; repeatable; none for one sheet.  [default: prompt]",
 )
 @click.option("--where", metavar="EXPR", help="""Only these jobs: seed < 10 and meta.style == "oil".""")
 @click.option("-o", "--out", metavar="PATH", help="A folder, or a file for one sheet.  [default: RUN/grid]")

@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import click
 
+from batcher.commands.values import complete_choice, complete_input, complete_model
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _RUN_OPTIONS: list[tuple[str, str, str]] = [
@@ -65,7 +67,7 @@ def progress_option(default: str | None = None) -> Callable[[F], F]:
 def run_options(command: F) -> F:
     """The options of design section 2, in its order. Their texts are parsed by ``settings``, not by click."""
     for flag, metavar, text in reversed(_RUN_OPTIONS):
-        command = click.option(flag, metavar=metavar, help=text)(command)
+        command = click.option(flag, metavar=metavar, help=text, shell_complete=complete_choice)(command)
     return command
 
 
@@ -73,18 +75,25 @@ def manifest_options(command: F) -> F:
     for option in reversed(
         [
             click.option("-o", "--out", metavar="DIR", help="Run directory.  [default: runs/<manifest stem>]"),
-            click.option("--model", metavar="ID", help="Model id.  [default: the manifest's, else Imagen 4 Fast]"),
+            click.option(
+                "--model",
+                metavar="ID",
+                shell_complete=complete_model,
+                help="Model id.  [default: the manifest's, else Imagen 4 Fast]",
+            ),
             click.option(
                 "--set",
                 "set_",
                 metavar="KEY=VALUE",
                 multiple=True,
+                shell_complete=complete_input,
                 help="Input for every job that says nothing else; repeatable.",
             ),
             click.option(
                 "--matrix",
                 metavar="KEY=SPEC",
                 multiple=True,
+                shell_complete=complete_input,
                 help="Sweep axis: seed=1..20, seed=random:20:7, aspect_ratio=16:9,1:1; repeatable.",
             ),
             click.option(
@@ -95,9 +104,12 @@ def manifest_options(command: F) -> F:
             click.option("--dynamic", is_flag=True, help="Prompts are templates: {a|b}, and __name__ from wildcards/."),
             click.option("--limit", metavar="N", help="Only the first N jobs; without it the rest follows."),
             click.option(
-                "--format", "format_", metavar="FMT", help="How to read a flat prompt file.  [default: by extension]"
+                "--format",
+                "format_",
+                metavar="FMT",
+                shell_complete=complete_choice,
+                help="How to read a flat prompt file.  [default: by extension]",
             ),
-            click.option("--relayout", is_flag=True, help="Rename what is there as output.path says now; free."),
             click.option("--prompt-column", metavar="NAME", help="The column that has the prompts.  [default: prompt]"),
         ]
     ):
@@ -158,7 +170,6 @@ def collect(given: dict[str, Any]) -> Any:
         base_url=given.get("base_url"),
         trust_hosts=tuple(given.get("trust_host", ())),
         simulate=bool(given.get("simulate")),
-        relayout=bool(given.get("relayout")),
         command=shlex.join(["batcher", *(click.get_current_context().obj or ())]),
     )
 

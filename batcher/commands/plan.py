@@ -40,7 +40,9 @@ def plan(as_json: bool, **given: Any) -> int:
 
 def _words(facts: dict[str, Any]) -> str:
     lines = [f"{facts['manifest']}: {_jobs(facts)}"]
-    if facts["jobs"] != facts["jobs_without_limit"]:
+    if facts["jobs_without_limit"] is None:
+        lines[0] += " (there are more without --limit)"
+    elif facts["jobs"] != facts["jobs_without_limit"]:
         lines[0] += f" (of {facts['jobs_without_limit']:,} without --limit)"
     lines.append(f"model {facts['model']}")
     if facts["groups"]:
@@ -49,8 +51,6 @@ def _words(facts: dict[str, Any]) -> str:
         lines += [_axis(name, counts) for name, counts in facts["axes"].items()]
     lines += ["", "First jobs:", *map(_job, facts["first"])]
     lines += ["", *_against(facts), *_estimate(facts)]
-    if facts["to_rename"]:
-        lines.append(f"To rename: {facts['to_rename']:,} jobs, free (--relayout)")
     lines += [f"warning: {warning}" for warning in facts["warnings"]]
     return "\n".join(lines)
 

@@ -1,7 +1,5 @@
 """``batcher retry``: the only way back for a job at rest, because it may cost money again."""
 
-from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,63 +31,15 @@ Then: batcher run, as before."""
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def retry(run_dir: str, as_json: bool, **given: Any) -> int:
     """Reopen failed (default), cancelled or in-doubt jobs, and say what that may cost."""
-    from batcher.runner.run_dir import hold  # noqa: PLC0415  start-up time
-    from batcher.store import STATE, StateFile, connect_to_read  # noqa: PLC0415
+    from batcher.runner.reopening import Reopen, reopen  # noqa: PLC0415  start-up time
 
-    folder = Path(run_dir)
-    connect_to_read(folder).close()  # a wrong path is answered before anything is made there
-    with hold(folder):
-        state = StateFile(folder / STATE)
-        try:
-            facts = _reopen(state, run_dir, **given)
-        finally:
-            state.close()
+    which = Reopen(
+        states=given["states"] or ("failed",), causes=given["causes"], keys=given["keys"], resubmit=given["resubmit"],
+        dry_run=given["dry_run"],
+    )  # fmt: skip
+    facts = reopen(Path(run_dir), which)
     say_json(facts) if as_json else say(_words(facts))
     return 0
-
-
-def _reopen(
-    state: Any, run_dir: str, *, states: tuple[str, ...], causes: tuple[str, ...], keys: tuple[str, ...],
-    resubmit: bool, dry_run: bool,
-) -> dict[str, Any]:  # fmt: skip
-    from batcher.core.job import State  # noqa: PLC0415  start-up time
-    from batcher.runner.records import STALE  # noqa: PLC0415
-    from batcher.store import reading  # noqa: PLC0415
-
-    by_state = reading.by_state(state.connection)
-    wanted = [State(name) for name in states or ("failed",)]
-    free = paid = images = 0
-    skipped: Counter[str] = Counter()
-    moves = []
-    for entry in reading.entries(state.connection, wanted, listed_only=True):
-        kind = entry.cause.kind if entry.cause else ""
-        if (causes and kind not in causes) or (keys and not entry.job.key.startswith(keys)):
-            skipped[kind or str(entry.state)] += 1
-        elif entry.state is State.FAILED and not resubmit and reading.was_taken_up(state.connection, entry):
-            free += 1
-            moves.append(partial(state.recollect, entry))
-        else:
-            paid += 1
-            images += entry.job.images
-            moves.append(partial(state.reopen, entry))
-    if moves and not dry_run:
-        state.must_commit([partial(state.set_meta, **STALE), *moves])
-    price = reading.meta(state.connection, "price_usd")
-    return {
-        "run": run_dir,
-        "states": [str(name) for name in wanted],
-        "reopened": paid,
-        "collected_again": free,
-        "left": sum(skipped.values()),
-        "left_by_cause": dict(skipped),
-        "may_cost_usd": None if price is None else round(images * price, 6),
-        "in_doubt": State.IN_DOUBT in wanted,
-        "others": {
-            name: by_state[State(name)] for name in STATES if State(name) in by_state and State(name) not in wanted
-        },
-        "dry_run": dry_run,
-        "resume": reading.meta(state.connection, "command"),
-    }
 
 
 def _words(facts: dict[str, Any]) -> str:

@@ -23,6 +23,8 @@
     ├── FileUnavailable       anything that may pass: ask again, free
     └── FileRefused           untrusted host, over the caps, not a picture: repeating can't mend it
 
+    Overtaken                       another process (``retry``, ``cancel``) moved this job meanwhile: read it again
+
     Defect                          a bug in batcher: exit 1, with a traceback
 """
 
@@ -156,12 +158,16 @@ class Rejected(CallError):  # noqa: N818
 
 
 class FileError(Exception):
-    """One file could not be had. ``retry_after`` as in CallError."""
+    """One file could not be had. ``retry_after`` as in CallError.
 
-    def __init__(self, cause: Cause, *, retry_after: float | None = None) -> None:
+    digest: sha256 of what came, where it came whole and was damaged: the same bytes twice are no accident on the way.
+    """
+
+    def __init__(self, cause: Cause, *, retry_after: float | None = None, digest: str | None = None) -> None:
         super().__init__(str(cause))
         self.cause = cause
         self.retry_after = retry_after
+        self.digest = digest
 
 
 class LinkDead(FileError):  # noqa: N818
@@ -174,6 +180,10 @@ class FileUnavailable(FileError):  # noqa: N818
 
 class FileRefused(FileError):  # noqa: N818
     pass
+
+
+class Overtaken(Exception):  # noqa: N818  an outcome, and it reads as one
+    """The job is not in the state that its mover took it to be in. Nothing was changed."""
 
 
 class Defect(Exception):  # noqa: N818

@@ -7,7 +7,6 @@ from batcher.core.job import Counts, State
 
 WINDOW = 60.0  # seconds over which the pace is measured
 STEP = 1.0  # seconds between samples
-NOTEWORTHY = 2.0  # seconds without a job to do that are worth a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +39,7 @@ class Tally:
     """``now`` is seconds on the loop's clock everywhere. What earlier processes did never feeds the pace."""
 
     def __init__(self, counts: Counts, now: float) -> None:
-        self.total = counts.total
-        self.at = {
-            State.DONE: counts.done,
-            State.FAILED: counts.failed,
-            State.CANCELLED: counts.cancelled,
-            State.IN_DOUBT: counts.in_doubt,
-        }
+        self.recount(counts)
         self.in_flight = 0
         self.downloading = 0
         self.submits = 0
@@ -55,13 +48,22 @@ class Tally:
         self.warned = 0
         self.note = ""  # of the service
         self.file_note = ""
-        self.passed = 0  # jobs of the manifest that were looked at
-        self.looking_since: float | None = None  # for one to begin
+        self.control_note = ""
         self.started = now
         self.first_submit: float | None = None
         self.last_submit: float | None = None
         self._finished_here = 0
         self._samples: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def recount(self, counts: Counts) -> None:
+        """As the state file has it: at the start, and when another process has changed it."""
+        self.total = counts.total
+        self.at = {
+            State.DONE: counts.done,
+            State.FAILED: counts.failed,
+            State.CANCELLED: counts.cancelled,
+            State.IN_DOUBT: counts.in_doubt,
+        }
 
     def submitted(self, now: float) -> None:
         self.submits += 1
@@ -100,9 +102,5 @@ class Tally:
             total=self.total, done=self.at[State.DONE], failed=self.at[State.FAILED],
             cancelled=self.at[State.CANCELLED], in_doubt=self.at[State.IN_DOUBT], in_flight=self.in_flight,
             downloading=self.downloading, rate=rate, eta=eta, cost_usd=cost_usd, elapsed=now - self.started,
-            note=self.note or self.file_note or self._looking(now),
+            note=self.control_note or self.note or self.file_note,
         )  # fmt: skip
-
-    def _looking(self, now: float) -> str:
-        long = self.looking_since is not None and now - self.looking_since > NOTEWORTHY
-        return f"looking for jobs to do: {self.passed:,} passed so far" if long else ""

@@ -14,7 +14,8 @@ from typing import Protocol, TypeVar
 import aiofiles
 
 from batcher.core.errors import DiskError
-from batcher.images.check import Limits, known_kind, too_big
+from batcher.images.check import NOTHING, Limits, kind_of, too_big
+from batcher.images.kinds import HEAD
 from batcher.store.files.disk import discard, disk
 from batcher.store.files.place import Place
 
@@ -29,7 +30,10 @@ class _Stream(Protocol):
 
 
 class Body:
-    """One arriving body. Give it ``add`` after ``add``, then ``finish``; ``discard`` at the end in any case."""
+    """One arriving body. announced: what the host says that it is.
+
+    Give it ``add`` after ``add``, then ``finish``; ``discard`` at the end in any case.
+    """
 
     def __init__(self, name: str, *, place: Place, pool: Executor, limits: Limits) -> None:
         self._name = name
@@ -40,6 +44,7 @@ class Body:
         self._size = 0
         self._expected = 0
         self._cap = max(limits.max_bytes, limits.max_image_bytes)
+        self.announced = NOTHING
         self._temp: Path | None = None
         self._stream: _Stream | None = None
 
@@ -87,7 +92,7 @@ class Body:
 
     async def _open(self) -> _Stream:
         """Called with the first megabyte in hand, which says what this is and so what it may weigh."""
-        self._cap = self._limits.bytes_for(known_kind(bytes(self._held[:4096])))
+        self._cap = self._limits.bytes_for(kind_of(bytes(self._held[:HEAD]), self.announced))
         if max(self._size, self._expected) > self._cap:
             raise too_big(max(self._size, self._expected), self._cap)
         loop = asyncio.get_running_loop()

@@ -10,7 +10,6 @@ A small file may claim a huge picture, so its size is read from the header, by u
 import hashlib
 import os
 import threading
-import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -20,18 +19,17 @@ from PIL import Image
 
 from batcher.core.errors import Cause, FileRefused, FileUnavailable
 from batcher.core.one_line import one_line
-from batcher.images.kinds import Buffer, Kind, identify, looks_like_a_page
-from batcher.images.structure import Damaged, Size, dimensions, walk
+from batcher.images.containers import Damaged
+from batcher.images.kinds import UNKNOWN, Announced, Buffer, Kind, classify
+from batcher.images.structure import Size, can_be_checked, dimensions, walk
 
 CheckDepth = Literal["decode", "structure", "none"]
 
+NOTHING = Announced()
 _BIG_PIXELS = 8_000_000
 _RATIO_TOLERANCE = 0.1  # Imagen 4 gives 1408x768 for 16:9 and 1280x896 for 4:3, 3 and 7 % off
 # A decoded picture takes 4 bytes a pixel: sixteen threads with 64 megapixels each would be 4 GiB at once.
 _big_decodes = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
-
-# Pillow warns of a picture over its own limit, and refuses it over twice that. Here both are the same outcome.
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +44,7 @@ class Limits:
     total_timeout: float = 3_600.0  # a server that sends a byte a minute never runs into the one above
 
     def bytes_for(self, kind: Kind | None) -> int:
-        return self.max_image_bytes if kind is not None and kind.decoder else self.max_bytes
+        return self.max_image_bytes if kind is not None and (kind.decoder or kind is UNKNOWN) else self.max_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +65,21 @@ def allow(limits: Limits) -> None:
 
 
 def examine(
-    data: Buffer, *, depth: CheckDepth, limits: Limits, wanted_ratio: str | None = None, path: Path | None = None
+    data: Buffer,
+    *,
+    depth: CheckDepth,
+    limits: Limits,
+    announced: Announced = NOTHING,
+    wanted_ratio: str | None = None,
+    path: Path | None = None,
 ) -> Facts:
     """Raises FileUnavailable for what is not a whole file, FileRefused for what is over the limits.
 
+    announced: asked where the bytes do not say what they are.
     path: where ``data`` lies, when it is a file: a decoder then reads it from there.
     wanted_ratio: ``16:9``; anything else is not looked at.
     """
-    kind = known_kind(data)
+    kind = kind_of(data, announced)
     if len(data) > limits.bytes_for(kind):
         raise too_big(len(data), limits.bytes_for(kind))
     try:
@@ -82,25 +87,34 @@ def examine(
         if depth != "none":
             walk(data, kind)
     except Damaged as damage:
-        raise _bad(kind, str(damage)) from None
+        raise _bad(kind, str(damage), data) from None
     colour = None
     if depth == "decode" and kind.decoder:
-        colour = _decode(path or BytesIO(data), kind, size)
+        try:
+            colour = _decode(path or BytesIO(data), kind, size)
+        except Damaged as damage:
+            raise _bad(kind, str(damage), data) from None
     sha256 = hashlib.sha256(data).hexdigest()
-    notes = [note for note in (_ratio_note(size, wanted_ratio), colour) if note]
+    notes = [note for note in (_ratio_note(size, wanted_ratio), colour, _unchecked(kind)) if note]
     return Facts(kind=kind, bytes=len(data), sha256=sha256, size=size, warning="; ".join(notes) or None)
 
 
-def known_kind(data: Buffer) -> Kind:
-    """The kind of file that begins so. Raises FileUnavailable for a page, for nothing, and for kinds unknown."""
-    kind = identify(data)
+def kind_of(data: Buffer, announced: Announced = NOTHING) -> Kind:
+    """The kind of file that begins so. Raises FileUnavailable for nothing, and for a page or a message in its place."""
+    kind = classify(data, announced)
     if kind is not None:
         return kind
     if not len(data):
         raise _not_a_picture("the file is empty")
-    if looks_like_a_page(data):
-        raise _not_a_picture("a web page or JSON came instead of the file")
-    raise _not_a_picture(f"not a kind of file that is known (it begins {bytes(data[:8]).hex(' ')})")
+    start = bytes(data[:64]).lstrip(b"\xef\xbb\xbf \t\r\n")
+    what = "a web page or JSON" if start[:1] in {b"<", b"{", b"["} else "a text"
+    raise _not_a_picture(f"{what} came instead of the file: {one_line(start.decode(errors='replace'), 60)!r}")
+
+
+def _unchecked(kind: Kind) -> str | None:
+    if kind is UNKNOWN:
+        return "kept as it came: it is not a kind of file that is known"
+    return None if kind.decoder or can_be_checked(kind) else f"kept as it came: a {kind.extension} can't be checked"
 
 
 def too_big(size: int, limit: int) -> FileRefused:
@@ -125,7 +139,7 @@ def _checked_size(data: Buffer, kind: Kind, depth: CheckDepth, limits: Limits) -
 
 
 def _decode(source: Path | BytesIO, kind: Kind, size: Size | None) -> str | None:
-    """A note when the whole picture is one colour. Raises FileUnavailable for what Pillow can't decode."""
+    """A note when the whole picture is one colour. Raises Damaged for what Pillow can't decode."""
     if size is None or size[0] * size[1] > _BIG_PIXELS:
         with _big_decodes:
             return _decode_now(source, kind)
@@ -147,7 +161,7 @@ def _decode_now(source: Path | BytesIO, kind: Kind) -> str | None:
     except Exception as error:  # decoders raise whatever damaged bytes lead them to
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the picture
-        raise _bad(kind, f"{type(error).__name__}: {error}") from None
+        raise Damaged(f"{type(error).__name__}: {error}") from None
 
 
 def _one_colour(image: Image.Image) -> str | None:
@@ -175,8 +189,9 @@ def _ratio_note(size: Size | None, wanted: str | None) -> str | None:
     return f"asked for {one_line(wanted, 20)}, got {got}" if off > _RATIO_TOLERANCE else None
 
 
-def _bad(kind: Kind, what: str) -> FileUnavailable:
-    return FileUnavailable(Cause(kind="bad_picture", message=one_line(f"damaged {kind.extension}: {what}")))
+def _bad(kind: Kind, what: str, data: Buffer) -> FileUnavailable:
+    cause = Cause(kind="bad_picture", message=one_line(f"damaged {kind.extension}: {what}"))
+    return FileUnavailable(cause, digest=hashlib.sha256(data).hexdigest())
 
 
 def _not_a_picture(message: str) -> FileUnavailable:

@@ -30,7 +30,9 @@ from batcher.core.retry import retry_after
 from batcher.core.version import __version__
 from batcher.images.body import IN_MEMORY, Body, unbroken
 from batcher.images.check import CheckDepth, Facts, Limits, allow, examine
-from batcher.images.network import NETWORK, announced, onward, receive, whole
+from batcher.images.data_url import data_url, is_data_url, without_content
+from batcher.images.kinds import Announced
+from batcher.images.network import NETWORK, announced_kind, announced_size, onward, receive, whole
 from batcher.images.saving import Saver, Written
 from batcher.images.trust import Trust
 from batcher.store.files.disk import disk
@@ -146,16 +148,22 @@ class Downloader:
             async with turn:
                 await self._saver.room()
                 content, size = await self._received(url, body)
-            return await unbroken(self._saver.save(partial(self._written, order, content, self._wall()), size))
+            write = partial(self._written, order, content, body.announced, self._wall())
+            return await unbroken(self._saver.save(write, size))
         finally:
             await body.discard()
 
     async def _received(self, url: str, body: Body) -> tuple[bytes | Path, int]:
         """What came, itself or where it lies, and its size."""
+        if is_data_url(url):
+            body.announced, content = data_url(url)
+            await body.add(content)
+            return await body.finish(), body.size
         with NETWORK:
             response = await self._opened(url)
         async with response:
-            size = announced(response, self._limits)
+            size = announced_size(response, self._limits)
+            body.announced = announced_kind(response)
             with NETWORK:
                 if size is not None and size <= IN_MEMORY:
                     content = await response.read()
@@ -187,9 +195,9 @@ class Downloader:
         wait = retry_after(response.headers, self._wall())
         raise FileUnavailable(cause, retry_after=wait)
 
-    def _written(self, order: _Order, content: bytes | Path, moment: float) -> Written:
+    def _written(self, order: _Order, content: bytes | Path, announced: Announced, moment: float) -> Written:
         """In a worker thread: check, then image and sidecar as files that are still to be forced and renamed."""
-        facts = self._examined(content, order)
+        facts = self._examined(content, announced, order)
         content, facts = self._dressed(content, facts, order, moment)
         try:
             return self._put(content, facts, order.path, order, moment)
@@ -215,16 +223,18 @@ class Downloader:
         sha256 = hashlib.sha256(dressed).hexdigest()
         return dressed, _noted(replace(facts, bytes=len(dressed), sha256=sha256), note)
 
-    def _examined(self, content: bytes | Path, order: _Order) -> Facts:
-        ratio = order.wanted_ratio
+    def _examined(self, content: bytes | Path, announced: Announced, order: _Order) -> Facts:
+        look = partial(
+            examine, depth=self._depth, limits=self._limits, announced=announced, wanted_ratio=order.wanted_ratio
+        )
         if isinstance(content, bytes):
-            return examine(content, depth=self._depth, limits=self._limits, wanted_ratio=ratio)
+            return look(content)
         with (
             disk(self._place.relative(order.path)),
             content.open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
-            return examine(data, depth=self._depth, limits=self._limits, wanted_ratio=ratio, path=content)
+            return look(data, path=content)
 
     def _artifact(self, facts: Facts, path: str, order: _Order, moment: float) -> Artifact:
         return Artifact(
@@ -234,7 +244,7 @@ class Downloader:
             mime=facts.kind.mime,
             width=facts.size[0] if facts.size else None,
             height=facts.size[1] if facts.size else None,
-            url=order.url,
+            url=without_content(order.url),
             output_index=order.output_index,
             output_count=order.output_count,
             downloaded_at=moment,

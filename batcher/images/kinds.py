@@ -1,20 +1,36 @@
-"""What a file is, told from its first bytes: the server's word and the end of the URL are not asked."""
+"""What a file is: told from its first bytes, and where they say nothing, from what the host announced.
+
+The bytes decide wherever they can; the header and the end of the URL are asked only about what has no mark of its own
+(text, JSON, the formats inside a ZIP). Whatever it is, it was paid for, so ``classify`` always finds a kind, except for
+a page or an error message that came where a file should have been: that may pass.
+"""
 
 import mmap
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 Buffer = bytes | mmap.mmap
 
-HEAD = 64  # bytes that are enough to tell
+HEAD = 4_096  # bytes that are enough to tell
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """extension: without the dot. decoder: Pillow's name for it, None for what is not a picture."""
+    """extension: without the dot. decoder: Pillow's name for it, None for what it can't decode. text: of letters."""
 
     extension: str
     mime: str
     decoder: str | None = None
+    text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What the host said: the media type of its answer, and the end of the URL's path. Empty where it said nothing."""
+
+    mime: str = ""
+    extension: str = ""
 
 
 PNG = Kind("png", "image/png", "PNG")
@@ -22,40 +38,172 @@ JPEG = Kind("jpg", "image/jpeg", "JPEG")
 WEBP = Kind("webp", "image/webp", "WEBP")
 GIF = Kind("gif", "image/gif", "GIF")
 AVIF = Kind("avif", "image/avif", "AVIF")
+BMP = Kind("bmp", "image/bmp", "BMP")
+TIFF = Kind("tif", "image/tiff", "TIFF")
+HEIC = Kind("heic", "image/heic")
+JXL = Kind("jxl", "image/jxl")
+JP2 = Kind("jp2", "image/jp2")
+PSD = Kind("psd", "image/vnd.adobe.photoshop")
+EXR = Kind("exr", "image/x-exr")
+HDR = Kind("hdr", "image/vnd.radiance")
+SVG = Kind("svg", "image/svg+xml", text=True)
 MP4 = Kind("mp4", "video/mp4")
 MOV = Kind("mov", "video/quicktime")
 WEBM = Kind("webm", "video/webm")
+MKV = Kind("mkv", "video/x-matroska")
+AVI = Kind("avi", "video/x-msvideo")
+OGV = Kind("ogv", "video/ogg")
+M4A = Kind("m4a", "audio/mp4")
 MP3 = Kind("mp3", "audio/mpeg")
+AAC = Kind("aac", "audio/aac")
 WAV = Kind("wav", "audio/wav")
+OGG = Kind("ogg", "audio/ogg")
+FLAC = Kind("flac", "audio/flac")
+AIFF = Kind("aiff", "audio/aiff")
+MIDI = Kind("mid", "audio/midi")
+GLB = Kind("glb", "model/gltf-binary")
+FBX = Kind("fbx", "application/octet-stream")
+PLY = Kind("ply", "model/ply")
+OBJ = Kind("obj", "model/obj", text=True)
+USDZ = Kind("usdz", "model/vnd.usdz+zip")
+THREE_MF = Kind("3mf", "model/3mf")
+PDF = Kind("pdf", "application/pdf")
+ZIP = Kind("zip", "application/zip")
+GZIP = Kind("gz", "application/gzip")
+JSON = Kind("json5", "application/json", text=True)  # .json beside a picture is its sidecar; JSON5 holds all of JSON
+HTML = Kind("html", "text/html", text=True)
+XML = Kind("xml", "application/xml", text=True)
+CSV = Kind("csv", "text/csv", text=True)
+MARKDOWN = Kind("md", "text/markdown", text=True)
+SRT = Kind("srt", "application/x-subrip", text=True)
+VTT = Kind("vtt", "text/vtt", text=True)
+TEXT = Kind("txt", "text/plain", text=True)
+UNKNOWN = Kind("bin", "application/octet-stream")
+
+KINDS = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
 
 _PREFIXES = (
     (b"\x89PNG\r\n\x1a\n", PNG),
     (b"\xff\xd8\xff", JPEG),
     (b"GIF87a", GIF),
     (b"GIF89a", GIF),
-    (b"\x1a\x45\xdf\xa3", WEBM),
+    (b"II*\0", TIFF),
+    (b"MM\0*", TIFF),
+    (b"8BPS\0\x01", PSD),
+    (b"\xff\x0a", JXL),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", JXL),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", JP2),
+    (b"v/1\x01", EXR),
+    (b"#?RADIANCE", HDR),
     (b"ID3", MP3),
+    (b"fLaC", FLAC),
+    (b"MThd\0\0\0\x06", MIDI),
+    (b"glTF", GLB),
+    (b"Kaydara FBX Binary", FBX),
+    (b"ply\n", PLY),
+    (b"ply\r\n", PLY),
+    (b"%PDF-", PDF),
+    (b"\x1f\x8b\x08", GZIP),
 )
-_RIFF = {b"WEBP": WEBP, b"WAVE": WAV}
-_BRANDS = {b"avif": AVIF, b"avis": AVIF, b"qt  ": MOV}
+_RIFF = {b"WEBP": WEBP, b"WAVE": WAV, b"AVI ": AVI}
+_BRANDS = {
+    **dict.fromkeys((b"avif", b"avis"), AVIF),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), HEIC),
+    **dict.fromkeys((b"M4A ", b"M4B ", b"M4P "), M4A),
+    b"qt  ": MOV,
+}
+_GENERAL = frozenset([b"mif1", b"msf1", b"mif2", b"miaf"])  # pictures; the brands behind say of which codec
+_IN_A_ZIP = {"usdz": USDZ, "3mf": THREE_MF}
+_BY_EXTENSION = {kind.extension: kind for kind in KINDS} | {
+    "json": JSON, "gltf": JSON, "htm": HTML, "jpeg": JPEG, "tiff": TIFF, "heif": HEIC, "text": TEXT, "log": TEXT,
+}  # fmt: skip
+_BY_MIME = {kind.mime: kind for kind in KINDS if kind not in {FBX, UNKNOWN}} | {
+    "text/json": JSON, "model/gltf+json": JSON, "text/xml": XML, "audio/wave": WAV, "audio/x-wav": WAV,
+    "image/heif": HEIC,    "audio/x-flac": FLAC, "text/x-markdown": MARKDOWN, "application/x-ndjson": TEXT,
+}  # fmt: skip
+_LEAST = 16  # bytes of a file of unknown kind: less is the beginning of something
+_NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 def identify(data: Buffer) -> Kind | None:
-    """The kind of file that begins with ``data``, or None for a kind that batcher does not know."""
-    head = bytes(data[:HEAD])
+    """The kind that the first bytes of ``data`` name, or None where they name none."""
+    head = bytes(data[:64])
     for prefix, kind in _PREFIXES:
         if head.startswith(prefix):
             return kind
-    if head[:4] == b"RIFF":
-        return _RIFF.get(head[8:12])
+    container = _CONTAINERS.get(head[:4])
+    if container is not None:
+        return container(head)
     if head[4:8] == b"ftyp":
-        return _BRANDS.get(head[8:12], MP4)
-    # An MPEG audio frame without a tag: eleven bits set, layer III.
-    if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2:
+        return _of_boxes(bytes(data[:HEAD]))
+    return BMP if head[:2] == b"BM" and head[14:18] in _BMP_HEADERS else _of_sound(head)
+
+
+_BMP_HEADERS = frozenset(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
+_CONTAINERS: dict[bytes, Callable[[bytes], Kind | None]] = {
+    b"RIFF": lambda head: _RIFF.get(head[8:12]),
+    b"FORM": lambda head: AIFF if head[8:12] in {b"AIFF", b"AIFC"} else None,
+    b"\x1a\x45\xdf\xa3": lambda head: MKV if b"matroska" in head else WEBM,
+    b"OggS": lambda head: OGV if b"theora" in head else OGG,
+    b"PK\x03\x04": lambda _: ZIP,
+}
+
+
+def _of_sound(head: bytes) -> Kind | None:
+    """A frame without a tag. Eleven bits set and layer III: MPEG audio; twelve and layer 0: AAC (ADTS)."""
+    if len(head) < 3 or head[0] != 0xFF:
+        return None
+    if head[1] & 0xE6 == 0xE2:
         return MP3
-    return None
+    return AAC if head[1] & 0xF6 == 0xF0 else None
 
 
-def looks_like_a_page(data: Buffer) -> bool:
-    """Whether this is text for people or programs (an error page, JSON) where a file should have been."""
-    return bytes(data[:HEAD]).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"<", b"{", b"["}
+def classify(data: Buffer, announced: Announced = Announced()) -> Kind | None:
+    """The kind of a file that begins with ``data``; UNKNOWN for bytes that nobody has a name for.
+
+    None for next to nothing, and for text where no text was announced: an error page or message in place of the file.
+    """
+    kind = identify(data)
+    if kind is ZIP:
+        return _IN_A_ZIP.get(announced.extension, ZIP)
+    if kind is not None or not len(data):
+        return kind
+    said = _BY_EXTENSION.get(announced.extension) or _BY_MIME.get(announced.mime)
+    if not is_text(data):
+        return UNKNOWN if len(data) >= _LEAST else None
+    if said is HTML and announced.extension not in {"html", "htm"}:
+        said = None  # the type of every error page
+    return _text(bytes(data[:HEAD]), said)
+
+
+def is_text(data: Buffer) -> bool:
+    head = bytes(data[:HEAD])
+    if _NOT_TEXT.search(head):
+        return False
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start >= len(head) - 3 and len(head) == HEAD  # a letter cut in two
+    return True
+
+
+def _text(head: bytes, said: Kind | None) -> Kind | None:
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start[:1] == b"<" and b"<svg" in head:
+        return SVG
+    if start[:14].lower().startswith((b"<!doctype html", b"<html")):
+        return said if said is HTML else None
+    if said is None or not said.text:
+        return None
+    looks_like_json = start[:1] in {b"{", b"["}
+    return JSON if looks_like_json and said is TEXT else said
+
+
+def _of_boxes(head: bytes) -> Kind:
+    """By the brands of a file of boxes (ISO 14496-12): the main one, and behind a general one those that follow."""
+    main = head[8:12]
+    if main not in _GENERAL:
+        return _BRANDS.get(main, MP4)
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    others = (head[at : at + 4] for at in range(16, end - 3, 4))
+    return next((_BRANDS[brand] for brand in others if brand in _BRANDS), HEIC)

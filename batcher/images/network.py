@@ -1,5 +1,6 @@
 """A file host's answer as it arrives, and what can go wrong on the way."""
 
+from pathlib import PurePosixPath
 from urllib.parse import urljoin
 
 import aiohttp
@@ -9,6 +10,7 @@ from batcher.core.errors import Cause, FileRefused, FileUnavailable
 from batcher.core.one_line import one_line
 from batcher.images.body import Body
 from batcher.images.check import Limits, too_big
+from batcher.images.kinds import Announced
 
 
 def onward(url: str, location: str) -> str:
@@ -18,12 +20,18 @@ def onward(url: str, location: str) -> str:
         raise FileRefused(Cause(kind="redirects", message="the file host redirects to what is not a link")) from None
 
 
-def announced(response: aiohttp.ClientResponse, limits: Limits) -> int | None:
+def announced_size(response: aiohttp.ClientResponse, limits: Limits) -> int | None:
     """Bytes that the body will have, where the host says so and sends it as it is. Raises FileRefused over the cap."""
     expected = response.content_length
     if expected is not None and expected > limits.max_bytes:
         raise too_big(expected, limits.max_bytes)
     return None if response.headers.get("Content-Encoding") else expected
+
+
+def announced_kind(response: aiohttp.ClientResponse) -> Announced:
+    """The media type, and the end of the path of the URL that was asked for in the end."""
+    mime = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return Announced(mime, PurePosixPath(response.url.path).suffix[1:].lower())
 
 
 async def receive(response: aiohttp.ClientResponse, body: Body) -> None:

@@ -1,35 +1,35 @@
-"""Whether a file is whole, told from its own skeleton, without decoding a pixel.
+"""Whether a file is whole, told from its own skeleton, without decoding a pixel; and the size of a picture.
 
-Every format says how long its pieces are; a file that was cut short has a piece that runs past its end, or lacks its
-end mark. This costs microseconds where decoding costs milliseconds, and catches one thing that decoders let pass: a
-PNG without its end chunk.
+This costs microseconds where decoding costs milliseconds, and catches one thing that decoders let pass: a PNG without
+its end chunk. Of a kind without pieces that could be counted, nothing is said.
 
-Sources: PNG (W3C, third edition) 5.3; JPEG T.81 annex B; GIF89a 2-27; RFC 9649 (WebP); ISO 14496-12 4.2 (boxes).
+Sources: those of ``containers``; GIF89a 2-27; RFC 8118 (PDF), APPNOTE 4.3.16 (ZIP), RFC 3533 (Ogg), RFC 9639 (FLAC),
+RFC 8794 (EBML), glTF 2.0 4.4.1 (GLB), TIFF 6.0 section 2, BITMAPINFOHEADER (BMP).
 """
 
-import re
+import json
 import zlib
-from collections.abc import Callable, Iterator
-from itertools import repeat
+from collections.abc import Callable
 from struct import error as StructError  # noqa: N812  an exception, and it reads as one
 from struct import unpack_from
 
-from batcher.images.kinds import AVIF, GIF, JPEG, MOV, MP4, PNG, WEBP, Buffer, Kind
+from batcher.images import kinds
+from batcher.images.containers import (
+    Damaged,
+    boxes,
+    jpeg_segments,
+    pieces,
+    png_chunks,
+    riff_end,
+    shown,
+)
+from batcher.images.kinds import Buffer, Kind
 
 Size = tuple[int, int]
 
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_BARE_MARKERS = frozenset([0x01, *range(0xD0, 0xD8)])
-_MOST_FILL = 65_536  # bytes between a JPEG's segments: Pillow reads them one by one, 200 MB of them in minutes
-_FILL = re.compile(rb"\xff+")
-_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-
-
-_MOST_PIECES = 1_100_000  # of a file: the smallest that encoders make, 255 bytes in a GIF, fill 256 MB with so many
-
-
-class Damaged(Exception):  # noqa: N818  a finding, and it reads as one
-    """The file is not whole; the text says where, in a few words."""
+_MOST_JSON = 64 << 20  # bytes that are parsed to see whether they are whole
+_TAIL = 65_600  # bytes at the end of a file in which its last mark stands
 
 
 def dimensions(data: Buffer, kind: Kind) -> Size | None:
@@ -42,17 +42,16 @@ def walk(data: Buffer, kind: Kind) -> None:
     _ask(_WALKS.get(kind), data)
 
 
+def can_be_checked(kind: Kind) -> bool:
+    """Whether ``walk`` can tell a whole file of this kind from one that was cut short."""
+    return kind in _WALKS
+
+
 def _ask(reader: Callable[[Buffer], Size | None] | None, data: Buffer) -> Size | None:
     try:
         return reader(data) if reader else None
     except (StructError, IndexError):
         raise Damaged("it ends in the middle of its header") from None
-
-
-def _pieces() -> Iterator[None]:
-    """One for each step of a walk: a file of millions of tiny pieces would take the processor for minutes."""
-    yield from repeat(None, _MOST_PIECES)
-    raise Damaged("it is made of more pieces than any encoder makes")
 
 
 def _png_size(data: Buffer) -> Size:
@@ -61,76 +60,32 @@ def _png_size(data: Buffer) -> Size:
 
 
 def _walk_png(data: Buffer) -> None:
-    at, pixels, end = 8, False, len(data)
+    pixels, ended = False, False
     if data[12:16] != b"IHDR":
         raise Damaged("its header chunk is missing")
     with memoryview(data) as view:
-        for _ in _pieces():
-            if at + 12 > end:
-                break
-            length, name = unpack_from(">I4s", data, at)
-            if at + 12 + length > end:
-                raise Damaged(f"cut short in a {_chunk(name)} chunk")
-            if zlib.crc32(view[at + 4 : at + 8 + length]) != unpack_from(">I", data, at + 8 + length)[0]:
-                raise Damaged(f"wrong checksum in a {_chunk(name)} chunk")
-            if name == b"IEND" and pixels:
-                return
+        for name, start, end in png_chunks(data):
+            if zlib.crc32(view[start - 4 : end]) != unpack_from(">I", data, end)[0]:
+                raise Damaged(f"wrong checksum in a {shown(name)} chunk")
             pixels = pixels or name == b"IDAT"
-            at += 12 + length
-    raise Damaged("cut short before its end chunk" if pixels else "it has no pixels")
-
-
-def _chunk(name: bytes) -> str:
-    return name.decode() if name.isalpha() and name.isascii() else "garbled"
+            ended = name == b"IEND"
+    if not (pixels and ended):
+        raise Damaged("cut short before its end chunk" if pixels else "it has no pixels")
 
 
 def _jpeg_size(data: Buffer) -> Size:
-    at = 2
-    for _ in _pieces():
-        marker, at = _jpeg_marker(data, at)
-        if marker in _FRAME_HEADERS:
-            height, width = unpack_from(">HH", data, at + 3)
+    for segment in jpeg_segments(data):
+        if segment.marker in _FRAME_HEADERS:
+            height, width = unpack_from(">HH", data, segment.body + 1)
             return int(width), int(height)
-        if marker in {0xD9, 0xDA}:
-            raise Damaged("it has no frame header")
-        at += 0 if marker in _BARE_MARKERS else _jpeg_length(data, at)
-    raise AssertionError("unreachable")
+        if segment.marker == 0xDA:
+            break
+    raise Damaged("it has no frame header")
 
 
 def _walk_jpeg(data: Buffer) -> None:
-    at, scans, fill = 2, 0, 0
-    for _ in _pieces():
-        marker, after = _jpeg_marker(data, at)
-        fill += after - at - 2
-        at = after
-        if fill > _MOST_FILL:
-            raise Damaged("it is padded beyond reason")
-        if marker == 0xD9:
-            break
-        at += 0 if marker in _BARE_MARKERS else _jpeg_length(data, at)
-        if marker == 0xDA:
-            scans += 1
-            found = _AFTER_SCAN.search(data, at)
-            if found is None:
-                raise Damaged("cut short before its end mark")
-            at = found.start()
-    if not scans:
+    if not [segment for segment in jpeg_segments(data) if segment.marker == 0xDA]:
         raise Damaged("it has no pixels")
-
-
-def _jpeg_marker(data: Buffer, at: int) -> tuple[int, int]:
-    """The marker at ``at`` and where what follows it begins; fill bytes are skipped."""
-    if data[at] != 0xFF:
-        raise Damaged("garbled between its segments")
-    at = _FILL.match(data, at).end()  # type: ignore[union-attr]  # one byte of it was seen above
-    return data[at], at + 1
-
-
-def _jpeg_length(data: Buffer, at: int) -> int:
-    length = int(unpack_from(">H", data, at)[0])
-    if length < 2 or at + length > len(data):
-        raise Damaged("cut short in a segment")
-    return length
 
 
 def _gif_size(data: Buffer) -> Size:
@@ -139,7 +94,7 @@ def _gif_size(data: Buffer) -> Size:
 
 
 def _walk_gif(data: Buffer) -> None:
-    at, frames, pieces = 13 + _colours(data[10]), 0, _pieces()
+    at, frames, steps = 13 + _colours(data[10]), 0, pieces()
     while data[at] != 0x3B:
         if data[at] == 0x2C:
             frames += 1
@@ -149,10 +104,10 @@ def _walk_gif(data: Buffer) -> None:
         else:
             raise Damaged("garbled between its blocks")
         while data[at]:
-            next(pieces)
+            next(steps)
             at += data[at] + 1
         at += 1
-        next(pieces)
+        next(steps)
     if not frames:
         raise Damaged("it has no pixels")
 
@@ -176,11 +131,16 @@ def _webp_size(data: Buffer) -> Size:
 
 
 def _walk_webp(data: Buffer) -> None:
-    if unpack_from("<I", data, 4)[0] + 8 > len(data):
-        raise Damaged("shorter than its header says")
+    riff_end(data)
 
 
-def _avif_size(data: Buffer) -> Size | None:
+def _walk_riff(data: Buffer) -> None:
+    if unpack_from("<I", data, 4)[0] in {0, 0xFFFF_FFFF}:  # written as a stream, whose length nobody knew
+        return
+    riff_end(data)
+
+
+def _boxed_size(data: Buffer) -> Size | None:
     """The largest image that the properties announce: the tiles of a grid have sizes too, smaller ones."""
     sizes = []
     at = data.find(b"ispe", 0, 65_536)
@@ -192,33 +152,153 @@ def _avif_size(data: Buffer) -> Size | None:
 
 
 def _walk_boxes(data: Buffer) -> None:
-    at, end = 0, len(data)
-    for _ in _pieces():
-        if at >= end:
+    if data[:2] == b"\xff\x0a":  # JPEG XL without boxes
+        return
+    for _ in boxes(data):
+        pass
+
+
+def _bmp_size(data: Buffer) -> Size:
+    if data[14] == 12:
+        width, height = unpack_from("<HH", data, 18)
+    else:
+        width, height = unpack_from("<ii", data, 18)
+    return abs(int(width)), abs(int(height))
+
+
+def _walk_bmp(data: Buffer) -> None:
+    if unpack_from("<I", data, 2)[0] > len(data):
+        raise Damaged("shorter than its header says")
+
+
+def _tiff_size(data: Buffer) -> Size | None:
+    order = "<" if data[:2] == b"II" else ">"
+    (at,) = unpack_from(f"{order}I", data, 4)
+    (count,) = unpack_from(f"{order}H", data, at)
+    sides = {}
+    for number in range(min(count, 4_096)):
+        tag, form, _ = unpack_from(f"{order}HHI", data, at + 2 + 12 * number)
+        if tag in {256, 257}:
+            sides[tag] = int(unpack_from(f"{order}{'H' if form == 3 else 'I'}", data, at + 10 + 12 * number)[0])
+    return (sides[256], sides[257]) if len(sides) == 2 else None
+
+
+def _walk_tiff(data: Buffer) -> None:
+    if _tiff_size(data) is None:
+        raise Damaged("its directory has no size")
+
+
+def _walk_glb(data: Buffer) -> None:
+    if unpack_from("<I", data, 8)[0] > len(data):
+        raise Damaged("shorter than its header says")
+
+
+def _walk_ogg(data: Buffer) -> None:
+    at = 0
+    for _ in pieces():
+        if at >= len(data):
             return
-        size = int(unpack_from(">I", data, at)[0])
-        if size == 0:  # to the end of the file
+        if data[at : at + 4] != b"OggS":
+            raise Damaged("garbled between its pages")
+        lengths = bytes(data[at + 27 : at + 27 + data[at + 26]])
+        at += 27 + data[at + 26] + sum(lengths)
+        if at > len(data):
+            raise Damaged("cut short in a page")
+
+
+def _walk_flac(data: Buffer) -> None:
+    at = 4
+    for _ in pieces():
+        header = int(unpack_from(">I", data, at)[0])
+        at += 4 + (header & 0xFF_FFFF)
+        if header >> 31:
+            break
+    if at >= len(data):
+        raise Damaged("cut short before its sound")
+
+
+def _walk_ebml(data: Buffer) -> None:
+    """The elements of the top: header and segment; one of unknown length goes to the end of the file."""
+    at = 0
+    for _ in pieces():
+        if at >= len(data):
             return
-        if size == 1:
-            size = int(unpack_from(">Q", data, at + 8)[0])
-        if size < 8 or at + size > end:
-            raise Damaged("cut short in a box")
-        at += size
+        at += _vint_bytes(data[at])
+        width = _vint_bytes(data[at])
+        size = int.from_bytes(data[at : at + width], "big") & (1 << 7 * width) - 1
+        if size == (1 << 7 * width) - 1:
+            return
+        at += width + size
+        if at > len(data):
+            raise Damaged("cut short in an element")
+
+
+def _vint_bytes(first: int) -> int:
+    if not first:
+        raise Damaged("garbled between its elements")
+    return 9 - first.bit_length()
+
+
+def _walk_pdf(data: Buffer) -> None:
+    _ends_with(data, b"%%EOF")
+
+
+def _walk_zip(data: Buffer) -> None:
+    tail = bytes(data[-_TAIL:])
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or at + 22 > len(tail):
+        raise Damaged("cut short before its directory")
+
+
+def _walk_svg(data: Buffer) -> None:
+    _ends_with(data, b"svg>", b"/>")
+
+
+def _ends_with(data: Buffer, *marks: bytes) -> None:
+    tail = bytes(data[-_TAIL:])
+    if not any(mark in tail for mark in marks):
+        raise Damaged("cut short before its end mark")
+
+
+def _walk_json(data: Buffer) -> None:
+    if len(data) > _MOST_JSON:
+        return
+    try:
+        json.loads(bytes(data).removeprefix(b"\xef\xbb\xbf"))
+    except (ValueError, RecursionError) as error:
+        raise Damaged(f"not JSON: {error}") from None
 
 
 _DIMENSIONS: dict[Kind, Callable[[Buffer], Size | None]] = {
-    PNG: _png_size,
-    JPEG: _jpeg_size,
-    GIF: _gif_size,
-    WEBP: _webp_size,
-    AVIF: _avif_size,
+    kinds.PNG: _png_size,
+    kinds.JPEG: _jpeg_size,
+    kinds.GIF: _gif_size,
+    kinds.WEBP: _webp_size,
+    kinds.AVIF: _boxed_size,
+    kinds.HEIC: _boxed_size,
+    kinds.BMP: _bmp_size,
+    kinds.TIFF: _tiff_size,
 }
 _WALKS: dict[Kind, Callable[[Buffer], None]] = {
-    PNG: _walk_png,
-    JPEG: _walk_jpeg,
-    GIF: _walk_gif,
-    WEBP: _walk_webp,
-    AVIF: _walk_boxes,
-    MP4: _walk_boxes,
-    MOV: _walk_boxes,
+    kinds.PNG: _walk_png,
+    kinds.JPEG: _walk_jpeg,
+    kinds.GIF: _walk_gif,
+    kinds.WEBP: _walk_webp,
+    kinds.BMP: _walk_bmp,
+    kinds.TIFF: _walk_tiff,
+    kinds.SVG: _walk_svg,
+    kinds.WEBM: _walk_ebml,
+    kinds.MKV: _walk_ebml,
+    kinds.WAV: _walk_riff,
+    kinds.AVI: _walk_riff,
+    kinds.OGG: _walk_ogg,
+    kinds.OGV: _walk_ogg,
+    kinds.FLAC: _walk_flac,
+    kinds.GLB: _walk_glb,
+    kinds.PDF: _walk_pdf,
+    kinds.ZIP: _walk_zip,
+    kinds.USDZ: _walk_zip,
+    kinds.THREE_MF: _walk_zip,
+    kinds.JSON: _walk_json,
+    **dict.fromkeys((kinds.AVIF, kinds.HEIC, kinds.JXL, kinds.JP2, kinds.MP4, kinds.MOV, kinds.M4A), _walk_boxes),
 }

@@ -6,7 +6,8 @@ not first in plain, boring form: an ASCII host of letters, digits, ``-``, ``_`` 
 brackets. What passes is parsed once by the HTTP library's own parser (yarl), its idea of scheme, host and port is
 held against ours, and that very object is what gets requested.
 
-The path keeps its percent-encoding as received: output links hold ``%3D``, and encoding it again breaks them.
+The path keeps its percent-encoding as received: output links hold ``%3D``, and encoding it again breaks them. Only what
+can't stand in a request (blanks, letters outside ASCII) is encoded.
 """
 
 import re
@@ -28,7 +29,7 @@ _PLAIN_URL = re.compile(
     rf"(?P<scheme>[A-Za-z]+)://(?P<host>{_NAME}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?(?=[/?#]|\Z)"
 )
 _HOST_PORT = re.compile(rf"(?P<host>{_NAME}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?")
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\xa0\\\u2028\u2029]")
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _ASCII = "".join(chr(code) for code in range(0x21, 0x7F))
 _USUAL_PORTS = {"https": 443, "http": 80}
 
@@ -55,7 +56,7 @@ class Trust:
     def check(self, url: str) -> URL:
         """The URL to request, or FileRefused."""
         if len(url) > _LONGEST or _FORBIDDEN.search(url):
-            raise _refused("the link holds blanks, control characters or a backslash, or is too long")
+            raise _refused("the link holds control characters or a backslash, or is too long")
         match = _PLAIN_URL.match(url)
         if match is None:
             raise _refused(f"not a plain web link: {_shown(url)}")
@@ -75,8 +76,8 @@ class Trust:
 
 def _as_requested(url: str, scheme: str, host: str, port: int) -> URL:
     """The URL as yarl reads it, which is how the HTTP library reads it, if that is how we read it."""
-    ascii_url = quote(url.partition("#")[0], safe=_ASCII, errors="surrogateescape") if not url.isascii() else url
     try:
+        ascii_url = quote(url.partition("#")[0], safe=_ASCII, errors="surrogateescape")
         parsed = URL(ascii_url, encoded=True)
         same = (parsed.scheme, _canonical(parsed.raw_host or ""), parsed.port) == (scheme, host, port)
     except (ValueError, UnicodeError):

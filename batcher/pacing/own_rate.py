@@ -21,11 +21,17 @@ class Starts:
     """Those that were booked, in order. rate: starts per second at most, None for no bound."""
 
     def __init__(self, rate: float | None) -> None:
-        self._most = None if rate is None else math.floor(rate) + 1  # in any second
-        self._kept = max(KEPT, self._most or 0)
         self._times: list[float] = []
         self._forgotten = 0
         self._line = -math.inf  # where the next one is due
+        self.change(rate, -math.inf)
+
+    def change(self, rate: float | None, now: float) -> None:
+        """From now on this rate; what was booked stays booked, and a start that was due far off is due sooner."""
+        self._most = None if rate is None else math.floor(rate) + 1  # in any second
+        self._kept = max(KEPT, self._most or 0)
+        if rate is not None:
+            self._line = min(self._line, max(now, self._times[-1] if self._times else -math.inf) + (1.0 + SLACK) / rate)
 
     @property
     def due(self) -> float:

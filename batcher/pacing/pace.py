@@ -18,6 +18,13 @@ class Pace:
         self._starts = Starts(ceiling)
         self._limit = Limit(ceiling)
 
+    def change(self, ceiling: float | None, now: float) -> None:
+        """Another rate is asked for while the run goes on. What was learnt of the service's limit stays."""
+        self.ceiling = ceiling
+        self._starts.change(ceiling, now)
+        self._limit.change(ceiling)
+        self.rate = self._limit.pace(now, None) if self._limit.found else ceiling
+
     @property
     def interval(self) -> float:
         """Seconds between two starts at the present pace."""

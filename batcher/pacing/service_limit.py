@@ -82,6 +82,10 @@ class Limit:
         self._shut = False  # scouts were refused
         self._scouting = False
 
+    def change(self, ceiling: float | None) -> None:
+        """Another rate is asked for from now on."""
+        self._ceiling = ceiling
+
     @property
     def found(self) -> bool:
         return self._limit > 0.0

@@ -1,4 +1,4 @@
-"""What does happen: one coroutine tells one job's story (``story.py``), one module a step.
+"""What does happen: one coroutine a job (``drain.py``), one module a step.
 
 The order of writes is the crash design. *Intent before effect*: a job is ``submitting`` on the disk before its POST
 leaves. *Fact before reliance*: the request id is on the disk before it is asked about. *Bytes before record*: image,
@@ -8,9 +8,3 @@ only thing it can't know, whether a POST in the air was taken up, is a state of 
 Every decision is a line that calls a pure module: what may follow (``lifecycle``), when to try again (``retry``), when
 a submit may leave (``pace``, ``breaker``, ``budget``), when to ask (``schedule``).
 """
-
-from batcher.runner.cancel import cancel_all
-from batcher.runner.job_task import Runner
-from batcher.runner.run_context import RunContext
-
-__all__ = ["RunContext", "Runner", "cancel_all"]

@@ -16,12 +16,13 @@ AT_ONCE = 8  # cancels in the air
 
 
 async def cancel_all(
-    api: Api, queue: CommitQueue, reader: sqlite3.Connection, tally: Counter[CancelOutcome]
+    api: Api, queue: CommitQueue, reader: sqlite3.Connection, tally: Counter[CancelOutcome], *, record: bool = True
 ) -> Counter[CancelOutcome]:
     """Cancels every request that is at the service, and counts what became of them in ``tally``.
 
-    CANCELLED is recorded; TOO_LATE (running or finished: it is charged, and the next run collects it) and UNKNOWN keep
-    their ids. Raises AccountError, DiskError; what was cancelled till then is recorded.
+    CANCELLED is recorded, unless ``record`` is False: beside a going run, which sees for itself. TOO_LATE (running or
+    finished: it is charged, and the next run collects it) and UNKNOWN keep their ids. Raises AccountError, DiskError;
+    what was cancelled till then is recorded.
     """
     places = asyncio.Semaphore(AT_ONCE)
     problems: list[Exception] = []
@@ -29,7 +30,7 @@ async def cancel_all(
     async def one(entry: Entry) -> None:
         try:
             outcome = await _cancel(api, entry)
-            if outcome is CancelOutcome.CANCELLED:
+            if record and outcome is CancelOutcome.CANCELLED:
                 await queue.durable(queue.state.cancel, entry, api.wall())
             tally[outcome] += 1
         except Exception as problem:  # noqa: BLE001  raised below, once the others are through

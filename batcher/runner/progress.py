@@ -14,6 +14,7 @@ from typing import Any, Protocol, TextIO, TypeVar
 from batcher.core.one_line import one_line
 from batcher.core.tally import Snapshot
 from batcher.core.units import show_duration, show_rate, show_usd
+from batcher.runner.events import Event, Noted, Observer, RunEnded, Ticked
 
 T = TypeVar("T")
 
@@ -103,6 +104,23 @@ def counted(items: Iterable[T], tell: Callable[[int], None]) -> Iterator[T]:
         if number % 1000 == 0:
             tell(number)
         yield item
+
+
+def observing(progress: Progress) -> Observer:
+    """A listener as an observer of a run."""
+    last: Snapshot | None = None
+
+    def hear(event: Event) -> None:
+        nonlocal last
+        if isinstance(event, Ticked):
+            last = event.snapshot
+            progress.show(last)
+        elif isinstance(event, Noted):
+            progress.say(event.text)
+        elif isinstance(event, RunEnded):
+            progress.close(last)
+
+    return hear
 
 
 def in_words(snapshot: Snapshot, room: int = ROOM) -> str:

@@ -1,8 +1,8 @@
 """``records.jsonl`` and ``failures.jsonl``: the state file as other tools read it.
 
-A million lines take half a minute to write, so they are only written when the state file may say something else by now.
-Whoever moves jobs puts STALE into the same transaction as the first move; once the tables are written, what they look
-like from outside is remembered, so that one that is gone or was changed by somebody is noticed.
+A million lines take half a minute to write, so they are only written when the state file may say something else by
+now. The first move of a process notes, in its transaction, that they are outdated; once they are written, what they
+look like from outside is remembered, so that one that is gone or was changed by somebody is noticed.
 """
 
 import json
@@ -20,7 +20,6 @@ from batcher.store.files.whole import write_whole
 
 RECORDS, FAILURES = "records.jsonl", "failures.jsonl"
 _encoded = json.JSONEncoder(ensure_ascii=False).encode  # made once: a table has a million lines
-STALE = {"tables": None}  # facts for ``StateFile.set_meta``
 
 
 def write(state: StateFile, *, simulated: bool, progress: Progress) -> None:
@@ -31,7 +30,7 @@ def write(state: StateFile, *, simulated: bool, progress: Progress) -> None:
     tell = counting(progress, f"writing {RECORDS}: {{:,}} of {images:,}")
     write_whole(run_dir / RECORDS, _lines(counted(records, tell)))
     write_whole(run_dir / FAILURES, _lines(failures(connection, run_dir)))
-    state.must_commit([lambda: state.set_meta(tables=_looks(run_dir))])
+    state.must_commit([lambda: state.note_tables(_looks(run_dir))])
 
 
 def are_fresh(state: StateFile) -> bool:

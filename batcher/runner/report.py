@@ -36,7 +36,7 @@ class Facts:
     simulated: bool
 
 
-def exit_code(counts: Counts, stop: Stop | None) -> int:
+def exit_code(counts: Counts, stop: Stop | None, *, limited: bool = False) -> int:
     """By severity: 77, 73, 69, 130, then 5 (in doubt), 3 (failed), 4 (work left), 0."""
     if stop is not None and stop.reason is not None and stop.reason.exit_code != 4:
         return stop.reason.exit_code
@@ -44,7 +44,7 @@ def exit_code(counts: Counts, stop: Stop | None) -> int:
         return 5
     if counts.failed:
         return 3
-    return 4 if counts.done < counts.total else 0
+    return 4 if counts.done < counts.total or limited else 0
 
 
 def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price: float | None) -> dict[str, Any]:
@@ -57,8 +57,8 @@ def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price
         "seconds": round(facts.seconds, 3),
         "submit_rate": round(facts.submit_rate, 3),
         "rate_limited": facts.rate_limited,
-        "exit_code": exit_code(counts, stop),
-        "stopped_by": _stopped_by(facts, counts, stop),
+        "exit_code": exit_code(counts, stop, limited=facts.limited),
+        "stopped_by": _stopped_by(facts, stop),
         "message": "" if stop is None else stop.message,
         "warnings": facts.warned,
         "simulated": facts.simulated,
@@ -66,10 +66,10 @@ def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price
     }
 
 
-def _stopped_by(facts: Facts, counts: Counts, stop: Stop | None) -> str | None:
+def _stopped_by(facts: Facts, stop: Stop | None) -> str | None:
     if stop is not None and stop.reason is not None:
         return stop.reason.word
-    return "limit" if facts.limited and counts.pending else None
+    return "limit" if facts.limited else None
 
 
 def standing(connection: sqlite3.Connection, counts: Counts, price: float | None) -> dict[str, Any]:
@@ -147,12 +147,14 @@ def summary(
         lines.append(
             f"{report['cancelled']:,} cancelled. `batcher retry {report['run']} --state cancelled` reopens them."
         )
-    if report["pending"] or (stop is not None and stop.reason is not None and stop.reason.hard):
+    if report["pending"] or facts.limited or (stop is not None and stop.reason is not None and stop.reason.hard):
         lines += _to_go(report["pending"], stop, way_on)
     return "\n".join(lines)
 
 
 def _to_go(pending: int, stop: Stop | None, way_on: WayOn) -> list[str]:
+    if stop is not None and stop.reason is Reason.PAUSED:
+        return [f"{pending:,} to go."]  # the hint says how
     how = "Resume with the same command:"
     if stop is not None and stop.reason is Reason.DISK:
         how = f"The images to come need about {show_bytes(way_on.needed)}. {how}"
@@ -162,7 +164,8 @@ def _to_go(pending: int, stop: Stop | None, way_on: WayOn) -> list[str]:
         how = "Go on with the same command and a larger --budget:"
     elif (stop is None or stop.reason is None) and way_on.limited:
         how = "Go on with the same command without --limit, or a larger one:"
-        return [f"{pending:,} to go. {how}", f"  {_without_limit(way_on.command)}"]
+        left = f"{pending:,} to go" if pending else "there is more in the manifest"
+        return [f"{left[:1].upper()}{left[1:]}. {how}", f"  {_without_limit(way_on.command)}"]
     return [f"{pending:,} to go. {how}", f"  {way_on.command}"]
 
 

@@ -1,9 +1,10 @@
-"""What every step of a story works with, and what they all know of the service's health."""
+"""What every step of a job works with, and what they all know of the service's health."""
 
 import asyncio
+import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -18,6 +19,8 @@ from batcher.core.tally import Tally
 from batcher.core.units import show_usd
 from batcher.images import Downloader
 from batcher.pacing import Pace
+from batcher.runner.events import Event, Observer
+from batcher.runner.places import Places
 from batcher.runner.stop import Reason, Stop
 from batcher.store import Ballast, CommitQueue
 
@@ -28,29 +31,44 @@ NOTEWORTHY = 10.0  # seconds of silence worth a word to the person who watches
 
 @dataclass(kw_only=True)
 class RunContext:
-    """Opened and closed by whoever composes the run. past_deadline: whether nothing new may start any more."""
+    """Opened and closed by whoever composes the run. Times are seconds: ``now`` on the loop's clock, ``wall`` Unix.
+
+    reader: a read-only connection to the state file, for the event loop's thread.
+    past_deadline: whether nothing new may start any more.
+    """
 
     settings: Settings
     queue: CommitQueue
+    reader: sqlite3.Connection
     api: Api
     downloader: Downloader
     tally: Tally
     stop: Stop
     budget: Budget
     ballast: Ballast
-    past_deadline: Callable[[], bool] | None = None
+    observers: Sequence[Observer] = ()
+    past_deadline: Callable[[], bool] = lambda: False
     wall: Callable[[], float] = time.time
     now: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
 
     def __post_init__(self) -> None:
         self.state = self.queue.state
-        self.calls = Pace(self.settings.api_rate)
+        self.pace = Pace(self.settings.rate)  # of submits
+        self.calls = Pace(self.settings.api_rate)  # of all calls
+        self.slots = Places(self.settings.in_flight)  # at the service
+        self.downloads = Places(self.settings.downloads)
         self.fuse = FailureLimit(self.settings.fuse, self.settings.fuse_share)
         self.money_moved = asyncio.Event()
+        self.go_on = asyncio.Event()  # cleared while the run is paused
+        self.go_on.set()
         self.cancelled: Counter[CancelOutcome] = Counter()  # what --cancel-on-interrupt came to
         self.started = self.wall()
         self._born = self.now()
         self._heard: float | None = None
+
+    def tell(self, event: Event) -> None:
+        for observer in self.observers:
+            observer(event)
 
     def settle(self, entry: Entry, cost_usd: float | None, *, failed: bool = False) -> None:
         """The job ended, or is in doubt: its reserved money is spent. ``failed``: the service failed it."""
@@ -74,7 +92,7 @@ class RunContext:
             self.stop.request(
                 Reason.FUSE,
                 f"the fuse blew: {why}: {cause}",
-                "What is at the service was collected. Mend the cause, `batcher retry` the failed, and run again.",
+                "What is at the service was collected. Fix the cause, `batcher retry` the failed, and run again.",
             )
 
     async def call_turn(self) -> None:

@@ -12,7 +12,7 @@ from batcher.client import embedded
 from batcher.client.token import Token, base_url, find_token
 from batcher.core.errors import AccountError, ManifestError, UsageError
 from batcher.core.settings import Given, Settings, fold
-from batcher.manifest import Draft, Overrides, open_manifest
+from batcher.manifest import Loader, Overrides, open_manifest
 from batcher.manifest.schema import bundled
 from batcher.runner.progress import Progress
 from batcher.store import connect_to_read, has_state, reading
@@ -35,7 +35,6 @@ class Options:
     base_url: str | None = None
     trust_hosts: Sequence[str] = ()
     simulate: bool = False
-    relayout: bool = False
     command: str = "batcher"
 
 
@@ -48,35 +47,27 @@ class Service:
     name: str
 
 
-def name_of(options: Options) -> str:
-    """What a run directory would remember of the service; "" where the options lead to none."""
-    if options.simulate:
-        return "" if options.base_url else SIMULATOR
-    try:
-        return urlsplit(base_url(options.base_url)).netloc
-    except ValueError:
-        return ""
+def run_dir_of(options: Options, loader: Loader) -> Path:
+    return Path(options.out) if options.out else Path("runs") / loader.name
 
 
-def run_dir_of(options: Options, draft: Draft) -> Path:
-    return Path(options.out) if options.out else Path("runs") / draft.name
-
-
-def read_draft(options: Options) -> tuple[Draft, Settings]:
+def read_manifest(options: Options) -> tuple[Loader, Settings]:
     """The manifest's syntax and the settings. Raises UsageError, or ManifestError with all that can be told so far."""
-    draft = open_manifest(options.manifest, options.overrides, stdin=sys.stdin.buffer)
-    told = {
+    loader = open_manifest(options.manifest, options.overrides, stdin=sys.stdin.buffer)
+    given = {
         name: Given(option.text, file=option.file, line=option.line, column=option.column)
-        for name, option in draft.run_options.items()
+        for name, option in loader.run_options.items()
     }
     try:
-        return draft, fold(options.flags, told)
+        return loader, fold(options.flags, given)
     except ManifestError as error:
         problems = [*error.problems]
         try:
-            draft.check(bundled(draft.model)).close()
+            for _ in loader.jobs(bundled(loader.model)):
+                pass
         except ManifestError as more:  # all errors at once, and the options are only some of them
             problems += more.problems
+        loader.close()
         raise ManifestError(problems) from None
 
 

@@ -1,46 +1,202 @@
-"""From what a person typed to a run. Where there is nothing to do, that is found out from the state file and the
-manifest's bytes alone: no service, no token, and none of the libraries that only work needs.
-"""
+"""From what a person typed to a run and its report: the one composition, for commands, the Python API and tests."""
 
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from batcher.manifest import Memory
-from batcher.runner import at_rest
-from batcher.runner.progress import READING, counting, listener
-from batcher.runner.run_dir import hold, some_room
-from batcher.runner.service import Options, read_draft, run_dir_of
-from batcher.store import INTENT, STATE, StateFile, has_state, reading
+from batcher.client.catalogue import Offer, ask
+from batcher.core.errors import UsageError
+from batcher.core.settings import Settings
+from batcher.manifest import Loader
+from batcher.runner import records as tables
+from batcher.runner import report
+from batcher.runner.control import Control, is_paused, read_control
+from batcher.runner.events import RunBegan, RunEnded
+from batcher.runner.manifest_jobs import Planned, Reading, plan_jobs
+from batcher.runner.progress import Progress, listener, observing
+from batcher.runner.run_context import RunContext
+from batcher.runner.run_dir import (
+    begin,
+    check_room,
+    hold,
+    price_facts,
+    remembered_price,
+    room_needed,
+    same_service,
+    say_gone,
+    some_room,
+)
+from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of
+from batcher.runner.stop import Reason, Stop
+from batcher.runner.work import Surroundings, drain
+from batcher.store import STATE, StateFile, has_state, remove_state
+
+ALONE = Surroundings()
 
 
-async def run(options: Options) -> tuple[dict[str, Any], str]:
-    """The main job. Returns the report and its summary in words. Raises BatcherError before anything is spent."""
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """report: as ``report.json`` has it. summary: in words. stop: why it ended early. context: None: it never began."""
+
+    report: dict[str, Any]
+    summary: str
+    stop: Stop
+    context: RunContext | None
+
+
+async def run(
+    options: Options, surroundings: Surroundings = ALONE, progress: Progress | None = None
+) -> tuple[dict[str, Any], str]:
+    """The main job. Returns the report and its summary in words. Raises BatcherError before anything is spent.
+
+    progress: where its progress goes; None: to standard error, as the settings say.
+    """
     started = time.monotonic()
-    draft, settings = read_draft(options)
-    run_dir = run_dir_of(options, draft)
-    progress = listener(settings.progress)
+    loader, settings = read_manifest(options)
+    run_dir = run_dir_of(options, loader)
+    progress = listener(settings.progress) if progress is None else progress
     with ExitStack() as held:
-        held.callback(draft.close)
+        held.callback(loader.close)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
-        state = None
-        if has_state(run_dir):
-            state = StateFile(run_dir / STATE)
-            held.callback(state.close)
-            if reading.meta(state.connection, INTENT):
-                from batcher.runner.relayout import finish  # noqa: PLC0415  start-up time
+        async with open_service(options, run_dir, progress) as service:
+            ended = await conduct(
+                loader, settings, run_dir, service, surroundings, progress,
+                limit=options.overrides.limit, command=options.command, piped=options.manifest == "-",
+                elapsed=lambda: time.monotonic() - started,
+            )  # fmt: skip
+        return ended.report, ended.summary
 
-                finish(state)
-            memory = Memory.from_json(reading.meta(state.connection, "check"))
-            same = draft.recall(memory, progress=counting(progress, READING))
-            if (
-                memory is not None
-                and same
-                and not options.relayout
-                and at_rest.is_at_rest(state, memory, options, settings)
-            ):
-                return at_rest.tell(state, memory, options, settings, progress, started)
-        from batcher.runner.work import work  # noqa: PLC0415  the libraries for HTTP and pictures, which take a third of a second
 
-        return await work(options, settings, draft, run_dir, state, progress, started)
+async def conduct(
+    loader: Loader,
+    settings: Settings,
+    run_dir: Path,
+    service: Service,
+    surroundings: Surroundings,
+    progress: Progress,
+    *,
+    limit: int | None = None,
+    command: str = "batcher",
+    piped: bool = False,
+    elapsed: Any,
+) -> Ended:
+    """Plans, drains and reports, with the run directory held and the service open. Raises BatcherError.
+
+    elapsed: gives the seconds since the start, for the report.
+    """
+    observers = (*surroundings.observers, observing(progress))
+    surroundings = replace(surroundings, observers=observers)
+    control = read_control(run_dir)
+    with ExitStack() as held:
+        fresh = not has_state(run_dir)
+        state = StateFile(run_dir / STATE)
+        held.callback(state.close)
+        try:
+            offer = await _offer(loader, settings, service, state, control)
+            same_service(state, service)
+            read = plan_jobs(state, loader, offer.schema, limit=limit, progress=progress, run_dir=run_dir)
+        except BaseException:
+            if fresh:
+                state.close()
+                remove_state(run_dir)
+            raise
+        _say_what_was_read(read, offer, progress)
+        planned, wall = read.planned, surroundings.wall
+        jobs = planned.within(limit)
+        check_room(state, jobs, progress)
+        begin(state, _facts(loader, planned, service, offer, command, wall()), settings, wall(), progress)
+        stop, context = Stop(), None
+        if is_paused(state, control, wall()):
+            why = f": {control.reason}" if control.reason else ""
+            stop.request(Reason.PAUSED, f"the run is paused{why}", f"`batcher tune {run_dir} --resume` lets it go on.")
+            state.must_commit([lambda: state.set_meta(process=None, live=None, stopped_by=Reason.PAUSED.word)])
+        else:
+            if words := control.words():
+                progress.say(f"as tuned: {words} (`batcher tune {run_dir}` shows and changes it)")
+            total = jobs if planned.whole is None else planned.whole
+            simulated = bool(service.api.simulated)
+            _tell(
+                surroundings.observers,
+                RunBegan(
+                    run_dir=run_dir, manifest=loader.source, model=loader.model, total=total, simulated=simulated,
+                    at=wall(),
+                ),
+            )  # fmt: skip
+            context = await drain(
+                state, service, offer, settings, control, stop, surroundings, model=loader.model, total=total,
+                limit=limit,
+            )  # fmt: skip
+        ended = _report(state, planned, jobs, service, stop, context, command, piped, elapsed(), offer, progress)
+        _tell(surroundings.observers, RunEnded(report=ended.report, summary=ended.summary, at=wall()))
+        return ended
+
+
+def _tell(observers: Any, event: Any) -> None:
+    for observer in observers:
+        observer(event)
+
+
+async def _offer(loader: Loader, settings: Settings, service: Service, state: StateFile, control: Control) -> Offer:
+    offer = await ask(service.api, loader.model, settings.price)
+    if offer.price is None:
+        offer = replace(offer, price=remembered_price(state.connection), fresh=False)
+    if control.settings(settings).budget is not None and offer.price is None:
+        raise UsageError(
+            "a budget needs a price, and the catalogue gives none for this model",
+            hint="Say what one image costs with --price USD.",
+        )
+    return offer
+
+
+def _say_what_was_read(read: Reading, offer: Offer, progress: Progress) -> None:
+    for warning in (*read.planned.warnings, *offer.warnings):
+        progress.say(f"warning: {warning}")
+    if read.listed is not None:
+        say_gone(read.listed.gone, progress)
+
+
+def _facts(
+    loader: Loader, planned: Planned, service: Service, offer: Offer, command: str, now: float
+) -> dict[str, Any]:
+    return {
+        "service": service.name,
+        "base_url": None if service.name == SIMULATOR else service.api.base_url,
+        "simulated": bool(service.api.simulated),
+        "manifest": loader.source,
+        "model": loader.model,
+        "total": planned.jobs if planned.whole is None else planned.whole,
+        "command": command,
+        **price_facts(offer, now),
+    }
+
+
+def _report(
+    state: StateFile, planned: Planned, jobs: int, service: Service, stop: Stop, context: RunContext | None,
+    command: str, piped: bool, seconds: float, offer: Offer, progress: Progress,
+) -> Ended:  # fmt: skip
+    run_dir = state.path.parent
+    tally = None if context is None else context.tally
+    facts = report.Facts(
+        run_dir=run_dir,
+        total=jobs if planned.whole is None else planned.whole,
+        limited=planned.whole is None or jobs < planned.whole,
+        submits=0 if tally is None else tally.submits,
+        submit_rate=0.0 if tally is None else tally.submit_rate,
+        rate_limited=0 if tally is None else tally.rate_limited,
+        warnings=() if tally is None else tuple(tally.warnings),
+        warned=0 if tally is None else tally.warned,
+        seconds=seconds,
+        simulated=bool(service.api.simulated),
+    )
+    price = offer.price if context is None else context.budget.price
+    built = report.build(state.connection, facts, stop, price)
+    if not tables.are_fresh(state):
+        tables.write(state, simulated=facts.simulated, progress=progress)
+    report.write(run_dir, built)
+    way_on = report.WayOn(command, limited=facts.limited, piped=piped, needed=room_needed(state, jobs))
+    words = report.summary(state.connection, facts, built, stop, way_on)
+    lines = report.cancelled({} if context is None else context.cancelled)
+    return Ended(built, "\n".join([*lines, words]), stop, context)

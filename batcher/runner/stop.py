@@ -5,6 +5,7 @@ the service to the next run (its ids are safe on disk) and only lets submits and
 """
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum
 
 
@@ -19,7 +20,8 @@ class Reason(Enum):
     BUDGET = ("budget", 4, False)
     DEADLINE = ("deadline", 4, False)
     MAX_FAILURES = ("max_failures", 4, False)
-    MANIFEST = ("manifest_changed", 65, False)
+    PAUSED = ("paused", 4, False)
+    DRAINED = ("drained", 4, False)
 
     def __init__(self, word: str, exit_code: int, hard: bool) -> None:
         self.word = word
@@ -30,50 +32,22 @@ class Reason(Enum):
 SEVERITY = list(Reason)
 
 
-class Flag:
-    """Goes up once. Thousands of jobs sleep under it: to each, beginning to and ceasing to takes the same short time
-    however many there are, where an ``asyncio.Event`` with a timeout makes three objects and searches a line.
-    """
-
-    def __init__(self) -> None:
-        self._up = False
-        self._sleepers: set[asyncio.Future[None]] = set()
-
-    def is_set(self) -> bool:
-        return self._up
-
-    def set(self) -> None:
-        self._up = True
-        for sleeper in self._sleepers:
-            _wake(sleeper)
-
-    async def within(self, seconds: float) -> None:
-        """Until it goes up, or so many seconds have passed."""
-        loop = asyncio.get_running_loop()
-        sleeper: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(seconds, _wake, sleeper)
-        self._sleepers.add(sleeper)
-        try:
-            await sleeper
-        finally:
-            self._sleepers.discard(sleeper)
-            timer.cancel()
-
-
-def _wake(sleeper: asyncio.Future[None]) -> None:
-    if not sleeper.done():
-        sleeper.set_result(None)
-
-
 class Stop:
-    """Asked for by whoever sees a reason, looked at by everyone before the next step. The gravest reason stays."""
+    """Asked for by whoever sees a reason, looked at by everyone before the next step. The gravest reason stays.
+
+    asked: called at each request.
+    """
 
     def __init__(self) -> None:
         self.reason: Reason | None = None
         self.message = ""
         self.hint = ""
-        self.nothing_new = Flag()
-        self.leave = Flag()
+        self.nothing_new = asyncio.Event()
+        self.leave = asyncio.Event()
+        self.asked: Callable[[], object] = lambda: None
+
+    def __repr__(self) -> str:
+        return f"<Stop {self.reason.word if self.reason else 'no reason'}>"
 
     def request(self, reason: Reason, message: str = "", hint: str = "") -> None:
         if self.reason is None or SEVERITY.index(reason) < SEVERITY.index(self.reason):
@@ -81,10 +55,15 @@ class Stop:
         self.nothing_new.set()
         if reason.hard:
             self.leave.set()
+        self.asked()
 
 
-async def pause(seconds: float, unless: Flag) -> bool:
-    """Sleeps, but not past the flag. True when it is up."""
+async def pause(seconds: float, unless: asyncio.Event) -> bool:
+    """Sleeps, but not past the event. True when it is set."""
     if not unless.is_set() and seconds > 0:
-        await unless.within(seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                await unless.wait()
+        except TimeoutError:
+            pass
     return unless.is_set()

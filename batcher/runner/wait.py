@@ -9,8 +9,6 @@ from batcher.core.retry import EARLY, GiveUp, decide
 from batcher.pacing.polling import PollPlanner
 from batcher.runner.run_context import RunContext, draw
 from batcher.runner.stop import pause
-from batcher.runner.submit import Slot
-from batcher.store import completed
 
 WATCHED = 15.0  # a clock that jumped must not end a job: it was watched for at least this part of its time, too
 MOST_MISSES = 5  # reads without an answer about a job whose time is over, while the service answers about others
@@ -36,8 +34,8 @@ class Trouble:
 
 
 class Waiter:
-    def __init__(self, tools: RunContext) -> None:
-        self.tools = tools
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
         self.planner = PollPlanner()
         self._unasked: set[int] = set()  # jobs of earlier processes that were not asked about yet
         self._all_asked = asyncio.Event()
@@ -45,88 +43,82 @@ class Waiter:
         self._probe_at = float("-inf")  # when the service may next be asked how it is
         self._read_at = float("-inf")  # when an answer about any job was last readable
 
-    async def wait(self, entry: Entry, slot: Slot) -> Entry:
+    async def wait(self, entry: Entry) -> Entry:
         """RUNNING to READY, PENDING (to be paid again), FAILED or CANCELLED; RUNNING still when the run stops first.
 
         Raises AccountError.
         """
-        tools = self.tools
-        submitted = entry.submitted_at or tools.started
-        asked_since = tools.now()
-        began = asked_since - max(0.0, tools.wall() - submitted)
-        ours = submitted >= tools.started
+        context = self.context
+        submitted = entry.submitted_at or context.started
+        asked_since = context.now()
+        began = asked_since - max(0.0, context.wall() - submitted)
+        ours = submitted >= context.started
         watch = self.planner.watch(began, learns=ours)
-        look_at = watch.next(tools.now(), draw(entry, 0)) if ours else tools.now()
+        look_at = watch.next(context.now(), draw(entry, 0)) if ours else context.now()
         looks = empty = 0
         trouble = Trouble()
-        while not await pause(look_at - tools.now(), tools.stop.leave):
+        while not await pause(look_at - context.now(), context.stop.leave):
             if watch.follows:
-                look_at = watch.next(tools.now(), draw(entry, looks))
+                look_at = watch.next(context.now(), draw(entry, looks))
                 continue
             looks += 1
             try:
-                await tools.call_turn()
-                asked_at = tools.now()
-                answer = await tools.api.look(entry.request_id or "")
+                await context.call_turn()
+                asked_at = context.now()
+                answer = await context.api.look(entry.request_id or "")
             except CallError as problem:
                 after = await self._unread(entry, trouble, problem)
                 if isinstance(after, Cause):
                     return await self._give_up(entry, after)
-                look_at = tools.now() + after
+                look_at = context.now() + after
                 continue
             finally:
                 self.asked(entry)
-            tools.heard()
-            self._read_at = tools.now()
-            trouble, age = Trouble(), tools.now() - began
+            context.heard()
+            self._read_at = context.now()
+            trouble, age = Trouble(), context.now() - began
             if isinstance(answer, Waiting):
                 self._notice(answer)
-                if min(age, (tools.now() - asked_since) * WATCHED) > tools.settings.timeout:
+                if min(age, (context.now() - asked_since) * WATCHED) > context.settings.timeout:
                     return await self._give_up(entry, _too_long(answer, age))
                 watch.missed(asked_at, answer.queue_position)
-                look_at = watch.next(tools.now(), draw(entry, looks))
+                look_at = watch.next(context.now(), draw(entry, looks))
             elif isinstance(answer, FailedThere) and answer.cause.kind == "no_output":
                 empty += 1
                 if empty > MOST_EMPTY:  # paid for: a new submit would pay again, asking later is free
                     return await self._give_up(entry, answer.cause)
-                look_at = tools.now() + 1.0
+                look_at = context.now() + 1.0
             else:
                 watch.found(asked_at)
-                return await self._conclude(entry, slot, answer)
+                return await self._conclude(entry, answer)
         return entry
 
-    async def _conclude(self, entry: Entry, slot: Slot, answer: Answer) -> Entry:
-        tools, state = self.tools, self.tools.state
+    async def _conclude(self, entry: Entry, answer: Answer) -> Entry:
+        context, state = self.context, self.context.state
         if isinstance(answer, Succeeded):
-            slot.release()
             if entry.finished_at is None:  # else it was settled when it finished; this is only a fresh link
-                tools.settle(entry, answer.cost_usd)
-            when = answer.finished_at or tools.wall()
+                context.settle(entry, answer.cost_usd)
+            when = answer.finished_at or context.wall()
             cost_usd = entry.cost_usd if answer.cost_usd is None else answer.cost_usd
-            if (
-                entry.attempts == 1 and entry.finished_at is None
-            ):  # most: written down with its files, if they come soon
-                tools.queue.later(entry.id, state.complete, entry, answer.urls, cost_usd, when)
-                return completed(entry, answer.urls, cost_usd, when)
-            return await tools.queue.durable(state.complete, entry, answer.urls, cost_usd, when)
+            return await context.queue.durable(state.complete, entry, answer.urls, cost_usd, when)
         if isinstance(answer, FailedThere):
-            tools.settle(entry, answer.cost_usd, failed=True)
-            tools.came_to(entry, answer.cause)
-            again = not answer.final and entry.attempts < tools.settings.attempts
-            return await tools.queue.durable(
-                state.fail_there, entry, answer.cause, answer.cost_usd, tools.wall(), again=again
+            context.settle(entry, answer.cost_usd, failed=True)
+            context.came_to(entry, answer.cause)
+            again = not answer.final and entry.attempts < context.settings.attempts
+            return await context.queue.durable(
+                state.fail_there, entry, answer.cause, answer.cost_usd, context.wall(), again=again
             )
         assert isinstance(answer, CancelledThere)
-        tools.unspend(entry)
-        tools.fuse.dropped(entry.id)
-        return await tools.queue.durable(state.cancel, entry, tools.wall())
+        context.unspend(entry)
+        context.fuse.dropped(entry.id)
+        return await context.queue.durable(state.cancel, entry, context.wall())
 
     async def _give_up(self, entry: Entry, cause: Cause) -> Entry:
         """Paid for, not to be had: failed here, and `batcher retry` asks for it again, free."""
         if entry.finished_at is None:
-            self.tools.settle(entry, None)
-        self.tools.came_to(entry, cause)
-        return await self.tools.queue.durable(self.tools.state.fail_here, entry, cause)
+            self.context.settle(entry, None)
+        self.context.came_to(entry, cause)
+        return await self.context.queue.durable(self.context.state.fail_here, entry, cause)
 
     async def _unread(self, entry: Entry, trouble: Trouble, problem: CallError) -> float | Cause:
         """After a read that came to nothing: seconds until the next, or why there is no use in another."""
@@ -136,32 +128,32 @@ class Waiter:
             return _denied(problem) if isinstance(again, GiveUp) else again.delay
         trouble.count += 1
         if trouble.count == 1:
-            trouble.since = self.tools.now()
+            trouble.since = self.context.now()
         trouble.misses += await self._answers_others(entry, trouble.since)
         if trouble.misses >= MOST_MISSES:
-            return _unanswered(problem, self.tools.now() - trouble.since)
-        return self.tools.trouble(problem, trouble.count, entry)
+            return _unanswered(problem, self.context.now() - trouble.since)
+        return self.context.trouble(problem, trouble.count, entry)
 
     async def _answers_others(self, entry: Entry, since: float) -> bool:
         """Whether the trouble, after a job's whole time of it, is with this job alone: the service answers otherwise.
 
         An outage is waited for, however long; one request that never gets a readable answer must not hold up the run.
         """
-        tools = self.tools
-        if tools.now() - since <= tools.settings.timeout:
+        context = self.context
+        if context.now() - since <= context.settings.timeout:
             return False
         if self._read_at > since:
             return True
-        if tools.now() < self._probe_at:
+        if context.now() < self._probe_at:
             return False
-        self._probe_at = tools.now() + PROBE_EVERY
+        self._probe_at = context.now() + PROBE_EVERY
         try:  # nobody else is left to tell by: a free read of something else
-            await tools.api.model(entry.job.model)
+            await context.api.model(entry.job.model)
         except (NotSent, Unclear, Refused):
             return False
         except (NotFound, Rejected):
             pass  # an answer all the same
-        tools.heard()
+        context.heard()
         return True
 
     def will_ask(self, entry: Entry) -> None:
@@ -182,7 +174,7 @@ class Waiter:
         word = answer.status
         if word not in KNOWN_WORDS and word not in self._odd_words and len(self._odd_words) < 10:
             self._odd_words.add(word)
-            self.tools.tally.warn(f"the service says {word!r}, a status batcher doesn't know: taken as still running")
+            self.context.tally.warn(f"the service says {word!r}, a status batcher doesn't know: taken as still running")
 
 
 def _denied(problem: NotFound | Rejected) -> Cause:

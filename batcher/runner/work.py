@@ -1,197 +1,169 @@
-"""A run that has something to do: opens the service and the state file, lets the runner go, closes both."""
+"""A run that has a service to talk to: the table is drained, and every part that this takes is opened and closed."""
 
 import asyncio
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from dataclasses import dataclass
 from typing import Any
 
-from batcher.client.catalogue import Offer, ask
+from batcher.client.catalogue import Offer
 from batcher.core.budget import Budget
-from batcher.core.errors import DiskError, UsageError
+from batcher.core.errors import DiskError
 from batcher.core.job import utc
 from batcher.core.settings import Deadline, Settings
 from batcher.core.tally import Tally
 from batcher.images import Downloader, Dress, Trust
-from batcher.manifest import Draft, Manifest
-from batcher.runner import RunContext, Runner, cancel_all, garbage, report
-from batcher.runner import records as tables
+from batcher.images.embed import at_arrival
+from batcher.runner.cancel import cancel_all
+from batcher.runner.control import Control, Controller
 from batcher.runner.deadline import deadline_at
-from batcher.runner.progress import CHECKING, Progress, counting
-from batcher.runner.relayout import relayout
-from batcher.runner.run_dir import check_room, greet, remembered_price, room_needed
-from batcher.runner.service import Options, Service, open_service
+from batcher.runner.drain import Drain
+from batcher.runner.events import Noted, Observer, Ticked
+from batcher.runner.run_context import RunContext
+from batcher.runner.service import Service
 from batcher.runner.stop import Reason, Stop
-from batcher.store import STATE, Ballast, CommitQueue, StateFile, connect_to_read, reading
+from batcher.store import Ballast, CommitQueue, StateFile, connect_to_read, reading
 
-TICK = 0.25  # seconds between looks at the tally
+TICK = 0.25  # seconds between looks at the tally and at control.json
 LIVE_EVERY = 8  # ticks between notes for `batcher status`
 
 
-async def work(
-    options: Options,
-    settings: Settings,
-    draft: Draft,
-    run_dir: Path,
-    state: StateFile | None,
-    progress: Progress,
-    started: float,
-) -> tuple[dict[str, Any], str]:
-    """``session.run`` with the run directory held. state: None where there is none yet: it is only made once nothing is
-    wrong with the manifest. started: of the process, on the monotonic clock.
+def _elapsed() -> float:
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+
+
+Attend = Callable[[RunContext], AbstractAsyncContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run takes from whoever starts it, and nothing else does for it.
+
+    observers: hear of everything. attend: entered while the run goes, with its context: signals for a command, a
+    meddler for a test. wall: Unix seconds. elapsed: seconds on a clock that nobody sets and that goes on in sleep.
     """
-    stop = Stop()
-    with ExitStack() as held:
-        async with open_service(options, run_dir, progress) as service:
-            offer = await ask(service.api, draft.model, settings.price)
-            if offer.price is None:
-                offer = replace(offer, price=remembered_price(None if state is None else state.connection), fresh=False)
-            manifest = draft.check(offer.schema, progress=counting(progress, CHECKING))
-            held.callback(manifest.close)
-            _check_money(settings, offer)
-            for warning in (*manifest.warnings, *offer.warnings):
-                progress.say(f"warning: {warning}")
-            if state is None:
-                state = StateFile(run_dir / STATE)
-                held.callback(state.close)
-            check_room(state, manifest, progress)
-            greet(state, service, manifest, offer, settings, options.command, progress)
-            if options.relayout:
-                relayout(state, manifest, progress)
-            tools = await _drive(manifest, settings, state, service, offer, stop, progress)
-        facts = report.Facts(
-            run_dir=run_dir,
-            total=manifest.whole,
-            limited=manifest.total < manifest.whole,
-            submits=tools.tally.submits,
-            submit_rate=tools.tally.submit_rate,
-            rate_limited=tools.tally.rate_limited,
-            warnings=tuple(tools.tally.warnings),
-            warned=tools.tally.warned,
-            seconds=time.monotonic() - started,
-            simulated=bool(service.api.simulated),
-        )
-        built = report.build(state.connection, facts, stop, tools.budget.price)
-        tables.write(state, simulated=facts.simulated, progress=progress)
-        report.write(run_dir, built)
-        way_on = report.WayOn(
-            options.command, limited=facts.limited, piped=options.manifest == "-", needed=room_needed(state, manifest)
-        )
-        said = report.summary(state.connection, facts, built, stop, way_on)
-        return built, "\n".join([*report.cancelled(tools.cancelled), said])
+
+    observers: Sequence[Observer] = ()
+    attend: Attend = lambda _: nullcontext()
+    wall: Callable[[], float] = time.time
+    elapsed: Callable[[], float] = _elapsed
+
+    def say(self, text: str) -> None:
+        for observer in self.observers:
+            observer(Noted(text=text, at=self.wall()))
 
 
-def _check_money(settings: Settings, offer: Offer) -> None:
-    if settings.budget is not None and offer.price is None:
-        raise UsageError(
-            "a budget needs a price, and the catalogue gives none for this model",
-            hint="Say what one image costs with --price USD.",
-        )
-
-
-async def _drive(
-    manifest: Manifest,
-    settings: Settings,
+async def drain(
     state: StateFile,
     service: Service,
     offer: Offer,
+    settings: Settings,
+    control: Control,
     stop: Stop,
-    progress: Progress,
+    surroundings: Surroundings,
+    *,
+    model: str,
+    total: int,
+    limit: int | None,
 ) -> RunContext:
+    """Until every job is at rest or ``stop`` says otherwise. settings: of the command; control: what overrules them.
+
+    total: jobs of the manifest. limit: only the first so many are submitted. Raises DiskError before anything is
+    submitted; cancellation is an interruption.
+    """
     now = asyncio.get_running_loop().time
-    money = reading.money(state.connection)
-    price = offer.price or 0.0
-    budget = Budget(
+    run_dir = state.path.parent
+    tuned = control.settings(settings)
+    reader = connect_to_read(run_dir)
+    ballast = Ballast(run_dir)
+    try:
+        _lay(ballast)
+        async with (
+            Downloader(
+                run_dir, trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
+                threads=tuned.downloads, dress=_dress(settings),
+            ) as downloader,
+            CommitQueue(state) as queue,
+        ):  # fmt: skip
+            context = RunContext(
+                settings=tuned,
+                queue=queue,
+                reader=reader,
+                api=service.api,
+                downloader=downloader,
+                tally=Tally(reading.counts(reader, total), now()),
+                stop=stop,
+                ballast=ballast,
+                budget=_budget(state, tuned, offer),
+                observers=surroundings.observers,
+                past_deadline=_past(settings.deadline, surroundings),
+                wall=surroundings.wall,
+            )
+            controller = Controller(context, run_dir, settings, control)
+            drain = Drain(context, model, limit)
+            async with surroundings.attend(context):
+                ticker = asyncio.create_task(_tick(context, controller), name="progress")
+                try:
+                    await drain.run()
+                    if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
+                        await queue.flush()  # what is known to be finished is not asked to be cancelled
+                        await cancel_all(service.api, queue, reader, context.cancelled)
+                except asyncio.CancelledError:
+                    stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
+                finally:
+                    ticker.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await ticker
+            await _remember(context, offer)
+            context.tell(Ticked(snapshot=_snapshot(context), at=context.wall()))
+        return context
+    finally:
+        ballast.drop()
+        reader.close()
+
+
+async def _remember(context: RunContext, offer: Offer) -> None:
+    """How the run ended; a disk that does not take it has said so before."""
+    facts: dict[str, Any] = {"process": None, "live": None, "stopped_by": _word(context.stop)}
+    price = context.budget.price
+    if price is not None and price != offer.price:
+        facts |= {"price_usd": price, "price_at": utc(context.wall())}
+    with suppress(DiskError):
+        await context.queue.durable(context.state.set_meta, **facts)
+
+
+def _budget(state: StateFile, settings: Settings, offer: Offer) -> Budget:
+    money, price = reading.money(state.connection), offer.price or 0.0
+    return Budget(
         settings.budget,
         offer.price,
         spent=money.known_usd + money.unpriced * price,
         feared=money.failed * price,
         reserved_images=money.open,
     )
-    reader = connect_to_read(state.path.parent)
-    ballast = Ballast(state.path.parent)
-    trust = Trust(service.trust)
-    try:
-        _lay(ballast)
-        async with (
-            Downloader(
-                state.path.parent,
-                trust=trust,
-                check=settings.check,
-                threads=settings.downloads,
-                dress=_dress(settings),
-            ) as downloader,
-            CommitQueue(state) as queue,
-        ):
-            tools = RunContext(
-                settings=settings,
-                queue=queue,
-                api=service.api,
-                downloader=downloader,
-                tally=Tally(reading.counts(reader, manifest.whole), now()),
-                stop=stop,
-                ballast=ballast,
-                budget=budget,
-                past_deadline=_past(settings.deadline),
-            )
-            runner = Runner(manifest, tools, reader)
-            with _signals(stop, progress), garbage.rarely() as search:
-                ticker = asyncio.create_task(_tick(tools, progress), name="progress")
-                searcher = asyncio.create_task(_search(search), name="memory")
-                try:
-                    await runner.run()
-                    if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
-                        await queue.flush()  # what is known to be finished is not asked to be cancelled
-                        await cancel_all(service.api, queue, reader, tools.cancelled)
-                except asyncio.CancelledError:
-                    stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
-                finally:
-                    for task in (ticker, searcher):
-                        task.cancel()
-                        with suppress(asyncio.CancelledError):
-                            await task
-            with suppress(Exception):
-                await queue.durable(state.set_meta, process=None, live=None, stopped_by=_word(stop))
-                if budget.price is not None and budget.price != offer.price:
-                    await queue.durable(state.set_meta, price_usd=budget.price, price_at=utc(tools.wall()))
-            progress.close(_snapshot(tools))
-        return tools
-    finally:
-        ballast.drop()
-        reader.close()
 
 
 def _dress(settings: Settings) -> Dress | None:
-    if not settings.embed:
-        return None
-    from batcher.images.embed import at_arrival  # noqa: PLC0415  start-up time
-
-    return at_arrival(settings.embed)
+    return at_arrival(settings.embed) if settings.embed else None
 
 
 def _word(stop: Stop) -> str | None:
     return None if stop.reason is None else stop.reason.word
 
 
-def _past(deadline: Deadline | None) -> Callable[[], bool] | None:
+def _past(deadline: Deadline | None, surroundings: Surroundings) -> Callable[[], bool]:
     """A duration is measured on a clock that nobody sets and that goes on while the machine sleeps; a time of day is
     what the wall clock says, whatever was done to it.
     """
     if deadline is None:
-        return None
+        return lambda: False
     if deadline.seconds is not None:
-        seconds, began = deadline.seconds, _elapsed()
-        return lambda: _elapsed() - began >= seconds
-    moment = deadline_at(deadline, time.time())
-    return lambda: moment is not None and time.time() >= moment
-
-
-def _elapsed() -> float:
-    boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
-    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+        seconds, began = deadline.seconds, surroundings.elapsed()
+        return lambda: surroundings.elapsed() - began >= seconds
+    moment = deadline_at(deadline, surroundings.wall())
+    return lambda: moment is not None and surroundings.wall() >= moment
 
 
 def _lay(ballast: Ballast) -> None:
@@ -204,48 +176,22 @@ def _lay(ballast: Ballast) -> None:
         ) from error
 
 
-async def _search(search: Callable[[], bool]) -> None:
-    while True:
-        await asyncio.sleep(garbage.EVERY)
-        search()
-
-
-async def _tick(tools: RunContext, progress: Progress) -> None:
+async def _tick(context: RunContext, controller: Controller) -> None:
     ticks = 0
     while True:
-        snapshot = _snapshot(tools)
-        progress.show(snapshot)
-        if ticks % LIVE_EVERY == 0:
-            live = {"rate": snapshot.rate, "eta": snapshot.eta, "in_flight": snapshot.in_flight, "at": tools.wall()}
-            await tools.queue.durable(tools.state.set_meta, live={**live, "note": snapshot.note})
+        snapshot = _snapshot(context)
+        context.tell(Ticked(snapshot=snapshot, at=context.wall()))
+        with suppress(DiskError):  # a job's own move says so, when it matters
+            if words := await controller.obey():
+                context.tell(Noted(text=words, at=context.wall()))
+            if ticks % LIVE_EVERY == 0:
+                live = {"rate": snapshot.rate, "eta": snapshot.eta, "in_flight": snapshot.in_flight}
+                facts = {**live, "at": context.wall(), "note": snapshot.note}
+                await context.queue.durable(context.state.set_meta, live=facts)
         ticks += 1
         await asyncio.sleep(TICK)
 
 
-def _snapshot(tools: RunContext) -> Any:
-    known = tools.budget.price is not None or tools.budget.spent > 0
-    return tools.tally.snapshot(tools.now(), tools.budget.spent if known else None)
-
-
-@contextmanager
-def _signals(stop: Stop, progress: Progress) -> Iterator[None]:
-    """First Ctrl-C, SIGTERM or closed terminal: nothing new, finish what is in the air. Second: leave at once."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-
-    def asked() -> None:
-        if stop.reason is Reason.INTERRUPTED:
-            task.cancel()
-            return
-        progress.say("stopping: finishing what is in the air; once more to leave at once")
-        stop.request(Reason.INTERRUPTED, "interrupted")
-
-    handled = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    for number in handled:
-        loop.add_signal_handler(number, asked)
-    try:
-        yield
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
+def _snapshot(context: RunContext) -> Any:
+    known = context.budget.price is not None or context.budget.spent > 0
+    return context.tally.snapshot(context.now(), context.budget.spent if known else None)

@@ -6,9 +6,8 @@ from hashlib import blake2b
 from itertools import groupby, islice
 
 from batcher.core.job import Artifact, Entry
-from batcher.core.naming import fold
-from batcher.store.compact import FILE
-from batcher.store.reading import ENTRY, JOINED, PICTURE, artifact_of, entry_of
+from batcher.core.naming import folded
+from batcher.store.rows import ENTRY, ENTRY_WIDTH, IMAGES, PICTURE, artifact_of, entry_of
 
 _CHUNK = 500
 
@@ -25,81 +24,73 @@ def finished(connection: sqlite3.Connection, only: Iterable[int] | None = None) 
         while some := list(islice(numbers, _CHUNK)):
             yield from _found(connection, f"j.id IN ({', '.join('?' * len(some))})", some)
         return
-    (end,) = connection.execute("SELECT coalesce(max(id), 0) FROM job_data").fetchone()
+    (end,) = connection.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
     for last in range(0, end, _CHUNK):
         yield from _found(connection, "j.id > ? AND j.id <= ?", (last, last + _CHUNK))
 
 
 def _found(connection: sqlite3.Connection, which: str, values: Sequence[int]) -> list[Files]:
     rows = connection.execute(
-        f"{PICTURE} {JOINED.replace('JOIN', 'LEFT JOIN').replace('LEFT LEFT', 'LEFT')}"
+        f"{ENTRY}{PICTURE} FROM jobs j LEFT JOIN images i ON i.job_id = j.id"
         f" WHERE {which} AND +j.state = 'done' ORDER BY j.id, i.output_index",
         values,
     )
     groups = [list(group) for _, group in groupby(rows, key=lambda row: row[0])]
     return [
-        (entry_of(group[0][:18]), tuple(artifact_of(row[18:]) for row in group if row[18] is not None))
+        (
+            entry_of(group[0][:ENTRY_WIDTH]),
+            tuple(artifact_of(row[ENTRY_WIDTH:]) for row in group if row[ENTRY_WIDTH] is not None),
+        )
         for group in groups
     ]
 
 
 def removed(connection: sqlite3.Connection) -> list[int]:
     """The jobs that are done and no longer in the manifest, by row number."""
-    rows = connection.execute("SELECT id FROM job_data WHERE state = 'done' AND listed = 0 ORDER BY id")
-    return [number for (number,) in rows]
-
-
-def listed(connection: sqlite3.Connection) -> list[int]:
-    """The jobs that are done and in the manifest."""
-    rows = connection.execute("SELECT id FROM job_data WHERE state = 'done' AND listed = 1 ORDER BY id")
+    rows = connection.execute("SELECT id FROM jobs WHERE state = 'done' AND position IS NULL ORDER BY id")
     return [number for (number,) in rows]
 
 
 def sizes(connection: sqlite3.Connection) -> tuple[int, int]:
     """Jobs that are done, and their files: for a progress display."""
-    (jobs,) = connection.execute("SELECT count(*) FROM job_data WHERE state = 'done'").fetchone()
-    (files,) = connection.execute("SELECT count(*) FROM image_data").fetchone()
+    (jobs,) = connection.execute("SELECT count(*) FROM jobs WHERE state = 'done'").fetchone()
+    (files,) = connection.execute("SELECT count(*) FROM images").fetchone()
     return int(jobs), int(files)
 
 
 def by_key(connection: sqlite3.Connection, key: str) -> Entry | None:
-    row = connection.execute(f"{ENTRY} WHERE j.key = ?", (bytes.fromhex(key),)).fetchone()
+    row = connection.execute(f"{ENTRY} FROM jobs j WHERE j.key = ?", (key,)).fetchone()
     return None if row is None else entry_of(row)
 
 
 def by_path(connection: sqlite3.Connection, path: str) -> Entry | None:
     """The job whose files are named so; ``path`` is below images/, without number and extension."""
-    row = connection.execute(f"{ENTRY} WHERE j.fold = ?", (fold(path),)).fetchone()
+    row = connection.execute(f"{ENTRY} FROM jobs j WHERE j.name = ?", (folded(IMAGES + path),)).fetchone()
     return None if row is None else entry_of(row)
 
 
 def indexes(connection: sqlite3.Connection, job_id: int) -> dict[int, str]:
     """The files on record for a job: output index and name."""
-    rows = connection.execute(
-        f"SELECT i.output_index, {FILE} FROM image_data i JOIN job_data j ON j.id = i.job_id WHERE j.id = ?", (job_id,)
-    )
+    rows = connection.execute("SELECT output_index, file FROM images WHERE job_id = ?", (job_id,))
     return {int(index): str(file) for index, file in rows}
 
 
 def file_with(connection: sqlite3.Connection, sha256: str) -> str | None:
     """A file on record with this content."""
-    digest = bytes.fromhex(sha256)
     row = connection.execute(
-        f"SELECT {FILE} FROM image_data i JOIN job_data j ON j.id = i.job_id"
-        " WHERE substr(i.sha256, 1, 8) = ? AND i.sha256 = ? LIMIT 1",
-        (digest[:8], digest),
+        "SELECT file FROM images WHERE substr(sha256, 1, 16) = substr(?1, 1, 16) AND sha256 = ?1 LIMIT 1", (sha256,)
     ).fetchone()
     return None if row is None else str(row[0])
 
 
 def duplicates(connection: sqlite3.Connection) -> Iterator[tuple[int, str, str]]:
     """Pictures with the bytes of an earlier one that was asked for with other inputs: job, file, the earlier file."""
-    twice = "SELECT substr(sha256, 1, 8) AS h FROM image_data GROUP BY h HAVING count(*) > 1"
+    twice = "SELECT substr(sha256, 1, 16) AS h FROM images GROUP BY h HAVING count(*) > 1"
     for (beginning,) in connection.execute(twice).fetchall():
-        first: dict[bytes, tuple[str, str]] = {}
+        first: dict[str, tuple[str, str]] = {}
         rows = connection.execute(
-            f"SELECT i.sha256, {FILE}, j.model || ' ' || j.inputs, j.id FROM image_data i"
-            " JOIN job_data j ON j.id = i.job_id WHERE substr(i.sha256, 1, 8) = ? ORDER BY i.job_id, i.output_index",
+            "SELECT i.sha256, i.file, j.model || ' ' || j.inputs, j.id FROM images i"
+            " JOIN jobs j ON j.id = i.job_id WHERE substr(i.sha256, 1, 16) = ? ORDER BY i.job_id, i.output_index",
             (beginning,),
         )
         for digest, file, request, number in rows:
@@ -122,7 +113,7 @@ class Recorded:
         self._names.execute("PRAGMA journal_mode = OFF")
         self._names.execute("CREATE TABLE names (hash INTEGER PRIMARY KEY)")
         self._names.execute("BEGIN")
-        files = connection.execute(f"SELECT {FILE} FROM image_data i JOIN job_data j ON j.id = i.job_id")
+        files = connection.execute("SELECT file FROM images")
         rows = ((_hash(name),) for (file,) in files for name in (file, f"{file.rpartition('.')[0]}.json"))
         self._names.executemany("INSERT OR IGNORE INTO names VALUES (?)", rows)
 

@@ -5,26 +5,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from batcher.store.compact import FILE
-
-_ALL = f"""
-SELECT j.id, lower(hex(j.key)), m.word, j.prompt_id, j.inputs, j.meta, s.word, j.line, {FILE}, i.bytes,
-       lower(hex(i.sha256)), w.word, i.width, i.height, i.output_index, i.output_count
-FROM {{}} CROSS JOIN words m ON m.id = j.model CROSS JOIN words s ON s.id = j.source CROSS JOIN words w ON w.id = i.mime
-WHERE +j.state = 'done' AND +j.listed >= ?
+_ALL = """
+SELECT j.id, j.key, j.model, j.prompt_id, j.inputs, j.meta, j.source, j.line, i.file, i.bytes, i.sha256, i.mime,
+       i.width, i.height, i.output_index, i.output_count, j.copy, j.chosen, j.cost_usd
+FROM {} WHERE +j.state = 'done'{}
 """
+_IN_MANIFEST = " AND +j.position IS NOT NULL"
 # The tables in this order and no index: all of it is read, as it lies on the disk.
-_PICTURES = f"{_ALL.format('job_data j CROSS JOIN image_data i ON i.job_id = j.id')} ORDER BY j.id, i.output_index"
+_AS_IT_LIES = "jobs j CROSS JOIN images i ON i.job_id = j.id"
 # Only what they are sorted by is sorted, so memory stays small. LIMIT has it sorted first, CROSS JOIN keeps that order.
-_BY_ARRIVAL = _ALL.format(
-    "(SELECT job_id, output_index FROM image_data ORDER BY downloaded_at, job_id, output_index LIMIT -1) o"
-    " CROSS JOIN job_data j ON j.id = o.job_id"
-    " CROSS JOIN image_data i ON i.job_id = o.job_id AND i.output_index = o.output_index"
+_BY_ARRIVAL = (
+    "(SELECT job_id, output_index FROM images ORDER BY downloaded_at, job_id, output_index LIMIT -1) o"
+    " CROSS JOIN jobs j ON j.id = o.job_id"
+    " CROSS JOIN images i ON i.job_id = o.job_id AND i.output_index = o.output_index"
 )
 
 
 class Picture(NamedTuple):
-    """A file on disk and its job. job: row number, for life. inputs, meta: JSON objects, meta None for an empty one.
+    """A file on disk and its job. job: row number, for life. inputs, meta, chosen: JSON objects; meta and chosen None
+    for an empty one. cost_usd: of the whole job.
 
     The others as in ``job.Job`` and ``job.Artifact``.
     """
@@ -45,6 +44,9 @@ class Picture(NamedTuple):
     height: int | None
     output_index: int
     output_count: int
+    copy: int
+    chosen: str | None
+    cost_usd: float | None
 
 
 class Asked(NamedTuple):
@@ -71,21 +73,21 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 def pictures(connection: sqlite3.Connection, *, removed: bool, by_arrival: bool = False) -> Iterator[Picture]:
     """removed: also those of jobs that left the manifest. by_arrival: as downloaded, so that new ones come last."""
-    statement = _BY_ARRIVAL if by_arrival else _PICTURES
-    return map(Picture._make, connection.execute(statement, (int(not removed),)))
+    among = "" if removed else _IN_MANIFEST
+    if by_arrival:
+        return map(Picture._make, connection.execute(_ALL.format(_BY_ARRIVAL, among)))
+    rows = connection.execute(f"{_ALL.format(_AS_IT_LIES, among)} ORDER BY j.id, i.output_index")
+    return map(Picture._make, rows)
 
 
 def removed(connection: sqlite3.Connection) -> int:
     """Finished jobs that left the manifest."""
-    (count,) = connection.execute("SELECT count(*) FROM job_data WHERE state = 'done' AND listed = 0").fetchone()
+    (count,) = connection.execute("SELECT count(*) FROM jobs WHERE state = 'done' AND position IS NULL").fetchone()
     return int(count)
 
 
 def asked(connection: sqlite3.Connection, *, removed: bool) -> Iterator[Asked]:
     """Every job, done or not, in the order first seen."""
-    rows = connection.execute(
-        "SELECT j.id, s.word, j.line, j.inputs, j.meta, j.prompt_id, m.word FROM job_data j"
-        " JOIN words s ON s.id = j.source JOIN words m ON m.id = j.model WHERE j.listed >= ? ORDER BY j.id",
-        (int(not removed),),
-    )
+    among = "" if removed else "WHERE position IS NOT NULL"
+    rows = connection.execute(f"SELECT id, source, line, inputs, meta, prompt_id, model FROM jobs {among} ORDER BY id")
     return map(Asked._make, rows)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from batcher.core.errors import DiskError, UsageError
 from batcher.store.lock import unwritable
-from batcher.store.schema import APPLICATION_ID, VERSION, migrate
+from batcher.store.schema import APPLICATION_ID, VERSION, create
 
 STATE = "state.db"
-INTENT = "relayout"  # a fact about the run: the jobs whose files are being renamed at this moment
+BUSY = 10.0  # seconds to wait for another process that has the file
 
 
 def prepare(run_dir: Path) -> None:
@@ -33,15 +33,17 @@ def connect(path: Path) -> sqlite3.Connection:
     """The writer's connection: durable at every commit. Raises UsageError for a file that isn't ours, DiskError."""
     try:
         connection = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, timeout=10, cached_statements=512
+            path, isolation_level=None, check_same_thread=False, timeout=BUSY, cached_statements=512
         )
         try:
-            _check(connection, path)
+            empty = not _check(connection, path)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, not only with the system
             connection.execute("PRAGMA temp_store = FILE")
             connection.execute("PRAGMA cache_size = -16000")
-            migrate(connection)
+            if empty:
+                create(connection)
+            connection.execute("PRAGMA busy_timeout = 0")  # from here on, whoever has to wait does so without blocking
         except BaseException:
             connection.close()
             raise
@@ -50,6 +52,12 @@ def connect(path: Path) -> sqlite3.Connection:
             raise _not_ours(path) from error
         raise unwritable(path.parent, error) from error
     return connection
+
+
+def remove_state(run_dir: Path) -> None:
+    """Takes back a state file that was just made, and in which nothing came to stand."""
+    for suffix in ("", "-wal", "-shm"):
+        (run_dir / f"{STATE}{suffix}").unlink(missing_ok=True)
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -93,10 +101,10 @@ def _connect_to_read(path: Path, options: str) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?{options}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
     try:
-        if _check(connection, path) < VERSION:
+        if not _check(connection, path):
             raise UsageError(
-                f"{path} is of an older batcher, or the run that made it ended before it began",
-                hint="`batcher run` brings it up to date.",
+                f"{path} is empty: the run that made it ended before it began",
+                hint="`batcher run` with its manifest begins it.",
             )
     except BaseException:
         connection.close()
@@ -132,6 +140,12 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
         raise UsageError(
             f"{path} was written by a newer batcher (state version {version}; this one knows {VERSION})",
             hint="Nothing was touched. Upgrade batcher, or choose another run directory with -o.",
+        )
+    if 0 < version < VERSION:
+        raise UsageError(
+            f"{path} was written by an older batcher (state version {version}; this one reads version {VERSION})",
+            hint="Nothing was touched. Finish that run with the older batcher. Or move the file away: then"
+            f" `batcher verify {path.parent} --repair` makes a new one from the images and their sidecars.",
         )
     return int(version)
 

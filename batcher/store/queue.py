@@ -1,12 +1,12 @@
 """Group commit: many coroutines, one transaction, one fsync, off the event loop.
 
-A call is put in line and awaited. While one group is being written, and for ``GATHER`` seconds after it began, the next
-one gathers; so a disk that takes 10 ms for an fsync costs each job at most two of them in waiting and the run nothing
-in throughput, and a disk that takes none is not kept busy with groups of one. Once ``durable`` returns, the move is on
-the disk. Order is kept: what was put in line first is written first or together.
+A call is put in line and awaited. While one group is being forced to the disk, and for ``GATHER`` seconds after it
+began, the next one gathers; so a disk that takes 10 ms for an fsync costs each job at most two of them in waiting and
+the run nothing in throughput. Once ``durable`` returns, the move is on the disk. Order is kept: what was put in line
+first is written first or together.
 
-A move that costs nothing to lose (that a job has finished, which asking again would tell again) need not be waited for
-and may be overtaken by the next of the same job: ``later`` holds it back for a while, and ``withdraw`` takes it back.
+The statements themselves run on the event loop: a few microseconds each, where a hand-over to a thread and back costs
+more. Only the commit, which forces the disk, is a thread's.
 """
 
 import asyncio
@@ -17,17 +17,18 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from batcher.core.errors import DiskError
 from batcher.store.statefile import StateFile
+from batcher.store.transactions import GLANCE, PATIENCE, Outcome, busy
 
 AT_ONCE = 64  # waiters that go on in one round of the event loop: each may do a millisecond's work
+MOST = 256  # calls of one group
 GATHER = 0.01  # seconds between the beginnings of two groups, at least: each wakes a thread and forces the disk
-LATER = 5.0  # seconds that a move is held back, at most
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class CommitQueue:
-    """An async context manager over the one writer of a state file; leaving it writes what is still in line."""
+    """An async context manager over the writer of a state file; leaving it writes what is still in line."""
 
     def __init__(self, state: StateFile) -> None:
         self.state = state
@@ -35,8 +36,6 @@ class CommitQueue:
         self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._began = float("-inf")  # when the last group did
-        self._held_back: dict[int, tuple[float, Callable[[], Any]]] = {}  # by job: due when, and what; oldest first
-        self._timer: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="state")
 
     async def __aenter__(self) -> Self:
@@ -44,14 +43,10 @@ class CommitQueue:
 
     async def __aexit__(self, *_: object) -> None:
         await self.flush()
-        if self._timer is not None:
-            self._timer.cancel()
         self._thread.shutdown()
 
     async def flush(self) -> None:
         """Returns once everything that was asked for is on the disk, or was refused by it."""
-        for number in list(self._held_back):
-            self.hasten(number)
         while self._writer is not None:
             await asyncio.wait([self._writer])
 
@@ -61,44 +56,11 @@ class CommitQueue:
         Raises what the call raised, or DiskError when the disk could not take the group.
         A cancelled waiter does not take its call back: it is still written.
         """
-        return await self._in_line(partial(call, *args, **kwargs))
-
-    def later(self, number: int, call: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> None:
-        """A move of this job that may be lost to a crash: put in line within LATER seconds, unless taken back.
-
-        Any other move of the job must ``withdraw`` or ``hasten`` it first.
-        """
-        loop = asyncio.get_running_loop()
-        self._held_back[number] = (loop.time() + LATER, partial(call, *args, **kwargs))
-        if self._timer is None:
-            self._timer = loop.call_later(LATER, self._put_due_in_line)
-
-    def withdraw(self, number: int) -> bool:
-        """Takes back what is held back for this job. False when there is nothing, or no longer."""
-        return self._held_back.pop(number, None) is not None
-
-    def hasten(self, number: int) -> None:
-        """Puts what is held back for this job in line now, before whatever comes next."""
-        held = self._held_back.pop(number, None)
-        if held is not None:
-            self._in_line(held[1]).add_done_callback(_heard)
-
-    def _put_due_in_line(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = None
-        while self._held_back:
-            number, (due, _) = next(iter(self._held_back.items()))
-            if due > loop.time():
-                self._timer = loop.call_at(due, self._put_due_in_line)
-                return
-            self.hasten(number)
-
-    def _in_line(self, call: Callable[[], T]) -> asyncio.Future[T]:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append((call, future))
+        self._waiting.append((partial(call, *args, **kwargs), future))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write(), name="state file writer")
-        return future
+        return await future
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
@@ -106,11 +68,10 @@ class CommitQueue:
             while self._waiting:
                 await asyncio.sleep(self._began + GATHER - loop.time())
                 self._began = loop.time()
-                group, self._waiting = self._waiting, []
-                calls = [call for call, _ in group]
+                group, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
                 self.commits += 1
                 try:
-                    outcomes = await loop.run_in_executor(self._thread, self.state.commit, calls)
+                    outcomes = await self._commit([call for call, _ in group])
                 except DiskError as error:
                     outcomes = [(False, error)] * len(group)
                 for start in range(0, len(group), AT_ONCE):
@@ -121,11 +82,17 @@ class CommitQueue:
         finally:
             self._writer = None
 
-
-def _heard(future: asyncio.Future[Any]) -> None:
-    """Nobody waits for it: a disk that refused it refuses the next move of the job as well, and that one is heard."""
-    if not future.cancelled():
-        future.exception()
+    async def _commit(self, calls: list[Callable[[], Any]]) -> list[Outcome]:
+        until = asyncio.get_running_loop().time() + PATIENCE
+        while not self.state.begin():  # another process writes
+            if asyncio.get_running_loop().time() > until:
+                raise busy(self.state.path)
+            await asyncio.sleep(GLANCE)
+        outcomes = self.state.apply(calls)
+        if outcomes is None:
+            return self.state.commit(calls)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.state.seal)
+        return outcomes
 
 
 def _tell(future: asyncio.Future[Any], fine: bool, value: Any) -> None:

@@ -2,33 +2,19 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.errors import Cause
-from batcher.core.job import Artifact, Counts, Entry, Job, State, sidecar, utc
-from batcher.store.batch import MOST_ROWS
-from batcher.store.compact import FILE, REQUEST_ID, UNCHARGED, URL
+from batcher.core.job import Counts, Entry, State, sidecar, utc
+from batcher.store.rows import ENTRY, ENTRY_WIDTH, PICTURE, artifact_of, cause_of, entry_of
 
-Known = tuple[int, str, int, int, str]  # id, state, listed, attempts, path
 _CHUNK = 500
-
-ENTRY = f"""
-SELECT j.id, lower(hex(j.key)), j.state, m.word, j.inputs, j.copy, j.prompt_id, j.meta, s.word, j.line, j.path,
-       j.attempts, {REQUEST_ID}, a.submitted_at, a.finished_at, l.urls, a.cost_usd, j.cause
-FROM job_data j JOIN words m ON m.id = j.model JOIN words s ON s.id = j.source
-LEFT JOIN attempt_data a ON a.job_id = j.id AND a.n = j.attempts LEFT JOIN link_data l ON l.job_id = j.id
-"""
-PICTURE = ENTRY.replace(
-    "FROM job_data j",
-    f", {FILE}, i.bytes, lower(hex(i.sha256)), w.word, i.width, i.height, {URL}, i.output_index, i.output_count,"
-    " i.downloaded_at, i.warning FROM job_data j",
-    1,
-)  # to be joined with image_data i, words w and words h
-JOINED = "JOIN image_data i ON i.job_id = j.id JOIN words w ON w.id = i.mime LEFT JOIN words h ON h.id = i.url_head"
-_OPEN = "state != 'done'"  # said in these words, SQLite knows that the index open_jobs will do
+_UNCHARGED = "('rejected', 'cancelled', 'failed')"  # outcomes that the service documents no charge for
+_UNPRICED = f"cost_usd IS NULL AND outcome NOT IN {_UNCHARGED}"
+_IN_FLIGHT = "state IN ('submitting', 'running') AND finished_at IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +25,6 @@ class Failure:
     cause: Cause
     count: int
     example: str
-
-
-@dataclass(slots=True)
-class Difference:
-    """A manifest against a state file. ``gone`` and ``back`` are row numbers; ``at`` counts the known jobs by state."""
-
-    new: int = 0
-    at: dict[State, int] = field(default_factory=dict)
-    gone: list[int] = field(default_factory=list)
-    back: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,91 +48,62 @@ def meta(connection: sqlite3.Connection, name: str, default: Any = None) -> Any:
     return default if row is None else json.loads(row[0])
 
 
-def known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Known]:
-    found: dict[bytes, Known] = {}
-    for start in range(0, len(keys), _CHUNK):
-        chunk = keys[start : start + _CHUNK]
-        marks = ",".join("?" * len(chunk))
-        rows = connection.execute(
-            f"SELECT key, id, state, listed, attempts, path FROM job_data WHERE key IN ({marks})",
-            chunk,
-        )
-        found.update((row[0], row[1:]) for row in rows)
-    return found
+def by_id(connection: sqlite3.Connection, number: int) -> Entry:
+    """Raises LookupError when there is no such row."""
+    row = connection.execute(f"{ENTRY} FROM jobs j WHERE j.id = ?", (number,)).fetchone()
+    if row is None:
+        raise LookupError(f"no job {number}")
+    return entry_of(row)
 
 
-def compare(
-    connection: sqlite3.Connection, jobs: Iterable[Job], each: Callable[[State | None], object] | None = None
-) -> Difference:
-    """What the manifest adds to, shares with and leaves out of the state file. Memory: one bit a row of the file.
-
-    each: called with the state of each job, in order; None for a new one.
-    """
-    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM job_data").fetchone()
-    seen = bytearray(last // 8 + 1)
-    difference = Difference()
-    walk = iter(jobs)
-    while chunk := [bytes.fromhex(job.key) for job in islice(walk, _CHUNK)]:
-        rows = known(connection, chunk)
-        difference.new += len(chunk) - len(rows)
-        for number, state, listed, _, _ in rows.values():
-            seen[number >> 3] |= 1 << (number & 7)
-            difference.at[State(state)] = difference.at.get(State(state), 0) + 1
-            if not listed:
-                difference.back.append(number)
-        if each is not None:
-            for key in chunk:
-                each(State(rows[key][1]) if key in rows else None)
-    listed_rows = connection.execute("SELECT id FROM job_data WHERE listed = 1")
-    difference.gone = [number for (number,) in listed_rows if not seen[number >> 3] & (1 << (number & 7))]
-    return difference
+def pending(
+    connection: sqlite3.Connection, after: int, count: int, limit: int | None = None
+) -> list[tuple[int, Entry]]:
+    """The next jobs of the manifest to be submitted, with their positions. limit: positions below it only."""
+    rows = connection.execute(
+        f"{ENTRY}, j.position FROM jobs j WHERE j.state = 'pending' AND j.position > ? AND j.position < ?"
+        " ORDER BY j.position LIMIT ?",
+        (after, 1 << 62 if limit is None else limit, count),
+    )
+    return [(row[ENTRY_WIDTH], entry_of(row)) for row in rows]
 
 
 def entries(connection: sqlite3.Connection, states: Iterable[State], *, listed_only: bool = False) -> Iterator[Entry]:
-    """Oldest first, read in chunks, so that the rows may be moved while they are walked.
+    """Oldest first, read in chunks, so that the rows may be moved while they are walked. Memory: 8 bytes a job.
 
     listed_only: leave out jobs that are no longer in the manifest.
     """
-    wanted = set(states)
+    wanted = sorted(set(states))
     if not wanted:
         return
-    listed = " AND j.listed" if listed_only else ""
-    among = _among(wanted)
-    last = 0
-    while True:
+    among = f"state IN ({', '.join('?' * len(wanted))})" + (" AND position IS NOT NULL" if listed_only else "")
+    numbers = array("q", (n for (n,) in connection.execute(f"SELECT id FROM jobs WHERE {among} ORDER BY id", wanted)))
+    for start in range(0, len(numbers), _CHUNK):
+        some = numbers[start : start + _CHUNK]
+        marks = ", ".join("?" * len(some))
         rows = connection.execute(
-            f"{ENTRY} WHERE {among} AND j.id > ?{listed} ORDER BY j.id LIMIT {_CHUNK}", (last,)
-        ).fetchall()
-        if not rows:
-            return
-        yield from map(entry_of, rows)
-        last = rows[-1][0]
-
-
-def _among(states: set[State]) -> str:
-    """A condition on ``j.state``, in the form in which SQLite uses the index where it has these."""
-    words = [f"'{state}'" for state in sorted(states)]
-    among = f"j.state = {words[0]}" if len(words) == 1 else f"j.state IN ({', '.join(words)})"
-    return among if State.DONE in states else f"{among} AND j.{_OPEN}"
+            f"{ENTRY} FROM jobs j WHERE j.id IN ({marks}) AND {among} ORDER BY j.id", (*some, *wanted)
+        )
+        yield from map(entry_of, rows.fetchall())
 
 
 def by_state(connection: sqlite3.Connection) -> dict[State, int]:
     """Jobs of the manifest (removed ones left out) by state; states that have none are left out."""
-    rows = connection.execute(f"SELECT state, count(*) FROM job_data WHERE {_OPEN} AND listed = 1 GROUP BY state")
-    found = {State(state): count for state, count in rows}
-    (done,) = connection.execute("SELECT done FROM totals").fetchone()
-    return {**found, State.DONE: done} if done else found
+    rows = connection.execute("SELECT state, count(position) FROM jobs GROUP BY state")
+    return {State(state): count for state, count in rows if count}
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:
     """Whether no job was ever written down."""
-    return connection.execute("SELECT 1 FROM job_data LIMIT 1").fetchone() is None
+    return connection.execute("SELECT 1 FROM jobs LIMIT 1").fetchone() is None
 
 
 def any_is(connection: sqlite3.Connection, states: Sequence[State]) -> bool:
     """Whether a job, of the manifest or not, is in one of these states."""
-    found = connection.execute(f"SELECT 1 FROM job_data j WHERE {_among(set(states))} LIMIT 1").fetchone()
-    return found is not None
+    marks = ", ".join("?" * len(states))
+    return (
+        connection.execute(f"SELECT 1 FROM jobs WHERE state IN ({marks}) LIMIT 1", tuple(states)).fetchone() is not None
+    )
 
 
 def counts(connection: sqlite3.Connection, total: int | None = None) -> Counts:
@@ -176,56 +123,66 @@ def counts(connection: sqlite3.Connection, total: int | None = None) -> Counts:
 def failures(connection: sqlite3.Connection, limit: int = 20) -> list[Failure]:
     """Failed and in-doubt jobs grouped by cause, the most frequent first."""
     rows = connection.execute(
-        "SELECT state, cause, count(*) AS n, min(prompt_id) FROM job_data"
-        f" WHERE state IN ('failed', 'in_doubt') AND {_OPEN} AND listed = 1"
-        " GROUP BY state, cause ORDER BY n DESC LIMIT ?",
+        "SELECT state, count(*) AS n, min(prompt_id), coalesce(cause, 'unknown'), message, http_status, code FROM jobs"
+        " WHERE state IN ('failed', 'in_doubt') AND position IS NOT NULL"
+        " GROUP BY state, cause, message, http_status, code ORDER BY n DESC LIMIT ?",
         (limit,),
     )
-    return [Failure(State(state), _cause(cause), count, example) for state, cause, count, example in rows]
+    return [
+        Failure(State(row[0]), cause_of(row[3:]) or Cause(kind="unknown", message=""), row[1], row[2]) for row in rows
+    ]
 
 
 def pictures(connection: sqlite3.Connection) -> tuple[int, int, int]:
     """Files of jobs in the manifest: how many, their bytes, how many with a warning."""
-    row = connection.execute("SELECT images, bytes, odd_images FROM totals").fetchone()
-    return int(row[0]), int(row[1]), int(row[2])
+    sums = "SELECT count(*), coalesce(sum(bytes), 0), count(warning) FROM images"
+    whole = connection.execute(sums).fetchone()
+    removed = connection.execute(
+        f"{sums} WHERE job_id IN (SELECT id FROM jobs WHERE state = 'done' AND position IS NULL)"
+    ).fetchone()
+    images, size, odd = (int(one) - int(other) for one, other in zip(whole, removed, strict=True))
+    return images, size, odd
 
 
 def money(connection: sqlite3.Connection) -> Money:
-    known, unpriced, failed, submits = connection.execute(
-        "SELECT known_nano, unpriced, failed_unpriced, submits FROM totals"
-    ).fetchone()
-    at_work, at_work_unpriced = connection.execute(
-        "SELECT coalesce(sum(a.images), 0), coalesce(sum(a.images)"
-        f" FILTER (WHERE a.cost_usd IS NULL AND a.outcome NOT IN {UNCHARGED}), 0)"
-        " FROM job_data j JOIN attempt_data a ON a.job_id = j.id AND a.n = j.attempts"
-        f" WHERE j.state IN ('submitting', 'running') AND j.{_OPEN} AND a.finished_at IS NULL"
-    ).fetchone()
-    return Money(
-        known_usd=known / 1e9, unpriced=unpriced - at_work_unpriced, failed=failed, open=at_work, submits=submits
+    sums = (
+        "coalesce(sum(cost_usd), 0), coalesce(sum(images) FILTER (WHERE {unpriced}), 0),"
+        " coalesce(sum(images) FILTER (WHERE cost_usd IS NULL AND outcome = 'failed'), 0)"
     )
+    newest = connection.execute(
+        f"SELECT {sums.format(unpriced=f'{_UNPRICED} AND NOT ({_IN_FLIGHT})')},"
+        f" coalesce(sum(images) FILTER (WHERE {_IN_FLIGHT}), 0), sum(attempts) FROM jobs WHERE attempts > 0"
+    ).fetchone()
+    past = connection.execute(f"SELECT {sums.format(unpriced=_UNPRICED)} FROM past_attempts").fetchone()
+    return Money(
+        known_usd=round(newest[0] + past[0], 9), unpriced=newest[1] + past[1], failed=newest[2] + past[2],
+        open=newest[3], submits=newest[4] or 0,
+    )  # fmt: skip
 
 
 def records(connection: sqlite3.Connection, *, simulated: bool, version: str) -> Iterator[dict[str, Any]]:
-    """The sidecars of all finished images of the manifest, from the state file, in the order first seen."""
+    """The sidecars of all finished images of the manifest, from the state file, in the manifest's order."""
     rows = connection.execute(
-        f"{PICTURE} {JOINED} WHERE j.state = 'done' AND j.listed = 1 ORDER BY j.id, i.output_index"
+        f"{ENTRY}{PICTURE} FROM jobs j CROSS JOIN images i ON i.job_id = j.id"
+        " WHERE j.state = 'done' AND j.position IS NOT NULL ORDER BY j.position, i.output_index"
     )
     for row in rows:
-        yield sidecar(entry_of(row[:18]), artifact_of(row[18:]), simulated=simulated, version=version)
+        entry, artifact = entry_of(row[:ENTRY_WIDTH]), artifact_of(row[ENTRY_WIDTH:])
+        yield sidecar(entry, artifact, simulated=simulated, version=version)
 
 
 def unfinished(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     """The lines of ``failures.jsonl``: one for each failed or in-doubt job of the manifest, by cause."""
     rows = connection.execute(
-        f"{ENTRY} WHERE j.state IN ('failed', 'in_doubt') AND j.{_OPEN} AND j.listed = 1"
-        " ORDER BY j.state, j.cause, j.id"
+        f"{ENTRY} FROM jobs j WHERE j.state IN ('failed', 'in_doubt') AND j.position IS NOT NULL"
+        " ORDER BY j.state, j.cause, j.message, j.position"
     )
     for row in rows:
         entry = entry_of(row)
         yield {
             "job": entry.job.key,
             "state": str(entry.state),
-            "cause": json.loads(row[17] or "{}"),
+            "cause": _as_json(entry.cause),
             "model": entry.job.model,
             "inputs": dict(entry.job.inputs),
             "prompt_id": entry.job.prompt_id,
@@ -237,61 +194,27 @@ def unfinished(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
         }
 
 
+def _as_json(cause: Cause | None) -> dict[str, Any]:
+    if cause is None:
+        return {}
+    facts = {"kind": cause.kind, "message": cause.message, "http_status": cause.http_status, "code": cause.code}
+    return {name: value for name, value in facts.items() if value is not None}
+
+
 def was_taken_up(connection: sqlite3.Connection, entry: Entry) -> bool:
     """Whether the newest attempt was paid for and never failed by the service: it may still be collected, free."""
-    row = connection.execute(
-        "SELECT outcome FROM attempt_data WHERE job_id = ? AND n = ?", (entry.id, entry.attempts)
-    ).fetchone()
+    row = connection.execute("SELECT outcome FROM jobs WHERE id = ?", (entry.id,)).fetchone()
     return row is not None and row[0] in {"accepted", "succeeded"} and entry.request_id is not None
 
 
-def twins(connection: sqlite3.Connection, pictures: Sequence[tuple[int, int]]) -> dict[tuple[int, int], str]:
-    """Which of these (job, output index) have the very bytes of a picture that was there before and came from other
-    inputs, in words: the mark of a placeholder or an error picture.
+def twin(connection: sqlite3.Connection, entry: Entry, sha256: str) -> str | None:
+    """What is odd about a picture with this content for this job, None when nothing is: that another one, made from
+    other inputs, has the same bytes. It is the mark of a placeholder or an error picture.
     """
-    found: dict[tuple[int, int], str] = {}
-    for start in range(0, len(pictures), MOST_ROWS):
-        chunk = pictures[start : start + MOST_ROWS]
-        rows = connection.execute(
-            f"SELECT n.job_id, n.output_index, {FILE} FROM image_data n"
-            " JOIN image_data i ON substr(i.sha256, 1, 8) = substr(n.sha256, 1, 8) AND i.sha256 = n.sha256"
-            " JOIN job_data j ON j.id = i.job_id JOIN job_data mine ON mine.id = n.job_id"
-            f" WHERE (n.job_id, n.output_index) IN (VALUES {', '.join(['(?, ?)'] * len(chunk))})"
-            " AND i.job_id != n.job_id AND j.inputs != mine.inputs"
-            " AND (i.downloaded_at, i.job_id) < (n.downloaded_at, n.job_id)",
-            [value for picture in chunk for value in picture],
-        )
-        for job, index, file in rows:
-            found.setdefault((job, index), f"the same bytes as {file}, which was asked for with other inputs")
-    return found
-
-
-def entry_of(row: Sequence[Any]) -> Entry:
-    job = Job(
-        key=row[1], model=row[3], inputs=json.loads(row[4]), copy=row[5], prompt_id=row[6],
-        meta=json.loads(row[7]) if row[7] else {}, source=row[8], line=row[9], path=row[10],
-    )  # fmt: skip
-    return Entry(
-        id=row[0], job=job, state=State(row[2]), path=row[10], attempts=row[11], request_id=row[12],
-        submitted_at=_seconds(row[13]), finished_at=_seconds(row[14]),
-        urls=tuple(json.loads(row[15])) if row[15] else (), cost_usd=row[16],
-        cause=_cause(row[17]) if row[17] else None,
-    )  # fmt: skip
-
-
-def artifact_of(row: Sequence[Any]) -> Artifact:
-    """The columns that PICTURE adds."""
-    file, size, sha256, mime, width, height, url, index, count, downloaded, warning = row
-    return Artifact(
-        file=file, bytes=size, sha256=sha256, mime=mime, width=width, height=height, url=url, output_index=index,
-        output_count=count, downloaded_at=downloaded / 1000, warning=warning,
-    )  # fmt: skip
-
-
-def _cause(text: str | None) -> Cause:
-    facts: Mapping[str, Any] = json.loads(text) if text else {"kind": "unknown", "message": ""}
-    return Cause(**facts)
-
-
-def _seconds(ms: int | None) -> float | None:
-    return None if ms is None else ms / 1000
+    row = connection.execute(
+        "SELECT i.file FROM images i JOIN jobs j ON j.id = i.job_id JOIN jobs mine ON mine.id = ?1"
+        " WHERE substr(i.sha256, 1, 16) = substr(?2, 1, 16) AND i.sha256 = ?2"
+        " AND i.job_id != ?1 AND j.inputs != mine.inputs LIMIT 1",
+        (entry.id, sha256),
+    ).fetchone()
+    return None if row is None else f"the same bytes as {row[0]}, which was asked for with other inputs"

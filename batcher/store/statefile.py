@@ -1,70 +1,52 @@
 """The state file: every job ever planned, every submit, every file, in one SQLite database. Synchronous.
 
-A move is a guarded update, by id and present state, behind the lifecycle table: if no row matched, the table and the
-file disagree, and that is a bug. All methods are for ``commit``: they ask for rows to be changed, which are in the file
-once the group of calls is.
+A move is a guarded update, by id and present state, behind the lifecycle table. If no row matched, another process
+(``retry``, ``cancel``) was quicker: ``Overtaken``. All methods are for ``commit``.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
-from batcher.core.errors import Cause
-from batcher.core.job import Artifact, Entry, State
+from batcher.core.errors import Cause, Overtaken
+from batcher.core.job import Artifact, Entry, State, utc
 from batcher.core.lifecycle import Event, advance
 from batcher.store import reading
-from batcher.store.batch import Statement
-from batcher.store.job_rows import Roster
-from batcher.store.packing import MOST_HEADS, packed_file, packed_id, split_link
+from batcher.store.job_rows import JobRows
+from batcher.store.rows import image_row
+from batcher.store.schema import NEWEST
 
-_BEGUN = Statement("INSERT INTO attempt_data (job_id, n, outcome, images, submitted_at) VALUES {rows}")
-_VOID = Statement("DELETE FROM attempt_data WHERE (job_id, n) IN (VALUES {rows})", each_counts=True)
-_LINKED = Statement("INSERT OR REPLACE INTO link_data (job_id, urls) VALUES {rows}")
-_UNLINKED = Statement("DELETE FROM link_data WHERE job_id IN (VALUES {rows})")
-_NO_PICTURE = Statement("DELETE FROM image_data WHERE (job_id, output_index) IN (VALUES {rows})")
-_PICTURE = Statement(
-    "INSERT INTO image_data (job_id, output_index, output_count, downloaded_at, bytes, width, height, mime, sha256,"
-    " file, url_head, url, warning) VALUES {rows}"
+_NO_ATTEMPT = dict.fromkeys(
+    ("request_id", "accepted_at", "finished_at", "cost_usd", "urls", "cause", "message", "http_status", "code")
 )
+_NO_CAUSE = dict.fromkeys(("cause", "message", "http_status", "code"))
+_PAST = f"job_id, n, {NEWEST}"
+_KEEP = (
+    f"INSERT OR IGNORE INTO past_attempts ({_PAST}) SELECT id, ?2, {NEWEST} FROM jobs WHERE id = ?1 AND attempts > 0"
+)
+_ATTEMPT_BEFORE = f"SELECT {NEWEST} FROM past_attempts WHERE job_id = ?1 AND n = ?2"
+_COMES_BACK = f"UPDATE jobs SET ({NEWEST}) = ({_ATTEMPT_BEFORE}) WHERE id = ?1"
+_IMAGE = f"INSERT OR REPLACE INTO images VALUES ({', '.join('?' * 12)})"
 
 
-@cache
-def _moved(facts: tuple[str, ...]) -> Statement:
-    """For rows of id, old state, new state and facts. (SQLite calls the columns of VALUES column1, column2, ...)"""
-    sets = "".join(f", {name} = v.column{at}" for at, name in enumerate(facts, start=4))
-    return Statement(
-        f"UPDATE job_data SET state = v.column3{sets} FROM (VALUES {{rows}}) AS v"
-        " WHERE job_data.id = v.column1 AND job_data.state = v.column2",
-        each_counts=True,
-    )
+class StateFile(JobRows):
+    """The moves. Each returns the job as it is then."""
 
-
-@cache
-def _attempted(facts: tuple[str, ...]) -> Statement:
-    """For rows of job, attempt and facts."""
-    sets = ", ".join(f"{name} = v.column{at}" for at, name in enumerate(facts, start=3))
-    return Statement(
-        f"UPDATE attempt_data SET {sets} FROM (VALUES {{rows}}) AS v"
-        " WHERE attempt_data.job_id = v.column1 AND attempt_data.n = v.column2"
-    )
-
-
-class StateFile(Roster):
-    """The one writer. Open it only while holding the run lock."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._twins: list[tuple[Entry, Artifact, list[str]]] = []  # pictures to be looked up once they are in
+    def changed_elsewhere(self) -> bool:
+        """Whether another process has written to the file since this was last asked, or since it was opened."""
+        before, (self._version,) = self._version, self.connection.execute("PRAGMA data_version").fetchone()
+        return bool(before != self._version)
 
     def claim(self, entry: Entry, now: float) -> Entry:
         """The intent, on disk before the submit leaves. ``now``: Unix seconds, as everywhere here."""
-        self._be_in_place()
+        self.be_in_place()
+        if entry.attempts:
+            self.connection.execute(_KEEP, (entry.id, entry.attempts))
         attempt = entry.attempts + 1
-        state = self._move(entry, Event.CLAIMED, attempts=attempt, cause=None)
-        self._batch.add(_BEGUN, (entry.id, attempt, "submitting", entry.job.images, _ms(now)))
+        facts = {"attempts": attempt, "outcome": "submitting", "submitted_at": utc(now), "images": entry.job.images}
+        state = self._move(entry, Event.CLAIMED, **facts, **_NO_ATTEMPT)
         return replace(
             entry, state=state, attempts=attempt, submitted_at=now, request_id=None, urls=(), finished_at=None,
             cost_usd=None, cause=None,
@@ -72,187 +54,126 @@ class StateFile(Roster):
 
     def release(self, entry: Entry) -> Entry:
         """The submit was refused before it was taken up: as if it had never been."""
-        state = self._move(entry, Event.RELEASED, attempts=entry.attempts - 1)
-        self._batch.add(_VOID, (entry.id, entry.attempts), ("job {} has no attempt {}", entry.job.key, entry.attempts))
-        return replace(entry, state=state, attempts=entry.attempts - 1, submitted_at=None)
+        before = entry.attempts - 1
+        self._move(entry, Event.RELEASED, attempts=before, submitted_at=None, outcome=None)
+        if before:
+            self.connection.execute(_COMES_BACK, (entry.id, before))
+            self.connection.execute("DELETE FROM past_attempts WHERE job_id = ? AND n = ?", (entry.id, before))
+        return reading.by_id(self.connection, entry.id)
 
     def accept(self, entry: Entry, request_id: str, now: float) -> Entry:
-        state = self._move(entry, Event.ACCEPTED)
-        self._attempt(entry, outcome="accepted", request_id=packed_id(request_id), accepted_at=_ms(now))
+        state = self._move(entry, Event.ACCEPTED, outcome="accepted", request_id=request_id, accepted_at=utc(now))
         return replace(entry, state=state, request_id=request_id)
 
     def reject(self, entry: Entry, cause: Cause, now: float) -> Entry:
-        state = self._move(entry, Event.REJECTED, cause=_cause(cause))
-        self._attempt(entry, outcome="rejected", finished_at=_ms(now), cause=_cause(cause))
-        return replace(entry, state=state, cause=cause)
+        state = self._move(entry, Event.REJECTED, outcome="rejected", finished_at=utc(now), **_facts(cause))
+        return replace(entry, state=state, finished_at=now, cause=cause)
 
     def doubt(self, entry: Entry, cause: Cause) -> Entry:
-        state = self._move(entry, Event.DOUBTED, cause=_cause(cause))
-        self._attempt(entry, outcome="in_doubt", cause=_cause(cause))
+        state = self._move(entry, Event.DOUBTED, outcome="in_doubt", **_facts(cause))
         return replace(entry, state=state, cause=cause)
 
     def complete(self, entry: Entry, urls: Sequence[str], cost_usd: float | None, finished_at: float) -> Entry:
-        self._move(entry, Event.COMPLETED)
-        self._attempt(entry, outcome="succeeded", finished_at=_ms(finished_at), cost_usd=cost_usd)
-        self._batch.add(_LINKED, (entry.id, json.dumps(list(urls))))
-        return completed(entry, urls, cost_usd, finished_at)
+        links = json.dumps(list(urls))
+        state = self._move(
+            entry, Event.COMPLETED, outcome="succeeded", finished_at=utc(finished_at), cost_usd=cost_usd, urls=links
+        )
+        return replace(entry, state=state, urls=tuple(urls), cost_usd=cost_usd, finished_at=finished_at)
 
     def expire(self, entry: Entry) -> Entry:
-        return replace(entry, state=self._move(entry, Event.EXPIRED), urls=())
+        return replace(entry, state=self._move(entry, Event.EXPIRED, urls=None), urls=())
 
     def fail_there(self, entry: Entry, cause: Cause, cost_usd: float | None, now: float, *, again: bool) -> Entry:
         """The service took the job up and failed it. ``again``: it goes back to be submitted, and paid, once more."""
-        state = self._move(entry, Event.RETRIED if again else Event.FAILED, cause=_cause(cause))
-        self._attempt(entry, outcome="failed", cause=_cause(cause), cost_usd=cost_usd, finished_at=_ms(now))
-        return replace(entry, state=state, cost_usd=cost_usd, cause=cause)
+        event = Event.RETRIED if again else Event.FAILED
+        facts = {"outcome": "failed", "cost_usd": cost_usd, "finished_at": utc(now), "urls": None}
+        state = self._move(entry, event, **facts, **_facts(cause))
+        return replace(entry, state=state, cost_usd=cost_usd, finished_at=now, urls=(), cause=cause)
 
     def fail_here(self, entry: Entry, cause: Cause) -> Entry:
         """It was paid for but could not be collected: ``recollect`` may still get it, free."""
-        state = self._move(entry, Event.FAILED, cause=_cause(cause))
-        self._attempt(entry, cause=_cause(cause))
-        return replace(entry, state=state, cause=cause)
+        return replace(entry, state=self._move(entry, Event.FAILED, **_facts(cause)), cause=cause)
 
     def save(self, entry: Entry, artifacts: Sequence[Artifact]) -> tuple[Entry, list[str]]:
-        """Every file is on disk. The second value lists what is odd, such as pictures equal to those of other requests:
-        whole once the group is written.
-        """
-        state = self._move(entry, Event.SAVED, cause=None)
-        self._attempt(entry, outcome="saved", cost_usd=entry.cost_usd)
-        self._batch.add(_UNLINKED, (entry.id,))
-        return replace(entry, state=state, cause=None), self._pictures(entry, artifacts)
-
-    def save_at_once(self, entry: Entry, artifacts: Sequence[Artifact]) -> tuple[Entry, list[str]]:
-        """``complete`` and ``save`` in one, of a first attempt: ``entry`` is ready, and running in the file."""
-        state = self._move(entry, Event.SAVED, recorded=State.RUNNING, cause=None)
-        finished_at = None if entry.finished_at is None else _ms(entry.finished_at)
-        self._attempt(entry, outcome="saved", finished_at=finished_at, cost_usd=entry.cost_usd)
-        return replace(entry, state=state, cause=None), self._pictures(entry, artifacts)
+        """Every file is on disk. The second value lists what is odd: pictures equal to those of other requests, say."""
+        state = self._move(entry, Event.SAVED, outcome="saved", urls=None, **_NO_CAUSE)
+        return replace(entry, state=state, urls=(), cause=None), self._pictures(entry, artifacts)
 
     def cancel(self, entry: Entry, now: float) -> Entry:
-        state = self._move(entry, Event.CANCELLED)
-        if entry.state is State.RUNNING:
-            self._attempt(entry, outcome="cancelled", finished_at=_ms(now))
-        return replace(entry, state=state)
+        at_service = entry.state is State.RUNNING
+        facts = {"outcome": "cancelled", "finished_at": utc(now)} if at_service else {}
+        state = self._move(entry, Event.CANCELLED, **facts)
+        return replace(entry, state=state, finished_at=now if facts else entry.finished_at)
 
     def reopen(self, entry: Entry) -> Entry:
-        """By a person only: submit again, which may cost again."""
-        return replace(entry, state=self._move(entry, Event.REOPENED, cause=None), cause=None)
+        """By a person only: submit again, which may cost again. Why it failed stays on record with that attempt."""
+        return replace(entry, state=self._move(entry, Event.REOPENED))
 
     def recollect(self, entry: Entry) -> Entry:
         """By a person only: it was paid for, ask for it again."""
-        return replace(entry, state=self._move(entry, Event.RECOLLECTED, cause=None), cause=None)
+        return replace(entry, state=self._move(entry, Event.RECOLLECTED, **_NO_CAUSE), cause=None)
 
     def lose(self, entry: Entry, urls: Sequence[str]) -> Entry:
         """By a repair only: its files are damaged or missing. ``urls``: where they came from, empty when unknown."""
-        state = self._move(entry, Event.LOST)
-        self._attempt(entry, outcome="succeeded")
-        self._batch.add(_LINKED, (entry.id, json.dumps(list(urls))))
-        self.connection.execute("DELETE FROM image_data WHERE job_id = ?", (entry.id,))
+        state = self._move(entry, Event.LOST, outcome="succeeded", urls=json.dumps(list(urls)))
+        self.connection.execute("DELETE FROM images WHERE job_id = ?", (entry.id,))
         return replace(entry, state=state, urls=tuple(urls))
 
-    def find(self, entry: Entry, artifacts: Sequence[Artifact]) -> None:
-        """By a repair only: its files are on disk. ``entry``: as in the state file, with the sidecar's attempt."""
-        self._move(entry, Event.FOUND, attempts=entry.attempts, cause=None)
-        submitted, images = _ms(entry.submitted_at or 0.0), entry.job.images
-        cause = _cause(Cause(kind="unknown", message="the sidecar only tells of the last attempt"))
+    def find(self, entry: Entry, artifacts: Sequence[Artifact]) -> Entry:
+        """Its files are on disk. ``entry``: as in the state file, with the sidecar's attempt.
+
+        The sidecar tells of that attempt alone: what the file knows of others stays, and those that it does not know
+        are taken for failed.
+        """
+        known = reading.by_id(self.connection, entry.id).attempts
+        theirs, newest = entry.attempts, max(entry.attempts, known)
+        if known and known != theirs:
+            self.connection.execute("DELETE FROM past_attempts WHERE job_id = ? AND n = ?", (entry.id, theirs))
+            self.connection.execute(_KEEP, (entry.id, min(known, theirs)))
         self.connection.executemany(
-            "INSERT OR IGNORE INTO attempt_data (job_id, n, outcome, images, submitted_at, cause)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (entry.id, n, "saved" if n == entry.attempts else "failed", images, submitted, cause)
-                for n in range(1, entry.attempts + 1)
-            ],
+            "INSERT OR IGNORE INTO past_attempts (job_id, n, outcome, images, submitted_at, cause, message)"
+            " VALUES (?, ?, 'failed', ?, ?, 'unknown', 'the sidecar only tells of the last attempt')",
+            [(entry.id, n, entry.job.images, utc(entry.submitted_at)) for n in range(1, newest)],
         )
-        finished = None if entry.finished_at is None else _ms(entry.finished_at)
-        request_id = None if entry.request_id is None else packed_id(entry.request_id)
-        facts = {"outcome": "saved", "submitted_at": submitted, "finished_at": finished, "cause": None}
-        self._attempt(entry, request_id=request_id, cost_usd=entry.cost_usd, **facts)
-        self._batch.add(_UNLINKED, (entry.id,))
+        facts = {
+            "outcome": "saved", "attempts": newest, "images": entry.job.images, "request_id": entry.request_id,
+            "submitted_at": utc(entry.submitted_at), "finished_at": utc(entry.finished_at), "cost_usd": entry.cost_usd,
+            "accepted_at": None, "urls": None,
+        }  # fmt: skip
+        state = self._move(entry, Event.FOUND, **facts, **_NO_CAUSE)
         self.redescribe(entry, artifacts)
+        return replace(entry, state=state, attempts=newest, urls=(), cause=None)
 
     def redescribe(self, entry: Entry, artifacts: Sequence[Artifact]) -> None:
         """By a repair only: what its files really are."""
-        for artifact in artifacts:
-            self._batch.add(_NO_PICTURE, (entry.id, artifact.output_index))
+        self.outdate_tables()
         self._pictures(entry, artifacts)
 
-    def _move(self, entry: Entry, event: Event, *, recorded: State | None = None, **facts: Any) -> State:
-        """recorded: how it is in the file, where that is not the state of the entry."""
+    def _move(self, entry: Entry, event: Event, **facts: Any) -> State:
+        """Raises Defect for a move that is not in the table, Overtaken when the job is in another state by now."""
         state = advance(entry.state, event)
-        if entry.id in self._moving:  # by an earlier call of this group: one after the other
-            self._write()
-        self._moving.add(entry.id)
-        was = entry.state if recorded is None else recorded
-        told = ("job {} is not {} in the state file, so it can't be {}", entry.job.key, was, event)
-        self._batch.add(_moved(tuple(facts)), (entry.id, was, state, *facts.values()), told)
+        self.outdate_tables()
+        values = (str(state), *facts.values(), entry.id, str(entry.state))
+        if self.connection.execute(_update(tuple(facts)), values).rowcount != 1:
+            raise Overtaken(f"job {entry.job.key} is not {entry.state} in the state file, so it can't be {event}")
         return state
 
-    def _attempt(self, entry: Entry, **facts: Any) -> None:
-        self._batch.add(_attempted(tuple(facts)), (entry.id, entry.attempts, *facts.values()))
-
     def _pictures(self, entry: Entry, artifacts: Sequence[Artifact]) -> list[str]:
-        """What is odd about them; pictures equal to others are found and told there when the group is written."""
+        """What is odd about them."""
         odd: list[str] = []
         for artifact in artifacts:
-            head, rest = self._link(artifact.url, entry.request_id)
-            self._batch.add(
-                _PICTURE,
-                (
-                    entry.id, artifact.output_index, artifact.output_count, _ms(artifact.downloaded_at), artifact.bytes,
-                    artifact.width, artifact.height, self._word(artifact.mime), bytes.fromhex(artifact.sha256),
-                    packed_file(artifact.file, entry.path), head, rest, artifact.warning,
-                ),
-            )  # fmt: skip
-            if artifact.warning:
-                odd.append(f"{artifact.file}: {artifact.warning}")
-            else:
-                self._twins.append((entry, artifact, odd))
+            warning = artifact.warning or reading.twin(self.connection, entry, artifact.sha256)
+            self.connection.execute(_IMAGE, image_row(entry, replace(artifact, warning=warning)))
+            if warning:
+                odd.append(f"{artifact.file}: {warning}")
         return odd
 
-    def before_commit(self) -> None:
-        if self._twins:
-            self._warn_of_twins()
 
-    def forget(self) -> None:
-        self._twins = []
-
-    def _warn_of_twins(self) -> None:
-        pictures, self._twins = self._twins, []
-        numbers = [(entry.id, artifact.output_index) for entry, artifact, _ in pictures]
-        found = reading.twins(self.connection, numbers)
-        for entry, artifact, odd in pictures:
-            warning = found.get((entry.id, artifact.output_index))
-            if warning is not None:
-                odd.append(f"{artifact.file}: {warning}")
-                self.connection.execute(
-                    "UPDATE image_data SET warning = ? WHERE job_id = ? AND output_index = ?",
-                    (warning, entry.id, artifact.output_index),
-                )
-
-    def _link(self, url: str, request_id: str | None) -> tuple[int | None, str]:
-        """The number of its beginning and its rest, or None and all of it."""
-        parts = split_link(url, request_id)
-        if parts is None or (parts[0] not in self._words and self._heads >= MOST_HEADS):
-            return None, url
-        self._heads += parts[0] not in self._words
-        return self._word(parts[0]), parts[1]
+@lru_cache(maxsize=64)
+def _update(facts: tuple[str, ...]) -> str:
+    sets = "".join(f", {name} = ?" for name in facts)
+    return f"UPDATE jobs SET state = ?{sets} WHERE id = ? AND state = ?"
 
 
-def completed(entry: Entry, urls: Sequence[str], cost_usd: float | None, finished_at: float) -> Entry:
-    """The entry once ``complete`` is written."""
-    state = advance(entry.state, Event.COMPLETED)
-    return replace(entry, state=state, urls=tuple(urls), cost_usd=cost_usd, finished_at=finished_at)
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def _cause(cause: Cause) -> str:
-    facts: Mapping[str, Any] = {
-        "kind": cause.kind,
-        "message": cause.message,
-        "http_status": cause.http_status,
-        "code": cause.code,
-    }
-    return json.dumps({name: value for name, value in facts.items() if value is not None}, ensure_ascii=False)
+def _facts(cause: Cause) -> dict[str, Any]:
+    return {"cause": cause.kind, "message": cause.message, "http_status": cause.http_status, "code": cause.code}

@@ -1,32 +1,33 @@
-"""The one writer of a state file: groups of calls become transactions. What the calls are is ``statefile.py``.
+"""The writer of a state file: groups of calls become transactions. What the calls are is ``statefile.py``.
 
-Nothing commits by itself: ``commit`` runs a group of calls in one transaction with one fsync (``queue.py`` collects the
-groups), and the rows that they change go in together at its end (``batch.py``).
+Nothing commits by itself. ``apply`` runs a group of calls in an open transaction and ``seal`` commits it with one fsync
+(``queue.py`` collects the groups, and seals them in a thread); ``commit`` is both, for whoever may wait.
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import DiskError
-from batcher.store.batch import Batch
 from batcher.store.opening import connect, identity
 
 Outcome = tuple[bool, Any]  # (True, value) or (False, exception)
+PATIENCE = 60.0  # seconds that another process may write in one go (``retry`` of a million jobs) before it is an error
+GLANCE = 0.02  # seconds between two tries to be the writer
 
 
-class Ledger:
-    """The one writer. Open it only while holding the run lock."""
+class Transactions:
+    """Several processes may have one open: every move is guarded by the state it starts from."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.connection = connect(path)
         self._identity = identity(path)
-        self._in_place = False  # whether this group has looked
-        self._batch = Batch(self.connection)
-        self._moving: set[int] = set()  # jobs whose rows are in the batch
-        self._learn_words()
+        self._in_place = True
+        self._outdated = False  # whether it is on record that the tables beside the file are
+        (self._version,) = self.connection.execute("PRAGMA data_version").fetchone()
 
     def close(self) -> None:
         self.connection.close()
@@ -36,12 +37,11 @@ class Ledger:
         bad call can't take its neighbours with it. Raises DiskError when the disk can't take it; then nothing of the
         group has happened.
         """
-        try:
-            return [(True, value) for value in self._together(calls)]
-        except Exception as error:
-            if _is_the_disks(error):
-                raise disk_problem(error, self.path) from error
+        outcomes = self.try_together(calls)
+        if outcomes is None:
             return [self._alone(call) for call in calls]
+        self.seal()
+        return outcomes
 
     def must_commit(self, calls: Sequence[Callable[[], Any]]) -> None:
         """``commit`` for whoever wants all or an exception."""
@@ -49,64 +49,92 @@ class Ledger:
             if not fine:
                 raise value
 
-    def _together(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
-        self._in_place = False
-        self.connection.execute("BEGIN IMMEDIATE")
+    def begin(self) -> bool:
+        """Opens a transaction; False while another process writes. Raises DiskError."""
         try:
-            values = [call() for call in calls]
-            self._write()
-            self.connection.execute("COMMIT")
-        except BaseException:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-            self._batch.clear()
-            self._moving.clear()
-            self.forget()
-            self._learn_words()  # without those of this group
+            self.connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if _is_busy(error):
+                return False
+            raise disk_problem(error, self.path) from error
+        self._in_place = identity(self.path) == self._identity
+        return True
+
+    def apply(self, calls: Sequence[Callable[[], Any]]) -> list[Outcome] | None:
+        """Runs the calls in the open transaction. None when one of them failed: then nothing has happened, and each is
+        to be run alone. Raises DiskError.
+        """
+        try:
+            return [(True, call()) for call in calls]
+        except BaseException as error:
+            self.roll_back()
+            if isinstance(error, Exception) and not _is_the_disks(error):
+                return None
+            if isinstance(error, sqlite3.Error):
+                raise disk_problem(error, self.path) from error
             raise
-        return values
 
-    def _write(self) -> None:
-        """The rows that calls of this group have asked for, so far."""
-        self._batch.write()
-        self._moving.clear()
-        self.before_commit()
+    def seal(self) -> None:
+        """Commits: with its return the group is on the disk. Raises DiskError; then nothing has happened."""
+        try:
+            self.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.roll_back()
+            raise disk_problem(error, self.path) from error
 
-    def _be_in_place(self) -> None:
-        """Looked at once in a group, for what must not be paid for otherwise."""
-        if not self._in_place and identity(self.path) != self._identity:
-            # SQLite would go on writing to a file without a name: good for what is paid for, not for paying more.
-            raise sqlite3.OperationalError("it was removed or replaced while the run was going")
-        self._in_place = True
+    def roll_back(self) -> None:
+        self._outdated = False
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
 
-    def _learn_words(self) -> None:
-        self._words: dict[str, int] = dict(self.connection.execute("SELECT word, id FROM words"))
-        self._heads = sum(word.endswith("/") for word in self._words)
+    def try_together(self, calls: Sequence[Callable[[], Any]]) -> list[Outcome] | None:
+        """``begin``, with patience, and ``apply``."""
+        until = time.monotonic() + PATIENCE
+        while not self.begin():
+            if time.monotonic() > until:
+                raise busy(self.path)
+            time.sleep(GLANCE)
+        return self.apply(calls)
 
     def _alone(self, call: Callable[[], Any]) -> Outcome:
+        problems: list[Exception] = []
+
+        def heard() -> Any:
+            try:
+                return call()
+            except Exception as error:
+                problems.append(error)
+                raise
+
         try:
-            return True, self._together([call])[0]
-        except Exception as error:  # noqa: BLE001  it belongs to whoever made this call
-            return False, disk_problem(error, self.path) if _is_the_disks(error) else error
+            outcomes = self.try_together([heard])
+            if outcomes is not None:
+                self.seal()
+        except DiskError as error:
+            return False, error
+        return (False, problems[0]) if outcomes is None else outcomes[0]
 
-    def before_commit(self) -> None:
-        """What is left to do once the rows of the group are in."""
+    def be_in_place(self) -> None:
+        """For what must not be paid for otherwise: SQLite goes on writing to a file that has no name any more."""
+        if not self._in_place:
+            raise sqlite3.OperationalError("it was removed or replaced while the run was going")
 
-    def forget(self) -> None:
-        """The group is not written after all."""
 
-    def _word(self, word: str) -> int:
-        number = self._words.get(word)
-        if number is None:
-            row = self.connection.execute("INSERT INTO words (word) VALUES (?) RETURNING id", (word,)).fetchone()
-            number = self._words[word] = int(row[0])
-        return number
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def _is_the_disks(error: Exception) -> bool:
     """Whether everybody's work is in danger, and not only that of one call that broke a rule of the tables."""
     ours = sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError
     return isinstance(error, sqlite3.Error) and not isinstance(error, ours)
+
+
+def busy(path: Path) -> DiskError:
+    return DiskError(
+        f"the state file {path} has been locked by another program for {PATIENCE:.0f} s",
+        hint="Close the program that writes to it, then run the same command again.",
+    )
 
 
 def disk_problem(error: Exception, path: Path) -> DiskError:

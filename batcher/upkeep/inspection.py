@@ -13,8 +13,8 @@ from batcher.core.errors import FileRefused, FileUnavailable
 from batcher.core.job import Artifact, Entry
 from batcher.core.one_line import one_line
 from batcher.images.check import Facts, Limits, examine
-from batcher.images.kinds import Buffer
-from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader, sidecar_of
+from batcher.images.kinds import Announced, Buffer
+from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader, extension, sidecar_of
 from batcher.upkeep.findings import Finding, Kind, Mend, of_job
 from batcher.upkeep.orphans import read_card
 from batcher.upkeep.sidecars import Untrue, differences, parse
@@ -25,16 +25,12 @@ LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the state file knows of the whole run; None and empty where it does not say. price: of one image.
-
-    removed: jobs whose files may have been moved aside by ``prune``.
-    """
+    """What the state file knows of the whole run; None and empty where it does not say. price: of one image."""
 
     depth: Depth
     simulated: bool | None
     versions: frozenset[str]
     price: float | None
-    removed: frozenset[int] = frozenset()
 
 
 class _Found(Protocol):
@@ -53,7 +49,6 @@ class Looked:
 def look_at(ground: SafeReader, rules: Rules, entry: Entry, artifacts: Sequence[Artifact]) -> Looked:
     """Reads every file of one job. Raises nothing for what is found on disk."""
     looked = Looked([])
-    ground = ground.with_pruned() if entry.id in rules.removed else ground
     wanted = artifacts[0].output_count if artifacts else 1
     if len(artifacts) != wanted:
         message = f"{len(artifacts)} of {wanted if artifacts else 'its'} images on record"
@@ -110,7 +105,7 @@ def _content(data: Buffer, rules: Rules, entry: Entry, artifact: Artifact, found
     wanted = ratio if isinstance(ratio, str) else None
     facts: Facts | None = None
     try:
-        facts = examine(data, depth=rules.depth, limits=LIMITS, wanted_ratio=wanted)
+        facts = examine(data, depth=rules.depth, limits=LIMITS, announced=recorded_as(artifact), wanted_ratio=wanted)
         actual, state = facts.sha256, "still a whole picture"
     except (FileUnavailable, FileRefused) as problem:
         actual, state = hashlib.sha256(data).hexdigest(), problem.cause.message
@@ -121,6 +116,11 @@ def _content(data: Buffer, rules: Rules, entry: Entry, artifact: Artifact, found
     if facts is None:
         return [found(Kind.DAMAGED, f"as it was received: {state}", Mend.BY_HAND)]
     return [*_facts(facts, artifact, found), *_oddities(facts, found)]
+
+
+def recorded_as(artifact: Artifact) -> Announced:
+    """What a file of no mark of its own was taken for when it came."""
+    return Announced(artifact.mime, extension(artifact.file))
 
 
 def _facts(facts: Facts, artifact: Artifact, found: _Found) -> list[Finding]:

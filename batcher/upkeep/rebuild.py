@@ -19,7 +19,6 @@ from batcher.core.errors import Cause, UsageError
 from batcher.core.job import Entry, Job, State
 from batcher.core.naming import safe_part, with_key
 from batcher.core.one_line import one_line
-from batcher.runner import pruned
 from batcher.store import STATE, StateFile, auditing
 from batcher.store.files import whole
 from batcher.store.files.disk import disk
@@ -44,12 +43,7 @@ class Rebuilt:
 
 
 def put_in_place(run_dir: Path) -> Rebuilt:
-    """Makes ``state.db``, whole or not at all. Hold the run lock. Raises UsageError, DiskError.
-
-    What was pruned comes back first: nobody knows any more what the manifest had, and what is on record is not paid
-    for again.
-    """
-    pruned.bring_all_back(run_dir)
+    """Makes ``state.db``, whole or not at all. Hold the run lock. Raises UsageError, DiskError."""
     scratch = run_dir / _SCRATCH
     for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):

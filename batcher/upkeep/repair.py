@@ -20,10 +20,8 @@ from batcher.core.errors import FileRefused, FileUnavailable
 from batcher.core.job import Artifact, Entry, canonical_json, sidecar
 from batcher.core.version import __version__
 from batcher.images.check import examine
-from batcher.runner import pruned
 from batcher.runner.progress import Progress
-from batcher.runner.records import STALE, failures
-from batcher.runner.relayout import finish
+from batcher.runner.records import failures
 from batcher.runner.service import Options
 from batcher.store import STATE, StateFile, auditing, has_state, locked, reading
 from batcher.store.files.disk import disk
@@ -33,7 +31,7 @@ from batcher.store.files.whole import force, write_whole
 from batcher.store.files.whole import put_in_place as land
 from batcher.upkeep.collect import Collected, collect
 from batcher.upkeep.findings import Finding, Kind, Mend, gone, of_job
-from batcher.upkeep.inspection import LIMITS, Depth
+from batcher.upkeep.inspection import LIMITS, Depth, recorded_as
 from batcher.upkeep.lost_and_found import move_aside
 from batcher.upkeep.rebuild import FAILURES, Rebuilt, put_in_place, take_in
 from batcher.upkeep.survey import RECORDS, Survey, look
@@ -68,12 +66,9 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
         rebuilt = None if has_state(run_dir) else put_in_place(run_dir)
         state = StateFile(run_dir / STATE)
         held.callback(state.close)
-        finish(state)
-        back = pruned.bring_back(run_dir, state.connection, None)
         look_again = partial(look, run_dir, state.connection, depth=depth, threads=threads, alone=True)
         before = look_again(progress=progress)
         repaired = Repaired(before, rebuilt=rebuilt)
-        repaired.did("job brought back from pruned", back)
         if rebuilt is not None:
             missing = Finding(kind=Kind.STATE_MISSING, file=STATE, message="made anew", mend=Mend.FREE)
             before.findings.insert(0, missing)
@@ -112,7 +107,7 @@ class _Mender:
 
     def mend_on_disk(self) -> list[Entry]:
         """All that needs no network. Gives the jobs whose files have to be fetched, moved to READY or RUNNING."""
-        self.state.must_commit([partial(self.state.set_meta, **STALE)])
+        self.state.must_commit([self.state.outdate_tables])
         self._aside(finding.file for finding in self.findings if finding.kind is Kind.OUTSIDE and not finding.entry)
         self._ground = SafeReader(self.run_dir)  # without what those links led to
         self._put_back([finding for finding in self.findings if finding.source is not None])
@@ -179,7 +174,7 @@ class _Mender:
     def _really(self, artifact: Artifact) -> Artifact | None:
         try:
             with self._ground.reading(artifact.file) as data:
-                facts = examine(data, depth="structure", limits=LIMITS)
+                facts = examine(data, depth="structure", limits=LIMITS, announced=recorded_as(artifact))
         except (Absent, Outside, NotAFile, OSError, FileUnavailable, FileRefused):
             return None
         size = facts.size or (None, None)

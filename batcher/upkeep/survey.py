@@ -19,7 +19,6 @@ from typing import Any
 from batcher.core.job import State
 from batcher.core.one_line import one_line
 from batcher.images.check import allow
-from batcher.runner import pruned
 from batcher.runner.progress import Meter, Progress
 from batcher.store import auditing, is_going, reading
 from batcher.store.files.safe_reader import SafeReader, is_plain
@@ -79,8 +78,6 @@ def _look(
 ) -> None:  # fmt: skip
     ground = SafeReader(run_dir)
     rules = _rules(connection, depth)
-    if pruned.is_there(run_dir):
-        rules = replace(rules, removed=frozenset(auditing.removed(connection)))
     allow(LIMITS)
     for looked, jobs, images in _in_parallel(ground, rules, connection, threads, only):
         survey.jobs += jobs

@@ -13,11 +13,10 @@ from contextlib import closing
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
 from unittest.mock import patch
 
 from batcher.__main__ import main
-from batcher.runner import work
+from batcher.runner.drain import Drain
 from batcher.store import STATE
 from tests.benchmarks.overhead import prompts
 from tests.benchmarks.process import PYTHON, run
@@ -74,14 +73,14 @@ def noticed(folder: Path) -> tuple[list[float], int]:
     """Seconds from the end of each job to the moment it was known, in order; and the most jobs at work at once."""
     with closing(sqlite3.connect(folder / STATE)) as connection:
         rows = connection.execute(
-            "SELECT accepted_at, finished_at FROM attempt_data WHERE outcome = 'saved'"
+            "SELECT 86400 * julianday(accepted_at), 86400 * julianday(finished_at) FROM jobs WHERE state = 'done'"
         ).fetchall()
     steps = sorted([(begun, 1) for begun, _ in rows] + [(ended, -1) for _, ended in rows])
     at_once = most = 0
     for _, step in steps:
         at_once += step
         most = max(most, at_once)
-    return sorted(max(0.0, (ended - begun) / 1000 - LATENCY) for begun, ended in rows), most
+    return sorted(max(0.0, ended - begun - LATENCY) for begun, ended in rows), most
 
 
 async def _watch(found: list[tuple[float, float]]) -> None:
@@ -93,16 +92,16 @@ async def _watch(found: list[tuple[float, float]]) -> None:
 
 
 def _with_a_watch(words: list[str], notes: Path) -> int:
-    runs, found = work._drive, list[tuple[float, float]]()
+    runs, found = Drain.run, list[tuple[float, float]]()
 
-    async def watched(*given: Any) -> Any:
+    async def watched(drain: Drain) -> None:
         watch = asyncio.create_task(_watch(found))
         try:
-            return await runs(*given)
+            await runs(drain)
         finally:
             watch.cancel()
 
-    with patch.object(work, "_drive", watched):
+    with patch.object(Drain, "run", watched):
         code = main(words)
     late, own = max(found)
     over, usual = sum(each > 0.05 for each, _ in found), median(each for each, _ in found)

@@ -13,16 +13,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from batcher.core.job import Job
-from batcher.manifest import Manifest, Overrides, open_manifest
+from batcher.manifest import Overrides, open_manifest
 from batcher.manifest.schema import ModelSchema
+from batcher.runner.manifest_jobs import plan_jobs
+from batcher.runner.progress import listener
 from batcher.store import STATE, StateFile, prepare
 from tests.benchmarks.process import BATCHER, run
 from tests.benchmarks.service import MODEL, _catalogue, served
@@ -204,44 +204,32 @@ def half_done(folder: Path, table: Path, service: str) -> None:
     entry = _catalogue()
     assert isinstance(entry, dict)
     schema = ModelSchema.from_json(MODEL, entry["input_schema"])
-    manifest = open_manifest(str(table), Overrides()).check(schema)
     prepare(folder)
     state = StateFile(folder / STATE)
+    with open_manifest(str(table), Overrides()) as loader:
+        read = plan_jobs(state, loader, schema, limit=None, progress=listener("none"), run_dir=folder)
     facts = {
         "service": service, "simulated": False, "batchers": [], "manifest": str(table), "model": MODEL,
-        "total": manifest.whole, "process": None, "command": "batcher run", "check": manifest.memory.as_json(),
-        "fingerprint": manifest.fingerprint, "cursor": [manifest.mark, MANY // 2], "price_usd": 0.02,
+        "total": read.planned.jobs, "process": None, "command": "batcher run", "price_usd": 0.02,
     }  # fmt: skip
-    state.must_commit([lambda: state.set_meta(**facts)])
-    for jobs in _groups(manifest, MANY // 2):
-        state.must_commit([lambda jobs=jobs: state.enlist(jobs)])  # type: ignore[misc]
-    state.must_commit([lambda: _finish(state)])
+    state.must_commit([lambda: state.set_meta(**facts), lambda: _finish(state)])
     state.close()
-
-
-def _groups(manifest: Manifest, most: int) -> Iterator[list[Job]]:
-    walk = islice(manifest.jobs(), most)
-    while group := list(islice(walk, 10_000)):
-        yield group
 
 
 def _finish(state: StateFile) -> None:
     """All at once: through the moves of their lives it would take minutes."""
+    moment = "2026-09-21T14:13:20.000Z"
     state.connection.execute(
-        "INSERT INTO attempt_data (job_id, n, outcome, submitted_at, accepted_at, finished_at, request_id, cost_usd)"
-        " SELECT id, 1, 'saved', 1790000000000, 1790000000000, 1790000000000, randomblob(16), 0.02 FROM job_data"
-    )
-    mime, head = (
-        state.connection.execute("INSERT INTO words (word) VALUES (?) RETURNING id", (word,)).fetchone()[0]
-        for word in ("image/png", "http://127.0.0.1/files/")
+        "UPDATE jobs SET state = 'done', attempts = 1, outcome = 'saved', submitted_at = ?1, accepted_at = ?1,"
+        " finished_at = ?1, request_id = lower(hex(randomblob(16))), cost_usd = 0.02 WHERE position < ?2",
+        (moment, MANY // 2),
     )
     state.connection.execute(
-        "INSERT INTO image_data (job_id, output_index, output_count, downloaded_at, bytes, width, height, mime, sha256,"
-        " file, url_head, url) SELECT id, 0, 1, 1790000000000, 2000, 1408, 768, ?, randomblob(32), '.png', ?,"
-        " char(1) || '.png' FROM job_data",
-        (mime, head),
+        "INSERT INTO images (job_id, output_index, output_count, downloaded_at, bytes, width, height, mime, sha256,"
+        " file, url) SELECT id, 0, 1, ?, 2000, 1408, 768, 'image/png', lower(hex(randomblob(32))), path || '.png',"
+        " 'http://127.0.0.1/files/' || request_id || '.png' FROM jobs WHERE state = 'done'",
+        (moment,),
     )
-    state.connection.execute("UPDATE job_data SET state = 'done', attempts = 1")
 
 
 def remove(folder: Path) -> None:

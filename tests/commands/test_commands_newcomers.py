@@ -120,10 +120,13 @@ def test_completion_prints_a_script_for_the_shell(shell: Shell, kind: str) -> No
     assert "_BATCHER_COMPLETE" in came.out
 
 
+VALUES = ("batcher run --check st", "batcher run --set aspect", "batcher plan --model google")
+
+
 def test_completion_offers_commands_flags_and_runs(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     shell.simulated()
     offered = {}
-    for line in ("batcher st", "batcher status --j", "batcher verify ru", "batcher help exit"):
+    for line in ("batcher st", "batcher status --j", "batcher verify ru", "batcher help exit", *VALUES):
         monkeypatch.setenv("_BATCHER_COMPLETE", "bash_complete")
         monkeypatch.setenv("COMP_WORDS", line)
         monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
@@ -132,6 +135,9 @@ def test_completion_offers_commands_flags_and_runs(shell: Shell, monkeypatch: py
     assert offered["batcher status --j"] == ["plain,--json"]
     assert offered["batcher verify ru"] == ["plain,runs/p"]
     assert offered["batcher help exit"] == ["plain,exit-codes"]
+    assert offered["batcher run --check st"] == ["plain,structure"]
+    assert offered["batcher run --set aspect"] == ["plain,aspect_ratio="]
+    assert offered["batcher plan --model google"] == ["plain,google-deepmind/imagen-4/fast/text-to-image"]
 
 
 def test_help_lists_the_manual_and_shows_its_pages_and_the_flags_of_commands(shell: Shell) -> None:

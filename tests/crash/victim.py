@@ -2,10 +2,10 @@
 
     python -m tests.crash.victim N STEPS run manifest.yaml ...
 
-A step is the moment before or after something that outlives the process: a statement of a migration, a commit of the
-state file, a submit (before it leaves, and while its answer is on the way), the forcing of a file to the disk, a rename
-of a file into its place. Each is noted in the file STEPS with a word for the table, and number N is the last thing this
-process does. N = 0 never kills.
+A step is the moment before or after something that outlives the process: a statement that makes a table, a commit of
+the state file, a submit (before it leaves, and while its answer is on the way), the forcing of a file to the disk, a
+rename of a file into its place. Each is noted in the file STEPS with a word for the table, and number N is the last
+thing this process does. N = 0 never kills.
 """
 
 import asyncio
@@ -39,20 +39,26 @@ class Bomb:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def arm(bomb: Bomb) -> None:
+def arm(bomb: Bomb) -> None:  # noqa: C901  one wrapper a seam
     """Wraps what outlives the process. The product has no hooks of its own for this."""
-    commit, call, replace, fsync = StateFile._together, Api._call, os.replace, os.fsync
-    migrate = schema.migrate
+    apply, seal, call, replace, fsync = StateFile.apply, StateFile.seal, Api._call, os.replace, os.fsync
+    create = schema.create
+    moves: list[str] = []  # of the open transaction
 
-    def committed(self: StateFile, calls: Any) -> Any:
-        moves = Counter(_verb(one) for one in calls)
-        verbs = "+".join(f"{verb}*{moves[verb]}" for verb in sorted(moves))
-        if set(moves) == {"set_meta"}:
-            return commit(self, calls)
-        bomb.step(f"commit {verbs}: before")
-        values = commit(self, calls)
-        bomb.step(f"commit {verbs}: after")
-        return values
+    def applied(self: StateFile, calls: Any) -> Any:
+        counts = Counter(_verb(one) for one in calls)
+        moves[:] = [] if set(counts) <= {"set_meta", "changed_elsewhere"} else [
+            "+".join(f"{verb}*{counts[verb]}" for verb in sorted(counts))
+        ]  # fmt: skip
+        if moves:
+            bomb.step(f"commit {moves[0]}: before")
+        return apply(self, calls)
+
+    def sealed(self: StateFile) -> None:
+        word = moves.pop() if moves else None
+        seal(self)
+        if word:
+            bomb.step(f"commit {word}: after")
 
     async def called(self: Api, method: str, path: str, **options: Any) -> Any:
         if method != "POST":
@@ -76,21 +82,22 @@ def arm(bomb: Bomb) -> None:
         fsync(descriptor)
 
     class Stepping:
-        """A connection that steps before each statement of a migration."""
+        """A connection that steps before each statement that makes the tables."""
 
         def __init__(self, connection: sqlite3.Connection) -> None:
             self._connection = connection
 
         def execute(self, statement: str) -> sqlite3.Cursor:
-            bomb.step("migration: before a statement")
+            bomb.step("tables: before a statement")
             return self._connection.execute(statement)
 
-    def migrated(connection: Any) -> None:
-        migrate(Stepping(connection))  # type: ignore[arg-type]  # as much of a connection as a migration needs
+    def created(connection: Any) -> None:
+        create(Stepping(connection))  # type: ignore[arg-type]  # as much of a connection as this needs
 
-    opening.migrate = migrated  # type: ignore[attr-defined, assignment]  # the bomb
+    opening.create = created  # type: ignore[attr-defined]  # the bomb
     os.fsync = forced  # type: ignore[assignment]  # the bomb
-    StateFile._together = committed  # type: ignore[method-assign, assignment]  # the bomb
+    StateFile.apply = applied  # type: ignore[method-assign, assignment]  # the bomb
+    StateFile.seal = sealed  # type: ignore[method-assign, assignment]  # the bomb
     Api._call = called  # type: ignore[method-assign]  # the bomb
     os.replace = replaced  # type: ignore[assignment]  # the bomb
 

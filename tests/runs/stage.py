@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from batcher.client.api import Api
-from batcher.core.budget import Budget
-from batcher.core.errors import Cause
-from batcher.core.job import State
-from batcher.core.settings import Settings
-from batcher.core.tally import Tally
-from batcher.images import Downloader, Trust
+from batcher.core.settings import Deadline, Settings
 from batcher.manifest import Overrides, open_manifest
-from batcher.manifest.schema import bundled
-from batcher.runner import RunContext, Runner, report
-from batcher.runner import records as tables
+from batcher.runner.events import Event
 from batcher.runner.progress import listener
+from batcher.runner.run_context import RunContext
+from batcher.runner.run_dir import hold
+from batcher.runner.service import Service
+from batcher.runner.session import conduct
 from batcher.runner.stop import Stop
+from batcher.runner.work import Surroundings
 from batcher.simulator import Address, Latency, Profile, Simulator, serve
-from batcher.store import STATE, Ballast, CommitQueue, StateFile, connect_to_read, prepare, reading
 from tests.virtual import virtual_wall
 
 NO_OVERRIDES = Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=None)
@@ -32,8 +29,7 @@ STEADY = Latency(kind="fixed", median=4.0)
 class Going:
     """A run while it goes on, for tests that interfere."""
 
-    tools: RunContext
-    runner: Runner
+    context: RunContext
     simulator: Simulator
 
 
@@ -42,8 +38,9 @@ class Came:
     """What a run came to. seconds: virtual."""
 
     stop: Stop
-    tools: RunContext
+    context: Any  # RunContext, or None for a run that never began
     report: dict[str, Any]
+    summary: str
     seconds: float
 
     @property
@@ -69,83 +66,54 @@ async def visit(
     *,
     meanwhile: Callable[[Going], Any] | None = None,
     afterwards: Callable[[Going], Any] | None = None,
-    budget: float | None = None,
-    price: float | None = 0.02,
+    hear: Callable[[Event], None] | None = None,
+    price: float | None = None,
     deadline: float | None = None,
     overrides: Overrides = NO_OVERRIDES,
     trust: tuple[str, ...] = ("127.0.0.1",),
     token: str = "a-token",
     **settings: Any,
 ) -> Came:
+    """deadline: seconds from the start. price: what the catalogue says, whatever the service charges."""
     now, wall = asyncio.get_running_loop().time, virtual_wall()
     began = now()
-    checked = open_manifest(str(manifest), overrides).check(bundled("google-deepmind/imagen-4/fast/text-to-image"))
-    told = Settings(rate=settings.pop("rate", 50.0), in_flight=settings.pop("in_flight", 64), **settings)
-    prepare(folder)
-    state = StateFile(folder / STATE)
-    cause = Cause(kind="interrupted", message="batcher ended while this submit was in the air")
-    for entry in list(reading.entries(state.connection, [State.SUBMITTING])):
-        state.must_commit([lambda entry=entry: state.doubt(entry, cause)])  # type: ignore[misc]
-    reader = connect_to_read(folder)
-    money = reading.money(state.connection)
-    stop = Stop()
-    try:
-        async with (
-            Api(address.base_url, token, wall=wall) as api,
-            Downloader(folder, trust=Trust(trust), check=told.check, wall=wall) as downloader,
-            CommitQueue(state) as queue,
-        ):
-            tools = RunContext(
-                settings=told,
-                queue=queue,
-                api=api,
-                downloader=downloader,
-                tally=Tally(reading.counts(reader, checked.whole), now()),
-                stop=stop,
-                ballast=Ballast(folder),
-                budget=Budget(
-                    budget,
-                    price,
-                    spent=money.known_usd + money.unpriced * (price or 0),
-                    feared=money.failed * (price or 0),
-                    reserved_images=money.open,
-                ),
-                past_deadline=None if deadline is None else lambda: wall() >= deadline,
-                wall=wall,
-            )
-            runner = Runner(checked, tools, reader)
-            async with _meddling(meanwhile, Going(tools, runner, simulator)):
-                await runner.run()
-            if afterwards is not None:
-                await afterwards(Going(tools, runner, simulator))
-        facts = report.Facts(
-            run_dir=folder, total=checked.whole,
-            limited=checked.total < checked.whole, submits=tools.tally.submits, submit_rate=tools.tally.submit_rate,
-            rate_limited=tools.tally.rate_limited, warnings=tuple(tools.tally.warnings),
-            warned=tools.tally.warned, seconds=now() - began,
-            simulated=bool(api.simulated),
-        )  # fmt: skip
-        built = report.build(state.connection, facts, stop, price)
-        tables.write(state, simulated=facts.simulated, progress=listener("none"))
-        report.write(folder, built)
-        return Came(stop, tools, built, now() - began)
-    finally:
-        reader.close()
-        state.close()
-        checked.close()
+    limit = None if deadline is None else Deadline(seconds=deadline)
+    told = Settings(
+        rate=settings.pop("rate", 50.0), in_flight=settings.pop("in_flight", 64), deadline=limit, **settings
+    )
+
+    @asynccontextmanager
+    async def attend(context: RunContext) -> AsyncIterator[None]:
+        going = Going(context, simulator)
+        meddler = None if meanwhile is None else asyncio.ensure_future(meanwhile(going))
+        try:
+            yield
+        finally:
+            if meddler is not None:
+                meddler.cancel()
+                await asyncio.gather(meddler, return_exceptions=True)
+        if afterwards is not None:
+            await afterwards(going)
+
+    with hold(folder), open_manifest(str(manifest), overrides) as loader:
+        async with Api(address.base_url, token, wall=wall) as api:
+            if price is not None:
+                _list_at(api, price)
+            ended = await conduct(
+                loader, told, folder, Service(api, trust, "the simulator"),
+                Surroundings(observers=() if hear is None else (hear,), attend=attend, wall=wall, elapsed=now),
+                listener("none"), limit=overrides.limit, elapsed=lambda: now() - began,
+            )  # fmt: skip
+    return Came(ended.stop, ended.context, ended.report, ended.summary, now() - began)
 
 
-@asynccontextmanager
-async def _meddling(meanwhile: Callable[[Going], Any] | None, going: Going) -> AsyncIterator[None]:
-    if meanwhile is None:
-        yield
-        return
-    task = asyncio.ensure_future(meanwhile(going))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+def _list_at(api: Api, price: float) -> None:
+    model = api.model
+
+    async def listed(name: str) -> dict[str, Any]:
+        return {**await model(name), "base_price_usd": price, "price_unit": "image"}
+
+    api.model = listed  # type: ignore[method-assign, assignment]  # the catalogue of another day
 
 
 def steady(**settings: Any) -> Profile:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from batcher.core.job import CancelOutcome
-from batcher.runner import cancel_all
+from batcher.runner.cancel import cancel_all
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Simulator
 from batcher.store import connect_to_read
@@ -83,18 +83,18 @@ def test_an_interrupt_that_cancels_tells_what_was_cancelled_from_what_came_too_l
     async def cancelled() -> tuple[Came, dict[CancelOutcome, int], dict[str, Any], Came]:
         async def stop(going: Going) -> None:
             await asyncio.sleep(3.0)
-            going.tools.stop.request(Reason.INTERRUPTED)
+            going.context.stop.request(Reason.INTERRUPTED)
 
         async def cancel(going: Going) -> None:
             reader = connect_to_read(tmp_path / "run")
             try:
-                await cancel_all(going.tools.api, going.tools.queue, reader, going.tools.cancelled)
+                await cancel_all(going.context.api, going.context.queue, reader, going.context.cancelled)
             finally:
                 reader.close()
 
         service = Simulator(steady(latency=Latency(kind="fixed", median=30.0), slots=4))
         first = await go(tmp_path / "run", path, service, rate=10.0, in_flight=40, meanwhile=stop, afterwards=cancel)
-        outcome = dict(first.tools.cancelled)
+        outcome = dict(first.context.cancelled)
         between = service.stats()
         await asyncio.sleep(300.0)
         second = await go(tmp_path / "run", path, service, rate=10.0, in_flight=40)
@@ -112,8 +112,8 @@ def test_an_interrupt_that_cancels_tells_what_was_cancelled_from_what_came_too_l
 def test_a_wall_clock_that_jumps_an_hour_ends_no_job_and_submits_none_twice(tmp_path: Path, jump: float) -> None:
     async def jumping(going: Going) -> None:
         await asyncio.sleep(5.0)
-        wall = going.tools.wall
-        going.tools.wall = lambda: wall() + jump
+        wall = going.context.wall
+        going.context.wall = lambda: wall() + jump
 
     profile = steady(latency=Latency(kind="fixed", median=20.0))
     came, stats = finished(tmp_path, lambda: Simulator(profile), 100, rate=10.0, timeout=600.0, meanwhile=jumping)
@@ -125,8 +125,8 @@ def test_a_wall_clock_that_jumps_an_hour_ends_no_job_and_submits_none_twice(tmp_
 def test_a_machine_that_slept_eight_hours_collects_what_finished_meanwhile(tmp_path: Path) -> None:
     async def asleep(going: Going) -> None:
         await asyncio.sleep(5.0)
-        wall = going.tools.wall
-        going.tools.wall = lambda: wall() + 8 * 3600.0
+        wall = going.context.wall
+        going.context.wall = lambda: wall() + 8 * 3600.0
 
     came, stats = finished(tmp_path, lambda: Simulator(steady()), 60, rate=10.0, timeout=600.0, meanwhile=asleep)
     assert came.exit_code == 0
@@ -171,7 +171,7 @@ def test_a_price_told_too_low_is_corrected_by_what_the_service_charges(tmp_path:
     came, stats = finished(tmp_path, lambda: Simulator(steady(price=0.1)), 60, budget=1.0, price=0.02, in_flight=4)
     assert came.exit_code == 4
     assert stats["charged_usd"] <= 1.0 + 4 * 0.1, "what was at the service when the real price became known"
-    assert any("charges $0.10" in warning for warning in came.tools.tally.warnings)
+    assert any("charges $0.10" in warning for warning in came.context.tally.warnings)
 
 
 def test_enough_failures_of_earlier_runs_start_nothing(tmp_path: Path) -> None:

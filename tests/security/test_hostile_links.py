@@ -65,7 +65,6 @@ TO_THIS_MACHINE = [
     "ftp://127.0.0.1:{port}/x",
     "file://127.0.0.1:{port}/etc/passwd",
     "file:///etc/passwd",
-    "data:image/png;base64,iVBORw0KGgo=",
     "javascript:alert(1)",
     "jar:http://127.0.0.1:{port}/x!/",
     "",

@@ -26,19 +26,23 @@ def test_many_calls_at_once_share_few_commits(tmp_path: Path) -> None:
 
     with a_book(tmp_path) as book:
         assert asyncio.run(story(book.state)) <= 3
-        assert book.rows("SELECT count(*) FROM attempt_data") == [(500,)]
+        assert book.rows("SELECT count(*) FROM attempts") == [(500,)]
 
 
-def test_calls_that_come_while_a_group_is_written_go_together_into_the_next(tmp_path: Path) -> None:
+def test_calls_that_come_while_a_group_is_written_go_together_into_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writing, go_on = threading.Event(), threading.Event()
+    seal = StateFile.seal
 
-    def slow() -> None:
+    def slow(self: StateFile) -> None:
         writing.set()
         assert go_on.wait(10)
+        seal(self)
 
     async def story(state: StateFile) -> int:
         async with CommitQueue(state) as queue:
-            first = asyncio.ensure_future(queue.durable(slow))
+            first = asyncio.ensure_future(queue.durable(state.set_meta, n=-1))
             await asyncio.to_thread(writing.wait, 10)
             rest = [asyncio.ensure_future(queue.durable(state.set_meta, n=number)) for number in range(50)]
             await asyncio.sleep(0)
@@ -47,6 +51,7 @@ def test_calls_that_come_while_a_group_is_written_go_together_into_the_next(tmp_
             return queue.commits
 
     with opened(tmp_path) as state:
+        monkeypatch.setattr(StateFile, "seal", slow)
         assert asyncio.run(story(state)) == 2
 
 
@@ -76,7 +81,7 @@ def test_what_durable_returned_is_on_the_disk(tmp_path: Path) -> None:
         async with CommitQueue(book.state) as queue:
             for number in range(5):
                 await queue.durable(book.state.enlist, [a_job(number)])
-                assert seen.execute("SELECT count(*) FROM job_data").fetchone() == (number + 1,)
+                assert seen.execute("SELECT count(*) FROM jobs").fetchone() == (number + 1,)
 
     with a_book(tmp_path) as book:
         seen = sqlite3.connect(tmp_path / STATE)
@@ -106,7 +111,7 @@ def test_a_call_that_breaks_a_rule_of_the_tables_is_not_taken_for_a_full_disk(tm
     with opened(tmp_path) as state:
 
         def wrong() -> None:
-            state.connection.execute("INSERT INTO words (word) VALUES (NULL)")
+            state.connection.execute("INSERT INTO past_attempts (job_id, n) VALUES (1, 1)")
 
         (fine, error), (other, _) = state.commit([wrong, partial(state.set_meta, a=1)])
         assert not fine
@@ -140,8 +145,13 @@ def test_leaving_the_queue_writes_what_is_still_in_line(tmp_path: Path) -> None:
         assert state.connection.execute("SELECT count(*) FROM meta").fetchone() == (20,)
 
 
-def test_the_event_loop_goes_on_while_the_disk_is_slow(tmp_path: Path) -> None:
+def test_the_event_loop_goes_on_while_the_disk_is_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     beats = 0
+    seal = StateFile.seal
+
+    def slow(self: StateFile) -> None:
+        time.sleep(0.05)
+        seal(self)
 
     async def heart() -> None:
         nonlocal beats
@@ -152,12 +162,33 @@ def test_the_event_loop_goes_on_while_the_disk_is_slow(tmp_path: Path) -> None:
     async def story(state: StateFile) -> None:
         beating = asyncio.ensure_future(heart())
         async with CommitQueue(state) as queue:
-            await queue.durable(time.sleep, 0.05)
+            await queue.durable(state.set_meta, n=1)
         beating.cancel()
 
     with opened(tmp_path) as state:
+        monkeypatch.setattr(StateFile, "seal", slow)
         asyncio.run(story(state))
     assert beats > 20
+
+
+def test_two_processes_may_write_and_each_waits_for_the_other(tmp_path: Path) -> None:
+    async def story(state: StateFile, other: sqlite3.Connection) -> None:
+        other.execute("BEGIN IMMEDIATE")
+        async with CommitQueue(state) as queue:
+            waiting = asyncio.ensure_future(queue.durable(state.set_meta, n=1))
+            await asyncio.sleep(0.1)
+            assert not waiting.done()
+            other.execute("INSERT INTO meta VALUES ('theirs', '1')")
+            other.execute("COMMIT")
+            await waiting
+            assert await queue.durable(state.changed_elsewhere)
+            assert not await queue.durable(state.changed_elsewhere), "our own writes are no news"
+
+    with opened(tmp_path) as state:
+        other = sqlite3.connect(tmp_path / STATE, isolation_level=None)
+        asyncio.run(story(state, other))
+        other.close()
+        assert state.connection.execute("SELECT name FROM meta ORDER BY name").fetchall() == [("n",), ("theirs",)]
 
 
 def test_a_full_disk_is_everybodys_and_nothing_of_the_group_happened(tmp_path: Path) -> None:
@@ -175,31 +206,9 @@ def test_a_full_disk_is_everybodys_and_nothing_of_the_group_happened(tmp_path: P
         assert [type(outcome) for outcome in outcomes] == [DiskError] * 21
         assert "database or disk is full" in str(outcomes[0])
         assert "Make room" in str(outcomes[0])
-        assert book.rows("SELECT DISTINCT state FROM job_data") == [("pending",)]
+        assert book.rows("SELECT DISTINCT state FROM jobs") == [("pending",)]
         assert book.rows("PRAGMA integrity_check") == [("ok",)]
         book.state.connection.execute("PRAGMA max_page_count = 1000000")
         assert book.do(book.state.claim, book.pending(a_job(0)), NOW).state is State.SUBMITTING
     with a_book(tmp_path) as book:
-        assert book.rows("SELECT count(*) FROM job_data") == [(20,)]
-
-
-def test_words_are_not_remembered_from_a_group_that_was_rolled_back(tmp_path: Path) -> None:
-    def wrong() -> None:
-        raise Defect("later in the same group")
-
-    with a_book(tmp_path) as book:
-        outcomes = book.state.commit([partial(book.state.enlist, [a_job(1)]), wrong])
-        assert [fine for fine, _ in outcomes] == [True, False]
-        with pytest.raises(ZeroDivisionError):
-            book.do(lambda: (book.state.enlist([a_job(2, model_source="x")]), 1 // 0))
-        book.enlist(a_job(3))
-        assert book.rows("SELECT DISTINCT model, source FROM jobs") == [(a_job().model, "birds.csv")]
-
-
-def test_words_first_seen_in_a_rolled_back_call_are_written_by_the_next(tmp_path: Path) -> None:
-    with a_book(tmp_path) as book:
-        with pytest.raises(ZeroDivisionError):
-            book.do(lambda: (book.state.enlist([a_job(1)]), 1 // 0))
-        assert book.rows("SELECT count(*) FROM words") == [(0,)]
-        book.enlist(a_job(1))
-        assert book.rows("SELECT source FROM jobs") == [("birds.csv",)]
+        assert book.rows("SELECT count(*) FROM jobs") == [(20,)]

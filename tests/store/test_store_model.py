@@ -77,8 +77,6 @@ class Walk(RuleBasedStateMachine):
         ((fine, value),) = state.commit([acts[event]])
         if not fine:
             raise value
-        if event is Event.FOUND:
-            return next(one for one in reading.entries(state.connection, State) if one.id == entry.id)
         return value[0] if event is Event.SAVED else value
 
     @rule(numbers=st.sets(JOBS))
@@ -132,7 +130,7 @@ class Walk(RuleBasedStateMachine):
             job.images = int(event is not Event.LOST)
         if event in {Event.REJECTED, Event.DOUBTED, Event.FAILED, Event.RETRIED}:
             job.cause = CAUSE
-        elif event in {Event.CLAIMED, Event.SAVED, Event.REOPENED, Event.RECOLLECTED, Event.FOUND}:
+        elif event in {Event.CLAIMED, Event.SAVED, Event.RECOLLECTED, Event.FOUND}:
             job.cause = None
         job.state = MOVES[job.state][event]
 
@@ -158,7 +156,7 @@ class Walk(RuleBasedStateMachine):
             entry = found[a_job(number).key]
             assert (entry.state, entry.attempts, entry.cause) == (job.state, len(job.history), job.cause)
             history = self.state.connection.execute(
-                "SELECT outcome FROM attempt_data WHERE job_id = ? ORDER BY n", (entry.id,)
+                "SELECT outcome FROM attempts WHERE job_id = ? ORDER BY n", (entry.id,)
             )
             assert [outcome for (outcome,) in history] == job.history
 

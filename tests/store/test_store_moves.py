@@ -1,13 +1,14 @@
 """Every move of the lifecycle through the state file, and that nothing else moves a job."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from batcher.core.errors import Cause, Defect
+from batcher.core.errors import Cause, Defect, Overtaken
 from batcher.core.job import Entry, State
 from batcher.core.lifecycle import MOVES, Event
 from batcher.store import StateFile
@@ -18,9 +19,7 @@ Move = Callable[[StateFile, Entry], Any]
 
 
 def found(state: StateFile, entry: Entry) -> Entry:
-    state.find(with_sidecar(entry), [a_picture(entry)])
-    state._write()  # as at the end of the group
-    return next(one for one in entries(state.connection, State) if one.id == entry.id)
+    return state.find(with_sidecar(entry), [a_picture(entry)])
 
 
 BY: dict[Event, list[Move]] = {
@@ -59,7 +58,7 @@ def moved(value: Any) -> Entry:
 
 
 def everything(book: Book) -> list[list[tuple[Any, ...]]]:
-    return [book.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in ("job_data", "attempt_data", "image_data")]
+    return [book.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in ("jobs", "past_attempts", "images")]
 
 
 def test_every_event_has_its_call() -> None:
@@ -100,7 +99,7 @@ def test_a_stale_entry_changes_nothing(tmp_path: Path, case: tuple[State, Event,
         entry = book.at(before)
         book.do(move, book.state, entry)
         rows = everything(book)
-        with pytest.raises(Defect, match=f"is not {before} in the state file, so it can't be {event}"):
+        with pytest.raises(Overtaken, match=f"is not {before} in the state file, so it can't be {event}"):
             book.do(move, book.state, entry)
         assert everything(book) == rows
 
@@ -111,8 +110,8 @@ def test_the_neighbours_of_a_stale_entry_are_committed_all_the_same(tmp_path: Pa
         book.do(book.state.claim, second, NOW)
         outcomes = book.state.commit([partial(book.state.claim, entry, NOW) for entry in (first, second, third)])
         assert [fine for fine, _ in outcomes] == [True, False, True]
-        assert isinstance(outcomes[1][1], Defect)
-        assert book.rows("SELECT state, attempts FROM job_data ORDER BY id") == [("submitting", 1)] * 3
+        assert isinstance(outcomes[1][1], Overtaken)
+        assert book.rows("SELECT state, attempts FROM jobs ORDER BY id") == [("submitting", 1)] * 3
 
 
 def test_a_refused_submit_leaves_no_trace(tmp_path: Path) -> None:
@@ -141,7 +140,7 @@ def test_an_expired_link_is_asked_for_again_without_a_new_attempt(tmp_path: Path
         entry = book.do(book.state.expire, entry)
         assert (entry.state, entry.attempts, entry.request_id, entry.urls) == (State.RUNNING, 1, "request-0", ())
         entry = book.do(book.state.complete, entry, ["https://a/fresh.png"], entry.cost_usd, NOW + 20)
-        assert book.rows("SELECT n, urls FROM attempts") == [(1, '["https://a/fresh.png"]')]
+        assert book.rows("SELECT attempts, urls FROM jobs") == [(1, '["https://a/fresh.png"]')]
 
 
 def test_what_was_paid_for_and_lost_is_collected_under_its_old_id(tmp_path: Path) -> None:
@@ -157,7 +156,28 @@ def test_a_cause_is_kept_in_all_its_parts(tmp_path: Path) -> None:
         book.failed()
         bare = Cause(kind="gone", message="the link is dead: “403”")
         book.do(book.state.fail_here, book.running(a_job(2)), bare)
-        assert book.rows("SELECT cause FROM job_data ORDER BY id") == [
-            ('{"kind": "timeout", "message": "still in_progress", "http_status": 504, "code": "504"}',),
-            ('{"kind": "gone", "message": "the link is dead: “403”"}',),
+        assert book.rows("SELECT cause, message, http_status, code FROM jobs ORDER BY id") == [
+            ("timeout", "still in_progress", 504, "504"),
+            ("gone", "the link is dead: “403”", None, None),
         ]
+
+
+def test_a_released_submit_brings_the_attempt_before_it_back(tmp_path: Path) -> None:
+    with a_book(tmp_path) as book:
+        entry = book.do(book.state.fail_there, book.running(), CAUSE, 0.02, NOW + 5, again=True)
+        before = everything(book)
+        claimed = book.do(book.state.claim, entry, NOW + 6)
+        assert book.do(book.state.release, claimed) == entry
+        assert everything(book) == before
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 3])
+def test_what_a_sidecar_proves_costs_no_other_attempt_its_place_in_the_sums(tmp_path: Path, attempts: int) -> None:
+    with a_book(tmp_path) as book:
+        entry = book.do(book.state.fail_there, book.running(), CAUSE, 0.01, NOW + 5, again=True)
+        entry = book.do(book.state.doubt, book.do(book.state.claim, entry, NOW + 6), CAUSE)
+        entry = book.do(book.state.find, replace(with_sidecar(entry), attempts=attempts, cost_usd=0.02), [])
+        history = book.rows("SELECT outcome FROM attempts ORDER BY n")
+        assert entry.attempts == len(history) == max(2, attempts)
+        assert history[-1] == ("saved",)
+        assert ("in_doubt",) in history or attempts == 2, "the sidecar is of the attempt that was in doubt"

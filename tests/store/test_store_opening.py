@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from batcher.core.errors import DiskError, UsageError
-from batcher.store import STATE, StateFile, connect_to_read, has_state, prepare
-from batcher.store.schema import _FIRST, APPLICATION_ID, MIGRATIONS, VERSION, migrate
+from batcher.store import STATE, StateFile, connect_to_read, has_state, prepare, schema
+from batcher.store.schema import APPLICATION_ID, VERSION, create
 from tests.store.state_files import Book, a_book, a_job, opened
 
 
@@ -33,43 +33,22 @@ def test_a_new_file_has_our_mark_and_todays_version(tmp_path: Path) -> None:
         assert state.connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
 
-def test_a_migration_that_fails_in_the_middle_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    with opened(tmp_path) as state:
-        before = tables(state.connection)
-        broken = ["CREATE TABLE half (n INTEGER)", "UPDATE meta SET value = 1", "CREATE TABLE half (n INTEGER)"]
-        with pytest.raises(sqlite3.OperationalError, match="half"):
-            migrate(state.connection, [*MIGRATIONS, broken])
-        assert tables(state.connection) == before
-        assert versions(state.connection) == (VERSION, APPLICATION_ID)
-        assert not state.connection.in_transaction
-
-
-def test_a_new_file_whose_schema_fails_has_nothing_in_it(tmp_path: Path) -> None:
+def test_a_new_file_whose_tables_fail_has_nothing_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "TABLES", [*schema.TABLES, "CREATE TABLE meta (n INTEGER)"])
     connection = sqlite3.connect(tmp_path / STATE, isolation_level=None)
     with pytest.raises(sqlite3.OperationalError):
-        migrate(connection, [[*_FIRST, "CREATE TABLE meta (n INTEGER)"]])
+        create(connection)
     assert tables(connection) == []
     assert versions(connection) == (0, 0)
     connection.close()
 
 
-def test_a_file_of_an_older_version_becomes_one_of_the_newest_and_keeps_its_rows(tmp_path: Path) -> None:
-    newest = ["ALTER TABLE job_data ADD COLUMN colour TEXT", "UPDATE job_data SET colour = 'green'"]
-    with a_book(tmp_path) as book:
-        book.done()
-        migrate(book.state.connection, [*MIGRATIONS, newest])
-        assert versions(book.state.connection) == (VERSION + 1, APPLICATION_ID)
-        assert book.rows("SELECT state, colour FROM job_data") == [("done", "green")]
-        migrate(book.state.connection, [*MIGRATIONS, newest])  # and a second time it is nothing to do
-        assert book.rows("SELECT count(*) FROM image_data") == [(1,)]
-
-
-def test_a_kill_between_two_migrations_leaves_a_whole_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_a_file_of_an_older_version_is_refused_by_its_number(tmp_path: Path, version: int) -> None:
     with opened(tmp_path) as state:
-        with pytest.raises(sqlite3.OperationalError):
-            migrate(state.connection, [*MIGRATIONS, ["CREATE TABLE second (n INTEGER)"], ["no SQL at all"]])
-        assert versions(state.connection) == (VERSION + 1, APPLICATION_ID)
-        assert ("table", "second") in tables(state.connection)
+        state.connection.execute(f"PRAGMA user_version = {version}")
+    with pytest.raises(UsageError, match=f"older batcher .state version {version}; this one reads version {VERSION}."):
+        StateFile(tmp_path / STATE)
 
 
 def names(folder: Path) -> list[str]:
@@ -196,7 +175,7 @@ def test_a_reader_can_not_write(tmp_path: Path) -> None:
         book.pending()
     reader = connect_to_read(tmp_path)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        reader.execute("UPDATE job_data SET state = 'done'")
+        reader.execute("UPDATE jobs SET state = 'done'")
     reader.close()
 
 

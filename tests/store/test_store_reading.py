@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from batcher.core.errors import Cause
 from batcher.core.job import Counts, State, sidecar
@@ -13,7 +11,7 @@ from batcher.store import reading
 from tests.store.state_files import CAUSE, MODEL, NOW, a_book, a_job, a_picture
 
 
-def test_the_view_of_jobs_reads_like_a_table_for_people(tmp_path: Path) -> None:
+def test_the_jobs_read_like_a_table_for_people(tmp_path: Path) -> None:
     with a_book(tmp_path) as book:
         job = a_job()
         book.done(job)
@@ -46,18 +44,19 @@ def test_the_view_of_attempts_is_a_history_per_job(tmp_path: Path) -> None:
         ]  # fmt: skip
 
 
-def test_the_view_of_images_names_the_files_and_their_hashes(tmp_path: Path) -> None:
+def test_the_images_name_the_files_and_their_hashes(tmp_path: Path) -> None:
     with a_book(tmp_path) as book:
         entry = book.done()
         picture = a_picture(entry)
-        assert book.rows("SELECT key, file, sha256, mime, downloaded_at, warning FROM images") == [
+        columns = "key, file, sha256, mime, downloaded_at, images.warning"
+        assert book.rows(f"SELECT {columns} FROM images JOIN jobs ON jobs.id = job_id") == [
             (entry.job.key, "images/0000/heron-1_c1.png", picture.sha256, "image/png", "2026-09-21T14:13:32.250Z", None)
         ]
 
 
 def test_the_schema_explains_itself_in_the_shell(tmp_path: Path) -> None:
     with a_book(tmp_path) as book:
-        (text,) = zip(*book.rows("SELECT sql FROM sqlite_schema WHERE name = 'job_data'"), strict=True)
+        (text,) = zip(*book.rows("SELECT sql FROM sqlite_schema WHERE name = 'jobs'"), strict=True)
         assert "-- the n-th occurrence of this request in the manifest" in text[0]
 
 
@@ -65,9 +64,9 @@ def test_enlisting_the_same_jobs_twice_changes_nothing(tmp_path: Path) -> None:
     with a_book(tmp_path) as book:
         jobs = [a_job(number) for number in range(10)]
         first = book.enlist(*jobs)
-        before = book.rows("SELECT * FROM job_data")
+        before = book.rows("SELECT * FROM jobs")
         assert book.enlist(*jobs) == first
-        assert book.rows("SELECT * FROM job_data") == before
+        assert book.rows("SELECT * FROM jobs") == before
 
 
 def test_a_pending_job_is_described_as_the_edited_manifest_describes_it(tmp_path: Path) -> None:
@@ -116,37 +115,6 @@ def test_a_job_that_left_the_manifest_comes_back_as_it_was(tmp_path: Path) -> No
         (back,) = book.enlist(a_job(1))
         assert (back.id, back.state) == (done.id, State.DONE)
         assert reading.by_state(book.state.connection) == {State.DONE: 1}
-        book.do(book.state.relist, [pending.id])
-        assert reading.by_state(book.state.connection) == {State.DONE: 1, State.PENDING: 1}
-
-
-def test_comparing_finds_what_is_new_unchanged_gone_and_back(tmp_path: Path) -> None:
-    with a_book(tmp_path) as book:
-        book.done(a_job(1))
-        book.failed(a_job(2))
-        gone, hidden = book.pending(a_job(3)), book.pending(a_job(4))
-        book.do(book.state.unlist, [hidden.id])
-        manifest = [a_job(number) for number in (1, 2, 4, 5, 6)]
-        difference = reading.compare(book.state.connection, manifest)
-        assert difference.new == 2
-        assert difference.at == {State.DONE: 1, State.FAILED: 1, State.PENDING: 1}
-        assert (difference.gone, difference.back) == ([gone.id], [hidden.id])
-
-
-@settings(max_examples=20, deadline=None)
-@given(known=st.sets(st.integers(0, 1500)), wanted=st.sets(st.integers(0, 1500)))
-def test_comparing_is_set_arithmetic(
-    tmp_path_factory: pytest.TempPathFactory, known: set[int], wanted: set[int]
-) -> None:
-    with a_book(tmp_path_factory.mktemp("compare")) as book:
-        rows = {
-            entry.id: number
-            for number, entry in zip(sorted(known), book.enlist(*map(a_job, sorted(known))), strict=True)
-        }
-        difference = reading.compare(book.state.connection, map(a_job, sorted(wanted)))
-        assert difference.new == len(wanted - known)
-        assert {rows[number] for number in difference.gone} == known - wanted
-        assert sum(difference.at.values()) == len(known & wanted)
 
 
 def test_a_picture_equal_to_one_of_another_request_is_odd(tmp_path: Path) -> None:
@@ -157,7 +125,7 @@ def test_a_picture_equal_to_one_of_another_request_is_odd(tmp_path: Path) -> Non
         )
         said = "the same bytes as images/0000/heron-1_c1.png, which was asked for with other inputs"
         assert warnings == [f"images/0000/heron-2_c1.png: {said}"]
-        assert book.rows("SELECT warning FROM image_data ORDER BY job_id") == [(None,), (said,)]
+        assert book.rows("SELECT warning FROM images ORDER BY job_id") == [(None,), (said,)]
         assert reading.pictures(book.state.connection) == (2, 2 * 812_345, 1)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import AccountError
-from batcher.runner import cancel_all
+from batcher.runner.cancel import cancel_all
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Profile, Simulator
 from batcher.simulator.faults import OUTCOMES, PLACES, kinds
@@ -118,15 +118,15 @@ async def _weather(name: str, folder: Path, manifest: Path, profile: Profile, jo
 
 async def _interrupt(going: Going) -> None:
     await asyncio.sleep(1.0)
-    going.tools.stop.request(Reason.INTERRUPTED)
+    going.context.stop.request(Reason.INTERRUPTED)
 
 
 async def _cancel(going: Going) -> None:
     with (
         contextlib.suppress(AccountError),
-        contextlib.closing(connect_to_read(going.tools.state.path.parent)) as reader,
+        contextlib.closing(connect_to_read(going.context.state.path.parent)) as reader,
     ):
-        await cancel_all(going.tools.api, going.tools.queue, reader, going.tools.cancelled)
+        await cancel_all(going.context.api, going.context.queue, reader, going.context.cancelled)
 
 
 def problems(weather: Weather, jobs: int) -> list[str]:

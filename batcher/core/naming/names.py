@@ -85,13 +85,16 @@ def numbered(path: str, index: int, count: int) -> str:
     return path if count == 1 else f"{path}_{index + 1}"
 
 
-def fold(path: str) -> int:
-    """A signed 64-bit number that two names share when some system takes them for one name."""
+def folded(path: str) -> str:
+    """What two names share when some system takes them for one name: letter case and composition are left out."""
     if path.isascii():
-        folded = path.lower()
-    else:
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
-    return int.from_bytes(blake2b(_bytes(folded), digest_size=8).digest(), "big", signed=True)
+        return path.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+
+
+def fold(path: str) -> int:
+    """``folded`` as a signed 64-bit number."""
+    return int.from_bytes(blake2b(_bytes(folded(path)), digest_size=8).digest(), "big", signed=True)
 
 
 def short_text(text: str) -> str:

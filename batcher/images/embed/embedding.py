@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from batcher.images.containers import Damaged
 from batcher.images.embed import infotext, jpeg, png, webp, xmp
 from batcher.images.embed.splice import Changes, NotEmbedded, Signed
 from batcher.images.kinds import JPEG, PNG, WEBP, Kind, identify
-from batcher.images.structure import Damaged, walk
+from batcher.images.structure import walk
 from batcher.store.files.whole import write_whole
 
 WORDS = ("infotext", "xmp", "iptc")

@@ -5,19 +5,18 @@ manifest in ``APP11`` segments, whose box has the type ``c2pa``).
 """
 
 from collections.abc import Iterator
+from itertools import takewhile
 from operator import itemgetter
-from struct import pack, unpack_from
+from struct import pack
 
+from batcher.images.containers import Segment, jpeg_segments
 from batcher.images.embed import exif
 from batcher.images.embed.splice import Changes, NotEmbedded, splice
 
 _APP0, _APP1, _APP11 = 0xE0, 0xE1, 0xEB
-_ENDS = frozenset([0xD9, 0xDA])  # the end of the file, the start of the picture
-_BARE = frozenset([0x01, *range(0xD0, 0xD8)])
+_START_OF_SCAN = 0xDA
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _MOST = 65_533  # bytes of content that a segment can say it has
-
-Segment = tuple[int, int, int, int]  # marker, start with fill bytes, start of its content, end
 
 
 def c2pa(content: bytes) -> bool:
@@ -61,19 +60,8 @@ def _place(content: bytes, slot: str) -> tuple[int, int]:
 
 
 def _segments(content: bytes) -> Iterator[Segment]:
-    """Those before the picture; the file has been walked before."""
-    at = 2
-    while True:
-        start = at
-        while content[at] == 0xFF:
-            at += 1
-        marker = content[at]
-        if marker in _ENDS:
-            return
-        at += 1
-        body = at if marker in _BARE else at + 2
-        at = body if marker in _BARE else at + int(unpack_from(">H", content, at)[0])
-        yield marker, start, body, at
+    """Those before the picture."""
+    return takewhile(lambda segment: segment.marker != _START_OF_SCAN, jpeg_segments(content))
 
 
 def _slot(content: bytes, segment: Segment) -> str | None:

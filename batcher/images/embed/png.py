@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from struct import pack, unpack_from
 
+from batcher.images.containers import Piece, png_chunks
 from batcher.images.embed.splice import Changes, Edit, NotEmbedded, splice
 
 _TEXTS = frozenset([b"tEXt", b"zTXt", b"iTXt"])
@@ -16,25 +17,23 @@ _XMP = b"XML:com.adobe.xmp\0"
 _C2PA = b"caBX"
 _MOST_TEXT = 1 << 20  # of a compressed text; Pillow refuses the whole picture beyond it
 
-Chunk = tuple[bytes, int, int]  # name, start of its content, end of its content
-
 
 def c2pa(content: bytes) -> bool:
-    return any(name == _C2PA for name, _, _ in _chunks(content))
+    return any(name == _C2PA for name, _, _ in png_chunks(content))
 
 
 def infotext(content: bytes) -> str | None:
     """Of several the last: that is the one which readers show. Raises NotEmbedded for one that can't be read."""
     found = None
-    for name, start, end in _chunks(content):
-        if _slot(content, (name, start, end)) == "infotext":
+    for name, start, end in png_chunks(content):
+        if _slot(content, Piece(name, start, end)) == "infotext":
             found = name, start + len(_INFOTEXT), end
     return found and _text(found[0], content[found[1] : found[2]])
 
 
 def xmp(content: bytes) -> bytes | None:
     """Raises NotEmbedded for one that can't be read, or for two."""
-    places = (chunk for chunk in _chunks(content) if _slot(content, chunk) == "xmp")
+    places = (chunk for chunk in png_chunks(content) if _slot(content, chunk) == "xmp")
     first, second = next(places, None), next(places, None)
     if second is not None:
         raise NotEmbedded("it has two XMP packets")
@@ -49,25 +48,16 @@ def _edits(content: bytes, changes: Changes) -> Iterator[Edit]:
     """The infotext always comes first: some readers look no further than the pixels. XMP stays where it is."""
     text, packet = changes.get("infotext"), changes.get("xmp")
     new_xmp = b"" if packet is None else _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)
-    there = any(_slot(content, chunk) == "xmp" for chunk in _chunks(content))
+    there = any(_slot(content, chunk) == "xmp" for chunk in png_chunks(content))
     at = int(unpack_from(">I", content, 8)[0]) + 20
     yield at, at, (b"" if text is None else _infotext(text)) + (b"" if there else new_xmp)
-    for name, start, end in _chunks(content):
-        slot = _slot(content, (name, start, end))
+    for name, start, end in png_chunks(content):
+        slot = _slot(content, Piece(name, start, end))
         if slot in changes:
             yield start - 8, end + 4, new_xmp if slot == "xmp" else b""
 
 
-def _chunks(content: bytes) -> Iterator[Chunk]:
-    """Up to the end chunk; the file has been walked before."""
-    at, name = 8, b""
-    while name != b"IEND":
-        length, name = unpack_from(">I4s", content, at)
-        yield name, at + 8, at + 8 + length
-        at += 12 + length
-
-
-def _slot(content: bytes, chunk: Chunk) -> str | None:
+def _slot(content: bytes, chunk: Piece) -> str | None:
     name, start, _ = chunk
     if name in _TEXTS and content.startswith(_INFOTEXT, start):
         return "infotext"

@@ -5,27 +5,25 @@ bitstream gives; when the metadata goes again, so does the chunk. Metadata goes 
 it: EXIF, then XMP. C2PA 2.1, A.3.4: a manifest is a chunk named ``C2PA``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from operator import itemgetter
-from struct import pack, unpack_from
+from struct import pack
 
+from batcher.images.containers import Damaged, Piece, riff_chunks, riff_end
 from batcher.images.embed import exif
 from batcher.images.embed.splice import Changes, NotEmbedded, splice
 from batcher.images.kinds import WEBP
-from batcher.images.structure import Damaged, dimensions
+from batcher.images.structure import dimensions
 
 _PICTURE = frozenset([b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"VP8X"])
 _FIRST = frozenset([b"VP8 ", b"VP8L", b"VP8X"])
 _SLOTS = {b"EXIF": "infotext", b"XMP ": "xmp"}
 _ALPHA, _EXIF, _XMP = 0x10, 0x08, 0x04
 _MOST = 0xFFFF_FFF6  # bytes that a file can say it has
-_MOST_PIECES = 65_536  # of a file: a frame of an animation is one
-
-Chunk = tuple[bytes, int, int]  # name, start of its content, end of it without padding
 
 
 def c2pa(content: bytes) -> bool:
-    return any(name == b"C2PA" for name, _, _ in _chunks(content))
+    return any(name == b"C2PA" for name, _, _ in riff_chunks(content))
 
 
 def infotext(content: bytes) -> str | None:
@@ -51,8 +49,8 @@ def write(content: bytes, changes: Changes) -> bytes:
 
 
 def _rebuilt(content: bytes, values: Mapping[bytes, bytes]) -> bytes:
-    chunks = list(_chunks(content))
-    if not chunks or chunks[0][0] not in _FIRST:
+    chunks = list(riff_chunks(content))
+    if not chunks or chunks[0].name not in _FIRST or _end(chunks[-1]) > riff_end(content):
         raise _damaged()
     header = _extended_header(content, chunks, values)
     old_header = _end(chunks[0]) if chunks[0][0] == b"VP8X" else 12
@@ -70,7 +68,7 @@ def _rebuilt(content: bytes, values: Mapping[bytes, bytes]) -> bytes:
     return splice(content, [(4, 8, pack("<I", size)), *sorted(edits, key=itemgetter(0))])
 
 
-def _extended_header(content: bytes, chunks: list[Chunk], values: Mapping[bytes, bytes]) -> bytes:
+def _extended_header(content: bytes, chunks: list[Piece], values: Mapping[bytes, bytes]) -> bytes:
     """The ``VP8X`` chunk for these values; nothing for a file that needs none."""
     metadata = (_EXIF if b"EXIF" in values else 0) | (_XMP if b"XMP " in values else 0)
     name, start, end = chunks[0]
@@ -92,20 +90,7 @@ def _extended_header(content: bytes, chunks: list[Chunk], values: Mapping[bytes,
     return _chunk(b"VP8X", bytes([metadata | alpha, 0, 0, 0]) + canvas)
 
 
-def _chunks(content: bytes) -> Iterator[Chunk]:
-    """As far as the header says that the file goes."""
-    end = int(unpack_from("<I", content, 4)[0]) + 8
-    at, pieces = 12, 0
-    while at + 8 <= end:
-        name, length = unpack_from("<4sI", content, at)
-        pieces += 1
-        if at + 8 + length + length % 2 > end or pieces > _MOST_PIECES:
-            raise _damaged()
-        yield name, at + 8, at + 8 + length
-        at += 8 + length + length % 2
-
-
-def _end(chunk: Chunk) -> int:
+def _end(chunk: Piece) -> int:
     return chunk[2] + (chunk[2] - chunk[1]) % 2
 
 
@@ -114,7 +99,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _only(content: bytes, wanted: bytes) -> bytes | None:
-    found = (chunk for chunk in _chunks(content) if chunk[0] == wanted)
+    found = (chunk for chunk in riff_chunks(content) if chunk[0] == wanted)
     first, second = next(found, None), next(found, None)
     if second is not None:
         raise NotEmbedded(f"it has two {'EXIF blocks' if wanted == b'EXIF' else 'XMP packets'}")

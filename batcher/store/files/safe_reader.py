@@ -16,7 +16,45 @@ from batcher.store.files import inside
 
 IMAGES, PRUNED = "images", "pruned"
 ASIDE = "lost+found"
-EXTENSIONS = frozenset({"json", "part", "png", "jpg", "webp", "gif", "avif", "mp4", "mov", "webm", "mp3", "wav"})
+EXTENSIONS = frozenset(  # of what is plainly ours: sidecars, temp files, media; a text may be somebody's notes
+    {
+        "json",
+        "part",
+        "png",
+        "jpg",
+        "webp",
+        "gif",
+        "avif",
+        "bmp",
+        "tif",
+        "heic",
+        "jxl",
+        "jp2",
+        "psd",
+        "exr",
+        "hdr",
+        "svg",
+    }
+    | {
+        "mp4",
+        "mov",
+        "webm",
+        "mkv",
+        "avi",
+        "ogv",
+        "m4a",
+        "mp3",
+        "aac",
+        "wav",
+        "ogg",
+        "flac",
+        "aiff",
+        "mid",
+        "glb",
+        "fbx",
+    }
+    | {"ply", "usdz", "3mf"}
+)
 _AT_ONCE = 64 << 20  # bytes: larger files are mapped
 
 

@@ -1,0 +1,103 @@
+"""Whether the token is accepted and the service is well, asked in calls that cost nothing."""
+
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from batcher.client.api import READ, SIMULATOR_HEADER, checked_base
+from batcher.client.protocol import Reply, read_json, read_status
+from batcher.client.token import BASE_URL
+from batcher.core.errors import AccountError, CallError
+from batcher.core.one_line import one_line
+from batcher.core.version import __version__
+
+# A request that nobody made: an accepted token gets "not found" for it, a refused one is refused.
+NO_REQUEST = "00000000-0000-0000-0000-000000000000"
+BALANCE_URL = "https://api.runcomfy.net/prod/v2/balance"  # where RunComfy's own command line asks for it
+_MOST_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One look at the service.
+
+    reachable: an answer came. accepted: whether the token is good; None when the answer does not say.
+    trouble: in words, when something is wrong. seconds: how long the answer took. skew: this machine's clock minus the
+    service's, in seconds; None when it named no time. balance: dollars, None when not told.
+    """
+
+    reachable: bool
+    accepted: bool | None
+    trouble: str = ""
+    seconds: float = 0.0
+    skew: float | None = None
+    simulated: bool = False
+    balance: float | None = None
+
+
+async def probe(base_url: str, token: str) -> Probe:
+    """Asks about a request that does not exist, and for the balance. Raises UsageError for an address that is no root.
+
+    The token goes to the origin of ``base_url``, and for the balance, where that is RunComfy's own, to RunComfy's
+    account API, as RunComfy's own command line does it.
+    """
+    root = checked_base(base_url)
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": f"batcher/{__version__}"}
+    async with aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False) as session:
+        began = time.monotonic()
+        try:
+            reply, answer = await _get(session, f"{root}/requests/{NO_REQUEST}/status")
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            reason = one_line(str(error).replace(token, "[token]"), 200) or type(error).__name__
+            return Probe(reachable=False, accepted=None, trouble=reason)
+        seconds = time.monotonic() - began
+        accepted, trouble = _verdict(reply)
+        balance = await _balance(session, root) if accepted else None
+    return Probe(
+        reachable=True,
+        accepted=accepted,
+        trouble=trouble.replace(token, "[token]"),
+        seconds=seconds,
+        skew=_skew(answer.get("Date")),
+        simulated=SIMULATOR_HEADER in answer,
+        balance=balance,
+    )
+
+
+def _verdict(reply: Reply) -> tuple[bool | None, str]:
+    try:
+        read_status(reply)
+    except AccountError as error:
+        return False, error.message
+    except CallError as error:
+        ill = reply.status >= 500 or 300 <= reply.status < 400 or error.cause.kind == "unreadable"
+        return (None, f"HTTP {reply.status}: {error.cause.message}") if ill else (True, "")
+    return True, ""
+
+
+async def _balance(session: aiohttp.ClientSession, root: str) -> float | None:
+    """Dollars; None when the answer does not say."""
+    parts = urlsplit(root)
+    url = BALANCE_URL if root == BASE_URL else f"{parts.scheme}://{parts.netloc}{urlsplit(BALANCE_URL).path}"
+    try:
+        reply, _ = await _get(session, url)
+        usd = read_json(reply).get("balance_usd")
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, CallError, AccountError):
+        return None
+    return float(usd) if isinstance(usd, (int, float)) and not isinstance(usd, bool) else None
+
+
+async def _get(session: aiohttp.ClientSession, url: str) -> tuple[Reply, dict[str, str]]:
+    async with session.get(url, allow_redirects=False, timeout=READ) as response:
+        body = await response.content.read(_MOST_BYTES)
+        return Reply(response.status, body), dict(response.headers)
+
+
+def _skew(date: str | None) -> float | None:
+    try:
+        return None if date is None else time.time() - parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,239 @@
+"""``batcher doctor``: is everything ready for a run, and what of a run needs a person."""
+
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batcher.commands.options import service_options
+from batcher.commands.printing import WIDTH, say, say_json
+from batcher.commands.run_argument import optional_run_argument
+
+SLOW_FSYNC = 0.05  # seconds: beyond it the disk limits a run to some tens of jobs a second
+MOST_SKEW = 60.0  # seconds
+LEAST_FREE = 1_000_000_000  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """state: ok, warn or bad. fix: what to do or type, "" when nothing is wrong."""
+
+    name: str
+    state: str
+    what: str
+    fix: str = ""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  batcher doctor
+  batcher doctor runs/tonight          also what of this run needs you
+  batcher doctor --simulate            without token and service
+Exit code 0 when nothing is bad, else 3."""
+)
+@optional_run_argument
+@service_options
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def doctor(run_dir: str | None, as_json: bool, **given: Any) -> int:
+    """Check token, service, clock, disk, fonts and versions; of RUN, what needs you. Costs nothing, changes nothing."""
+    folder = Path(run_dir) if run_dir else Path()
+    checks = [*_versions(), *_disk(folder), _fonts()]
+    if given["simulate"]:
+        checks.append(Check("service", "ok", "the simulator: no token and no network needed"))
+    else:
+        checks += _service(given)
+    if run_dir:
+        checks += _run(folder)
+    code = 3 if any(check.state == "bad" for check in checks) else 0
+    if as_json:
+        say_json({"exit_code": code, "checks": [asdict(check) for check in checks]})
+    else:
+        say("\n".join(line for check in checks for line in _lines(check)))
+    return code
+
+
+def _lines(check: Check) -> Iterator[str]:
+    from textwrap import wrap  # noqa: PLC0415  start-up time
+
+    words = f"{check.state:<4}  {check.name}: {check.what}"
+    yield from wrap(words, WIDTH, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False)
+    if check.fix:
+        yield f"      {check.fix}"
+
+
+def _versions() -> Iterator[Check]:
+    from importlib.metadata import PackageNotFoundError, requires, version  # noqa: PLC0415  start-up time
+
+    from batcher.core.version import __version__  # noqa: PLC0415
+    from batcher.manifest.extras import DISTRIBUTION  # noqa: PLC0415
+
+    python = platform.python_version()
+    yield Check("batcher", "ok", f"{__version__}, Python {python}, {platform.system()} {platform.machine()}")
+    try:
+        needed = [text for text in requires(DISTRIBUTION) or () if "extra ==" not in text]
+    except PackageNotFoundError:
+        yield Check("libraries", "ok", "not checked: batcher runs from a folder, it is not installed")
+        return
+    wrong, names = [], []
+    for text in needed:
+        name, lowest = _name_and_lowest(text)
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            found = "missing"
+        names.append(f"{name} {found}")
+        if found == "missing" or _numbers(found) < _numbers(lowest):
+            wrong.append(f"{name} is {found}, {lowest} or newer is needed")
+    if wrong:
+        fix = f"{sys.executable} -m pip install --upgrade {' '.join(word.split()[0] for word in wrong)}"
+        yield Check("libraries", "bad", "; ".join(wrong), fix)
+    else:
+        yield Check("libraries", "ok", ", ".join(names))
+
+
+def _name_and_lowest(requirement: str) -> tuple[str, str]:
+    """``aiohttp>=3.14.1`` -> its two halves. A form that has no lower bound gives "0"."""
+    import re  # noqa: PLC0415  start-up time
+
+    name = re.match(r"[\w.-]+", requirement)
+    lowest = re.search(r">=\s*([\d.]+)", requirement)
+    return name[0] if name else requirement, lowest[1] if lowest else "0"
+
+
+def _numbers(version: str) -> list[int]:
+    import re  # noqa: PLC0415  start-up time
+
+    return [int(part) for part in re.findall(r"\d+", version)][:3]
+
+
+def _disk(folder: Path) -> Iterator[Check]:
+    from batcher.core.units import show_bytes  # noqa: PLC0415  start-up time
+    from batcher.store.disk_check import measure  # noqa: PLC0415
+
+    disk = measure(folder)
+    if disk.trouble:
+        yield Check("disk", "bad", disk.trouble, "Fix the permissions, or put run directories elsewhere with -o.")
+        return
+    times = f"fsync {disk.fsync * 1000:.1f} ms, rename {disk.rename * 1000:.1f} ms, {show_bytes(disk.free)} free"
+    if disk.free < LEAST_FREE:
+        yield Check("disk", "warn", times, "Make room: a full disk stops a run. It can be resumed.")
+    elif disk.fsync > SLOW_FSYNC:
+        yield Check("disk", "warn", f"{times}: slow", "Put run directories on a local disk with -o.")
+    else:
+        yield Check("disk", "ok", times)
+    if not disk.locks:
+        fix = "Never start two runs in one run directory here, or use a file system with locks."
+        yield Check("locks", "bad", "a file lock that is held can be taken again", fix)
+    if disk.folds_case:
+        yield Check("names", "ok", "upper and lower case are one name on this disk; batcher keeps such names apart")
+
+
+def _fonts() -> Check:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  start-up time
+
+    from batcher.manifest.extras import EXTRAS, install_command  # noqa: PLC0415
+
+    try:
+        for name in EXTRAS["grid"]:
+            version(name)
+    except PackageNotFoundError:
+        what = "Latin, Greek, Cyrillic, Arabic and Hebrew come with batcher; others are taken from the system"
+        return Check("fonts", "ok", what, f"For Chinese, Japanese, Korean, Devanagari, Thai: {install_command('grid')}")
+    return Check("fonts", "ok", "contact sheets can show Chinese, Japanese, Korean, Devanagari and Thai too")
+
+
+def _service(given: dict[str, Any]) -> Iterator[Check]:
+    import asyncio  # noqa: PLC0415  start-up time
+
+    from batcher.client.account import probe  # noqa: PLC0415
+    from batcher.client.token import base_url, find_token  # noqa: PLC0415
+    from batcher.core.errors import BatcherError  # noqa: PLC0415
+
+    address = base_url(given["base_url"])
+    try:
+        token = find_token(given["token_file"])
+    except BatcherError as error:
+        yield Check("token", "bad", error.message, " ".join(error.hint.split("\n")[:1]))
+        yield Check("service", "warn", f"{address}: not asked, without a token")
+        return
+    try:
+        seen = asyncio.run(probe(address, token.value))
+    except BatcherError as error:
+        yield Check("service", "bad", error.message, error.hint)
+        return
+    place = f"from {token.origin}"
+    if seen.accepted:
+        balance = "" if seen.balance is None else f", balance ${seen.balance:,.2f}"
+        empty = seen.balance is not None and seen.balance <= 0
+        fix = "Add to the balance of your account before you run." if empty else token.warning
+        yield Check("token", "warn" if fix else "ok", f"{place}, accepted{balance}", fix)
+    elif seen.accepted is None:
+        yield Check("token", "warn", f"{place}, not known whether it is accepted")
+    else:
+        fix = "Make a new token on RunComfy's Profile page; a new one ends the old one."
+        yield Check("token", "bad", f"{place}, refused: {seen.trouble}", fix)
+    yield from _reached(address, seen)
+
+
+def _reached(address: str, seen: Any) -> Iterator[Check]:
+    if not seen.reachable:
+        yield Check("service", "bad", f"{address} does not answer: {seen.trouble}", "Check the network and --base-url.")
+        return
+    kind = ", a simulator" if seen.simulated else ""
+    if seen.accepted is None:
+        yield Check("service", "bad", f"{address}: {seen.trouble}", "Wait, or check --base-url.")
+    else:
+        yield Check("service", "ok", f"{address} answers in {seen.seconds * 1000:.0f} ms{kind}")
+    if seen.skew is None:
+        return
+    off = f"{abs(seen.skew):.0f} s {'ahead of' if seen.skew > 0 else 'behind'} the service's"
+    if abs(seen.skew) > MOST_SKEW:
+        yield Check("clock", "warn", off, "Set this machine's clock: --deadline and times in records go by it.")
+    else:
+        yield Check("clock", "ok", "as the service's" if abs(seen.skew) < 2 else off)
+
+
+def _run(folder: Path) -> Iterator[Check]:
+    """What of the run needs a person, with the command for it."""
+    from contextlib import closing  # noqa: PLC0415  start-up time
+    from shlex import quote  # noqa: PLC0415
+
+    from batcher.core.job import State  # noqa: PLC0415
+    from batcher.store import connect_to_read, is_going, reading  # noqa: PLC0415
+
+    name = quote(str(folder))
+    with closing(connect_to_read(folder)) as connection:
+        counts = reading.counts(connection)
+        by_state = reading.by_state(connection)
+        going = is_going(connection, folder)
+        odd = reading.pictures(connection)[2]
+        causes = [group for group in reading.failures(connection) if group.state is State.FAILED]
+    left = counts.total - counts.done - counts.failed - counts.in_doubt - counts.cancelled
+    if counts.in_doubt:
+        fix = f"Read `batcher help troubles`, then: batcher retry {name} --state in_doubt --dry-run"
+        yield Check("run", "bad", _jobs(counts.in_doubt, "in doubt: paid, or never heard of"), fix)
+    for group in causes:
+        fix = f"batcher retry {name} --cause {group.cause.kind}"
+        if group.cause.kind in {"content_policy", "invalid_input"}:
+            fix = "Reword the prompts, then run again: a retry would send the same again."
+        yield Check("run", "bad", f"{_jobs(group.count, 'failed')}: {group.cause}", fix)
+    if by_state.get(State.CANCELLED):
+        fix = f"batcher retry {name} --state cancelled"
+        yield Check("run", "warn", _jobs(by_state[State.CANCELLED], "cancelled"), fix)
+    if odd:
+        yield Check("run", "warn", f"{odd:,} images look wrong", f"batcher grid {name} shows them.")
+    if left > 0 and not going:
+        yield Check("run", "warn", _jobs(left, "to go, and no run is going"), f"batcher run {name}")
+    if left > 0 and going:
+        yield Check("run", "ok", f"going: {counts.done:,} of {counts.total:,} done")
+    if counts.done == counts.total:
+        yield Check("run", "ok", f"all {counts.total:,} jobs are done")
+
+
+def _jobs(count: int, words: str) -> str:
+    return f"{count:,} {'job' if count == 1 else 'jobs'} {words}"

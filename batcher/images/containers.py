@@ -1,0 +1,149 @@
+"""The pieces that picture files are made of: one walk for each container, for checking and for embedding alike.
+
+Every format says how long its pieces are; a file that was cut short has a piece that runs past its end, or lacks its
+end mark. A walk raises Damaged there.
+
+Sources: PNG (W3C, third edition) 5.3; JPEG T.81 annex B; RFC 9649 (WebP); ISO 14496-12 4.2 (boxes).
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import repeat
+from struct import error as StructError  # noqa: N812  an exception, and it reads as one
+from struct import unpack_from
+from typing import NamedTuple
+
+from batcher.images.kinds import Buffer
+
+BARE_MARKERS = frozenset([0x01, *range(0xD0, 0xD8)])  # JPEG markers without a length
+_MOST_FILL = 65_536  # bytes between a JPEG's segments: Pillow reads them one by one, 200 MB of them in minutes
+_FILL = re.compile(rb"\xff+")
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_MOST_CHUNKS = 65_536  # of a RIFF file: a frame of an animation is one
+_MOST_PIECES = 1_100_000  # of a file: the smallest that encoders make, 255 bytes in a GIF, fill 256 MB with so many
+
+
+class Damaged(Exception):  # noqa: N818  a finding, and it reads as one
+    """The file is not whole; the text says where, in a few words."""
+
+
+class Piece(NamedTuple):
+    """name: of a chunk. start, end: of its content, without header, checksum and padding."""
+
+    name: bytes
+    start: int
+    end: int
+
+
+class Segment(NamedTuple):
+    """Of a JPEG. start: where it begins, fill bytes included; body: its content; end: of the scan behind it, if any."""
+
+    marker: int
+    start: int
+    body: int
+    end: int
+
+
+def pieces(most: int = _MOST_PIECES) -> Iterator[None]:
+    """One for each step of a walk: a file of millions of tiny pieces would take the processor for minutes."""
+    yield from repeat(None, most)
+    raise Damaged("it is made of more pieces than any encoder makes")
+
+
+def png_chunks(data: Buffer) -> Iterator[Piece]:
+    """Up to and with the end chunk, which may be missing: then the walk ends with the file."""
+    at, end = 8, len(data)
+    for _ in pieces():
+        if at + 12 > end:
+            return
+        length, name = unpack_from(">I4s", data, at)
+        if at + 12 + length > end:
+            raise Damaged(f"cut short in a {shown(name)} chunk")
+        yield Piece(name, at + 8, at + 8 + length)
+        if name == b"IEND":
+            return
+        at += 12 + length
+
+
+def shown(name: bytes) -> str:
+    return name.decode() if name.isalpha() and name.isascii() else "garbled"
+
+
+def jpeg_segments(data: Buffer) -> Iterator[Segment]:
+    """Up to the end mark, which is not given; a scan's pixels belong to its header."""
+    at, fill = 2, 0
+    for _ in pieces():
+        start = at
+        marker, body = _marker(data, at)
+        fill += body - start - 2
+        if fill > _MOST_FILL:
+            raise Damaged("it is padded beyond reason")
+        if marker == 0xD9:
+            return
+        at = body
+        if marker not in BARE_MARKERS:
+            length = _read(">H", data, body)
+            if length < 2 or body + length > len(data):
+                raise Damaged("cut short in a segment")
+            at, body = body + length, body + 2
+        if marker == 0xDA:
+            after = _AFTER_SCAN.search(data, at)
+            if after is None:
+                raise Damaged("cut short before its end mark")
+            at = after.start()
+        yield Segment(marker, start, body, at)
+
+
+def _marker(data: Buffer, at: int) -> tuple[int, int]:
+    """The marker at ``at`` and where what follows it begins; fill bytes are skipped."""
+    if at >= len(data) or data[at] != 0xFF:
+        raise Damaged("garbled between its segments" if at < len(data) else "it ends in the middle of its header")
+    at = _FILL.match(data, at).end()  # type: ignore[union-attr]  # one byte of it was seen above
+    if at >= len(data):
+        raise Damaged("it ends in the middle of its header")
+    return data[at], at + 1
+
+
+def riff_chunks(data: Buffer) -> Iterator[Piece]:
+    """As far as the header says that the file goes, which may be less than there is."""
+    end = riff_end(data)
+    at = 12
+    for _ in pieces(_MOST_CHUNKS):
+        if at + 8 > end:
+            return
+        name, length = unpack_from("<4sI", data, at)
+        if at + 8 + length > end:
+            raise Damaged(f"cut short in a {shown(name.strip())} chunk")
+        yield Piece(name, at + 8, at + 8 + length)
+        at += 8 + length + length % 2
+
+
+def riff_end(data: Buffer) -> int:
+    end = _read("<I", data, 4) + 8
+    if end > len(data):
+        raise Damaged("shorter than its header says")
+    return end
+
+
+def boxes(data: Buffer, start: int = 0) -> Iterator[Piece]:
+    at, end = start, len(data)
+    for _ in pieces():
+        if at >= end:
+            return
+        size, head = _read(">I", data, at), 8
+        name = bytes(data[at + 4 : at + 8])
+        if size == 1:
+            size, head = _read(">Q", data, at + 8), 16
+        elif size == 0:  # to the end of the file
+            size = end - at
+        if size < head or at + size > end:
+            raise Damaged("cut short in a box")
+        yield Piece(name, at + head, at + size)
+        at += size
+
+
+def _read(form: str, data: Buffer, at: int) -> int:
+    try:
+        return int(unpack_from(form, data, at)[0])
+    except StructError:
+        raise Damaged("it ends in the middle of its header") from None

@@ -1,0 +1,177 @@
+"""The whole of a run: take the jobs out of the table, what is paid for first, and bring each to its end.
+
+The table is the queue. A cursor goes over the pending rows in the order of the manifest; a job that a task of ours has
+at work is known by its id. When another process has written to the table (``retry``, ``cancel``), which is looked at
+once a second, the cursor begins again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from batcher.core.errors import AccountError, Defect, DiskError, Overtaken
+from batcher.core.job import Entry, State
+from batcher.core.lifecycle import AT_REST, PAID_FOR
+from batcher.runner.events import JobMoved
+from batcher.runner.fetch import Fetcher
+from batcher.runner.places import Places
+from batcher.runner.run_context import RunContext
+from batcher.runner.stop import Reason
+from batcher.runner.submit import Submitter
+from batcher.runner.wait import Waiter
+from batcher.store import reading
+
+CHUNK = 256  # rows read at once
+BACKLOG = 2000  # finished jobs that may wait for their download before submits pause: links don't live for ever
+START = -1  # before the first position
+WATCH = 1.0  # seconds between two looks at whether another process has changed the table
+
+
+class Drain:
+    """limit: positions below it only, None for all. model: what a free probe reads while the service is ill."""
+
+    def __init__(self, context: RunContext, model: str, limit: int | None = None) -> None:
+        self.context = context
+        self.limit = limit
+        self.waiter = Waiter(context)
+        self.fetcher = Fetcher(context)
+        self.submitter = Submitter(context, model, in_vain=lambda: self.fetcher.in_vain)
+        self._steps: Mapping[State, Callable[[Entry], Awaitable[Entry]]] = {
+            State.PENDING: self.submitter.submit,
+            State.RUNNING: self.waiter.wait,
+            State.READY: self.fetcher.fetch,
+        }
+        self._room = Places(context.settings.in_flight + BACKLOG)
+        self._at_work: set[int] = set()
+        self._wake = asyncio.Event()  # a job ended, the run is to stop, or the table was changed by somebody else
+        self._changed = False
+
+    async def run(self) -> None:
+        """Until every job of the manifest is at rest or ``stop`` says otherwise; why is in ``stop``.
+
+        Raises nothing but defects (in an ExceptionGroup) and cancellation, after which every write in line is done.
+        """
+        self.context.stop.asked = self._wake.set
+        self._enough_failures()
+        async with asyncio.TaskGroup() as tasks:
+            watch = asyncio.create_task(self._watch(), name="watch")
+            try:
+                await self._feed(tasks)
+            except DiskError as error:
+                self.context.stop.request(Reason.DISK, error.message, error.hint)
+            finally:
+                watch.cancel()
+
+    async def _feed(self, tasks: asyncio.TaskGroup) -> None:
+        stop = self.context.stop.nothing_new
+        await self._collect(tasks)
+        cursor, again = START, False  # again: whether this is a look at all of them once more, with nothing at work
+        while not stop.is_set():
+            if self._changed:
+                await self._begin_again(tasks)
+                cursor = START
+            rows = reading.pending(self.context.reader, cursor, CHUNK, self.limit)
+            for position, entry in rows:
+                cursor = position
+                if entry.id not in self._at_work and not stop.is_set() and not self._changed:
+                    await self._begin(tasks, entry)
+            if rows:
+                again = False
+            elif self._at_work:
+                again = False
+                await self._wake.wait()
+                self._wake.clear()
+            elif again:
+                return
+            else:
+                again, cursor = True, START
+                self._changed = await self._changed_elsewhere()
+
+    async def _collect(self, tasks: asyncio.TaskGroup) -> None:
+        """What is already paid for comes first: each such job is asked about before anything new is submitted."""
+        for entry in reading.entries(self.context.reader, PAID_FOR):
+            if entry.id not in self._at_work:
+                self.waiter.will_ask(entry)
+                await self._begin(tasks, entry)
+        await self.waiter.all_asked()
+
+    async def _begin_again(self, tasks: asyncio.TaskGroup) -> None:
+        self._changed = False
+        self.context.tally.recount(reading.counts(self.context.reader, self.context.tally.total))
+        await self._collect(tasks)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH)
+            try:
+                self._changed = await self._changed_elsewhere() or self._changed
+            except DiskError:
+                continue  # a job's own move says so, when it matters
+            if self._changed:
+                self._wake.set()
+
+    async def _changed_elsewhere(self) -> bool:
+        return await self.context.queue.durable(self.context.state.changed_elsewhere)
+
+    async def _begin(self, tasks: asyncio.TaskGroup, entry: Entry) -> None:
+        self._at_work.add(entry.id)
+        await self._room.acquire()
+        held = entry.state is not State.READY
+        if held:
+            await self.context.slots.acquire()
+        tasks.create_task(self._work(entry, held=held), name=f"job {entry.job.key}")
+
+    async def _work(self, entry: Entry, *, held: bool) -> None:
+        """One job. Each step moves it on; a step that leaves it where it is leaves it to the next run.
+
+        held: whether it has a place at the service, which it keeps from before the submit until its result is known.
+        """
+        context = self.context
+        context.tally.in_flight += entry.state is State.RUNNING
+        try:
+            while entry.state not in AT_REST:
+                if held and entry.state is State.READY:
+                    held = False
+                    context.slots.release()
+                elif not held and entry.state is not State.READY:
+                    await context.slots.acquire()
+                    held = True
+                after = await self._step(entry)
+                context.tally.in_flight += (after.state is State.RUNNING) - (entry.state is State.RUNNING)
+                if after.state is entry.state:
+                    return
+                files = self.fetcher.saved.get(entry.id, ())
+                context.tell(JobMoved(entry=after, before=entry.state, artifacts=files, at=context.wall()))
+                entry = after
+            self._rest(entry)
+        except AccountError as error:
+            context.stop.request(Reason.ACCOUNT, error.message, error.hint)
+        except DiskError as error:
+            context.stop.request(Reason.DISK, error.message, error.hint)
+        finally:
+            if held:
+                context.slots.release()
+            self._room.release()
+            self.waiter.asked(entry)
+            self.fetcher.forget(entry)
+            self._at_work.discard(entry.id)
+            if not self._at_work:
+                self._wake.set()
+
+    async def _step(self, entry: Entry) -> Entry:
+        try:
+            return await self._steps[entry.state](entry)
+        except Overtaken as overtaken:  # `batcher cancel --pending`, say
+            now = reading.by_id(self.context.reader, entry.id)
+            if (now.state, now.attempts) == (entry.state, entry.attempts):
+                raise Defect(str(overtaken)) from overtaken
+            return now
+
+    def _rest(self, entry: Entry) -> None:
+        self.context.tally.at_rest(entry.state, self.context.now())
+        self._enough_failures()
+
+    def _enough_failures(self) -> None:
+        failed, most = self.context.tally.at[State.FAILED], self.context.settings.max_failures
+        if most is not None and failed >= most:
+            hint = "`batcher retry` reopens them; a larger --max-failures goes on without them."
+            self.context.stop.request(Reason.MAX_FAILURES, f"--max-failures {most} is reached", hint)

@@ -1,0 +1,64 @@
+"""What a run tells those who watch it: the page, the Python API, notifications, metrics, a log.
+
+An observer is a function of one event. It is called on the event loop, after what it is told of is on the disk, and
+must return at once; what it raises is a defect of the observer and ends the run like any other.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from batcher.core.job import Artifact, Entry, State
+from batcher.core.tally import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunBegan:
+    """total: jobs of the manifest, or those within ``--limit``. at: Unix seconds, as in all events."""
+
+    run_dir: Path
+    manifest: str
+    model: str
+    total: int
+    simulated: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobMoved:
+    """A job is in another state: ``entry.state`` now, ``before`` until then. artifacts: its files, when it is done."""
+
+    entry: Entry
+    before: State
+    artifacts: Sequence[Artifact] = ()
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked:
+    """Four times a second: how far the run is."""
+
+    snapshot: Snapshot
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """A message for a person: a warning, or what the run does about something."""
+
+    text: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded:
+    """report: as ``report.json`` has it. summary: in words."""
+
+    report: dict[str, Any] = field(default_factory=dict)
+    summary: str = ""
+    at: float = 0.0
+
+
+Event = RunBegan | JobMoved | Ticked | Noted | RunEnded
+Observer = Callable[[Event], None]

@@ -1,0 +1,51 @@
+"""How many may do something at once: a semaphore whose size can be changed while it is used."""
+
+import asyncio
+from collections import deque
+
+
+class Places:
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._taken = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def __repr__(self) -> str:
+        return f"<Places {self._taken} of {self._size}, {len(self._waiting)} waiting>"
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @size.setter
+    def size(self, size: int) -> None:
+        """A smaller one takes effect as places are given back."""
+        self._size = size
+        self._let_in()
+
+    async def acquire(self) -> None:
+        """First come, first served."""
+        if self._taken < self._size and not self._waiting:
+            self._taken += 1
+            return
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self.release()
+            else:
+                self._waiting.remove(place)
+            raise
+
+    def release(self) -> None:
+        self._taken -= 1
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiting and self._taken < self._size:
+            place = self._waiting.popleft()
+            if not place.done():
+                self._taken += 1
+                place.set_result(None)

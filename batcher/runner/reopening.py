@@ -1,0 +1,80 @@
+"""The only way back for a job at rest, because it may cost money again. Works beside a going run."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from batcher.core.job import State
+from batcher.store import STATE, StateFile, connect_to_read, reading
+
+STATES = ("failed", "cancelled", "in_doubt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reopen:
+    """Which jobs. states: of STATES. causes, keys: kinds of failures, and beginnings of job keys; none means all.
+
+    resubmit: submit anew also what could be collected free, which pays again. dry_run: change nothing.
+    """
+
+    states: Sequence[str] = ("failed",)
+    causes: Sequence[str] = ()
+    keys: Sequence[str] = ()
+    resubmit: bool = False
+    dry_run: bool = False
+
+
+@dataclass(slots=True)
+class _Found:
+    paid: int = 0
+    images: int = 0
+    free: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+
+
+def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
+    """Moves the jobs, in one transaction, and says what that may cost, as JSON data. Raises UsageError, DiskError."""
+    connect_to_read(run_dir).close()  # a wrong path is answered before anything is made there
+    state = StateFile(run_dir / STATE)
+    try:
+        return _reopen(state, str(run_dir), which)
+    finally:
+        state.close()
+
+
+def _reopen(state: StateFile, run: str, which: Reopen) -> dict[str, Any]:
+    by_state = reading.by_state(state.connection)
+    wanted = [State(name) for name in which.states]
+    found, moves = _Found(), []
+    for entry in reading.entries(state.connection, wanted, listed_only=True):
+        kind = entry.cause.kind if entry.cause else ""
+        if (which.causes and kind not in which.causes) or not entry.job.key.startswith(tuple(which.keys) or ""):
+            found.left[kind or str(entry.state)] += 1
+        elif entry.state is State.FAILED and not which.resubmit and reading.was_taken_up(state.connection, entry):
+            found.free += 1
+            moves.append(partial(state.recollect, entry))
+        else:
+            found.paid += 1
+            found.images += entry.job.images
+            moves.append(partial(state.reopen, entry))
+    if moves and not which.dry_run:
+        state.must_commit(moves)
+    price = reading.meta(state.connection, "price_usd")
+    return {
+        "run": run,
+        "states": [str(name) for name in wanted],
+        "reopened": found.paid,
+        "collected_again": found.free,
+        "left": found.left.total(),
+        "left_by_cause": dict(found.left),
+        "may_cost_usd": None if price is None else round(found.images * price, 6),
+        "in_doubt": State.IN_DOUBT in wanted,
+        "others": {
+            name: by_state[State(name)] for name in STATES if State(name) in by_state and State(name) not in wanted
+        },
+        "dry_run": which.dry_run,
+        "resume": reading.meta(state.connection, "command"),
+    }

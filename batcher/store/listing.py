@@ -1,0 +1,106 @@
+"""A manifest's jobs become rows: one transaction, in the order of the manifest, nothing kept in memory.
+
+The table itself says what was seen before: a job's key is there once, and its ``position`` is where this reading has
+it. Positions of an earlier reading are turned negative at the start; those that still are at the end have left.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batcher.core.job import Job
+from batcher.store.job_rows import JobRows, upsert
+
+_CHUNK = 500
+_UPSERT = upsert("excluded.position")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """jobs: written. new: that were not known before. gone: known ones that the manifest has no more."""
+
+    jobs: int
+    new: int
+    gone: int
+
+
+class Listing:
+    """Use it inside a transaction of ``state``: add the jobs in order, then ``end``; roll back to forget it all.
+
+    limit: only so many are going to come, and where the jobs beyond them stand is left alone.
+    """
+
+    def __init__(self, state: JobRows, limit: int | None = None) -> None:
+        self._state = state
+        self._connection = state.connection
+        (self._last_id,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
+        self._at = 0  # position of the next job to be written
+        self._waiting: list[Job] = []
+        state.outdate_tables()
+        if self._last_id:
+            among = "position IS NOT NULL" if limit is None else f"position < {limit:d}"
+            self._connection.execute(f"UPDATE jobs SET position = -1 - position WHERE {among}")
+        self._connection.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS copies (key TEXT PRIMARY KEY, n INTEGER) WITHOUT ROWID"
+        )
+        self._connection.execute("DELETE FROM copies")
+
+    def add(self, job: Job) -> None:
+        """The next job of the manifest. Raises sqlite3.Error."""
+        self._waiting.append(job)
+        if len(self._waiting) == _CHUNK:
+            self._flush()
+
+    def add_unless_there(self, jobs: Sequence[Job]) -> None:
+        """Jobs that were added to the run beside the manifest; what the manifest has itself counts once."""
+        self._flush()
+        there = self._seen([job.key for job in jobs])
+        for job in jobs:
+            if job.key not in there:
+                self.add(job)
+        self._flush()
+
+    def copies(self, keys: Sequence[str]) -> list[int]:
+        """Of requests, by the keys of their first copies: the how manieth of its kind each is, from 1.
+
+        To be asked in manifest order, after every job before these was added.
+        """
+        self._flush()
+        again = self._seen(keys)
+        numbers = []
+        for key in keys:
+            numbers.append(self._count(key) if key in again else 1)
+            again.add(key)
+        return numbers
+
+    def _seen(self, keys: Sequence[str]) -> set[str]:
+        """Those that are keys of jobs of this reading."""
+        found: set[str] = set()
+        for start in range(0, len(keys), _CHUNK):
+            some = keys[start : start + _CHUNK]
+            rows = self._connection.execute(
+                f"SELECT key FROM jobs WHERE key IN ({', '.join('?' * len(some))}) AND position BETWEEN 0 AND ?",
+                (*some, self._at - 1),
+            )
+            found.update(key for (key,) in rows)
+        return found
+
+    def _count(self, key: str) -> int:
+        row = self._connection.execute(
+            "INSERT INTO copies VALUES (?, 2) ON CONFLICT (key) DO UPDATE SET n = n + 1 RETURNING n", (key,)
+        ).fetchone()
+        return int(row[0])
+
+    def end(self) -> Listed:
+        """After the last job."""
+        self._flush()
+        gone = 0
+        if self._last_id:
+            gone = self._connection.execute("UPDATE jobs SET position = NULL WHERE position < 0").rowcount
+        (new,) = self._connection.execute("SELECT count(*) FROM jobs WHERE id > ?", (self._last_id,)).fetchone()
+        return Listed(self._at, new, gone)
+
+    def _flush(self) -> None:
+        if self._waiting:
+            jobs, self._waiting = self._waiting, []
+            self._state.take_in(jobs, self._at, _UPSERT)
+            self._at += len(jobs)

@@ -1,0 +1,73 @@
+"""Rows of a state file as the nouns of ``core.job``, and back."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from batcher.core.errors import Cause
+from batcher.core.job import Artifact, Entry, Job, State, canonical_json, utc
+from batcher.core.naming import folded
+
+IMAGES = "images/"  # what every path in the file begins with
+
+ENTRY = """
+SELECT j.id, j.key, j.state, j.model, j.inputs, j.copy, j.prompt_id, j.meta, j.source, j.line, j.path, j.attempts,
+       j.request_id, j.submitted_at, j.finished_at, j.urls, j.cost_usd, j.cause, j.message, j.http_status, j.code
+"""
+ENTRY_WIDTH = 21
+PICTURE = """, i.file, i.bytes, i.sha256, i.mime, i.width, i.height, i.url, i.output_index, i.output_count,
+       i.downloaded_at, i.warning
+"""
+JOB_COLUMNS = "key, state, position, model, inputs, copy, prompt_id, meta, chosen, source, line, path, name, images"
+
+
+def job_row(job: Job, position: int | None, path: str | None = None) -> tuple[Any, ...]:
+    """The values of JOB_COLUMNS of a new job. path: below ``images/``, where it is not the job's own."""
+    path = IMAGES + (job.path if path is None else path)
+    return (
+        job.key, "pending", position, job.model, canonical_json(job.inputs), job.copy, job.prompt_id,
+        canonical_json(job.meta) if job.meta else None, None, job.source, job.line, path, folded(path), job.images,
+    )  # fmt: skip
+
+
+def entry_of(row: Sequence[Any]) -> Entry:
+    """The columns of ENTRY."""
+    path = row[10].removeprefix(IMAGES)
+    job = Job(
+        key=row[1], model=row[3], inputs=json.loads(row[4]), copy=row[5], prompt_id=row[6],
+        meta=json.loads(row[7]) if row[7] else {}, source=row[8], line=row[9], path=path,
+    )  # fmt: skip
+    return Entry(
+        id=row[0], job=job, state=State(row[2]), path=path, attempts=row[11], request_id=row[12],
+        submitted_at=seconds(row[13]), finished_at=seconds(row[14]), urls=tuple(json.loads(row[15])) if row[15] else (),
+        cost_usd=row[16], cause=cause_of(row[17:21]),
+    )  # fmt: skip
+
+
+def artifact_of(row: Sequence[Any]) -> Artifact:
+    """The columns of PICTURE."""
+    file, size, sha256, mime, width, height, url, index, count, downloaded, warning = row
+    return Artifact(
+        file=file, bytes=size, sha256=sha256, mime=mime, width=width, height=height, url=url, output_index=index,
+        output_count=count, downloaded_at=seconds(downloaded) or 0.0, warning=warning,
+    )  # fmt: skip
+
+
+def image_row(entry: Entry, artifact: Artifact) -> tuple[Any, ...]:
+    """The values of a row of ``images``, in the order of its columns."""
+    return (
+        entry.id, artifact.output_index, artifact.output_count, artifact.file, artifact.bytes, artifact.sha256,
+        artifact.mime, artifact.width, artifact.height, utc(artifact.downloaded_at), artifact.url, artifact.warning,
+    )  # fmt: skip
+
+
+def cause_of(row: Sequence[Any]) -> Cause | None:
+    """The columns cause, message, http_status, code."""
+    kind, message, status, code = row
+    return None if kind is None else Cause(kind=kind, message=message or "", http_status=status, code=code)
+
+
+def seconds(text: str | None) -> float | None:
+    """The inverse of ``job.utc``: Unix seconds, to the millisecond."""
+    return None if text is None else round(datetime.fromisoformat(text).timestamp(), 3)
