@@ -117,9 +117,7 @@ def manifest_options(command: F) -> F:
                 help="The model's input that prompts go to.  [default: prompt, else its one required text]",
             ),
             click.option("--meta", metavar="COLUMN", multiple=True, help="Carry this column along, whatever its name."),
-            click.option(
-                "--path", metavar="TEMPLATE", help="Where pictures go: {index:05d}_{prompt_id} ..."
-            ),
+            click.option("--path", metavar="TEMPLATE", help="Where pictures go: {index:05d}_{prompt_id} ..."),
         ]
     ):
         command = option(command)

@@ -12,7 +12,7 @@ from typing import Any
 from batcher.core.errors import ManifestError
 from batcher.manifest.problems import failure
 from batcher.manifest.readers.columns import Layout, no_id, note_columns, word
-from batcher.manifest.readers.json_shapes import of_document, of_entry, of_first_line, of_row
+from batcher.manifest.readers.json_shapes import has_texts, of_document, of_entry, of_first_line, of_row
 from batcher.manifest.readers.json_text import DECODER, Window, position, reason
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
@@ -22,6 +22,7 @@ from batcher.manifest.yaml.keys import Keys, mark_of
 _MOST_LAYOUTS = 1000
 _MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must not be
 _MOST_WARNED = 50
+_NO_PROMPTS = "give a list of prompts, or an object of ids and prompts"
 
 
 class _Objects:
@@ -201,10 +202,13 @@ class JsonDocument(_Objects):
 
     def _shape(self, window: Window, key: str, value: Any) -> tuple[str, str]:
         """What an object is that holds no prompts: told from the key that seems to hold them, if there is one."""
-        odd = f"`{word(key)}` holds {described(value)}, which is no prompt"
+        odd = f"`{word(key)}` holds {described(value)}, which is no prompt", _NO_PROMPTS
+        first: tuple[str, str] | None = None
         for _ in range(_MOST_WARNED):
             if (wrong := of_entry(key, value)) is not None:
-                return wrong
+                if has_texts(value):
+                    return wrong
+                first = first or wrong
             try:
                 if window.take("`,` or `}`", ",}") == "}":
                     break
@@ -212,7 +216,7 @@ class JsonDocument(_Objects):
                 value, _ = window.value()
             except ManifestError:
                 break
-        return odd, "give a list of prompts, or an object of ids and prompts"
+        return first or odd
 
     def _refuse_twice(self, twice: Container[int]) -> None:
         """Where the ids with these marks stand, found by reading once more: none was held for that."""

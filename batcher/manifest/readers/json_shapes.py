@@ -44,6 +44,12 @@ def of_entry(key: str, value: Any) -> tuple[str, str] | None:
     return None
 
 
+def has_texts(value: Any) -> bool:
+    """Whether a list holds objects with a prompt in them, by the names of their keys."""
+    first = value[0] if isinstance(value, list) and value else None
+    return isinstance(first, dict) and (find_prompt(list(first), None) is not None or bool(text_columns(list(first))))
+
+
 def of_row(value: Mapping[str, Any]) -> tuple[str, str] | None:
     """What is wrong with an object that has no prompt: where one is inside of it, or which key may hold it."""
     names = list(value)
