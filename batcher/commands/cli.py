@@ -16,6 +16,7 @@ GROUPS = {
     },
     "Change a run": {
         "more": "Add drawn seeds where no image was picked, for the next run.",
+        "tune": "Change a going run: rate, budget, deadline, pause.",
         "retry": "Reopen failed, cancelled or in-doubt jobs.",
         "cancel": "Cancel what is still queued at the service.",
     },

@@ -14,7 +14,7 @@ from tests.store.state_files import NOW, Book, a_job
 
 PLAN = {
     "manifest", "run", "model", "prompts", "texts", "jobs", "jobs_without_limit", "axes", "first", "to_submit",
-    "to_rename", "price_usd", "cost_usd", "cost_with_retries_usd", "seconds_at_rate", "rate", "budget_usd", "bytes",
+    "price_usd", "cost_usd", "cost_with_retries_usd", "seconds_at_rate", "rate", "budget_usd", "bytes",
     "bytes_free", "against", "groups", "warnings",
 }  # fmt: skip
 REPORT = {
@@ -216,7 +216,7 @@ def test_cancel_closes_what_was_never_submitted_when_asked_to(shell: Shell) -> N
         book.enlist(a_job(1), a_job(2))
         book.do(book.state.set_meta, service="simulator", simulated=True)
     assert shell("cancel", "run", "--json").json == {
-        "run": "run", "cancelled": 0, "too_late": 0, "unknown": 0, "closed": 0, "not_closed": 0,
+        "run": "run", "cancelled": 0, "too_late": 0, "unknown": 0, "closed": 0, "going": False,
     }  # fmt: skip
     came = shell("cancel", "run", "--pending")
     assert "2 that waited to be submitted are closed" in came.out
