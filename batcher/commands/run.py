@@ -32,15 +32,16 @@ def run(as_json: bool, **given: Any) -> int:
     input.
     """
     from batcher.commands import loop  # noqa: PLC0415  start-up time
-    from batcher.commands.signals import heeding_signals  # noqa: PLC0415
+    from batcher.commands.signals import Signals  # noqa: PLC0415
     from batcher.runner import session  # noqa: PLC0415
     from batcher.runner.work import Surroundings  # noqa: PLC0415
 
-    report, summary = loop.run(session.run(collect(given), Surroundings(attend=heeding_signals)))
-    if as_json:
-        say_json(report)
-        if report["stopped_by"]:
-            click.echo(summary, err=True)
-    else:
-        say(summary)
+    with Signals() as signals:
+        report, summary = loop.run(session.run(collect(given), Surroundings(attend=signals.attend)))
+        if as_json:
+            say_json(report)
+            if report["stopped_by"]:
+                click.echo(summary, err=True)
+        else:
+            say(summary)
     return int(report["exit_code"])
