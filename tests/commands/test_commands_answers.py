@@ -14,7 +14,7 @@ from tests.store.state_files import NOW, Book, a_job
 
 PLAN = {
     "manifest", "run", "model", "prompts", "texts", "jobs", "jobs_without_limit", "axes", "first", "to_submit",
-    "to_rename", "price_usd", "cost_usd", "cost_with_retries_usd", "seconds_at_rate", "rate", "budget_usd", "bytes",
+    "price_usd", "cost_usd", "cost_with_retries_usd", "seconds_at_rate", "rate", "budget_usd", "bytes",
     "bytes_free", "against", "groups", "warnings",
 }  # fmt: skip
 REPORT = {
@@ -57,7 +57,7 @@ def test_plan_needs_no_token_and_no_network_and_makes_nothing(shell: Shell) -> N
 def test_plan_reckons_time_and_cost_from_rate_and_price(shell: Shell) -> None:
     shell.file("p.txt", "a heron\n" * 60)
     facts = shell("plan", "p.txt", "--price", "0.05", "--rate", "30/min", "--limit", "50", "--json").json
-    assert (facts["jobs"], facts["jobs_without_limit"]) == (50, 60)
+    assert (facts["jobs"], facts["jobs_without_limit"]) == (50, None)  # what is beyond a limit is not read
     assert (facts["cost_usd"], facts["seconds_at_rate"]) == (2.5, 100.0)
     assert facts["cost_with_retries_usd"] == 5.0
 
@@ -91,7 +91,10 @@ def test_a_run_reports_as_json_what_it_writes_down(shell: Shell) -> None:
 
 
 def test_status_of_a_run_in_words_and_as_json(shell: Shell) -> None:
-    run = shell.simulated(3, "--limit", "2")
+    shell.file("m.yaml", "prompts: [a kite, a gull, a boat]\n")
+    run = "runs/m"
+    words = ("--simulate", "--limit", "2", "--rate", "200/s", "--progress", "none")
+    assert shell("run", "m.yaml", *words).code == 4
     came = shell("status", run)
     assert came.code == 0
     assert "(not running, simulated)" in came.out
@@ -216,7 +219,7 @@ def test_cancel_closes_what_was_never_submitted_when_asked_to(shell: Shell) -> N
         book.enlist(a_job(1), a_job(2))
         book.do(book.state.set_meta, service="simulator", simulated=True)
     assert shell("cancel", "run", "--json").json == {
-        "run": "run", "cancelled": 0, "too_late": 0, "unknown": 0, "closed": 0, "not_closed": 0,
+        "run": "run", "cancelled": 0, "too_late": 0, "unknown": 0, "closed": 0, "going": False,
     }  # fmt: skip
     came = shell("cancel", "run", "--pending")
     assert "2 that waited to be submitted are closed" in came.out

@@ -119,7 +119,7 @@ def test_a_second_batcher_on_the_same_directory_is_75(shell: Shell) -> None:
     assert holder.stdout is not None
     try:
         assert holder.stdout.readline() == "held\n"
-        for words in (["run", "p.txt", "--simulate"], ["retry", run], ["cancel", run]):
+        for words in (["run", "p.txt", "--simulate"], ["verify", run, "--repair", "--simulate"]):
             came = shell(*words)
             assert came.code == 75, came
             assert f"batcher status {run}" in came.err

@@ -52,7 +52,7 @@ def test_a_run_under_nohup_outlives_its_terminal(shell: Shell) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("timeout") is None, reason="there is no timeout here")
 def test_a_run_under_timeout_writes_its_summary(shell: Shell) -> None:
-    process = started(shell, before=("timeout", "--preserve-status", "4"))
+    process = started(shell, before=("timeout", "--preserve-status", "9"))
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
     ended_well(shell, out)
