@@ -42,10 +42,12 @@ IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "l
 OWNERS = {  # who alone may touch an outside thing, beside the simulator
     "PIL": {"images", "export"},
     "aiofiles": {"images"},
+    "apprise": {"runner"},
     "aiohttp": {"client", "images"},
     "click": {"commands", "__main__"},
     "filelock": {"store"},
     "jsonschema_rs": {"manifest"},
+    "prometheus_client": {"runner"},
     "pyarrow": {"export", "manifest"},
     "tqdm": {"runner"},
     "yaml": {"manifest"},

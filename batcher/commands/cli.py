@@ -15,6 +15,7 @@ GROUPS = {
         "status": "Show how far a run is, and why jobs failed.",
     },
     "Change a run": {
+        "tune": "Change a going run: rate, budget, deadline, pause.",
         "retry": "Reopen failed, cancelled or in-doubt jobs.",
         "cancel": "Cancel what is still queued at the service.",
     },

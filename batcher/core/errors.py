@@ -8,10 +8,11 @@
     ├── ServiceError      69  service  unreachable or broken
     ├── DiskError         73  machine  full, read-only, not writable
     ├── BusyError         75  machine  another batcher holds the run directory
-    └── AccountError      77  you      token missing or refused, balance gone
+    └── AccountError      77  you      token missing or refused
+        └── BalanceGone   77  you      nothing new can be paid for; what is paid for can be collected
 
     CallError                       one call to the service failed; the runner decides what that means
-    ├── NotSent               nothing left this machine: repeat freely
+    ├── NotSent               nothing reached the service: repeat freely
     ├── Refused               429, or 503 with Retry-After: refused before it was taken up, repeat after it
     ├── Unclear               timeout, reset, 5xx, unreadable answer: on submit nobody knows, on a read ask again
     ├── NotFound              404: too early, or expired
@@ -117,6 +118,10 @@ class BusyError(BatcherError):
 
 class AccountError(BatcherError):
     exit_code = 77
+
+
+class BalanceGone(AccountError):  # noqa: N818  read as an outcome
+    """The account has no money left: nothing new is submitted, and what is paid for is still collected."""
 
 
 class Interrupted(BatcherError):  # noqa: N818  nothing went wrong

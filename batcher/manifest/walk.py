@@ -27,6 +27,7 @@ from batcher.manifest.yaml.entries import FromFile, Inline
 MOST_JOBS = 10_000_000  # of one run: more are a mistake in a matrix far more often than a wish
 _MOST_RENDERINGS = 1_000_000
 _PROGRESS_EVERY = 10_000
+_BEYOND = 20_000  # rows of files, behind a limit: less than a second of reading
 _AT_ONCE = 500  # jobs whose copy numbers are asked for together
 
 Copies = Callable[[Sequence[str]], Sequence[int]]
@@ -87,6 +88,7 @@ class Walk:
         self._waiting: list[_Unnumbered] = []
         self._looked = self._made = 0
         self._refused = False
+        self._beyond = 0  # rows of files that were read though the limit needs none of them
         self._cut = False  # whether the reading of the file at hand ended before its end
         self.shares: list[Share] = []
         self.sound: list[bool] = []
@@ -154,12 +156,14 @@ class Walk:
                 self._problems.add(*place, what, f"write {{{word(name)}}} in its prompts, or remove the var")
 
     def _counted(self, reader: Reader, *, is_file: bool) -> Iterator[Row]:
-        """The rows. A file is read no further than the limit asks for; prompts of the manifest are here anyway."""
+        """The rows. Beyond the limit a file is read only so far that most are counted and checked to their end."""
         self._cut = False
         for row in reader.rows():
             if is_file and self._is_full:
-                self._cut, self.counted_all = True, False
-                return
+                self._beyond += 1
+                if self._beyond > _BEYOND:
+                    self._cut, self.counted_all = True, False
+                    return
             self._looked += 1
             if self._progress and self._looked % _PROGRESS_EVERY == 0:
                 self._progress(self._looked)

@@ -12,7 +12,8 @@ from batcher.client.api import Api
 from batcher.core.budget import Budget
 from batcher.core.errors import CallError, Cause, Refused
 from batcher.core.failure_limit import FailureLimit
-from batcher.core.job import CancelOutcome, Entry
+from batcher.core.job import CancelOutcome, Entry, State
+from batcher.core.limits import Waits
 from batcher.core.retry import READS, GiveUp, RetryPolicy, decide
 from batcher.core.settings import Settings
 from batcher.core.tally import Tally
@@ -57,6 +58,7 @@ class RunContext:
         self.calls = Pace(self.settings.api_rate)  # of all calls
         self.slots = Places(self.settings.in_flight)  # at the service
         self.downloads = Places(self.settings.downloads)
+        self.waits = Waits()
         self.fuse = FailureLimit(self.settings.fuse, self.settings.fuse_share)
         self.money_moved = asyncio.Event()
         self.go_on = asyncio.Event()  # cleared while the run is paused
@@ -85,6 +87,11 @@ class RunContext:
         """It was never taken up, or was cancelled in the queue: its reserved money is free again."""
         self.budget.release(entry.job.images)
         self.money_moved.set()
+
+    def left_service(self, entry: Entry) -> None:
+        """A job moved on from where ``entry`` has it: what it took counts if it came to the service in this process."""
+        if entry.state is State.RUNNING and entry.submitted_at is not None and entry.submitted_at >= self.started:
+            self.tally.took(max(0.0, self.wall() - entry.submitted_at))
 
     def came_to(self, entry: Entry, cause: Cause | None) -> None:
         """What a submit came to: files (None), or nothing, for a cause. Enough of one cause blow the fuse."""

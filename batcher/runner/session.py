@@ -122,7 +122,7 @@ async def conduct(
                 surroundings.observers,
                 RunBegan(
                     run_dir=run_dir, manifest=loader.source, model=loader.model, total=total, simulated=simulated,
-                    at=wall(),
+                    at=wall(), price_usd=offer.price, budget_usd=control.settings(settings).budget,
                 ),
             )  # fmt: skip
             context = await drain(

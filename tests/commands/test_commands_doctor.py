@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from batcher.store import disk_check
-from tests.api.rude_server import RudeServer, answer
+from tests.client.rude_server import RudeServer, answer
 from tests.commands.command_line import TOKEN, Shell
 
 
