@@ -57,7 +57,7 @@ def test_plan_needs_no_token_and_no_network_and_makes_nothing(shell: Shell) -> N
 def test_plan_reckons_time_and_cost_from_rate_and_price(shell: Shell) -> None:
     shell.file("p.txt", "a heron\n" * 60)
     facts = shell("plan", "p.txt", "--price", "0.05", "--rate", "30/min", "--limit", "50", "--json").json
-    assert (facts["jobs"], facts["jobs_without_limit"]) == (50, None)  # what is beyond a limit is not read
+    assert (facts["jobs"], facts["jobs_without_limit"]) == (50, 60)
     assert (facts["cost_usd"], facts["seconds_at_rate"]) == (2.5, 100.0)
     assert facts["cost_with_retries_usd"] == 5.0
 

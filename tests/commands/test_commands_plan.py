@@ -81,14 +81,8 @@ def test_a_plan_that_resubmits_what_is_in_doubt_says_what_that_costs(shell: Shel
     with closing(sqlite3.connect(shell.folder / "runs/m/state.db")) as state, state:
         state.execute("DELETE FROM images WHERE job_id < 3")
         for number, word in enumerate(("in_doubt", "submitting"), 1):
-<<<<<<< HEAD
-            state.execute(
-                "UPDATE jobs SET state = ?, outcome = ?, request_id = NULL WHERE id = ?", (word, word, number)
-            )
-=======
             said = "UPDATE jobs SET state = ?, outcome = ?, request_id = NULL WHERE id = ?"
             state.execute(said, (word, word, number))
->>>>>>> main
     held, again = (
         shell("plan", "m.yaml", "--simulate", "--json", "--in-doubt", word).json for word in ("hold", "resubmit")
     )
