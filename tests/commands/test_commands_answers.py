@@ -91,7 +91,10 @@ def test_a_run_reports_as_json_what_it_writes_down(shell: Shell) -> None:
 
 
 def test_status_of_a_run_in_words_and_as_json(shell: Shell) -> None:
-    run = shell.simulated(3, "--limit", "2")
+    shell.file("m.yaml", "prompts: [a kite, a gull, a boat]\n")
+    run = "runs/m"
+    words = ("--simulate", "--limit", "2", "--rate", "200/s", "--progress", "none")
+    assert shell("run", "m.yaml", *words).code == 4
     came = shell("status", run)
     assert came.code == 0
     assert "(not running, simulated)" in came.out

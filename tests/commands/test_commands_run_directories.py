@@ -9,7 +9,7 @@ import pytest
 
 from batcher.store import STATE
 from batcher.store.schema import VERSION
-from tests.api.rude_server import RudeServer
+from tests.client.rude_server import RudeServer
 from tests.commands.command_line import Shell, assert_no_traceback
 
 

@@ -15,7 +15,7 @@ from batcher.manifest import Overrides
 from batcher.runner import session
 from batcher.runner.service import Options
 from batcher.upkeep.sidecars import Untrue, believed, copy_number, parse
-from tests.api.rude_server import answer, serving
+from tests.client.rude_server import answer, serving
 from tests.verify.runs import JOBS, Run, flip, kinds
 
 NOTHING = Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=None)

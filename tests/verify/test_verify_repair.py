@@ -17,7 +17,7 @@ from batcher.runner.service import Options
 from batcher.simulator import Fault, Profile, Simulator
 from batcher.store import locked
 from batcher.upkeep.repair import Repaired, repair
-from tests.api.rude_server import answer, serving
+from tests.client.rude_server import answer, serving
 from tests.commands.command_line import without_settings
 from tests.crash.matrix import ROOT, service
 from tests.runs.stage import go, lines, steady
