@@ -1,6 +1,7 @@
 """``batcher export``: a run as the next program reads it."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -22,7 +23,7 @@ Examples:
   batcher export runs/birds --to captions share/birds --embed infotext,xmp
   batcher export runs/geneval --to layout scored --layout geneval
 Run the same command again to add what is new.
-Exit code 3 when pictures of the run were missing."""
+Exit code 3 when jobs have no picture (--allow-missing: 0) or files are missing."""
 )
 @click.argument("run_dir", metavar="RUN")
 @click.argument("folder", metavar="DIR")
@@ -42,6 +43,7 @@ Exit code 3 when pictures of the run were missing."""
 @click.option("--convert", metavar="FORMAT", help="webp:90, jpeg:95 or png.  [default: as delivered]")
 @click.option("--embed", metavar="WHAT", help="Write into each picture what made it: infotext, xmp, iptc.")
 @click.option("--include-removed", is_flag=True, help="Also what is no longer in the manifest.")
+@click.option("--allow-missing", is_flag=True, help="Exit 0 also when some jobs have no picture.")
 @click.option("--copy", is_flag=True, help="Copies even where hard links can be made.")
 @click.option("--caption", metavar="TEXT", help="For captions, webdataset: 'a photo, {prompt}'.  [default: {prompt}]")
 @click.option(
@@ -61,11 +63,11 @@ def export(run_dir: str, folder: str, replace: bool, progress: str, as_json: boo
 
     Images are hard links where the disk allows it. Nothing in DIR that this command did not make is touched.
     """
-    from batcher.export import Told, ordered  # noqa: PLC0415  start-up time
+    from batcher.export import Options, ordered  # noqa: PLC0415  start-up time
     from batcher.export import export as make  # noqa: PLC0415
     from batcher.runner.progress import listener  # noqa: PLC0415
 
-    order = ordered(Path(run_dir), Path(folder), Told(**given))
+    order = ordered(Path(run_dir), Path(folder), Options(**given))
     report = make(order, listener(progress), replace=replace)
     say_json(report) if as_json else say(_words(report))
     return int(report["exit_code"])
@@ -92,12 +94,24 @@ def _words(report: dict[str, Any]) -> str:
     }
     files = [f"{report[name]:,} {word}" for name, word in words.items() if report[name]]
     lines.append(f"files: {', '.join(files)}")
+    if report["without_picture"]:
+        lines += _without(report)
     lines += [f"left out: {count:,} {reason}" for reason, count in report["left_out"].items()]
     if report["missing"]:
         lines += [f"  {file}" for file in report["missing"]]
-        lines.append(f"`batcher verify {report['run']} --repair` mends what can be had free.")
+        lines.append(f"`batcher verify {quote(report['run'])} --repair` fetches again what can be had free.")
     if report["not_embedded"]:
         lines.append(f"as they were, nothing embedded: {report['not_embedded']:,} of those made now, such as:")
         lines += [f"  {example}" for example in report["not_embedded_examples"]]
     lines += [f"note: {note}" for note in report["notes"]]
     return "\n".join(lines)
+
+
+def _without(report: dict[str, Any]) -> list[str]:
+    count, total = report["without_picture"], report["jobs"]
+    states = ", ".join(f"{n:,} {state.replace('_', ' ')}" for state, n in report["without_picture_by_state"].items())
+    have = "has" if count == 1 else "have"
+    return [
+        f"left out: {count:,} of {total:,} jobs {have} no picture ({states})",
+        f"`batcher status {quote(report['run'])}` says why; --allow-missing exports without them and exits 0.",
+    ]

@@ -59,4 +59,4 @@ def _without_secrets() -> None:
     for name in secret:
         del os.environ[name]
     if secret and os.name == "posix" and "view" in sys.orig_argv:
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], dict(os.environ))
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], dict(os.environ))  # noqa: S606  itself

@@ -43,8 +43,8 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
             _refuse_other_options(order, mark)
         selection = Selection(order, connection)
         target = KINDS[order.target](order, selection)
-        for shot in selection.first_look():
-            target.see(shot)
+        for sample in selection.first_look():
+            target.see(sample)
         _refuse_nothing(order, target, exporting.removed(connection))
         target.settle()
         with opened(order.folder, copy=order.copy, anew=_is_other(order, mark)) as folder:
@@ -97,10 +97,24 @@ def _refuse_nothing(order: Order, target: Target, removed: int) -> None:
     reasons = [f"{count:,} {reason}" for reason, count in left.items()]
     if removed and not order.removed:
         reasons.append(f"{removed:,} left the manifest (--include-removed takes them too)")
+    if without := _without(target.selection):
+        reasons.append(without)
     if order.where is not None:
-        reasons.append("the rest is not meant by --where")
+        reasons += ["the rest is not meant by --where", *target.selection.warnings]
     why = f": {'; '.join(reasons)}" if reasons else ": nothing is finished yet"
     raise UsageError(f"there is nothing to export in {order.run}{why}", hint="Nothing was written.")
+
+
+def _without(selection: Selection) -> str:
+    """``13 of 40 jobs have no picture (12 failed, 1 in doubt)``; nothing when all have one."""
+    count = selection.without.total()
+    if not count:
+        return ""
+    states = ", ".join(f"{n:,} {str(state).replace('_', ' ')}" for state, n in selection.without.items() if n)
+    total = selection.jobs + count
+    return (
+        f"{count:,} of {total:,} job{'' if total == 1 else 's'} {'has' if count == 1 else 'have'} no picture ({states})"
+    )
 
 
 def _mark(order: Order, target: Target) -> dict[str, Any]:
@@ -117,7 +131,9 @@ def _mark(order: Order, target: Target) -> dict[str, Any]:
 
 
 def _report(order: Order, target: Target, folder: Folder, seconds: float, removed: int) -> dict[str, Any]:
-    left = dict(target.selection.left)
+    selection = target.selection
+    left = dict(selection.left)
+    is_partial = bool(selection.missing or (selection.without.total() and not order.allow_missing))
     if removed and not order.removed:
         left["no longer in the manifest"] = removed
     done = folder.done
@@ -133,13 +149,16 @@ def _report(order: Order, target: Target, folder: Folder, seconds: float, remove
         "written": done["written"],
         "unchanged": done["same"],
         "removed": done["removed"],
+        "jobs": selection.jobs + selection.without.total(),
+        "without_picture": selection.without.total(),
+        "without_picture_by_state": {str(state): count for state, count in selection.without.items() if count},
         "left_out": left,
-        "missing": target.selection.missing,
-        "not_embedded": target.dresser.refused if target.dresser else 0,
-        "not_embedded_examples": target.dresser.examples if target.dresser else [],
-        "notes": target.notes,
+        "missing": selection.missing,
+        "not_embedded": target.embedder.refused if target.embedder else 0,
+        "not_embedded_examples": target.embedder.examples if target.embedder else [],
+        "notes": [*selection.warnings, *target.notes],
         "simulated": target.simulated,
         "seconds": round(seconds, 3),
-        "exit_code": 3 if target.selection.missing else 0,
+        "exit_code": 3 if is_partial else 0,
         **{name: value for name, value in target.facts.items() if name != "digests"},
     }

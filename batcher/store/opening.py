@@ -9,6 +9,7 @@ from batcher.store.lock import unwritable
 from batcher.store.schema import APPLICATION_ID, VERSION, create
 
 STATE = "state.db"
+GIVEN = frozenset({"manifest.jsonl", "manifest.yaml"})  # from memory: there before the state file is
 BUSY = 10.0  # seconds to wait for another process that has the file
 
 
@@ -25,7 +26,7 @@ def prepare(run_dir: Path) -> None:
         raise unwritable(run_dir, PermissionError("no right to write there"))
     if STATE in found:
         _check_unopened(run_dir / STATE)
-    elif found:
+    elif set(found) - GIVEN:
         raise _foreign(run_dir, found)
 
 

@@ -3,16 +3,16 @@
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import UsageError
-from batcher.core.units import parse_count, parse_rate, parse_usd
-from batcher.runner.control import read_control, write_control
+from batcher.export.more import add, plan_more
+from batcher.runner import tuning
 from batcher.runner.reopening import STATES, Reopen, reopen
+from batcher.runner.tuning import BACK
 from batcher.store import picks
 from batcher.view.run_reader import RunReader, wire
 
@@ -46,28 +46,44 @@ def pick(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_short(verdict: picks.Verdict) -> bool:
-    return len(verdict.note or "") <= _MOST_TEXT and len(verdict.tags) <= 50 and all(len(t) <= 100 for t in verdict.tags)
+    return (
+        len(verdict.note or "") <= _MOST_TEXT and len(verdict.tags) <= 50 and all(len(t) <= 100 for t in verdict.tags)
+    )
 
 
 def tune(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
-    """rate, in_flight, downloads, budget: as text of the flags, null to take back. paused, drain: true or false."""
-    parsers = {"rate": parse_rate, "in_flight": parse_count, "downloads": parse_count, "budget": parse_usd}
-    changes: dict[str, Any] = {}
+    """As ``batcher tune``: the texts of its flags, null for what the command says."""
+    texts, switches = {"rate", "in_flight", "downloads", "budget", "deadline"}, {"pause", "resume", "drain"}
+    given: dict[str, Any] = {}
     for name, value in body.items():
-        if name in parsers:
-            try:
-                changes[name] = None if value is None else parsers[name](str(value))
-            except ValueError as error:
-                raise UsageError(f"{name.replace('_', ' ')} {str(value)!r:.60}: {error}") from None
-        elif name in {"paused", "drain"} and isinstance(value, bool):
-            changes[name] = value
-        elif name == "reason" and isinstance(value, str):
-            changes[name] = value[:500]
+        if name in texts and (value is None or isinstance(value, str)):
+            given[name] = BACK if value is None else value
+        elif (name in switches and isinstance(value, bool)) or (name == "reason" and isinstance(value, str)):
+            given[name] = value
         else:
             raise UsageError(f"{name!r:.60} can't be changed here")
-    changed = replace(read_control(run_dir), **{"drain": False, "reason": "", **changes}, at=time.time())
-    write_control(run_dir, changed)
-    return {"control": asdict(changed)}
+    return tuning.tune(run_dir, **given)
+
+
+def more(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
+    """As ``batcher more``. dry_run: only say how many jobs, and what they cost."""
+    seeds, where = body.get("seeds"), body.get("where")
+    if type(seeds) is not int or not (where is None or isinstance(where, str)):
+        raise UsageError("`seeds` is a number, `where` an expression")
+    plan = plan_more(run_dir, seeds, where)
+    if body.get("dry_run") is False:
+        add(run_dir, plan)
+    notes = list(plan.warnings)
+    if plan.earlier:
+        notes.append(f"{plan.earlier:,} jobs were added before; this adds to them.")
+    if plan.without_seed:
+        notes.append(f"{plan.without_seed:,} groups are left out: their model takes no seed.")
+    if plan.cost_usd is not None and plan.left_usd is not None and plan.cost_usd > plan.left_usd:
+        notes.append("The budget is too little for all of them.")
+    return {
+        "groups": plan.groups, "seeds": seeds, "jobs": len(plan.jobs), "cost_usd": plan.cost_usd,
+        "left_usd": plan.left_usd, "notes": notes, "resume": plan.resume,
+    }  # fmt: skip
 
 
 def retry(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,9 +91,7 @@ def retry(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
     states, causes, keys = (_texts(body, name) for name in ("states", "causes", "keys"))
     if not states or not set(states) <= set(STATES):
         raise UsageError(f"`states` are some of {', '.join(STATES)}")
-    return reopen(
-        run_dir, Reopen(states=states, causes=causes, keys=keys, dry_run=body.get("dry_run") is not False)
-    )
+    return reopen(run_dir, Reopen(states=states, causes=causes, keys=keys, dry_run=body.get("dry_run") is not False))
 
 
 def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +103,9 @@ def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(f"`to` is one of {', '.join(sorted(_TARGETS))}")
     words = [sys.executable, "-m", "batcher", "export", str(run_dir), str(_SETS / name), "--to", str(to)]
     words += [f"--where={where}"] if where else []
-    done = subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(  # noqa: S603  our own command
+        words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
     return {"exit_code": done.returncode, "output": f"{done.stdout}{done.stderr}"[-4_000:]}
 
 

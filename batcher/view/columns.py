@@ -68,8 +68,9 @@ class Columns:
         return {name: [ends.get(name, 0), rows[ends.get(name, 0) :]] for name, rows in self._tables.items()}
 
     def columns(self, rows: Iterable[JobRow]) -> dict[str, list[Any]]:
-        """n: number. k: key. s: state, one letter. g: group. r, c: values on the axes. w, h: size, or the shape asked for.
-        v: first digits of the content's hash. t: when it ended, Unix seconds. d: seconds it took. e: cause or warning. o: order.
+        """n: number. k: key. s: state, one letter. g: group. r, c: values on the axes. w, h: size, or the shape asked
+        for. v: first digits of the content's hash. t: when it ended, Unix seconds. d: seconds it took. e: cause or
+        warning, -1 for none. o: order.
         """
         names = "nksgrcwhvtdeo"
         columns: dict[str, list[Any]] = {name: [] for name in names}
@@ -107,7 +108,9 @@ class Columns:
         number = self._groups.get(key)
         if number is None:
             number = self._groups[key] = len(self._groups)
-            label = " · ".join(label_of(row.model if name == "model" else inputs.get(name))[:80] for name in self._telling)
+            label = " · ".join(
+                label_of(row.model if name == "model" else inputs.get(name))[:80] for name in self._telling
+            )
             self._tables["groups"].append([self._prompt(row, inputs), label])
         return number
 

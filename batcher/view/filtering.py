@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from batcher.core.where import Where, WhereError, usage_error
+from batcher.core.where import VERDICTS, Where, WhereError, look_up, usage_error
 from batcher.store.picks import Picks
 from batcher.store.viewing import JobRow
 from batcher.view.columns import OUTPUTS, inputs_of
@@ -15,51 +15,37 @@ _ROW = frozenset(
     {"prompt_id", "model", "copy", "source", "line", "state", "cause", "cost_usd", "width", "height", "bytes"}
     | {"mime", "file", "output_index", "warning"}
 )
-NAMES = frozenset({*_ROW, "job", "pick", "stars", "tags", "flag"})
+NAMES = frozenset({*_ROW, *VERDICTS, "job", "flag"})
 """What can be asked for beside inputs, ``meta.NAME`` and ``chosen.NAME``. flag: a list, as in ``"blank" in flag``."""
 _decode = msgspec.json.Decoder().decode
 Flags = Mapping[tuple[str, int], Collection[str]]
 
 
-def matching(reader: RunReader, text: str, flags: Flags) -> list[int]:
-    """The numbers of the items that are meant. Raises UsageError for what is no such expression."""
+def matching(reader: RunReader, text: str, flags: Flags) -> tuple[list[int], list[str]]:
+    """The numbers of the items that are meant, and warnings. Raises UsageError for what is no such expression."""
     try:
         where = Where(text)
         found, names = [], set(NAMES)
         for row in reader.rows():
-            inputs, carried = inputs_of(row), _carried(row)
-            names.update(inputs, carried)
-            if where(_values(where.names, row, inputs | carried, reader.verdicts, flags)):
+            inputs = inputs_of(row)
+            meta, chosen = (_decode(text) if text else {} for text in (row.meta, row.chosen))
+            names.update(inputs, chosen, (f"meta.{name}" for name in meta), (f"chosen.{name}" for name in chosen))
+            facts = _facts(where.names, row, reader.verdicts, flags)
+            if where({name: look_up(name, inputs, meta, facts, chosen) for name in where.names}):
                 found.append(row.id * OUTPUTS + (row.output_index or 0))
         where.require(names)
-        return found
+        return found, where.warnings()
     except WhereError as error:
         raise usage_error(text, error) from None
 
 
-def _carried(row: JobRow) -> dict[str, Any]:
-    carried = {}
-    for place, text in (("meta", row.meta), ("chosen", row.chosen)):
-        if text:
-            carried.update({f"{place}.{name}": value for name, value in _decode(text).items()})
-    return carried
-
-
-def _values(
-    names: Collection[str], row: JobRow, given: Mapping[str, Any], verdicts: Picks, flags: Flags
-) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    verdict = verdicts.verdicts.get((row.key, row.output_index or 0))
-    for name in names:
-        if name in {"pick", "stars", "tags"}:
-            value = getattr(verdict, name) if verdict is not None else None
-            values[name] = list(value or ()) if name == "tags" else value
-        elif name == "flag":
-            values[name] = sorted(flags.get((row.key, row.output_index or 0), ()))
-        elif name.removeprefix("inputs.") in given:
-            values[name] = given[name.removeprefix("inputs.")]
-        elif name == "job":
-            values[name] = row.key
-        elif name in _ROW:
-            values[name] = getattr(row, name)
-    return values
+def _facts(names: Collection[str], row: JobRow, verdicts: Picks, flags: Flags) -> dict[str, Any]:
+    """What is asked for beside inputs, meta and what was chosen."""
+    place = row.key, row.output_index or 0
+    facts = {name: getattr(row, name) for name in names if name in _ROW}
+    if "job" in names:
+        facts["job"] = row.key
+    if "flag" in names:
+        facts["flag"] = sorted(flags.get(place, ()))
+    verdict = verdicts.of(*place, row.sha256 or "")
+    return facts | verdict.said if verdict is not None else facts

@@ -57,7 +57,7 @@ class RunReader:
         self._picks = picks.Picks()
         self._picks_read = 0  # bytes
         self._moves_turn, self._facts_turn = _Turn(), _Turn(_FACTS_EVERY)
-        self._behind = self._facts_behind = False
+        self._behind = self._facts_behind = self._going = False
 
     def close(self) -> None:
         if self._connection is not None:
@@ -73,7 +73,7 @@ class RunReader:
             if now is None:
                 raise UsageError(
                     f"{self.run_dir} has no {STATE}",
-                    hint=f"`batcher verify {self.run_dir} --repair` makes a new one from the images and their sidecars.",
+                    hint=f"`batcher verify {self.run_dir} --repair` makes a new one from images and sidecars.",
                 )
             self._connection = connect_to_read(self.run_dir)
             self._identity, self._columns = now, None
@@ -128,7 +128,11 @@ class RunReader:
 
     def _is_going_changes(self) -> bool:
         """A run that was killed writes nothing more."""
-        return self._facts_turn.has_come() and is_going(self.connection, self.run_dir) != self._going
+        return self._facts_turn.has_come() and self.is_going() != self._going
+
+    def is_going(self) -> bool:
+        """Whether a run is at work there."""
+        return is_going(self.connection, self.run_dir)
 
     def _moved(self, connection: sqlite3.Connection) -> list[int] | None:
         began = time.monotonic()
@@ -174,7 +178,7 @@ class RunReader:
         began = time.monotonic()
         connection = self.connection
         run = viewing.facts_of_run(connection)
-        self._going = is_going(connection, self.run_dir)
+        self._going = self.is_going()
         live = (run["live"] or {}) if self._going else {}
         facts = {
             "run": str(self.run_dir),
@@ -215,7 +219,7 @@ class RunReader:
         return viewing.job_rows(self.connection, key), viewing.attempts(self.connection, key)
 
     def cover(self) -> list[Any]:
-        """Some picture to know the run by: its job's key, the output's number, the first digits of its content's hash."""
+        """Some picture to know the run by: key of its job, number of the output, first digits of its hash."""
         row = viewing.some_picture(self.connection)
         return [row.key, row.output_index, (row.sha256 or "")[:8]] if row is not None else []
 

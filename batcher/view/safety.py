@@ -68,12 +68,8 @@ class Guard:
         host = headers.get("Host", "").lower()
         if not self._is_our_host(host):
             return Refusal(403, "this is not an address of the page: open the one that `batcher view` printed")
-        origin = headers.get("Origin")
-        if origin is not None and origin.lower() not in {f"http://{host}", f"https://{host}"}:
-            return Refusal(403, "another page asks")
         changes = method not in {"GET", "HEAD"}
-        site = headers.get("Sec-Fetch-Site", "none")
-        if site not in {"same-origin", "none"} and not (is_public and not changes):
+        if not self._is_our_page(headers, host, is_open=is_public and not changes):
             return Refusal(403, "another page asks")
         if changes and HEADER not in headers:
             return Refusal(403, f"a change needs the header {HEADER}")
@@ -82,6 +78,14 @@ class Guard:
         if is_public or self._has_token(headers, cookie):
             return None
         return Refusal(401, "the token is missing: open the address that `batcher view` printed")
+
+    @staticmethod
+    def _is_our_page(headers: Mapping[str, str], host: str, *, is_open: bool) -> bool:
+        """is_open: also for whoever follows a link from another page."""
+        origin = headers.get("Origin")
+        if origin is not None and origin.lower() not in {f"http://{host}", f"https://{host}"}:
+            return False
+        return is_open or headers.get("Sec-Fetch-Site", "none") in {"same-origin", "none"}
 
     def _is_our_host(self, host: str) -> bool:
         if host in self.hosts:

@@ -85,7 +85,9 @@ def _listen(address: Address) -> socket.socket:
             raise UsageError(
                 f"--host {address.host}: {error.strerror}", hint="Give an address of this machine, or leave it out."
             ) from None
-        raise UsageError(f"port {address.port} can't be had: {error.strerror}", hint="--port 0 takes a free one.") from None
+        raise UsageError(
+            f"port {address.port} can't be had: {error.strerror}", hint="--port 0 takes a free one."
+        ) from None
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""The page's server: its own files, the data of one or several runs, pictures by job key. HTTP, JSON and nothing else."""
+"""The page's server: its own files, the data of one or several runs, pictures by job key."""
 
 import asyncio
 import json
@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from batcher.core.errors import BatcherError, DiskError
 from batcher.core.version import __version__
+from batcher.runner import metrics
 from batcher.store.files.safe_reader import Outside, SafeReader
 from batcher.view import changes, details, filtering
 from batcher.view.live import Live
@@ -54,6 +55,8 @@ class Server:
             web.get("/page/{name}", self._page),
             web.post("/session", self._session),
             web.get("/runs", self._list),
+            web.get("/metrics", self._metrics),
+            web.get(f"{run}/metrics", self._metrics),
             web.get(f"{run}/index", self._index),
             web.get(f"{run}/changes", self._changes),
             web.get(f"{run}/events", self._events),
@@ -64,6 +67,7 @@ class Server:
             web.post(f"{run}/picks", self._change(lambda live, body: live.ask(changes.pick, live.reader, body))),
             web.post(f"{run}/tune", self._change(lambda live, body: _thread(changes.tune, live.run_dir, body))),
             web.post(f"{run}/retry", self._change(lambda live, body: _thread(changes.retry, live.run_dir, body))),
+            web.post(f"{run}/more", self._change(lambda live, body: _thread(changes.more, live.run_dir, body))),
             web.post(f"{run}/export", self._change(lambda live, body: _thread(changes.export, live.run_dir, body))),
         ])  # fmt: skip
 
@@ -73,7 +77,7 @@ class Server:
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        public = request.path == "/" or request.path == "/session" or request.path.startswith("/page/")
+        public = request.path in {"/", "/session"} or request.path.startswith("/page/")
         cookie = request.cookies.get(self._guard.cookie)
         refused = self._guard.refusal(request.method, request.headers, is_public=public, cookie=cookie)
         if refused is not None:
@@ -99,6 +103,12 @@ class Server:
     async def _list(self, _request: web.Request) -> web.StreamResponse:
         facts = {"version": __version__, "read_only": self._options.read_only, "many": self._runs.are_many}
         return _json({**facts, "runs": await self._runs.listed()})
+
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
+        """For Prometheus, with the token as ``Authorization: Bearer``."""
+        live = self._live(request)
+        text = await live.ask(lambda: metrics.text(live.reader.connection, going=live.reader.is_going()))
+        return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
         packed = await self._live(request).index()
@@ -127,8 +137,8 @@ class Server:
 
     async def _where(self, request: web.Request) -> web.StreamResponse:
         live = self._live(request)
-        found = await live.ask(filtering.matching, live.reader, request.query.get("q", ""), {})
-        return _json({"items": found})
+        found, warnings = await live.ask(filtering.matching, live.reader, request.query.get("q", ""), {})
+        return _json({"items": found, "warnings": warnings})
 
     async def _job(self, request: web.Request) -> web.StreamResponse:
         live = self._live(request)
@@ -178,7 +188,7 @@ class Server:
         return handler
 
     def _live(self, request: web.Request) -> Live:
-        live = self._runs.get(request.match_info["run"])
+        live = self._runs.get(request.match_info.get("run", self._runs.name))
         if live is None:
             raise _not_found("there is no such run here")
         return live

@@ -105,7 +105,7 @@ class Thumbs:
         Whoever waits may stop waiting; when nobody does any more, it is not begun.
         """
         async with self._turns.turn():
-            if target.exists():
+            if await asyncio.to_thread(target.exists):
                 return await asyncio.to_thread(target.read_bytes), None
             task = self._making.get(sha256)
             if task is None:

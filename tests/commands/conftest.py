@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.rude_server import RudeServer, answer, serving
+from tests.client.rude_server import RudeServer, answer, serving
 from tests.commands.command_line import TOKEN, Shell, without_settings
 
 OFFER = {"model_id": "google-deepmind/imagen-4/fast/text-to-image", "base_price_usd": 0.02, "price_unit": "output"}

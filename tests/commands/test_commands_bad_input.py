@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from batcher.client.catalogue import ONCE
-from tests.api.rude_server import RudeServer
+from tests.client.rude_server import RudeServer
 from tests.commands.command_line import NETWORK_FREE, TOKEN, Shell, assert_no_traceback
 
 MANIFESTS: dict[str, tuple[str, bytes, str]] = {

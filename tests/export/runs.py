@@ -128,8 +128,8 @@ def picture(number: int, kind: str = "png", size: tuple[int, int] = (8, 6)) -> b
     return content.getvalue()
 
 
-def _committed(state: StateFile, call: Callable[..., Any], *told: Any) -> Any:
-    ((fine, value),) = state.commit([partial(call, *told)])
+def _committed(state: StateFile, call: Callable[..., Any], *options: Any) -> Any:
+    ((fine, value),) = state.commit([partial(call, *options)])
     if not fine:
         raise value
     return value

@@ -41,8 +41,8 @@ def arrived_as(run: Path, content: bytes) -> Path:
     path.write_bytes(content)
     with closing(sqlite3.connect(run / "state.db")) as connection, connection:
         connection.execute(
-            "UPDATE image_data SET bytes = ?, sha256 = ? WHERE job_id = 1",
-            (len(content), hashlib.sha256(content).digest()),
+            "UPDATE images SET bytes = ?, sha256 = ? WHERE job_id = 1",
+            (len(content), hashlib.sha256(content).hexdigest()),
         )
     return path
 

@@ -125,7 +125,7 @@ class App {
     const { model, view } = this, filter = this.q && isFilter(this.q) && !isStatic;
     if (ask || !filter) {
       this.among = null;
-      if (filter) try { this.among = new Set((await this.run.where(this.q)).items); } catch (error) { clear(this.wrong, panel.problem(error)); this.among = new Set(); }
+      if (filter) try { const found = await this.run.where(this.q); this.among = new Set(found.items); for (const warning of found.warnings) this.wrong.append(panel.problem({ message: warning })); } catch (error) { clear(this.wrong, panel.problem(error)); this.among = new Set(); }
     }
     this.root.dataset.view = view;
     this.fresh.clear(); this.pill.hidden = true;

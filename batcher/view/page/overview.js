@@ -119,7 +119,7 @@ function control(facts, act) {
   };
   return card("Control",
     h("div", { class: "buttons" },
-      button(now.paused ? "Resume" : "Pause", () => act.tune({ paused: !now.paused }), { class: now.paused ? "primary" : "" }),
+      button(now.paused ? "Resume" : "Pause", () => act.tune(now.paused ? { resume: true } : { pause: true }), { class: now.paused ? "primary" : "" }),
       facts.going ? button("Finish what is at the service, then end", () => act.tune({ drain: true })) : null),
     h("div", { class: "fields" }, field("rate", "Submits", "2/s"), field("in_flight", "In flight", "24"), field("budget", "Budget, $", "none")),
     command(`batcher tune ${quote(facts.run)} ${now.paused ? "--resume" : "--pause"}`),

@@ -255,11 +255,14 @@ def test_the_bar_works_where_there_is_no_terminal() -> None:
     bar.show(BUSY)
     bar.say("a word")
     bar.show(replace(BUSY, done=1600, elapsed=5.0))
-    bar.close(replace(BUSY, done=1629, elapsed=6.0))
+    bar.show(replace(BUSY, done=1629, elapsed=6.0))
+    bar.close(replace(BUSY, done=1632, failed=0, elapsed=6.0))
     text = stream.getvalue()
     assert " 42%|" in text
     assert "| 690/1,632 done, 3 failed" in text
     assert "a word\n" in text
+    assert " 99%|" in text
+    assert "it%|" not in text
     assert "100%|" in text
     assert text.endswith("\n")
 

@@ -12,8 +12,8 @@ from batcher.client.api import Api, checked_base
 from batcher.core.errors import AccountError, CallError, Rejected, UsageError
 from batcher.core.job import Accepted, FailedThere
 from tests import virtual
-from tests.api.rude_server import ACCEPTED, answer, hang_up, serving
-from tests.api.test_api_outcomes import TOKEN, asked, cancel, look, submit
+from tests.client.rude_server import ACCEPTED, answer, hang_up, serving
+from tests.client.test_api_outcomes import TOKEN, asked, cancel, look, submit
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from batcher.client.api import Api
-from batcher.core.errors import NotFound, Rejected
+from batcher.core.errors import NotFound, Rejected, Unclear
 from batcher.core.job import Succeeded, Waiting
 from batcher.simulator import Latency, Profile, Simulator, serve
 from tests import virtual
-from tests.api.rude_server import DONE, WAITING, answer, serving
-from tests.api.test_api_outcomes import MODEL, TOKEN, asked
+from tests.client.rude_server import DONE, WAITING, answer, serving
+from tests.client.test_api_outcomes import MODEL, TOKEN, asked
 
 ENDED = answer({"request_id": "r-1", "status": "completed"})
 NOT_READY = answer({"detail": "the result is not ready"}, 400)
@@ -46,14 +46,35 @@ def test_a_completed_status_with_a_result_still_in_progress_is_waiting() -> None
     assert endpoints(rude) == ["result", "status", "status", "result", "result", "result"]
 
 
-def test_an_error_of_a_result_that_used_to_answer_is_an_error() -> None:
+def test_an_error_of_a_result_that_used_to_answer_is_one_when_the_status_agrees() -> None:
     async def story(api: Api) -> None:
         assert isinstance(await api.look("r-1"), Waiting)
         with pytest.raises(Rejected):
             await api.look("r-1")
 
     _, rude = asked(WAITING, NOT_READY, ask=story)
-    assert endpoints(rude) == ["result", "result"]
+    assert endpoints(rude) == ["result", "result", "status"]
+
+
+def test_not_ready_is_waiting_even_when_the_status_says_completed() -> None:
+    too_early = answer({"error_code": 400005, "error_message": "not ready"}, 400)
+    came, _ = asked(WAITING, too_early, ENDED, DONE, ask=lambda api: looks(api, 3))
+    assert [type(one) for one in came] == [Waiting, Waiting, Succeeded]
+
+
+def test_files_under_an_unknown_word_are_asked_for_twice_more_then_taken() -> None:
+    odd = answer({"request_id": "r-1", "status": "hibernating", "output": {"image": "https://x.runcomfy.net/a.png"}})
+    came, _ = asked(odd, ask=lambda api: looks(api, 3))
+    assert [type(one) for one in came] == [Waiting, Waiting, Succeeded]
+
+
+def test_one_request_id_for_two_submits_puts_the_second_in_doubt() -> None:
+    async def story(api: Api) -> None:
+        assert (await api.submit(MODEL, {"prompt": "a"})).request_id == "r-1"
+        with pytest.raises(Unclear, match="another submit already"):
+            await api.submit(MODEL, {"prompt": "b"})
+
+    asked(answer({"request_id": "r-1"}), ask=story)
 
 
 def test_a_request_nobody_knows_is_not_found_at_either_endpoint() -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from batcher.client import api as module
 from batcher.client.api import Api
-from batcher.core.errors import AccountError, CallError, NotFound, NotSent, Refused, Rejected, Unclear
+from batcher.core.errors import AccountError, BalanceGone, CallError, NotFound, NotSent, Refused, Rejected, Unclear
 from batcher.core.job import Accepted, CancelledThere, CancelOutcome, FailedThere, Succeeded, Waiting
 from tests import virtual
-from tests.api.rude_server import ACCEPTED, DONE, RudeServer, Script, answer, hang_up, never, serving
+from tests.client.rude_server import ACCEPTED, DONE, RudeServer, Script, answer, hang_up, never, serving
 
 MODEL = "google-deepmind/imagen-4/fast/text-to-image"
 TOKEN = "sk-a-very-secret-token/with+odd=ends"
@@ -252,8 +252,8 @@ FINAL: list[tuple[bytes, type[Exception]]] = [
     (answer({"detail": [{"loc": ["body", "seed"], "msg": "not an integer"}]}, 422), Rejected),
     (answer({"error_code": 400004, "error_message": "bad token"}, 400), AccountError),
     (answer({}, 401), AccountError),
-    (answer({"error_code": 400002, "error_message": "balance"}, 400), AccountError),
-    (answer({}, 402), AccountError),
+    (answer({"error_code": 400002, "error_message": "balance"}, 400), BalanceGone),
+    (answer({}, 402), BalanceGone),
 ]
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from batcher.client.outputs import find_urls
 from batcher.client.protocol import (
     Reply,
     failure_cause,
-    find_urls,
     is_model_id,
     is_request_id,
     read_cancel,
@@ -20,7 +20,7 @@ from batcher.client.protocol import (
     read_status,
     read_submit,
 )
-from batcher.core.errors import AccountError, CallError, NotFound, Refused, Rejected, Unclear
+from batcher.core.errors import AccountError, BalanceGone, CallError, NotFound, NotSent, Refused, Rejected, Unclear
 from batcher.core.job import Accepted, CancelledThere, CancelOutcome, FailedThere, Succeeded, Waiting
 from batcher.core.one_line import one_line
 
@@ -162,8 +162,8 @@ def test_a_read_is_free_so_an_empty_balance_loses_no_job(
         (402, {"error_code": 400004}),
         (401, b""),
         (401, HTML),
-        (403, HTML),
         (403, {"error_code": 403003}),
+        (403, {"error_code": 403}),
         (200, {"error_code": 401001}),
     ],
 )
@@ -412,7 +412,67 @@ def test_every_other_word_means_still_running(read: Callable[[Reply], object], w
 @pytest.mark.parametrize("status", [None, 7, True, [], {}, ["completed"]])
 @pytest.mark.parametrize("read", [read_result, read_status])
 def test_a_status_that_is_no_word_means_still_running(read: Callable[[Reply], object], status: Any) -> None:
-    assert read(reply({"status": status, "output": {"image": A}})) == Waiting(status="")
+    assert read(reply({"status": status, "output": {}})) == Waiting(status="")
+
+
+@pytest.mark.parametrize("word", ["success", "Done", "finished", "ready", None, 7])
+def test_a_file_under_another_word_for_success_or_none_is_a_success(word: Any) -> None:
+    assert read_result(reply({"status": word, "output": {"image": A}})) == Succeeded(urls=(A,))
+
+
+def test_a_file_under_a_word_that_nobody_knows_carries_the_word() -> None:
+    assert read_result(reply({"status": "Hibernating", "output": A})) == Succeeded(urls=(A,), word="hibernating")
+
+
+@pytest.mark.parametrize("word", ["in_progress", "processing"])
+def test_a_file_beside_a_word_for_running_is_a_preview(word: str) -> None:
+    assert read_result(reply({"status": word, "output": {"image": A}})) == Waiting(status=word)
+
+
+@pytest.mark.parametrize("code", [0, "0", 200, "200", "", None, "OK", False])
+def test_a_code_that_means_no_error_is_none(code: Any) -> None:
+    assert finished({"image": A}, error_code=code) == Succeeded(urls=(A,))
+    assert read_submit(reply({"request_id": "r", "error_code": code})).request_id == "r"
+
+
+@pytest.mark.parametrize("status", [200, 400, 422])
+def test_a_job_that_failed_with_a_code_beside_it_has_failed(status: int) -> None:
+    body = {"request_id": "r", "status": "failed", "error_code": 3043, "error": "AiError: Internal server error"}
+    answer = read_result(reply(body, status), "r")
+    assert isinstance(answer, FailedThere)
+    assert (answer.cause.code, answer.cause.message) == ("3043", "AiError: Internal server error")
+    assert read_status(reply(body, status), "r") is None
+
+
+@pytest.mark.parametrize("read", [read_result, read_status])
+def test_an_answer_about_another_request_is_no_answer(read: Callable[..., object]) -> None:
+    with pytest.raises(Unclear, match="another request"):
+        read(reply({"request_id": "other", "status": "completed", "output": A}), "mine")
+
+
+@pytest.mark.parametrize("body", [HTML, b"", {"message": "Forbidden"}, {"error_code": 1020, "cloudflare_error": True}])
+def test_a_403_without_a_code_of_the_service_is_trouble_and_no_token(body: Any) -> None:
+    assert isinstance(raised(read_submit, body, 403), NotSent)
+    for read in READS:
+        assert isinstance(raised(read, body, 403), Unclear)
+
+
+def test_a_405_is_no_content_policy() -> None:
+    assert raised(read_submit, {"detail": "Method Not Allowed"}, 405).cause.kind == "rejected"
+
+
+@pytest.mark.parametrize("text", ["Your prompt was blocked", "This content is not allowed here"])
+def test_a_prompt_that_was_blocked_is_a_content_policy(text: str) -> None:
+    assert failed({"status": "failed", "error": text}).cause.kind == "content_policy"
+
+
+def test_a_result_that_is_asked_for_too_early_is_not_ready() -> None:
+    assert raised(read_result, {"error_code": 400005, "error_message": "not ready"}, 400).cause.kind == "not_ready"
+
+
+def test_an_empty_balance_is_told_from_a_bad_token() -> None:
+    with pytest.raises(BalanceGone):
+        read_submit(reply({"error_code": 400002}, 400))
 
 
 @pytest.mark.parametrize(("position", "read_as"), [(3, 3), (0, 0), (-1, None), ("3", None), (True, None), (1.5, None)])
@@ -586,4 +646,4 @@ def test_a_success_always_has_something_to_fetch(body: dict[str, Any]) -> None:
     assert isinstance(answer, (Succeeded, FailedThere))
     if isinstance(answer, Succeeded):
         assert answer.urls
-        assert all(url.startswith(("http://", "https://")) for url in answer.urls)
+        assert all(url.startswith(("http://", "https://", "data:")) for url in answer.urls)
