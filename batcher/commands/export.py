@@ -23,7 +23,7 @@ Examples:
   batcher export runs/birds --to captions share/birds --embed infotext,xmp
   batcher export runs/geneval --to layout scored --layout geneval
 Run the same command again to add what is new.
-Exit code 3 when jobs have no picture (--allow-missing: 0) or files are missing."""
+Exit code 3 when pictures are missing; --allow-missing makes that 0."""
 )
 @click.argument("run_dir", metavar="RUN")
 @click.argument("folder", metavar="DIR")
