@@ -35,7 +35,7 @@ RANK = {room: rank for rank, room in enumerate(ROOMS)}
 PURE = {"core", "pacing"}
 HARMLESS = frozenset(  # nothing in these knows the time, the machine or chance, unless asked by the calls below
     {"ast", "bisect", "collections", "contextlib", "dataclasses", "datetime", "difflib", "email", "enum", "functools"}
-    | {"hashlib", "itertools", "json", "math", "operator", "re", "typing", "unicodedata"}
+    | {"hashlib", "itertools", "json", "keyword", "math", "operator", "re", "typing", "unicodedata"}
 )
 IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "localtime", "astimezone"})
 
