@@ -98,7 +98,8 @@ def test_status_of_a_run_in_words_and_as_json(shell: Shell) -> None:
     came = shell("status", run)
     assert came.code == 0
     assert "(not running, simulated)" in came.out
-    assert "Resume with:\n  batcher " in came.out
+    assert "Go on without --limit, or with a larger one:\n  batcher run" in came.out
+    assert "--limit 2" not in came.out
     facts = shell("status", run, "--json").json
     assert (facts["total"], facts["done"], facts["pending"], facts["going"]) == (3, 2, 1, False)
     assert facts["failures"] == []
