@@ -26,7 +26,7 @@ Examples:
   batcher export runs/birds sets/pairs --to pairs
   batcher export runs/draft best.jsonl --to manifest --where 'pick == "yes"'
 Run the same command again to add what is new.
-Exit code 3 when jobs have no picture (--allow-missing: 0) or files are missing."""
+Exit code 3 when pictures are missing; --allow-missing makes that 0."""
 )
 @click.argument("words", metavar="[RUN] DIR", nargs=-1, required=True, shell_complete=complete_runs)
 @click.option("--to", type=click.Choice(TARGETS), required=True, help="The reader it is for.")
