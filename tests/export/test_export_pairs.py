@@ -13,7 +13,7 @@ from batcher.store import connect_to_read, exporting, picks
 from batcher.store.exporting import Picture
 from batcher.store.picks import Verdict
 from tests.export.conftest import Batcher
-from tests.export.runs import Asked, a_run, seeds
+from tests.support.handmade_runs import Asked, a_run, seeds
 
 
 def pictures(run: Path) -> list[Picture]:
