@@ -9,8 +9,8 @@ import pytest
 from batcher.commands.cli import COMMANDS
 from batcher.core.errors import Cause
 from batcher.store import reading
-from tests.commands.command_line import Shell, assert_fits, assert_no_traceback
-from tests.store.state_files import NOW, Book, a_job
+from tests.support.command_line import Shell, assert_fits, assert_no_traceback
+from tests.support.state_files import NOW, Book, a_job
 
 PLAN = {
     "manifest", "run", "model", "prompts", "texts", "jobs", "jobs_without_limit", "axes", "first", "to_submit",
