@@ -146,6 +146,7 @@ def _budget(state: StateFile, settings: Settings, offer: Offer) -> Budget:
         spent=money.known_usd + money.unpriced * price,
         feared=money.failed * price,
         reserved_images=money.open,
+        tried=money.known_usd > 0 or money.unpriced > 0,
     )
 
 
