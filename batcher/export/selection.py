@@ -23,6 +23,7 @@ from batcher.core.errors import DiskError, UsageError
 from batcher.core.naming import prompt_id
 from batcher.core.where import WhereError, usage_error
 from batcher.export.request import Order
+from batcher.images import storage
 from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.store import exporting, reading
 from batcher.store.exporting import Picture
@@ -92,6 +93,7 @@ class Selection:
         self._carried: set[str] = set()
         self._bad: set[tuple[int, int]] = set()
         self._folders = Folders(self._root, f"{self._root}/images")
+        self._in_bucket = storage.url_of(order.run) is not None
         self._links: dict[str, str] = {}
         self.left: Counter[str] = Counter()
         self.missing: list[str] = []
@@ -104,7 +106,8 @@ class Selection:
 
     def first_look(self) -> Iterator[Shot]:
         """Every picture that is meant and there. Raises UsageError at the end when ``--where`` asks for the unknown."""
-        for shot in self._meant(self._collect):
+        meant = storage.brought(self._order.run, self._meant(self._collect), _recorded)
+        for shot in meant:
             if self._is_there(shot.picture):
                 yield shot
             else:
@@ -190,10 +193,12 @@ class Selection:
 
         What will be decoded is read: a damaged picture must be known before there is a row about it.
         """
+        if self._in_bucket:
+            self._links[picture.file] = str(storage.local(self._order.run, picture.file, picture.sha256))
         path = self.path(picture)
         try:
             facts = os.lstat(path)
-            inside = self._is_inside(picture.file)
+            inside = self._in_bucket or self._is_inside(picture.file)
             if stat.S_ISLNK(facts.st_mode):
                 facts = os.stat(path)  # noqa: PTH116  half of Path's price
                 real = self._links[picture.file] = os.path.realpath(path)
@@ -214,6 +219,10 @@ class Selection:
 
     def _is_inside(self, file: str) -> bool:
         return is_plain(file) and self._folders.is_inside(file.rpartition("/")[0])
+
+
+def _recorded(shot: Shot) -> tuple[str, str | None]:
+    return shot.picture.file, shot.picture.sha256
 
 
 def _sha256(path: str) -> str:

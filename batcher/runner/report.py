@@ -12,6 +12,7 @@ from batcher.core.job import CancelOutcome, Counts, State
 from batcher.core.one_line import one_line
 from batcher.core.units import show_bytes, show_duration, show_rate, show_usd
 from batcher.core.version import __version__
+from batcher.images.storage import url_of
 from batcher.runner.stop import Reason, Stop
 from batcher.store import reading
 from batcher.store.files.whole import write_whole
@@ -198,7 +199,7 @@ def _headline(report: dict[str, Any]) -> str:
     lines = [
         (
             f"{report['done']:,} of {report['total']:,} jobs done: {report['images']:,} {kind},"
-            f" {show_bytes(report['bytes'])}, in {report['run']}/images"
+            f" {show_bytes(report['bytes'])}, in {url_of(Path(report['run'])) or report['run'] + '/images'}"
         )
     ]
     pace = f"{report['submits']:,} submits" + (

@@ -9,6 +9,7 @@ from typing import Any
 from batcher.client.catalogue import Offer, ask
 from batcher.core.errors import UsageError
 from batcher.core.settings import Settings
+from batcher.images import storage
 from batcher.manifest import Loader
 from batcher.runner import records as tables
 from batcher.runner import report
@@ -61,6 +62,7 @@ async def run(
         held.callback(loader.close)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
+        storage.claim(run_dir, options.images)
         async with open_service(options, run_dir, progress) as service:
             ended = await conduct(
                 loader, settings, run_dir, service, surroundings, progress,

@@ -15,6 +15,7 @@ from batcher.core.settings import Deadline, Settings
 from batcher.core.tally import Tally
 from batcher.images import Downloader, Dress, Trust
 from batcher.images.embed import at_arrival
+from batcher.images.storage import place_of
 from batcher.runner.cancel import cancel_all
 from batcher.runner.control import Control, Controller
 from batcher.runner.deadline import deadline_at
@@ -82,7 +83,7 @@ async def drain(
         _lay(ballast)
         async with (
             Downloader(
-                run_dir, trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
+                place_of(run_dir), trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
                 threads=tuned.downloads, dress=_dress(settings),
             ) as downloader,
             CommitQueue(state) as queue,

@@ -11,6 +11,8 @@ from batcher.store.schema import APPLICATION_ID, VERSION, create
 STATE = "state.db"
 BUSY = 10.0  # seconds to wait for another process that has the file
 
+BUCKET = "images.url"  # says where the pictures are, when they are not in the run directory
+
 
 def prepare(run_dir: Path) -> None:
     """Makes the run directory, or makes sure that an existing one is ours. Raises UsageError, DiskError."""
@@ -25,7 +27,7 @@ def prepare(run_dir: Path) -> None:
         raise unwritable(run_dir, PermissionError("no right to write there"))
     if STATE in found:
         _check_unopened(run_dir / STATE)
-    elif found:
+    elif set(found) - {BUCKET}:  # that one alone: a run that could not begin, or whose pictures are looked for there
         raise _foreign(run_dir, found)
 
 
@@ -157,7 +159,7 @@ def _not_ours(path: Path) -> UsageError:
 
 
 def _foreign(run_dir: Path, found: list[str]) -> UsageError:
-    if "images" in found or "records.jsonl" in found:
+    if {"images", "records.jsonl", BUCKET} & set(found):
         return UsageError(
             f"{run_dir} holds images of an earlier run but its {STATE} is gone",
             hint=f"Running there would pay for them again. `batcher verify {run_dir} --repair` makes a new {STATE} from"
