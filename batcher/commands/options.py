@@ -116,6 +116,13 @@ def manifest_options(command: F) -> F:
                 help="How to read a flat prompt file.  [default: by extension]",
             ),
             click.option("--prompt-column", metavar="NAME", help="The column that has the prompts.  [default: prompt]"),
+            click.option(
+                "--prompt-input",
+                metavar="NAME",
+                help="The model's input that prompts go to.  [default: prompt, else its one required text]",
+            ),
+            click.option("--meta", metavar="COLUMN", multiple=True, help="Carry this column along, whatever its name."),
+            click.option("--path", metavar="TEMPLATE", help="Where pictures go: {index:05d}_{prompt_id} ..."),
         ]
     ):
         command = option(command)
@@ -162,6 +169,9 @@ def collect(given: dict[str, Any]) -> Any:
         matrix=tuple(given.get("matrix", ())),
         format=given.get("format_"),
         prompt_column=given.get("prompt_column"),
+        prompt_input=given.get("prompt_input"),
+        path=given.get("path"),
+        meta=tuple(given.get("meta", ())),
         limit=count,
         repeat=copies,
         dynamic=bool(given.get("dynamic")),

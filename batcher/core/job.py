@@ -119,11 +119,13 @@ class Succeeded:
 
     urls: in order, without duplicates, at least one.
     finished_at: Unix seconds, None when the service did not say or said it unreadably.
+    word: the service's status where it is no word for success that is known; "" where it is one, or there is none.
     """
 
     urls: tuple[str, ...]
     cost_usd: float | None = None
     finished_at: float | None = None
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

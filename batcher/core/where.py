@@ -4,15 +4,25 @@
 tree is walked once and becomes functions of ours, so nothing that is not on the short list of ``_Reader`` can happen:
 no calls, no attributes but ``meta.NAME``, no arithmetic. What a picture has no value for is ``None``: equal to
 nothing but ``None``, and neither smaller nor larger than anything.
+
+A name is an input (``seed``, ``inputs["600_prompt"]``), what was carried along (``meta.category``,
+``meta["Price ($)"]``), what ``vars`` and ``repeat`` of a manifest chose (``chosen.animal``), or a fact: ``prompt_id``,
+``pick``, ``stars``, ``tags``, ...
 """
 
 import ast
+import keyword
 import operator
+import re
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from batcher.core.errors import UsageError
+from batcher.core.mismatch import Mismatch, kind_of, spelled
+
+VERDICTS = ("pick", "stars", "tags")
+"""What was said of a picture: these names are the verdict's, also where a model has an input of that name."""
 
 Values = Mapping[str, Any]
 _Part = Callable[[Values], Any]
@@ -24,6 +34,7 @@ _ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
 }  # fmt: skip
 _SLIPS = (("&&", "write 'and'"), ("||", "write 'or'"), ("=", "write '==' to compare"), ("!", "write 'not', or '!='"))
+_WORD_AS_NAME = re.compile(rf"\b(meta|inputs|chosen)\.({'|'.join(keyword.kwlist)})\b")
 
 
 class WhereError(ValueError):
@@ -45,6 +56,20 @@ def usage_error(text: str, error: WhereError) -> UsageError:
     )
 
 
+def look_up(name: str, inputs: Values, meta: Values, facts: Values, chosen: Values | None = None) -> Any:
+    """The value of a name that ``Where.names`` has, for one picture; None where it has none."""
+    place, _, last = name.partition(".")
+    if place == "meta" and last:
+        return meta.get(last)
+    if place == "chosen" and last:
+        return (chosen or {}).get(last)
+    if place == "inputs" and last:
+        return inputs.get(last)
+    if name in inputs and name not in VERDICTS:
+        return inputs[name]
+    return facts[name] if name in facts else (chosen or {}).get(name)
+
+
 class Where:
     """Raises WhereError for what is not such an expression.
 
@@ -56,17 +81,22 @@ class Where:
         reader = _Reader(text)
         self._part = reader.part(_parsed(text))
         self._columns: dict[str, int] = reader.columns
+        self._mismatches = reader.mismatches
         self.names = frozenset(reader.columns)
 
     def __call__(self, values: Values) -> bool:
         """Whether a picture with these values is meant. Raises WhereError for an order between text and numbers."""
         return bool(self._part(values))
 
+    def warnings(self) -> list[str]:
+        """What was compared with a value of another type, in any call so far, and what to write instead."""
+        return [str(mismatch) for mismatch in self._mismatches.values()]
+
     def require(self, known: Collection[str]) -> None:
         """Raises WhereError when it asks for a name that nothing has."""
         for name, column in sorted(self._columns.items(), key=lambda item: item[1]):
-            if name not in known:
-                raise WhereError(column, f"there is no {name}", _near(name, known))
+            if name not in known and name not in VERDICTS:
+                raise WhereError(column, f"there is no {spelled(name)}", _near(name, known))
 
 
 def _near(name: str, known: Collection[str]) -> str:
@@ -75,9 +105,11 @@ def _near(name: str, known: Collection[str]) -> str:
     near = [by_last[last]] if last in by_last else get_close_matches(name, known, n=1)
     if not near:
         near = [by_last[one] for one in get_close_matches(last, by_last, n=1)]
+    if not near:  # id is prompt_id, label is meta.my_label
+        near = sorted((one for one in by_last.values() if last in re.split(r"[\W_]+", one.lower())), key=len)
     if near:
-        return f"did you mean {near[0]}?"
-    shown = ", ".join(sorted(known)[:20])
+        return f"did you mean {spelled(near[0])}?"
+    shown = ", ".join(map(spelled, sorted(known)[:20]))
     return f"there are {shown}" + (", ..." if len(known) > 20 else "")
 
 
@@ -95,6 +127,8 @@ def _parsed(text: str) -> ast.expr:
         column = max(1, min((error.offset or 1) + len(text) - len(text.lstrip(" ")), len(text)))
         around = text[max(0, column - 2) : column + 1]
         mend = next((mend for slip, mend in _SLIPS if slip in around), _EXAMPLE)
+        if word := _WORD_AS_NAME.search(text):  # a name that is a word of Python's
+            column, mend = word.start() + 1, f'write {word[1]}["{word[2]}"]'
         raise WhereError(column, error.msg.partition(". Maybe")[0], mend) from None
     except WhereError:
         raise
@@ -115,6 +149,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.columns: dict[str, int] = {}
+        self.mismatches: dict[str, Mismatch] = {}
         self._shift = len(text) - len(text.lstrip(" "))
         self._bytes = text.lstrip(" ").encode()
 
@@ -135,9 +170,10 @@ class _Reader:
 
     def _comparison(self, node: ast.Compare) -> _Part:
         sides = [self._value(side) for side in (node.left, *node.comparators)]
+        nodes = [node.left, *node.comparators]
         tests = [
-            self._test(op, right, left, after)
-            for op, right, left, after in zip(node.ops, node.comparators, sides, sides[1:], strict=False)
+            self._noticing(op, one, other, self._test(op, other, left, right))
+            for op, one, other, left, right in zip(node.ops, nodes, nodes[1:], sides, sides[1:], strict=False)
         ]
         return tests[0] if len(tests) == 1 else lambda known: all(test(known) for test in tests)
 
@@ -149,6 +185,39 @@ class _Reader:
         if isinstance(op, ast.In | ast.NotIn):
             return self._membership(node, left, right, wanted=isinstance(op, ast.In))
         return self._order(_ORDER[type(op)], node, left, right)
+
+    def _noticing(self, op: ast.cmpop, one: ast.expr, other: ast.expr, test: _Part) -> _Part:
+        """The same test, which remembers where a column is compared with nothing of its own type."""
+        if isinstance(op, ast.Lt | ast.LtE | ast.Gt | ast.GtE):
+            return test  # no order between them: that is an error
+        is_in = isinstance(op, ast.In | ast.NotIn)
+        name, literals = self._name(one), _literals(other)
+        if name is None and not is_in:
+            name, literals = self._name(other), _literals(one)
+        if name is None or not literals or (is_in and isinstance(other, ast.Constant)):
+            return test
+        kinds = {kind_of(literal) for literal in literals}
+        word = ("in" if isinstance(op, ast.In) else "not in") if is_in else "=="
+        word = "!=" if isinstance(op, ast.NotEq | ast.IsNot) else word
+
+        def noticing(known: Values) -> Any:
+            value = known.get(name)
+            if value is not None and name not in self.mismatches and kind_of(value) not in kinds:
+                self.mismatches[name] = Mismatch(name, value, literals[0], word)
+            return test(known)
+
+        return noticing
+
+    def _name(self, node: ast.expr) -> str | None:
+        match node:
+            case ast.Name(id=name) if name not in {"true", "false", "null"}:
+                return name
+            case (
+                ast.Attribute(value=ast.Name(id=place), attr=name)
+                | ast.Subscript(value=ast.Name(id=place), slice=ast.Constant(value=str() as name))
+            ) if place in {"meta", "inputs", "chosen"}:
+                return _full(place, name)
+        return None
 
     def _membership(self, node: ast.expr, left: _Part, right: _Part, *, wanted: bool) -> _Part:
         column = self._column(node)
@@ -194,11 +263,8 @@ class _Reader:
                 return lambda _known: None
             case ast.Name(id=name):
                 return self._look_up(name, node)
-            case (
-                ast.Attribute(value=ast.Name(id="inputs" | "meta" as where), attr=name)
-                | ast.Subscript(value=ast.Name(id="inputs" | "meta" as where), slice=ast.Constant(value=str() as name))
-            ):
-                return self._look_up(f"meta.{name}" if where == "meta" else name, node)
+            case ast.Attribute() | ast.Subscript() if (full := self._name(node)) is not None:
+                return self._look_up(full, node)
             case ast.BoolOp() | ast.Compare() | ast.UnaryOp(op=ast.Not()):
                 return self.part(node)
         raise WhereError(self._column(node), "this is not part of such an expression", _EXAMPLE)
@@ -214,3 +280,24 @@ class _Reader:
 def _equal(one: Any, other: Any) -> bool:
     """Python takes True for 1, which nobody means."""
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+
+
+def _full(place: str, name: str) -> str:
+    return name if place == "inputs" and name not in VERDICTS else f"{place}.{name}"
+
+
+def _literals(node: ast.expr) -> list[Any]:
+    """The values that stand in an expression as they are, alone or in brackets; empty where there are others too."""
+    nodes = node.elts if isinstance(node, ast.Tuple | ast.List) else [node]
+    values = []
+    for one in nodes:
+        match one:
+            case ast.Constant(value=str() | int() | float() as value):
+                values.append(value)
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
+                values.append(-number)
+            case ast.Name(id="true" | "false" as word):
+                values.append(word == "true")
+            case _:
+                return []
+    return values

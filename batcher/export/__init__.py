@@ -6,6 +6,6 @@ rules, all were found by running the reader, and the tests open every kind of ex
 """
 
 from batcher.export.exporting import export
-from batcher.export.request import TARGETS, Told, ordered
+from batcher.export.request import TARGETS, Options, ordered
 
-__all__ = ["TARGETS", "Told", "export", "ordered"]
+__all__ = ["TARGETS", "Options", "export", "ordered"]

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 from batcher.export.columns import as_text
 from batcher.export.request import Order
-from batcher.export.selection import Selection, Shot
+from batcher.export.selection import Sample, Selection
 from batcher.export.splits import WHOLE
 from batcher.export.target import FileTarget
-from batcher.export.templates import Template, values
+from batcher.export.templates import Template
 from batcher.store.files.link_or_copy import Made
 
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
@@ -26,13 +26,13 @@ class Caption:
         self._plain = template == "{prompt}"
         self.known = {"prompt"}
 
-    def see(self, shot: Shot) -> None:
+    def see(self, sample: Sample) -> None:
         if not self._plain:
-            self.known |= values(shot.inputs, shot.meta, shot.facts).keys()
+            self.known |= sample.fields.keys()
 
-    def of(self, shot: Shot) -> str:
-        text = shot.prompt if self._plain else self.template.render(values(shot.inputs, shot.meta, shot.facts))
-        return one_line(text) or one_line(shot.prompt) or shot.picture.prompt_id
+    def of(self, sample: Sample) -> str:
+        text = sample.prompt if self._plain else self.template.render(sample.fields)
+        return one_line(text) or one_line(sample.prompt) or sample.picture.prompt_id
 
 
 def one_line(text: str) -> str:
@@ -46,9 +46,9 @@ class Captions(FileTarget):
         super().__init__(order, selection)
         self.caption = Caption(order.caption)
 
-    def see(self, shot: Shot) -> None:
-        super().see(shot)
-        self.caption.see(shot)
+    def see(self, sample: Sample) -> None:
+        super().see(sample)
+        self.caption.see(sample)
 
     def settle(self) -> None:
         super().settle()
@@ -56,12 +56,12 @@ class Captions(FileTarget):
         if self.extensions["webp"]:
             self.notes.append("ai-toolkit reads no webp reliably; --convert jpeg:95 suits all trainers")
 
-    def name(self, shot: Shot) -> str:
-        return f"{self._stem(shot)}.{shot.extension}"
+    def name(self, sample: Sample) -> str:
+        return f"{self._stem(sample)}.{sample.extension}"
 
-    def made(self, shot: Shot) -> Iterable[Made]:
-        text = f"{self.caption.of(shot)}\n".encode()
-        return (Made(f"{self._stem(shot)}.txt", content=text), self.picture(shot, self.name(shot)))
+    def made(self, sample: Sample) -> Iterable[Made]:
+        text = f"{self.caption.of(sample)}\n".encode()
+        return (Made(f"{self._stem(sample)}.txt", content=text), self.picture(sample, self.name(sample)))
 
-    def _stem(self, shot: Shot) -> str:
-        return shot.name if self.order.splits.names == (WHOLE,) else f"{shot.split}/{shot.name}"
+    def _stem(self, sample: Sample) -> str:
+        return sample.name if self.order.splits.names == (WHOLE,) else f"{sample.split}/{sample.name}"

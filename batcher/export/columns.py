@@ -8,20 +8,24 @@ settled here, over all rows, before any is written:
   their JSON text, because no two rows need have the same shape;
 - a column that is empty everywhere is left out.
 
-The inputs come first, under their own names, the prompt before all; then what was carried along; then the facts. A
-name that is taken, or that readers take for something else (``image``, ``..._file_name``), gets ``meta_`` before or
-``_text`` behind it. DuckDB does not tell ``Note`` from ``note``, so neither do we.
+The inputs come first, under their own names, the prompt before all; then what was carried along, what was chosen, the
+verdict (``pick``, ``stars``, ``tags``, where there is any); then the facts. A name that is taken, or that readers take
+for something else (``image``, ``..._file_name``), gets ``meta_`` before or ``_text`` behind it. DuckDB does not tell
+``Note`` from ``note``, so neither do we.
 """
 
 import re
+from calendar import monthrange
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from json import JSONEncoder
 from json.encoder import encode_basestring
 from typing import Any
 
 from batcher.core.job import canonical_json
+from batcher.core.where import VERDICTS
 
 _encode = JSONEncoder(ensure_ascii=False).encode
 _quoted = encode_basestring
@@ -45,8 +49,15 @@ _RESERVED = frozenset(
     }
 )
 _FILE = re.compile(r"file_names?$", re.IGNORECASE)
-# What Arrow reads as a moment in time when a whole column looks so.
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:?\d\d(:?\d\d(\.\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?")
+# What Arrow reads as a moment in time when a whole column looks so; it has no fractions of a second in JSON.
+_MOMENT = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d)(?::(\d\d)(?::(\d\d))?)?(?:Z|[+-](\d\d)(?::?(\d\d))?)?)?", re.ASCII
+)
+_MOST = (None, 12, None, 23, 59, 59, 23, 59)  # of each number in it
+
+PLACES = ("inputs", "meta", "chosen", "verdict")
+"""Where a column's values are: of a job, of its row, of what ``vars`` and ``repeat`` chose, of what was said of it."""
+Places = tuple[Mapping[str, Any], ...]  # in this order
 
 
 class Kind(StrEnum):
@@ -54,19 +65,20 @@ class Kind(StrEnum):
     INTEGER = "integer"
     NUMBER = "number"
     BOOLEAN = "boolean"
+    BINARY = "binary"  # no column of a job: encoded pictures
 
 
 @dataclass(slots=True)
 class Column:
     """What is known of one column after a look at all rows.
 
-    name: in the dataset. place, key: where the value is: inputs, meta or fact.
+    name: in the dataset. place, key: where the value is, place as a number of PLACES.
     filled: by split, the row at which it first has a value that settles its type. moments: splits in which every text
     looks like a moment in time. seen: rows with a value, where ``see_gaps`` counts. huge, unexact: whole numbers that
     64 bits, or a fraction, can't hold.
     """
 
-    place: str
+    place: int
     key: str
     name: str = ""
     kinds: set[str] = field(default_factory=set)
@@ -91,7 +103,7 @@ class Column:
         if kind == "str":
             if self.moments.get(split) is not False:
                 self.kinds.add(kind)
-                moment = self.moments[split] = _MOMENT.fullmatch(value) is not None
+                moment = self.moments[split] = is_moment(value)
                 if not moment or split not in self.filled:
                     self.filled[split] = row
             return
@@ -107,6 +119,18 @@ class Column:
         if self.kind is Kind.NUMBER:
             return float if "int" in self.kinds else None
         return as_text if self.kind is Kind.TEXT else None
+
+
+def is_moment(text: str) -> bool:
+    """Whether Arrow reads it as a moment in time; ``0000-00-00`` and ``2024-02-30`` are none."""
+    match = _MOMENT.fullmatch(text)
+    if match is None:
+        return False
+    numbers = [int(digits or 0) for digits in match.groups()]
+    year, month, day = numbers[:3]
+    if not month or any(most is not None and number > most for number, most in zip(numbers, _MOST, strict=True)):
+        return False
+    return 1 <= day <= monthrange(year or 4, month)[1]  # the year 0 is a leap year
 
 
 def as_text(value: Any) -> str:
@@ -129,37 +153,39 @@ class Columns:
     """``see`` every row, then ``settle``. rows: seen so far, by split."""
 
     def __init__(self) -> None:
-        self._inputs: dict[str, Column] = {}
-        self._meta: dict[str, Column] = {}
+        self._by_place: tuple[dict[str, Column], ...] = tuple({} for _ in PLACES)
         self.rows: dict[str, int] = {}
         self.all: tuple[Column, ...] = ()
 
-    def see(self, inputs: Mapping[str, Any], meta: Mapping[str, Any], split: str) -> None:
+    def see(self, places: Places, split: str) -> None:
         row = self.rows[split] = self.rows.get(split, -1) + 1
-        for known, values, place in ((self._inputs, inputs, "inputs"), (self._meta, meta, "meta")):
+        for place, (columns, values) in enumerate(zip(self._by_place, places, strict=True)):
             for key, value in values.items():
                 if value is not None:
-                    column = known.get(key)
+                    column = columns.get(key)
                     if column is None:
-                        column = known[key] = Column(place, key)
-                    if type(value) is not str or column.moments.get(split) is not False:  # else all is known
+                        column = columns[key] = Column(place, key)
+                    if type(value) is not str or column.moments.get(split) is not False:  # else nothing is new
                         column.see(value, split, row)
 
-    def see_gaps(self, inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+    def see_gaps(self, places: Places) -> None:
         """After ``see`` of the same row, for whoever can't have columns with gaps."""
-        for known, values in ((self._inputs, inputs), (self._meta, meta)):
+        for columns, values in zip(self._by_place, places, strict=True):
             for key, value in values.items():
                 if value is not None:
-                    known[key].seen += 1
+                    columns[key].seen += 1
 
     def settle(self) -> None:
-        self._inputs.setdefault("prompt", Column("inputs", "prompt"))
-        inputs = sorted(self._inputs.values(), key=lambda column: column.key != "prompt")
-        taken = {name.lower() for name in (*FACTS, *_RESERVED)}
-        for column in (*inputs, *self._meta.values()):
+        self._by_place[0].setdefault("prompt", Column(0, "prompt"))
+        inputs, *others, verdict = (list(columns.values()) for columns in self._by_place)
+        inputs.sort(key=lambda column: column.key != "prompt")
+        taken = {name.lower() for name in (*FACTS, *_RESERVED, *(VERDICTS if verdict else ()))}
+        for column in chain(inputs, *others):
             column.name = _free(column, taken)
             taken.add(column.name.lower())
-        self.all = (*inputs, *self._meta.values())
+        for column in verdict:
+            column.name = column.key
+        self.all = tuple(chain(inputs, *others, verdict))
 
     def warnings(self) -> Iterable[str]:
         for column in self.all:
@@ -169,32 +195,32 @@ class Columns:
                 what = "lists or objects, as JSON" if column.kinds & {"list", "dict"} else "mixed types"
                 yield f"{column.name}: {what}, so the whole column is written as text"
             if column.name != column.key:
-                yield f"{column.place}.{column.key} is called {column.name} here: its own name is taken"
+                yield f"{PLACES[column.place]}.{column.key} is called {column.name} here: its own name is taken"
 
     def kinds(self) -> dict[str, Kind]:
         return {column.name: column.kind for column in self.all} | dict(FACTS)
 
-    def reader(self) -> Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]:
-        """What makes the columns of a row from its inputs and meta; every row has them all."""
-        plan = [(column.name, column.place == "inputs", column.key, column.writer) for column in self.all]
+    def reader(self) -> Callable[[Places], dict[str, Any]]:
+        """What makes the columns of a row; every row has them all."""
+        plan = [(column.name, column.place, column.key, column.writer) for column in self.all]
 
-        def row(inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> dict[str, Any]:
+        def row(places: Places) -> dict[str, Any]:
             values = {}
-            for name, is_input, key, write in plan:
-                value = (inputs if is_input else meta).get(key)
+            for name, place, key, write in plan:
+                value = places[place].get(key)
                 values[name] = value if value is None or write is None else write(value)
             return values
 
         return row
 
-    def json_writer(self) -> Callable[[Mapping[str, Any], Mapping[str, Any]], str]:
+    def json_writer(self) -> Callable[[Places], str]:
         """The same as ``reader``, as the inside of a JSON object, at a third of the price of making it from that."""
-        plan = [(f"{_quoted(c.name)}:", c.place == "inputs", c.key, c.writer, c.kind) for c in self.all]
+        plan = [(f"{_quoted(c.name)}:", c.place, c.key, c.writer, c.kind) for c in self.all]
 
-        def fields(inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
+        def fields(places: Places) -> str:
             parts = []
-            for name, is_input, key, write, kind in plan:
-                value = (inputs if is_input else meta).get(key)
+            for name, place, key, write, kind in plan:
+                value = places[place].get(key)
                 if value is None:
                     parts.append(f"{name}null")
                 elif kind is Kind.TEXT:
@@ -213,7 +239,7 @@ def _free(column: Column, taken: set[str]) -> str:
     if _FILE.search(name) and column.key != "prompt":
         name = f"{name}_text"
     if name.lower() in taken:
-        name = f"{column.place.removesuffix('s')}_{name}"
+        name = f"{PLACES[column.place].removesuffix('s')}_{name}"
     while name.lower() in taken:
         name += "_"
     return name

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from batcher.core.one_line import one_line
-from batcher.export.selection import Shot
+from batcher.export.selection import Sample
 from batcher.images.embed import NotEmbedded, embed
 from batcher.images.storage import reader_of
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, sidecar_of
@@ -20,7 +20,7 @@ from batcher.upkeep.sidecars import Untrue, parse
 SHOWN = 3  # examples
 
 
-class Dresser:
+class MetadataEmbedder:
     """May be used from many threads. refused: how many pictures took nothing in; examples: the first few, and why."""
 
     def __init__(self, run: Path, words: AbstractSet[str], *, simulated: bool) -> None:
@@ -31,20 +31,20 @@ class Dresser:
         self.refused = 0
         self.examples: list[str] = []
 
-    def dress(self, shot: Shot, content: bytes) -> bytes:
+    def embed(self, sample: Sample, content: bytes) -> bytes:
         """``content`` with what made it; as it is where nothing can be written into it, and that is remembered."""
         try:
-            return embed(content, self.record(shot), self._what, force=self._force)
+            return embed(content, self.record(sample), self._what, force=self._force)
         except NotEmbedded as refusal:  # Signed is one
             with self._lock:
                 self.refused += 1
                 if len(self.examples) < SHOWN:
-                    self.examples.append(one_line(f"{shot.picture.file}: {refusal}", 300))
+                    self.examples.append(one_line(f"{sample.picture.file}: {refusal}", 300))
             return content
 
-    def record(self, shot: Shot) -> Mapping[str, Any]:
+    def record(self, sample: Sample) -> Mapping[str, Any]:
         """The picture's sidecar, or the part of it that the state file has at hand."""
-        picture = shot.picture
+        picture = sample.picture
         try:
             with self._ground.reading(sidecar_of(picture.file)) as data:
                 found = parse(data)
@@ -53,6 +53,6 @@ class Dresser:
         if found.get("job") == picture.key and found.get("output_index") == picture.output_index:
             return found
         return {
-            "job": picture.key, "model": picture.model, "inputs": shot.inputs, "width": picture.width,
+            "job": picture.key, "model": picture.model, "inputs": sample.inputs, "width": picture.width,
             "height": picture.height, "simulated": self._simulated,
         }  # fmt: skip

@@ -13,7 +13,9 @@ from batcher.export.captions import Captions
 from batcher.export.folder import Folder, opened
 from batcher.export.imagefolder import ImageFolder
 from batcher.export.layout import Layouts
+from batcher.export.manifest_file import export_manifest
 from batcher.export.marker_file import FORMAT, look
+from batcher.export.pairs import Pairs
 from batcher.export.parquet import Parquet
 from batcher.export.request import Order
 from batcher.export.selection import Selection
@@ -28,6 +30,7 @@ KINDS: dict[str, Callable[[Order, Selection], Target]] = {
     "parquet": Parquet,
     "captions": Captions,
     "layout": Layouts,
+    "pairs": Pairs,
 }
 
 
@@ -36,6 +39,8 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
 
     replace: an export that was made with other options is made anew; of its files, those that are ours are removed.
     """
+    if order.target == "manifest":
+        return export_manifest(order, replace=replace)
     began = time.monotonic()
     mark = look(order.folder, order.run)
     with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
@@ -43,8 +48,8 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
             _refuse_other_options(order, mark)
         selection = Selection(order, connection)
         target = KINDS[order.target](order, selection)
-        for shot in selection.first_look():
-            target.see(shot)
+        for sample in selection.first_look():
+            target.see(sample)
         _refuse_nothing(order, target, exporting.removed(connection))
         target.settle()
         with opened(order.folder, copy=order.copy, anew=_is_other(order, mark)) as folder:
@@ -97,10 +102,24 @@ def _refuse_nothing(order: Order, target: Target, removed: int) -> None:
     reasons = [f"{count:,} {reason}" for reason, count in left.items()]
     if removed and not order.removed:
         reasons.append(f"{removed:,} left the manifest (--include-removed takes them too)")
+    if without := _without(target.selection):
+        reasons.append(without)
     if order.where is not None:
-        reasons.append("the rest is not meant by --where")
+        reasons += ["the rest is not meant by --where", *target.selection.warnings]
     why = f": {'; '.join(reasons)}" if reasons else ": nothing is finished yet"
     raise UsageError(f"there is nothing to export in {order.run}{why}", hint="Nothing was written.")
+
+
+def _without(selection: Selection) -> str:
+    """``13 of 40 jobs have no picture (12 failed, 1 in doubt)``; nothing when all have one."""
+    count = selection.without.total()
+    if not count:
+        return ""
+    states = ", ".join(f"{n:,} {str(state).replace('_', ' ')}" for state, n in selection.without.items() if n)
+    total = selection.jobs + count
+    return (
+        f"{count:,} of {total:,} job{'' if total == 1 else 's'} {'has' if count == 1 else 'have'} no picture ({states})"
+    )
 
 
 def _mark(order: Order, target: Target) -> dict[str, Any]:
@@ -117,7 +136,9 @@ def _mark(order: Order, target: Target) -> dict[str, Any]:
 
 
 def _report(order: Order, target: Target, folder: Folder, seconds: float, removed: int) -> dict[str, Any]:
-    left = dict(target.selection.left)
+    selection = target.selection
+    left = dict(selection.left)
+    is_partial = bool(selection.missing or (selection.without.total() and not order.allow_missing))
     if removed and not order.removed:
         left["no longer in the manifest"] = removed
     done = folder.done
@@ -133,13 +154,16 @@ def _report(order: Order, target: Target, folder: Folder, seconds: float, remove
         "written": done["written"],
         "unchanged": done["same"],
         "removed": done["removed"],
+        "jobs": selection.jobs + selection.without.total(),
+        "without_picture": selection.without.total(),
+        "without_picture_by_state": {str(state): count for state, count in selection.without.items() if count},
         "left_out": left,
-        "missing": target.selection.missing,
-        "not_embedded": target.dresser.refused if target.dresser else 0,
-        "not_embedded_examples": target.dresser.examples if target.dresser else [],
-        "notes": target.notes,
+        "missing": selection.missing,
+        "not_embedded": target.embedder.refused if target.embedder else 0,
+        "not_embedded_examples": target.embedder.examples if target.embedder else [],
+        "notes": [*selection.warnings, *target.notes],
         "simulated": target.simulated,
         "seconds": round(seconds, 3),
-        "exit_code": 3 if target.selection.missing else 0,
+        "exit_code": 3 if is_partial else 0,
         **{name: value for name, value in target.facts.items() if name != "digests"},
     }

@@ -20,8 +20,8 @@ from batcher.export.columns import Column, Kind
 from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
 from batcher.export.request import SPLITS_OF_DATASETS
-from batcher.export.selection import Shot
-from batcher.export.target import FileTarget, Tell
+from batcher.export.selection import Sample
+from batcher.export.target import Advance, FileTarget
 from batcher.manifest.extras import install_command
 from batcher.store.files.link_or_copy import Made
 
@@ -48,46 +48,46 @@ class ImageFolder(FileTarget):
                 hint=f"With pyarrow the metadata is written as parquet instead: {install_command('parquet')}",
             )
 
-    def name(self, shot: Shot) -> str:
-        return f"{shot.split}/{shot.picture.job // _FOLDER:05d}/{shot.name}.{shot.extension}"
+    def name(self, sample: Sample) -> str:
+        return f"{sample.split}/{sample.picture.job // _FOLDER:05d}/{sample.name}.{sample.extension}"
 
-    def write(self, folder: Folder, tell: Tell) -> None:
+    def write(self, folder: Folder, advance: Advance) -> None:
         with ExitStack() as stack:
             self._sheets = {split: self._sheet(folder, split, stack) for split in sorted(self.pictures)}
             if any(self._witnesses.values()):
                 for _ in self._with_rows(early=True):
                     pass
             for placed in folder.place(self._made()):
-                tell(placed)
+                advance(placed)
         folder.write("README.md", self._card())
 
     def _made(self) -> Iterator[Made]:
-        for shot, name in self._with_rows(early=False):
-            yield self.picture(shot, name)
+        for sample, name in self._with_rows(early=False):
+            yield self.picture(sample, name)
 
-    def _with_rows(self, *, early: bool) -> Iterator[tuple[Shot, str]]:
+    def _with_rows(self, *, early: bool) -> Iterator[tuple[Sample, str]]:
         """Every picture and its name, once its row is written; or only the rows that have to come early."""
         rows = dict.fromkeys(self.pictures, -1)
-        for shot in self.selection.again():
-            rows[shot.split] += 1
-            name = self.name(shot)
-            if (rows[shot.split] in self._witnesses[shot.split]) is early:
-                self._sheets[shot.split](shot, name.partition("/")[2])
-            self._models.add(shot.picture.model)
+        for sample in self.selection.again():
+            rows[sample.split] += 1
+            name = self.name(sample)
+            if (rows[sample.split] in self._witnesses[sample.split]) is early:
+                self._sheets[sample.split](sample, name.partition("/")[2])
+            self._models.add(sample.picture.model)
             if not early:
-                yield shot, name
+                yield sample, name
 
-    def _sheet(self, folder: Folder, split: str, stack: ExitStack) -> Callable[[Shot, str], object]:
+    def _sheet(self, folder: Folder, split: str, stack: ExitStack) -> Callable[[Sample, str], object]:
         extension = "parquet" if self._parquet else "jsonl"
         file: BinaryIO = stack.enter_context(folder.growing(f"{split}/metadata.{extension}"))
         if self._parquet:
             columns = {"file_name": Kind.TEXT, **self.columns.kinds()}
             sheet = arrow.ParquetFile(file.name, columns, image=False)
             stack.callback(sheet.close)
-            return lambda shot, name: sheet.add({"file_name": name, **self.values(shot)})
+            return lambda sample, name: sheet.add({"file_name": name, **self.values(sample)})
         fields = self.columns.json_writer()
-        return lambda shot, name: file.write(
-            f'{{"file_name":"{name}",{fields(shot.inputs, shot.meta)},{shot.facts_as_json}}}\n'.encode()
+        return lambda sample, name: file.write(
+            f'{{"file_name":"{name}",{fields(sample.places)},{sample.facts_as_json}}}\n'.encode()
         )
 
     def _not_for_json(self) -> str:

@@ -19,8 +19,8 @@ from batcher.core.naming import safe_part
 from batcher.export.folder import Folder
 from batcher.export.layouts import LAYOUTS, Layout
 from batcher.export.request import Order
-from batcher.export.selection import Selection, Shot
-from batcher.export.target import FileTarget, Tell
+from batcher.export.selection import Sample, Selection
+from batcher.export.target import Advance, FileTarget
 from batcher.export.templates import Template
 from batcher.images.recode import Recode
 from batcher.store.files.inside import is_plain
@@ -45,17 +45,17 @@ class Layouts(FileTarget):
         self._cells: dict[str, dict[int, str]] = {}
         self._described: set[int] = set()
 
-    def see(self, shot: Shot) -> None:
+    def see(self, sample: Sample) -> None:
         if not self._known:
-            self._known |= {*shot.facts, "index", "sample", "number", "stem"}
-        if not shot.inputs.keys() <= self._known:
-            self._known.update(shot.inputs)
-        if not shot.meta.keys() <= self._carried:
-            self._carried.update(shot.meta)
-        if self.layout.tiles and self._places.of(shot).sample >= 4:
+            self._known |= {*sample.facts, "index", "sample", "number", "stem"}
+        if not sample.inputs.keys() <= self._known:
+            self._known.update(sample.inputs)
+        if not sample.meta.keys() <= self._carried:
+            self._carried.update(sample.meta)
+        if self.layout.tiles and self._places.of(sample).sample >= 4:
             self.extensions["left"] += 1
             return
-        super().see(shot)
+        super().see(sample)
 
     def settle(self) -> None:
         self._template.require(self._known | {f"meta.{key}" for key in self._carried})
@@ -64,50 +64,50 @@ class Layouts(FileTarget):
             return
         super().settle()
 
-    def name(self, shot: Shot) -> str:
-        values = self._values(shot)
+    def name(self, sample: Sample) -> str:
+        values = self._values(sample)
         text = ""
         for most in _CUTS:  # a long prompt is cut, and not the number behind it
             text = self._template.render({key: _part(value, most) for key, value in values.items()})
             if _fits(text):
                 break
         folder, slash, last = text.rpartition("/")
-        return f"{_safe_folder(folder)}{slash}{safe_part(last, limit=_LONGEST)}.{shot.extension}"
+        return f"{_safe_folder(folder)}{slash}{safe_part(last, limit=_LONGEST)}.{sample.extension}"
 
-    def made(self, shot: Shot) -> Iterable[Made]:
-        picture = self.picture(shot, self.name(shot))
-        return (picture, *self._metadata(shot)) if self.layout.metadata else (picture,)
+    def made(self, sample: Sample) -> Iterable[Made]:
+        picture = self.picture(sample, self.name(sample))
+        return (picture, *self._metadata(sample)) if self.layout.metadata else (picture,)
 
-    def _metadata(self, shot: Shot) -> Iterator[Made]:
+    def _metadata(self, sample: Sample) -> Iterator[Made]:
         """The line of a prompt, once."""
-        index = self._places.of(shot).index
+        index = self._places.of(sample).index
         if index not in self._described:
             self._described.add(index)
-            line = json.dumps({**shot.meta, "prompt": shot.prompt}, ensure_ascii=False) + "\n"
+            line = json.dumps({**sample.meta, "prompt": sample.prompt}, ensure_ascii=False) + "\n"
             yield Made(f"{index:05d}/metadata.jsonl", content=line.encode(errors="replace"))
 
-    def write(self, folder: Folder, tell: Tell) -> None:
+    def write(self, folder: Folder, advance: Advance) -> None:
         things = self._sheets() if self.layout.tiles else self._all()
         each = 4 if self.layout.tiles else 1
         for placed in folder.place(things):
-            tell(min(placed * each, sum(self.pictures.values())))
+            advance(min(placed * each, sum(self.pictures.values())))
 
-    def _values(self, shot: Shot) -> dict[str, Any]:
+    def _values(self, sample: Sample) -> dict[str, Any]:
         """What the template asks for; a place is only counted where no input goes by that name."""
         place: Place | None = None
         values = {}
         for field, at in self._fields:
-            if field in shot.inputs:
-                values[field] = shot.inputs[field]
+            if field in sample.inputs:
+                values[field] = sample.inputs[field]
             elif at is not None:
-                place = place or self._places.of(shot)
+                place = place or self._places.of(sample)
                 values[field] = place[at]
             elif field == "stem":
-                values[field] = _stem(shot.picture.source)
+                values[field] = _stem(sample.picture.source)
             elif field.startswith("meta."):
-                values[field] = shot.meta.get(field[5:])
+                values[field] = sample.meta.get(field[5:])
             else:
-                values[field] = shot.facts.get(field)
+                values[field] = sample.facts.get(field)
         return values
 
     def _check_shape(self) -> None:
@@ -118,10 +118,10 @@ class Layouts(FileTarget):
             )
 
     def _gather(self) -> list[str]:
-        for shot in self.selection.again():
-            place = self._places.of(shot)
+        for sample in self.selection.again():
+            place = self._places.of(sample)
             if place.sample < 4:
-                self._cells.setdefault(self.name(shot), {})[place.sample] = self.selection.path(shot.picture)
+                self._cells.setdefault(self.name(sample), {})[place.sample] = self.selection.path(sample.picture)
         gaps = sum(len(cells) < 4 for cells in self._cells.values())
         notes = [f"{gaps:,} sheets have fewer than four pictures; the rest is black"] if gaps else []
         if self.extensions["left"]:
@@ -154,8 +154,8 @@ class Places:
         self._index, self._sample, self._number = array("q"), array("q"), array("q")
         self._settle(selection)
 
-    def of(self, shot: Shot) -> Place:
-        job, output = shot.picture.job, shot.picture.output_index
+    def of(self, sample: Sample) -> Place:
+        job, output = sample.picture.job, sample.picture.output_index
         return Place(self._index[job], self._sample[job] + output, self._number[job] + output)
 
     def _settle(self, selection: Selection) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import UsageError
-from batcher.export.request import TARGETS, Told
+from batcher.export.request import TARGETS, Options
 from batcher.store.files.disk import disk
 from batcher.store.files.whole import write_whole
 
@@ -15,7 +15,7 @@ MARK = ".batcher-export"
 FORMAT = "batcher-export/1"
 _OF_THE_RUN = ("images", "pruned", "lost+found")
 _FACTS = {"target": str, "run": str, "options": dict, "pictures": dict}
-_OPTIONS = frozenset(field.name for field in fields(Told))
+_OPTIONS = frozenset(field.name for field in fields(Options))
 
 
 def look(folder: Path, run: Path) -> dict[str, Any] | None:

@@ -13,9 +13,9 @@ from batcher.export.columns import Kind
 from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
 from batcher.export.request import SPLITS_OF_DATASETS, Order
-from batcher.export.selection import Selection, Shot
+from batcher.export.selection import Sample, Selection
 from batcher.export.shards import Row, ShardTarget
-from batcher.export.target import Tell
+from batcher.export.target import Advance
 
 
 class Parquet(ShardTarget):
@@ -25,12 +25,12 @@ class Parquet(ShardTarget):
         super().__init__(order, selection)
         arrow.require(order.folder)
 
-    def values(self, shot: Shot) -> dict[str, Any]:
-        values = super().values(shot)
-        return values if self.order.pictures else {"file": shot.picture.file, **values}
+    def values(self, sample: Sample) -> dict[str, Any]:
+        values = super().values(sample)
+        return values if self.order.pictures else {"file": sample.picture.file, **values}
 
-    def write(self, folder: Folder, tell: Tell) -> None:
-        super().write(folder, tell)
+    def write(self, folder: Folder, advance: Advance) -> None:
+        super().write(folder, advance)
         folder.write("README.md", self._card())
 
     def write_shard(self, folder: Folder, name: str, rows: list[Row]) -> None:
@@ -39,12 +39,12 @@ class Parquet(ShardTarget):
             columns = {"file": Kind.TEXT, **columns}
         with folder.growing(name) as file:
             table = arrow.ParquetFile(file.name, columns, image=self.order.pictures)
-            for shot, values in rows:
-                table.add({**values, "image": self._image(shot)} if self.order.pictures else values)
+            for (sample, *_), values in rows:
+                table.add({**values, "image": self._image(sample)} if self.order.pictures else values)
             table.close()
 
-    def _image(self, shot: Shot) -> dict[str, Any]:
-        return {"bytes": self.content(shot), "path": f"{shot.name}.{shot.extension}"}
+    def _image(self, sample: Sample) -> dict[str, Any]:
+        return {"bytes": self.content(sample), "path": f"{sample.name}.{sample.extension}"}
 
     def _card(self) -> Iterator[str]:
         return card(

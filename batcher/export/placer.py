@@ -22,7 +22,7 @@ _PIPE = 1 << 20  # bytes: some thousands of names, where the system allows it
 _SCRIPT = """
 import marshal, os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-told, answer, parent = sys.stdin.buffer, sys.stdout.buffer, os.getppid()
+options, answer, parent = sys.stdin.buffer, sys.stdout.buffer, os.getppid()
 new = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 def link(source, target):
@@ -60,8 +60,8 @@ def one(source, content, target):
     except OSError:
         return b"?"
 
-while (head := told.readline()) and os.getppid() == parent:
-    lot = marshal.loads(told.read(int(head)))
+while (head := options.readline()) and os.getppid() == parent:
+    lot = marshal.loads(options.read(int(head)))
     answer.write(b"".join([one(*thing) for thing in lot]) + b"\\n")
     answer.flush()
 """

@@ -21,6 +21,8 @@ TARGETS: Mapping[str, str] = {
     "parquet": "tables that datasets, DuckDB and pandas read, pictures inside",
     "captions": "a one-line .txt beside each picture, for trainers",
     "layout": "the folders a benchmark scores, or any layout by a template",
+    "pairs": "picked against rejected pictures of one group, for preference training (DPO)",
+    "manifest": "the chosen jobs as a prompt file to run again, on another model say",
 }
 # Words that datasets finds splits by; any other folder is passed over, or loaded as part of train.
 SPLITS_OF_DATASETS: Mapping[str, str] = {
@@ -33,7 +35,8 @@ _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2*
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An export, as ordered. removed: also what left the manifest. copy: no hard links. shard_size: bytes.
+    """An export, as ordered. removed: also what left the manifest. allow_missing: a job
+    without a picture is no reason for exit code 3. copy: no hard links. shard_size: bytes.
 
     pictures: whether a table holds them. embed: as in ``Settings``. options: as typed, by which an export is known
     again.
@@ -48,6 +51,7 @@ class Order:
     recode: Recode | None
     embed: frozenset[str]
     removed: bool
+    allow_missing: bool
     copy: bool
     shard_size: int
     shard_count: int
@@ -58,7 +62,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Options:
     """The options as typed; None for what was not."""
 
     to: str
@@ -68,6 +72,7 @@ class Told:
     convert: str | None = None
     embed: str | None = None
     include_removed: bool = False
+    allow_missing: bool = False
     copy: bool = False
     shard_size: str | None = None
     shard_count: int | None = None
@@ -77,58 +82,66 @@ class Told:
 
 
 _ONLY: Mapping[str, tuple[str, ...]] = {  # which targets an option is for
-    "shard_size": ("webdataset", "parquet"),
-    "shard_count": ("webdataset", "parquet"),
+    "shard_size": ("webdataset", "parquet", "pairs"),
+    "shard_count": ("webdataset", "parquet", "pairs"),
     "no_pictures": ("parquet",),
-    "caption": ("captions", "webdataset"),
+    "caption": ("captions", "webdataset", "pairs"),
     "layout": ("layout",),
 }
 
 
-def ordered(run: Path, folder: Path, told: Told) -> Order:
+def ordered(run: Path, folder: Path, options: Options) -> Order:
     """Raises UsageError for options that are wrong, or are not for this target."""
-    given = {name: value for name, value in asdict(told).items() if value not in {None, False}}
+    given = {name: value for name, value in asdict(options).items() if value not in {None, False}}
     for name, targets in _ONLY.items():
-        if name in given and told.to not in targets:
-            raise UsageError(f"--{name.replace('_', '-')} is for --to {' and '.join(targets)}, not for {told.to}")
-    if told.to == "layout" and told.layout is None:
+        if name in given and options.to not in targets:
+            raise UsageError(f"--{name.replace('_', '-')} is for --to {' and '.join(targets)}, not for {options.to}")
+    if options.to == "manifest" and (strange := [name for name in ("convert", "embed", "copy") if name in given]):
+        raise UsageError(f"--{strange[0]} is not for --to manifest: no picture is written")
+    if options.to == "layout" and options.layout is None:
         raise UsageError(
             "--to layout needs --layout", hint="Such as --layout geneval, or --layout '{index:05d}/{sample:04d}'."
         )
-    splits = _splits(told)
-    embed = _embed(told)
+    splits = _splits(options)
+    embed = _embed(options)
     given.pop("embed", None)
+    given.pop("allow_missing", None)
     if embed:
         given["embed"] = ",".join(sorted(embed))
     return Order(
         run=run,
         folder=folder,
-        target=told.to,
-        where=_where(told.where),
+        target=options.to,
+        where=_where(options.where),
         splits=splits,
-        split_by=told.split_by or "job",
-        recode=_layout_recode(told) or _recode(told.convert),
+        split_by=options.split_by or "job",
+        recode=_layout_recode(options) or _recode(options.convert),
         embed=embed,
-        removed=told.include_removed,
-        copy=told.copy,
-        shard_size=_size(told.shard_size or "500MB"),
-        shard_count=told.shard_count or 10_000,
-        pictures=not told.no_pictures,
-        caption=told.caption or "{prompt}",
-        layout=told.layout or "",
+        removed=options.include_removed,
+        allow_missing=options.allow_missing,
+        copy=options.copy,
+        shard_size=_size(options.shard_size or "500MB"),
+        shard_count=options.shard_count or 10_000,
+        pictures=not options.no_pictures,
+        caption=options.caption or "{prompt}",
+        layout=options.layout or "",
         options=given,
     )
 
 
-def _splits(told: Told) -> Splits:
-    if told.split is None:
-        if told.split_by:
+def _splits(options: Options) -> Splits:
+    if options.split is None:
+        if options.split_by:
             raise UsageError("--split-by needs --split", hint="Such as --split train=0.9,test=0.1 --split-by prompt.")
         return ONE
-    if told.to == "layout":
+    if options.to == "layout":
         raise UsageError("--split is not for --to layout: a benchmark is scored whole")
-    splits = parse_splits(told.split)
-    if told.to in {"imagefolder", "webdataset", "parquet"}:
+    if options.to == "manifest":
+        raise UsageError("--split is not for --to manifest: a run takes its prompts whole")
+    if options.to == "pairs" and options.split_by not in {None, "prompt"}:
+        raise UsageError("--to pairs keeps the pairs of a prompt together", hint="Leave --split-by out.")
+    splits = parse_splits(options.split)
+    if options.to in {"imagefolder", "webdataset", "parquet", "pairs"}:
         strange = [name for name in splits.names if name not in SPLITS_OF_DATASETS]
         found = [SPLITS_OF_DATASETS.get(name) for name in splits.names]
         if strange:
@@ -168,34 +181,34 @@ def _recode(text: str | None) -> Recode | None:
     return Recode(kind, int(quality) if colon else 90)
 
 
-def _embed(told: Told) -> frozenset[str]:
-    if told.embed is None:
+def _embed(options: Options) -> frozenset[str]:
+    if options.embed is None:
         return frozenset()
     try:
-        words = parse_embed(told.embed)
+        words = parse_embed(options.embed)
     except ValueError as error:
-        raise UsageError(f"--embed {one_line(told.embed, 60)!r}: {error}", hint="Nothing was written.") from None
-    layout = LAYOUTS.get(told.layout or "")
+        raise UsageError(f"--embed {one_line(options.embed, 60)!r}: {error}", hint="Nothing was written.") from None
+    layout = LAYOUTS.get(options.layout or "")
     if words and layout is not None and layout.tiles:
-        raise UsageError(f"--embed is not for {told.layout}: each of its files is made of four pictures")
-    if words and told.no_pictures:
+        raise UsageError(f"--embed is not for {options.layout}: each of its files is made of four pictures")
+    if words and options.no_pictures:
         raise UsageError("--embed and --no-pictures contradict each other", hint="Leave one of them out.")
     return words
 
 
-def _layout_recode(told: Told) -> Recode | None:
+def _layout_recode(options: Options) -> Recode | None:
     """The format that a benchmark insists on."""
-    layout = LAYOUTS.get(told.layout or "")
+    layout = LAYOUTS.get(options.layout or "")
     if layout is None:
-        if told.layout and "{" not in told.layout:
+        if options.layout and "{" not in options.layout:
             raise UsageError(
-                f"--layout {told.layout!r}: no such layout, and a template has a {{field}} in it",
+                f"--layout {options.layout!r}: no such layout, and a template has a {{field}} in it",
                 hint=f"There are {', '.join(LAYOUTS)}, and templates such as '{{stem}}/{{index:05d}}_{{sample:02d}}'.",
             )
         return None
-    wanted = _recode(told.convert)
+    wanted = _recode(options.convert)
     if wanted is not None and layout.recode is not None and wanted.kind is not layout.recode.kind:
-        raise UsageError(f"--convert {told.convert}: {told.layout} reads {layout.recode.kind.extension} only")
+        raise UsageError(f"--convert {options.convert}: {options.layout} reads {layout.recode.kind.extension} only")
     return wanted or layout.recode
 
 

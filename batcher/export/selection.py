@@ -11,7 +11,7 @@ import re
 import sqlite3
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from hashlib import file_digest
 from json.encoder import encode_basestring
@@ -20,18 +20,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from batcher.core.errors import DiskError, UsageError
+from batcher.core.job import State
 from batcher.core.naming import prompt_id
-from batcher.core.where import WhereError, usage_error
+from batcher.core.where import VERDICTS, WhereError, look_up, usage_error
+from batcher.export.columns import Places
 from batcher.export.request import Order
 from batcher.images import storage
 from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
-from batcher.store import exporting, reading
+from batcher.store import exporting, picks, reading
 from batcher.store.exporting import Picture
 from batcher.store.files.inside import Folders, is_plain, leads_inside
 from batcher.store.files.safe_reader import place_of
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
-_FACTS = ("prompt_id", "model", "width", "height", "bytes", "mime", "source", "line", "job", "file", "output_index")
+_FACTS = (
+    "prompt_id", "model", "width", "height", "bytes", "mime", "source", "line", "job", "file", "output_index", "copy",
+    "cost_usd",
+)  # fmt: skip
+_NOTHING: Mapping[str, Any] = {}
 _CLEAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _SPLIT_WORD = re.compile(
     r"(?:^|[-0-9])(?:train|training|validation|valid|dev|val|test|testing|eval|evaluation)(?:[-0-9]|$)", re.IGNORECASE
@@ -40,15 +46,30 @@ _SPLIT_WORD = re.compile(
 _decode: Callable[[str, int], Any] = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]  # typeshed: of itself
 
 
-class Shot(NamedTuple):
-    """A picture that is meant. name: safe for every reader, without extension; extension: as it will be written."""
+class Sample(NamedTuple):
+    """A picture that is meant. verdict: ``pick``, ``stars``, ``tags``, as far as they were given. name: safe for every
+    reader, without extension; extension: as it will be written.
+    """
 
     picture: Picture
     inputs: dict[str, Any]
     meta: dict[str, Any]
+    chosen: Mapping[str, Any]
+    verdict: Mapping[str, Any]
     split: str
     name: str
     extension: str
+
+    @property
+    def places(self) -> Places:
+        return self.inputs, self.meta, self.chosen, self.verdict
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What a template can ask for."""
+        named = [("meta", self.meta), ("chosen", self.chosen)]
+        carried = {f"{place}.{name}": value for place, values in named for name, value in values.items()}
+        return {**self.facts, **self.inputs, **self.verdict, **carried}
 
     @property
     def prompt(self) -> str:
@@ -82,14 +103,20 @@ class Shot(NamedTuple):
 
 
 class Selection:
-    """left: what was found but is left out, by reason; missing: examples of files that are not as recorded."""
+    """left: pictures that are left out, by reason. missing: examples of files that are not as recorded. jobs: with a
+    picture that is meant. without: jobs that are meant and have none, by state. warnings: of ``--where``.
+    """
 
     def __init__(self, order: Order, connection: sqlite3.Connection) -> None:
         self._order = order
         self._connection = connection
         self._root = str(order.run.absolute())
         self.simulated = bool(reading.meta(connection, "simulated"))
-        self._known: set[str] = set(_FACTS)
+        self._picks = picks.read(order.run)
+        self.jobs = 0
+        self.without: Counter[State] = Counter()
+        self.warnings: list[str] = []
+        self._known: set[str] = {*_FACTS, *VERDICTS}
         self._carried: set[str] = set()
         self._bad: set[tuple[int, int]] = set()
         self._folders = Folders(self._root, f"{self._root}/images")
@@ -104,21 +131,24 @@ class Selection:
             return self._links[picture.file]
         return f"{self._root}/{picture.file}"
 
-    def first_look(self) -> Iterator[Shot]:
+    def first_look(self) -> Iterator[Sample]:
         """Every picture that is meant and there. Raises UsageError at the end when ``--where`` asks for the unknown."""
-        meant = storage.brought(self._order.run, self._meant(self._collect), _recorded)
-        for shot in meant:
-            if self._is_there(shot.picture):
-                yield shot
+        last = -1
+        for sample in storage.brought(self._order.run, self._meant(self._collect), _recorded):
+            self.jobs += sample.picture.job != last
+            last = sample.picture.job
+            if self._is_there(sample.picture):
+                yield sample
             else:
-                self._bad.add((shot.picture.job, shot.picture.output_index))
+                self._bad.add((sample.picture.job, sample.picture.output_index))
+        self._count_without()
         self._check_names()
 
-    def again(self, *, by_arrival: bool = False) -> Iterator[Shot]:
+    def again(self, *, by_arrival: bool = False) -> Iterator[Sample]:
         """The same pictures."""
-        for shot in self._meant(None, by_arrival=by_arrival):
-            if not self._bad or (shot.picture.job, shot.picture.output_index) not in self._bad:
-                yield shot
+        for sample in self._meant(None, by_arrival=by_arrival):
+            if not self._bad or (sample.picture.job, sample.picture.output_index) not in self._bad:
+                yield sample
 
     def asked(self) -> Iterator[tuple[exporting.Asked, dict[str, Any]]]:
         """Every job that is meant, done or not, with its inputs, as far as that can be said without pictures."""
@@ -127,12 +157,28 @@ class Selection:
             inputs = _decode(job.inputs, 0)[0]
             if where is not None:
                 facts = {"prompt_id": job.prompt_id, "model": job.model, "source": job.source, "line": job.line}
-                meta = json.loads(job.meta) if job.meta else {}
-                if not self._matches({**facts, **inputs, **{f"meta.{key}": value for key, value in meta.items()}}):
+                if not self._matches(inputs, json.loads(job.meta) if job.meta else {}, {}, {}, facts):
                     continue
             yield job, inputs
 
-    def _meant(self, collect: Any, *, by_arrival: bool = False) -> Iterator[Shot]:
+    def _count_without(self) -> None:
+        """Jobs of the manifest that are not done, with ``--where`` those that it means."""
+        states = [state for state in State if state is not State.DONE]
+        if self._order.where is None:
+            self.without.update({s: n for s, n in reading.by_state(self._connection).items() if s is not State.DONE})
+            pending = reading.counts(self._connection).total - reading.by_state(self._connection).get(State.DONE, 0)
+            self.without[State.PENDING] += max(0, pending - self.without.total())
+            return
+        for entry in reading.entries(self._connection, states, listed_only=True):
+            job = entry.job
+            facts = {
+                "prompt_id": job.prompt_id, "model": job.model, "source": job.source, "line": job.line, "job": job.key,
+                "copy": job.copy,
+            }  # fmt: skip
+            self._collect(job.inputs, job.meta, job.chosen or {})
+            self.without[entry.state] += self._matches(job.inputs, job.meta, job.chosen or {}, {}, facts)
+
+    def _meant(self, collect: Any, *, by_arrival: bool = False) -> Iterator[Sample]:
         order, where, splits = self._order, self._order.where, self._order.splits
         recoded = order.recode.kind.extension if order.recode else None
         asked = where.names if where else frozenset()
@@ -144,9 +190,11 @@ class Selection:
             if picture.meta != carried:
                 carried = picture.meta
                 meta = _decode(carried, 0)[0] if carried else {}
+            chosen = _decode(picture.chosen, 0)[0] if picture.chosen else _NOTHING
             if collect is not None:
-                collect(inputs, meta)
-            if where is not None and not self._matches(_values(asked, picture, inputs, meta)):
+                collect(inputs, meta, chosen)
+            verdict = self._verdict(picture)
+            if where is not None and not self._matches(inputs, meta, chosen, verdict, _facts(asked, picture)):
                 continue
             extension = EXTENSIONS.get(picture.mime)
             if extension is None:
@@ -154,21 +202,30 @@ class Selection:
                     self.left["no pictures"] += 1
                 continue
             split = whole or splits.of(self._group(picture, inputs, meta))
-            yield Shot(picture, inputs, meta, split, name(picture), recoded or extension)
+            yield Sample(picture, inputs, meta, chosen, verdict, split, name(picture), recoded or extension)
 
-    def _matches(self, values: Mapping[str, Any]) -> bool:
+    def _verdict(self, picture: Picture) -> Mapping[str, Any]:
+        verdict = self._picks.of(picture.key, picture.output_index, picture.sha256) if self._picks else None
+        return _NOTHING if verdict is None else verdict.said
+
+    def _matches(
+        self, inputs: Any, meta: Any, chosen: Mapping[str, Any], verdict: Mapping[str, Any], facts: dict[str, Any]
+    ) -> bool:
         where = self._order.where
         assert where is not None
+        facts.update(verdict)
         try:
-            return where(values)
+            return where({name: look_up(name, inputs, meta, facts, chosen) for name in where.names})
         except WhereError as error:
             raise usage_error(where.text, error) from None
 
-    def _collect(self, inputs: dict[str, Any], meta: dict[str, Any]) -> None:
+    def _collect(self, inputs: Mapping[str, Any], meta: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
         if not inputs.keys() <= self._known:
             self._known.update(inputs)
         if not meta.keys() <= self._carried:
             self._carried.update(meta)
+        if chosen:
+            self._known.update(chosen, (f"chosen.{name}" for name in chosen))
 
     def _check_names(self) -> None:
         where, by = self._order.where, self._order.split_by
@@ -178,6 +235,7 @@ class Selection:
                 where.require(self._known)
             except WhereError as error:
                 raise usage_error(where.text, error) from None
+            self.warnings = where.warnings()
         if by != "job" and by not in self._known:
             raise UsageError(f"--split-by {by}: there is no such column", hint="Use job, prompt, or meta.NAME.")
 
@@ -185,7 +243,7 @@ class Selection:
         by = self._order.split_by
         if by == "job":
             return picture.key
-        value = _values((by,), picture, inputs, meta).get(by)
+        value = look_up(by, inputs, meta, _facts({by}, picture))
         return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
     def _is_there(self, picture: Picture) -> bool:
@@ -221,8 +279,8 @@ class Selection:
         return is_plain(file) and self._folders.is_inside(file.rpartition("/")[0])
 
 
-def _recorded(shot: Shot) -> tuple[str, str | None]:
-    return shot.picture.file, shot.picture.sha256
+def _recorded(sample: Sample) -> tuple[str, str | None]:
+    return sample.picture.file, sample.picture.sha256
 
 
 def _sha256(path: str) -> str:
@@ -247,17 +305,5 @@ def _words(ident: str) -> str:
     return prompt_id(clean)
 
 
-def _values(names: Any, picture: Picture, inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> dict[str, Any]:
-    values = {}
-    for key in names:
-        if key in inputs:
-            values[key] = inputs[key]
-        elif key.startswith("meta."):
-            values[key] = meta.get(key[5:])
-        elif key in _FACTS:
-            values[key] = _fact(picture, key)
-    return values
-
-
-def _fact(picture: Picture, key: str) -> Any:
-    return picture.key if key == "job" else getattr(picture, key)
+def _facts(names: Collection[str], picture: Picture) -> dict[str, Any]:
+    return {name: picture.key if name == "job" else getattr(picture, name) for name in names if name in _FACTS}

@@ -13,17 +13,21 @@ from json import JSONEncoder
 from typing import Any, NamedTuple
 
 from batcher.export.folder import Folder
-from batcher.export.selection import Shot
-from batcher.export.target import Target, Tell
+from batcher.export.selection import Sample
+from batcher.export.target import Advance, Target
 
 encode = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Row(NamedTuple):
-    """A picture and its columns."""
+    """A picture, or several, and the columns."""
 
-    shot: Shot
+    samples: tuple[Sample, ...]
     values: dict[str, Any]
+
+    @property
+    def bytes(self) -> int:
+        return sum(sample.picture.bytes for sample in self.samples)
 
 
 class Shard(NamedTuple):
@@ -41,7 +45,7 @@ class ShardTarget(Target):
     def write_shard(self, folder: Folder, name: str, rows: list[Row]) -> None:
         """One file, whole or not at all."""
 
-    def write(self, folder: Folder, tell: Tell) -> None:
+    def write(self, folder: Folder, advance: Advance) -> None:
         self.models: set[str] = set()
         self.shards: dict[str, list[Shard]] = {split: [] for split in sorted(self.pictures)}
         known: dict[str, str] = self.facts["digests"]
@@ -53,9 +57,9 @@ class ShardTarget(Target):
                 folder.keep(name)
             else:
                 self._write_anew(folder, name, rows, known, digest)
-            self.shards[split].append(Shard(name, len(rows), sum(row.shot.picture.bytes for row in rows)))
+            self.shards[split].append(Shard(name, len(rows), sum(row.bytes for row in rows)))
             placed += len(rows)
-            tell(placed)
+            advance(placed)
         there = {shard.name for shards in self.shards.values() for shard in shards}
         self.facts["digests"] = {name: digest for name, digest in known.items() if name in there}
         self.facts["shards"] = sum(map(len, self.shards.values()))
@@ -68,19 +72,24 @@ class ShardTarget(Target):
         known[name] = digest
         folder.remember(digests=known)
 
+    def rows(self) -> Iterator[tuple[str, int, Row]]:
+        """In the order in which they arrived: split, bytes, row."""
+        for sample in self.selection.again(by_arrival=True):
+            yield sample.split, sample.picture.bytes, Row((sample,), self.values(sample))
+
     def _packed(self) -> Iterator[tuple[str, list[Row]]]:
         waiting: dict[str, list[Row]] = {split: [] for split in sorted(self.pictures)}
         sizes = dict.fromkeys(waiting, 0)
-        for shot in self.selection.again(by_arrival=True):
-            self.models.add(shot.picture.model)
-            rows, size = waiting[shot.split], shot.picture.bytes
-            full = sizes[shot.split] + size > self.order.shard_size or len(rows) == self.order.shard_count
+        for split, size, row in self.rows():
+            self.models.update(sample.picture.model for sample in row.samples)
+            rows = waiting[split]
+            full = sizes[split] + size > self.order.shard_size or len(rows) == self.order.shard_count
             if rows and full:
-                yield shot.split, rows
-                rows = waiting[shot.split] = []
-                sizes[shot.split] = 0
-            rows.append(Row(shot, self.values(shot)))
-            sizes[shot.split] += size
+                yield split, rows
+                rows = waiting[split] = []
+                sizes[split] = 0
+            rows.append(row)
+            sizes[split] += size
         for split, rows in waiting.items():
             if rows:
                 yield split, rows
@@ -89,5 +98,6 @@ class ShardTarget(Target):
         digest = blake2b(digest_size=16)
         digest.update(encode([self.columns.kinds(), dict(self.order.options)]).encode(errors="replace"))
         for row in rows:
-            digest.update(f"{row.shot.name}.{row.shot.extension}{encode(row.values)}".encode(errors="replace"))
+            names = " ".join(f"{sample.name}.{sample.extension}" for sample in row.samples)
+            digest.update(f"{names}{encode(row.values)}".encode(errors="replace"))
         return digest.hexdigest()

@@ -73,8 +73,3 @@ class Template:
 
     def _wrong(self, at: int, what: str, mend: str) -> UsageError:
         return UsageError(f"{self._flag}: column {at + 1}, at {self.text[at : at + 24]!r}: {what}", hint=mend)
-
-
-def values(inputs: Mapping[str, Any], meta: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What a template can ask for."""
-    return {**facts, **inputs, **{f"meta.{name}": value for name, value in meta.items()}}

@@ -15,9 +15,9 @@ from batcher.export.columns import Kind
 from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
 from batcher.export.request import SPLITS_OF_DATASETS, Order
-from batcher.export.selection import Selection, Shot
+from batcher.export.selection import Sample, Selection
 from batcher.export.shards import Row, ShardTarget, encode
-from batcher.export.target import Tell
+from batcher.export.target import Advance
 
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
@@ -30,10 +30,10 @@ class WebDataset(ShardTarget):
         super().__init__(order, selection)
         self.caption = Caption(order.caption)
 
-    def see(self, shot: Shot) -> None:
-        super().see(shot)
-        self.caption.see(shot)
-        self.columns.see_gaps(shot.inputs, shot.meta)
+    def see(self, sample: Sample) -> None:
+        super().see(sample)
+        self.caption.see(sample)
+        self.columns.see_gaps(sample.places)
 
     def settle(self) -> None:
         super().settle()
@@ -51,15 +51,15 @@ class WebDataset(ShardTarget):
         gaps = [name for name, is_number in self._as_text.items() if is_number]
         self.notes += [f"{name} has no value in some samples, so it is text here" for name in gaps]
 
-    def values(self, shot: Shot) -> dict[str, Any]:
-        values = super().values(shot)
+    def values(self, sample: Sample) -> dict[str, Any]:
+        values = super().values(sample)
         for name in self._as_text:
             value = values[name]
             values[name] = "" if value is None else value if isinstance(value, str) else encode(value)
         return values
 
-    def write(self, folder: Folder, tell: Tell) -> None:
-        super().write(folder, tell)
+    def write(self, folder: Folder, advance: Advance) -> None:
+        super().write(folder, advance)
         folder.write("index.json", [self._index()])
         folder.write("README.md", self._card())
 
@@ -68,10 +68,10 @@ class WebDataset(ShardTarget):
             file.writelines(self._members(rows))
 
     def _members(self, rows: list[Row]) -> Iterator[bytes]:
-        for shot, values in rows:
-            yield from member(f"{shot.name}.{shot.extension}", self.content(shot))
-            yield from member(f"{shot.name}.txt", self.caption.of(shot).encode())
-            yield from member(f"{shot.name}.json", encode(values).encode(errors="replace"))
+        for (sample, *_), values in rows:
+            yield from member(f"{sample.name}.{sample.extension}", self.content(sample))
+            yield from member(f"{sample.name}.txt", self.caption.of(sample).encode())
+            yield from member(f"{sample.name}.json", encode(values).encode(errors="replace"))
         yield _END
 
     def _index(self) -> str:

@@ -26,7 +26,8 @@ class Totals:
     """Of a manifest in which nothing is wrong.
 
     prompts, texts, jobs: as in ``Share``, of all groups. whole: jobs without ``--limit``; None when the limit ended the
-    reading before all were counted. axes: of all groups. warnings: one line each.
+    reading before all were counted. axes: of all groups. warnings: one line each. columns: of each
+    file, what every column became: ``prompt``, ``id``, ``input NAME``, ``meta``, or a meaning (``model``, ``size``).
     """
 
     model: str
@@ -37,6 +38,7 @@ class Totals:
     axes: Mapping[str, Mapping[str, int]]
     shares: tuple[Share, ...]
     warnings: tuple[str, ...]
+    columns: Mapping[str, Mapping[str, str]]
 
 
 class Repeated:

@@ -27,6 +27,7 @@ from batcher.manifest.yaml.entries import FromFile, Inline
 MOST_JOBS = 10_000_000  # of one run: more are a mistake in a matrix far more often than a wish
 _MOST_RENDERINGS = 1_000_000
 _PROGRESS_EVERY = 10_000
+_BEYOND = 20_000  # rows of files, behind a limit: less than a second of reading
 _AT_ONCE = 500  # jobs whose copy numbers are asked for together
 
 Copies = Callable[[Sequence[str]], Sequence[int]]
@@ -59,6 +60,13 @@ class _Unnumbered:
     chosen: Mapping[str, Any] | None
 
 
+def _end_lines_alike(row: Row) -> None:
+    """One form of line ends, so that Git or a spreadsheet program can't make another job of a prompt."""
+    for name, value in row.inputs.items():
+        if type(value) is str and "\r" in value:
+            row.inputs[name] = value.replace("\r\n", "\n").replace("\r", "\n")
+
+
 class Walk:
     """Reads a plan once. What is wrong goes to ``problems``; after the first problem no more jobs are made.
 
@@ -87,6 +95,7 @@ class Walk:
         self._waiting: list[_Unnumbered] = []
         self._looked = self._made = 0
         self._refused = False
+        self._beyond = 0  # rows of files that were read though the limit needs none of them
         self._cut = False  # whether the reading of the file at hand ended before its end
         self.shares: list[Share] = []
         self.sound: list[bool] = []
@@ -154,12 +163,14 @@ class Walk:
                 self._problems.add(*place, what, f"write {{{word(name)}}} in its prompts, or remove the var")
 
     def _counted(self, reader: Reader, *, is_file: bool) -> Iterator[Row]:
-        """The rows. A file is read no further than the limit asks for; prompts of the manifest are here anyway."""
+        """The rows. Beyond the limit a file is read only so far that most are counted and checked to their end."""
         self._cut = False
         for row in reader.rows():
             if is_file and self._is_full:
-                self._cut, self.counted_all = True, False
-                return
+                self._beyond += 1
+                if self._beyond > _BEYOND:
+                    self._cut, self.counted_all = True, False
+                    return
             self._looked += 1
             if self._progress and self._looked % _PROGRESS_EVERY == 0:
                 self._progress(self._looked)
@@ -168,6 +179,7 @@ class Walk:
     def _row(self, row: Row) -> Generator[Job, None, frozenset[str]]:
         """Its jobs; returns the vars that it uses. Each rendering of a row is a prompt of its own."""
         used: frozenset[str] = frozenset()
+        _end_lines_alike(row)
         if row.vars or row.repeat or row.variants:
             used = frozenset(variables.used(row))
             self._names.update(row.vars)
@@ -209,11 +221,11 @@ class Walk:
         meta = row.meta
         if group.name is not None and "group" not in meta:
             meta = {**meta, "group": group.name}
-        name = row.id or prompt_name(rendering.inputs["prompt"])
+        name = row.id or prompt_name(rendering.inputs)
         swept = self._sweep.keys if rendering.number is None else (*self._sweep.keys, "seed")
         facts = Facts(name, model, swept, rendering.texts, meta)
         for combination in self._sweep.combinations(pins):
-            sent = {**base, **combination, **rendering.inputs}
+            sent = self._plan.model_inputs.sent({**base, **combination, **rendering.inputs})
             self._waiting.append(_Unnumbered(row, facts, group, sent, job_key(model, sent), rendering.chosen))
             if len(self._waiting) >= _AT_ONCE:
                 yield from self._numbered()

@@ -8,6 +8,7 @@ once a second, the cursor begins again.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+from batcher.core import limits
 from batcher.core.errors import AccountError, Defect, DiskError, Overtaken
 from batcher.core.job import Entry, State
 from batcher.core.lifecycle import AT_REST, PAID_FOR
@@ -114,10 +115,14 @@ class Drain:
 
     async def _begin(self, tasks: asyncio.TaskGroup, entry: Entry) -> None:
         self._at_work.add(entry.id)
+        waits = self.context.waits
+        waits.feed = limits.DOWNLOADS
         await self._room.acquire()
         held = entry.state is not State.READY
         if held:
+            waits.feed = limits.IN_FLIGHT
             await self.context.slots.acquire()
+        waits.feed = ""
         tasks.create_task(self._work(entry, held=held), name=f"job {entry.job.key}")
 
     async def _work(self, entry: Entry, *, held: bool) -> None:
@@ -137,6 +142,7 @@ class Drain:
                     held = True
                 after = await self._step(entry)
                 context.tally.in_flight += (after.state is State.RUNNING) - (entry.state is State.RUNNING)
+                context.left_service(entry)
                 if after.state is entry.state:
                     return
                 files = self.fetcher.saved.get(entry.id, ())

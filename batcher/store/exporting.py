@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 _ALL = """
 SELECT j.id, j.key, j.model, j.prompt_id, j.inputs, j.meta, j.source, j.line, i.file, i.bytes, i.sha256, i.mime,
-       i.width, i.height, i.output_index, i.output_count
+       i.width, i.height, i.output_index, i.output_count, j.copy, j.chosen, j.cost_usd
 FROM {} WHERE +j.state = 'done'{}
 """
 _IN_MANIFEST = " AND +j.position IS NOT NULL"
@@ -22,7 +22,8 @@ _BY_ARRIVAL = (
 
 
 class Picture(NamedTuple):
-    """A file on disk and its job. job: row number, for life. inputs, meta: JSON objects, meta None for an empty one.
+    """A file on disk and its job. job: row number, for life. inputs, meta, chosen: JSON objects; meta and chosen None
+    for an empty one. cost_usd: of the whole job.
 
     The others as in ``job.Job`` and ``job.Artifact``.
     """
@@ -43,6 +44,9 @@ class Picture(NamedTuple):
     height: int | None
     output_index: int
     output_count: int
+    copy: int
+    chosen: str | None
+    cost_usd: float | None
 
 
 class Asked(NamedTuple):

@@ -9,9 +9,9 @@ from batcher.store.lock import unwritable
 from batcher.store.schema import APPLICATION_ID, VERSION, create
 
 STATE = "state.db"
-BUSY = 10.0  # seconds to wait for another process that has the file
-
 BUCKET = "images.url"  # says where the pictures are, when they are not in the run directory
+GIVEN = frozenset({"manifest.jsonl", "manifest.yaml", BUCKET})  # there before the state file is
+BUSY = 10.0  # seconds to wait for another process that has the file
 
 
 def prepare(run_dir: Path) -> None:
@@ -27,7 +27,7 @@ def prepare(run_dir: Path) -> None:
         raise unwritable(run_dir, PermissionError("no right to write there"))
     if STATE in found:
         _check_unopened(run_dir / STATE)
-    elif set(found) - {BUCKET}:  # that one alone: a run that could not begin, or whose pictures are looked for there
+    elif set(found) - GIVEN:
         raise _foreign(run_dir, found)
 
 

@@ -47,6 +47,12 @@ class Verdict:
         """Whether it takes back all that was said."""
         return self.pick is None and self.stars is None and not self.tags and not self.note
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """``pick``, ``stars`` and ``tags``, as far as they were given: what filters, columns and records show."""
+        values = {"pick": self.pick, "stars": self.stars, "tags": list(self.tags) or None}
+        return {name: value for name, value in values.items() if value is not None}
+
     def as_json(self) -> dict[str, Any]:
         return {
             "at": self.at, "by": self.by, "job": self.job, "output_index": self.output_index, "pick": self.pick,

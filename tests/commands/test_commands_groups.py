@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands.command_line import Shell, assert_fits
+from tests.support.command_line import Shell, assert_fits
 
 SWEEP = """
 prompts: [a heron, a kite]
@@ -96,20 +96,11 @@ def test_records_tell_the_group_and_pictures_are_in_its_folder(shell: Shell) -> 
     assert len(list((shell.folder / "tall").glob("*.png"))) == 2
 
 
-def test_a_new_name_moves_the_pictures_only_when_it_is_asked_for(shell: Shell) -> None:
-    made(shell, SWEEP)
-    shell.file("m.yaml", SWEEP.replace("tall:", "faces:"))
-    assert planned(shell, "--relayout")["to_rename"] == 2
-    assert shell("run", "m.yaml", *QUICK, "--relayout", "--json").json["submits"] == 0
-    folders = {path.name for path in (shell.folder / "runs/m/images").iterdir() if any(path.rglob("*.png"))}
-    assert folders == {"wide", "faces"}
-
-
 def test_what_two_groups_ask_for_is_told_by_plan_and_by_each_run(shell: Shell) -> None:
     shell.file(
         "m.yaml", SWEEP.replace("prompts: [a face]\n    matrix: {aspect_ratio: [3:4]", "matrix: {aspect_ratio: [16:9]")
     )
-    wanted = "4 requests are in the manifest more than once (in the groups wide, tall; the first at m.yaml:2)"
+    wanted = "4 requests are in the manifest more than once (the first at m.yaml:2)"
     assert wanted in planned(shell)["warnings"][0]
     for _ in range(2):
         came = shell("run", "m.yaml", "--simulate", "--rate", "500/s", "--progress", "lines")

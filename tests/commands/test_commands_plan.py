@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.commands.command_line import Shell
+from tests.support.command_line import Shell
 
 QUICK = ("--simulate", "--rate", "500/s", "--progress", "none")
 GROUPS = """
@@ -48,14 +48,6 @@ def test_a_new_job_whose_name_an_earlier_run_took_is_shown_with_its_key(shell: S
     assert set(said) < {f"images/{path}" for path in pictures(shell)}
 
 
-def test_a_plan_with_relayout_shows_the_names_that_the_jobs_are_going_to_have(shell: Shell) -> None:
-    shell.file("m.yaml", "prompts: [{prompt: one, id: a}]\n")
-    assert shell("run", "m.yaml", *QUICK).code == 0
-    shell.file("m.yaml", "prompts: [{prompt: one, id: a}]\noutput: {path: 'new/{prompt_id}'}\n")
-    assert named(shell, "m.yaml") == ["images/0000/a"]
-    assert named(shell, "m.yaml", "--relayout") == ["images/new/a"]
-
-
 def test_a_plan_says_how_many_texts_its_templates_and_vars_make(shell: Shell) -> None:
     shell.file(
         "m.yaml",
@@ -87,10 +79,10 @@ def test_a_plan_that_resubmits_what_is_in_doubt_says_what_that_costs(shell: Shel
     shell.file("m.yaml", text)
     assert shell("run", "m.yaml", *QUICK, "--limit", "3").code == 4
     with closing(sqlite3.connect(shell.folder / "runs/m/state.db")) as state, state:
-        state.execute("DELETE FROM image_data WHERE job_id < 3")
+        state.execute("DELETE FROM images WHERE job_id < 3")
         for number, word in enumerate(("in_doubt", "submitting"), 1):
-            state.execute("UPDATE job_data SET state = ? WHERE id = ?", (word, number))
-            state.execute("UPDATE attempt_data SET outcome = ?, request_id = NULL WHERE job_id = ?", (word, number))
+            said = "UPDATE jobs SET state = ?, outcome = ?, request_id = NULL WHERE id = ?"
+            state.execute(said, (word, word, number))
     held, again = (
         shell("plan", "m.yaml", "--simulate", "--json", "--in-doubt", word).json for word in ("hold", "resubmit")
     )

@@ -9,8 +9,8 @@ import pytest
 
 from batcher.store import STATE
 from batcher.store.schema import VERSION
-from tests.api.rude_server import RudeServer
-from tests.commands.command_line import Shell, assert_no_traceback
+from tests.support.command_line import Shell, assert_no_traceback
+from tests.support.rude_server import RudeServer
 
 
 @pytest.mark.parametrize("out", ["file/run", "x" * 300])
@@ -119,12 +119,12 @@ def test_a_second_batcher_on_the_same_directory_is_75(shell: Shell) -> None:
     assert holder.stdout is not None
     try:
         assert holder.stdout.readline() == "held\n"
-        for words in (["run", "p.txt", "--simulate"], ["retry", run], ["cancel", run]):
-            came = shell(*words)
-            assert came.code == 75, came
-            assert f"batcher status {run}" in came.err
-            assert_no_traceback(came)
-        assert shell("status", run).code == 0
+        came = shell("run", "p.txt", "--simulate")
+        assert came.code == 75, came
+        assert f"batcher status {run}" in came.err
+        assert_no_traceback(came)
+        for words in (["retry", run], ["cancel", run], ["status", run]):
+            assert shell(*words).code == 0, words
         assert shell("plan", "p.txt").code == 0
     finally:
         holder.kill()

@@ -19,8 +19,8 @@ from batcher.export.captions import Captions
 from batcher.export.exporting import KINDS
 from batcher.export.imagefolder import ImageFolder
 from batcher.export.marker_file import read_mark
-from batcher.export.request import SPLITS_OF_DATASETS, Told, ordered
-from batcher.export.selection import Selection, Shot
+from batcher.export.request import SPLITS_OF_DATASETS, Options, ordered
+from batcher.export.selection import Sample, Selection
 from batcher.export.target import Target
 from batcher.export.webdataset import WebDataset
 from batcher.images import Limits
@@ -47,12 +47,12 @@ class Expected:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self.due = {self.key(shot): self._due(shot) for shot in target.selection.again()}
+        self.due = {self.key(sample): self._due(sample) for sample in target.selection.again()}
 
-    def key(self, shot: Shot) -> Key:
+    def key(self, sample: Sample) -> Key:
         if isinstance(self.target, Captions):
-            return f"{shot.split}/{shot.name}.{shot.extension}"
-        return shot.picture.key, shot.picture.output_index
+            return f"{sample.split}/{sample.name}.{sample.extension}"
+        return sample.picture.key, sample.picture.output_index
 
     def key_of(self, seen: Seen) -> Key | None:
         if isinstance(self.target, Captions):
@@ -60,25 +60,25 @@ class Expected:
         job, index = seen.values.get("job"), seen.values.get("output_index")
         return (job, index) if isinstance(job, str) and isinstance(index, int) else None
 
-    def values(self, shot: Shot) -> dict[str, Any]:
+    def values(self, sample: Sample) -> dict[str, Any]:
         if isinstance(self.target, Captions):
-            return {"caption": self.target.caption.of(shot)}
-        values = self.target.values(shot)
+            return {"caption": self.target.caption.of(sample)}
+        values = self.target.values(sample)
         if isinstance(self.target, WebDataset):
-            values["txt"] = self.target.caption.of(shot)
+            values["txt"] = self.target.caption.of(sample)
         if isinstance(self.target, ImageFolder):
             for name in self.target.moments:
                 values[name] = values[name] and datetime.fromisoformat(values[name])
         return values
 
-    def split(self, shot: Shot) -> str:
+    def split(self, sample: Sample) -> str:
         by_us = isinstance(self.target, Captions | WebDataset)
-        return shot.split if by_us else SPLITS_OF_DATASETS.get(shot.split, shot.split)
+        return sample.split if by_us else SPLITS_OF_DATASETS.get(sample.split, sample.split)
 
-    def _due(self, shot: Shot) -> Due:
-        picture = shot.picture
-        columns = digest(self.split(shot), self.values(shot))
-        return Due(columns, self.target.sha256(shot), picture.width, picture.height)
+    def _due(self, sample: Sample) -> Due:
+        picture = sample.picture
+        columns = digest(self.split(sample), self.values(sample))
+        return Due(columns, self.target.sha256(sample), picture.width, picture.height)
 
 
 def digest(split: str, values: Mapping[str, Any]) -> bytes:
@@ -115,11 +115,11 @@ def check(folder: Path, reader: str) -> dict[str, Any]:
     findings = Findings()
     if not mark.get("complete"):
         findings.add("unfinished", "the export was interrupted; the same export command goes on with it")
-    order = ordered(run, folder, Told(**mark["options"]))
+    order = ordered(run, folder, Options(**mark["options"]))
     with closing(connect_to_read(run)) as connection, exporting.snapshot(connection):
         target = KINDS[reader](order, Selection(order, connection))
-        for shot in target.selection.first_look():
-            target.see(shot)
+        for sample in target.selection.first_look():
+            target.see(sample)
         target.settle()
         comparison = Comparison(Expected(target), findings)
         lines = comparison.read(folder, mark)
@@ -171,13 +171,13 @@ class Comparison:
 
     def close(self) -> None:
         """What no reader gave, and how what it gave differs: looked up in the run, with both sides."""
-        for shot in self.expected.target.selection.again():
-            key = self.expected.key(shot)
+        for sample in self.expected.target.selection.again():
+            key = self.expected.key(sample)
             if key not in self._met:  # where the reader failed, it is no news that it did not give this one
-                example = "" if self._failed else f"{shot.picture.file} is in the run; export again if it is new"
+                example = "" if self._failed else f"{sample.picture.file} is in the run; export again if it is new"
                 self._findings.add("missing", example)
             if seen := self._different.get(key):
-                self._explain(shot, seen)
+                self._explain(sample, seen)
 
     def _judge(self, seen: Seen) -> None:
         key = self.expected.key_of(seen)
@@ -214,14 +214,14 @@ class Comparison:
         if size != (due.width, due.height):
             self._findings.add("picture differs", f"{_named(key)}: its size is {size}, not {due.width}x{due.height}")
 
-    def _explain(self, shot: Shot, seen: Seen) -> None:
-        due = self.expected.values(shot)
+    def _explain(self, sample: Sample, seen: Seen) -> None:
+        due = self.expected.values(sample)
         for name in sorted({*due, *seen.values}):
             ours, theirs = _plain(due.get(name)), _plain(seen.values.get(name))
             if repr(ours) != repr(theirs):
-                self._show(f"{shot.picture.file}: {name} is {theirs!r:.80} to the reader, {ours!r:.80} in the run")
-        if self.expected.split(shot) != seen.split:
-            self._show(f"{shot.picture.file}: in {seen.split}, not in {self.expected.split(shot)}")
+                self._show(f"{sample.picture.file}: {name} is {theirs!r:.80} to the reader, {ours!r:.80} in the run")
+        if self.expected.split(sample) != seen.split:
+            self._show(f"{sample.picture.file}: in {seen.split}, not in {self.expected.split(sample)}")
 
     def _show(self, example: str) -> None:
         self._findings.examples.setdefault("columns differ", []).append(one_line(example, 300))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from batcher.__main__ import main
-from tests.commands.command_line import Came
 from tests.export import checking, infotexts
-from tests.export.runs import a_run, seeds
+from tests.support.command_line import Came
+from tests.support.handmade_runs import a_run, seeds
 
 Batcher = Callable[..., Came]
 
@@ -28,12 +28,24 @@ def batcher(capsys: pytest.CaptureFixture[str]) -> Batcher:
 def exported(batcher: Batcher, tmp_path: Path) -> Callable[..., Any]:
     """``batcher export RUN tmp/out --json WORDS``, which must go well; its report."""
 
-    def typed(run: Path, to: str, *words: object, folder: str = "out") -> Any:
-        came = batcher("export", run, tmp_path / folder, "--to", to, "--json", "--progress", "none", *words)
+    def exporting(run: Path, to: str, *words: object, folder: str = "out") -> Any:
+        typed = (
+            "export",
+            run,
+            tmp_path / folder,
+            "--to",
+            to,
+            "--json",
+            "--progress",
+            "none",
+            "--allow-missing",
+            *words,
+        )
+        came = batcher(*typed)
         assert came.code == 0, came
         return came.json
 
-    return typed
+    return exporting
 
 
 @pytest.fixture

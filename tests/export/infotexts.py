@@ -7,14 +7,14 @@ from itertools import tee
 from pathlib import Path
 from typing import Any
 
-from batcher.export.embed_metadata import Dresser
+from batcher.export.embed_metadata import MetadataEmbedder
 from batcher.export.exporting import KINDS
 from batcher.export.marker_file import read_mark
-from batcher.export.request import Order, Told, ordered
+from batcher.export.request import Options, Order, ordered
 from batcher.export.selection import Selection
 from batcher.export.target import FileTarget
 from batcher.store import connect_to_read, exporting, has_state
-from tests.images.embed.checking import InfotextCheck, check_infotext
+from tests.support.embedded import InfotextCheck, check_infotext
 
 SHOWN = 5  # examples
 Pair = tuple[Path, Mapping[str, Any]]
@@ -34,21 +34,21 @@ def check(folder: Path) -> dict[str, Any]:
 
 
 def _of_run(folder: Path) -> tuple[Order, None]:
-    return ordered(folder, folder, Told(to="captions", embed="infotext")), None
+    return ordered(folder, folder, Options(to="captions", embed="infotext")), None
 
 
 def _of_export(folder: Path) -> tuple[Order, Mapping[str, Any]]:
     mark = read_mark(folder)
-    return ordered(Path(mark["run"]), folder, Told(**mark["options"])), mark
+    return ordered(Path(mark["run"]), folder, Options(**mark["options"])), mark
 
 
 def _pairs(order: Order, selection: Selection, mark: Mapping[str, Any] | None) -> Iterator[Pair]:
-    dresser = Dresser(order.run, order.embed, simulated=selection.simulated)
+    embedder = MetadataEmbedder(order.run, order.embed, simulated=selection.simulated)
     target = None if mark is None else KINDS[mark["target"]](order, selection)
     assert target is None or isinstance(target, FileTarget)
-    for shot in selection.again():
-        file = Path(selection.path(shot.picture)) if target is None else order.folder / target.name(shot)
-        yield file, dresser.record(shot)
+    for sample in selection.again():
+        file = Path(selection.path(sample.picture)) if target is None else order.folder / target.name(sample)
+        yield file, embedder.record(sample)
 
 
 def _report(

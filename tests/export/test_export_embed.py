@@ -14,8 +14,8 @@ from PIL import Image
 from batcher.images.embed import strip
 from batcher.images.embed.embedding import read_infotext
 from tests.export.conftest import Batcher
-from tests.export.runs import Asked, a_run, seeds, tree
-from tests.images.embed.pictures import with_chunk
+from tests.support.handmade_runs import Asked, a_run, seeds, tree
+from tests.support.pictures import with_chunk
 
 pytestmark = [  # the webdataset library leaves closing its files to the garbage collector
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
@@ -41,8 +41,8 @@ def arrived_as(run: Path, content: bytes) -> Path:
     path.write_bytes(content)
     with closing(sqlite3.connect(run / "state.db")) as connection, connection:
         connection.execute(
-            "UPDATE image_data SET bytes = ?, sha256 = ? WHERE job_id = 1",
-            (len(content), hashlib.sha256(content).digest()),
+            "UPDATE images SET bytes = ?, sha256 = ? WHERE job_id = 1",
+            (len(content), hashlib.sha256(content).hexdigest()),
         )
     return path
 

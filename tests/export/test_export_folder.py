@@ -18,7 +18,7 @@ from batcher.export.placer import Placer, Wanted
 from batcher.runner.progress import Bar
 from batcher.store import locked
 from tests.export.conftest import Batcher
-from tests.export.runs import Asked, a_run, redo, seeds, tree, unlist
+from tests.support.handmade_runs import Asked, a_run, redo, seeds, tree, unlist
 
 TARGETS = {
     "imagefolder": (),
@@ -305,7 +305,7 @@ def test_without_that_process_links_are_made_here(exported: Any, run: Path, monk
     assert exported(run, "imagefolder")["linked"] == 6
 
 
-@pytest.mark.parametrize("last_words", ["", "told.readline(); "])
+@pytest.mark.parametrize("last_words", ["", "options.readline(); "])
 def test_a_placer_that_dies_leaves_everything_to_others(monkeypatch: pytest.MonkeyPatch, last_words: str) -> None:
     monkeypatch.setattr(
         "batcher.export.placer._SCRIPT", f"import sys; told = sys.stdin.buffer; {last_words}sys.exit(1)"

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from batcher.export import Told, ordered
+from batcher.export import Options, ordered
 from batcher.export.imagefolder import ImageFolder
 from batcher.export.selection import Selection
 from batcher.store import connect_to_read
 from tests.export.conftest import Batcher
-from tests.export.runs import MODEL, Asked, a_run, picture, seeds, tree
+from tests.support.handmade_runs import MODEL, Asked, a_run, picture, seeds, tree
 
 SPLIT_WORDS = [
     "a train at night",
@@ -29,11 +29,11 @@ SPLIT_WORDS = [
 
 @pytest.fixture
 def load(tmp_path: Path) -> Callable[..., Any]:
-    def loaded(**told: Any) -> Any:
+    def loaded(**options: Any) -> Any:
         library = import_module("datasets")
         library.disable_progress_bars()
-        told = told or {"path": "imagefolder", "data_dir": str(tmp_path / "out")}
-        return library.load_dataset(**told, cache_dir=str(tmp_path / "cache"))
+        options = options or {"path": "imagefolder", "data_dir": str(tmp_path / "out")}
+        return library.load_dataset(**options, cache_dir=str(tmp_path / "cache"))
 
     return loaded
 
@@ -215,14 +215,14 @@ def test_a_line_of_metadata_is_the_row_it_stands_for(exported: Any, tmp_path: Pa
     ]
     run = a_run(tmp_path / "run", asked)
     exported(run, "imagefolder")
-    order = ordered(run, tmp_path / "out", Told(to="imagefolder"))
+    order = ordered(run, tmp_path / "out", Options(to="imagefolder"))
     with closing(connect_to_read(run)) as connection:
         target = ImageFolder(order, Selection(order, connection))
         shots = list(target.selection.first_look())
-        for shot in shots:
-            target.see(shot)
+        for sample in shots:
+            target.see(sample)
         target.settle()
-        rows = [{"file_name": target.name(shot).removeprefix("train/"), **target.values(shot)} for shot in shots]
+        rows = [{"file_name": target.name(sample).removeprefix("train/"), **target.values(sample)} for sample in shots]
     lines = (tmp_path / "out/train/metadata.jsonl").read_text("utf-8").rstrip("\n").split("\n")
     assert [json.loads(line) for line in lines] == rows
     assert [list(json.loads(line)) for line in lines] == [list(row) for row in rows]

@@ -15,8 +15,8 @@ def main_until(last: int, words: list[str]) -> int:
     touches = count(1)
     folder = words[2]
 
-    def watch(event: str, told: tuple[Any, ...]) -> None:
-        names = [os.fsdecode(one) for one in told if isinstance(one, str | bytes | os.PathLike)]
+    def watch(event: str, options: tuple[Any, ...]) -> None:
+        names = [os.fsdecode(one) for one in options if isinstance(one, str | bytes | os.PathLike)]
         ours = event in TOUCHES and any(folder in name for name in names)
         if ours and next(touches) == last:
             os.kill(os.getpid(), signal.SIGKILL)

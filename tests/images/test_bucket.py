@@ -18,8 +18,8 @@ from batcher.core.job import Artifact
 from batcher.images import Downloader, Trust, storage
 from batcher.store.files.place import Taken
 from batcher.store.files.safe_reader import Absent, Outside
-from tests.images.file_host import answer, file_host, picture
-from tests.images.object_store import ObjectStore, object_store
+from tests.support.file_host import answer, file_host, picture
+from tests.support.object_store import ObjectStore, object_store
 
 pytest.importorskip("obstore", reason="the extra `cloud` is not installed")
 

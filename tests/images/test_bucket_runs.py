@@ -12,7 +12,7 @@ from pathlib import Path
 import obstore
 import pytest
 
-from tests.images.object_store import ObjectStore, object_store
+from tests.support.object_store import ObjectStore, object_store
 
 pytest.importorskip("obstore", reason="the extra `cloud` is not installed")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from batcher.simulator import file_bytes
-from tests.verify.runs import JOBS, Run, flip, kinds
+from tests.support.finished_runs import JOBS, Run, flip, kinds
 
 
 def test_a_run_as_it_was_left_is_well(run: Run) -> None:
@@ -122,33 +122,29 @@ def records_gone(run: Run) -> None:
 
 
 def a_wrong_width_on_record(run: Run) -> None:
-    run.write_state("UPDATE image_data SET width = width + 1 WHERE job_id = 4")
+    run.write_state("UPDATE images SET width = width + 1 WHERE job_id = 4")
 
 
 def a_wrong_size_and_type_on_record(run: Run) -> None:
-    run.write_state("INSERT INTO words (word) VALUES ('image/jpeg')")
-    run.write_state(
-        "UPDATE image_data SET bytes = 7, mime = (SELECT id FROM words WHERE word = 'image/jpeg') WHERE job_id = 4"
-    )
+    run.write_state("UPDATE images SET bytes = 7, mime = 'image/jpeg' WHERE job_id = 4")
 
 
 def a_wrong_hash_on_record(run: Run) -> None:
-    run.write_state("UPDATE image_data SET sha256 = randomblob(32) WHERE job_id = 4")
+    run.write_state("UPDATE images SET sha256 = lower(hex(randomblob(32))) WHERE job_id = 4")
 
 
 def a_job_done_without_its_image_on_record(run: Run) -> None:
-    run.write_state("DELETE FROM image_data WHERE job_id = 4")
+    run.write_state("DELETE FROM images WHERE job_id = 4")
 
 
 def a_job_that_the_state_file_takes_for_pending(run: Run) -> None:
     """As when an older copy of the state file was put back."""
-    run.write_state("DELETE FROM image_data WHERE job_id = 4")
-    run.write_state("DELETE FROM attempt_data WHERE job_id = 4")
-    run.write_state("UPDATE job_data SET state = 'pending', attempts = 0 WHERE id = 4")
+    run.write_state("DELETE FROM images WHERE job_id = 4")
+    run.write_state("UPDATE jobs SET state = 'pending', attempts = 0, outcome = NULL WHERE id = 4")
 
 
 def a_job_that_the_state_file_never_heard_of(run: Run) -> None:
-    for table, column in (("image_data", "job_id"), ("attempt_data", "job_id"), ("job_data", "id")):
+    for table, column in (("images", "job_id"), ("jobs", "id")):
         run.write_state(f"DELETE FROM {table} WHERE {column} = 4")
 
 
@@ -319,7 +315,7 @@ def test_a_multi_image_job_that_lacks_one_gets_it_again(fours: Run) -> None:
 
 def test_a_job_with_fewer_images_on_record_than_it_gave_is_incomplete(fours: Run) -> None:
     (fours.folder / ".simulator.jsonl").unlink()
-    fours.write_state("DELETE FROM image_data WHERE job_id = 1 AND output_index = 2")
+    fours.write_state("DELETE FROM images WHERE job_id = 1 AND output_index = 2")
     assert kinds(fours.verify()) == {"incomplete", "unrecorded", "records_differ"}
     assert fours.verify("--repair")["exit_code"] == 0, "it is all on disk: nobody needs to be asked"
     assert len(fours.rows("images")) == 8

@@ -15,19 +15,19 @@ from batcher.manifest import Overrides
 from batcher.runner import session
 from batcher.runner.service import Options
 from batcher.upkeep.sidecars import Untrue, believed, copy_number, parse
-from tests.api.rude_server import answer, serving
-from tests.verify.runs import JOBS, Run, flip, kinds
+from tests.support.finished_runs import JOBS, Run, flip, kinds
+from tests.support.rude_server import answer, serving
 
 NOTHING = Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=None)
 NOT_TOLD = {
-    "jobs": {"listed"},
-    "attempts": {"accepted_at"},
-    "images": {"warning"},
+    "jobs": {"accepted_at"},
+    "attempts": {"job_id", "accepted_at"},
+    "images": {"job_id", "warning"},
 }
 
 
 def told(run: Run) -> dict[str, list[dict[str, Any]]]:
-    """Every row of the three views, without what no sidecar tells of."""
+    """Every row of the tables, without what no sidecar tells of."""
     return {
         view: [{name: value for name, value in row.items() if name not in hidden} for row in run.rows(view)]
         for view, hidden in NOT_TOLD.items()
@@ -57,8 +57,8 @@ def test_without_records_too_but_for_the_order(name: str, request: pytest.Fixtur
 
 
 def by_key(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    plain = [{name: value for name, value in row.items() if name != "id"} for row in rows]
-    return sorted(plain, key=lambda row: (row["key"], row.get("output_index", 0)))
+    plain = [{name: value for name, value in row.items() if name not in {"id", "position"}} for row in rows]
+    return sorted(plain, key=lambda row: str(row.get("key") or row.get("file")))
 
 
 def test_the_same_command_then_submits_nothing(run: Run) -> None:
@@ -132,14 +132,14 @@ def test_what_is_left_of_the_old_state_file_is_not_played_into_the_new_one(run: 
 
 def test_jobs_that_failed_or_are_in_doubt_come_back_as_such(run: Run) -> None:
     """Else the next run would submit them, and maybe pay for them, once more."""
-    moved = ("DELETE FROM image_data WHERE job_id IN (4, 5, 6)",)
+    moved = ("DELETE FROM images WHERE job_id IN (4, 5, 6)",)
     for statement in moved:
         run.write_state(statement)
-    cause = json.dumps({"kind": "timeout", "message": "no answer"})
-    run.write_state("UPDATE job_data SET state = 'failed', cause = ? WHERE id = 4", cause)
-    run.write_state("UPDATE job_data SET state = 'in_doubt', cause = ? WHERE id = 5", cause)
-    run.write_state("UPDATE job_data SET state = 'failed', cause = ? WHERE id = 6", cause)
-    run.write_state("UPDATE attempt_data SET outcome = 'rejected', request_id = NULL WHERE job_id = 6")
+    run.write_state("UPDATE meta SET value = 'null' WHERE name = 'tables'")
+    for state, number in (("failed", 4), ("in_doubt", 5), ("failed", 6)):
+        said = "UPDATE jobs SET state = ?, cause = 'timeout', message = 'no answer' WHERE id = ?"
+        run.write_state(said, state, number)
+    run.write_state("UPDATE jobs SET outcome = 'rejected', request_id = NULL WHERE id = 6")
     for row in run.rows("jobs")[3:6]:
         for suffix in (".png", ".json"):
             (run.folder / f"{row['path']}{suffix}").unlink()

@@ -17,12 +17,12 @@ from batcher.runner.service import Options
 from batcher.simulator import Fault, Profile, Simulator
 from batcher.store import locked
 from batcher.upkeep.repair import Repaired, repair
-from tests.api.rude_server import answer, serving
-from tests.commands.command_line import without_settings
-from tests.crash.matrix import ROOT, service
-from tests.runs.stage import go, lines, steady
-from tests.verify.runs import JOBS, MANIFEST, Run, copied, flip, kinds, made
-from tests.virtual import run as virtually
+from tests.support.command_line import without_settings
+from tests.support.finished_runs import JOBS, MANIFEST, Run, copied, flip, kinds, made
+from tests.support.rude_server import answer, serving
+from tests.support.simulator_process import ROOT, service
+from tests.support.stage import go, lines, steady
+from tests.support.virtual import run as virtually
 
 VICTIM = (sys.executable, "-m", "tests.crash.victim")
 
@@ -95,8 +95,8 @@ def test_a_repair_needs_the_directory_for_itself_and_a_check_does_not(run: Run) 
 def test_beside_a_going_run_what_it_writes_now_is_no_finding(run: Run) -> None:
     process = json.dumps({"pid": os.getpid(), "host": os.uname().nodename, "since": 0})
     run.write_state("UPDATE meta SET value = ? WHERE name = 'process'", process)
-    run.write_state("UPDATE job_data SET state = 'ready' WHERE id = 4")
-    run.write_state("DELETE FROM image_data WHERE job_id = 4")
+    run.write_state("UPDATE jobs SET state = 'ready' WHERE id = 4")
+    run.write_state("DELETE FROM images WHERE job_id = 4")
     (run.folder / "images" / ".0123456789abcdef.part").write_bytes(b"half")
     with locked(run.folder):
         facts = run.verify()
@@ -105,10 +105,9 @@ def test_beside_a_going_run_what_it_writes_now_is_no_finding(run: Run) -> None:
 
 
 def test_what_a_kill_left_between_image_and_row_is_for_the_next_run(run: Run) -> None:
-    run.write_state("UPDATE job_data SET state = 'ready' WHERE id IN (4, 5)")
     link = '["http://127.0.0.1:9/a.png"]'
-    run.write_state(f"INSERT INTO link_data VALUES (4, '{link}'), (5, '{link}')")
-    run.write_state("DELETE FROM image_data WHERE job_id IN (4, 5)")
+    run.write_state("UPDATE jobs SET state = 'ready', urls = ? WHERE id IN (4, 5)", link)
+    run.write_state("DELETE FROM images WHERE job_id IN (4, 5)")
     (run.folder / f"{run.rows('jobs')[4]['path']}.json").unlink()
     assert kinds(run.verify()) == {"unfetched", "records_differ"}
     assert run.verify("--repair")["exit_code"] == 0
@@ -197,7 +196,7 @@ def test_a_recorded_name_that_leads_out_is_not_followed(run: Run, treasure: Path
     (treasure / "a.png").write_bytes(run.images()[3].read_bytes())
     name = "images/../../../elsewhere/a.png"
     assert (run.folder / name).exists()
-    run.write_state("UPDATE image_data SET file = ? WHERE job_id = 4", name)
+    run.write_state("UPDATE images SET file = ? WHERE job_id = 4", name)
     facts = run.verify()
     assert "outside" in kinds(facts)
     assert run.verify("--repair")["exit_code"] == 0
@@ -245,7 +244,7 @@ def test_the_recorded_link_is_tried_first_and_needs_no_token(
 
 def test_a_dead_link_is_followed_by_a_fresh_result(there: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNCOMFY_TOKEN", "a-token")
-    there.write_state("UPDATE words SET word = replace(word, '/files/', '/files/x')")
+    there.write_state("UPDATE images SET url = replace(url, '/files/', '/files/x')")
     there.images()[0].unlink()
     path = there.folder / f"{there.rows('jobs')[3]['path']}.png"
     path.unlink(missing_ok=True)

@@ -166,7 +166,7 @@ def _why(entry: Entry) -> str:
 
 
 def _shape(job: Job) -> tuple[int, int]:
-    """As asked for, a square when that can't be told. Large, as it is only ever made smaller."""
+    """As asked for, a square when that can't be options. Large, as it is only ever made smaller."""
     try:
         across, down = (float(side) for side in str(job.inputs.get("aspect_ratio")).split(":"))
         factor = 10_000 / max(across, down)

@@ -120,8 +120,8 @@ class Sections:
         return found
 
     def is_input(self, name: str, key: Node, what: str) -> bool:
-        if name == "prompt":
-            self.document.add(key, f"`prompt` in {what}", "list prompts under `prompts:`")
+        if name in {"prompt", self.model_inputs.prompt}:
+            self.document.add(key, f"`{word(name)}` in {what}", "list prompts under `prompts:`")
             return False
         if not self.model_inputs.knows(name):
             known = [known for known in self.model_inputs.columns if known != "prompt"]

@@ -1,0 +1,52 @@
+"""``batcher tune``: change a run while it goes, or before it goes on."""
+
+from typing import Any
+
+import click
+
+from batcher.commands.printing import say, say_json
+from batcher.commands.run_argument import run_argument
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  batcher tune runs/tonight --rate 1/s --reason "others need the account"
+  batcher tune runs/tonight --budget 20 --deadline 07:00
+  batcher tune runs/tonight --pause
+  batcher tune runs/tonight --resume
+  batcher tune runs/tonight                 what is asked for now
+It takes effect within a second, and wins over the flags of a later start."""
+)
+@run_argument
+@click.option("--rate", metavar="R", help="Submits per time: 5/s, 300/min; none: as the command says.")
+@click.option("--in-flight", metavar="N", help="Most jobs at the service at once, or none.")
+@click.option("--downloads", metavar="N", help="Most downloads at once, or none.")
+@click.option("--budget", metavar="USD", help="Never commit more than this in all, or none.")
+@click.option("--deadline", metavar="WHEN", help="Start nothing new after this: 8h from now, 07:00, or none.")
+@click.option("--pause", is_flag=True, help="Submit nothing new; what is at the service is collected.")
+@click.option("--resume", is_flag=True, help="Go on after --pause.")
+@click.option("--drain", is_flag=True, help="Finish what is at the service, then end the run.")
+@click.option("--reason", metavar="TEXT", help="Why, for the record.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def tune(run_dir: str, as_json: bool, **given: Any) -> int:
+    """Change a going run: rate, budget, deadline, pause. Works also when it is not going."""
+    from pathlib import Path  # noqa: PLC0415  start-up time
+
+    from batcher.runner.tuning import tune as ask  # noqa: PLC0415
+
+    facts = ask(Path(run_dir), **given)
+    say_json(facts) if as_json else say(_words(facts))
+    return 0
+
+
+def _words(facts: dict[str, Any]) -> str:
+    asked = facts["asked"] or "nothing: the run does as its command says"
+    lines = [f"{facts['run']}: {asked}"]
+    if facts["changed"] and facts["going"]:
+        lines.append("The run that is going there obeys within a second.")
+    elif facts["changed"]:
+        lines.append("No run is going there: the next one obeys.")
+    if not facts["going"] and not facts["paused"] and facts["resume"]:
+        lines.append(f"Go on with:\n  {facts['resume']}")
+    return "\n".join(lines)
