@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -48,7 +49,21 @@ class Service:
 
 
 def run_dir_of(options: Options, loader: Loader) -> Path:
-    return Path(options.out) if options.out else Path("runs") / loader.name
+    """The run directory that was named, else the manifest's default one. Raises UsageError where that is another's."""
+    if options.out:
+        return Path(options.out)
+    run_dir = Path("runs") / loader.name
+    if loader.path is not None and has_state(run_dir):
+        with closing(connect_to_read(run_dir)) as connection:
+            other = reading.meta(connection, "manifest_path")
+        if other is not None and other != loader.path and Path(other).exists():
+            folder = f"{Path(loader.path).parent.name}-{loader.name}"
+            raise UsageError(
+                f"{run_dir} is the run directory of {other}, and not of {loader.source}",
+                hint=f"Name another one: -o {quote(str(Path('runs') / folder))}"
+                f" (-o {quote(str(run_dir))} puts both into one). Nothing was submitted.",
+            )
+    return run_dir
 
 
 def read_manifest(options: Options) -> tuple[Loader, Settings]:

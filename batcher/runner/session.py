@@ -10,6 +10,7 @@ from batcher.client.catalogue import Offer, ask
 from batcher.core.errors import UsageError
 from batcher.core.settings import Settings
 from batcher.manifest import Loader
+from batcher.manifest.totals import columns_in_words
 from batcher.runner import records as tables
 from batcher.runner import report
 from batcher.runner.control import Control, is_paused, read_control
@@ -154,6 +155,8 @@ async def _offer(loader: Loader, settings: Settings, service: Service, state: St
 def _say_what_was_read(read: Reading, offer: Offer, progress: Progress) -> None:
     for warning in (*read.planned.warnings, *offer.warnings):
         progress.say(f"warning: {warning}")
+    for line in columns_in_words(read.totals.columns) if read.totals is not None else ():
+        progress.say(line)
     if read.listed is not None:
         say_gone(read.listed.gone, progress)
 
@@ -166,6 +169,7 @@ def _facts(
         "base_url": None if service.name == SIMULATOR else service.api.base_url,
         "simulated": bool(service.api.simulated),
         "manifest": loader.source,
+        "manifest_path": loader.path,
         "model": loader.model,
         "total": planned.jobs if planned.whole is None else planned.whole,
         "command": command,
