@@ -29,7 +29,7 @@ from batcher.runner.run_dir import (
     say_gone,
     some_room,
 )
-from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of
+from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of, way_to
 from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import Surroundings, drain
 from batcher.store import STATE, StateFile, has_state, remove_state
@@ -108,7 +108,7 @@ async def conduct(
         planned, wall = read.planned, surroundings.wall
         jobs = planned.within(limit)
         check_room(state, jobs, progress)
-        begin(state, _facts(loader, planned, service, offer, command, wall()), settings, wall(), progress)
+        begin(state, _facts(loader, run_dir, planned, service, offer, command, wall()), settings, wall(), progress)
         stop, context = Stop(), None
         if is_paused(state, control, wall()):
             why = f": {control.reason}" if control.reason else ""
@@ -162,14 +162,14 @@ def _say_what_was_read(read: Reading, offer: Offer, progress: Progress) -> None:
 
 
 def _facts(
-    loader: Loader, planned: Planned, service: Service, offer: Offer, command: str, now: float
+    loader: Loader, run_dir: Path, planned: Planned, service: Service, offer: Offer, command: str, now: float
 ) -> dict[str, Any]:
     return {
         "service": service.name,
         "base_url": None if service.name == SIMULATOR else service.api.base_url,
         "simulated": bool(service.api.simulated),
         "manifest": loader.source,
-        "manifest_path": loader.path,
+        "manifest_path": way_to(loader, run_dir),
         "model": loader.model,
         "total": planned.jobs if planned.whole is None else planned.whole,
         "command": command,
