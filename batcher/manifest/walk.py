@@ -196,6 +196,8 @@ class Walk:
             if not self._check.inputs(row, rendering.inputs):
                 break
             made += 1
+            if row.variants is None:
+                self._check.braces(row, rendering.inputs.get("prompt"))
             yield from self._prompt(row, rendering)
         self._made += -(-made // variables.copies(row))
         return used

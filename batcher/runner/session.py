@@ -11,6 +11,7 @@ from batcher.core.errors import DiskError, UsageError
 from batcher.core.settings import Settings
 from batcher.images import storage
 from batcher.manifest import Loader
+from batcher.manifest.totals import columns_in_words
 from batcher.runner import records as tables
 from batcher.runner import report, report_words
 from batcher.runner.control import Control, is_paused, read_control
@@ -29,7 +30,7 @@ from batcher.runner.run_dir import (
     say_gone,
     some_room,
 )
-from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of
+from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of, way_to
 from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import Surroundings, drain
 from batcher.store import STATE, StateFile, has_state, reading, remove_state
@@ -110,7 +111,9 @@ async def conduct(
         jobs = planned.within(limit)
         check_room(state, jobs, progress)
         budget = control.settings(settings).budget
-        begin(state, _facts(loader, planned, service, offer, budget, command, wall()), settings, wall(), progress)
+        facts = _facts(loader, planned, service, offer, budget, command, wall())
+        facts["manifest_path"] = way_to(loader, run_dir)
+        begin(state, facts, settings, wall(), progress)
         stop, context = Stop(), None
         if is_paused(state, control, wall()):
             why = f": {control.reason}" if control.reason else ""
@@ -159,6 +162,8 @@ async def _offer(loader: Loader, settings: Settings, service: Service, state: St
 def _say_what_was_read(read: Reading, offer: Offer, progress: Progress) -> None:
     for warning in (*read.planned.warnings, *offer.warnings):
         progress.say(f"warning: {warning}")
+    for line in columns_in_words(read.totals.columns) if read.totals is not None else ():
+        progress.say(line)
     if read.listed is not None:
         say_gone(read.listed.gone, progress)
 
