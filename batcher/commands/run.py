@@ -36,7 +36,7 @@ def run(as_json: bool, verbose: bool, log: str | None, metrics: str | None, on_e
     input.
     """
     from batcher.commands import loop  # noqa: PLC0415  start-up time
-    from batcher.commands.signals import heeding_signals  # noqa: PLC0415
+    from batcher.commands.signals import Signals  # noqa: PLC0415
     from batcher.core.errors import BatcherError  # noqa: PLC0415
     from batcher.runner import session  # noqa: PLC0415
     from batcher.runner.watching import Watch, watching_limits  # noqa: PLC0415
@@ -46,17 +46,19 @@ def run(as_json: bool, verbose: bool, log: str | None, metrics: str | None, on_e
     with Watch(log, metrics, on_end) as watch:
         observers = (watch, watching_limits(_to_stderr)) if verbose else (watch,)
         watch.say_warnings(_to_stderr)
-        try:
-            report, summary = loop.run(session.run(options, Surroundings(observers=observers, attend=heeding_signals)))
-        except BatcherError as error:
-            watch.failed_to_start(error, options.out or options.manifest)
-            raise
-        if as_json:
-            say_json(report)
-            if report["stopped_by"]:
-                click.echo(summary, err=True)
-        else:
-            say(summary)
+        with Signals() as signals:
+            surroundings = Surroundings(observers=observers, attend=signals.attend)
+            try:
+                report, summary = loop.run(session.run(options, surroundings))
+            except BatcherError as error:
+                watch.failed_to_start(error, options.out or options.manifest)
+                raise
+            if as_json:
+                say_json(report)
+                if report["stopped_by"]:
+                    click.echo(summary, err=True)
+            else:
+                say(summary)
         watch.finish()
     return int(report["exit_code"])
 

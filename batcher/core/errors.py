@@ -91,16 +91,19 @@ class Problem:
 
 
 class ManifestError(BatcherError):
-    """The manifest is wrong; ``problems`` lists all of it (the first ``len(problems)`` of ``total``)."""
+    """The manifest is wrong; ``problems`` lists all of it (the first ``len(problems)`` of ``total``).
+
+    counted: how many of those that are not listed stand as a number in the text of one that is.
+    """
 
     exit_code = 65
 
-    def __init__(self, problems: Sequence[Problem], *, total: int | None = None) -> None:
+    def __init__(self, problems: Sequence[Problem], *, total: int | None = None, counted: int = 0) -> None:
         self.problems = tuple(sorted(problems))
         self.total = len(self.problems) if total is None else total
         lines = [str(problem) for problem in self.problems]
-        if self.total > len(lines):
-            lines.append(f"... and {self.total - len(lines):,} more like these")
+        if (more := self.total - len(lines) - counted) > 0:
+            lines.append(f"... and {more:,} more like these")
         super().__init__("\n".join(lines), hint="Nothing was submitted and nothing was spent.")
 
 

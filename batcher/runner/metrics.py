@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,21 +60,30 @@ class Collector:
             ("spent_usd", "Dollars spent over the life of the run directory.", money["spent_usd"]),
             ("reserved_usd", "Dollars set aside for what is at the service.", money["reserved_usd"]),
             ("unclear_usd", "Dollars of submits that failed there without a word on their cost.", money["unclear_usd"]),
-            ("budget_usd", "The most that may be spent.", reading.meta(connection, "budget_usd")),
+            ("budget_usd", "The most that may be spent.", live.get("budget", reading.meta(connection, "budget_usd"))),
             ("in_flight", "Jobs at the service.", money["at_service"]),
             ("pace_per_second", "Submits a second that are allowed now.", live.get("pace") if self._going else 0.0),
             ("last_change_timestamp_seconds", "When a job last moved.", measures.last_change(connection)),
             ("last_success_timestamp_seconds", "When a run last ended with everything done.",
-             reading.meta(connection, "succeeded_at")),
+             _seconds(reading.meta(connection, "succeeded_at"))),
         ):  # fmt: skip
             if value is not None:  # what is not known is left out: zero would be a lie
                 yield GaugeMetricFamily(f"batcher_{name}", text, value=value)
-        yield CounterMetricFamily("batcher_refused", "Calls refused for their rate.", value=live.get("refused", 0))
+        yield CounterMetricFamily("batcher_refused", "Calls refused for their rate.", value=_refused(connection, live))
         within, count, total = measures.run_times(connection, BOUNDS)
         buckets = [*zip(map(str, BOUNDS), within, strict=True), ("+Inf", count)]
         yield HistogramMetricFamily(
             "batcher_job_seconds", "From submit to the service's result.", buckets=buckets, sum_value=total
         )
+
+
+def _refused(connection: sqlite3.Connection, live: dict[str, Any]) -> int:
+    """Of the life of the run directory: what ended runs left, and what a going one counts."""
+    return int(reading.meta(connection, "refused", 0)) + int(live.get("refused") or 0)
+
+
+def _seconds(moment: str | None) -> float | None:
+    return None if moment is None else datetime.fromisoformat(moment).timestamp()
 
 
 def _by_state(connection: sqlite3.Connection, counts: Counts) -> dict[str, int]:

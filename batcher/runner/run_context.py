@@ -98,8 +98,8 @@ class RunContext:
         if (why := self.fuse.ended(entry.id, cause)) and cause is not None:
             self.stop.request(
                 Reason.FUSE,
-                f"the fuse blew: {why}: {cause}",
-                "What is at the service was collected. Fix the cause, `batcher retry` the failed, and run again.",
+                f"{why}: {cause}",
+                "What is at the service was collected. Fix the cause, then run the same command again.",
             )
 
     def doubted(self, entry: Entry, cause: Cause) -> None:
@@ -133,7 +133,7 @@ class RunContext:
             )
         silence = self.now() - (self._born if self._heard is None else self._heard)
         if silence > NOTEWORTHY:
-            self.tally.note = f"no answer from the service for {silence:.0f} s; trying on"
+            self.tally.note = f"no answer from the service for {silence:.0f} s; still retrying"
         if silence > (FIRST_PATIENCE if self._heard is None else PATIENCE):
             self.stop.request(
                 Reason.SERVICE,

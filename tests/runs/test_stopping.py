@@ -13,8 +13,8 @@ from batcher.runner.cancel import cancel_all
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Simulator
 from batcher.store import connect_to_read
-from tests.runs.stage import Came, Going, go, lines, steady
-from tests.virtual import run
+from tests.support.stage import Came, Going, go, lines, steady
+from tests.support.virtual import run
 
 
 def finished(
