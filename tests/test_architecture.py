@@ -41,9 +41,10 @@ IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "l
 
 OWNERS = {  # who alone may touch an outside thing, beside the simulator
     "PIL": {"images", "export"},
+    "obstore": {"images"},
     "aiofiles": {"images"},
+    "aiohttp": {"client", "images", "view"},
     "apprise": {"runner"},
-    "aiohttp": {"client", "images"},
     "click": {"commands", "__main__"},
     "filelock": {"store"},
     "jsonschema_rs": {"manifest"},
@@ -219,3 +220,17 @@ def test_every_command_of_the_command_line_has_its_module() -> None:
     from batcher.commands.cli import COMMANDS  # noqa: PLC0415  the rest of this file reads, it does not import
 
     assert {f"batcher.commands.{name}" for name in COMMANDS} <= set(ALL)
+
+
+def test_a_folder_of_tests_imports_nothing_from_another() -> None:
+    """What several of them need is in tests/support. Campaigns and their samples are one: storms, fuzz, crash."""
+    tests = ROOT.parent / "tests"
+    strange = set()
+    for path in tests.rglob("*.py"):
+        folder = path.relative_to(tests).parts[0]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tests."):
+                other = node.module.split(".")[1]
+                if other not in {folder, "support"}:
+                    strange.add((str(path.relative_to(tests)), node.module))
+    assert not strange

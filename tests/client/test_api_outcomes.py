@@ -15,8 +15,8 @@ from batcher.client import api as module
 from batcher.client.api import Api
 from batcher.core.errors import AccountError, BalanceGone, CallError, NotFound, NotSent, Refused, Rejected, Unclear
 from batcher.core.job import Accepted, CancelledThere, CancelOutcome, FailedThere, Succeeded, Waiting
-from tests import virtual
-from tests.client.rude_server import ACCEPTED, DONE, RudeServer, Script, answer, hang_up, never, serving
+from tests.support import virtual
+from tests.support.rude_server import ACCEPTED, DONE, RudeServer, Script, answer, hang_up, never, serving
 
 MODEL = "google-deepmind/imagen-4/fast/text-to-image"
 TOKEN = "sk-a-very-secret-token/with+odd=ends"

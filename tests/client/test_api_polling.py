@@ -9,9 +9,9 @@ from batcher.client.api import Api
 from batcher.core.errors import NotFound, Rejected, Unclear
 from batcher.core.job import Succeeded, Waiting
 from batcher.simulator import Latency, Profile, Simulator, serve
-from tests import virtual
-from tests.client.rude_server import DONE, WAITING, answer, serving
 from tests.client.test_api_outcomes import MODEL, TOKEN, asked
+from tests.support import virtual
+from tests.support.rude_server import DONE, WAITING, answer, serving
 
 ENDED = answer({"request_id": "r-1", "status": "completed"})
 NOT_READY = answer({"detail": "the result is not ready"}, 400)

@@ -11,9 +11,9 @@ import pytest
 from batcher.client.api import Api, checked_base
 from batcher.core.errors import AccountError, CallError, Rejected, UsageError
 from batcher.core.job import Accepted, FailedThere
-from tests import virtual
-from tests.client.rude_server import ACCEPTED, answer, hang_up, serving
 from tests.client.test_api_outcomes import TOKEN, asked, cancel, look, submit
+from tests.support import virtual
+from tests.support.rude_server import ACCEPTED, answer, hang_up, serving
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

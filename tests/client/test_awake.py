@@ -12,9 +12,9 @@ import pytest
 
 from batcher.client.api import Api
 from batcher.client.awake import TICK, AwakeTimeouts
-from tests import virtual
-from tests.client.rude_server import ACCEPTED
 from tests.client.test_api_outcomes import MODEL, TOKEN
+from tests.support import virtual
+from tests.support.rude_server import ACCEPTED
 
 
 def test_a_block_that_takes_too_long_times_out_to_the_tick() -> None:

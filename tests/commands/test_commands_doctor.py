@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from batcher.store import disk_check
-from tests.client.rude_server import RudeServer, answer
-from tests.commands.command_line import TOKEN, Shell
+from tests.support.command_line import TOKEN, Shell
+from tests.support.rude_server import RudeServer, answer
 
 
 def checks(came_json: dict[str, list[dict[str, str]]]) -> dict[str, dict[str, str]]:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.commands.command_line import Shell
+from tests.support.command_line import Shell
 
 RUN = [sys.executable, "-m", "batcher", "run", "p.txt", "--simulate", "--progress", "lines"]
 LEFT = {"state.db", "images", "records.jsonl", "failures.jsonl", "report.json"}

@@ -11,7 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any
-from unicodedata import category
 from zlib import crc32
 
 import yaml
@@ -23,9 +22,9 @@ from batcher.manifest import Loader, Overrides, open_manifest
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema, bundled
 from tests.fuzz.mutation import as_json, mutated_tree
 from tests.fuzz.target import Target
+from tests.support.terminal import harmless
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-_TURNERS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _WALKED = 200  # jobs of each manifest that are made
 _RICH = {
     "properties": {
@@ -148,11 +147,6 @@ def readable(error: BatcherError) -> None:
 
 def short(message: str) -> None:
     assert len(message) < 3_000, f"a message of {len(message):,} characters: {message[:80]}"
-
-
-def harmless(text: str) -> bool:
-    """Whether a terminal shows it as it stands: no controls, no line or direction marks, no halves of pairs."""
-    return not any(category(one) in {"Cc", "Cs", "Zl", "Zp"} or one in _TURNERS for one in text)
 
 
 def with_jobs(loader: Loader, flags: Overrides, schema: ModelSchema | None) -> None:

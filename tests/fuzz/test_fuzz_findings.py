@@ -16,8 +16,8 @@ from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema, bundled
 from batcher.manifest.sweep import counts
 from batcher.manifest.sweep.axes import Axis
 from batcher.manifest.sweep.sweep import Sweep
-from tests.effort import at_most
-from tests.fuzz.manifests import harmless
+from tests.support.effort import at_most
+from tests.support.terminal import harmless
 
 IMAGEN = bundled(DEFAULT_MODEL)
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from batcher.pacing import LATE, Opening, Pace
 from batcher.pacing.pace import UNKNOWN
 from batcher.pacing.service_limit import LONGER, QUIETEST, SLOWEST
-from tests.hidden_limit import FITTED, KINDS, WAYS, Seen, Way, made, play, shared
-from tests.limiters import Bucket, Limit
+from tests.support.hidden_limit import FITTED, KINDS, WAYS, Seen, Way, made, play, shared
+from tests.support.limiters import Bucket, Limit
 
 rates = st.floats(0.05, 300.0)
 waits = st.lists(st.floats(0.0, 3.0) | st.floats(0.0, 0.01), min_size=1, max_size=200)

@@ -15,7 +15,7 @@ from batcher.pacing.polling.history import Memory
 from batcher.pacing.polling.planner import EARLY_BIRDS, FIRST_GUESS, LEADERS, LONGEST, SHARE, SHORTEST, SPREAD
 from batcher.pacing.polling.queue_line import FURTHEST
 from batcher.pacing.polling.run_times import Look, estimate
-from tests.benchmarks.waiting import Spread, World
+from tests.support.waiting import Spread, World
 
 draws = st.floats(0.0, 1.0, exclude_max=True)
 ages = st.floats(0.0, 1e6)

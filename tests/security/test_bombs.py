@@ -15,9 +15,9 @@ from PIL import Image
 
 from batcher.core.errors import FileUnavailable
 from batcher.images.check import CheckDepth, Limits, examine
-from tests.effort import at_most
-from tests.images.file_host import huge_png, picture
 from tests.security.appetite import ASK, FETCH, MOST, Body, endless, measured, sending
+from tests.support.effort import at_most
+from tests.support.file_host import huge_png, picture
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 THREE_GB = 3 << 30

@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from random import Random
 
 from batcher.pacing import Opening, Pace
-from tests.limiters import Bucket, Cells, Limit, Limiter, Places, Shared, SlidingCounter, SlidingLog, Window
+from tests.support.limiters import Bucket, Cells, Limit, Limiter, Places, Shared, SlidingCounter, SlidingLog, Window
 
 Make = Callable[[Limit, Random], Limiter]
 

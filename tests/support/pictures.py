@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from tests.images.file_host import picture
+from tests.support.file_host import picture
 
 ALL = frozenset({"infotext", "xmp", "iptc"})
 

@@ -14,7 +14,7 @@ import pytest
 
 from batcher.__main__ import main
 from batcher.commands.printing import columns
-from tests.store.state_files import Book, a_book
+from tests.support.state_files import Book, a_book
 
 TOKEN = "sk-a-very-secret-token"
 NETWORK_FREE = "https://127.0.0.1:9/v1"  # discard: nobody listens, and nothing is looked up

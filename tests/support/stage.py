@@ -19,7 +19,7 @@ from batcher.runner.session import conduct
 from batcher.runner.stop import Stop
 from batcher.runner.work import Surroundings
 from batcher.simulator import Address, Latency, Profile, Simulator, serve
-from tests.virtual import virtual_wall
+from tests.support.virtual import virtual_wall
 
 NO_OVERRIDES = Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=None)
 STEADY = Latency(kind="fixed", median=4.0)
