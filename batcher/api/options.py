@@ -33,6 +33,7 @@ _TEXTS = (
     "repeat",
     "token_file",
     "base_url",
+    "images",
     *_EDGES,
 )
 _LISTS = ("set", "matrix", "meta", "trust_host")
@@ -101,6 +102,7 @@ def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, type
         base_url=texts.get("base_url"),
         trust_hosts=tuple(texts.get("trust_host", ())),
         simulate="simulate" in texts,
+        images=texts.get("images"),
         command=command(manifest, out, texts) if typed is None else typed,
     )
 

@@ -153,47 +153,11 @@ def collect(given: dict[str, Any]) -> Any:
 
     from batcher.api.options import NAMES, options_of  # noqa: PLC0415
 
-<<<<<<< HEAD
     spelled = {**given, "set": given.get("set_"), "format": given.get("format_")}
     texts = {name: list(text) if isinstance(text, tuple) else text for name, text in spelled.items() if text}
     typed = shlex.join(["batcher", *(click.get_current_context().obj or ())])
     names = {name: texts[name] for name in NAMES if name in texts}
     return options_of(given["manifest"], given.get("out"), names, typed=typed)
-=======
-    names = [*(flag.removeprefix("--").replace("-", "_") for flag, _, _ in _RUN_OPTIONS), "progress"]
-    flags = {
-        name: Given(given[name], flag="--" + name.replace("_", "-")) for name in names if given.get(name) is not None
-    }
-    if given.get("cancel_on_interrupt"):
-        flags["cancel_on_interrupt"] = Given("true", flag="--cancel-on-interrupt")
-    count, copies = _count(given, "limit"), _count(given, "repeat")
-    pairs = tuple(_pair(text) for text in given.get("set_", ()))
-    overrides = Overrides(
-        model=given.get("model"),
-        set=pairs,
-        matrix=tuple(given.get("matrix", ())),
-        format=given.get("format_"),
-        prompt_column=given.get("prompt_column"),
-        prompt_input=given.get("prompt_input"),
-        path=given.get("path"),
-        meta=tuple(given.get("meta", ())),
-        limit=count,
-        repeat=copies,
-        dynamic=bool(given.get("dynamic")),
-    )
-    return Options(
-        manifest=given["manifest"],
-        out=given.get("out"),
-        overrides=overrides,
-        flags=flags,
-        token_file=given.get("token_file"),
-        base_url=given.get("base_url"),
-        trust_hosts=tuple(given.get("trust_host", ())),
-        simulate=bool(given.get("simulate")),
-        images=given.get("images"),
-        command=shlex.join(["batcher", *(click.get_current_context().obj or ())]),
-    )
->>>>>>> main
 
 
 def collect_service(given: dict[str, Any]) -> Any:
