@@ -102,6 +102,11 @@ def manifest_options(command: F) -> F:
                 help="Each prompt N times, with a seed drawn for each; a prompt's own `repeat` wins.",
             ),
             click.option("--dynamic", is_flag=True, help="Prompts are templates: {a|b}, and __name__ from wildcards/."),
+            click.option(
+                "--images",
+                metavar="URL",
+                help="Put the images into this bucket: s3://, gs://, az:// or file://.  [default: the run directory]",
+            ),
             click.option("--limit", metavar="N", help="Only the first N jobs; without it the rest follows."),
             click.option(
                 "--format",
@@ -180,6 +185,7 @@ def collect(given: dict[str, Any]) -> Any:
         base_url=given.get("base_url"),
         trust_hosts=tuple(given.get("trust_host", ())),
         simulate=bool(given.get("simulate")),
+        images=given.get("images"),
         command=shlex.join(["batcher", *(click.get_current_context().obj or ())]),
     )
 
