@@ -41,9 +41,10 @@ IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "l
 
 OWNERS = {  # who alone may touch an outside thing, beside the simulator
     "PIL": {"images", "export"},
+    "obstore": {"images"},
     "aiofiles": {"images"},
+    "aiohttp": {"client", "images", "view"},
     "apprise": {"runner"},
-    "aiohttp": {"client", "images"},
     "click": {"commands", "__main__"},
     "filelock": {"store"},
     "jsonschema_rs": {"manifest"},

@@ -21,6 +21,7 @@ GROUPS = {
         "cancel": "Cancel what is still queued at the service.",
     },
     "Use the images": {
+        "view": "Look at a run in the browser; pick, reject, retry, ask for more.",
         "pick": "Say which images are keepers: by an expression, a file, or a score.",
         "grid": "Draw labelled contact sheets of a run.",
         "export": "Write a run as datasets, trainers or benchmarks read it.",

@@ -83,6 +83,11 @@ class ModelInputs:
         """``repeat`` is ours, unless the model has an input called so."""
         return name == "repeat" and (self.schema is None or name not in self.schema.inputs)
 
+    @property
+    def default_images(self) -> int:
+        """How many pictures a request makes that does not say how many."""
+        return self.schema.default_images if self.schema else 1
+
     def required(self) -> frozenset[str]:
         """What must be given. ``prompt`` is, wherever there is an input for it."""
         must = {self._ours(name) for name in self.schema.required} if self.schema else set()

@@ -113,6 +113,11 @@ class Loader:
         self.model = named or (model_of(source.path) if form == "records" else None) or DEFAULT_MODEL
         self.run_options: Mapping[str, RunOption] = document.run if document else {}
 
+    @property
+    def path(self) -> str | None:
+        """Where the manifest lies, from the root; None for standard input."""
+        return None if self.source == "-" else word_path(os.path.abspath(self.source))  # noqa: PTH100
+
     def __repr__(self) -> str:
         return f"<Loader of {self.source!r} as {self._form}, for {self.model}>"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.errors import ManifestError
-from batcher.core.job import Job, job_key
+from batcher.core.job import Job, images_asked, job_key
 from batcher.core.naming import TemplateError
 from batcher.manifest.paths import Facts, prompt_name
 from batcher.manifest.plan import Group, Plan
@@ -196,6 +196,8 @@ class Walk:
             if not self._check.inputs(row, rendering.inputs):
                 break
             made += 1
+            if row.variants is None:
+                self._check.braces(row, rendering.inputs.get("prompt"))
             yield from self._prompt(row, rendering)
         self._made += -(-made // variables.copies(row))
         return used
@@ -260,4 +262,5 @@ class Walk:
                 line=row.line,
                 path=path,
                 chosen=job.chosen,
+                images=images_asked(job.inputs, self._plan.model_inputs.default_images),
             )

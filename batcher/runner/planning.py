@@ -114,6 +114,7 @@ def _facts(
         "bytes": round(images * TYPICAL_BYTES),
         "bytes_free": shutil.disk_usage(_existing(run_dir)).free,
         "against": _against(difference, whole, limited=limited),
+        "columns": totals.columns,
         "warnings": [*totals.warnings, *offer.warnings],
     }
 

@@ -9,7 +9,9 @@ from typing import Any
 from batcher.client.catalogue import Offer, ask
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.settings import Settings
+from batcher.images import storage
 from batcher.manifest import Loader
+from batcher.manifest.totals import columns_in_words
 from batcher.runner import records as tables
 from batcher.runner import report, report_words
 from batcher.runner.control import Control, is_paused, read_control
@@ -28,7 +30,7 @@ from batcher.runner.run_dir import (
     say_gone,
     some_room,
 )
-from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of
+from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of, way_to
 from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import Surroundings, drain
 from batcher.store import STATE, StateFile, has_state, reading, remove_state
@@ -61,6 +63,7 @@ async def run(
         held.callback(loader.close)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
+        storage.claim(run_dir, options.images)
         async with open_service(options, run_dir, progress) as service:
             ended = await conduct(
                 loader, settings, run_dir, service, surroundings, progress,
@@ -108,7 +111,9 @@ async def conduct(
         jobs = planned.within(limit)
         check_room(state, jobs, progress)
         budget = control.settings(settings).budget
-        begin(state, _facts(loader, planned, service, offer, budget, command, wall()), settings, wall(), progress)
+        facts = _facts(loader, planned, service, offer, budget, command, wall())
+        facts["manifest_path"] = way_to(loader, run_dir)
+        begin(state, facts, settings, wall(), progress)
         stop, context = Stop(), None
         if is_paused(state, control, wall()):
             why = f": {control.reason}" if control.reason else ""
@@ -157,6 +162,8 @@ async def _offer(loader: Loader, settings: Settings, service: Service, state: St
 def _say_what_was_read(read: Reading, offer: Offer, progress: Progress) -> None:
     for warning in (*read.planned.warnings, *offer.warnings):
         progress.say(f"warning: {warning}")
+    for line in columns_in_words(read.totals.columns) if read.totals is not None else ():
+        progress.say(line)
     if read.listed is not None:
         say_gone(read.listed.gone, progress)
 

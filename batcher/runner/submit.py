@@ -78,7 +78,7 @@ class Submitter:
                 context.calls.reserve(context.now())
                 context.waits.line = ""
                 return True
-            elif context.budget.reserved > 0:
+            elif context.budget.waits:
                 await self._money_moves()
             else:
                 stop.request(Reason.BUDGET, context.budget.in_words())
@@ -159,7 +159,7 @@ class Submitter:
             self.breaker.failed(context.now())
             context.unheard(problem)
             context.settle(entry, None)
-            context.fuse.dropped(entry.id)
+            context.doubted(entry, problem.cause)
             context.tally.submitted(left_at)
             return await context.queue.durable(context.state.doubt, entry, problem.cause)
         except NotSent as problem:
@@ -221,6 +221,7 @@ class Submitter:
 
     def _answered(self) -> None:
         self.breaker.answered()
+        self.context.fuse.answered()
         self.context.heard()
 
     async def _service_answers(self) -> bool:

@@ -18,6 +18,7 @@ from batcher.core.tally import Snapshot, Tally
 from batcher.core.units import show_duration, show_rate
 from batcher.images import Downloader, Dress, Trust
 from batcher.images.embed import at_arrival
+from batcher.images.storage import place_of
 from batcher.runner.cancel import cancel_all
 from batcher.runner.control import Control, Controller
 from batcher.runner.deadline import deadline_at
@@ -86,7 +87,7 @@ async def drain(
         _lay(ballast)
         async with (
             Downloader(
-                run_dir, trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
+                place_of(run_dir), trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
                 threads=tuned.downloads, dress=_dress(settings),
             ) as downloader,
             CommitQueue(state) as queue,
@@ -146,6 +147,7 @@ def _budget(state: StateFile, settings: Settings, offer: Offer) -> Budget:
         spent=money.known_usd + money.unpriced * price,
         feared=money.failed * price,
         reserved_images=money.open,
+        tried=money.known_usd > 0 or money.unpriced > 0,
     )
 
 
