@@ -93,7 +93,8 @@ class Submitter:
             return GLANCE
         if self._in_vain():
             return GLIMPSE
-        return max(0.0, context.calls.next_start(now) - now - LEAD)
+        wait = context.calls.next_start(now) - now - LEAD
+        return wait if wait > CLOCK else 0.0
 
     def _due(self) -> float:
         """When the next submit should be written down so that it can leave on time; in the past when it is late."""

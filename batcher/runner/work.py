@@ -177,17 +177,17 @@ def _lay(ballast: Ballast) -> None:
 
 
 async def _tick(context: RunContext, controller: Controller) -> None:
-    ticks = 0
+    ticks, noted = 0, None
     while True:
         snapshot = _snapshot(context)
         context.tell(Ticked(snapshot=snapshot, at=context.wall()))
         with suppress(DiskError):  # a job's own move says so, when it matters
             if words := await controller.obey():
                 context.tell(Noted(text=words, at=context.wall()))
-            if ticks % LIVE_EVERY == 0:
-                live = {"rate": snapshot.rate, "eta": snapshot.eta, "in_flight": snapshot.in_flight}
-                facts = {**live, "at": context.wall(), "note": snapshot.note}
-                await context.queue.durable(context.state.set_meta, live=facts)
+            live = {"rate": snapshot.rate, "eta": snapshot.eta, "in_flight": snapshot.in_flight, "note": snapshot.note}
+            if ticks % LIVE_EVERY == 0 and live != noted:
+                await context.queue.durable(context.state.set_meta, live={**live, "at": context.wall()})
+                noted = live
         ticks += 1
         await asyncio.sleep(TICK)
 
