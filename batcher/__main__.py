@@ -126,7 +126,14 @@ def entry() -> NoReturn:
     # As Ctrl-C, so that what is half done is put away, and said. Who ignores it (nohup, a parent) goes on ignoring it.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    code = main()
+    for name in (
+        "SIGTERM",
+        "SIGHUP",
+    ):  # all is written: a second signal must not change the exit code while Python ends
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

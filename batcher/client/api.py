@@ -1,14 +1,18 @@
-"""The service as four verbs over HTTP: submit, look, cancel, and the catalog. Owns the token and the connections.
+"""The service as four verbs over HTTP: submit, poll, cancel, and the catalogue. Owns the token and the connections.
 
 The token is sent to the origin of the base URL and nowhere else: every URL is built here from that base and a
 validated id, the URLs in answers are ignored, redirects are not followed, and the token is cut out of anything the
 service says before it is shown or stored.
 
-Waiting costs one call a look: the result endpoint answers with the state while a job runs. Where a service answers
+Waiting costs one call a poll: the result endpoint answers with the state while a job runs. Where a service answers
 the result of an unfinished job with an error instead, that is noticed once, and from then on the status endpoint is
 asked first.
+
+A call counts as not sent only where that is certain: no connection, or one that was seen closed before the first byte
+of the request was written. A request id is taken once: the same id for a second submit puts that one in doubt.
 """
 
+import asyncio
 import errno
 import json
 import time
@@ -19,6 +23,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import yarl
 
+from batcher.client.awake import AwakeTimeouts
 from batcher.client.protocol import (
     Reply,
     is_model_id,
@@ -29,20 +34,24 @@ from batcher.client.protocol import (
     read_status,
     read_submit,
 )
-from batcher.core.errors import Cause, NotFound, NotSent, Rejected, Unclear, UsageError
-from batcher.core.job import Accepted, Answer, CancelOutcome, Waiting
+from batcher.core.errors import CallError, Cause, NotFound, NotSent, Rejected, Unclear, UsageError
+from batcher.core.job import Accepted, Answer, CancelOutcome, Succeeded, Waiting
 from batcher.core.one_line import one_line
 from batcher.core.retry import retry_after
 from batcher.core.version import __version__
 
-MOST_BYTES = 4 * 1024 * 1024  # of one answer; a result is a few hundred bytes
+MOST_BYTES = 4 * 1024 * 1024  # of one answer; most are a few hundred bytes
+MOST_RESULT_BYTES = 16 * 1024 * 1024  # of a result, which may hold its pictures as data: URIs
 CONNECT = 10.0  # seconds, as the official nodes wait
 SUBMIT = aiohttp.ClientTimeout(total=100.0, sock_connect=CONNECT)
 READ = aiohttp.ClientTimeout(total=30.0, sock_connect=CONNECT)
-IDLE = 10.0  # seconds: an older idle connection may be closing just as a submit leaves on it, which puts it in doubt
+NO_TOTAL = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT)  # the whole of a call is timed by AwakeTimeouts
+IDLE = 4.0  # seconds: an older idle connection may be closing just as a submit leaves on it, which puts it in doubt
+QUIET = 0.5  # seconds without a call, after which connections are looked at before one leaves on them
 SHORTEST_SECRET = 8  # characters: cutting a shorter "token" out of an answer would only garble it ("id", "any")
 _JSON = {"Content-Type": "application/json"}
 SIMULATOR_HEADER = "X-Batcher-Simulator"
+ODD_POLLS = 2  # polls of a success under a word that nobody knows, before it is believed
 
 
 def checked_base(base_url: str) -> str:
@@ -67,7 +76,7 @@ def checked_base(base_url: str) -> str:
 
 
 class Api:
-    """Use as an async context manager. ``simulated`` is None until the first answer, then known."""
+    """Use as an async context manager. ``simulated`` is None until the first answer."""
 
     def __init__(
         self, base_url: str, token: str, *, connections: int = 128, wall: Callable[[], float] = time.time
@@ -82,9 +91,18 @@ class Api:
         self._result_waits = False  # the result endpoint was seen to answer for an unfinished job
         self._status_first = False
         self._session: aiohttp.ClientSession | None = None
+        self._timeouts = AwakeTimeouts()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._called_at = 0.0
+        self._taken: set[int] = set()  # hashes of the request ids that submits were given
+        self._odd: dict[str, int] = {}  # polls of requests whose success has a word that nobody knows
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
+        self._session = self._new_session()
+        return self
+
+    def _new_session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=IDLE),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={
@@ -94,11 +112,20 @@ class Api:
             },
             trust_env=False,  # a netrc or proxy must not see the token
         )
-        return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._timeouts.close()
+        for task in list(self._closing):
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
+
+    def take(self, request_id: str) -> bool:
+        """Notes that the id belongs to a submit; False when it belonged to another one already."""
+        before = len(self._taken)
+        self._taken.add(hash(request_id))
+        return len(self._taken) > before
 
     async def submit(self, model: str, inputs: Mapping[str, Any]) -> Accepted:
         """Asks for one job. May cost money once it returns or raises Unclear.
@@ -107,7 +134,11 @@ class Api:
         """
         body = json.dumps(inputs, ensure_ascii=False).encode()
         reply = await self._call("POST", f"/models/{_model_path(model)}", wait=SUBMIT, body=body)
-        return read_submit(reply)
+        accepted = read_submit(reply)
+        if not self.take(accepted.request_id):
+            message = f"the service gave the request id {accepted.request_id} to another submit already"
+            raise Unclear(Cause(kind="duplicate_id", message=message, http_status=reply.status))
+        return accepted
 
     async def look(self, request_id: str) -> Answer:
         """Where a request stands, and its files once it is finished. Free.
@@ -121,15 +152,32 @@ class Api:
         try:
             answer = await self._result(request_id)
         except (Rejected, NotFound, Unclear) as problem:
-            if self._result_waits or problem.cause.http_status is None:
-                raise
-            waiting = await self._status(request_id)
-            if waiting is None:
-                raise
-            self._status_first = True
-            return waiting
+            return await self._too_early(request_id, problem)
         if isinstance(answer, Waiting):
             self._result_waits, self._status_first = True, False
+        return self._believed(request_id, answer)
+
+    async def _too_early(self, request_id: str, problem: CallError) -> Answer:
+        """The result endpoint answered with an error: not yet, while the status endpoint says that the job goes on."""
+        not_ready = problem.cause.kind == "not_ready"
+        if problem.cause.http_status is None or (self._result_waits and isinstance(problem, Unclear)):
+            raise problem
+        waiting = await self._status(request_id)
+        if waiting is not None:
+            self._status_first = not self._result_waits
+            return waiting
+        if not_ready:
+            return Waiting(status="in_progress")
+        raise problem
+
+    def _believed(self, request_id: str, answer: Answer) -> Answer:
+        """Files under a word that nobody knows may be previews of a job that goes on: they are asked for again."""
+        if not isinstance(answer, Succeeded) or not answer.word:
+            return answer
+        times = self._odd[request_id] = self._odd.get(request_id, 0) + 1
+        if times <= ODD_POLLS:
+            return Waiting(status=answer.word)
+        del self._odd[request_id]
         return answer
 
     async def cancel(self, request_id: str) -> CancelOutcome:
@@ -142,10 +190,10 @@ class Api:
 
     async def _result(self, request_id: str) -> Answer:
         path = self._request_path(request_id, "result") + "?include_cost=true"
-        return read_result(await self._call("GET", path, wait=READ))
+        return read_result(await self._call("GET", path, wait=READ, most=MOST_RESULT_BYTES), request_id)
 
     async def _status(self, request_id: str) -> Answer | None:
-        return read_status(await self._call("GET", self._request_path(request_id, "status"), wait=READ))
+        return read_status(await self._call("GET", self._request_path(request_id, "status"), wait=READ), request_id)
 
     def _request_path(self, request_id: str, verb: str) -> str:
         if not is_request_id(request_id):
@@ -159,28 +207,51 @@ class Api:
         *,
         wait: aiohttp.ClientTimeout,
         body: bytes | None = None,
+        most: int = MOST_BYTES,
     ) -> Reply:
-        assert self._session is not None
+        session = await self._awake_session()
         self.calls += 1
         try:
-            async with self._session.request(
-                method,
-                yarl.URL(self.base_url + path, encoded=True),  # nothing in it needs quoting
-                data=body,
-                headers=None if body is None else _JSON,
-                allow_redirects=False,
-                timeout=wait,
-            ) as response:
+            async with (
+                self._timeouts.within(wait.total or 0.0),
+                session.request(
+                    method,
+                    yarl.URL(self.base_url + path, encoded=True),  # nothing in it needs quoting
+                    data=body,
+                    headers=None if body is None else _JSON,
+                    allow_redirects=False,
+                    timeout=NO_TOTAL,
+                ) as response,
+            ):
                 self.simulated = SIMULATOR_HEADER in response.headers
-                content = self._without_token(await _read_capped(response))
+                content = self._without_token(await _read_capped(response, most))
                 return Reply(response.status, content, retry_after(response.headers, self.wall()))
         # "from None": what an answer was found wrong for may be the token it repeats.
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             kind = "too_many_files" if error.errno in {errno.EMFILE, errno.ENFILE} else "unreachable"
-            raise NotSent(Cause(kind=kind, message=self._said(error))) from None
+            raise NotSent(Cause(kind=kind, message=self._words(error))) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            if _never_left(error):
+                raise NotSent(Cause(kind="connection", message="the connection was closed before the call")) from None
             kind = "timeout" if isinstance(error, TimeoutError) else "connection"
-            raise Unclear(Cause(kind=kind, message=self._said(error))) from None
+            raise Unclear(Cause(kind=kind, message=self._words(error))) from None
+
+    async def _awake_session(self) -> aiohttp.ClientSession:
+        """The session, without connections that died while nothing was called: a machine that sleeps drops them
+        without a word, and a connection that the other end has closed is only known to be so once the loop has looked.
+        """
+        assert self._session is not None
+        now = asyncio.get_running_loop().time()
+        if now - self._called_at > QUIET:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        self._called_at = now
+        if self._timeouts.woke_up():
+            old, self._session = self._session, self._new_session()
+            task = asyncio.create_task(_close_later(old), name="connections of before the sleep")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        return self._session
 
     def _without_token(self, content: bytes) -> bytes:
         """A service that repeats the token must not get it into a message or the state file, escaped or not."""
@@ -195,23 +266,41 @@ class Api:
             content = plain.replace(json.dumps(self._secret)[1:-1], "[token]").encode("utf-8", "surrogatepass")
         return content
 
-    def _said(self, error: Exception) -> str:
+    def _words(self, error: Exception) -> str:
         text = str(error) if self._secret is None else str(error).replace(self._secret, "[token]")
         return one_line(text, 300) or type(error).__name__
 
 
-async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body, at most MOST_BYTES of it: an endless answer is an unreadable one."""
+def _never_left(error: BaseException) -> bool:
+    """Whether the connection was seen closed before anything of the call was written to it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, aiohttp.ClientConnectionResetError) and str(cause).startswith("Cannot write"):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+async def _close_later(session: aiohttp.ClientSession) -> None:
+    """Calls that are open on it may still get their answer."""
+    try:
+        await asyncio.sleep((SUBMIT.total or 0.0) + CONNECT)
+    finally:
+        await session.close()
+
+
+async def _read_capped(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The whole body, at most so many bytes of it: an endless answer is an unreadable one."""
     announced = response.content_length
-    if announced is not None and announced <= MOST_BYTES and "Content-Encoding" not in response.headers:
+    if announced is not None and announced <= most and "Content-Encoding" not in response.headers:
         return await response.read()
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.content.iter_any():
         size += len(chunk)
-        if size > MOST_BYTES:
+        if size > most:
             response.close()
-            raise ValueError(f"an answer of over {MOST_BYTES:,} bytes")
+            raise ValueError(f"an answer of over {most:,} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -5,36 +5,56 @@ cost nothing; one that was *accepted* is theirs; one whose answer is *unclear* m
 itself. Reads cost nothing, so for them everything that is not an answer only means "ask again".
 
 Facts: RunComfy's documentation of the asynchronous queue endpoints and of error codes, and the behaviour of its
-official clients. An ``error_code`` in the body outranks the HTTP status, also under 200; the token's refusal comes as
-400004 under HTTP 400; ``completed`` on the status endpoint only means that the run ended.
+official clients. An ``error_code`` in the body outranks the HTTP status, also under 200, except beside the end of a
+job; the token's refusal comes as 400004 under HTTP 400; ``completed`` on the status endpoint only means that the run
+ended. A 403 without one of RunComfy's codes comes from what stands before the service (a firewall, a bot check).
 """
 
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from batcher.core.errors import AccountError, CallError, Cause, NotFound, Refused, Rejected, Unclear
-from batcher.core.job import Accepted, Answer, CancelledThere, CancelOutcome, FailedThere, Succeeded, Waiting, each_once
+from batcher.client.outputs import find_urls
+from batcher.core.errors import (
+    AccountError,
+    BalanceGone,
+    CallError,
+    Cause,
+    NotFound,
+    NotSent,
+    Refused,
+    Rejected,
+    Unclear,
+)
+from batcher.core.job import Accepted, Answer, CancelledThere, CancelOutcome, FailedThere, Succeeded, Waiting
 from batcher.core.one_line import one_line
 
-MOST_FILES = 100  # of one request: models make up to 16, and an answer has room for a hundred thousand
-SUCCESS = frozenset({"succeeded", "completed"})
-FAILURE = frozenset({"failed", "error"})
+SUCCESS = frozenset({"succeeded", "completed", "success", "successful", "complete", "done", "finished", "ready", "ok"})
+FAILURE = frozenset({"failed", "failure", "error", "errored"})
 CANCELLED = frozenset({"cancelled", "canceled"})
+RUNNING = frozenset(
+    {"in_queue", "in_progress", "queued", "pending", "waiting", "starting", "processing", "running"}
+)  # what RunComfy's documents and clients use
+NOT_READY = "400005"  # of a result that is asked for before the job has ended
 
-_LINK = re.compile(r"https?://[!-.0-~]+(?:/|\Z)|data:[\w.+-]+/[\w.+-]+[;,]", re.ASCII)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _MODEL_ID = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _CONTENT_POLICY = re.compile(
-    r"content.?polic|safety|moderat|nsfw|prohibit|sensitive|responsible ai|violat|not allowed|blocked",
+    r"content.?polic|safety|moderat|nsfw|prohibit|sensitive|responsible ai|violat"
+    r"|(content|prompt|image|input|generation)\b.{0,40}\b(not allowed|blocked)",
     re.IGNORECASE,
 )
 _INVALID = re.compile(r"invalid|validation|unsupported|unprocessable|must be|too long|required", re.IGNORECASE)
 
 _NO_BALANCE = frozenset({"400002", "402", "10001"})
-_BAD_TOKEN = frozenset({"400004", "401", "401001", "403", "403003"})
+_BAD_TOKEN = re.compile(r"400004|40[13](\d{3})?")
+_NO_ERROR = re.compile(
+    r"0+|2\d\d|ok|success|none|null|false", re.IGNORECASE
+)  # what stands in error_code beside success
 _AMBIGUOUS_4XX = frozenset({408, 409, 425, 499})  # a proxy may say these of a request that went through
+_ABOUT_THE_CALL = _AMBIGUOUS_4XX | {401, 402, 403, 404, 405, 429}  # 4xx that speak of the call, never of the job
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +76,7 @@ def is_model_id(text: str) -> bool:
 
 
 def read_submit(reply: Reply) -> Accepted:
-    """Raises Refused, Rejected, Unclear (in doubt) or AccountError."""
+    """Raises NotSent, Refused, Rejected, Unclear (in doubt) or AccountError."""
     body = _open(reply, submit=True)
     for name in ("request_id", "requestId", "id"):
         if is_request_id(body.get(name)):
@@ -64,33 +84,66 @@ def read_submit(reply: Reply) -> Accepted:
     raise Unclear(Cause(kind="unreadable", message="accepted without a usable request id", http_status=reply.status))
 
 
-def read_result(reply: Reply) -> Answer:
-    """Raises Refused, NotFound, Unclear (ask again), Rejected or AccountError."""
-    body = _open(reply, submit=False)
+def read_result(reply: Reply, request_id: str | None = None) -> Answer:
+    """The state of the request, and its files once there are any. A success under a word that nobody knows has it in
+    ``Succeeded.word``.
+
+    request_id: of the request that was asked about; an answer about another is no answer.
+
+    Raises Refused, NotFound, Unclear (ask again), Rejected or AccountError.
+    """
+    body = _job(reply, request_id)
     status = _word(body)
     cost_usd = _amount(body.get("cost"))
-    if status in SUCCESS:
-        urls = find_urls(body.get("output"))[:MOST_FILES]
+    if status in FAILURE:
+        return _failed(body, cost_usd)
+    if status not in RUNNING and status not in CANCELLED:
+        urls = find_urls(body.get("output"))
         if urls:
-            return Succeeded(urls=urls, cost_usd=cost_usd, finished_at=_moment(body.get("finished_at")))
-        if not body.get("error"):
+            odd = "" if status in SUCCESS or not status else one_line(status, 60)
+            return Succeeded(urls=urls, cost_usd=cost_usd, finished_at=_moment(body.get("finished_at")), word=odd)
+        if status in SUCCESS:
+            if body.get("error"):
+                return _failed(body, cost_usd)
             cause = Cause(kind="no_output", message=f"the result says {status} but holds no file")
             return FailedThere(cause=cause, final=False, cost_usd=cost_usd)
-        status = "failed"
-    if status in FAILURE:
-        cause = failure_cause(body.get("error"))
-        final = cause.kind in {"content_policy", "invalid_input"}
-        return FailedThere(cause=cause, final=final, cost_usd=cost_usd)
     return _unfinished(status, body)
 
 
-def read_status(reply: Reply) -> Answer | None:
+def read_status(reply: Reply, request_id: str | None = None) -> Answer | None:
     """The status endpoint's word; None when the run ended and only the result can say how. Raises as read_result."""
-    body = _open(reply, submit=False)
+    body = _job(reply, request_id)
     status = _word(body)
     if status in SUCCESS or status in FAILURE:
         return None
     return _unfinished(status, body)
+
+
+def _job(reply: Reply, request_id: str | None) -> dict[str, Any]:
+    """The body of an answer about a job. The end of a job outranks an ``error_code`` beside it, which belongs to it."""
+    parsed = _parse(reply.body)
+    ended = isinstance(parsed, dict) and _is_the_end(reply.status, parsed)
+    body: dict[str, Any] = parsed if ended else _open(reply, submit=False)
+    other = body.get("request_id")
+    if request_id is not None and isinstance(other, str) and other and other != request_id:
+        raise Unclear(Cause(kind="foreign", message="the answer is about another request", http_status=reply.status))
+    return body
+
+
+def _is_the_end(http_status: int, body: dict[str, Any]) -> bool:
+    word, code = _word(body), _code(body)
+    if http_status // 100 == 2:
+        of_the_token = code is not None and _BAD_TOKEN.fullmatch(code) is not None and word == "error"
+        return (word in FAILURE and not of_the_token) or (word in SUCCESS and bool(find_urls(body.get("output"))))
+    about_the_job = http_status // 100 == 4 and http_status not in _ABOUT_THE_CALL
+    return about_the_job and word in FAILURE and is_request_id(body.get("request_id"))
+
+
+def _failed(body: dict[str, Any], cost_usd: float | None) -> FailedThere:
+    cause = failure_cause(body.get("error") or body.get("error_message") or body.get("detail") or body.get("message"))
+    if cause.code is None and (code := _code(body)):
+        cause = Cause(kind=cause.kind, message=cause.message, code=code)
+    return FailedThere(cause=cause, final=cause.kind in {"content_policy", "invalid_input"}, cost_usd=cost_usd)
 
 
 def read_cancel(reply: Reply) -> CancelOutcome:
@@ -108,17 +161,6 @@ def read_cancel(reply: Reply) -> CancelOutcome:
 def read_json(reply: Reply) -> dict[str, Any]:
     """Any other readable answer (catalog, balance). Raises as read_result."""
     return _open(reply, submit=False)
-
-
-def find_urls(output: Any) -> tuple[str, ...]:
-    """The files of an ``output``, in order, each once: the named keys first, else whatever URL stands inside."""
-    if isinstance(output, dict):
-        named: list[str] = []
-        for several, one in (("images", "image"), ("videos", "video"), ("audios", "audio")):
-            named += _walk(output.get(several)) or _walk(output.get(one))
-        if named:
-            return each_once(named)
-    return each_once(_walk(output))
 
 
 def failure_cause(error: Any) -> Cause:
@@ -139,36 +181,46 @@ def _open(reply: Reply, *, submit: bool) -> dict[str, Any]:
         if isinstance(body, dict):
             return body
         raise Unclear(Cause(kind="unreadable", message=_unreadable(reply), http_status=reply.status))
+    if account := _account_problem(reply.status, code, _message(body), submit=submit):
+        raise account
     raise _problem(reply, body, code, submit=submit)
 
 
-def _problem(reply: Reply, body: Any, code: str | None, *, submit: bool) -> CallError | AccountError:
-    said = _message(body)
+def _problem(reply: Reply, body: Any, code: str | None, *, submit: bool) -> CallError:
+    text = _message(body)
     status = reply.status
-    cause = Cause(kind="refused", message=said or _unreadable(reply), http_status=status, code=code)
-    if account := _account_problem(status, code, said, submit=submit):
-        return account
+    cause = Cause(kind="refused", message=text or _unreadable(reply), http_status=status, code=code)
     meant = _meant(code)
     if 429 in {status, meant} or (status == 503 and reply.retry_after is not None):
         return Refused(cause, retry_after=reply.retry_after)
     if not submit and 404 in {status, meant}:
         return NotFound(_renamed(cause, "not_found"))
+    if status == 403 and code != "403001":  # of what stands before the service: a submit did not get there
+        return (NotSent if submit else Unclear)(_renamed(cause, "blocked"), retry_after=reply.retry_after)
     server_side = max(status, meant) >= 500 or status // 100 == 3 or not _AMBIGUOUS_4XX.isdisjoint({status, meant})
     if server_side or _balance_is_gone(status, code):  # a read is free: one that asks for money is asked again
         return Unclear(_renamed(cause, "service_error"), retry_after=reply.retry_after)
-    kind = _kind(said, otherwise="rejected")
-    return Rejected(_renamed(cause, "invalid_input" if status == 422 and kind == "rejected" else kind))
+    return Rejected(_renamed(cause, _rejection(status, code, text)))
 
 
-def _account_problem(status: int, code: str | None, said: str, *, submit: bool) -> AccountError | None:
-    words = f": {said}" if said else ""
+def _rejection(status: int, code: str | None, text: str) -> str:
+    """The kind of a readable no."""
+    if code == NOT_READY:
+        return "not_ready"
+    kind = "rejected" if status in _ABOUT_THE_CALL else _kind(text, otherwise="rejected")
+    return "invalid_input" if status == 422 and kind == "rejected" else kind
+
+
+def _account_problem(status: int, code: str | None, text: str, *, submit: bool) -> AccountError | None:
+    words = f": {text}" if text else ""
     if submit and _balance_is_gone(status, code):
-        return AccountError(
+        return BalanceGone(
             f"the balance is gone{words}",
             hint="Everything so far is kept. Top the account up and run the same command again.",
         )
     only_this_request = code == "403001" and not submit
-    if code in _BAD_TOKEN or status == 401 or (status == 403 and not only_this_request):
+    refused = code is not None and _BAD_TOKEN.fullmatch(code) is not None and not only_this_request
+    if refused or status == 401:
         return AccountError(
             f"the service refused the token (HTTP {status}){words}",
             hint="Everything so far is kept. Give a valid token and run the same command again.",
@@ -177,7 +229,7 @@ def _account_problem(status: int, code: str | None, said: str, *, submit: bool) 
 
 
 def _balance_is_gone(status: int, code: str | None) -> bool:
-    return code in _NO_BALANCE or (status == 402 and code not in _BAD_TOKEN)
+    return code in _NO_BALANCE or (status == 402 and (code is None or not _BAD_TOKEN.fullmatch(code)))
 
 
 def _meant(code: str | None) -> int:
@@ -203,11 +255,12 @@ def _parse(body: bytes) -> Any:
 
 
 def _code(body: Any) -> str | None:
-    """The body's ``error_code``; an empty one or a 0 is none."""
+    """The body's ``error_code``; an empty one, 0, 200 and their like are none."""
     code = body.get("error_code") if isinstance(body, dict) else None
     if not code or isinstance(code, (dict, list)):
         return None
-    return one_line(str(code), 60)
+    text = one_line(str(code), 60)
+    return None if not text or _NO_ERROR.fullmatch(text) else text
 
 
 def _word(body: dict[str, Any]) -> str:
@@ -233,8 +286,8 @@ def _validation_message(item: Any, depth: int) -> str:
         return item if isinstance(item, str) else ""
     where = item.get("loc")
     place = ".".join(str(step) for step in where if isinstance(step, (str, int))) if isinstance(where, list) else ""
-    said = item["msg"] if isinstance(item.get("msg"), str) else _message(item, depth - 1)
-    return f"{place}: {said}" if place and said else said or place
+    text = item["msg"] if isinstance(item.get("msg"), str) else _message(item, depth - 1)
+    return f"{place}: {text}" if place and text else text or place
 
 
 def _kind(message: str, otherwise: str = "failed") -> str:
@@ -254,15 +307,6 @@ def _unreadable(reply: Reply) -> str:
     return f"HTTP {reply.status} with {page}"
 
 
-def _walk(value: Any, depth: int = 8) -> list[str]:
-    if isinstance(value, str):
-        return [value] if _LINK.match(value) else []
-    if depth == 0 or not isinstance(value, (dict, list)):
-        return []
-    inside = value.values() if isinstance(value, dict) else value
-    return [url for item in inside for url in _walk(item, depth - 1)]
-
-
 def _amount(value: Any) -> float | None:
     """A finite number of dollars, at least 0 (a true is not one)."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9:
@@ -272,8 +316,6 @@ def _amount(value: Any) -> float | None:
 
 def _moment(value: Any) -> float | None:
     """Unix seconds from whatever the service calls a time: its format is not documented."""
-    from datetime import UTC, datetime  # noqa: PLC0415  only needed once a job is finished
-
     seconds: float
     if isinstance(value, str):
         try:

@@ -15,11 +15,14 @@ GROUPS = {
         "status": "Show how far a run is, and why jobs failed.",
     },
     "Change a run": {
+        "more": "Add drawn seeds where no image was picked, for the next run.",
         "tune": "Change a going run: rate, budget, deadline, pause.",
         "retry": "Reopen failed, cancelled or in-doubt jobs.",
         "cancel": "Cancel what is still queued at the service.",
     },
     "Use the images": {
+        "view": "Look at a run in the browser; pick, reject, retry, ask for more.",
+        "pick": "Say which images are keepers: by an expression, a file, or a score.",
         "grid": "Draw labelled contact sheets of a run.",
         "export": "Write a run as datasets, trainers or benchmarks read it.",
         "verify": "Check every image and sidecar; fix what can be fetched again free.",

@@ -232,7 +232,7 @@ def _run(folder: Path) -> Iterator[Check]:
     if left > 0 and going:
         yield Check("run", "ok", f"going: {counts.done:,} of {counts.total:,} done")
     if counts.done == counts.total:
-        yield Check("run", "ok", f"all {counts.total:,} jobs are done")
+        yield Check("run", "ok", "every job is done" if counts.total == 1 else f"all {counts.total:,} jobs are done")
 
 
 def _jobs(count: int, words: str) -> str:

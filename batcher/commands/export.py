@@ -8,9 +8,10 @@ import click
 
 from batcher.commands.options import progress_option
 from batcher.commands.printing import say, say_json
+from batcher.commands.run_argument import complete_runs, found_run, is_run, newest_run
 from batcher.commands.values import complete_choice
 
-TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout")
+TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest")
 
 
 @click.command(
@@ -22,11 +23,12 @@ Examples:
   batcher export runs/birds --to captions train/10_birds --convert jpeg:95 --caption 'birdstyle, {prompt}'
   batcher export runs/birds --to captions share/birds --embed infotext,xmp
   batcher export runs/geneval --to layout scored --layout geneval
+  batcher export runs/birds sets/pairs --to pairs
+  batcher export runs/draft best.jsonl --to manifest --where 'pick == "yes"'
 Run the same command again to add what is new.
-Exit code 3 when jobs have no picture (--allow-missing: 0), or files of the run are missing."""
+Exit code 3 when pictures are missing; --allow-missing makes that 0."""
 )
-@click.argument("run_dir", metavar="RUN")
-@click.argument("folder", metavar="DIR")
+@click.argument("words", metavar="[RUN] DIR", nargs=-1, required=True, shell_complete=complete_runs)
 @click.option("--to", type=click.Choice(TARGETS), required=True, help="The reader it is for.")
 @click.option(
     "--where",
@@ -45,20 +47,20 @@ Exit code 3 when jobs have no picture (--allow-missing: 0), or files of the run 
 @click.option("--include-removed", is_flag=True, help="Also what is no longer in the manifest.")
 @click.option("--allow-missing", is_flag=True, help="Exit 0 also when some jobs have no picture.")
 @click.option("--copy", is_flag=True, help="Copies even where hard links can be made.")
-@click.option("--caption", metavar="TEXT", help="For captions, webdataset: 'a photo, {prompt}'.  [default: {prompt}]")
+@click.option("--caption", metavar="TEXT", help="Its text: 'a photo, {prompt}'.  [default: {prompt}]")
 @click.option(
     "--layout",
     shell_complete=complete_choice,
     metavar="NAME",
     help="geneval, t2i-compbench, dpg-bench, hpsv2, or '{stem}/{index:05d}'.",
 )
-@click.option("--shard-size", metavar="SIZE", help="For webdataset, parquet: 1GB.  [default: 500MB]")
+@click.option("--shard-size", metavar="SIZE", help="For webdataset, parquet, pairs: 1GB.  [default: 500MB]")
 @click.option("--shard-count", type=click.IntRange(1), metavar="N", help="Most pictures a shard.  [default: 10000]")
 @click.option("--no-pictures", is_flag=True, help="For parquet: only the table.")
 @click.option("--replace", is_flag=True, help="Make anew an export that was made with other options.")
 @progress_option("auto")
 @click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
-def export(run_dir: str, folder: str, replace: bool, progress: str, as_json: bool, **given: Any) -> int:
+def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, **given: Any) -> int:
     """Write the finished images of RUN to DIR, as another program reads them; again, to add what is new.
 
     Images are hard links where the disk allows it. Nothing in DIR that this command did not make is touched.
@@ -67,19 +69,38 @@ def export(run_dir: str, folder: str, replace: bool, progress: str, as_json: boo
     from batcher.export import export as make  # noqa: PLC0415
     from batcher.runner.progress import listener  # noqa: PLC0415
 
-    order = ordered(Path(run_dir), Path(folder), Options(**given))
+    run_dir, folder = _places(words)
+    order = ordered(run_dir, folder, Options(**given))
     report = make(order, listener(progress), replace=replace)
     say_json(report) if as_json else say(_words(report))
     return int(report["exit_code"])
+
+
+def _places(words: tuple[str, ...]) -> tuple[Path, Path]:
+    """RUN and DIR; without RUN the newest one, which is said."""
+    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
+
+    if len(words) > 2:
+        raise UsageError(f"{words[2]!r} is one too many", hint="Write: batcher export RUN DIR --to ...")
+    if len(words) == 2:
+        return found_run(words[0]), Path(words[1])
+    if is_run(found_run(words[0])):
+        raise UsageError(f"{words[0]} is a run, and the folder to export to is missing", hint="Name it behind the run.")
+    run_dir = newest_run()
+    click.echo(f"RUN not given: using {run_dir}, the newest run.", err=True)
+    return run_dir, Path(words[0])
 
 
 def _words(report: dict[str, Any]) -> str:
     from batcher.core.units import show_bytes, show_duration  # noqa: PLC0415  start-up time
 
     kind = "simulated images" if report["simulated"] else "images"
+    kind, count = {"pairs": ("pairs", report["pictures"]), "manifest": ("prompts", report["jobs"])}.get(
+        report["to"], (kind, report["pictures"])
+    )
     lines = [
         (
-            f"{report['export']}: {report['pictures']:,} {kind}, {show_bytes(report['bytes'])},"
+            f"{report['export']}: {count:,} {kind}, {show_bytes(report['bytes'])},"
             f" for {report['to']}, in {show_duration(report['seconds'])}"
         )
     ]

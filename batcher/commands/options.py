@@ -102,6 +102,11 @@ def manifest_options(command: F) -> F:
                 help="Each prompt N times, with a seed drawn for each; a prompt's own `repeat` wins.",
             ),
             click.option("--dynamic", is_flag=True, help="Prompts are templates: {a|b}, and __name__ from wildcards/."),
+            click.option(
+                "--images",
+                metavar="URL",
+                help="Put the images into this bucket: s3://, gs://, az:// or file://.  [default: the run directory]",
+            ),
             click.option("--limit", metavar="N", help="Only the first N jobs; without it the rest follows."),
             click.option(
                 "--format",
@@ -111,6 +116,13 @@ def manifest_options(command: F) -> F:
                 help="How to read a flat prompt file.  [default: by extension]",
             ),
             click.option("--prompt-column", metavar="NAME", help="The column that has the prompts.  [default: prompt]"),
+            click.option(
+                "--prompt-input",
+                metavar="NAME",
+                help="The model's input that prompts go to.  [default: prompt, else its one required text]",
+            ),
+            click.option("--meta", metavar="COLUMN", multiple=True, help="Carry this column along, whatever its name."),
+            click.option("--path", metavar="TEMPLATE", help="Where pictures go: {index:05d}_{prompt_id} ..."),
         ]
     ):
         command = option(command)
@@ -157,6 +169,9 @@ def collect(given: dict[str, Any]) -> Any:
         matrix=tuple(given.get("matrix", ())),
         format=given.get("format_"),
         prompt_column=given.get("prompt_column"),
+        prompt_input=given.get("prompt_input"),
+        path=given.get("path"),
+        meta=tuple(given.get("meta", ())),
         limit=count,
         repeat=copies,
         dynamic=bool(given.get("dynamic")),
@@ -170,6 +185,7 @@ def collect(given: dict[str, Any]) -> Any:
         base_url=given.get("base_url"),
         trust_hosts=tuple(given.get("trust_host", ())),
         simulate=bool(given.get("simulate")),
+        images=given.get("images"),
         command=shlex.join(["batcher", *(click.get_current_context().obj or ())]),
     )
 

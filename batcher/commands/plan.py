@@ -39,6 +39,8 @@ def plan(as_json: bool, **given: Any) -> int:
 
 
 def _words(facts: dict[str, Any]) -> str:
+    from batcher.manifest.totals import columns_in_words  # noqa: PLC0415  start-up time
+
     lines = [f"{facts['manifest']}: {_jobs(facts)}"]
     if facts["jobs_without_limit"] is None:
         lines[0] += " (there are more without --limit)"
@@ -49,6 +51,7 @@ def _words(facts: dict[str, Any]) -> str:
         lines += _groups(facts["groups"])
     else:
         lines += [_axis(name, counts) for name, counts in facts["axes"].items()]
+    lines += [f"  {line}" for line in columns_in_words(facts["columns"])]
     lines += ["", "First jobs:", *map(_job, facts["first"])]
     lines += ["", *_against(facts), *_estimate(facts)]
     lines += [f"warning: {warning}" for warning in facts["warnings"]]

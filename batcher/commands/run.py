@@ -24,23 +24,46 @@ Examples:
 @service_options
 @click.option("--cancel-on-interrupt", is_flag=True, help="At Ctrl-C also cancel what is queued at the service.")
 @progress_option()
+@click.option("-v", "--verbose", is_flag=True, help="Also say what keeps the run from going faster, as it changes.")
+@click.option("--log", metavar="FILE", help="Append the events of the run as JSON lines (batcher help logs).")
+@click.option("--metrics", metavar="FILE", help="Keep a Prometheus text file up to date.")
+@click.option("--on-end", metavar="CMD", help="Run this in a shell at the end, with BATCHER_* (batcher help messages).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
-def run(as_json: bool, **given: Any) -> int:
+def run(as_json: bool, verbose: bool, log: str | None, metrics: str | None, on_end: str | None, **given: Any) -> int:
     """Turn MANIFEST into images with sidecars. Run the same command again to resume.
 
     MANIFEST is a YAML file, a prompt file (CSV, TSV, JSONL, JSON, text), a folder of text files, or - for standard
     input.
     """
     from batcher.commands import loop  # noqa: PLC0415  start-up time
-    from batcher.commands.signals import heeding_signals  # noqa: PLC0415
+    from batcher.commands.signals import Signals  # noqa: PLC0415
+    from batcher.core.errors import BatcherError  # noqa: PLC0415
     from batcher.runner import session  # noqa: PLC0415
+    from batcher.runner.watching import Watch, watching_limits  # noqa: PLC0415
     from batcher.runner.work import Surroundings  # noqa: PLC0415
 
-    report, summary = loop.run(session.run(collect(given), Surroundings(attend=heeding_signals)))
-    if as_json:
-        say_json(report)
-        if report["stopped_by"]:
-            click.echo(summary, err=True)
-    else:
-        say(summary)
+    options = collect(given)
+    with Watch(log, metrics, on_end) as watch:
+        observers = (watch, watching_limits(_to_stderr)) if verbose else (watch,)
+        watch.say_warnings(_to_stderr)
+        with Signals() as signals:
+            surroundings = Surroundings(observers=observers, attend=signals.attend)
+            try:
+                report, summary = loop.run(session.run(options, surroundings))
+            except BatcherError as error:
+                watch.failed_to_start(error, options.out or options.manifest)
+                raise
+            if as_json:
+                say_json(report)
+                if report["stopped_by"]:
+                    click.echo(summary, err=True)
+            else:
+                say(summary)
+        watch.finish()
     return int(report["exit_code"])
+
+
+def _to_stderr(text: str) -> None:
+    from batcher.core.one_line import one_line  # noqa: PLC0415  start-up time
+
+    click.echo(one_line(text, 2000), err=True)

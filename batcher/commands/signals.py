@@ -1,36 +1,77 @@
-"""Ctrl-C, SIGTERM and a closed terminal, for as long as a run goes."""
+"""Ctrl-C, SIGTERM and a closed terminal, from the start of a run until its summary is out."""
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
-from batcher.runner.events import Noted
-from batcher.runner.run_context import RunContext
-from batcher.runner.stop import Reason
+if TYPE_CHECKING:  # start-up time
+    from batcher.runner.run_context import RunContext
+
+ONE = 0.5  # seconds: signals this close together are one (`timeout` sends two, to the child and to its group)
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-@asynccontextmanager
-async def heeding_signals(context: RunContext) -> AsyncIterator[None]:
-    """The first: nothing new, finish what is in the air. The second: leave at once."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
+class Signals:
+    """Signals as a context manager around a whole run. A signal that is ignored at the start (nohup) stays ignored.
 
-    def asked() -> None:
-        if context.stop.reason is Reason.INTERRUPTED:
-            task.cancel()
-            return
-        context.tell(
-            Noted(text="stopping: finishing what is in the air; once more to leave at once", at=context.wall())
-        )
-        context.stop.request(Reason.INTERRUPTED, "interrupted")
+    Before the jobs begin, a signal raises KeyboardInterrupt. While they go, the first one ends the run in good order, a
+    second one leaves at once. While report and summary are written, signals are ignored: that takes moments.
+    """
 
-    handled = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    for number in handled:
-        loop.add_signal_handler(number, asked)
-    try:
-        yield
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._heard: Callable[[], None] | None = None
+        self._over = False
+
+    def __enter__(self) -> Self:
+        for number in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._came)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @asynccontextmanager
+    async def attend(self, context: "RunContext") -> AsyncIterator[None]:
+        """While the jobs go. Cancels the current task on a second signal."""
+        from batcher.runner.events import Noted  # noqa: PLC0415  start-up time
+        from batcher.runner.stop import Reason  # noqa: PLC0415
+
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        asked_at: float | None = None
+
+        def heard() -> None:
+            nonlocal asked_at
+            now = time.monotonic()
+            if asked_at is None:
+                asked_at = now
+                words = "stopping: submits and downloads under way are finished; Ctrl-C once more leaves at once"
+                context.tell(Noted(text=words, at=context.wall()))
+                context.stop.request(Reason.INTERRUPTED, "interrupted")
+            elif now - asked_at > ONE:
+                task.cancel()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(heard)
+
+        self._heard = wake
+        try:
+            yield
+        finally:
+            self._heard, self._over = None, True
+
+    def _came(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  the signal module's signature
+        if self._heard is not None:
+            self._heard()
+        elif not self._over:
+            raise KeyboardInterrupt

@@ -54,16 +54,11 @@ def _facts(connection: Any, run_dir: Path) -> dict[str, Any]:
         "manifest": reading.meta(connection, "manifest"),
         "model": reading.meta(connection, "model"),
         "resume": reading.meta(connection, "command"),
-        "failures": [
-            {
-                "state": str(group.state),
-                "cause": group.cause.kind,
-                "message": group.cause.message,
-                "count": group.count,
-                "example": group.example,
-            }
-            for group in reading.failures(connection)
-        ],
+        "failures": report.causes(connection),
+        "ended": None if live is not None else reading.meta(connection, "ended"),
+        "limited_by": live.get("limited_by") if live else None,
+        "limited_for_seconds": live.get("limited_for") if live else None,
+        "in_flight_cap": live.get("in_flight_cap") if live else None,
     }
 
 
@@ -75,7 +70,9 @@ def _live(connection: Any, run_dir: Path) -> dict[str, Any] | None:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    from batcher.core.units import show_bytes, show_duration, show_rate  # noqa: PLC0415  start-up time
+    from batcher.core import limits  # noqa: PLC0415  start-up time
+    from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd  # noqa: PLC0415
+    from batcher.runner import report_words  # noqa: PLC0415
 
     state = "running" if facts["going"] else "not running"
     kind = ", simulated" if facts["simulated"] else ""
@@ -87,44 +84,23 @@ def _words(facts: dict[str, Any]) -> str:
     waiting = facts["pending"] - facts["at_service"] - facts["to_download"]
     lines += [f"  {facts[name]:>9,}  {word}" for name, word in words.items() if facts[name] or name == "done"]
     lines += [f"  {waiting:>9,}  to submit", f"  {facts['total']:>9,}  in all"]
-    lines.append(f"{facts['images']:,} images, {show_bytes(facts['bytes'])}, {facts['submits_total']:,} submits")
-    lines.append(_money(facts))
+    lines.append(
+        f"{show_count(facts['images'], 'image')}, {show_bytes(facts['bytes'])},"
+        f" {show_count(facts['submits_total'], 'submit')}"
+    )
+    spent = "" if facts["spent_usd"] is None else f"{show_usd(facts['spent_usd'])} spent"
+    lines += report_words.money(facts) or [spent]
     if facts["rate"]:
         left = f", {show_duration(facts['eta_seconds'])} left" if facts["eta_seconds"] is not None else ""
         lines.append(f"{show_rate(facts['rate'])} over the last minute{left}")
+    if facts["limited_by"]:
+        since = show_duration(facts["limited_for_seconds"] or 0.0)
+        lines.append(f"limited by {limits.WORDS[facts['limited_by']]} for {since}")
     if facts["note"]:
         lines.append(facts["note"])
-    lines += _failures(facts)
+    lines += report_words.causes(facts["run"], facts["failures"])
+    lines += report_words.ended(facts["ended"])
     if facts["pending"] and not facts["going"] and facts["resume"]:
-        lines.append(f"Resume with:\n  {facts['resume']}")
+        how, command = report_words.resume(facts, (facts["ended"] or {}).get("stopped_by"), facts["resume"])
+        lines += [how, f"  {command}"]
     return "\n".join(lines)
-
-
-def _money(facts: dict[str, Any]) -> str:
-    from batcher.core.units import show_usd  # noqa: PLC0415  start-up time
-
-    if facts["spent_usd"] is None:
-        return "cost unknown: the service named none, and no price is known (--price USD)"
-    parts = [f"{show_usd(facts['spent_usd'])} spent"]
-    if facts["reserved_usd"]:
-        parts.append(f"{show_usd(facts['reserved_usd'])} reserved for what is at the service")
-    if facts["unclear_usd"]:
-        parts.append(f"{show_usd(facts['unclear_usd'])} unclear (failed there, cost not said)")
-    if facts["projected_usd"] is not None and facts["pending"]:
-        parts.append(f"{show_usd(facts['projected_usd'])} projected in all")
-    if facts["price_usd"] is not None:
-        parts.append(f"{show_usd(facts['price_usd'])} an image")
-    return ", ".join(parts)
-
-
-def _failures(facts: dict[str, Any]) -> list[str]:
-    from batcher.core.one_line import one_line  # noqa: PLC0415  start-up time
-
-    lines = []
-    for group in facts["failures"]:
-        word = "failed" if group["state"] == "failed" else "in doubt"
-        said = one_line(f"{group['cause']}: {group['message']}", 100)
-        lines.append(f"  {group['count']:>9,}  {word}, {said}")
-        flag = "" if group["state"] == "failed" else " --state in_doubt"
-        lines.append(f"             batcher retry {facts['run']}{flag} --cause {group['cause']}")
-    return ["Why:", *lines] if lines else []

@@ -16,7 +16,7 @@ Examples:
   batcher tune runs/tonight --pause
   batcher tune runs/tonight --resume
   batcher tune runs/tonight                 what is asked for now
-It takes effect within a second and stays after a restart, over the flags of the command."""
+It takes effect within a second, and wins over the flags of a later start."""
 )
 @run_argument
 @click.option("--rate", metavar="R", help="Submits per time: 5/s, 300/min; none: as the command says.")

@@ -8,10 +8,11 @@
     ├── ServiceError      69  service  unreachable or broken
     ├── DiskError         73  machine  full, read-only, not writable
     ├── BusyError         75  machine  another batcher holds the run directory
-    └── AccountError      77  you      token missing or refused, balance gone
+    └── AccountError      77  you      token missing or refused
+        └── BalanceGone   77  you      nothing new can be paid for; what is paid for can be collected
 
     CallError                       one call to the service failed; the runner decides what that means
-    ├── NotSent               nothing left this machine: repeat freely
+    ├── NotSent               nothing reached the service: repeat freely
     ├── Refused               429, or 503 with Retry-After: refused before it was taken up, repeat after it
     ├── Unclear               timeout, reset, 5xx, unreadable answer: on submit nobody knows, on a read ask again
     ├── NotFound              404: too early, or expired
@@ -90,16 +91,19 @@ class Problem:
 
 
 class ManifestError(BatcherError):
-    """The manifest is wrong; ``problems`` lists all of it (the first ``len(problems)`` of ``total``)."""
+    """The manifest is wrong; ``problems`` lists all of it (the first ``len(problems)`` of ``total``).
+
+    counted: how many of those that are not listed stand as a number in the text of one that is.
+    """
 
     exit_code = 65
 
-    def __init__(self, problems: Sequence[Problem], *, total: int | None = None) -> None:
+    def __init__(self, problems: Sequence[Problem], *, total: int | None = None, counted: int = 0) -> None:
         self.problems = tuple(sorted(problems))
         self.total = len(self.problems) if total is None else total
         lines = [str(problem) for problem in self.problems]
-        if self.total > len(lines):
-            lines.append(f"... and {self.total - len(lines):,} more like these")
+        if (more := self.total - len(lines) - counted) > 0:
+            lines.append(f"... and {more:,} more like these")
         super().__init__("\n".join(lines), hint="Nothing was submitted and nothing was spent.")
 
 
@@ -117,6 +121,10 @@ class BusyError(BatcherError):
 
 class AccountError(BatcherError):
     exit_code = 77
+
+
+class BalanceGone(AccountError):  # noqa: N818  read as an outcome
+    """The account has no money left: nothing new is submitted, and what is paid for is still collected."""
 
 
 class Interrupted(BatcherError):  # noqa: N818  nothing went wrong

@@ -4,8 +4,10 @@ from collections import deque
 from dataclasses import dataclass
 
 from batcher.core.job import Counts, State
+from batcher.core.limits import Waits
 
 WINDOW = 60.0  # seconds over which the pace is measured
+LEAST_FINISHED = 3  # jobs before a pace is worth a word
 STEP = 1.0  # seconds between samples
 
 
@@ -13,8 +15,11 @@ STEP = 1.0  # seconds between samples
 class Snapshot:
     """One moment of a run, for progress. rate: jobs finished per second by this process, over the last minute.
 
-    eta: seconds, None while unknown. cost_usd: over the life of the run directory, None when nothing is known.
-    note: what the run is waiting for, empty when it isn't.
+    eta: seconds by that rate, None while unknown; eta_model: by the pace of submits and what a job takes.
+    cost_usd: over the life of the run directory, None when nothing is known. note: what the run is waiting for, empty
+    when it isn't. limited_by: of ``limits``, what keeps it from going faster, empty for nothing; limited_for: seconds
+    that it has. asked, pace: submits per second, as asked for and as allowed now. in_flight_cap: submits per second
+    that ``--in-flight`` allows at what jobs take, None while unknown.
     """
 
     total: int
@@ -29,6 +34,12 @@ class Snapshot:
     cost_usd: float | None
     elapsed: float
     note: str = ""
+    eta_model: float | None = None
+    limited_by: str = ""
+    limited_for: float = 0.0
+    asked: float | None = None
+    pace: float | None = None
+    in_flight_cap: float | None = None
 
     @property
     def finished(self) -> int:
@@ -53,6 +64,7 @@ class Tally:
         self.first_submit: float | None = None
         self.last_submit: float | None = None
         self._finished_here = 0
+        self._job_seconds: float | None = None
         self._samples: deque[tuple[float, int]] = deque([(now, 0)])
 
     def recount(self, counts: Counts) -> None:
@@ -74,10 +86,17 @@ class Tally:
         """A job came to rest in this process."""
         self.at[state] += 1
         self._finished_here += 1
+        if self._finished_here == 1:  # the wait for the first one says nothing of the pace
+            self._samples[0] = (now, 1)
         if now - self._samples[-1][0] >= STEP:
             self._samples.append((now, self._finished_here))
         while len(self._samples) > 1 and now - self._samples[1][0] >= WINDOW:  # one older sample stays: its span counts
             self._samples.popleft()
+
+    def took(self, seconds: float) -> None:
+        """A job was so long at the service. The mean of the last few dozen counts."""
+        before = self._job_seconds
+        self._job_seconds = seconds if before is None else before + (seconds - before) / 20
 
     def warn(self, text: str) -> None:
         self.warned += 1
@@ -94,13 +113,23 @@ class Tally:
             return 0.0
         return (self.submits - 1) / max(self.last_submit - self.first_submit, 1e-3)
 
-    def snapshot(self, now: float, cost_usd: float | None) -> Snapshot:
+    def snapshot(
+        self, now: float, cost_usd: float | None, *, waits: Waits | None = None, asked: float | None = None,
+        pace: float | None = None, slots: int | None = None,
+    ) -> Snapshot:  # fmt: skip
+        """asked, pace: submits per second. slots: most jobs at the service at once."""
         rate = self.rate(now)
-        left = self.total - sum(self.at.values())
-        eta = None if rate <= 0 or self._finished_here == 0 else max(0, left) / rate
+        left = max(0, self.total - sum(self.at.values()))
+        known = self._finished_here >= LEAST_FINISHED and rate > 0
+        takes = self._job_seconds
+        cap = None if not takes or slots is None else slots / takes
+        fastest = min((one for one in (pace, cap) if one), default=None)
+        model = None if takes is None or not fastest else max(0, left - self.in_flight) / fastest + takes
         return Snapshot(
             total=self.total, done=self.at[State.DONE], failed=self.at[State.FAILED],
             cancelled=self.at[State.CANCELLED], in_doubt=self.at[State.IN_DOUBT], in_flight=self.in_flight,
-            downloading=self.downloading, rate=rate, eta=eta, cost_usd=cost_usd, elapsed=now - self.started,
-            note=self.control_note or self.note or self.file_note,
+            downloading=self.downloading, rate=rate if known else 0.0, eta=left / rate if known else None,
+            cost_usd=cost_usd, elapsed=now - self.started, note=self.control_note or self.note or self.file_note,
+            eta_model=model if known else None, limited_by="" if waits is None else waits.by,
+            limited_for=0.0 if waits is None else now - waits.since, asked=asked, pace=pace, in_flight_cap=cap,
         )  # fmt: skip

@@ -88,6 +88,11 @@ def show_rate(per_second: float) -> str:
     return f"{per_second * 60:.0f}/min" if per_second * 60 >= 1 else f"{per_second * 3600:.1f}/h"
 
 
+def show_count(count: int, word: str) -> str:
+    """``1 job``, ``1,632 jobs``."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
 def show_usd(amount: float) -> str:
     """``$3.26``, ``$0.20``; under a dollar with the digits that matter, two at least."""
     if amount >= 1 or amount == 0:

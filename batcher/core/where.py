@@ -11,17 +11,15 @@ A name is an input (``seed``, ``inputs["600_prompt"]``), what was carried along 
 """
 
 import ast
-import json
 import keyword
 import operator
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
-from unicodedata import normalize
 
 from batcher.core.errors import UsageError
+from batcher.core.mismatch import Mismatch, kind_of, spelled
 
 VERDICTS = ("pick", "stars", "tags")
 """What was said of a picture: these names are the verdict's, also where a model has an input of that name."""
@@ -56,63 +54,6 @@ def usage_error(text: str, error: WhereError) -> UsageError:
         f"--where: column {error.column}, at {text[at : at + 24]!r}: {error.what}",
         hint=f"{error.mend}{'' if error.mend.endswith('?') else '.'} Nothing was written.",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """A column that was compared with a value of another type, which is never equal. op: ``==``, ``!=`` or ``in``."""
-
-    name: str
-    value: Any
-    literal: Any
-    op: str
-
-    def __str__(self) -> str:
-        name, kind = spelled(self.name), _kind(self.value)
-        is_what = f"{name} is {_KINDS[kind]} (such as {_shown(self.value)})"
-        never = f"is never equal to {_KINDS[_kind(self.literal)]} {_shown(self.literal)}"
-        return f"--where: {is_what}, which {never}: {self._way_out(name, kind)}"
-
-    def _way_out(self, name: str, kind: type) -> str:
-        if kind is list:
-            return f"write {_shown(self.literal)} in {name}"
-        if kind is bool:
-            return f"write {name} {self.op} true, or false"
-        if kind is str:
-            as_text = self.value if isinstance(self.literal, bool) else str(self.literal)
-            return f"write {name} {self.op} {self._among(_shown(as_text))}"
-        try:
-            return f"write {name} {self.op} {self._among(f'{float(self.literal):g}')}"
-        except (TypeError, ValueError):
-            return "compare it with a number"
-
-    def _among(self, text: str) -> str:
-        return f"({text}, ...)" if self.op.endswith("in") else text
-
-
-_KINDS: dict[type, str] = {str: "text", bool: "true or false,", float: "a number", list: "a list"}
-
-
-def _kind(value: Any) -> type:
-    if isinstance(value, bool):
-        return bool
-    return float if isinstance(value, int | float) else list if isinstance(value, list | tuple) else str
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool | list) else str(value)
-    return text if len(text) <= 40 else f"{text[:36]}..."
-
-
-def spelled(name: str) -> str:
-    """How an expression asks for a name: ``meta.style``, but ``meta["Price ($)"]`` and ``inputs["600_prompt"]``."""
-    place, dot, last = name.partition(".")
-    if place not in {"meta", "inputs", "chosen"} or not dot:
-        place, last = "", name
-    plain = last.isidentifier() and not keyword.iskeyword(last) and normalize("NFKC", last) == last
-    if plain and last not in {"true", "false", "null", *(() if place else ("meta", "inputs", "chosen"))}:
-        return name
-    return f"{place or 'inputs'}[{json.dumps(last, ensure_ascii=False)}]"
 
 
 def look_up(name: str, inputs: Values, meta: Values, facts: Values, chosen: Values | None = None) -> Any:
@@ -255,13 +196,13 @@ class _Reader:
             name, literals = self._name(other), _literals(one)
         if name is None or not literals or (is_in and isinstance(other, ast.Constant)):
             return test
-        kinds = {_kind(literal) for literal in literals}
+        kinds = {kind_of(literal) for literal in literals}
         word = ("in" if isinstance(op, ast.In) else "not in") if is_in else "=="
         word = "!=" if isinstance(op, ast.NotEq | ast.IsNot) else word
 
         def noticing(known: Values) -> Any:
             value = known.get(name)
-            if value is not None and name not in self.mismatches and _kind(value) not in kinds:
+            if value is not None and name not in self.mismatches and kind_of(value) not in kinds:
                 self.mismatches[name] = Mismatch(name, value, literals[0], word)
             return test(known)
 

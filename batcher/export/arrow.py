@@ -1,6 +1,5 @@
 """Tables as Arrow knows them: the schema of our columns, and a parquet file written a few rows at a time."""
 
-import ctypes
 import json
 from array import array
 from collections.abc import Mapping, Sequence
@@ -15,8 +14,9 @@ from batcher.export.columns import Kind
 from batcher.manifest.extras import install_command
 
 _ROWS, _BYTES = 1_000, 8 << 20  # of a row group: what is in memory at once
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
-_DATASETS = {Kind.TEXT: "string", Kind.INTEGER: "int64", Kind.NUMBER: "float64", Kind.BOOLEAN: "bool"}
+_DATASETS = {
+    Kind.TEXT: "string", Kind.INTEGER: "int64", Kind.NUMBER: "float64", Kind.BOOLEAN: "bool", Kind.BINARY: "binary",
+}  # fmt: skip
 
 
 def is_here() -> bool:
@@ -43,24 +43,28 @@ class ParquetFile:
         import pyarrow as pa  # noqa: PLC0415  an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
 
-        if _keeps_memory():
-            pa.set_memory_pool(pa.system_memory_pool())
         self._pa, self._columns, self._image = pa, columns, image
         self._types = {
             Kind.TEXT: pa.string(), Kind.INTEGER: pa.int64(), Kind.NUMBER: pa.float64(), Kind.BOOLEAN: pa.bool_(),
+            Kind.BINARY: pa.binary(),
         }  # fmt: skip
         self._schema = self._of_columns()
-        names = list(columns)
-        packed = dict.fromkeys(names, "zstd") | ({"image.bytes": "none", "image.path": "zstd"} if image else {})
+        self._heavy = [name for name, kind in columns.items() if kind is Kind.BINARY]
+        names = [name for name in columns if name not in self._heavy]
+        packed = (
+            dict.fromkeys(self._heavy, "none")
+            | dict.fromkeys(names, "zstd")
+            | ({"image.bytes": "none", "image.path": "zstd"} if image else {})
+        )
         self._file = pa.OSFile(path, "wb")  # three times as fast as a file of Python's
         self._writer = pq.ParquetWriter(
             self._file,
             self._schema,
-            compression=packed,  # pictures are packed already
+            compression=packed,
             use_dictionary=names,
             # Pages are cut after as many values as this. A page of many pictures, all of a row group, no longer fits
             # into the processor's cache on its way from one buffer to the next, and takes three times as long.
-            write_batch_size=1 if image else None,
+            write_batch_size=1 if image or self._heavy else None,
             write_statistics=names,  # the smallest and largest picture of a group would be in the file twice
         )
         self._rows: list[Mapping[str, Any]] = []
@@ -71,7 +75,7 @@ class ParquetFile:
 
     def add(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
-        self._bytes += len(row["image"]["bytes"]) if self._image else 0
+        self._bytes += len(row["image"]["bytes"]) if self._image else sum(len(row[name]) for name in self._heavy)
         if len(self._rows) >= _ROWS or self._bytes >= _BYTES:
             self._flush()
 
@@ -99,7 +103,12 @@ class ParquetFile:
         pa, rows = self._pa, self._rows
         if not rows:
             return
-        arrays = [pa.array([row[name] for row in rows], self._types[kind]) for name, kind in self._columns.items()]
+        arrays = [
+            _binary(pa, [row[name] for row in rows])
+            if kind is Kind.BINARY
+            else pa.array([row[name] for row in rows], self._types[kind])
+            for name, kind in self._columns.items()
+        ]
         if self._image:
             parts = [
                 _binary(pa, [row["image"]["bytes"] for row in rows]),
@@ -116,17 +125,6 @@ class ParquetFile:
         if self._on_its_way is not None:
             self._on_its_way.result()
             self._on_its_way = None
-
-
-def _keeps_memory() -> bool:
-    """Has the C library keep what is freed. Memory that is given back to the system and asked for anew with every
-    picture, as Arrow's own allocator does, costs as much as all the rest. Whether it could be told: glibc can.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library, another system
-        return False
-    return bool(mallopt(_TRIM_THRESHOLD, 1 << 30) and mallopt(_MMAP_THRESHOLD, 32 << 20))
 
 
 def _binary(pa: Any, values: Sequence[bytes]) -> Any:

@@ -65,6 +65,7 @@ class Kind(StrEnum):
     INTEGER = "integer"
     NUMBER = "number"
     BOOLEAN = "boolean"
+    BINARY = "binary"  # no column of a job: encoded pictures
 
 
 @dataclass(slots=True)

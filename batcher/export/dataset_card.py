@@ -19,8 +19,9 @@ def card(
     models: Sequence[str],
     simulated: bool,
     notes: Sequence[str],
+    image: bool = True,
 ) -> Iterator[str]:
-    """paths: by split, for ``configs``. load: the line of Python that opens it."""
+    """paths: by split, for ``configs``. load: the line of Python that opens it. image: whether it has that column."""
     total = sum(pictures.values())
     yield "---\nconfigs:\n- config_name: default\n  data_files:\n"
     for split, patterns in paths.items():
@@ -31,10 +32,11 @@ def card(
     yield f"{total:,} {kind}.\n\n```python\n{load}\n```\n\n| split | pictures |\n| --- | --- |\n"
     for split, count in pictures.items():
         yield f"| {split} | {count:,} |\n"
-    yield "\n| column | type |\n| --- | --- |\n| image | image |\n"
+    yield "\n| column | type |\n| --- | --- |\n" + ("| image | image |\n" if image else "")
     for name, column in columns.items():
         yield f"| {_cell(name)} | {column} |\n"
-    yield "\n`prompt` is the text as sent; `source_sha256` is of the file as delivered; `job` is the key of the job.\n"
+    if image:
+        yield "\n`prompt` is the text as sent; `source_sha256` is of the file as delivered; `job` is the job's key.\n"
     if models:
         yield f"\nMade by {', '.join(f'`{model}`' for model in models)}.\n"
     if notes:

@@ -13,7 +13,9 @@ from batcher.export.captions import Captions
 from batcher.export.folder import Folder, opened
 from batcher.export.imagefolder import ImageFolder
 from batcher.export.layout import Layouts
+from batcher.export.manifest_file import export_manifest
 from batcher.export.marker_file import FORMAT, look
+from batcher.export.pairs import Pairs
 from batcher.export.parquet import Parquet
 from batcher.export.request import Order
 from batcher.export.selection import Selection
@@ -28,6 +30,7 @@ KINDS: dict[str, Callable[[Order, Selection], Target]] = {
     "parquet": Parquet,
     "captions": Captions,
     "layout": Layouts,
+    "pairs": Pairs,
 }
 
 
@@ -36,6 +39,8 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
 
     replace: an export that was made with other options is made anew; of its files, those that are ours are removed.
     """
+    if order.target == "manifest":
+        return export_manifest(order, replace=replace)
     began = time.monotonic()
     mark = look(order.folder, order.run)
     with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):

@@ -39,7 +39,7 @@ class Parquet(ShardTarget):
             columns = {"file": Kind.TEXT, **columns}
         with folder.growing(name) as file:
             table = arrow.ParquetFile(file.name, columns, image=self.order.pictures)
-            for sample, values in rows:
+            for (sample, *_), values in rows:
                 table.add({**values, "image": self._image(sample)} if self.order.pictures else values)
             table.close()
 

@@ -21,6 +21,8 @@ TARGETS: Mapping[str, str] = {
     "parquet": "tables that datasets, DuckDB and pandas read, pictures inside",
     "captions": "a one-line .txt beside each picture, for trainers",
     "layout": "the folders a benchmark scores, or any layout by a template",
+    "pairs": "picked against rejected pictures of one group, for preference training (DPO)",
+    "manifest": "the chosen jobs as a prompt file to run again, on another model say",
 }
 # Words that datasets finds splits by; any other folder is passed over, or loaded as part of train.
 SPLITS_OF_DATASETS: Mapping[str, str] = {
@@ -80,10 +82,10 @@ class Options:
 
 
 _ONLY: Mapping[str, tuple[str, ...]] = {  # which targets an option is for
-    "shard_size": ("webdataset", "parquet"),
-    "shard_count": ("webdataset", "parquet"),
+    "shard_size": ("webdataset", "parquet", "pairs"),
+    "shard_count": ("webdataset", "parquet", "pairs"),
     "no_pictures": ("parquet",),
-    "caption": ("captions", "webdataset"),
+    "caption": ("captions", "webdataset", "pairs"),
     "layout": ("layout",),
 }
 
@@ -94,6 +96,8 @@ def ordered(run: Path, folder: Path, options: Options) -> Order:
     for name, targets in _ONLY.items():
         if name in given and options.to not in targets:
             raise UsageError(f"--{name.replace('_', '-')} is for --to {' and '.join(targets)}, not for {options.to}")
+    if options.to == "manifest" and (strange := [name for name in ("convert", "embed", "copy") if name in given]):
+        raise UsageError(f"--{strange[0]} is not for --to manifest: no picture is written")
     if options.to == "layout" and options.layout is None:
         raise UsageError(
             "--to layout needs --layout", hint="Such as --layout geneval, or --layout '{index:05d}/{sample:04d}'."
@@ -132,8 +136,12 @@ def _splits(options: Options) -> Splits:
         return ONE
     if options.to == "layout":
         raise UsageError("--split is not for --to layout: a benchmark is scored whole")
+    if options.to == "manifest":
+        raise UsageError("--split is not for --to manifest: a run takes its prompts whole")
+    if options.to == "pairs" and options.split_by not in {None, "prompt"}:
+        raise UsageError("--to pairs keeps the pairs of a prompt together", hint="Leave --split-by out.")
     splits = parse_splits(options.split)
-    if options.to in {"imagefolder", "webdataset", "parquet"}:
+    if options.to in {"imagefolder", "webdataset", "parquet", "pairs"}:
         strange = [name for name in splits.names if name not in SPLITS_OF_DATASETS]
         found = [SPLITS_OF_DATASETS.get(name) for name in splits.names]
         if strange:

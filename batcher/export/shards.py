@@ -20,10 +20,14 @@ encode = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Row(NamedTuple):
-    """A picture and its columns."""
+    """A picture, or several, and the columns."""
 
-    sample: Sample
+    samples: tuple[Sample, ...]
     values: dict[str, Any]
+
+    @property
+    def bytes(self) -> int:
+        return sum(sample.picture.bytes for sample in self.samples)
 
 
 class Shard(NamedTuple):
@@ -53,7 +57,7 @@ class ShardTarget(Target):
                 folder.keep(name)
             else:
                 self._write_anew(folder, name, rows, known, digest)
-            self.shards[split].append(Shard(name, len(rows), sum(row.sample.picture.bytes for row in rows)))
+            self.shards[split].append(Shard(name, len(rows), sum(row.bytes for row in rows)))
             placed += len(rows)
             advance(placed)
         there = {shard.name for shards in self.shards.values() for shard in shards}
@@ -68,19 +72,24 @@ class ShardTarget(Target):
         known[name] = digest
         folder.remember(digests=known)
 
+    def rows(self) -> Iterator[tuple[str, int, Row]]:
+        """In the order in which they arrived: split, bytes, row."""
+        for sample in self.selection.again(by_arrival=True):
+            yield sample.split, sample.picture.bytes, Row((sample,), self.values(sample))
+
     def _packed(self) -> Iterator[tuple[str, list[Row]]]:
         waiting: dict[str, list[Row]] = {split: [] for split in sorted(self.pictures)}
         sizes = dict.fromkeys(waiting, 0)
-        for sample in self.selection.again(by_arrival=True):
-            self.models.add(sample.picture.model)
-            rows, size = waiting[sample.split], sample.picture.bytes
-            full = sizes[sample.split] + size > self.order.shard_size or len(rows) == self.order.shard_count
+        for split, size, row in self.rows():
+            self.models.update(sample.picture.model for sample in row.samples)
+            rows = waiting[split]
+            full = sizes[split] + size > self.order.shard_size or len(rows) == self.order.shard_count
             if rows and full:
-                yield sample.split, rows
-                rows = waiting[sample.split] = []
-                sizes[sample.split] = 0
-            rows.append(Row(sample, self.values(sample)))
-            sizes[sample.split] += size
+                yield split, rows
+                rows = waiting[split] = []
+                sizes[split] = 0
+            rows.append(row)
+            sizes[split] += size
         for split, rows in waiting.items():
             if rows:
                 yield split, rows
@@ -89,5 +98,6 @@ class ShardTarget(Target):
         digest = blake2b(digest_size=16)
         digest.update(encode([self.columns.kinds(), dict(self.order.options)]).encode(errors="replace"))
         for row in rows:
-            digest.update(f"{row.sample.name}.{row.sample.extension}{encode(row.values)}".encode(errors="replace"))
+            names = " ".join(f"{sample.name}.{sample.extension}" for sample in row.samples)
+            digest.update(f"{names}{encode(row.values)}".encode(errors="replace"))
         return digest.hexdigest()

@@ -68,7 +68,7 @@ class WebDataset(ShardTarget):
             file.writelines(self._members(rows))
 
     def _members(self, rows: list[Row]) -> Iterator[bytes]:
-        for sample, values in rows:
+        for (sample, *_), values in rows:
             yield from member(f"{sample.name}.{sample.extension}", self.content(sample))
             yield from member(f"{sample.name}.txt", self.caption.of(sample).encode())
             yield from member(f"{sample.name}.json", encode(values).encode(errors="replace"))

@@ -6,19 +6,13 @@ walks the rows (``walk.py``) and says at the end what is wrong with the whole (`
 
 from batcher.manifest.flags import Overrides
 from batcher.manifest.loader import Loader, open_manifest
-from batcher.manifest.shim import Manifest, Memory
 from batcher.manifest.totals import Share, Totals
 from batcher.manifest.walk import MOST_JOBS
 from batcher.manifest.yaml.document import RunOption
 
-Draft = Loader
-
 __all__ = [
     "MOST_JOBS",
-    "Draft",
     "Loader",
-    "Manifest",
-    "Memory",
     "Overrides",
     "RunOption",
     "Share",

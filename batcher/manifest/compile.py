@@ -49,7 +49,7 @@ class Compiler:
         sweep = Sweep(axes, sections.exclude(named), sections.include(named, base), base, zipped)
         repeats = Repeats(model_inputs, "seed" in sweep.keys or "seed" in sweep.base, part.group)
         repeat = overrides.copies(repeats) or sections.repeat(repeats) or shared.repeat(repeats)
-        template = _template(part)
+        template = overrides.template() or _template(part)
         paths = DefaultPaths(part.group) if template is None else TemplatePaths(template, part.group)
         if part.group is not None and "dynamic" in part.sections:
             dynamic = self.dynamics.read(part.sections["dynamic"], dynamic)
@@ -58,10 +58,13 @@ class Compiler:
         return Group(part, sweep, entries, paths, template, before == at_first, problems.added == before)
 
     def _entries(self, part: Document, repeats: Repeats, repeat: Repeat | None, dynamic: Dynamic | None) -> list[Entry]:
-        column = self.overrides.prompt_column
+        column, aside = self.overrides.prompt_column, frozenset(self.overrides.meta)
         if self.flat is not None:
-            return [FromFile(*self.flat, Carried(repeat=repeat), column, dynamic)]
-        return Entries(part, self.model_inputs, self.files, column, repeats, repeat, self.dynamics, dynamic).read()
+            carried, named = Carried(repeat=repeat, aside=aside), self.overrides.format is not None
+            return [FromFile(*self.flat, carried, column, dynamic, is_named=named, repeats=repeats)]
+        return Entries(
+            part, self.model_inputs, self.files, column, repeats, repeat, self.dynamics, dynamic, aside
+        ).read()
 
 
 def named_inputs(documents: Sequence[Document], overrides: Overrides) -> Iterator[str]:

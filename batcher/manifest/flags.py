@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.errors import UsageError
+from batcher.core.naming import Template, TemplateError
 from batcher.core.suggest import suggestion
 from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.readers.columns import word
@@ -18,7 +19,8 @@ class Overrides:
     """The flags, as given.
 
     set: pairs of ``--set KEY=VALUE``; matrix: texts of ``--matrix KEY=SPEC``; limit: only the first N jobs.
-    repeat: copies of each prompt. dynamic: prompts are templates.
+    repeat: copies of each prompt. dynamic: prompts are templates. prompt_input: the model's input that prompts go to.
+    path: of pictures, as ``output.path``. meta: names of columns that are mere meta.
     """
 
     model: str | None = None
@@ -29,6 +31,9 @@ class Overrides:
     limit: int | None = None
     repeat: int | None = None
     dynamic: bool = False
+    prompt_input: str | None = None
+    path: str | None = None
+    meta: tuple[str, ...] = ()
 
     def named_format(self) -> str | None:
         """Raises UsageError for a format that does not exist."""
@@ -38,6 +43,16 @@ class Overrides:
         if found is None:
             raise UsageError(f"--format {word(self.format)}: no such format", hint=f"Use one of {', '.join(FORMATS)}.")
         return found
+
+    def template(self) -> Template | None:
+        """``--path``; raises UsageError."""
+        if self.path is None:
+            return None
+        try:
+            return Template(self.path)
+        except TemplateError as error:
+            what = f"--path {word(self.path)}: column {error.column}: {error.what}"
+            raise UsageError(what, hint=f"{error.mend[:1].upper()}{error.mend[1:]}.") from None
 
     def axes_as_text(self) -> list[tuple[str, str]]:
         """``KEY``, ``SPEC`` of each ``--matrix``; raises UsageError."""

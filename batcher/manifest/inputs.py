@@ -4,7 +4,7 @@ none.
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from batcher.manifest.schema import ModelSchema
@@ -15,43 +15,89 @@ LONGEST_PROMPT = 2**20  # bytes
 EXACT = 2**53  # beyond it, JSON readers that use floats round integers
 
 _LONGEST_NAME = 100
+_MOST_SEEN = 1_000  # columns of a file
 _MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts known to be fine, and characters of one
 _TEXTS = frozenset({"prompt", "negative_prompt", "aspect_ratio"})
+RATIO = re.compile(r"\s*([1-9][0-9]{0,4})\s*[:x\u00d7/\uff1a]\s*([1-9][0-9]{0,4})\s*", re.IGNORECASE)
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,17})?\Z")
 
 
 class ModelInputs:
-    """The model's inputs as the readers see them.
+    """The model's inputs as the readers see them: the one that prompts go to is called ``prompt`` here, whatever the
+    model calls it.
 
+    prompt: the model's own name for it; None when it has no input that prompts could go to.
     columns: the names that are inputs when a column or a JSON key is called so.
-    warnings: what is odd but no error, each once, in the order found.
+    warnings: what is odd but no error, each once, in the order found. seen: of each file, what its columns became.
     model: whose records may be run again; None when the user named the model, so that those of any may.
     """
 
-    def __init__(self, schema: ModelSchema | None, named: Iterable[str] = (), model: str | None = None) -> None:
+    def __init__(
+        self,
+        schema: ModelSchema | None,
+        named: Iterable[str] = (),
+        model: str | None = None,
+        prompt_input: str | None = None,
+    ) -> None:
         self.model = model
         self.schema = schema if schema is not None and schema.inputs else None
-        self.columns = (
-            self.schema.inputs if self.schema else tuple(dict.fromkeys([*COMMON, *filter(_can_be_a_name, named)]))
-        )
+        self.prompt = prompt_input or (_prompt_of(self.schema) if self.schema else "prompt")
+        names = self.schema.inputs if self.schema else [*COMMON, *filter(_can_be_a_name, named)]
+        self.columns = tuple(dict.fromkeys(self._ours(name) for name in names if not self._is_hidden(name)))
         self.warnings: dict[str, None] = {}
+        self.seen: dict[str, dict[str, str]] = {}
         self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._ratios: dict[str, frozenset[str]] = {}
         self._anything = ModelSchema.from_json("", {"properties": {"": {}}})
 
+    def _ours(self, name: str) -> str:
+        return "prompt" if name == self.prompt else name
+
+    def _theirs(self, name: str) -> str:
+        return self.prompt if name == "prompt" and self.prompt is not None else name
+
+    def _is_hidden(self, name: str) -> bool:
+        """An input called prompt that prompts do not go to, as the user named another one."""
+        return name == "prompt" and self.prompt != "prompt"
+
     def knows(self, name: str) -> bool:
-        return _can_be_a_name(name) if self.schema is None else name in self.schema.inputs
+        return _can_be_a_name(name) if self.schema is None else name in self.columns
+
+    def names(self, name: str) -> bool:
+        """Whether there is such an input for certain: without a schema any name may be one."""
+        return name in self.columns
+
+    def sent(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The inputs under the model's own names."""
+        if self.prompt in {"prompt", None} or "prompt" not in inputs:
+            return inputs
+        return {self._theirs(name): value for name, value in inputs.items()}
+
+    def note(self, label: str, became: Mapping[str, str]) -> None:
+        """What the columns of a file became, for ``plan``."""
+        seen = self.seen.setdefault(label, {})
+        if len(seen) < _MOST_SEEN:
+            seen.update(became)
 
     def means_copies(self, name: str) -> bool:
         """``repeat`` is ours, unless the model has an input called so."""
         return name == "repeat" and (self.schema is None or name not in self.schema.inputs)
 
+    @property
+    def default_images(self) -> int:
+        """How many pictures a request makes that does not say how many."""
+        return self.schema.default_images if self.schema else 1
+
     def required(self) -> frozenset[str]:
-        return self.schema.required if self.schema else frozenset({"prompt"})
+        """What must be given. ``prompt`` is, wherever there is an input for it."""
+        must = {self._ours(name) for name in self.schema.required} if self.schema else set()
+        return frozenset(must | ({"prompt"} if self.prompt is not None else set()))
 
     def takes_ranges(self, name: str) -> bool:
         """Whether ``1..5`` under this name means five integers, not a text."""
         if self.schema:
-            return self.schema.takes_integers(name) or not self.schema.takes_text(name)
+            theirs = self._theirs(name)
+            return self.schema.takes_integers(theirs) or not self.schema.takes_text(theirs)
         return name not in _TEXTS
 
     def drawn_from(self, name: str) -> range:
@@ -62,7 +108,7 @@ class ModelInputs:
     def convert(self, name: str, text: str) -> Any:
         """Text from a cell or a flag as a value; raises ValueError with words that follow the name."""
         if self.schema:
-            return self.schema.convert(name, text)
+            return self.schema.convert(self._theirs(name), self._ratio(name, text))
         if name in _TEXTS:
             return text
         if text in {"true", "false"} or _NUMBER.match(text):
@@ -70,7 +116,22 @@ class ModelInputs:
         return text
 
     def normal(self, name: str, value: Any) -> Any:
-        return self.schema.normal(name, value) if self.schema and type(value) is float else value
+        if self.schema is None:
+            return value
+        if type(value) is str:
+            return self._ratio(name, value)
+        return self.schema.normal(self._theirs(name), value) if type(value) is float else value
+
+    def _ratio(self, name: str, text: str) -> str:
+        """``16x9``, `` 16:9`` and ``16/9`` are 16:9 for an input that lists it."""
+        if name not in self._ratios:
+            allowed = self.schema.allowed(self._theirs(name)) if self.schema else None
+            self._ratios[name] = frozenset(v for v in allowed or () if isinstance(v, str) and RATIO.fullmatch(v))
+        ratios = self._ratios[name]
+        if not ratios or text in ratios or not (match := RATIO.fullmatch(text)):
+            return text
+        plain = f"{match[1]}:{match[2]}"
+        return plain if plain in ratios else text
 
     def wrong(self, name: str, value: Any) -> str | None:
         """What is wrong with a value, as words that follow the name; None if it is fine."""
@@ -84,7 +145,7 @@ class ModelInputs:
         return check
 
     def _compile(self, name: str) -> Callable[[Any], str | None]:
-        fits = self.schema.check_of(name) if self.schema else self._anything.check_of("")
+        fits = self.schema.check_of(self._theirs(name)) if self.schema else self._anything.check_of("")
         if name == "prompt":
             return lambda value: _wrong_prompt(value) or fits(value)
         fine: set[str] = set()  # of most inputs there are few texts, time and again
@@ -103,7 +164,7 @@ class ModelInputs:
         return check
 
     def mend(self, name: str) -> str:
-        default = self.schema.default(name) if self.schema else None
+        default = self.schema.default(self._theirs(name)) if self.schema else None
         if name == "prompt" or default is None or not str(default).isprintable() or len(str(default)) > 40:
             return "correct it"
         return f"correct it, or leave it out to get the model's own ({default})" if default != "" else "correct it"
@@ -111,6 +172,18 @@ class ModelInputs:
     def warn(self, text: str) -> None:
         if len(self.warnings) < 100:
             self.warnings.setdefault(text)
+
+
+def _prompt_of(schema: ModelSchema) -> str | None:
+    """The input that prompts go to: ``prompt``, else the one required text, else the one required file."""
+    if "prompt" in schema.inputs:
+        return "prompt"
+    required = [name for name in schema.inputs if name in schema.required]
+    texts = [name for name in required if schema.takes_text(name) and schema.allowed(name) is None]
+    for kind in ([n for n in texts if n not in schema.media_inputs], [n for n in texts if n in schema.media_inputs]):
+        if len(kind) == 1:
+            return kind[0]
+    return None
 
 
 def _can_be_a_name(name: str) -> bool:

@@ -9,8 +9,9 @@ from pathlib import PurePath
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from batcher.core.errors import ManifestError
+from batcher.core.errors import ManifestError, UsageError
 from batcher.core.job import Job, canonical_json
+from batcher.core.suggest import suggestion
 from batcher.manifest.compile import Compiler, named_inputs
 from batcher.manifest.final_checks import final_checks
 from batcher.manifest.flags import Overrides
@@ -24,7 +25,6 @@ from batcher.manifest.readers.source import Source
 from batcher.manifest.readers.spool import Spool
 from batcher.manifest.readers.texts import hash_of_folder
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
-from batcher.manifest.shim import Manifest
 from batcher.manifest.sweep.counts import merged
 from batcher.manifest.templates.dynamic import Dynamics
 from batcher.manifest.totals import Totals
@@ -33,7 +33,7 @@ from batcher.manifest.yaml.document import Document, RunOption, read_document
 from batcher.manifest.yaml.groups import groups_of
 from batcher.manifest.yaml.named import NamedFiles, word_path
 
-EXPANSION_VERSION = 1  # goes up when the same manifest would make other jobs
+EXPANSION_VERSION = 2  # goes up when the same manifest would make other jobs
 
 
 def open_manifest(path: str, overrides: Overrides, *, stdin: BinaryIO | None = None) -> "Loader":
@@ -113,6 +113,11 @@ class Loader:
         self.model = named or (model_of(source.path) if form == "records" else None) or DEFAULT_MODEL
         self.run_options: Mapping[str, RunOption] = document.run if document else {}
 
+    @property
+    def path(self) -> str | None:
+        """Where the manifest lies, from the root; None for standard input."""
+        return None if self.source == "-" else word_path(os.path.abspath(self.source))  # noqa: PTH100
+
     def __repr__(self) -> str:
         return f"<Loader of {self.source!r} as {self._form}, for {self.model}>"
 
@@ -152,6 +157,7 @@ class Loader:
         limit: int | None = None,
         copies: Copies | None = None,
         progress: Callable[[int], None] | None = None,
+        lenient: bool = False,
     ) -> Iterator[Job]:
         """The jobs in manifest order, each row checked as it is read. Every file is read once.
 
@@ -159,6 +165,7 @@ class Loader:
         limit: only so many jobs; files are read no further than they need.
         copies: of keys as first copies, in order, the number of the occurrence that each is (1, 2, ...); by default
         they are counted in memory. progress: called now and then with the number of prompts read so far.
+        lenient: what is right by the letter and can hardly be meant is a warning, for a plan, and no error.
 
         Raises ManifestError at the end, with everything that is wrong: what was made of the jobs until then is to be
         undone. Raises UsageError for flags at the beginning.
@@ -170,7 +177,7 @@ class Loader:
         walk = Walk(plan, problems, limit=limit, copies=copies, progress=progress)
         yield from walk.jobs()
         final_checks(plan, walk, problems)
-        problems.raise_if_any()
+        problems.raise_if_any(lenient=lenient)
         self.totals = Totals(
             model=self.model,
             prompts=walk.prompts,
@@ -179,14 +186,9 @@ class Loader:
             whole=walk.whole if walk.counted_all else None,
             axes=merged(share.axes for share in walk.shares),
             shares=tuple(walk.shares),
-            warnings=tuple(plan.model_inputs.warnings),
+            warnings=(*map(str, problems.doubts), *problems.warnings, *plan.model_inputs.warnings),
+            columns=plan.model_inputs.seen,
         )
-
-    def recall(self, _memory: object, *, progress: Callable[[int], None] | None = None) -> bool:  # noqa: ARG002
-        return False
-
-    def check(self, schema: ModelSchema | None, *, progress: Callable[[int], None] | None = None) -> Manifest:
-        return Manifest(self, schema, self._overrides.limit, progress)
 
     def _compile(self, schema: ModelSchema | None) -> _Compiled:
         """Raises UsageError."""
@@ -194,17 +196,25 @@ class Loader:
         document = replace(self._document, problems=problems)
         parts = groups_of(document) if self._is_yaml else [document]
         holders = [document, *parts] if self._is_yaml else []
-        model_inputs = ModelInputs(
-            schema, named_inputs(holders, self._overrides), None if self._model_is_named else self.model
-        )
+        prompt_input = self._overrides.prompt_input or self._document.prompt_input
+        names = named_inputs(holders, self._overrides)
+        only = None if self._model_is_named else self.model
+        model_inputs = ModelInputs(schema, names, only, prompt_input)
         if schema is not None and model_inputs.schema is None:
             model_inputs.warn(f"the schema of {word(self.model)} names no inputs: names and values were not checked")
-        if not model_inputs.knows("prompt"):
-            problems.add(self._source.label, 0, 0, f"{word(self.model)} has no input `prompt`", "choose another model")
+        if prompt_input is not None and not model_inputs.knows("prompt"):
+            self._refuse_prompt_input(prompt_input, model_inputs, problems)
         flat = None if self._is_yaml else (self._source, self._form)
         files, dynamics = NamedFiles(self._base()), Dynamics(document, model_inputs, self._base())
         plan = Compiler(document, parts, files, flat, self._overrides, model_inputs, dynamics).plan(self.model)
         return _Compiled(schema, plan, problems, dynamics, files)
+
+    def _refuse_prompt_input(self, name: str, model_inputs: ModelInputs, problems: Problems) -> None:
+        what, mend = f"the model has no input `{word(name)}`", suggestion(name, model_inputs.columns)
+        if self._overrides.prompt_input is not None:
+            raise UsageError(f"--prompt-input {word(name)}: {what}", hint=f"{mend[:1].upper()}{mend[1:]}.")
+        node = self._document.sections["prompt_input"]
+        problems.add(self._source.label, node.line, node.column, what, mend)
 
     def _base(self) -> str:
         """The folder that file names are relative to."""

@@ -1,10 +1,12 @@
 """What is wrong with one row: inputs missing or unfit, vars that nothing uses, paths that can't be made."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from batcher.core.naming import TemplateError
 from batcher.core.suggest import suggestion
+from batcher.manifest.inputs import RATIO
 from batcher.manifest.paths import Facts
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
@@ -12,6 +14,36 @@ from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.rows import Row
 from batcher.manifest.schema.words import shown
 from batcher.manifest.templates import variables
+from batcher.manifest.yaml.entries import Inline
+
+_TIME = re.compile(r"0?([0-9]{1,2}):0?([0-9]{1,2})(:[0-9]{2})?( [AP]M)?")
+_CHOICES = re.compile(r"\{[^{}|\"]{0,80}(?:\|[^{}|\"]{0,80})+\}|__[A-Za-z][A-Za-z0-9_/-]{0,60}?__(?!_)")
+_BLANK = re.compile(r"\{([A-Za-z_][\w -]{0,40})\}")
+_FRACTION = re.compile(r"[0-9]*\.[0-9]{3,}")
+
+
+def spreadsheet_fault(value: Any, allowed: Sequence[Any] | None) -> tuple[str, str] | None:
+    """What is wrong, and how to fix it, where a spreadsheet program made a time or a fraction of a ratio."""
+    if not isinstance(value, str) or not allowed or not any(_is_ratio(one) for one in allowed):
+        return None
+    meant = None
+    if (match := _TIME.fullmatch(value.strip())) and value.strip() != f"{match[1]}:{match[2]}":
+        meant = next((one for one in allowed if one == f"{match[1]}:{match[2]}"), None)
+        what = f"is {value.strip()}, a time, as spreadsheet programs make one of a ratio"
+    elif _FRACTION.fullmatch(value.strip()):
+        what = f"is {value.strip()[:20]}, a part of a day, as spreadsheet programs make one of a ratio"
+    else:
+        return None
+    return what, f"format the column as text, and write {meant or 'the ratio'} again"
+
+
+def _is_ratio(value: Any) -> bool:
+    return isinstance(value, str) and RATIO.fullmatch(value) is not None
+
+
+def _kind(row: Row, name: str) -> str:
+    """Rows of a file may have the same fault by the thousand; prompts of a manifest are few, and each is listed."""
+    return "" if isinstance(row.reader, Inline) else name
 
 
 class RowCheck:
@@ -21,13 +53,28 @@ class RowCheck:
         self._plan = plan
         self._problems = problems
         self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._warned: set[str] = set()  # files whose braces were warned of
 
     def turn_to(self, group: Group) -> None:
         self._group = group
-        self._needed = self._plan.model_inputs.required() - group.sweep.base.keys() - group.sweep.axes.keys() | {
-            "prompt"
-        }
+        self._needed = self._plan.model_inputs.required() - group.sweep.base.keys() - group.sweep.axes.keys()
         self._tries_path = group.template is not None and ":" in group.template.text
+
+    def braces(self, row: Row, prompt: Any) -> None:
+        """Warns, once a file, of what looks like a template and stays text."""
+        if not isinstance(prompt, str) or ("{" not in prompt and "__" not in prompt) or row.source in self._warned:
+            return
+        if match := _CHOICES.search(prompt):
+            mend = "--dynamic (or `dynamic: true`) makes a prompt of each choice"
+        elif match := _BLANK.search(prompt):
+            name = match[1]
+            mend = "`vars` in a YAML manifest fill such names"
+            if name in row.meta or name in row.inputs:
+                mend = f"the column `{word(name)}` fills nothing; {mend}"
+        else:
+            return
+        self._warned.add(row.source)
+        self._plan.model_inputs.warn(f"{row.source}:{row.line}: {shown(match[0])} is sent as it stands: {mend}")
 
     def inputs(self, row: Row, inputs: dict[str, Any]) -> bool:
         """Whether a row's inputs can be sent; if not, the problems say why."""
@@ -35,7 +82,7 @@ class RowCheck:
         if not self._needed <= inputs.keys():
             for name in sorted(self._needed - inputs.keys()):
                 what = f"`{name}` is missing" + ("" if name == "prompt" else ", and the model needs it")
-                self._problems.add(*row.place(name), what, f"add `{name}`")
+                self._problems.add(*row.place(name), what, f"add `{name}`", kind=_kind(row, f"no {name}"))
         for name, value in inputs.items():
             check = checks.get(name)
             if check is None:
@@ -50,7 +97,9 @@ class RowCheck:
         free_text = schema and schema.takes_text(name) and schema.allowed(name) is None
         if free_text and isinstance(value, int | float):
             mend = f"put it in quotes: {shown(str(value).lower() if isinstance(value, bool) else repr(value))}"
-        self._problems.add(*row.place(name), f"`{name}` {reason}", mend)
+        if (fault := spreadsheet_fault(value, schema.allowed(name) if schema else None)) is not None:
+            reason, mend = fault
+        self._problems.add(*row.place(name), f"`{name}` {reason}", mend, kind=_kind(row, f"wrong {name}"))
 
     def unused(self, row: Row, used: frozenset[str]) -> None:
         for name in sorted(row.vars.keys() - used):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.errors import ManifestError
-from batcher.core.job import Job, job_key
+from batcher.core.job import Job, images_asked, job_key
 from batcher.core.naming import TemplateError
 from batcher.manifest.paths import Facts, prompt_name
 from batcher.manifest.plan import Group, Plan
@@ -58,6 +58,13 @@ class _Unnumbered:
     inputs: dict[str, Any]
     key: str
     chosen: Mapping[str, Any] | None
+
+
+def _end_lines_alike(row: Row) -> None:
+    """One form of line ends, so that Git or a spreadsheet program can't make another job of a prompt."""
+    for name, value in row.inputs.items():
+        if type(value) is str and "\r" in value:
+            row.inputs[name] = value.replace("\r\n", "\n").replace("\r", "\n")
 
 
 class Walk:
@@ -172,6 +179,7 @@ class Walk:
     def _row(self, row: Row) -> Generator[Job, None, frozenset[str]]:
         """Its jobs; returns the vars that it uses. Each rendering of a row is a prompt of its own."""
         used: frozenset[str] = frozenset()
+        _end_lines_alike(row)
         if row.vars or row.repeat or row.variants:
             used = frozenset(variables.used(row))
             self._names.update(row.vars)
@@ -188,6 +196,8 @@ class Walk:
             if not self._check.inputs(row, rendering.inputs):
                 break
             made += 1
+            if row.variants is None:
+                self._check.braces(row, rendering.inputs.get("prompt"))
             yield from self._prompt(row, rendering)
         self._made += -(-made // variables.copies(row))
         return used
@@ -213,11 +223,11 @@ class Walk:
         meta = row.meta
         if group.name is not None and "group" not in meta:
             meta = {**meta, "group": group.name}
-        name = row.id or prompt_name(rendering.inputs["prompt"])
+        name = row.id or prompt_name(rendering.inputs)
         swept = self._sweep.keys if rendering.number is None else (*self._sweep.keys, "seed")
         facts = Facts(name, model, swept, rendering.texts, meta)
         for combination in self._sweep.combinations(pins):
-            sent = {**base, **combination, **rendering.inputs}
+            sent = self._plan.model_inputs.sent({**base, **combination, **rendering.inputs})
             self._waiting.append(_Unnumbered(row, facts, group, sent, job_key(model, sent), rendering.chosen))
             if len(self._waiting) >= _AT_ONCE:
                 yield from self._numbered()
@@ -252,4 +262,5 @@ class Walk:
                 line=row.line,
                 path=path,
                 chosen=job.chosen,
+                images=images_asked(job.inputs, self._plan.model_inputs.default_images),
             )

@@ -8,7 +8,8 @@ once a second, the cursor begins again.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from batcher.core.errors import AccountError, Defect, DiskError, Overtaken
+from batcher.core import limits
+from batcher.core.errors import AccountError, BalanceGone, Defect, DiskError, Overtaken
 from batcher.core.job import Entry, State
 from batcher.core.lifecycle import AT_REST, PAID_FOR
 from batcher.runner.events import JobMoved
@@ -115,10 +116,14 @@ class Drain:
 
     async def _begin(self, tasks: asyncio.TaskGroup, entry: Entry) -> None:
         self._at_work.add(entry.id)
+        waits = self.context.waits
+        waits.feed = limits.DOWNLOADS
         await self._room.acquire()
         held = entry.state is not State.READY
         if held:
+            waits.feed = limits.IN_FLIGHT
             await self.context.slots.acquire()
+        waits.feed = ""
         tasks.create_task(self._work(entry, held=held), name=f"job {entry.job.key}")
 
     async def _work(self, entry: Entry, *, held: bool) -> None:
@@ -138,12 +143,15 @@ class Drain:
                     held = True
                 after = await self._step(entry)
                 context.tally.in_flight += (after.state is State.RUNNING) - (entry.state is State.RUNNING)
+                context.left_service(entry)
                 if after.state is entry.state:
                     return
                 files = self.fetcher.saved.get(entry.id, ())
                 context.tell(JobMoved(entry=after, before=entry.state, artifacts=files, at=context.wall()))
                 entry = after
             self._rest(entry)
+        except BalanceGone as error:
+            context.stop.request(Reason.BALANCE, error.message, error.hint)
         except AccountError as error:
             context.stop.request(Reason.ACCOUNT, error.message, error.hint)
         except DiskError as error:

@@ -15,7 +15,10 @@ from batcher.core.tally import Snapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunBegan:
-    """total: jobs of the manifest, or those within ``--limit``. at: Unix seconds, as in all events."""
+    """total: jobs of the manifest, or those within ``--limit``. at: Unix seconds, as in all events.
+
+    price_usd: of one image, budget_usd: the most that may be spent; None when there is none.
+    """
 
     run_dir: Path
     manifest: str
@@ -23,6 +26,8 @@ class RunBegan:
     total: int
     simulated: bool
     at: float
+    price_usd: float | None = None
+    budget_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

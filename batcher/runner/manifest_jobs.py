@@ -64,11 +64,12 @@ def plan_jobs(
     limit: int | None,
     progress: Progress,
     run_dir: Path | None = None,
+    lenient: bool = False,
 ) -> Reading:
     """Makes the rows of ``state`` those of the manifest, and of what ``more`` added beside it in ``run_dir``.
 
-    With ``limit`` only the first so many are read and written, and rows beyond are left alone. Raises ManifestError,
-    UsageError, DiskError; then nothing has changed.
+    lenient: what can hardly be meant is a warning and no error. With ``limit`` only the first so many are read and
+    written, and rows beyond are left alone. Raises ManifestError, UsageError, DiskError; then nothing has changed.
     """
     added = [] if run_dir is None else list(additions.jobs(run_dir))
     digest = _digest(loader.digest(schema, progress=counting(progress, READING)), [job.key for job in added])
@@ -78,7 +79,7 @@ def plan_jobs(
     with _transaction(state):
         listing = Listing(state, limit)
         tell = counting(progress, "reading the manifest: {:,} prompts so far")
-        for job in loader.jobs(schema, limit=limit, copies=listing.copies, progress=tell):
+        for job in loader.jobs(schema, limit=limit, copies=listing.copies, progress=tell, lenient=lenient):
             listing.add(job)
         totals = loader.totals
         assert totals is not None

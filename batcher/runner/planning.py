@@ -39,7 +39,8 @@ async def plan(options: Options, say: Progress) -> dict[str, Any]:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="batcher-")))
         state = StateFile(folder / STATE)
         try:
-            read = plan_jobs(state, loader, offer.schema, limit=options.overrides.limit, progress=say, run_dir=run_dir)
+            limit = options.overrides.limit
+            read = plan_jobs(state, loader, offer.schema, limit=limit, progress=say, run_dir=run_dir, lenient=True)
         finally:
             state.close()
         assert read.totals is not None
@@ -113,6 +114,7 @@ def _facts(
         "bytes": round(images * TYPICAL_BYTES),
         "bytes_free": shutil.disk_usage(_existing(run_dir)).free,
         "against": _against(difference, whole, limited=limited),
+        "columns": totals.columns,
         "warnings": [*totals.warnings, *offer.warnings],
     }
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol, TextIO, TypeVar
 
+from batcher.core import limits
 from batcher.core.one_line import one_line
 from batcher.core.tally import Snapshot
 from batcher.core.units import show_duration, show_rate, show_usd
@@ -21,6 +22,7 @@ T = TypeVar("T")
 LINE_EVERY = 10.0  # seconds between lines
 JSON_EVERY = 1.0
 COUNT_EVERY = 2.0
+LONG_ENOUGH = 10.0  # seconds that a limit lasts before it is worth a word
 PATIENCE = 2.0  # seconds that a step takes before it is worth showing
 READING = "reading the manifest: {:,} bytes so far"
 CHECKING = "checking the manifest: {:,} prompts so far"
@@ -128,23 +130,53 @@ def in_words(snapshot: Snapshot, room: int = ROOM) -> str:
 
     Where that is too little, what matters least is left out first.
     """
-    eta = snapshot.eta if snapshot.finished < snapshot.total else None
+    left = time_left(snapshot) if snapshot.finished < snapshot.total else ""
+    limit = limit_in_words(snapshot)
     parts = (  # (what matters more has the lower number, whether there is anything to say, what)
         (0, True, f"{snapshot.done:,}/{snapshot.total:,} done"),
         (1, snapshot.failed > 0, f"{snapshot.failed:,} failed"),
         (2, snapshot.in_doubt > 0, f"{snapshot.in_doubt:,} in doubt"),
         (6, snapshot.in_flight > 0, f"{snapshot.in_flight:,} in flight"),
-        (4, snapshot.rate > 0, show_rate(snapshot.rate)),
-        (3, eta is not None, f"{show_duration(eta or 0.0)} left"),
+        (4, snapshot.rate > 0, _rate(snapshot)),
+        (3, left != "", left),
         (5, bool(snapshot.cost_usd), show_usd(snapshot.cost_usd or 0.0)),
+        (7, limit != "", limit),
     )
-    left = room + len(", ")
+    free = room + len(", ")
     kept = set()
     for rank, said, text in sorted(parts):
-        if said and (rank == 0 or len(text) + len(", ") <= left):
+        if said and (rank == 0 or len(text) + len(", ") <= free):
             kept.add(rank)
-            left -= len(text) + len(", ")
+            free -= len(text) + len(", ")
     return ", ".join(text for rank, _, text in parts if rank in kept)
+
+
+def time_left(snapshot: Snapshot) -> str:
+    """``5 min 10 s left``, or ``5 to 9 min left`` where what was seen and what is to be expected differ; or nothing."""
+    known = sorted(one for one in (snapshot.eta, snapshot.eta_model) if one is not None)
+    if not known or snapshot.limited_by in {limits.PAUSED, limits.SILENT}:
+        return ""
+    low, high = known[0], known[-1]
+    if high > 1.5 * low and high - low > 30.0:
+        return f"{show_duration(low)} to {show_duration(high)} left"
+    return f"{show_duration(high)} left"
+
+
+def limit_in_words(snapshot: Snapshot) -> str:
+    """What keeps the run from going faster, and for how long it has: ``limited by --in-flight for 3 min 10 s``."""
+    by = snapshot.limited_by
+    if not by or snapshot.limited_for < LONG_ENOUGH:
+        return ""
+    since = show_duration(snapshot.limited_for)
+    if by in {limits.PAUSED, limits.SILENT}:
+        return f"{limits.WORDS[by]} for {since}"
+    return f"limited by {limits.WORDS[by]} for {since}"
+
+
+def _rate(snapshot: Snapshot) -> str:
+    """Never above what was asked for, and in one unit for the whole run."""
+    rate = snapshot.rate if snapshot.asked is None else min(snapshot.rate, snapshot.asked)
+    return f"{rate:.1f}/s" if (snapshot.asked or rate) >= 1 else show_rate(rate)
 
 
 class Silent:
@@ -245,13 +277,15 @@ class Bar(Silent):
                 total=snapshot.total,
                 file=self.stream,
                 dynamic_ncols=True,
-                bar_format="{percentage:3.0f}%|{bar}| {desc}",
+                bar_format="{unit}%|{bar}| {desc}",
+                unit="  0",
                 mininterval=0,
                 miniters=1,
                 ascii=None if (self.stream.encoding or "").lower().startswith("utf") else True,
             )
         self._bar.total = snapshot.total
-        self._bar.n = min(snapshot.finished, snapshot.total)
+        self._bar.unit = f"{100 * snapshot.done // max(1, snapshot.total):3d}"  # tqdm would round up to 100
+        self._bar.n = min(snapshot.done, snapshot.total)  # 100 % is when all are done, and not before
         self._bar.set_description_str(_with_note(snapshot))
 
     def say(self, text: str) -> None:

@@ -8,6 +8,7 @@ look like from outside is remembered, so that one that is gone or was changed by
 import json
 import shlex
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from batcher.core.job import State
 from batcher.core.version import __version__
 from batcher.runner.progress import Progress, counted, counting
-from batcher.store import StateFile, reading
+from batcher.store import StateFile, picks, reading
 from batcher.store.files.whole import write_whole
 
 RECORDS, FAILURES = "records.jsonl", "failures.jsonl"
@@ -28,7 +29,7 @@ def write(state: StateFile, *, simulated: bool, progress: Progress) -> None:
     records = reading.records(connection, simulated=simulated, version=__version__)
     images, _, _ = reading.pictures(connection)
     tell = counting(progress, f"writing {RECORDS}: {{:,}} of {images:,}")
-    write_whole(run_dir / RECORDS, _lines(counted(records, tell)))
+    write_whole(run_dir / RECORDS, _lines(counted(_with_verdicts(records, run_dir), tell)))
     write_whole(run_dir / FAILURES, _lines(failures(connection, run_dir)))
     state.must_commit([lambda: state.note_tables(_looks(run_dir))])
 
@@ -43,7 +44,17 @@ def _looks(run_dir: Path) -> list[list[int]] | None:
         facts = [(run_dir / name).stat() for name in (RECORDS, FAILURES)]
     except OSError:
         return None
+    with suppress(OSError):
+        facts.append((run_dir / picks.PICKS).stat())  # verdicts are part of the records
     return [[fact.st_size, fact.st_mtime_ns] for fact in facts]
+
+
+def _with_verdicts(records: Iterable[dict[str, Any]], run_dir: Path) -> Iterator[dict[str, Any]]:
+    """``pick``, ``stars`` and ``tags`` where there are any."""
+    there = picks.read(run_dir)
+    for record in records:
+        verdict = there.of(record["job"], record["output_index"], record["sha256"]) if there.verdicts else None
+        yield record if verdict is None else {**record, **verdict.said}
 
 
 def failures(connection: Connection, run_dir: Path) -> Iterator[dict[str, Any]]:

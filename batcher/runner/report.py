@@ -1,18 +1,14 @@
-"""What a run came to: ``report.json``, the exit code and the summary a person reads."""
+"""What a run came to: ``report.json`` and the exit code. ``report_words`` says it to a person."""
 
 import json
-import shlex
 import sqlite3
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batcher.core.job import CancelOutcome, Counts, State
-from batcher.core.one_line import one_line
-from batcher.core.units import show_bytes, show_duration, show_rate, show_usd
+from batcher.core.job import Counts, State, utc
 from batcher.core.version import __version__
-from batcher.runner.stop import Reason, Stop
+from batcher.runner.stop import Stop
 from batcher.store import reading
 from batcher.store.files.whole import write_whole
 
@@ -22,6 +18,7 @@ class Facts:
     """What only the process knows. seconds: wall time of this process. submit_rate: per second.
 
     limited: ``--limit`` left jobs out. warned: how often something was odd; warnings: the last of it, in words.
+    began, ended: Unix seconds. asked: submits per second, as asked for. command: as typed.
     """
 
     run_dir: Path
@@ -34,6 +31,10 @@ class Facts:
     warned: int
     seconds: float
     simulated: bool
+    began: float = 0.0
+    ended: float = 0.0
+    asked: float | None = None
+    command: str = ""
 
 
 def exit_code(counts: Counts, stop: Stop | None, *, limited: bool = False) -> int:
@@ -63,7 +64,35 @@ def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price
         "warnings": facts.warned,
         "simulated": facts.simulated,
         "batcher": __version__,
+        "began_at": utc(facts.began),
+        "ended_at": utc(facts.ended),
+        "command": facts.command,
+        "manifest": reading.meta(connection, "manifest"),
+        "model": reading.meta(connection, "model"),
+        "price_usd": price,
+        "causes": causes(connection),
     }
+
+
+def causes(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Failed and in-doubt jobs by cause, the most frequent first; example: the prompt id of one of them."""
+    return [
+        {
+            "state": str(group.state),
+            "cause": group.cause.kind,
+            "message": group.cause.message,
+            "count": group.count,
+            "example": group.example,
+        }
+        for group in reading.failures(connection)
+    ]
+
+
+def ended(report: dict[str, Any]) -> dict[str, Any]:
+    """What the state file remembers of the end, so that ``status`` can say why and when it stopped."""
+    names = ("began_at", "ended_at", "stopped_by", "message", "exit_code", "submits", "seconds")
+    facts: dict[str, Any] = {"ended": {name: report[name] for name in names}}
+    return facts if report["exit_code"] else {**facts, "succeeded_at": report["ended_at"]}
 
 
 def _stopped_by(facts: Facts, stop: Stop | None) -> str | None:
@@ -119,121 +148,3 @@ def cost(money: reading.Money, price: float | None) -> float | None:
 def write(run_dir: Path, report: dict[str, Any]) -> None:
     """``report.json``, whole or not at all. Raises DiskError."""
     write_whole(run_dir / "report.json", [json.dumps(report, indent=2) + "\n"])
-
-
-@dataclass(frozen=True, slots=True)
-class WayOn:
-    """How to go on. command: as typed. limited: ``--limit`` left some out. piped: the manifest came by a pipe.
-
-    needed: bytes that the images to come are likely to take.
-    """
-
-    command: str
-    limited: bool = False
-    piped: bool = False
-    needed: float = 0.0
-
-
-def summary(
-    connection: sqlite3.Connection, facts: Facts, report: dict[str, Any], stop: Stop | None, way_on: WayOn
-) -> str:
-    """The last lines a person reads: what is there, what is not and why, and what to type next."""
-    lines = [_headline(report), *_causes(connection, report)]
-    if facts.warned:
-        lines += [f"{facts.warned:,} odd, such as:", *(f"  {warning}" for warning in facts.warnings[:3])]
-    if stop is not None and stop.reason is not None:
-        lines += _stopped(stop)
-    if report["cancelled"]:
-        lines.append(
-            f"{report['cancelled']:,} cancelled. `batcher retry {report['run']} --state cancelled` reopens them."
-        )
-    if report["pending"] or facts.limited or (stop is not None and stop.reason is not None and stop.reason.hard):
-        lines += _to_go(report["pending"], stop, way_on)
-    return "\n".join(lines)
-
-
-def _to_go(pending: int, stop: Stop | None, way_on: WayOn) -> list[str]:
-    if stop is not None and stop.reason is Reason.PAUSED:
-        return [f"{pending:,} to go."]  # the hint says how
-    how = "Resume with the same command:"
-    if stop is not None and stop.reason is Reason.DISK:
-        how = f"The images to come need about {show_bytes(way_on.needed)}. {how}"
-    if way_on.piped:
-        how = "Resume with the same command and the same prompts piped in:"
-    if stop is not None and stop.reason is Reason.BUDGET:
-        how = "Go on with the same command and a larger --budget:"
-    elif (stop is None or stop.reason is None) and way_on.limited:
-        how = "Go on with the same command without --limit, or a larger one:"
-        left = f"{pending:,} to go" if pending else "there is more in the manifest"
-        return [f"{left[:1].upper()}{left[1:]}. {how}", f"  {_without_limit(way_on.command)}"]
-    return [f"{pending:,} to go. {how}", f"  {way_on.command}"]
-
-
-def _without_limit(command: str) -> str:
-    """The command as typed would make nothing more: it is there to be pasted."""
-    words = shlex.split(command)
-    kept = (
-        word
-        for before, word in zip(["", *words], words, strict=False)
-        if before != "--limit" and word != "--limit" and not word.startswith("--limit=")
-    )
-    return shlex.join(kept)
-
-
-def cancelled(outcomes: Mapping[CancelOutcome, int]) -> list[str]:
-    """What ``cancel`` and ``--cancel-on-interrupt`` came to, each outcome by itself."""
-    words = {
-        CancelOutcome.CANCELLED: "cancelled at the service, free",
-        CancelOutcome.TOO_LATE: "too late: running or finished, charged, collected by the next run",
-        CancelOutcome.UNKNOWN: "unknown: no readable answer; their ids are kept",
-    }
-    return [f"{outcomes[outcome]:,} {text}" for outcome, text in words.items() if outcomes.get(outcome)]
-
-
-def _headline(report: dict[str, Any]) -> str:
-    kind = "simulated images" if report["simulated"] else "images"
-    amount = "cost unknown" if report["cost_usd"] is None else show_usd(report["cost_usd"])
-    if report["simulated"]:
-        amount += " of play money"
-    lines = [
-        (
-            f"{report['done']:,} of {report['total']:,} jobs done: {report['images']:,} {kind},"
-            f" {show_bytes(report['bytes'])}, in {report['run']}/images"
-        )
-    ]
-    pace = f"{report['submits']:,} submits" + (
-        f" at {show_rate(report['submit_rate'])}" if report["submit_rate"] else ""
-    )
-    refused = f", {report['rate_limited']:,} refused for their rate" if report["rate_limited"] else ""
-    lines.append(f"{show_duration(report['seconds'])}, {pace}{refused}; {amount} in all")
-    return "\n".join(lines)
-
-
-def _causes(connection: sqlite3.Connection, report: dict[str, Any]) -> list[str]:
-    lines: list[str] = []
-    run = report["run"]
-    groups = reading.failures(connection)
-    for state, word, way in (
-        (State.FAILED, "failed", f"`batcher retry {run}` reopens them and says what that may cost"),
-        (
-            State.IN_DOUBT,
-            "in doubt (submitted, but the answer was lost)",
-            f"see `batcher retry {run} --state in_doubt`",
-        ),
-    ):
-        mine = [group for group in groups if group.state is state]
-        if mine:
-            lines.append(f"{report[str(state)]:,} {word}; {way}:")
-            lines += [
-                f"  {group.count:>6,}  {str(group.cause)[:100]} (such as {one_line(group.example, 60)})"
-                for group in mine[:8]
-            ]
-    if lines:
-        lines.append(f"All of them, with inputs and causes: {run}/failures.jsonl")
-    return lines
-
-
-def _stopped(stop: Stop) -> list[str]:
-    assert stop.reason is not None
-    words = stop.message or stop.reason.word.replace("_", " ")
-    return [f"Stopped: {words}", *([stop.hint] if stop.hint else [])]

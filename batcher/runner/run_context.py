@@ -12,7 +12,8 @@ from batcher.client.api import Api
 from batcher.core.budget import Budget
 from batcher.core.errors import CallError, Cause, Refused
 from batcher.core.failure_limit import FailureLimit
-from batcher.core.job import CancelOutcome, Entry
+from batcher.core.job import CancelOutcome, Entry, State
+from batcher.core.limits import Waits
 from batcher.core.retry import READS, GiveUp, RetryPolicy, decide
 from batcher.core.settings import Settings
 from batcher.core.tally import Tally
@@ -57,6 +58,7 @@ class RunContext:
         self.calls = Pace(self.settings.api_rate)  # of all calls
         self.slots = Places(self.settings.in_flight)  # at the service
         self.downloads = Places(self.settings.downloads)
+        self.waits = Waits()
         self.fuse = FailureLimit(self.settings.fuse, self.settings.fuse_share)
         self.money_moved = asyncio.Event()
         self.go_on = asyncio.Event()  # cleared while the run is paused
@@ -86,13 +88,28 @@ class RunContext:
         self.budget.release(entry.job.images)
         self.money_moved.set()
 
+    def left_service(self, entry: Entry) -> None:
+        """A job moved on from where ``entry`` has it: what it took counts if it came to the service in this process."""
+        if entry.state is State.RUNNING and entry.submitted_at is not None and entry.submitted_at >= self.started:
+            self.tally.took(max(0.0, self.wall() - entry.submitted_at))
+
     def came_to(self, entry: Entry, cause: Cause | None) -> None:
         """What a submit came to: files (None), or nothing, for a cause. Enough of one cause blow the fuse."""
         if (why := self.fuse.ended(entry.id, cause)) and cause is not None:
             self.stop.request(
                 Reason.FUSE,
+                f"{why}: {cause}",
+                "What is at the service was collected. Fix the cause, then run the same command again.",
+            )
+
+    def doubted(self, entry: Entry, cause: Cause) -> None:
+        """A submit got no usable answer. Enough of them in a row end the submits, whatever reads say."""
+        if why := self.fuse.doubted(entry.id):
+            self.stop.request(
+                Reason.FUSE,
                 f"the fuse blew: {why}: {cause}",
-                "What is at the service was collected. Fix the cause, `batcher retry` the failed, and run again.",
+                "What is at the service was collected. Look at RunComfy's Generations page for the jobs in doubt, then"
+                " `batcher retry --state in_doubt` submits them again, or leaves them.",
             )
 
     async def call_turn(self) -> None:
@@ -116,7 +133,7 @@ class RunContext:
             )
         silence = self.now() - (self._born if self._heard is None else self._heard)
         if silence > NOTEWORTHY:
-            self.tally.note = f"no answer from the service for {silence:.0f} s; trying on"
+            self.tally.note = f"no answer from the service for {silence:.0f} s; still retrying"
         if silence > (FIRST_PATIENCE if self._heard is None else PATIENCE):
             self.stop.request(
                 Reason.SERVICE,

@@ -1,17 +1,19 @@
 """From what a person typed to a run and its report: the one composition, for commands, the Python API and tests."""
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from batcher.client.catalogue import Offer, ask
-from batcher.core.errors import UsageError
+from batcher.core.errors import DiskError, UsageError
 from batcher.core.settings import Settings
+from batcher.images import storage
 from batcher.manifest import Loader
+from batcher.manifest.totals import columns_in_words
 from batcher.runner import records as tables
-from batcher.runner import report
+from batcher.runner import report, report_words
 from batcher.runner.control import Control, is_paused, read_control
 from batcher.runner.events import RunBegan, RunEnded
 from batcher.runner.manifest_jobs import Planned, Reading, plan_jobs
@@ -28,10 +30,10 @@ from batcher.runner.run_dir import (
     say_gone,
     some_room,
 )
-from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of
+from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of, way_to
 from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import Surroundings, drain
-from batcher.store import STATE, StateFile, has_state, remove_state
+from batcher.store import STATE, StateFile, has_state, reading, remove_state
 
 ALONE = Surroundings()
 
@@ -61,6 +63,7 @@ async def run(
         held.callback(loader.close)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
+        storage.claim(run_dir, options.images)
         async with open_service(options, run_dir, progress) as service:
             ended = await conduct(
                 loader, settings, run_dir, service, surroundings, progress,
@@ -107,7 +110,10 @@ async def conduct(
         planned, wall = read.planned, surroundings.wall
         jobs = planned.within(limit)
         check_room(state, jobs, progress)
-        begin(state, _facts(loader, planned, service, offer, command, wall()), settings, wall(), progress)
+        budget = control.settings(settings).budget
+        facts = _facts(loader, planned, service, offer, budget, command, wall())
+        facts["manifest_path"] = way_to(loader, run_dir)
+        begin(state, facts, settings, wall(), progress)
         stop, context = Stop(), None
         if is_paused(state, control, wall()):
             why = f": {control.reason}" if control.reason else ""
@@ -122,14 +128,16 @@ async def conduct(
                 surroundings.observers,
                 RunBegan(
                     run_dir=run_dir, manifest=loader.source, model=loader.model, total=total, simulated=simulated,
-                    at=wall(),
+                    at=wall(), price_usd=offer.price, budget_usd=budget,
                 ),
             )  # fmt: skip
             context = await drain(
                 state, service, offer, settings, control, stop, surroundings, model=loader.model, total=total,
                 limit=limit,
             )  # fmt: skip
-        ended = _report(state, planned, jobs, service, stop, context, command, piped, elapsed(), offer, progress)
+        ended = _report(
+            state, planned, jobs, service, stop, context, command, piped, elapsed(), wall(), offer, progress
+        )
         _tell(surroundings.observers, RunEnded(report=ended.report, summary=ended.summary, at=wall()))
         return ended
 
@@ -154,12 +162,14 @@ async def _offer(loader: Loader, settings: Settings, service: Service, state: St
 def _say_what_was_read(read: Reading, offer: Offer, progress: Progress) -> None:
     for warning in (*read.planned.warnings, *offer.warnings):
         progress.say(f"warning: {warning}")
+    for line in columns_in_words(read.totals.columns) if read.totals is not None else ():
+        progress.say(line)
     if read.listed is not None:
         say_gone(read.listed.gone, progress)
 
 
 def _facts(
-    loader: Loader, planned: Planned, service: Service, offer: Offer, command: str, now: float
+    loader: Loader, planned: Planned, service: Service, offer: Offer, budget: float | None, command: str, now: float
 ) -> dict[str, Any]:
     return {
         "service": service.name,
@@ -169,13 +179,15 @@ def _facts(
         "model": loader.model,
         "total": planned.jobs if planned.whole is None else planned.whole,
         "command": command,
+        "budget_usd": budget,
+        "ended": None,
         **price_facts(offer, now),
     }
 
 
 def _report(
     state: StateFile, planned: Planned, jobs: int, service: Service, stop: Stop, context: RunContext | None,
-    command: str, piped: bool, seconds: float, offer: Offer, progress: Progress,
+    command: str, piped: bool, seconds: float, ended_at: float, offer: Offer, progress: Progress,
 ) -> Ended:  # fmt: skip
     run_dir = state.path.parent
     tally = None if context is None else context.tally
@@ -190,13 +202,20 @@ def _report(
         warned=0 if tally is None else tally.warned,
         seconds=seconds,
         simulated=bool(service.api.simulated),
+        began=ended_at - seconds,
+        ended=ended_at,
+        asked=None if context is None else context.pace.ceiling,
+        command=command,
     )
     price = offer.price if context is None else context.budget.price
     built = report.build(state.connection, facts, stop, price)
     if not tables.are_fresh(state):
         tables.write(state, simulated=facts.simulated, progress=progress)
+    refused = reading.meta(state.connection, "refused", 0) + facts.rate_limited
+    with suppress(DiskError):  # the report says it all once more
+        state.must_commit([lambda: state.set_meta(refused=refused, **report.ended(built))])
     report.write(run_dir, built)
-    way_on = report.WayOn(command, limited=facts.limited, piped=piped, needed=room_needed(state, jobs))
-    words = report.summary(state.connection, facts, built, stop, way_on)
-    lines = report.cancelled({} if context is None else context.cancelled)
+    way_on = report_words.WayOn(command, limited=facts.limited, piped=piped, needed=room_needed(state, jobs))
+    words = report_words.summary(built, stop, way_on, facts.warnings, facts.asked)
+    lines = report_words.cancelled({} if context is None else context.cancelled)
     return Ended(built, "\n".join([*lines, words]), stop, context)

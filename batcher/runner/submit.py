@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from batcher.core import limits
 from batcher.core.circuit_breaker import CircuitBreaker
 from batcher.core.errors import AccountError, DiskError, NotFound, NotSent, Overtaken, Refused, Rejected, Unclear
 from batcher.core.job import Accepted, Entry, State
@@ -75,26 +76,32 @@ class Submitter:
                 continue
             elif context.budget.reserve(entry.job.images):
                 context.calls.reserve(context.now())
+                context.waits.line = ""
                 return True
-            elif context.budget.reserved > 0:
+            elif context.budget.waits:
                 await self._money_moves()
             else:
                 stop.request(Reason.BUDGET, context.budget.in_words())
+        context.waits.line = ""
         return False
 
     def _wait(self) -> float:
         """Seconds until it is worth another look, 0 when nothing is in the way but the service and the money."""
         context, now = self.context, self.context.now()
         if not context.go_on.is_set():
-            return PAUSED
-        if (wait := self._due() - now) > CLOCK:
-            return wait
-        if self._opening.full(now, self._ahead):
-            return GLANCE
-        if self._in_vain():
-            return GLIMPSE
-        wait = context.calls.next_start(now) - now - LEAD
-        return wait if wait > CLOCK else 0.0
+            by, wait = limits.PAUSED, PAUSED
+        elif (wait := self._due() - now) > CLOCK:
+            by = limits.RATE if self.pace.rate == self.pace.ceiling else limits.SERVICE
+        elif self._opening.full(now, self._ahead):
+            by, wait = limits.START, GLANCE
+        elif self._in_vain():
+            by, wait = limits.DOWNLOADS, GLIMPSE
+        else:
+            by, wait = limits.API_RATE, max(0.0, context.calls.next_start(now) - now - LEAD)
+        if wait <= CLOCK:
+            return 0.0
+        context.waits.line = by
+        return wait
 
     def _due(self) -> float:
         """When the next submit should be written down so that it can leave on time; in the past when it is late."""
@@ -104,6 +111,7 @@ class Submitter:
     async def _money_moves(self) -> None:
         """The budget is reserved to the last cent: some of it may come back when a job ends."""
         self.context.money_moved.clear()
+        self.context.waits.line = limits.BUDGET
         while not self.context.money_moved.is_set() and not await pause(0.2, self.context.stop.nothing_new):
             pass
 
@@ -152,7 +160,7 @@ class Submitter:
             self.breaker.failed(context.now())
             context.unheard(problem)
             context.settle(entry, None)
-            context.fuse.dropped(entry.id)
+            context.doubted(entry, problem.cause)
             context.tally.submitted(left_at)
             return await context.queue.durable(context.state.doubt, entry, problem.cause)
         except NotSent as problem:
@@ -214,11 +222,13 @@ class Submitter:
 
     def _answered(self) -> None:
         self.breaker.answered()
+        self.context.fuse.answered()
         self.context.heard()
 
     async def _service_answers(self) -> bool:
         """A free read, when its time has come, before the next submit is risked."""
         context = self.context
+        context.waits.line = limits.SILENT
         if await pause(self.breaker.probe_at(context.now()) - context.now(), context.stop.nothing_new):
             return False
         try:

@@ -1,6 +1,7 @@
 """A run that has a service to talk to: the table is drained, and every part that this takes is opened and closed."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
@@ -8,13 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.client.catalogue import Offer
+from batcher.core import limits
 from batcher.core.budget import Budget
 from batcher.core.errors import DiskError
 from batcher.core.job import utc
 from batcher.core.settings import Deadline, Settings
-from batcher.core.tally import Tally
+from batcher.core.tally import Snapshot, Tally
+from batcher.core.units import show_duration, show_rate
 from batcher.images import Downloader, Dress, Trust
 from batcher.images.embed import at_arrival
+from batcher.images.storage import place_of
 from batcher.runner.cancel import cancel_all
 from batcher.runner.control import Control, Controller
 from batcher.runner.deadline import deadline_at
@@ -25,6 +29,7 @@ from batcher.runner.service import Service
 from batcher.runner.stop import Reason, Stop
 from batcher.store import Ballast, CommitQueue, StateFile, connect_to_read, reading
 
+HINT_AFTER = 20.0  # seconds that a limit lasts before a person hears what would lift it
 TICK = 0.25  # seconds between looks at the tally and at control.json
 LIVE_EVERY = 8  # ticks between notes for `batcher status`
 
@@ -82,7 +87,7 @@ async def drain(
         _lay(ballast)
         async with (
             Downloader(
-                run_dir, trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
+                place_of(run_dir), trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
                 threads=tuned.downloads, dress=_dress(settings),
             ) as downloader,
             CommitQueue(state) as queue,
@@ -142,6 +147,7 @@ def _budget(state: StateFile, settings: Settings, offer: Offer) -> Budget:
         spent=money.known_usd + money.unpriced * price,
         feared=money.failed * price,
         reserved_images=money.open,
+        tried=money.known_usd > 0 or money.unpriced > 0,
     )
 
 
@@ -177,14 +183,17 @@ def _lay(ballast: Ballast) -> None:
 
 
 async def _tick(context: RunContext, controller: Controller) -> None:
-    ticks, noted = 0, None
+    ticks, hinted, noted = 0, False, None
     while True:
         snapshot = _snapshot(context)
+        if not hinted and (hint := in_flight_hint(snapshot, context.slots.size)):
+            hinted = True
+            context.tell(Noted(text=hint, at=context.wall()))
         context.tell(Ticked(snapshot=snapshot, at=context.wall()))
         with suppress(DiskError):  # a job's own move says so, when it matters
             if words := await controller.obey():
                 context.tell(Noted(text=words, at=context.wall()))
-            live = {"rate": snapshot.rate, "eta": snapshot.eta, "in_flight": snapshot.in_flight, "note": snapshot.note}
+            live = _live(context, snapshot)
             if ticks % LIVE_EVERY == 0 and live != noted:
                 await context.queue.durable(context.state.set_meta, live={**live, "at": context.wall()})
                 noted = live
@@ -192,6 +201,35 @@ async def _tick(context: RunContext, controller: Controller) -> None:
         await asyncio.sleep(TICK)
 
 
-def _snapshot(context: RunContext) -> Any:
+def in_flight_hint(snapshot: Snapshot, slots: int) -> str:
+    """What to set where ``--in-flight`` keeps a run well below its rate; empty where it does not."""
+    cap, asked = snapshot.in_flight_cap, snapshot.asked
+    if snapshot.limited_by != limits.IN_FLIGHT or snapshot.limited_for < HINT_AFTER or not cap or not asked:
+        return ""
+    if cap > 0.8 * asked:
+        return ""
+    takes = slots / cap
+    return (
+        f"--in-flight {slots} caps the rate at {show_rate(cap)}, as jobs take about {show_duration(takes)}:"
+        f" --in-flight {math.ceil(1.1 * asked * takes)} would reach {show_rate(asked)}"
+    )
+
+
+def _live(context: RunContext, snapshot: Snapshot) -> dict[str, Any]:
+    """What `batcher status` says of a going run."""
+    names = ("rate", "eta", "in_flight", "note", "limited_by", "limited_for", "pace", "eta_model", "in_flight_cap")
+    return {
+        **{name: getattr(snapshot, name) for name in (*names, "asked")},
+        "slots": context.slots.size,
+        "budget": context.budget.ceiling,
+        "refused": context.tally.rate_limited,
+    }
+
+
+def _snapshot(context: RunContext) -> Snapshot:
     known = context.budget.price is not None or context.budget.spent > 0
-    return context.tally.snapshot(context.now(), context.budget.spent if known else None)
+    context.waits.look(context.now())
+    return context.tally.snapshot(
+        context.now(), context.budget.spent if known else None, waits=context.waits, asked=context.pace.ceiling,
+        pace=context.pace.rate, slots=context.slots.size,
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import UsageError
-from batcher.core.job import Job, job_key, utc
+from batcher.core.job import Job, images_asked, job_key, utc
 from batcher.core.naming import safe_part
 from batcher.store.files.disk import disk, force_folder
 
@@ -71,7 +71,7 @@ def _record(job: Job, at: str | None) -> dict[str, Any]:
     return {
         "schema": "batcher/1", "job": job.key, "model": job.model, "inputs": dict(job.inputs), "copy": job.copy,
         "prompt_id": job.prompt_id, "meta": dict(job.meta), "source": {"manifest": job.source, "line": job.line},
-        "path": job.path, "added_at": at,
+        "path": job.path, "added_at": at, **({"chosen": dict(job.chosen)} if job.chosen else {}),
     }  # fmt: skip
 
 
@@ -92,12 +92,14 @@ def _job(line: bytes) -> Job | None:
         path, meta = data["path"], data["meta"]
         if not isinstance(path, str) or not isinstance(meta, dict) or not isinstance(inputs, dict):
             return None
-        if job_key(model, inputs, copy) != data["job"]:
+        chosen = data.get("chosen")
+        if job_key(model, inputs, copy) != data["job"] or not isinstance(chosen, dict | None):
             return None
         return Job(
             key=data["job"], model=model, inputs=inputs, copy=copy, prompt_id=str(data["prompt_id"]), meta=meta,
             source=str(source["manifest"]), line=int(source["line"]),
             path="/".join(safe_part(part, limit=180) for part in path.split("/")),
+            chosen=chosen, images=images_asked(inputs),
         )  # fmt: skip
     except (ValueError, KeyError, TypeError):
         return None

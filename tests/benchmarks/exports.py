@@ -18,7 +18,7 @@ from pathlib import Path
 from batcher.core.job import Artifact, Entry, Job, job_key
 from batcher.store import STATE, StateFile
 from tests.benchmarks.table import Line
-from tests.export.runs import picture
+from tests.support.handmade_runs import picture
 
 IMAGES = int(os.environ.get("BATCHER_BENCH_IMAGES", "40000"))
 BIG_IMAGES, BIG = 2_000, 800_000  # bytes: of a generated PNG of about a megapixel

@@ -13,7 +13,7 @@ from time import thread_time_ns
 
 from batcher.pacing.polling import PollPlanner
 from tests.benchmarks.table import Line
-from tests.benchmarks.waiting import Job, Played, Spread, World, at_rest, best_cost, every, interval_of, most_within
+from tests.support.waiting import Job, Played, Spread, World, at_rest, best_cost, every, interval_of, most_within
 
 KNOWN = 200
 PRICES = (0.1, 0.5)  # seconds of delay that a call is worth

@@ -3,7 +3,8 @@
 Reaching and keeping it is measured on real ``batcher run`` processes against a service process. Seconds are judged by
 when the submits leave, as it is the client's promise; when they arrive is said beside it. Hidden limits: one real run
 against the simulator, and every combination of limit, kind of limit, round trip and Retry-After with the pure pace in
-pure time (``tests.hidden_limit``), as each takes minutes: kinds that the pace's constants were chosen on, and others.
+pure time (``tests.support.hidden_limit``), as each takes minutes: kinds that the pace's constants were chosen on, and
+others.
 
     python -m tests.benchmarks.rate LEAVES run MANIFEST ...     batcher, with the moments of its submits in LEAVES
 """
@@ -29,7 +30,7 @@ from batcher.pacing import Pace
 from tests.benchmarks.process import PYTHON, run
 from tests.benchmarks.service import served
 from tests.benchmarks.table import Line
-from tests.hidden_limit import FITTED, KINDS, WAYS, Seen, made, play
+from tests.support.hidden_limit import FITTED, KINDS, WAYS, Seen, made, play
 
 SECONDS = 31.0
 FASTEST, SLOWER = 300.0, (1.0, 10.0, 100.0)  # the slower ones run at the same time

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.rude_server import RudeServer, answer, serving
-from tests.commands.command_line import TOKEN, Shell, without_settings
+from tests.support.command_line import TOKEN, Shell, without_settings
+from tests.support.rude_server import RudeServer, answer, serving
 
 OFFER = {"model_id": "google-deepmind/imagen-4/fast/text-to-image", "base_price_usd": 0.02, "price_unit": "output"}
 

@@ -9,13 +9,13 @@ import pytest
 from batcher.commands.cli import COMMANDS
 from batcher.core.errors import Cause
 from batcher.store import reading
-from tests.commands.command_line import Shell, assert_fits, assert_no_traceback
-from tests.store.state_files import NOW, Book, a_job
+from tests.support.command_line import Shell, assert_fits, assert_no_traceback
+from tests.support.state_files import NOW, Book, a_job
 
 PLAN = {
     "manifest", "run", "model", "prompts", "texts", "jobs", "jobs_without_limit", "axes", "first", "to_submit",
     "price_usd", "cost_usd", "cost_with_retries_usd", "seconds_at_rate", "rate", "budget_usd", "bytes",
-    "bytes_free", "against", "groups", "warnings",
+    "bytes_free", "against", "groups", "warnings", "columns",
 }  # fmt: skip
 REPORT = {
     "run", "total", "done", "failed", "cancelled", "in_doubt", "pending", "images", "bytes", "submits",
@@ -91,11 +91,15 @@ def test_a_run_reports_as_json_what_it_writes_down(shell: Shell) -> None:
 
 
 def test_status_of_a_run_in_words_and_as_json(shell: Shell) -> None:
-    run = shell.simulated(3, "--limit", "2")
+    shell.file("m.yaml", "prompts: [a kite, a gull, a boat]\n")
+    run = "runs/m"
+    words = ("--simulate", "--limit", "2", "--rate", "200/s", "--progress", "none")
+    assert shell("run", "m.yaml", *words).code == 4
     came = shell("status", run)
     assert came.code == 0
     assert "(not running, simulated)" in came.out
-    assert "Resume with:\n  batcher " in came.out
+    assert "Go on without --limit, or with a larger one:\n  batcher run" in came.out
+    assert "--limit 2" not in came.out
     facts = shell("status", run, "--json").json
     assert (facts["total"], facts["done"], facts["pending"], facts["going"]) == (3, 2, 1, False)
     assert facts["failures"] == []

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from batcher.client.catalogue import ONCE
-from tests.api.rude_server import RudeServer
-from tests.commands.command_line import NETWORK_FREE, TOKEN, Shell, assert_no_traceback
+from tests.support.command_line import NETWORK_FREE, TOKEN, Shell, assert_no_traceback
+from tests.support.rude_server import RudeServer
 
 MANIFESTS: dict[str, tuple[str, bytes, str]] = {
     "empty": ("p.txt", b"", "there is no prompt in it"),

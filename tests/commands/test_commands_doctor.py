@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from batcher.store import disk_check
-from tests.api.rude_server import RudeServer, answer
-from tests.commands.command_line import TOKEN, Shell
+from tests.support.command_line import TOKEN, Shell
+from tests.support.rude_server import RudeServer, answer
 
 
 def checks(came_json: dict[str, list[dict[str, str]]]) -> dict[str, dict[str, str]]:
@@ -81,7 +81,7 @@ def test_nobody_answers(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_of_a_run_it_says_what_needs_a_person_and_the_command_for_it(shell: Shell) -> None:
-    name = shell.file("my prompts.txt", "a kite\na gull\n")
+    name = shell.file("my prompts.yaml", "prompts: [a kite, a gull]\n")
     shell("run", name, "--simulate", "--limit", "1", "--rate", "200/s", "--progress", "none")
     came = shell("doctor", "runs/my prompts", "--simulate")
     assert came.code == 0

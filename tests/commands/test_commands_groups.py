@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands.command_line import Shell, assert_fits
+from tests.support.command_line import Shell, assert_fits
 
 SWEEP = """
 prompts: [a heron, a kite]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.command_line import Shell
+from tests.support.command_line import Shell
 
 
 def test_a_file_in_place_of_a_command_says_what_to_type(shell: Shell) -> None:

@@ -4,8 +4,8 @@ import json
 
 from batcher.commands.printing import columns, cut, folded
 from batcher.core.errors import Cause
-from tests.commands.command_line import Came, Shell, assert_fits, assert_no_traceback
-from tests.store.state_files import NOW, a_job
+from tests.support.command_line import Came, Shell, assert_fits, assert_no_traceback
+from tests.support.state_files import NOW, a_job
 
 WICKED = "bell\x07 csi\x9b31m esc\x1b[31m rtl\u202e del\x7f nel\x85 bidi\u2066"
 

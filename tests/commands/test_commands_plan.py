@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.commands.command_line import Shell
+from tests.support.command_line import Shell
 
 QUICK = ("--simulate", "--rate", "500/s", "--progress", "none")
 GROUPS = """

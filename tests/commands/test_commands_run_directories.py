@@ -9,8 +9,8 @@ import pytest
 
 from batcher.store import STATE
 from batcher.store.schema import VERSION
-from tests.api.rude_server import RudeServer
-from tests.commands.command_line import Shell, assert_no_traceback
+from tests.support.command_line import Shell, assert_no_traceback
+from tests.support.rude_server import RudeServer
 
 
 @pytest.mark.parametrize("out", ["file/run", "x" * 300])

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.core.where import Where, WhereError, look_up, spelled
+from batcher.core.mismatch import spelled
+from batcher.core.where import Where, WhereError, look_up
 
 HERON = {"prompt": "a heron at dusk", "seed": 7, "aspect_ratio": "16:9", "meta.category": "birds", "width": 1408}
 

@@ -18,7 +18,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -26,10 +25,10 @@ from typing import Any
 from urllib.request import urlopen
 
 from batcher.simulator import file_bytes
+from tests.support.simulator_process import service
 
 ROOT = Path(__file__).parents[2]
 JOBS = 14
-PROFILE = "latency: 0.15\nfaults:\n  - {where: submit, kind: slow, seconds: 0.15}\n"
 
 
 @dataclass
@@ -43,22 +42,6 @@ class Trial:
     in_doubt: int = 0
     charged: int = 0
     problems: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def service(folder: Path, profile: str = PROFILE) -> Iterator[str]:
-    """A simulator process of its own; gives its origin. profile: as YAML."""
-    path = folder / "profile.yaml"
-    path.write_text(profile)
-    command = [sys.executable, "-m", "batcher.simulator", "--port", "0", "--profile", str(path), "--exit-with-parent"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdin is not None
-        try:
-            yield str(json.loads(child.stdout.readline())["origin"])
-        finally:
-            child.stdin.close()
-            child.wait(10)
 
 
 def attempt(folder: Path, number: int, origin: str, decide: str = "hold") -> Trial:

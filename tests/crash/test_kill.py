@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.matrix import ROOT, attempt, service
+from tests.crash.matrix import ROOT, attempt
+from tests.support.simulator_process import service
 
 
 @pytest.fixture(scope="module")

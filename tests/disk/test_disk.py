@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.crash.matrix import PROFILE, service
+from tests.support.simulator_process import PROFILE, service
 
 ROOT = Path(__file__).parents[2]
 JOBS = 40

@@ -75,7 +75,7 @@ def commands() -> str:
 
 
 def _command(name: str, command: click.Command) -> str:
-    context = click.Context(command, click.Context(cli, info_name="batcher"), info_name=name)
+    context = click.Context(command, click.Context(cli, info_name="batcher", **cli.context_settings), info_name=name)
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     parts = [f"## {name}", f"`{usage.replace('[OPTIONS] ', '')}`", " ".join((command.help or "").split())]
     options = [param for param in command.params if isinstance(param, click.Option) and not param.hidden]

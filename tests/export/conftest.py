@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from batcher.__main__ import main
-from tests.commands.command_line import Came
 from tests.export import checking, infotexts
-from tests.export.runs import a_run, seeds
+from tests.support.command_line import Came
+from tests.support.handmade_runs import a_run, seeds
 
 Batcher = Callable[..., Came]
 

@@ -14,7 +14,7 @@ from batcher.export.request import Options, Order, ordered
 from batcher.export.selection import Selection
 from batcher.export.target import FileTarget
 from batcher.store import connect_to_read, exporting, has_state
-from tests.images.embed.checking import InfotextCheck, check_infotext
+from tests.support.embedded import InfotextCheck, check_infotext
 
 SHOWN = 5  # examples
 Pair = tuple[Path, Mapping[str, Any]]

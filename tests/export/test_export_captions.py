@@ -7,7 +7,7 @@ from PIL import Image
 from batcher.images.kinds import JPEG
 from batcher.images.recode import Recode
 from tests.export.conftest import Batcher
-from tests.export.runs import Asked, a_run, seeds
+from tests.support.handmade_runs import Asked, a_run, seeds
 
 
 def texts(folder: Path) -> list[str]:

@@ -14,8 +14,8 @@ from PIL import Image
 from batcher.images.embed import strip
 from batcher.images.embed.embedding import read_infotext
 from tests.export.conftest import Batcher
-from tests.export.runs import Asked, a_run, seeds, tree
-from tests.images.embed.pictures import with_chunk
+from tests.support.handmade_runs import Asked, a_run, seeds, tree
+from tests.support.pictures import with_chunk
 
 pytestmark = [  # the webdataset library leaves closing its files to the garbage collector
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),

@@ -18,7 +18,7 @@ from batcher.export.placer import Placer, Wanted
 from batcher.runner.progress import Bar
 from batcher.store import locked
 from tests.export.conftest import Batcher
-from tests.export.runs import Asked, a_run, redo, seeds, tree, unlist
+from tests.support.handmade_runs import Asked, a_run, redo, seeds, tree, unlist
 
 TARGETS = {
     "imagefolder": (),

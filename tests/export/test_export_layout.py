@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.export.conftest import Batcher
-from tests.export.runs import Asked, a_run, redo, seeds, tree
+from tests.support.handmade_runs import Asked, a_run, redo, seeds, tree
 
 BENCH: dict[str, Any] = {"tag": "counting", "include": [{"class": "cow", "count": 3}]}
 

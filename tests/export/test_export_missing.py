@@ -8,7 +8,7 @@ import pytest
 from batcher.store import picks
 from batcher.store.picks import Verdict
 from tests.export.conftest import Batcher
-from tests.export.runs import Asked, a_run, seeds
+from tests.support.handmade_runs import Asked, a_run, seeds
 
 QUIET = ("--json", "--progress", "none")
 pytestmark = [  # the webdataset library leaves closing its files to the garbage collector

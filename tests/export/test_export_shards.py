@@ -14,7 +14,7 @@ from PIL import Image
 
 from batcher.export.webdataset import member
 from tests.export.conftest import Batcher
-from tests.export.runs import Asked, a_run, redo, seeds, tree, unlist
+from tests.support.handmade_runs import Asked, a_run, redo, seeds, tree, unlist
 
 pytestmark = [  # the webdataset library leaves closing its files to the garbage collector
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),

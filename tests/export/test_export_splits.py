@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from batcher.core.errors import UsageError
 from batcher.export.splits import parse_splits
 from tests.export.conftest import Batcher
-from tests.export.runs import a_run, seeds, tree
+from tests.support.handmade_runs import a_run, seeds, tree
 
 
 @given(st.lists(st.text(min_size=1), unique=True, max_size=50))

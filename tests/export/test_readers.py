@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.export.conftest import Batcher
-from tests.export.runs import Asked, a_run, seeds, unlist
+from tests.support.handmade_runs import Asked, a_run, seeds, unlist
 
 pytestmark = [  # the webdataset library leaves closing its files to the garbage collector
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),

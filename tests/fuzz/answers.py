@@ -22,9 +22,10 @@ from batcher.core.job import Accepted, FailedThere, Succeeded, Waiting
 from batcher.core.retry import MOST_PATIENCE, parse_retry_after
 from batcher.images import Trust
 from batcher.manifest.schema import ModelSchema
-from tests.fuzz.manifests import harmless, readable, short
+from tests.fuzz.manifests import readable, short
 from tests.fuzz.mutation import as_json, mutated, mutated_tree
 from tests.fuzz.target import Target
+from tests.support.terminal import harmless
 
 NOW = 1.8e9
 _URL = "https://playgrounds-storage-public.runcomfy.net/a%3D%3D/b%3D%3D/output/1_output.png"

@@ -8,11 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
-from unicodedata import category
 from zlib import crc32
 
 import yaml
@@ -20,13 +18,13 @@ import yaml
 from batcher.core.errors import BatcherError, DiskError, ManifestError, UsageError
 from batcher.core.job import Job, canonical_json
 from batcher.core.settings import Given, fold
-from batcher.manifest import Manifest, Overrides, open_manifest
+from batcher.manifest import Loader, Overrides, open_manifest
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema, bundled
 from tests.fuzz.mutation import as_json, mutated_tree
 from tests.fuzz.target import Target
+from tests.support.terminal import harmless
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-_TURNERS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _WALKED = 200  # jobs of each manifest that are made
 _RICH = {
     "properties": {
@@ -131,13 +129,12 @@ def reader_of(suffix: str, form: str | None = None, *, dynamic: bool = False) ->
 def read_manifest(path: str, flags: Overrides, schema: ModelSchema | None) -> None:
     """All that ``plan`` and ``run`` do with a manifest before anything is sent."""
     try:
-        draft = open_manifest(path, flags)
-        try:
-            told = {n: Given(o.text, file=o.file, line=o.line, column=o.column) for n, o in draft.run_options.items()}
-            fold({}, told)
-        finally:
-            manifest = draft.check(schema)
-        with_jobs(manifest)
+        with open_manifest(path, flags) as loader:
+            given = {n: Given(o.text, file=o.file, line=o.line, column=o.column) for n, o in loader.run_options.items()}
+            try:
+                fold({}, given)
+            finally:
+                with_jobs(loader, flags, schema)
     except (ManifestError, UsageError, DiskError) as error:
         readable(error)
 
@@ -152,27 +149,20 @@ def short(message: str) -> None:
     assert len(message) < 3_000, f"a message of {len(message):,} characters: {message[:80]}"
 
 
-def harmless(text: str) -> bool:
-    """Whether a terminal shows it as it stands: no controls, no line or direction marks, no halves of pairs."""
-    return not any(category(one) in {"Cc", "Cs", "Zl", "Zp"} or one in _TURNERS for one in text)
-
-
-def with_jobs(manifest: Manifest) -> None:
-    try:
-        for warning in manifest.warnings:
-            assert harmless(warning), repr(warning)
-        made = list(islice(manifest.jobs(), _WALKED))
-        assert len(made) == min(_WALKED, manifest.total), "counted and made differ"
-        assert len({job.key for job in made}) == len(made), "two jobs with one key"
-        for job in made:
-            _can_be_kept(job)
-        if manifest.prompts < 1_000:
-            shares = list(manifest.by_group())
-            assert sum(share.jobs for share in shares) == manifest.total
-            for share in shares:
-                assert all(sum(counts.values()) == share.jobs for counts in share.axes.values())
-    finally:
-        manifest.close()
+def with_jobs(loader: Loader, flags: Overrides, schema: ModelSchema | None) -> None:
+    loader.digest(schema)
+    made = list(loader.jobs(schema, limit=min(_WALKED, flags.limit or _WALKED), lenient=True))
+    totals = loader.totals
+    assert totals is not None
+    for warning in totals.warnings:
+        assert harmless(warning), repr(warning)
+    assert len(made) == totals.jobs, "counted and made differ"
+    assert len({job.key for job in made}) == len(made), "two jobs with one key"
+    for job in made:
+        _can_be_kept(job)
+    assert sum(share.jobs for share in totals.shares) == totals.jobs
+    for share in totals.shares:
+        assert all(sum(counts.values()) == share.jobs for counts in share.axes.values())
 
 
 def _can_be_kept(job: Job) -> None:

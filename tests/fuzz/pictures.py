@@ -13,8 +13,9 @@ from batcher.core.errors import FileRefused, FileUnavailable
 from batcher.core.naming import Template, TemplateError, fold, prompt_id, safe_part
 from batcher.images.check import CheckDepth, Facts, Limits, allow, examine
 from tests.fuzz.answers import can_be_kept
-from tests.fuzz.manifests import harmless, short
+from tests.fuzz.manifests import short
 from tests.fuzz.target import Target
+from tests.support.terminal import harmless
 
 _DEPTHS: tuple[CheckDepth, ...] = ("none", "structure", "decode")
 _LIMITS = Limits()

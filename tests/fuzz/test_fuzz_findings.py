@@ -16,8 +16,8 @@ from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema, bundled
 from batcher.manifest.sweep import counts
 from batcher.manifest.sweep.axes import Axis
 from batcher.manifest.sweep.sweep import Sweep
-from tests.effort import at_most
-from tests.fuzz.manifests import harmless
+from tests.support.effort import at_most
+from tests.support.terminal import harmless
 
 IMAGEN = bundled(DEFAULT_MODEL)
 
@@ -26,7 +26,7 @@ def refused(folder: Path, name: str, text: str, schema: ModelSchema | None = IMA
     path = folder / name
     path.write_text(text)
     with pytest.raises(ManifestError) as caught:
-        open_manifest(str(path), Overrides()).check(schema)
+        list(open_manifest(str(path), Overrides()).jobs(schema))
     lines = str(caught.value).splitlines()
     assert all(harmless(line) and len(line) < 500 for line in lines), lines
     return lines
@@ -51,7 +51,7 @@ def test_a_flag_whose_name_is_not_text_is_a_usage_error(tmp_path: Path) -> None:
     for name in ("se\udc9bed", "\x1b[31m", "a" * 5_000):
         for flags in (Overrides(set=((name, "1"),)), Overrides(matrix=(f"{name}=1",))):
             with pytest.raises(UsageError) as caught:
-                open_manifest(str(tmp_path / "m.txt"), flags).check(None)
+                list(open_manifest(str(tmp_path / "m.txt"), flags).jobs(None))
             assert all(harmless(line) and len(line) < 500 for line in str(caught.value).splitlines())
 
 
@@ -82,9 +82,10 @@ def test_counting_a_sweep_by_arithmetic_agrees_with_walking_it() -> None:
 def test_a_model_name_that_a_terminal_would_obey_is_shown_escaped(tmp_path: Path) -> None:
     path = tmp_path / "m.yaml"
     path.write_text('prompts: [a]\nmodel: "\\e]0;owned\\a"\n')
-    manifest = open_manifest(str(path), Overrides()).check(ModelSchema.from_json("", {}))
-    assert [harmless(warning) for warning in manifest.warnings] == [True]
-    manifest.close()
+    with open_manifest(str(path), Overrides()) as loader:
+        assert len(list(loader.jobs(ModelSchema.from_json("", {})))) == 1
+        assert loader.totals is not None
+        assert [harmless(warning) for warning in loader.totals.warnings] == [True]
 
 
 def test_a_name_that_is_suggested_is_shown_escaped(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from batcher.export.sheets.drawing import Drawn, Wanted, draw
 from batcher.export.sheets.faces import Faces
 from batcher.simulator import Profile, Simulator
 from batcher.store import connect_to_read
-from tests.runs.stage import go, steady
-from tests.virtual import run
+from tests.support.stage import go, steady
+from tests.support.virtual import run
 
 Colour = tuple[int, int, int]
 SWEEP = """\

@@ -7,7 +7,7 @@ import pytest
 
 from batcher.core.errors import UsageError
 from batcher.export.sheets.axes import Plan, Seen, choose, in_order, label_of, value_of
-from tests.store.state_files import a_job
+from tests.support.state_files import a_job
 
 
 def seen(*inputs: dict[str, Any], meta: dict[str, Any] | None = None) -> Seen:

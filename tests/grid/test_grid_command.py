@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from batcher.runner.progress import PATIENCE, Lines, Meter
-from tests.commands.command_line import Shell, assert_fits, assert_no_traceback, without_settings
-from tests.store.state_files import a_job
+from tests.support.command_line import Shell, assert_fits, assert_no_traceback, without_settings
+from tests.support.state_files import a_job
 
 
 @pytest.fixture

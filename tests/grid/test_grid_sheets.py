@@ -11,9 +11,9 @@ from batcher.core.job import State
 from batcher.export.sheets.page import _LOUD
 from batcher.simulator import Fault
 from tests.grid.sheets import SWEEP, Box, Colour, a_run, boxes, drawn, ink, paint, records
-from tests.runs.stage import steady
-from tests.store.state_files import a_book, a_job
-from tests.verify.runs import made
+from tests.support.finished_runs import made
+from tests.support.stage import steady
+from tests.support.state_files import a_book, a_job
 
 
 @pytest.fixture(scope="module")

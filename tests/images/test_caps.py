@@ -13,7 +13,7 @@ from batcher.core.errors import FileRefused, FileUnavailable
 from batcher.core.job import Artifact
 from batcher.images import CheckDepth, Downloader, Limits, Trust
 from batcher.images.body import IN_MEMORY
-from tests.images.file_host import answer, describe, fetch, file_host, files, huge_png, picture
+from tests.support.file_host import answer, describe, fetch, file_host, files, huge_png, picture
 
 BIG = picture(800, 800)  # noise does not compress: over a megabyte
 

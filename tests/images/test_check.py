@@ -10,7 +10,7 @@ from PIL import Image
 from batcher.core.errors import FileRefused, FileUnavailable
 from batcher.images.check import CheckDepth, Facts, Limits, examine
 from batcher.images.kinds import AAC, AVI, MOV, MP3, MP4, WAV, WEBM, identify
-from tests.images.file_host import picture
+from tests.support.file_host import picture
 
 WHOLE: dict[str, bytes] = {
     "png": picture(60, 40),

@@ -16,7 +16,7 @@ from batcher.images.check import Limits, examine
 from batcher.images.data_url import data_url
 from batcher.images.kinds import KINDS, Announced, classify
 from batcher.store.files.safe_reader import EXTENSIONS
-from tests.images.file_host import answer, describe, fetch, files, picture
+from tests.support.file_host import answer, describe, fetch, files, picture
 
 OGG_PAGE = b"OggS\0\2" + bytes(20) + b"\1\x08OpusHead"
 FLAC = b"fLaC\x80\0\0\x22" + bytes(34) + b"\xff\xf8sound"

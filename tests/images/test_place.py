@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from batcher.core.errors import DiskError, FileRefused
 from batcher.store.files.disk import temp_beside
 from batcher.store.files.whole import write_whole
-from tests.images.file_host import answer, fetch, files, picture
+from tests.support.file_host import answer, fetch, files, picture
 
 BIG = picture(800, 800)
 both = pytest.mark.parametrize("body", [picture(), BIG], ids=["small", "big"])
@@ -42,7 +42,7 @@ def test_a_disk_that_can_not_take_it_says_what_to_do_and_keeps_nothing_half(
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from tests.images.file_host import answer, fetch, files, picture
+from tests.support.file_host import answer, fetch, files, picture
 from batcher.core.errors import DiskError
 side, limit = int(sys.argv[2]), int(sys.argv[3])
 body = picture(side, side)

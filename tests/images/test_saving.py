@@ -16,7 +16,7 @@ from batcher.images import saving
 from batcher.images.saving import MOST, Saver, Write, Written, write_group
 from batcher.store.files.disk import force_folder
 from batcher.store.files.place import Shelf
-from tests.virtual import run
+from tests.support.virtual import run
 
 
 def an_artifact(name: str) -> Artifact:

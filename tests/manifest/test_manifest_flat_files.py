@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from batcher.core.errors import DiskError, ManifestError, UsageError
 from batcher.core.job import job_key
-from batcher.manifest import Overrides, open_manifest
+from batcher.manifest import Loader, Overrides, open_manifest
 from batcher.manifest.readers import json_rows
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
 from batcher.manifest.yaml import keys
@@ -76,29 +76,25 @@ def test_cells_of_inputs_get_the_schema_type_and_empty_cells_are_not_given(tmp_p
     assert [job.meta["note"] for job in found] == ["x", "", " y "]
 
 
+def one_form(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), min_size=1))
 def test_whatever_the_csv_module_writes_is_read_back(texts: list[str]) -> None:
     texts = [f"x{text}" for text in texts]
     out = io.StringIO(newline="")
     csv.writer(out).writerows([["prompt", "n"], *([text, "1"] for text in texts)])
-    draft = open_manifest("-", Overrides(format="csv"), stdin=io.BytesIO(out.getvalue().encode()))
-    manifest = draft.check(IMAGEN)
-    try:
-        assert [job.inputs["prompt"] for job in manifest.jobs()] == texts
-    finally:
-        manifest.close()
+    with open_manifest("-", Overrides(format="csv"), stdin=io.BytesIO(out.getvalue().encode())) as loader:
+        assert [job.inputs["prompt"] for job in loader.jobs(IMAGEN)] == [one_form(text) for text in texts]
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1), st.integers(0, 3))
 def test_whatever_the_json_module_writes_is_read_back(texts: list[str], indent: int) -> None:
     texts = [f"x{text}" for text in texts]
     data = json.dumps(texts, indent=indent or None, ensure_ascii=indent % 2 == 0).encode()
-    draft = open_manifest("-", Overrides(format="json"), stdin=io.BytesIO(data))
-    manifest = draft.check(IMAGEN)
-    try:
-        assert [job.inputs["prompt"] for job in manifest.jobs()] == texts
-    finally:
-        manifest.close()
+    with open_manifest("-", Overrides(format="json"), stdin=io.BytesIO(data)) as loader:
+        assert [job.inputs["prompt"] for job in loader.jobs(IMAGEN)] == [one_form(text) for text in texts]
 
 
 def test_a_json_list_larger_than_the_window_keeps_its_lines(tmp_path: Path) -> None:
@@ -222,14 +218,15 @@ def test_without_a_schema_common_inputs_are_recognised_and_whoever_has_none_to_g
     assert "names no inputs" in said
 
 
-def test_standard_input_is_spooled_so_that_it_reads_twice_and_removed_at_the_end() -> None:
-    manifest = open_manifest("-", Overrides(), stdin=io.BytesIO(b"a\nb\n")).check(IMAGEN)
-    assert [j.inputs["prompt"] for j in manifest.jobs()] == [j.inputs["prompt"] for j in manifest.jobs()] == ["a", "b"]
-    assert manifest.name == "stdin"
-    manifest.close()
-    manifest.close()
+def test_standard_input_is_kept_so_that_it_can_be_hashed_and_read_and_removed_at_the_end() -> None:
+    loader = open_manifest("-", Overrides(), stdin=io.BytesIO(b"a\nb\n"))
+    assert loader.digest(IMAGEN) != ""
+    assert [job.inputs["prompt"] for job in loader.jobs(IMAGEN)] == ["a", "b"]
+    assert loader.name == "stdin"
+    loader.close()
+    loader.close()
     with pytest.raises(ManifestError):
-        list(manifest.jobs())
+        list(loader.jobs(IMAGEN))
 
 
 def test_equal_requests_are_copies_and_identity_is_not_position(tmp_path: Path) -> None:
@@ -342,12 +339,18 @@ def test_a_cell_in_error_is_placed_by_line_and_column(tmp_path: Path) -> None:
     assert [(found.line, found.column) for found in problems(path)] == [(3, 10), (4, 5)]
 
 
-def test_all_errors_come_at_once_the_first_fifty_with_a_count(tmp_path: Path) -> None:
+def test_all_errors_come_at_once_three_of_a_kind_and_the_first_fifty_with_a_count(tmp_path: Path) -> None:
     path = write(tmp_path, "prompt,seed\n" + "a,x\n" * 80, "p.csv")
     with pytest.raises(ManifestError) as caught:
         checked(path)
-    assert (len(caught.value.problems), caught.value.total) == (50, 80)
-    assert "30 more" in str(caught.value)
+    assert (len(caught.value.problems), caught.value.total) == (3, 80)
+    assert "(and 77 more like this)" in str(caught.value)
+    texts = [f"`k{n}` is" for n in range(60)]
+    path = write(tmp_path, json.dumps({"prompts": [{"prompt": "a", text: 1} for text in texts]}))
+    with pytest.raises(ManifestError) as caught:
+        checked(path)
+    assert (len(caught.value.problems), caught.value.total) == (50, 60)
+    assert "... and 10 more like these" in str(caught.value)
 
 
 def test_missing_files_and_formats_say_what_to_do(tmp_path: Path) -> None:
@@ -416,11 +419,19 @@ def test_a_folder_has_its_problems_told_by_file(tmp_path: Path) -> None:
         ('a kite\n{"prompt": "b"}\n', None),
     ],
 )
-def test_piped_data_of_another_format_is_warned_of_once_and_stays_text(text: str, told: str | None) -> None:
-    manifest = open_manifest("-", Overrides(), stdin=io.BytesIO(text.encode())).check(IMAGEN)
-    try:
-        assert len(list(manifest.jobs())) == len(text.splitlines())
-        assert len(manifest.warnings) == (told is not None)
-        assert told is None or told in manifest.warnings[0]
-    finally:
-        manifest.close()
+def test_piped_data_of_another_format_is_a_doubt_unless_the_format_is_named(text: str, told: str | None) -> None:
+    def read(*, lenient: bool, **flags: Any) -> Loader:
+        with open_manifest("-", Overrides(**flags), stdin=io.BytesIO(text.encode())) as loader:
+            assert len(list(loader.jobs(IMAGEN, lenient=lenient))) == len(text.splitlines())
+        return loader
+
+    if told is None:
+        read(lenient=False)
+        return
+    with pytest.raises(ManifestError, match=told):
+        read(lenient=False)
+    totals = read(lenient=True).totals
+    assert totals is not None
+    (warning,) = totals.warnings
+    assert told in warning
+    read(lenient=False, format="txt")

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from batcher.core.errors import ManifestError, UsageError
 from batcher.core.job import canonical_json, job_key
 from batcher.core.naming import safe_part
-from batcher.manifest import Overrides, open_manifest
 from batcher.manifest.schema import ModelSchema
-from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
+from tests.manifest.manifest_reading import checked, inputs, jobs, problems, write
 
 TWO = """
 defaults: {negative_prompt: text}
@@ -317,7 +316,7 @@ def test_a_group_that_is_taken_has_a_name_that_is_a_folder_as_it_stands(
 ) -> None:
     path = write(tmp_path_factory.mktemp("name"), json.dumps({"groups": {name: {"prompts": ["a"]}}}))
     try:
-        (job,) = open_manifest(path, Overrides()).check(IMAGEN).jobs()
+        (job,) = checked(path).jobs()
     except ManifestError:
         return
     assert job.path.partition("/")[0] == name == safe_part(name)

@@ -129,10 +129,9 @@ def test_any_prompt_column_any_extension_and_standard_input_will_do(tmp_path: Pa
     path = table(tmp_path, {"caption": ["a"]}, "p.bin")
     assert inputs(jobs(path, format="parquet", prompt_column="caption"), "prompt") == ["a"]
     with Path(path).open("rb") as stream:
-        draft = open_manifest("-", Overrides(format="parquet", prompt_column="caption"), stdin=stream)
-        manifest = draft.check(IMAGEN)
-        assert [job.source for job in manifest.jobs()] == ["<stdin>"]
-        manifest.close()
+        loader = open_manifest("-", Overrides(format="parquet", prompt_column="caption"), stdin=stream)
+    with loader:
+        assert [job.source for job in loader.jobs(IMAGEN)] == ["<stdin>"]
 
 
 def test_a_file_entry_carries_inputs_and_is_recognised(tmp_path: Path) -> None:

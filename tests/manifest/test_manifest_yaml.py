@@ -249,7 +249,7 @@ def test_errors_of_sections_prompts_and_files_are_told_together(tmp_path: Path) 
         ("m.yaml", 3),
         ("m.yaml", 4),
         ("p.csv", 2),
-        ("q.txt", 0),
+        ("q.txt", 1),
     ]
 
 

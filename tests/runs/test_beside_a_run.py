@@ -14,8 +14,8 @@ from batcher.runner.stop import Reason
 from batcher.runner.tuning import tune
 from batcher.simulator import Fault, Latency, Simulator
 from batcher.store import STATE, StateFile, reading
-from tests.runs.stage import Came, Going, go, lines, steady
-from tests.virtual import run
+from tests.support.stage import Came, Going, go, lines, steady
+from tests.support.virtual import run
 
 LONG = Latency(kind="fixed", median=20.0)
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Profile, Simulator, file_bytes
-from tests.runs.stage import Came, Going, go, lines, steady
-from tests.virtual import run
+from tests.support.stage import Came, Going, go, lines, steady
+from tests.support.virtual import run
 
 RATIOS = ("16:9", "1:1")
 

@@ -16,7 +16,7 @@ MOST = 500 * 2**20  # bytes at the peak; an interpreter with everything loaded h
 _PRELUDE = """
 import asyncio, json, sys
 from pathlib import Path
-from tests.effort import Effort
+from tests.support.effort import Effort
 effort = Effort()
 def peak():
     with open("/proc/self/status") as status:

@@ -20,7 +20,7 @@ from unittest import mock
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-from tests.crash.matrix import service
+from tests.support.simulator_process import service
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "rc-tok-7f3a/9Q+z=KEEP.me~secret"

@@ -11,10 +11,10 @@ from batcher.client.api import Api
 from batcher.client.catalogue import Offer, ask
 from batcher.core.errors import ManifestError
 from batcher.manifest.schema import ModelSchema
-from tests.effort import at_most
-from tests.fuzz.manifests import harmless
-from tests.images.file_host import FileHost, answer, file_host
 from tests.security.ground import ran, recorder
+from tests.support.effort import at_most
+from tests.support.file_host import FileHost, answer, file_host
+from tests.support.terminal import harmless
 
 PROMPT = {"type": "string"}
 

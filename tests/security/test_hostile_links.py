@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
-from batcher.client.protocol import find_urls
+from batcher.client.outputs import find_urls
 from batcher.core.errors import FileError, FileRefused
 from batcher.images import Downloader, Trust
-from tests.images.file_host import answer, describe, file_host, files, picture
+from tests.support.file_host import answer, describe, file_host, files, picture
 
 # {port} is that of a host on this machine that must never be asked.
 TO_THIS_MACHINE = [

@@ -20,20 +20,18 @@ LONG_LINE = (
 )  # MB: a gigabyte takes seconds and room on the disk
 
 READ = """
-from itertools import islice
 from batcher.core.errors import BatcherError
 from batcher.core.job import canonical_json
 from batcher.manifest import Overrides, open_manifest
 from batcher.manifest.schema import DEFAULT_MODEL, bundled
 
 def read(path):
-    manifest = open_manifest(path, Overrides(), stdin=sys.stdin.buffer).check(bundled(DEFAULT_MODEL))
-    for job in islice(manifest.jobs(), 100):
-        json.dumps({"inputs": dict(job.inputs), "meta": dict(job.meta)}, indent=2)
-        canonical_json(job.meta)
-    manifest.count_by_axis()
-    manifest.close()
-    return {"said": "", "jobs": manifest.total}
+    with open_manifest(path, Overrides(), stdin=sys.stdin.buffer) as loader:
+        for number, job in enumerate(loader.jobs(bundled(DEFAULT_MODEL))):
+            if number < 100:
+                json.dumps({"inputs": dict(job.inputs), "meta": dict(job.meta)}, indent=2)
+                canonical_json(job.meta)
+    return {"said": "", "jobs": loader.totals.jobs}
 
 found = []
 for path in sys.argv[1:]:

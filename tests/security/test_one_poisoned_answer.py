@@ -17,8 +17,8 @@ import pytest
 
 from batcher.simulator import Fault, Latency, Profile, Simulator
 from batcher.simulator.faults import OUTCOMES, PLACES, FaultBook, kinds
-from tests.runs.stage import Came, go, lines
-from tests.virtual import run
+from tests.support.stage import Came, go, lines
+from tests.support.virtual import run
 
 JOBS = 50
 Stats = dict[str, Any]

@@ -9,7 +9,7 @@ import aiohttp
 from yarl import URL
 
 from batcher.simulator import Address, Profile, Simulator, serve
-from tests.virtual import virtual_wall
+from tests.support.virtual import virtual_wall
 
 IMAGEN = "google-deepmind/imagen-4/fast/text-to-image"
 TOKEN = "Bearer a-secret-token"

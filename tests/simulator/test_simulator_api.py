@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.bare_client import IMAGEN, TOKEN, service
-from tests.virtual import run
+from tests.support.virtual import run
 
 BANANA = "google/nano-banana-2/text-to-image"
 SEEDREAM = "bytedance/seedream-5.0-pro/image-to-image"

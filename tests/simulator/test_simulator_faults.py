@@ -10,7 +10,7 @@ from yarl import URL
 
 from batcher.simulator.faults import ERRORS, OUTCOMES
 from tests.simulator.bare_client import IMAGEN, TOKEN, Client, service
-from tests.virtual import EPOCH, run
+from tests.support.virtual import EPOCH, run
 
 SUBMIT = f"/v1/models/{IMAGEN}"
 

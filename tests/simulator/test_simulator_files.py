@@ -13,7 +13,7 @@ from yarl import URL
 from batcher.simulator import Profile, file_bytes
 from batcher.simulator.faults import FILES
 from tests.simulator.bare_client import TOKEN, Client, service
-from tests.virtual import run
+from tests.support.virtual import run
 
 
 async def url_of(client: Client, **inputs: Any) -> str:

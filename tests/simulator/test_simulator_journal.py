@@ -16,7 +16,7 @@ import pytest
 
 from batcher.simulator.journal import Journal, JournalError
 from tests.simulator.bare_client import IMAGEN, TOKEN, service
-from tests.virtual import run
+from tests.support.virtual import run
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="signals")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.bare_client import IMAGEN, service
-from tests.virtual import EPOCH, run
+from tests.support.virtual import EPOCH, run
 
 BANANA = "google/nano-banana-2/text-to-image"
 SEEDREAM = "bytedance/seedream-5.0-pro/image-to-image"

@@ -8,7 +8,7 @@ import aiohttp
 from yarl import URL
 
 from tests.simulator.bare_client import IMAGEN, service
-from tests.virtual import run
+from tests.support.virtual import run
 
 HEADERS = {"Authorization": "Bearer whatever"}
 BAD_DAY: dict[str, Any] = {

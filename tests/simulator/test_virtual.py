@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.virtual import EPOCH, START, Hung, holding, run, virtual_wall
+from tests.support.virtual import EPOCH, START, Hung, holding, run, virtual_wall
 
 
 def test_sleeping_takes_no_time_and_moves_both_clocks() -> None:

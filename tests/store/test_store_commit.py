@@ -13,7 +13,7 @@ import pytest
 from batcher.core.errors import Defect, DiskError
 from batcher.core.job import State
 from batcher.store import STATE, CommitQueue, StateFile
-from tests.store.state_files import NOW, Book, a_book, a_job, opened
+from tests.support.state_files import NOW, Book, a_book, a_job, opened
 
 
 def test_many_calls_at_once_share_few_commits(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from batcher.__main__ import main
 from batcher.core.errors import BusyError
 from batcher.store import LOCK, is_going, locked
 from batcher.store.lock import is_held
-from tests.commands.command_line import without_settings
-from tests.store.state_files import a_book
+from tests.support.command_line import without_settings
+from tests.support.state_files import a_book
 
 HOLDER = """
 import sys

@@ -16,7 +16,7 @@ from batcher.core.errors import Cause, Defect
 from batcher.core.job import Entry, State
 from batcher.core.lifecycle import MOVES, Event
 from batcher.store import STATE, StateFile, reading
-from tests.store.state_files import CAUSE, NOW, a_job, a_picture, with_sidecar
+from tests.support.state_files import CAUSE, NOW, a_job, a_picture, with_sidecar
 
 JOBS = st.integers(0, 4)
 

@@ -13,7 +13,7 @@ from batcher.core.job import Entry, State
 from batcher.core.lifecycle import MOVES, Event
 from batcher.store import StateFile
 from batcher.store.reading import entries
-from tests.store.state_files import CAUSE, NOW, Book, a_book, a_job, a_picture, with_sidecar
+from tests.support.state_files import CAUSE, NOW, Book, a_book, a_job, a_picture, with_sidecar
 
 Move = Callable[[StateFile, Entry], Any]
 

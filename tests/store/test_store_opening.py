@@ -13,7 +13,7 @@ import pytest
 from batcher.core.errors import DiskError, UsageError
 from batcher.store import STATE, StateFile, connect_to_read, has_state, prepare, schema
 from batcher.store.schema import APPLICATION_ID, VERSION, create
-from tests.store.state_files import Book, a_book, a_job, opened
+from tests.support.state_files import Book, a_book, a_job, opened
 
 
 def tables(connection: sqlite3.Connection) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import pytest
 from batcher.core.errors import Cause
 from batcher.core.job import Counts, State, sidecar
 from batcher.store import reading
-from tests.store.state_files import CAUSE, MODEL, NOW, a_book, a_job, a_picture
+from tests.support.state_files import CAUSE, MODEL, NOW, a_book, a_job, a_picture
 
 
 def test_the_jobs_read_like_a_table_for_people(tmp_path: Path) -> None:

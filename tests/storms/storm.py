@@ -23,8 +23,8 @@ from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Profile, Simulator
 from batcher.simulator.faults import OUTCOMES, PLACES, kinds
 from batcher.store import connect_to_read
-from tests.runs.stage import Going, go, lines
-from tests.virtual import run, virtual_wall
+from tests.support.stage import Going, go, lines
+from tests.support.virtual import run, virtual_wall
 
 QUICK = Latency(kind="fixed", median=3.0)
 MOST_RUNS = 60

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.verify.runs import FOUR_EACH, MANIFEST, Run, copied, made
+from tests.support.finished_runs import FOUR_EACH, MANIFEST, Run, copied, made
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from batcher.core.tally import Snapshot
 from batcher.runner.progress import Meter
 from batcher.upkeep.checking import check
-from tests.verify.runs import JOBS, Run, flip
+from tests.support.finished_runs import JOBS, Run, flip
 
 
 def test_all_is_well_fits_three_lines(run: Run) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from batcher.simulator import file_bytes
-from tests.verify.runs import JOBS, Run, flip, kinds
+from tests.support.finished_runs import JOBS, Run, flip, kinds
 
 
 def test_a_run_as_it_was_left_is_well(run: Run) -> None:

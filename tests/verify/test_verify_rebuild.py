@@ -15,8 +15,8 @@ from batcher.manifest import Overrides
 from batcher.runner import session
 from batcher.runner.service import Options
 from batcher.upkeep.sidecars import Untrue, believed, copy_number, parse
-from tests.api.rude_server import answer, serving
-from tests.verify.runs import JOBS, Run, flip, kinds
+from tests.support.finished_runs import JOBS, Run, flip, kinds
+from tests.support.rude_server import answer, serving
 
 NOTHING = Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=None)
 NOT_TOLD = {

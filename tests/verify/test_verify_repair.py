@@ -17,12 +17,12 @@ from batcher.runner.service import Options
 from batcher.simulator import Fault, Profile, Simulator
 from batcher.store import locked
 from batcher.upkeep.repair import Repaired, repair
-from tests.api.rude_server import answer, serving
-from tests.commands.command_line import without_settings
-from tests.crash.matrix import ROOT, service
-from tests.runs.stage import go, lines, steady
-from tests.verify.runs import JOBS, MANIFEST, Run, copied, flip, kinds, made
-from tests.virtual import run as virtually
+from tests.support.command_line import without_settings
+from tests.support.finished_runs import JOBS, MANIFEST, Run, copied, flip, kinds, made
+from tests.support.rude_server import answer, serving
+from tests.support.simulator_process import ROOT, service
+from tests.support.stage import go, lines, steady
+from tests.support.virtual import run as virtually
 
 VICTIM = (sys.executable, "-m", "tests.crash.victim")
 

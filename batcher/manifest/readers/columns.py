@@ -1,14 +1,19 @@
 """Names of columns and JSON keys: which is the prompt, which are inputs of the model, and which are carried along."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from batcher.core.suggest import fold_name, nearest
 from batcher.manifest.inputs import ModelInputs
+from batcher.manifest.readers.meanings import kind_of_name, text_columns
 from batcher.manifest.schema.words import shown
 
 _MOST_COMPARED = 200  # names of one file that are compared with those of inputs: each comparison costs
+_PROMPTS = frozenset({"prompt", "prompts"})
+_HOW = frozenset(
+    {"steps", "numinferencesteps", "cfgscale", "cfg", "guidancescale", "sampler", "samplername", "scheduler"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +22,7 @@ class Layout:
 
     prompt, id: the names that hold them, or None.
     inputs: pairs of the model's name and the name in the file, the prompt not among them.
+    special: pairs of a meaning (``meanings.py``) and the name in the file.
     meta: names that are carried along.
     wrong: (name, what, mend) of names that can't be told apart.
     """
@@ -24,39 +30,70 @@ class Layout:
     prompt: str | None
     id: str | None
     inputs: tuple[tuple[str, str], ...]
+    special: tuple[tuple[str, str], ...]
     meta: tuple[str, ...]
     wrong: tuple[tuple[str, str, str], ...]
 
+    def became(self) -> dict[str, str]:
+        """By name in the file, what it is taken for, in a word or two."""
+        found = dict.fromkeys(self.meta, "meta")
+        found |= {name: f"input {known}" for known, name in self.inputs}
+        found |= {name: f"input {kind}" if kind not in _INDIRECT else kind for kind, name in self.special}
+        return found | {name: what for name, what in ((self.id, "id"), (self.prompt, "prompt")) if name is not None}
 
-def layout(names: Sequence[str], model_inputs: ModelInputs, prompt_column: str | None) -> Layout:
-    prompt = find_prompt(names, prompt_column)
+
+_INDIRECT = {"model", "repeat", "size", "width", "height", "pictures"}
+
+
+def layout(
+    names: Sequence[str], model_inputs: ModelInputs, prompt_column: str | None, aside: Collection[str] = ()
+) -> Layout:
+    """aside: names that the user declared to be mere meta."""
+    prompt = find_prompt(names, prompt_column, model_inputs.prompt or "prompt")
     by_fold = {fold_name(name): name for name in model_inputs.columns if name != "prompt"}
     inputs: dict[str, str] = {}
+    special: dict[str, str] = {}
     meta, wrong, ident = [], [], None
     for name in names:
-        known = name if name in by_fold.values() else by_fold.get(fold_name(name))
+        known = name if name in by_fold.values() else by_fold.get(fold_name(name.strip()))
         if name == prompt:
             continue
-        if known is not None and known in inputs:
-            what = f"both `{word(inputs[known])}` and `{word(name)}` are the input `{known}`"
-            wrong.append((name, what, "keep one of them"))
+        if prompt is not None and prompt_column is None and fold_name(name.strip()) in _PROMPTS and name not in aside:
+            mend = f"keep one of them, or name the prompts with --prompt-column {_shell(word(prompt))}"
+            wrong.append((name, f"both `{word(prompt)}` and `{word(name)}` are the prompt", mend))
+        elif name in aside:
+            meta.append(name)
+        elif known is not None and known in inputs:
+            wrong.append((name, *_both(inputs[known], name, known)))
         elif known is not None:
             inputs[known] = name
-        elif name.casefold() == "id" and ident is None:
+        elif name.strip().casefold() == "id" and ident is None:
             ident = name
+        elif (kind := kind_of_name(name)) is not None:
+            other = inputs.get(kind) or special.get(kind)
+            if other is None:
+                special[kind] = name
+            else:
+                wrong.append((name, *_both(other, name, kind)))
         else:
             meta.append(name)
-    return Layout(prompt, ident, tuple(inputs.items()), tuple(meta), tuple(wrong))
+    twice = [kind for kind in special if kind in inputs]
+    wrong += [(special[kind], *_both(inputs[kind], special.pop(kind), kind)) for kind in twice]
+    return Layout(prompt, ident, tuple(inputs.items()), tuple(special.items()), tuple(meta), tuple(wrong))
 
 
-def find_prompt(names: Sequence[str], prompt_column: str | None) -> str | None:
-    """The name that holds the prompt: as told, else ``prompt`` or ``prompts`` in any letter case."""
+def _both(one: str, other: str, known: str) -> tuple[str, str]:
+    return f"both `{word(one)}` and `{word(other)}` are the input `{known}`", "keep one of them"
+
+
+def find_prompt(names: Sequence[str], prompt_column: str | None, prompt: str = "prompt") -> str | None:
+    """The name that holds the prompt: as told, else that of the model's input, or ``prompts``, in any letter case."""
     if prompt_column is not None:
         if prompt_column in names:
             return prompt_column
         wanted = [prompt_column.casefold()]
     else:
-        wanted = ["prompt", "prompts"]
+        wanted = list(dict.fromkeys([prompt.casefold(), "prompt", "prompts"]))
     for want in wanted:
         if want in names:
             return want
@@ -66,8 +103,23 @@ def find_prompt(names: Sequence[str], prompt_column: str | None) -> str | None:
     return None
 
 
+def no_prompt(names: Sequence[str], prompt_column: str | None, kind: str = "column") -> tuple[str, str]:
+    """What is wrong, and how to fix it, where no name holds the prompts."""
+    wanted = "prompt" if prompt_column is None else word(prompt_column)
+    near = nearest(prompt_column, names) if prompt_column is not None else None
+    texts = [near] if near is not None else text_columns(list(names))
+    listed = ", ".join(f"`{word(name)}`" for name in names[:20]) or "none"
+    flag = f"--prompt-column {_shell(word(texts[0]))}" if texts else "--prompt-column"
+    mend = f"name the {kind} with {flag} (or prompt_column:); the {kind}s are {listed}"
+    return f"no {kind} is called `{wanted}`", mend
+
+
+def _shell(name: str) -> str:
+    return name if name.replace("_", "").isalnum() else f'"{name}"'
+
+
 def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[str, str] | None:
-    """What is wrong, and how to mend it, where a JSON object of ids has the key of a prompt's text among them: it is
+    """What is wrong, and how to fix it, where a JSON object of ids has the key of a prompt's text among them: it is
     one prompt, and each of its fields would be made, and paid for, as a prompt of its own.
     """
     if key is None or not isinstance(value, (str, list)) or find_prompt([key], prompt_column) is None:
@@ -76,13 +128,18 @@ def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[st
     return what, "put one prompt in [ ]; of several give the list alone, or an object of ids and prompts"
 
 
-def warn_of_near_misses(label: str, meta: Iterable[str], model_inputs: ModelInputs) -> None:
-    """A misspelt input becomes meta without a sound, and the whole run is made without it: say so."""
+def note_columns(label: str, found: Layout, model_inputs: ModelInputs) -> None:
+    """Keeps what each column of a file became, and warns of near misses: a misspelt input becomes meta without a
+    sound, and the whole run is made without it.
+    """
+    model_inputs.note(label, found.became())
     names = [name for name in model_inputs.columns if name != "prompt"]
-    for name in islice(meta, _MOST_COMPARED):
+    for name in islice(found.meta, _MOST_COMPARED):
         near = nearest(name, names) if len(name) > 2 else None
         if near is not None:
             model_inputs.warn(f"{label}: `{word(name)}` goes to meta; did you mean `{near}`?")
+        elif fold_name(name) in _HOW and model_inputs.schema is not None:
+            model_inputs.warn(f"{label}: `{word(name)}` goes to meta: the model has no such input")
 
 
 def word(name: str) -> str:

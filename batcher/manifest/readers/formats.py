@@ -13,8 +13,23 @@ from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.readers.tables import Table
 from batcher.manifest.readers.texts import TextFolder, TextLines
+from batcher.manifest.readers.workbook import Workbook
 
-FORMATS = ("yaml", "csv", "tsv", "tsv-quoted", "jsonl", "json", "records", "parquet", "txt", "a1111", "kohya", "folder")
+FORMATS = (
+    "yaml",
+    "csv",
+    "tsv",
+    "tsv-quoted",
+    "jsonl",
+    "json",
+    "records",
+    "parquet",
+    "xlsx",
+    "txt",
+    "a1111",
+    "kohya",
+    "folder",
+)
 _EXTENSIONS = {
     ".yaml": "yaml",
     ".yml": "yaml",
@@ -25,9 +40,19 @@ _EXTENSIONS = {
     ".ndjson": "jsonl",
     ".json": "json",
     ".parquet": "parquet",
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "xlsx"),
     ".txt": "txt",
 }
-_SYNONYMS = {"text": "txt", "yml": "yaml", "ndjson": "jsonl", "dir": "folder", "automatic1111": "a1111"}
+_SYNONYMS = {
+    "text": "txt",
+    "yml": "yaml",
+    "ndjson": "jsonl",
+    "dir": "folder",
+    "automatic1111": "a1111",
+    "excel": "xlsx",
+    "xls": "xlsx",
+    "ods": "xlsx",
+}
 
 
 class Reader(Protocol):
@@ -61,6 +86,7 @@ _READERS: dict[str, Callable[[Source, Reading], Reader]] = {
     "folder": TextFolder,
     "records": Records,
     "parquet": ParquetTable,
+    "xlsx": Workbook,
     "json": JsonDocument,
     "jsonl": JsonLines,
 }

@@ -9,8 +9,10 @@ import re
 from collections.abc import Container, Iterator
 from typing import Any
 
+from batcher.core.errors import ManifestError
 from batcher.manifest.problems import failure
-from batcher.manifest.readers.columns import Layout, layout, no_id, warn_of_near_misses, word
+from batcher.manifest.readers.columns import Layout, no_id, note_columns, word
+from batcher.manifest.readers.json_shapes import has_texts, of_document, of_entry, of_first_line, of_row
 from batcher.manifest.readers.json_text import DECODER, Window, position, reason
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
@@ -20,6 +22,7 @@ from batcher.manifest.yaml.keys import Keys, mark_of
 _MOST_LAYOUTS = 1000
 _MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must not be
 _MOST_WARNED = 50
+_NO_PROMPTS = "give a list of prompts, or an object of ids and prompts"
 
 
 class _Objects:
@@ -45,8 +48,8 @@ class _Objects:
             self._add(line, None, f"a prompt must be a string or an object, not {described(value)}", "put it in quotes")
             return None
         found = self._layout(value)
-        for name, what, mend in found.wrong:
-            self._add(line, name, what, mend)
+        if not self._has_prompt(value, found, line):
+            return None
         inputs = dict(carried.inputs)
         if found.prompt is not None and value[found.prompt] is not None:
             inputs["prompt"] = value[found.prompt]
@@ -55,7 +58,23 @@ class _Objects:
                 inputs[name] = self._reading.model_inputs.normal(name, value[column])
         ident = key if key is not None else self._ident(value, found, line)
         meta = self._meta(value, found, keyed=key is not None)
-        return Row(self._source.label, line, inputs, ident, meta, carried.vars, self, found, carried.repeat)
+        row = Row(self._source.label, line, inputs, ident, meta, carried.vars, self, found, carried.repeat)
+        if found.special:
+            self._carry_out(row, value, found)
+        return row
+
+    def _has_prompt(self, value: dict[str, Any], found: Layout, line: int) -> bool:
+        for name, what, mend in found.wrong:
+            self._add(line, name, what, mend)
+        if found.prompt is not None or not self._reading.needs_prompt or (wrong := of_row(value)) is None:
+            return True
+        self._add(line, None, *wrong, kind="no prompt")
+        return False
+
+    def _carry_out(self, row: Row, value: dict[str, Any], found: Layout) -> None:
+        given = {kind: (name, value[name]) for kind, name in found.special if value[name] not in (None, "")}
+        for name, what, mend in self._reading.carry_out(row, given):
+            self._add(row.line, name, what, mend, kind=f"column {name}")
 
     def _is_sound(self, value: Any, line: int) -> bool:
         if "\\u" in self._text and not _is_text(value):
@@ -70,11 +89,11 @@ class _Objects:
         names = tuple(value)
         found = self._layouts.get(names)
         if found is None:
-            found = layout(names, self._reading.model_inputs, self._reading.prompt_column)
+            found = self._reading.layout(names)
             if len(self._layouts) < _MOST_LAYOUTS and len(names) < _MOST_NAMES:
                 self._layouts[names] = found
                 if len(self._layouts) <= _MOST_WARNED:
-                    warn_of_near_misses(self._source.label, found.meta, self._reading.model_inputs)
+                    note_columns(self._source.label, found, self._reading.model_inputs)
         return found
 
     def _meta(self, value: dict[str, Any], found: Layout, *, keyed: bool) -> dict[str, Any]:
@@ -93,12 +112,12 @@ class _Objects:
         self._add(line, found.id, f"`id` must be text, not {described(ident)}", "put it in quotes")
         return None
 
-    def _add(self, line: int, name: str | None, what: str, mend: str) -> None:
-        self._reading.problems.add(self._source.label, *self._find(line, name), what, mend)
+    def _add(self, line: int, name: str | None, what: str, mend: str, *, kind: str = "") -> None:
+        self._reading.problems.add(self._source.label, *self._find(line, name), what, mend, kind=kind)
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         found: Layout | None = row.raw
-        own = {"prompt": found.prompt, "id": found.id, **dict(found.inputs)} if found else {}
+        own = {**dict(found.special), "prompt": found.prompt, "id": found.id, **dict(found.inputs)} if found else {}
         if name not in own and name in self._reading.carried.places:
             return self._reading.carried.places[name]
         return (row.source, *self._find(row.line, own.get(name)))
@@ -131,6 +150,8 @@ class JsonLines(_Objects):
                 try:
                     value = decode(text)
                 except json.JSONDecodeError as error:
+                    if line == 1 and (wrong := of_first_line(text)) is not None:
+                        raise failure(self._source.label, 1, 1, *wrong) from None
                     self._broken(line, error.pos + 1, error.msg)
                 except (ValueError, RecursionError) as error:
                     self._broken(line, 1, reason(error))
@@ -139,13 +160,15 @@ class JsonLines(_Objects):
 
     def _broken(self, line: int, column: int, why: str) -> None:
         mend = "each line must be one JSON object or string"
-        self._reading.problems.add(self._source.label, line, column, f"not valid JSON: {why}", mend)
+        self._reading.problems.add(self._source.label, line, column, f"not valid JSON: {why}", mend, kind="JSON")
 
 
 class JsonDocument(_Objects):
     """One JSON list of prompts, or one JSON object of ids and prompts."""
 
     def rows(self) -> Iterator[Row]:
+        if (wrong := of_document(self._source.start())) is not None:
+            raise failure(self._source.label, 1, 1, *wrong)
         with self._source.text() as stream:
             window = Window(stream, self._source.label)
             keyed = window.take("a list or an object of prompts", "[{") == "{"
@@ -170,10 +193,30 @@ class JsonDocument(_Objects):
             value, self._text = window.value()
             if wrong := no_id(key, value, self._reading.prompt_column):
                 raise failure(self._source.label, line, self._column, *wrong)
+            if key is not None and (not isinstance(value, dict | str) or of_entry(key, value)):
+                raise failure(self._source.label, line, self._column, *self._shape(window, key, value))
             if (row := self._row(value, line, key)) is not None:
                 yield row
             if window.take(f"`,` or `{close}`", "," + close) == close:
                 return
+
+    def _shape(self, window: Window, key: str, value: Any) -> tuple[str, str]:
+        """What an object is that holds no prompts: told from the key that seems to hold them, if there is one."""
+        odd = f"`{word(key)}` holds {described(value)}, which is no prompt", _NO_PROMPTS
+        first: tuple[str, str] | None = None
+        for _ in range(_MOST_WARNED):
+            if (wrong := of_entry(key, value)) is not None:
+                if has_texts(value):
+                    return wrong
+                first = first or wrong
+            try:
+                if window.take("`,` or `}`", ",}") == "}":
+                    break
+                key = self._key(window)
+                value, _ = window.value()
+            except ManifestError:
+                break
+        return first or odd
 
     def _refuse_twice(self, twice: Container[int]) -> None:
         """Where the ids with these marks stand, found by reading once more: none was held for that."""

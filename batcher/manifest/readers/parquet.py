@@ -6,7 +6,6 @@ have types already: null, and NaN, is a value that is not given; texts for an in
 decimals become text; lists and structs stay what they are. A "line" is the row's number, from 1.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -16,10 +15,9 @@ from typing import Any
 from batcher.core.errors import ManifestError
 from batcher.manifest.extras import install_command
 from batcher.manifest.problems import MOST, failure
-from batcher.manifest.readers.columns import Layout, layout, warn_of_near_misses, word
-from batcher.manifest.readers.rows import Reading, Row
+from batcher.manifest.readers.cells import CellTable
+from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.source import LONGEST_LINE, Source
-from batcher.manifest.schema.words import DEEPEST, described, is_deep
 
 _BATCH_BYTES, _MOST_ROWS = 4 * 2**20, 128  # at once; few, as a dictionary may hold texts far longer than it says
 _BUFFER = 2**20
@@ -27,27 +25,12 @@ _MOST_COLUMNS = 16_384
 _MOST_NAMED = 20
 
 
-class ParquetTable:
-    def __init__(self, source: Source, reading: Reading) -> None:
-        self._source = source
-        self._reading = reading
-        self._nested = False  # whether any column holds lists or structs
-
-    def rows(self) -> Iterator[Row]:
-        _require(self._source)
-        names, batches = self._opened()
-        plan = self._plan(names)
-        number = 0
-        for batch in batches:
-            for cells in batch:
-                number += 1
-                if any(cell is not None and cell != "" for cell in cells):
-                    row = self._row(cells, number, plan)
-                    if row is not None:
-                        yield row
+class ParquetTable(CellTable):
+    """A reader of one Parquet file."""
 
     def _opened(self) -> tuple[list[str], Iterator[Iterator[tuple[Any, ...]]]]:
-        """Names of the columns that can be read, and batches of their cells, row by row."""
+        """Raises ManifestError."""
+        _require(self._source)
         import pyarrow.parquet as pq  # noqa: PLC0415  an extra
 
         with _readable(self._source.label):
@@ -64,8 +47,8 @@ class ParquetTable:
 
     def _refuse_bytes(self, left_out: list[str], names: list[str]) -> None:
         """Columns of bytes are no text: an error where a prompt or an input is wanted, else left out with a warning."""
-        found = layout(names, self._reading.model_inputs, self._reading.prompt_column)
-        needed = {found.prompt, found.id, *(column for _, column in found.inputs)}
+        found = self._reading.layout(names)
+        needed = {found.prompt, found.id, *(column for _, column in (*found.inputs, *found.special))}
         for name in left_out[:MOST]:
             if name in needed:
                 what = f"the column `{word(name)}` holds bytes, not text"
@@ -105,77 +88,6 @@ class ParquetTable:
         elif not (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
             return [_as_json(value) for value in column.to_pylist()]
         return list(column.to_pylist())
-
-    def _plan(self, names: list[str]) -> "_Plan":
-        label, reading = self._source.label, self._reading
-        found = layout(names, reading.model_inputs, reading.prompt_column)
-        for name in [name for name, times in Counter(names).items() if times > 1][:MOST]:
-            what = f"two columns are called `{word(name)}`"
-            reading.problems.add(label, 1, names.index(name) + 1, what, "rename one of them")
-        for name, what, mend in found.wrong[:MOST]:
-            reading.problems.add(label, 1, names.index(name) + 1, what, mend)
-        if found.prompt is None:
-            wanted = "prompt" if reading.prompt_column is None else word(reading.prompt_column)
-            columns = ", ".join(f"`{word(name)}`" for name in names[:_MOST_NAMED]) or "none"
-            mend = f"name the column with --prompt-column (or prompt_column:); the columns of text are {columns}"
-            raise failure(label, 0, 0, f"no column is called `{wanted}`", mend)
-        warn_of_near_misses(label, found.meta, reading.model_inputs)
-        return _Plan(names, found, found.prompt)
-
-    def _row(self, cells: tuple[Any, ...], number: int, plan: "_Plan") -> Row | None:
-        carried = self._reading.carried
-        inputs = dict(carried.inputs)
-        before = self._reading.problems.total
-        if cells[plan.prompt] is not None:
-            inputs["prompt"] = cells[plan.prompt]
-        for name, at in plan.inputs:
-            self._into(inputs, name, cells[at], number, at)
-        meta = carried.with_meta({name: cells[at] for name, at in plan.meta if cells[at] is not None})
-        ident = None if plan.id is None else self._ident(cells[plan.id], number, plan.id)
-        if self._nested and (is_deep(meta) or is_deep(inputs)):
-            what = f"is nested more than {DEEPEST} deep"
-            self._reading.problems.add(self._source.label, number, 1, what, "flatten it: no tool reads such data back")
-        if self._reading.problems.total > before:
-            return None
-        return Row(self._source.label, number, inputs, ident, meta, carried.vars, self, plan, carried.repeat)
-
-    def _into(self, inputs: dict[str, Any], name: str, value: Any, number: int, at: int) -> None:
-        model_inputs = self._reading.model_inputs
-        if value is None or value == "":
-            return
-        try:
-            inputs[name] = (
-                model_inputs.convert(name, value) if isinstance(value, str) else model_inputs.normal(name, value)
-            )
-        except ValueError as error:
-            what, mend = f"`{name}` {error}", model_inputs.mend(name)
-            self._reading.problems.add(self._source.label, number, at + 1, what, mend)
-
-    def _ident(self, value: Any, number: int, at: int) -> str | None:
-        if value is None or isinstance(value, str):
-            return value or None
-        if type(value) is int:
-            return str(value)
-        what = f"`id` must be text, not {described(value)}"
-        self._reading.problems.add(self._source.label, number, at + 1, what, "write it as text")
-        return None
-
-    def place(self, row: Row, name: str) -> tuple[str, int, int]:
-        plan: _Plan = row.raw
-        at = {"prompt": plan.prompt, "id": plan.id, **dict(plan.inputs)}.get(name)
-        if at is None:
-            return self._reading.carried.places.get(name, (row.source, row.line, 1))
-        return row.source, row.line, at + 1
-
-
-class _Plan:
-    """Which cell is what, from 0."""
-
-    def __init__(self, names: list[str], found: Layout, prompt: str) -> None:
-        self.prompt = names.index(prompt)
-        self.id = names.index(found.id) if found.id is not None else None
-        self.inputs = tuple((name, names.index(column)) for name, column in found.inputs)
-        self.meta = tuple((name, names.index(name)) for name in found.meta)
 
 
 @contextmanager

@@ -8,11 +8,11 @@ gets wrong becomes part of the prompt or is dropped; here it is an error, as its
 
 import re
 from collections.abc import Iterator
-from math import gcd, log
 from typing import Any
 
 from batcher.core.suggest import suggestion
 from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.meanings import ratio_of
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import shown
@@ -43,16 +43,32 @@ _KOHYA: dict[str, tuple[str, ...]] = {
     "g": ("guidance_scale",),
     **dict.fromkeys(("t", "nl", "am", "ow", "oh", "nw", "nh", "ct", "cl", "c", "f", "ss", "cn", "fs"), ()),
 }
+_MIDJOURNEY = frozenset(
+    (
+        "v",
+        "no",
+        "style",
+        "stylize",
+        "chaos",
+        "q",
+        "quality",
+        "iw",
+        "niji",
+        "tile",
+        "weird",
+        "raw",
+        "version",
+        "stop",
+        "sref",
+    )
+)
 _MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts whose values are known, and characters of one
 _OPTION = re.compile(r"(?:^|(?<=[ \t]))--")
-_RATIO = re.compile(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})")
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(r"""(?:[^ \t\r\n'"\\]++|\\.|'[^']*'|"(?:[^"\\]++|\\.)*+")++""")
 _PIECE = re.compile(r"""([^'"\\]++)|\\(.)|'([^']*)'|"((?:[^"\\]++|\\.)*+)\"""")
 _ESCAPED = re.compile(r"\\([\"\\])")
 _PIXELS = re.compile(r"[1-9][0-9]{0,4}")
-# Pixels of Imagen 4, which are its own idea of these ratios.
-_TRUE_SIZES = {(1408, 768): "16:9", (1280, 896): "4:3", (896, 1280): "3:4", (768, 1408): "9:16"}
 
 
 class _BadLine(Exception):  # noqa: N818  it says what the line is
@@ -86,7 +102,7 @@ class PromptLines:
                         inputs, meta = {**carried.inputs, **own}, dict(carried.meta)
                         yield Row(label, line, inputs, None, meta, carried.vars, self, places, carried.repeat)
                 except _BadLine as error:
-                    self._reading.problems.add(label, line, *error.problem)
+                    self._reading.problems.add(label, line, *error.problem, kind=error.problem[1])
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         if name not in row.raw and name in self._reading.carried.places:
@@ -131,6 +147,13 @@ class PromptLines:
             if option in self._known:
                 what = f"`--{option}`: the model has no input for it"
                 mend = f"""take it out of every line: sed -E 's/ --{option} +("[^"]*"|[^ ]+)//g'"""
+                if option in {"n_iter", "batch_size"}:
+                    mend += "; --repeat N makes copies"
+            elif option in _MIDJOURNEY:
+                what = f"`--{option}` is Midjourney's, and the model has no input for it"
+                mend = f"take it out of every line: sed -E 's/ --{option}( +[^ -][^ ]*)?//g'"
+                if option == "no":
+                    mend = "write it as --neg: sed 's/ --no / --neg /'"
             else:
                 what = f"unknown option `--{word(option)}`"
                 mend = suggestion(option, [name for name in self._known if any(map(self._is_input, self._known[name]))])
@@ -170,23 +193,12 @@ class PromptLines:
         inputs["aspect_ratio"], places["aspect_ratio"] = self._ratio(width, height, column), column
 
     def _ratio(self, width: int, height: int, column: int) -> str:
-        schema, common = self._reading.model_inputs.schema, gcd(width, height)
-        exact = f"{width // common}:{height // common}"
-        allowed = schema.allowed("aspect_ratio") if schema else None
-        if allowed is None:
-            return exact
-        ratios = {}
-        for value in allowed:
-            if isinstance(value, str) and (found := _RATIO.fullmatch(value)):
-                ratios[value] = int(found[1]) / int(found[2])
-                if int(found[1]) * height == int(found[2]) * width:
-                    return value
-        if (true := _TRUE_SIZES.get((width, height))) in ratios:
-            return str(true)
-        near = min(ratios, key=lambda ratio: abs(log(ratios[ratio] * height / width)), default=None)
-        what = f"{width}x{height} is {exact}, and `aspect_ratio` takes {', '.join(map(str, allowed))}"
-        mend = f"write --ar {near} instead, the nearest" if near else "remove the size"
-        raise _BadLine(column, what, f"{mend}; batcher does not change what is asked for")
+        ratio, (what, mend) = ratio_of(width, height, self._reading.model_inputs)
+        if ratio is None:
+            near = mend.partition(" ")[0]
+            mend = f"write --ar {near} instead, the nearest" if ":" in near else mend
+            raise _BadLine(column, what, f"{mend}; batcher does not change what is asked for")
+        return ratio
 
 
 def _suffixed(text: str) -> list[_Given]:

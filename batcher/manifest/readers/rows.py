@@ -1,11 +1,13 @@
 """One prompt as it stands in a file, and what a reader of such files needs to know."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.problems import Problems
+from batcher.manifest.readers.columns import Layout, layout
+from batcher.manifest.readers.meanings import Meanings
 from batcher.manifest.sweep.repeats import Repeat
 
 
@@ -15,6 +17,7 @@ class Row:
 
     inputs: its own keys and those its file entry carries, ``prompt`` among them, as they will be sent (but for vars).
     vars: name to the texts it stands for. variants: of a prompt that is a template, what it becomes.
+    model: the one that it names itself, None for that of the manifest.
     reader, raw: where a value stands in the file is worked out from these when a message needs it.
     """
 
@@ -28,6 +31,7 @@ class Row:
     raw: Any
     repeat: Repeat | None = None
     variants: "Variants | None" = None
+    model: str | None = None
 
     def place(self, name: str) -> tuple[str, int, int]:
         """File, line and column of the value called ``name``, as near as can be told."""
@@ -48,12 +52,16 @@ class Places(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What a file entry gives to each of its prompts, and where (file, line, column) it says so."""
+    """What a file entry gives to each of its prompts, and where (file, line, column) it says so.
+
+    aside: names of columns that are declared to be mere meta.
+    """
 
     inputs: dict[str, Any] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, tuple[str, ...]] = field(default_factory=dict)
     repeat: Repeat | None = None
+    aside: frozenset[str] = frozenset()
     places: dict[str, tuple[str, int, int]] = field(default_factory=dict)
 
     def with_meta(self, own: dict[str, Any]) -> dict[str, Any]:
@@ -68,12 +76,37 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How to read one file. ``prompt_column`` is None for "called prompt, in any letter case"."""
+    """How to read one file. prompt_column: None for "called prompt, in any letter case". is_named: whether the user
+    named the format, so that the reader does not look whether the file is of another. meanings: carries out columns
+    that mean something; None where they mean nothing.
+    """
 
     model_inputs: ModelInputs
     problems: Problems
     carried: Carried
     prompt_column: str | None = None
+    is_named: bool = False
+    meanings: Meanings | None = None
+
+    @property
+    def needs_prompt(self) -> bool:
+        return self.model_inputs.prompt is not None
+
+    def carry_out(self, row: Row, given: Mapping[str, tuple[str, Any]]) -> list[tuple[str, str, str]]:
+        """Does to a row what its columns with a meaning say; returns (column, what, mend) of those that are refused.
+
+        given: by meaning, the column and its value.
+        """
+        if self.meanings is None:
+            row.meta.update(given.values())
+            return []
+        applied = self.meanings.apply(given, row.inputs)
+        row.meta.update((column, value) for column, value in given.values() if column in applied.meta)
+        row.repeat, row.model = applied.repeat or row.repeat, applied.model
+        return applied.refused
+
+    def layout(self, names: Sequence[str]) -> Layout:
+        return layout(names, self.model_inputs, self.prompt_column, self.carried.aside)
 
 
 def _is_given(value: Any) -> bool:

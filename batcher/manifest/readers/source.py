@@ -23,6 +23,7 @@ _MAGIC = {
     b"GIF8": "a GIF picture",
     b"RIFF": "a RIFF media file",
     b"PK\x03\x04": "a zip archive or an Office document",
+    b"\xd0\xcf\x11\xe0": "an old Office document",
     b"\x1f\x8b": "gzip-compressed",
     b"%PDF": "a PDF document",
     b"SQLite format 3\0": "an SQLite database",
@@ -52,6 +53,14 @@ class Source:
                     raise guard.undecodable(stream, error) from None
                 except OSError as error:
                     raise self.unreadable(error) from None
+
+    def start(self, most: int = 2**16) -> bytes:
+        """Its first bytes. Raises ManifestError."""
+        with self._opened() as raw:
+            try:
+                return raw.read(most)
+            except OSError as error:
+                raise self.unreadable(error) from None
 
     def hash(self, progress: Callable[[int], None] | None = None) -> str:
         """Of its bytes, hex. progress: called now and then with the number of bytes read. Raises ManifestError."""
@@ -123,7 +132,11 @@ class _Guarded(io.RawIOBase):
     def _refuse_known(self, chunk: bytes) -> None:
         kind = next((kind for magic, kind in _MAGIC.items() if chunk.startswith(magic)), None)
         if kind:
-            mend = "read it with --format parquet" if "Parquet" in kind else "give a text file of prompts"
+            mend = "give a text file of prompts"
+            if "Parquet" in kind:
+                mend = "read it with --format parquet"
+            elif "Office" in kind:
+                mend = "a spreadsheet is read with --format xlsx; or save it as CSV UTF-8"
             raise failure(self._label, 0, 0, f"is {kind}, a binary file", mend)
 
     def _refuse_binary(self, chunk: bytes, *, wide: bool) -> None:
@@ -147,8 +160,23 @@ class _Guarded(io.RawIOBase):
             return failure(self._label, 0, 0, f"is not UTF-16: {error.reason}", "save it as UTF-8")
         offset = self._offset_of_bad_byte()
         byte = os.pread(self._raw.fileno(), 1, offset).hex().upper() if hasattr(os, "pread") else "?"
+        line, column = self._place_of(offset)
         what = f"is not UTF-8: byte 0x{byte} at offset {offset}"
-        return failure(self._label, 0, 0, what, "save it as UTF-8")
+        return failure(self._label, line, column, what, "save it as UTF-8 (in Excel: Save As, CSV UTF-8)")
+
+    def _place_of(self, offset: int) -> tuple[int, int]:
+        """Line and column of a byte, the bytes before it in its line counted as UTF-8."""
+        self._raw.seek(0)
+        line, start, read = 1, b"", 0
+        while read < offset:
+            chunk = self._raw.read(min(_CHUNK, offset - read))
+            if not chunk:
+                break
+            read += len(chunk)
+            ends = chunk.count(b"\n")
+            start = chunk[chunk.rfind(b"\n") + 1 :] if ends else start + chunk
+            line += ends
+        return line, len(start.decode("utf-8", "replace")) + 1
 
     def _offset_of_bad_byte(self) -> int:
         self._raw.seek(0)

@@ -1,6 +1,5 @@
 """Plain text, one prompt a line, and folders with one prompt a file."""
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -8,11 +7,14 @@ from hashlib import blake2b
 
 from batcher.manifest.inputs import LONGEST_PROMPT
 from batcher.manifest.problems import failure
+from batcher.manifest.readers.lookalikes import Lookalikes
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import shown
 
-_OF_A_MANIFEST = re.compile(r"(model|defaults|dynamic|prompts|groups|matrix|zip|output|run):(\s|\Z)")
+_OTHER_TEXTS = (".caption", ".md", ".text", ".prompt", ".csv", ".json", ".jsonl", ".tags")
+_AS_IS = "sends it as it stands"
+_MANY_LINES = 10  # of one file of a folder: more are a list of prompts far more often than one prompt
 
 
 class TextLines:
@@ -23,14 +25,19 @@ class TextLines:
         self._reading = reading
 
     def rows(self) -> Iterator[Row]:
-        label, carried = self._source.label, self._reading.carried
-        with self._source.text() as stream:
-            for line, text in enumerate(stream, 1):
-                if line == 1 and (form := _looks_like(text)):
-                    self._reading.model_inputs.warn(f"{label}: each line is read as a prompt, and the first is {form}")
-                if not text.isspace():
-                    inputs = {**carried.inputs, "prompt": text.rstrip("\r\n")}
+        label, carried, looks = self._source.label, self._reading.carried, Lookalikes()
+        try:
+            with self._source.text() as stream:
+                for line, text in enumerate(stream, 1):
+                    if text.isspace():
+                        continue
+                    if not self._reading.is_named:
+                        looks.see(text, line)
+                    inputs = {**carried.inputs, "prompt": text.rstrip("\r\n").lstrip("\ufeff")}
                     yield Row(label, line, inputs, None, dict(carried.meta), carried.vars, self, None, carried.repeat)
+        finally:  # also when no more lines are wanted
+            if (found := looks.found()) is not None:
+                self._reading.problems.doubt(label, found[0], 1, *found[1:])
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         return self._reading.carried.places.get(name, (row.source, row.line, 1))
@@ -55,7 +62,34 @@ class TextFolder:
                 text = stream.read(LONGEST_PROMPT + 4)
                 while stream.read(LONGEST_PROMPT):
                     pass
+            self._look_at(file.label, text)
             yield self._row(file.label, name, re.sub(r"(\r\n|\n|\r)\Z", "", text))
+        self._warn_of_others()
+
+    def _look_at(self, label: str, text: str) -> None:
+        """Warns of a file that holds many prompts, or more than one."""
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) >= _MANY_LINES and max(map(len, lines)) < 300:
+            what = f"{label}: each file of a folder is one prompt, and this one has {len(lines):,} lines"
+            self._reading.model_inputs.warn(f"{what}; to read a line as a prompt name the file itself")
+        if not self._reading.is_named and any(line.startswith("Steps: ") and "Sampler: " in line for line in lines):
+            what = "it is the infotext of a picture, and all of it is read as a prompt"
+            self._reading.problems.doubt(label, 1, 1, what, f"keep the prompt alone; --format folder {_AS_IS}")
+
+    def _warn_of_others(self) -> None:
+        """What else in the folder looks like prompts, and is passed over."""
+        try:
+            with os.scandir(self._source.path) as entries:
+                named = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+        except OSError:
+            return
+        folders = [name for name, is_folder in named if is_folder]
+        texts = [name for name, is_folder in named if not is_folder and name.lower().endswith(_OTHER_TEXTS)]
+        for names, words in ((folders, "subfolders are"), (texts, "files that do not end in .txt are")):
+            if names:
+                some = ", ".join(shown(name)[1:-1] for name in sorted(names)[:3])
+                what = f"{self._source.label}: {len(names):,} {words} passed over ({some})"
+                self._reading.model_inputs.warn(what)
 
     def _row(self, label: str, name: str, text: str) -> Row:
         carried = self._reading.carried
@@ -84,17 +118,6 @@ def _names(source: Source) -> list[str]:
     if not found:
         raise failure(source.label, 0, 0, "has no .txt files in it", "give a folder with one prompt in each .txt file")
     return sorted(found, key=natural)
-
-
-def _looks_like(line: str) -> str | None:
-    """What the first line of piped data is that wants a format of its own: a prompt may be JSON, so this only warns."""
-    if _OF_A_MANIFEST.match(line):
-        return "YAML: --format yaml reads a manifest"
-    try:
-        is_object = line.startswith("{") and isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return None
-    return "a JSON object: --format jsonl (records, for those of a run) reads its fields" if is_object else None
 
 
 def natural(name: str) -> list[tuple[int, str]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any
 
+from batcher.core.job import images_asked
 from batcher.manifest.schema.dialect import SHARED, alternatives, standard, types_of
 from batcher.manifest.schema.media import is_media, media_problem
 from batcher.manifest.schema.reading import READERS
@@ -61,6 +62,11 @@ class ModelSchema:
         """What the service uses when the input is not sent, None when the schema does not say."""
         given = self._given.get(name)
         return given.get("default") if isinstance(given, Mapping) else None
+
+    @property
+    def default_images(self) -> int:
+        """How many pictures a request makes that does not say how many, at least 1."""
+        return images_asked({name: self.default(name) for name in self.inputs})
 
     def allowed(self, name: str) -> tuple[Any, ...] | None:
         """The listed values of an input, None when it is not a choice from a list."""

@@ -14,6 +14,7 @@ from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.draws import MOST, seeds
 
+_PYTHON = re.compile(r"\s*range\(\s*(?:([0-9]{1,19})\s*,)?\s*([0-9]{1,19})\s*\)\s*\Z")
 _RANGE = re.compile(r"\s*([+-]?[0-9]{1,20})\s*\.\.\s*([+-]?[0-9]{1,20})\s*\Z")
 _DASHED = re.compile(r"\s*([0-9]{1,20})\s*-\s*([0-9]{1,20})\s*\Z")
 _RANDOM = re.compile(r"random:([0-9]{1,20}):([+-]?[0-9]{1,20})\Z")
@@ -96,6 +97,11 @@ def _values(name: str, spec: Any, model_inputs: ModelInputs, *, flag: bool = Fal
     if isinstance(spec, str) and model_inputs.takes_ranges(name):
         if match := _RANGE.match(spec):
             return _between(int(match[1]), int(match[2]))
+        if match := _PYTHON.match(spec):
+            start, end = int(match[1] or 0), int(match[2])
+            raise BadAxis(
+                f"{shown(spec)} is text here", f"write {start}..{end - 1}, or {start}..{end} with the last one"
+            )
         if match := _DASHED.match(spec):
             raise BadAxis(f"{shown(spec)} could end before or with {match[2]}", f"write {match[1]}..{match[2]}")
         if flag and spec.startswith("random:"):

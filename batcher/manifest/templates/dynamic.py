@@ -108,11 +108,11 @@ class Expanding:
     """A reader of a file whose prompts are templates."""
 
     def __init__(self, reader: Any, setting: Dynamic, model_inputs: ModelInputs, problems: Problems) -> None:
-        self._reader, self._setting, self._terms, self._problems = reader, setting, model_inputs, problems
+        self._reader, self._setting, self._model_inputs, self._problems = reader, setting, model_inputs, problems
 
     def rows(self) -> Iterator[Row]:
         for row in self._reader.rows():
-            if self._setting.expand(row, self._terms, self._problems):
+            if self._setting.expand(row, self._model_inputs, self._problems):
                 yield row
 
 

@@ -1,5 +1,6 @@
 """A YAML manifest as it stands: which parts it has and where, before anything is compared with a schema."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -30,8 +31,10 @@ RUN_OPTIONS = (
     "embed",
 )
 _TOP = (
-    "model", "defaults", "dynamic", "prompts", "matrix", "zip", "exclude", "include", "groups", "output", "run"
+    "model", "prompt_input", "defaults", "dynamic", "prompts", "matrix", "zip", "exclude", "include", "groups",
+    "output", "run",
 )  # fmt: skip
+_NO_BLANK = re.compile(r"[A-Za-z_]+:\S")
 _LONGEST = 64 * 2**20  # characters of YAML: all of it is held, unlike the files it names
 
 
@@ -56,6 +59,7 @@ class Document:
     problems: Problems
     sections: dict[str, Node] = field(default_factory=dict)
     model: str | None = None
+    prompt_input: str | None = None
     run: dict[str, RunOption] = field(default_factory=dict)
     template: tuple[str, Node] | None = None
     group: str | None = None
@@ -68,7 +72,10 @@ class Document:
     def mapping(self, node: Node, what: str, known: Iterable[str] | None = None) -> dict[str, tuple[Node, Node]]:
         """The pairs of a mapping, less those with unknown keys; a problem and nothing when it is none."""
         if node.kind != "mapping":
-            self.add(node, f"{what} must be a mapping, not {kind_of(node)}", "write `key: value` lines below it")
+            mend = "write `key: value` lines below it"
+            if node.kind == "text" and _NO_BLANK.match(node.text):
+                mend = f"put a blank after the colon: `{word(node.text.replace(':', ': ', 1))}`"
+            self.add(node, f"{what} must be a mapping, not {kind_of(node)}", mend)
             return {}
         if known is None:
             return node.pairs
@@ -135,6 +142,8 @@ def text_of(document: Document, node: Node, what: str) -> str | None:
 def _read_model(document: Document) -> None:
     if "model" in document.sections:
         document.model = text_of(document, document.sections["model"], "`model`")
+    if "prompt_input" in document.sections:
+        document.prompt_input = text_of(document, document.sections["prompt_input"], "`prompt_input`")
 
 
 def _read_run(document: Document) -> None:

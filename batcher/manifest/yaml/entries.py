@@ -1,16 +1,18 @@
 """``prompts:`` of a YAML manifest: strings, mappings, and files with what they carry for all of their prompts."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from batcher.core.suggest import suggestion
 from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import Reader, reader
+from batcher.manifest.readers.meanings import Meanings, input_meant
 from batcher.manifest.readers.rows import Carried, Reading, Row
 from batcher.manifest.readers.source import Source
+from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 from batcher.manifest.templates.dynamic import Dynamic, Dynamics, Expanding
 from batcher.manifest.yaml.document import Document, kind_of, text_of
@@ -20,6 +22,9 @@ from batcher.manifest.yaml.sections import Sections
 from batcher.manifest.yaml.var_texts import VarTexts
 
 _PROMPT_KEYS = ("prompt", "id", "meta", "vars", "repeat", "dynamic")
+_CURLY = "\u201c\u201d\u201e\u2018\u2019"
+_FILE = re.compile(r"[^\s{}|]{1,200}\.(txt|csv|tsv|jsonl?|ndjson|ya?ml|parquet|xlsx?)", re.IGNORECASE)
+_NO_BLANK = re.compile(r"(prompt|file|seed|aspect_ratio|negative_prompt|id|vars|repeat|format|prompt_column):\S")
 _FILE_KEYS = ("file", "prompt_column", "format", "meta", "vars", "repeat", "dynamic")
 
 
@@ -38,19 +43,31 @@ class Inline:
 
 
 class FromFile:
-    """Prompts of one file."""
+    """Prompts of one file. is_named: whether its format was named by the user. repeats: reads a number of copies."""
 
     def __init__(
-        self, source: Source, form: str, carried: Carried, prompt_column: str | None, dynamic: Dynamic | None = None
+        self,
+        source: Source,
+        form: str,
+        carried: Carried,
+        prompt_column: str | None,
+        dynamic: Dynamic | None = None,
+        *,
+        is_named: bool = False,
+        repeats: Repeats | None = None,
     ) -> None:
         self.source = source
         self.carried = carried
         self.form = form
         self.dynamic = None if form == "records" else dynamic  # what was sent once is sent as it was
         self._prompt_column = prompt_column
+        self._is_named = is_named or dynamic is not None  # templates have comments and signs of their own
+        self._repeats = repeats
 
-    def open(self, model_inputs: ModelInputs, problems: Problems) -> Reader:
-        plain = reader(self.source, self.form, Reading(model_inputs, problems, self.carried, self._prompt_column))
+    def open(self, model: str, model_inputs: ModelInputs, problems: Problems) -> Reader:
+        meanings = Meanings(model, model_inputs, self._repeats)
+        reading = Reading(model_inputs, problems, self.carried, self._prompt_column, self._is_named, meanings)
+        plain = reader(self.source, self.form, reading)
         return plain if self.dynamic is None else Expanding(plain, self.dynamic, model_inputs, problems)
 
 
@@ -58,7 +75,9 @@ Entry = Inline | FromFile
 
 
 class Entries:
-    """Reads the ``prompts:`` node of a document. repeat, dynamic: of prompts that do not say."""
+    """Reads the ``prompts:`` node of a document. repeat, dynamic: of prompts that do not say. aside: columns of all
+    files that are mere meta.
+    """
 
     def __init__(
         self,
@@ -70,13 +89,15 @@ class Entries:
         repeat: Repeat | None,
         dynamics: Dynamics,
         dynamic: Dynamic | None,
+        aside: frozenset[str],
     ) -> None:
+        self._aside = aside
         self._dynamics = dynamics
         self._dynamic = dynamic
         self._repeats = repeats
         self._repeat = repeat
         self._document = document
-        self._terms = model_inputs
+        self._model_inputs = model_inputs
         self._sections = Sections(document, model_inputs)
         self._files = files
         self._vars = VarTexts(document, files)
@@ -90,6 +111,9 @@ class Entries:
         if node.kind == "list" and not node.items:
             self._document.add(node, "`prompts` is empty", "list at least one")
             return []
+        if node.kind == "text" and (lines := node.text.strip().count("\n") + 1) > 1:
+            what = f"{self._where(node)}: `prompts` is one prompt of {lines} lines"
+            self._model_inputs.warn(f"{what}; write `- ` before each line to make it {lines} prompts")
         found: list[Entry] = []
         for item in node.items if node.kind == "list" else [node]:
             if item.kind == "mapping" and "file" in item.pairs:
@@ -114,6 +138,7 @@ class Entries:
     def _prompt(self, node: Node, inline: Inline) -> Row | None:
         label, here = self._document.label, (node.line, node.column)
         if node.kind == "text":
+            self._look_at(node)
             places = {"": here, "prompt": here}
             return Row(label, node.line, {"prompt": node.text}, None, {}, {}, inline, places, self._repeat)
         if node.kind != "mapping":
@@ -131,11 +156,12 @@ class Entries:
         """Whether its prompt can be read as what it is: text, or a template."""
         own = node.get("dynamic") if self._dynamics.means_templates("dynamic") else None
         dynamic = self._dynamics.read(own, self._dynamic) if own else self._dynamic
-        return dynamic is None or dynamic.expand(row, self._terms, self._document.problems)
+        return dynamic is None or dynamic.expand(row, self._model_inputs, self._document.problems)
 
     def _prompt_key(self, row: Row, name: str, key: Node, value: Node) -> None:
-        if name == "prompt":
+        if name in {"prompt", self._model_inputs.prompt}:
             if value.kind == "text":
+                self._look_at(value)
                 row.inputs["prompt"] = value.text
             else:
                 self._not_a_prompt(value)
@@ -145,12 +171,33 @@ class Entries:
             row.meta = self._meta(value)
         elif name == "vars":
             row.vars = self._vars.read(value, row.raw)
-        elif self._terms.means_copies(name):
+        elif self._model_inputs.means_copies(name):
             row.repeat = self._sections.repeat_of(value, self._repeats)
             if "seed" in row.raw:
                 self._document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
         elif not self._dynamics.means_templates(name) and self._is_input(name, key, _PROMPT_KEYS):
             self._sections.value_into(row.inputs, name, value)
+
+    def _where(self, node: Node) -> str:
+        return f"{self._document.label}:{node.line}:{node.column}"
+
+    def _look_at(self, node: Node) -> None:
+        """Whether a prompt is plainly something else: the name of a file, a key without a blank after its colon."""
+        text, problems, label = node.text, self._document.problems, self._document.label
+        if _FILE.fullmatch(text) and not text.startswith(("http:", "https:")):
+            what = f"{shown(text)} is the name of a file, and is read as a prompt"
+            mend = f"write {{file: {word(text)}}} to read the prompts in it"
+            if self._files.is_there(text):
+                problems.doubt(label, node.line, node.column, what, mend)
+            else:
+                self._model_inputs.warn(f"{self._where(node)}: {what}; {mend}")
+        elif not node.quoted and (match := _NO_BLANK.match(text)):
+            what = f"{shown(text, 40)} is read as a prompt: a key has a blank after its colon"
+            mend = f"write `{match[1]}: ...`, or put a prompt like this one in quotes"
+            problems.doubt(label, node.line, node.column, what, mend)
+        elif text[0] in _CURLY and text[-1] in _CURLY:
+            what = "this prompt begins and ends with curly quotes, and is sent with them"
+            self._model_inputs.warn(f"{self._where(node)}: {what}; in YAML only \" and ' quote")
 
     def _not_a_prompt(self, node: Node) -> None:
         what = f"a prompt must be text, not {kind_of(node)}"
@@ -162,14 +209,26 @@ class Entries:
             self._document.add(node, what, f'put it in quotes: "{word(node.text)}"')
 
     def _is_input(self, name: str, key: Node, others: tuple[str, ...]) -> bool:
-        if self._terms.knows(name):
+        if self._model_inputs.knows(name):
             return True
-        known = list(dict.fromkeys([*self._terms.columns, *others]))
-        mend = suggestion(name, known)
-        if " " in name.strip():
+        known = list(dict.fromkeys([*self._model_inputs.columns, *others]))
+        mend = input_meant(name, known)
+        if name[:1] in _CURLY:
+            mend = 'its quotes are curly, and quote nothing: replace them by plain ones (")'
+        elif " " in name.strip():
             mend = "put a prompt with a colon in it in quotes"
+        elif name == "model":
+            mend = "a manifest has one model, at its top: write another manifest for another model"
         self._document.add(key, f"unknown key `{word(name)}`: the model has no such input", mend)
         return False
+
+    def _file_meta(self, node: Node) -> dict[str, Any]:
+        """``meta: [model, width]`` names columns that are mere meta (``_columns_aside``); a mapping in it, as alone, is
+        what each prompt gets.
+        """
+        if node.kind != "list":
+            return self._meta(node)
+        return {k: v for item in node.items if item.kind == "mapping" for k, v in self._meta(item).items()}
 
     def _meta(self, node: Node) -> dict[str, Any]:
         if node.kind == "null":
@@ -182,15 +241,16 @@ class Entries:
 
     def _file(self, node: Node) -> FromFile | None:
         places: dict[str, Any] = {}
-        carried, dynamic = Carried(repeat=self._repeat), self._dynamic
+        carried, dynamic = Carried(repeat=self._repeat, aside=self._aside), self._dynamic
         options: dict[str, str] = {}
         for name, (key, value) in node.pairs.items():
             carried.places[name] = (self._document.label, value.line, value.column)
             if name == "meta":
-                carried.meta.update(self._meta(value))
+                carried = replace(carried, aside=carried.aside | _columns_aside(value))
+                carried.meta.update(self._file_meta(value))
             elif name == "vars":
                 carried.vars.update(self._vars.read(value, places))
-            elif self._terms.means_copies(name):
+            elif self._model_inputs.means_copies(name):
                 carried = replace(carried, repeat=self._sections.repeat_of(value, self._repeats))
                 if "seed" in node.pairs:
                     self._document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
@@ -210,4 +270,10 @@ class Entries:
         self, node: Node, options: dict[str, str], carried: Carried, dynamic: Dynamic | None
     ) -> FromFile | None:
         known = self._files.find(self._document, node, options)
-        return known and FromFile(*known, carried, options.get("prompt_column", self._prompt_column), dynamic)
+        column = options.get("prompt_column", self._prompt_column)
+        named = "format" in options
+        return known and FromFile(*known, carried, column, dynamic, is_named=named, repeats=self._repeats)
+
+
+def _columns_aside(node: Node) -> frozenset[str]:
+    return frozenset(item.text for item in node.items if item.kind not in {"list", "mapping"})

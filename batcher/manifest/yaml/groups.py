@@ -83,7 +83,7 @@ def _group(document: Document, name: str, node: Node) -> Document:
         if key in _KEYS:
             group.sections[key] = value
         else:
-            known = key in {"model", "run", "groups"}
+            known = key in {"model", "prompt_input", "run", "groups"}
             mend = "it is the same for all groups: put it at the top" if known else instead_of(key, _KEYS)
             what = f"`{key}` in the group `{name}`" if known else f"unknown key `{word(key)}` in the group `{name}`"
             document.add(place, what, "groups have no groups: put them side by side" if key == "groups" else mend)

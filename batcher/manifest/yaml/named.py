@@ -35,6 +35,10 @@ class NamedFiles:
     def _path(self, name: str) -> str:
         return os.path.join(self._base, os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd
 
+    def is_there(self, name: str) -> bool:
+        path = self._path(name)
+        return "\0" not in path and os.path.isfile(path)  # noqa: PTH113
+
     def find(self, document: Document, node: Node, options: Mapping[str, str]) -> tuple[Source, str] | None:
         """The file and the format that a mapping with ``file`` (and ``format``) means; None with a problem.
 

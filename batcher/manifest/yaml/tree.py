@@ -24,6 +24,7 @@ _MOST_EXPANDED = 200_000  # values that aliases may add to those written
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,400})\Z")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]{1,3})?\Z")
+_NO_COMMENT = re.compile(r"[ \t]*(?<=[ \t])#(?![#!\s-])")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?\Z")
 _NULLS = {"", "~", "null", "Null", "NULL"}
 
@@ -35,12 +36,12 @@ def read_tree(text: str, label: str, problems: Problems) -> Node | None:
     """
     try:
         try:
-            return _Builder(label, problems).build(yaml.parse(text, Loader=_LOADER))
+            return _Builder(label, problems, text).build(yaml.parse(text, Loader=_LOADER))
         except yaml.MarkedYAMLError as error:
             if "nesting depth" not in str(error.problem):
                 raise
             # PyYAML's C parser looks far ahead and gives up there; its Python parser lets ours say where 60 are passed.
-            return _Builder(label, problems).build(yaml.parse(text, Loader=yaml.SafeLoader))
+            return _Builder(label, problems, text).build(yaml.parse(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         raise _syntax(error, text, label) from None
     except yaml.reader.ReaderError as error:
@@ -72,8 +73,9 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, label: str) -> ManifestError
 class _Builder:
     """Puts events together into nodes. A mapping under way keeps the key that waits for its value."""
 
-    def __init__(self, label: str, problems: Problems) -> None:
+    def __init__(self, label: str, problems: Problems, text: str) -> None:
         self._label = label
+        self._lines = re.split(r"\r\n|\r|\n", text) if " #" in text else []
         self._problems = problems
         self._anchors: dict[str, Node | None] = {}
         self._open: list[tuple[Node, str | None, Node | None]] = []  # container, its anchor, key waiting
@@ -95,6 +97,7 @@ class _Builder:
                 raise failure(self._label, line, column, "a second YAML document", "remove the `---` line")
         elif isinstance(event, yaml.ScalarEvent):
             self._refuse_tag(event, line, column, "tag:yaml.org,2002:str")
+            self._warn_of_comment(event)
             self._place(_scalar(event, line, column), event.anchor)
         elif isinstance(event, yaml.AliasEvent):
             self._place(self._aliased(event.anchor or "", line, column), None)
@@ -105,6 +108,15 @@ class _Builder:
         elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
             node, anchor, _ = self._open.pop()
             self._place(node, anchor)
+
+    def _warn_of_comment(self, event: Any) -> None:
+        """Text that ends at a ``#`` which was meant: ``a poster with #ff0000 in it``."""
+        end = event.end_mark
+        if not event.implicit[0] or end.line >= len(self._lines):
+            return
+        if _NO_COMMENT.match(self._lines[end.line], end.column):
+            what = f"{self._label}:{end.line + 1}:{end.column + 1}: the text ends here, at a # after a blank"
+            self._problems.warn(f"{what}, which begins a comment: put it in quotes if the # belongs to it")
 
     def _refuse_tag(self, event: Any, line: int, column: int, known: str) -> None:
         if event.tag not in {None, "!", known}:

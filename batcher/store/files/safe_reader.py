@@ -96,9 +96,8 @@ class SafeReader:
             raise Outside
         return self.run_dir / file
 
-    @contextmanager
-    def reading(self, file: str) -> Iterator[bytes | mmap.mmap]:
-        """Its content. Raises Absent, Outside, NotAFile or OSError."""
+    def regular(self, file: str) -> Path:
+        """The same for a file that is there and an ordinary one. Raises Absent, Outside, NotAFile or OSError."""
         path = self.path(file)
         try:
             facts = path.lstat()
@@ -110,8 +109,14 @@ class SafeReader:
             raise Absent from None
         if not stat.S_ISREG(facts.st_mode):
             raise NotAFile
+        return path
+
+    @contextmanager
+    def reading(self, file: str) -> Iterator[bytes | mmap.mmap]:
+        """Its content. Raises Absent, Outside, NotAFile or OSError."""
+        path = self.regular(file)
         with path.open("rb") as open_file:
-            if facts.st_size <= _AT_ONCE:
+            if os.fstat(open_file.fileno()).st_size <= _AT_ONCE:
                 yield open_file.read()
             else:
                 with mmap.mmap(open_file.fileno(), 0, access=mmap.ACCESS_READ) as data:

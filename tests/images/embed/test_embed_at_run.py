@@ -15,10 +15,10 @@ from batcher.images.body import IN_MEMORY
 from batcher.images.embed import at_arrival, embed, strip
 from batcher.images.embed.embedding import read_infotext
 from batcher.store.files import whole
-from tests.images.embed.checking import check_infotext
-from tests.images.embed.pictures import BARE, RECORD, decoded, with_chunk
-from tests.images.file_host import answer, file_host, files, picture
-from tests.verify.runs import Run, copied, kinds, made
+from tests.support.embedded import check_infotext
+from tests.support.file_host import answer, file_host, files, picture
+from tests.support.finished_runs import Run, copied, kinds, made
+from tests.support.pictures import BARE, RECORD, decoded, with_chunk
 
 BIG = picture(800, 800)
 SIGNED = with_chunk(BARE["png"], b"caBX", b"a manifest")

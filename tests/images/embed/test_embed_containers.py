@@ -11,7 +11,8 @@ from batcher.images.check import Limits, examine
 from batcher.images.embed import NotEmbedded, Signed, embed, has_c2pa, strip
 from batcher.images.embed.embedding import read_infotext
 from batcher.images.embed.infotext import of
-from tests.images.embed.pictures import (
+from tests.support.file_host import picture
+from tests.support.pictures import (
     ALL,
     BARE,
     EVERY,
@@ -24,7 +25,6 @@ from tests.images.embed.pictures import (
     with_riff,
     with_segment,
 )
-from tests.images.file_host import picture
 
 PNG, JPEG, WEBP = BARE["png"], BARE["jpeg"], BARE["webp"]
 INFOTEXT = frozenset({"infotext"})

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from batcher.images.embed import embed
-from tests.images.embed.pictures import ALL, BARE, decoded, record
 from tests.images.embed.test_embed_xmp import packet_in, properties
+from tests.support.pictures import ALL, BARE, decoded, record
 
 pyexiv2 = pytest.importorskip("pyexiv2", reason="pip install pyexiv2")
 

@@ -7,7 +7,7 @@ import pytest
 
 from batcher.core.errors import DiskError
 from batcher.images.embed import NotEmbedded, Signed, embed, embed_file
-from tests.images.embed.pictures import ALL, BARE, RECORD, with_chunk
+from tests.support.pictures import ALL, BARE, RECORD, with_chunk
 
 
 def test_a_file_is_rewritten_in_place_and_the_new_hash_given_back(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from batcher.images.embed import NotEmbedded, embed, has_c2pa, strip
 from batcher.images.embed.embedding import read_infotext
-from tests.images.embed.pictures import ALL, BARE, EVERY, RECORD, pieces, with_chunk, with_riff, with_segment
+from tests.support.pictures import ALL, BARE, EVERY, RECORD, pieces, with_chunk, with_riff, with_segment
 
 FORMS = sorted(EVERY)
 

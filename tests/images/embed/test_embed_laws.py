@@ -9,7 +9,7 @@ from PIL import Image
 
 from batcher.images.embed import embed, strip
 from batcher.images.embed.embedding import read_infotext
-from tests.images.embed.pictures import ALL, BARE, EVERY, ICC, LONG_ICC, RECORD, decoded, pieces, record
+from tests.support.pictures import ALL, BARE, EVERY, ICC, LONG_ICC, RECORD, decoded, pieces, record
 
 every = pytest.mark.parametrize("name", EVERY)
 texts = st.text(max_size=60)

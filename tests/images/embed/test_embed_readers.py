@@ -17,9 +17,9 @@ from sd_parsers import ParserManager
 from batcher.images.embed import embed
 from batcher.images.embed.embedding import read_infotext
 from batcher.images.embed.infotext import Infotext, as_read, of, parse
-from tests.images.embed import checking
-from tests.images.embed.checking import check_infotext
-from tests.images.embed.pictures import BARE, RECORD, png_chunk, record
+from tests.support import embedded as checking
+from tests.support.embedded import check_infotext
+from tests.support.pictures import BARE, RECORD, png_chunk, record
 
 SD_PARSERS = f"sd-parsers {version('sd-parsers')}"
 ALL_FORMS = ["png", "png palette", "jpeg", "jpeg exif", "webp", "webp lossless", "webp icc", "webp exif"]

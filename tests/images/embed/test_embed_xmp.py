@@ -11,7 +11,7 @@ from PIL import Image
 
 from batcher.images.embed import NotEmbedded, embed
 from batcher.images.embed.xmp import DC, IPTC, OURS, RDF, XMP, merged, version_of, without
-from tests.images.embed.pictures import BARE, EVERY, FOREIGN_XMP, RECORD, record
+from tests.support.pictures import BARE, EVERY, FOREIGN_XMP, RECORD, record
 
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 xml_text = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\t\n\r<>&\"']"))

@@ -1,0 +1,124 @@
+"""The four functions of ``import batcher``: run, start, plan, open."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from batcher.api.going import GoingRun, Quiet
+from batcher.api.manifests import DEFAULT_RUN, from_python, path_of
+from batcher.api.options import edges_of, is_run, options_of, recorded, texts_of
+from batcher.api.run import Run
+from batcher.api.threads import in_thread
+from batcher.api.values import Plan, Report
+from batcher.core.errors import UsageError
+from batcher.runner import planning
+from batcher.runner.service import Options
+
+Out = str | PathLike[str] | None
+
+
+def run(manifest: Any, *, out: Out = None, simulate: bool = False, **options: Any) -> Report:
+    """Makes the images of a manifest and waits until the end. The same call is the resume.
+
+    manifest: a path (of a run directory too, which is resumed), a dict with the YAML's keys, a list of dicts or texts,
+    or a table with rows (pandas, polars, datasets). out: the run directory. simulate: no account, no cost. options: the
+    flags of ``batcher run`` by name, as Python values or as their texts: ``rate="5/s"``, ``budget=25``,
+    ``matrix={"seed": range(4)}``, ``set={"aspect_ratio": "16:9"}``, ``limit=10``.
+
+    Jobs that failed are counted in the report. Raises ManifestError, UsageError, AccountError, ServiceError, DiskError
+    or BusyError when the run could not begin; then nothing was submitted. A Ctrl-C is raised when what was under way
+    is put away; nothing is lost.
+
+    >>> report = run(["a red kite"], out="runs/kite", simulate=True)
+    >>> report.done
+    1
+    """
+    with start(manifest, out=out, simulate=simulate, **options) as going:
+        for _ in going:
+            pass
+    assert going.report is not None
+    return going.report
+
+
+def start(manifest: Any, *, out: Out = None, simulate: bool = False, **options: Any) -> GoingRun:
+    """The same as ``run``, giving each result as it comes. To be entered: ``async with``, or ``with`` without a loop.
+
+    .. code-block:: python
+
+        async with batcher.start(rows, out="runs/x", budget=5) as run:
+            async for result in run:
+                if isinstance(result, batcher.Image):
+                    show(result.path)
+    """
+    texts = texts_of({**options, "simulate": simulate})
+    return GoingRun(_placed(manifest, out, texts), edges_of(texts))
+
+
+def plan(manifest: Any, *, out: Out = None, simulate: bool = False, **options: Any) -> Plan:
+    """What ``run`` would do with the same arguments, and cost. Spends and makes nothing. Raises as ``run`` does.
+
+    >>> plan(["a red kite"], matrix={"seed": [1, 2]}, simulate=True).jobs
+    2
+    """
+    texts = texts_of({**options, "simulate": simulate})
+
+    def made() -> dict[str, Any]:
+        with _aside(manifest, out, texts) as given:
+            return asyncio.run(planning.plan(given, Quiet()))
+
+    return Plan.of(in_thread(made))
+
+
+def open(path: str | PathLike[str]) -> Run:  # noqa: A001  batcher.open is read with its module
+    """A run directory, to look at and to change. Works beside a going run and long after; no service is needed."""
+    return Run(Path(path))
+
+
+def _placed(manifest: Any, out: Out, texts: dict[str, Any]) -> Callable[[], Any]:
+    """Raises ManifestError, UsageError at once; what it gives puts the manifest into the run directory."""
+    if is_run(manifest):
+        return _constant(_resumed(Path(manifest), out, texts))
+    memory = from_python(manifest)
+    if memory is None:
+        return _constant(options_of(path_of(manifest), _text(out), texts))
+    run_dir = DEFAULT_RUN if out is None else Path(out)
+
+    @contextmanager
+    def placed() -> Iterator[Options]:
+        with memory.placed(run_dir) as path:
+            yield options_of(path, str(run_dir), texts)
+
+    return placed
+
+
+def _constant(options: Options) -> Callable[[], Any]:
+    @contextmanager
+    def given() -> Iterator[Options]:
+        yield options
+
+    return given
+
+
+@contextmanager
+def _aside(manifest: Any, out: Out, texts: dict[str, Any]) -> Iterator[Options]:
+    memory = None if is_run(manifest) else from_python(manifest)
+    if memory is None:
+        with _placed(manifest, out, texts)() as options:
+            yield options
+        return
+    with memory.aside() as path:
+        yield options_of(path, str(DEFAULT_RUN) if out is None else str(out), texts)
+
+
+def _resumed(run_dir: Path, out: Out, texts: dict[str, Any]) -> Options:
+    if out is not None and Path(out) != run_dir:
+        raise UsageError(f"{run_dir} is resumed where it is", hint="Leave out= away, or give the manifest.")
+    manifest, known = recorded(run_dir)
+    return options_of(manifest, str(run_dir), {**known, **texts})
+
+
+def _text(out: Out) -> str | None:
+    return None if out is None else str(out)

@@ -1,0 +1,336 @@
+"""``batcher.start``: a run that goes on in a thread of its own, and gives its results as they come.
+
+The engine has its own thread and event loop, so it works in a notebook, inside any other loop, in a thread, and twice
+in one process; nothing is patched and no signal is handled.
+"""
+
+import asyncio
+import atexit
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from batcher.api.options import Edges, texts_of
+from batcher.api.values import Failed, Image, Report, failed_of, image_of
+from batcher.core.errors import BatcherError, Interrupted, UsageError
+from batcher.core.job import State
+from batcher.core.settings import PARSERS
+from batcher.runner import session
+from batcher.runner.control import Control, read_control, write_control
+from batcher.runner.events import Event, JobMoved, RunBegan
+from batcher.runner.events_log import LOGGER
+from batcher.runner.progress import Progress, listener
+from batcher.runner.run_context import RunContext
+from batcher.runner.service import Options
+from batcher.runner.stop import Reason
+from batcher.runner.watching import Watch
+from batcher.runner.work import Surroundings
+
+Result = Image | Failed
+_HOW = "use it so: async with batcher.start(...) as run: async for result in run: ..."
+_ENDED = (State.FAILED, State.CANCELLED, State.IN_DOUBT)
+_LAST_WAIT = 15.0  # seconds that the end of the process waits for a run that nobody ended
+
+
+class _Soon:
+    """What is done already, and may be awaited all the same: ``run.pause()`` and ``await run.pause()`` both do."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return asyncio.sleep(0).__await__()
+
+
+class Quiet:
+    """Progress for a program: nothing is printed; what must not be missed goes to ``logging``."""
+
+    def show(self, snapshot: Any) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        LOGGER.warning("%s", text)
+
+    def close(self, snapshot: Any) -> None:
+        pass
+
+
+class GoingRun:
+    """A run while it goes. Made by ``start``; to be entered with ``async with`` or ``with``.
+
+    Iterating gives an ``Image`` or ``Failed`` for each job that ends now; what was done before is in
+    ``batcher.open(run.path).images()``. Leaving the block before the end is the first Ctrl-C: nothing new is submitted,
+    and what is at the service is collected by the next start.
+    """
+
+    def __init__(self, place: Callable[[], AbstractContextManager[Options]], edges: Edges) -> None:
+        """place: gives the options, with the manifest in its place for as long as the run takes."""
+        self.path: Path | None = None
+        self.report: Report | None = None
+        self.summary = ""
+        self._place = place
+        self._edges = edges
+        self._results: deque[Result] = deque()
+        self._moved = threading.Condition()
+        self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._context: RunContext | None = None
+        self._asked = 0  # to stop: once as the first Ctrl-C, twice as the second
+        self._began = False
+        self._over = False
+        self._error: BaseException | None = None
+
+    def __repr__(self) -> str:
+        state = "over" if self._over else "going" if self._began else "not begun"
+        return f"<GoingRun {self.path or ''} {state}>"
+
+    # --- entering and leaving
+
+    async def __aenter__(self) -> Self:
+        self._launch()
+        try:
+            await self._until(lambda: self._began or self._over)
+        except BaseException:
+            self._ask()
+            raise
+        self._raise_early()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._over:
+            self._ask()
+        try:
+            await self._until(lambda: self._over)
+        except asyncio.CancelledError:
+            self._ask()  # once more: the second Ctrl-C
+            raise
+        self._raise_defect(error)
+
+    def __enter__(self) -> Self:
+        self._launch()
+        self._wait(lambda: self._began or self._over)
+        self._raise_early()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._over:
+            self._ask()
+        self._wait(lambda: self._over)
+        self._raise_defect(error)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        raise UsageError("a run is not awaited", hint=f"{_HOW[:1].upper()}{_HOW[1:]}")
+
+    # --- results
+
+    def __aiter__(self) -> AsyncIterator[Result]:
+        self._require_entered()
+        return self
+
+    async def __anext__(self) -> Result:
+        await self._until(lambda: bool(self._results) or self._over)
+        if self._results:
+            return self._results.popleft()
+        self._raise_defect(None)
+        raise StopAsyncIteration
+
+    def __iter__(self) -> Iterator[Result]:
+        self._require_entered()
+        return self
+
+    def __next__(self) -> Result:
+        self._wait(lambda: bool(self._results) or self._over)
+        if self._results:
+            return self._results.popleft()
+        self._raise_defect(None)
+        raise StopIteration
+
+    # --- steering
+
+    def pause(self, reason: str = "") -> _Soon:
+        """Nothing new is submitted until ``resume``; what is at the service is collected."""
+        return self._control(reason, paused=True)
+
+    def resume(self, reason: str = "") -> _Soon:
+        """Submits go on."""
+        return self._control(reason, paused=False)
+
+    def tune(self, *, reason: str = "", **changes: Any) -> _Soon:
+        """Changes ``rate``, ``in_flight``, ``downloads`` or ``budget`` within a second; a later start knows it too.
+
+        Raises UsageError for anything else.
+        """
+        texts = texts_of(changes)
+        if unknown := sorted(set(texts) - {"rate", "in_flight", "downloads", "budget"}):
+            raise UsageError(f"{unknown[0]} can't be changed while a run goes", hint="Stop, and start anew.")
+        try:
+            return self._control(reason, **{name: PARSERS[name](text) for name, text in texts.items()})
+        except ValueError as error:
+            raise UsageError(f"tune: {error}") from None
+
+    def stop(self) -> _Soon:
+        """As the first Ctrl-C. The rest of the results still comes; ``report`` is there when the loop ends."""
+        self._require_entered()
+        self._ask()
+        return _Soon()
+
+    # --- inside
+
+    def _launch(self) -> None:
+        if self._thread is not None:
+            raise UsageError("this run was started before", hint="Call batcher.start again: it goes on from there.")
+        self._thread = threading.Thread(target=self._engine, name="batcher", daemon=True)
+        atexit.register(self._at_exit)
+        self._thread.start()
+
+    def _engine(self) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._run())
+        except BaseException as error:  # noqa: BLE001  it is raised where somebody waits
+            self._error = error
+        finally:
+            atexit.unregister(self._at_exit)
+            self._over = True
+            self._wake()
+
+    async def _run(self) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        with ExitStack() as held:
+            options = held.enter_context(self._place())
+            watch = held.enter_context(Watch(self._edges.log, self._edges.metrics, self._edges.on_end))
+            progress = _progress(options)
+            watch.say_warnings(progress.say)
+            surroundings = Surroundings(observers=(self._hear, watch), attend=self._attend)
+            try:
+                report, self.summary = await session.run(options, surroundings, progress)
+            except asyncio.CancelledError:
+                raise Interrupted("stopped before it began", hint="Nothing was submitted.") from None
+            except BatcherError as error:
+                watch.failed_to_start(error, str(options.out or options.manifest))
+                raise
+            self.report = Report.of(report)
+            self.path = Path(self.report.run)
+            await asyncio.to_thread(watch.finish)
+
+    @asynccontextmanager
+    async def _attend(self, context: RunContext) -> AsyncIterator[None]:
+        self._context = context
+        if self._asked:
+            self._stop_now()
+        try:
+            yield
+        finally:
+            self._context = None
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, JobMoved) and self.path is not None:
+            run_dir, entry = self.path, event.entry
+            if entry.state is State.DONE:
+                self._results.extend(image_of(run_dir, entry, artifact) for artifact in event.artifacts)
+                self._wake()
+            elif entry.state in _ENDED:
+                self._results.append(failed_of(entry))
+                self._wake()
+        elif isinstance(event, RunBegan):
+            self.path, self._began = event.run_dir, True
+            self._wake()
+
+    def _ask(self) -> None:
+        self._asked += 1
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has just ended
+                self._loop.call_soon_threadsafe(self._stop_now)
+
+    def _stop_now(self) -> None:
+        if self._asked > 1 or (self._context is None and not self._began):
+            if self._task is not None:
+                self._task.cancel()
+        elif self._context is not None:
+            self._context.stop.request(Reason.INTERRUPTED, "stopped by the program")
+
+    def _control(self, reason: str, **changes: Any) -> _Soon:
+        self._require_entered()
+        assert self.path is not None
+        tune(self.path, reason, **changes)
+        return _Soon()
+
+    def _require_entered(self) -> None:
+        if self._thread is None:
+            raise UsageError("the run has not been entered", hint=f"{_HOW[:1].upper()}{_HOW[1:]}")
+
+    def _raise_early(self) -> None:
+        if self._over and self._error is not None:
+            raise self._error
+
+    def _raise_defect(self, already: BaseException | None) -> None:
+        """What ended the engine, where no other exception is on its way."""
+        if self._error is not None and already is None and not isinstance(self._error, Interrupted):
+            raise self._error
+
+    def _wake(self) -> None:
+        with self._moved:
+            self._moved.notify_all()
+            waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            loop, future = waiting
+            with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, future)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            with self._moved:
+                if holds():
+                    return
+                future: asyncio.Future[None] = loop.create_future()
+                self._waiting = loop, future
+            await future
+
+    def _wait(self, holds: Callable[[], bool]) -> None:
+        """A Ctrl-C meanwhile asks the run to stop; it is raised once the run has put everything away."""
+        interrupted = False
+        with self._moved:
+            while not holds():
+                try:
+                    self._moved.wait(0.5)
+                except KeyboardInterrupt:
+                    interrupted = True
+                    self._ask()
+                    holds = lambda: self._over  # noqa: E731
+        if interrupted:
+            raise KeyboardInterrupt
+
+    def _at_exit(self) -> None:
+        """The process ends and nobody has ended the run: as Ctrl-C, for as long as is decent."""
+        self._ask()
+        if self._thread is not None:
+            self._thread.join(_LAST_WAIT)
+
+
+def tune(run_dir: Path, reason: str, **changes: Any) -> None:
+    """Writes ``control.json``; a run that goes obeys within a second, a later one at its start. Raises DiskError."""
+    control: Control = replace(read_control(run_dir), **changes, reason=reason, at=time.time())
+    write_control(run_dir, control)
+
+
+def _settle(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _progress(options: Options) -> Progress:
+    """Nothing is printed unless asked; a notebook asks for a bar."""
+    if "progress" in options.flags:
+        return listener(options.flags["progress"].text)
+    return listener("bar") if "ipykernel" in sys.modules else Quiet()

@@ -1,0 +1,197 @@
+"""``batcher.open``: a run directory, going or not. No service is needed to look at it."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from batcher.api.options import options_of, recorded
+from batcher.api.threads import in_thread
+from batcher.api.values import Failed, Image, Images, Plan, Report, failed_of, image_of_record
+from batcher.core.errors import UsageError
+from batcher.core.job import State
+from batcher.core.version import __version__
+from batcher.core.where import Where, WhereError, usage_error
+from batcher.runner import report
+from batcher.runner.reopening import Reopen, reopen
+from batcher.store import connect_to_read, is_going, picks, reading
+
+_FACTS = ("prompt_id", "model", "width", "height", "bytes", "mime", "job", "output_index", "pick", "stars")
+_ENDED = (State.FAILED, State.IN_DOUBT, State.CANCELLED)
+
+
+class Run:
+    """A run directory. Every call looks at the disk anew, so it may be asked beside a going run."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises UsageError for what is no run directory."""
+        self.path = path
+        connect_to_read(path).close()
+
+    def __repr__(self) -> str:
+        return f"batcher.open({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        return self.status()._repr_html_() + self.images()._repr_html_()
+
+    @property
+    def going(self) -> bool:
+        """Whether a run is at work there now."""
+        with closing(connect_to_read(self.path)) as connection:
+            return is_going(connection, self.path)
+
+    def status(self) -> Report:
+        """Where the jobs, the files and the money are now; what only a run knows is of the last one that ended."""
+        with closing(connect_to_read(self.path)) as connection:
+            counts = reading.counts(connection)
+            price = reading.meta(connection, "price_usd")
+            now = report.standing(connection, counts, price)
+            simulated = bool(reading.meta(connection, "simulated"))
+        code = report.exit_code(counts, None)
+        return Report.of({**self._last(), **now, "run": str(self.path), "exit_code": code, "simulated": simulated})
+
+    def images(self, where: str | None = None) -> Images:
+        """The pictures that are done, in the order of the manifest.
+
+        where: as ``--where`` of the commands: ``'seed < 10 and pick == "yes"'``. Raises UsageError for a bad one.
+        """
+        test = None if where is None else _where(where)
+        verdicts = picks.read(self.path)
+        known: set[str] = set(_FACTS)
+        found = []
+        for record in self._records():
+            verdict = verdicts.of(record["job"], record["output_index"], record["sha256"])
+            if verdict is not None:
+                record |= {"pick": verdict.pick, "stars": verdict.stars, "tags": verdict.tags}
+            values = _values(record)
+            known |= values.keys()
+            if test is None or _fits(test, values):
+                found.append(image_of_record(self.path, record))
+        if test is not None:
+            _require(test, known)
+        return Images(found)
+
+    def failures(self) -> list[Failed]:
+        """The jobs that failed, were cancelled or are in doubt, each with its cause."""
+        with closing(connect_to_read(self.path)) as connection:
+            return [failed_of(entry) for entry in reading.entries(connection, _ENDED, listed_only=True)]
+
+    def plan(self) -> Plan:
+        """What the command that made this run would still do, and cost. Spends nothing."""
+        import asyncio  # noqa: PLC0415  only here
+
+        from batcher.api.going import Quiet  # noqa: PLC0415
+        from batcher.runner import planning  # noqa: PLC0415
+
+        manifest, texts = recorded(self.path)
+        options = options_of(manifest, str(self.path), texts)
+        return Plan.of(in_thread(lambda: asyncio.run(planning.plan(options, Quiet()))))
+
+    def retry(
+        self,
+        state: str | Sequence[str] = "failed",
+        *,
+        cause: str | Sequence[str] = (),
+        job: str | Sequence[str] = (),
+        resubmit: bool = False,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Reopens jobs, as ``batcher retry``; the next run submits them, which may cost again (``may_cost_usd``)."""
+        which = Reopen(states=_list(state), causes=_list(cause), keys=_list(job), resubmit=resubmit, dry_run=dry_run)
+        for name in which.states:
+            if name not in {str(one) for one in _ENDED}:
+                raise UsageError(f"no job is retried from {name!r}", hint="Use failed, cancelled or in_doubt.")
+        return reopen(self.path, which)
+
+    def verify(self, *, check: str = "decode") -> list[dict[str, Any]]:
+        """Re-reads every file. What is wrong, one dict each (``file``, ``kind``, ``message``); empty: all is well."""
+        from batcher.upkeep.checking import check as look  # noqa: PLC0415  the picture library
+        from batcher.upkeep.survey import THREADS  # noqa: PLC0415
+
+        if check not in {"decode", "structure"}:
+            raise UsageError(f"check={check!r}: it must be decode or structure")
+        survey = look(self.path, depth=check, threads=THREADS, progress=None)  # type: ignore[arg-type]
+        return [finding.as_json() for finding in survey.findings]
+
+    def pick(self, where: str | Image | Sequence[Image], verdict: str | None = None, **more: Any) -> int:
+        """Writes a verdict on pictures: ``"yes"``, ``"no"`` or ``"clear"``; ``stars=0..5``, ``tags=[...]``, ``note=``.
+
+        where: an expression, a picture, or several. Returns how many pictures it is about.
+        """
+        if verdict not in {"yes", "no", "clear", None} or not set(more) <= {"stars", "tags", "note"}:
+            raise UsageError(f"{verdict!r} is no verdict", hint='Use "yes", "no" or "clear", stars=, tags=, note=.')
+        chosen = self.images(where) if isinstance(where, str) else [where] if isinstance(where, Image) else where
+        before = picks.read(self.path)
+        lines = []
+        for image in chosen:
+            known = before.of(image.job, image.output_index, image.sha256)
+            empty = picks.Verdict(job=image.job, output_index=image.output_index)
+            line = replace(known or empty, sha256=image.sha256, at="", by="")
+            if verdict is not None:
+                line = replace(line, pick=None if verdict == "clear" else verdict)
+            tags = {"tags": tuple(more["tags"])} if "tags" in more else {}
+            line = replace(line, **{**more, **tags})
+            if picks.verdict_of(line.as_json()) is None:
+                raise UsageError("this is no verdict", hint="stars are 0 to 5, tags and note are texts.")
+            lines.append(line)
+        return len(picks.append(self.path, lines))
+
+    def export(self, folder: str | Path, to: str, *, replace: bool = False, **options: Any) -> dict[str, Any]:
+        """Writes the pictures as another program reads them, as ``batcher export``; again, to add what is new.
+
+        to: imagefolder, webdataset, parquet, captions, ... options: the command's flags: ``where=``, ``split=``.
+        """
+        from batcher.export import Options, ordered  # noqa: PLC0415  the picture library
+        from batcher.export import export as make  # noqa: PLC0415
+
+        names = set(Options.__slots__) - {"to"}
+        if unknown := sorted(set(options) - names):
+            raise UsageError(f"export has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(names))}.")
+        return make(ordered(self.path, Path(folder), Options(to=to, **options)), None, replace=replace)
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        with closing(connect_to_read(self.path)) as connection:
+            simulated = bool(reading.meta(connection, "simulated"))
+            yield from reading.records(connection, simulated=simulated, version=__version__)
+
+    def _last(self) -> Mapping[str, Any]:
+        try:
+            facts = json.loads((self.path / "report.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return facts if isinstance(facts, dict) else {}
+
+
+def _values(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``--where`` knows a picture by."""
+    facts = {name: record.get(name) for name in _FACTS}
+    source = {"source": record["source"]["manifest"], "line": record["source"]["line"], "file": record["file"]}
+    meta = {f"meta.{name}": value for name, value in record["meta"].items()}
+    return {**facts, **source, "tags": list(record.get("tags") or ()), **record["inputs"], **meta}
+
+
+def _where(text: str) -> Where:
+    try:
+        return Where(text)
+    except WhereError as error:
+        raise usage_error(text, error) from None
+
+
+def _fits(test: Where, values: Mapping[str, Any]) -> bool:
+    try:
+        return test(values)
+    except WhereError as error:
+        raise usage_error(test.text, error) from None
+
+
+def _require(test: Where, known: set[str]) -> None:
+    try:
+        test.require(known)
+    except WhereError as error:
+        raise usage_error(test.text, error) from None
+
+
+def _list(value: str | Sequence[str]) -> Sequence[str]:
+    return [value] if isinstance(value, str) else list(value)

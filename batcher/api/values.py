@@ -1,0 +1,264 @@
+"""What a run gives to a program: pictures, failures, reports and plans, as frozen values."""
+
+import base64
+import html
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from batcher.core.groups import seed_of
+from batcher.core.job import Artifact, Entry, State
+from batcher.core.units import show_usd
+
+THUMBNAILS = 24  # shown at most
+_SIDE = 160  # pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A picture on the disk. cost_usd: of its job, which may have made several; None when the service did not say.
+
+    path: of the file; its sidecar stands beside it with the ending ``.json``. inputs: as sent. meta: carried along.
+    job: the key, 32 hex digits. width, height: pixels. pick: ``yes``, ``no`` or None; stars, tags: a person's verdict.
+    """
+
+    path: Path
+    prompt: str
+    inputs: Mapping[str, Any]
+    meta: Mapping[str, Any]
+    model: str
+    job: str
+    prompt_id: str
+    request_id: str | None
+    output_index: int
+    width: int | None
+    height: int | None
+    bytes: int
+    mime: str
+    sha256: str
+    cost_usd: float | None
+    warning: str | None = None
+    pick: str | None = None
+    stars: int | None = None
+    tags: Sequence[str] = ()
+
+    @property
+    def seed(self) -> Any:
+        """The seed that was sent, None where none was."""
+        return seed_of(self.inputs)
+
+    def _repr_html_(self) -> str:
+        return _figure(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A job that came to nothing. state: failed, cancelled or in_doubt (it may have been paid for, nobody knows).
+
+    cause: one word, as ``status`` and ``retry --cause`` have it. message, http_status, code: what the service said.
+    """
+
+    state: State
+    cause: str
+    message: str
+    prompt: str
+    inputs: Mapping[str, Any]
+    meta: Mapping[str, Any]
+    model: str
+    job: str
+    prompt_id: str
+    request_id: str | None
+    attempts: int
+    http_status: int | None = None
+    code: str | None = None
+    cost_usd: float | None = None
+
+    @property
+    def seed(self) -> Any:
+        """The seed that was sent, None where none was."""
+        return seed_of(self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Where a run stands: the fields of ``report.json``. Money is in dollars, over the life of the run directory.
+
+    exit_code: 0 when every job is done, else as the README's table has it. stopped_by: why it ended early, in a word.
+    submits, seconds: of the last start; submits_total: of all.
+    """
+
+    run: str
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    in_doubt: int = 0
+    pending: int = 0
+    at_service: int = 0
+    to_download: int = 0
+    images: int = 0
+    bytes: int = 0
+    submits_total: int = 0
+    cost_usd: float | None = None
+    spent_usd: float | None = None
+    reserved_usd: float | None = None
+    unclear_usd: float | None = None
+    projected_usd: float | None = None
+    submits: int = 0
+    seconds: float = 0.0
+    submit_rate: float = 0.0
+    rate_limited: int = 0
+    exit_code: int = 0
+    stopped_by: str | None = None
+    message: str = ""
+    warnings: int = 0
+    simulated: bool = False
+    batcher: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> "Report":
+        """facts: as ``report.json`` has them; what this class has no name for is in ``facts``."""
+        names = {one.name for one in fields(cls)} - {"facts"}
+        return cls(**{name: facts[name] for name in names if name in facts}, facts=dict(facts))
+
+    def __str__(self) -> str:
+        money = "cost unknown" if self.cost_usd is None else show_usd(self.cost_usd)
+        play = " of play money" if self.simulated else ""
+        rest = [f"{count:,} {word}" for word, count in _rest(self)]
+        return f"{self.run}: {', '.join([f'{self.done:,} of {self.total:,} jobs done', *rest])}; {money}{play}"
+
+    def _repr_html_(self) -> str:
+        facts = {name: value for name, value in asdict(self).items() if name != "facts" and value not in {None, ""}}
+        return _table(str(self), facts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run would do. jobs: of the manifest. new: not in the run directory yet. cost_usd: None when unknown.
+
+    against: how the manifest differs from the run directory, None where there is none. facts: all of ``plan --json``.
+    """
+
+    manifest: str
+    run: str
+    model: str
+    prompts: int
+    jobs: int
+    to_submit: int
+    price_usd: float | None
+    cost_usd: float | None
+    axes: Mapping[str, Mapping[str, int]]
+    against: Mapping[str, int] | None
+    warnings: Sequence[str]
+    facts: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> "Plan":
+        """facts: as ``plan --json`` gives them."""
+        return cls(**{one.name: facts[one.name] for one in fields(cls) if one.name != "facts"}, facts=dict(facts))
+
+    @property
+    def new(self) -> int:
+        return self.jobs if self.against is None else self.against["new"]
+
+    def _repr_html_(self) -> str:
+        cost = "cost unknown" if self.cost_usd is None else show_usd(self.cost_usd)
+        return _table(
+            f"{self.manifest}: {self.to_submit:,} jobs to submit, {cost}",
+            {"prompts": self.prompts, "jobs": self.jobs, **{name: ", ".join(axis) for name, axis in self.axes.items()}},
+        )
+
+
+class Images(Sequence[Image]):
+    """A list of pictures that shows thumbnails in a notebook."""
+
+    def __init__(self, images: Sequence[Image]) -> None:
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, at: Any) -> Any:
+        return Images(self._images[at]) if isinstance(at, slice) else self._images[at]
+
+    def __iter__(self) -> Iterator[Image]:
+        return iter(self._images)
+
+    def __repr__(self) -> str:
+        return f"<{len(self):,} images>"
+
+    def _repr_html_(self) -> str:
+        more = f"<p>... and {len(self) - THUMBNAILS:,} more</p>" if len(self) > THUMBNAILS else ""
+        return "".join(_figure(image) for image in self._images[:THUMBNAILS]) + more
+
+
+def image_of_record(run_dir: Path, record: Mapping[str, Any]) -> Image:
+    """record: a line of ``records.jsonl``."""
+    inputs = record["inputs"]
+    names = ("meta", "model", "job", "prompt_id", "request_id", "output_index", "width", "height", "bytes", "mime")
+    return Image(
+        path=run_dir / record["file"], prompt=_prompt(inputs), inputs=inputs, sha256=record["sha256"],
+        cost_usd=record["cost_usd"], pick=record.get("pick"), stars=record.get("stars"),
+        tags=tuple(record.get("tags") or ()), **{name: record[name] for name in names},
+    )  # fmt: skip
+
+
+def image_of(run_dir: Path, entry: Entry, artifact: Artifact) -> Image:
+    job = entry.job
+    return Image(
+        path=run_dir / artifact.file, prompt=_prompt(job.inputs), inputs=job.inputs, meta=job.meta, model=job.model,
+        job=job.key, prompt_id=job.prompt_id, request_id=entry.request_id, output_index=artifact.output_index,
+        width=artifact.width, height=artifact.height, bytes=artifact.bytes, mime=artifact.mime, sha256=artifact.sha256,
+        cost_usd=entry.cost_usd, warning=artifact.warning,
+    )  # fmt: skip
+
+
+def failed_of(entry: Entry) -> Failed:
+    job, cause = entry.job, entry.cause
+    return Failed(
+        state=entry.state, cause=str(entry.state) if cause is None else cause.kind,
+        message="" if cause is None else cause.message, prompt=_prompt(job.inputs), inputs=job.inputs, meta=job.meta,
+        model=job.model, job=job.key, prompt_id=job.prompt_id, request_id=entry.request_id, attempts=entry.attempts,
+        http_status=None if cause is None else cause.http_status, code=None if cause is None else cause.code,
+        cost_usd=entry.cost_usd,
+    )  # fmt: skip
+
+
+def _prompt(inputs: Mapping[str, Any]) -> str:
+    prompt = inputs.get("prompt")
+    return prompt if isinstance(prompt, str) else ""
+
+
+def _rest(report: Report) -> Iterator[tuple[str, int]]:
+    words = {"failed": "failed", "in_doubt": "in doubt", "cancelled": "cancelled", "pending": "to go"}
+    for name, word in words.items():
+        if count := getattr(report, name):
+            yield word, count
+
+
+def _figure(image: Image) -> str:
+    caption = html.escape(f"{image.prompt[:120]} {'' if image.seed is None else f'(seed {image.seed})'}".strip())
+    box = f"display:inline-block;width:{_SIDE}px;margin:4px;vertical-align:top;font-size:11px"
+    return f'<figure style="{box}">{_picture(image)}<figcaption>{caption}</figcaption></figure>'
+
+
+def _picture(image: Image) -> str:
+    from batcher.export.sheets.thumbnails import Unreadable, thumbnail  # noqa: PLC0415  the picture library
+
+    try:
+        small = thumbnail(image.path, 2 * _SIDE, 2 * _SIDE)
+    except Unreadable as error:
+        return f"<em>{html.escape(str(error))}</em>"
+    held = io.BytesIO()
+    small.save(held, "WEBP", quality=75)
+    data = base64.b64encode(held.getvalue()).decode()
+    return f'<img style="max-width:100%" alt="" src="data:image/webp;base64,{data}">'
+
+
+def _table(title: str, facts: Mapping[str, Any]) -> str:
+    show: Callable[[Any], str] = lambda value: html.escape(f"{value:,}" if isinstance(value, int) else str(value))  # noqa: E731
+    rows = "".join(f"<tr><th>{html.escape(name)}</th><td>{show(value)}</td></tr>" for name, value in facts.items())
+    return f"<p>{html.escape(title)}</p><table>{rows}</table>"

@@ -1,0 +1,74 @@
+"""``batcher more``: new seeds where no image was picked."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batcher.commands.printing import say, say_json
+from batcher.commands.run_argument import run_argument
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  batcher more runs/birds --seeds 4               every group without a picked image
+  batcher more runs/birds --seeds 8 --where '"heron" in prompt' --yes
+A group is one request with all its seeds. The new jobs go to additions.jsonl
+and are part of the run from then on: the next `batcher run` makes them."""
+)
+@run_argument
+@click.option("--seeds", type=click.IntRange(1, 100_000), required=True, metavar="N", help="So many for each group.")
+@click.option("--where", metavar="EXPR", help="Instead: the groups that have such a job, picked or not.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--dry-run", is_flag=True, help="Only say what it would add.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON; asks nothing, so it needs --yes or --dry-run.")
+def more(run_dir: str, seeds: int, where: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
+    """Add N drawn seeds to each group of RUN that has no picked image; shows jobs and cost, then asks."""
+    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
+    from batcher.export.more import add, plan_more  # noqa: PLC0415
+
+    folder = Path(run_dir)
+    plan = plan_more(folder, seeds, where)
+    facts = {
+        "run": run_dir, "groups": plan.groups, "jobs": len(plan.jobs), "groups_with_a_keeper": plan.kept,
+        "groups_without_a_seed": plan.without_seed, "added_before": plan.earlier, "cost_usd": plan.cost_usd,
+        "budget_left_usd": plan.left_usd, "added": False, "resume": plan.resume, "warnings": list(plan.warnings),
+    }  # fmt: skip
+    if not as_json:
+        say(_words(facts, seeds))
+    if not dry_run:
+        if not yes and (as_json or not sys.stdin.isatty()):
+            raise UsageError("nobody can be asked here", hint="Add --yes to add these jobs. Nothing was written.")
+        facts["added"] = yes or click.confirm("Add them?")
+        if facts["added"]:
+            add(folder, plan)
+    if as_json:
+        say_json(facts)
+    elif facts["added"]:
+        say(f"Added. Now run:\n  {plan.resume}" if plan.resume else "Added: the next run makes them.")
+    elif not dry_run:
+        say("Nothing was added.")
+    return 0
+
+
+def _words(facts: dict[str, Any], seeds: int) -> str:
+    from batcher.core.units import show_usd  # noqa: PLC0415  start-up time
+
+    cost = "for an unknown price" if facts["cost_usd"] is None else f"for about {show_usd(facts['cost_usd'])}"
+    groups = f"{facts['groups']:,} group{'' if facts['groups'] == 1 else 's'}"
+    lines = [f"{groups}, {seeds:,} new seed{'' if seeds == 1 else 's'} each: {facts['jobs']:,} jobs {cost}"]
+    if facts["budget_left_usd"] is not None:
+        left = show_usd(max(0.0, facts["budget_left_usd"]))
+        lines.append(f"Of the budget {left} is left{_too_little(facts)}.")
+    if facts["added_before"]:
+        lines.append(f"{facts['added_before']:,} jobs were added before; this adds to them.")
+    if facts["groups_without_a_seed"]:
+        lines.append(f"{facts['groups_without_a_seed']:,} groups are left out: their model takes no seed.")
+    return "\n".join([*lines, *facts["warnings"]])
+
+
+def _too_little(facts: dict[str, Any]) -> str:
+    too_little = facts["cost_usd"] is not None and facts["cost_usd"] > facts["budget_left_usd"]
+    return ", which is too little for all of them: raise it with --budget" if too_little else ""

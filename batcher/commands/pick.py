@@ -1,0 +1,100 @@
+"""``batcher pick``: verdicts on the images of a run, from the command line."""
+
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+import click
+
+from batcher.commands.printing import say, say_json
+from batcher.commands.run_argument import complete_runs, found_run, newest_run
+
+WORDS = ("yes", "no", "clear")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  batcher pick runs/birds --where 'seed == 7 and "heron" in prompt' yes
+  batcher pick runs/birds --where 'pick is null' no
+  batcher pick runs/birds --where 'meta.style == "ink"' --stars 4 --tag print
+  batcher pick runs/birds --from picks.jsonl          verdicts that somebody else made
+  batcher pick runs/birds --from scores.csv --best 1 --by aesthetic --rest no
+A file names images by job (its key), file or prompt_id. Nothing is ever deleted:
+`clear` takes a verdict back, and the last word on an image counts.
+Exit code 3 when rows of the file name no image of this run."""
+)
+@click.argument("words", metavar="[RUN] [yes|no|clear]", nargs=-1, shell_complete=complete_runs)
+@click.option("--where", metavar="EXPR", help="Which images: pick is null and seed < 10.")
+@click.option("--from", "scores", metavar="FILE", help="Which images, and what of them: CSV, TSV or JSONL.")
+@click.option("--stars", type=click.IntRange(0, 5), metavar="N", help="0 to 5.")
+@click.option("--tag", "tags", metavar="TEXT", multiple=True, help="Add a tag; repeatable.")
+@click.option("--best", type=click.IntRange(1), metavar="N", help="Pick the best N of each group (all but the seed).")
+@click.option("--by", metavar="COLUMN", help="What --best goes by.  [default: the file's one column of numbers]")
+@click.option("--rest", type=click.Choice(("no", "clear")), help="What --best says of the others.  [default: nothing]")
+@click.option("--by-whom", "by_whom", metavar="NAME", default="", help="Who says so.  [default: your user name]")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def pick(words: tuple[str, ...], scores: str | None, as_json: bool, **given: Any) -> int:
+    """Say which images of RUN are keepers (yes), which are not (no), how many stars they have."""
+    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
+    from batcher.export.picking import Picking  # noqa: PLC0415
+    from batcher.export.picking import pick as picked  # noqa: PLC0415
+
+    word = words[-1] if words and words[-1] in WORDS else None
+    runs = words[:-1] if word else words
+    if len(runs) > 1:
+        raise UsageError(f"{runs[1]!r} is no verdict", hint=f"After RUN stands one of {', '.join(WORDS)}, or nothing.")
+    run_dir = found_run(runs[0]) if runs else newest_run()
+    if not runs:
+        click.echo(f"RUN not given: using {run_dir}, the newest run.", err=True)
+    facts = picked(run_dir, Picking(word=word, scores=Path(scores) if scores else None, **given))
+    if facts["written"]:
+        facts["records"] = _refresh(run_dir)
+    say_json(facts) if as_json else say(_words(facts))
+    return int(facts["exit_code"])
+
+
+def _refresh(run_dir: Path) -> bool:
+    """Whether ``records.jsonl`` was written anew; a run that is going does so at its end."""
+    from batcher.core.errors import BusyError  # noqa: PLC0415  start-up time
+    from batcher.runner import records  # noqa: PLC0415
+    from batcher.runner.progress import listener  # noqa: PLC0415
+    from batcher.runner.run_dir import hold  # noqa: PLC0415
+    from batcher.store import STATE, StateFile, reading  # noqa: PLC0415
+
+    if not (run_dir / records.RECORDS).exists():
+        return False
+    try:
+        with hold(run_dir):
+            state = StateFile(run_dir / STATE)
+            try:
+                simulated = bool(reading.meta(state.connection, "simulated", default=False))
+                records.write(state, simulated=simulated, progress=listener("none"))
+            finally:
+                state.close()
+    except BusyError:
+        return False
+    return True
+
+
+def _words(facts: dict[str, Any]) -> str:
+    kinds = {"yes": "picked", "no": "rejected", "cleared": "cleared"}
+    done = ", ".join(f"{facts[name]:,} {word}" for name, word in kinds.items() if facts[name])
+    count = facts["pictures"]
+    lines = [f"{count:,} image{'' if count == 1 else 's'} meant: {facts['written']:,} new verdicts{_in(done)}"]
+    if facts["groups"] is not None:
+        lines[0] += f", in {facts['groups']:,} groups"
+    if facts["unchanged"]:
+        lines.append(f"{facts['unchanged']:,} said so already")
+    if facts["unmatched"]:
+        are = "row names" if facts["unmatched"] == 1 else "rows name"
+        lines.append(f"{facts['unmatched']:,} {are} no image of this run, such as:")
+        lines += [f"  {example}" for example in facts["unmatched_examples"]]
+    lines += facts["warnings"]
+    if facts["yes"]:
+        lines.append(f"Now: `batcher export {quote(facts['run'])} DIR --to imagefolder --where 'pick == \"yes\"'`")
+    return "\n".join(lines)
+
+
+def _in(text: str) -> str:
+    return f" ({text})" if text else ""

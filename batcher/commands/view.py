@@ -1,0 +1,62 @@
+"""``batcher view``: the page that shows a run and takes verdicts."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batcher.commands.printing import say
+from batcher.commands.run_argument import run_argument
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  batcher view                          the newest run
+  batcher view runs/tonight --port 0 --no-browser
+  batcher view runs                     every run in that folder
+  batcher view runs/tonight --export gallery
+The first line on standard output is the page's address. It works before, during and
+after the run; Ctrl-C ends the page and nothing else. Keys: press ? on the page."""
+)
+@run_argument
+@click.option("--port", type=click.IntRange(0, 65_535), metavar="N", help="0 takes a free one.  [default: 8642]")
+@click.option("--host", metavar="H", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option("--read-only", is_flag=True, help="Show everything, change nothing.")
+@click.option("--export", "folder", metavar="DIR", help="Write the page as files that need no server.")
+def view(run_dir: str, folder: str | None, **given: Any) -> int:
+    """Look at a run in the browser, live or after; pick, reject, retry, ask for more."""
+    if folder is not None:
+        from batcher.view.static import export  # noqa: PLC0415  start-up time
+
+        say(export(Path(run_dir), Path(folder)))
+        return 0
+    import asyncio  # noqa: PLC0415
+
+    from batcher.view.serve import Address, serve  # noqa: PLC0415
+    from batcher.view.server import Options  # noqa: PLC0415
+
+    _without_secrets()
+    browser = not given["no_browser"] and _has_browser()
+    address = Address(host=given["host"], port=given["port"], browser=browser)
+    asyncio.run(serve(Path(run_dir), address, Options(read_only=given["read_only"]), say))
+    return 0
+
+
+def _has_browser() -> bool:
+    """Whether there is a screen to open one on: a text browser in the terminal helps nobody."""
+    return os.name == "nt" or sys.platform == "darwin" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+
+
+def _without_secrets() -> None:
+    """The page needs no API token, so its process has none: it starts again without, where the environment has one."""
+    from batcher.client.token import TOKEN_ENV  # noqa: PLC0415  start-up time
+
+    secret = [name for name in TOKEN_ENV if name in os.environ]
+    for name in secret:
+        del os.environ[name]
+    if secret and os.name == "posix" and "view" in sys.orig_argv:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], dict(os.environ))  # noqa: S606  itself

@@ -1,0 +1,42 @@
+"""What keeps a run from going faster, found by looking at what the next submit waits for. Pure; times are seconds."""
+
+from collections import Counter, deque
+
+WINDOW = 20  # looks of which the most frequent counts: five seconds at four looks a second
+RATE, SERVICE, START, API_RATE = "rate", "service_limit", "slow_start", "api_rate"
+IN_FLIGHT, DOWNLOADS, BUDGET, PAUSED, SILENT = "in_flight", "downloads", "budget", "paused", "silent"
+WORDS = {
+    RATE: "the rate asked for",
+    SERVICE: "the service's own limit",
+    START: "a slow start",
+    API_RATE: "--api-rate",
+    IN_FLIGHT: "--in-flight",
+    DOWNLOADS: "downloads",
+    BUDGET: "the budget: waiting for what is at the service",
+    PAUSED: "paused",
+    SILENT: "the service does not answer",
+}
+
+
+class Waits:
+    """line: what the job that is next to be submitted waits for. feed: what keeps another from becoming the next.
+
+    Both are empty while nothing is in the way. by: what limits the run now, empty for nothing; since: from when on.
+    """
+
+    def __init__(self) -> None:
+        self.line = ""
+        self.feed = ""
+        self.by = ""
+        self.since = 0.0
+        self._seen: deque[str] = deque(maxlen=WINDOW)
+
+    def look(self, now: float) -> None:
+        """To be called a few times a second."""
+        self._seen.append(self.line or self.feed)
+        seen = Counter(self._seen)
+        most, count = seen.most_common(1)[0]
+        if self.line == PAUSED:
+            most, count = PAUSED, WINDOW  # a person wants to see that at once
+        if most != self.by and 2 * count > len(self._seen):
+            self.by, self.since = most, now

@@ -1,0 +1,91 @@
+"""``manifest``: the jobs of the chosen pictures as a prompt file that ``batcher run`` takes, on another model too.
+
+The lines have the form of ``records.jsonl``, which keeps inputs, meta and prompt ids exactly; a job with several
+pictures is one line.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from batcher.core.errors import UsageError
+from batcher.export.request import Order
+from batcher.export.selection import Selection
+from batcher.store import connect_to_read, exporting
+from batcher.store.files.disk import disk
+from batcher.store.files.whole import write_whole
+
+NAME = "prompts.jsonl"  # in a folder
+_ENDINGS = frozenset({".jsonl", ".ndjson"})
+
+
+def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
+    """Raises UsageError, DiskError. The report says what was written and what was left out."""
+    began = time.monotonic()
+    path = order.folder if order.folder.suffix.lower() in _ENDINGS else order.folder / NAME
+    if path.is_dir() or (path.parent.resolve() == order.run.resolve()):
+        raise UsageError(f"{path} is no place for a new file", hint="Name a .jsonl file, or a folder beside the run.")
+    if path.exists() and not replace:
+        raise UsageError(f"{path} is there already", hint="Nothing was touched. Choose another, or say --replace.")
+    with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
+        selection = Selection(order, connection)
+        lines = list(_lines(selection))
+    models = sorted({line["model"] for line in lines})
+    if not lines:
+        raise UsageError(
+            f"no picture of {order.run} is meant, so there is no prompt to write",
+            hint="\n".join([*selection.warnings, "Nothing was written."]),
+        )
+    with disk(str(path.parent)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, (json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    notes = [f"run it: batcher run {quote(str(path))} --model ID"]
+    if len(models) > 1:
+        notes.append(f"it is of {len(models)} models ({', '.join(models)}): --model names the one that runs them all")
+    return _report(order, path, selection, len(lines), notes, time.monotonic() - began)
+
+
+def _lines(selection: Selection) -> Iterator[dict[str, Any]]:
+    last = ""
+    for sample in selection.first_look():
+        picture = sample.picture
+        if picture.key != last:
+            last = picture.key
+            yield {
+                "schema": "batcher/1", "job": picture.key, "model": picture.model, "inputs": sample.inputs,
+                "prompt_id": picture.prompt_id, "meta": sample.meta,
+                "source": {"manifest": picture.source, "line": picture.line}, **sample.verdict,
+            }  # fmt: skip
+
+
+def _report(
+    order: Order, path: Path, selection: Selection, jobs: int, notes: list[str], seconds: float
+) -> dict[str, Any]:
+    return {
+        "run": str(order.run),
+        "export": str(path),
+        "to": order.target,
+        "pictures": 0,
+        "jobs": jobs,
+        "splits": {"train": jobs},
+        "bytes": path.stat().st_size,
+        "linked": 0,
+        "copied": 0,
+        "written": 1,
+        "unchanged": 0,
+        "removed": 0,
+        "without_picture": 0,
+        "without_picture_by_state": {},
+        "left_out": dict(selection.left),
+        "missing": selection.missing,
+        "not_embedded": 0,
+        "not_embedded_examples": [],
+        "notes": [*selection.warnings, *notes],
+        "simulated": selection.simulated,
+        "seconds": round(seconds, 3),
+        "exit_code": 3 if selection.missing else 0,
+    }

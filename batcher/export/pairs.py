@@ -1,0 +1,127 @@
+"""``pairs``: a picked picture against a rejected one of the same group, for preference training (DPO).
+
+Parquet in the columns of Pick-a-Pic, which Diffusion-DPO's ``train.py`` reads: ``jpg_0`` and ``jpg_1`` are encoded
+pictures as plain bytes (of any format that Pillow opens), ``label_0`` is 1 where the first one is the better,
+``caption`` the prompt. Which of the two stands first is settled by a hash, so that nothing can be learned from the
+place. With ``--split`` all pairs of a prompt stay together.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Any
+
+from batcher.core.errors import UsageError
+from batcher.core.groups import group_key, seed_of
+from batcher.export import arrow
+from batcher.export.captions import Caption
+from batcher.export.columns import Kind, as_text
+from batcher.export.dataset_card import card
+from batcher.export.folder import Folder
+from batcher.export.request import SPLITS_OF_DATASETS, Order
+from batcher.export.selection import Sample, Selection
+from batcher.export.shards import Row, ShardTarget
+from batcher.export.target import Advance
+from batcher.store.picks import NO, YES
+
+COLUMNS = {
+    "jpg_0": Kind.BINARY, "jpg_1": Kind.BINARY, "label_0": Kind.NUMBER, "label_1": Kind.NUMBER, "caption": Kind.TEXT,
+    "image_0_uid": Kind.TEXT, "image_1_uid": Kind.TEXT, "best_image_uid": Kind.TEXT, "model_0": Kind.TEXT,
+    "model_1": Kind.TEXT, "seed_0": Kind.TEXT, "seed_1": Kind.TEXT, "stars_0": Kind.INTEGER, "stars_1": Kind.INTEGER,
+    "has_label": Kind.BOOLEAN, "are_different": Kind.BOOLEAN, "prompt_id": Kind.TEXT, "group": Kind.TEXT,
+}  # fmt: skip
+Pair = tuple[Sample, Sample]  # picked, rejected
+
+
+class Pairs(ShardTarget):
+    extension = "parquet"
+    has_columns = False
+
+    def __init__(self, order: Order, selection: Selection) -> None:
+        super().__init__(order, selection)
+        arrow.require(order.folder)
+        self.caption = Caption(order.caption)
+        self._groups: dict[str, tuple[list[Sample], list[Sample]]] = {}
+
+    def see(self, sample: Sample) -> None:
+        super().see(sample)
+        self.caption.see(sample)
+        pick = sample.verdict.get("pick")
+        if pick in {YES, NO}:
+            group = self._groups.setdefault(group_key(sample.picture.model, sample.inputs), ([], []))
+            group[pick == NO].append(sample)
+
+    def settle(self) -> None:
+        super().settle()
+        self.caption.template.require(self.caption.known)
+        self.pictures = Counter(split for split, _ in self._pairs())
+        if not self.pictures:
+            run = self.order.run
+            raise UsageError(
+                f"no group of {run} has both a picked and a rejected picture",
+                hint="Pick some first: batcher pick RUN --where EXPR yes, and no for others of the same group.",
+            )
+        left = sum(not (yes and no) for yes, no in self._groups.values())
+        if left:
+            self.notes.append(f"{left:,} groups have only picked or only rejected pictures, which make no pair")
+
+    def _pairs(self) -> Iterator[tuple[str, Pair]]:
+        for picked, rejected in self._groups.values():
+            for yes in picked:
+                split = self.order.splits.of(yes.prompt)
+                yield from ((split, (yes, no)) for no in rejected)
+
+    def rows(self) -> Iterator[tuple[str, int, Row]]:
+        for split, pair in self._pairs():
+            size = sum(sample.picture.bytes for sample in pair)
+            yield split, size, Row(pair, self._values(pair))
+
+    def _values(self, pair: Pair) -> dict[str, Any]:
+        """All columns but the pictures."""
+        first, second = _placed(pair)
+        better = float(first is pair[0])
+        values: dict[str, Any] = {"label_0": better, "label_1": 1 - better, "caption": self.caption.of(pair[0])}
+        for at, sample in enumerate((first, second)):
+            seed = seed_of(sample.inputs)
+            values[f"image_{at}_uid"] = _uid(sample)
+            values[f"model_{at}"] = sample.picture.model
+            values[f"seed_{at}"] = None if seed is None else as_text(seed)
+            values[f"stars_{at}"] = sample.verdict.get("stars")
+        return {
+            **values, "best_image_uid": _uid(pair[0]), "has_label": True, "are_different": True,
+            "prompt_id": pair[0].picture.prompt_id, "group": group_key(pair[0].picture.model, pair[0].inputs),
+        }  # fmt: skip
+
+    def write_shard(self, folder: Folder, name: str, rows: list[Row]) -> None:
+        with folder.growing(name) as file:
+            table = arrow.ParquetFile(file.name, COLUMNS, image=False)
+            for row in rows:
+                first, second = _placed((row.samples[0], row.samples[1]))
+                table.add({**row.values, "jpg_0": self.content(first), "jpg_1": self.content(second)})
+            table.close()
+
+    def write(self, folder: Folder, advance: Advance) -> None:
+        super().write(folder, advance)
+        folder.write("README.md", self._card())
+
+    def _card(self) -> Iterator[str]:
+        return card(
+            title=self.order.folder.absolute().name,
+            load='from datasets import load_dataset\n\ndataset = load_dataset("parquet", data_dir="this folder")',
+            paths={SPLITS_OF_DATASETS[split]: [f"{split}/*.parquet"] for split in self.shards},
+            pictures={split: self.pictures[split] for split in self.shards},
+            columns=COLUMNS,
+            models=sorted(self.models),
+            simulated=self.simulated,
+            notes=["Each row is a pair of one group: label 1 was picked, label 0 rejected.", *self.notes],
+            image=False,
+        )
+
+
+def _uid(sample: Sample) -> str:
+    return f"{sample.picture.key}-{sample.picture.output_index}"
+
+
+def _placed(pair: Pair) -> Pair:
+    digest = blake2b("".join(map(_uid, pair)).encode(), digest_size=1, person=b"batcher-pairs").digest()
+    return pair if digest[0] & 1 else (pair[1], pair[0])

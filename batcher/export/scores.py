@@ -1,0 +1,187 @@
+"""``pick --from FILE``: verdicts or scores that somebody else made, as CSV, TSV or JSON lines.
+
+A row names its picture by job key (the beginning will do), by file, or by prompt id, which means all its pictures. The
+columns ``pick``, ``stars``, ``tags`` and ``note`` are verdicts; any other one may be a score for ``--best``.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from batcher.core.errors import UsageError
+from batcher.core.one_line import one_line
+from batcher.export.viewed import Viewed
+from batcher.store.picks import MOST_STARS, NO, YES
+
+KEYS = {
+    "job": ("job", "key", "job_key"),
+    "file": ("file", "file_name", "filename", "path", "image"),
+    "prompt_id": ("prompt_id", "id"),
+}
+OUTPUT = "output_index"
+SAID = ("pick", "stars", "tags", "note")
+_SHORTEST = 8  # digits of a job key
+_WORDS: Mapping[str, str | None] = {
+    **dict.fromkeys(("yes", "y", "true", "1", "pick", "picked", "keep"), YES),
+    **dict.fromkeys(("no", "n", "false", "0", "reject", "rejected"), NO),
+    **dict.fromkeys(("", "clear", "null", "none", "undecided"), None),
+}
+
+
+@dataclass(slots=True)
+class Scores:
+    """rows: what was said, by picture. unmatched: rows that name no picture of the run; examples: the first of them."""
+
+    rows: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    unmatched: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+def read(path: Path, pictures: Sequence[Viewed]) -> Scores:
+    """Raises UsageError for a file that can't be read so, with its line."""
+    scores = Scores()
+    index = _Index(pictures)
+    columns: dict[str, None] = {}
+    for line, row in _rows(path):
+        columns.update(dict.fromkeys(row))
+        found = index.find(row)
+        if found is None:
+            names = ", ".join(name for several in KEYS.values() for name in several[:1])
+            raise UsageError(f"{path}:{line}: this row names no picture", hint=f"Give it one of the columns {names}.")
+        if not found:
+            scores.unmatched += 1
+            if len(scores.examples) < 3:
+                scores.examples.append(one_line(f"{path}:{line}: {_named(row)}", 160))
+        values = _checked(path, line, row)
+        for place in found:
+            scores.rows[place] = values
+    if not scores.rows and not scores.unmatched:
+        raise UsageError(f"{path} has no rows", hint="It has a header and a row for each picture.")
+    ours = {name for several in KEYS.values() for name in several} | {OUTPUT}
+    scores.columns = tuple(name for name in columns if name.lower() not in ours)
+    return scores
+
+
+class _Index:
+    """Pictures by all that a row may call them."""
+
+    def __init__(self, pictures: Sequence[Viewed]) -> None:
+        self._jobs: dict[str, list[tuple[str, int]]] = {}
+        self._files: dict[str, list[tuple[str, int]]] = {}
+        self._prompts: dict[str, list[tuple[str, int]]] = {}
+        for one in pictures:
+            file, name = one.picture.file, one.picture.file.rpartition("/")[2]
+            self._jobs.setdefault(one.picture.key, []).append(one.place)
+            self._prompts.setdefault(one.picture.prompt_id, []).append(one.place)
+            for known in {file, file.removeprefix("images/"), name}:
+                self._files.setdefault(known, []).append(one.place)
+        self._sorted = sorted(self._jobs)
+
+    def find(self, row: Mapping[str, Any]) -> list[tuple[str, int]] | None:
+        """None where the row has no column that names one; empty where it names none of this run."""
+        plain = {name.lower(): value for name, value in row.items()}
+        for kind, names in KEYS.items():
+            given = next((plain[name] for name in names if plain.get(name) not in {None, ""}), None)
+            if given is not None:
+                return self._of_output(getattr(self, f"_by_{kind}")(str(given).strip()), plain.get(OUTPUT))
+        return None
+
+    def _of_output(self, found: list[tuple[str, int]], output: Any) -> list[tuple[str, int]]:
+        if output in {None, ""}:
+            return found
+        return [place for place in found if str(place[1]) == str(output).strip()]
+
+    def _by_job(self, key: str) -> list[tuple[str, int]]:
+        key = key.lower()
+        if key in self._jobs or len(key) < _SHORTEST:
+            return self._jobs.get(key, [])
+        same = [known for known in self._sorted if known.startswith(key)]
+        return self._jobs[same[0]] if len(same) == 1 else []
+
+    def _by_file(self, file: str) -> list[tuple[str, int]]:
+        """As recorded, or any path that ends so; a bare name must be one picture's alone."""
+        file = file.replace("\\", "/")
+        at = file.find("images/")
+        for known in (file, file[at:] if at >= 0 else file, file.rpartition("/")[2]):
+            found = self._files.get(known, [])
+            if len(found) == 1:
+                return found
+        return []
+
+    def _by_prompt_id(self, ident: str) -> list[tuple[str, int]]:
+        return self._prompts.get(ident, [])
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    names = {name for several in KEYS.values() for name in several}
+    return ", ".join(f"{name} {value}" for name, value in row.items() if name.lower() in names and value)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from (_json_rows(path, file) if path.suffix.lower() in {".jsonl", ".ndjson"} else _cells(path, file))
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}", hint="Check the path.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8 text", hint="Save it as UTF-8.") from None
+
+
+def _json_rows(path: Path, file: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise UsageError(f"{path}:{number}: this is no JSON object", hint="One object a line.")
+        yield number, row
+
+
+def _cells(path: Path, file: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.DictReader(file, strict=True, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    try:
+        for row in reader:
+            if None in row:
+                raise UsageError(f"{path}:{reader.line_num}: more cells than the header has", hint="Quote the commas.")
+            yield reader.line_num, {name.strip(): value for name, value in row.items() if value is not None}
+    except csv.Error as error:
+        raise UsageError(f"{path}:{reader.line_num}: {error}", hint="Check the quotes.") from None
+
+
+def _checked(path: Path, line: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with its verdict columns as ``Verdict`` has them. A score stays as it is."""
+    values = dict(row)
+    if "pick" in row:
+        word = "" if row["pick"] is None else str(row["pick"]).strip().lower()
+        if word not in _WORDS:
+            raise UsageError(f"{path}:{line}: pick is {row['pick']!r:.40}", hint="Write yes, no, or nothing.")
+        values["pick"] = _WORDS[word]
+    if "stars" in row:
+        text = "" if row["stars"] is None else str(row["stars"]).strip()
+        number = number_of(text) if text else None
+        if text and (number is None or number not in range(MOST_STARS + 1)):
+            raise UsageError(f"{path}:{line}: stars is {text!r:.40}", hint=f"Write 0 to {MOST_STARS}, or nothing.")
+        values["stars"] = None if number is None else int(number)
+    if "tags" in row:
+        tags = row["tags"] or []
+        every = tags if isinstance(tags, list) else str(tags).replace(";", ",").split(",")
+        values["tags"] = tuple(dict.fromkeys(text for tag in every if (text := str(tag).strip())))
+    if "note" in row:
+        values["note"] = None if row["note"] in {None, ""} else str(row["note"])
+    return values
+
+
+def number_of(value: Any) -> float | None:
+    """A score as a number, None for what is none."""
+    try:
+        number = None if isinstance(value, bool) or value is None else float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if number is not None and number == number else None  # noqa: PLR0124  not a number

@@ -1,0 +1,65 @@
+"""Thumbnails: a small WebP of a picture, with the measures that the flags are made from.
+
+``python -m batcher.images.thumbnail`` makes them for another process: a line of JSON in (``[source, target]``), a line
+of JSON out (``{"size": bytes, "look": [...]}`` or ``{"error": text}``) and the WebP behind it. It ends when its input
+does, so it never outlives who asked.
+"""
+
+import io
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from batcher.core.errors import DiskError
+from batcher.images.flags import Look, look
+from batcher.store.files.whole import write_whole
+
+LONGEST = 512  # pixels: sharp in a row of 220 on a screen with two pixels a point
+_QUALITY = 76
+_MOST_PIXELS = 300_000_000
+
+
+def make(source: Path, target: Path | None) -> tuple[bytes, Look]:
+    """The WebP and its measures. target: where it is kept; a disk that can't take it is no reason not to show it.
+
+    Raises OSError, ValueError, SyntaxError, EOFError for what is no picture that can be decoded.
+    """
+    with Image.open(source) as image:
+        image.draft("RGB", (LONGEST, LONGEST))
+        ImageOps.exif_transpose(image, in_place=True)
+        image.thumbnail((LONGEST, LONGEST), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        small = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    content = io.BytesIO()
+    small.save(content, "WEBP", quality=_QUALITY, method=0)
+    if target is not None:
+        with suppress(OSError, DiskError):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(target, [content.getvalue()], durable=False)
+    return content.getvalue(), look(small)
+
+
+def _answer(line: bytes) -> bytes:
+    try:
+        source, target = json.loads(line)
+        content, found = make(Path(source), Path(target))
+    except Exception as error:  # noqa: BLE001  a hostile file must not end the process
+        return json.dumps({"error": f"{type(error).__name__}: {error}"[:300]}).encode() + b"\n"
+    facts = {"size": len(content), "look": [found.dhash, found.entropy, found.spread]}
+    return json.dumps(facts).encode() + b"\n" + content
+
+
+def main() -> None:
+    Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
+    if hasattr(os, "nice"):
+        os.nice(10)  # whoever generates pictures beside it goes first
+    for line in sys.stdin.buffer:
+        sys.stdout.buffer.write(_answer(line))
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Columns that mean something: a model, a size, a ratio, a number of pictures, a seed, a text to avoid.
+
+Names that people give to such columns, in any spelling. Where the model has an input of that very name it is that
+input (``columns.py``); what is left is carried out here another way, or refused, and never carried along unseen: a
+column that was not understood is paid for with every row.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import gcd, log
+from typing import Any
+
+from batcher.core.suggest import fold_name, printable, suggestion
+from batcher.manifest.inputs import RATIO, ModelInputs
+from batcher.manifest.schema.words import shown
+from batcher.manifest.sweep.axes import BadAxis
+from batcher.manifest.sweep.repeats import Repeat, Repeats
+
+_NAMES = {
+    "model": ("model", "modelid", "modelname", "modelpath", "checkpoint", "sdmodel"),
+    "aspect_ratio": ("aspectratio", "ratio", "ar", "aspect", "imageratio", "imageaspectratio"),
+    "negative_prompt": ("negativeprompt", "negative", "neg", "negprompt", "negativeprompts", "negativetext"),
+    "seed": ("seed", "seeds", "seednumber", "randomseed", "noiseseed", "rngseed"),
+    "width": ("width", "imagewidth"),
+    "height": ("height", "imageheight"),
+    "size": ("size", "imagesize", "resolution", "dimensions"),
+    "pictures": ("numimages", "numberofimages", "maximages", "numoutputs", "batchsize", "niter"),
+    "repeat": ("repeat", "repeats", "copies"),
+}
+_KINDS = {name: kind for kind, names in _NAMES.items() for name in names}
+_WORDS = {
+    "model": "a model",
+    "aspect_ratio": "an aspect ratio",
+    "negative_prompt": "what to avoid",
+    "seed": "a seed",
+    "width": "a size",
+    "height": "a size",
+    "size": "a size",
+    "pictures": "a number of pictures",
+    "repeat": "a number of copies",
+}
+_TEXTS = (
+    "text",
+    "caption",
+    "captions",
+    "description",
+    "positive",
+    "positiveprompt",
+    "prompttext",
+    "prompten",
+    "sentence",
+)
+_COUNTS = ("num_images", "number_of_images", "max_images", "num_outputs", "n", "batch_size")
+_SIZE = re.compile(r"\s*([1-9][0-9]{0,4})\s*[x\u00d7*]\s*([1-9][0-9]{0,4})\s*(?:px)?\s*", re.IGNORECASE)
+_PIXELS = re.compile(r"\s*([1-9][0-9]{0,4})(?:\.0)?\s*(?:px)?\s*", re.IGNORECASE)
+# Pixels of Imagen 4, which are its own idea of these ratios.
+_TRUE_SIZES = {(1408, 768): "16:9", (1280, 896): "4:3", (896, 1280): "3:4", (768, 1408): "9:16"}
+
+
+def kind_of_name(name: str) -> str | None:
+    """What a column of that name means, None for nothing that is known here."""
+    return _KINDS.get(fold_name(name.strip()))
+
+
+def input_meant(name: str, known: Iterable[str]) -> str:
+    """How to fix the name of an input that the model does not have: by what it means, else by its spelling."""
+    names, kind = list(known), kind_of_name(name)
+    if kind in names:
+        return f"did you mean `{kind}`?"
+    if kind in {"width", "height", "size"} and "aspect_ratio" in names:
+        return "the model takes an aspect ratio, as in `aspect_ratio: 16:9`"
+    return suggestion(name, names)
+
+
+def text_columns(names: list[str]) -> list[str]:
+    """Those of the names under which other tools keep the text of a prompt."""
+    return [name for name in names if fold_name(name.strip()) in _TEXTS or fold_name(name).startswith("prompt")]
+
+
+@dataclass(slots=True)
+class Applied:
+    """What the columns of one row came to. refused: (column, what, mend). meta: columns that mean nothing after all."""
+
+    repeat: Repeat | None = None
+    model: str | None = None
+    refused: list[tuple[str, str, str]] = field(default_factory=list)
+    meta: list[str] = field(default_factory=list)
+
+
+class Meanings:
+    """Carries out what such columns say, for one model. repeats: reads a number of copies; None where there are none.
+    several: whether rows may name other models.
+    """
+
+    def __init__(
+        self, model: str, model_inputs: ModelInputs, repeats: Repeats | None = None, *, several: bool = False
+    ) -> None:
+        self._model, self._model_inputs, self._repeats, self._several = model, model_inputs, repeats, several
+
+    def apply(self, given: Mapping[str, tuple[str, Any]], inputs: dict[str, Any]) -> Applied:
+        """given: by kind, the column and its value, which is not empty. inputs: of the row, which are added to."""
+        applied = Applied()
+        for kind, (column, value) in given.items():
+            if kind == "model":
+                self._one_model(column, value, applied)
+            elif kind == "repeat":
+                self._copies(column, value, applied)
+            elif kind == "pictures":
+                self._pictures(column, value, inputs, applied)
+            elif kind == "size":
+                self._size(column, value, inputs, applied)
+            elif kind == "width" and "height" in given:
+                self._pixels(column, value, given["height"][1], inputs, applied)
+            elif kind in {"width", "height"}:
+                if kind == "width" or "width" not in given:
+                    self._refuse(column, kind, applied)
+            else:
+                self._input(kind, column, value, inputs, applied)
+        return applied
+
+    def _input(self, kind: str, column: str, value: Any, inputs: dict[str, Any], applied: Applied) -> None:
+        if kind == "aspect_ratio" and fold_name(column) != "aspectratio" and not RATIO.fullmatch(str(value)):
+            applied.meta.append(column)  # a number of another kind: `ratio` is 0.31 in many a table
+        elif not self._model_inputs.knows(kind):
+            self._refuse(column, kind, applied)
+        elif kind in inputs:
+            what = f"both `{printable(column)}` and another column are the input `{kind}`"
+            applied.refused.append((column, what, "keep one of them"))
+        else:
+            try:
+                convert = self._model_inputs.convert if isinstance(value, str) else self._model_inputs.normal
+                inputs[kind] = convert(kind, value)
+            except ValueError as error:
+                applied.refused.append((column, f"`{printable(column)}` {error}", self._model_inputs.mend(kind)))
+
+    def _one_model(self, column: str, value: Any, applied: Applied) -> None:
+        if value == self._model:
+            return
+        if self._several and isinstance(value, str) and "/" in value:
+            applied.model = value.strip()
+            return
+        what = f"`{printable(column)}` names {shown(str(value))} for this row, and the run is for `{self._model}`"
+        applied.refused.append((column, what, f"name one model with --model, split the file, or {_aside(column)}"))
+
+    def _copies(self, column: str, value: Any, applied: Applied) -> None:
+        try:
+            times = int(str(value).strip())
+        except ValueError:
+            applied.meta.append(column)
+            return
+        try:
+            applied.repeat = self._repeats.read(times) if self._repeats and times != 1 else None
+        except BadAxis as error:
+            applied.refused.append((column, f"`{printable(column)}`: {error.what}", error.mend))
+            return
+        if self._repeats is None and times != 1:
+            self._refuse(column, "repeat", applied)
+
+    def _pictures(self, column: str, value: Any, inputs: dict[str, Any], applied: Applied) -> None:
+        name = next((name for name in _COUNTS if self._model_inputs.names(name)), None)
+        if name is not None and name not in inputs:
+            self._input(name, column, value, inputs, applied)
+        elif str(value).strip() not in {"1", "1.0"}:
+            what = f"`{printable(column)}` asks for {shown(str(value))} pictures, and the model makes one at a time"
+            applied.refused.append((column, what, f"call the column `repeat`, or {_aside(column)}"))
+
+    def _size(self, column: str, value: Any, inputs: dict[str, Any], applied: Applied) -> None:
+        if match := _SIZE.fullmatch(str(value)):
+            self._shape(column, int(match[1]), int(match[2]), inputs, applied)
+        elif re.fullmatch(r"\s*[1-9][0-9]?\s*k\s*", str(value), re.IGNORECASE):
+            self._refuse(column, "size", applied)
+        else:
+            applied.meta.append(column)
+
+    def _pixels(self, column: str, width: Any, height: Any, inputs: dict[str, Any], applied: Applied) -> None:
+        wide, high = _PIXELS.fullmatch(str(width)), _PIXELS.fullmatch(str(height))
+        if wide and high:
+            self._shape(column, int(wide[1]), int(high[1]), inputs, applied)
+        else:
+            self._refuse(column, "size", applied)
+
+    def _shape(self, column: str, width: int, height: int, inputs: dict[str, Any], applied: Applied) -> None:
+        if "aspect_ratio" in inputs:
+            return  # of the row's own: pixels beside it say the same, or nothing that the model could do
+        if not self._model_inputs.knows("aspect_ratio"):
+            self._refuse(column, "size", applied)
+            return
+        ratio, wrong = ratio_of(width, height, self._model_inputs)
+        if ratio is not None:
+            inputs["aspect_ratio"] = ratio
+        else:
+            applied.refused.append((column, *wrong))
+
+    def _refuse(self, column: str, kind: str, applied: Applied) -> None:
+        what = f"`{printable(column)}` means {_WORDS[kind]}, and the model has no input for it"
+        applied.refused.append((column, what, f"remove the column, or {_aside(column)}"))
+
+
+def _aside(column: str) -> str:
+    name = printable(column)
+    return f"carry it along as mere meta: --meta {name} (`meta: [{name}]` beside `file:`)"
+
+
+def ratio_of(width: int, height: int, model_inputs: ModelInputs) -> tuple[str | None, tuple[str, str]]:
+    """Width and height as an aspect ratio of the model; else None, what is wrong, and how to fix it."""
+    common = gcd(width, height)
+    exact = f"{width // common}:{height // common}"
+    allowed = model_inputs.schema.allowed("aspect_ratio") if model_inputs.schema else None
+    if allowed is None:
+        return exact, ("", "")
+    ratios = {}
+    for value in allowed:
+        if isinstance(value, str) and (match := RATIO.fullmatch(value)):
+            ratios[value] = int(match[1]) / int(match[2])
+            if int(match[1]) * height == int(match[2]) * width:
+                return value, ("", "")
+    if (true := _TRUE_SIZES.get((width, height))) in ratios:
+        return true, ("", "")
+    near = min(ratios, key=lambda ratio: abs(log(ratios[ratio] * height / width)), default=None)
+    what = f"{width}x{height} is {exact}, and `aspect_ratio` takes {', '.join(map(str, allowed))}"
+    return None, (what, f"{near} is the nearest" if near else "remove the size")

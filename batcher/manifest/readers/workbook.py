@@ -1,0 +1,112 @@
+"""Spreadsheets (Excel, OpenDocument), read with python-calamine, an extra: the first sheet that is not hidden.
+
+Numbers are what the cell shows where that is a whole number; dates become text. The whole sheet is held, so it is
+bounded before it is opened: a few cells far apart make a sheet of billions.
+"""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from importlib.util import find_spec
+from typing import Any
+
+from batcher.core.errors import ManifestError
+from batcher.manifest.extras import install_command
+from batcher.manifest.problems import failure
+from batcher.manifest.readers.cells import CellTable
+from batcher.manifest.readers.columns import word
+
+_MOST_CELLS = 20_000_000
+_MOST_BYTES = 2**30  # of all sheets, unpacked
+_PIECE = 2**20
+_CELL = re.compile(rb"""[ <]r=["']([A-Z]{1,3})([0-9]{1,7})["']""")
+_SAVE = "save the sheet as CSV UTF-8 (in Excel: Save As, CSV UTF-8)"
+
+
+class Workbook(CellTable):
+    """A reader of one spreadsheet file."""
+
+    def _opened(self) -> tuple[list[str], Iterator[Iterator[tuple[Any, ...]]]]:
+        """Raises ManifestError."""
+        label = self._source.label
+        if find_spec("python_calamine") is None:
+            what = "is read with python-calamine, which is not installed"
+            raise failure(label, 0, 0, what, f"{install_command('xlsx')}, or {_SAVE}")
+        rows = self._sheet()
+        header = next((at for at, cells in enumerate(rows) if any(cell not in {"", None} for cell in cells)), None)
+        if header is None:
+            raise failure(label, 0, 0, "is empty", "give a header row and a row for each prompt")
+        self._first = header + 2
+        names = [str(name).strip() or f"column {at + 1}" for at, name in enumerate(map(_plain, rows[header]))]
+        names = ["" if name == "None" else name for name in names]
+        names = [name or f"column {at + 1}" for at, name in enumerate(names)]
+        return names, iter([map(tuple, (map(_plain, cells) for cells in rows[header + 1 :]))])
+
+    def _sheet(self) -> list[list[Any]]:
+        import python_calamine as calamine  # noqa: PLC0415  an extra
+
+        label = self._source.label
+        try:
+            self._bounded()
+            book = calamine.CalamineWorkbook.from_path(self._source.path)
+            visible = [one.name for one in book.sheets_metadata if one.visible == calamine.SheetVisibleEnum.Visible]
+            names = visible or book.sheet_names
+            rows: list[list[Any]] = book.get_sheet_by_name(names[0]).to_python(skip_empty_area=False)
+        except ManifestError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever a damaged file makes of a foreign reader
+            if self._source.start(8)[:2] not in {b"PK", b"\xd0\xcf"}:
+                what = "is no spreadsheet, whatever its name says"
+                raise failure(label, 0, 0, what, "--format csv or tsv reads a table of text") from None
+            what = f"can't be read as a spreadsheet: {word(str(error)[:120]) or type(error).__name__}"
+            raise failure(label, 0, 0, what, _SAVE) from None
+        if len(names) > 1:
+            others = ", ".join(f"`{word(name)}`" for name in names[1:6])
+            self._reading.model_inputs.warn(f"{label}: the sheet `{word(names[0])}` is read, and not {others}")
+        return rows
+
+    def _bounded(self) -> None:
+        """Raises ManifestError for a sheet that would not fit into memory."""
+        if not zipfile.is_zipfile(self._source.path):
+            return
+        with zipfile.ZipFile(self._source.path) as packed:
+            if sum(info.file_size for info in packed.infolist()) > _MOST_BYTES:
+                raise failure(self._source.label, 0, 0, "is larger than 1 GB unpacked", _SAVE)
+            for info in packed.infolist():
+                if info.filename.startswith("xl/worksheets/") and info.filename.endswith(".xml"):
+                    with packed.open(info) as sheet:
+                        self._refuse_vast(sheet)
+
+    def _refuse_vast(self, sheet: Any) -> None:
+        widest = longest = read = 0
+        rest = b""
+        while piece := sheet.read(_PIECE):
+            read += len(piece)
+            text = rest + piece
+            for column, row in _CELL.findall(text):
+                widest, longest = max(widest, _number(column)), max(longest, int(row))
+            rest = text[-40:]
+            if widest * longest > _MOST_CELLS or read > _MOST_BYTES:
+                what = f"has a sheet of {longest:,} rows and {widest:,} columns, filled or not"
+                raise failure(self._source.label, 0, 0, what, _SAVE)
+
+
+def _number(column: bytes) -> int:
+    found = 0
+    for letter in column:
+        found = found * 26 + letter - 64
+    return found
+
+
+def _plain(cell: Any) -> Any:
+    """A cell as JSON data: whole numbers without a point, dates as text, nothing for an empty one."""
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
+        return int(cell)
+    if isinstance(cell, datetime):
+        return cell.date().isoformat() if cell.time() == time() else cell.isoformat()
+    if isinstance(cell, date | time):
+        return cell.isoformat()
+    if cell is None or cell == "":
+        return None
+    return cell if isinstance(cell, str | int | float) else str(cell)

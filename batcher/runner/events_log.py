@@ -1,0 +1,188 @@
+"""The events of a run under their names: for ``--log FILE`` and for ``logging``.
+
+EVENTS is the contract: names, levels, fields. A test compares it with the manual and with what real runs write. What
+costs money carries it, in dollars. Lines hold no secret, no prompt, and links without their query.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from batcher.core.errors import BatcherError, DiskError
+from batcher.core.job import Entry, State, utc
+from batcher.core.one_line import one_line
+from batcher.core.version import __version__
+from batcher.runner.events import Event, JobMoved, Noted, RunBegan, RunEnded, Ticked
+
+DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
+LOGGER = logging.getLogger("batcher")
+LOGGER.addHandler(logging.NullHandler())  # a library prints nothing unless asked
+_QUERY = re.compile(r"(\w+://[^\s?#\"']+)[?#][^\s\"')\]]*")
+_USER = re.compile(r"(\w+://)[^/\s@]+@")
+_SECRET = re.compile(r"\b(bearer|token|api[-_ ]?key)\b([\"':= ]+)[\w.~+/-]{8,}=*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """level: of ``logging``. fields: all that an event of this name may carry, beside ts, level, event and run."""
+
+    level: int
+    fields: str
+    text: str
+
+
+EVENTS: Mapping[str, Kind] = {
+    "run_start": Kind(INFO, "manifest model total simulated price_usd budget_usd batcher", "a run begins to work"),
+    "submit": Kind(INFO, "job prompt_id attempt request_id reserved_usd", "the service took a job up"),
+    "in_doubt": Kind(ERROR, "job prompt_id attempt cause reserved_usd", "a submit was not answered: it may cost"),
+    "result": Kind(INFO, "job request_id seconds cost_usd", "the service finished a job; its files are to come"),
+    "again": Kind(WARNING, "job request_id attempt cause cost_usd", "the service failed a job; it is submitted again"),
+    "link": Kind(DEBUG, "job request_id", "a link gave no file; a fresh one is asked for, free"),
+    "saved": Kind(INFO, "job prompt_id request_id files bytes cost_usd", "a job is done: its files are on the disk"),
+    "failed": Kind(ERROR, "job prompt_id request_id attempt cause http_status code cost_usd", "a job failed for good"),
+    "cancelled": Kind(INFO, "job prompt_id request_id", "a job was cancelled"),
+    "limit": Kind(INFO, "by", "what keeps the run from going faster is something else now"),
+    "stall": Kind(WARNING, "seconds", "no job moved for a while"),
+    "note": Kind(WARNING, "message", "what a person should know; it is on standard error too"),
+    "start_failed": Kind(ERROR, "exit_code message", "the run ended before it began"),
+    "run_end": Kind(
+        INFO,
+        "exit_code stopped_by message total done failed in_doubt cancelled pending submits seconds cost_usd spent_usd"
+        " reserved_usd unclear_usd",
+        "the run is over",
+    ),
+}
+_MOVES = {  # by state now and before
+    (State.RUNNING, State.PENDING): "submit",
+    (State.READY, State.RUNNING): "result",
+    (State.PENDING, State.RUNNING): "again",
+    (State.RUNNING, State.READY): "link",
+}
+_ENDS = {
+    State.DONE: "saved",
+    State.FAILED: "failed",
+    State.CANCELLED: "cancelled",
+    State.IN_DOUBT: "in_doubt",
+}
+
+Write = Callable[[str, float, Mapping[str, Any]], None]
+
+
+class EventLog:
+    """An observer that gives each event its name and fields, and writes it down."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._price: float | None = None
+        self._limit = ""
+
+    def __call__(self, event: Event) -> None:
+        for name, facts in self._named(event):
+            self.emit(name, event.at, facts)
+
+    def emit(self, name: str, at: float, facts: Mapping[str, Any]) -> None:
+        """facts: JSON data; what is None, or not of this event, is left out."""
+        fields = EVENTS[name].fields.split()
+        self._write(name, at, {key: _plain(facts[key]) for key in fields if facts.get(key) is not None})
+
+    def _named(self, event: Event) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        if isinstance(event, JobMoved):
+            name = _ENDS.get(event.entry.state) or _MOVES.get((event.entry.state, event.before))
+            if name is not None:
+                yield name, self._of_job(event, event.entry)
+        elif isinstance(event, Ticked):
+            by = event.snapshot.limited_by
+            if by != self._limit:
+                self._limit = by
+                yield "limit", {"by": by or "nothing"}
+        elif isinstance(event, Noted):
+            yield "note", {"message": event.text}
+        elif isinstance(event, RunBegan):
+            self._price = event.price_usd
+            names = ("manifest", "model", "total", "simulated", "price_usd", "budget_usd")
+            yield "run_start", {**{name: getattr(event, name) for name in names}, "batcher": __version__}
+        elif isinstance(event, RunEnded):
+            yield "run_end", event.report
+
+    def _of_job(self, event: JobMoved, entry: Entry) -> dict[str, Any]:
+        cause = entry.cause
+        began, ended = entry.submitted_at, entry.finished_at
+        return {
+            "job": entry.job.key,
+            "prompt_id": one_line(entry.job.prompt_id, 80),
+            "request_id": entry.request_id,
+            "attempt": entry.attempts,
+            "cost_usd": entry.cost_usd,
+            "reserved_usd": None if self._price is None else self._price * entry.job.images,
+            "seconds": None if began is None or ended is None else max(0.0, ended - began),
+            "files": len(event.artifacts),
+            "bytes": sum(artifact.bytes for artifact in event.artifacts),
+            "cause": None if cause is None else str(cause),
+            "http_status": None if cause is None else cause.http_status,
+            "code": None if cause is None else cause.code,
+        }
+
+
+def to_logging(run: str) -> Write:
+    """Each event as a record of the logger ``batcher``, with its name (``event``) and its fields (``facts``)."""
+
+    def write(name: str, at: float, facts: Mapping[str, Any]) -> None:  # noqa: ARG001  logging has its own clock
+        level = EVENTS[name].level
+        if LOGGER.isEnabledFor(level):
+            LOGGER.log(level, "%s", _in_words(name, facts), extra={"event": name, "facts": facts, "run": run})
+
+    return write
+
+
+class LogFile:
+    """``--log FILE``: JSON lines, appended, one event a line. That the disk is full is said once; the run goes on."""
+
+    def __init__(self, path: Path, run: str, say: Callable[[str], None]) -> None:
+        """run: the run directory, or what is known of it. Raises DiskError where the file can't be written at all."""
+        self.run = run
+        self._say = say
+        try:
+            self._file: TextIO | None = path.open("a", encoding="utf-8", buffering=1)
+        except OSError as error:
+            hint = "Nothing was submitted. Give --log a file that can be written."
+            raise DiskError(f"--log {path} can't be written: {error.strerror}", hint=hint) from error
+
+    def write(self, name: str, at: float, facts: Mapping[str, Any]) -> None:
+        if self._file is None:
+            return
+        level = logging.getLevelName(EVENTS[name].level).lower()
+        line = {"ts": utc(at), "level": level, "event": name, "run": self.run, **facts}
+        try:
+            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        except (OSError, ValueError) as error:
+            self._file = None
+            self._say(f"warning: the log can't be written any more: {error}")
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def start_failed(error: BatcherError) -> dict[str, Any]:
+    """The facts of the event of that name."""
+    return {"exit_code": error.exit_code, "message": error.message}
+
+
+def clean(text: str) -> str:
+    """One line, without what may be secret: queries of links, users in addresses, tokens."""
+    text = _USER.sub(r"\1", _QUERY.sub(r"\1", one_line(text, 1000)))
+    return _SECRET.sub(r"\1\2...", text)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6)
+    return clean(value) if isinstance(value, str) else value
+
+
+def _in_words(name: str, facts: Mapping[str, Any]) -> str:
+    return " ".join([name, *(f"{key}={str(value)[:8] if key == 'job' else value}" for key, value in facts.items())])

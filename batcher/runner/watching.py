@@ -1,0 +1,147 @@
+"""Who watches a run from outside: its log, its metrics, its messages, its heartbeat and the command at its end.
+
+One observer for all of them, for the command and the Python API alike. None of them delays or fails a run: the log
+and the metrics say once when their file can't be written, and receivers have threads of their own.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from batcher.core import limits
+from batcher.core.errors import BatcherError, UsageError
+from batcher.core.tally import Snapshot
+from batcher.runner import notify, notify_hook, notify_text
+from batcher.runner.events import Event, JobMoved, Observer, RunBegan, RunEnded, Ticked
+from batcher.runner.events_log import EventLog, LogFile, start_failed, to_logging
+from batcher.runner.metrics import MetricsFile
+from batcher.runner.notify import Heartbeat, Messenger
+
+STALL = 15 * 60.0  # seconds without any job moving that are worth a message
+
+
+class Watch:
+    """To be entered before the run and left after it. An observer of it in between."""
+
+    def __init__(
+        self,
+        log: str | None = None,
+        metrics: str | None = None,
+        on_end: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+        stall: float = STALL,
+    ) -> None:
+        """Raises DiskError for a log that can't be written, UsageError for metrics without their library."""
+        self._unsaid: list[str] = []
+        self._say: Callable[[str], None] = self._unsaid.append
+        self._on_end = on_end
+        self._environ = environ
+        self._stall = stall
+        self._log = None if log is None else LogFile(Path(log), "", self._warn)
+        self._metrics = None if metrics is None else MetricsFile(Path(metrics), self._warn)
+        self._events: list[EventLog] = []
+        self._messenger = Messenger()
+        self._heart: Heartbeat | None = None
+        self._run_dir = Path()
+        self._report: Mapping[str, Any] | None = None
+        self._ticked = self._moved = time.time()
+        self._said_stall = False
+
+    def __enter__(self) -> Self:
+        try:
+            self._messenger = Messenger(notify.receivers(notify.addresses(self._environ)))
+            if url := self._environ.get(notify.HEARTBEAT, "").strip():
+                self._heart = Heartbeat(url, lambda: time.time() - self._ticked < notify.PULSE)
+        except UsageError as error:
+            self._warn(f"warning: {error.message}: no messages are sent. {error.hint}")
+        self._name_run("")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._heart is not None:
+            self._heart.close()
+        if self._metrics is not None:
+            self._metrics.close()
+        self._messenger.close()
+        if self._log is not None:
+            self._log.close()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RunBegan):
+            self._name_run(str(event.run_dir))
+            self._run_dir = event.run_dir
+            self._ticked = self._moved = event.at
+            if self._metrics is not None:
+                self._metrics.begin(event.run_dir)
+        for events in self._events:
+            events(event)
+        if isinstance(event, JobMoved):
+            self._moved, self._said_stall = event.at, False
+        elif isinstance(event, Ticked):
+            self._ticked = event.at
+            self._notice_stall(event.snapshot, event.at)
+        elif isinstance(event, RunEnded):
+            self._report = event.report
+            self._run_dir = Path(str(event.report["run"]))
+            if self._metrics is not None:
+                self._metrics.end()
+            self._messenger.send(*notify_text.at_end(event.report))
+
+    def failed_to_start(self, error: BatcherError, run: str) -> None:
+        """The run ended before it began, or in the middle of it for an error."""
+        if self._report is None:
+            for events in self._events:
+                events.emit("start_failed", time.time(), start_failed(error))
+            self._messenger.send(*notify_text.at_failed_start(run, error.exit_code))
+
+    def say_warnings(self, say: Callable[[str], None]) -> None:
+        """What goes wrong out here is said there from now on, and what was not said yet at once."""
+        self._say = say
+        while self._unsaid:
+            say(self._unsaid.pop(0))
+
+    def finish(self) -> None:
+        """Once the run directory is free: waits a little for the messages, then runs the user's command."""
+        for words in self._messenger.close():
+            self._warn(f"warning: {words}")
+        if self._on_end is not None and self._report is not None:
+            words = notify_hook.run(self._on_end, self._report, self._run_dir)
+            if words:
+                self._warn(f"warning: {words}")
+
+    def _warn(self, text: str) -> None:
+        self._say(text)
+
+    def _name_run(self, run: str) -> None:
+        writes = [to_logging(run)]
+        if self._log is not None:
+            self._log.run = run
+            writes.append(self._log.write)
+        self._events = [EventLog(write) for write in writes]
+
+    def _notice_stall(self, snapshot: Snapshot, at: float) -> None:
+        still = at - self._moved
+        if self._said_stall or still < self._stall or snapshot.limited_by == "paused":
+            return
+        self._said_stall = True
+        for events in self._events:
+            events.emit("stall", at, {"seconds": still})
+        self._messenger.send(*notify_text.at_stall(str(self._run_dir), still, snapshot))
+
+
+def watching_limits(say: Callable[[str], None]) -> Observer:
+    """``-v``: what the next job waits for, each time that it is something else."""
+    last = ""
+
+    def hear(event: Event) -> None:
+        nonlocal last
+        if isinstance(event, Ticked) and event.snapshot.limited_by != last:
+            last = event.snapshot.limited_by
+            say(f"the next job waits for: {limits.WORDS[last]}" if last else "no job waits")
+
+    return hear

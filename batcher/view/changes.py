@@ -1,0 +1,116 @@
+"""What the page may change. The same code as the commands; nothing here writes to the state file but ``retry``."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from batcher.core.errors import UsageError
+from batcher.export.more import add, plan_more
+from batcher.runner import tuning
+from batcher.runner.reopening import STATES, Reopen, reopen
+from batcher.runner.tuning import BACK
+from batcher.store import picks
+from batcher.view.run_reader import RunReader, wire
+
+_MOST_VERDICTS = 10_000  # in one request
+_MOST_TEXT = 2_000  # characters of a note
+_SETS = Path("sets")  # where exports from the page go
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+_TARGETS = frozenset({"imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest"})
+
+
+def pick(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Verdicts, as ``picks.jsonl`` has them; what they are about is noted from the state file.
+
+    Raises UsageError, DiskError: then none of them counts.
+    """
+    given = body.get("verdicts")
+    if not isinstance(given, list) or not 0 < len(given) <= _MOST_VERDICTS:
+        raise UsageError(f"`verdicts` is a list of 1 to {_MOST_VERDICTS:,}")
+    verdicts = [picks.verdict_of(one) if isinstance(one, dict) else None for one in given]
+    whole = [verdict for verdict in verdicts if verdict is not None and _is_short(verdict)]
+    if len(whole) != len(given):
+        raise UsageError("a verdict has `job`, `pick` (yes, no, null), `stars` (0 to 5), `tags`, `note`")
+    shas = reader.shas([(verdict.job, verdict.output_index) for verdict in whole])
+    for verdict in whole:
+        if (verdict.job, verdict.output_index) not in shas and not verdict.is_empty:
+            raise UsageError(f"there is no picture {verdict.output_index} of job {verdict.job[:40]}")
+    stamped = [
+        replace(verdict, sha256=shas.get((verdict.job, verdict.output_index)), at="", by="") for verdict in whole
+    ]
+    return {"picks": [wire(verdict) for verdict in picks.append(reader.run_dir, stamped)]}
+
+
+def _is_short(verdict: picks.Verdict) -> bool:
+    return (
+        len(verdict.note or "") <= _MOST_TEXT and len(verdict.tags) <= 50 and all(len(t) <= 100 for t in verdict.tags)
+    )
+
+
+def tune(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
+    """As ``batcher tune``: the texts of its flags, null for what the command says."""
+    texts, switches = {"rate", "in_flight", "downloads", "budget", "deadline"}, {"pause", "resume", "drain"}
+    given: dict[str, Any] = {}
+    for name, value in body.items():
+        if name in texts and (value is None or isinstance(value, str)):
+            given[name] = BACK if value is None else value
+        elif (name in switches and isinstance(value, bool)) or (name == "reason" and isinstance(value, str)):
+            given[name] = value
+        else:
+            raise UsageError(f"{name!r:.60} can't be changed here")
+    return tuning.tune(run_dir, **given)
+
+
+def more(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
+    """As ``batcher more``. dry_run: only say how many jobs, and what they cost."""
+    seeds, where = body.get("seeds"), body.get("where")
+    if type(seeds) is not int or not (where is None or isinstance(where, str)):
+        raise UsageError("`seeds` is a number, `where` an expression")
+    plan = plan_more(run_dir, seeds, where)
+    if body.get("dry_run") is False:
+        add(run_dir, plan)
+    notes = list(plan.warnings)
+    if plan.earlier:
+        notes.append(f"{plan.earlier:,} jobs were added before; this adds to them.")
+    if plan.without_seed:
+        notes.append(f"{plan.without_seed:,} groups are left out: their model takes no seed.")
+    if plan.cost_usd is not None and plan.left_usd is not None and plan.cost_usd > plan.left_usd:
+        notes.append("The budget is too little for all of them.")
+    return {
+        "groups": plan.groups, "seeds": seeds, "jobs": len(plan.jobs), "cost_usd": plan.cost_usd,
+        "left_usd": plan.left_usd, "notes": notes, "resume": plan.resume,
+    }  # fmt: skip
+
+
+def retry(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
+    """As ``batcher retry``. dry_run: only say which jobs, and what it may cost."""
+    states, causes, keys = (_texts(body, name) for name in ("states", "causes", "keys"))
+    if not states or not set(states) <= set(STATES):
+        raise UsageError(f"`states` are some of {', '.join(STATES)}")
+    return reopen(run_dir, Reopen(states=states, causes=causes, keys=keys, dry_run=body.get("dry_run") is not False))
+
+
+def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Runs ``batcher export`` into a new folder below ``sets/``; the command line is the way to anywhere else."""
+    name, to, where = body.get("name"), body.get("to"), body.get("where")
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith("."):
+        raise UsageError("a name is letters, digits, spaces, dots, dashes", hint="The command line takes any folder.")
+    if to not in _TARGETS or not (where is None or isinstance(where, str)):
+        raise UsageError(f"`to` is one of {', '.join(sorted(_TARGETS))}")
+    words = [sys.executable, "-m", "batcher", "export", str(run_dir), str(_SETS / name), "--to", str(to)]
+    words += [f"--where={where}"] if where else []
+    done = subprocess.run(  # noqa: S603  our own command
+        words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    return {"exit_code": done.returncode, "output": f"{done.stdout}{done.stderr}"[-4_000:]}
+
+
+def _texts(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    found = body.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(text, str) and len(text) <= 200 for text in found):
+        raise UsageError(f"`{name}` is a list of texts")
+    return tuple(found)

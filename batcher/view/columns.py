@@ -1,0 +1,142 @@
+"""Rows of the state file as the page wants them: a column a fact, texts once each, so that 100,000 fit into 5 MB.
+
+An item is a picture, or a job that has none. Its number is ``job id * 1000 + output index`` and stays for life. What
+repeats (prompts, groups, causes) stands in tables that only grow: a message holds the new ends of them.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from batcher.core.groups import seed_input
+from batcher.core.job import Job
+from batcher.export.sheets.axes import Plan, Seen, choose, label_of
+from batcher.images.flags import asked_ratio
+from batcher.store.viewing import JobRow
+
+OUTPUTS = 1000  # more pictures than that no job has
+CODES = {
+    "pending": "p", "submitting": "q", "running": "q", "ready": "r", "done": "d", "failed": "f", "cancelled": "c",
+    "in_doubt": "x",
+}  # fmt: skip
+_SURVEYED = 5_000  # jobs
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def inputs_of(row: JobRow) -> dict[str, Any]:
+    found = _decode(row.inputs)
+    return found if isinstance(found, dict) else {}
+
+
+def survey(rows: Iterable[JobRow]) -> tuple[Plan, tuple[str, ...]]:
+    """The axes of the grid, as ``batcher grid`` chooses them, and the inputs that tell groups of one prompt apart."""
+    seen = Seen()
+    for number, row in enumerate(rows):
+        if number >= _SURVEYED:
+            break
+        seen.see(
+            Job(
+                key=row.key, model=row.model, inputs=inputs_of(row), copy=row.copy, prompt_id=row.prompt_id, meta={},
+                source=row.source, line=row.line, path="",
+            )
+        )  # fmt: skip
+    varying = [name for name in seen.varying() if name != "copy"]
+    seed = seed_input(varying)
+    return choose(seen, None, None, ()), tuple(name for name in varying if name != seed)
+
+
+class Columns:
+    """The tables of one run. plan: the axes. telling: names whose values make the label of a group."""
+
+    def __init__(self, plan: Plan, telling: tuple[str, ...]) -> None:
+        self.plan = plan
+        self._telling = telling
+        self._prompts: dict[str, int] = {}
+        self._groups: dict[tuple[str, bytes], int] = {}
+        self._causes: dict[tuple[Any, ...], int] = {}
+        self._tables: dict[str, list[Any]] = {"prompts": [], "groups": [], "causes": []}
+
+    def ends(self) -> dict[str, int]:
+        """How long the tables are."""
+        return {name: len(rows) for name, rows in self._tables.items()}
+
+    def tables(self, ends: Mapping[str, int]) -> dict[str, Any]:
+        """What came to the tables since they were so long."""
+        return {name: [ends.get(name, 0), rows[ends.get(name, 0) :]] for name, rows in self._tables.items()}
+
+    def columns(self, rows: Iterable[JobRow]) -> dict[str, list[Any]]:
+        """n: number. k: key. s: state, one letter. g: group. r, c: values on the axes. w, h: size, or the shape asked
+        for. v: first digits of the content's hash. t: when it ended, Unix seconds. d: seconds it took. e: cause or
+        warning, -1 for none. o: order.
+        """
+        names = "nksgrcwhvtdeo"
+        columns: dict[str, list[Any]] = {name: [] for name in names}
+        append = [columns[name].append for name in names]
+        for row in rows:
+            for add, value in zip(append, self._item(row), strict=True):
+                add(value)
+        return columns
+
+    def _item(self, row: JobRow) -> tuple[Any, ...]:
+        inputs = inputs_of(row)
+        plan = self.plan
+        width, height = row.width, row.height
+        if not width or not height:
+            width, height = round(1000 * min(max(asked_ratio(inputs) or 1.0, 0.1), 10)), 1000
+        ended = _seconds(row.finished_at)
+        began = _seconds(row.submitted_at)
+        return (
+            row.id * OUTPUTS + (row.output_index or 0), row.key, CODES[row.state], self._group(row, inputs),
+            self._value(row, inputs, plan.rows), self._value(row, inputs, plan.cols), width, height,
+            row.sha256[:8] if row.sha256 else "", round(ended) if ended else 0,
+            round(ended - began, 1) if ended and began else 0, self._cause(row), row.position or 0,
+        )  # fmt: skip
+
+    def _value(self, row: JobRow, inputs: Mapping[str, Any], name: str | None) -> Any:
+        if name is None:
+            return None
+        value = inputs.get(name) if name not in {"model", "copy", "prompt_id"} else getattr(row, name)
+        return value if isinstance(value, int | float) else label_of(value)[:200]
+
+    def _group(self, row: JobRow, inputs: dict[str, Any]) -> int:
+        seed = seed_input(inputs)
+        rest = {name: value for name, value in inputs.items() if name != seed} if seed else inputs
+        key = row.model, _encode(rest)
+        number = self._groups.get(key)
+        if number is None:
+            number = self._groups[key] = len(self._groups)
+            label = " · ".join(
+                label_of(row.model if name == "model" else inputs.get(name))[:80] for name in self._telling
+            )
+            self._tables["groups"].append([self._prompt(row, inputs), label])
+        return number
+
+    def _prompt(self, row: JobRow, inputs: Mapping[str, Any]) -> int:
+        text = inputs.get("prompt")
+        if not isinstance(text, str):
+            text = max((value for value in inputs.values() if isinstance(value, str)), key=len, default=row.prompt_id)
+        number = self._prompts.get(text)
+        if number is None:
+            number = self._prompts[text] = len(self._prompts)
+            self._tables["prompts"].append([text, row.prompt_id])
+        return number
+
+    def _cause(self, row: JobRow) -> int:
+        if row.warning:
+            key: tuple[Any, ...] = ("warning", row.warning, None)
+        elif row.cause:
+            key = (row.cause, (row.message or "")[:500], row.http_status)
+        else:
+            return -1
+        number = self._causes.get(key)
+        if number is None:
+            number = self._causes[key] = len(self._causes)
+            self._tables["causes"].append(list(key))
+        return number
+
+
+def _seconds(text: str | None) -> float | None:
+    return None if text is None else datetime.fromisoformat(text).timestamp()

@@ -1,0 +1,240 @@
+"""One run as the page reads it: the state file over a read-only connection, and the verdicts beside it.
+
+Everything here waits for the disk: the server calls it from a thread of its own, one a run. How often the state file
+is compared with what is known costs a share of the time, not a number of times: a file of a million jobs is looked at
+less often than one of a hundred.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from batcher.core.errors import BatcherError, DiskError, UsageError
+from batcher.runner import report
+from batcher.store import STATE, connect_to_read, is_going, picks, reading, viewing
+from batcher.store.opening import identity
+from batcher.store.viewing import JobRow
+from batcher.view.columns import Columns, survey
+
+SHARE = 0.02  # of a processor, for looking what moved
+_FACTS_EVERY = 1.0  # seconds, at most so often
+_MOST_MOVES = 5_000  # jobs: when more moved at once, the page reads everything again
+
+
+def wire(verdict: picks.Verdict) -> list[Any]:
+    """A verdict as the page gets it."""
+    sha = (verdict.sha256 or "")[:8]
+    return [verdict.job, verdict.output_index, verdict.pick, verdict.stars, list(verdict.tags), verdict.note, sha]
+
+
+class _Turn:
+    """When something that costs time may be done again."""
+
+    def __init__(self, least: float = 0.0) -> None:
+        self._least = least
+        self._next = 0.0
+
+    def has_come(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def took(self, seconds: float) -> None:
+        self._next = time.monotonic() + max(self._least, seconds / SHARE)
+
+
+class RunReader:
+    """Not for two threads at once. Methods raise UsageError and DiskError where the run can't be read."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._version = 0
+        self._known: dict[int, tuple[str, int]] = {}
+        self._columns: Columns | None = None
+        self._ends: dict[str, int] = {}
+        self._picks = picks.Picks()
+        self._picks_read = 0  # bytes
+        self._moves_turn, self._facts_turn = _Turn(), _Turn(_FACTS_EVERY)
+        self._behind = self._facts_behind = self._going = False
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """Opened anew where the file was replaced (by a rebuild, say)."""
+        now = identity(self.run_dir / STATE)
+        if self._connection is None or now != self._identity:
+            self.close()
+            if now is None:
+                raise UsageError(
+                    f"{self.run_dir} has no {STATE}",
+                    hint=f"`batcher verify {self.run_dir} --repair` makes a new one from images and sidecars.",
+                )
+            self._connection = connect_to_read(self.run_dir)
+            self._identity, self._columns = now, None
+        return self._connection
+
+    def load(self) -> dict[str, Any]:
+        """Everything: the message that a page begins with."""
+        connection = self.connection
+        self._version = viewing.data_version(connection)
+        self._columns = Columns(*survey(viewing.rows(connection)))
+        self._known = {id_: (state, position) for id_, state, position in viewing.states(connection)}
+        columns = self._columns.columns(viewing.rows(connection))
+        self._ends = self._columns.ends()
+        self._picks, self._picks_read = picks.Picks(), 0
+        self._new_verdicts()
+        plan = self._columns.plan
+        return {
+            "axes": {"rows": plan.rows, "cols": plan.cols, "hidden": list(plan.hidden)},
+            "tables": self._columns.tables({}),
+            "items": columns,
+            "picks": [wire(verdict) for verdict in self._picks.verdicts.values() if not verdict.is_empty],
+            "facts": self.facts(),
+        }
+
+    def changes(self) -> dict[str, Any] | None:
+        """What came since ``load`` and the last call; ``{"reset": True}`` where it is better to load again; None for
+        nothing.
+        """
+        connection = self.connection
+        if self._columns is None:
+            return {"reset": True}
+        found: dict[str, Any] = {}
+        if verdicts := self._new_verdicts():
+            found["picks"] = [wire(verdict) for verdict in verdicts]
+        version = viewing.data_version(connection)
+        if version != self._version:
+            self._version = version
+            self._behind = self._facts_behind = True
+        if self._behind and self._moves_turn.has_come():
+            self._behind = False
+            moved = self._moved(connection)
+            if moved is None:
+                return {"reset": True}
+            if moved:
+                found["items"] = self._columns.columns(viewing.rows_of(connection, moved))
+                found["tables"] = self._columns.tables(self._ends)
+                self._ends = self._columns.ends()
+        if (self._facts_behind or self._is_going_changes()) and self._facts_turn.has_come():
+            self._facts_behind = False
+            found["facts"] = self.facts()
+        return found or None
+
+    def _is_going_changes(self) -> bool:
+        """A run that was killed writes nothing more."""
+        return self._facts_turn.has_come() and self.is_going() != self._going
+
+    def is_going(self) -> bool:
+        """Whether a run is at work there."""
+        return is_going(self.connection, self.run_dir)
+
+    def _moved(self, connection: sqlite3.Connection) -> list[int] | None:
+        began = time.monotonic()
+        known, moved, count = self._known, [], 0
+        for id_, state, position in viewing.states(connection):
+            count += 1
+            before = known.get(id_)
+            if before is None or before[0] != state or before[1] != position:
+                moved.append(id_)
+                known[id_] = state, position
+        self._moves_turn.took(time.monotonic() - began)
+        return None if count < len(known) or len(moved) > _MOST_MOVES else moved
+
+    def _new_verdicts(self) -> list[picks.Verdict]:
+        """Lines that came to ``picks.jsonl``. One that was made shorter is read from the start."""
+        path = self.run_dir / picks.PICKS
+        try:
+            size = path.stat().st_size
+            if size == self._picks_read:
+                return []
+            if size < self._picks_read:
+                self._picks, self._picks_read = picks.Picks(), 0
+            with path.open("rb") as file:
+                file.seek(self._picks_read)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise DiskError(f"{path} can't be read: {error.strerror}", hint="Check its rights.") from None
+        whole = content.rfind(b"\n") + 1
+        self._picks_read += whole
+        lines = content[:whole].splitlines(keepends=True)
+        self._picks.take(lines)
+        changed = {(v.job, v.output_index): v for v in map(picks.parsed, lines) if v is not None}
+        return list(changed.values())
+
+    @property
+    def verdicts(self) -> picks.Picks:
+        return self._picks
+
+    def facts(self) -> dict[str, Any]:
+        """The numbers of the overview: those of ``batcher status --json``, and what ``tune`` last asked for."""
+        began = time.monotonic()
+        connection = self.connection
+        run = viewing.facts_of_run(connection)
+        self._going = self.is_going()
+        live = (run["live"] or {}) if self._going else {}
+        facts = {
+            "run": str(self.run_dir),
+            "going": self._going,
+            **report.standing(connection, reading.counts(connection), run["price_usd"]),
+            "price_usd": run["price_usd"],
+            "rate": live.get("rate"),
+            "eta_seconds": live.get("eta"),
+            "note": live.get("note", ""),
+            "simulated": bool(run["simulated"]),
+            "manifest": run["manifest"],
+            "model": run["model"],
+            "resume": run["command"],
+            "control": run["control"],
+            "control_history": (run["control_history"] or [])[-20:],
+            "failures": [_failure(group) for group in reading.failures(connection)],
+            "unreadable_picks": self._picks.unreadable,
+            "at": time.time(),
+        }
+        self._facts_turn.took(time.monotonic() - began)
+        return facts
+
+    def shas(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
+        """The content of these pictures, of those that there are."""
+        found = {}
+        for key in {key for key, _ in places}:
+            for row in viewing.job_rows(self.connection, key):
+                if row.sha256 is not None and row.output_index is not None:
+                    found[key, row.output_index] = row.sha256
+        return found
+
+    def picture(self, key: str, output_index: int) -> JobRow | None:
+        rows = viewing.job_rows(self.connection, key)
+        return next((row for row in rows if row.output_index == output_index and row.sha256), None)
+
+    def job(self, key: str) -> tuple[list[JobRow], list[dict[str, Any]]]:
+        """Its pictures and its attempts; nothing where there is no such job."""
+        return viewing.job_rows(self.connection, key), viewing.attempts(self.connection, key)
+
+    def cover(self) -> list[Any]:
+        """Some picture to know the run by: key of its job, number of the output, first digits of its hash."""
+        row = viewing.some_picture(self.connection)
+        return [row.key, row.output_index, (row.sha256 or "")[:8]] if row is not None else []
+
+    def rows(self) -> Iterator[JobRow]:
+        return viewing.rows(self.connection)
+
+
+def _failure(group: reading.Failure) -> dict[str, Any]:
+    cause = group.cause
+    return {
+        "state": str(group.state), "cause": cause.kind, "message": cause.message, "http_status": cause.http_status,
+        "count": group.count, "example": group.example,
+    }  # fmt: skip
+
+
+def problem(error: BatcherError) -> dict[str, Any]:
+    """An error as the page gets it."""
+    return {"error": error.message, "hint": error.hint}

@@ -1,0 +1,69 @@
+"""Which runs a page shows: one, or all in a folder."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from batcher.core.errors import BatcherError, UsageError
+from batcher.store import STATE, has_state
+from batcher.view.live import Live
+from batcher.view.run_reader import RunReader, problem
+
+_LEFT_BEHIND = ("images", "records.jsonl", "picks.jsonl")  # of a run whose state file is gone
+
+
+class Runs:
+    """Raises UsageError for what is neither a run nor a folder of runs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._live: dict[str, Live] = {}
+        single = has_state(path) or any((path / name).exists() for name in _LEFT_BEHIND)
+        self.are_many = not single and bool(self._found())
+        if not single and not self.are_many:
+            what = "is not a run directory" if path.is_dir() else "does not exist"
+            raise UsageError(
+                f"{path} {what}: there is no {STATE}, nor a folder in it that has one", hint="`batcher run` makes one."
+            )
+
+    def _found(self) -> dict[str, Path]:
+        """By name, the newest first."""
+        try:
+            runs = [(one.stat().st_mtime, one) for one in self._path.iterdir() if (one / STATE).is_file()]
+        except OSError:
+            return {}
+        return {one.name: one for _, one in sorted(runs, reverse=True)}
+
+    def get(self, name: str) -> Live | None:
+        """A name of ``listed``; None for any other."""
+        live = self._live.get(name)
+        if live is None:
+            path = self._found().get(name) if self.are_many else self._path if name == self.name else None
+            live = self._live[name] = Live(path) if path is not None else None  # type: ignore[assignment]
+            if live is None:
+                del self._live[name]
+        return live
+
+    @property
+    def name(self) -> str:
+        return self._path.resolve().name or "run"
+
+    async def listed(self) -> list[dict[str, Any]]:
+        """name, and of several runs their numbers."""
+        if not self.are_many:
+            return [{"name": self.name}]
+        return await asyncio.to_thread(lambda: [_numbers(name, path) for name, path in self._found().items()])
+
+    async def close(self) -> None:
+        for live in self._live.values():
+            await live.close()
+
+
+def _numbers(name: str, path: Path) -> dict[str, Any]:
+    reader = RunReader(path)
+    try:
+        return {"name": name, "facts": reader.facts(), "cover": reader.cover()}
+    except BatcherError as error:
+        return {"name": name, "problem": problem(error)}
+    finally:
+        reader.close()

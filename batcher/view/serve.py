@@ -1,0 +1,104 @@
+"""Starts the page's server, says where it is, and keeps it until it is interrupted."""
+
+import asyncio
+import errno
+import secrets
+import signal
+import socket
+import webbrowser
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from batcher.core.errors import UsageError
+from batcher.view.runs import Runs
+from batcher.view.safety import Guard
+from batcher.view.server import Options, Server
+
+PORT = 8642  # when it is free: a tunnel or a bookmark can count on it
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """host, port: what to listen on; port None: PORT, or any other where that is taken. browser: open one."""
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    browser: bool = True
+
+
+async def serve(path: Path, address: Address, options: Options, say: Callable[[str], None]) -> None:
+    """Until it is interrupted. say: for what a person reads; the first line is the page's URL. Raises UsageError."""
+    runs = Runs(path)
+    token = secrets.token_urlsafe(24)
+    listening = _listen(address)
+    port = int(listening.getsockname()[1])
+    server = Server(runs, Guard.at(token, address.host, port, socket.gethostname()), options)
+    runner = web.AppRunner(server.app, handler_cancellation=True, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listening).start()
+        url = f"http://{_shown(address.host)}:{port}/#{token}"
+        say(url)
+        _say_more(address, port, url, say)
+        await _interrupted()
+    finally:
+        await runner.cleanup()
+
+
+def _say_more(address: Address, port: int, url: str, say: Callable[[str], None]) -> None:
+    if address.host not in _LOOPBACK:
+        say(f"Listening on {address.host}: whoever can reach this machine and has the address above sees the pictures.")
+        say(f"Safer: without --host, and `ssh -L {port}:127.0.0.1:{port}` from the other machine.")
+    say("Ctrl-C ends the page; a run goes on without it.")
+    if address.browser:
+        with suppress(webbrowser.Error):
+            webbrowser.open(url)
+
+
+async def _interrupted() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+def _shown(host: str) -> str:
+    if host in {"0.0.0.0", "::"}:  # noqa: S104  compared, not bound
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
+
+
+def _listen(address: Address) -> socket.socket:
+    try:
+        return _bound(address.host, PORT if address.port is None else address.port)
+    except OSError as error:
+        if address.port is None and error.errno == errno.EADDRINUSE:
+            return _bound(address.host, 0)
+        if isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+            raise UsageError(
+                f"--host {address.host}: {error.strerror}", hint="Give an address of this machine, or leave it out."
+            ) from None
+        raise UsageError(
+            f"port {address.port} can't be had: {error.strerror}", hint="--port 0 takes a free one."
+        ) from None
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        if hasattr(socket, "SO_REUSEADDR") and not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(where)
+        listening.listen(128)
+    except OSError:
+        listening.close()
+        raise
+    return listening

@@ -1,0 +1,231 @@
+"""The page's server: its own files, the data of one or several runs, pictures by job key."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import hdrs, web
+
+from batcher.core.errors import BatcherError, DiskError
+from batcher.core.version import __version__
+from batcher.runner import metrics
+from batcher.store.files.safe_reader import Outside, SafeReader
+from batcher.view import changes, details, filtering
+from batcher.view.live import Live
+from batcher.view.run_reader import problem
+from batcher.view.runs import Runs
+from batcher.view.safety import HEADERS, Guard
+from batcher.view.thumbs import Thumbs, place
+
+PAGE = Path(__file__).parent / "page"
+FILES = {path.name: path for path in sorted(PAGE.iterdir()) if path.suffix in {".js", ".css", ".html", ".svg"}}
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
+_IMAGES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"})
+_FOREVER = "private, max-age=31536000, immutable"  # the address holds the hash of the content
+_MOST_BODY = 4 << 20  # bytes
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Work = Callable[[Live, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """read_only: nothing can be changed from the page."""
+
+    read_only: bool = False
+
+
+class Server:
+    """Everything is below ``/``, and the page asks with relative addresses, so a proxy may put it anywhere."""
+
+    def __init__(self, runs: Runs, guard: Guard, options: Options | None = None) -> None:
+        self._runs = runs
+        self._guard = guard
+        self._options = options or Options()
+        self._thumbs = Thumbs()
+        self.app = web.Application(middlewares=[self._guarded, _explained], client_max_size=_MOST_BODY)
+        self.app.on_response_prepare.append(_harden)
+        self.app.on_cleanup.append(self._clean_up)
+        run = "/runs/{run}"
+        self.app.add_routes([
+            web.get("/", self._page),
+            web.get("/page/{name}", self._page),
+            web.post("/session", self._session),
+            web.get("/runs", self._list),
+            web.get("/metrics", self._metrics),
+            web.get(f"{run}/metrics", self._metrics),
+            web.get(f"{run}/index", self._index),
+            web.get(f"{run}/changes", self._changes),
+            web.get(f"{run}/events", self._events),
+            web.get(f"{run}/where", self._where),
+            web.get(f"{run}/job/{{key}}", self._job),
+            web.get(f"{run}/thumb/{{key}}/{{output:\\d{{1,3}}}}", self._thumb),
+            web.get(f"{run}/picture/{{key}}/{{output:\\d{{1,3}}}}", self._picture),
+            web.post(f"{run}/picks", self._change(lambda live, body: live.ask(changes.pick, live.reader, body))),
+            web.post(f"{run}/tune", self._change(lambda live, body: _thread(changes.tune, live.run_dir, body))),
+            web.post(f"{run}/retry", self._change(lambda live, body: _thread(changes.retry, live.run_dir, body))),
+            web.post(f"{run}/more", self._change(lambda live, body: _thread(changes.more, live.run_dir, body))),
+            web.post(f"{run}/export", self._change(lambda live, body: _thread(changes.export, live.run_dir, body))),
+        ])  # fmt: skip
+
+    async def _clean_up(self, _app: web.Application) -> None:
+        await self._thumbs.close()
+        await self._runs.close()
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        public = request.path in {"/", "/session"} or request.path.startswith("/page/")
+        cookie = request.cookies.get(self._guard.cookie)
+        refused = self._guard.refusal(request.method, request.headers, is_public=public, cookie=cookie)
+        if refused is not None:
+            return _json({"error": refused.why, "hint": ""}, status=refused.status)
+        return await handler(request)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        path = FILES.get(request.match_info.get("name", "index.html"))
+        if path is None:
+            raise web.HTTPNotFound
+        headers = {"Content-Type": f"{_TYPES[path.suffix]}; charset=utf-8", "Cache-Control": "no-cache"}
+        return web.FileResponse(path, headers=headers)
+
+    async def _session(self, request: web.Request) -> web.StreamResponse:
+        """The token of the address's fragment becomes a cookie, which pictures are asked for with."""
+        body = await _body(request)
+        if not self._guard.is_token(str(body.get("token", ""))):
+            return _json({"error": "that is not the token of this page", "hint": "Open the address anew."}, status=401)
+        answer = _json({"ok": True})
+        answer.set_cookie(self._guard.cookie, self._guard.token, httponly=True, samesite="Strict", path="/")
+        return answer
+
+    async def _list(self, _request: web.Request) -> web.StreamResponse:
+        facts = {"version": __version__, "read_only": self._options.read_only, "many": self._runs.are_many}
+        return _json({**facts, "runs": await self._runs.listed()})
+
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
+        """For Prometheus, with the token as ``Authorization: Bearer``."""
+        live = self._live(request)
+        text = await live.ask(lambda: metrics.text(live.reader.connection, going=live.reader.is_going()))
+        return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    async def _index(self, request: web.Request) -> web.StreamResponse:
+        packed = await self._live(request).index()
+        headers = {"Content-Encoding": "deflate", "Cache-Control": "no-store"}
+        return web.Response(body=packed, content_type="application/json", headers=headers)
+
+    async def _changes(self, request: web.Request) -> web.StreamResponse:
+        live = self._live(request)
+        live.watch()
+        messages = live.since(request.query.get("since", ""))
+        return _json({"at": live.at, "messages": [json.loads(text) for _, text in messages]})
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        live = self._live(request)
+        at = request.headers.get("Last-Event-ID") or request.query.get("since", "")
+        answer = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        answer.content_type = "text/event-stream"
+        await answer.prepare(request)
+        try:
+            async for message in live.follow(at):
+                text = b": here\n\n" if message is None else b"id: %b\ndata: %b\n\n" % (message[0].encode(), message[1])
+                await answer.write(text)
+        except ConnectionError:
+            pass
+        return answer
+
+    async def _where(self, request: web.Request) -> web.StreamResponse:
+        live = self._live(request)
+        found, warnings = await live.ask(filtering.matching, live.reader, request.query.get("q", ""), {})
+        return _json({"items": found, "warnings": warnings})
+
+    async def _job(self, request: web.Request) -> web.StreamResponse:
+        live = self._live(request)
+        return _json(await live.ask(details.job, live.reader, request.match_info["key"]))
+
+    async def _thumb(self, request: web.Request) -> web.StreamResponse:
+        live = self._live(request)
+        row, path = await self._file(live, request)
+        target = place(live.run_dir, row.sha256 or "")
+        headers = {"Cache-Control": _FOREVER if request.query_string else "no-cache"}
+        if target.is_file() and not target.is_symlink():
+            return web.FileResponse(target, headers={**headers, "Content-Type": "image/webp"})
+        try:
+            content, _ = await self._thumbs.made(path, target, row.sha256 or "")
+        except (OSError, ValueError, SyntaxError, EOFError) as error:
+            return _json({"error": f"{row.file} can't be shown: {error}", "hint": ""}, status=422)
+        return web.Response(body=content, content_type="image/webp", headers=headers)
+
+    async def _picture(self, request: web.Request) -> web.StreamResponse:
+        row, path = await self._file(self._live(request), request)
+        mime = row.mime if row.mime in _IMAGES else "application/octet-stream"
+        headers = {"Content-Type": mime, "Cache-Control": _FOREVER if request.query_string else "no-cache"}
+        return web.FileResponse(path, headers=headers)
+
+    async def _file(self, live: Live, request: web.Request) -> tuple[Any, Path]:
+        """By key, never by path; what the state file names is checked as if a stranger had written it."""
+        key, output = request.match_info["key"], int(request.match_info["output"])
+        row = await live.ask(live.reader.picture, key, output)
+        if row is None:
+            raise _not_found("there is no such picture")
+        try:
+            path = SafeReader(live.run_dir).regular(row.file or "")
+            size = path.stat().st_size
+        except (Outside, OSError, ValueError):
+            raise _not_found(f"{row.file} is gone: `batcher verify {live.run_dir} --repair` fetches it again") from None
+        if size != row.bytes:
+            raise _not_found(f"{row.file} is damaged: `batcher verify {live.run_dir} --repair` fetches it again")
+        return row, path
+
+    def _change(self, work: Work) -> Handler:
+        async def handler(request: web.Request) -> web.StreamResponse:
+            if self._options.read_only:
+                return _json({"error": "this page only shows: it was opened with --read-only", "hint": ""}, status=403)
+            live, body = self._live(request), await _body(request)
+            return _json(await work(live, body))
+
+        return handler
+
+    def _live(self, request: web.Request) -> Live:
+        live = self._runs.get(request.match_info.get("run", self._runs.name))
+        if live is None:
+            raise _not_found("there is no such run here")
+        return live
+
+
+async def _thread(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    return await asyncio.to_thread(work, *arguments)
+
+
+@web.middleware
+async def _explained(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors on purpose, in words."""
+    try:
+        return await handler(request)
+    except BatcherError as error:
+        return _json(problem(error), status=507 if isinstance(error, DiskError) else 400)
+
+
+async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in HEADERS.items():
+        response.headers[name] = value
+    response.headers[hdrs.SERVER] = "batcher"
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    try:
+        found = await request.json()
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise web.HTTPBadRequest(text='{"error": "no JSON object", "hint": ""}', content_type="application/json")
+    return found
+
+
+def _not_found(why: str) -> aiohttp.web.HTTPNotFound:
+    return web.HTTPNotFound(text=json.dumps({"error": why, "hint": ""}), content_type="application/json")
+
+
+def _json(facts: Mapping[str, Any], status: int = 200) -> web.Response:
+    return web.json_response(facts, status=status, headers={"Cache-Control": "no-store"})

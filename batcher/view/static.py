@@ -1,0 +1,142 @@
+"""The page without a server: ``batcher view RUN --export DIR`` writes files that open from a disk or any web host.
+
+The same modules, put one behind the other into a plain script (a browser loads no modules from ``file://``), the data
+in a script beside it, thumbnails, and the originals as links or copies. Verdicts made there stay in that browser, and
+come back as a file for ``batcher pick --from``.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from batcher.core.errors import DiskError, UsageError
+from batcher.core.units import show_bytes
+from batcher.core.version import __version__
+from batcher.images.thumbnail import make
+from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader
+from batcher.store.files.whole import write_whole
+from batcher.store.viewing import JobRow
+from batcher.view import details
+from batcher.view.run_reader import RunReader
+from batcher.view.server import PAGE
+from batcher.view.thumbs import place
+
+MARK = ".batcher-page"  # in a folder that this wrote: it may be written again
+ORDER = ("dom", "keys", "layout", "model", "net", "wall", "loupe", "overview", "panel", "app")
+_IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE)
+_NAMESPACE = re.compile(r'^import \* as (\w+) from "\./(\w+)\.js";\n', re.MULTILINE)
+_EXPORTED = re.compile(r"^export (?:async )?(?:function|class|const) (\w+)", re.MULTILINE)
+
+
+def export(run_dir: Path, folder: Path) -> str:
+    """Writes the page of a run; what it came to, in words. Raises UsageError, DiskError."""
+    if folder.exists() and not (folder / MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is not empty and no page of batcher", hint="Choose a new folder.")
+    with closing(RunReader(run_dir)) as reader:
+        try:
+            return _written(reader, folder)
+        except OSError as error:
+            raise DiskError(f"{folder} can't be written: {error}", hint="Make room, and run it again.") from None
+
+
+def _written(reader: RunReader, folder: Path) -> str:
+    (folder / "thumbs").mkdir(parents=True, exist_ok=True)
+    write_whole(folder / MARK, [""])
+    index = reader.load()
+    safe = SafeReader(reader.run_dir)
+    rows = [row for row in reader.rows() if row.sha256]
+    with ThreadPoolExecutor(2) as pool:  # Pillow lets other threads work
+        kept = list(pool.map(lambda row: _files(reader.run_dir, safe, row, folder), rows))
+    index["facts"] = {
+        **index["facts"],
+        "run": reader.run_dir.name,
+        "going": False,
+        "resume": None,
+        "control_history": [],
+    }
+    data = {
+        "list": {
+            "version": __version__,
+            "read_only": False,
+            "many": False,
+            "runs": [{"name": reader.run_dir.resolve().name}],
+        },
+        "index": {"at": "static.0", **index},
+        "jobs": dict(_jobs(reader)),
+        "files": {f"{row.key}.{row.output_index}": row.file for row in rows},
+        "shas": {f"{row.key}.{row.output_index}": row.sha256 for row in rows},
+    }
+    text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    write_whole(folder / "data.js", ["globalThis.BATCHER=", text, ";\n"])
+    write_whole(folder / "page.js", [script()])
+    for name in ("style.css", "icon.svg"):
+        shutil.copyfile(PAGE / name, folder / name)
+    write_whole(folder / "index.html", [_html()])
+    missing = kept.count(False)
+    lost = f" {missing:,} pictures were missing or damaged and are left out." if missing else ""
+    size = sum(row.bytes or 0 for row, there in zip(rows, kept, strict=True) if there)
+    return (
+        f"{len(rows) - missing:,} pictures, {show_bytes(size)}, in {folder}/index.html.{lost}\n"
+        "Verdicts made there: Save verdicts, then batcher pick RUN --from picks.jsonl"
+    )
+
+
+def _files(run_dir: Path, safe: SafeReader, row: JobRow, folder: Path) -> bool:
+    """The thumbnail and the original of a picture. False where there is none."""
+    small = folder / "thumbs" / f"{row.key}.{row.output_index}.webp"
+    try:
+        source = safe.regular(row.file or "")
+        if source.stat().st_size != row.bytes:
+            return False
+        cached = place(run_dir, row.sha256 or "")
+        if cached.is_file() and not cached.is_symlink():
+            _link_or_copy(cached, small)
+        elif not small.exists():
+            make(source, small)
+        target = folder / (row.file or "")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _link_or_copy(source, target)
+    except (Absent, NotAFile, Outside, ValueError, SyntaxError, EOFError):
+        return False
+    return True
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source.resolve())
+    except OSError:  # another disk, or one without links
+        shutil.copyfile(source, target)
+
+
+def _jobs(reader: RunReader) -> Iterator[tuple[str, dict[str, Any]]]:
+    for key, rows in groupby(reader.rows(), key=lambda row: row.key):
+        yield key, details.of(list(rows))
+
+
+def script() -> str:
+    """All modules as one plain script. They are written for it: no two top-level names are equal."""
+    parts = []
+    for name in ORDER:
+        text = (PAGE / f"{name}.js").read_text(encoding="utf-8")
+        for space, module in _NAMESPACE.findall(text):
+            names = _EXPORTED.findall((PAGE / f"{module}.js").read_text(encoding="utf-8"))
+            text = text.replace(
+                f'import * as {space} from "./{module}.js";\n', f"const {space} = {{ {', '.join(names)} }};\n"
+            )
+        parts.append(re.sub(r"^export ", "", _IMPORT.sub("", text), flags=re.MULTILINE))
+    return "(() => {\n" + "\n".join(parts) + "\n})();\n"
+
+
+def _html() -> str:
+    text = (PAGE / "index.html").read_text(encoding="utf-8")
+    module = '<script type="module" src="page/app.js"></script>'
+    assert module in text
+    scripts = '<script src="data.js" defer></script>\n<script src="page.js" defer></script>'
+    return text.replace(module, scripts).replace('href="page/', 'href="')

@@ -1,0 +1,138 @@
+"""Thumbnails on demand: made in worker processes, the newest wish first, kept in ``thumbs/`` by content."""
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from batcher.images.flags import Look
+
+THUMBS = "thumbs"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def place(run_dir: Path, sha256: str) -> Path:
+    """Where the thumbnail of this content is kept. Raises ValueError for what is no SHA-256."""
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError(f"{sha256!r:.80} is no SHA-256")
+    return run_dir / THUMBS / sha256[:2] / f"{sha256}.webp"
+
+
+class _LastFirst:
+    """So many at a time; of those who wait, the one who came last goes first: it is what is on the screen now."""
+
+    def __init__(self, size: int) -> None:
+        self._free = size
+        self._waiting: list[asyncio.Future[None]] = []
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        if self._free:
+            self._free -= 1
+        else:
+            mine = asyncio.get_running_loop().create_future()
+            self._waiting.append(mine)
+            try:
+                await mine
+            except asyncio.CancelledError:
+                if mine.done() and not mine.cancelled():
+                    self._pass_on()
+                raise
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            other = self._waiting.pop()
+            if not other.done():
+                other.set_result(None)
+                return
+        self._free += 1
+
+
+class _Worker:
+    """A process that makes one at a time."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls) -> "_Worker":
+        pipe = asyncio.subprocess.PIPE
+        words = (sys.executable, "-m", "batcher.images.thumbnail")
+        return cls(await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, limit=1 << 20))
+
+    async def make(self, source: Path, target: Path) -> tuple[bytes, Look]:
+        """Raises ValueError for what can't be decoded, OSError when the process is gone."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(json.dumps([str(source), str(target)]).encode() + b"\n")
+        await stdin.drain()
+        line = await stdout.readline()
+        if not line:
+            raise OSError("the process that makes thumbnails died")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        return await stdout.readexactly(answer["size"]), Look(*answer["look"])
+
+    async def stop(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+
+class Thumbs:
+    """workers: processes."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        size = workers or max(1, min(4, (os.cpu_count() or 2) - 1))
+        self._turns = _LastFirst(size)
+        self._workers: list[_Worker] = []
+        self._resting: list[_Worker] = []
+        self._making: dict[str, asyncio.Task[tuple[bytes, Look]]] = {}
+
+    async def made(self, source: Path, target: Path, sha256: str) -> tuple[bytes, Look | None]:
+        """The thumbnail of a picture. Raises OSError, ValueError where it can't be decoded.
+
+        Whoever waits may stop waiting; when nobody does any more, it is not begun.
+        """
+        async with self._turns.turn():
+            if await asyncio.to_thread(target.exists):
+                return await asyncio.to_thread(target.read_bytes), None
+            task = self._making.get(sha256)
+            if task is None:
+                task = self._making[sha256] = asyncio.get_running_loop().create_task(self._make(source, target))
+                task.add_done_callback(lambda _: self._making.pop(sha256, None))
+            return await asyncio.shield(task)
+
+    async def _make(self, source: Path, target: Path) -> tuple[bytes, Look]:
+        if self._resting:
+            worker = self._resting.pop()
+        else:
+            worker = await _Worker.start()
+            self._workers.append(worker)
+        try:
+            made = await worker.make(source, target)
+        except ValueError:  # of the picture
+            self._resting.append(worker)
+            raise
+        except BaseException as error:
+            self._workers.remove(worker)
+            await worker.stop()
+            if isinstance(error, asyncio.IncompleteReadError):
+                raise OSError("the process that makes thumbnails died") from None
+            raise
+        self._resting.append(worker)
+        return made
+
+    async def close(self) -> None:
+        for worker in self._workers:
+            await worker.stop()

@@ -1,0 +1,95 @@
+"""Signals to a real run: nohup, timeout, SIGTERM twice. The summary, the tables and the report are always written."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.support.command_line import Shell
+
+RUN = [sys.executable, "-m", "batcher", "run", "p.txt", "--simulate", "--progress", "lines"]
+LEFT = {"state.db", "images", "records.jsonl", "failures.jsonl", "report.json"}
+
+
+def started(shell: Shell, *words: str, before: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
+    """A run of 200 jobs at 10 a second, of which one is done."""
+    shell.file("p.txt", "".join(f"a kite over hill {number}\n" for number in range(200)))
+    command = [*before, *RUN, "--rate", "10/s", *words]
+    process = subprocess.Popen(
+        command, cwd=shell.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 30
+    while not list((shell.folder / "runs").glob("p/images/**/*.png")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process
+
+
+def ended_well(shell: Shell, out: str) -> None:
+    run = shell.folder / "runs" / "p"
+    assert "Resume with" in out
+    assert {path.name for path in run.iterdir() if not path.name.startswith(".")} >= LEFT
+    assert not (run / ".ballast").exists()
+    report = json.loads((run / "report.json").read_text())
+    assert (report["exit_code"], report["stopped_by"]) == (130, "interrupted")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("nohup") is None, reason="there is no nohup here")
+def test_a_run_under_nohup_outlives_its_terminal(shell: Shell) -> None:
+    process = started(shell, "--limit", "25", before=("nohup",))
+    process.send_signal(signal.SIGHUP)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 4, out + err
+    assert len(list((shell.folder / "runs").glob("p/images/**/*.png"))) == 25
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("timeout") is None, reason="there is no timeout here")
+def test_a_run_under_timeout_writes_its_summary(shell: Shell) -> None:
+    process = started(shell, before=("timeout", "--preserve-status", "9"))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    ended_well(shell, out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "gap"),
+    [
+        (signal.SIGTERM, 0.0),
+        (signal.SIGTERM, 0.0015),
+        (signal.SIGTERM, 0.02),
+        (signal.SIGTERM, 0.3),
+        (signal.SIGINT, 0.003),
+    ],
+)
+def test_a_second_signal_that_comes_at_once_costs_nothing(shell: Shell, number: signal.Signals, gap: float) -> None:
+    process = started(shell)
+    process.send_signal(number)
+    time.sleep(gap)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert "Traceback" not in err
+    ended_well(shell, out)
+
+
+@pytest.mark.slow
+def test_signals_without_end_leave_at_once_and_lose_nothing(shell: Shell) -> None:
+    process = started(shell)
+    while process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.01)
+    out, err = process.communicate()
+    assert process.returncode in {130, -signal.SIGTERM, 143}, out + err
+    assert "Traceback" not in err
+    assert (shell.folder / "runs" / "p" / "report.json").exists()
+    again = shell("run", "runs/p", "--rate", "500/s", "--progress", "none", "--json")
+    assert again.json["done"] == 200
+    assert again.json["submits_total"] == 200

@@ -1,0 +1,131 @@
+"""Money: never over the ceiling whatever the order of events, and everything set aside comes back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batcher.core.budget import Budget
+
+PRICES = st.sampled_from([0.01, 0.02, 0.039, 0.04, 0.1, 0.3, 1.0, 7.77])
+moves = st.lists(st.tuples(st.sampled_from(["reserve", "release", "settle", "settle at cost"]), st.integers(1, 4)))
+
+
+@given(ceiling=st.floats(0.0, 20.0), price=PRICES, spent=st.floats(0.0, 5.0), story=moves)
+def test_no_interleaving_commits_more_than_the_ceiling(
+    ceiling: float, price: float, spent: float, story: list[tuple[str, int]]
+) -> None:
+    budget = Budget(ceiling, price, spent=spent)
+    held: list[int] = []
+    for what, images in story:
+        if what == "reserve":
+            if budget.reserve(images):
+                held.append(images)
+        elif held:
+            mine = held.pop()
+            if what == "release":
+                budget.release(mine)
+            else:
+                budget.settle(mine, price * mine if what == "settle at cost" else None)
+        committed = budget.spent + budget.reserved
+        assert committed <= max(ceiling, spent) + 1e-6
+        assert budget.reserved == pytest.approx(sum(held) * price)
+
+
+@given(price=PRICES, orders=st.lists(st.integers(1, 4), max_size=40), settled=st.booleans())
+def test_when_everything_came_back_exactly_nothing_is_set_aside(price: float, orders: list[int], settled: bool) -> None:
+    budget = Budget(None, price, spent=0.0)
+    for images in orders:
+        assert budget.reserve(images)
+    for images in reversed(orders):
+        budget.settle(images, None) if settled else budget.release(images)
+    assert budget.reserved == 0.0  # not nearly: a rounding error left behind would be waited for all night
+    assert budget.spent == pytest.approx(sum(orders) * price if settled else 0.0)
+
+
+def test_a_refused_reservation_sets_nothing_aside() -> None:
+    budget = Budget(1.0, 0.4, spent=0.0)
+    assert budget.reserve(2)
+    before = budget.reserved
+    assert not budget.reserve(1)
+    assert budget.reserved == before
+
+
+@pytest.mark.parametrize(("ceiling", "price", "images"), [(10.0, 0.04, 250), (4000.0, 0.04, 100_000), (0.3, 0.1, 3)])
+def test_a_round_budget_buys_the_number_of_images_that_it_should(ceiling: float, price: float, images: int) -> None:
+    budget = Budget(ceiling, price, spent=0.0)
+    bought = 0
+    while bought < images + 10 and budget.reserve(1):
+        budget.settle(1, None)
+        bought += 1
+    assert bought == images
+
+
+def test_what_earlier_processes_spent_and_left_at_the_service_counts() -> None:
+    budget = Budget(1.0, 0.25, spent=0.5, reserved_images=1)
+    assert budget.reserve(1)
+    assert not budget.reserve(1)
+
+
+def test_the_cost_that_the_service_tells_outranks_the_price() -> None:
+    budget = Budget(1.0, 0.4, spent=0.0)
+    assert budget.reserve(2)
+    budget.settle(2, 0.1)
+    assert budget.spent == pytest.approx(0.1)
+    assert budget.reserve(2)
+
+
+def test_without_a_ceiling_nothing_is_refused() -> None:
+    budget = Budget(None, None, spent=0.0)
+    assert all(budget.reserve(1000) for _ in range(1000))
+    budget.settle(1000, 3.5)
+    assert budget.spent == 3.5
+    assert budget.reserved == pytest.approx(999_000 * 0.0035), "what one costs is known now"
+
+
+def test_giving_back_more_than_was_set_aside_never_makes_room_that_is_not_there() -> None:
+    budget = Budget(1.0, 0.5, spent=0.0)
+    budget.release(100)
+    assert budget.reserved == 0.0
+    assert [budget.reserve(1) for _ in range(3)] == [True, True, False]
+
+
+def overshoot(ceiling: float, price: float, costs: list[float], places: int, *, tells: bool = True) -> float:
+    """Dollars over the ceiling when ``places`` jobs may be at the service and answers come in order."""
+    budget, waiting = Budget(ceiling, price, spent=0.0, tried=False), list(costs)
+    held: list[float] = []
+    spent = 0.0
+    while True:
+        while waiting and len(held) < places and budget.reserve(1):
+            held.append(waiting.pop(0))
+        if not held:
+            return spent - ceiling
+        cost = held.pop(0)
+        spent += cost
+        budget.settle(1, cost if tells else None)
+
+
+@pytest.mark.parametrize("places", [1, 8, 64])
+@pytest.mark.parametrize("factor", [1.0, 4.0, 19.0, 100.0])
+def test_a_price_that_is_too_low_passes_the_ceiling_by_one_job_at_most(factor: float, places: int) -> None:
+    for ceiling in (0.4, 1.0, 3.7):
+        assert overshoot(ceiling, 0.02, [0.02 * factor] * 2_000, places) <= 0.02 * factor + 1e-9
+
+
+@pytest.mark.parametrize("places", [8, 64])
+def test_uneven_costs_pass_the_ceiling_by_one_job_at_most(places: int) -> None:
+    costs = [0.02, 0.08, 0.05, 0.02, 0.02, 0.07] * 400
+    for ceiling in (0.4, 1.0, 5.3):
+        assert overshoot(ceiling, 0.02, costs, places) <= 0.08
+
+
+def test_a_price_of_nothing_is_tried_by_one_job_before_others_follow() -> None:
+    assert overshoot(1.0, 0.0, [0.3] * 100, 64) <= 0.3
+
+
+def test_a_price_that_nobody_confirms_is_believed_after_the_first_job() -> None:
+    assert overshoot(1.0, 0.02, [0.02] * 100, 64, tells=False) == pytest.approx(0.0)
+
+
+def test_a_large_budget_is_not_slowed_by_a_price_that_nobody_has_paid_yet() -> None:
+    budget = Budget(200.0, 0.02, spent=0.0, tried=False)
+    assert all(budget.reserve(1) for _ in range(64))

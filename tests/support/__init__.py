@@ -1,0 +1,1 @@
+"""Parts that tests of several folders share: runs to start from, servers, clocks."""
