@@ -178,7 +178,7 @@ def _lay(ballast: Ballast) -> None:
     except OSError as error:
         raise DiskError(
             f"{ballast.path.parent} can't be written: {error.strerror}",
-            hint="Nothing was submitted. Make room or give rights there, then run the same command again.",
+            hint="Nothing was submitted. Free some space or fix the permissions, then run the same command again.",
         ) from error
 
 
