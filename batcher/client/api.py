@@ -167,7 +167,7 @@ class Api:
             self._status_first = not self._result_waits
             return waiting
         if not_ready:
-            return Waiting(status="completed")
+            return Waiting(status="in_progress")
         raise problem
 
     def _believed(self, request_id: str, answer: Answer) -> Answer:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any
 
+from batcher.core.job import images_asked
 from batcher.manifest.schema.dialect import SHARED, alternatives, standard, types_of
 from batcher.manifest.schema.media import is_media, media_problem
 from batcher.manifest.schema.reading import READERS
@@ -61,6 +62,11 @@ class ModelSchema:
         """What the service uses when the input is not sent, None when the schema does not say."""
         given = self._given.get(name)
         return given.get("default") if isinstance(given, Mapping) else None
+
+    @property
+    def default_images(self) -> int:
+        """How many pictures a request makes that does not say how many, at least 1."""
+        return images_asked({name: self.default(name) for name in self.inputs})
 
     def allowed(self, name: str) -> tuple[Any, ...] | None:
         """The listed values of an input, None when it is not a choice from a list."""
@@ -172,7 +178,7 @@ class ModelSchema:
         if allowed is not None:
             listed = ", ".join(map(plain, allowed[:_MOST_NAMED]))
             more = f" and {len(allowed) - _MOST_NAMED:,} more" if len(allowed) > _MOST_NAMED else ""
-            return f"is {described(value)}, which is not one of {listed}{more}"
+            return f"must be one of {listed}{more}, not {described(value)}"
         error = next(iter(validator.iter_errors(value)), None)
         return shown(error.message, 200) if error else "does not fit the model's schema"
 
