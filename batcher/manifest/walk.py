@@ -48,7 +48,7 @@ class CopiesInMemory:
         return numbers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made by the million, and four times as fast so
 class _Unnumbered:
     """A job that waits for its copy number. key: as a first copy. chosen: None where nothing was chosen."""
 
