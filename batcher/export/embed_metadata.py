@@ -44,15 +44,15 @@ class MetadataEmbedder:
 
     def record(self, sample: Sample) -> Mapping[str, Any]:
         """The picture's sidecar, or the part of it that the state file has at hand."""
-        picture = sample.picture
+        picture, stars = sample.picture, {"stars": sample.verdict.get("stars")}
         try:
             with self._ground.reading(sidecar_of(picture.file)) as data:
                 found = parse(data)
         except (Absent, Outside, NotAFile, Untrue, OSError):
             found = {}
         if found.get("job") == picture.key and found.get("output_index") == picture.output_index:
-            return found
+            return {**found, **stars}
         return {
             "job": picture.key, "model": picture.model, "inputs": sample.inputs, "width": picture.width,
-            "height": picture.height, "simulated": self._simulated,
+            "height": picture.height, "simulated": self._simulated, **stars,
         }  # fmt: skip

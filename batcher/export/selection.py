@@ -204,6 +204,10 @@ class Selection:
             split = whole or splits.of(self._group(picture, inputs, meta))
             yield Sample(picture, inputs, meta, chosen, verdict, split, name(picture), recoded or extension)
 
+    def was_judged(self, picture: Picture) -> bool:
+        """Whether anything was ever said of it."""
+        return (picture.key, picture.output_index) in self._picks.verdicts
+
     def _verdict(self, picture: Picture) -> Mapping[str, Any]:
         verdict = self._picks.of(picture.key, picture.output_index, picture.sha256) if self._picks else None
         return _NOTHING if verdict is None else verdict.said

@@ -215,7 +215,7 @@ class ModelSchema:
         if allowed is not None:
             listed = ", ".join(map(plain, allowed[:_MOST_NAMED]))
             more = f" and {len(allowed) - _MOST_NAMED:,} more" if len(allowed) > _MOST_NAMED else ""
-            return f"is {described(value)}, which is not one of {listed}{more}"
+            return f"must be one of {listed}{more}, not {described(value)}"
         error = next(iter(validator.iter_errors(value)), None)
         return shown(error.message, 200) if error else "does not fit the model's schema"
 
