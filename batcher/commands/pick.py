@@ -20,7 +20,7 @@ Examples:
   batcher pick runs/birds --where 'meta.style == "ink"' --stars 4 --tag print
   batcher pick runs/birds --from picks.jsonl          verdicts that somebody else made
   batcher pick runs/birds --from scores.csv --best 1 --by aesthetic --rest no
-A file names images by job (its key), file or prompt_id. Nothing is ever deleted:
+A file names images by job, file or prompt_id. Nothing is ever deleted:
 `clear` takes a verdict back, and the last word on an image counts.
 Exit code 3 when rows of the file name no image of this run."""
 )

@@ -41,7 +41,7 @@ def _say_why_none(group: Group, prompts: int) -> None:
     """Why there are no jobs, and what to do about it."""
     document, place = group.document, group.document.place
     what, mend = (
-        ("`exclude` leaves no combination", "exclude less") if prompts else ("there is no prompt in it", "add one")
+        ("`exclude` removes every combination", "exclude fewer") if prompts else ("there is no prompt in it", "add one")
     )
     if place is None:
         document.problems.add(document.label, 0, 0, what, mend)

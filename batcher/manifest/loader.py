@@ -65,7 +65,7 @@ def _opened(path: str, form: str | None, overrides: Overrides, spool: Spool, std
         raise failure(source.label, 0, 0, "there is no such file", "check the path and the working directory")
     if form is None:
         mend = f"add --format with one of {', '.join(FORMATS)}"
-        raise failure(source.label, 0, 0, "its name does not say what format it has", mend)
+        raise failure(source.label, 0, 0, "its format can't be told from its name", mend)
     document = read_document(source) if form == "yaml" else None
     loader = Loader(path, source, form, document, overrides, spool)
     if document is not None and document.problems.total and (document.model is None) == ("model" in document.sections):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.errors import ManifestError
-from batcher.core.job import Job, job_key
+from batcher.core.job import Job, images_asked, job_key
 from batcher.core.naming import TemplateError
 from batcher.manifest.paths import Facts, prompt_name
 from batcher.manifest.plan import Group, Plan
@@ -268,4 +268,5 @@ class Walk:
                 line=row.line,
                 path=path,
                 chosen=job.chosen,
+                images=images_asked(job.inputs, self._plan.model_inputs.default_images),
             )

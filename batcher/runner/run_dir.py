@@ -16,6 +16,7 @@ from batcher.core.job import State, utc
 from batcher.core.settings import Settings
 from batcher.core.units import show_bytes
 from batcher.core.version import __version__
+from batcher.images.storage import present
 from batcher.runner.progress import Progress
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason
@@ -122,11 +123,11 @@ def say_gone(gone: int, say: Progress) -> None:
 
 def _collect_the_lost(state: StateFile, say: Progress) -> None:
     """The disk failed the last run: what it took with it was paid for, and is collected again, free."""
-    run_dir = state.path.parent
+    there = present(state.path.parent)
     lost = [
         partial(state.lose, entry, [artifact.url for artifact in artifacts])
         for entry, artifacts in auditing.finished(state.connection)
-        if not all((run_dir / artifact.file).is_file() for artifact in artifacts)
+        if not all(there(artifact.file) for artifact in artifacts)
     ]
     if lost:
         say.say(f"{len(lost):,} finished jobs lost their files when the disk failed: collecting them again, free")

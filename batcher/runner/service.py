@@ -37,6 +37,7 @@ class Options:
     base_url: str | None = None
     trust_hosts: Sequence[str] = ()
     simulate: bool = False
+    images: str | None = None  # the bucket that --images names
     command: str = "batcher"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from batcher.client.catalogue import Offer, ask
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.settings import Settings
+from batcher.images import storage
 from batcher.manifest import Loader
 from batcher.manifest.totals import columns_in_words
 from batcher.runner import records as tables
@@ -62,6 +63,7 @@ async def run(
         held.callback(loader.close)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
+        storage.claim(run_dir, options.images)
         async with open_service(options, run_dir, progress) as service:
             ended = await conduct(
                 loader, settings, run_dir, service, surroundings, progress,
@@ -146,7 +148,7 @@ def _tell(observers: Any, event: Any) -> None:
 
 
 async def _offer(loader: Loader, settings: Settings, service: Service, state: StateFile, control: Control) -> Offer:
-    offer = await ask(service.api, loader.model, settings.price)
+    offer = await ask(service.api, loader.model, settings.price, unchecked=settings.no_schema_check)
     if offer.price is None:
         offer = replace(offer, price=remembered_price(state.connection), fresh=False)
     if control.settings(settings).budget is not None and offer.price is None:
