@@ -41,6 +41,7 @@ IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "l
 
 OWNERS = {  # who alone may touch an outside thing, beside the simulator
     "PIL": {"images", "export"},
+    "obstore": {"images"},
     "aiofiles": {"images"},
     "aiohttp": {"client", "images", "view"},
     "apprise": {"runner"},

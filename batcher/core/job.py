@@ -39,6 +39,7 @@ class Job:
         the key.
     path: where its image goes, relative to ``images/``, without extension, ``/`` between parts, safe on every
         system (``naming.py``).
+    images: how many pictures it asks for, at least 1: what its price is multiplied by.
     """
 
     key: str
@@ -51,12 +52,19 @@ class Job:
     line: int
     path: str
     chosen: Mapping[str, Any] | None = None
+    images: int = 1
 
-    @property
-    def images(self) -> int:
-        """How many pictures it asks for: what its price is multiplied by."""
-        wanted = self.inputs.get("num_images")
-        return wanted if isinstance(wanted, int) and wanted > 0 else 1
+
+COUNT_INPUTS = ("num_images", "number_of_images", "max_images", "num_outputs", "n")  # what models call the number
+
+
+def images_asked(inputs: Mapping[str, Any], default: int = 1) -> int:
+    """How many pictures a request asks for, at least 1. default: what the model makes where its inputs do not say."""
+    for name in COUNT_INPUTS:
+        wanted = inputs.get(name)
+        if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted > 0:
+            return wanted
+    return max(1, default)
 
 
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)

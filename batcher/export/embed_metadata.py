@@ -13,7 +13,8 @@ from typing import Any
 from batcher.core.one_line import one_line
 from batcher.export.selection import Sample
 from batcher.images.embed import NotEmbedded, embed
-from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader, sidecar_of
+from batcher.images.storage import reader_of
+from batcher.store.files.safe_reader import Absent, NotAFile, Outside, sidecar_of
 from batcher.upkeep.sidecars import Untrue, parse
 
 SHOWN = 3  # examples
@@ -23,7 +24,7 @@ class MetadataEmbedder:
     """May be used from many threads. refused: how many pictures took nothing in; examples: the first few, and why."""
 
     def __init__(self, run: Path, words: AbstractSet[str], *, simulated: bool) -> None:
-        self._ground = SafeReader(run)
+        self._ground = reader_of(run)
         self._what, self._force = words - {"signed"}, "signed" in words
         self._simulated = simulated
         self._lock = Lock()
@@ -43,15 +44,15 @@ class MetadataEmbedder:
 
     def record(self, sample: Sample) -> Mapping[str, Any]:
         """The picture's sidecar, or the part of it that the state file has at hand."""
-        picture = sample.picture
+        picture, stars = sample.picture, {"stars": sample.verdict.get("stars")}
         try:
             with self._ground.reading(sidecar_of(picture.file)) as data:
                 found = parse(data)
         except (Absent, Outside, NotAFile, Untrue, OSError):
             found = {}
         if found.get("job") == picture.key and found.get("output_index") == picture.output_index:
-            return found
+            return {**found, **stars}
         return {
             "job": picture.key, "model": picture.model, "inputs": sample.inputs, "width": picture.width,
-            "height": picture.height, "simulated": self._simulated,
+            "height": picture.height, "simulated": self._simulated, **stars,
         }  # fmt: skip

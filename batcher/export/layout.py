@@ -6,6 +6,8 @@ not: a picture that is still to come leaves its place free, and nothing moves wh
 """
 
 import json
+import os
+import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +18,7 @@ from typing import Any, NamedTuple
 
 from batcher.core.errors import FileUnavailable, UsageError
 from batcher.core.naming import safe_part
+from batcher.core.one_line import one_line
 from batcher.export.folder import Folder
 from batcher.export.layouts import LAYOUTS, Layout
 from batcher.export.request import Order
@@ -27,6 +30,7 @@ from batcher.store.files.inside import is_plain
 from batcher.store.files.link_or_copy import Made
 
 _LONGEST = 240  # bytes of a part: benchmarks take whole prompts for names
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CUTS = (_LONGEST, 200, 120, 60)
 
 
@@ -43,6 +47,12 @@ class Layouts(FileTarget):
         self._known: set[str] = set()
         self._carried: set[str] = set()
         self._cells: dict[str, dict[int, str]] = {}
+        self._changed: set[str] = set()  # prompts that can't be a name as they are
+        if order.layout in LAYOUTS:
+            self.way_out = (
+                f"{order.layout} tells prompts apart by their place in one file, or by name: export each prompt file"
+                " on its own with --where 'source == \"FILE\"', or one picture of a prompt with --where 'seed == 7'."
+            )
         self._described: set[int] = set()
 
     def see(self, sample: Sample) -> None:
@@ -55,6 +65,8 @@ class Layouts(FileTarget):
         if self.layout.tiles and self._places.of(sample).sample >= 4:
             self.extensions["left"] += 1
             return
+        if self.layout.exact and _exact_part(sample.prompt, _LONGEST) != sample.prompt:
+            self._changed.add(sample.prompt)
         super().see(sample)
 
     def settle(self) -> None:
@@ -62,17 +74,23 @@ class Layouts(FileTarget):
         if self.layout.tiles:  # four pictures share a name on purpose
             self.notes += self._gather()
             return
+        if self._changed:
+            self.notes.append(
+                f"{len(self._changed):,} prompts can't stand in a file name as they are, and {self.order.layout} takes"
+                f" the prompt from the name: it scores {one_line(min(self._changed), 60)!r} as a file can be called"
+            )
         super().settle()
 
     def name(self, sample: Sample) -> str:
         values = self._values(sample)
         text = ""
+        part, last_part = (_exact_part, _as_it_is) if self.layout.exact else (_part, _safe_last)
         for most in _CUTS:  # a long prompt is cut, and not the number behind it
-            text = self._template.render({key: _part(value, most) for key, value in values.items()})
+            text = self._template.render({key: part(value, most) for key, value in values.items()})
             if _fits(text):
                 break
         folder, slash, last = text.rpartition("/")
-        return f"{_safe_folder(folder)}{slash}{safe_part(last, limit=_LONGEST)}.{sample.extension}"
+        return f"{_safe_folder(folder)}{slash}{last_part(last)}.{sample.extension}"
 
     def made(self, sample: Sample) -> Iterable[Made]:
         picture = self.picture(sample, self.name(sample))
@@ -118,10 +136,19 @@ class Layouts(FileTarget):
             )
 
     def _gather(self) -> list[str]:
+        """Raises UsageError where two prompts would share a sheet."""
+        prompts: dict[str, str] = {}
+        shared: list[tuple[str, str]] = []
         for sample in self.selection.again():
             place = self._places.of(sample)
             if place.sample < 4:
-                self._cells.setdefault(self.name(sample), {})[place.sample] = self.selection.path(sample.picture)
+                name = self.name(sample)
+                cells = self._cells.setdefault(name, {})
+                if place.sample in cells or prompts.setdefault(name, sample.prompt) != sample.prompt:
+                    shared.append((name, sample.picture.file))
+                cells[place.sample] = self.selection.path(sample.picture)
+        if shared:
+            raise self._shared(sorted(shared), len({name for name, _ in shared}))
         gaps = sum(len(cells) < 4 for cells in self._cells.values())
         notes = [f"{gaps:,} sheets have fewer than four pictures; the rest is black"] if gaps else []
         if self.extensions["left"]:
@@ -196,6 +223,21 @@ def _fits(text: str) -> bool:
     if len(text) <= _LONGEST and text.isascii():
         return True  # so does each part of it
     return all(len(part.encode()) <= _LONGEST for part in text.split("/"))
+
+
+def _exact_part(value: Any, most: int) -> Any:
+    """A prompt as a name: as it is where the system takes all signs, without ``/`` and controls."""
+    if os.name == "nt" or not isinstance(value, str):
+        return _part(value, most)
+    return _part(_NO_NAME.sub(" ", value), most)
+
+
+def _as_it_is(last: str) -> str:
+    return safe_part(last, limit=_LONGEST) if os.name == "nt" else last
+
+
+def _safe_last(last: str) -> str:
+    return safe_part(last, limit=_LONGEST)
 
 
 def _part(value: Any, most: int) -> Any:

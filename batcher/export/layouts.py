@@ -14,17 +14,21 @@ from batcher.images.recode import Recode
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """recode: the format it has to be, None for any. metadata: a ``metadata.jsonl`` each prompt. tiles: four in one."""
+    """recode: the format it has to be, None for any. metadata: a ``metadata.jsonl`` each prompt. tiles: four in one.
+
+    exact: the scorer takes the prompt from the name, so that stands there as it is, as far as the disk takes it.
+    """
 
     template: str
     recode: Recode | None = None
     metadata: bool = False
     tiles: bool = False
+    exact: bool = False
 
 
 LAYOUTS = {
     "geneval": Layout("{index:05d}/samples/{sample:04d}", Recode(PNG), metadata=True),
-    "t2i-compbench": Layout("samples/{prompt}_{number:06d}", Recode(PNG)),
+    "t2i-compbench": Layout("samples/{prompt}_{number:06d}", Recode(PNG), exact=True),
     "dpg-bench": Layout("{prompt_id}", Recode(PNG), tiles=True),
     "hpsv2": Layout("{stem}/{index:05d}", Recode(JPEG, 95)),
 }

@@ -25,6 +25,7 @@ from batcher.core.naming import prompt_id
 from batcher.core.where import VERDICTS, WhereError, look_up, usage_error
 from batcher.export.columns import Places
 from batcher.export.request import Order
+from batcher.images import storage
 from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.store import exporting, picks, reading
 from batcher.store.exporting import Picture
@@ -119,6 +120,7 @@ class Selection:
         self._carried: set[str] = set()
         self._bad: set[tuple[int, int]] = set()
         self._folders = Folders(self._root, f"{self._root}/images")
+        self._in_bucket = storage.url_of(order.run) is not None
         self._links: dict[str, str] = {}
         self.left: Counter[str] = Counter()
         self.missing: list[str] = []
@@ -132,7 +134,7 @@ class Selection:
     def first_look(self) -> Iterator[Sample]:
         """Every picture that is meant and there. Raises UsageError at the end when ``--where`` asks for the unknown."""
         last = -1
-        for sample in self._meant(self._collect):
+        for sample in storage.brought(self._order.run, self._meant(self._collect), _recorded):
             self.jobs += sample.picture.job != last
             last = sample.picture.job
             if self._is_there(sample.picture):
@@ -202,6 +204,10 @@ class Selection:
             split = whole or splits.of(self._group(picture, inputs, meta))
             yield Sample(picture, inputs, meta, chosen, verdict, split, name(picture), recoded or extension)
 
+    def was_judged(self, picture: Picture) -> bool:
+        """Whether anything was ever said of it."""
+        return (picture.key, picture.output_index) in self._picks.verdicts
+
     def _verdict(self, picture: Picture) -> Mapping[str, Any]:
         verdict = self._picks.of(picture.key, picture.output_index, picture.sha256) if self._picks else None
         return _NOTHING if verdict is None else verdict.said
@@ -249,10 +255,12 @@ class Selection:
 
         What will be decoded is read: a damaged picture must be known before there is a row about it.
         """
+        if self._in_bucket:
+            self._links[picture.file] = str(storage.local(self._order.run, picture.file, picture.sha256))
         path = self.path(picture)
         try:
             facts = os.lstat(path)
-            inside = self._is_inside(picture.file)
+            inside = self._in_bucket or self._is_inside(picture.file)
             if stat.S_ISLNK(facts.st_mode):
                 facts = os.stat(path)  # noqa: PTH116  half of Path's price
                 real = self._links[picture.file] = os.path.realpath(path)
@@ -273,6 +281,10 @@ class Selection:
 
     def _is_inside(self, file: str) -> bool:
         return is_plain(file) and self._folders.is_inside(file.rpartition("/")[0])
+
+
+def _recorded(sample: Sample) -> tuple[str, str | None]:
+    return sample.picture.file, sample.picture.sha256
 
 
 def _sha256(path: str) -> str:

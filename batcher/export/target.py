@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -31,6 +31,7 @@ class Target(ABC):
     """
 
     has_columns = True
+    way_out = "Put what tells them apart into the template, such as {sample:04d} or {seed}."
 
     def __init__(self, order: Order, selection: Selection) -> None:
         self.order = order
@@ -68,6 +69,9 @@ class Target(ABC):
     def picture(self, sample: Sample, name: str) -> Made:
         """The file of a picture, as it is, in another format, or with what ``--embed`` adds."""
         path = self.selection.path(sample.picture)
+        if self.embedder is not None and self.selection.was_judged(sample.picture):
+            # Its time tells nothing of its stars: it is compared as a whole.
+            return Made(name, content=partial(self._with_stars, sample, path))
         if self.embedder is not None:
             return Made(name, content=partial(self._embedded, sample, path), time_of=path)
         if self.is_recoded(sample):
@@ -101,6 +105,10 @@ class Target(ABC):
         dressed = self.embedder.embed(sample, plain)
         return dressed if dressed != plain or self.is_recoded(sample) else None
 
+    def _with_stars(self, sample: Sample, path: str) -> bytes:
+        content = self._embedded(sample, path)
+        return self._read(sample, path) if content is None else content
+
     @staticmethod
     def _read(sample: Sample, path: str) -> bytes:
         try:
@@ -116,7 +124,7 @@ class Target(ABC):
         except FileUnavailable as error:
             raise UsageError(
                 f"a picture can't be decoded: {error.cause.message}",
-                hint=f"`batcher verify {self.order.run} --repair` mends what can be had free.",
+                hint=f"`batcher verify {self.order.run} --repair` fixes what can be fetched free.",
             ) from None
 
 
@@ -159,16 +167,21 @@ class FileTarget(Target):
             yield from self.made(sample)
 
     def _collision(self, twice: set[int]) -> UsageError:
-        found = sorted(
-            (self.name(sample).lower(), sample.picture.file)
-            for sample in self.selection.again()
-            if number(self.name(sample)) in twice
+        return self._shared(
+            sorted(
+                (self.name(sample).lower(), sample.picture.file)
+                for sample in self.selection.again()
+                if number(self.name(sample)) in twice
+            ),
+            len(twice),
         )
+
+    def _shared(self, found: Sequence[tuple[str, str]], names: int) -> UsageError:
+        """found: names and files."""
         lines = [f"  {one_line(name, 200)}  <-  {one_line(file, 200)}" for name, file in found[:6]]
         more = f"\n  ... and {len(found) - 6:,} more" if len(found) > 6 else ""
         return UsageError(
-            f"{len(found):,} pictures would share {len(twice):,} file names, and nothing was written:\n"
-            + "\n".join(lines)
-            + more,
-            hint="Put what tells them apart into the template, such as {sample:04d} or {seed}.",
+            f"{len(found):,} pictures would share {names:,} file name{'' if names == 1 else 's'},"
+            " and nothing was written:\n" + "\n".join(lines) + more,
+            hint=self.way_out,
         )

@@ -89,7 +89,7 @@ class Downloader:
         self._depth = check
         self._limits = limits or Limits()
         self._wall = wall
-        self._threads = threads
+        self._threads = threads if self._place.grouped else max(threads, 32)  # of a bucket, they wait for its answers
         self._dress = dress
         allow(self._limits)
 

@@ -83,6 +83,11 @@ class ModelInputs:
         """``repeat`` is ours, unless the model has an input called so."""
         return name == "repeat" and (self.schema is None or name not in self.schema.inputs)
 
+    @property
+    def default_images(self) -> int:
+        """How many pictures a request makes that does not say how many."""
+        return self.schema.default_images if self.schema else 1
+
     def required(self) -> frozenset[str]:
         """What must be given. ``prompt`` is, wherever there is an input for it."""
         must = {self._ours(name) for name in self.schema.required} if self.schema else set()
@@ -162,7 +167,7 @@ class ModelInputs:
         default = self.schema.default(self._theirs(name)) if self.schema else None
         if name == "prompt" or default is None or not str(default).isprintable() or len(str(default)) > 40:
             return "correct it"
-        return f"correct it, or leave it out to get the model's own ({default})" if default != "" else "correct it"
+        return f"fix it, or leave it out to use the model's default ({default})" if default != "" else "fix it"
 
     def warn(self, text: str) -> None:
         if len(self.warnings) < 100:

@@ -17,6 +17,8 @@ from batcher.manifest.templates import variables
 from batcher.manifest.yaml.entries import Inline
 
 _TIME = re.compile(r"0?([0-9]{1,2}):0?([0-9]{1,2})(:[0-9]{2})?( [AP]M)?")
+_CHOICES = re.compile(r"\{[^{}|\"]{0,80}(?:\|[^{}|\"]{0,80})+\}|__[A-Za-z][A-Za-z0-9_/-]{0,60}?__(?!_)")
+_BLANK = re.compile(r"\{([A-Za-z_][\w -]{0,40})\}")
 _FRACTION = re.compile(r"[0-9]*\.[0-9]{3,}")
 
 
@@ -51,11 +53,28 @@ class RowCheck:
         self._plan = plan
         self._problems = problems
         self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._warned: set[str] = set()  # files whose braces were warned of
 
     def turn_to(self, group: Group) -> None:
         self._group = group
         self._needed = self._plan.model_inputs.required() - group.sweep.base.keys() - group.sweep.axes.keys()
         self._tries_path = group.template is not None and ":" in group.template.text
+
+    def braces(self, row: Row, prompt: Any) -> None:
+        """Warns, once a file, of what looks like a template and stays text."""
+        if not isinstance(prompt, str) or ("{" not in prompt and "__" not in prompt) or row.source in self._warned:
+            return
+        if match := _CHOICES.search(prompt):
+            mend = "--dynamic (or `dynamic: true`) makes a prompt of each choice"
+        elif match := _BLANK.search(prompt):
+            name = match[1]
+            mend = "`vars` in a YAML manifest fill such names"
+            if name in row.meta or name in row.inputs:
+                mend = f"the column `{word(name)}` fills nothing; {mend}"
+        else:
+            return
+        self._warned.add(row.source)
+        self._plan.model_inputs.warn(f"{row.source}:{row.line}: {shown(match[0])} is sent as it stands: {mend}")
 
     def inputs(self, row: Row, inputs: dict[str, Any]) -> bool:
         """Whether a row's inputs can be sent; if not, the problems say why."""

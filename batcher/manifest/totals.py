@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from batcher.core.one_line import one_line
+
+_MOST_FILES, _MOST_NAMES, _LONGEST_NAME = 5, 12, 40
+_KINDS = ("prompt", "id", "inputs", "meta")
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -66,3 +71,21 @@ class Repeated:
             f"{requests} in the manifest more than once (the first at {self.first[0]}:{self.first[1]}):"
             f" {jobs} another one, each made and paid for"
         )
+
+
+def columns_in_words(files: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """A line for each file (``Totals.columns``): which columns are inputs, which are carried along."""
+    lines = []
+    for file, columns in list(files.items())[:_MOST_FILES]:
+        kinds: dict[str, list[str]] = {}
+        for name, became in columns.items():
+            known = became.removeprefix("input ")
+            kind = "inputs" if known != became else became
+            words = name if kind != "inputs" or known == name else f"{name} as {known}"
+            kinds.setdefault(kind, []).append(one_line(words, _LONGEST_NAME))
+        order = [*_KINDS[:3], *(kind for kind in kinds if kind not in _KINDS), _KINDS[3]]
+        parts = [f"{kind}: {', '.join(kinds[kind][:_MOST_NAMES])}" for kind in order if kind in kinds]
+        lines.append(f"columns of {one_line(file, 200)}: {'; '.join(parts)}")
+    if len(files) > _MOST_FILES:
+        lines.append(f"... and those of {len(files) - _MOST_FILES:,} more files")
+    return lines

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from batcher.core import limits
-from batcher.core.errors import AccountError, Defect, DiskError, Overtaken
+from batcher.core.errors import AccountError, BalanceGone, Defect, DiskError, Overtaken
 from batcher.core.job import Entry, State
 from batcher.core.lifecycle import AT_REST, PAID_FOR
 from batcher.runner.events import JobMoved
@@ -111,7 +111,8 @@ class Drain:
                 self._wake.set()
 
     async def _changed_elsewhere(self) -> bool:
-        return await self.context.queue.durable(self.context.state.changed_elsewhere)
+        state, queue = self.context.state, self.context.queue
+        return state.changed_elsewhere() if queue.is_idle else await queue.durable(state.changed_elsewhere)
 
     async def _begin(self, tasks: asyncio.TaskGroup, entry: Entry) -> None:
         self._at_work.add(entry.id)
@@ -149,6 +150,8 @@ class Drain:
                 context.tell(JobMoved(entry=after, before=entry.state, artifacts=files, at=context.wall()))
                 entry = after
             self._rest(entry)
+        except BalanceGone as error:
+            context.stop.request(Reason.BALANCE, error.message, error.hint)
         except AccountError as error:
             context.stop.request(Reason.ACCOUNT, error.message, error.hint)
         except DiskError as error:

@@ -13,10 +13,11 @@ from batcher.core.tally import Snapshot
 from batcher.core.units import show_duration, show_usd
 
 WHY = {
-    "account": "the token was refused or the balance is gone",
+    "account": "the token was refused",
+    "balance": "the balance is gone",
     "disk": "the disk can't take more",
     "service": "the service does not answer",
-    "fuse": "too many jobs in a row failed for one cause",
+    "fuse": "too many jobs in a row failed for one cause, or got no usable answer",
     "interrupted": "it was interrupted",
     "budget": "the budget is committed",
     "deadline": "the deadline is reached",

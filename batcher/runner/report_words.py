@@ -8,11 +8,13 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from batcher.core.job import CancelOutcome
 from batcher.core.one_line import one_line
 from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
+from batcher.images.storage import url_of
 from batcher.runner.stop import Reason, Stop
 
 SHOWN = 8  # causes
@@ -50,7 +52,8 @@ def summary(
     """The last lines a person reads. warnings: the last of them. asked: submits per second."""
     run = str(report["run"])
     kind = "simulated image" if report["simulated"] else "image"
-    images = f"{show_count(report['images'], kind)}, {show_bytes(report['bytes'])}, in {run}/images"
+    place = url_of(Path(run)) or f"{run}/images"
+    images = f"{show_count(report['images'], kind)}, {show_bytes(report['bytes'])}, in {place}"
     lines = [f"{report['done']:,} of {show_count(report['total'], 'job')} done: {images}"]
     if others := standing(report):
         lines.append(others)

@@ -102,6 +102,16 @@ class RunContext:
                 "What is at the service was collected. Fix the cause, then run the same command again.",
             )
 
+    def doubted(self, entry: Entry, cause: Cause) -> None:
+        """A submit got no usable answer. Enough of them in a row end the submits, whatever reads say."""
+        if why := self.fuse.doubted(entry.id):
+            self.stop.request(
+                Reason.FUSE,
+                f"the fuse blew: {why}: {cause}",
+                "What is at the service was collected. Look at RunComfy's Generations page for the jobs in doubt, then"
+                " `batcher retry --state in_doubt` submits them again, or leaves them.",
+            )
+
     async def call_turn(self) -> None:
         """Waits until one more API call of any kind may leave (``--api-rate``, and after a refused read)."""
         wait = self.calls.reserve(self.now()) - self.now()

@@ -14,8 +14,10 @@ from batcher.client import embedded
 from batcher.core.errors import BatcherError, Cause, DiskError, UsageError
 from batcher.core.job import State, utc
 from batcher.core.settings import Settings
+from batcher.core.shard import Shard
 from batcher.core.units import show_bytes
 from batcher.core.version import __version__
+from batcher.images.storage import present
 from batcher.runner.progress import Progress
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason
@@ -122,11 +124,11 @@ def say_gone(gone: int, say: Progress) -> None:
 
 def _collect_the_lost(state: StateFile, say: Progress) -> None:
     """The disk failed the last run: what it took with it was paid for, and is collected again, free."""
-    run_dir = state.path.parent
+    there = present(state.path.parent)
     lost = [
         partial(state.lose, entry, [artifact.url for artifact in artifacts])
         for entry, artifacts in auditing.finished(state.connection)
-        if not all((run_dir / artifact.file).is_file() for artifact in artifacts)
+        if not all(there(artifact.file) for artifact in artifacts)
     ]
     if lost:
         say.say(f"{len(lost):,} finished jobs lost their files when the disk failed: collecting them again, free")
@@ -148,4 +150,22 @@ def same_service(state: StateFile, service: Service) -> None:
         raise UsageError(
             f"{state.path.parent} belongs to {known}, and this run would go to {service.name}",
             hint="Its request ids mean nothing there. Choose another run directory with -o.",
+        )
+
+
+def same_shard(state: StateFile, shard: Shard | None) -> None:
+    """A run directory has one part of a manifest, for life: another division would pay for jobs twice.
+
+    Raises UsageError.
+    """
+    if reading.meta(state.connection, "service") is None:
+        return
+    known, asked = reading.meta(state.connection, "shard"), None if shard is None else str(shard)
+    if known != asked:
+        run_dir = state.path.parent
+        what = f"shard {known} of its manifest" if known else "all of its manifest"
+        raise UsageError(
+            f"{run_dir} has {what}, and this run is of {f'shard {asked}' if asked else 'all of it'}",
+            hint=f"Jobs would be paid for twice. {f'Add --shard {known}' if known else 'Leave --shard out'},"
+            " or choose another run directory with -o.",
         )

@@ -1,10 +1,12 @@
 """What a person typed, and the service it leads to: the real one with their token, or the embedded simulator."""
 
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ from batcher.client import embedded
 from batcher.client.token import Token, base_url, find_token
 from batcher.core.errors import AccountError, ManifestError, UsageError
 from batcher.core.settings import Given, Settings, fold
+from batcher.core.shard import Shard
 from batcher.manifest import Loader, Overrides, open_manifest
 from batcher.manifest.schema import bundled
 from batcher.runner.progress import Progress
@@ -35,6 +38,8 @@ class Options:
     base_url: str | None = None
     trust_hosts: Sequence[str] = ()
     simulate: bool = False
+    shard: Shard | None = None  # the part of the manifest that --shard names
+    images: str | None = None  # the bucket that --images names
     command: str = "batcher"
 
 
@@ -48,7 +53,29 @@ class Service:
 
 
 def run_dir_of(options: Options, loader: Loader) -> Path:
-    return Path(options.out) if options.out else Path("runs") / loader.name
+    """The run directory that was named, else the manifest's default one. Raises UsageError where that is another's."""
+    if options.out:
+        return Path(options.out)
+    part = f"-{options.shard.number}-of-{options.shard.of}" if options.shard else ""
+    run_dir = Path("runs") / f"{loader.name}{part}"
+    way = way_to(loader, run_dir)
+    if way is not None and has_state(run_dir):
+        with closing(connect_to_read(run_dir)) as connection:
+            known = reading.meta(connection, "manifest_path")
+        other = run_dir / (known or way)
+        if known not in {None, way} and other.exists():
+            folder = Path("runs") / f"{Path(loader.path or '').parent.name}-{loader.name}{part}"
+            raise UsageError(
+                f"{run_dir} is the run directory of {os.path.relpath(other)}, and not of {loader.source}",
+                hint=f"Name another one: -o {quote(str(folder))} (-o {quote(str(run_dir))} puts both into one)."
+                " Nothing was submitted.",
+            )
+    return run_dir
+
+
+def way_to(loader: Loader, run_dir: Path) -> str | None:
+    """From the run directory to the manifest, so that both can be moved or copied together; None for standard input."""
+    return None if loader.path is None else os.path.relpath(loader.path, run_dir)
 
 
 def read_manifest(options: Options) -> tuple[Loader, Settings]:

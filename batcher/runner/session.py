@@ -9,7 +9,10 @@ from typing import Any
 from batcher.client.catalogue import Offer, ask
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.settings import Settings
+from batcher.core.shard import Shard
+from batcher.images import storage
 from batcher.manifest import Loader
+from batcher.manifest.totals import columns_in_words
 from batcher.runner import records as tables
 from batcher.runner import report, report_words
 from batcher.runner.control import Control, is_paused, read_control
@@ -25,10 +28,11 @@ from batcher.runner.run_dir import (
     remembered_price,
     room_needed,
     same_service,
+    same_shard,
     say_gone,
     some_room,
 )
-from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of
+from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of, way_to
 from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import Surroundings, drain
 from batcher.store import STATE, StateFile, has_state, reading, remove_state
@@ -61,11 +65,12 @@ async def run(
         held.callback(loader.close)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
+        storage.claim(run_dir, options.images)
         async with open_service(options, run_dir, progress) as service:
             ended = await conduct(
                 loader, settings, run_dir, service, surroundings, progress,
-                limit=options.overrides.limit, command=options.command, piped=options.manifest == "-",
-                elapsed=lambda: time.monotonic() - started,
+                limit=options.overrides.limit, shard=options.shard, command=options.command,
+                piped=options.manifest == "-", elapsed=lambda: time.monotonic() - started,
             )  # fmt: skip
         return ended.report, ended.summary
 
@@ -79,6 +84,7 @@ async def conduct(
     progress: Progress,
     *,
     limit: int | None = None,
+    shard: Shard | None = None,
     command: str = "batcher",
     piped: bool = False,
     elapsed: Any,
@@ -97,7 +103,8 @@ async def conduct(
         try:
             offer = await _offer(loader, settings, service, state, control)
             same_service(state, service)
-            read = plan_jobs(state, loader, offer.schema, limit=limit, progress=progress, run_dir=run_dir)
+            same_shard(state, shard)
+            read = plan_jobs(state, loader, offer.schema, limit=limit, progress=progress, run_dir=run_dir, shard=shard)
         except BaseException:
             if fresh:
                 state.close()
@@ -108,7 +115,10 @@ async def conduct(
         jobs = planned.within(limit)
         check_room(state, jobs, progress)
         budget = control.settings(settings).budget
-        begin(state, _facts(loader, planned, service, offer, budget, command, wall()), settings, wall(), progress)
+        facts = _facts(loader, planned, service, offer, budget, command, wall())
+        facts["shard"] = None if shard is None else str(shard)
+        facts["manifest_path"] = way_to(loader, run_dir)
+        begin(state, facts, settings, wall(), progress)
         stop, context = Stop(), None
         if is_paused(state, control, wall()):
             why = f": {control.reason}" if control.reason else ""
@@ -143,7 +153,7 @@ def _tell(observers: Any, event: Any) -> None:
 
 
 async def _offer(loader: Loader, settings: Settings, service: Service, state: StateFile, control: Control) -> Offer:
-    offer = await ask(service.api, loader.model, settings.price)
+    offer = await ask(service.api, loader.model, settings.price, unchecked=settings.no_schema_check)
     if offer.price is None:
         offer = replace(offer, price=remembered_price(state.connection), fresh=False)
     if control.settings(settings).budget is not None and offer.price is None:
@@ -157,6 +167,8 @@ async def _offer(loader: Loader, settings: Settings, service: Service, state: St
 def _say_what_was_read(read: Reading, offer: Offer, progress: Progress) -> None:
     for warning in (*read.planned.warnings, *offer.warnings):
         progress.say(f"warning: {warning}")
+    for line in columns_in_words(read.totals.columns) if read.totals is not None else ():
+        progress.say(line)
     if read.listed is not None:
         say_gone(read.listed.gone, progress)
 

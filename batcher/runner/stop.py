@@ -13,6 +13,7 @@ class Reason(Enum):
     """(word for the report, exit code, hard). Listed by severity: the first that applies gives the exit code."""
 
     ACCOUNT = ("account", 77, True)
+    BALANCE = ("balance", 77, False)
     DISK = ("disk", 73, True)
     SERVICE = ("service", 69, True)
     FUSE = ("fuse", 69, False)

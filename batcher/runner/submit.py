@@ -78,7 +78,7 @@ class Submitter:
                 context.calls.reserve(context.now())
                 context.waits.line = ""
                 return True
-            elif context.budget.reserved > 0:
+            elif context.budget.waits:
                 await self._money_moves()
             else:
                 stop.request(Reason.BUDGET, context.budget.in_words())
@@ -98,8 +98,9 @@ class Submitter:
             by, wait = limits.DOWNLOADS, GLIMPSE
         else:
             by, wait = limits.API_RATE, max(0.0, context.calls.next_start(now) - now - LEAD)
-        if wait > 0:
-            context.waits.line = by
+        if wait <= CLOCK:
+            return 0.0
+        context.waits.line = by
         return wait
 
     def _due(self) -> float:
@@ -159,7 +160,7 @@ class Submitter:
             self.breaker.failed(context.now())
             context.unheard(problem)
             context.settle(entry, None)
-            context.fuse.dropped(entry.id)
+            context.doubted(entry, problem.cause)
             context.tally.submitted(left_at)
             return await context.queue.durable(context.state.doubt, entry, problem.cause)
         except NotSent as problem:
@@ -221,6 +222,7 @@ class Submitter:
 
     def _answered(self) -> None:
         self.breaker.answered()
+        self.context.fuse.answered()
         self.context.heard()
 
     async def _service_answers(self) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from batcher.client.protocol import RUNNING
 from batcher.core.errors import CallError, Cause, NotFound, NotSent, Refused, Rejected, Unclear
 from batcher.core.job import Answer, CancelledThere, Entry, FailedThere, Succeeded, Waiting
 from batcher.core.retry import EARLY, GiveUp, decide
@@ -14,9 +15,6 @@ WATCHED = 15.0  # a clock that jumped must not end a job: it was watched for at 
 MOST_MISSES = 5  # reads without an answer about a job whose time is over, while the service answers about others
 PROBE_EVERY = 60.0  # seconds, for all jobs together
 MOST_EMPTY = 3  # reads of a success without a file before it is believed
-KNOWN_WORDS = frozenset(
-    {"in_queue", "in_progress", "queued", "pending", "waiting", "starting", "processing", "running"}
-)  # what RunComfy's documents and clients use
 
 
 @dataclass(slots=True)
@@ -172,7 +170,7 @@ class Waiter:
 
     def _notice(self, answer: Waiting) -> None:
         word = answer.status
-        if word not in KNOWN_WORDS and word not in self._odd_words and len(self._odd_words) < 10:
+        if word not in RUNNING and word not in self._odd_words and len(self._odd_words) < 10:
             self._odd_words.add(word)
             self.context.tally.warn(f"the service says {word!r}, a status batcher doesn't know: taken as still running")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import UsageError
-from batcher.core.job import Job, job_key, utc
+from batcher.core.job import Job, images_asked, job_key, utc
 from batcher.core.naming import safe_part
 from batcher.store.files.disk import disk, force_folder
 
@@ -99,7 +99,7 @@ def _job(line: bytes) -> Job | None:
             key=data["job"], model=model, inputs=inputs, copy=copy, prompt_id=str(data["prompt_id"]), meta=meta,
             source=str(source["manifest"]), line=int(source["line"]),
             path="/".join(safe_part(part, limit=180) for part in path.split("/")),
-            chosen=chosen,
+            chosen=chosen, images=images_asked(inputs),
         )  # fmt: skip
     except (ValueError, KeyError, TypeError):
         return None

@@ -9,7 +9,8 @@ from batcher.store.lock import unwritable
 from batcher.store.schema import APPLICATION_ID, VERSION, create
 
 STATE = "state.db"
-GIVEN = frozenset({"manifest.jsonl", "manifest.yaml"})  # from memory: there before the state file is
+BUCKET = "images.url"  # says where the pictures are, when they are not in the run directory
+GIVEN = frozenset({"manifest.jsonl", "manifest.yaml", BUCKET})  # there before the state file is
 BUSY = 10.0  # seconds to wait for another process that has the file
 
 
@@ -158,7 +159,7 @@ def _not_ours(path: Path) -> UsageError:
 
 
 def _foreign(run_dir: Path, found: list[str]) -> UsageError:
-    if "images" in found or "records.jsonl" in found:
+    if {"images", "records.jsonl", BUCKET} & set(found):
         return UsageError(
             f"{run_dir} holds images of an earlier run but its {STATE} is gone",
             hint=f"Running there would pay for them again. `batcher verify {run_dir} --repair` makes a new {STATE} from"

@@ -13,9 +13,10 @@ IMAGES = "images/"  # what every path in the file begins with
 
 ENTRY = """
 SELECT j.id, j.key, j.state, j.model, j.inputs, j.copy, j.prompt_id, j.meta, j.source, j.line, j.path, j.attempts,
-       j.request_id, j.submitted_at, j.finished_at, j.urls, j.cost_usd, j.cause, j.message, j.http_status, j.code
+       j.request_id, j.submitted_at, j.finished_at, j.urls, j.cost_usd, j.cause, j.message, j.http_status, j.code,
+       j.images
 """
-ENTRY_WIDTH = 21
+ENTRY_WIDTH = 22
 PICTURE = """, i.file, i.bytes, i.sha256, i.mime, i.width, i.height, i.url, i.output_index, i.output_count,
        i.downloaded_at, i.warning
 """
@@ -37,6 +38,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
     job = Job(
         key=row[1], model=row[3], inputs=json.loads(row[4]), copy=row[5], prompt_id=row[6],
         meta=json.loads(row[7]) if row[7] else {}, source=row[8], line=row[9], path=path,
+        images=row[21],
     )  # fmt: skip
     return Entry(
         id=row[0], job=job, state=State(row[2]), path=path, attempts=row[11], request_id=row[12],

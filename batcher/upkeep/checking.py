@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from batcher.core.errors import UsageError
+from batcher.images.storage import RECORD
 from batcher.runner.progress import Progress
 from batcher.store import STATE, StateFile, connect_to_read, has_state
 from batcher.store.files.safe_reader import IMAGES
@@ -16,7 +17,7 @@ from batcher.upkeep.survey import Survey, look
 
 def require(run_dir: Path) -> None:
     """Raises UsageError for what neither is a run directory nor was one."""
-    if not has_state(run_dir) and not (run_dir / IMAGES).is_dir():
+    if not has_state(run_dir) and not (run_dir / IMAGES).is_dir() and not (run_dir / RECORD).is_file():
         raise UsageError(
             f"{run_dir} is not a run directory: it has neither {STATE} nor {IMAGES}/", hint="`batcher run` makes one."
         )

@@ -27,6 +27,7 @@ from batcher.core.errors import (
 from batcher.core.job import Answer, Artifact, Entry, State, Succeeded, Waiting
 from batcher.core.retry import CANCELS, GiveUp, RetryPolicy, decide
 from batcher.images import CheckDepth, Downloader, Dress, Trust, fetch_all
+from batcher.images.storage import place_of
 from batcher.runner.progress import listener
 from batcher.runner.service import SIMULATOR, Options, open_service
 from batcher.store import CommitQueue, StateFile, reading
@@ -69,8 +70,8 @@ async def collect(
     async with CommitQueue(state) as queue:
         left = list(lost)
         if not options.simulate:
-            trust = Trust(options.trust_hosts)
-            async with Downloader(run_dir, trust=trust, check=check, threads=AT_ONCE, dress=dress) as downloader:
+            trust, place = Trust(options.trust_hosts), place_of(run_dir)
+            async with Downloader(place, trust=trust, check=check, threads=AT_ONCE, dress=dress) as downloader:
                 left = await _Collector(queue, downloader, None, collected).by_link(left)
         if left:
             await _by_result(run_dir, queue, left, options, check, dress, collected)
@@ -107,8 +108,8 @@ async def _by_result(
         return
     try:
         async with open_service(options, run_dir, listener("none")) as service:
-            trust = Trust(service.trust)
-            async with Downloader(run_dir, trust=trust, check=check, threads=AT_ONCE, dress=dress) as downloader:
+            trust, place = Trust(service.trust), place_of(run_dir)
+            async with Downloader(place, trust=trust, check=check, threads=AT_ONCE, dress=dress) as downloader:
                 collector = _Collector(queue, downloader, service.api, collected)
                 await collector.by_result(left)
     except UsageError:

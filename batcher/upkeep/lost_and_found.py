@@ -5,12 +5,16 @@ import shutil
 from pathlib import Path
 
 from batcher.core.errors import DiskError
+from batcher.images.storage import bucket, url_of
 from batcher.store.files.disk import disk, force_folder
 from batcher.store.files.safe_reader import ASIDE, IMAGES
 
 
 def move_aside(run_dir: Path, file: str) -> str | None:
     """Moves ``file`` (a link as a link) and says where it is now; None when there is nothing. Raises DiskError."""
+    url = url_of(run_dir) if file.startswith(f"{IMAGES}/") else None
+    if url is not None:
+        return bucket(run_dir, url).move_aside(file)
     source = run_dir / file
     with disk(file):
         if not os.path.lexists(source):

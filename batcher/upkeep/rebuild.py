@@ -19,6 +19,7 @@ from batcher.core.errors import Cause, UsageError
 from batcher.core.job import Entry, Job, State
 from batcher.core.naming import safe_part, with_key
 from batcher.core.one_line import one_line
+from batcher.images.storage import reader_of
 from batcher.store import STATE, StateFile, auditing
 from batcher.store.files import whole
 from batcher.store.files.disk import disk
@@ -104,7 +105,7 @@ def take_in(state: StateFile, cards: Sequence[Card], *, listed: bool = True) -> 
 
 def _jobs(run_dir: Path, state: StateFile) -> Iterator[list[Card]]:
     """The sidecars of each job, in the order of the manifest where records.jsonl tells it."""
-    ground = SafeReader(run_dir)
+    ground = reader_of(run_dir)
     told = _cards_of_records(run_dir, ground)
     for _, cards in groupby(told, key=lambda card: card.entry.job.key):
         yield list(cards)

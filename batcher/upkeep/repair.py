@@ -20,13 +20,14 @@ from batcher.core.errors import FileRefused, FileUnavailable
 from batcher.core.job import Artifact, Entry, canonical_json, sidecar
 from batcher.core.version import __version__
 from batcher.images.check import examine
+from batcher.images.storage import place_of, reader_of, url_of
 from batcher.runner.progress import Progress
 from batcher.runner.records import failures
 from batcher.runner.service import Options
 from batcher.store import STATE, StateFile, auditing, has_state, locked, reading
 from batcher.store.files.disk import disk
 from batcher.store.files.place import Shelf
-from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, sidecar_of, stem
+from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, sidecar_of, stem
 from batcher.store.files.whole import force, write_whole
 from batcher.store.files.whole import put_in_place as land
 from batcher.upkeep.collect import Collected, collect
@@ -98,18 +99,19 @@ class _Mender:
         self.run_dir = run_dir
         self.state = state
         self.repaired = repaired
-        self.findings = findings
+        in_bucket = url_of(run_dir) is not None  # there it is cheaper to fetch a picture again than to move it
+        self.findings = [replace(one, source=None) for one in findings] if in_bucket else findings
         self.touched = {finding.entry.id for finding in self.findings if finding.entry is not None}
         self.price = reading.meta(state.connection, "price_usd")
-        self._shelf = Shelf(run_dir)
-        self._ground = SafeReader(run_dir)
+        self._shelf = place_of(run_dir)
+        self._ground = reader_of(run_dir)
         self._simulated = reading.meta(state.connection, "simulated")
 
     def mend_on_disk(self) -> list[Entry]:
         """All that needs no network. Gives the jobs whose files have to be fetched, moved to READY or RUNNING."""
         self.state.must_commit([self.state.outdate_tables])
         self._aside(finding.file for finding in self.findings if finding.kind is Kind.OUTSIDE and not finding.entry)
-        self._ground = SafeReader(self.run_dir)  # without what those links led to
+        self._ground = reader_of(self.run_dir)  # without what those links led to
         self._put_back([finding for finding in self.findings if finding.source is not None])
         strays = [finding for finding in self.findings if finding.kind in {Kind.ORPHAN, Kind.LEFTOVER}]
         self._aside(finding.file for finding in strays)
@@ -152,7 +154,7 @@ class _Mender:
     def _temp(self, file: str) -> Path:
         name = file.removeprefix(f"{IMAGES}/")
         digits = blake2b(f"home {file}".encode(errors="surrogatepass"), digest_size=8).hexdigest()
-        return self._shelf.locate(name).with_name(f".{digits}.part")
+        return Shelf(self.run_dir).locate(name).with_name(f".{digits}.part")
 
     def _take_in(self, unrecorded: Sequence[Finding]) -> None:
         for start in range(0, len(unrecorded), _GROUP):
@@ -261,7 +263,7 @@ class _Mender:
             left.append(gone(entry, kinds[entry.id].file, cause, self.price))
         for entry, why in collected.later:
             was = kinds[entry.id]
-            message = f"not to be had just now: {why}; the next run or repair tries again"
+            message = f"could not be fetched now: {why}; the next run or repair tries again"
             left.append(of_job(was.kind, entry, was.file, message, price=self.price))
         return left
 

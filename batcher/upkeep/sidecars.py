@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import Any, NoReturn
 
 from batcher.client.protocol import is_model_id, is_request_id
-from batcher.core.job import Artifact, Entry, Job, State, canonical_json, sidecar
+from batcher.core.job import Artifact, Entry, Job, State, canonical_json, images_asked, sidecar
 from batcher.core.one_line import one_line
 from batcher.images.kinds import Buffer
 from batcher.store.files.safe_reader import IMAGES, is_plain, stem
@@ -105,6 +105,7 @@ def described(found: Mapping[str, Any], path: str) -> Job:
     return Job(
         key=key, model=model, inputs=inputs, copy=copy_number(key, model, inputs), prompt_id=found["prompt_id"],
         meta=found["meta"], source=source["manifest"], line=_whole(source["line"], 0, 1 << 53), path=path,
+        images=images_asked(inputs),
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from batcher.core.job import State
 from batcher.core.one_line import one_line
 from batcher.images.check import allow
+from batcher.images.storage import reader_of
 from batcher.runner.progress import Meter, Progress
 from batcher.store import auditing, is_going, reading
 from batcher.store.files.safe_reader import SafeReader, is_plain
@@ -76,7 +77,7 @@ def _look(
     run_dir: Path, connection: sqlite3.Connection, survey: Survey, meter: Meter, *, depth: Depth, threads: int,
     only: Iterable[int] | None,
 ) -> None:  # fmt: skip
-    ground = SafeReader(run_dir)
+    ground = reader_of(run_dir)
     rules = _rules(connection, depth)
     allow(LIMITS)
     for looked, jobs, images in _in_parallel(ground, rules, connection, threads, only):

@@ -87,3 +87,45 @@ def test_giving_back_more_than_was_set_aside_never_makes_room_that_is_not_there(
     budget.release(100)
     assert budget.reserved == 0.0
     assert [budget.reserve(1) for _ in range(3)] == [True, True, False]
+
+
+def overshoot(ceiling: float, price: float, costs: list[float], places: int, *, tells: bool = True) -> float:
+    """Dollars over the ceiling when ``places`` jobs may be at the service and answers come in order."""
+    budget, waiting = Budget(ceiling, price, spent=0.0, tried=False), list(costs)
+    held: list[float] = []
+    spent = 0.0
+    while True:
+        while waiting and len(held) < places and budget.reserve(1):
+            held.append(waiting.pop(0))
+        if not held:
+            return spent - ceiling
+        cost = held.pop(0)
+        spent += cost
+        budget.settle(1, cost if tells else None)
+
+
+@pytest.mark.parametrize("places", [1, 8, 64])
+@pytest.mark.parametrize("factor", [1.0, 4.0, 19.0, 100.0])
+def test_a_price_that_is_too_low_passes_the_ceiling_by_one_job_at_most(factor: float, places: int) -> None:
+    for ceiling in (0.4, 1.0, 3.7):
+        assert overshoot(ceiling, 0.02, [0.02 * factor] * 2_000, places) <= 0.02 * factor + 1e-9
+
+
+@pytest.mark.parametrize("places", [8, 64])
+def test_uneven_costs_pass_the_ceiling_by_one_job_at_most(places: int) -> None:
+    costs = [0.02, 0.08, 0.05, 0.02, 0.02, 0.07] * 400
+    for ceiling in (0.4, 1.0, 5.3):
+        assert overshoot(ceiling, 0.02, costs, places) <= 0.08
+
+
+def test_a_price_of_nothing_is_tried_by_one_job_before_others_follow() -> None:
+    assert overshoot(1.0, 0.0, [0.3] * 100, 64) <= 0.3
+
+
+def test_a_price_that_nobody_confirms_is_believed_after_the_first_job() -> None:
+    assert overshoot(1.0, 0.02, [0.02] * 100, 64, tells=False) == pytest.approx(0.0)
+
+
+def test_a_large_budget_is_not_slowed_by_a_price_that_nobody_has_paid_yet() -> None:
+    budget = Budget(200.0, 0.02, spent=0.0, tried=False)
+    assert all(budget.reserve(1) for _ in range(64))

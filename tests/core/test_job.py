@@ -8,7 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.core.job import Artifact, Counts, Entry, Job, State, canonical_json, each_once, job_key, sidecar, utc
+from batcher.core.job import (
+    COUNT_INPUTS,
+    Artifact,
+    Counts,
+    Entry,
+    Job,
+    State,
+    canonical_json,
+    each_once,
+    images_asked,
+    job_key,
+    sidecar,
+    utc,
+)
 
 MODEL = "google-deepmind/imagen-4/fast/text-to-image"
 HERON = {"prompt": "A heron over a misty lake", "aspect_ratio": "16:9", "seed": 7}
@@ -182,8 +195,10 @@ def test_no_time_is_none() -> None:
 
 @pytest.mark.parametrize(("wanted", "images"), [(4, 4), (1, 1), (0, 1), (-2, 1), ("4", 1), (None, 1), (2.5, 1)])
 def test_a_job_asks_for_one_picture_unless_it_says_a_whole_number(wanted: Any, images: int) -> None:
-    assert replace(JOB, inputs={"num_images": wanted}).images == images
-    assert replace(JOB, inputs={}).images == 1
+    for name in COUNT_INPUTS:
+        assert images_asked({name: wanted}) == images
+    assert images_asked({}) == 1
+    assert images_asked({"num_images": True}, default=4) == 4, "what the schema says"
 
 
 @given(st.lists(st.text(max_size=2)))

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import sqlite3
 import tarfile
 from contextlib import closing
@@ -13,6 +14,8 @@ from PIL import Image
 
 from batcher.images.embed import strip
 from batcher.images.embed.embedding import read_infotext
+from batcher.store import connect_to_read, exporting, picks
+from batcher.store.picks import Verdict
 from tests.export.conftest import Batcher
 from tests.support.handmade_runs import Asked, a_run, seeds, tree
 from tests.support.pictures import with_chunk
@@ -212,3 +215,23 @@ def test_a_picture_that_was_damaged_in_the_run_is_no_measure_for_its_export(
     assert exported(run, "captions", "--embed", "infotext")["not_embedded"] == 1
     facts = checked("captions")
     assert {kind: found["count"] for kind, found in facts["findings"].items()} == {"picture differs": 1}
+
+
+def test_stars_are_the_rating_in_xmp_and_follow_the_verdict(exported: Any, tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", seeds(["a heron"], 2))
+    connection = connect_to_read(run)
+    (one, _) = exporting.pictures(connection, removed=False)
+    connection.close()
+
+    def ratings() -> list[bytes]:
+        every = [path.read_bytes() for path in sorted((tmp_path / "out").glob("*.png"))]
+        return [match[1] for content in every for match in re.finditer(rb"<xmp:Rating>(\d)</xmp:Rating>", content)]
+
+    exported(run, "captions", "--embed", "xmp")
+    assert ratings() == []
+    picks.append(run, [Verdict(job=one.key, stars=4, sha256=one.sha256)])
+    exported(run, "captions", "--embed", "xmp")
+    assert ratings() == [b"4"]
+    picks.append(run, [Verdict(job=one.key)])
+    exported(run, "captions", "--embed", "xmp")
+    assert ratings() == []

@@ -99,7 +99,7 @@ def test_t2i_compbench_finds_the_prompt_before_the_underscore_and_a_number_behin
     names = [path.name for path in (tmp_path / "out/samples").iterdir()]
     names.sort(key=lambda name: int(name.split("_")[-1].split(".")[0]))
     assert names[:2] == ["a green bench and a blue bowl_000000.png", "a green bench and a blue bowl_000001.png"]
-    assert [name.split("_")[0] for name in names[2:4]] == ["a -red--blue- car-"] * 2
+    assert [name.split("_")[0] for name in names[2:4]] == ['a "red"-blue: car?'] * 2
     assert [int(name[-10:-4]) for name in names[:4]] == [0, 1, 2, 3]
     assert all(len(name.encode()) < 256 for name in names)
 
@@ -150,7 +150,7 @@ def test_files_that_would_share_a_name_are_refused_before_anything_is_written(ba
     run = a_run(tmp_path / "run", seeds(["a", "A"], 2))
     came = batcher("export", run, tmp_path / "out", "--to", "layout", "--layout", "{prompt}")
     assert came.code == 64
-    assert "4 pictures would share 1 file names" in came.err
+    assert "4 pictures would share 1 file name" in came.err
     assert "images/0000/p3.png" in came.err
     assert not (tmp_path / "out").exists()
 
@@ -181,3 +181,32 @@ def test_only_what_is_asked_for_counts(exported: Any, tmp_path: Path) -> None:
         a_run(tmp_path / "run", asked), "layout", "--layout", "{index}/{sample}", "--where", 'aspect_ratio == "16:9"'
     )
     assert set(tree(tmp_path / "out")) == {"0/0.png", "0/1.png"}
+
+
+def test_two_prompts_that_would_share_a_sheet_are_refused(batcher: Batcher, tmp_path: Path) -> None:
+    asked = [
+        Asked(prompt=prompt, id="1", inputs={"seed": seed}, source=f"{folder}/1.txt", line=1)
+        for folder, prompt in (("a", "a kite"), ("b", "a fox"))
+        for seed in range(4)
+    ]
+    run = a_run(tmp_path / "run", asked)
+    came = batcher("export", run, tmp_path / "out", "--to", "layout", "--layout", "dpg-bench")
+    assert came.code == 64
+    assert "would share 1 file name" in came.err
+    assert "--where 'source ==" in " ".join(came.err.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_benchmark_of_two_files_says_how_to_export_each(batcher: Batcher, tmp_path: Path) -> None:
+    asked = seeds(["a"], 2, source="x.txt", line=1)
+    came = batcher("export", a_run(tmp_path / "run", asked), tmp_path / "out", "--to", "layout", "--layout", "hpsv2")
+    assert came.code == 64
+    assert "export each prompt file on its own" in " ".join(came.err.split())
+
+
+def test_compbench_finds_the_prompt_in_the_name_as_it_is(exported: Any, tmp_path: Path) -> None:
+    asked = [Asked(prompt='a clock that "reads" 11:44.'), Asked(prompt="half/half?")]
+    report = exported(a_run(tmp_path / "run", asked), "layout", "--layout", "t2i-compbench")
+    names = {path.name for path in (tmp_path / "out/samples").iterdir()}
+    assert names == {'a clock that "reads" 11:44._000000.png', "half-half?_000001.png"}
+    assert any("1 prompts can't stand in a file name" in note for note in report["notes"])

@@ -48,6 +48,23 @@ def test_rejected_submits_blow_the_fuse_too_though_they_cost_nothing(tmp_path: P
     assert stats["calls"]["submit"] < 60
 
 
+def test_submits_that_are_lost_while_reads_go_well_stop_the_run_after_ten_in_a_row(tmp_path: Path) -> None:
+    profile = steady(faults=(Fault(where="submit", kind="500", skip=20, created=True),))
+    came, stats = finished(tmp_path, lambda: Simulator(profile), 500, rate=10.0)
+    assert came.exit_code == 69
+    assert "no usable answer" in came.stop.message
+    assert (came.report["done"], came.report["in_doubt"]) == (20, 10), "what was taken up was collected"
+    assert stats["submits_accepted"] == 30
+
+
+def test_an_empty_balance_ends_the_run_once_everything_paid_for_is_collected(tmp_path: Path) -> None:
+    profile = steady(balance=0.2, latency=Latency(kind="fixed", median=30.0))
+    came, stats = finished(tmp_path, lambda: Simulator(profile), 50, rate=10.0)
+    assert came.exit_code == 77
+    assert came.stop.reason is Reason.BALANCE
+    assert (stats["submits_accepted"], came.report["done"]) == (10, 10)
+
+
 def test_failures_of_many_kinds_do_not_blow_the_fuse(tmp_path: Path) -> None:
     profile = steady(faults=(Fault(where="result", kind="content_policy", probability=0.5),))
     came, _ = finished(tmp_path, lambda: Simulator(profile), 120, rate=20.0)

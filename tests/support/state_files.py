@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import Cause
-from batcher.core.job import Artifact, Entry, Job, State, job_key
+from batcher.core.job import Artifact, Entry, Job, State, images_asked, job_key
 from batcher.store import STATE, StateFile
 
 MODEL = "google-deepmind/imagen-4/fast/text-to-image"
@@ -29,6 +29,7 @@ def a_job(number: int = 1, *, path: str | None = None, copy: int = 1, **inputs: 
         source="birds.csv",
         line=number + 1,
         path=path if path is not None else f"0000/heron-{number}_c{copy}",
+        images=images_asked(told),
     )
 
 

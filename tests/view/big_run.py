@@ -13,6 +13,7 @@ from batcher.store import STATE
 from batcher.store.schema import create
 
 RATIOS = {"16:9": (1408, 768), "1:1": (1024, 1024), "3:4": (896, 1280)}
+MODEL = "google-deepmind/imagen-4/fast/text-to-image"
 COLOURS = ("#395b64", "#a5c9ca", "#e7f6f2", "#c84b31", "#ecdbba", "#2d4263", "#84a98c", "#52796f")
 
 
@@ -58,7 +59,7 @@ def _jobs(keys: list[str], seeds: int, states: dict[int, str]) -> Iterator[tuple
         minute = number // 60 % 1440
         at = f"2026-11-29T{minute // 60:02}:{minute % 60:02}"
         yield (
-            key, state, number, "google-deepmind/imagen-4/fast/text-to-image", json.dumps(inputs), 1, f"prompt-{prompt}",
+            key, state, number, MODEL, json.dumps(inputs), 1, f"prompt-{prompt}",
             json.dumps({"category": f"c{prompt % 5}"}), "night.yaml", prompt + 3, f"images/{number}",
             str(number),
             int(begun), "saved" if done else "failed" if state == "failed" else None, f"r-{number}" if begun else None,

@@ -17,6 +17,7 @@ from batcher.export.sheets.cell import Spot
 from batcher.export.sheets.layout import Page, Style
 from batcher.export.sheets.text import Colour, Writer, line_height
 from batcher.export.sheets.thumbnails import Unreadable, thumbnail
+from batcher.images.storage import local
 
 GROUND: Colour = (247, 247, 248)
 INK: Colour = (28, 30, 34)
@@ -78,7 +79,7 @@ class Painter:
         if tile.file is None:
             return tile.word, tile.why
         try:
-            return thumbnail(self._run_dir / tile.file, spot.width, spot.height)
+            return thumbnail(local(self._run_dir, tile.file), spot.width, spot.height)
         except Unreadable as problem:
             self.unreadable += 1
             return "unreadable", str(problem)

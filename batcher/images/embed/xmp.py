@@ -100,6 +100,7 @@ def _properties(record: Mapping[str, Any], *, whole: bool) -> Iterator[tuple[str
         yield f"{XMP} CreatorTool", f"batcher {_text(record.get('batcher'))}".strip()
         yield f"{XMP} CreateDate", _text(record.get("finished_at"))
         yield f"{OURS} job", _text(record.get("job"))
+        yield f"{XMP} Rating", str(record["stars"]) if type(record.get("stars")) is int else ""
     # The simulator draws by rules and learned from nothing.
     yield f"{IPTC} DigitalSourceType", SOURCE_TYPES + ("algorithmicMedia" if simulated else "trainedAlgorithmicMedia")
     yield f"{IPTC} AIPromptInformation", f"{prompt}\nNegative prompt: {negative}" if negative else prompt

@@ -10,6 +10,7 @@ from batcher.manifest.readers.meanings import kind_of_name, text_columns
 from batcher.manifest.schema.words import shown
 
 _MOST_COMPARED = 200  # names of one file that are compared with those of inputs: each comparison costs
+_PROMPTS = frozenset({"prompt", "prompts"})
 _HOW = frozenset(
     {"steps", "numinferencesteps", "cfgscale", "cfg", "guidancescale", "sampler", "samplername", "scheduler"}
 )
@@ -57,7 +58,10 @@ def layout(
         known = name if name in by_fold.values() else by_fold.get(fold_name(name.strip()))
         if name == prompt:
             continue
-        if name in aside:
+        if prompt is not None and prompt_column is None and fold_name(name.strip()) in _PROMPTS and name not in aside:
+            mend = f"keep one of them, or name the prompts with --prompt-column {_shell(word(prompt))}"
+            wrong.append((name, f"both `{word(prompt)}` and `{word(name)}` are the prompt", mend))
+        elif name in aside:
             meta.append(name)
         elif known is not None and known in inputs:
             wrong.append((name, *_both(inputs[known], name, known)))

@@ -9,9 +9,7 @@ from collections.abc import Sequence
 
 from batcher.core.suggest import fold_name
 
-_MIDJOURNEY = (
-    r"v|s|q|c|no|iw|cw|sw|niji|style|stylize|chaos|weird|tile|raw|sref|cref|stop|quality|version|fast|relax|draft"
-)
+_MIDJOURNEY = r"v|no|iw|cw|sw|niji|style|stylize|chaos|weird|tile|raw|sref|cref|stop|quality|version|fast|relax|draft"
 _KOHYA = r"n|w|h|d|l|g|ss|t|nl|am|ow|oh|neg"
 _A1111 = r"prompt|negative_prompt|width|height|steps|cfg_scale|sampler_name|sampler_index|batch_size|n_iter|styles"
 _OPTION = re.compile(
@@ -107,7 +105,7 @@ class Lookalikes:
         seen += [(self._first[name], *_SEVERAL[name][1:]) for name in _SEVERAL if self._is_several(name)]
         if not seen:
             return None
-        line, words, mend = min(seen)
+        line, words, mend = seen[0] if "options" in self._many else min(seen)
         return line, f"it has {words} in it, and each line is read as a prompt", f"{mend}; {_FLAG}"
 
     def _is_several(self, name: str) -> bool:
@@ -148,7 +146,7 @@ def _is_json(text: str) -> bool:
     if text.rstrip("-").endswith(("{", "[", ",")) or len(text) < 3:
         return True
     try:
-        value, _ = json.JSONDecoder().raw_decode(text)
+        value, end = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
         return False
-    return isinstance(value, dict | list) and bool(value)
+    return isinstance(value, dict | list) and bool(value) and not text[end:].strip(" ,-")

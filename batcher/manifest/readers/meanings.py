@@ -6,12 +6,12 @@ column that was not understood is paid for with every row.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import gcd, log
 from typing import Any
 
-from batcher.core.suggest import fold_name, printable
+from batcher.core.suggest import fold_name, printable, suggestion
 from batcher.manifest.inputs import RATIO, ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.axes import BadAxis
@@ -61,6 +61,16 @@ _TRUE_SIZES = {(1408, 768): "16:9", (1280, 896): "4:3", (896, 1280): "3:4", (768
 def kind_of_name(name: str) -> str | None:
     """What a column of that name means, None for nothing that is known here."""
     return _KINDS.get(fold_name(name.strip()))
+
+
+def input_meant(name: str, known: Iterable[str]) -> str:
+    """How to fix the name of an input that the model does not have: by what it means, else by its spelling."""
+    names, kind = list(known), kind_of_name(name)
+    if kind in names:
+        return f"did you mean `{kind}`?"
+    if kind in {"width", "height", "size"} and "aspect_ratio" in names:
+        return "the model takes an aspect ratio, as in `aspect_ratio: 16:9`"
+    return suggestion(name, names)
 
 
 def text_columns(names: list[str]) -> list[str]:

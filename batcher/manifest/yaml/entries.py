@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from batcher.core.suggest import suggestion
 from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import Reader, reader
-from batcher.manifest.readers.meanings import Meanings
+from batcher.manifest.readers.meanings import Meanings, input_meant
 from batcher.manifest.readers.rows import Carried, Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import shown
@@ -213,7 +212,7 @@ class Entries:
         if self._model_inputs.knows(name):
             return True
         known = list(dict.fromkeys([*self._model_inputs.columns, *others]))
-        mend = suggestion(name, known)
+        mend = input_meant(name, known)
         if name[:1] in _CURLY:
             mend = 'its quotes are curly, and quote nothing: replace them by plain ones (")'
         elif " " in name.strip():

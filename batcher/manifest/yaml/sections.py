@@ -8,6 +8,7 @@ from typing import Any
 from batcher.core.suggest import suggestion
 from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.meanings import input_meant
 from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of, bounded, identity, values_of, wrong_values
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 from batcher.manifest.sweep.zipped import Zip
@@ -125,7 +126,7 @@ class Sections:
             return False
         if not self.model_inputs.knows(name):
             known = [known for known in self.model_inputs.columns if known != "prompt"]
-            self.document.add(key, f"the model has no input `{word(name)}`", suggestion(name, known))
+            self.document.add(key, f"the model has no input `{word(name)}`", input_meant(name, known))
             return False
         return True
 

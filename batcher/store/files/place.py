@@ -66,6 +66,14 @@ class Place(Protocol):
         """
         ...
 
+    def put_sidecar(self, path: str, values: Mapping[str, Any]) -> None:
+        """A sidecar alone, forced to the disk."""
+        ...
+
+    def settle(self, name: str) -> None:
+        """Force the folder of ``name`` to the disk: its renames are durable from now on."""
+        ...
+
 
 class Shelf:
     """The folder of images of one run."""

@@ -1,0 +1,300 @@
+"""Pictures and sidecars in object storage: the only module that talks to it.
+
+An object appears whole or not at all, and is created only where none stands (a conditional put). A put whose first
+answer was lost finds its own object there: it is read, and the same bytes are success. What stands there with other
+bytes is replaced only where its sidecar names the same job, and only if it did not change meanwhile.
+
+The URL takes the place of the folder ``images``: the recorded file ``images/a/b.png`` is the object ``a/b.png`` below
+it. Credentials are those of the machine (``AWS_*``, ``GOOGLE_*`` and ``AZURE_*`` variables, roles), never of the URL.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import obstore
+from obstore import exceptions
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from batcher.core.errors import BatcherError, DiskError, UsageError
+from batcher.core.one_line import one_line
+from batcher.store.files.disk import temp_beside
+from batcher.store.files.place import Put, Taken, sidecar_text
+from batcher.store.files.safe_reader import (
+    ASIDE,
+    EXTENSIONS,
+    IMAGES,
+    Absent,
+    Outside,
+    SafeReader,
+    Seen,
+    extension,
+    is_plain,
+)
+from batcher.store.files.whole import write_whole
+
+OWNER = ".batcher.json"  # the object that says whose pictures these are
+CACHE = "cache"  # below the run directory: copies of pictures by their sha256; may be deleted at any time
+SCRATCH = "uploads"  # below the run directory: bodies that are too big for memory, on their way
+_RETRIES: Any = {"max_retries": 8}  # waits of 0.1 s, doubled: half a minute, then the run stops and can be resumed
+_ABSENT = (exceptions.NotFoundError, FileNotFoundError)
+_CHANGED = (exceptions.PreconditionError, exceptions.AlreadyExistsError)
+
+
+class Bucket:
+    """A ``Place`` below ``url``. For many threads; raises DiskError for whatever the store refuses."""
+
+    grouped = False
+
+    def __init__(self, url: str, run_dir: Path) -> None:
+        self.url = url.rstrip("/")
+        self.store = _opened(self.url)
+        self._scratch = run_dir / SCRATCH
+        self._cache = run_dir / CACHE
+
+    def __repr__(self) -> str:
+        return f"<Bucket {self.url}>"
+
+    def relative(self, name: str) -> str:
+        return f"{IMAGES}/{name}"
+
+    def temp(self, name: str) -> Path:
+        self._scratch.mkdir(exist_ok=True)
+        return temp_beside(self._scratch / name.replace("/", "_"))
+
+    def put(self, path: str, extension: str, content: bytes | Path, sidecar: Mapping[str, Any]) -> Put:
+        """Both are safe when this comes back."""
+        picture, job = f"{path}.{extension}", str(sidecar.get("job"))
+        is_new = self._create(picture, content, path, job)
+        try:
+            self._create(f"{path}.json", sidecar_text(sidecar), path, job)
+        except Taken:
+            if is_new:
+                self._remove(picture)
+            raise
+        return Put()
+
+    def put_sidecar(self, path: str, values: Mapping[str, Any]) -> None:
+        self._create(f"{path}.json", sidecar_text(values), path, str(values.get("job")))
+
+    def settle(self, name: str) -> None:
+        """Nothing is left to be forced."""
+
+    def move_aside(self, file: str) -> str | None:
+        """To ``lost+found`` below the URL; None when there is nothing."""
+        key = _key(file)
+        goal = f"{ASIDE}/{key}"
+        with self.speaking(file):
+            try:
+                with suppress(*_ABSENT):
+                    obstore.head(self.store, goal)
+                    goal += f".{secrets.token_hex(4)}"
+                obstore.rename(self.store, key, goal)
+            except _ABSENT:
+                return None
+        return f"{self.url}/{goal}"
+
+    def local(self, file: str, sha256: str | None = None) -> Path:
+        """A copy of a recorded file, fetched once. Nothing is at that path where there is no such file.
+
+        sha256: of the file, where it is known: then only these bytes will do.
+        """
+        name = sha256 or self._version(file)
+        path = self._cache / name[:2] / f"{name}{Path(file).suffix}"
+        if not path.exists():
+            content = self.get(_key(file)) if is_plain(file) else None
+            if content is not None and sha256 in {None, hashlib.sha256(content).hexdigest()}:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, [content], durable=False)
+        return path
+
+    def _version(self, file: str) -> str:
+        """A name for the present content of a recorded file; of one that is not there, of its absence."""
+        with self.speaking(file):
+            try:
+                facts = obstore.head(self.store, _key(file))
+                tag = facts["e_tag"] or str(facts["last_modified"])
+            except _ABSENT:
+                tag = ""
+        return blake2b(f"{file} {tag}".encode(), digest_size=16).hexdigest()
+
+    def get(self, key: str) -> bytes | None:
+        """The content of an object, None when there is none."""
+        found = self._get(key)
+        return None if found is None else found[0]
+
+    def objects(self) -> Iterator[tuple[str, int]]:
+        """Every object below the URL but those of batcher's own: name and size."""
+        with self.speaking(""):
+            for lot in obstore.list(self.store, chunk_size=1_000):
+                for meta in lot:
+                    if meta["path"] != OWNER and not meta["path"].startswith(f"{ASIDE}/"):
+                        yield meta["path"], meta["size"]
+
+    def claim(self, owner: str) -> None:
+        """Makes the place ours, before anything is paid: the store honours conditional puts and nobody else is here.
+
+        owner: the name of this run. Raises UsageError, DiskError.
+        """
+        shutil.rmtree(self._scratch, ignore_errors=True)  # what a killed run left there
+        self._probe()
+        mine = json.dumps({"run": owner}).encode()
+        with self.speaking(OWNER):
+            try:
+                obstore.put(self.store, OWNER, mine, mode="create")
+                return
+            except exceptions.AlreadyExistsError:
+                pass
+        try:
+            theirs = json.loads(self.get(OWNER) or b"{}").get("run")
+        except (ValueError, AttributeError):
+            theirs = None
+        if theirs != owner:
+            raise UsageError(
+                f"{self.url} has the pictures of another run ({one_line(str(theirs), 80)})",
+                hint=f"Give another prefix. To go on with that run from here, put {theirs} behind the URL in the file "
+                "images.url of this run directory.",
+            )
+
+    def _probe(self) -> None:
+        """Raises UsageError for a store that puts over an object though it was asked not to."""
+        key = f".batcher-probe-{secrets.token_hex(8)}"
+        with self.speaking(""):
+            obstore.put(self.store, key, b"1", mode="create")
+            try:
+                obstore.put(self.store, key, b"2", mode="create")
+            except exceptions.AlreadyExistsError:
+                return
+            finally:
+                with suppress(exceptions.BaseError):
+                    obstore.delete(self.store, key)
+        raise UsageError(
+            f"{self.url} ignores conditional puts (If-None-Match): two writers could replace each other's images",
+            hint="Nothing was submitted. Use a store that honours them (S3, GCS, Azure, MinIO, SeaweedFS, R2 do).",
+        )
+
+    def _create(self, key: str, content: bytes | Path, path: str, job: str) -> bool:
+        """Whether it is new; False when the same bytes were there. Raises Taken."""
+        with self.speaking(key):
+            try:
+                obstore.put(self.store, key, content, mode="create")
+                return True
+            except exceptions.AlreadyExistsError:
+                pass
+            there = self._get(key)
+            data = content if isinstance(content, bytes) else content.read_bytes()
+            if there is not None and there[0] == data:
+                return False
+            owner = self._owner(path)
+            if owner is not None and owner != job:
+                raise Taken(job)
+            self._replace(key, data, None if there is None else there[1])
+        return False
+
+    def _replace(self, key: str, data: bytes, version: str | None) -> None:
+        mode: Any = "create" if version is None else {"e_tag": version}
+        try:
+            obstore.put(self.store, key, data, mode=mode)
+        except (exceptions.NotSupportedError, NotImplementedError):  # a local folder has no conditional update
+            obstore.put(self.store, key, data, mode="overwrite")
+        except _CHANGED:
+            raise DiskError(
+                f"{self.url}/{key} was changed by somebody else just now",
+                hint="One writer at a time, then run the same command again. Nothing is paid twice.",
+            ) from None
+
+    def _owner(self, path: str) -> str | None:
+        """The job whose sidecar stands at ``path``, None when there is none or it can't be read."""
+        try:
+            found = json.loads(self.get(f"{path}.json") or b"null")
+        except ValueError:
+            return None
+        job = found.get("job") if isinstance(found, dict) else None
+        return job if isinstance(job, str) else None
+
+    def _get(self, key: str) -> tuple[bytes, str | None] | None:
+        with self.speaking(key):
+            try:
+                answer = obstore.get(self.store, key)
+                return bytes(answer.bytes()), answer.meta["e_tag"]
+            except _ABSENT:
+                return None
+
+    def _remove(self, key: str) -> None:
+        with self.speaking(key), suppress(*_ABSENT):
+            obstore.delete(self.store, key)
+
+    @contextmanager
+    def speaking(self, key: str) -> Iterator[None]:
+        """What the store refuses, as a DiskError that says what to do."""
+        try:
+            yield
+        except BatcherError:
+            raise
+        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+            raise self._refused(key, error, "Renew the credentials, or let them read and write") from None
+        except (exceptions.NotFoundError, FileNotFoundError) as error:
+            raise self._refused(key, error, "Make the bucket, or correct its name") from None
+        except (exceptions.BaseError, OSError, ValueError) as error:
+            raise self._refused(key, error, "Check the network, the endpoint and the room there") from None
+
+    def _refused(self, key: str, error: Exception, fix: str) -> DiskError:
+        reason = one_line(str(error).partition("\n")[0], 240)
+        hint = f"{fix}, and run the same command again. What is saved stays saved, nothing is paid twice."
+        return DiskError(f"{self.url}/{one_line(key, 120)}: {reason}", hint=hint)
+
+
+class BucketReader(SafeReader):
+    """Reads the pictures and sidecars of a run from its bucket, by their recorded names."""
+
+    def __init__(self, run_dir: Path, bucket: Bucket) -> None:
+        super().__init__(run_dir)
+        self.bucket = bucket
+
+    def path(self, file: str) -> Path:
+        """The recorded name as a path below the run directory, where nothing lies. Raises Outside."""
+        if not is_plain(file):
+            raise Outside
+        return self.run_dir / file
+
+    def regular(self, file: str) -> Path:
+        """A local copy."""
+        self.path(file)
+        path = self.bucket.local(file)
+        if not path.exists():
+            raise Absent
+        return path
+
+    @contextmanager
+    def reading(self, file: str) -> Iterator[bytes]:
+        self.path(file)
+        content = self.bucket.get(_key(file))
+        if content is None:
+            raise Absent
+        yield content
+
+    def walk(self) -> Iterator[list[Seen]]:
+        found = [Seen(f"{IMAGES}/{key}", outside=False) for key, _ in self.bucket.objects()]
+        yield sorted((seen for seen in found if extension(seen.file) in EXTENSIONS), key=lambda seen: seen.file)
+
+
+def _opened(url: str) -> ObjectStore:
+    if url.startswith("file://"):
+        return LocalStore(url.removeprefix("file://"), mkdir=True)
+    options: Any = {"allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true"}}
+    try:
+        return from_url(url, retry_config=_RETRIES, client_options=options)
+    except (exceptions.BaseError, ValueError) as error:
+        reason = one_line(str(error).partition("\n")[0], 200)
+        raise UsageError(f"{url}: {reason}", hint="Set what it needs in the environment, AWS_REGION say.") from None
+
+
+def _key(file: str) -> str:
+    return file.removeprefix(f"{IMAGES}/")

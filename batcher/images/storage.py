@@ -1,0 +1,168 @@
+"""Where the pictures of a run are: its folder ``images``, or a bucket that ``images.url`` in the run directory names.
+
+That file is one line, the URL and the name of the run, and so can be read and written by hand: with it, everything that
+reads pictures (verify, view, grid, export, rebuilding) finds them.
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from batcher.core.errors import UsageError
+from batcher.core.one_line import one_line
+from batcher.store import STATE, has_state
+from batcher.store.files.place import Place, Shelf
+from batcher.store.files.safe_reader import SafeReader
+from batcher.store.files.whole import write_whole
+from batcher.store.opening import BUCKET
+
+if TYPE_CHECKING:
+    from batcher.images.bucket import Bucket, BucketReader
+
+T = TypeVar("T")
+
+SCHEMES = ("s3", "gs", "az", "file")
+RECORD = BUCKET
+_AT_ONCE = 32
+_PLAIN_URL = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<place>[^@?#\s]*)")
+
+
+def url_of(run_dir: Path) -> str | None:
+    """The bucket of this run, None when its pictures are in its own folder. Raises UsageError."""
+    record = _record(run_dir)
+    return None if record is None else record[0]
+
+
+def claim(run_dir: Path, url: str | None) -> None:
+    """Before a run: the place that ``--images`` names is fit for it and its own from now on.
+
+    None: as the run directory has it. Raises UsageError for another place than that of the earlier runs, and for a
+    store that is not fit; DiskError.
+    """
+    record = _record(run_dir)
+    if url is None and record is None:
+        return
+    if url is not None:
+        url = checked_url(url)
+    if record is None:
+        if url is None or any((run_dir / "images").glob("*")):
+            raise UsageError(
+                f"{run_dir} has its pictures in its own folder",
+                hint="Leave --images out, or give another -o.",
+            )
+        record = (url, f"{run_dir.resolve().name}-{secrets.token_hex(6)}")
+        write_whole(run_dir / RECORD, [f"{record[0]} {record[1]}\n"])
+        try:
+            bucket(run_dir, record[0]).claim(record[1])
+        except UsageError:
+            (run_dir / RECORD).unlink()  # nothing is there: another try may name another place
+            raise
+        return
+    if url not in {None, record[0]}:
+        raise UsageError(
+            f"the pictures of {run_dir} are in {record[0]}",
+            hint="Leave --images out, or choose another run directory with -o.",
+        )
+    mine = bucket(run_dir, record[0])
+    mine.claim(record[1])
+    if not has_state(run_dir) and next(mine.objects(), None) is not None:
+        raise UsageError(
+            f"{record[0]} holds images of an earlier run but {run_dir / STATE} is gone",
+            hint=f"Running there would pay for them again. `batcher verify {run_dir} --repair` makes a new {STATE} from"
+            " their sidecars. Or choose another directory with -o.",
+        )
+
+
+def place_of(run_dir: Path) -> Place:
+    """Where the pictures of this run go."""
+    url = url_of(run_dir)
+    return Shelf(run_dir) if url is None else bucket(run_dir, url)
+
+
+def reader_of(run_dir: Path) -> SafeReader:
+    """What reads them."""
+    url = url_of(run_dir)
+    return SafeReader(run_dir) if url is None else _loaded()[1](run_dir, bucket(run_dir, url))
+
+
+def present(run_dir: Path) -> Callable[[str], bool]:
+    """Whether a recorded file is there, asked of the place once."""
+    url = url_of(run_dir)
+    if url is None:
+        return lambda file: (run_dir / file).is_file()
+    names = {f"images/{key}" for key, _ in bucket(run_dir, url).objects()}
+    return names.__contains__
+
+
+def local(run_dir: Path, file: str, sha256: str | None = None) -> Path:
+    """A local path with the content of a recorded picture; of one in a bucket, a copy that is fetched once.
+
+    sha256: of the picture, where it is known: then only these bytes will do. Where there is no such picture, nothing is
+    at that path. Raises DiskError.
+    """
+    url = url_of(run_dir)
+    if url is None:
+        return run_dir / file
+    return bucket(run_dir, url).local(file, sha256)
+
+
+def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str, str | None]]) -> Iterator[T]:
+    """The same items; from a bucket, their pictures are fetched, many at once, before they are given.
+
+    recorded: file and sha256 of an item's picture. Raises DiskError.
+    """
+    if url_of(run_dir) is None:
+        yield from items
+        return
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="bucket") as pool:
+        items = iter(items)
+        while lot := list(islice(items, 8 * _AT_ONCE)):
+            for _ in pool.map(lambda item: local(run_dir, *recorded(item)), lot):
+                pass
+            yield from lot
+
+
+@lru_cache(maxsize=8)
+def bucket(run_dir: Path, url: str) -> "Bucket":
+    """Raises UsageError without the extra."""
+    return _loaded()[0](url, run_dir)
+
+
+def checked_url(url: str) -> str:
+    """``url`` without a ``/`` at its end. Raises UsageError for one that is no place for pictures."""
+    match = _PLAIN_URL.fullmatch(url)
+    if match is None or match["scheme"] not in SCHEMES or not match["place"].strip("/"):
+        shown = one_line(re.sub("//[^/]*@", "//", url).partition("?")[0], 100)
+        raise UsageError(
+            f"--images {shown}: not a place for pictures",
+            hint="Such as s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///mnt/sets/x, without "
+            "credentials in it: those come from the environment (AWS_ACCESS_KEY_ID, ...) or the machine's role.",
+        )
+    if match["scheme"] == "file" and not match["place"].startswith("/"):
+        raise UsageError(f"--images {url}: a file:// URL names a whole path", hint="Such as file:///mnt/sets/x.")
+    return url.rstrip("/")
+
+
+def _record(run_dir: Path) -> tuple[str, str] | None:
+    try:
+        text = (run_dir / RECORD).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    url, _, owner = text.strip().partition(" ")
+    return checked_url(url), owner.strip()
+
+
+def _loaded() -> "tuple[type[Bucket], type[BucketReader]]":
+    try:
+        from batcher.images.bucket import Bucket, BucketReader  # noqa: PLC0415  needs an extra
+    except ImportError:
+        raise UsageError(
+            "pictures in a bucket need the extra `cloud`",
+            hint="pip install 'prompt-batcher[cloud]' brings it.",
+        ) from None
+    return Bucket, BucketReader

@@ -1,0 +1,146 @@
+"""Whole runs with their pictures in a bucket: the commands, a kill, a bucket that was emptied, a lost state file."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import obstore
+import pytest
+
+from tests.support.object_store import ObjectStore, object_store
+
+pytest.importorskip("obstore", reason="the extra `cloud` is not installed")
+
+
+class Run:
+    """A run directory whose pictures are in a bucket of their own."""
+
+    def __init__(self, folder: Path, server: ObjectStore) -> None:
+        self.server = server
+        self.folder = folder
+        self.dir = folder / "run"
+        self.prefix = folder.name.lower().replace("_", "-")
+        self.url = f"s3://runs/{self.prefix}"
+        self.store = server.store("runs", self.prefix)
+        obstore.put(server.store("runs", "warm-up"), "a", b"a")  # a bucket is made with its first object
+        (folder / "m.csv").write_text("prompt\na red kite\na heron\n", encoding="utf-8")
+
+    def batcher(self, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "batcher", *map(str, words)],
+            env={**os.environ, **self.server.environment, **environment},
+            capture_output=True, text=True, timeout=120, check=False, cwd=self.folder,
+        )  # fmt: skip
+
+    def run(self, jobs: int = 6, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.batcher(*self.words(jobs), **environment)
+
+    def words(self, jobs: int) -> list[str]:
+        flags = ["--simulate", "--images", self.url, "--matrix", f"seed=1..{jobs // 2}", "--rate", "200/s"]
+        return ["run", "m.csv", "-o", str(self.dir), *flags, "--progress", "none"]
+
+    def objects(self) -> set[str]:
+        return {meta["path"] for lot in obstore.list(self.store) for meta in lot}
+
+    def pictures(self) -> set[str]:
+        return {name for name in self.objects() if name.endswith(".png")}
+
+    def submits(self) -> int:
+        lines = (self.dir / ".simulator.jsonl").read_text(encoding="utf-8").splitlines()
+        return sum(1 for line in lines if '"inputs"' in line)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    with object_store(tmp_path_factory.mktemp("weed")) as found:
+        yield found
+
+
+@pytest.fixture
+def run(tmp_path: Path, server: ObjectStore) -> Run:
+    return Run(tmp_path, server)
+
+
+def test_every_command_finds_the_pictures(run: Run) -> None:
+    done = run.run()
+    assert done.returncode == 0, done.stderr
+    assert run.url in done.stdout
+    assert len(run.pictures()) == 6
+    assert not (run.dir / "images").exists()
+    assert run.batcher("verify", run.dir).returncode == 0
+    assert run.batcher("grid", run.dir).returncode == 0
+    sets = run.folder / "set"
+    exported = run.batcher("export", run.dir, sets, "--to", "imagefolder", "--progress", "none")
+    assert exported.returncode == 0, exported.stderr
+    assert len(list(sets.rglob("*.png"))) == 6
+    page = run.batcher("view", run.dir, "--export", run.folder / "page")
+    assert page.returncode == 0, page.stderr
+    assert len(list((run.folder / "page").rglob("*.png"))) == 6
+    again = run.run()
+    assert again.returncode == 0
+    assert "0 submits" in again.stdout
+
+
+def test_a_run_that_is_killed_goes_on_and_pays_nothing_twice(run: Run) -> None:
+    words = [sys.executable, "-m", "batcher", *run.words(40)]
+    words[words.index("200/s")] = "20/s"
+    process = subprocess.Popen(words, env={**os.environ, **run.server.environment}, cwd=run.folder)
+    while len(run.pictures()) < 4:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert run.run(40).returncode in {0, 5}  # in doubt: what was in the air
+    report = json.loads((run.dir / "report.json").read_bytes())
+    assert report["done"] + report["in_doubt"] == 40
+    assert len(run.pictures()) == report["done"]
+    assert run.batcher("verify", run.dir, "--repair", "--simulate").returncode in {0, 3}
+    assert run.batcher("verify", run.dir).returncode == 0
+
+
+def test_an_emptied_bucket_is_filled_again_free(run: Run) -> None:
+    assert run.run().returncode == 0
+    obstore.delete(run.store, [name for name in run.objects() if not name.startswith(".")])
+    assert "no such file" in run.batcher("verify", run.dir).stdout
+    repaired = run.batcher("verify", run.dir, "--repair", "--simulate")
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
+    assert len(run.pictures()) == 6
+    assert json.loads((run.dir / "report.json").read_bytes())["submits"] == 6
+
+
+def test_a_picture_that_was_changed_is_kept_aside_and_fetched_again(run: Run) -> None:
+    assert run.run().returncode == 0
+    name = min(run.pictures())
+    obstore.put(run.store, name, b"not what it was")
+    assert run.batcher("verify", run.dir).returncode == 3
+    assert run.batcher("verify", run.dir, "--repair", "--simulate").returncode == 0
+    assert bytes(obstore.get(run.store, f"lost+found/{name}").bytes()) == b"not what it was"
+    assert run.batcher("verify", run.dir).returncode == 0
+
+
+def test_a_lost_state_file_is_made_anew_from_the_sidecars_in_the_bucket(run: Run) -> None:
+    assert run.run().returncode == 0
+    for name in ("state.db", "state.db-wal", "state.db-shm", "records.jsonl"):
+        (run.dir / name).unlink(missing_ok=True)
+    refused = run.run()
+    assert refused.returncode == 64
+    assert "would pay for them again" in refused.stderr
+    made = run.batcher("verify", run.dir, "--repair", "--simulate")
+    assert made.returncode == 0, made.stdout + made.stderr
+    again = run.run()
+    assert again.returncode == 0, again.stderr
+    assert "0 submits" in again.stdout
+
+
+def test_credentials_that_are_wrong_spend_nothing_and_say_what_to_do(run: Run) -> None:
+    refused = run.run(AWS_SECRET_ACCESS_KEY="wrong-one")
+    assert refused.returncode == 73
+    assert "Renew the credentials" in refused.stderr
+    assert "wrong-one" not in refused.stderr
+    assert not (run.dir / "state.db").exists()
+    assert run.run().returncode == 0

