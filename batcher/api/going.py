@@ -8,11 +8,9 @@ import asyncio
 import atexit
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,15 +19,14 @@ from batcher.api.options import Edges, texts_of
 from batcher.api.values import Failed, Image, Report, failed_of, image_of
 from batcher.core.errors import BatcherError, Interrupted, UsageError
 from batcher.core.job import State
-from batcher.core.settings import PARSERS
 from batcher.runner import session
-from batcher.runner.control import Control, read_control, write_control
 from batcher.runner.events import Event, JobMoved, RunBegan
 from batcher.runner.events_log import LOGGER
 from batcher.runner.progress import Progress, listener
 from batcher.runner.run_context import RunContext
 from batcher.runner.service import Options
 from batcher.runner.stop import Reason
+from batcher.runner.tuning import tune
 from batcher.runner.watching import Watch
 from batcher.runner.work import Surroundings
 
@@ -105,7 +102,7 @@ class GoingRun:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._over:
+        if not self._over and not self._asked:
             self._ask()
         try:
             await self._until(lambda: self._over)
@@ -123,7 +120,7 @@ class GoingRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._over:
+        if not self._over and not self._asked:
             self._ask()
         self._wait(lambda: self._over)
         self._raise_defect(error)
@@ -159,24 +156,21 @@ class GoingRun:
 
     def pause(self, reason: str = "") -> _Soon:
         """Nothing new is submitted until ``resume``; what is at the service is collected."""
-        return self._control(reason, paused=True)
+        return self._tune(reason, pause=True)
 
     def resume(self, reason: str = "") -> _Soon:
         """Submits go on."""
-        return self._control(reason, paused=False)
+        return self._tune(reason, resume=True)
 
     def tune(self, *, reason: str = "", **changes: Any) -> _Soon:
-        """Changes ``rate``, ``in_flight``, ``downloads`` or ``budget`` within a second; a later start knows it too.
+        """Changes ``rate``, ``in_flight``, ``downloads``, ``budget`` or ``deadline`` within a second.
 
-        Raises UsageError for anything else.
+        A later start knows it too. Raises UsageError for anything else.
         """
         texts = texts_of(changes)
-        if unknown := sorted(set(texts) - {"rate", "in_flight", "downloads", "budget"}):
+        if unknown := sorted(set(texts) - {"rate", "in_flight", "downloads", "budget", "deadline"}):
             raise UsageError(f"{unknown[0]} can't be changed while a run goes", hint="Stop, and start anew.")
-        try:
-            return self._control(reason, **{name: PARSERS[name](text) for name, text in texts.items()})
-        except ValueError as error:
-            raise UsageError(f"tune: {error}") from None
+        return self._tune(reason, **texts)
 
     def stop(self) -> _Soon:
         """As the first Ctrl-C. The rest of the results still comes; ``report`` is there when the loop ends."""
@@ -259,10 +253,10 @@ class GoingRun:
         elif self._context is not None:
             self._context.stop.request(Reason.INTERRUPTED, "stopped by the program")
 
-    def _control(self, reason: str, **changes: Any) -> _Soon:
+    def _tune(self, reason: str, **changes: Any) -> _Soon:
         self._require_entered()
         assert self.path is not None
-        tune(self.path, reason, **changes)
+        tune(self.path, reason=reason or None, **changes)
         return _Soon()
 
     def _require_entered(self) -> None:
@@ -316,12 +310,6 @@ class GoingRun:
         self._ask()
         if self._thread is not None:
             self._thread.join(_LAST_WAIT)
-
-
-def tune(run_dir: Path, reason: str, **changes: Any) -> None:
-    """Writes ``control.json``; a run that goes obeys within a second, a later one at its start. Raises DiskError."""
-    control: Control = replace(read_control(run_dir), **changes, reason=reason, at=time.time())
-    write_control(run_dir, control)
 
 
 def _settle(future: "asyncio.Future[None]") -> None:

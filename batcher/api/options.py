@@ -6,7 +6,7 @@ different things, and the command that is recorded for the resume can be typed.
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from os import PathLike, fspath
@@ -15,6 +15,7 @@ from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.core.settings import PARSERS, Given
+from batcher.core.shard import Shard, parse_shard
 from batcher.core.suggest import suggestion
 from batcher.core.units import parse_count
 from batcher.manifest import Overrides
@@ -23,8 +24,21 @@ from batcher.store import connect_to_read, has_state, reading
 
 _SETTINGS = tuple(PARSERS)
 _EDGES = ("log", "metrics", "on_end")
-_TEXTS = ("model", "format", "prompt_column", "limit", "repeat", "token_file", "base_url", *_EDGES)
-_LISTS = ("set", "matrix", "trust_host")
+_TEXTS = (
+    "model",
+    "format",
+    "prompt_column",
+    "prompt_input",
+    "path",
+    "limit",
+    "shard",
+    "repeat",
+    "token_file",
+    "base_url",
+    "images",
+    *_EDGES,
+)
+_LISTS = ("set", "matrix", "meta", "trust_host")
 _SWITCHES = ("dynamic", "cancel_on_interrupt", "simulate")
 _SECONDS = frozenset({"timeout", "deadline"})  # numbers of these are seconds
 NAMES = (*_TEXTS, *_LISTS, *_SWITCHES, *(name for name in _SETTINGS if name not in _SWITCHES))
@@ -60,19 +74,25 @@ def texts_of(given: Mapping[str, Any]) -> dict[str, Any]:
     return texts
 
 
-def options_of(manifest: str, out: str | None, texts: Mapping[str, Any]) -> Options:
-    """texts: as ``texts_of`` gives them. Raises UsageError."""
-    flags = {name: Given(texts[name], flag=f"{name}=") for name in _SETTINGS if name in texts}
-    if "cancel_on_interrupt" in texts:
-        flags["cancel_on_interrupt"] = Given("true", flag="cancel_on_interrupt=")
+def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, typed: str | None = None) -> Options:
+    """texts: as ``texts_of`` gives them. typed: the command line they come from. Raises UsageError."""
+    spelled = _as_keyword if typed is None else _as_flag
+    flags = {
+        name: Given("true" if texts[name] is True else texts[name], flag=spelled(name))
+        for name in _SETTINGS
+        if name in texts
+    }
     overrides = Overrides(
         model=texts.get("model"),
-        set=tuple(_split(text) for text in texts.get("set", ())),
+        set=tuple(_split(text, spelled("set")) for text in texts.get("set", ())),
         matrix=tuple(texts.get("matrix", ())),
         format=texts.get("format"),
         prompt_column=texts.get("prompt_column"),
-        limit=_count(texts, "limit"),
-        repeat=_count(texts, "repeat"),
+        prompt_input=texts.get("prompt_input"),
+        path=texts.get("path"),
+        meta=tuple(texts.get("meta", ())),
+        limit=_count(texts, "limit", spelled),
+        repeat=_count(texts, "repeat", spelled),
         dynamic="dynamic" in texts,
     )
     return Options(
@@ -84,7 +104,9 @@ def options_of(manifest: str, out: str | None, texts: Mapping[str, Any]) -> Opti
         base_url=texts.get("base_url"),
         trust_hosts=tuple(texts.get("trust_host", ())),
         simulate="simulate" in texts,
-        command=command(manifest, out, texts),
+        shard=_shard(texts, spelled),
+        images=texts.get("images"),
+        command=command(manifest, out, texts) if typed is None else typed,
     )
 
 
@@ -96,7 +118,7 @@ def command(manifest: str, out: str | None, texts: Mapping[str, Any]) -> str:
     """The command line that does the same."""
     words = ["batcher", "run", manifest, *([] if out is None else ["--out", out])]
     for name, text in texts.items():
-        flag = f"--{name.replace('_', '-')}"
+        flag = _as_flag(name)
         for part in text if isinstance(text, list) else [text]:
             words += [flag] if part is True else [flag, part]
     return shlex.join(words)
@@ -194,15 +216,30 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") and not isinstance(value, (str, bytes)) else value
 
 
-def _split(text: str) -> tuple[str, str]:
+def _split(text: str, spelled: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
-        raise UsageError(f"set={text!r}: no KEY=VALUE", hint='Write set={"negative_prompt": "text, watermark"}.')
+        raise UsageError(f"{spelled} {text!r}: it looks like --set negative_prompt='text, watermark'")
     return name.strip(), value
 
 
-def _count(texts: Mapping[str, Any], name: str) -> int | None:
+def _count(texts: Mapping[str, Any], name: str, spelled: Callable[[str], str]) -> int | None:
     try:
         return parse_count(texts[name]) if name in texts else None
     except ValueError as error:
-        raise UsageError(f"{name}={texts[name]}: {error}") from None
+        raise UsageError(f"{spelled(name)} {texts[name]!r}: {error}") from None
+
+
+def _shard(texts: Mapping[str, Any], spelled: Callable[[str], str]) -> Shard | None:
+    try:
+        return parse_shard(texts["shard"]) if "shard" in texts else None
+    except ValueError as error:
+        raise UsageError(f"{spelled('shard')} {texts['shard']!r}: {error}") from None
+
+
+def _as_keyword(name: str) -> str:
+    return name
+
+
+def _as_flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,24 +1,21 @@
 """``batcher.open``: a run directory, going or not. No service is needed to look at it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from batcher.api.options import options_of, recorded
 from batcher.api.threads import in_thread
-from batcher.api.values import Failed, Image, Images, Plan, Report, failed_of, image_of_record
+from batcher.api.values import Failed, Image, Images, Plan, Report, failed_of, image_of_view
 from batcher.core.errors import UsageError
 from batcher.core.job import State
-from batcher.core.version import __version__
 from batcher.core.where import Where, WhereError, usage_error
 from batcher.runner import report
 from batcher.runner.reopening import Reopen, reopen
 from batcher.store import connect_to_read, is_going, picks, reading
 
-_FACTS = ("prompt_id", "model", "width", "height", "bytes", "mime", "job", "output_index", "pick", "stars")
 _ENDED = (State.FAILED, State.IN_DOUBT, State.CANCELLED)
 
 
@@ -57,21 +54,13 @@ class Run:
 
         where: as ``--where`` of the commands: ``'seed < 10 and pick == "yes"'``. Raises UsageError for a bad one.
         """
+        from batcher.export.viewed import matching, viewed  # noqa: PLC0415  the picture library
+
         test = None if where is None else _where(where)
-        verdicts = picks.read(self.path)
-        known: set[str] = set(_FACTS)
-        found = []
-        for record in self._records():
-            verdict = verdicts.of(record["job"], record["output_index"], record["sha256"])
-            if verdict is not None:
-                record |= {"pick": verdict.pick, "stars": verdict.stars, "tags": verdict.tags}
-            values = _values(record)
-            known |= values.keys()
-            if test is None or _fits(test, values):
-                found.append(image_of_record(self.path, record))
-        if test is not None:
-            _require(test, known)
-        return Images(found)
+        with closing(connect_to_read(self.path)) as connection:
+            everything = viewed(connection, picks.read(self.path))
+            meant = everything if test is None else matching(everything, test)
+            return Images([image_of_view(self.path, one) for one in meant])
 
     def failures(self) -> list[Failed]:
         """The jobs that failed, were cancelled or are in doubt, each with its cause."""
@@ -115,28 +104,39 @@ class Run:
         survey = look(self.path, depth=check, threads=THREADS, progress=None)  # type: ignore[arg-type]
         return [finding.as_json() for finding in survey.findings]
 
-    def pick(self, where: str | Image | Sequence[Image], verdict: str | None = None, **more: Any) -> int:
-        """Writes a verdict on pictures: ``"yes"``, ``"no"`` or ``"clear"``; ``stars=0..5``, ``tags=[...]``, ``note=``.
+    def pick(self, where: str | Image | None, verdict: str | None = None, **more: Any) -> dict[str, Any]:
+        """Writes a verdict on pictures: ``"yes"``, ``"no"`` or ``"clear"``, and what it came to, as ``batcher pick``.
 
-        where: an expression, a picture, or several. Returns how many pictures it is about.
+        where: an expression, a picture, or None for all. more: ``stars=0..5``, ``tags=[...]``; ``scores=FILE``,
+        ``best=N``, ``by=COLUMN``, ``rest="no"`` as the command's flags.
         """
-        if verdict not in {"yes", "no", "clear", None} or not set(more) <= {"stars", "tags", "note"}:
-            raise UsageError(f"{verdict!r} is no verdict", hint='Use "yes", "no" or "clear", stars=, tags=, note=.')
-        chosen = self.images(where) if isinstance(where, str) else [where] if isinstance(where, Image) else where
-        before = picks.read(self.path)
-        lines = []
-        for image in chosen:
-            known = before.of(image.job, image.output_index, image.sha256)
-            empty = picks.Verdict(job=image.job, output_index=image.output_index)
-            line = replace(known or empty, sha256=image.sha256, at="", by="")
-            if verdict is not None:
-                line = replace(line, pick=None if verdict == "clear" else verdict)
-            tags = {"tags": tuple(more["tags"])} if "tags" in more else {}
-            line = replace(line, **{**more, **tags})
-            if picks.verdict_of(line.as_json()) is None:
-                raise UsageError("this is no verdict", hint="stars are 0 to 5, tags and note are texts.")
-            lines.append(line)
-        return len(picks.append(self.path, lines))
+        from batcher.export.picking import Picking  # noqa: PLC0415  the picture library
+        from batcher.export.picking import pick as make  # noqa: PLC0415
+
+        if isinstance(where, Image):
+            where = f'job == "{where.job}" and output_index == {where.output_index}'
+        known = set(Picking.__slots__) - {"where", "word"}
+        if unknown := sorted(set(more) - known):
+            raise UsageError(f"pick has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(known))}.")
+        if verdict not in {"yes", "no", "clear", None}:
+            raise UsageError(f"{verdict!r} is no verdict", hint='Use "yes", "no" or "clear".')
+        plain = {**more, **({"tags": tuple(more["tags"])} if "tags" in more else {})}
+        return make(self.path, Picking(where=where, word=verdict, **plain))
+
+    def more(self, seeds: int, where: str | None = None, *, dry_run: bool = False) -> dict[str, Any]:
+        """Adds drawn seeds to each group that has no picked image, or that ``where`` means, as ``batcher more``.
+
+        The next run makes them. Returns ``groups``, ``jobs``, ``cost_usd`` and ``budget_left_usd``.
+        """
+        from batcher.export.more import add, plan_more  # noqa: PLC0415  the picture library
+
+        plan = plan_more(self.path, seeds, where)
+        if not dry_run:
+            add(self.path, plan)
+        return {
+            "groups": plan.groups, "jobs": len(plan.jobs), "cost_usd": plan.cost_usd, "added": not dry_run,
+            "budget_left_usd": plan.left_usd, "warnings": list(plan.warnings),
+        }  # fmt: skip
 
     def export(self, folder: str | Path, to: str, *, replace: bool = False, **options: Any) -> dict[str, Any]:
         """Writes the pictures as another program reads them, as ``batcher export``; again, to add what is new.
@@ -151,11 +151,6 @@ class Run:
             raise UsageError(f"export has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(names))}.")
         return make(ordered(self.path, Path(folder), Options(to=to, **options)), None, replace=replace)
 
-    def _records(self) -> Iterator[dict[str, Any]]:
-        with closing(connect_to_read(self.path)) as connection:
-            simulated = bool(reading.meta(connection, "simulated"))
-            yield from reading.records(connection, simulated=simulated, version=__version__)
-
     def _last(self) -> Mapping[str, Any]:
         try:
             facts = json.loads((self.path / "report.json").read_text(encoding="utf-8"))
@@ -164,33 +159,11 @@ class Run:
         return facts if isinstance(facts, dict) else {}
 
 
-def _values(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``--where`` knows a picture by."""
-    facts = {name: record.get(name) for name in _FACTS}
-    source = {"source": record["source"]["manifest"], "line": record["source"]["line"], "file": record["file"]}
-    meta = {f"meta.{name}": value for name, value in record["meta"].items()}
-    return {**facts, **source, "tags": list(record.get("tags") or ()), **record["inputs"], **meta}
-
-
 def _where(text: str) -> Where:
     try:
         return Where(text)
     except WhereError as error:
         raise usage_error(text, error) from None
-
-
-def _fits(test: Where, values: Mapping[str, Any]) -> bool:
-    try:
-        return test(values)
-    except WhereError as error:
-        raise usage_error(test.text, error) from None
-
-
-def _require(test: Where, known: set[str]) -> None:
-    try:
-        test.require(known)
-    except WhereError as error:
-        raise usage_error(test.text, error) from None
 
 
 def _list(value: str | Sequence[str]) -> Sequence[str]:

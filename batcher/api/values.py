@@ -6,11 +6,14 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batcher.core.groups import seed_of
 from batcher.core.job import Artifact, Entry, State
 from batcher.core.units import show_usd
+
+if TYPE_CHECKING:  # start-up time
+    from batcher.export.viewed import Viewed
 
 THUMBNAILS = 24  # shown at most
 _SIDE = 160  # pixels
@@ -195,14 +198,15 @@ class Images(Sequence[Image]):
         return "".join(_figure(image) for image in self._images[:THUMBNAILS]) + more
 
 
-def image_of_record(run_dir: Path, record: Mapping[str, Any]) -> Image:
-    """record: a line of ``records.jsonl``."""
-    inputs = record["inputs"]
-    names = ("meta", "model", "job", "prompt_id", "request_id", "output_index", "width", "height", "bytes", "mime")
+def image_of_view(run_dir: Path, view: "Viewed") -> Image:
+    picture, said = view.picture, view.verdict
     return Image(
-        path=run_dir / record["file"], prompt=_prompt(inputs), inputs=inputs, sha256=record["sha256"],
-        cost_usd=record["cost_usd"], pick=record.get("pick"), stars=record.get("stars"),
-        tags=tuple(record.get("tags") or ()), **{name: record[name] for name in names},
+        path=run_dir / picture.file, prompt=_prompt(view.inputs), inputs=view.inputs, meta=view.meta,
+        model=picture.model, job=picture.key, prompt_id=picture.prompt_id, request_id=picture.request_id,
+        output_index=picture.output_index, width=picture.width, height=picture.height, bytes=picture.bytes,
+        mime=picture.mime, sha256=picture.sha256, cost_usd=picture.cost_usd,
+        pick=None if said is None else said.pick, stars=None if said is None else said.stars,
+        tags=() if said is None else said.tags,
     )  # fmt: skip
 
 

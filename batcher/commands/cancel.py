@@ -38,7 +38,7 @@ def _words(facts: dict[str, Any]) -> str:
     if facts["unknown"]:
         lines.append(f"{facts['unknown']:,} unknown: no readable answer; their ids are kept")
     if facts["closed"]:
-        lines.append(f"{facts['closed']:,} that waited to be submitted are closed")
+        lines.append(f"{facts['closed']:,} waiting {'job' if facts['closed'] == 1 else 'jobs'} cancelled")
     if facts["going"]:
         lines.append("A run is at work there: it records what it sees.")
     if facts["cancelled"] or facts["closed"]:

@@ -20,7 +20,7 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
         "How thoroughly each image is checked: decode (all of it), structure, none.  [default: decode]",
     ),
     ("--budget", "USD", "Never commit more than this in all, earlier runs of this directory included."),
-    ("--price", "USD", "Price of one image, when the catalogue has none."),
+    ("--price", "USD", "Price of one image, when the catalogue has none or a lower one."),
     (
         "--in-doubt",
         "WHAT",
@@ -36,6 +36,16 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
         "WHAT",
         "Write into each image what made it: infotext, xmp, iptc, with commas.  [default: none]",
     ),
+    (
+        "--no-schema-check",
+        "NAME",
+        "Send this input as it is, whatever the model's schema says; several with commas.",
+    ),
+    (
+        "--check-inputs",
+        "WHICH",
+        "Look at the URLs of file inputs before the first submit: auto, all, none.  [default: auto]",
+    ),
     ("--timeout", "TIME", "Give up on a job that is unfinished for this long; its id is kept.  [default: 30m]"),
 ]
 
@@ -48,7 +58,7 @@ SECTIONS = {
     "Money": ("budget", "price", "attempts", "in_doubt"),
     "Speed": ("rate", "in_flight", "downloads", "api_rate", "engine", "workers", "shard"),
     "When to stop": ("deadline", "max_failures", "fuse", "fuse_share", "timeout", "cancel_on_interrupt"),
-    "The service": ("simulate", "base_url", "trust_host", "token_file", "schema_check", "check_inputs"),
+    "The service": ("simulate", "base_url", "trust_host", "token_file", "no_schema_check", "check_inputs"),
     "What is shown": ("progress", "json", "as_json", "view", "log", "metrics", "on_end"),
 }  # fmt: skip
 
@@ -107,6 +117,11 @@ def manifest_options(command: F) -> F:
                 metavar="URL",
                 help="Put the images into this bucket: s3://, gs://, az:// or file://.  [default: the run directory]",
             ),
+            click.option(
+                "--shard",
+                metavar="I/N",
+                help="Only the I-th of N parts of the manifest, by job key; each in a run directory of its own.",
+            ),
             click.option("--limit", metavar="N", help="Only the first N jobs; without it the rest follows."),
             click.option(
                 "--format",
@@ -151,43 +166,13 @@ def collect(given: dict[str, Any]) -> Any:
     """``service.Options`` from what click collected. Raises UsageError."""
     import shlex  # noqa: PLC0415  start-up time
 
-    from batcher.core.settings import Given  # noqa: PLC0415
-    from batcher.manifest import Overrides  # noqa: PLC0415
-    from batcher.runner.service import Options  # noqa: PLC0415
+    from batcher.api.options import NAMES, options_of  # noqa: PLC0415
 
-    names = [*(flag.removeprefix("--").replace("-", "_") for flag, _, _ in _RUN_OPTIONS), "progress"]
-    flags = {
-        name: Given(given[name], flag="--" + name.replace("_", "-")) for name in names if given.get(name) is not None
-    }
-    if given.get("cancel_on_interrupt"):
-        flags["cancel_on_interrupt"] = Given("true", flag="--cancel-on-interrupt")
-    count, copies = _count(given, "limit"), _count(given, "repeat")
-    pairs = tuple(_pair(text) for text in given.get("set_", ()))
-    overrides = Overrides(
-        model=given.get("model"),
-        set=pairs,
-        matrix=tuple(given.get("matrix", ())),
-        format=given.get("format_"),
-        prompt_column=given.get("prompt_column"),
-        prompt_input=given.get("prompt_input"),
-        path=given.get("path"),
-        meta=tuple(given.get("meta", ())),
-        limit=count,
-        repeat=copies,
-        dynamic=bool(given.get("dynamic")),
-    )
-    return Options(
-        manifest=given["manifest"],
-        out=given.get("out"),
-        overrides=overrides,
-        flags=flags,
-        token_file=given.get("token_file"),
-        base_url=given.get("base_url"),
-        trust_hosts=tuple(given.get("trust_host", ())),
-        simulate=bool(given.get("simulate")),
-        images=given.get("images"),
-        command=shlex.join(["batcher", *(click.get_current_context().obj or ())]),
-    )
+    spelled = {**given, "set": given.get("set_"), "format": given.get("format_")}
+    texts = {name: list(text) if isinstance(text, tuple) else text for name, text in spelled.items() if text}
+    typed = shlex.join(["batcher", *(click.get_current_context().obj or ())])
+    names = {name: texts[name] for name in NAMES if name in texts}
+    return options_of(given["manifest"], given.get("out"), names, typed=typed)
 
 
 def collect_service(given: dict[str, Any]) -> Any:
@@ -203,23 +188,3 @@ def collect_service(given: dict[str, Any]) -> Any:
         trust_hosts=tuple(given["trust_host"]),
         simulate=given["simulate"],
     )
-
-
-def _count(given: dict[str, Any], name: str) -> int | None:
-    from batcher.core.errors import UsageError  # noqa: PLC0415
-    from batcher.core.units import parse_count  # noqa: PLC0415
-
-    text = given.get(name)
-    try:
-        return None if text is None else parse_count(text)
-    except ValueError as error:
-        raise UsageError(f"--{name} {text!r}: {error}") from None
-
-
-def _pair(text: str) -> tuple[str, str]:
-    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
-
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise UsageError(f"--set {text!r}: it looks like --set negative_prompt='text, watermark'")
-    return name.strip(), value

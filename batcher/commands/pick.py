@@ -20,7 +20,7 @@ Examples:
   batcher pick runs/birds --where 'meta.style == "ink"' --stars 4 --tag print
   batcher pick runs/birds --from picks.jsonl          verdicts that somebody else made
   batcher pick runs/birds --from scores.csv --best 1 --by aesthetic --rest no
-A file names images by job (its key), file or prompt_id. Nothing is ever deleted:
+A file names images by job, file or prompt_id. Nothing is ever deleted:
 `clear` takes a verdict back, and the last word on an image counts.
 Exit code 3 when rows of the file name no image of this run."""
 )
@@ -81,7 +81,7 @@ def _words(facts: dict[str, Any]) -> str:
     kinds = {"yes": "picked", "no": "rejected", "cleared": "cleared"}
     done = ", ".join(f"{facts[name]:,} {word}" for name, word in kinds.items() if facts[name])
     count = facts["pictures"]
-    lines = [f"{count:,} image{'' if count == 1 else 's'} meant: {facts['written']:,} new verdicts{_in(done)}"]
+    lines = [f"{count:,} image{' matches' if count == 1 else 's match'}: {facts['written']:,} new verdicts{_in(done)}"]
     if facts["groups"] is not None:
         lines[0] += f", in {facts['groups']:,} groups"
     if facts["unchanged"]:

@@ -41,11 +41,12 @@ def plan(as_json: bool, **given: Any) -> int:
 def _words(facts: dict[str, Any]) -> str:
     from batcher.manifest.totals import columns_in_words  # noqa: PLC0415  start-up time
 
-    lines = [f"{facts['manifest']}: {_jobs(facts)}"]
+    shard = f", shard {facts['shard']}" if "shard" in facts else ""
+    lines = [f"{facts['manifest']}{shard}: {_jobs(facts)}"]
     if facts["jobs_without_limit"] is None:
         lines[0] += " (there are more without --limit)"
     elif facts["jobs"] != facts["jobs_without_limit"]:
-        lines[0] += f" (of {facts['jobs_without_limit']:,} without --limit)"
+        lines[0] += f" (of {facts['jobs_without_limit']:,} {'in all shards' if shard else 'without --limit'})"
     lines.append(f"model {facts['model']}")
     if facts["groups"]:
         lines += _groups(facts["groups"])
@@ -106,18 +107,20 @@ def _against(facts: dict[str, Any]) -> list[str]:
         if against[name]
     )
     unchanged = f"{against['unchanged']:,} unchanged" + (f" ({states})" if states else "")
-    return [f"Against {facts['run']}: {against['new']:,} new, {unchanged}, {against['gone']:,} no longer listed"]
+    return [
+        f"Against {facts['run']}: {against['new']:,} new, {unchanged}, {against['gone']:,} removed from the manifest"
+    ]
 
 
 def _estimate(facts: dict[str, Any]) -> list[str]:
     from batcher.core.units import show_bytes, show_duration, show_rate, show_usd  # noqa: PLC0415  start-up time
 
     if facts["cost_usd"] is None:
-        cost = "unknown: the price of this model is not known here; --price USD tells it"
+        cost = "unknown: no price is known for this model; set it with --price USD"
     else:
         cost = f"{show_usd(facts['cost_usd'])} ({facts['to_submit']:,} jobs, {show_usd(facts['price_usd'])} an image)"
         if facts["cost_with_retries_usd"] > facts["cost_usd"]:
-            cost += f"; at most {show_usd(facts['cost_with_retries_usd'])} if jobs fail there and are paid again"
+            cost += f"; up to {show_usd(facts['cost_with_retries_usd'])} if failed jobs are charged and retried"
     lines = [
         f"To submit: {facts['to_submit']:,}",
         f"Cost: {cost}",

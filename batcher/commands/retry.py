@@ -57,10 +57,17 @@ def _words(facts: dict[str, Any]) -> str:
         lines.append(f"{facts['collected_again']:,} {would}collected again: they were paid for, asking is free")
     if facts["left"]:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in facts["left_by_cause"].items())
-        lines.append(f"{facts['left']:,} left as they are ({kinds})")
+        lines.append(f"{_count(facts['left'])} left alone ({kinds})")
     if not facts["reopened"] and not facts["collected_again"]:
-        lines.insert(0, f"nothing to reopen: no job is {' or '.join(facts['states'])} and fits")
-        lines += [f"{count:,} are {state}: --state {state}" for state, count in facts["others"].items()]
+        lines.insert(0, f"Nothing to retry: no {' or '.join(facts['states']).replace('_', ' ')} job matches")
+        lines += [
+            f"{_count(count)} {'is' if count == 1 else 'are'} {state.replace('_', ' ')}: use --state {state}"
+            for state, count in facts["others"].items()
+        ]
     elif not facts["dry_run"] and facts["resume"]:
         lines.append(f"Now run:\n  {facts['resume']}")
     return "\n".join(lines)
+
+
+def _count(jobs: int) -> str:
+    return f"{jobs:,} {'job' if jobs == 1 else 'jobs'}"

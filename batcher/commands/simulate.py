@@ -26,13 +26,13 @@ Examples:
 @click.option("--latency", metavar="SECONDS|LOW-HIGH", help="How long a job takes: 2.5, or 20-60.")
 @click.option("--slots", type=click.IntRange(1), metavar="N", help="Jobs that run at once; the rest wait in line.")
 @click.option("--rate-limit", type=float, metavar="R", help="Submits accepted per second; the rest get a 429.")
-@click.option("--retry-after", type=click.Choice(["none", "seconds", "date"]), help="What a 429 says about when.")
-@click.option("--price", type=float, metavar="USD", help="Of one picture.")
-@click.option("--balance", type=float, metavar="USD", help="Money there is, before submits are refused for lack of it.")
+@click.option("--retry-after", type=click.Choice(["none", "seconds", "date"]), help="Form of Retry-After in a 429.")
+@click.option("--price", type=float, metavar="USD", help="Price of one image.")
+@click.option("--balance", type=float, metavar="USD", help="Account balance; submits beyond it are refused.")
 @click.option("--fail", type=click.FloatRange(0, 1), metavar="P", help="Share of jobs that fail.")
 @click.option("--fault", "faults", multiple=True, metavar="WHERE:KIND[:P]", help="A fault and its share; repeatable.")
 @click.option("--list-faults", is_flag=True, help="Name every fault and what it does, and stop.")
-@click.option("--seed", type=int, metavar="N", help="Of everything random.")
+@click.option("--seed", type=int, metavar="N", help="Random seed: the same seed, the same faults.")
 def simulate(
     host: str,
     port: int,

@@ -1,4 +1,4 @@
-"""``batcher verify``: is everything still there, and as it was; and mending what can be had free."""
+"""``batcher verify``: is everything still there, and as it was; and fixing what can be fetched free."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -171,9 +171,9 @@ def _advice(facts: dict[str, Any]) -> list[str]:
     if by.get("free") and not facts["repaired"]:
         worst = facts["at_worst_usd"]
         money = f" (what the service no longer has would cost {show_usd(worst)} at most)" if worst else ""
-        lines.append(f"{by['free']:,} can be mended free{money}: `batcher verify {facts['run']} --repair`")
+        lines.append(f"{by['free']:,} can be fixed free{money}: `batcher verify {facts['run']} --repair`")
     elif by.get("free"):
-        lines.append(f"{by['free']:,} can be mended free another time: `batcher verify {facts['run']} --repair`")
+        lines.append(f"{by['free']:,} can be fixed free another time: `batcher verify {facts['run']} --repair`")
     if facts["paid_jobs"]:
         price = "an unknown price" if facts["paid_usd"] is None else show_usd(facts["paid_usd"])
         lines.append(
@@ -183,7 +183,7 @@ def _advice(facts: dict[str, Any]) -> list[str]:
         lines.append(f"  {first}batcher retry {facts['run']} --cause gone --resubmit")
     if by.get("by_hand"):
         lines.append(
-            f"{by['by_hand']:,} need you. A picture that was delivered so comes the same again: change its prompt or"
-            " seed in the manifest for another one, which is a new job and costs."
+            f"{by['by_hand']:,} {'needs' if by['by_hand'] == 1 else 'need'} a decision. Fetching again gives the same"
+            " image: change its prompt or seed in the manifest for another one, which is a new job and costs."
         )
     return lines

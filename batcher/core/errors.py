@@ -67,6 +67,8 @@ class BatcherError(Exception):
 
 
 class UsageError(BatcherError):
+    """The call or the command line is wrong; nothing was done."""
+
     exit_code = 64
 
 
@@ -108,18 +110,26 @@ class ManifestError(BatcherError):
 
 
 class ServiceError(BatcherError):
+    """The service can't be reached, or answers what nobody understands. A later start goes on."""
+
     exit_code = 69
 
 
 class DiskError(BatcherError):
+    """The disk takes no more, or forbids it. A later start goes on."""
+
     exit_code = 73
 
 
 class BusyError(BatcherError):
+    """Another batcher is at work in that run directory."""
+
     exit_code = 75
 
 
 class AccountError(BatcherError):
+    """The token is missing or refused, or the balance is gone. A later start goes on."""
+
     exit_code = 77
 
 
@@ -128,6 +138,8 @@ class BalanceGone(AccountError):  # noqa: N818  read as an outcome
 
 
 class Interrupted(BatcherError):  # noqa: N818  nothing went wrong
+    """It was asked to stop before the end."""
+
     exit_code = 130
 
 

@@ -44,7 +44,7 @@ def parse_clock(text: str) -> tuple[int, int]:
 def parse_count(text: str) -> int:
     """A whole number from 1."""
     if not re.fullmatch(r"[0-9]{1,9}", text.strip()) or int(text) < 1:
-        raise ValueError("it must be a whole number from 1")
+        raise ValueError("must be a whole number, 1 or more")
     return int(text)
 
 

@@ -105,7 +105,7 @@ def _refuse_nothing(order: Order, target: Target, removed: int) -> None:
     if without := _without(target.selection):
         reasons.append(without)
     if order.where is not None:
-        reasons += ["the rest is not meant by --where", *target.selection.warnings]
+        reasons += ["--where matches none of the rest", *target.selection.warnings]
     why = f": {'; '.join(reasons)}" if reasons else ": nothing is finished yet"
     raise UsageError(f"there is nothing to export in {order.run}{why}", hint="Nothing was written.")
 

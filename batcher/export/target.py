@@ -124,7 +124,7 @@ class Target(ABC):
         except FileUnavailable as error:
             raise UsageError(
                 f"a picture can't be decoded: {error.cause.message}",
-                hint=f"`batcher verify {self.order.run} --repair` mends what can be had free.",
+                hint=f"`batcher verify {self.order.run} --repair` fixes what can be fetched free.",
             ) from None
 
 

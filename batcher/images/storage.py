@@ -4,13 +4,10 @@ That file is one line, the URL and the name of the run, and so can be read and w
 reads pictures (verify, view, grid, export, rebuilding) finds them.
 """
 
-import hashlib
 import re
 import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -20,7 +17,7 @@ from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
 from batcher.store import STATE, has_state
 from batcher.store.files.place import Place, Shelf
-from batcher.store.files.safe_reader import Absent, Outside, SafeReader
+from batcher.store.files.safe_reader import SafeReader
 from batcher.store.files.whole import write_whole
 from batcher.store.opening import BUCKET
 
@@ -31,7 +28,6 @@ T = TypeVar("T")
 
 SCHEMES = ("s3", "gs", "az", "file")
 RECORD = BUCKET
-CACHE = "cache"  # below the run directory: copies of pictures by their sha256; may be deleted at any time
 _AT_ONCE = 32
 _PLAIN_URL = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<place>[^@?#\s]*)")
 
@@ -112,14 +108,7 @@ def local(run_dir: Path, file: str, sha256: str | None = None) -> Path:
     url = url_of(run_dir)
     if url is None:
         return run_dir / file
-    name = sha256 or bucket(run_dir, url).version(file)
-    path = run_dir / CACHE / name[:2] / f"{name}{Path(file).suffix}"
-    if not path.exists():
-        with suppress(Absent, Outside), reader_of(run_dir).reading(file) as content:
-            if sha256 is None or hashlib.sha256(content).hexdigest() == sha256:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, [bytes(content)], durable=False)
-    return path
+    return bucket(run_dir, url).local(file, sha256)
 
 
 def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str, str | None]]) -> Iterator[T]:
@@ -136,11 +125,6 @@ def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str
             for _ in pool.map(lambda item: local(run_dir, *recorded(item)), lot):
                 pass
             yield from lot
-
-
-def sweep(run_dir: Path) -> None:
-    """Remove what a killed run left of bodies on their way."""
-    shutil.rmtree(run_dir / "uploads", ignore_errors=True)
 
 
 @lru_cache(maxsize=8)

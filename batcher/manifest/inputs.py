@@ -167,7 +167,7 @@ class ModelInputs:
         default = self.schema.default(self._theirs(name)) if self.schema else None
         if name == "prompt" or default is None or not str(default).isprintable() or len(str(default)) > 40:
             return "correct it"
-        return f"correct it, or leave it out to get the model's own ({default})" if default != "" else "correct it"
+        return f"fix it, or leave it out to use the model's default ({default})" if default != "" else "fix it"
 
     def warn(self, text: str) -> None:
         if len(self.warnings) < 100:

@@ -15,7 +15,7 @@ from batcher.core.suggest import suggestion
 from batcher.manifest.compile import Compiler, named_inputs
 from batcher.manifest.final_checks import final_checks
 from batcher.manifest.flags import Overrides
-from batcher.manifest.inputs import ModelInputs
+from batcher.manifest.inputs import COMMON, ModelInputs
 from batcher.manifest.plan import Plan
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
@@ -65,7 +65,7 @@ def _opened(path: str, form: str | None, overrides: Overrides, spool: Spool, std
         raise failure(source.label, 0, 0, "there is no such file", "check the path and the working directory")
     if form is None:
         mend = f"add --format with one of {', '.join(FORMATS)}"
-        raise failure(source.label, 0, 0, "its name does not say what format it has", mend)
+        raise failure(source.label, 0, 0, "its format can't be told from its name", mend)
     document = read_document(source) if form == "yaml" else None
     loader = Loader(path, source, form, document, overrides, spool)
     if document is not None and document.problems.total and (document.model is None) == ("model" in document.sections):
@@ -210,7 +210,10 @@ class Loader:
         return _Compiled(schema, plan, problems, dynamics, files)
 
     def _refuse_prompt_input(self, name: str, model_inputs: ModelInputs, problems: Problems) -> None:
-        what, mend = f"the model has no input `{word(name)}`", suggestion(name, model_inputs.columns)
+        what, mend = (
+            f"the model has no input `{word(name)}`",
+            suggestion(name, model_inputs.schema.inputs if model_inputs.schema else COMMON),
+        )
         if self._overrides.prompt_input is not None:
             raise UsageError(f"--prompt-input {word(name)}: {what}", hint=f"{mend[:1].upper()}{mend[1:]}.")
         node = self._document.sections["prompt_input"]

@@ -121,7 +121,7 @@ class Controller:
         self._run_dir = run_dir
         self._commanded = commanded
         self._control = control
-        self._looks = self._look()
+        self._looks: tuple[int, int, int] | None = None  # it may have changed since it was read: look once more
         self._told = context.past_deadline
         self._apply(control)
 

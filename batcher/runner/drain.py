@@ -111,7 +111,8 @@ class Drain:
                 self._wake.set()
 
     async def _changed_elsewhere(self) -> bool:
-        return await self.context.queue.durable(self.context.state.changed_elsewhere)
+        state, queue = self.context.state, self.context.queue
+        return state.changed_elsewhere() if queue.is_idle else await queue.durable(state.changed_elsewhere)
 
     async def _begin(self, tasks: asyncio.TaskGroup, entry: Entry) -> None:
         self._at_work.add(entry.id)

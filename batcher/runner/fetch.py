@@ -91,7 +91,9 @@ class Fetcher:
     def _miss(self, cause: Cause) -> None:
         self._misses += 1
         if self._misses >= MANY_MISSES:
-            self.context.tally.file_note = f"no file could be had {self._misses} times in a row ({cause}); trying on"
+            self.context.tally.file_note = (
+                f"no file could be had {self._misses} times in a row ({cause}); still retrying"
+            )
 
     def forget(self, entry: Entry) -> None:
         """Nobody works on the job any more."""

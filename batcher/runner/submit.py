@@ -98,8 +98,9 @@ class Submitter:
             by, wait = limits.DOWNLOADS, GLIMPSE
         else:
             by, wait = limits.API_RATE, max(0.0, context.calls.next_start(now) - now - LEAD)
-        if wait > 0:
-            context.waits.line = by
+        if wait <= CLOCK:
+            return 0.0
+        context.waits.line = by
         return wait
 
     def _due(self) -> float:

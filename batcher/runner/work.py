@@ -178,12 +178,12 @@ def _lay(ballast: Ballast) -> None:
     except OSError as error:
         raise DiskError(
             f"{ballast.path.parent} can't be written: {error.strerror}",
-            hint="Nothing was submitted. Make room or give rights there, then run the same command again.",
+            hint="Nothing was submitted. Free some space or fix the permissions, then run the same command again.",
         ) from error
 
 
 async def _tick(context: RunContext, controller: Controller) -> None:
-    ticks, hinted = 0, False
+    ticks, hinted, noted = 0, False, None
     while True:
         snapshot = _snapshot(context)
         if not hinted and (hint := in_flight_hint(snapshot, context.slots.size)):
@@ -193,17 +193,10 @@ async def _tick(context: RunContext, controller: Controller) -> None:
         with suppress(DiskError):  # a job's own move says so, when it matters
             if words := await controller.obey():
                 context.tell(Noted(text=words, at=context.wall()))
-            if ticks % LIVE_EVERY == 0:
-                live = {"rate": snapshot.rate, "eta": snapshot.eta, "in_flight": snapshot.in_flight}
-                facts = {**live, "at": context.wall(), "note": snapshot.note, "limited_by": snapshot.limited_by}
-                facts |= {"limited_for": snapshot.limited_for, "pace": snapshot.pace, "eta_model": snapshot.eta_model}
-                facts |= {"in_flight_cap": snapshot.in_flight_cap, "slots": context.slots.size}
-                facts |= {
-                    "asked": snapshot.asked,
-                    "budget": context.budget.ceiling,
-                    "refused": context.tally.rate_limited,
-                }
-                await context.queue.durable(context.state.set_meta, live=facts)
+            live = _live(context, snapshot)
+            if ticks % LIVE_EVERY == 0 and live != noted:
+                await context.queue.durable(context.state.set_meta, live={**live, "at": context.wall()})
+                noted = live
         ticks += 1
         await asyncio.sleep(TICK)
 
@@ -220,6 +213,17 @@ def in_flight_hint(snapshot: Snapshot, slots: int) -> str:
         f"--in-flight {slots} caps the rate at {show_rate(cap)}, as jobs take about {show_duration(takes)}:"
         f" --in-flight {math.ceil(1.1 * asked * takes)} would reach {show_rate(asked)}"
     )
+
+
+def _live(context: RunContext, snapshot: Snapshot) -> dict[str, Any]:
+    """What `batcher status` says of a going run."""
+    names = ("rate", "eta", "in_flight", "note", "limited_by", "limited_for", "pace", "eta_model", "in_flight_cap")
+    return {
+        **{name: getattr(snapshot, name) for name in (*names, "asked")},
+        "slots": context.slots.size,
+        "budget": context.budget.ceiling,
+        "refused": context.tally.rate_limited,
+    }
 
 
 def _snapshot(context: RunContext) -> Snapshot:

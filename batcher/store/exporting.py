@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 _ALL = """
 SELECT j.id, j.key, j.model, j.prompt_id, j.inputs, j.meta, j.source, j.line, i.file, i.bytes, i.sha256, i.mime,
-       i.width, i.height, i.output_index, i.output_count, j.copy, j.chosen, j.cost_usd
+       i.width, i.height, i.output_index, i.output_count, j.copy, j.chosen, j.cost_usd,
+       j.request_id
 FROM {} WHERE +j.state = 'done'{}
 """
 _IN_MANIFEST = " AND +j.position IS NOT NULL"
@@ -47,6 +48,7 @@ class Picture(NamedTuple):
     copy: int
     chosen: str | None
     cost_usd: float | None
+    request_id: str | None
 
 
 class Asked(NamedTuple):

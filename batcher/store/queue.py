@@ -45,6 +45,11 @@ class CommitQueue:
         await self.flush()
         self._thread.shutdown()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is in line or being written, so that the state file may be used directly."""
+        return self._writer is None
+
     async def flush(self) -> None:
         """Returns once everything that was asked for is on the disk, or was refused by it."""
         while self._writer is not None:

@@ -141,5 +141,5 @@ def disk_problem(error: Exception, path: Path) -> DiskError:
     """SQLite's word for what the disk did, as ours."""
     return DiskError(
         f"the state file {path} can't be written: {error}",
-        hint="Everything so far is kept. Make room or give rights there, then run the same command again.",
+        hint="Everything so far is kept. Free some space or fix the permissions, then run the same command again.",
     )

@@ -263,7 +263,7 @@ class _Mender:
             left.append(gone(entry, kinds[entry.id].file, cause, self.price))
         for entry, why in collected.later:
             was = kinds[entry.id]
-            message = f"not to be had just now: {why}; the next run or repair tries again"
+            message = f"could not be fetched now: {why}; the next run or repair tries again"
             left.append(of_job(was.kind, entry, was.file, message, price=self.price))
         return left
 

@@ -72,7 +72,7 @@ def test_plan_against_a_run_shows_new_unchanged_and_gone(shell: Shell) -> None:
     assert (against["new"], against["unchanged"], against["gone"], against["done"]) == (1, 2, 1, 2)
     assert came.json["to_submit"] == 1
     assert came.json["price_usd"] == 0.02  # remembered from the run
-    assert "1 new, 2 unchanged (2 done), 1 no longer listed" in " ".join(shell("plan", "p.txt").out.split())
+    assert "1 new, 2 unchanged (2 done), 1 removed from the manifest" in " ".join(shell("plan", "p.txt").out.split())
     assert {name for name in shell.tree() - before if not name.endswith(("-wal", "-shm"))} == set()
 
 
@@ -199,7 +199,7 @@ def test_retry_says_in_words_what_it_did_and_may_cost(shell: Shell) -> None:
     assert "up to $0.02" in came.out
     assert "may be paid twice" in came.out
     assert "Now run:\n  batcher run p.txt" in came.out
-    assert "nothing to reopen" in shell("retry", "run", "--state", "in_doubt").out
+    assert "Nothing to retry" in shell("retry", "run", "--state", "in_doubt").out
     assert_fits(came.out)
 
 
@@ -223,7 +223,7 @@ def test_cancel_closes_what_was_never_submitted_when_asked_to(shell: Shell) -> N
         "run": "run", "cancelled": 0, "too_late": 0, "unknown": 0, "closed": 0, "going": False,
     }  # fmt: skip
     came = shell("cancel", "run", "--pending")
-    assert "2 that waited to be submitted are closed" in came.out
+    assert "2 waiting jobs cancelled" in came.out
     assert states(shell) == {"cancelled": 2}
     assert "2 reopened" in shell("retry", "run", "--state", "cancelled").out
     assert states(shell) == {"pending": 2}

@@ -41,7 +41,7 @@ def test_json_tells_of_every_page(shell: Shell) -> None:
 
 def test_what_is_not_begun_with_is_told(shell: Shell) -> None:
     run = shell.simulated(5, "--limit", "2")
-    assert "3 more jobs of the manifest have not been begun with" in shell("grid", run).out
+    assert "3 jobs have not started yet" in shell("grid", run).out
 
 
 def test_letters_that_no_font_has_are_told_with_the_remedy(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

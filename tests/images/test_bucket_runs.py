@@ -27,6 +27,7 @@ class Run:
         self.prefix = folder.name.lower().replace("_", "-")
         self.url = f"s3://runs/{self.prefix}"
         self.store = server.store("runs", self.prefix)
+        obstore.put(server.store("runs", "warm-up"), "a", b"a")  # a bucket is made with its first object
         (folder / "m.csv").write_text("prompt\na red kite\na heron\n", encoding="utf-8")
 
     def batcher(self, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -77,6 +78,9 @@ def test_every_command_finds_the_pictures(run: Run) -> None:
     exported = run.batcher("export", run.dir, sets, "--to", "imagefolder", "--progress", "none")
     assert exported.returncode == 0, exported.stderr
     assert len(list(sets.rglob("*.png"))) == 6
+    page = run.batcher("view", run.dir, "--export", run.folder / "page")
+    assert page.returncode == 0, page.stderr
+    assert len(list((run.folder / "page").rglob("*.png"))) == 6
     again = run.run()
     assert again.returncode == 0
     assert "0 submits" in again.stdout

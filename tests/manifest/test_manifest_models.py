@@ -91,7 +91,7 @@ def test_text_of_another_type_is_refused_with_a_reason(name: str, text: str) -> 
         ("steps", 10**400, "an enormous number"),
         ("scale", float("nan"), "finite"),
         ("scale", "x", "a number"),
-        ("size", 100, "not one of 512, 1024"),
+        ("size", 100, "must be one of 512, 1024, not 100"),
         ("prompt", "\ud800", "surrogate"),
         ("far", 1, "fetches no schemas"),
         ("shared", 4, "3"),

@@ -39,7 +39,7 @@ NOTHING = "matrix: {seed: 1}, exclude: [{seed: 1}]"
         ),
         (
             f"groups:\n  e: {{prompts: [a], {NOTHING}}}\n  f: {{prompts: [a], {WRONG}}}\n",
-            ["2:6 `exclude` leaves no combination in the group `e`", "3:30 the model has no input `sed`"],
+            ["2:6 `exclude` removes every combination in the group `e`", "3:30 the model has no input `sed`"],
         ),
         (
             "groups: {e: {}}\nprompts: [1]\n",

@@ -69,7 +69,7 @@ def test_a_kohya_line_means_what_it_means_there(tmp_path: Path, line: str, wante
         ("a1111", "--prompt x --seed", 12, "has no value", ""),
         ("a1111", "--prompt x -- y", 12, "without the name", "in quotes"),
         ("a1111", "--seed 1", 1, "`prompt` is missing", ""),
-        ("a1111", "--prompt x --ar 2:3", 12, "`aspect_ratio` is the text", ""),
+        ("a1111", "--prompt x --ar 2:3", 12, "`aspect_ratio` must be one of", ""),
         ("a1111", "--prompt x --width 512 --height 768", 12, "512x768 is 2:3", "--ar 3:4"),
         ("a1111", "--prompt x --width 512", 12, "a width alone", ""),
         ("a1111", "--prompt x --width 5e2 --height 9", 12, "a number of pixels", ""),

@@ -183,8 +183,8 @@ BAD = [
     ("prompts:\n- A dog: big", 2, 3, "unknown key `A dog`", "colon"),
     ("prompts:\n- {prompt: a, sede: 3}", 2, 15, "unknown key `sede`", "`seed`"),
     ("prompts:\n- {prompt: a, prompt: b}", 2, 15, "is here twice", "keep one"),
-    ("prompts:\n- {prompt: a, seed: abc}", 2, 21, "must be an integer", "correct it"),
-    ("prompts:\n- {prompt: a, seed: 1.5}", 2, 21, "must be an integer", "correct it"),
+    ("prompts:\n- {prompt: a, seed: abc}", 2, 21, "must be an integer", "fix it"),
+    ("prompts:\n- {prompt: a, seed: 1.5}", 2, 21, "must be an integer", "fix it"),
     ("prompts:\n- {prompt: a, seed: }", 2, 21, "has no value", "remove the key"),
     ("prompts:\n- {prompt: a, negative_prompt: 42}", 2, 32, "must be text, not 42", '"42"'),
     ("prompts:\n- {prompt: a, vars: {v: x}}", 2, 22, "no text uses the var `v`", "{v}"),
@@ -193,8 +193,8 @@ BAD = [
     ("prompts:\n- {file: none.csv}", 2, 10, "there is no file `none.csv`", "relative to the manifest"),
     ("promts: [a]", 1, 1, "unknown key `promts`", "did you mean `prompts`?"),
     ("prompts: [a]\nmatrix: {aspect_ration: 1:1}", 2, 10, "no input `aspect_ration`", "`aspect_ratio`"),
-    ("prompts: [a]\nmatrix: {aspect_ratio: [1:1, '2:1']}", 2, 30, "not one of", "correct it"),
-    ("prompts: [a]\nmatrix: {seed: 1-20}", 2, 16, "could end before", "1..20"),
+    ("prompts: [a]\nmatrix: {aspect_ratio: [1:1, '2:1']}", 2, 30, "must be one of", "fix it"),
+    ("prompts: [a]\nmatrix: {seed: 1-20}", 2, 16, "is ambiguous", "1..20"),
     ("prompts: [a]\nmatrix: {seed: []}", 2, 16, "without values", "at least one"),
     ("prompts: [a]\nmatrix: {seed: 9..1}", 2, 16, "counts down", "1..9"),
     ("prompts: [a]\nmatrix: {seed: {start: 1}}", 2, 16, "must be integers", "count"),
@@ -218,7 +218,7 @@ BAD = [
     ("[" * 100_000, 1, 61, "nested more than", ""),
     ("", 0, 0, "is empty", "prompts:"),
     ("prompts: []", 1, 10, "`prompts` is empty", "list at least one"),
-    ("prompts: [a]\nmatrix: {seed: 1..2}\nexclude: [{seed: [1, 2]}]", 0, 0, "leaves no combination", ""),
+    ("prompts: [a]\nmatrix: {seed: 1..2}\nexclude: [{seed: [1, 2]}]", 0, 0, "removes every combination", ""),
 ]
 
 

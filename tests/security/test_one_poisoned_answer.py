@@ -57,7 +57,7 @@ async def to_the_end(folder: Path, simulator: Simulator, **settings: Any) -> Cam
 
 def states(folder: Path) -> dict[str, int]:
     with sqlite3.connect(folder / "run" / "state.db") as connection:
-        found = dict(connection.execute("SELECT state, count(*) FROM job_data GROUP BY state").fetchall())
+        found = dict(connection.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
     connection.close()
     return found
 

@@ -30,6 +30,7 @@ class Known:
     history: list[str] = field(default_factory=list)
     images: int = 0
     cause: Cause | None = None
+    cause_before: Cause | None = None  # of the attempt before the newest
 
 
 OUTCOMES = {
@@ -117,8 +118,10 @@ class Walk(RuleBasedStateMachine):
 
     def remember(self, job: Known, event: Event) -> None:
         if event is Event.CLAIMED:
+            job.cause_before = job.cause
             job.history.append("submitting")
         elif event is Event.RELEASED:
+            job.cause = job.cause_before
             job.history.pop()
         elif event is Event.CANCELLED and job.state is State.RUNNING:
             job.history[-1] = "cancelled"

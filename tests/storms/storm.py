@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batcher.core.errors import AccountError
+from batcher.core.errors import AccountError, ServiceError
 from batcher.runner.cancel import cancel_all
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Profile, Simulator
@@ -94,11 +94,14 @@ async def _weather(name: str, folder: Path, manifest: Path, profile: Profile, jo
     report: dict[str, Any] = {"pending": jobs}
     while report["pending"] and runs < MOST_RUNS:
         runs += 1
-        calm = {"rate": 20.0, "in_flight": 32, "fuse": None, "fuse_share": None}
+        calm: dict[str, Any] = {"rate": 20.0, "in_flight": 32, "fuse": None, "fuse_share": None}
         if name.startswith("cancel:") and runs == 1:  # interrupted and cancelled, then run again
-            came = await go(folder / "run", manifest, simulator, meanwhile=_interrupt, afterwards=_cancel, **calm)
-        else:
+            calm |= {"meanwhile": _interrupt, "afterwards": _cancel}
+        try:
             came = await go(folder / "run", manifest, simulator, **calm)
+        except (AccountError, ServiceError):  # the catalogue was ill: nothing was begun
+            await asyncio.sleep(60.0)
+            continue
         seconds, report = seconds + came.seconds, came.report
         await asyncio.sleep(60.0)  # until somebody comes and looks
     stats = simulator.stats()

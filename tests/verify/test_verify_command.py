@@ -35,7 +35,7 @@ def test_what_is_wrong_is_grouped_counted_and_shown_with_what_a_repair_does_and_
     assert "        5  truncated: shorter than what was saved" in said
     assert "and 2 more" in said
     assert "        1  sidecar missing" in said
-    assert "6 can be mended free (what the service no longer has would cost $0.10 at most)" in said.replace("\n  ", " ")
+    assert "6 can be fixed free (what the service no longer has would cost $0.10 at most)" in said.replace("\n  ", " ")
     assert "`batcher verify run --repair`" in said
     code, said = run.say("--repair")
     assert code == 0

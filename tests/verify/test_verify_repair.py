@@ -69,7 +69,7 @@ def test_without_a_service_what_is_lost_waits_for_the_next_run_which_collects_it
     facts = run.verify("--repair")
     assert kinds(facts) == {"missing"}
     assert facts["by_repair"] == {"free": 1}
-    assert "not to be had just now" in facts["findings"][0]["message"]
+    assert "could not be fetched now" in facts["findings"][0]["message"]
     assert kinds(run.verify()) == {"unfetched"}, "and it is not forgotten"
     journal.with_name("put by").rename(journal)
     assert run.again()["submits"] == 0

@@ -88,7 +88,8 @@ def draw(
         grouped.close()
     drawn.warnings += _warnings(drawn, writer)
     if where is None and (unknown := int(reading.meta(connection, "total", 0)) - seen.jobs) > 0:
-        drawn.warnings.append(f"{unknown:,} more jobs of the manifest have not been begun with: no sheet shows them.")
+        jobs = "1 job has not started yet and is" if unknown == 1 else f"{unknown:,} jobs have not started yet and are"
+        drawn.warnings.append(f"{jobs} not shown.")
     drawn.seconds = time.monotonic() - began
     return drawn
 

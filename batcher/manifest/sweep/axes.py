@@ -103,7 +103,7 @@ def _values(name: str, spec: Any, model_inputs: ModelInputs, *, flag: bool = Fal
                 f"{shown(spec)} is text here", f"write {start}..{end - 1}, or {start}..{end} with the last one"
             )
         if match := _DASHED.match(spec):
-            raise BadAxis(f"{shown(spec)} could end before or with {match[2]}", f"write {match[1]}..{match[2]}")
+            raise BadAxis(f"{shown(spec)} is ambiguous", f"write {match[1]}..{match[2]} ({match[2]} included)")
         if flag and spec.startswith("random:"):
             return _drawn_by_flag(name, spec, model_inputs)
         if match := _RANDOM.match(spec):

@@ -52,8 +52,8 @@ def groups_of(document: Document) -> list[Document]:
 def _refuse_what_multiplies(document: Document) -> None:
     for section in _OF_ONE:
         if section in document.sections:
-            what = f"`{section}` beside `groups`: it would be of no group"
-            document.add(document.sections[section], what, "move it into the groups that it is meant for")
+            what = f"`{section}` can't be used next to `groups`"
+            document.add(document.sections[section], what, "move it into the group it belongs to")
 
 
 class _Names:

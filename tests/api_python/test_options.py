@@ -1,0 +1,78 @@
+"""Options of the Python API are the flags of the command, by the same names and the same parsers."""
+
+import shlex
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import batcher
+from batcher.api.options import NAMES, command, options_of, recorded, texts_of
+from batcher.commands.run import run as command_of_run
+from batcher.core.settings import fold
+
+
+def flags(**given: Any) -> Any:
+    return fold(options_of("m.txt", None, texts_of(given)).flags, {})
+
+
+def test_python_values_and_the_texts_of_flags_mean_the_same() -> None:
+    pairs: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"rate": 5.0, "budget": 25, "in_flight": 64}, {"rate": "5/s", "budget": "$25", "in_flight": "64"}),
+        ({"timeout": 90, "deadline": timedelta(hours=8)}, {"timeout": "90s", "deadline": "8h"}),
+        ({"embed": ["xmp", "iptc"], "fuse": "none"}, {"embed": "xmp,iptc", "fuse": "none"}),
+        ({"rate": 1e-5}, {"rate": "0.00001"}),
+        ({"cancel_on_interrupt": True}, {"cancel_on_interrupt": True, "rate": None}),
+    ]
+    for python, texts in pairs:
+        assert flags(**python) == flags(**texts)
+
+
+def test_every_option_is_a_flag_of_the_command() -> None:
+    known = {flag.removeprefix("--").replace("-", "_") for param in command_of_run.params for flag in param.opts}
+    assert set(NAMES) <= known
+
+
+def test_every_flag_of_the_command_is_an_option() -> None:
+    known = {param.opts[0].removeprefix("--").replace("-", "_") for param in command_of_run.params if param.opts}
+    of_the_terminal = {"o", "out", "manifest", "json", "as_json", "help", "verbose", "v", "_v", "_o"}
+    assert known - set(NAMES) - of_the_terminal == set()
+
+
+def test_axes_and_defaults_are_dicts() -> None:
+    texts = texts_of(
+        {"matrix": {"seed": range(4), "aspect_ratio": ["1:1", "16:9"]}, "set": {"negative_prompt": "a, b"}}
+    )
+    assert texts["matrix"] == ["seed=0..3", 'aspect_ratio=["1:1", "16:9"]']
+    assert options_of("m", None, texts).overrides.set == (("negative_prompt", "a, b"),)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"ratee": 5}, "did you mean `rate`"),
+        ({"rate": "fast"}, "a rate looks like"),
+        ({"limit": 0}, "limit '0'"),
+        ({"dynamic": "yes"}, "must be True or False"),
+        ({"set": 7}, "must be a dict"),
+        ({"budget": object()}, "no value for it"),
+    ],
+)
+def test_a_bad_option_is_refused_in_words(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(batcher.UsageError) as refused:
+        flags(**given)
+    assert words in str(refused.value)
+    assert refused.value.exit_code == 64
+
+
+def test_the_command_that_is_recorded_gives_the_same_options_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"simulate": True, "rate": 50, "matrix": {"seed": [1, 2]}, "set": {"aspect_ratio": "1:1"}, "limit": 1}
+    batcher.run(["a kite"], out="my run", **given)  # type: ignore[arg-type]
+    manifest, texts = recorded(Path("my run"))
+    assert manifest == "my run/manifest.jsonl"
+    assert texts == texts_of(given)
+    assert shlex.split(command(manifest, "my run", texts))[:3] == ["batcher", "run", "my run/manifest.jsonl"]
