@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from batcher.manifest.schema import ModelSchema
+from batcher.manifest.schema.words import described
 from batcher.manifest.sweep.draws import HIGHEST
 
 COMMON = ("prompt", "negative_prompt", "seed", "aspect_ratio")  # inputs of most models, when no schema says so
@@ -151,7 +152,7 @@ class ModelInputs:
     def _compile(self, name: str) -> Callable[[Any], str | None]:
         fits = self.schema.check_of(self._theirs(name)) if self.schema else self._anything.check_of("")
         if name == "prompt":
-            return lambda value: _wrong_prompt(value) or fits(value)
+            return lambda value: _wrong_prompt(value) or fits(value) or _no_text(value)
         fine: set[str] = set()  # of most inputs there are few texts, time and again
 
         def check(value: Any) -> str | None:
@@ -196,6 +197,10 @@ def _prompt_of(schema: ModelSchema) -> str | None:
 def _can_be_a_name(name: str) -> bool:
     """Of an input that no schema names: it will be sent as it is, and stand in messages."""
     return name.isprintable() and len(name) <= _LONGEST_NAME
+
+
+def _no_text(value: Any) -> str | None:
+    return None if isinstance(value, str) else f"must be text, not {described(value)}"
 
 
 def _wrong_prompt(value: Any) -> str | None:
