@@ -12,7 +12,7 @@ from pathlib import Path
 import obstore
 import pytest
 
-from tests.support.object_store import ObjectStore, object_store
+from tests.support.object_store import ObjectStore, object_store, proxied
 
 pytest.importorskip("obstore", reason="the extra `cloud` is not installed")
 
@@ -144,3 +144,24 @@ def test_credentials_that_are_wrong_spend_nothing_and_say_what_to_do(run: Run) -
     assert "wrong-one" not in refused.stderr
     assert not (run.dir / "state.db").exists()
     assert run.run().returncode == 0
+
+
+def test_a_bucket_that_begins_to_deny_in_the_middle_of_a_run_stops_it_and_costs_nothing_twice(run: Run) -> None:
+    with proxied(run.server) as (rude, endpoint):
+        words = [sys.executable, "-m", "batcher", *run.words(40)]
+        words[words.index("200/s")] = "20/s"
+        environment = {**os.environ, **run.server.environment, "AWS_ENDPOINT_URL": endpoint}
+        process = subprocess.Popen(
+            words, env=environment, cwd=run.folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        while len(run.pictures()) < 4:
+            assert process.poll() is None
+            time.sleep(0.05)
+        rude.rude = "denies"
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 73, (out, err)
+        assert b"Renew the credentials" in out + err
+    assert run.run(40).returncode == 0
+    report = json.loads((run.dir / "report.json").read_bytes())
+    assert report["done"] == report["submits_total"] == 40
+    assert run.batcher("verify", run.dir).returncode == 0
