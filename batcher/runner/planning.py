@@ -54,9 +54,11 @@ async def _offer(
     """From the service where it can be asked; a plan without a token or network is a plan all the same."""
     try:
         async with open_service(options, None, say) as service:
-            return await ask(service.api, loader.model, settings.price, patient=False)
+            return await ask(
+                service.api, loader.model, settings.price, patient=False, unchecked=settings.no_schema_check
+            )
     except (AccountError, ServiceError) as error:
-        offer = offline(loader.model, settings.price, error.message)
+        offer = offline(loader.model, settings.price, error.message, unchecked=settings.no_schema_check)
         return replace(offer, price=remembered_price(known) if offer.price is None else offer.price)
 
 

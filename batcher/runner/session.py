@@ -148,7 +148,7 @@ def _tell(observers: Any, event: Any) -> None:
 
 
 async def _offer(loader: Loader, settings: Settings, service: Service, state: StateFile, control: Control) -> Offer:
-    offer = await ask(service.api, loader.model, settings.price)
+    offer = await ask(service.api, loader.model, settings.price, unchecked=settings.no_schema_check)
     if offer.price is None:
         offer = replace(offer, price=remembered_price(state.connection), fresh=False)
     if control.settings(settings).budget is not None and offer.price is None:
