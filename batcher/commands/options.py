@@ -117,6 +117,11 @@ def manifest_options(command: F) -> F:
                 metavar="URL",
                 help="Put the images into this bucket: s3://, gs://, az:// or file://.  [default: the run directory]",
             ),
+            click.option(
+                "--shard",
+                metavar="I/N",
+                help="Only the I-th of N parts of the manifest, by job key; each in a run directory of its own.",
+            ),
             click.option("--limit", metavar="N", help="Only the first N jobs; without it the rest follows."),
             click.option(
                 "--format",

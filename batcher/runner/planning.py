@@ -40,12 +40,16 @@ async def plan(options: Options, say: Progress) -> dict[str, Any]:
         state = StateFile(folder / STATE)
         try:
             limit = options.overrides.limit
-            read = plan_jobs(state, loader, offer.schema, limit=limit, progress=say, run_dir=run_dir, lenient=True)
+            read = plan_jobs(
+                state, loader, offer.schema, limit=limit, progress=say, run_dir=run_dir, shard=options.shard,
+                lenient=True,
+            )  # fmt: skip
         finally:
             state.close()
         assert read.totals is not None
         difference = held.enter_context(closing(Difference(folder, None if known is None else run_dir)))
-        return _facts(loader, read.totals, settings, offer, run_dir, difference)
+        facts = _facts(loader, read.totals, settings, offer, run_dir, difference)
+        return facts if options.shard is None else {**facts, "shard": str(options.shard), "jobs": read.planned.jobs}
 
 
 async def _offer(
