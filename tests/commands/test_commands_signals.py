@@ -97,8 +97,10 @@ def test_signals_without_end_leave_at_once_and_lose_nothing(shell: Shell) -> Non
 
 
 def test_a_sigterm_ends_a_run_within_ten_seconds_whatever_the_service_does(shell: Shell) -> None:
-    service = [sys.executable, "-m", "batcher", "simulate", "--port", "0", "--fault", "file:slow:0.9"]
-    with subprocess.Popen(service, stdout=subprocess.PIPE, text=True) as simulator:
+    slow = "faults: [{where: file, kind: slow, probability: 0.9, seconds: 60}]"
+    profile = shell.file("profile.yaml", slow)
+    service = [sys.executable, "-m", "batcher", "simulate", "--port", "0", "--profile", profile]
+    with subprocess.Popen(service, cwd=shell.folder, stdout=subprocess.PIPE, text=True) as simulator:
         assert simulator.stdout is not None
         url = simulator.stdout.readline().split()[-1]
         shell.file("p.txt", "".join(f"a kite over hill {number}\n" for number in range(60)))
