@@ -94,6 +94,10 @@ class ModelInputs:
         must = {self._ours(name) for name in self.schema.required} if self.schema else set()
         return frozenset(must | ({"prompt"} if self.prompt is not None else set()))
 
+    def takes_null(self, name: str) -> bool:
+        """Whether a null that was written out is a value to send."""
+        return self.schema is not None and self.schema.takes_null(self._theirs(name))
+
     def takes_ranges(self, name: str) -> bool:
         """Whether ``1..5`` under this name means five integers, not a text."""
         if self.schema:
@@ -179,8 +183,11 @@ def _prompt_of(schema: ModelSchema) -> str | None:
     """The input that prompts go to: ``prompt``, else the one required text, else the one required file."""
     if "prompt" in schema.inputs:
         return "prompt"
-    required = [name for name in schema.inputs if name in schema.required]
-    texts = [name for name in required if schema.takes_text(name) and schema.allowed(name) is None]
+    texts = [
+        name
+        for name in schema.inputs
+        if name in schema.asked and schema.takes_text(name) and schema.allowed(name) is None
+    ]
     for kind in ([n for n in texts if n not in schema.media_inputs], [n for n in texts if n in schema.media_inputs]):
         if len(kind) == 1:
             return kind[0]
