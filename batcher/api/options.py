@@ -15,6 +15,7 @@ from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.core.settings import PARSERS, Given
+from batcher.core.shard import Shard, parse_shard
 from batcher.core.suggest import suggestion
 from batcher.core.units import parse_count
 from batcher.manifest import Overrides
@@ -30,6 +31,7 @@ _TEXTS = (
     "prompt_input",
     "path",
     "limit",
+    "shard",
     "repeat",
     "token_file",
     "base_url",
@@ -102,6 +104,7 @@ def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, type
         base_url=texts.get("base_url"),
         trust_hosts=tuple(texts.get("trust_host", ())),
         simulate="simulate" in texts,
+        shard=_shard(texts, spelled),
         images=texts.get("images"),
         command=command(manifest, out, texts) if typed is None else typed,
     )
@@ -225,6 +228,13 @@ def _count(texts: Mapping[str, Any], name: str, spelled: Callable[[str], str]) -
         return parse_count(texts[name]) if name in texts else None
     except ValueError as error:
         raise UsageError(f"{spelled(name)} {texts[name]!r}: {error}") from None
+
+
+def _shard(texts: Mapping[str, Any], spelled: Callable[[str], str]) -> Shard | None:
+    try:
+        return parse_shard(texts["shard"]) if "shard" in texts else None
+    except ValueError as error:
+        raise UsageError(f"{spelled('shard')} {texts['shard']!r}: {error}") from None
 
 
 def _as_keyword(name: str) -> str:

@@ -18,7 +18,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
 import yarl
@@ -192,6 +192,10 @@ class Api:
     async def model(self, model: str) -> dict[str, Any]:
         """The catalog entry: ``input_schema``, ``base_price_usd``, ... Free. Raises as look does."""
         return read_json(await self._call("GET", f"/models/{_model_path(model)}", wait=READ))
+
+    async def models(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """One page of the catalogue: ``models`` and often ``total``. Free. Raises as ``model``."""
+        return read_json(await self._call("GET", f"/models?{urlencode(query)}", wait=READ, most=MOST_RESULT_BYTES))
 
     async def _result(self, request_id: str) -> Answer:
         path = self._request_path(request_id, "result") + "?include_cost=true"

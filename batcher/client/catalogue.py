@@ -1,17 +1,30 @@
 """What the service says of a model: its input schema and its price, or what is known of them without it."""
 
 import asyncio
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from batcher.client.api import Api
-from batcher.core.errors import ManifestError, NotFound, NotSent, Problem, Refused, Rejected, ServiceError, Unclear
+from batcher.core.errors import (
+    Cause,
+    ManifestError,
+    NotFound,
+    NotSent,
+    Problem,
+    Refused,
+    Rejected,
+    ServiceError,
+    Unclear,
+)
 from batcher.core.one_line import one_line
 from batcher.core.retry import RetryAfter, RetryPolicy, decide
-from batcher.core.units import MOST_USD
+from batcher.core.units import MOST_USD, show_usd
 from batcher.manifest.schema import ModelSchema, bundled
 
 PATIENCE = RetryPolicy(attempts=6, wait_initial=0.5, wait_max=8.0, jitter=0.0)  # about 15 seconds in all
+NO_CATALOGUE = frozenset({301, 302, 303, 307, 308, 501})
+MOST_BROKEN = 3  # answers that are no catalogue, before it is done without
 ONCE = RetryPolicy(attempts=1, wait_initial=1.0, wait_max=1.0)
 
 
@@ -28,48 +41,67 @@ class Offer:
     warnings: tuple[str, ...] = ()
 
 
-async def ask(api: Api, model: str, told_price: float | None, *, patient: bool = True) -> Offer:
-    """Reads the catalog, free. Raises ManifestError for a model the service does not know, AccountError,
-    ServiceError when it can't be reached.
+async def ask(
+    api: Api,
+    model: str,
+    given_price: float | None,
+    *,
+    patient: bool = True,
+    unchecked: Collection[str] = (),
+) -> Offer:
+    """Reads the catalogue, free. given_price: what a person says that an image costs. unchecked: inputs that are sent
+    as they are. Raises ManifestError for a model that the service does not know, AccountError, ServiceError when it
+    can't be reached. A catalogue that is broken is no schema, and said.
     """
     try:
         entry = await _read(api, model, PATIENCE if patient else ONCE)
     except (Rejected, NotFound) as problem:
         no_id = problem.cause.kind == "bad_model_id"  # said by our own client: nothing was asked
         if bundled(model) is None and (no_id or problem.cause.code is not None):
-            mend = "check `model:` or --model; the id is `vendor/name/.../task`, not the address of its web page"
+            mend = (
+                "check `model:` or --model; the id is `vendor/name/.../task`, not the address of its web page:"
+                " `batcher models WORDS` finds it"
+            )
             what = f"the service does not know the model {one_line(model, 200)!r} ({problem.cause.message})"
             raise ManifestError([Problem("model", 0, 0, what, mend)]) from None
-        return offline(model, told_price, "the service's catalogue does not list it")
-    price = _price(entry)
+        return offline(model, given_price, "the service's catalogue does not list it", unchecked=unchecked)
+    except (NotSent, Unclear, Refused) as problem:
+        return offline(model, given_price, f"the catalogue is broken ({problem.cause.message})", unchecked=unchecked)
+    listed, note = price_of(entry)
+    price, words = _price(listed, note, given_price)
     schema = entry.get("input_schema")
     if not isinstance(schema, dict):
-        known = offline(model, told_price, "the catalogue gives no input schema for it")
-        return Offer(schema=known.schema, price=price if price is not None else told_price, warnings=known.warnings)
+        known = offline(model, price, "the catalogue gives no input schema for it", unchecked=unchecked)
+        return Offer(schema=known.schema, price=price, warnings=(*words, *known.warnings))
     try:
-        checked = ModelSchema.from_json(model, schema)
+        checked = ModelSchema.from_json(model, {"required": entry.get("required_inputs"), **schema})
     except ValueError as error:
-        known = offline(model, told_price, f"its schema in the catalogue can't be used: {one_line(str(error), 200)}")
-        return Offer(schema=known.schema, price=price if price is not None else told_price, warnings=known.warnings)
-    return Offer(schema=checked, price=told_price if price is None else price)
+        why = f"its schema in the catalogue can't be used: {one_line(str(error), 200)}"
+        known = offline(model, price, why, unchecked=unchecked)
+        return Offer(schema=known.schema, price=price, warnings=(*words, *known.warnings))
+    notes = (f"{one_line(model, 200)}: {note}" for note in checked.notes)
+    return Offer(schema=checked.unchecked(unchecked), price=price, warnings=(*words, *notes))
 
 
-def offline(model: str, told_price: float | None, why: str) -> Offer:
-    """What is known without the service: the schema that comes with batcher, if it is one of those."""
+def offline(model: str, given_price: float | None, why: str, *, unchecked: Collection[str] = ()) -> Offer:
+    """What there is without the service: the schema that comes with batcher, if it is one of those."""
     schema = bundled(model)
-    unchecked = (
+    warnings = (
         (f"inputs of {one_line(model, 200)} are not checked before they are sent: {why}",) if schema is None else ()
     )
-    return Offer(schema=schema, price=told_price, warnings=unchecked)
+    return Offer(schema=None if schema is None else schema.unchecked(unchecked), price=given_price, warnings=warnings)
 
 
 async def _read(api: Api, model: str, policy: RetryPolicy) -> dict[str, Any]:
-    failures = 0
+    failures = broken = 0
     while True:
         try:
             return await api.model(model)
         except (NotSent, Unclear, Refused) as problem:
             failures += 1
+            broken += isinstance(problem, Unclear) and _is_no_catalogue(problem.cause)
+            if broken >= MOST_BROKEN:
+                raise
             again = decide(policy, failures, 0.0, asked=problem.retry_after)
             if not isinstance(again, RetryAfter):
                 raise ServiceError(
@@ -80,9 +112,30 @@ async def _read(api: Api, model: str, policy: RetryPolicy) -> dict[str, Any]:
             await asyncio.sleep(again.delay)
 
 
-def _price(entry: dict[str, Any]) -> float | None:
-    """Dollars for one output, only where the catalogue says so in a form that can be trusted (a true is no price)."""
+def _is_no_catalogue(cause: Cause) -> bool:
+    """Whether the service is there and has no catalogue to give: asking on is no use."""
+    return cause.kind == "unreadable" or cause.http_status in NO_CATALOGUE
+
+
+def price_of(entry: Mapping[str, Any]) -> tuple[float | None, str]:
+    """Dollars for one image, only where the catalogue says so in a form that can be trusted (a true is no price); else
+    None, and in words what it says instead, "" when it says nothing.
+    """
     price, unit = entry.get("base_price_usd"), entry.get("price_unit")
-    if isinstance(price, bool) or not isinstance(price, (int, float)) or unit not in ("output", "image"):
-        return None
-    return float(price) if 0 <= price <= MOST_USD else None  # an integer may be too long for a float
+    if isinstance(price, bool) or not isinstance(price, (int, float)) or not 0 <= price <= MOST_USD:
+        return None, ""
+    if unit in ("output", "image"):
+        return float(price), ""
+    per = one_line(unit, 40) if isinstance(unit, str) and unit.strip() else "request"
+    return None, f"{show_usd(float(price))} per {per}"
+
+
+def _price(listed: float | None, note: str, given: float | None) -> tuple[float | None, tuple[str, ...]]:
+    """The price that counts, the higher one, and what there is to say about it."""
+    if listed is None:
+        says = f"the catalogue's price is {note}, which is no price of an image: give --price USD to know the cost"
+        return given, (says,) if note and given is None else ()
+    if given is None or given == listed:
+        return listed, ()
+    higher = "--price counts" if given > listed else "the catalogue's counts, as it is higher"
+    return max(given, listed), (f"--price says {show_usd(given)}, the catalogue {show_usd(listed)}: {higher}",)

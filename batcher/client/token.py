@@ -11,7 +11,8 @@ from batcher.core.errors import AccountError
 
 BASE_URL = "https://model-api.runcomfy.net/v1"
 BASE_URL_ENV = "RUNCOMFY_MODEL_API_BASE"
-TOKEN_ENV = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY")
+TOKEN_ENV = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY", "YOUR_API_TOKEN")  # the last: as the
+# example on the page of a model has it
 
 
 def base_url(flag: str | None, environ: Mapping[str, str] = os.environ) -> str:

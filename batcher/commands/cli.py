@@ -28,6 +28,7 @@ GROUPS = {
         "verify": "Check every image and sidecar; fix what can be fetched again free.",
     },
     "Help": {
+        "models": "List the service's models; show one's price and inputs.",
         "doctor": "Check token, service, clock, disk and versions; of a run, what needs you.",
         "simulate": "Serve a simulator of the Model API on this machine.",
         "completion": "Print the completion script for your shell.",

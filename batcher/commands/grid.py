@@ -19,8 +19,10 @@ Examples:
   batcher grid runs/tonight --rows seed --cols aspect_ratio
   batcher grid runs/tonight --rows prompt --cols guidance --per none -o sheet.webp
   batcher grid runs/tonight --where 'seed <= 4 and state != "failed"' --per none
+  batcher grid runs/tonight --where 'pick == "yes"' --per none
   batcher grid runs/tonight --cols seed --per prompt --per meta.style --size 160
-An axis is an input, meta.NAME, prompt_id, model or copy."""
+An axis is an input, meta.NAME, a name of vars, prompt_id, model, copy, or repeat
+(the how-manieth of the jobs that differ in their seed alone)."""
 )
 @run_argument
 @click.option(
@@ -62,13 +64,13 @@ def grid(run_dir: str, as_json: bool, **given: Any) -> int:
     from batcher.export.sheets.drawing import Wanted, draw  # noqa: PLC0415
     from batcher.export.sheets.filtering import Filter  # noqa: PLC0415
     from batcher.runner.progress import listener  # noqa: PLC0415
-    from batcher.store import connect_to_read  # noqa: PLC0415
+    from batcher.store import connect_to_read, picks  # noqa: PLC0415
 
     folder = Path(run_dir)
     out, text = given.pop("out"), given.pop("where")
     wanted = Wanted(**given, out=Path(out) if out else None)
     with closing(connect_to_read(folder)) as connection:
-        where = None if text is None else Filter(text, connection)
+        where = None if text is None else Filter(text, connection, picks.read(folder))
         drawn = draw(folder, connection, wanted, where=where, progress=listener("none" if as_json else "auto"))
     facts = _facts(folder, drawn)
     say_json(facts) if as_json else say(_words(facts))

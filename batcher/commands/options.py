@@ -20,7 +20,7 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
         "How thoroughly each image is checked: decode (all of it), structure, none.  [default: decode]",
     ),
     ("--budget", "USD", "Never commit more than this in all, earlier runs of this directory included."),
-    ("--price", "USD", "Price of one image, when the catalogue has none."),
+    ("--price", "USD", "Price of one image, when the catalogue has none or a lower one."),
     (
         "--in-doubt",
         "WHAT",
@@ -36,6 +36,16 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
         "WHAT",
         "Write into each image what made it: infotext, xmp, iptc, with commas.  [default: none]",
     ),
+    (
+        "--no-schema-check",
+        "NAME",
+        "Send this input as it is, whatever the model's schema says; several with commas.",
+    ),
+    (
+        "--check-inputs",
+        "WHICH",
+        "Look at the URLs of file inputs before the first submit: auto, all, none.  [default: auto]",
+    ),
     ("--timeout", "TIME", "Give up on a job that is unfinished for this long; its id is kept.  [default: 30m]"),
 ]
 
@@ -48,7 +58,7 @@ SECTIONS = {
     "Money": ("budget", "price", "attempts", "in_doubt"),
     "Speed": ("rate", "in_flight", "downloads", "api_rate", "engine", "workers", "shard"),
     "When to stop": ("deadline", "max_failures", "fuse", "fuse_share", "timeout", "cancel_on_interrupt"),
-    "The service": ("simulate", "base_url", "trust_host", "token_file", "schema_check", "check_inputs"),
+    "The service": ("simulate", "base_url", "trust_host", "token_file", "no_schema_check", "check_inputs"),
     "What is shown": ("progress", "json", "as_json", "view", "log", "metrics", "on_end"),
 }  # fmt: skip
 
@@ -106,6 +116,11 @@ def manifest_options(command: F) -> F:
                 "--images",
                 metavar="URL",
                 help="Put the images into this bucket: s3://, gs://, az:// or file://.  [default: the run directory]",
+            ),
+            click.option(
+                "--shard",
+                metavar="I/N",
+                help="Only the I-th of N parts of the manifest, by job key; each in a run directory of its own.",
             ),
             click.option("--limit", metavar="N", help="Only the first N jobs; without it the rest follows."),
             click.option(

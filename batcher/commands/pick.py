@@ -81,7 +81,7 @@ def _words(facts: dict[str, Any]) -> str:
     kinds = {"yes": "picked", "no": "rejected", "cleared": "cleared"}
     done = ", ".join(f"{facts[name]:,} {word}" for name, word in kinds.items() if facts[name])
     count = facts["pictures"]
-    lines = [f"{count:,} image{'' if count == 1 else 's'} meant: {facts['written']:,} new verdicts{_in(done)}"]
+    lines = [f"{count:,} image{' matches' if count == 1 else 's match'}: {facts['written']:,} new verdicts{_in(done)}"]
     if facts["groups"] is not None:
         lines[0] += f", in {facts['groups']:,} groups"
     if facts["unchanged"]:

@@ -41,11 +41,12 @@ def plan(as_json: bool, **given: Any) -> int:
 def _words(facts: dict[str, Any]) -> str:
     from batcher.manifest.totals import columns_in_words  # noqa: PLC0415  start-up time
 
-    lines = [f"{facts['manifest']}: {_jobs(facts)}"]
+    shard = f", shard {facts['shard']}" if "shard" in facts else ""
+    lines = [f"{facts['manifest']}{shard}: {_jobs(facts)}"]
     if facts["jobs_without_limit"] is None:
         lines[0] += " (there are more without --limit)"
     elif facts["jobs"] != facts["jobs_without_limit"]:
-        lines[0] += f" (of {facts['jobs_without_limit']:,} without --limit)"
+        lines[0] += f" (of {facts['jobs_without_limit']:,} {'in all shards' if shard else 'without --limit'})"
     lines.append(f"model {facts['model']}")
     if facts["groups"]:
         lines += _groups(facts["groups"])

@@ -38,6 +38,8 @@ class Settings:
     """rate, api_rate: per second. timeout: seconds a job may be unfinished at the service before it is given up on
     (its id is kept). attempts: paid tries a job, at most. budget, price: dollars.
     embed: of infotext, xmp, iptc; signed: into files with a C2PA manifest too.
+    no_schema_check: inputs of the model that are sent as they are. check_inputs: which URLs of file inputs are looked
+    at before the first submit: auto (the first 200 different ones, then a sample), all or none.
     """
 
     rate: float = 2.0
@@ -56,6 +58,8 @@ class Settings:
     fuse_share: float | None = 0.9
     cancel_on_interrupt: bool = False
     embed: frozenset[str] = frozenset()
+    no_schema_check: frozenset[str] = frozenset()
+    check_inputs: str = "auto"
     progress: str = "auto"
 
 
@@ -92,6 +96,13 @@ def _share_or_none(text: str) -> float | None:
 
 def _yes_or_no(text: str) -> bool:
     return _choice("true", "false")(text) == "true"
+
+
+def _names(text: str) -> frozenset[str]:
+    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    if not names or any(len(name) > 200 or not name.isprintable() for name in names):
+        raise ValueError("it must be names of the model's inputs, with commas")
+    return names
 
 
 def parse_embed(text: str) -> frozenset[str]:
@@ -134,6 +145,8 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "fuse_share": _share_or_none,
     "cancel_on_interrupt": _yes_or_no,
     "embed": parse_embed,
+    "no_schema_check": _names,
+    "check_inputs": _choice("auto", "all", "none"),
     "progress": _choice("auto", "bar", "lines", "json", "none"),
 }
 

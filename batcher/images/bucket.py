@@ -8,9 +8,11 @@ The URL takes the place of the folder ``images``: the recorded file ``images/a/b
 it. Credentials are those of the machine (``AWS_*``, ``GOOGLE_*`` and ``AZURE_*`` variables, roles), never of the URL.
 """
 
+import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
@@ -36,8 +38,10 @@ from batcher.store.files.safe_reader import (
     extension,
     is_plain,
 )
+from batcher.store.files.whole import write_whole
 
 OWNER = ".batcher.json"  # the object that says whose pictures these are
+CACHE = "cache"  # below the run directory: copies of pictures by their sha256; may be deleted at any time
 SCRATCH = "uploads"  # below the run directory: bodies that are too big for memory, on their way
 _RETRIES: Any = {"max_retries": 8}  # waits of 0.1 s, doubled: half a minute, then the run stops and can be resumed
 _ABSENT = (exceptions.NotFoundError, FileNotFoundError)
@@ -53,6 +57,7 @@ class Bucket:
         self.url = url.rstrip("/")
         self.store = _opened(self.url)
         self._scratch = run_dir / SCRATCH
+        self._cache = run_dir / CACHE
 
     def __repr__(self) -> str:
         return f"<Bucket {self.url}>"
@@ -72,7 +77,7 @@ class Bucket:
             self._create(f"{path}.json", sidecar_text(sidecar), path, job)
         except Taken:
             if is_new:
-                self._remove(picture)
+                self.delete(picture)
             raise
         return Put()
 
@@ -96,7 +101,21 @@ class Bucket:
                 return None
         return f"{self.url}/{goal}"
 
-    def version(self, file: str) -> str:
+    def local(self, file: str, sha256: str | None = None) -> Path:
+        """A copy of a recorded file, fetched once. Nothing is at that path where there is no such file.
+
+        sha256: of the file, where it is known: then only these bytes will do.
+        """
+        name = sha256 or self._version(file)
+        path = self._cache / name[:2] / f"{name}{Path(file).suffix}"
+        if not path.exists():
+            content = self.get(_key(file)) if is_plain(file) else None
+            if content is not None and sha256 in {None, hashlib.sha256(content).hexdigest()}:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, [content], durable=False)
+        return path
+
+    def _version(self, file: str) -> str:
         """A name for the present content of a recorded file; of one that is not there, of its absence."""
         with self.speaking(file):
             try:
@@ -119,11 +138,21 @@ class Bucket:
                     if meta["path"] != OWNER and not meta["path"].startswith(f"{ASIDE}/"):
                         yield meta["path"], meta["size"]
 
+    def send(self, key: str, path: Path) -> None:
+        """A local file to ``key``, over what is there; a large one in parts, whole in the end or not at all."""
+        with self.speaking(key):
+            obstore.put(self.store, key, path)
+
+    def delete(self, key: str) -> None:
+        with self.speaking(key), suppress(*_ABSENT):
+            obstore.delete(self.store, key)
+
     def claim(self, owner: str) -> None:
         """Makes the place ours, before anything is paid: the store honours conditional puts and nobody else is here.
 
         owner: the name of this run. Raises UsageError, DiskError.
         """
+        shutil.rmtree(self._scratch, ignore_errors=True)  # what a killed run left there
         self._probe()
         mine = json.dumps({"run": owner}).encode()
         with self.speaking(OWNER):
@@ -207,10 +236,6 @@ class Bucket:
             except _ABSENT:
                 return None
 
-    def _remove(self, key: str) -> None:
-        with self.speaking(key), suppress(*_ABSENT):
-            obstore.delete(self.store, key)
-
     @contextmanager
     def speaking(self, key: str) -> Iterator[None]:
         """What the store refuses, as a DiskError that says what to do."""
@@ -243,6 +268,14 @@ class BucketReader(SafeReader):
         if not is_plain(file):
             raise Outside
         return self.run_dir / file
+
+    def regular(self, file: str) -> Path:
+        """A local copy."""
+        self.path(file)
+        path = self.bucket.local(file)
+        if not path.exists():
+            raise Absent
+        return path
 
     @contextmanager
     def reading(self, file: str) -> Iterator[bytes]:

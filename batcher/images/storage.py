@@ -4,13 +4,10 @@ That file is one line, the URL and the name of the run, and so can be read and w
 reads pictures (verify, view, grid, export, rebuilding) finds them.
 """
 
-import hashlib
 import re
 import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -20,7 +17,7 @@ from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
 from batcher.store import STATE, has_state
 from batcher.store.files.place import Place, Shelf
-from batcher.store.files.safe_reader import Absent, Outside, SafeReader
+from batcher.store.files.safe_reader import SafeReader
 from batcher.store.files.whole import write_whole
 from batcher.store.opening import BUCKET
 
@@ -31,7 +28,6 @@ T = TypeVar("T")
 
 SCHEMES = ("s3", "gs", "az", "file")
 RECORD = BUCKET
-CACHE = "cache"  # below the run directory: copies of pictures by their sha256; may be deleted at any time
 _AT_ONCE = 32
 _PLAIN_URL = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<place>[^@?#\s]*)")
 
@@ -112,14 +108,7 @@ def local(run_dir: Path, file: str, sha256: str | None = None) -> Path:
     url = url_of(run_dir)
     if url is None:
         return run_dir / file
-    name = sha256 or bucket(run_dir, url).version(file)
-    path = run_dir / CACHE / name[:2] / f"{name}{Path(file).suffix}"
-    if not path.exists():
-        with suppress(Absent, Outside), reader_of(run_dir).reading(file) as content:
-            if sha256 is None or hashlib.sha256(content).hexdigest() == sha256:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, [bytes(content)], durable=False)
-    return path
+    return bucket(run_dir, url).local(file, sha256)
 
 
 def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str, str | None]]) -> Iterator[T]:
@@ -138,29 +127,27 @@ def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str
             yield from lot
 
 
-def sweep(run_dir: Path) -> None:
-    """Remove what a killed run left of bodies on their way."""
-    shutil.rmtree(run_dir / "uploads", ignore_errors=True)
-
-
 @lru_cache(maxsize=8)
 def bucket(run_dir: Path, url: str) -> "Bucket":
     """Raises UsageError without the extra."""
     return _loaded()[0](url, run_dir)
 
 
-def checked_url(url: str) -> str:
-    """``url`` without a ``/`` at its end. Raises UsageError for one that is no place for pictures."""
+def checked_url(url: str, what: str = "--images") -> str:
+    """``url`` without a ``/`` at its end. Raises UsageError for what is no such place.
+
+    what: how the message names it.
+    """
     match = _PLAIN_URL.fullmatch(url)
     if match is None or match["scheme"] not in SCHEMES or not match["place"].strip("/"):
         shown = one_line(re.sub("//[^/]*@", "//", url).partition("?")[0], 100)
         raise UsageError(
-            f"--images {shown}: not a place for pictures",
+            f"{what} {shown}: not a place for pictures",
             hint="Such as s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///mnt/sets/x, without "
             "credentials in it: those come from the environment (AWS_ACCESS_KEY_ID, ...) or the machine's role.",
         )
     if match["scheme"] == "file" and not match["place"].startswith("/"):
-        raise UsageError(f"--images {url}: a file:// URL names a whole path", hint="Such as file:///mnt/sets/x.")
+        raise UsageError(f"{what} {url}: a file:// URL names a whole path", hint="Such as file:///mnt/sets/x.")
     return url.rstrip("/")
 
 

@@ -1,6 +1,6 @@
 """What can only be told when every prompt has been seen: groups without jobs, paths nothing fills, crowded folders."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from batcher.core.suggest import suggestion
 from batcher.manifest.inputs import ModelInputs
@@ -8,7 +8,7 @@ from batcher.manifest.paths import MOST_ENTRIES, RESERVED, fullest_folder
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
-from batcher.manifest.walk import MOST_JOBS, Walk
+from batcher.manifest.walk import MOST_JOBS, MOST_NAMES, Walk
 
 
 def final_checks(plan: Plan, walk: Walk, problems: Problems) -> None:
@@ -16,7 +16,10 @@ def final_checks(plan: Plan, walk: Walk, problems: Problems) -> None:
     if walk.too_many:
         _refuse_size(plan, walk, problems)
     for group, share, sound in zip(plan.groups, walk.shares, walk.sound, strict=True):
-        _check_template(group, plan.model_inputs, walk.names)
+        if group.template is not None:
+            names, all_rows = walk.names[group.template.text], walk.counted_all and not problems.total
+            unknown = _unknown_fields(group, plan.model_inputs, names, all_rows=all_rows)
+            _refuse_fields(group, group.template.text, unknown)
         if walk.counted_all and not share.whole and sound and (group.whole_sweep or not share.prompts):
             _say_why_none(group, share.prompts)
     if walk.counted_all:
@@ -46,14 +49,15 @@ def _say_why_none(group: Group, prompts: int) -> None:
         document.add(place, f"{what} in the group `{group.name}`", mend)
 
 
-def _check_template(group: Group, model_inputs: ModelInputs, names: Mapping[str, set[str]]) -> None:
-    if group.document.template is None or group.template is None:
-        return
-    for field, mend in _unknown_fields(group, model_inputs, names[group.template.text]):
-        text, node = group.document.template
-        column = node.column + node.quoted + max(text.find("{" + field), 0)
-        what = f"unknown field {{{word(field)}}} in `path`"
-        group.document.problems.add(group.document.label, node.line, column, what, mend)
+def _refuse_fields(group: Group, text: str, unknown: Sequence[tuple[str, str]]) -> None:
+    document = group.document
+    for field, mend in unknown:
+        what, at = f"unknown field {{{word(field)}}} in `path`", max(text.find("{" + field), 0)
+        if document.template is None or document.template[0] != text:
+            document.problems.add("--path", 0, 0, what, mend)
+        else:
+            node = document.template[1]
+            document.problems.add(document.label, node.line, node.column + node.quoted + at, what, mend)
 
 
 def _warn_of_crowds(plan: Plan, walk: Walk) -> None:
@@ -69,10 +73,24 @@ def _warn_of_crowds(plan: Plan, walk: Walk) -> None:
             plan.model_inputs.warn(f"`output.path` puts about {most:,} names into one folder: begin it with {{shard}}/")
 
 
-def _unknown_fields(group: Group, model_inputs: ModelInputs, names: set[str]) -> list[tuple[str, str]]:
-    """Fields of the path template that nothing fills, each with how to fix it."""
-    if group.template is None or model_inputs.schema is None:
+def _unknown_fields(
+    group: Group, model_inputs: ModelInputs, names: set[str], *, all_rows: bool
+) -> list[tuple[str, str]]:
+    """Fields of the path template that nothing fills, each with how to fix it. all_rows: whether all were read."""
+    if group.template is None:
         return []
-    known = [*RESERVED, *(["group"] if group.name else []), *model_inputs.columns, *sorted(names)]
-    fields = sorted(field for field in group.template.fields if not field.startswith("meta."))
-    return [(field, suggestion(field, [*known, "meta.<name>"])) for field in fields if field not in known]
+    own = ["group", "meta.group"] if group.name else []
+    known = [*RESERVED, *own, *model_inputs.columns, *sorted(names)]
+    if model_inputs.schema is None:  # then any name may be an input
+        known += [field for field in group.template.fields if not field.startswith("meta.")]
+    found = []
+    for field in sorted(group.template.fields - set(known)):
+        if not field.startswith("meta."):
+            found.append((field, suggestion(field, [*known, "meta.<name>"])))
+        elif all_rows and len(names) < MOST_NAMES:
+            listed = [name for name in known if name.startswith("meta.")]
+            if listed:
+                found.append((field, suggestion(field, listed)))
+            else:
+                model_inputs.warn(f"`output.path`: no prompt has {{{word(field)}}}, which is written as `default`")
+    return found

@@ -15,7 +15,7 @@ from batcher.core.suggest import suggestion
 from batcher.manifest.compile import Compiler, named_inputs
 from batcher.manifest.final_checks import final_checks
 from batcher.manifest.flags import Overrides
-from batcher.manifest.inputs import ModelInputs
+from batcher.manifest.inputs import COMMON, ModelInputs
 from batcher.manifest.plan import Plan
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
@@ -210,7 +210,10 @@ class Loader:
         return _Compiled(schema, plan, problems, dynamics, files)
 
     def _refuse_prompt_input(self, name: str, model_inputs: ModelInputs, problems: Problems) -> None:
-        what, mend = f"the model has no input `{word(name)}`", suggestion(name, model_inputs.columns)
+        what, mend = (
+            f"the model has no input `{word(name)}`",
+            suggestion(name, model_inputs.schema.inputs if model_inputs.schema else COMMON),
+        )
         if self._overrides.prompt_input is not None:
             raise UsageError(f"--prompt-input {word(name)}: {what}", hint=f"{mend[:1].upper()}{mend[1:]}.")
         node = self._document.sections["prompt_input"]

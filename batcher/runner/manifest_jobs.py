@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from batcher.core.shard import Shard
 from batcher.manifest import Loader, Totals
 from batcher.manifest.schema import ModelSchema
 from batcher.runner.progress import READING, Progress, counting
@@ -64,20 +65,23 @@ def plan_jobs(
     limit: int | None,
     progress: Progress,
     run_dir: Path | None = None,
+    shard: Shard | None = None,
     lenient: bool = False,
 ) -> Reading:
     """Makes the rows of ``state`` those of the manifest, and of what ``more`` added beside it in ``run_dir``.
 
-    lenient: what can hardly be meant is a warning and no error. With ``limit`` only the first so many are read and
-    written, and rows beyond are left alone. Raises ManifestError, UsageError, DiskError; then nothing has changed.
+    shard: only the jobs of this part are written. lenient: what can hardly be meant is a warning and no error. With
+    ``limit`` only the first so many are read and written, and rows beyond are left alone. Raises ManifestError,
+    UsageError, DiskError; then nothing has changed.
     """
     added = [] if run_dir is None else list(additions.jobs(run_dir))
-    digest = _digest(loader.digest(schema, progress=counting(progress, READING)), [job.key for job in added])
+    part = [str(shard)] if shard else []
+    digest = _digest(loader.digest(schema, progress=counting(progress, READING)), [*part, *(job.key for job in added)])
     before = planned_before(state.connection)
     if before is not None and before.covers(digest, limit):
         return Reading(before)
     with _transaction(state):
-        listing = Listing(state, limit)
+        listing = Listing(state, limit, shard)
         tell = counting(progress, "reading the manifest: {:,} prompts so far")
         for job in loader.jobs(schema, limit=limit, copies=listing.copies, progress=tell, lenient=lenient):
             listing.add(job)
@@ -89,6 +93,8 @@ def plan_jobs(
                 listing.add_unless_there(chunk)
         listed = listing.end()
         whole = None if totals.whole is None else max(totals.whole, listed.jobs)
+        if shard is not None and whole is not None and (limit is None or totals.jobs == totals.whole):
+            whole = listed.jobs
         planned = Planned(digest=digest, limit=limit, jobs=listed.jobs, whole=whole, warnings=totals.warnings)
         state.set_meta(**{PLANNED: asdict(planned)})
     return Reading(planned, listed, totals)

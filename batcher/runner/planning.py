@@ -40,12 +40,16 @@ async def plan(options: Options, say: Progress) -> dict[str, Any]:
         state = StateFile(folder / STATE)
         try:
             limit = options.overrides.limit
-            read = plan_jobs(state, loader, offer.schema, limit=limit, progress=say, run_dir=run_dir, lenient=True)
+            read = plan_jobs(
+                state, loader, offer.schema, limit=limit, progress=say, run_dir=run_dir, shard=options.shard,
+                lenient=True,
+            )  # fmt: skip
         finally:
             state.close()
         assert read.totals is not None
         difference = held.enter_context(closing(Difference(folder, None if known is None else run_dir)))
-        return _facts(loader, read.totals, settings, offer, run_dir, difference)
+        facts = _facts(loader, read.totals, settings, offer, run_dir, difference)
+        return facts if options.shard is None else {**facts, "shard": str(options.shard), "jobs": read.planned.jobs}
 
 
 async def _offer(
@@ -54,9 +58,11 @@ async def _offer(
     """From the service where it can be asked; a plan without a token or network is a plan all the same."""
     try:
         async with open_service(options, None, say) as service:
-            return await ask(service.api, loader.model, settings.price, patient=False)
+            return await ask(
+                service.api, loader.model, settings.price, patient=False, unchecked=settings.no_schema_check
+            )
     except (AccountError, ServiceError) as error:
-        offer = offline(loader.model, settings.price, error.message)
+        offer = offline(loader.model, settings.price, error.message, unchecked=settings.no_schema_check)
         return replace(offer, price=remembered_price(known) if offer.price is None else offer.price)
 
 

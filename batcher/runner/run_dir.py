@@ -14,6 +14,7 @@ from batcher.client import embedded
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.core.job import State, utc
 from batcher.core.settings import Settings
+from batcher.core.shard import Shard
 from batcher.core.units import show_bytes
 from batcher.core.version import __version__
 from batcher.images.storage import present
@@ -158,4 +159,22 @@ def same_service(state: StateFile, service: Service) -> None:
         raise UsageError(
             f"{state.path.parent} belongs to {known}, and this run would go to {service.name}",
             hint="Its request ids mean nothing there. Choose another run directory with -o.",
+        )
+
+
+def same_shard(state: StateFile, shard: Shard | None) -> None:
+    """A run directory has one part of a manifest, for life: another division would pay for jobs twice.
+
+    Raises UsageError.
+    """
+    if reading.meta(state.connection, "service") is None:
+        return
+    known, asked = reading.meta(state.connection, "shard"), None if shard is None else str(shard)
+    if known != asked:
+        run_dir = state.path.parent
+        what = f"shard {known} of its manifest" if known else "all of its manifest"
+        raise UsageError(
+            f"{run_dir} has {what}, and this run is of {f'shard {asked}' if asked else 'all of it'}",
+            hint=f"Jobs would be paid for twice. {f'Add --shard {known}' if known else 'Leave --shard out'},"
+            " or choose another run directory with -o.",
         )

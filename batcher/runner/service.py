@@ -14,6 +14,7 @@ from batcher.client import embedded
 from batcher.client.token import Token, base_url, find_token
 from batcher.core.errors import AccountError, ManifestError, UsageError
 from batcher.core.settings import Given, Settings, fold
+from batcher.core.shard import Shard
 from batcher.manifest import Loader, Overrides, open_manifest
 from batcher.manifest.schema import bundled
 from batcher.runner.progress import Progress
@@ -37,6 +38,7 @@ class Options:
     base_url: str | None = None
     trust_hosts: Sequence[str] = ()
     simulate: bool = False
+    shard: Shard | None = None  # the part of the manifest that --shard names
     images: str | None = None  # the bucket that --images names
     command: str = "batcher"
 
@@ -54,14 +56,15 @@ def run_dir_of(options: Options, loader: Loader) -> Path:
     """The run directory that was named, else the manifest's default one. Raises UsageError where that is another's."""
     if options.out:
         return Path(options.out)
-    run_dir = Path("runs") / loader.name
+    part = f"-{options.shard.number}-of-{options.shard.of}" if options.shard else ""
+    run_dir = Path("runs") / f"{loader.name}{part}"
     way = way_to(loader, run_dir)
     if way is not None and has_state(run_dir):
         with closing(connect_to_read(run_dir)) as connection:
             known = reading.meta(connection, "manifest_path")
         other = run_dir / (known or way)
         if known not in {None, way} and other.exists():
-            folder = Path("runs") / f"{Path(loader.path or '').parent.name}-{loader.name}"
+            folder = Path("runs") / f"{Path(loader.path or '').parent.name}-{loader.name}{part}"
             raise UsageError(
                 f"{run_dir} is the run directory of {os.path.relpath(other)}, and not of {loader.source}",
                 hint=f"Name another one: -o {quote(str(folder))} (-o {quote(str(run_dir))} puts both into one)."

@@ -9,6 +9,7 @@ from typing import Any
 from batcher.client.catalogue import Offer, ask
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.settings import Settings
+from batcher.core.shard import Shard
 from batcher.images import storage
 from batcher.manifest import Loader
 from batcher.manifest.totals import columns_in_words
@@ -27,6 +28,7 @@ from batcher.runner.run_dir import (
     remembered_price,
     room_needed,
     same_service,
+    same_shard,
     say_gone,
     some_room,
 )
@@ -67,8 +69,8 @@ async def run(
         async with open_service(options, run_dir, progress) as service:
             ended = await conduct(
                 loader, settings, run_dir, service, surroundings, progress,
-                limit=options.overrides.limit, command=options.command, piped=options.manifest == "-",
-                elapsed=lambda: time.monotonic() - started,
+                limit=options.overrides.limit, shard=options.shard, command=options.command,
+                piped=options.manifest == "-", elapsed=lambda: time.monotonic() - started,
             )  # fmt: skip
         return ended.report, ended.summary
 
@@ -82,6 +84,7 @@ async def conduct(
     progress: Progress,
     *,
     limit: int | None = None,
+    shard: Shard | None = None,
     command: str = "batcher",
     piped: bool = False,
     elapsed: Any,
@@ -100,7 +103,8 @@ async def conduct(
         try:
             offer = await _offer(loader, settings, service, state, control)
             same_service(state, service)
-            read = plan_jobs(state, loader, offer.schema, limit=limit, progress=progress, run_dir=run_dir)
+            same_shard(state, shard)
+            read = plan_jobs(state, loader, offer.schema, limit=limit, progress=progress, run_dir=run_dir, shard=shard)
         except BaseException:
             if fresh:
                 state.close()
@@ -112,6 +116,7 @@ async def conduct(
         check_room(state, jobs, progress)
         budget = control.settings(settings).budget
         facts = _facts(loader, planned, service, offer, budget, command, wall())
+        facts["shard"] = None if shard is None else str(shard)
         facts["manifest_path"] = way_to(loader, run_dir)
         begin(state, facts, settings, wall(), progress)
         stop, context = Stop(), None
@@ -148,7 +153,7 @@ def _tell(observers: Any, event: Any) -> None:
 
 
 async def _offer(loader: Loader, settings: Settings, service: Service, state: StateFile, control: Control) -> Offer:
-    offer = await ask(service.api, loader.model, settings.price)
+    offer = await ask(service.api, loader.model, settings.price, unchecked=settings.no_schema_check)
     if offer.price is None:
         offer = replace(offer, price=remembered_price(state.connection), fresh=False)
     if control.settings(settings).budget is not None and offer.price is None:

@@ -53,13 +53,13 @@ class JobRows(Transactions):
         rows = [(name, json.dumps(value)) for name, value in facts.items()]
         self.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
-    def take_in(self, jobs: Sequence[Job], first: int, statement: str) -> None:
-        """first: the position of the first of them; the others follow. statement: as ``upsert`` makes it."""
-        rows = [job_row(job, position) for position, job in enumerate(jobs, first)]
+    def take_in(self, jobs: Sequence[tuple[int, Job]], statement: str) -> None:
+        """jobs: each with its position. statement: as ``upsert`` makes it."""
+        rows = [job_row(job, position) for position, job in jobs]
         if self.connection.executemany(statement, rows).rowcount == len(rows):
             return
-        here = set(self._keys([job.key for job in jobs]))
-        for position, job in enumerate(jobs, first):
+        here = set(self._keys([job.key for _, job in jobs]))
+        for position, job in jobs:
             if job.key not in here:  # another job has this name, up to letter case: ours gets its key
                 row = job_row(job, position, with_key(job.path, job.key))
                 if self.connection.execute(statement, row).rowcount != 1:
@@ -68,7 +68,7 @@ class JobRows(Transactions):
     def enlist(self, jobs: Sequence[Job]) -> list[Entry]:
         """The entries of these jobs, in their order; new ones are written down as pending, at the manifest's end."""
         (first,) = self.connection.execute("SELECT coalesce(max(position) + 1, 0) FROM jobs").fetchone()
-        self.take_in(jobs, first, upsert("coalesce(position, excluded.position)"))
+        self.take_in(list(enumerate(jobs, first)), upsert("coalesce(position, excluded.position)"))
         found: dict[str, Entry] = {}
         for start in range(0, len(jobs), _CHUNK):
             keys = [job.key for job in jobs[start : start + _CHUNK]]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batcher.core.job import Job
+from batcher.core.shard import Shard
 from batcher.store.job_rows import JobRows, upsert
 
 _CHUNK = 500
@@ -26,15 +27,18 @@ class Listed:
 class Listing:
     """Use it inside a transaction of ``state``: add the jobs in order, then ``end``; roll back to forget it all.
 
-    limit: only so many are going to come, and where the jobs beyond them stand is left alone.
+    limit: only so many are going to come, and where the jobs beyond them stand is left alone. shard: only its jobs are
+    written; the others keep their positions free.
     """
 
-    def __init__(self, state: JobRows, limit: int | None = None) -> None:
+    def __init__(self, state: JobRows, limit: int | None = None, shard: Shard | None = None) -> None:
         self._state = state
         self._connection = state.connection
         (self._last_id,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
-        self._at = 0  # position of the next job to be written
-        self._waiting: list[Job] = []
+        self._at = 0  # position of the next job
+        self._jobs = 0  # that were taken
+        self._shard = shard
+        self._waiting: list[tuple[int, Job]] = []
         state.outdate_tables()
         if self._last_id:
             among = "position IS NOT NULL" if limit is None else f"position < {limit:d}"
@@ -46,9 +50,10 @@ class Listing:
 
     def add(self, job: Job) -> None:
         """The next job of the manifest. Raises sqlite3.Error."""
-        self._waiting.append(job)
-        if len(self._waiting) == _CHUNK:
-            self._flush()
+        if self._shard is None or self._shard.takes(job.key):
+            self._put(job)
+        else:
+            self._at += 1
 
     def add_unless_there(self, jobs: Sequence[Job]) -> None:
         """Jobs that were added to the run beside the manifest; what the manifest has itself counts once."""
@@ -56,7 +61,7 @@ class Listing:
         there = self._seen([job.key for job in jobs])
         for job in jobs:
             if job.key not in there:
-                self.add(job)
+                self._put(job)
         self._flush()
 
     def copies(self, keys: Sequence[str]) -> list[int]:
@@ -64,11 +69,13 @@ class Listing:
 
         To be asked in manifest order, after every job before these was added.
         """
+        if self._shard is not None:  # the table has only some of the jobs
+            return [self._count(key, 1) for key in keys]
         self._flush()
         again = self._seen(keys)
         numbers = []
         for key in keys:
-            numbers.append(self._count(key) if key in again else 1)
+            numbers.append(self._count(key, 2) if key in again else 1)
             again.add(key)
         return numbers
 
@@ -84,9 +91,10 @@ class Listing:
             found.update(key for (key,) in rows)
         return found
 
-    def _count(self, key: str) -> int:
+    def _count(self, key: str, first: int) -> int:
+        """first: the number where this is the first time that it is counted."""
         row = self._connection.execute(
-            "INSERT INTO copies VALUES (?, 2) ON CONFLICT (key) DO UPDATE SET n = n + 1 RETURNING n", (key,)
+            "INSERT INTO copies VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET n = n + 1 RETURNING n", (key, first)
         ).fetchone()
         return int(row[0])
 
@@ -97,10 +105,16 @@ class Listing:
         if self._last_id:
             gone = self._connection.execute("UPDATE jobs SET position = NULL WHERE position < 0").rowcount
         (new,) = self._connection.execute("SELECT count(*) FROM jobs WHERE id > ?", (self._last_id,)).fetchone()
-        return Listed(self._at, new, gone)
+        return Listed(self._jobs, new, gone)
+
+    def _put(self, job: Job) -> None:
+        self._waiting.append((self._at, job))
+        self._at += 1
+        self._jobs += 1
+        if len(self._waiting) == _CHUNK:
+            self._flush()
 
     def _flush(self) -> None:
         if self._waiting:
             jobs, self._waiting = self._waiting, []
-            self._state.take_in(jobs, self._at, _UPSERT)
-            self._at += len(jobs)
+            self._state.take_in(jobs, _UPSERT)

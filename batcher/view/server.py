@@ -12,8 +12,9 @@ from aiohttp import hdrs, web
 
 from batcher.core.errors import BatcherError, DiskError
 from batcher.core.version import __version__
+from batcher.images.storage import reader_of
 from batcher.runner import metrics
-from batcher.store.files.safe_reader import Outside, SafeReader
+from batcher.store.files.safe_reader import Absent, NotAFile, Outside
 from batcher.view import changes, details, filtering
 from batcher.view.live import Live
 from batcher.view.run_reader import problem
@@ -170,9 +171,9 @@ class Server:
         if row is None:
             raise _not_found("there is no such picture")
         try:
-            path = SafeReader(live.run_dir).regular(row.file or "")
+            path = await asyncio.to_thread(lambda: reader_of(live.run_dir).regular(row.file or ""))
             size = path.stat().st_size
-        except (Outside, OSError, ValueError):
+        except (Absent, NotAFile, Outside, OSError, ValueError):
             raise _not_found(f"{row.file} is gone: `batcher verify {live.run_dir} --repair` fetches it again") from None
         if size != row.bytes:
             raise _not_found(f"{row.file} is damaged: `batcher verify {live.run_dir} --repair` fetches it again")

@@ -18,6 +18,7 @@ from typing import Any
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.units import show_bytes
 from batcher.core.version import __version__
+from batcher.images.storage import reader_of
 from batcher.images.thumbnail import make
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader
 from batcher.store.files.whole import write_whole
@@ -49,7 +50,7 @@ def _written(reader: RunReader, folder: Path) -> str:
     (folder / "thumbs").mkdir(parents=True, exist_ok=True)
     write_whole(folder / MARK, [""])
     index = reader.load()
-    safe = SafeReader(reader.run_dir)
+    safe = reader_of(reader.run_dir)
     rows = [row for row in reader.rows() if row.sha256]
     with ThreadPoolExecutor(2) as pool:  # Pillow lets other threads work
         kept = list(pool.map(lambda row: _files(reader.run_dir, safe, row, folder), rows))

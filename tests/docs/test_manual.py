@@ -48,6 +48,13 @@ def test_every_flag_anywhere_in_the_documentation_exists() -> None:
         assert set(re.findall(r"(?<![\w<!-])--[a-z][a-z-]*", text)) - flags == set(), path.name
 
 
+def test_every_topic_that_a_message_or_a_page_names_exists() -> None:
+    topics = {page.name for page in manual.pages()} | set(COMMANDS)
+    for path in [*(ROOT / "batcher").rglob("*.py"), *readme.ALL]:
+        named = set(re.findall(r"batcher help ([a-z][\w-]*)", path.read_text("utf-8")))
+        assert named <= topics, path
+
+
 def test_every_flag_of_simulate_is_explained() -> None:
     firsts = " ".join(row[0] for row in readme.rows(readme.page("simulator")))
     explained = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", firsts))

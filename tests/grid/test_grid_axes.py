@@ -86,7 +86,7 @@ def test_a_name_that_no_job_has_is_an_error_with_a_suggestion_and_all_there_is(
         choose(seen(*SWEEP, meta={"style": "ink"}), rows, cols, per)
     if "both" not in said:
         assert refused.value.hint == (
-            "There is: prompt, prompt_id, model, copy, aspect_ratio, seed, negative_prompt, meta.style."
+            "There is: prompt, prompt_id, model, copy, repeat, aspect_ratio, seed, negative_prompt, meta.style."
         )
 
 

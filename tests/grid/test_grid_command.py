@@ -131,3 +131,10 @@ def test_progress_begins_after_two_seconds_and_ends_with_all_of_it() -> None:
     lines = stream.getvalue().splitlines()
     assert "20/40 done" in lines[0]
     assert "40/40 done" in lines[-1]
+
+
+def test_a_sheet_of_what_was_picked(shell: Shell) -> None:
+    run = shell.simulated(2, "--matrix", "seed=1..3")
+    assert shell("pick", run, "--where", "seed == 2", "yes").code == 0
+    came = shell("grid", run, "--where", 'pick == "yes"', "--per", "none", "--json")
+    assert (came.code, came.json["pictures"]) == (0, 2)

@@ -26,7 +26,7 @@ def write(folder: Path, text: str | bytes, name: str = "m.yaml") -> str:
 class Checked:
     """A manifest that was read to its end."""
 
-    def __init__(self, path: str, schema: ModelSchema | None, **flags: Any) -> None:
+    def __init__(self, path: str, schema: ModelSchema | None, /, **flags: Any) -> None:
         with open_manifest(path, Overrides(**flags)) as loader:
             self.digest = loader.digest(schema)
             self.made = list(loader.jobs(schema, limit=flags.get("limit")))
@@ -46,17 +46,17 @@ class Checked:
         return self.totals.shares
 
 
-def checked(path: str, schema: ModelSchema | None = IMAGEN, **flags: Any) -> Checked:
+def checked(path: str, schema: ModelSchema | None = IMAGEN, /, **flags: Any) -> Checked:
     return Checked(path, schema, **flags)
 
 
-def jobs(path: str, schema: ModelSchema | None = IMAGEN, **flags: Any) -> list[Job]:
+def jobs(path: str, schema: ModelSchema | None = IMAGEN, /, **flags: Any) -> list[Job]:
     manifest = checked(path, schema, **flags)
     assert len(manifest.made) == manifest.total
     return manifest.made
 
 
-def problems(path: str, schema: ModelSchema | None = IMAGEN, **flags: Any) -> list[Problem]:
+def problems(path: str, schema: ModelSchema | None = IMAGEN, /, **flags: Any) -> list[Problem]:
     with pytest.raises(ManifestError) as caught:
         checked(path, schema, **flags)
     return list(caught.value.problems)

@@ -1,19 +1,23 @@
 """What a sheet is made of: which of a job's values stand down its side, along its top, and make a sheet of their own.
 
-A name is an input of the model, ``meta.NAME``, or one of the job's own: ``prompt_id``, ``model``, ``copy``. What is
-not asked for is found by looking: the inputs that differ between jobs of one prompt are what the run sweeps over.
+A name is an input of the model, ``meta.NAME``, what ``vars`` chose, or one of the job's own: ``prompt_id``, ``model``,
+``copy``, and ``repeat``: the how-manieth of the jobs that differ in their seed alone. What is not asked for is found by
+looking: the inputs that differ between jobs of one prompt are what the run sweeps over.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
 from batcher.core.errors import UsageError
+from batcher.core.groups import group_key, seed_input
 from batcher.core.job import Job, canonical_json
 from batcher.core.one_line import one_line
 
 OF_THE_JOB = ("prompt_id", "model", "copy")
+REPEAT = "repeat"
 NONE = "none"
 NOT_SET = "not set"
 _LOOKED_AT = 5_000  # jobs, for what varies: a sweep shows itself in its first prompts
@@ -26,7 +30,29 @@ def value_of(job: Job, name: str) -> Any:
         return getattr(job, name)
     if name.startswith("meta."):
         return job.meta.get(name.removeprefix("meta."))
-    return job.inputs.get(name)
+    if name in job.inputs or not job.chosen:
+        return job.inputs.get(name)
+    return job.chosen.get(name.removeprefix("chosen."))
+
+
+class Repeats:
+    """Counts jobs that differ in their seed alone. Memory: an entry for each group."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def value_of(self, job: Job, names: Sequence[str | None]) -> list[Any]:
+        """Of these names; to be called once for each job, in order."""
+        number = 0
+        if REPEAT in names and REPEAT not in job.inputs:
+            group = group_key(job.model, job.inputs)
+            self._counts[group] += 1
+            number = self._counts[group]
+        return [None if n is None else number if n == REPEAT and number else value_of(job, n) for n in names]
+
+
+def prompt_key(job: Job) -> int:
+    return hash(canonical_json(job.inputs.get("prompt")))
 
 
 def label_of(value: Any) -> str:
@@ -46,16 +72,21 @@ def in_order(values: Iterable[Any]) -> list[Any]:
 
 @dataclass(slots=True)
 class Seen:
-    """What the jobs of a selection have: all names, and what varies within a prompt, by the first few thousand."""
+    """What the jobs of a selection have: all names, and what varies within a prompt, by the first few thousand.
+
+    of_prompt: jobs of each prompt, by ``prompt_key``.
+    """
 
     jobs: int = 0
-    names: dict[str, None] = field(default_factory=lambda: dict.fromkeys(("prompt", *OF_THE_JOB)))
+    names: dict[str, None] = field(default_factory=lambda: dict.fromkeys(("prompt", *OF_THE_JOB, REPEAT)))
+    of_prompt: Counter[int] = field(default_factory=Counter)
     _values: dict[str, dict[str, set[str]]] = field(default_factory=dict)
 
     def see(self, job: Job) -> None:
         self.jobs += 1
+        self.of_prompt[prompt_key(job)] += 1
         if len(self.names) < _MOST_NAMES:
-            self.names.update(dict.fromkeys([*job.inputs, *(f"meta.{name}" for name in job.meta)]))
+            self.names.update(dict.fromkeys([*job.inputs, *(job.chosen or ()), *(f"meta.{name}" for name in job.meta)]))
         if self.jobs <= _LOOKED_AT:
             prompt = self._values.setdefault(canonical_json(job.inputs.get("prompt")), {})
             for name in ("model", "copy", *job.inputs):
@@ -96,6 +127,8 @@ def choose(seen: Seen, rows: str | None, cols: str | None, per: tuple[str, ...])
         raise UsageError(f"--rows and --cols are both {rows!r}", hint="Give each side an input of its own.")
     asked = [name for name in (rows, cols) if name is not None]
     free = {name: count for name, count in seen.varying().items() if name not in (*asked, *per)}
+    if REPEAT in (*asked, *per) and (seed := seed_input(free)) is not None:
+        del free[seed]
     sheets = _sheets(per, asked, bool(free))
     if sheets == () and seen.prompts > 1 and not {"prompt", "prompt_id"} & {*asked, *per}:
         free["prompt"] = seen.prompts

@@ -1,6 +1,7 @@
 """The pictures of one cell, each in its place.
 
-A picture keeps its shape and its longest side is ``size`` at most; several in one cell share that room.
+A picture keeps its shape. All pictures of a sheet are made as small as those of its fullest cell, so that none looks
+more important than another; a cell with several is as large as it has to be.
 """
 
 import math
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from batcher.export.sheets.gather import Tile
 from batcher.export.sheets.text import Block
 
-_SMALLEST = 40  # pixels, for one of several pictures
+_MOST_ACROSS = 4  # pictures in a row of a cell, and rows: what is more is counted
 _SPLIT = 4
 
 
@@ -41,16 +42,17 @@ def fitted(tile: Tile, side: int) -> tuple[int, int]:
     return max(1, round(tile.width * factor)), max(1, round(tile.height * factor))
 
 
-def cell_of(tiles: Sequence[Tile], size: int, longest: int) -> Cell:
-    """longest: of the pictures on the sheet, which marks of missing ones don't exceed."""
-    across = math.ceil(math.sqrt(len(tiles)))
-    side = (size - _SPLIT * (across - 1)) // across
-    if side < _SMALLEST and across > 1:
-        across = max(1, (size + _SPLIT) // (_SMALLEST + _SPLIT))
-        side = (size - _SPLIT * (across - 1)) // across
-        if len(tiles) > across * across:
-            kept = across * across - 1
-            tiles = [*tiles[:kept], Tile(None, 1_000, 1_000, f"+{len(tiles) - kept:,}")]
+def side_of(fullest: int, size: int) -> int:
+    """The longest side of every picture on a sheet. fullest: pictures in its fullest cell."""
+    return size if fullest == 1 else max(1, size // 2)
+
+
+def cell_of(tiles: Sequence[Tile], side: int, longest: int) -> Cell:
+    """side: as ``side_of`` has it. longest: of the pictures on the sheet, which marks of missing ones don't exceed."""
+    across = min(_MOST_ACROSS, math.ceil(math.sqrt(len(tiles))))
+    if len(tiles) > across * across:
+        kept = across * across - 1
+        tiles = [*tiles[:kept], Tile(None, 1_000, 1_000, f"+{len(tiles) - kept:,}")]
     boxes = [fitted(tile, side if tile.file else min(side, longest)) for tile in tiles]
     wide, high = max(width for width, _ in boxes), max(height for _, height in boxes)
     spots = []

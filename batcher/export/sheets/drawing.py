@@ -14,7 +14,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from batcher.core.errors import DiskError, FileRefused, UsageError
-from batcher.core.naming import safe_part, short
+from batcher.core.naming import prompt_id, safe_part, short
 from batcher.export.sheets.axes import Plan, choose
 from batcher.export.sheets.faces import Faces
 from batcher.export.sheets.gather import Sheet, Where, gather, sheet_of, survey
@@ -76,7 +76,7 @@ def draw(
             f"{run_dir}: {what}, so there is nothing to draw", hint="`batcher status` shows what there is."
         )
     plan = choose(seen, wanted.rows, wanted.cols, wanted.per)
-    grouped = gather(connection, plan, where)
+    grouped = gather(connection, plan, seen, where)
     try:
         target = _Target(run_dir, wanted, min(len(grouped), wanted.limit or len(grouped)))
         drawn = Drawn(plan, target.folder, grouped.texts(target.sheets))
@@ -103,7 +103,7 @@ def _draw_all(
         if number > target.sheets:
             break
         sheet = sheet_of(texts, drawn.plan)
-        layout = Layout(sheet, (drawn.plan.rows, drawn.plan.cols), target.wanted.size, writer)
+        layout = Layout(sheet, sheet.axes, target.wanted.size, writer)
         gaps = Counter(tile.word for cell in sheet.cells.values() for tile in cell if not tile.file)
         tiles = sum(map(len, sheet.cells.values()))
         pictures = tiles - gaps.total()
@@ -141,6 +141,7 @@ class _Target:
         if self.folder.exists() and not self.folder.is_dir():
             raise UsageError(f"{self.folder} is a file, not a folder", hint="Choose another with -o.")
         self._made = False
+        self._used: set[str] = set()
 
     def file(self, sheet: Sheet, number: int, page: Page) -> Path:
         if self.single and page.pages > 1:
@@ -157,6 +158,9 @@ class _Target:
             return self.single
         part = f"-p{page.number:02d}" if page.pages > 1 else ""
         values = sheet.facts["per"].values()
+        if page.number == 1 and sheet.name in self._used:  # another prompt of this id
+            sheet.name = f"{sheet.name}_{prompt_id(str(sheet.facts['per'].get('prompt')))}"
+        self._used.add(sheet.name)
         stem = sheet.name or "_".join("none" if value is None else short(value) for value in values)
         name = f"{number:05d}-{safe_part(stem, limit=100)}" if stem else "sheet"
         return self.folder / f"{name}{part}.{self.form}"

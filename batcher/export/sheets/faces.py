@@ -1,25 +1,26 @@
-"""Which font has a character: the bundled one, those installed for Python, those of the system, in this order.
+"""Which font has the letters of a text: the bundled one, those installed for Python, those of the system.
 
 DejaVu Sans comes with batcher (0.7 MB): Latin, Greek, Cyrillic, Arabic, Hebrew, Armenian, Georgian and a few emoji, the
 same on every machine. Ideographs alone weigh 20 MB, so they and other scripts come from packages (the extra ``grid``)
-or from the system's folders, and what nobody has is remembered, to be options.
+or from the system's folders, and what nobody has is remembered, to be told.
 """
 
 import os
 import sys
+import unicodedata
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import distributions
 from pathlib import Path
 
 from PIL import ImageFont
 
-from batcher.export.sheets.coverage import Coverage, coverage
-
 BUNDLED = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
 _PACKAGES = ("noto-cjk-", "fontpkg-", "justmytype-")  # on PyPI: nothing but font files under free licences
 _KINDS = {".ttf", ".otf", ".ttc"}
-_MOST_FILES = 5_000
+_MOST_FILES = 2_000
+_MOST_LETTERS = 60  # different ones of a text, that are looked for
+_NO_CHARACTER = "\U0010ffff"  # no font has it: it looks as every missing letter does
 _PLAIN_LAST = ("bold", "italic", "oblique", "black", "light", "thin", "condensed", "mono", "serif", "kufi", "rashi")
 
 
@@ -28,35 +29,68 @@ class Faces:
 
     def __init__(self, extras: tuple[Path, ...] | None = None) -> None:
         self._extras = extras
-        self._known: dict[str, Path | None] = {}
+        self._best: dict[str, tuple[Path, str]] = {}
 
-    def of(self, char: str) -> Path | None:
-        """The best font file that can draw this character, None when there is none."""
-        if char not in self._known:
-            has = (path for path in self._candidates() if char in _coverage(path) and _opens(path))
-            self._known[char] = next(has, None)
-        return self._known[char]
+    def of(self, text: str) -> tuple[Path, str]:
+        """The first font file that has all letters of a text, else the one that lacks the fewest, and those."""
+        if text.isascii():
+            return BUNDLED, ""
+        seen = "".join(dict.fromkeys(char for char in text if unicodedata.category(char)[0] not in "ZC"))
+        letters = seen[:_MOST_LETTERS]
+        if letters not in self._best:
+            self._best[letters] = self._find(letters)
+        return self._best[letters]
 
-    def has(self, path: Path, char: str) -> bool:
-        return char in _coverage(path)
+    def _find(self, letters: str) -> tuple[Path, str]:
+        best, lacks = BUNDLED, letters
+        for path in self._candidates():
+            missing = "".join(char for char in letters if not _has(path, char))
+            if len(missing) < len(lacks):
+                best, lacks = path, missing
+            if not missing:
+                break
+        return best, lacks
 
     def _candidates(self) -> Iterator[Path]:
         yield BUNDLED
         yield from machine() if self._extras is None else self._extras
 
 
-@cache
-def _coverage(path: Path) -> Coverage:
-    return coverage(path)
+def script(char: str) -> str:
+    """What a person calls the letters that this one is of: ``Devanagari``, ``CJK``, ``emoji``."""
+    if ord(char) >= 0x1F000 and unicodedata.category(char) in {"So", "Sk"}:
+        return "emoji"
+    word = unicodedata.name(char, f"U+{ord(char):04X}").split()[0]
+    return word if word == "CJK" or word.startswith("U+") else word.title()
 
 
-@cache
-def _opens(path: Path) -> bool:
-    try:
-        ImageFont.truetype(path, 20)
-    except OSError:
+@lru_cache(maxsize=100_000)
+def _has(path: Path, char: str) -> bool:
+    """Whether a font draws this character, and not the box (or nothing) that stands for all that it lacks."""
+    font = _opened(path)
+    if font is None:
         return False
-    return True
+    try:
+        mask = font.getmask(char)
+        return (mask.size, bytes(mask)) != _box(path)
+    except (OSError, ValueError):
+        return False
+
+
+@cache
+def _box(path: Path) -> tuple[tuple[int, int], bytes]:
+    font = _opened(path)
+    assert font is not None
+    mask = font.getmask(_NO_CHARACTER)
+    return mask.size, bytes(mask)
+
+
+@cache
+def _opened(path: Path) -> ImageFont.FreeTypeFont | None:
+    try:
+        return ImageFont.truetype(path, 20, layout_engine=ImageFont.Layout.BASIC)
+    except OSError:
+        return None
 
 
 @cache

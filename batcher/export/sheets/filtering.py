@@ -4,8 +4,9 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from batcher.core.where import Where, WhereError, usage_error
+from batcher.core.where import VERDICTS, Where, WhereError, look_up, usage_error
 from batcher.export.sheets.gather import survey
+from batcher.store.picks import NO, YES, Picks, Verdict
 
 FACTS = ("prompt_id", "model", "source", "line", "job", "copy", "state")
 
@@ -13,24 +14,35 @@ FACTS = ("prompt_id", "model", "source", "line", "job", "copy", "state")
 class Filter:
     """For ``draw``. Raises UsageError for what is no such expression, and for a name that no job has."""
 
-    def __init__(self, text: str, connection: sqlite3.Connection) -> None:
+    def __init__(self, text: str, connection: sqlite3.Connection, picks: Picks | None = None) -> None:
+        self._said: dict[str, dict[str, Any]] = {}
+        for verdict in picks.verdicts.values() if picks else ():
+            self._said[verdict.job] = _of_job(self._said.get(verdict.job), verdict)
         try:
             self._where = Where(text)
-            self._where.require({*FACTS, *survey(connection, None).names})
+            self._where.require({*FACTS, *VERDICTS, *survey(connection, None).names})
         except WhereError as error:
             raise usage_error(text, error) from None
 
     def __call__(self, facts: Mapping[str, Any]) -> bool:
         """facts: as ``gather.facts_of`` gives them."""
         try:
-            return self._where({name: _value(name, facts) for name in self._where.names})
+            known = {name: facts[name] for name in FACTS} | self._said.get(facts["job"], {})
+            inputs, meta, chosen = facts["inputs"], facts["meta"], facts["chosen"]
+            return self._where({name: look_up(name, inputs, meta, known, chosen) for name in self._where.names})
         except WhereError as error:
             raise usage_error(self._where.text, error) from None
 
 
-def _value(name: str, facts: Mapping[str, Any]) -> Any:
-    if name in facts["inputs"]:
-        return facts["inputs"][name]
-    if name.startswith("meta."):
-        return facts["meta"].get(name[5:])
-    return facts[name] if name in FACTS else None
+def _of_job(before: dict[str, Any] | None, verdict: Verdict) -> dict[str, Any]:
+    """Of a job with several pictures: picked when one is, rejected when all are that anybody spoke of; most stars."""
+    said = verdict.said
+    if before is None:
+        return said
+    picks = {before.get("pick"), said.get("pick")}
+    stars = [one["stars"] for one in (before, said) if "stars" in one]
+    return {
+        "pick": YES if YES in picks else NO if picks == {NO} else None,
+        "stars": max(stars, default=None),
+        "tags": list(dict.fromkeys([*(before.get("tags") or ()), *(said.get("tags") or ())])) or None,
+    }

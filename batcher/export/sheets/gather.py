@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json
-from batcher.export.sheets.axes import Plan, Seen, in_order, label_of, same, value_of
+from batcher.core.naming import short
+from batcher.export.sheets.axes import Plan, Repeats, Seen, in_order, label_of, prompt_key, same
 from batcher.store import auditing, reading
 from batcher.store.grouping import Grouped
 
@@ -44,7 +45,7 @@ class Tile:
 
 @dataclass(slots=True)
 class Sheet:
-    """rows, cols: labels, in order; ``cells`` by their numbers. One row alone has no label."""
+    """rows, cols: labels, in order; ``cells`` by their numbers. One row alone has no label. axes: their names."""
 
     title: str
     name: str
@@ -53,6 +54,7 @@ class Sheet:
     cols: list[str] = field(default_factory=list)
     cells: dict[tuple[int, int], list[Tile]] = field(default_factory=dict)
     jobs: int = 0
+    axes: tuple[str | None, str] = (None, "prompt")
 
 
 def facts_of(entry: Entry) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def facts_of(entry: Entry) -> dict[str, Any]:
     return {
         "job": job.key, "prompt_id": job.prompt_id, "model": job.model, "copy": job.copy, "source": job.source,
         "line": job.line, "state": str(entry.state),
-        "inputs": dict(job.inputs), "meta": dict(job.meta),
+        "inputs": dict(job.inputs), "meta": dict(job.meta), "chosen": dict(job.chosen or {}),
     }  # fmt: skip
 
 
@@ -79,13 +81,19 @@ def survey(connection: sqlite3.Connection, where: Where | None) -> Seen:
     return seen
 
 
-def gather(connection: sqlite3.Connection, plan: Plan, where: Where | None) -> Grouped:
-    """Every job, by the sheet that it goes on."""
-    grouped = Grouped()
+def gather(connection: sqlite3.Connection, plan: Plan, seen: Seen, where: Where | None) -> Grouped:
+    """Every job, by the sheet that it goes on. Prompts with one job each go on one sheet, where there are several."""
+    grouped, repeats = Grouped(), Repeats()
+    alone = plan.per == ("prompt",) and sum(count == 1 for count in seen.of_prompt.values()) > 1
+    names = [plan.rows, plan.cols, *plan.per]
     try:
         for entry, files in _with_files(connection, where):
-            per = [value_of(entry.job, name) for name in plan.per]
-            grouped.add(canonical_json(per), json.dumps(_record(entry, files, plan, per)))
+            row, col, *per = repeats.value_of(entry.job, names)
+            if alone and seen.of_prompt[prompt_key(entry.job)] == 1:
+                record = _record(entry, files, None, entry.job.inputs.get("prompt"), Plan(None, "prompt", ()), [])
+                grouped.add("alone", json.dumps({**record, "name": "one-each", "alone": True}))
+            else:
+                grouped.add(canonical_json(per), json.dumps(_record(entry, files, row, col, plan, per)))
     except BaseException:
         grouped.close()
         raise
@@ -96,11 +104,13 @@ def sheet_of(texts: Sequence[str], plan: Plan) -> Sheet:
     """The jobs that ``gather`` kept under one key."""
     records = [json.loads(text) for text in texts]
     first = records[0]
+    if first.get("alone"):
+        plan = Plan(None, "prompt", ())
     rows = in_order(record["row"] for record in records)
     cols = in_order(record["col"] for record in records)
     row_at = {same(value): number for number, value in enumerate(rows)}
     col_at = {same(value): number for number, value in enumerate(cols)}
-    sheet = Sheet(first["title"], first["name"], first["facts"], jobs=len(records))
+    sheet = Sheet(first["title"], first["name"], first["facts"], jobs=len(records), axes=(plan.rows, plan.cols))
     sheet.rows = [label_of(value) for value in rows] if plan.rows else []
     sheet.cols = [label_of(value) for value in cols]
     for record in records:
@@ -124,7 +134,9 @@ def _with_files(connection: sqlite3.Connection, where: Where | None) -> Iterator
             yield entry, next((files for _, files in auditing.finished(connection, [entry.id])), ())
 
 
-def _record(entry: Entry, files: tuple[Artifact, ...], plan: Plan, per: list[Any]) -> dict[str, Any]:
+def _record(
+    entry: Entry, files: tuple[Artifact, ...], row: Any, col: Any, plan: Plan, per: list[Any]
+) -> dict[str, Any]:
     job = entry.job
     by_prompt = plan.per == ("prompt",)
     title = [
@@ -132,17 +144,22 @@ def _record(entry: Entry, files: tuple[Artifact, ...], plan: Plan, per: list[Any
         for name, value in zip(plan.per, per, strict=True)
     ]
     return {
-        "row": value_of(job, plan.rows) if plan.rows else None,
-        "col": value_of(job, plan.cols),
+        "row": row,
+        "col": col,
         "tiles": [[tile.file, tile.width, tile.height, tile.word, tile.why] for tile in _tiles(entry, files)],
         "title": "  ·  ".join(title),
-        "name": job.prompt_id if by_prompt else "",
+        "name": _name(job) if by_prompt else "",
         "facts": {
             "prompt_id": job.prompt_id if by_prompt else None,
             "model": job.model,
             "per": dict(zip(plan.per, per, strict=True)),
         },
     }
+
+
+def _name(job: Job) -> str:
+    """Of the sheet of a prompt: its id, and what was chosen, which several prompts of one id differ in."""
+    return "_".join([job.prompt_id, *(short(value) for value in (job.chosen or {}).values())])
 
 
 def _tiles(entry: Entry, files: tuple[Artifact, ...]) -> Iterator[Tile]:

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from batcher.export.sheets.cell import Cell, Spot, cell_of, fitted
-from batcher.export.sheets.characters import LTR
+from batcher.export.sheets.cell import Cell, Spot, cell_of, fitted, side_of
 from batcher.export.sheets.gather import Sheet
-from batcher.export.sheets.text import Block, Writer, line_height
+from batcher.export.sheets.text import LTR, Block, Writer, line_height
 
 MAX_SIDE = 16_000
 """Pixels. WebP ends at 16,383, and so do the canvases of browsers."""
@@ -109,7 +108,8 @@ class Layout:
         pictures = [tile for tiles in sheet.cells.values() for tile in tiles if tile.file]
         longest = max((max(fitted(tile, size)) for tile in pictures), default=size)
         self.style = Style(longest)
-        self.cells = {place: cell_of(tiles, size, longest) for place, tiles in sheet.cells.items()}
+        side = side_of(max(map(len, sheet.cells.values())), size)
+        self.cells = {place: cell_of(tiles, side, longest) for place, tiles in sheet.cells.items()}
         self.flows = axes[0] is None
         if self.flows:
             self._flow()

@@ -146,7 +146,7 @@ def _is_json(text: str) -> bool:
     if text.rstrip("-").endswith(("{", "[", ",")) or len(text) < 3:
         return True
     try:
-        value, _ = json.JSONDecoder().raw_decode(text)
+        value, end = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
         return False
-    return isinstance(value, dict | list) and bool(value)
+    return isinstance(value, dict | list) and bool(value) and not text[end:].strip(" ,-")

@@ -1,6 +1,7 @@
-"""A run's ``records.jsonl`` as a manifest: the same inputs, meta and prompt ids once more, and no more than these.
+"""What a run wrote as a manifest: the same inputs, meta and prompt ids once more, and no more than these.
 
-A record is of one picture. A request that made several has as many lines, which follow each other and are one prompt.
+That is ``records.jsonl``, ``failures.jsonl`` and ``additions.jsonl``. A record is of one picture. A request that made
+several has as many lines, which follow each other and are one prompt.
 """
 
 import json
@@ -16,7 +17,9 @@ from batcher.manifest.readers.source import LONGEST_LINE
 from batcher.manifest.schema.words import described
 
 SCHEMA = "batcher/1"
-_BEGINS = re.compile(rb'(\xef\xbb\xbf)?\s*\{\s*"schema"\s*:\s*"batcher/1"')
+_BEGINS = re.compile(
+    rb'(\xef\xbb\xbf)?\s*\{\s*("schema"\s*:\s*"batcher/1"|"job"\s*:\s*"[0-9a-f]{32}"\s*,\s*"state"\s*:)'
+)
 
 
 def begins_with_record(path: str) -> bool:
@@ -59,8 +62,8 @@ class Records(JsonLines):
     def _row(self, value: Any, line: int, key: str | None = None) -> Row | None:  # noqa: ARG002  records have no keys
         if not self._is_sound(value, line):
             return None
-        if not isinstance(value, dict) or value.get("schema") != SCHEMA or not isinstance(value.get("inputs"), dict):
-            mend = "give the records.jsonl of a run, or another --format"
+        if not _is_record(value):
+            mend = "give the records.jsonl or failures.jsonl of a run, or another --format"
             self._add(line, None, f"a record of a run must have `schema` {SCHEMA} and `inputs`", mend)
             return None
         if not self._is_of_the_model(value.get("model"), line):
@@ -89,3 +92,10 @@ class Records(JsonLines):
         if name not in row.raw and name in self._reading.carried.places:
             return self._reading.carried.places[name]
         return (row.source, *self._find(row.line, name))
+
+
+def _is_record(value: Any) -> bool:
+    """Of a picture, of an addition, or of a job that failed, which has a state."""
+    if not isinstance(value, dict) or not isinstance(value.get("inputs"), dict):
+        return False
+    return value.get("schema") == SCHEMA or ("schema" not in value and "state" in value and "job" in value)

@@ -1,8 +1,8 @@
 """The catalogue's own dialect of JSON Schema, turned into the standard one.
 
-Seen in published schemas: the type ``float``, formats no validator knows (``image_uri``), a list of ``validations``
-beside the standard keywords. A schema comes from outside: it may be nonsense, deep, or refer to other hosts. It
-can only lead to an error message.
+Seen in published schemas: the type ``float``, types in capitals, formats no validator knows (``image_uri``), a list of
+``validations`` beside the standard keywords. A schema comes from outside: it may be nonsense, deep, or refer to other
+hosts. It can only lead to an error message.
 """
 
 from collections.abc import Mapping
@@ -54,10 +54,11 @@ def _part(key: str, value: Any, depth: int) -> Any:
 def _types(value: Any) -> Any:
     """The type or types by their standard names, None when none of them is known (then any type will do)."""
     names = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    known = [_RENAMED.get(name, name) for name in names if isinstance(name, str)]
-    if not known or not _TYPES.issuperset(known):
+    lower = [name.lower() for name in names if isinstance(name, str)]
+    standard_names = [_RENAMED.get(name, name) for name in lower]
+    if not standard_names or not _TYPES.issuperset(standard_names):
         return None
-    return known[0] if isinstance(value, str) else list(dict.fromkeys(known))
+    return standard_names[0] if isinstance(value, str) else list(dict.fromkeys(standard_names))
 
 
 def types_of(schema: Any) -> frozenset[str]:

@@ -15,6 +15,11 @@ from batcher.manifest.schema.dialect import alternatives
 _FORMATS = re.compile(r"(image|video|audio|file|mask)_ur[il]s?\Z")
 _NAMES = re.compile(r"(.*_)?(image|images|video|videos|audio|audios|mask)(_ur[il]s?|_\d+)?\Z")
 _URL_NAMES = re.compile(r"(image|video|audio|mask|file).*_ur[il]s?\Z")
+_DATA = re.compile(r"\bdata[:\s_-]*ur[il]\b|\bbase64\b", re.IGNORECASE)
+_BETWEEN = re.compile(r"[\s,;|]+(?=https?://|data:)", re.IGNORECASE)
+_LOCAL = re.compile(
+    r"file:|~?/(?!/)|\.{1,2}/|[A-Za-z]:[\\/]|[^/:?#]+\.(png|jpe?g|webp|gif|mp4|mov|wav|mp3)\Z", re.IGNORECASE
+)
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\<>\"^`{|}\u0080-\u00a0\u2028\u2029]")
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".intranet", ".lan", ".home", ".corp", ".home.arpa", ".onion")
 
@@ -42,17 +47,39 @@ def _listed(stated: Any) -> list[str]:
     return [name for name in (stated if isinstance(stated, list) else [stated]) if isinstance(name, str)]
 
 
-def media_problem(value: Any) -> str | None:
-    """What keeps the service from fetching this value, None if nothing can be seen."""
+def takes_data(schema: Any) -> bool:
+    """Whether the schema itself says that this input may be a ``data:`` URI."""
+    if not isinstance(schema, dict):
+        return False
+    around = [schema, schema.get("items"), *alternatives(schema)]
+    texts = (part.get(key) for part in around if isinstance(part, dict) for key in ("title", "description", "format"))
+    return any(isinstance(text, str) and _DATA.search(text) for text in texts)
+
+
+def several(text: str) -> list[str]:
+    """The URLs of a cell for a list of them: between blanks, line ends, commas, semicolons or ``|``."""
+    return [part for part in _BETWEEN.split(text.strip()) if part]
+
+
+def media_problem(value: Any, *, data: bool = False) -> str | None:
+    """What keeps the service from fetching this value, None if nothing can be seen. data: ``data:`` URIs may be."""
     for url in value if isinstance(value, list) else [value]:
-        if isinstance(url, str) and (reason := _url_problem(url)):
+        if not isinstance(url, str) or (data and url[:5].lower() == "data:"):
+            continue
+        if reason := _no_url(url) or _url_problem(url):
             return reason
     return None
 
 
-def _url_problem(url: str) -> str | None:
+def _no_url(url: str) -> str | None:
     if url[:5].lower() == "data:":
-        return "is a data: URI, which batcher does not send; it must be a public https URL"
+        return "is a data: URI, which this input does not take by its schema; it must be a public https URL"
+    if _LOCAL.match(url):
+        return "is a file on this machine, which the service can't fetch; upload it and write its public https URL"
+    return None
+
+
+def _url_problem(url: str) -> str | None:
     if _FORBIDDEN.search(url):
         return "is not a URL: it has spaces or characters in it that a URL can't have"
     try:

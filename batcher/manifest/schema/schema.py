@@ -6,13 +6,13 @@ fetches anything and its patterns run in linear time, so a hostile schema costs 
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
 from batcher.core.job import images_asked
 from batcher.manifest.schema.dialect import SHARED, alternatives, standard, types_of
-from batcher.manifest.schema.media import is_media, media_problem
+from batcher.manifest.schema.media import is_media, media_problem, several, takes_data
 from batcher.manifest.schema.reading import READERS
 from batcher.manifest.schema.words import DEEPEST, described, is_deep, is_one_of, kinds, plain, shown
 
@@ -24,8 +24,10 @@ class ModelSchema:
     """The inputs of one model.
 
     inputs: names, in the schema's order.
-    required: names that must be sent; those the schema gives a default for are left out (some list both).
+    asked: names that the schema calls required.
+    required: names that must be sent: of ``asked``, without those that have a default (some list both).
     media_inputs: names whose value is the URL of a file, or a list of them.
+    notes: what is odd about the schema, in words that follow the model's name.
     """
 
     def __init__(
@@ -45,7 +47,13 @@ class ModelSchema:
         self._shared = {key: standard(dict(value)) for key, value in shared.items()}
         self._checks: dict[str, Callable[[Any], str | None]] = {}
         listed = required if isinstance(required, list) else []
-        self.required = frozenset(n for n in listed if isinstance(n, str) and self.default(n) is None)
+        listed_names = [name for name in listed if isinstance(name, str)]
+        self.asked = frozenset(name for name in listed_names if name in self._given)
+        self.required = frozenset(name for name in self.asked if self.default(name) is None)
+        nowhere = [name for name in listed_names if name not in self._given]
+        self.notes = tuple(
+            f"the schema asks for {shown(name)}, which is none of its inputs: that is ignored" for name in nowhere[:5]
+        )
 
     @classmethod
     def from_json(cls, model_id: str, input_schema: Any) -> "ModelSchema":
@@ -57,6 +65,28 @@ class ModelSchema:
             raise ValueError("the model's input schema has no readable list of inputs")  # noqa: TRY004  bad data, not a bad call
         shared = {key: input_schema[key] for key in SHARED if isinstance(input_schema.get(key), Mapping)}
         return cls(model_id, properties, shared=shared, required=input_schema.get("required"))
+
+    def unchecked(self, names: Iterable[str]) -> "ModelSchema":
+        """The same schema without a say over these inputs: they need not be given, may be of any value, and are inputs
+        even where the schema does not list them.
+        """
+        names = frozenset(names)
+        if not names:
+            return self
+        given = {**self._given, **{name: {} for name in sorted(names)}}
+        left = sorted(self.asked - names)
+        looser = ModelSchema(self.model_id, given, shared=self._shared, required=left)
+        looser.media_inputs -= names
+        looser.notes = self.notes
+        return looser
+
+    def takes_null(self, name: str) -> bool:
+        """Whether null may be sent: the type allows it, or the default is null."""
+        given = self._given.get(name)
+        if not isinstance(given, Mapping):
+            return False
+        by_default = "default" in given and given["default"] is None
+        return by_default or given.get("nullable") is True or "null" in self._types.get(name, frozenset())
 
     def default(self, name: str) -> Any:
         """What the service uses when the input is not sent, None when the schema does not say."""
@@ -88,6 +118,10 @@ class ModelSchema:
             math.floor(high) if high is not None and _is_number(high) else None,
         )
 
+    def kind(self, name: str) -> str:
+        """The types of an input in words; "anything" where the schema does not say."""
+        return kinds(self._types.get(name, frozenset())) or "anything"
+
     def takes_text(self, name: str) -> bool:
         """Whether text as it stands may be a value: the schema says string, or says nothing."""
         types = self._types.get(name, frozenset())
@@ -108,10 +142,10 @@ class ModelSchema:
             if kind in types and (found := READERS[kind](text)) is not None:
                 return found
         if "array" in types and self.name_of_one(name) and not text.lstrip().startswith(("[", "{")):
-            return [text]
+            return several(text) if name in self.media_inputs else [text]
         if not types or "string" in types:
             return text
-        if "null" in types and text.strip().lower() == "null":
+        if text.strip().lower() == "null" and self.takes_null(name):
             return None
         raise ValueError(
             f"must be {kinds(types)}, not {shown(text)}{' (write it as JSON)' if types & {'array', 'object'} else ''}"
@@ -120,7 +154,10 @@ class ModelSchema:
     def name_of_one(self, name: str) -> bool:
         """Whether a bare text may stand for a list of one: the items are text."""
         schema = self._schemas.get(name)
-        return isinstance(schema, Mapping) and "string" in types_of(schema.get("items"))
+        if not isinstance(schema, Mapping):
+            return False
+        items = schema.get("items")
+        return name in self.media_inputs if items is None else "string" in types_of(items)
 
     def normal(self, name: str, value: Any) -> Any:
         """The value as sent: 1.0 for an integer is 1, so that both are the same request."""
@@ -152,13 +189,13 @@ class ModelSchema:
         except (ValueError, RecursionError, jsonschema_rs.ReferencingError) as error:
             reason = f"can't be checked: the model's schema for it is broken ({shown(str(error).splitlines()[0], 200)})"
             return lambda _value: reason
-        media = name in self.media_inputs
+        media, data = name in self.media_inputs, takes_data(self._given[name])
 
         def check(value: Any) -> str | None:
             try:
                 plain = type(value) is str or (type(value) is int and LOWEST <= value <= HIGHEST)
                 if plain and validator.is_valid(value):
-                    return media_problem(value) if media else None
+                    return media_problem(value, data=data) if media else None
                 if reason := _too_deep(value) or _unsendable(value):
                     return reason
                 if not validator.is_valid(value):
@@ -167,8 +204,10 @@ class ModelSchema:
                 return "has half of a surrogate pair in it, which is not text"
             except (ValueError, OverflowError, RecursionError) as error:
                 return f"can't be sent: {shown(str(error))}"
-            return media_problem(value) if media else None
+            return media_problem(value, data=data) if media else None
 
+        if self.takes_null(name):
+            return lambda value: None if value is None else check(value)
         return check
 
     def _reason(self, name: str, value: Any, validator: Any) -> str:

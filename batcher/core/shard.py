@@ -1,0 +1,29 @@
+"""One of several parts of a manifest, for several accounts or machines: which jobs fall into it."""
+
+import re
+from dataclasses import dataclass
+
+_MOST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """number: from 1 to ``of``."""
+
+    number: int
+    of: int
+
+    def takes(self, key: str) -> bool:
+        """Whether a job is of this part. key: its identity in hex, so that an edited manifest moves no job."""
+        return int(key[:16], 16) % self.of == self.number - 1
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+def parse_shard(text: str) -> Shard:
+    """``2/8``: the second of eight. Raises ValueError."""
+    match = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]) <= _MOST:
+        raise ValueError(f"it must be I/N with I from 1 to N, such as 2/8 (N at most {_MOST:,})")
+    return Shard(int(match[1]), int(match[2]))

@@ -1,0 +1,436 @@
+"""Files as people have them: what they say is carried out, or refused with the way out, and never paid for unseen."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.core.errors import ManifestError, UsageError
+from batcher.manifest import Overrides, open_manifest
+from batcher.manifest.schema import ModelSchema
+from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
+
+# --- cells and separators
+
+
+def test_a_hint_line_for_a_spreadsheet_program_names_the_separator_and_lines_count_on(tmp_path: Path) -> None:
+    found = jobs(write(tmp_path, "sep=;\nprompt;seed\na, kite;7\n", "p.csv"))
+    assert [(dict(job.inputs), job.line) for job in found] == [({"prompt": "a, kite", "seed": 7}, 3)]
+    (problem,) = problems(write(tmp_path, "sep=;\nprompt;seed\na;x\n", "p.csv"))
+    assert (problem.line, problem.column) == (3, 3)
+
+
+def test_bars_separate_and_a_separator_that_names_the_prompt_wins(tmp_path: Path) -> None:
+    assert jobs(write(tmp_path, "prompt|seed\na; kite|7\n", "p.csv"))[0].inputs == {"prompt": "a; kite", "seed": 7}
+    assert jobs(write(tmp_path, "prompt;a,b,c\nkite;x\n", "p.csv"))[0].inputs == {"prompt": "kite"}
+
+
+def test_blanks_before_quotes_are_left_out_and_a_warning_says_so(tmp_path: Path) -> None:
+    read = checked(write(tmp_path, 'id, prompt, seed\nk1, "a red, kite", 7\n', "p.csv"))
+    assert [dict(job.inputs) for job in read.made] == [{"prompt": "a red, kite", "seed": 7}]
+    assert any("blanks" in warning for warning in read.warnings)
+    assert inputs(jobs(write(tmp_path, "prompt,n\n a kite, 7\n", "p.csv")), "prompt") == [" a kite"]
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [('"OPEN" sign at night,7', 7), ('"a sign that says "STOP" in red",9', 20), (r'"a \"red\" kite",7', 6)],
+)
+def test_quotes_that_end_before_their_cell_are_errors_with_their_place(tmp_path: Path, row: str, column: int) -> None:
+    found = problems(write(tmp_path, f"prompt,seed\n{row}\na kite,x\n", "p.csv"))
+    assert [(problem.line, problem.column) for problem in found] == [(2, column), (3, 8)]
+    assert "the quotes of this cell end before the cell does" in found[0].what
+
+
+@pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        ("prompt,seed\n\u201ca kite, at dusk\u201d,7\n", "curly"),
+        ("prompt,seed\n'a kite, at dusk',7\n", "double quotes"),
+        ('prompt,seed\n"a kite, at dusk",7,"x"\n', "the header is older"),
+        ("prompt,seed\na kite, at dusk,7\n", "in quotes"),
+    ],
+)
+def test_a_row_with_too_many_cells_says_what_made_them(tmp_path: Path, text: str, mend: str) -> None:
+    (problem,) = problems(write(tmp_path, text, "p.csv"))
+    assert mend in problem.mend
+
+
+def test_a_tsv_whose_cells_are_plainly_quoted_is_read_so_unless_tsv_is_named(tmp_path: Path) -> None:
+    text = 'id\tprompt\tseed\nk1\t"a kite, at dusk"\t7\nk2\t"says ""STOP"""\t8\nk3\t"one\ntwo"\t9\n'
+    read = checked(write(tmp_path, text, "p.tsv"))
+    assert inputs(read.made, "prompt") == ["a kite, at dusk", 'says "STOP"', "one\ntwo"]
+    assert [job.line for job in read.made] == [2, 3, 4]
+    assert any("in quotes" in warning for warning in read.warnings)
+    plain = write(tmp_path, 'prompt\tseed\n"a kite, at dusk"\t7\n', "q.tsv")
+    assert inputs(jobs(plain, format="tsv"), "prompt") == ['"a kite, at dusk"']
+
+
+def test_a_wrong_column_is_three_places_and_a_count(tmp_path: Path) -> None:
+    path = write(tmp_path, "prompt,seed\n" + "".join(f"a,x{n}\n" for n in range(4_000)), "p.csv")
+    with pytest.raises(ManifestError) as caught:
+        checked(path)
+    assert (len(caught.value.problems), caught.value.total) == (3, 4_000)
+    assert str(caught.value).count("more like") == 1
+
+
+# --- columns that mean something
+
+
+def test_columns_in_any_spelling_are_the_inputs_that_they_mean(tmp_path: Path) -> None:
+    text = "Prompt,aspectRatio,Negative,Seed number,Style\na kite, 16x9,blur,7,oil\na fox,16/9,,,ink\n"
+    read = checked(write(tmp_path, text, "p.csv"))
+    assert [dict(job.inputs) for job in read.made] == [
+        {"prompt": "a kite", "aspect_ratio": "16:9", "negative_prompt": "blur", "seed": 7},
+        {"prompt": "a fox", "aspect_ratio": "16:9"},
+    ]
+    assert read.made[0].meta == {"Style": "oil"}
+    (columns,) = read.totals.columns.values()
+    assert columns["Style"] == "meta"
+    assert columns["Negative"] == "input negative_prompt"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.csv", "prompt,size\na,1408x768\nb,640 x 640\n"),
+        ("p.csv", "prompt,width,height\na,1408,768\nb,640,640\n"),
+        ("p.jsonl", '{"prompt": "a", "width": 1408, "height": 768}\n{"prompt": "b", "Size": "640x640"}\n'),
+    ],
+)
+def test_sizes_are_the_ratio_that_they_are_exactly(tmp_path: Path, name: str, text: str) -> None:
+    assert inputs(jobs(write(tmp_path, text, name)), "aspect_ratio") == ["16:9", "1:1"]
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "what"),
+    [
+        ("model", "flux-1/dev/text-to-image", "names"),
+        ("Model ID", "sdxl", "names"),
+        ("width", "512", "means a size"),
+        ("size", "512x768", "512x768 is 2:3"),
+        ("resolution", "2K", "means a size"),
+        ("num_images", "4", "asks for"),
+        ("batch size", "2", "asks for"),
+    ],
+)
+def test_what_a_column_means_and_the_model_can_not_do_is_refused_unless_it_is_declared_as_meta(
+    tmp_path: Path, header: str, cell: str, what: str
+) -> None:
+    csv = write(tmp_path, f"prompt,{header}\na,\nb,{cell}\n", "p.csv")
+    rows = [{"prompt": "a", header: None}, {"prompt": "b", header: cell}]
+    lines = write(tmp_path, "".join(json.dumps(row) + "\n" for row in rows), "p.jsonl")
+    for path, line in ((csv, 3), (lines, 2)):
+        (problem,) = problems(path)
+        assert (problem.line, what in problem.what) == (line, True)
+        assert f"--meta {header}" in problem.mend or "nearest" in problem.mend
+        assert jobs(path, meta=(header,))[1].meta == {header: cell}
+    aside = write(tmp_path, f"prompts: [{{file: p.csv, meta: [{header}, {{set: x}}]}}]\n")
+    assert jobs(aside)[1].meta == {header: cell, "set": "x"}
+
+
+def test_a_model_column_that_names_the_model_of_the_run_is_no_problem(tmp_path: Path) -> None:
+    assert IMAGEN is not None
+    assert len(jobs(write(tmp_path, f"prompt,model\na,{IMAGEN.model_id}\n", "p.csv"))) == 1
+
+
+def test_a_column_called_repeat_makes_copies(tmp_path: Path) -> None:
+    found = jobs(write(tmp_path, "prompt,repeat\na,2\nb,\nc,1\n", "p.csv"))
+    assert inputs(found, "prompt") == ["a", "a", "b", "c"]
+    assert found[0].chosen == {"repeat": 1}
+    assert found[0].inputs["seed"] != found[1].inputs["seed"]
+
+
+def test_two_columns_for_one_meaning_are_refused(tmp_path: Path) -> None:
+    assert (
+        "both `seed` and `Seed number`"
+        in problems(write(tmp_path, "prompt,seed,Seed number\na,1,2\n", "p.csv"))[0].what
+    )
+    assert "are the prompt" in problems(write(tmp_path, "prompt,Prompts\na,b\n", "p.csv"))[0].what
+
+
+def test_a_column_for_which_the_model_has_no_input_is_never_carried_along_unseen(tmp_path: Path) -> None:
+    schema = ModelSchema.from_json("x/y", {"properties": {"prompt": {"type": "string"}}, "required": ["prompt"]})
+    path = write(tmp_path, "prompt,negative_prompt,seed\na,blur,7\n", "p.csv")
+    assert len(problems(path, schema)) == 2
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("16:09", "write 16:9"),
+        ("01:01", "write 1:1"),
+        ("1:01:00 AM", "write 1:1"),
+        ("0.677777777777778", "a part of a day"),
+    ],
+)
+def test_ratios_that_a_spreadsheet_program_took_for_times_are_told_as_such(
+    tmp_path: Path, cell: str, words: str
+) -> None:
+    (problem,) = problems(write(tmp_path, f"prompt,aspect_ratio\na,{cell}\n", "p.csv"))
+    assert words in f"{problem.what}: {problem.mend}"
+
+
+# --- text that is another format
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("prompt,seed\na kite,7\n", "--format csv"),
+        ("a kite --ar 16:9 --v 6\n", "kohya"),
+        ("/imagine prompt: a kite\na fox\n", "Midjourney"),
+        ('--prompt "a kite" --steps 20\n', "--format a1111"),
+        ("a kite --n blurry --w 512\n", "--format kohya"),
+        ("a kite\n---\na fox\n", "separate blocks"),
+        ("# Prompts\n\na kite\n", "headings"),
+        ("1. a kite\n2. a fox\n", "numbered"),
+        ("- a kite\n- a fox\n", "dashes"),
+        ('{"prompt": "a kite"}\n', "--format jsonl"),
+        ("positive: a kite\nnegative: blur\n", "positive and negative"),
+        ("a kite || a fox\n", "||"),
+        ("| prompt |\n|---|\n| a kite |\n", "table in Markdown"),
+        ("a kite\nSteps: 20, Sampler: Euler\n", "infotext"),
+    ],
+)
+def test_text_that_is_plainly_another_format_is_an_error_for_a_run_and_a_warning_for_a_plan(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    path = write(tmp_path, text, "p.txt")
+    (problem,) = problems(path)
+    assert words in f"{problem.what}: {problem.mend}"
+    assert problem.line
+    with open_manifest(path, Overrides()) as loader:
+        made = list(loader.jobs(IMAGEN, lenient=True))
+        assert loader.totals is not None
+        assert [words in warning for warning in loader.totals.warnings] == [True]
+    assert made == jobs(path, format="txt")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a kite -- at dusk\n",
+        "a poster: 3 kites\n3 kites\n",
+        '{"subject": "a fox"} in snow\nb\n',
+        "a {red} kite\n-5 degrees\nb\n",
+        "prompt engineering, a diagram\nb\n",
+        "a kite\n# 5 in a row\n",
+    ],
+)
+def test_prompts_that_only_look_a_little_like_it_are_prompts(tmp_path: Path, text: str) -> None:
+    assert len(jobs(write(tmp_path, text, "p.txt"))) == len(text.splitlines())
+
+
+def test_a_folder_says_what_it_passes_over_and_which_file_is_a_list(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    (folder / "sub").mkdir(parents=True)
+    write(folder, "\n".join(f"a kite {n}" for n in range(20)), "1.txt")
+    write(folder, "a fox", "2.caption")
+    warnings = " ".join(checked(str(folder)).warnings)
+    assert "has 20 lines" in warnings
+    assert "1 subfolders are passed over (sub)" in warnings
+    assert "(2.caption)" in warnings
+
+
+# --- YAML that reads as less
+
+
+def test_a_hash_that_cuts_a_text_is_warned_of_and_a_comment_is_not(tmp_path: Path) -> None:
+    read = checked(write(tmp_path, "prompts:\n  - a poster with #ff0000 in it\n  - a kite  # mine\n  - 'a #1'\n"))
+    assert inputs(read.made, "prompt") == ["a poster with", "a kite", "a #1"]
+    assert [":2:" in warning for warning in read.warnings] == [True]
+
+
+def test_a_block_of_lines_is_one_prompt_and_a_warning_says_so(tmp_path: Path) -> None:
+    read = checked(write(tmp_path, "prompts: |\n  a kite\n  a fox\n"))
+    assert [("one prompt of 2 lines" in warning) for warning in read.warnings] == [True]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"), [("p.txt", "the name of a file"), ("prompt:a kite", "blank after its colon")]
+)
+def test_a_prompt_that_is_plainly_something_else_is_an_error_for_a_run(tmp_path: Path, prompt: str, words: str) -> None:
+    write(tmp_path, "a kite\n", "p.txt")
+    (problem,) = problems(write(tmp_path, f"prompts:\n  - {prompt}\n"))
+    assert (problem.line, words in problem.what) == (2, True)
+    assert len(jobs(write(tmp_path, "prompts: ['prompt:a kite', readme.txt]\n"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("prompts:\n  - \u201ca kite: red\u201d\n", "curly"),
+        ("prompts: [a]\nmatrix: {seed: 'range(1,4)'}\n", "write 1..3"),
+        ("prompts: [a]\nmatrix:\n  seed:1..4\n", "blank after the colon"),
+        ("prompts: [{prompt: a, ratio: '16:9'}]\n", "did you mean `aspect_ratio`"),
+        ("prompts: [{prompt: a, width: 512}]\n", "takes an aspect ratio"),
+    ],
+)
+def test_what_a_beginner_writes_is_answered_with_what_was_meant(tmp_path: Path, text: str, words: str) -> None:
+    assert words in problems(write(tmp_path, text))[0].mend
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [("a {red|blue} kite", "--dynamic"), ("a __colour__ kite", "--dynamic"), ("a {x} kite", "`vars`")],
+)
+def test_braces_that_stay_text_are_warned_of_once_a_file(tmp_path: Path, prompt: str, words: str) -> None:
+    (warning,) = checked(write(tmp_path, f"{prompt}\n" * 1 + f"{prompt} 2\n", "p.txt")).warnings
+    assert words in warning
+
+
+# --- identity
+
+
+def test_how_a_file_was_saved_makes_no_other_job(tmp_path: Path) -> None:
+    text = 'id,prompt,seed\nk1,"a red kite, at dusk",7\nk2,"two\nlines",8\n'
+    saved = [
+        text.encode(),
+        b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode(),
+        text.replace("\n", "\r").encode(),
+        text.encode("utf-16"),
+        b'id;prompt;seed\nk1;a red kite, at dusk;7.0\nk2;"two\r\nlines";8\n',
+        b'sep=\t\n"id"\t"prompt"\t"seed"\n"k1"\t"a red kite, at dusk"\t"7"\n"k2"\t"two\nlines"\t"8"\n',
+    ]
+    keys = [[job.key for job in jobs(write(tmp_path, data, "p.csv"))] for data in saved]
+    assert keys == [keys[0]] * len(saved)
+
+
+# --- JSON of other shapes
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("p.jsonl", '{"custom_id": "x", "body": {"prompt": "a", "n": 1}}\n', "OpenAI batch"),
+        ("p.jsonl", '{"file_name": "1.png", "text": "a kite"}\n', "--prompt-column text"),
+        ("p.json", '[{"id": "x", "caption": "a kite"}]', "--prompt-column caption"),
+        ("p.json", '{"seed": 5, "samples": [{"prompt": "a"}]}', "jq '.samples'"),
+        ("p.json", '{"images": [{"id": 1}], "annotations": [{"caption": "a"}]}', "jq '.annotations'"),
+        ("p.json", '{"prompt": {"0": "a", "1": "b"}, "seed": {"0": 7}}', "orient='records'"),
+        ("p.json", '{"columns": ["prompt"], "data": [["a"]]}', "orient='records'"),
+        ("p.json", '{"prompt": "a"}\n{"prompt": "b"}\n', "--format jsonl"),
+        ("p.jsonl", '[\n  {"prompt": "a"}\n]\n', "--format json"),
+        ("p.json", '{"a": 3, "b": 4}', "which is no prompt"),
+    ],
+)
+def test_json_of_another_shape_is_one_message_that_names_what_helps(
+    tmp_path: Path, name: str, text: str, words: str
+) -> None:
+    (problem,) = problems(write(tmp_path, text, name))
+    assert words in f"{problem.what}: {problem.mend}"
+
+
+# --- other files
+
+
+def test_a_table_without_prompts_names_the_column_that_looks_like_them(tmp_path: Path) -> None:
+    (problem,) = problems(write(tmp_path, "id,prompt_en,note\n1,a,b\n", "p.csv"))
+    assert "--prompt-column prompt_en" in problem.mend
+
+
+def test_text_in_another_encoding_names_the_line_and_how_to_save_it(tmp_path: Path) -> None:
+    (problem,) = problems(write(tmp_path, "prompt\na\ncaf\u00e9\n".encode("cp1252"), "p.csv"))
+    assert (problem.line, problem.column, "CSV UTF-8" in problem.mend) == (3, 4, True)
+
+
+def test_a_collection_of_wildcards_in_yaml_is_named_as_not_read(tmp_path: Path) -> None:
+    (tmp_path / "wildcards").mkdir()
+    write(tmp_path / "wildcards", "cars: {ford: [a]}\n", "cars.yaml")
+    (problem,) = problems(write(tmp_path, "dynamic: true\nprompts: [a __cars/ford__]\n"))
+    assert "cars.yaml are not read" in problem.mend
+
+
+def test_a_spreadsheet_is_read_with_whole_numbers_and_the_rows_of_the_sheet(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl", reason="writes the spreadsheet")
+    pytest.importorskip("python_calamine", reason="an extra")
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (
+        ["id", "Prompt", "Seed", "Aspect Ratio", "Style"],
+        ["k1", "a kite", 7.0, "16:9", "oil"],
+        [],
+        ["k2", "a fox"],
+    ):
+        sheet.append(row)
+    book.create_sheet("notes")
+    path = str(tmp_path / "p.xlsx")
+    book.save(path)
+    read = checked(path)
+    assert [(job.prompt_id, dict(job.inputs), job.line) for job in read.made] == [
+        ("k1", {"prompt": "a kite", "seed": 7, "aspect_ratio": "16:9"}, 2),
+        ("k2", {"prompt": "a fox"}, 4),
+    ]
+    assert any("`notes`" in warning for warning in read.warnings)
+    sheet["XFD900000"] = "far"
+    book.save(path)
+    assert "rows and 16,384 columns" in problems(path)[0].what
+
+
+def test_failures_of_a_run_are_a_manifest_too(tmp_path: Path) -> None:
+    assert IMAGEN is not None
+    line = {"job": "5" * 32, "state": "failed", "cause": {"kind": "failed"}, "model": IMAGEN.model_id}
+    line |= {"inputs": {"prompt": "a kite", "seed": 7}, "prompt_id": "k", "meta": {"set": "x"}}
+    (job,) = jobs(write(tmp_path, json.dumps(line) + "\n", "failures.jsonl"))
+    assert (dict(job.inputs), job.prompt_id, job.meta) == ({"prompt": "a kite", "seed": 7}, "k", {"set": "x"})
+
+
+# --- names and the prompt's input
+
+
+def test_a_field_of_the_path_that_no_row_has_is_refused_with_the_one_that_is_meant(tmp_path: Path) -> None:
+    write(tmp_path, "category,prompt\nx,a\n", "p.csv")
+    path = write(tmp_path, "prompts: [{file: p.csv}]\noutput: {path: '{meta.Category}/{prompt_id}'}\n")
+    (problem,) = problems(path)
+    assert "did you mean `meta.category`?" in problem.mend
+    (job,) = jobs(path, path="{meta.category}/{index:03d}")
+    assert job.path == "x/000"
+    with pytest.raises(UsageError, match="--path"):
+        jobs(path, path="{meta.category")
+
+
+TEXT = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("properties", "required", "flags", "sent"),
+    [
+        ({"text": TEXT, "voice": TEXT}, ["text"], {}, "text"),
+        ({"promptText": TEXT, "image": {"type": "string", "format": "image_uri"}}, ["promptText"], {}, "promptText"),
+        ({"prompt": TEXT, "lyrics": TEXT}, [], {"prompt_input": "lyrics"}, "lyrics"),
+    ],
+)
+def test_prompts_go_to_the_text_input_of_the_model(
+    tmp_path: Path, properties: dict[str, Any], required: list[str], flags: dict[str, Any], sent: str
+) -> None:
+    schema = ModelSchema.from_json("x/y", {"properties": properties, "required": required})
+    for name, text in (("p.txt", "a kite\n"), ("p.csv", "prompt\na kite\n"), (f"{sent}.csv", f"{sent}\na kite\n")):
+        (job,) = jobs(write(tmp_path, text, name), schema, **flags)
+        assert (dict(job.inputs), job.prompt_id) == ({sent: "a kite"}, "a-kite-386d5ff1")
+    (job,) = jobs(write(tmp_path, f"prompts: [{{{sent}: a kite}}]\n"), schema, **flags)
+    assert dict(job.inputs) == {sent: "a kite"}
+
+
+def test_a_prompt_input_that_the_model_does_not_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--prompt-input promt"):
+        jobs(write(tmp_path, "a\n", "p.txt"), prompt_input="promt")
+    assert "did you mean `prompt`" in problems(write(tmp_path, "prompt_input: promt\nprompts: [a]\n"))[0].mend
+
+
+def test_a_model_without_prompts_takes_rows_of_its_inputs(tmp_path: Path) -> None:
+    picture = {"type": "string", "format": "image_uri"}
+    scale = {"type": "integer", "default": 2}
+    schema = ModelSchema.from_json("x/up", {"properties": {"image": picture, "scale": scale}, "required": ["image"]})
+    url = "https://example.com/cat.png"
+    (job,) = jobs(write(tmp_path, f"image,scale\n{url},4\n", "p.csv"), schema)
+    assert dict(job.inputs) == {"image": url, "scale": 4}
+    (line,) = jobs(write(tmp_path, f"{url}\n", "p.txt"), schema)
+    assert dict(line.inputs) == {"image": url}
+
+
+@pytest.mark.parametrize("value", [3, 1.5, True, ["a"], {"a": 1}])
+def test_a_prompt_that_is_no_text_is_an_error_without_a_schema_too(tmp_path: Path, value: Any) -> None:
+    (problem,) = problems(write(tmp_path, json.dumps({"prompt": value}), "p.jsonl"), None)
+    assert "must be text" in problem.what
