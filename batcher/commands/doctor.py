@@ -143,7 +143,7 @@ def _fonts() -> Check:
             version(name)
     except PackageNotFoundError:
         what = "Latin, Greek, Cyrillic, Arabic and Hebrew come with batcher; others are taken from the system"
-        return Check("fonts", "ok", what, f"For Chinese, Japanese, Korean, Devanagari, Thai: {install_command('grid')}")
+        return Check("fonts", "ok", what, f"For Chinese, Japanese, Korean and more: `{install_command('grid')}`")
     return Check("fonts", "ok", "contact sheets can show Chinese, Japanese, Korean, Devanagari and Thai too")
 
 

@@ -2,13 +2,14 @@
 many flags have sections in ``--help``.
 """
 
+import os
 import shlex
 from pathlib import Path
 
 import click
 
 from batcher.commands.options import SECTIONS
-from batcher.commands.run_argument import is_run
+from batcher.commands.run_argument import found_run, is_run
 
 
 class TakesRun(click.Command):
@@ -18,10 +19,13 @@ class TakesRun(click.Command):
         given = list(args)
         rest = super().parse_args(ctx, args)
         manifest = ctx.params.get("manifest")
-        if ctx.resilient_parsing or manifest is None or not is_run(Path(manifest)):
+        if ctx.resilient_parsing or manifest is None:
+            return rest
+        run = Path(manifest) if os.path.exists(manifest) else found_run(manifest)  # noqa: PTH110  any text is answered
+        if not is_run(run):
             return rest
         given.remove(manifest)
-        words = [*self._known(ctx, _recorded(Path(manifest))), "--out", manifest, *given]
+        words = [*self._known(ctx, _recorded(run)), "--out", str(run), *given]
         ctx.params.clear()
         ctx.obj = (ctx.info_name or "run", *words)
         return super().parse_args(ctx, list(words))

@@ -1,5 +1,6 @@
 """The RUN argument of a command: a run directory, its short name, its manifest, or nothing for the newest run."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,7 +53,7 @@ def found_run(name: str) -> Path:
     if is_run(path):
         return path
     for other in (RUNS / name, RUNS / path.stem):
-        if is_run(other) and (other.name == name or path.is_file()):
+        if is_run(other) and (other.name == name or os.path.isfile(name)):  # noqa: PTH113  any text is answered
             return other
     return path
 

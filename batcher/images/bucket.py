@@ -77,7 +77,7 @@ class Bucket:
             self._create(f"{path}.json", sidecar_text(sidecar), path, job)
         except Taken:
             if is_new:
-                self._remove(picture)
+                self.delete(picture)
             raise
         return Put()
 
@@ -137,6 +137,15 @@ class Bucket:
                 for meta in lot:
                     if meta["path"] != OWNER and not meta["path"].startswith(f"{ASIDE}/"):
                         yield meta["path"], meta["size"]
+
+    def send(self, key: str, path: Path) -> None:
+        """A local file to ``key``, over what is there; a large one in parts, whole in the end or not at all."""
+        with self.speaking(key):
+            obstore.put(self.store, key, path)
+
+    def delete(self, key: str) -> None:
+        with self.speaking(key), suppress(*_ABSENT):
+            obstore.delete(self.store, key)
 
     def claim(self, owner: str) -> None:
         """Makes the place ours, before anything is paid: the store honours conditional puts and nobody else is here.
@@ -226,10 +235,6 @@ class Bucket:
                 return bytes(answer.bytes()), answer.meta["e_tag"]
             except _ABSENT:
                 return None
-
-    def _remove(self, key: str) -> None:
-        with self.speaking(key), suppress(*_ABSENT):
-            obstore.delete(self.store, key)
 
     @contextmanager
     def speaking(self, key: str) -> Iterator[None]:

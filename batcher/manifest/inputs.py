@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from batcher.manifest.schema import ModelSchema
+from batcher.manifest.schema.words import described
 from batcher.manifest.sweep.draws import HIGHEST
 
 COMMON = ("prompt", "negative_prompt", "seed", "aspect_ratio")  # inputs of most models, when no schema says so
@@ -93,6 +94,10 @@ class ModelInputs:
         must = {self._ours(name) for name in self.schema.required} if self.schema else set()
         return frozenset(must | ({"prompt"} if self.prompt is not None else set()))
 
+    def takes_null(self, name: str) -> bool:
+        """Whether a null that was written out is a value to send."""
+        return self.schema is not None and self.schema.takes_null(self._theirs(name))
+
     def takes_ranges(self, name: str) -> bool:
         """Whether ``1..5`` under this name means five integers, not a text."""
         if self.schema:
@@ -147,7 +152,7 @@ class ModelInputs:
     def _compile(self, name: str) -> Callable[[Any], str | None]:
         fits = self.schema.check_of(self._theirs(name)) if self.schema else self._anything.check_of("")
         if name == "prompt":
-            return lambda value: _wrong_prompt(value) or fits(value)
+            return lambda value: _wrong_prompt(value) or fits(value) or _no_text(value)
         fine: set[str] = set()  # of most inputs there are few texts, time and again
 
         def check(value: Any) -> str | None:
@@ -178,8 +183,11 @@ def _prompt_of(schema: ModelSchema) -> str | None:
     """The input that prompts go to: ``prompt``, else the one required text, else the one required file."""
     if "prompt" in schema.inputs:
         return "prompt"
-    required = [name for name in schema.inputs if name in schema.required]
-    texts = [name for name in required if schema.takes_text(name) and schema.allowed(name) is None]
+    texts = [
+        name
+        for name in schema.inputs
+        if name in schema.asked and schema.takes_text(name) and schema.allowed(name) is None
+    ]
     for kind in ([n for n in texts if n not in schema.media_inputs], [n for n in texts if n in schema.media_inputs]):
         if len(kind) == 1:
             return kind[0]
@@ -189,6 +197,10 @@ def _prompt_of(schema: ModelSchema) -> str | None:
 def _can_be_a_name(name: str) -> bool:
     """Of an input that no schema names: it will be sent as it is, and stand in messages."""
     return name.isprintable() and len(name) <= _LONGEST_NAME
+
+
+def _no_text(value: Any) -> str | None:
+    return None if isinstance(value, str) else f"must be text, not {described(value)}"
 
 
 def _wrong_prompt(value: Any) -> str | None:

@@ -14,10 +14,13 @@ HTML = (
     "<hr><center>gateway</center></body></html>"
 )
 
+NOT_READY = 400005
+
 _CODES = {
     400001: "Invalid resource identifier",
     400002: "Insufficient resources",
     400004: "User account error",
+    400005: "Request is not ready",
     403001: "Permission denied",
     404001: "Resource not found",
     500001: "Internal error",

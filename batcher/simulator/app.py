@@ -112,7 +112,9 @@ class App:
         received[print_] += 1
 
         def act() -> Answer:
-            return views.submitted(self.simulator.submit(model, inputs), _origin(request))
+            return views.submitted(
+                self.simulator.submit(model, inputs), _origin(request), self.simulator.profile.submit_status
+            )
 
         return await self._call(request, "submit", print_, act, times=received[print_])
 

@@ -5,12 +5,14 @@ from typing import Any
 
 from aiohttp import web
 
-from batcher.simulator import answers, catalog, links, pictures, png, wire
+from batcher.simulator import answers, catalog, links, media, pictures, png, wire
 from batcher.simulator.answers import Answer
 from batcher.simulator.faults import Fault
 from batcher.simulator.jobs import Request, State
 from batcher.simulator.profile import Profile
 from batcher.simulator.service import Simulator
+
+TYPES = pictures.TYPES | media.TYPES
 
 
 def file_bytes(
@@ -19,6 +21,8 @@ def file_bytes(
     """Exactly what the file host of a simulator with this profile sends, faults apart."""
     profile = profile or Profile()
     form = catalog.output_format(model, inputs, profile.image_format)
+    if form in media.TYPES:
+        return media.sample(form, inputs)
     return pictures.picture(inputs, index, model=model, form=form, side=profile.image_side, size=profile.image_bytes)
 
 
@@ -42,9 +46,9 @@ async def serve_file(simulator: Simulator, request: web.BaseRequest, origin: str
     simulator.counters.file_bytes += len(body)
     rule = simulator.faults.draw("file", f"{owner.id}:{link.index}")
     if rule is None or request.query_string == "moved":
-        return wire.raw(body, kind=pictures.TYPES[link.form])
+        return wire.raw(body, kind=TYPES[link.form])
     simulator.counters.faults[f"file:{rule.kind}"] += 1
-    return await _spoilt(rule, request, owner, body, kind=pictures.TYPES[link.form], origin=origin)
+    return await _spoilt(rule, request, owner, body, kind=TYPES[link.form], origin=origin)
 
 
 def _belongs(link: links.Link, owner: Request, profile: Profile) -> bool:

@@ -35,9 +35,11 @@ class Profile:
     Words: what states are called on the wire. ended_word is what /status says of every job that ran.
     Output: shape of ``output``; image_bytes pads files to about this size.
     Oddities: fresh_404: the first N reads of an id answer 404. lagging_result: a finished job's first N result reads
-        still say it is running. unfinished_result: HTTP status of the result of an unfinished job (None: 200 with its
-        state). result_lifetime, link_lifetime: ids and links die after so long. strict_links: links with another
-        percent-encoding than given out are 404. echo: results repeat the inputs.
+        still say it is running. unfinished_result: HTTP status of the result of an unfinished job, or 400005 for HTTP
+        400 with that error_code (None: 200 with its state). defaults_fill: required inputs that have a default may be
+        left out. submit_status: HTTP status of an accepted submit; 202 has a status beside the id. result_lifetime,
+        link_lifetime: ids and links die after so long. strict_links: links with another percent-encoding than given
+        out are 404. echo: results repeat the inputs.
     """
 
     seed: int = 1
@@ -78,6 +80,8 @@ class Profile:
     fresh_404: int = 0
     lagging_result: int = 0
     unfinished_result: int | None = None
+    defaults_fill: bool = False
+    submit_status: int = 200
     result_lifetime: float | None = None
     link_lifetime: float | None = None
     expired_file_status: int = 403

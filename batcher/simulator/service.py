@@ -102,9 +102,9 @@ class Simulator:
         self.advance()
         if model not in catalog.MODELS:
             raise Refusal(coded(400001, f"no such model: {model}"))
-        if wrong := catalog.complaints(model, inputs):
+        if wrong := catalog.complaints(model, inputs, defaults_fill=self.profile.defaults_fill):
             raise Refusal(invalid(wrong))
-        cost = self.profile.price * catalog.outputs(model, inputs)
+        cost = self.profile.price * catalog.units(model, inputs)
         balance = self.balance()
         if balance is not None and balance - self._promised < cost - 1e-9:
             raise Refusal(coded(400002, "the balance does not cover this request"))
@@ -189,7 +189,7 @@ class Simulator:
         self._write("leak")
 
     def _price(self, request: Request) -> float:
-        return self.profile.price * catalog.outputs(request.model, request.inputs)
+        return self.profile.price * catalog.units(request.model, request.inputs)
 
     def _started(self, request: Request) -> None:
         price = self._price(request)

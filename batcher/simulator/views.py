@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from batcher.simulator import catalog, links
-from batcher.simulator.answers import Answer, Refusal, coded
+from batcher.simulator import catalog, links, media
+from batcher.simulator.answers import NOT_READY, Answer, Refusal, coded
 from batcher.simulator.jobs import Request, State
 from batcher.simulator.service import Simulator
 
@@ -16,10 +16,9 @@ _ERRORS: Mapping[str, Any] = {
 }
 
 
-def submitted(request: Request, origin: str) -> Answer:
-    return Answer(
-        200, {"request_id": request.id, **_urls(request, origin), "cancel_url": _url(request, origin, "cancel")}
-    )
+def submitted(request: Request, origin: str, status: int = 200) -> Answer:
+    body = {"request_id": request.id, **_urls(request, origin), "cancel_url": _url(request, origin, "cancel")}
+    return Answer(status, body | {"status": "in_queue"} if status == 202 else body)
 
 
 def status(simulator: Simulator, request: Request, origin: str) -> Answer:
@@ -34,6 +33,8 @@ def result(simulator: Simulator, request: Request, origin: str, *, include_cost:
     _count_read(simulator, request)
     profile = simulator.profile
     if not request.ended and profile.unfinished_result is not None:
+        if profile.unfinished_result == NOT_READY:
+            raise Refusal(coded(NOT_READY))
         raise Refusal(Answer(profile.unfinished_result, {"message": "The request has not finished yet"}))
     body: dict[str, Any] = {"request_id": request.id, "status": _result_word(simulator, request)}
     if profile.echo:
@@ -76,6 +77,9 @@ def _output(simulator: Simulator, request: Request, origin: str) -> Any:
         urls = [links.hostile(request.outcome, origin, request.id, to)]
     else:
         urls = [origin + link.path for link in _links(simulator, request)]
+    form = catalog.output_format(request.model, request.inputs, profile.image_format)
+    if form in media.KEYS:
+        return {media.KEYS[form]: urls[0]}
     return _shaped(profile.output_shape, urls)
 
 

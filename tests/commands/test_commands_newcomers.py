@@ -81,6 +81,7 @@ def test_a_run_directory_in_place_of_the_manifest_resumes_its_own_command(shell:
     assert came.code == 0, came
     assert came.json["done"] == 3
     assert shell("plan", "runs/mine", "--json").code == 0
+    assert shell("run", "mine", "--limit", "3", "--progress", "none").code == 0
     assert list(Path(shell.folder / "runs").iterdir()) == [shell.folder / "runs" / "mine"]
 
 

@@ -428,3 +428,9 @@ def test_a_model_without_prompts_takes_rows_of_its_inputs(tmp_path: Path) -> Non
     assert dict(job.inputs) == {"image": url, "scale": 4}
     (line,) = jobs(write(tmp_path, f"{url}\n", "p.txt"), schema)
     assert dict(line.inputs) == {"image": url}
+
+
+@pytest.mark.parametrize("value", [3, 1.5, True, ["a"], {"a": 1}])
+def test_a_prompt_that_is_no_text_is_an_error_without_a_schema_too(tmp_path: Path, value: Any) -> None:
+    (problem,) = problems(write(tmp_path, json.dumps({"prompt": value}), "p.jsonl"), None)
+    assert "must be text" in problem.what

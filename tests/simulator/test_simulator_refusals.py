@@ -103,14 +103,16 @@ def test_the_catalog_can_be_searched_and_paged_and_shows_schemas_on_demand() -> 
     async def story() -> None:
         async with service(price=0.5) as client:
             _, everything, _ = await client.call("GET", "/v1/models")
-            assert everything["total"] == len(everything["models"]) == 3
+            assert everything["total"] == len(everything["models"]) == 10
+            assert (everything["limit"], everything["offset"]) == (100, 0)
             assert "input_schema" not in everything["models"][0]
             _, found, _ = await client.call("GET", "/v1/models?search=banana&include_schema=true")
             assert found["models"][0]["input_schema"]["required"] == ["prompt"]
             _, paged, _ = await client.call("GET", "/v1/models?limit=1&offset=1")
-            assert (paged["total"], [m["model_id"] for m in paged["models"]]) == (3, [BANANA])
+            assert (paged["total"], [m["model_id"] for m in paged["models"]]) == (10, [BANANA])
             _, kinds, _ = await client.call("GET", "/v1/models/categories")
-            assert kinds == {"categories": ["image-to-image", "text-to-image"]}
+            assert {"image-to-image", "text-to-image", "text-to-audio", "upscale"} <= set(kinds["categories"])
+            assert (await client.call("GET", "/v1/models?limit=501"))[0] == 422
             _, imagen, _ = await client.call("GET", f"/v1/models/{IMAGEN}")
             assert (imagen["base_price_usd"], imagen["price_unit"]) == (0.5, "output")
             assert imagen["input_schema"]["properties"]["seed"]["default"] == 37644189

@@ -24,7 +24,8 @@ class ModelSchema:
     """The inputs of one model.
 
     inputs: names, in the schema's order.
-    required: names that must be sent; those the schema gives a default for are left out (some list both).
+    asked: names that the schema calls required.
+    required: names that must be sent: of ``asked``, without those that have a default (some list both).
     media_inputs: names whose value is the URL of a file, or a list of them.
     notes: what is odd about the schema, in words that follow the model's name.
     """
@@ -46,9 +47,10 @@ class ModelSchema:
         self._shared = {key: standard(dict(value)) for key, value in shared.items()}
         self._checks: dict[str, Callable[[Any], str | None]] = {}
         listed = required if isinstance(required, list) else []
-        asked = [name for name in listed if isinstance(name, str)]
-        self.required = frozenset(name for name in asked if name in self._given and self.default(name) is None)
-        nowhere = [name for name in asked if name not in self._given]
+        listed_names = [name for name in listed if isinstance(name, str)]
+        self.asked = frozenset(name for name in listed_names if name in self._given)
+        self.required = frozenset(name for name in self.asked if self.default(name) is None)
+        nowhere = [name for name in listed_names if name not in self._given]
         self.notes = tuple(
             f"the schema asks for {shown(name)}, which is none of its inputs: that is ignored" for name in nowhere[:5]
         )
@@ -72,7 +74,7 @@ class ModelSchema:
         if not names:
             return self
         given = {**self._given, **{name: {} for name in sorted(names)}}
-        left = sorted(self.required - names)
+        left = sorted(self.asked - names)
         looser = ModelSchema(self.model_id, given, shared=self._shared, required=left)
         looser.media_inputs -= names
         looser.notes = self.notes

@@ -195,7 +195,7 @@ class Entries:
             what = f"{shown(text, 40)} is read as a prompt: a key has a blank after its colon"
             mend = f"write `{match[1]}: ...`, or put a prompt like this one in quotes"
             problems.doubt(label, node.line, node.column, what, mend)
-        elif text[0] in _CURLY and text[-1] in _CURLY:
+        elif text and text[0] in _CURLY and text[-1] in _CURLY:
             what = "this prompt begins and ends with curly quotes, and is sent with them"
             self._model_inputs.warn(f"{self._where(node)}: {what}; in YAML only \" and ' quote")
 

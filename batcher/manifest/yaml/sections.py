@@ -132,7 +132,7 @@ class Sections:
 
     def value_into(self, found: dict[str, Any], name: str, node: Node) -> bool:
         """Puts the value of a node under its name, converted as far as the schema asks; False if there is none."""
-        if node.kind == "null":
+        if node.kind == "null" and not (node.text.strip() and self.model_inputs.takes_null(name)):
             self.document.add(node, f"`{name}` has no value", "give one, or remove the key")
             return False
         found[name] = self.model_inputs.normal(name, node.value())
