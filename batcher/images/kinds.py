@@ -27,7 +27,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What the host says of it: the media type of its answer, and the end of the URL's path. Empty where it says nothing."""
+    """What the host says: the media type of its answer, and the end of the URL's path. Empty where it says nothing."""
 
     mime: str = ""
     extension: str = ""
