@@ -137,6 +137,6 @@ def _names(fields: frozenset[str], jobs: int, prompts: int, axes: Mapping[str, i
 def prompt_name(inputs: Mapping[str, Any]) -> str:
     """What a prompt without an id goes by: words of it, or of the first text where the model takes no prompt."""
     prompt = inputs.get("prompt")
-    if prompt is None:
+    if not isinstance(prompt, str):  # without a schema, it may be anything
         prompt = next((value for value in inputs.values() if isinstance(value, str)), "")
     return naming.prompt_id(prompt)
