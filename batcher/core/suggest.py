@@ -1,5 +1,6 @@
 """Did you mean: the one place that compares a name that nobody has with those that there are."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -25,7 +26,10 @@ def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str | No
         if folded in known:
             return known[folded]
     near = get_close_matches(folded, by_fold, n=1, cutoff=cutoff)
-    return by_fold[near[0]] if near else None
+    if near:
+        return by_fold[near[0]]
+    wholes = [one for one in candidates if name[:_LONGEST].casefold() in re.split(r"[\W_]+", one.casefold())]
+    return min(wholes, key=len, default=None)  # id is prompt_id
 
 
 def suggestion(name: str, names: Iterable[str], *, quote: str = "`{}`") -> str:
