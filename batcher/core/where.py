@@ -100,11 +100,10 @@ class Where:
 
 
 def _near(name: str, known: Collection[str]) -> str:
-    names = sorted(known)
-    near = nearest(name, names) or nearest(name.rpartition(".")[2], names)
-    if near:
+    if (near := nearest(name, known, cutoff=0.6)) is not None:
         return f"did you mean {spelled(near)}?"
-    return f"there are {', '.join(map(spelled, names[:20]))}{', ...' if len(names) > 20 else ''}"
+    shown = ", ".join(map(spelled, sorted(known)[:20]))
+    return f"there are {shown}" + (", ..." if len(known) > 20 else "")
 
 
 def _parsed(text: str) -> ast.expr:

@@ -48,7 +48,7 @@ class Template:
         """Raises UsageError when it asks for a name that nothing has."""
         for part in self._parts:
             if isinstance(part, tuple) and part[0] not in known:
-                near = nearest(part[0], sorted(known))
+                near = nearest(part[0], known, cutoff=0.5)
                 mend = f"did you mean {{{near}}}?" if near else f"there are {', '.join(sorted(known)[:20])}"
                 raise self._wrong(part[2], f"there is no {{{part[0]}}}", mend)
 
