@@ -146,7 +146,7 @@ class Drain:
                 context.left_service(entry)
                 if after.state is entry.state:
                     return
-                files = self.fetcher.saved.get(entry.id, ())
+                files = context.files.get(entry.id, ())
                 context.tell(JobMoved(entry=after, before=entry.state, artifacts=files, at=context.wall()))
                 entry = after
             self._rest(entry)

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batcher.client import embedded
-from batcher.core.errors import BatcherError, Cause, DiskError, UsageError
+from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.core.job import State, utc
 from batcher.core.settings import Settings
 from batcher.core.shard import Shard
 from batcher.core.units import show_bytes
 from batcher.core.version import __version__
-from batcher.images.storage import present
+from batcher.images.storage import present, url_of
+from batcher.runner.departures import Recovered, recover
 from batcher.runner.progress import Progress
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason
@@ -79,6 +80,8 @@ def room_needed(state: StateFile, jobs: int) -> float:
 
 def check_room(state: StateFile, jobs: int, progress: Progress) -> None:
     """Whether what is still to come will fit on the disk: better known now than at three in the morning."""
+    if url_of(state.path.parent) is not None:
+        return  # the pictures go to a bucket
     needed = room_needed(state, jobs)
     free = shutil.disk_usage(state.path.parent).free
     if needed > free:
@@ -99,14 +102,22 @@ def begin(state: StateFile, facts: Mapping[str, Any], settings: Settings, now: f
         "process": {"pid": os.getpid(), "host": socket.gethostname(), "since": now},
         "embed": sorted(settings.embed),
     }
-    cause = Cause(kind="interrupted", message="batcher ended while this submit was in the air")
-    doubts = [partial(state.doubt, entry, cause) for entry in reading.entries(state.connection, [State.SUBMITTING])]
-    state.must_commit([partial(state.set_meta, **facts), *doubts])
+    state.must_commit([partial(state.set_meta, **facts)])
+    say_recovered(recover(state, now), say)
     if reading.meta(state.connection, "stopped_by") == Reason.DISK.word:
         _collect_the_lost(state, say)
     if settings.in_doubt == "resubmit":
         doubtful = list(reading.entries(state.connection, [State.IN_DOUBT], listed_only=True))
         state.must_commit([partial(state.reopen, entry) for entry in doubtful])
+
+
+def say_recovered(recovered: Recovered, say: Progress) -> None:
+    """What the journal of departures knew that the state file had lost."""
+    if recovered.lost and recovered.since is not None and recovered.until is not None:
+        say.say(
+            f"warning: the state file had lost {recovered.lost:,} submits made between {utc(recovered.since)} and"
+            f" {utc(recovered.until)}: those with an id are collected, the others are in doubt"
+        )
 
 
 def price_facts(offer: "Offer", now: float) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from batcher.runner import records as tables
 from batcher.runner import report, report_words
 from batcher.runner.control import Control, is_paused, read_control
 from batcher.runner.events import RunBegan, RunEnded
+from batcher.runner.input_check import check_inputs
 from batcher.runner.manifest_jobs import Planned, Reading, plan_jobs
 from batcher.runner.progress import Heard, Progress, listener, observing
 from batcher.runner.run_context import RunContext
@@ -106,12 +107,14 @@ async def conduct(
             same_service(state, service)
             same_shard(state, shard)
             read = plan_jobs(state, loader, offer.schema, limit=limit, progress=progress, run_dir=run_dir, shard=shard)
+            which = "none" if service.name == SIMULATOR else settings.check_inputs
+            warnings = await check_inputs(state.connection, offer.schema, which, limit)
         except BaseException:
             if fresh:
                 state.close()
                 remove_state(run_dir)
             raise
-        _say_what_was_read(read, offer, progress)
+        _say_what_was_read(read, replace(offer, warnings=(*offer.warnings, *warnings)), progress)
         planned, wall = read.planned, surroundings.wall
         jobs = planned.within(limit)
         check_room(state, jobs, progress)

@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 
 from batcher.client.protocol import is_model_id, is_request_id
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json, images_asked, sidecar
+from batcher.core.naming import numbered
 from batcher.core.one_line import one_line
 from batcher.images.kinds import Buffer
-from batcher.store.files.safe_reader import IMAGES, is_plain, stem
+from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, is_plain, stem
 
 SCHEMA = "batcher/1"
 MOST_COPIES = 100_000
@@ -174,3 +175,29 @@ def as_known(card: Card, known: Entry) -> Entry:
         known, attempts=told.attempts, request_id=told.request_id, cost_usd=told.cost_usd,
         submitted_at=told.submitted_at, finished_at=told.finished_at,
     )  # fmt: skip
+
+
+def read_card(ground: SafeReader, file: str) -> Card:
+    """The sidecar at ``file``, if it proves itself. Raises Untrue."""
+    try:
+        with ground.reading(file) as data:
+            return believed(parse(data), file)
+    except (Absent, Outside, NotAFile, OSError):
+        raise Untrue("it can't be read") from None
+
+
+def siblings(ground: SafeReader, card: Card) -> list[Card]:
+    """The sidecars of all files of its job that lie beside it, itself included, in their order."""
+    count, job = card.artifact.output_count, card.entry.job
+    found = []
+    for index in range(count):
+        if index == card.artifact.output_index:
+            found.append(card)
+            continue
+        try:
+            other = read_card(ground, f"{IMAGES}/{numbered(job.path, index, count)}.json")
+        except Untrue:
+            continue
+        if other.entry.job.key == job.key and other.artifact.output_index == index:
+            found.append(other)
+    return found
