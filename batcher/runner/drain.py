@@ -16,7 +16,7 @@ from batcher.runner.events import JobMoved
 from batcher.runner.fetch import Fetcher
 from batcher.runner.places import Places
 from batcher.runner.run_context import RunContext
-from batcher.runner.stop import Reason
+from batcher.runner.stop import Reason, of_disk
 from batcher.runner.submit import Submitter
 from batcher.runner.wait import Waiter
 from batcher.store import reading
@@ -58,7 +58,7 @@ class Drain:
             try:
                 await self._feed(tasks)
             except DiskError as error:
-                self.context.stop.request(Reason.DISK, error.message, error.hint)
+                self.context.stop.request(of_disk(error), error.message, error.hint)
             finally:
                 watch.cancel()
 
@@ -155,7 +155,7 @@ class Drain:
         except AccountError as error:
             context.stop.request(Reason.ACCOUNT, error.message, error.hint)
         except DiskError as error:
-            context.stop.request(Reason.DISK, error.message, error.hint)
+            context.stop.request(of_disk(error), error.message, error.hint)
         finally:
             if held:
                 context.slots.release()
