@@ -21,8 +21,8 @@ Examples:
   batcher grid runs/tonight --where 'seed <= 4 and state != "failed"' --per none
   batcher grid runs/tonight --where 'pick == "yes"' --per none
   batcher grid runs/tonight --cols seed --per prompt --per meta.style --size 160
-An axis is an input, meta.NAME, a name of vars, prompt_id, model, copy, or repeat
-(the how-manieth of the jobs that differ in their seed alone)."""
+An axis is an input, meta.NAME, a name of vars, prompt_id, model, copy, or
+repeat (the number of the job among those that differ in their seed alone)."""
 )
 @run_argument
 @click.option(

@@ -86,8 +86,8 @@ def _facts(path: Path) -> Facts:
 
 def _read(ledger: Path) -> tuple[dict[str, Facts], str]:
     try:
-        found: dict[str, Any] = json.loads(ledger.read_bytes())
-        return dict(found["sent"]), str(found["owner"])
+        record: dict[str, Any] = json.loads(ledger.read_bytes())
+        return dict(record["sent"]), str(record["owner"])
     except FileNotFoundError:
         return {}, ""
     except (ValueError, KeyError, TypeError):

@@ -17,6 +17,7 @@ from batcher.runner import generation, report, report_words
 from batcher.runner import records as tables
 from batcher.runner.control import Control, is_paused, read_control
 from batcher.runner.events import RunBegan, RunEnded
+from batcher.runner.input_check import check_inputs
 from batcher.runner.manifest_jobs import Planned, Reading, plan_jobs
 from batcher.runner.progress import Progress, listener, observing
 from batcher.runner.run_context import RunContext
@@ -110,6 +111,8 @@ async def conduct(
             same_shard(state, shard)
             warning = generation.check(state, run_dir, beside, lost_journal=lost_journal, go_on=continue_copy)
             read = plan_jobs(state, loader, offer.schema, limit=limit, progress=progress, run_dir=run_dir, shard=shard)
+            which = "none" if service.name == SIMULATOR else settings.check_inputs
+            warnings = await check_inputs(state.connection, offer.schema, which, limit)
         except BaseException:
             if fresh:
                 state.close()
@@ -118,19 +121,18 @@ async def conduct(
         generation.take(state, run_dir, beside, surroundings.wall())
         held.callback(generation.leave, run_dir)
         held.callback(state.close)  # before it: the last to be entered is the first to be left
+        offer = replace(offer, warnings=(*offer.warnings, *warnings))
         _say_what_was_read(read, offer, warning, surroundings)
         planned, wall = read.planned, surroundings.wall
         jobs = planned.within(limit)
         check_room(state, jobs, progress)
         budget = control.settings(settings).budget
-        facts = _facts(loader, planned, service, offer, budget, command, wall())
-        facts |= {"shard": None if shard is None else str(shard), "manifest_path": way_to(loader, run_dir)}
+        shard_facts = {"shard": None if shard is None else str(shard), "manifest_path": way_to(loader, run_dir)}
+        facts = _facts(loader, planned, service, offer, budget, command, wall()) | shard_facts
         begin(state, facts, settings, wall(), progress)
         stop, context = Stop(), None
         if is_paused(state, control, wall()):
-            why = f": {control.reason}" if control.reason else ""
-            stop.request(Reason.PAUSED, f"the run is paused{why}", f"`batcher tune {run_dir} --resume` lets it go on.")
-            state.must_commit([lambda: state.set_meta(process=None, live=None, stopped_by=Reason.PAUSED.word)])
+            _stay_paused(state, control, stop)
         else:
             if words := control.words():
                 progress.say(f"as tuned: {words} (`batcher tune {run_dir}` shows and changes it)")
@@ -147,13 +149,24 @@ async def conduct(
                 state, service, offer, settings, control, stop, surroundings, model=loader.model, total=total,
                 limit=limit,
             )  # fmt: skip
-            if stop.reason is Reason.TAKEN:
-                raise TakenOver(stop.message, hint=stop.hint)
+            _give_way(stop)
         ended = _report(
             state, planned, jobs, service, stop, context, command, piped, elapsed(), wall(), offer, progress
         )
         _tell(surroundings.observers, RunEnded(report=ended.report, summary=ended.summary, at=wall()))
         return ended
+
+
+def _stay_paused(state: StateFile, control: Control, stop: Stop) -> None:
+    run_dir, why = state.path.parent, f": {control.reason}" if control.reason else ""
+    stop.request(Reason.PAUSED, f"the run is paused{why}", f"`batcher tune {run_dir} --resume` lets it go on.")
+    state.must_commit([lambda: state.set_meta(process=None, live=None, stopped_by=Reason.PAUSED.word)])
+
+
+def _give_way(stop: Stop) -> None:
+    """Raises TakenOver: the report would be about another's run."""
+    if stop.reason is Reason.TAKEN:
+        raise TakenOver(stop.message, hint=stop.hint)
 
 
 def _tell(observers: Any, event: Any) -> None:

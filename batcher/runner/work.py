@@ -126,7 +126,8 @@ async def drain(
                         with suppress(asyncio.CancelledError):
                             await ticker
                 if context.found:
-                    text = f"{context.found:,} jobs lay there with their sidecars: taken in, not paid for again"
+                    jobs = "1 job was" if context.found == 1 else f"{context.found:,} jobs were"
+                    text = f"{jobs} there already, image and sidecar: taken in, not paid for again"
                     context.tell(Noted(text=text, at=context.wall()))
                 await _remember(context, offer)
                 context.tell(Ticked(snapshot=_snapshot(context), at=context.wall()))
