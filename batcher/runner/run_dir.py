@@ -17,7 +17,7 @@ from batcher.core.settings import Settings
 from batcher.core.shard import Shard
 from batcher.core.units import show_bytes
 from batcher.core.version import __version__
-from batcher.images.storage import present
+from batcher.images.storage import present, url_of
 from batcher.runner.departures import JOURNAL, Recovered, recover
 from batcher.runner.generation import GENERATION
 from batcher.runner.progress import Progress
@@ -81,6 +81,8 @@ def room_needed(state: StateFile, jobs: int) -> float:
 
 def check_room(state: StateFile, jobs: int, progress: Progress) -> None:
     """Whether what is still to come will fit on the disk: better known now than at three in the morning."""
+    if url_of(state.path.parent) is not None:
+        return  # the pictures go to a bucket
     needed = room_needed(state, jobs)
     free = shutil.disk_usage(state.path.parent).free
     if needed > free:

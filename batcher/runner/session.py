@@ -19,7 +19,7 @@ from batcher.runner.control import Control, is_paused, read_control
 from batcher.runner.events import RunBegan, RunEnded
 from batcher.runner.input_check import check_inputs
 from batcher.runner.manifest_jobs import Planned, Reading, plan_jobs
-from batcher.runner.progress import Progress, listener, observing
+from batcher.runner.progress import Heard, Progress, listener, observing
 from batcher.runner.run_context import RunContext
 from batcher.runner.run_dir import (
     begin,
@@ -97,6 +97,7 @@ async def conduct(
     """
     command = command.replace(f" {generation.FLAG}", "")  # said once, not with every resume
     observers = (*surroundings.observers, observing(progress))
+    progress = Heard(progress, surroundings.observers, surroundings.wall)
     surroundings = replace(surroundings, observers=observers)
     control = read_control(run_dir)
     with ExitStack() as held:
