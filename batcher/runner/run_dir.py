@@ -17,8 +17,9 @@ from batcher.core.settings import Settings
 from batcher.core.shard import Shard
 from batcher.core.units import show_bytes
 from batcher.core.version import __version__
-from batcher.images.storage import present
-from batcher.runner.departures import Recovered, recover
+from batcher.images.storage import present, url_of
+from batcher.runner.departures import JOURNAL, Recovered, recover
+from batcher.runner.generation import GENERATION
 from batcher.runner.progress import Progress
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason
@@ -59,7 +60,7 @@ def some_room(run_dir: Path) -> None:
 
 def _unmake(folders: Sequence[Path]) -> None:
     with suppress(OSError):  # somebody else's file in it is a reason to leave it
-        for name in (LOCK, embedded.JOURNAL):
+        for name in (LOCK, embedded.JOURNAL, GENERATION, JOURNAL):
             (folders[0] / name).unlink(missing_ok=True)
         for folder in folders:
             folder.rmdir()
@@ -80,6 +81,8 @@ def room_needed(state: StateFile, jobs: int) -> float:
 
 def check_room(state: StateFile, jobs: int, progress: Progress) -> None:
     """Whether what is still to come will fit on the disk: better known now than at three in the morning."""
+    if url_of(state.path.parent) is not None:
+        return  # the pictures go to a bucket
     needed = room_needed(state, jobs)
     free = shutil.disk_usage(state.path.parent).free
     if needed > free:
@@ -125,10 +128,10 @@ def price_facts(offer: "Offer", now: float) -> dict[str, Any]:
     return {"price_usd": offer.price, "price_at": None if offer.price is None else utc(now)}
 
 
-def say_gone(gone: int, say: Progress) -> None:
-    if gone:
-        are = "job of earlier runs is" if gone == 1 else "jobs of earlier runs are"
-        say.say(f"{gone:,} {are} not in this manifest: left alone, and left out of the counts and of records.jsonl")
+def gone_in_words(gone: int) -> str:
+    """gone: jobs of earlier runs that the manifest has no more."""
+    are = "job of earlier runs is" if gone == 1 else "jobs of earlier runs are"
+    return f"{gone:,} {are} not in this manifest: left alone, and left out of the counts and of records.jsonl"
 
 
 def _collect_the_lost(state: StateFile, say: Progress) -> None:
