@@ -72,6 +72,7 @@ def grid(run_dir: str, as_json: bool, **given: Any) -> int:
     with closing(connect_to_read(folder)) as connection:
         where = None if text is None else Filter(text, connection, picks.read(folder))
         drawn = draw(folder, connection, wanted, where=where, progress=listener("none" if as_json else "auto"))
+        drawn.warnings += where.warnings() if where else []
     facts = _facts(folder, drawn)
     say_json(facts) if as_json else say(_words(facts))
     return 0

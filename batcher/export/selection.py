@@ -68,7 +68,7 @@ class Sample(NamedTuple):
         """What a template can ask for."""
         named = [("meta", self.meta), ("chosen", self.chosen)]
         carried = {f"{place}.{name}": value for place, values in named for name, value in values.items()}
-        return {**self.facts, **self.inputs, **self.verdict, **carried}
+        return {**self.chosen, **self.facts, **self.inputs, **self.verdict, **carried}
 
     @property
     def prompt(self) -> str:

@@ -23,7 +23,7 @@ from batcher.pacing import Pace
 from batcher.runner.departures import Departures
 from batcher.runner.events import Event, Observer
 from batcher.runner.places import Places
-from batcher.runner.stop import Reason, Stop
+from batcher.runner.stop import Reason, Stop, pause
 from batcher.store import Ballast, CommitQueue
 
 PATIENCE = 6 * 3600.0  # seconds without any answer before the run gives up on a service that had answered before
@@ -119,8 +119,7 @@ class RunContext:
     async def call_turn(self) -> None:
         """Waits until one more API call of any kind may leave (``--api-rate``, and after a refused read)."""
         wait = self.calls.reserve(self.now()) - self.now()
-        if wait > 0:
-            await asyncio.sleep(wait)
+        await pause(wait, self.stop.leave)
 
     def heard(self) -> None:
         """The service answered, whatever it said."""

@@ -18,7 +18,8 @@ from batcher.core.shard import Shard
 from batcher.core.units import show_bytes
 from batcher.core.version import __version__
 from batcher.images.storage import present, url_of
-from batcher.runner.departures import Recovered, recover
+from batcher.runner.departures import JOURNAL, Recovered, recover
+from batcher.runner.generation import GENERATION
 from batcher.runner.progress import Progress
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason
@@ -59,7 +60,7 @@ def some_room(run_dir: Path) -> None:
 
 def _unmake(folders: Sequence[Path]) -> None:
     with suppress(OSError):  # somebody else's file in it is a reason to leave it
-        for name in (LOCK, embedded.JOURNAL):
+        for name in (LOCK, embedded.JOURNAL, GENERATION, JOURNAL):
             (folders[0] / name).unlink(missing_ok=True)
         for folder in folders:
             folder.rmdir()
@@ -127,10 +128,10 @@ def price_facts(offer: "Offer", now: float) -> dict[str, Any]:
     return {"price_usd": offer.price, "price_at": None if offer.price is None else utc(now)}
 
 
-def say_gone(gone: int, say: Progress) -> None:
-    if gone:
-        are = "job of earlier runs is" if gone == 1 else "jobs of earlier runs are"
-        say.say(f"{gone:,} {are} not in this manifest: left alone, and left out of the counts and of records.jsonl")
+def gone_in_words(gone: int) -> str:
+    """gone: jobs of earlier runs that the manifest has no more."""
+    are = "job of earlier runs is" if gone == 1 else "jobs of earlier runs are"
+    return f"{gone:,} {are} not in this manifest: left alone, and left out of the counts and of records.jsonl"
 
 
 def _collect_the_lost(state: StateFile, say: Progress) -> None:

@@ -11,13 +11,23 @@ from typing import Any
 
 from batcher.core import limits
 from batcher.core.circuit_breaker import CircuitBreaker
-from batcher.core.errors import AccountError, DiskError, NotFound, NotSent, Overtaken, Refused, Rejected, Unclear
+from batcher.core.errors import (
+    AccountError,
+    DiskError,
+    NotFound,
+    NotSent,
+    Overtaken,
+    Refused,
+    Rejected,
+    TakenOver,
+    Unclear,
+)
 from batcher.core.job import Accepted, Entry, State
 from batcher.core.retry import REFUSALS
 from batcher.pacing import LATE, Opening
 from batcher.runner.lying_there import LyingThere
 from batcher.runner.run_context import RunContext
-from batcher.runner.stop import Reason, pause
+from batcher.runner.stop import Reason, of_disk, pause
 
 CLOCK = 1e-6  # seconds: less than this is now
 GLIMPSE = 1.0  # seconds between two looks at what a person may have changed: the deadline, the rate
@@ -240,7 +250,9 @@ class Submitter:
             try:
                 return await context.queue.durable(move, *facts)
             except DiskError as error:
-                context.stop.request(Reason.DISK, error.message, error.hint)
+                context.stop.request(of_disk(error), error.message, error.hint)
+                if isinstance(error, TakenOver):
+                    raise
                 if not context.ballast.drop():
                     await asyncio.sleep(1.0)
         return await context.queue.durable(move, *facts)

@@ -232,8 +232,8 @@ def test_a_folder_says_what_it_passes_over_and_which_file_is_a_list(tmp_path: Pa
     write(folder, "a fox", "2.caption")
     warnings = " ".join(checked(str(folder)).warnings)
     assert "has 20 lines" in warnings
-    assert "1 subfolders are passed over (sub)" in warnings
-    assert "(2.caption)" in warnings
+    assert "1 subfolder is passed over, as only its .txt files are read (sub)" in warnings
+    assert "1 other text is passed over, as only its .txt files are read (2.caption)" in warnings
 
 
 # --- YAML that reads as less

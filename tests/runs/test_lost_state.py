@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from batcher.core.errors import TakenOver, UsageError
 from batcher.core.job import State
 from batcher.manifest import Overrides
 from batcher.runner.departures import JOURNAL, Departures, recover
+from batcher.runner.generation import read_beside, take
 from batcher.runner.stop import Reason
 from batcher.simulator import Latency, Simulator
-from batcher.store import STATE, reading
+from batcher.store import STATE, StateFile, reading
 from tests.support.stage import Came, Going, go, lines, steady
 from tests.support.state_files import NOW, Book, a_book, a_job
 from tests.support.virtual import run
@@ -42,7 +44,7 @@ def older(folder: Path) -> None:
     shutil.copy(folder.parent / "older.db", folder / STATE)
 
 
-@pytest.mark.parametrize("damage", [truncated, gone_with_its_journal_of_departures, older])
+@pytest.mark.parametrize("damage", [truncated, older])
 def test_what_lies_there_is_not_paid_for_again(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     path, folder = tmp_path / "manifest.txt", tmp_path / "run"
     path.write_text(lines(40))
@@ -62,7 +64,7 @@ def test_what_lies_there_is_not_paid_for_again(tmp_path: Path, damage: Callable[
     assert (came.report["submits"], came.report["done"], came.report["images"]) == (0, 40, 40)
     assert came.report["cost_usd"] == pytest.approx(0.8)
     assert stats["charges_per_input"]["max"] == 1
-    assert any("not paid for again" in text or "had lost 20 submits" in text for text in said)
+    assert any("not paid for again" in text for text in said)
 
 
 def test_ids_that_only_a_lost_state_file_knew_are_in_the_journal_and_collected(tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_a_picture_that_is_not_whole_or_of_another_job_is_made_again(tmp_path: P
         card = pictures[1].with_suffix(".json")
         card.write_text(json.dumps({**json.loads(card.read_text()), "job": "0" * 32}))
         gone_with_its_journal_of_departures(folder)
-        return await go(folder, path, service)
+        return await go(folder, path, service, continue_copy=True)
 
     came = run(story())
     assert (came.report["submits"], came.report["done"]) == (2, 3)
@@ -153,3 +155,95 @@ def test_an_id_is_an_id_whichever_boot_wrote_it(tmp_path: Path) -> None:
         (tmp_path / JOURNAL).write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"left": "half')
         recover(book.state, NOW)
         assert states(book) == ["running"]
+
+
+def copied(folder: Path, to: Path) -> Path:
+    shutil.copytree(folder, to)
+    return to
+
+
+def test_a_copy_of_a_run_that_is_not_over_asks_before_it_pays(tmp_path: Path) -> None:
+    path, folder, other = tmp_path / "manifest.txt", tmp_path / "run", tmp_path / "other"
+    path.write_text(lines(40))
+
+    async def story() -> tuple[Came, Came, dict[str, Any]]:
+        service = Simulator(steady())
+        await go(folder, path, service, deadline=3.0, rate=5.0)
+        copied(folder, other)
+        with pytest.raises(UsageError, match=f"{other} is a copy of {folder}, made while jobs were pending"):
+            await go(other, path, service)
+        first = await go(folder, path, service)
+        folder.rename(tmp_path / "renamed")
+        shutil.rmtree(other)
+        copied(tmp_path / "renamed", other)
+        return first, await go(other, path, service), service.stats()
+
+    first, finished, stats = run(story())
+    assert (first.exit_code, finished.exit_code, finished.report["submits"]) == (0, 0, 0)
+    assert stats["charges_per_input"]["max"] == 1
+
+
+def test_a_renamed_run_goes_on(tmp_path: Path) -> None:
+    path, folder = tmp_path / "manifest.txt", tmp_path / "run"
+    path.write_text(lines(40))
+
+    async def story() -> Came:
+        service = Simulator(steady())
+        await go(folder, path, service, deadline=3.0, rate=5.0)
+        folder.rename(tmp_path / "renamed")
+        return await go(tmp_path / "renamed", path, service)
+
+    assert run(story()).exit_code == 0
+
+
+def test_a_copy_goes_on_when_the_user_says_so(tmp_path: Path) -> None:
+    path, folder, other = tmp_path / "manifest.txt", tmp_path / "run", tmp_path / "other"
+    path.write_text(lines(10))
+
+    async def story() -> Came:
+        service = Simulator(steady())
+        await go(folder, path, service, deadline=1.0, rate=2.0)
+        copied(folder, other)
+        shutil.rmtree(folder)
+        await go(other, path, service, continue_copy=True, deadline=1.0, rate=2.0)
+        return await go(other, path, service)
+
+    assert run(story()).exit_code == 0
+
+
+def test_an_older_state_file_without_any_journal_is_not_drained_in_silence(tmp_path: Path) -> None:
+    path, folder = tmp_path / "manifest.txt", tmp_path / "run"
+    path.write_text(lines(10))
+
+    async def story() -> None:
+        service = Simulator(steady())
+        await go(folder, path, service, deadline=1.0, rate=2.0)
+        shutil.copy(folder / STATE, tmp_path / "older.db")
+        await go(folder, path, service)
+        older(folder)
+        (folder / JOURNAL).unlink()
+        with pytest.raises(UsageError, match="is older than the last run here"):
+            await go(folder, path, service)
+
+    run(story())
+
+
+def test_a_run_whose_directory_is_taken_over_stops_with_75_before_it_writes_again(tmp_path: Path) -> None:
+    path, folder = tmp_path / "manifest.txt", tmp_path / "run"
+    path.write_text(lines(100))
+
+    async def taken(going: Going) -> None:
+        await asyncio.sleep(3.0)
+        (folder / ".lock").unlink()
+        other = StateFile(folder / STATE)
+        take(other, folder, read_beside(folder), 0.0)
+        other.close()
+
+    async def story() -> dict[str, Any]:
+        service = Simulator(steady())
+        with pytest.raises(TakenOver) as caught:
+            await go(folder, path, service, rate=5.0, meanwhile=taken)
+        assert caught.value.exit_code == 75
+        return service.stats()
+
+    assert run(story())["submits_accepted"] <= 3 * 5 + 3
