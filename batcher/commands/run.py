@@ -29,14 +29,24 @@ Examples:
 @click.option("--log", metavar="FILE", help="Append the events of the run as JSON lines (batcher help logs).")
 @click.option("--metrics", metavar="FILE", help="Keep a Prometheus text file up to date.")
 @click.option("--on-end", metavar="CMD", help="Run this in a shell at the end, with BATCHER_* (batcher help messages).")
+@click.option("--view", "with_page", is_flag=True, help="Open the page beside the run (batcher help view).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
-def run(as_json: bool, verbose: bool, log: str | None, metrics: str | None, on_end: str | None, **given: Any) -> int:
+def run(  # one word for each of its own flags
+    as_json: bool,
+    verbose: bool,
+    log: str | None,
+    metrics: str | None,
+    on_end: str | None,
+    with_page: bool,
+    **given: Any,
+) -> int:
     """Turn MANIFEST into images with sidecars. Run the same command again to resume.
 
     MANIFEST is a YAML file, a prompt file (CSV, TSV, JSONL, JSON, text), a folder of text files, or - for standard
     input.
     """
     from batcher.commands import loop  # noqa: PLC0415  start-up time
+    from batcher.commands.beside import Beside  # noqa: PLC0415
     from batcher.commands.signals import Signals  # noqa: PLC0415
     from batcher.core.errors import BatcherError  # noqa: PLC0415
     from batcher.runner import session  # noqa: PLC0415
@@ -44,8 +54,8 @@ def run(as_json: bool, verbose: bool, log: str | None, metrics: str | None, on_e
     from batcher.runner.work import Surroundings  # noqa: PLC0415
 
     options = collect(given)
-    with Watch(log, metrics, on_end) as watch:
-        observers = (watch, watching_limits(_to_stderr)) if verbose else (watch,)
+    with Watch(log, metrics, on_end) as watch, Beside() as page:
+        observers = [watch, *([watching_limits(_to_stderr)] if verbose else []), *([page] if with_page else [])]
         watch.say_warnings(_to_stderr)
         with Signals() as signals:
             surroundings = Surroundings(observers=observers, attend=signals.attend)

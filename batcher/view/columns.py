@@ -12,7 +12,7 @@ import msgspec
 
 from batcher.core.groups import seed_input
 from batcher.core.job import Job
-from batcher.export.sheets.axes import Plan, Seen, choose, label_of
+from batcher.export.sheets.axes import OF_THE_JOB, Plan, Seen, choose, label_of
 from batcher.images.flags import asked_ratio
 from batcher.store.viewing import JobRow
 
@@ -22,6 +22,8 @@ CODES = {
     "in_doubt": "x",
 }  # fmt: skip
 _SURVEYED = 5_000  # jobs
+_LABEL = 200  # characters
+_NOTHING: dict[str, list[Any]] = {name: [] for name in "nksgrcwhvtdeo"}
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -55,7 +57,9 @@ class Columns:
         self.plan = plan
         self._telling = telling
         self._prompts: dict[str, int] = {}
-        self._groups: dict[tuple[str, bytes], int] = {}
+        self._groups: dict[Any, int] = {}
+        self._seeds: dict[tuple[str, ...], str | None] = {}
+        self._labels: dict[str, str] = {}
         self._causes: dict[tuple[Any, ...], int] = {}
         self._tables: dict[str, list[Any]] = {"prompts": [], "groups": [], "causes": []}
 
@@ -72,46 +76,57 @@ class Columns:
         for. v: first digits of the content's hash. t: when it ended, Unix seconds. d: seconds it took. e: cause or
         warning, -1 for none. o: order.
         """
-        names = "nksgrcwhvtdeo"
-        columns: dict[str, list[Any]] = {name: [] for name in names}
-        append = [columns[name].append for name in names]
-        for row in rows:
-            for add, value in zip(append, self._item(row), strict=True):
-                add(value)
-        return columns
+        items = [self._item(row) for row in rows]
+        return dict(zip("nksgrcwhvtdeo", map(list, zip(*items, strict=True)), strict=True)) if items else _NOTHING
 
     def _item(self, row: JobRow) -> tuple[Any, ...]:
         inputs = inputs_of(row)
-        plan = self.plan
         width, height = row.width, row.height
         if not width or not height:
             width, height = round(1000 * min(max(asked_ratio(inputs) or 1.0, 0.1), 10)), 1000
         ended = _seconds(row.finished_at)
         began = _seconds(row.submitted_at)
+        sha = row.sha256
         return (
             row.id * OUTPUTS + (row.output_index or 0), row.key, CODES[row.state], self._group(row, inputs),
-            self._value(row, inputs, plan.rows), self._value(row, inputs, plan.cols), width, height,
-            row.sha256[:8] if row.sha256 else "", round(ended) if ended else 0,
-            round(ended - began, 1) if ended and began else 0, self._cause(row), row.position or 0,
+            self._value(row, inputs, self.plan.rows), self._value(row, inputs, self.plan.cols), width, height,
+            sha[:8] if sha else "", int(ended) if ended else 0, round(ended - began, 1) if ended and began else 0,
+            self._cause(row) if row.cause or row.warning else -1, row.position or 0,
         )  # fmt: skip
 
     def _value(self, row: JobRow, inputs: Mapping[str, Any], name: str | None) -> Any:
         if name is None:
             return None
-        value = inputs.get(name) if name not in {"model", "copy", "prompt_id"} else getattr(row, name)
-        return value if isinstance(value, int | float) else label_of(value)[:200]
+        value = getattr(row, name) if name in OF_THE_JOB else inputs.get(name)
+        if type(value) is int or type(value) is float:
+            return value
+        return self._label(value)
+
+    def _label(self, value: Any) -> str:
+        """As ``batcher grid`` has it, each made once."""
+        if not isinstance(value, str):
+            return label_of(value)[:_LABEL]
+        label = self._labels.get(value)
+        if label is None:
+            label = self._labels[value] = label_of(value)[:_LABEL]
+        return label
 
     def _group(self, row: JobRow, inputs: dict[str, Any]) -> int:
-        seed = seed_input(inputs)
-        rest = {name: value for name, value in inputs.items() if name != seed} if seed else inputs
-        key = row.model, _encode(rest)
+        names = tuple(inputs)
+        if names not in self._seeds:
+            self._seeds[names] = seed_input(names)
+        seed = self._seeds[names]
+        rest = {**inputs, seed: None} if seed else inputs
+        try:
+            key: Any = (row.model, *rest.items())
+            hash(key)
+        except TypeError:  # lists
+            key = row.model, _encode(rest)
         number = self._groups.get(key)
         if number is None:
             number = self._groups[key] = len(self._groups)
-            label = " · ".join(
-                label_of(row.model if name == "model" else inputs.get(name))[:80] for name in self._telling
-            )
-            self._tables["groups"].append([self._prompt(row, inputs), label])
+            values = (row.model if name == "model" else inputs.get(name) for name in self._telling)
+            self._tables["groups"].append([self._prompt(row, inputs), " · ".join(map(self._label, values))])
         return number
 
     def _prompt(self, row: JobRow, inputs: Mapping[str, Any]) -> int:
@@ -125,12 +140,8 @@ class Columns:
         return number
 
     def _cause(self, row: JobRow) -> int:
-        if row.warning:
-            key: tuple[Any, ...] = ("warning", row.warning, None)
-        elif row.cause:
-            key = (row.cause, (row.message or "")[:500], row.http_status)
-        else:
-            return -1
+        """To be asked of a job that has one, or a warning."""
+        key = ("warning", row.warning, None) if row.warning else (row.cause, (row.message or "")[:500], row.http_status)
         number = self._causes.get(key)
         if number is None:
             number = self._causes[key] = len(self._causes)

@@ -11,6 +11,7 @@ import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,6 +64,11 @@ class Live:
                 at = self._newest
                 self._index = at, await self.ask(self._packed, f"{self._generation}.{at}")
             return self._index[1]
+
+    async def prepare(self) -> None:
+        """Reads it before anybody asks. What goes wrong is said to whoever does."""
+        with suppress(BatcherError):
+            await self.index()
 
     def _packed(self, at: str) -> bytes:
         return zlib.compress(msgspec.json.encode({"at": at, **self.reader.load()}), 1)

@@ -18,6 +18,7 @@ class Runs:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._live: dict[str, Live] = {}
+        self._preparing: asyncio.Task[None] | None = None
         single = has_state(path) or any((path / name).exists() for name in _LEFT_BEHIND)
         self.are_many = not single and bool(self._found())
         if not single and not self.are_many:
@@ -44,6 +45,12 @@ class Runs:
                 del self._live[name]
         return live
 
+    def prepare(self) -> None:
+        """Begins to read the one run, so that the page has it when it asks."""
+        live = None if self.are_many else self.get(self.name)
+        if live is not None:
+            self._preparing = asyncio.get_running_loop().create_task(live.prepare())
+
     @property
     def name(self) -> str:
         return self._path.resolve().name or "run"
@@ -55,6 +62,9 @@ class Runs:
         return await asyncio.to_thread(lambda: [_numbers(name, path) for name, path in self._found().items()])
 
     async def close(self) -> None:
+        if self._preparing is not None:
+            self._preparing.cancel()
+            await asyncio.gather(self._preparing, return_exceptions=True)
         for live in self._live.values():
             await live.close()
 

@@ -44,6 +44,7 @@ async def serve(path: Path, address: Address, options: Options, say: Callable[[s
         await web.SockSite(runner, listening).start()
         url = f"http://{_shown(address.host)}:{port}/#{token}"
         say(url)
+        runs.prepare()
         _say_more(address, port, url, say)
         await _interrupted()
     finally:

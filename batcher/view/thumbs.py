@@ -110,8 +110,13 @@ class Thumbs:
             task = self._making.get(sha256)
             if task is None:
                 task = self._making[sha256] = asyncio.get_running_loop().create_task(self._make(source, target))
-                task.add_done_callback(lambda _: self._making.pop(sha256, None))
+                task.add_done_callback(lambda done: self._ended(sha256, done))
             return await asyncio.shield(task)
+
+    def _ended(self, sha256: str, task: asyncio.Task[tuple[bytes, Look]]) -> None:
+        self._making.pop(sha256, None)
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone
 
     async def _make(self, source: Path, target: Path) -> tuple[bytes, Look]:
         if self._resting:

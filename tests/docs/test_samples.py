@@ -37,7 +37,8 @@ def copied(tmp_path: Path) -> Path:
 
 
 def test_these_are_all_prompt_files() -> None:
-    assert {path.name for path in SAMPLES.iterdir()} == {*PLANS, "finished", "simulator.yaml", "sheet.webp"}
+    pictures = {"sheet.webp", "page-groups.webp", "page-loupe.webp", "page-overview.webp"}
+    assert {path.name for path in SAMPLES.iterdir()} == {*PLANS, "finished", "simulator.yaml", *pictures}
 
 
 @pytest.mark.parametrize("name", PLANS)

@@ -73,7 +73,7 @@ class App {
     this.order = h("select", { "aria-label": "Order", onchange: () => this.go({ sort: this.order.value }) }, SORTS.map(([value, label]) => h("option", { value }, label)));
     this.heading = h("h2", { class: "grid-only" });
     this.tools = h("div", { class: "tools" }, button("Prompt before", () => this.otherPrompt(-1), { class: "quiet grid-only" }, icon("back")), button("Next prompt", () => this.otherPrompt(1), { class: "quiet grid-only" }, icon("forth")), this.heading, this.chips, h("span", { class: "room" }), this.order, button("Smaller (−)", () => this.act("smaller"), { class: "quiet wide-only" }, "−"), button("Larger (+)", () => this.act("larger"), { class: "quiet wide-only" }, "+"));
-    this.pill = button("", () => this.act("refresh"), { class: "pill", hidden: true });
+    this.pill = button("New", () => this.act("refresh"), { class: "pill", hidden: true });
     this.toast = h("div", { class: "toast", role: "status", "aria-live": "polite" });
     this.side = h("aside", { class: "side", hidden: true, "aria-label": "Details", tabindex: "-1" });
     this.numbers = h("div", { class: "scroll", tabindex: "-1" });
@@ -208,20 +208,26 @@ class App {
       before.push([index, was]);
       changed.push(index);
       verdicts.push({ job: model.k[index], output_index: model.output(index), ...now });
-      model.verdicts.set(model.name(index), { ...now, sha: model.v[index] });
+      model.say(index, now);
     }
     if (!verdicts.length) return;
     this.wall.refresh(changed); this.loupe.refresh(); this.soon();
     if (words) { this.undone.push(before); this.say(words, true); }
     try { await this.save(verdicts); } catch (error) {
-      for (const [index, was] of before) model.verdicts.set(model.name(index), was);
+      for (const [index, was] of before) { model.verdicts.set(model.name(index), was); model.mine.delete(model.name(index)); }
       this.undone = this.undone.filter((one) => one !== before);
       this.wall.refresh(changed); this.loupe.refresh(); this.soon();
       clear(this.trouble, panel.problem(error));
     }
   }
   async save(verdicts) {
-    if (!isStatic) { await this.run.change("picks", { verdicts }); clear(this.trouble); return; }
+    if (!isStatic) {  // one after the other: the last line of a picture counts
+      const before = this.saving;
+      this.saving = (async () => { await before?.catch(() => {}); return this.run.change("picks", { verdicts }); })();
+      await this.saving;
+      clear(this.trouble);
+      return;
+    }
     const lines = JSON.parse(memory.get(`batcher-picks-${location.pathname}`) || "[]");
     for (const one of verdicts) lines.push({ at: new Date().toISOString(), by: "", ...one, sha256: globalThis.BATCHER.shas[`${one.job}.${one.output_index}`] || null });
     memory.set(`batcher-picks-${location.pathname}`, JSON.stringify(lines));

@@ -10,6 +10,7 @@ export class Model {
     this.at = new Map();        // number of an item -> index
     this.prompts = []; this.groups = []; this.causes = [];
     this.verdicts = new Map();  // "key.output" -> verdict
+    this.mine = new Map();      // "key.output" -> what this page said and the server has not told back yet
     this.axes = { rows: null, cols: null, hidden: [] };
     this.facts = {};
     this.broken = new Set();    // indexes whose picture can't be shown
@@ -27,7 +28,12 @@ export class Model {
       rows.forEach((row, number) => { this[name][from + number] = row; });
     if (message.items) this._items(message.items, found);
     for (const [job, output, pick, stars, tags, note, sha] of message.picks || []) {
-      this.verdicts.set(`${job}.${output}`, { pick, stars, tags, note, sha });
+      const name = `${job}.${output}`, mine = this.mine.get(name);
+      if (mine && mine.until > Date.now()) {  // what this page said since is newer than this echo of an earlier line
+        if (mine.text === JSON.stringify([pick, stars, tags, note])) this.mine.delete(name);
+        else continue;
+      }
+      this.verdicts.set(name, { pick, stars, tags, note, sha });
       const index = this.find(job, output);
       if (index !== undefined) found.picks.push(index);
     }
@@ -64,6 +70,10 @@ export class Model {
     return this._keys.get(`${job}.${output}`);
   }
 
+  say(index, { pick, stars, tags, note }) {
+    this.verdicts.set(this.name(index), { pick, stars, tags, note, sha: this.v[index] });
+    this.mine.set(this.name(index), { text: JSON.stringify([pick, stars, tags, note]), until: Date.now() + 4000 });
+  }
   verdict(index) {
     const found = this.verdicts.get(this.name(index));
     return found && !this.isStale(found, index) ? found : NOTHING;

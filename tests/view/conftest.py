@@ -1,0 +1,30 @@
+"""A small run and its page."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.view.big_run import make_run
+from tests.view.browser import Served, browser, need_browser, page_server
+
+JOBS = 36  # three prompts, three ratios, four seeds
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    make_run(tmp_path / "night", JOBS, states={5: "failed", 6: "pending"})
+    return tmp_path / "night"
+
+
+@pytest.fixture
+def served(run: Path) -> Iterator[Served]:
+    with page_server(run, cwd=run.parent) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[object]:
+    need_browser()
+    with browser() as found:
+        yield found

@@ -1,0 +1,286 @@
+"""The page in a real browser: keys are pressed, and what is there to be seen is looked at."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.store.picks import PICKS
+from batcher.view import static
+from tests.view.browser import Served
+
+CURRENT = '.tile[aria-current="true"]'
+
+
+@pytest.fixture
+def page(chromium: Any, served: Served) -> Iterator[Any]:
+    """At the groups, with the first picture as the current one; fails for an error in the page's console."""
+    errors: list[str] = []
+    found = chromium.new_page(viewport={"width": 1400, "height": 900})
+    found.on("pageerror", lambda error: errors.append(str(error)))
+    found.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
+    found.goto(served.url)
+    found.wait_for_selector(f"{CURRENT}")
+    yield found
+    found.close()
+    assert not errors
+
+
+def press(page: Any, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def current(page: Any) -> tuple[str, str]:
+    tile = page.locator(CURRENT)
+    return tile.get_attribute("data-job"), tile.get_attribute("data-output")
+
+
+def expect_count(page: Any, selector: str, count: int) -> None:
+    for _ in range(100):
+        if page.locator(selector).count() == count:
+            return
+        page.wait_for_timeout(50)
+    assert page.locator(selector).count() == count
+
+
+def order(run: Path) -> list[str]:
+    connection = sqlite3.connect(run / "state.db")
+    found = [key for (key,) in connection.execute("SELECT key FROM jobs ORDER BY id")]
+    connection.close()
+    return found
+
+
+def verdicts(run: Path) -> dict[str, Any]:
+    lines = [json.loads(line) for line in (run / PICKS).read_text().splitlines()] if (run / PICKS).exists() else []
+    return {one["job"]: one for one in lines}
+
+
+def saved(page: Any, run: Path, count: int) -> dict[str, Any]:
+    """Verdicts, as soon as so many lines are there."""
+    for _ in range(100):
+        if (run / PICKS).exists() and len((run / PICKS).read_text().splitlines()) >= count:
+            break
+        page.wait_for_timeout(50)
+    return verdicts(run)
+
+
+def test_pick_and_reject_are_written_and_move_on(page: Any, run: Path) -> None:
+    keys = order(run)
+    press(page, "p", "x")
+    assert current(page) == (keys[2], "0")
+    assert page.locator(f'.tile[data-job="{keys[0]}"]').get_attribute("data-pick") == "yes"
+    assert page.locator(f'.tile[data-job="{keys[1]}"]').get_attribute("data-pick") == "no"
+    assert page.locator(f'.tile[data-job="{keys[2]}"]').get_attribute("data-pick") is None
+    found = saved(page, run, 2)
+    assert (found[keys[0]]["pick"], found[keys[1]]["pick"]) == ("yes", "no")
+
+
+def test_shift_p_keeps_one_of_the_group_and_goes_to_the_next(page: Any, run: Path) -> None:
+    keys = order(run)
+    press(page, "ArrowRight", "Shift+P")
+    found = saved(page, run, 4)
+    assert [found[key]["pick"] for key in keys[:4]] == ["no", "yes", "no", "no"]
+    assert current(page)[0] == keys[4]
+    press(page, "Shift+X")  # of four jobs in this group one failed, one is still to come
+    found = saved(page, run, 6)
+    assert {key for key in keys[4:8] if key in found} == {keys[4], keys[7]}
+    assert current(page)[0] == keys[8]
+
+
+def test_undo_goes_back_verdict_by_verdict(page: Any, run: Path) -> None:
+    keys = order(run)
+    press(page, "p", "x", "3", "Shift+P")
+    saved(page, run, 5)
+    for _ in range(4):
+        press(page, "Control+z")
+        page.wait_for_timeout(120)
+    assert page.locator("[data-pick]").count() == 0
+    assert current(page)[0] == keys[0]
+    found = saved(page, run, 10)
+    assert all(one["pick"] is None and one["stars"] is None for one in found.values())
+
+
+def test_stars_and_tags(page: Any, run: Path) -> None:
+    press(page, "4", "t")
+    page.fill('input[aria-label^="Tags"]', "sky, best")
+    page.keyboard.press("Enter")
+    found = saved(page, run, 2)[order(run)[0]]
+    assert (found["stars"], found["tags"]) == (4, ["sky", "best"])
+
+
+def test_next_undecided_and_arrows(page: Any, run: Path) -> None:
+    keys = order(run)
+    press(page, "p", "p", "Home", "n")
+    assert current(page)[0] == keys[2]
+    press(page, "ArrowDown")
+    assert current(page)[0] == keys[6]
+    press(page, "ArrowUp", "ArrowLeft")
+    assert current(page)[0] == keys[1]
+
+
+def test_loupe_compare_and_one_zoom(page: Any, run: Path) -> None:
+    press(page, "Enter")
+    page.wait_for_selector(".loupe:not([hidden]) .pane img")
+    fitted = page.locator(".pane img").bounding_box()["width"]
+    press(page, "z")
+    assert page.locator(".pane img").bounding_box()["width"] == pytest.approx(1408, abs=1)
+    assert fitted < 1408
+    press(page, "z", "c")
+    assert page.locator(".pane").count() == 4
+    press(page, "z")
+    widths = {round(box["width"]) for box in (one.bounding_box() for one in page.locator(".pane img").all())}
+    assert widths == {1408}
+    press(page, "ArrowRight", "p")
+    assert page.locator('.pane[data-pick="yes"]').count() == 1
+    press(page, "Escape")
+    assert page.locator(".loupe").is_hidden()
+
+
+def test_what_failed_is_a_tile_with_its_cause_and_a_retry_that_asks_first(page: Any, run: Path) -> None:
+    tile = page.locator('.tile[data-state="f"]')
+    assert "content policy: refused by the filter" in tile.inner_text()
+    tile.get_by_role("button", name="Retry").click()
+    page.get_by_text("1 job would be submitted again").wait_for()
+    assert "$0.02" in page.locator("dialog").inner_text()
+    assert "batcher retry" in page.locator("dialog code").inner_text()
+    page.locator("dialog").get_by_role("button", name="Retry").click()
+    page.get_by_text("1 job reopened").wait_for()
+
+
+def test_a_filter_its_error_and_the_address_that_holds_it(page: Any, served: Served, run: Path) -> None:
+    press(page, "/")
+    page.keyboard.type("sed == 1")
+    page.keyboard.press("Enter")
+    page.get_by_text("did you mean seed?").wait_for()
+    page.fill("input[type=search]", 'seed == 1 and aspect_ratio == "1:1"')
+    page.keyboard.press("Enter")
+    expect_count(page, ".tile", 3)
+    address = page.url
+    page.goto("about:blank")
+    page.goto(address)
+    expect_count(page, ".tile", 3)
+    page.fill("input[type=search]", "number 2")
+    page.keyboard.press("Enter")
+    expect_count(page, ".head-prompt", 1)
+
+
+def test_arrivals_move_neither_the_focus_nor_the_scroll(page: Any, run: Path) -> None:
+    press(page, "w", "End", "ArrowLeft")
+    page.wait_for_timeout(300)
+    before = current(page), page.evaluate("document.querySelector('.stage').scrollTop")
+    connection = sqlite3.connect(run / "state.db")
+    connection.execute("UPDATE jobs SET state = 'done', finished_at = '2026-11-29T05:00:00.000Z' WHERE id = 7")
+    connection.execute(
+        "INSERT INTO images SELECT 7, 0, 1, file, bytes, sha256, mime, width, height, downloaded_at, url, NULL"
+        " FROM images WHERE job_id = 8"
+    )
+    connection.commit()
+    connection.close()
+    page.get_by_text("1 new").wait_for(timeout=10_000)
+    assert (current(page), page.evaluate("document.querySelector('.stage').scrollTop")) == before
+    press(page, ".")
+    page.locator(".pill").wait_for(state="hidden")
+    assert current(page) == before[0]
+    assert page.evaluate("document.activeElement.dataset.job") == before[0][0]
+
+
+def test_the_grid_has_seeds_down_and_ratios_across(page: Any, run: Path) -> None:
+    press(page, "g")
+    assert page.locator(".head-col").all_inner_texts() == ["16:9", "1:1", "3:4"]
+    assert page.locator(".head-row").all_inner_texts() == ["0", "1", "2", "3"]
+    assert page.locator(".tile").count() == 12
+    keys = order(run)
+    press(page, "ArrowRight")
+    assert current(page)[0] == keys[4]  # the same seed, the next ratio
+    press(page, "ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown")
+    assert current(page)[0] == keys[12]  # the next prompt
+
+
+def test_details_and_what_differs(page: Any, run: Path) -> None:
+    press(page, "i")
+    page.get_by_text("google-deepmind/imagen-4").wait_for()
+    assert "$0.02" in page.locator(".side").inner_text()
+    press(page, "d")
+    page.wait_for_selector(".differs tr[aria-current]")
+    assert {"seed", "aspect_ratio"} <= set(page.locator(".differs th").all_inner_texts())
+    assert "prompt" not in page.locator(".differs th").all_inner_texts()
+
+
+def test_more_shows_groups_jobs_and_cost_before_anything_happens(page: Any, run: Path) -> None:
+    press(page, "Shift+P", "m")
+    page.get_by_text("8 groups without a keeper").wait_for()
+    text = page.locator("dialog").inner_text()
+    assert "32 jobs" in text
+    assert "$0.64" in text
+    assert "batcher more" in text
+    assert not (run / "additions.jsonl").exists()
+    page.locator("dialog").get_by_role("button", name="Add them").click()
+    page.get_by_text("32 jobs added").wait_for()
+    assert len((run / "additions.jsonl").read_text().splitlines()) == 32
+
+
+def test_the_overview_says_what_failed_and_what_reopens_it(page: Any) -> None:
+    press(page, "o")
+    text = page.locator(".overview").inner_text()
+    assert "34 of 36 jobs done" in text
+    assert "content policy" in text
+    assert "--cause content_policy" in text
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Resume").wait_for()
+
+
+def test_who_can_not_see_it_is_told_what_there_is(page: Any, run: Path) -> None:
+    press(page, "p", "ArrowLeft", "4")
+    tile = page.get_by_role("option", selected=False).first
+    words = tile.get_attribute("aria-label")
+    assert "lighthouse" in words
+    assert "16:9" in words
+    assert "seed 0" in words
+    assert "picked" in words
+    assert "4 stars" in words
+    assert page.locator('[role="status"]').inner_text().startswith("4 stars")
+    assert page.evaluate(
+        "[...document.querySelectorAll('button')].every(one => one.textContent.trim() || one.ariaLabel)"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_runs_over_the_side_of_a_phone(chromium: Any, served: Served, scheme: str) -> None:
+    page = chromium.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    page.goto(served.url)
+    page.wait_for_selector(".tile")
+    for key in ("o", "w", "g", "Enter", "Escape", "Shift+G"):
+        press(page, key)
+        page.wait_for_timeout(100)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, key
+        wide = (
+            "[...document.querySelectorAll('main *')].filter(one => one.getBoundingClientRect().right > 391"
+            " && !one.closest('.strip,.command,.chips')).length"
+        )
+        assert page.evaluate(wide) == 0, key
+    page.close()
+
+
+def test_a_verdict_that_could_not_be_written_is_taken_back_and_said(page: Any, run: Path) -> None:
+    (run / PICKS).symlink_to("/dev/full")
+    press(page, "p")
+    page.get_by_text("cannot write picks.jsonl").wait_for()
+    assert page.locator("[data-pick]").count() == 0
+
+
+def test_the_page_from_a_disk_takes_verdicts_and_gives_them_as_a_file(chromium: Any, run: Path, tmp_path: Path) -> None:
+    static.export(run, tmp_path / "gallery")
+    page = chromium.new_page()
+    page.goto((tmp_path / "gallery/index.html").as_uri())
+    page.wait_for_selector(".tile.loaded")
+    press(page, "Shift+P")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save verdicts").click()
+    lines = [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
+    assert [line["pick"] for line in lines] == ["yes", "no", "no", "no"]
+    assert all(line["sha256"] for line in lines)
+    page.close()
