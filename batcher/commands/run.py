@@ -50,12 +50,15 @@ def run(  # one word for each of its own flags
     from batcher.commands.signals import Signals  # noqa: PLC0415
     from batcher.core.errors import BatcherError  # noqa: PLC0415
     from batcher.runner import session  # noqa: PLC0415
+    from batcher.runner.events import Observer  # noqa: PLC0415
     from batcher.runner.watching import Watch, watching_limits  # noqa: PLC0415
     from batcher.runner.work import Surroundings  # noqa: PLC0415
 
     options = collect(given)
     with Watch(log, metrics, on_end) as watch, Beside() as page:
-        observers = [watch, *([watching_limits(_to_stderr)] if verbose else []), *([page] if with_page else [])]
+        observers: list[Observer] = [watch]
+        observers += [watching_limits(_to_stderr)] if verbose else []
+        observers += [page] if with_page else []
         watch.say_warnings(_to_stderr)
         with Signals() as signals:
             surroundings = Surroundings(observers=observers, attend=signals.attend)

@@ -74,7 +74,7 @@ BAD = [
     ("embed", "none,xmp", "it must be of infotext, xmp and iptc, with commas"),
     ("fuse_share", "nan", "a share looks like 90% or 0.9"),
     ("cancel_on_interrupt", "maybe", "one of true, false"),
-    ("no_schema_check", " , ", "names of the model.s inputs, with commas"),
+    ("no_schema_check", ",", "names of the model's inputs, with commas"),
     ("check_inputs", "some", "one of auto, all, none"),
 ]
 

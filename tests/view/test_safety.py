@@ -5,15 +5,16 @@ import os
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from batcher.client.token import TOKEN_ENV
 from batcher.store.picks import PICKS
 from batcher.view.safety import Guard
-from tests.view.big_run import make_run
-from tests.view.browser import Served, page_server
-from tests.view.raw import ask, known
+from tests.support.big_run import make_run
+from tests.support.browser import Served, page_server
+from tests.support.raw_http import ask, known
 
 RUNS = "/runs"
 
@@ -204,14 +205,16 @@ def test_a_server_for_all_addresses_takes_numbers_and_its_own_name_and_no_other(
 
 
 def test_a_body_that_is_no_object_or_too_large_is_refused(served: Served) -> None:
-    for body in ([], "x", 3):
+    no_objects: tuple[Any, ...] = ([], "x", 3)
+    for body in no_objects:
         assert ask(served, "/runs/night/picks", method="POST", body=body, **known(served)).status == 400
-    for body in (
+    objects: tuple[Any, ...] = (
         {},
         {"verdicts": []},
         {"verdicts": [{"job": "x", "pick": "maybe"}]},
         {"verdicts": [{"job": "nobody", "pick": "yes"}]},
-    ):
+    )
+    for body in objects:
         assert ask(served, "/runs/night/picks", method="POST", body=body, **known(served)).status == 400
     large = {"verdicts": [{"job": "x" * 5_000_000}]}
     with suppress(ConnectionError):  # it does not read on
