@@ -103,10 +103,12 @@ def described(found: Mapping[str, Any], path: str) -> Job:
         raise Untrue("its model, inputs or meta are none")
     if not isinstance(found["prompt_id"], str) or not isinstance(source["manifest"], str):
         raise Untrue("its prompt id or source are none")
+    if not isinstance(chosen := found.get("chosen"), dict | None):
+        raise Untrue("what was chosen is no object")
     return Job(
         key=key, model=model, inputs=inputs, copy=copy_number(key, model, inputs), prompt_id=found["prompt_id"],
         meta=found["meta"], source=source["manifest"], line=_whole(source["line"], 0, 1 << 53), path=path,
-        images=images_asked(inputs),
+        images=images_asked(inputs), chosen=chosen,
     )  # fmt: skip
 
 

@@ -33,3 +33,14 @@ def test_what_was_chosen_is_known_everywhere(batcher: Batcher, tmp_path: Path) -
     assert batcher("more", run, "--seeds", 1, "--where", 'style == "oil"', "--yes").code == 0
     assert batcher("run", tmp_path / "n.yaml", "-o", run, *simulated, "--json").json["total"] == 5
     assert batcher("grid", run, "--where", 'style == "oil"', "--per", "none", "--json").json["pictures"] == 3
+
+
+def test_a_table_that_is_rebuilt_from_sidecars_knows_what_was_chosen(batcher: Batcher, tmp_path: Path) -> None:
+    (tmp_path / "n.yaml").write_text(MANIFEST)
+    run = tmp_path / "run"
+    assert batcher("run", tmp_path / "n.yaml", "-o", run, "--simulate", "--progress", "none").code == 0
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        (run / name).unlink(missing_ok=True)
+    assert batcher("verify", run, "--repair", "--simulate").code == 0
+    came = batcher("export", run, tmp_path / "out", "--to", "captions", "--where", 'style == "ink"', "--json")
+    assert came.json["pictures"] == 2
