@@ -58,7 +58,8 @@ def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool
     known: dict[str, Any] = reading.meta(state.connection, "generation") or {}
     if go_on or (not known and not beside.number):
         return None
-    if known and known.get("place") != _place(run_dir) and reading.any_is(state.connection, list(_OPEN)):
+    moved = bool(known) and known.get("place") != _place(run_dir)
+    if moved and not known.get("settled") and reading.any_is(state.connection, list(_OPEN)):
         raise UsageError(
             f"{run_dir} is a copy of {known.get('path')}, made while jobs were pending or at the service",
             hint="The original may go on, and each would pay for them. Go on there; or, if it is gone or will not be"
@@ -84,6 +85,14 @@ def take(state: StateFile, run_dir: Path, beside: Beside, now: float) -> None:
     state.must_commit([lambda: state.set_meta(generation={**facts, "place": _place(run_dir)})])
     state.generation = json.dumps(reading.meta(state.connection, "generation"))
     _write(run_dir, number, ended=False)
+
+
+def settle(state: StateFile) -> None:
+    """At the end of a run: notes when nothing is left to do, for then a copy can't pay for what the original does."""
+    if not reading.any_is(state.connection, list(_OPEN)):
+        facts = {**(reading.meta(state.connection, "generation") or {}), "settled": True}
+        state.must_commit([lambda: state.set_meta(generation=facts)])
+        state.generation = json.dumps(facts)
 
 
 def leave(run_dir: Path) -> None:

@@ -217,6 +217,7 @@ def _report(
     state: StateFile, planned: Planned, jobs: int, service: Service, stop: Stop, context: RunContext | None,
     command: str, piped: bool, seconds: float, ended_at: float, offer: Offer, progress: Progress,
 ) -> Ended:  # fmt: skip
+    generation.settle(state)
     run_dir = state.path.parent
     tally = None if context is None else context.tally
     facts = report.Facts(
