@@ -213,6 +213,7 @@ class Submitter:
             raise
         self._answered()
         context.tally.submitted(left_at)
+        context.left_at[entry.id] = left_at
         return await self._accept(entry, accepted)
 
     async def _answer(self, entry: Entry) -> Accepted:
