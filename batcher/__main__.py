@@ -56,6 +56,9 @@ def _explain(error: Exception, *, as_json: bool) -> int:
         # What the system forbids where nobody expected it: a message is of more use than a traceback.
         reason = f"{error.filename}: {error.strerror}"
         error = DiskError(reason, hint="Check the path, its permissions and the free space on its disk.")
+    elif type(error).__module__ == "sqlite3" and "malformed" in str(error):
+        hint = "`batcher verify RUN --repair` makes a new one from the images and their sidecars; the old one is kept."
+        error = DiskError(f"the state file of the run is damaged: {error}", hint=hint)
     if not isinstance(error, BatcherError):
         _explain_defect()
         return 1

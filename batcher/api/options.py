@@ -39,7 +39,7 @@ _TEXTS = (
     *_EDGES,
 )
 _LISTS = ("set", "matrix", "meta", "trust_host")
-_SWITCHES = ("dynamic", "cancel_on_interrupt", "simulate")
+_SWITCHES = ("dynamic", "cancel_on_interrupt", "simulate", "continue_copy")
 _SECONDS = frozenset({"timeout", "deadline"})  # numbers of these are seconds
 NAMES = (*_TEXTS, *_LISTS, *_SWITCHES, *(name for name in _SETTINGS if name not in _SWITCHES))
 
@@ -104,6 +104,7 @@ def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, type
         base_url=texts.get("base_url"),
         trust_hosts=tuple(texts.get("trust_host", ())),
         simulate="simulate" in texts,
+        continue_copy="continue_copy" in texts,
         shard=_shard(texts, spelled),
         images=texts.get("images"),
         command=command(manifest, out, texts) if typed is None else typed,

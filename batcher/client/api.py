@@ -111,6 +111,7 @@ class Api:
                 "User-Agent": f"batcher/{__version__}",
             },
             trust_env=False,  # a netrc or proxy must not see the token
+            trace_configs=[_departures()],
         )
 
     async def __aexit__(self, *_: object) -> None:
@@ -127,13 +128,17 @@ class Api:
         self._taken.add(hash(request_id))
         return len(self._taken) > before
 
-    async def submit(self, model: str, inputs: Mapping[str, Any]) -> Accepted:
+    async def submit(
+        self, model: str, inputs: Mapping[str, Any], leaving: Callable[[], None] | None = None
+    ) -> Accepted:
         """Asks for one job. May cost money once it returns or raises Unclear.
+
+        leaving: called when there is a connection, before a byte of the submit goes out on it.
 
         Raises NotSent, Refused, Rejected, Unclear (nobody knows), AccountError.
         """
         body = json.dumps(inputs, ensure_ascii=False).encode()
-        reply = await self._call("POST", f"/models/{_model_path(model)}", wait=SUBMIT, body=body)
+        reply = await self._call("POST", f"/models/{_model_path(model)}", wait=SUBMIT, body=body, leaving=leaving)
         accepted = read_submit(reply)
         if not self.take(accepted.request_id):
             message = f"the service gave the request id {accepted.request_id} to another submit already"
@@ -212,6 +217,7 @@ class Api:
         wait: aiohttp.ClientTimeout,
         body: bytes | None = None,
         most: int = MOST_BYTES,
+        leaving: Callable[[], None] | None = None,
     ) -> Reply:
         session = await self._awake_session()
         self.calls += 1
@@ -225,6 +231,7 @@ class Api:
                     headers=None if body is None else _JSON,
                     allow_redirects=False,
                     timeout=NO_TOTAL,
+                    trace_request_ctx=leaving,
                 ) as response,
             ):
                 self.simulated = SIMULATOR_HEADER in response.headers
@@ -313,3 +320,16 @@ def _model_path(model: str) -> str:
     if not is_model_id(model):
         raise Rejected(Cause(kind="bad_model_id", message=f"{one_line(model, 200)!r} is not a model id"))
     return quote(model, safe="/")
+
+
+def _departures() -> aiohttp.TraceConfig:
+    """Tells a call that it has its connection."""
+
+    async def leave(_session: object, context: Any, _facts: object) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(leave)
+    trace.on_connection_reuseconn.append(leave)
+    return trace

@@ -24,6 +24,7 @@ Examples:
   batcher export runs/birds --to captions share/birds --embed infotext,xmp
   batcher export runs/geneval --to layout scored --layout geneval
   batcher export runs/birds sets/pairs --to pairs
+  batcher export runs/birds s3://my-bucket/sets/birds --to webdataset
   batcher export runs/draft best.jsonl --to manifest --where 'pick == "yes"'
 Run the same command again to add what is new.
 Exit code 3 when pictures are missing; --allow-missing makes that 0."""
@@ -63,32 +64,40 @@ Exit code 3 when pictures are missing; --allow-missing makes that 0."""
 def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, **given: Any) -> int:
     """Write the finished images of RUN to DIR, as another program reads them; again, to add what is new.
 
-    Images are hard links where the disk allows it. Nothing in DIR that this command did not make is touched.
+    Images are hard links where the disk allows it. Nothing in DIR that this command did not make is touched. DIR may be
+    a bucket: s3://, gs:// or az://.
     """
-    from batcher.export import Options, ordered  # noqa: PLC0415  start-up time
+    from batcher.export import (  # noqa: PLC0415  start-up time
+        Options,
+        ordered,
+        upload,
+    )
     from batcher.export import export as make  # noqa: PLC0415
     from batcher.runner.progress import listener  # noqa: PLC0415
 
-    run_dir, folder = _places(words)
+    run_dir, place = _places(words)
+    folder = upload.staging(run_dir, place) if upload.is_url(place) else Path(place)
     order = ordered(run_dir, folder, Options(**given))
     report = make(order, listener(progress), replace=replace)
+    if upload.is_url(place):
+        report |= {"export": place, "objects": upload.send(folder, place)}
     say_json(report) if as_json else say(_words(report))
     return int(report["exit_code"])
 
 
-def _places(words: tuple[str, ...]) -> tuple[Path, Path]:
-    """RUN and DIR; without RUN the newest one, which is said."""
+def _places(words: tuple[str, ...]) -> tuple[Path, str]:
+    """RUN and DIR, which may be a URL; without RUN the newest one, which is said."""
     from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
 
     if len(words) > 2:
         raise UsageError(f"{words[2]!r} is one too many", hint="Write: batcher export RUN DIR --to ...")
     if len(words) == 2:
-        return found_run(words[0]), Path(words[1])
+        return found_run(words[0]), words[1]
     if is_run(found_run(words[0])):
         raise UsageError(f"{words[0]} is a run, and the folder to export to is missing", hint="Name it behind the run.")
     run_dir = newest_run()
     click.echo(f"RUN not given: using {run_dir}, the newest run.", err=True)
-    return run_dir, Path(words[0])
+    return run_dir, words[0]
 
 
 def _words(report: dict[str, Any]) -> str:
@@ -115,6 +124,8 @@ def _words(report: dict[str, Any]) -> str:
     }
     files = [f"{report[name]:,} {word}" for name, word in words.items() if report[name]]
     lines.append(f"files: {', '.join(files)}")
+    if objects := report.get("objects"):
+        lines.append("objects: " + ", ".join(f"{count:,} {word}" for word, count in objects.items()))
     if report["without_picture"]:
         lines += _without(report)
     lines += [f"left out: {count:,} {reason}" for reason, count in report["left_out"].items()]

@@ -21,8 +21,8 @@ Examples:
   batcher grid runs/tonight --where 'seed <= 4 and state != "failed"' --per none
   batcher grid runs/tonight --where 'pick == "yes"' --per none
   batcher grid runs/tonight --cols seed --per prompt --per meta.style --size 160
-An axis is an input, meta.NAME, a name of vars, prompt_id, model, copy, or repeat
-(the how-manieth of the jobs that differ in their seed alone)."""
+An axis is an input, meta.NAME, a name of vars, prompt_id, model, copy, or
+repeat (the number of the job among those that differ in their seed alone)."""
 )
 @run_argument
 @click.option(
@@ -72,6 +72,7 @@ def grid(run_dir: str, as_json: bool, **given: Any) -> int:
     with closing(connect_to_read(folder)) as connection:
         where = None if text is None else Filter(text, connection, picks.read(folder))
         drawn = draw(folder, connection, wanted, where=where, progress=listener("none" if as_json else "auto"))
+        drawn.warnings += where.warnings() if where else []
     facts = _facts(folder, drawn)
     say_json(facts) if as_json else say(_words(facts))
     return 0

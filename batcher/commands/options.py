@@ -55,7 +55,7 @@ SECTIONS = {
         "model", "prompt_input", "set_", "matrix", "repeat", "dynamic", "limit", "format_", "prompt_column",
     ),
     "Where it goes": ("out", "path", "embed", "images", "media"),
-    "Money": ("budget", "price", "attempts", "in_doubt"),
+    "Money": ("budget", "price", "attempts", "in_doubt", "continue_copy"),
     "Speed": ("rate", "in_flight", "downloads", "api_rate", "engine", "workers", "shard"),
     "When to stop": ("deadline", "max_failures", "fuse", "fuse_share", "timeout", "cancel_on_interrupt"),
     "The service": ("simulate", "base_url", "trust_host", "token_file", "no_schema_check", "check_inputs"),

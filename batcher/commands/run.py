@@ -23,6 +23,7 @@ Examples:
 @run_options
 @service_options
 @click.option("--cancel-on-interrupt", is_flag=True, help="At Ctrl-C also cancel what is queued at the service.")
+@click.option("--continue-copy", is_flag=True, help="Go on in a copy of a run whose original will not be run again.")
 @progress_option()
 @click.option("-v", "--verbose", is_flag=True, help="Also say what keeps the run from going faster, as it changes.")
 @click.option("--log", metavar="FILE", help="Append the events of the run as JSON lines (batcher help logs).")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # start-up time
     from batcher.runner.run_context import RunContext
 
 ONE = 0.5  # seconds: signals this close together are one (`timeout` sends two, to the child and to its group)
+GRACE = 8.0  # seconds after a SIGTERM: who sent it kills what is still there after ten
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
@@ -19,12 +20,13 @@ class Signals:
     """Signals as a context manager around a whole run. A signal that is ignored at the start (nohup) stays ignored.
 
     Before the jobs begin, a signal raises KeyboardInterrupt. While they go, the first one ends the run in good order, a
-    second one leaves at once. While report and summary are written, signals are ignored: that takes moments.
+    second one, or a SIGTERM eight seconds ago, leaves at once. While report and summary are written, signals are
+    ignored: that takes moments.
     """
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
-        self._heard: Callable[[], None] | None = None
+        self._heard: Callable[[int], None] | None = None
         self._over = False
 
     def __enter__(self) -> Self:
@@ -50,7 +52,7 @@ class Signals:
         assert task is not None
         asked_at: float | None = None
 
-        def heard() -> None:
+        def heard(number: int) -> None:
             nonlocal asked_at
             now = time.monotonic()
             if asked_at is None:
@@ -58,11 +60,13 @@ class Signals:
                 words = "stopping: submits and downloads under way are finished; Ctrl-C once more leaves at once"
                 context.tell(Noted(text=words, at=context.wall()))
                 context.stop.request(Reason.INTERRUPTED, "interrupted")
+                if number == signal.SIGTERM:
+                    loop.call_later(GRACE, task.cancel)
             elif now - asked_at > ONE:
                 task.cancel()
 
-        def wake() -> None:
-            loop.call_soon_threadsafe(heard)
+        def wake(number: int) -> None:
+            loop.call_soon_threadsafe(heard, number)
 
         self._heard = wake
         try:
@@ -72,6 +76,6 @@ class Signals:
 
     def _came(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  the signal module's signature
         if self._heard is not None:
-            self._heard()
+            self._heard(number)
         elif not self._over:
             raise KeyboardInterrupt

@@ -18,8 +18,8 @@ Examples:
   batcher view runs/tonight --port 0 --no-browser
   batcher view runs                     every run in that folder
   batcher view runs/tonight --export gallery
-The first line on standard output is the page's address. It works before, during and
-after the run; Ctrl-C ends the page and nothing else. Keys: press ? on the page."""
+The first line on standard output is the page's address. It works before,
+during and after the run; Ctrl-C ends the page and nothing else. Keys: press ?"""
 )
 @run_argument
 @click.option("--port", type=click.IntRange(0, 65_535), metavar="N", help="0 takes a free one.  [default: 8642]")

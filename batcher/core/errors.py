@@ -7,6 +7,7 @@
     ├── ManifestError     65  you      the manifest: every problem at once
     ├── ServiceError      69  service  unreachable or broken
     ├── DiskError         73  machine  full, read-only, not writable
+    │   └── TakenOver     75  machine  another batcher writes to the run directory by now
     ├── BusyError         75  machine  another batcher holds the run directory
     └── AccountError      77  you      token missing or refused
         └── BalanceGone   77  you      nothing new can be paid for; what is paid for can be collected
@@ -123,6 +124,12 @@ class DiskError(BatcherError):
 
 class BusyError(BatcherError):
     """Another batcher is at work in that run directory."""
+
+    exit_code = 75
+
+
+class TakenOver(DiskError):  # noqa: N818  what happened
+    """Another batcher has begun to write to the run directory: nothing more may be written by this one."""
 
     exit_code = 75
 

@@ -236,6 +236,7 @@ def sidecar(entry: Entry, artifact: Artifact, *, simulated: bool, version: str) 
         "cost_usd": entry.cost_usd,
         "simulated": simulated,
         "batcher": version,
+        **({"chosen": dict(entry.job.chosen)} if entry.job.chosen else {}),
         **({"c2pa": True} if artifact.c2pa else {}),
     }
 

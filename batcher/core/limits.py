@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 
+LEAST = 4  # looks that have to agree
 WINDOW = 20  # looks of which the most frequent counts: five seconds at four looks a second
 RATE, SERVICE, START, API_RATE = "rate", "service_limit", "slow_start", "api_rate"
 IN_FLIGHT, DOWNLOADS, BUDGET, PAUSED, SILENT = "in_flight", "downloads", "budget", "paused", "silent"
@@ -38,5 +39,5 @@ class Waits:
         most, count = seen.most_common(1)[0]
         if self.line == PAUSED:
             most, count = PAUSED, WINDOW  # a person wants to see that at once
-        if most != self.by and 2 * count > len(self._seen):
+        if most != self.by and count >= LEAST and 2 * count > len(self._seen):
             self.by, self.since = most, now

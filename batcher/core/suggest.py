@@ -1,5 +1,6 @@
 """Did you mean: the one place that compares a name that nobody has with those that there are."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -15,17 +16,20 @@ def fold_name(name: str) -> str:
 def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str | None:
     """The name that was probably meant, None when nothing is near.
 
-    Spelling counts before likeness; of names with dots (``meta.style``) the last part alone will do.
+    Spelling counts before likeness, and the whole name before its last part (``style`` of ``meta.style``, ``id`` of
+    ``prompt_id``). cutoff: how alike two names are, from 0 to 1.
     """
-    candidates = list(names)
-    folded = fold_name(name[:_LONGEST])
-    by_fold = {fold_name(candidate): candidate for candidate in reversed(candidates)}
-    by_last = {fold_name(candidate.rpartition(".")[2]): candidate for candidate in reversed(candidates)}
-    for known in (by_fold, by_last):
-        if folded in known:
+    candidates = sorted(names, key=len)
+    whole = {fold_name(candidate): candidate for candidate in reversed(candidates)}
+    last = {fold_name(candidate.rpartition(".")[2]): candidate for candidate in reversed(candidates)}
+    for asked, known in ((name, whole), (name.rpartition(".")[2], last)):
+        if (folded := fold_name(asked[:_LONGEST])) in known:
             return known[folded]
-    near = get_close_matches(folded, by_fold, n=1, cutoff=cutoff)
-    return by_fold[near[0]] if near else None
+    for asked, known in ((name, whole), (name.rpartition(".")[2], last)):
+        if near := get_close_matches(fold_name(asked[:_LONGEST]), known, n=1, cutoff=cutoff):
+            return known[near[0]]
+    word = name.rpartition(".")[2].casefold()
+    return next((candidate for candidate in candidates if word in re.split(r"[\W_]+", candidate.casefold())), None)
 
 
 def suggestion(name: str, names: Iterable[str], *, quote: str = "`{}`") -> str:

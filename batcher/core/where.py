@@ -15,11 +15,11 @@ import keyword
 import operator
 import re
 from collections.abc import Callable, Collection, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.core.mismatch import Mismatch, kind_of, spelled
+from batcher.core.suggest import nearest
 
 VERDICTS = ("pick", "stars", "tags")
 """What was said of a picture: these names are the verdict's, also where a model has an input of that name."""
@@ -100,15 +100,8 @@ class Where:
 
 
 def _near(name: str, known: Collection[str]) -> str:
-    last = name.rpartition(".")[2].lower()
-    by_last = {other.rpartition(".")[2].lower(): other for other in sorted(known, reverse=True)}
-    near = [by_last[last]] if last in by_last else get_close_matches(name, known, n=1)
-    if not near:
-        near = [by_last[one] for one in get_close_matches(last, by_last, n=1)]
-    if not near:  # id is prompt_id, label is meta.my_label
-        near = sorted((one for one in by_last.values() if last in re.split(r"[\W_]+", one.lower())), key=len)
-    if near:
-        return f"did you mean {spelled(near[0])}?"
+    if (near := nearest(name, known, cutoff=0.6)) is not None:
+        return f"did you mean {spelled(near)}?"
     shown = ", ".join(map(spelled, sorted(known)[:20]))
     return f"there are {shown}" + (", ..." if len(known) > 20 else "")
 

@@ -14,8 +14,8 @@ from batcher.core.one_line import one_line
 from batcher.export.selection import Sample
 from batcher.images.embed import NotEmbedded, embed
 from batcher.images.storage import reader_of
+from batcher.runner.sidecars import Untrue, parse
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, sidecar_of
-from batcher.upkeep.sidecars import Untrue, parse
 
 SHOWN = 3  # examples
 

@@ -157,6 +157,7 @@ def _new_jobs(group: Group, many: int) -> Iterator[Job]:
     among = range(max(0, low or 0), min(HIGHEST, HIGHEST if high is None else high) + 1)
     about = ["more", group_key(first.model, first.inputs)]
     left = many
+    chosen = {what: value for what, value in (first.chosen or {}).items() if what != "repeat"} or None
     for seed in seeds(about, min(len(among), many + len(group.seeds)), among):
         if seed in group.seeds or not left:
             continue
@@ -164,7 +165,7 @@ def _new_jobs(group: Group, many: int) -> Iterator[Job]:
         inputs = {**first.inputs, name: seed}
         yield Job(
             key=job_key(first.model, inputs), model=first.model, inputs=inputs, copy=1, prompt_id=first.prompt_id,
-            meta=first.meta, source=first.source, line=first.line, path=_path(first, name, seed), chosen=first.chosen,
+            meta=first.meta, source=first.source, line=first.line, path=_path(first, name, seed), chosen=chosen,
         )  # fmt: skip
 
 

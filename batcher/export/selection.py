@@ -30,7 +30,6 @@ from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.store import exporting, picks, reading
 from batcher.store.exporting import Picture
 from batcher.store.files.inside import Folders, is_plain, leads_inside
-from batcher.store.files.safe_reader import place_of
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
 _FACTS = (
@@ -69,7 +68,7 @@ class Sample(NamedTuple):
         """What a template can ask for."""
         named = [("meta", self.meta), ("chosen", self.chosen)]
         carried = {f"{place}.{name}": value for place, values in named for name, value in values.items()}
-        return {**self.facts, **self.inputs, **self.verdict, **carried}
+        return {**self.chosen, **self.facts, **self.inputs, **self.verdict, **carried}
 
     @property
     def prompt(self) -> str:
@@ -271,9 +270,7 @@ class Selection:
             fine = False
         except OSError as error:
             raise DiskError(f"{picture.file} can't be read: {error.strerror}", hint="Check its rights.") from None
-        if not fine and os.path.isfile(f"{self._root}/{place_of(picture.file)}"):  # noqa: PTH113  as above
-            self.left["moved aside by batcher prune"] += 1
-        elif not fine:
+        if not fine:
             self.left["missing or damaged"] += 1
             if len(self.missing) < 3:
                 self.missing.append(picture.file)

@@ -6,10 +6,10 @@
 
 import re
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from batcher.core.errors import UsageError
+from batcher.core.suggest import nearest
 from batcher.export.columns import as_text
 
 _PIECE = re.compile(r"\{\{|\}\}|\{(?P<name>[A-Za-z_][\w-]*|meta\.[^{}:!]+)(?::(?P<spec>[^{}]*))?\}|(?P<brace>[{}])")
@@ -48,9 +48,8 @@ class Template:
         """Raises UsageError when it asks for a name that nothing has."""
         for part in self._parts:
             if isinstance(part, tuple) and part[0] not in known:
-                near = get_close_matches(part[0], [*known, *(f"meta.{name}" for name in known)], n=1, cutoff=0.5)
-                near = [name for name in near if name in known] or [n for n in known if n.endswith(f".{part[0]}")]
-                mend = f"did you mean {{{near[0]}}}?" if near else f"there are {', '.join(sorted(known)[:20])}"
+                near = nearest(part[0], known, cutoff=0.5)
+                mend = f"did you mean {{{near}}}?" if near else f"there are {', '.join(sorted(known)[:20])}"
                 raise self._wrong(part[2], f"there is no {{{part[0]}}}", mend)
 
     def render(self, values: Mapping[str, Any]) -> str:

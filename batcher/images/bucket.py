@@ -77,7 +77,7 @@ class Bucket:
             self._create(f"{path}.json", sidecar_text(sidecar), path, job)
         except Taken:
             if is_new:
-                self._remove(picture)
+                self.delete(picture)
             raise
         return Put()
 
@@ -127,8 +127,8 @@ class Bucket:
 
     def get(self, key: str) -> bytes | None:
         """The content of an object, None when there is none."""
-        found = self._get(key)
-        return None if found is None else found[0]
+        answer = self._get(key)
+        return None if answer is None else answer[0]
 
     def objects(self) -> Iterator[tuple[str, int]]:
         """Every object below the URL but those of batcher's own: name and size."""
@@ -137,6 +137,15 @@ class Bucket:
                 for meta in lot:
                     if meta["path"] != OWNER and not meta["path"].startswith(f"{ASIDE}/"):
                         yield meta["path"], meta["size"]
+
+    def send(self, key: str, path: Path) -> None:
+        """A local file to ``key``, over what is there; a large one in parts, whole in the end or not at all."""
+        with self.speaking(key):
+            obstore.put(self.store, key, path)
+
+    def delete(self, key: str) -> None:
+        with self.speaking(key), suppress(*_ABSENT):
+            obstore.delete(self.store, key)
 
     def claim(self, owner: str) -> None:
         """Makes the place ours, before anything is paid: the store honours conditional puts and nobody else is here.
@@ -213,10 +222,10 @@ class Bucket:
     def _owner(self, path: str) -> str | None:
         """The job whose sidecar stands at ``path``, None when there is none or it can't be read."""
         try:
-            found = json.loads(self.get(f"{path}.json") or b"null")
+            sidecar = json.loads(self.get(f"{path}.json") or b"null")
         except ValueError:
             return None
-        job = found.get("job") if isinstance(found, dict) else None
+        job = sidecar.get("job") if isinstance(sidecar, dict) else None
         return job if isinstance(job, str) else None
 
     def _get(self, key: str) -> tuple[bytes, str | None] | None:
@@ -226,10 +235,6 @@ class Bucket:
                 return bytes(answer.bytes()), answer.meta["e_tag"]
             except _ABSENT:
                 return None
-
-    def _remove(self, key: str) -> None:
-        with self.speaking(key), suppress(*_ABSENT):
-            obstore.delete(self.store, key)
 
     @contextmanager
     def speaking(self, key: str) -> Iterator[None]:
@@ -281,8 +286,8 @@ class BucketReader(SafeReader):
         yield content
 
     def walk(self) -> Iterator[list[Seen]]:
-        found = [Seen(f"{IMAGES}/{key}", outside=False) for key, _ in self.bucket.objects()]
-        yield sorted((seen for seen in found if extension(seen.file) in EXTENSIONS), key=lambda seen: seen.file)
+        all_of_it = [Seen(f"{IMAGES}/{key}", outside=False) for key, _ in self.bucket.objects()]
+        yield sorted((seen for seen in all_of_it if extension(seen.file) in EXTENSIONS), key=lambda seen: seen.file)
 
 
 def _opened(url: str) -> ObjectStore:

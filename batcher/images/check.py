@@ -169,8 +169,8 @@ def _one_colour(image: Image.Image) -> str | None:
     last = image.getpixel((image.width - 1, image.height - 1))
     if first != last:
         return None  # the usual case, for the price of two pixels
-    found = image.getextrema()  # band by band; split() would make a second picture of this size
-    bands = found if isinstance(found[0], tuple) else (found,)
+    extrema = image.getextrema()  # band by band; split() would make a second picture of this size
+    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
     if any(lowest != highest for lowest, highest in bands):
         return None
     corner = image.crop((0, 0, 1, 1)).convert("RGB").getpixel((0, 0))

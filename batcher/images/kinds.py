@@ -27,7 +27,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What the host said: the media type of its answer, and the end of the URL's path. Empty where it said nothing."""
+    """What the host says: the media type of its answer, and the end of the URL's path. Empty where it says nothing."""
 
     mime: str = ""
     extension: str = ""
@@ -168,12 +168,12 @@ def classify(data: Buffer, announced: Announced = Announced()) -> Kind | None:
         return _IN_A_ZIP.get(announced.extension, ZIP)
     if kind is not None or not len(data):
         return kind
-    said = _BY_EXTENSION.get(announced.extension) or _BY_MIME.get(announced.mime)
+    announced_kind = _BY_EXTENSION.get(announced.extension) or _BY_MIME.get(announced.mime)
     if not is_text(data):
         return UNKNOWN if len(data) >= _LEAST else None
-    if said is HTML and announced.extension not in {"html", "htm"}:
-        said = None  # the type of every error page
-    return _text(bytes(data[:HEAD]), said)
+    if announced_kind is HTML and announced.extension not in {"html", "htm"}:
+        announced_kind = None  # the type of every error page
+    return _text(bytes(data[:HEAD]), announced_kind)
 
 
 def is_text(data: Buffer) -> bool:
@@ -187,16 +187,16 @@ def is_text(data: Buffer) -> bool:
     return True
 
 
-def _text(head: bytes, said: Kind | None) -> Kind | None:
+def _text(head: bytes, announced_kind: Kind | None) -> Kind | None:
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if start[:1] == b"<" and b"<svg" in head:
         return SVG
     if start[:14].lower().startswith((b"<!doctype html", b"<html")):
-        return said if said is HTML else None
-    if said is None or not said.text:
+        return announced_kind if announced_kind is HTML else None
+    if announced_kind is None or not announced_kind.text:
         return None
     looks_like_json = start[:1] in {b"{", b"["}
-    return JSON if looks_like_json and said is TEXT else said
+    return JSON if looks_like_json and announced_kind is TEXT else announced_kind
 
 
 def _of_boxes(head: bytes) -> Kind:

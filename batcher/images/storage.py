@@ -133,18 +133,21 @@ def bucket(run_dir: Path, url: str) -> "Bucket":
     return _loaded()[0](url, run_dir)
 
 
-def checked_url(url: str) -> str:
-    """``url`` without a ``/`` at its end. Raises UsageError for one that is no place for pictures."""
+def checked_url(url: str, what: str = "--images") -> str:
+    """``url`` without a ``/`` at its end. Raises UsageError for what is no such place.
+
+    what: how the message names it.
+    """
     match = _PLAIN_URL.fullmatch(url)
     if match is None or match["scheme"] not in SCHEMES or not match["place"].strip("/"):
         shown = one_line(re.sub("//[^/]*@", "//", url).partition("?")[0], 100)
         raise UsageError(
-            f"--images {shown}: not a place for pictures",
+            f"{what} {shown}: not a place for pictures",
             hint="Such as s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///mnt/sets/x, without "
             "credentials in it: those come from the environment (AWS_ACCESS_KEY_ID, ...) or the machine's role.",
         )
     if match["scheme"] == "file" and not match["place"].startswith("/"):
-        raise UsageError(f"--images {url}: a file:// URL names a whole path", hint="Such as file:///mnt/sets/x.")
+        raise UsageError(f"{what} {url}: a file:// URL names a whole path", hint="Such as file:///mnt/sets/x.")
     return url.rstrip("/")
 
 

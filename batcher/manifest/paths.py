@@ -23,13 +23,24 @@ class Paths(Protocol):
 
 
 class Facts:
-    """What the jobs of one prompt have in common. prompt_id: its name; swept: the names that may tell jobs apart."""
+    """What the jobs of one prompt have in common.
 
-    __slots__ = ("_name", "meta", "model", "prompt_id", "swept", "texts")
+    prompt_id: its name. swept: the names that may tell jobs apart. texts: what vars and templates chose. prompt: its
+    text, which the model may know under another name.
+    """
+
+    __slots__ = ("_name", "meta", "model", "prompt", "prompt_id", "swept", "texts")
 
     def __init__(
-        self, prompt_id: str, model: str, swept: tuple[str, ...], texts: Mapping[str, str], meta: Mapping[str, Any]
+        self,
+        prompt_id: str,
+        model: str,
+        swept: tuple[str, ...],
+        texts: Mapping[str, str],
+        meta: Mapping[str, Any],
+        prompt: str | None = None,
     ) -> None:
+        self.prompt = prompt
         self.prompt_id = prompt_id
         self.model = model
         self.swept = swept
@@ -83,6 +94,7 @@ class TemplatePaths:
     def path(self, facts: Facts, inputs: Mapping[str, Any], index: int, copy: int, key: str) -> str:
         return self._template.render(
             {
+                "prompt": facts.prompt,
                 **facts.texts,
                 **inputs,
                 "prompt_id": facts.prompt_id,
@@ -125,6 +137,6 @@ def _names(fields: frozenset[str], jobs: int, prompts: int, axes: Mapping[str, i
 def prompt_name(inputs: Mapping[str, Any]) -> str:
     """What a prompt without an id goes by: words of it, or of the first text where the model takes no prompt."""
     prompt = inputs.get("prompt")
-    if prompt is None:
+    if not isinstance(prompt, str):  # without a schema, it may be anything
         prompt = next((value for value in inputs.values() if isinstance(value, str)), "")
     return naming.prompt_id(prompt)

@@ -19,6 +19,7 @@ from batcher.manifest.yaml.entries import Inline
 _TIME = re.compile(r"0?([0-9]{1,2}):0?([0-9]{1,2})(:[0-9]{2})?( [AP]M)?")
 _CHOICES = re.compile(r"\{[^{}|\"]{0,80}(?:\|[^{}|\"]{0,80})+\}|__[A-Za-z][A-Za-z0-9_/-]{0,60}?__(?!_)")
 _BLANK = re.compile(r"\{([A-Za-z_][\w -]{0,40})\}")
+_MOST_MET = 10_000  # names in braces that are remembered
 _FRACTION = re.compile(r"[0-9]*\.[0-9]{3,}")
 
 
@@ -54,6 +55,7 @@ class RowCheck:
         self._problems = problems
         self._checks: dict[str, Callable[[Any], str | None]] = {}
         self._warned: set[str] = set()  # files whose braces were warned of
+        self._met: dict[tuple[str, str], int] = {}  # file and name in braces: the line of the first one
 
     def turn_to(self, group: Group) -> None:
         self._group = group
@@ -71,10 +73,18 @@ class RowCheck:
             mend = "`vars` in a YAML manifest fill such names"
             if name in row.meta or name in row.inputs:
                 mend = f"the column `{word(name)}` fills nothing; {mend}"
+            elif not row.vars and not self._came_before(row, name):
+                return  # once may be meant: prompts of benchmarks are full of braces
         else:
             return
         self._warned.add(row.source)
         self._plan.model_inputs.warn(f"{row.source}:{row.line}: {shown(match[0])} is sent as it stands: {mend}")
+
+    def _came_before(self, row: Row, name: str) -> bool:
+        """Whether an earlier prompt of the file has the same name in braces."""
+        if len(self._met) >= _MOST_MET:
+            return False
+        return self._met.setdefault((row.source, name), row.line) != row.line
 
     def inputs(self, row: Row, inputs: dict[str, Any]) -> bool:
         """Whether a row's inputs can be sent; if not, the problems say why."""

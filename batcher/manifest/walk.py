@@ -231,7 +231,7 @@ class Walk:
             meta = {**meta, "group": group.name}
         name = row.id or prompt_name(rendering.inputs)
         swept = self._sweep.keys if rendering.number is None else (*self._sweep.keys, "seed")
-        facts = Facts(name, model, swept, rendering.texts, meta)
+        facts = Facts(name, model, swept, rendering.texts, meta, rendering.inputs.get("prompt"))
         for combination in self._sweep.combinations(pins):
             sent = self._plan.model_inputs.sent({**base, **combination, **rendering.inputs})
             self._waiting.append(_Unnumbered(row, facts, group, sent, job_key(model, sent), rendering.chosen))

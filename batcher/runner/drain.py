@@ -16,7 +16,7 @@ from batcher.runner.events import JobMoved
 from batcher.runner.fetch import Fetcher
 from batcher.runner.places import Places
 from batcher.runner.run_context import RunContext
-from batcher.runner.stop import Reason
+from batcher.runner.stop import Reason, of_disk
 from batcher.runner.submit import Submitter
 from batcher.runner.wait import Waiter
 from batcher.store import reading
@@ -24,6 +24,7 @@ from batcher.store import reading
 CHUNK = 256  # rows read at once
 BACKLOG = 2000  # finished jobs that may wait for their download before submits pause: links don't live for ever
 START = -1  # before the first position
+GRACE = 8.0  # seconds after an interruption in which what is in the air may finish; the next run goes on with the rest
 WATCH = 1.0  # seconds between two looks at whether another process has changed the table
 
 
@@ -43,6 +44,7 @@ class Drain:
         }
         self._room = Places(context.settings.in_flight + BACKLOG)
         self._at_work: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()  # a job ended, the run is to stop, or the table was changed by somebody else
         self._changed = False
 
@@ -53,14 +55,17 @@ class Drain:
         """
         self.context.stop.asked = self._wake.set
         self._enough_failures()
-        async with asyncio.TaskGroup() as tasks:
-            watch = asyncio.create_task(self._watch(), name="watch")
-            try:
-                await self._feed(tasks)
-            except DiskError as error:
-                self.context.stop.request(Reason.DISK, error.message, error.hint)
-            finally:
-                watch.cancel()
+        watch = asyncio.create_task(self._watch(), name="watch")
+        grace = asyncio.create_task(self._end_soon(), name="grace")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                try:
+                    await self._feed(tasks)
+                except DiskError as error:
+                    self.context.stop.request(of_disk(error), error.message, error.hint)
+        finally:
+            watch.cancel()
+            grace.cancel()
 
     async def _feed(self, tasks: asyncio.TaskGroup) -> None:
         stop = self.context.stop.nothing_new
@@ -100,6 +105,14 @@ class Drain:
         self.context.tally.recount(reading.counts(self.context.reader, self.context.tally.total))
         await self._collect(tasks)
 
+    async def _end_soon(self) -> None:
+        """However slowly the service answers, an interruption ends in seconds: submits in the air are then in doubt."""
+        await self.context.stop.leave.wait()
+        if self.context.stop.reason is Reason.INTERRUPTED:
+            await asyncio.sleep(GRACE)
+            for task in self._tasks:
+                task.cancel()
+
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH)
@@ -124,7 +137,9 @@ class Drain:
             waits.feed = limits.IN_FLIGHT
             await self.context.slots.acquire()
         waits.feed = ""
-        tasks.create_task(self._work(entry, held=held), name=f"job {entry.job.key}")
+        task = tasks.create_task(self._work(entry, held=held), name=f"job {entry.job.key}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _work(self, entry: Entry, *, held: bool) -> None:
         """One job. Each step moves it on; a step that leaves it where it is leaves it to the next run.
@@ -146,7 +161,7 @@ class Drain:
                 context.left_service(entry)
                 if after.state is entry.state:
                     return
-                files = self.fetcher.saved.get(entry.id, ())
+                files = context.files.get(entry.id, ())
                 context.tell(JobMoved(entry=after, before=entry.state, artifacts=files, at=context.wall()))
                 entry = after
             self._rest(entry)
@@ -155,7 +170,7 @@ class Drain:
         except AccountError as error:
             context.stop.request(Reason.ACCOUNT, error.message, error.hint)
         except DiskError as error:
-            context.stop.request(Reason.DISK, error.message, error.hint)
+            context.stop.request(of_disk(error), error.message, error.hint)
         finally:
             if held:
                 context.slots.release()

@@ -41,7 +41,6 @@ class Fetcher:
         self.trying = 0  # jobs that are at this step
         self._misses = 0  # tries since a file was last had
         self._relinked: set[tuple[int, str]] = set()  # (job, why) that had their one fresh link
-        self.saved: dict[int, list[Artifact]] = {}  # files of jobs that have just been saved
 
     async def fetch(self, entry: Entry) -> Entry:
         """READY to DONE, RUNNING (to ask for a fresh link) or FAILED; READY still when the run stops first.
@@ -98,12 +97,12 @@ class Fetcher:
     def forget(self, entry: Entry) -> None:
         """Nobody works on the job any more."""
         self._relinked -= {(entry.id, "dead"), (entry.id, "silent")}
-        self.saved.pop(entry.id, None)
+        self.context.files.pop(entry.id, None)
 
     async def _save(self, entry: Entry, artifacts: list[Artifact]) -> Entry:
         context = self.context
         saved, warnings = await context.queue.durable(context.state.save, entry, artifacts)
-        self.saved[entry.id] = artifacts
+        context.files[entry.id] = artifacts
         context.came_to(entry, None)
         self._misses = 0
         context.tally.file_note = ""

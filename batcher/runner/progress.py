@@ -6,7 +6,7 @@ A listener is given a ``Snapshot`` a few times a second and decides itself how o
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol, TextIO, TypeVar
@@ -106,6 +106,26 @@ def counted(items: Iterable[T], tell: Callable[[int], None]) -> Iterator[T]:
         if number % 1000 == 0:
             tell(number)
         yield item
+
+
+class Heard:
+    """A listener whose messages the observers of the run hear too, those of its beginning included."""
+
+    def __init__(self, progress: Progress, observers: Sequence[Observer], wall: Callable[[], float]) -> None:
+        self._progress = progress
+        self._observers = observers
+        self._wall = wall
+
+    def show(self, snapshot: Snapshot) -> None:
+        self._progress.show(snapshot)
+
+    def say(self, text: str) -> None:
+        self._progress.say(text)
+        for observer in self._observers:
+            observer(Noted(text=text, at=self._wall()))
+
+    def close(self, snapshot: Snapshot | None) -> None:
+        self._progress.close(snapshot)
 
 
 def observing(progress: Progress) -> Observer:

@@ -12,7 +12,7 @@ from batcher.client.api import Api
 from batcher.core.budget import Budget
 from batcher.core.errors import CallError, Cause, Refused
 from batcher.core.failure_limit import FailureLimit
-from batcher.core.job import CancelOutcome, Entry, State
+from batcher.core.job import Artifact, CancelOutcome, Entry, State
 from batcher.core.limits import Waits
 from batcher.core.retry import READS, GiveUp, RetryPolicy, decide
 from batcher.core.settings import Settings
@@ -20,9 +20,10 @@ from batcher.core.tally import Tally
 from batcher.core.units import show_usd
 from batcher.images import Downloader
 from batcher.pacing import Pace
+from batcher.runner.departures import Departures
 from batcher.runner.events import Event, Observer
 from batcher.runner.places import Places
-from batcher.runner.stop import Reason, Stop
+from batcher.runner.stop import Reason, Stop, pause
 from batcher.store import Ballast, CommitQueue
 
 PATIENCE = 6 * 3600.0  # seconds without any answer before the run gives up on a service that had answered before
@@ -47,6 +48,7 @@ class RunContext:
     stop: Stop
     budget: Budget
     ballast: Ballast
+    departures: Departures
     observers: Sequence[Observer] = ()
     past_deadline: Callable[[], bool] = lambda: False
     wall: Callable[[], float] = time.time
@@ -63,6 +65,9 @@ class RunContext:
         self.money_moved = asyncio.Event()
         self.go_on = asyncio.Event()  # cleared while the run is paused
         self.go_on.set()
+        self.files: dict[int, list[Artifact]] = {}  # of jobs that have just been saved, until nobody works on them
+        self.left_at: dict[int, float] = {}  # of submits whose answer is not waited for yet, on the clock of ``now``
+        self.found = 0  # jobs whose files lay in their place
         self.cancelled: Counter[CancelOutcome] = Counter()  # what --cancel-on-interrupt came to
         self.started = self.wall()
         self._born = self.now()
@@ -115,8 +120,7 @@ class RunContext:
     async def call_turn(self) -> None:
         """Waits until one more API call of any kind may leave (``--api-rate``, and after a refused read)."""
         wait = self.calls.reserve(self.now()) - self.now()
-        if wait > 0:
-            await asyncio.sleep(wait)
+        await pause(wait, self.stop.leave)
 
     def heard(self) -> None:
         """The service answered, whatever it said."""

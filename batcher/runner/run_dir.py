@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batcher.client import embedded
-from batcher.core.errors import BatcherError, Cause, DiskError, UsageError
+from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.core.job import State, utc
 from batcher.core.settings import Settings
 from batcher.core.shard import Shard
 from batcher.core.units import show_bytes
 from batcher.core.version import __version__
-from batcher.images.storage import present
+from batcher.images.storage import present, url_of
+from batcher.runner.departures import JOURNAL, Recovered, recover
+from batcher.runner.generation import GENERATION
 from batcher.runner.progress import Progress
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason
@@ -58,7 +60,7 @@ def some_room(run_dir: Path) -> None:
 
 def _unmake(folders: Sequence[Path]) -> None:
     with suppress(OSError):  # somebody else's file in it is a reason to leave it
-        for name in (LOCK, embedded.JOURNAL):
+        for name in (LOCK, embedded.JOURNAL, GENERATION, JOURNAL):
             (folders[0] / name).unlink(missing_ok=True)
         for folder in folders:
             folder.rmdir()
@@ -79,6 +81,8 @@ def room_needed(state: StateFile, jobs: int) -> float:
 
 def check_room(state: StateFile, jobs: int, progress: Progress) -> None:
     """Whether what is still to come will fit on the disk: better known now than at three in the morning."""
+    if url_of(state.path.parent) is not None:
+        return  # the pictures go to a bucket
     needed = room_needed(state, jobs)
     free = shutil.disk_usage(state.path.parent).free
     if needed > free:
@@ -99,14 +103,22 @@ def begin(state: StateFile, facts: Mapping[str, Any], settings: Settings, now: f
         "process": {"pid": os.getpid(), "host": socket.gethostname(), "since": now},
         "embed": sorted(settings.embed),
     }
-    cause = Cause(kind="interrupted", message="batcher ended while this submit was in the air")
-    doubts = [partial(state.doubt, entry, cause) for entry in reading.entries(state.connection, [State.SUBMITTING])]
-    state.must_commit([partial(state.set_meta, **facts), *doubts])
+    state.must_commit([partial(state.set_meta, **facts)])
+    say_recovered(recover(state, now), say)
     if reading.meta(state.connection, "stopped_by") == Reason.DISK.word:
         _collect_the_lost(state, say)
     if settings.in_doubt == "resubmit":
         doubtful = list(reading.entries(state.connection, [State.IN_DOUBT], listed_only=True))
         state.must_commit([partial(state.reopen, entry) for entry in doubtful])
+
+
+def say_recovered(recovered: Recovered, say: Progress) -> None:
+    """What the journal of departures knew that the state file had lost."""
+    if recovered.lost and recovered.since is not None and recovered.until is not None:
+        say.say(
+            f"warning: the state file had lost {recovered.lost:,} submits made between {utc(recovered.since)} and"
+            f" {utc(recovered.until)}: those with an id are collected, the others are in doubt"
+        )
 
 
 def price_facts(offer: "Offer", now: float) -> dict[str, Any]:
@@ -116,10 +128,10 @@ def price_facts(offer: "Offer", now: float) -> dict[str, Any]:
     return {"price_usd": offer.price, "price_at": None if offer.price is None else utc(now)}
 
 
-def say_gone(gone: int, say: Progress) -> None:
-    if gone:
-        are = "job of earlier runs is" if gone == 1 else "jobs of earlier runs are"
-        say.say(f"{gone:,} {are} not in this manifest: left alone, and left out of the counts and of records.jsonl")
+def gone_in_words(gone: int) -> str:
+    """gone: jobs of earlier runs that the manifest has no more."""
+    are = "job of earlier runs is" if gone == 1 else "jobs of earlier runs are"
+    return f"{gone:,} {are} not in this manifest: left alone, and left out of the counts and of records.jsonl"
 
 
 def _collect_the_lost(state: StateFile, say: Progress) -> None:

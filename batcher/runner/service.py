@@ -40,6 +40,7 @@ class Options:
     simulate: bool = False
     shard: Shard | None = None  # the part of the manifest that --shard names
     images: str | None = None  # the bucket that --images names
+    continue_copy: bool = False  # go on with a state file that may not be all there is of its run
     command: str = "batcher"
 
 

@@ -7,29 +7,30 @@ from pathlib import Path
 from typing import Any
 
 from batcher.client.catalogue import Offer, ask
-from batcher.core.errors import DiskError, UsageError
+from batcher.core.errors import DiskError, TakenOver, UsageError
 from batcher.core.settings import Settings
 from batcher.core.shard import Shard
 from batcher.images import storage
 from batcher.manifest import Loader
 from batcher.manifest.totals import columns_in_words
+from batcher.runner import generation, report, report_words
 from batcher.runner import records as tables
-from batcher.runner import report, report_words
 from batcher.runner.control import Control, is_paused, read_control
 from batcher.runner.events import RunBegan, RunEnded
+from batcher.runner.input_check import check_inputs
 from batcher.runner.manifest_jobs import Planned, Reading, plan_jobs
-from batcher.runner.progress import Progress, listener, observing
+from batcher.runner.progress import Heard, Progress, listener, observing
 from batcher.runner.run_context import RunContext
 from batcher.runner.run_dir import (
     begin,
     check_room,
+    gone_in_words,
     hold,
     price_facts,
     remembered_price,
     room_needed,
     same_service,
     same_shard,
-    say_gone,
     some_room,
 )
 from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of, way_to
@@ -69,8 +70,8 @@ async def run(
         async with open_service(options, run_dir, progress) as service:
             ended = await conduct(
                 loader, settings, run_dir, service, surroundings, progress,
-                limit=options.overrides.limit, shard=options.shard, command=options.command,
-                piped=options.manifest == "-", elapsed=lambda: time.monotonic() - started,
+                limit=options.overrides.limit, continue_copy=options.continue_copy, shard=options.shard,
+                command=options.command, piped=options.manifest == "-", elapsed=lambda: time.monotonic() - started,
             )  # fmt: skip
         return ended.report, ended.summary
 
@@ -88,42 +89,51 @@ async def conduct(
     command: str = "batcher",
     piped: bool = False,
     elapsed: Any,
+    continue_copy: bool = False,
 ) -> Ended:
     """Plans, drains and reports, with the run directory held and the service open. Raises BatcherError.
 
     elapsed: gives the seconds since the start, for the report.
     """
+    command = command.replace(f" {generation.FLAG}", "")  # said once, not with every resume
     observers = (*surroundings.observers, observing(progress))
+    progress = Heard(progress, surroundings.observers, surroundings.wall)
     surroundings = replace(surroundings, observers=observers)
     control = read_control(run_dir)
     with ExitStack() as held:
         fresh = not has_state(run_dir)
+        beside = generation.read_beside(run_dir)
+        lost_journal = not fresh and generation.has_lost_its_journal(run_dir, beside)
         state = StateFile(run_dir / STATE)
         held.callback(state.close)
         try:
             offer = await _offer(loader, settings, service, state, control)
             same_service(state, service)
             same_shard(state, shard)
+            warning = generation.check(state, run_dir, beside, lost_journal=lost_journal, go_on=continue_copy)
             read = plan_jobs(state, loader, offer.schema, limit=limit, progress=progress, run_dir=run_dir, shard=shard)
+            which = "none" if service.name == SIMULATOR else settings.check_inputs
+            warnings = await check_inputs(state.connection, offer.schema, which, limit)
         except BaseException:
             if fresh:
                 state.close()
                 remove_state(run_dir)
             raise
-        _say_what_was_read(read, offer, progress)
+        generation.take(state, run_dir, beside, surroundings.wall())
+        held.callback(generation.leave, run_dir)
+        held.callback(state.close)  # before it: the last to be entered is the first to be left
+        offer = replace(offer, warnings=(*offer.warnings, *warnings))
+        _say_what_was_read(read, offer, warning, surroundings)
         planned, wall = read.planned, surroundings.wall
         jobs = planned.within(limit)
         check_room(state, jobs, progress)
         budget = control.settings(settings).budget
-        facts = _facts(loader, planned, service, offer, budget, command, wall())
-        facts["shard"] = None if shard is None else str(shard)
-        facts["manifest_path"] = way_to(loader, run_dir)
+        shard_facts = {"shard": None if shard is None else str(shard), "manifest_path": way_to(loader, run_dir)}
+        facts = _facts(loader, planned, service, offer, budget, command, wall()) | shard_facts
         begin(state, facts, settings, wall(), progress)
         stop, context = Stop(), None
         if is_paused(state, control, wall()):
-            why = f": {control.reason}" if control.reason else ""
-            stop.request(Reason.PAUSED, f"the run is paused{why}", f"`batcher tune {run_dir} --resume` lets it go on.")
-            state.must_commit([lambda: state.set_meta(process=None, live=None, stopped_by=Reason.PAUSED.word)])
+            _stay_paused(state, control, stop)
         else:
             if words := control.words():
                 progress.say(f"as tuned: {words} (`batcher tune {run_dir}` shows and changes it)")
@@ -140,11 +150,24 @@ async def conduct(
                 state, service, offer, settings, control, stop, surroundings, model=loader.model, total=total,
                 limit=limit,
             )  # fmt: skip
+            _give_way(stop)
         ended = _report(
             state, planned, jobs, service, stop, context, command, piped, elapsed(), wall(), offer, progress
         )
         _tell(surroundings.observers, RunEnded(report=ended.report, summary=ended.summary, at=wall()))
         return ended
+
+
+def _stay_paused(state: StateFile, control: Control, stop: Stop) -> None:
+    run_dir, why = state.path.parent, f": {control.reason}" if control.reason else ""
+    stop.request(Reason.PAUSED, f"the run is paused{why}", f"`batcher tune {run_dir} --resume` lets it go on.")
+    state.must_commit([lambda: state.set_meta(process=None, live=None, stopped_by=Reason.PAUSED.word)])
+
+
+def _give_way(stop: Stop) -> None:
+    """Raises TakenOver: the report would be about another's run."""
+    if stop.reason is Reason.TAKEN:
+        raise TakenOver(stop.message, hint=stop.hint)
 
 
 def _tell(observers: Any, event: Any) -> None:
@@ -164,13 +187,13 @@ async def _offer(loader: Loader, settings: Settings, service: Service, state: St
     return offer
 
 
-def _say_what_was_read(read: Reading, offer: Offer, progress: Progress) -> None:
-    for warning in (*read.planned.warnings, *offer.warnings):
-        progress.say(f"warning: {warning}")
+def _say_what_was_read(read: Reading, offer: Offer, warning: str | None, surroundings: Surroundings) -> None:
+    for text in (*([warning] if warning else []), *read.planned.warnings, *offer.warnings):
+        surroundings.say(f"warning: {text}")
     for line in columns_in_words(read.totals.columns) if read.totals is not None else ():
-        progress.say(line)
-    if read.listed is not None:
-        say_gone(read.listed.gone, progress)
+        surroundings.say(line)
+    if read.listed is not None and read.listed.gone:
+        surroundings.say(gone_in_words(read.listed.gone))
 
 
 def _facts(
@@ -194,6 +217,7 @@ def _report(
     state: StateFile, planned: Planned, jobs: int, service: Service, stop: Stop, context: RunContext | None,
     command: str, piped: bool, seconds: float, ended_at: float, offer: Offer, progress: Progress,
 ) -> Ended:  # fmt: skip
+    generation.settle(state)
     run_dir = state.path.parent
     tally = None if context is None else context.tally
     facts = report.Facts(

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable
 from enum import Enum
 
+from batcher.core.errors import DiskError, TakenOver
+
 
 class Reason(Enum):
     """(word for the report, exit code, hard). Listed by severity: the first that applies gives the exit code."""
@@ -15,6 +17,7 @@ class Reason(Enum):
     ACCOUNT = ("account", 77, True)
     BALANCE = ("balance", 77, False)
     DISK = ("disk", 73, True)
+    TAKEN = ("taken_over", 75, True)
     SERVICE = ("service", 69, True)
     FUSE = ("fuse", 69, False)
     INTERRUPTED = ("interrupted", 130, True)
@@ -57,6 +60,10 @@ class Stop:
         if reason.hard:
             self.leave.set()
         self.asked()
+
+
+def of_disk(error: DiskError) -> Reason:
+    return Reason.TAKEN if isinstance(error, TakenOver) else Reason.DISK
 
 
 async def pause(seconds: float, unless: asyncio.Event) -> bool:

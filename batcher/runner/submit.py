@@ -11,12 +11,23 @@ from typing import Any
 
 from batcher.core import limits
 from batcher.core.circuit_breaker import CircuitBreaker
-from batcher.core.errors import AccountError, DiskError, NotFound, NotSent, Overtaken, Refused, Rejected, Unclear
+from batcher.core.errors import (
+    AccountError,
+    DiskError,
+    NotFound,
+    NotSent,
+    Overtaken,
+    Refused,
+    Rejected,
+    TakenOver,
+    Unclear,
+)
 from batcher.core.job import Accepted, Entry, State
 from batcher.core.retry import REFUSALS
 from batcher.pacing import LATE, Opening
+from batcher.runner.lying_there import LyingThere
 from batcher.runner.run_context import RunContext
-from batcher.runner.stop import Reason, pause
+from batcher.runner.stop import Reason, of_disk, pause
 
 CLOCK = 1e-6  # seconds: less than this is now
 GLIMPSE = 1.0  # seconds between two looks at what a person may have changed: the deadline, the rate
@@ -38,6 +49,7 @@ class Submitter:
         self.pace = context.pace
         self._opening = Opening()
         self.breaker = CircuitBreaker()
+        self._lying = LyingThere(context.state.path.parent, simulated=bool(context.api.simulated))
         self._line = asyncio.Lock()  # whose turn it is to be written down as leaving
         self._at_door = 0  # written down, waiting for their moment
         self._ahead = 0  # written down, not left yet
@@ -47,6 +59,8 @@ class Submitter:
 
         Raises AccountError; Overtaken when another process has moved the job.
         """
+        if self._lying.is_possible(entry) and (saved := await self._found(entry)):
+            return saved
         unsent = 0
         while True:
             async with self._line:
@@ -63,6 +77,20 @@ class Submitter:
             unsent += 1
             if self.breaker.failures:
                 await pause(self.context.delay(REFUSALS, unsent, entry), self.context.stop.nothing_new)
+
+    async def _found(self, entry: Entry) -> Entry | None:
+        """DONE, when its picture and its sidecar lie in their place: that is free."""
+        context = self.context
+        found = await asyncio.to_thread(self._lying.find, entry)
+        if found is None:
+            return None
+        attempt, files = found
+        saved = await context.queue.durable(context.state.find, attempt, files)
+        context.files[entry.id] = files
+        context.found += 1
+        unsaid = entry.job.images * (context.budget.price or 0.0)
+        context.budget.spent += unsaid if saved.cost_usd is None else saved.cost_usd
+        return saved
 
     async def _turn(self, entry: Entry) -> bool:
         """Waits until one more submit may be written down. False: none may any more."""
@@ -127,6 +155,7 @@ class Submitter:
         finally:
             self._ahead -= 1
         if not may_leave or context.stop.nothing_new.is_set():
+            context.departures.refused(entry)
             return await self._release(entry)
         return await self._post(entry)
 
@@ -184,13 +213,20 @@ class Submitter:
             raise
         self._answered()
         context.tally.submitted(left_at)
+        context.left_at[entry.id] = left_at
         return await self._accept(entry, accepted)
 
     async def _answer(self, entry: Entry) -> Accepted:
+        journal = self.context.departures
         try:
-            return await self.context.api.submit(entry.job.model, entry.job.inputs)
+            accepted = await self.context.api.submit(entry.job.model, entry.job.inputs, lambda: journal.left(entry))
+            journal.answered(entry, accepted.request_id)
+        except (NotSent, Refused, Rejected, AccountError):
+            journal.refused(entry)
+            raise
         finally:
             self._opening.answered()
+        return accepted
 
     async def _accept(self, entry: Entry, accepted: Accepted) -> Entry:
         """The id is money: where no disk takes it, it is at least said."""
@@ -215,7 +251,9 @@ class Submitter:
             try:
                 return await context.queue.durable(move, *facts)
             except DiskError as error:
-                context.stop.request(Reason.DISK, error.message, error.hint)
+                context.stop.request(of_disk(error), error.message, error.hint)
+                if isinstance(error, TakenOver):
+                    raise
                 if not context.ballast.drop():
                     await asyncio.sleep(1.0)
         return await context.queue.durable(move, *facts)

@@ -49,7 +49,8 @@ class Waiter:
         context = self.context
         submitted = entry.submitted_at or context.started
         asked_since = context.now()
-        began = asked_since - max(0.0, context.wall() - submitted)
+        left_at = context.left_at.pop(entry.id, None)  # the wall clock may have been set since
+        began = asked_since - max(0.0, context.wall() - submitted) if left_at is None else left_at
         ours = submitted >= context.started
         watch = self.planner.watch(began, learns=ours)
         look_at = watch.next(context.now(), draw(entry, 0)) if ours else context.now()

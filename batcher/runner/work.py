@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from batcher.core.units import show_duration, show_rate
 from batcher.images import Downloader, Dress, Trust
 from batcher.images.embed import at_arrival
 from batcher.images.storage import place_of
+from batcher.runner import departures
 from batcher.runner.cancel import cancel_all
 from batcher.runner.control import Control, Controller
 from batcher.runner.deadline import deadline_at
@@ -85,6 +86,7 @@ async def drain(
     ballast = Ballast(run_dir)
     try:
         _lay(ballast)
+        departures.clear(state)
         async with (
             Downloader(
                 place_of(run_dir), trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
@@ -92,37 +94,43 @@ async def drain(
             ) as downloader,
             CommitQueue(state) as queue,
         ):  # fmt: skip
-            context = RunContext(
-                settings=tuned,
-                queue=queue,
-                reader=reader,
-                api=service.api,
-                downloader=downloader,
-                tally=Tally(reading.counts(reader, total), now()),
-                stop=stop,
-                ballast=ballast,
-                budget=_budget(state, tuned, offer),
-                observers=surroundings.observers,
-                past_deadline=_past(settings.deadline, surroundings),
-                wall=surroundings.wall,
-            )
-            controller = Controller(context, run_dir, settings, control)
-            drain = Drain(context, model, limit)
-            async with surroundings.attend(context):
-                ticker = asyncio.create_task(_tick(context, controller), name="progress")
-                try:
-                    await drain.run()
-                    if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
-                        await queue.flush()  # what is known to be finished is not asked to be cancelled
-                        await cancel_all(service.api, queue, reader, context.cancelled)
-                except asyncio.CancelledError:
-                    stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
-                finally:
-                    ticker.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await ticker
-            await _remember(context, offer)
-            context.tell(Ticked(snapshot=_snapshot(context), at=context.wall()))
+            with closing(departures.Departures(run_dir)) as journal:
+                context = RunContext(
+                    settings=tuned,
+                    queue=queue,
+                    reader=reader,
+                    api=service.api,
+                    downloader=downloader,
+                    tally=Tally(reading.counts(reader, total), now()),
+                    stop=stop,
+                    ballast=ballast,
+                    departures=journal,
+                    budget=_budget(state, tuned, offer),
+                    observers=surroundings.observers,
+                    past_deadline=_past(settings.deadline, surroundings),
+                    wall=surroundings.wall,
+                )
+                controller = Controller(context, run_dir, settings, control)
+                drain = Drain(context, model, limit)
+                async with surroundings.attend(context):
+                    ticker = asyncio.create_task(_tick(context, controller), name="progress")
+                    try:
+                        await drain.run()
+                        if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
+                            await queue.flush()  # what is known to be finished is not asked to be cancelled
+                            await cancel_all(service.api, queue, reader, context.cancelled)
+                    except asyncio.CancelledError:
+                        stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
+                    finally:
+                        ticker.cancel()
+                        with suppress(asyncio.CancelledError):
+                            await ticker
+                if context.found:
+                    jobs = "1 job was" if context.found == 1 else f"{context.found:,} jobs were"
+                    text = f"{jobs} there already, image and sidecar: taken in, not paid for again"
+                    context.tell(Noted(text=text, at=context.wall()))
+                await _remember(context, offer)
+                context.tell(Ticked(snapshot=_snapshot(context), at=context.wall()))
         return context
     finally:
         ballast.drop()

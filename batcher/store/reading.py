@@ -68,6 +68,18 @@ def pending(
     return [(row[ENTRY_WIDTH], entry_of(row)) for row in rows]
 
 
+def pending_inputs(
+    connection: sqlite3.Connection, limit: int | None = None
+) -> Iterator[tuple[dict[str, Any], str, int]]:
+    """Of each job to be submitted, in the manifest's order: its inputs, and file and line it comes from."""
+    rows = connection.execute(
+        "SELECT inputs, source, line FROM jobs WHERE state = 'pending' AND position < ? ORDER BY position",
+        (1 << 62 if limit is None else limit,),
+    )
+    for inputs, source, line in rows:
+        yield json.loads(inputs), source, line
+
+
 def entries(connection: sqlite3.Connection, states: Iterable[State], *, listed_only: bool = False) -> Iterator[Entry]:
     """Oldest first, read in chunks, so that the rows may be moved while they are walked. Memory: 8 bytes a job.
 

@@ -14,9 +14,9 @@ IMAGES = "images/"  # what every path in the file begins with
 ENTRY = """
 SELECT j.id, j.key, j.state, j.model, j.inputs, j.copy, j.prompt_id, j.meta, j.source, j.line, j.path, j.attempts,
        j.request_id, j.submitted_at, j.finished_at, j.urls, j.cost_usd, j.cause, j.message, j.http_status, j.code,
-       j.images
+       j.images, j.chosen
 """
-ENTRY_WIDTH = 22
+ENTRY_WIDTH = 23
 PICTURE = """, i.file, i.bytes, i.sha256, i.mime, i.width, i.height, i.url, i.output_index, i.output_count,
        i.downloaded_at, i.warning
 """
@@ -28,7 +28,8 @@ def job_row(job: Job, position: int | None, path: str | None = None) -> tuple[An
     path = IMAGES + (job.path if path is None else path)
     return (
         job.key, "pending", position, job.model, canonical_json(job.inputs), job.copy, job.prompt_id,
-        canonical_json(job.meta) if job.meta else None, None, job.source, job.line, path, folded(path), job.images,
+        canonical_json(job.meta) if job.meta else None, canonical_json(job.chosen) if job.chosen else None,
+        job.source, job.line, path, folded(path), job.images,
     )  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
     job = Job(
         key=row[1], model=row[3], inputs=json.loads(row[4]), copy=row[5], prompt_id=row[6],
         meta=json.loads(row[7]) if row[7] else {}, source=row[8], line=row[9], path=path,
-        images=row[21],
+        images=row[21], chosen=json.loads(row[22]) if row[22] else None,
     )  # fmt: skip
     return Entry(
         id=row[0], job=job, state=State(row[2]), path=path, attempts=row[11], request_id=row[12],

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from batcher.core.errors import DiskError
+from batcher.core.errors import DiskError, TakenOver
 from batcher.store.opening import connect, identity
 
 Outcome = tuple[bool, Any]  # (True, value) or (False, exception)
@@ -26,6 +26,7 @@ class Transactions:
         self.connection = connect(path)
         self._identity = identity(path)
         self._in_place = True
+        self.generation: str | None = None  # JSON, as in ``meta``, of the run that this process is; None for no run
         self._outdated = False  # whether it is on record that the tables beside the file are
         (self._version,) = self.connection.execute("PRAGMA data_version").fetchone()
 
@@ -58,7 +59,20 @@ class Transactions:
                 return False
             raise disk_problem(error, self.path) from error
         self._in_place = identity(self.path) == self._identity
+        self._be_ours()
         return True
+
+    def _be_ours(self) -> None:
+        """Raises TakenOver when another run has begun in this directory: a lock may be deleted, or do nothing."""
+        if self.generation is None:
+            return
+        row = self.connection.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
+        if row is None or row[0] != self.generation:
+            self.roll_back()
+            raise TakenOver(
+                f"another batcher has begun to write to {self.path.parent}",
+                hint="This one has stopped writing. What it had submitted is collected by the other or the next run.",
+            )
 
     def apply(self, calls: Sequence[Callable[[], Any]]) -> list[Outcome] | None:
         """Runs the calls in the open transaction. None when one of them failed: then nothing has happened, and each is

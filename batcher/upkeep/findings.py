@@ -6,7 +6,7 @@ from typing import Any
 
 from batcher.core.errors import Cause
 from batcher.core.job import Entry
-from batcher.upkeep.sidecars import Card
+from batcher.runner.sidecars import Card
 
 
 class Kind(StrEnum):

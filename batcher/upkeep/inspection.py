@@ -14,10 +14,9 @@ from batcher.core.job import Artifact, Entry
 from batcher.core.one_line import one_line
 from batcher.images.check import Facts, Limits, examine
 from batcher.images.kinds import Announced, Buffer
+from batcher.runner.sidecars import Untrue, differences, parse, read_card
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader, extension, sidecar_of
 from batcher.upkeep.findings import Finding, Kind, Mend, of_job
-from batcher.upkeep.orphans import read_card
-from batcher.upkeep.sidecars import Untrue, differences, parse
 
 Depth = Literal["decode", "structure"]
 LIMITS = Limits()

@@ -11,11 +11,10 @@ import sqlite3
 from collections.abc import Iterator
 
 from batcher.core.job import Entry, State
-from batcher.core.naming import numbered
+from batcher.runner.sidecars import Card, Untrue, read_card, siblings
 from batcher.store import auditing
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, extension, stem
 from batcher.upkeep.findings import Finding, Kind, Mend
-from batcher.upkeep.sidecars import Card, Untrue, believed, parse
 
 _IN_FLIGHT = frozenset({State.SUBMITTING, State.RUNNING, State.READY})
 _NUMBER = re.compile(r"_[0-9]{1,4}\Z")
@@ -91,32 +90,6 @@ def _worth_taking_in(ground: SafeReader, entry: Entry | None, cards: list[Card],
 
 def _is_whole(ground: SafeReader, card: Card) -> bool:
     return _sha256(ground, card.artifact.file) == card.artifact.sha256
-
-
-def read_card(ground: SafeReader, file: str) -> Card:
-    """The sidecar at ``file``, if it proves itself. Raises Untrue."""
-    try:
-        with ground.reading(file) as data:
-            return believed(parse(data), file)
-    except (Absent, Outside, NotAFile, OSError):
-        raise Untrue("it can't be read") from None
-
-
-def siblings(ground: SafeReader, card: Card) -> list[Card]:
-    """The sidecars of all files of its job that lie beside it, itself included, in their order."""
-    count, job = card.artifact.output_count, card.entry.job
-    found = []
-    for index in range(count):
-        if index == card.artifact.output_index:
-            found.append(card)
-            continue
-        try:
-            other = read_card(ground, f"{IMAGES}/{numbered(job.path, index, count)}.json")
-        except Untrue:
-            continue
-        if other.entry.job.key == job.key and other.artifact.output_index == index:
-            found.append(other)
-    return found
 
 
 def _in_flight(connection: sqlite3.Connection, file: str) -> bool:

@@ -20,13 +20,22 @@ from batcher.core.job import Entry, Job, State
 from batcher.core.naming import safe_part, with_key
 from batcher.core.one_line import one_line
 from batcher.images.storage import reader_of
+from batcher.runner.sidecars import (
+    Card,
+    Untrue,
+    as_known,
+    believed,
+    described,
+    parse,
+    read_card,
+    seconds,
+    siblings,
+)
 from batcher.store import STATE, StateFile, auditing
 from batcher.store.files import whole
 from batcher.store.files.disk import disk
 from batcher.store.files.safe_reader import SafeReader, extension, sidecar_of
 from batcher.upkeep.lost_and_found import move_aside
-from batcher.upkeep.orphans import read_card, siblings
-from batcher.upkeep.sidecars import Card, Untrue, as_known, believed, described, parse, seconds
 from batcher.upkeep.survey import RECORDS
 
 FAILURES = "failures.jsonl"

@@ -8,8 +8,9 @@ touched, so a repair that ends half way is finished by the next one, or by the n
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
@@ -24,7 +25,7 @@ from batcher.images.storage import place_of, reader_of, url_of
 from batcher.runner.progress import Progress
 from batcher.runner.records import failures
 from batcher.runner.service import Options
-from batcher.store import STATE, StateFile, auditing, has_state, locked, reading
+from batcher.store import STATE, StateFile, auditing, connect_to_read, has_state, locked, reading
 from batcher.store.files.disk import disk
 from batcher.store.files.place import Shelf
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, sidecar_of, stem
@@ -64,6 +65,7 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
     """Checks, mends what can be had free, checks again. Raises BusyError, UsageError, DiskError."""
     with ExitStack() as held:
         held.enter_context(locked(run_dir))
+        damaged = has_state(run_dir) and _set_aside_if_damaged(run_dir)
         rebuilt = None if has_state(run_dir) else put_in_place(run_dir)
         state = StateFile(run_dir / STATE)
         held.callback(state.close)
@@ -71,12 +73,10 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
         before = look_again(progress=progress)
         repaired = Repaired(before, rebuilt=rebuilt)
         if rebuilt is not None:
-            missing = Finding(kind=Kind.STATE_MISSING, file=STATE, message="made anew", mend=Mend.FREE)
+            kind = Kind.STATE_DAMAGED if damaged else Kind.STATE_MISSING
+            missing = Finding(kind=kind, file=STATE, message="made anew", mend=Mend.FREE)
             before.findings.insert(0, missing)
             repaired.did("state file made anew from the sidecars")
-        if any(finding.kind is Kind.STATE_DAMAGED for finding in before.findings):
-            repaired.left = before.findings  # nothing that it says can be relied upon
-            return repaired
         repaired.left = before.findings
         told: list[Finding] = []
         for _ in range(MOST_ROUNDS):
@@ -92,6 +92,20 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
             repaired.left = [one for one in after if one.kind is not Kind.UNFETCHED or one.job not in jobs]
         repaired.left += told
         return repaired
+
+
+def _set_aside_if_damaged(run_dir: Path) -> bool:
+    """Moves a state file that SQLite can't read to lost+found: nothing that it says can be relied upon."""
+    try:
+        with closing(connect_to_read(run_dir)) as connection:
+            damage = auditing.damage(connection)
+    except sqlite3.DatabaseError as error:
+        damage = str(error)
+    if damage is None:
+        return False
+    for suffix in ("", "-wal", "-shm"):
+        move_aside(run_dir, STATE + suffix)
+    return True
 
 
 class _Mender:

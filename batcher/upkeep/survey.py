@@ -138,8 +138,8 @@ def _batches(jobs: Iterable[auditing.Files]) -> Iterator[list[auditing.Files]]:
 
 
 def _damaged(said: str) -> Finding:
-    message = f"{one_line(said, 200)}; put back a copy of it"
-    return Finding(kind=Kind.STATE_DAMAGED, file="state.db", message=message, mend=Mend.BY_HAND)
+    message = f"{one_line(said, 200)}; a repair makes a new one from the sidecars"
+    return Finding(kind=Kind.STATE_DAMAGED, file="state.db", message=message, mend=Mend.FREE)
 
 
 def _duplicates(connection: sqlite3.Connection, rules: Rules) -> Iterator[Finding]:

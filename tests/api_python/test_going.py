@@ -1,6 +1,7 @@
 """Runs from Python: in a loop, in a thread, twice at once, left early, steered; against the real simulator."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
@@ -236,6 +237,20 @@ def test_a_run_is_looked_at_picked_from_and_exported() -> None:
         run.images("sed == 1")
     with pytest.raises(batcher.UsageError, match="is not a run directory"):
         batcher.open("nothing")
+
+
+def test_ctrl_c_in_a_blocking_run_puts_everything_away_and_is_raised() -> None:
+    program = (
+        "import batcher\n"
+        "try:\n    batcher.run(['a kite'], out='run', simulate=True, rate='5/s', repeat=500)\n"
+        "except KeyboardInterrupt:\n    print(batcher.open('run').status().facts['stopped_by'])"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        _until(lambda: list(Path("run").glob("images/**/*.png")), 40.0)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    assert (out, process.returncode) == ("interrupted\n", 0)
 
 
 def test_importing_is_quick_and_every_name_is_there() -> None:

@@ -5,8 +5,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.view.big_run import make_run
-from tests.view.browser import browser, page_server
+from tests.support.big_run import make_run
+from tests.support.browser import browser, page_server
 
 
 def memory(pid: int) -> float:

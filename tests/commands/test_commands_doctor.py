@@ -86,6 +86,9 @@ def test_of_a_run_it_says_what_needs_a_person_and_the_command_for_it(shell: Shel
     came = shell("doctor", "runs/my prompts", "--simulate")
     assert came.code == 0
     assert "batcher run 'runs/my prompts'" in came.out
+
+
+def test_a_run_that_is_done_needs_nobody(shell: Shell) -> None:
     assert "ok    run: all 3 jobs are done" in shell("doctor", shell.simulated(), "--simulate").out
 
 

@@ -1,5 +1,6 @@
 """What a plan says is what a run does: the names of the first pictures, how many texts there are, and no word twice."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -83,6 +84,8 @@ def test_a_plan_that_resubmits_what_is_in_doubt_says_what_that_costs(shell: Shel
         for number, word in enumerate(("in_doubt", "submitting"), 1):
             said = "UPDATE jobs SET state = ?, outcome = ?, request_id = NULL WHERE id = ?"
             state.execute(said, (word, word, number))
+    shutil.rmtree(shell.folder / "runs/m/images")  # a picture that lies there would not be paid for again
+    (shell.folder / "runs/m/.departures.jsonl").unlink()  # nor what the journal knows the answer of
     held, again = (
         shell("plan", "m.yaml", "--simulate", "--json", "--in-doubt", word).json for word in ("hold", "resubmit")
     )

@@ -1,6 +1,7 @@
 """Signals to a real run: nohup, timeout, SIGTERM twice. The summary, the tables and the report are always written."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -93,3 +94,30 @@ def test_signals_without_end_leave_at_once_and_lose_nothing(shell: Shell) -> Non
     again = shell("run", "runs/p", "--rate", "500/s", "--progress", "none", "--json")
     assert again.json["done"] == 200
     assert again.json["submits_total"] == 200
+
+
+def test_a_sigterm_ends_a_run_within_ten_seconds_whatever_the_service_does(shell: Shell) -> None:
+    slow = "faults: [{where: file, kind: slow, probability: 0.9, seconds: 60}]"
+    profile = shell.file("profile.yaml", slow)
+    service = [sys.executable, "-m", "batcher", "simulate", "--port", "0", "--profile", profile]
+    with subprocess.Popen(service, cwd=shell.folder, stdout=subprocess.PIPE, text=True) as simulator:
+        assert simulator.stdout is not None
+        url = simulator.stdout.readline().split()[-1]
+        shell.file("p.txt", "".join(f"a kite over hill {number}\n" for number in range(60)))
+        command = [*RUN[:4], "p.txt", "--base-url", url, "--trust-host", "127.0.0.1", "--rate", "20/s"]
+        environment = {**os.environ, "RUNCOMFY_TOKEN": "any-token-will-do"}
+        with subprocess.Popen(
+            command, cwd=shell.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        ) as process:
+            deadline = time.monotonic() + 30
+            while not list((shell.folder / "runs").glob("p/images/**/*.png")):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            out, _ = process.communicate(timeout=30)
+            took = time.monotonic() - began
+        simulator.terminate()
+    assert took < 10, out
+    assert process.returncode == 130, out
+    ended_well(shell, out)

@@ -46,6 +46,8 @@ GOOD: list[tuple[str, str, Any]] = [
     ("embed", "infotext, XMP", frozenset({"infotext", "xmp"})),
     ("embed", "iptc,signed", frozenset({"iptc", "signed"})),
     ("embed", "none", frozenset()),
+    ("no_schema_check", "seed, style", frozenset({"seed", "style"})),
+    ("check_inputs", "All", "all"),
 ]
 BAD = [
     ("rate", "fast", "a rate looks like 5/s, 300/min or 1000/h"),
@@ -72,6 +74,8 @@ BAD = [
     ("embed", "none,xmp", "it must be of infotext, xmp and iptc, with commas"),
     ("fuse_share", "nan", "a share looks like 90% or 0.9"),
     ("cancel_on_interrupt", "maybe", "one of true, false"),
+    ("no_schema_check", ",", "names of the model's inputs, with commas"),
+    ("check_inputs", "some", "one of auto, all, none"),
 ]
 
 

@@ -13,7 +13,7 @@ from batcher.commands.cli import GROUPS, cli, load
 from batcher.commands.options import SECTIONS
 from batcher.commands.recorded import TakesRun
 from batcher.core.exit_codes import BY_SEVERITY, EXIT_CODES
-from batcher.core.settings import PARSERS
+from batcher.manifest.yaml.document import RUN_OPTIONS
 
 PLACED = {name for names in SECTIONS.values() for name in names}
 MANUAL = Path(__file__).parents[2] / "batcher" / "manual"
@@ -56,7 +56,7 @@ def exit_codes() -> str:
 
 
 def run_keys() -> str:
-    return "\n" + ", ".join(f"`{name}`" for name in PARSERS) + "\n"
+    return "\n" + ", ".join(f"`{name}`" for name in RUN_OPTIONS) + "\n"
 
 
 _INTRODUCTION = """\

@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from tests.docs import readme
-from tests.view.big_run import make_run
-from tests.view.browser import browser, page_server
+from tests.support.big_run import make_run
+from tests.support.browser import browser, page_server
 
 WIDTH, HEIGHT = 1400, 900
 KEYS = {

@@ -40,9 +40,7 @@ def test_these_are_all_of_them() -> None:
 def test_a_job_plans_without_a_warning(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     facts = planned(JOBS / name, capsys)
     assert facts["jobs"] == MAKES[name]
-    braces = [warning for warning in facts["warnings"] if '"{open}" is sent as it stands' in warning]
-    assert facts["warnings"] == braces
-    assert len(braces) == ("benchmark" in name)  # which has them on purpose, to be sent as they stand
+    assert facts["warnings"] == []
 
 
 def test_the_quickstart_makes_twelve_images_with_sidecars_in_seconds(

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from batcher.core.errors import DiskError
-from batcher.export.placer import Placer, Wanted
 from batcher.runner.progress import Bar
 from batcher.store import locked
 from tests.export.conftest import Batcher
@@ -198,7 +197,7 @@ def test_a_link_in_the_export_that_leads_out_is_not_written_through(
 def test_nothing_to_export_is_an_error_that_says_why(batcher: Batcher, run: Path, tmp_path: Path) -> None:
     came = batcher("export", run, tmp_path / "out", "--to", "captions", "--where", "seed > 99")
     assert came.code == 64
-    assert "not meant by --where" in came.err
+    assert "--where matches none" in came.err
     unlist(run, "a")
     unlist(run, "b")
     came = batcher("export", run, tmp_path / "out", "--to", "captions")
@@ -274,77 +273,15 @@ def test_interrupted_it_says_so_and_goes_on(
     assert exported(run, "captions")["pictures"] == 6
 
 
-def test_many_links_are_made_by_the_other_process_and_what_it_can_not_do_is_done_here(
-    exported: Any, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("batcher.export.placing._LOT", 2)
-    mine = os.link
-    made: list[object] = []
-
-    def link(source: str, target: str) -> None:
-        made.append(target)
-        mine(source, target)
-
-    monkeypatch.setattr(os, "link", link)
+def test_links_that_are_gone_or_changed_are_made_again(exported: Any, run: Path, tmp_path: Path) -> None:
     assert exported(run, "imagefolder")["linked"] == 6
-    assert made == []
     gone = next((tmp_path / "out").rglob("*.png"))
     gone.unlink()
     again = exported(run, "imagefolder")
     assert (again["linked"], again["unchanged"]) == (1, 5)
-    assert made == []
     gone.unlink()
     gone.write_bytes(b"changed by somebody")
     assert exported(run, "imagefolder")["linked"] == 1
-    assert len(made) == 2  # as what is there is in the way, then beside it
-
-
-def test_without_that_process_links_are_made_here(exported: Any, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batcher.export.placing._LOT", 2)
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    assert exported(run, "imagefolder")["linked"] == 6
-
-
-@pytest.mark.parametrize("last_words", ["", "options.readline(); "])
-def test_a_placer_that_dies_leaves_everything_to_others(monkeypatch: pytest.MonkeyPatch, last_words: str) -> None:
-    monkeypatch.setattr(
-        "batcher.export.placer._SCRIPT", f"import sys; told = sys.stdin.buffer; {last_words}sys.exit(1)"
-    )
-    placer = Placer()
-    for _ in range(20):  # more than fit between the two
-        placer.send([Wanted("a", None, "b"), Wanted("c", None, "d")])
-        placer.answers()
-    assert set(placer.answers(all_of_them=True)) == {b"??"}
-    placer.send([Wanted("a", None, "b")])
-    assert placer.answers(all_of_them=True) == [b"?"]
-    placer.close()
-
-
-def test_a_placer_links_writes_knows_the_same_and_replaces_nothing(tmp_path: Path) -> None:
-    source, theirs, mine = tmp_path / "source", tmp_path / "theirs", tmp_path / "mine"
-    source.write_bytes(b"x")
-    theirs.write_bytes(b"theirs")
-    mine.write_bytes(b"mine")
-    (tmp_path / "link").symlink_to(mine)
-    lot = [
-        Wanted(str(source), None, str(tmp_path / "new")),
-        Wanted(str(source), None, str(source)),
-        Wanted(str(source), None, str(theirs)),
-        Wanted(str(tmp_path / "none"), None, str(tmp_path / "b")),
-        Wanted(None, b"text", str(tmp_path / "text")),
-        Wanted(None, b"mine", str(mine)),
-        Wanted(None, b"other", str(mine)),
-        Wanted(None, b"mine", str(tmp_path / "link")),
-        Wanted(None, b"x", str(tmp_path / "no" / "folder")),
-    ]
-    placer = Placer()
-    placer.send(lot)
-    assert placer.answers(all_of_them=True) == [b"ls??ws???"]
-    placer.close()
-    assert (tmp_path / "new").samefile(source)
-    assert (tmp_path / "text").read_bytes() == b"text"
-    assert (theirs.read_bytes(), mine.read_bytes()) == (b"theirs", b"mine")
-    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")

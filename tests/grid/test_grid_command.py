@@ -138,3 +138,9 @@ def test_a_sheet_of_what_was_picked(shell: Shell) -> None:
     assert shell("pick", run, "--where", "seed == 2", "yes").code == 0
     came = shell("grid", run, "--where", 'pick == "yes"', "--per", "none", "--json")
     assert (came.code, came.json["pictures"]) == (0, 2)
+
+
+def test_a_number_that_is_compared_with_a_text_is_told(shell: Shell) -> None:
+    run = shell.simulated(1, "--matrix", "seed=1..3")
+    came = shell("grid", run, "--where", 'seed != "2"')
+    assert (came.code, "write seed != 2" in " ".join(came.out.split())) == (0, True)

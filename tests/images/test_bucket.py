@@ -1,15 +1,10 @@
 """Pictures in object storage: created where none stand, found again, refused in words; a folder and a real server."""
 
 import asyncio
-import contextlib
 import json
-import threading
 from collections.abc import Iterator
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -19,7 +14,7 @@ from batcher.images import Downloader, Trust, storage
 from batcher.store.files.place import Taken
 from batcher.store.files.safe_reader import Absent, Outside
 from tests.support.file_host import answer, file_host, picture
-from tests.support.object_store import ObjectStore, object_store
+from tests.support.object_store import ObjectStore, Proxy, object_store, proxied
 
 pytest.importorskip("obstore", reason="the extra `cloud` is not installed")
 
@@ -170,60 +165,12 @@ def test_a_fetch_puts_into_the_bucket_and_leaves_nothing_here(place: Any, tmp_pa
     assert not (tmp_path / "images").exists()
 
 
-class Proxy(BaseHTTPRequestHandler):
-    """Between a client and the real server. rude: what to do to a request, by name."""
-
-    rude = ""
-    upstream = ""
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def _pass(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        if self.rude == "denies":
-            self._say(403, b"<Error><Code>AccessDenied</Code></Error>")
-            return
-        with contextlib.closing(HTTPConnection(self.upstream)) as connection:
-            connection.request(self.command, self.path, body, headers)
-            answered = connection.getresponse()
-            content = answered.read()
-        if self.rude == "ignores conditions" and answered.status == 412:
-            self._say(200, b"", {"ETag": '"an-etag"'})
-            return
-        if self.rude == "loses answers" and self.command == "PUT" and "if-none-match" in headers:
-            type(self).rude = ""
-            self.close_connection = True  # it was put, and nobody hears of it
-            return
-        self._say(answered.status, content, dict(answered.getheaders()))
-
-    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _pass  # noqa: N815
-
-    def _say(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        kept = {
-            name: value for name, value in (headers or {}).items() if name.lower() not in {"transfer-encoding", "date"}
-        }
-        for name, value in ({"Content-Length": str(len(content))} | kept).items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-
 @pytest.fixture
 def proxy(server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Proxy]]:
-    class Here(Proxy):
-        upstream = urlsplit(server.endpoint).netloc
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Here) as listening:
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
-        for name, value in server.environment.items():
+    with proxied(server) as (rude, endpoint):
+        for name, value in {**server.environment, "AWS_ENDPOINT_URL": endpoint}.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{listening.server_address[1]}")
-        yield Here
-        listening.shutdown()
+        yield rude
 
 
 def test_a_store_that_ignores_conditional_puts_is_refused_before_anything_is_paid(

@@ -12,7 +12,7 @@ from pathlib import Path
 import obstore
 import pytest
 
-from tests.support.object_store import ObjectStore, object_store
+from tests.support.object_store import ObjectStore, object_store, proxied
 
 pytest.importorskip("obstore", reason="the extra `cloud` is not installed")
 
@@ -86,6 +86,43 @@ def test_every_command_finds_the_pictures(run: Run) -> None:
     assert "0 submits" in again.stdout
 
 
+@pytest.mark.parametrize("to", ["imagefolder", "webdataset"])
+def test_an_export_goes_straight_to_a_bucket_and_adds_what_is_new(run: Run, to: str) -> None:
+    assert run.run(4).returncode == 0
+    place = f"s3://runs/{run.prefix}-set"
+    sets = run.server.store("runs", f"{run.prefix}-set")
+
+    def objects() -> dict[str, bytes]:
+        lots = obstore.list(sets)
+        return {meta["path"]: bytes(obstore.get(sets, meta["path"]).bytes()) for lot in lots for meta in lot}
+
+    def export(*words: str) -> dict[str, int]:
+        done = run.batcher("export", run.dir, place, "--to", to, "--progress", "none", "--json", *words)
+        assert done.returncode == 0, done.stderr
+        sent: dict[str, int] = json.loads(done.stdout)["objects"]
+        return sent
+
+    first = export()
+    assert first["uploaded"] == len(objects()) - 1  # one more says whose they are
+    assert export() == {"uploaded": 0, "unchanged": first["uploaded"], "deleted": 0}
+    assert run.run(8).returncode == 0
+    assert export()["uploaded"] > 0
+    local = run.folder / "local" / f"{run.prefix}-set"
+    local.parent.mkdir()
+    assert run.batcher("export", run.dir, local, "--to", to, "--progress", "none").returncode == 0
+    here = {path.relative_to(local).as_posix(): path.read_bytes() for path in local.rglob("*") if path.is_file()}
+    here = {name: content for name, content in here.items() if not name.startswith(".batcher-export")}
+    assert {name: content for name, content in objects().items() if name != ".batcher.json"} == here
+
+
+def test_an_export_never_goes_over_what_somebody_else_put_there(run: Run) -> None:
+    assert run.run(2).returncode == 0
+    obstore.put(run.server.store("runs", f"{run.prefix}-theirs"), "a", b"theirs")
+    refused = run.batcher("export", run.dir, f"s3://runs/{run.prefix}-theirs", "--to", "imagefolder")
+    assert refused.returncode == 64
+    assert "is not empty" in refused.stderr
+
+
 def test_a_run_that_is_killed_goes_on_and_pays_nothing_twice(run: Run) -> None:
     words = [sys.executable, "-m", "batcher", *run.words(40)]
     words[words.index("200/s")] = "20/s"
@@ -144,3 +181,24 @@ def test_credentials_that_are_wrong_spend_nothing_and_say_what_to_do(run: Run) -
     assert "wrong-one" not in refused.stderr
     assert not (run.dir / "state.db").exists()
     assert run.run().returncode == 0
+
+
+def test_a_bucket_that_begins_to_deny_in_the_middle_of_a_run_stops_it_and_costs_nothing_twice(run: Run) -> None:
+    with proxied(run.server) as (rude, endpoint):
+        words = [sys.executable, "-m", "batcher", *run.words(40)]
+        words[words.index("200/s")] = "20/s"
+        environment = {**os.environ, **run.server.environment, "AWS_ENDPOINT_URL": endpoint}
+        process = subprocess.Popen(
+            words, env=environment, cwd=run.folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        while len(run.pictures()) < 4:
+            assert process.poll() is None
+            time.sleep(0.05)
+        rude.rude = "denies"
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 73, (out, err)
+        assert b"Renew the credentials" in out + err
+    assert run.run(40).returncode == 0
+    report = json.loads((run.dir / "report.json").read_bytes())
+    assert report["done"] == report["submits_total"] == 40
+    assert run.batcher("verify", run.dir).returncode == 0

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
 from batcher.core.errors import ManifestError, UsageError
 from batcher.manifest import Overrides, open_manifest
+from batcher.manifest.readers import workbook
 from batcher.manifest.schema import ModelSchema
 from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
 
@@ -230,8 +232,8 @@ def test_a_folder_says_what_it_passes_over_and_which_file_is_a_list(tmp_path: Pa
     write(folder, "a fox", "2.caption")
     warnings = " ".join(checked(str(folder)).warnings)
     assert "has 20 lines" in warnings
-    assert "1 subfolders are passed over (sub)" in warnings
-    assert "(2.caption)" in warnings
+    assert "1 subfolder is passed over, as only its .txt files are read (sub)" in warnings
+    assert "1 other text is passed over, as only its .txt files are read (2.caption)" in warnings
 
 
 # --- YAML that reads as less
@@ -343,30 +345,59 @@ def test_a_collection_of_wildcards_in_yaml_is_named_as_not_read(tmp_path: Path) 
     assert "cars.yaml are not read" in problem.mend
 
 
+_SHEETS = """<sheet name="p" sheetId="1" r:id="rId1"/><sheet name="notes" sheetId="2" r:id="rId1"/>"""
+_NAMES = "http://schemas.openxmlformats.org"
+_PARTS = {
+    "[Content_Types].xml": f"""<Types xmlns="{_NAMES}/package/2006/content-types"><Default Extension="rels"
+        ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml"
+        ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/></Types>""",
+    "_rels/.rels": f"""<Relationships xmlns="{_NAMES}/package/2006/relationships"><Relationship Id="rId1"
+        Type="{_NAMES}/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>""",
+    "xl/_rels/workbook.xml.rels": f"""<Relationships xmlns="{_NAMES}/package/2006/relationships"><Relationship Id="rId1"
+        Type="{_NAMES}/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>""",
+    "xl/workbook.xml": f"""<workbook xmlns="{_NAMES}/spreadsheetml/2006/main"
+        xmlns:r="{_NAMES}/officeDocument/2006/relationships"><sheets>{_SHEETS}</sheets></workbook>""",
+}
+
+
+def spreadsheet(folder: Path, cells: dict[str, str | float]) -> str:
+    """An Excel file with these cells, by their names (``B2``)."""
+    rows: dict[int, str] = {}
+    for name, value in cells.items():
+        number = int(name.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+        text = f't="inlineStr"><is><t>{value}</t></is>' if isinstance(value, str) else f"><v>{value}</v>"
+        rows[number] = rows.get(number, "") + f'<c r="{name}" {text}</c>'
+    data = "".join(f'<row r="{number}">{row}</row>' for number, row in sorted(rows.items()))
+    sheet = f'<worksheet xmlns="{_NAMES}/spreadsheetml/2006/main"><sheetData>{data}</sheetData></worksheet>'
+    with ZipFile(folder / "p.xlsx", "w") as packed:
+        for name, text in {**_PARTS, "xl/worksheets/sheet1.xml": sheet}.items():
+            packed.writestr(name, text)
+    return str(folder / "p.xlsx")
+
+
 def test_a_spreadsheet_is_read_with_whole_numbers_and_the_rows_of_the_sheet(tmp_path: Path) -> None:
-    openpyxl = pytest.importorskip("openpyxl", reason="writes the spreadsheet")
     pytest.importorskip("python_calamine", reason="an extra")
-    book = openpyxl.Workbook()
-    sheet = book.active
-    for row in (
-        ["id", "Prompt", "Seed", "Aspect Ratio", "Style"],
-        ["k1", "a kite", 7.0, "16:9", "oil"],
-        [],
-        ["k2", "a fox"],
-    ):
-        sheet.append(row)
-    book.create_sheet("notes")
-    path = str(tmp_path / "p.xlsx")
-    book.save(path)
-    read = checked(path)
+    cells: dict[str, str | float] = {"A1": "id", "B1": "Prompt", "C1": "Seed", "D1": "Aspect Ratio", "E1": "Style"}
+    cells |= {"A2": "k1", "B2": "a kite", "C2": 7.0, "D2": "16:9", "E2": "oil", "A4": "k2", "B4": "a fox"}
+    read = checked(spreadsheet(tmp_path, cells))
     assert [(job.prompt_id, dict(job.inputs), job.line) for job in read.made] == [
         ("k1", {"prompt": "a kite", "seed": 7, "aspect_ratio": "16:9"}, 2),
         ("k2", {"prompt": "a fox"}, 4),
     ]
     assert any("`notes`" in warning for warning in read.warnings)
-    sheet["XFD900000"] = "far"
-    book.save(path)
-    assert "rows and 16,384 columns" in problems(path)[0].what
+
+
+def test_a_spreadsheet_of_a_few_cells_far_apart_is_refused_before_it_is_held(tmp_path: Path) -> None:
+    pytest.importorskip("python_calamine", reason="an extra")
+    far = spreadsheet(tmp_path, {"A1": "prompt", "XFD900000": "far"})
+    assert "900,000 rows and 16,384 columns" in problems(far)[0].what
+
+
+def test_a_spreadsheet_is_refused_with_how_to_save_it_where_its_reader_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbook, "find_spec", lambda _: None)
+    assert "CSV UTF-8" in problems(spreadsheet(tmp_path, {"A1": "prompt"}))[0].mend
 
 
 def test_failures_of_a_run_are_a_manifest_too(tmp_path: Path) -> None:

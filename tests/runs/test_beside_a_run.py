@@ -242,3 +242,21 @@ def test_settings_are_given_back_to_the_command(tmp_path: Path) -> None:
     control = read_control(folder)
     assert (control.rate, control.budget) == (None, 5.0)
     write_control(folder, control)
+
+
+def test_an_interrupted_run_ends_within_ten_seconds_whatever_the_service_does(tmp_path: Path) -> None:
+    asked: list[float] = []
+
+    def interrupt(going: Going) -> None:
+        asked.append(asyncio.get_running_loop().time())
+        going.context.stop.request(Reason.INTERRUPTED)
+
+    async def story() -> float:
+        path = tmp_path / "manifest.txt"
+        path.write_text(lines(60))
+        slow = Fault(where="submit", kind="slow", seconds=500.0)
+        service = Simulator(steady(faults=(slow,)))
+        await go(tmp_path / "run", path, service, rate=5.0, meanwhile=after(5.0, interrupt))
+        return asyncio.get_running_loop().time() - asked[0]
+
+    assert run(story()) < 10.0

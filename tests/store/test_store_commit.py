@@ -205,7 +205,7 @@ def test_a_full_disk_is_everybodys_and_nothing_of_the_group_happened(tmp_path: P
         outcomes = asyncio.run(story(book))
         assert [type(outcome) for outcome in outcomes] == [DiskError] * 21
         assert "database or disk is full" in str(outcomes[0])
-        assert "Make room" in str(outcomes[0])
+        assert "Free some space" in str(outcomes[0])
         assert book.rows("SELECT DISTINCT state FROM jobs") == [("pending",)]
         assert book.rows("PRAGMA integrity_check") == [("ok",)]
         book.state.connection.execute("PRAGMA max_page_count = 1000000")

@@ -6,10 +6,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import obstore
 import pytest
@@ -108,3 +112,58 @@ def _free_ports(count: int) -> list[int]:
                 other.bind(("127.0.0.1", port + 10_000))
                 found.append(port)
     return found
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Between a client and the real server. rude: what to do to a request, by name."""
+
+    rude = ""
+    upstream = ""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _pass(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if self.rude == "denies":
+            self._say(403, b"<Error><Code>AccessDenied</Code></Error>")
+            return
+        with contextlib.closing(HTTPConnection(self.upstream)) as connection:
+            connection.request(self.command, self.path, body, headers)
+            answered = connection.getresponse()
+            content = answered.read()
+        if self.rude == "ignores conditions" and answered.status == 412:
+            self._say(200, b"", {"ETag": '"an-etag"'})
+            return
+        if self.rude == "loses answers" and self.command == "PUT" and "if-none-match" in headers:
+            type(self).rude = ""
+            self.close_connection = True  # it was put, and nobody hears of it
+            return
+        self._say(answered.status, content, dict(answered.getheaders()))
+
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _pass  # noqa: N815
+
+    def _say(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        kept = {
+            name: value for name, value in (headers or {}).items() if name.lower() not in {"transfer-encoding", "date"}
+        }
+        for name, value in ({"Content-Length": str(len(content))} | kept).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+
+@contextlib.contextmanager
+def proxied(server: ObjectStore) -> Iterator[tuple[type[Proxy], str]]:
+    """A proxy that can be made rude, and its endpoint."""
+
+    class Here(Proxy):
+        upstream = urlsplit(server.endpoint).netloc
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Here) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield Here, f"http://127.0.0.1:{listening.server_address[1]}"
+        listening.shutdown()

@@ -72,6 +72,7 @@ async def visit(
     overrides: Overrides = NO_OVERRIDES,
     trust: tuple[str, ...] = ("127.0.0.1",),
     token: str = "a-token",
+    continue_copy: bool = False,
     **settings: Any,
 ) -> Came:
     """deadline: seconds from the start. price: what the catalogue says, whatever the service charges."""
@@ -102,7 +103,7 @@ async def visit(
             ended = await conduct(
                 loader, told, folder, Service(api, trust, "the simulator"),
                 Surroundings(observers=() if hear is None else (hear,), attend=attend, wall=wall, elapsed=now),
-                listener("none"), limit=overrides.limit, elapsed=lambda: now() - began,
+                listener("none"), limit=overrides.limit, continue_copy=continue_copy, elapsed=lambda: now() - began,
             )  # fmt: skip
     return Came(ended.stop, ended.context, ended.report, ended.summary, now() - began)
 

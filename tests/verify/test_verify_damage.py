@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -330,16 +329,27 @@ def test_the_state_file_is_not_written_by_a_check(run: Run) -> None:
     assert sorted(path for path in run.folder.rglob("*") if "state.db-" not in path.name) == tree
 
 
-def test_a_damaged_state_file_is_said_and_left_alone(run: Run) -> None:
+def test_a_damaged_state_file_is_said_and_a_repair_makes_a_new_one_from_the_sidecars(run: Run) -> None:
     path = run.folder / "state.db"
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(4096 * 3)
         file.write(os.urandom(min(4096 * 6, size - 4096 * 3)))
     before = path.read_bytes()
-    for words in ((), ("--repair",)):
-        facts = run.verify(*words)
-        assert kinds(facts) == {"state_damaged"}
-        assert facts["by_repair"] == {"by_hand": 1}
+    facts = run.verify()
+    assert kinds(facts) == {"state_damaged"}
+    assert facts["by_repair"] == {"free": 1}
     assert path.read_bytes() == before
-    assert Path(run.folder / "images").is_dir()
+    facts = run.verify("--repair")
+    assert (facts["exit_code"], facts["rebuilt"]["jobs"]) == (0, JOBS)
+    assert before in [kept.read_bytes() for kept in run.aside()]
+    assert run.again()["submits"] == 0
+
+
+@pytest.mark.parametrize("words", [["status", "run"], ["run", "manifest.yaml", "-o", "run", "--simulate"]])
+def test_a_damaged_state_file_is_no_traceback(run: Run, words: list[str]) -> None:
+    with (run.folder / "state.db").open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(4096 * 8))
+    code, _ = run(*words)
+    assert code in {64, 73}

@@ -14,7 +14,7 @@ from batcher.core.job import Artifact, Entry, Job, State, job_key, sidecar
 from batcher.manifest import Overrides
 from batcher.runner import session
 from batcher.runner.service import Options
-from batcher.upkeep.sidecars import Untrue, believed, copy_number, parse
+from batcher.runner.sidecars import Untrue, believed, copy_number, parse
 from tests.support.finished_runs import JOBS, Run, flip, kinds
 from tests.support.rude_server import answer, serving
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.view.big_run import make_run
-from tests.view.browser import Served, browser, need_browser, page_server
+from tests.support.big_run import make_run
+from tests.support.browser import Served, browser, need_browser, page_server
 
 JOBS = 36  # three prompts, three ratios, four seeds
 

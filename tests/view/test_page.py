@@ -10,7 +10,7 @@ import pytest
 
 from batcher.store.picks import PICKS
 from batcher.view import static
-from tests.view.browser import Served
+from tests.support.browser import Served
 
 CURRENT = '.tile[aria-current="true"]'
 
@@ -40,7 +40,7 @@ def current(page: Any) -> tuple[str, str]:
 
 
 def expect_count(page: Any, selector: str, count: int) -> None:
-    for _ in range(100):
+    for _ in range(600):
         if page.locator(selector).count() == count:
             return
         page.wait_for_timeout(50)

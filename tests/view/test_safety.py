@@ -12,9 +12,9 @@ import pytest
 from batcher.client.token import TOKEN_ENV
 from batcher.store.picks import PICKS
 from batcher.view.safety import Guard
-from tests.view.big_run import make_run
-from tests.view.browser import Served, page_server
-from tests.view.raw import ask, known
+from tests.support.big_run import make_run
+from tests.support.browser import Served, page_server
+from tests.support.raw_http import ask, known
 
 RUNS = "/runs"
 
@@ -208,13 +208,13 @@ def test_a_body_that_is_no_object_or_too_large_is_refused(served: Served) -> Non
     no_objects: tuple[Any, ...] = ([], "x", 3)
     for body in no_objects:
         assert ask(served, "/runs/night/picks", method="POST", body=body, **known(served)).status == 400
-    no_verdicts: tuple[Any, ...] = (
+    objects: tuple[Any, ...] = (
         {},
         {"verdicts": []},
         {"verdicts": [{"job": "x", "pick": "maybe"}]},
         {"verdicts": [{"job": "nobody", "pick": "yes"}]},
     )
-    for body in no_verdicts:
+    for body in objects:
         assert ask(served, "/runs/night/picks", method="POST", body=body, **known(served)).status == 400
     large = {"verdicts": [{"job": "x" * 5_000_000}]}
     with suppress(ConnectionError):  # it does not read on

@@ -15,9 +15,9 @@ from batcher.view import static
 from batcher.view.run_reader import RunReader
 from batcher.view.runs import Runs
 from batcher.view.thumbs import place
-from tests.view.big_run import make_run
-from tests.view.browser import Served, page_server
-from tests.view.raw import ask, known
+from tests.support.big_run import make_run
+from tests.support.browser import Served, page_server
+from tests.support.raw_http import ask, known
 
 N = "/runs/night"
 

@@ -8,13 +8,13 @@ looking: the inputs that differ between jobs of one prompt are what the run swee
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.core.groups import group_key, seed_input
 from batcher.core.job import Job, canonical_json
 from batcher.core.one_line import one_line
+from batcher.core.suggest import nearest
 
 OF_THE_JOB = ("prompt_id", "model", "copy")
 REPEAT = "repeat"
@@ -162,9 +162,8 @@ def _pick(free: dict[str, int], first: str, rank: Any, second: str = "") -> str 
 def _check(flag: str, name: str, names: Mapping[str, None]) -> None:
     if name in names:
         return
-    near = get_close_matches(name, names, n=1) or [known for known in names if known == f"meta.{name}"]
-    near = near or [known for known in names if known.lower().endswith(f".{name.lower()}")]
-    guess = f" Did you mean {near[0]}?" if near else ""
+    near = nearest(name, names)
+    guess = f" Did you mean {near}?" if near else ""
     known = ", ".join(one_line(known, 60) for known in names)
     raise UsageError(f"{flag} {one_line(name, 100)}: no job of this run has that.{guess}", hint=f"There is: {known}.")
 

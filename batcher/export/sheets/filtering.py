@@ -24,6 +24,10 @@ class Filter:
         except WhereError as error:
             raise usage_error(text, error) from None
 
+    def warnings(self) -> list[str]:
+        """What was compared with a value of another type so far."""
+        return self._where.warnings()
+
     def __call__(self, facts: Mapping[str, Any]) -> bool:
         """facts: as ``gather.facts_of`` gives them."""
         try:

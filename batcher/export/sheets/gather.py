@@ -12,7 +12,7 @@ from typing import Any
 
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json
 from batcher.core.naming import short
-from batcher.export.sheets.axes import Plan, Repeats, Seen, in_order, label_of, prompt_key, same
+from batcher.export.sheets.axes import REPEAT, Plan, Repeats, Seen, in_order, label_of, prompt_key, same
 from batcher.store import auditing, reading
 from batcher.store.grouping import Grouped
 
@@ -159,7 +159,7 @@ def _record(
 
 def _name(job: Job) -> str:
     """Of the sheet of a prompt: its id, and what was chosen, which several prompts of one id differ in."""
-    return "_".join([job.prompt_id, *(short(value) for value in (job.chosen or {}).values())])
+    return "_".join([job.prompt_id, *(short(value) for name, value in (job.chosen or {}).items() if name != REPEAT)])
 
 
 def _tiles(entry: Entry, files: tuple[Artifact, ...]) -> Iterator[Tile]:

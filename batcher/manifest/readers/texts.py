@@ -14,7 +14,7 @@ from batcher.manifest.schema.words import shown
 
 _OTHER_TEXTS = (".caption", ".md", ".text", ".prompt", ".csv", ".json", ".jsonl", ".tags")
 _AS_IS = "sends it as it stands"
-_MANY_LINES = 10  # of one file of a folder: more are a list of prompts far more often than one prompt
+_MANY_LINES = 3  # of one file of a folder: more are a list of prompts more often than one prompt
 
 
 class TextLines:
@@ -49,6 +49,7 @@ class TextFolder:
     def __init__(self, source: Source, reading: Reading) -> None:
         self._source = source
         self._reading = reading
+        self._lists: list[tuple[str, int]] = []  # files that look like lists of prompts, and their lines
 
     def rows(self) -> Iterator[Row]:
         for name in _names(self._source):
@@ -67,17 +68,22 @@ class TextFolder:
         self._warn_of_others()
 
     def _look_at(self, label: str, text: str) -> None:
-        """Warns of a file that holds many prompts, or more than one."""
+        """Whether a file holds many prompts, or more than one."""
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) >= _MANY_LINES and max(map(len, lines)) < 300:
-            what = f"{label}: each file of a folder is one prompt, and this one has {len(lines):,} lines"
-            self._reading.model_inputs.warn(f"{what}; to read a line as a prompt name the file itself")
+            self._lists.append((label, len(lines)))
         if not self._reading.is_named and any(line.startswith("Steps: ") and "Sampler: " in line for line in lines):
             what = "it is the infotext of a picture, and all of it is read as a prompt"
             self._reading.problems.doubt(label, 1, 1, what, f"keep the prompt alone; --format folder {_AS_IS}")
 
     def _warn_of_others(self) -> None:
-        """What else in the folder looks like prompts, and is passed over."""
+        """Of files that are lists, and of what else in the folder looks like prompts, and is passed over."""
+        warn = self._reading.model_inputs.warn
+        if self._lists:
+            label, lines = self._lists[0]
+            what = f"{self._source.label}: each file of a folder is one prompt, and {label} has {lines:,} lines"
+            more = f" ({len(self._lists) - 1:,} more have several)" if len(self._lists) > 1 else ""
+            warn(f"{what}{more}; to read a line as a prompt name the file itself")
         try:
             with os.scandir(self._source.path) as entries:
                 named = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
@@ -85,11 +91,11 @@ class TextFolder:
             return
         folders = [name for name, is_folder in named if is_folder]
         texts = [name for name, is_folder in named if not is_folder and name.lower().endswith(_OTHER_TEXTS)]
-        for names, words in ((folders, "subfolders are"), (texts, "files that do not end in .txt are")):
+        for names, one, several in ((folders, "subfolder", "subfolders"), (texts, "other text", "other texts")):
             if names:
                 some = ", ".join(shown(name)[1:-1] for name in sorted(names)[:3])
-                what = f"{self._source.label}: {len(names):,} {words} passed over ({some})"
-                self._reading.model_inputs.warn(what)
+                many = f"1 {one} is" if len(names) == 1 else f"{len(names):,} {several} are"
+                warn(f"{self._source.label}: {many} passed over, as only its .txt files are read ({some})")
 
     def _row(self, label: str, name: str, text: str) -> Row:
         carried = self._reading.carried

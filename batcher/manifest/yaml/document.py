@@ -29,6 +29,8 @@ RUN_OPTIONS = (
     "fuse_share",
     "timeout",
     "embed",
+    "check_inputs",
+    "no_schema_check",
 )
 _TOP = (
     "model", "prompt_input", "defaults", "dynamic", "prompts", "matrix", "zip", "exclude", "include", "groups",

@@ -7,13 +7,12 @@ FOLLOW), and so waits no longer than that for what the leaders found out. The fi
 another age, for a service that takes no time at all; nobody else leads before an age worth a look.
 """
 
-from batcher.pacing.polling.history import Memory
-from batcher.pacing.polling.polls import Plan, best_looks
+from batcher.pacing.polling.polls import Plan, best_polls
 from batcher.pacing.polling.queue_line import Line
-from batcher.pacing.polling.run_times import Look, RunTimes
+from batcher.pacing.polling.run_times import Look, Memory, RunTimes
 from batcher.pacing.polling.turns import Turns
 
-DELAY = 0.06  # of the mean run time: the aim. A plan flatters itself by about a sixth, so 7 % is what comes of it
+DELAY = 0.055  # of the mean run time: the aim; half as much again is what comes of it
 LOWEST_PRICE, FIRST_PRICE, HIGHEST_PRICE = 0.008, 0.03, 0.1  # of the mean run time
 TRIES = 3  # prices tried when a plan is made
 
@@ -34,7 +33,7 @@ FINEST = 1e-3  # between two looks, for what is learned
 
 class PollPlanner:
     """price: seconds of delay that one call is worth. None, for the person who waits: what makes the mean delay about
-    7 % of the mean run time, but between LOWEST_PRICE and HIGHEST_PRICE of that: where run times hardly differ less
+    9 % of the mean run time, but between LOWEST_PRICE and HIGHEST_PRICE of that: where run times hardly differ less
     delay is free, and where nothing can be foretold it is not worth any number of calls.
     """
 
@@ -86,7 +85,7 @@ class PollPlanner:
             return at
         self._probes += 1
         share = times.share_ended(at)
-        if far or (share > 0.5 and self._probes % FAR_EVERY == 0):
+        if far or self._probes % FAR_EVERY == 0:
             return max(at * (FAR_FROM + FAR_SPAN * draw), SHORTEST)
         return max(times.age_at(draw * share), SHORTEST)
 
@@ -99,13 +98,13 @@ class PollPlanner:
 
     def _planned(self, times: RunTimes) -> Plan:
         if self._price is not None:
-            return best_looks(times, self._price)
+            return best_polls(times, self._price)
         lowest, highest, aim = LOWEST_PRICE * times.mean, HIGHEST_PRICE * times.mean, DELAY * times.mean
         price = FIRST_PRICE * times.mean if self.plan is None else self.plan.price
         for _ in range(TRIES):
             price = min(max(price, lowest), highest)
-            plan = best_looks(times, price)
-            of_aim = max(plan.expected()[0] / aim, 0.2)
+            plan = best_polls(times, price)
+            of_aim = max(plan.delay / aim, 0.2)
             if abs(of_aim - 1.0) < 0.05:
                 break
             price /= of_aim**2  # the delay goes about with the square root of the price

@@ -1,65 +1,63 @@
-"""How long jobs take, learned from looks that only say "not yet" or "by now". Pure: times are ages in seconds.
+"""How long jobs take: a sample of the newest, from polls that only say "not yet" or "by now". Pure; ages in seconds.
 
-A look never sees a run time. It says of a job that was unfinished at one age whether it is finished at a later one, so
-every look is evidence of its own: a miss, that no job ends between the two; a hit, that this one did, somewhere there.
-Jobs still running count by their misses, and the quick ones, which are heard of first, don't pass for all.
-
-The likelihood of such looks is that of interval-censored, left-truncated data, and expectation-maximisation climbs it
-(Turnbull 1976). Ages are cut into cells; each cell has a hazard: the share of those alive at its start that end in it.
-The E-step spreads every hit over the cells of its interval as the hazards of the moment say; the M-step divides, cell
-by cell, the ends by the jobs at risk. Both sums are differences at two ends of an interval, so a step costs as much as
-there are looks plus cells. Afterwards ends and exposure are smoothed over neighbouring cells of like width (EMS,
-Silverman et al. 1990): else the estimate is all spikes. Each estimate starts from the one before, less sure
-of itself: looks in one place only would otherwise confirm it for ever.
-
-Two things make it quick and sharp. A look whose outcome was certain beforehand teaches nothing but makes EM crawl; it
-has little weight, whatever came of it, so that the weights bias nothing. And cells are narrow where looks could teach
-much, and where the estimate before had its mass.
+A poll never sees a run time, only that a job was unfinished at one age and finished at a later one. Half-way between is
+taken for it. A job that was finished at its first poll says no more than "not later": it is taken to be like those of
+its kind, so that a poll in one place only does not move the sample. Every so often a first poll comes early: a hit
+where no job of the sample has ended, or a row of misses where all have, shows that the service has changed, and
+everything from before is forgotten.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
-from math import ceil, exp, floor, log
+from math import ceil, inf, log
 from typing import NamedTuple
 
-STRIDE = 0.05  # between cells everywhere, on a logarithmic scale,
-BY_LOOKS, BY_BEFORE = 72, 24  # and cells by quantiles of the looks' ages, and of the estimate before
-FINEST = 5e-5  # of the age
-DOWN = 4.0  # cells reach down to this part of the earliest look: what is found there may be much older
-PRIOR = 0.05  # jobs' worth of belief that of those alive at an age half are alive at twice that age
-HARDLY_ANY = 2e-3  # an estimate knows nothing of these
-DOUBT, DOUBT_FEW, FACTORS = 0.06, 3.0, (0.87, 1.1, 1.3)  # the fewer the hits, the more
-STEPS, FIRST_STEPS = 3, 12
-SMOOTH, SMOOTH_FEW = 3, 64  # rounds; the fewer the hits, the more of them
+KEPT = 512  # run times
+ENOUGH = 8  # before there is an estimate
+EVERY = 16  # new ones before it is made again; sooner while there are few
+GRID = 24  # quantiles
+WIDEST = 0.06  # between two ages, of their logarithms
+RARE = 0.01  # of jobs end outside of what an end there surprises
+SOONER, LATER = 1.06, 1.15  # by less than these factors it is no surprise
+SURPRISES, OF_LATE = 4, 24  # so many among the last ends mean that the service has changed
+UNLIKELY = 1e-6  # chance of a row of jobs that were all finished at their first poll: it became faster
 
 
 class Look(NamedTuple):
-    """A job unfinished at age ``since`` was asked about at ``age``: finished, or not. weight: at most 1."""
+    """A job unfinished at age ``since`` was polled at ``age``: finished (hit), or not."""
 
     since: float
     age: float
     hit: bool
-    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class RunTimes:
-    """A distribution: at ``ages[i]`` the share ``ended[i]`` of all jobs has ended; ``moment[i]`` is the sum of their
-    run times, for each job of the whole. ``ages[0]`` is 0; between two ages, ends are spread evenly.
-    """
+    """At ``ages[i]`` the share ``ended[i]`` of all jobs has ended; between two ages, ends are spread evenly."""
 
     ages: Sequence[float]
     ended: Sequence[float]
-    moment: Sequence[float]
 
     @classmethod
-    def from_survival(cls, ages: Sequence[float], alive: Sequence[float]) -> "RunTimes":
-        moment = [0.0]
-        for at in range(1, len(ages)):
-            moment.append(moment[-1] + (alive[at - 1] - alive[at]) * (ages[at - 1] + ages[at]) / 2)
-        return cls(ages, [1.0 - share for share in alive], moment)
+    def of(cls, sample: Sequence[float]) -> "RunTimes":
+        times = sorted(sample)
+        last = len(times) - 1
+        ages, ended = [0.0, times[0] * 0.99], [0.0, 0.0]
+        for step in range(1, GRID + 1):
+            place = last * step / GRID
+            low = int(place)
+            age = times[low] + (place - low) * (times[min(low + 1, last)] - times[low])
+            if age > ages[-1] * 1.0005 + 1e-6:
+                ages.append(age)
+                ended.append(step / GRID)
+            else:
+                ended[-1] = step / GRID if len(ages) > 2 else ended[-1]
+        if ended[-1] < 1.0:
+            ages.append(ages[-1] * 1.01 + 1e-4)
+            ended.append(1.0)
+        return cls(*_finer(ages, ended))
 
     @property
     def longest(self) -> float:
@@ -67,135 +65,101 @@ class RunTimes:
 
     @property
     def mean(self) -> float:
-        """Of the jobs that end by the last age."""
-        return self.moment[-1] / max(self.ended[-1], 1e-9)
+        pairs = zip(self.ages, self.ages[1:], self.ended, self.ended[1:], strict=False)
+        return sum((low + high) / 2 * (after - before) for low, high, before, after in pairs)
 
     def share_ended(self, age: float) -> float:
-        if age <= 0.0:
-            return 0.0
-        ages, ended = self.ages, self.ended
-        after = bisect_right(ages, age)
-        if after == len(ages):
-            return ended[-1]
-        low, before = ages[after - 1], ended[after - 1]
-        return before + (age - low) / (ages[after] - low) * (ended[after] - before)
-
-    def share_left(self, since: float, age: float) -> float | None:
-        """Of the jobs alive at ``since`` those that still are at ``age``; None when hardly any gets so far at all."""
-        alive = 1.0 - self.share_ended(since)
-        return (1.0 - self.share_ended(age)) / alive if alive > HARDLY_ANY else None
+        at = bisect_right(self.ages, age)
+        if at == len(self.ages):
+            return 1.0
+        low, high = self.ages[at - 1], self.ages[at]
+        return self.ended[at - 1] + (age - low) / (high - low) * (self.ended[at] - self.ended[at - 1])
 
     def age_at(self, share: float) -> float:
-        """The age at which that share of jobs has ended, at most the last."""
-        after = min(max(bisect_left(self.ended, share), 1), len(self.ages) - 1)
-        low, high = self.ended[after - 1], self.ended[after]
+        at = min(max(bisect_left(self.ended, share), 1), len(self.ages) - 1)
+        low, high = self.ended[at - 1], self.ended[at]
         part = min((share - low) / (high - low), 1.0) if high > low else 1.0
-        return self.ages[after - 1] + part * (self.ages[after] - self.ages[after - 1])
+        return self.ages[at - 1] + part * (self.ages[at] - self.ages[at - 1])
 
 
-def estimate(looks: Sequence[Look], before: RunTimes | None = None) -> RunTimes:
-    """The distribution that explains the looks, at least one of them a hit. before: an estimate to start from."""
-    ages = _cells(looks, before)
-    prior = [0.02, *(1.0 - low / high for low, high in pairwise(ages[1:]))]
-    exposed, hits = _indexed(looks, ages)
-    alive = _survival(prior) if before is None else _doubted(before, ages, min(DOUBT + DOUBT_FEW / len(hits), 0.5))
-    for _ in range(FIRST_STEPS if before is None else STEPS):
-        ends, risk = _expected(alive, exposed, hits, prior)
-        alive = _survival(n / of for n, of in zip(ends, risk, strict=True))
-    rounds = max(SMOOTH, SMOOTH_FEW // len(hits))
-    return RunTimes.from_survival(ages, _survival(_smooth_hazards(ages, ends, risk, rounds)))
+def _finer(ages: Sequence[float], ended: Sequence[float]) -> tuple[list[float], list[float]]:
+    """With more ages where two are far apart, as the few longest run times are: polls can only be at an age."""
+    fine_ages, fine_ended = list(ages[:2]), list(ended[:2])
+    for age, share in zip(ages[2:], ended[2:], strict=True):
+        low, before = fine_ages[-1], fine_ended[-1]
+        steps = max(1, ceil(log(age / low) / WIDEST))
+        fine_ages += [low * (age / low) ** (step / steps) for step in range(1, steps)]
+        fine_ended += [before + (share - before) * (at - low) / (age - low) for at in fine_ages[len(fine_ended) :]]
+        fine_ages.append(age)
+        fine_ended.append(share)
+    return fine_ages, fine_ended
 
 
-def _doubted(before: RunTimes, ages: Sequence[float], doubt: float) -> list[float]:
-    """The estimate before, with some belief in its being wrong by a factor: EM can't revive what has no mass at all."""
-    sure, each = 1.0 - doubt, doubt / len(FACTORS)
-    ended = before.share_ended
-    return [1.0 - sure * ended(age) - each * sum(ended(age * factor) for factor in FACTORS) for age in ages]
+class Memory:
+    """``times`` is None while too little is known. changes: how often everything before a moment was forgotten."""
 
+    def __init__(self) -> None:
+        self.times: RunTimes | None = None
+        self.changes = 0
+        self.soonest = inf  # the age from which hits were running unseen
+        self._sample: deque[float] = deque(maxlen=KEPT)
+        self._surprises: deque[bool] = deque(maxlen=OF_LATE)
+        self._new = 0
+        self._row = 1.0  # chance of the row of hits at first polls
+        self._turn = 0.0
+        self._latest = 0.0  # the longest age of a miss
 
-def _cells(looks: Iterable[Look], before: RunTimes | None) -> list[float]:
-    known = sorted([(age, weight) for _, age, _, weight in looks])
-    last = known[-1][0]
-    low, high = log(known[0][0] / DOWN) / STRIDE, log(last) / STRIDE
-    points = [exp(STRIDE * step) for step in range(floor(low), ceil(high))]
-    points += _by_weight(known)
-    if before is not None:
-        points += [before.age_at(step / BY_BEFORE) for step in range(1, BY_BEFORE)]
-    ages = [0.0]
-    for point in sorted(points):
-        if point > ages[-1] * (1.0 + FINEST) + 1e-6 and point < last:
-            ages.append(point)
-    return [*ages, last]
+    @property
+    def suspects_faster(self) -> bool:
+        return any(self._surprises)
 
+    def quiet_until(self, guess: float) -> float:
+        """While there is no estimate: the age before which no job was seen to end, or ``guess``."""
+        return min(self.soonest, max(self._latest, guess))
 
-def _by_weight(known: Sequence[tuple[float, float]]) -> list[float]:
-    points, filled = [], 0.0
-    share = sum(weight for _, weight in known) / BY_LOOKS
-    for age, weight in known:
-        filled += weight
-        if filled >= share:
-            points.append(age)
-            filled = 0.0
-    return points
+    def learn(self, look: Look) -> bool:
+        """One more poll. Returns whether ``times`` is another one now."""
+        if self.times is not None and self._changed(self.times, look):
+            self._forget()
+            self._take(look)
+            return True
+        self._take(look)
+        patience = 3 if any(self._surprises) else 1  # what may come of a change is not mixed in at once
+        due = len(self._sample) >= ENOUGH and self._new >= patience * min(max(2, len(self._sample) // 4), EVERY)
+        if due:
+            self._new = 0
+            self.times = RunTimes.of(self._sample)
+        return due
 
+    def _take(self, look: Look) -> None:
+        if not look.hit:
+            self._latest = max(self._latest, look.age) if self.times is None else self._latest
+            return
+        self.soonest = min(self.soonest, look.since)
+        self._sample.append(self._run_time(look))
+        self._new += 1
 
-def _indexed(looks: Iterable[Look], ages: Sequence[float]) -> tuple[list[float], list[tuple[int, int, float]]]:
-    """The weight of the misses that each cell was seen through in, and each hit's first and last bound and weight.
+    def _run_time(self, look: Look) -> float:
+        times = self.times
+        if times is None:
+            return (look.since + look.age) / 2 if look.since else look.age * 0.8
+        before, after = times.share_ended(look.since), times.share_ended(look.age)
+        if after - before > RARE:  # where between the two those of the sample ended
+            self._turn = (self._turn + 0.6180339887) % 1.0
+            return times.age_at(before + self._turn * (after - before))
+        return (look.since + look.age) / 2 if look.since else look.age * 0.8
 
-    Ages count as the nearest bound between cells, those of a hit as two different ones.
-    """
-    steps, hits = [0.0] * len(ages), []
-    middles = [0.0, *((low + high) / 2 for low, high in pairwise(ages[1:]))]
-    for since, age, hit, weight in looks:
-        first = bisect_right(middles, since) if since else 0
-        last = bisect_right(middles, age)
-        if hit:
-            hits.append((first if first < last else last - 1, last, weight))
-        elif first < last:
-            steps[first] += weight
-            steps[last] -= weight
-    return list(accumulate(steps)), hits
+    def _changed(self, times: RunTimes, look: Look) -> bool:
+        if not look.since:
+            self._row = self._row * max(times.share_ended(look.age), RARE) if look.hit else 1.0
+        if look.hit:
+            sooner = times.share_ended(look.age * SOONER) < RARE
+            later = times.share_ended(look.since / LATER) > 1.0 - RARE
+            self._surprises.append(sooner or later)
+        return sum(self._surprises) >= SURPRISES or self._row < UNLIKELY
 
-
-def _survival(hazards: Iterable[float]) -> list[float]:
-    return list(accumulate(hazards, lambda alive, hazard: alive * (1.0 - hazard), initial=1.0))
-
-
-def _expected(
-    alive: Sequence[float],
-    exposed: Sequence[float],
-    hits: Iterable[tuple[int, int, float]],
-    prior: Sequence[float],
-) -> tuple[list[float], list[float]]:
-    """Ends and jobs at risk in every cell, as the survival of the moment divides the hits among cells."""
-    size = len(alive)
-    chance, later = [0.0] * size, [0.0] * size
-    for first, last, weight in hits:
-        after = alive[last]
-        part = weight / max(alive[first] - after, 1e-12)
-        chance[first] += part
-        chance[last] -= part
-        later[first] += part * after
-        later[last] -= part * after
-    ends, risk, part, after = [], [], 0.0, 0.0
-    for at, guess in enumerate(prior):
-        part += chance[at]
-        after += later[at]
-        ends.append(max(alive[at] - alive[at + 1], 0.0) * max(part, 0.0) + PRIOR * guess)
-        risk.append(max(exposed[at] + alive[at] * part - after + PRIOR, ends[-1]))
-    return ends, risk
-
-
-def _smooth_hazards(ages: Sequence[float], ends: Sequence[float], risk: Sequence[float], rounds: int) -> list[float]:
-    widths = [high - low for low, high in pairwise(ages)]
-    ties = [min(a, b) / max(a, b) / 4 for a, b in pairwise(widths)]
-    exposure: Sequence[float] = [jobs * width for jobs, width in zip(risk, widths, strict=True)]
-    for _ in range(rounds):
-        ends, exposure = _smooth(ends, ties), _smooth(exposure, ties)
-    return [min(n / time * width, 1.0) for n, time, width in zip(ends, exposure, widths, strict=True)]
-
-
-def _smooth(values: Sequence[float], ties: Sequence[float]) -> list[float]:
-    """Every value flows to its neighbours by the tie between them; the sum stays."""
-    flows = [tie * (right - left) for tie, left, right in zip(ties, values, values[1:], strict=False)]
-    return [value + out - into for value, out, into in zip(values, [*flows, 0.0], [0.0, *flows], strict=True)]
+    def _forget(self) -> None:
+        self.times, self.soonest, self._latest, self._row, self._new = None, inf, 0.0, 1.0, 0
+        self.changes += 1
+        self._sample.clear()
+        self._surprises.clear()

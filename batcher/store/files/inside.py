@@ -31,9 +31,9 @@ class Folders:
 
     def is_inside(self, folder: str) -> bool:
         """folder: relative to ``base``, ``/`` between parts."""
-        known = self._known.get(folder)
-        if known is None:
+        inside = self._known.get(folder)
+        if inside is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            known = self._known[folder] = leads_inside(f"{self._base}/{folder}", *self.roots)
-        return known
+            inside = self._known[folder] = leads_inside(f"{self._base}/{folder}", *self.roots)
+        return inside

@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from tests.view.browser import Served
+from tests.support.browser import Served
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 
 from batcher.client.protocol import is_model_id, is_request_id
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json, images_asked, sidecar
+from batcher.core.naming import numbered
 from batcher.core.one_line import one_line
 from batcher.images.kinds import Buffer
-from batcher.store.files.safe_reader import IMAGES, is_plain, stem
+from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, is_plain, stem
 
 SCHEMA = "batcher/1"
 MOST_COPIES = 100_000
@@ -102,10 +103,12 @@ def described(found: Mapping[str, Any], path: str) -> Job:
         raise Untrue("its model, inputs or meta are none")
     if not isinstance(found["prompt_id"], str) or not isinstance(source["manifest"], str):
         raise Untrue("its prompt id or source are none")
+    if not isinstance(chosen := found.get("chosen"), dict | None):
+        raise Untrue("what was chosen is no object")
     return Job(
         key=key, model=model, inputs=inputs, copy=copy_number(key, model, inputs), prompt_id=found["prompt_id"],
         meta=found["meta"], source=source["manifest"], line=_whole(source["line"], 0, 1 << 53), path=path,
-        images=images_asked(inputs),
+        images=images_asked(inputs), chosen=chosen,
     )  # fmt: skip
 
 
@@ -174,3 +177,29 @@ def as_known(card: Card, known: Entry) -> Entry:
         known, attempts=told.attempts, request_id=told.request_id, cost_usd=told.cost_usd,
         submitted_at=told.submitted_at, finished_at=told.finished_at,
     )  # fmt: skip
+
+
+def read_card(ground: SafeReader, file: str) -> Card:
+    """The sidecar at ``file``, if it proves itself. Raises Untrue."""
+    try:
+        with ground.reading(file) as data:
+            return believed(parse(data), file)
+    except (Absent, Outside, NotAFile, OSError):
+        raise Untrue("it can't be read") from None
+
+
+def siblings(ground: SafeReader, card: Card) -> list[Card]:
+    """The sidecars of all files of its job that lie beside it, itself included, in their order."""
+    count, job = card.artifact.output_count, card.entry.job
+    found = []
+    for index in range(count):
+        if index == card.artifact.output_index:
+            found.append(card)
+            continue
+        try:
+            other = read_card(ground, f"{IMAGES}/{numbered(job.path, index, count)}.json")
+        except Untrue:
+            continue
+        if other.entry.job.key == job.key and other.artifact.output_index == index:
+            found.append(other)
+    return found

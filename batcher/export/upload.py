@@ -1,0 +1,98 @@
+"""An export that goes to a bucket: made in a folder of the run directory, then sent there as far as it is new.
+
+The folder is an export like any other (links where it can be), so that a second export is as quick and adds as little.
+Beside its mark it remembers what was sent. Nothing below the URL that was not sent from here is touched.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b, file_digest
+from pathlib import Path
+from typing import Any
+
+from batcher.core.errors import UsageError
+from batcher.export.marker_file import MARK
+from batcher.images import storage
+from batcher.store.files.whole import write_whole
+
+STAGING = "exports"  # below the run directory
+_AT_ONCE = 32
+
+Facts = list[int | str]
+_LAST = frozenset({".json", ".jsonl", ".md", ".csv"})  # tables: sent when what they name is there
+
+
+def is_url(place: str) -> bool:
+    return "://" in place
+
+
+def staging(run_dir: Path, url: str) -> Path:
+    """The folder in which the export to ``url`` is made. Raises UsageError for what is no such place."""
+    url = storage.checked_url(url, "the place of an export")
+    return run_dir / STAGING / blake2b(url.encode(), digest_size=8).hexdigest() / url.rpartition("/")[2]
+
+
+def send(folder: Path, url: str) -> dict[str, int]:
+    """Makes what is below ``url`` equal to the export in ``folder``: objects uploaded, unchanged, deleted.
+
+    Raises UsageError where the place has objects of somebody else, DiskError.
+    """
+    ledger = folder / MARK / "sent.json"
+    sent, owner = _read(ledger)
+    bucket = storage.bucket(folder, url)
+    there = dict(bucket.objects())
+    if not owner and there:
+        raise UsageError(f"{url} is not empty: it has {min(there)}", hint="Nothing was sent. Give another prefix.")
+    if not owner:
+        owner = f"export-{secrets.token_hex(6)}"
+        _write(ledger, sent, owner)
+    bucket.claim(owner)
+    here = {name: _facts(folder / name) for name in _names(folder)}
+    changed = [name for name, facts in here.items() if there.get(name) != facts[0] or sent.get(name) != facts]
+    try:
+        for group in (False, True):
+            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="upload") as pool:
+                names = [name for name in changed if (Path(name).suffix in _LAST) is group]
+                for name, _ in zip(names, pool.map(lambda one: bucket.send(one, folder / one), names), strict=True):
+                    sent[name] = here[name]
+        stale = [name for name in sent if name not in here]
+        for name in stale:
+            bucket.delete(name)
+            del sent[name]
+    finally:
+        _write(ledger, sent, owner)
+    return {"uploaded": len(changed), "unchanged": len(here) - len(changed), "deleted": len(stale)}
+
+
+def _names(folder: Path) -> Iterator[str]:
+    for above, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != MARK)
+        for name in sorted(files):
+            if not name.endswith(".part"):
+                yield Path(above, name).relative_to(folder).as_posix()
+
+
+def _facts(path: Path) -> Facts:
+    """By which it is known to be the same: size and time, of a table, which is written anew each time, its digest."""
+    facts = path.stat()
+    if path.suffix not in _LAST:
+        return [facts.st_size, facts.st_mtime_ns]
+    with path.open("rb") as file:
+        return [facts.st_size, file_digest(file, "sha256").hexdigest()]
+
+
+def _read(ledger: Path) -> tuple[dict[str, Facts], str]:
+    try:
+        record: dict[str, Any] = json.loads(ledger.read_bytes())
+        return dict(record["sent"]), str(record["owner"])
+    except FileNotFoundError:
+        return {}, ""
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"{ledger} can't be read", hint="Remove that folder and export to another prefix.") from None
+
+
+def _write(ledger: Path, sent: dict[str, Facts], owner: str) -> None:
+    write_whole(ledger, [json.dumps({"owner": owner, "sent": sent})])

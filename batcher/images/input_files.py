@@ -1,0 +1,100 @@
+"""File inputs are fetched by the service itself: whether it can, looked at from here before anything is paid for.
+
+A HEAD without token and cookies, and where a host refuses that, a GET of the first byte (pre-signed links are made for
+one method). An answer that says no, or a web page, is an error; what may pass (no answer, 5xx) and what the service
+only advises against (over 50 MB for images, 100 MB for videos) are warnings.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+import aiohttp
+
+from batcher.core.one_line import one_line
+from batcher.core.version import __version__
+from batcher.manifest.schema.media import media_problem
+
+TIMEOUT = aiohttp.ClientTimeout(total=15.0, sock_connect=10.0)  # of one call
+TOGETHER = 16
+LONGEST = 60.0  # seconds, for all of them
+MOST_REDIRECTS = 5
+ADVISED = {"image": 50_000_000, "video": 100_000_000}  # bytes, from the page of the service
+_NO = frozenset({400, 401, 402, 403, 404, 410, 451})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """error: whether the service can't fetch it for certain. reason: words that follow the URL."""
+
+    url: str
+    reason: str
+    error: bool
+
+
+async def look_at(urls: Iterable[str], *, public_only: bool = True) -> dict[str, Finding]:
+    """What is wrong with any of the URLs, by URL. public_only: redirects may only lead to public https hosts."""
+    places = asyncio.Semaphore(TOGETHER)
+    findings: dict[str, Finding] = {}
+    async with aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"batcher/{__version__}", "Accept": "*/*"},
+        trust_env=False,
+    ) as session:
+
+        async def one(url: str) -> None:
+            async with places:
+                reason, error = await _verdict(session, url, public_only=public_only)
+            if reason:
+                findings[url] = Finding(url, reason, error)
+
+        with suppress(TimeoutError):  # what was not looked at by then is left to the service
+            async with asyncio.timeout(LONGEST):
+                await asyncio.gather(*(one(url) for url in dict.fromkeys(urls)))
+    return findings
+
+
+async def _verdict(session: aiohttp.ClientSession, url: str, *, public_only: bool) -> tuple[str, bool]:
+    try:
+        answer = await _ask(session, "HEAD", url, public_only=public_only)
+        if not 200 <= answer.status < 300:
+            answer = await _ask(session, "GET", url, public_only=public_only)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        return f"can't be reached from here: {one_line(str(error), 150) or type(error).__name__}", False
+    if answer.status in _NO:
+        return f"answers HTTP {answer.status} without cookies and login, so the service can't fetch it", True
+    if not 200 <= answer.status < 300:
+        return f"answers HTTP {answer.status}", False
+    if answer.kind in {"text/html", "application/xhtml+xml"}:
+        return "is a web page, and not a file", True
+    most = ADVISED.get(answer.kind.partition("/")[0])
+    if most is not None and answer.size is not None and answer.size > most:
+        return f"has {answer.size / 1e6:,.0f} MB; the service advises at most {most / 1e6:.0f} MB", False
+    return "", False
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """size: bytes, None where the host does not say."""
+
+    status: int
+    kind: str
+    size: int | None
+
+
+async def _ask(session: aiohttp.ClientSession, method: str, url: str, *, public_only: bool) -> _Answer:
+    headers = {"Range": "bytes=0-0"} if method == "GET" else {}
+    for _ in range(MOST_REDIRECTS):
+        call = session.request(method, url, headers=headers, allow_redirects=False, timeout=TIMEOUT)
+        async with call as response:
+            location = response.headers.get("Location")
+            if response.status // 100 != 3 or not location:
+                whole = response.headers.get("Content-Range", "").rpartition("/")[2]
+                size = int(whole) if whole.isascii() and whole.isdigit() else response.content_length
+                return _Answer(response.status, response.content_type, None if size == 1 else size)
+        url = urljoin(url, location)
+        if public_only and (reason := media_problem(url)):
+            raise ValueError(f"redirects to {one_line(url, 100)}, which {reason}")
+    raise ValueError("redirects without end")

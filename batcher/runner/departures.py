@@ -1,0 +1,196 @@
+"""A journal of submits that left and answers that came, beside the durable intents: written, never forced to the disk.
+
+When only the process dies, what it wrote is still with the system (the boot id is the same): a job that was claimed and
+never left is pending again, and an answer that was read is accepted. After a power cut only what is on the disk counts:
+an id that can be read is an id, and everything else that was claimed is in doubt. The journal also knows ids that a
+state file without its own journal (``state.db-wal``), or an older copy of one, has lost.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from batcher.client.protocol import is_request_id
+from batcher.core.errors import Cause
+from batcher.core.job import Entry, State
+from batcher.store import StateFile, auditing, reading
+
+JOURNAL = ".departures.jsonl"
+LOST = Cause(kind="interrupted", message="batcher ended while this submit was in the air")
+FORGOTTEN = Cause(kind="interrupted", message="it was submitted, and the state file has lost what became of it")
+_MOST_ATTEMPTS = 1_000
+
+
+def boot_id() -> str:
+    """Of this start of the machine; "" where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+class Departures:
+    """Appended to by one run. Where it can't be written, it is removed: half of it would be worse than none."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / JOURNAL
+        self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._write({"boot": boot_id(), "file": _file_id(os.fstat(self._handle))})
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+    def left(self, entry: Entry) -> None:
+        """Before a byte of the submit leaves. entry: claimed. Raises OSError: then it must not count as not left."""
+        self._write({"left": entry.job.key, "n": entry.attempts, "at": entry.submitted_at})
+
+    def answered(self, entry: Entry, request_id: str) -> None:
+        with suppress(OSError):
+            self._write({"got": entry.job.key, "n": entry.attempts, "id": request_id})
+
+    def refused(self, entry: Entry) -> None:
+        """It never left after all, or nothing came of it, free."""
+        with suppress(OSError):
+            self._write({"no": entry.job.key, "n": entry.attempts})
+
+    def _write(self, facts: dict[str, Any]) -> None:
+        line = f"{json.dumps(facts)}\n".encode()
+        try:
+            if os.write(self._handle, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+        except OSError:
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
+            raise
+
+
+def _file_id(facts: os.stat_result) -> list[int]:
+    return [facts.st_dev, facts.st_ino]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the journal knows of one attempt. here: written since this machine was started, so nothing of it is lost.
+
+    left: Unix seconds, None when it never left. ended: it came back without an id.
+    """
+
+    here: bool
+    left: float | None = None
+    request_id: str | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """attempts: by job key and number. whole: whether what it does not name can't have left: it was written on this
+    start of the machine, to this very file.
+    """
+
+    attempts: dict[tuple[str, int], Known]
+    whole: bool
+
+
+def read_journal(run_dir: Path) -> Journal:
+    """Half a line at the end is passed over. Memory: of the submits since the journal was last cleared."""
+    path = run_dir / JOURNAL
+    known: dict[tuple[str, int], Known] = {}
+    here, now = False, boot_id()
+    for facts in _lines(path):
+        if "boot" in facts:
+            here = bool(now) and facts["boot"] == now and facts.get("file") == _file_id(path.stat())
+            continue
+        key = facts.get("left") or facts.get("got") or facts.get("no")
+        number, moment, request_id = facts.get("n"), facts.get("at"), facts.get("id")
+        if not isinstance(key, str) or not isinstance(number, int) or not 0 < number < _MOST_ATTEMPTS:
+            continue
+        found = replace(known.get((key, number), Known(here)), here=here)
+        if "left" in facts and isinstance(moment, (int, float)):
+            found = Known(here, left=float(moment))
+        elif "got" in facts and is_request_id(request_id):
+            found = replace(found, request_id=request_id)
+        elif "no" in facts:
+            found = replace(found, ended=True)
+        known[key, number] = found
+    return Journal(known, here)
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if path.is_symlink():
+        return
+    with suppress(OSError), path.open("rb") as lines:
+        for line in lines:
+            with suppress(ValueError, RecursionError):
+                facts = json.loads(line)
+                if isinstance(facts, dict):
+                    yield facts
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """accepted: answers that were read and not recorded. pending: claimed, and never left. doubted: the others.
+
+    since, until: Unix seconds, of submits that the state file had lost.
+    """
+
+    accepted: int = 0
+    pending: int = 0
+    doubted: int = 0
+    lost: int = 0
+    since: float | None = None
+    until: float | None = None
+
+
+def recover(state: StateFile, now: float) -> Recovered:
+    """Settles what was in the air when the last process died, as narrowly as the journal allows. Raises DiskError."""
+    journal = read_journal(state.path.parent)
+    moves: list[Callable[[], object]] = []
+    accepted = pending = doubted = 0
+    for entry in reading.entries(state.connection, [State.SUBMITTING]):
+        facts = journal.attempts.get((entry.job.key, entry.attempts))
+        if facts is not None and facts.request_id is not None:
+            accepted += 1
+            moves.append(partial(state.accept, entry, facts.request_id, now))
+        elif journal.whole and (facts is None or (facts.here and (facts.ended or facts.left is None))):
+            pending += 1
+            moves.append(partial(state.release, entry))
+        else:
+            doubted += 1
+            moves.append(partial(state.doubt, entry, LOST))
+    lost = list(_lost(state, journal.attempts))
+    moves += [partial(_remember, state, entry, facts, now) for entry, facts in lost]
+    if moves:
+        state.must_commit(moves)
+    moments = [facts.left for _, facts in lost if facts.left is not None]
+    return Recovered(accepted, pending, doubted, len(lost), min(moments, default=None), max(moments, default=None))
+
+
+def _lost(state: StateFile, known: dict[tuple[str, int], Known]) -> Iterator[tuple[Entry, Known]]:
+    """Attempts that left and of which the state file knows nothing."""
+    for (key, number), facts in known.items():
+        if facts.ended or (facts.left is None and facts.request_id is None):
+            continue
+        entry = auditing.by_key(state.connection, key)
+        if entry is not None and entry.state is State.PENDING and entry.attempts < number:
+            yield replace(entry, attempts=number - 1), facts
+
+
+def _remember(state: StateFile, entry: Entry, facts: Known, now: float) -> None:
+    claimed = state.claim(entry, facts.left or now)
+    if facts.request_id is None:
+        state.doubt(claimed, FORGOTTEN)
+    else:
+        state.accept(claimed, facts.request_id, now)
+
+
+def clear(state: StateFile) -> None:
+    """Forgets what the state file is sure to know: call it after a clean end, or before anything is submitted."""
+    if not reading.any_is(state.connection, [State.SUBMITTING, State.RUNNING]):
+        with suppress(OSError):
+            os.truncate(state.path.parent / JOURNAL, 0)

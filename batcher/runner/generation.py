@@ -1,0 +1,117 @@
+"""One state in two places: a run directory that was copied, or whose state file was lost, replaced or taken over.
+
+Each run writes a generation into the state file and into a file beside it. They differ when an older state file was put
+back; the file says that the run never ended while the state file's own journal (``state.db-wal``) is gone when that was
+lost; and the state file names the directory it was made in, so a copy is told from the original, which may go on.
+"""
+
+import json
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batcher.core.errors import UsageError
+from batcher.core.job import State
+from batcher.runner.departures import JOURNAL
+from batcher.store import STATE, StateFile, reading
+from batcher.store.files.whole import write_whole
+
+GENERATION = ".generation"
+FLAG = "--continue-copy"
+_OPEN = (State.PENDING, State.SUBMITTING, State.RUNNING, State.READY)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the file beside the state file says. number: 0 for none. ended: whether that run closed its state file."""
+
+    number: int = 0
+    ended: bool = True
+
+
+def read_beside(run_dir: Path) -> Beside:
+    try:
+        facts = json.loads((run_dir / GENERATION).read_bytes())
+        return Beside(int(facts["number"]), bool(facts["ended"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Beside()
+
+
+def has_lost_its_journal(run_dir: Path, beside: Beside) -> bool:
+    """Whether the last run died and what it had not yet put into the state file is gone. Ask before it is opened."""
+    try:
+        return not beside.ended and not (run_dir / f"{STATE}-wal").stat().st_size
+    except FileNotFoundError:
+        return not beside.ended
+    except OSError:
+        return False
+
+
+def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool, go_on: bool) -> str | None:
+    """Whether the state file is all there is of this run. Gives a warning when it is not, and can be mended free.
+
+    go_on: the user says that it is. Raises UsageError.
+    """
+    known: dict[str, Any] = reading.meta(state.connection, "generation") or {}
+    if go_on or (not known and not beside.number):
+        return None
+    moved = bool(known) and known.get("place") != _place(run_dir)
+    if moved and not known.get("settled") and reading.any_is(state.connection, list(_OPEN)):
+        raise UsageError(
+            f"{run_dir} is a copy of {known.get('path')}, made while jobs were pending or at the service",
+            hint="The original may go on, and each would pay for them. Go on there; or, if it is gone or will not be"
+            f" run again, add {FLAG}.",
+        )
+    if not lost_journal and known.get("number", 0) >= beside.number:
+        return None
+    what = "has lost its journal (state.db-wal)" if lost_journal else "is older than the last run here"
+    if not (run_dir / JOURNAL).is_file():
+        raise UsageError(
+            f"{run_dir / STATE} {what}, and {JOURNAL} is gone too: requests made since then are not known",
+            hint="Put the newest copy of both back. `batcher verify --repair` takes in the pictures that are there. To"
+            f" go on without the rest, which may be paid for again, add {FLAG}.",
+        )
+    return f"the state file {what}: pictures that lie here are not paid for again, and known requests are collected"
+
+
+def take(state: StateFile, run_dir: Path, beside: Beside, now: float) -> None:
+    """From here on, the run of this process is the one that counts. Raises DiskError."""
+    known: dict[str, Any] = reading.meta(state.connection, "generation") or {}
+    number = max(int(known.get("number", 0)), beside.number) + 1
+    facts = {"id": secrets.token_hex(8), "number": number, "path": str(run_dir.absolute()), "at": now}
+    state.must_commit([lambda: state.set_meta(generation={**facts, "place": _place(run_dir)})])
+    state.generation = json.dumps(reading.meta(state.connection, "generation"))
+    _write(run_dir, number, ended=False)
+
+
+def settle(state: StateFile) -> None:
+    """At the end of a run: notes when nothing is left to do, for then a copy can't pay for what the original does."""
+    if not reading.any_is(state.connection, list(_OPEN)):
+        facts = {**(reading.meta(state.connection, "generation") or {}), "settled": True}
+        state.must_commit([lambda: state.set_meta(generation=facts)])
+        state.generation = json.dumps(facts)
+
+
+def leave(run_dir: Path) -> None:
+    """After the state file was closed: all of it is in its one file."""
+    with suppress(Exception):
+        _write(run_dir, read_beside(run_dir).number, ended=True)
+
+
+def _write(run_dir: Path, number: int, *, ended: bool) -> None:
+    write_whole(run_dir / GENERATION, [json.dumps({"number": number, "ended": ended}) + "\n"])
+
+
+def _place(run_dir: Path) -> list[Any]:
+    """What a directory keeps when it is renamed, and a copy of it has not: its number on its disk, and the machine."""
+    return [run_dir.stat().st_ino, _machine()]
+
+
+def _machine() -> str:
+    try:
+        return Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        return os.environ.get("COMPUTERNAME", "")

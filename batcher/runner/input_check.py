@@ -1,0 +1,66 @@
+"""The files that jobs name as inputs, looked at before the first submit, with their places in the manifest."""
+
+import random
+import sqlite3
+from collections.abc import Collection, Iterator
+
+from batcher.core.errors import ManifestError, Problem
+from batcher.core.one_line import one_line
+from batcher.images.input_files import look_at
+from batcher.manifest.schema import ModelSchema
+from batcher.store import reading
+
+FIRST, SAMPLE = 200, 50  # different URLs that are looked at by default: these, and so many of the others
+MOST_NAMED = 50
+
+Place = tuple[str, int, str]  # file, line, input
+
+
+async def check_inputs(
+    connection: sqlite3.Connection, schema: ModelSchema | None, which: str, limit: int | None
+) -> tuple[str, ...]:
+    """Warnings. which: auto, all or none. Raises ManifestError for files that the service can't fetch."""
+    if which == "none" or schema is None or not schema.media_inputs:
+        return ()
+    urls = _chosen(_urls(connection, schema.media_inputs, limit), everything=which == "all")
+    findings = await look_at(urls)
+    problems, warnings = [], []
+    for url, finding in findings.items():
+        file, line, name = urls[url]
+        what = f"`{one_line(name, 80)}`: {one_line(url, 150)} {finding.reason}"
+        if finding.error:
+            problems.append(Problem(file, line, 1, what, "correct it; --check-inputs none sends it as it is"))
+        else:
+            warnings.append(f"{file}:{line}: {what}")
+    if problems:
+        raise ManifestError(problems[:MOST_NAMED], total=len(problems))
+    more = [f"and {len(warnings) - 5:,} more file inputs like these"] if len(warnings) > 5 else []
+    return (*warnings[:5], *more)
+
+
+def _urls(connection: sqlite3.Connection, names: Collection[str], limit: int | None) -> Iterator[tuple[str, Place]]:
+    for inputs, source, line in reading.pending_inputs(connection, limit):
+        for name in sorted(set(names) & inputs.keys()):
+            value = inputs[name]
+            for url in value if isinstance(value, list) else [value]:
+                if isinstance(url, str) and url.startswith("https://"):
+                    yield url, (source, line, name)
+
+
+def _chosen(urls: Iterator[tuple[str, Place]], *, everything: bool) -> dict[str, Place]:
+    """All, or the first FIRST different ones and SAMPLE of the others, the same ones every time."""
+    chosen: dict[str, Place] = {}
+    sample: list[tuple[str, Place]] = []
+    draw, seen = random.Random(0), 0  # noqa: S311  no secret
+    for url, place in urls:
+        if url in chosen:
+            continue
+        if everything or len(chosen) < FIRST:
+            chosen[url] = place
+            continue
+        seen += 1
+        if len(sample) < SAMPLE:
+            sample.append((url, place))
+        elif (at := draw.randrange(seen)) < SAMPLE:
+            sample[at] = (url, place)
+    return chosen | dict(sample)

@@ -1,0 +1,86 @@
+"""Every ``--json`` is as the manual has it: each field is there, with its type, and no other."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.commands.cli import COMMANDS
+from tests.support.command_line import Shell
+
+PAGE = Path(__file__).parents[2] / "batcher" / "manual" / "json.md"
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "text": (str,),
+    "whole number": (int,),
+    "number": (int, float),
+    "true or false": (bool,),
+    "list": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
+MODEL = "google-deepmind/imagen-4/fast/text-to-image"
+COMMAND_LINES = {  # {} stands for the run directory
+    "run": ["run", "p.txt", "--simulate", "--progress", "none", "--json"],
+    "plan": ["plan", "p.txt", "--simulate", "--json"],
+    "status": ["status", "{}", "--json"],
+    "retry": ["retry", "{}", "--json"],
+    "cancel": ["cancel", "{}", "--simulate", "--json"],
+    "verify": ["verify", "{}", "--json"],
+    "export": ["export", "{}", "sets/p", "--to", "imagefolder", "--json"],
+    "grid": ["grid", "{}", "--json"],
+    "pick": ["pick", "{}", "--where", "width > 0", "yes", "--json"],
+    "more": ["more", "{}", "--seeds", "1", "--where", "seed > 0", "--dry-run", "--json"],
+    "tune": ["tune", "{}", "--rate", "3/s", "--json"],
+    "doctor": ["doctor", "{}", "--json"],
+    "models": ["models", "--json"],
+    "models show": ["models", "show", MODEL, "--json"],
+}
+WITHOUT = {"init", "simulate", "help", "completion", "view"}  # these print what they are for
+
+
+def tables() -> dict[str, dict[str, str]]:
+    """Command -> field -> type, as the page has them."""
+    found = {}
+    for part in PAGE.read_text("utf-8").split("\n## ")[1:]:
+        name = part.partition("\n")[0].removeprefix("batcher ").removesuffix(" --json").removesuffix(" ID")
+        found[name] = dict(re.findall(r"^\| `(\w+)` \| ([a-z ]+?) \|", part, re.MULTILINE))
+    return found
+
+
+def has_type(value: Any, words: str) -> bool:
+    kinds = tuple(kind for word in re.split(r" or (?!false)", words) for kind in TYPES[word])
+    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, dict[str, str]]:
+    return tables()
+
+
+@pytest.mark.parametrize("name", COMMAND_LINES)
+def test_the_output_has_the_fields_of_the_manual(
+    name: str, shell: Shell, schema: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", "http://127.0.0.1:9/v1")  # nobody is asked
+    run = str(shell.simulated(2, "--matrix", "seed=1..2"))
+    came = shell(*(word.replace("{}", run) for word in COMMAND_LINES[name]))
+    assert came.code in {0, 3}, came.out
+    found = json.loads(came.out)  # and nothing else on standard output
+    assert set(found) == set(schema[name])
+    wrong = {field: value for field, value in found.items() if not has_type(value, schema[name][field])}
+    assert not wrong
+
+
+def test_no_command_is_left_out(schema: dict[str, dict[str, str]]) -> None:
+    assert set(COMMANDS) - WITHOUT <= {name.partition(" ")[0] for name in schema}
+    assert set(schema) == set(COMMAND_LINES)
+
+
+def test_an_error_is_json_too_and_in_words_on_standard_error(shell: Shell) -> None:
+    came = shell("status", "nothing", "--json")
+    assert came.code == 64
+    assert set(json.loads(came.out)) == {"exit_code", "error", "hint"}
+    assert "not a run directory" in came.err

@@ -1,0 +1,93 @@
+"""What limits a run, found while it goes, in virtual time; and progress that is honest about it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from batcher.core import limits
+from batcher.core.tally import Snapshot
+from batcher.runner.events import Event, Noted, Ticked
+from batcher.runner.progress import in_words
+from batcher.simulator import Latency, Simulator
+from tests.support.stage import Came, go, lines, steady
+from tests.support.virtual import run
+
+
+def seen(tmp_path: Path, jobs: int, latency: float, **settings: Any) -> tuple[list[Snapshot], list[str], Came]:
+    """The snapshots of a whole run, its notes, and what it came to. latency: seconds that a job takes."""
+    path = tmp_path / "manifest.txt"
+    path.write_text(lines(jobs))
+    snapshots: list[Snapshot] = []
+    notes: list[str] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Ticked):
+            snapshots.append(event.snapshot)
+        elif isinstance(event, Noted):
+            notes.append(event.text)
+
+    async def all_of_it() -> Came:
+        service = Simulator(steady(latency=Latency(kind="fixed", median=latency)))
+        return await go(tmp_path / "run", path, service, hear=hear, **settings)
+
+    came = run(all_of_it())
+    return snapshots, notes, came
+
+
+def in_the_middle(snapshots: list[Snapshot], measure: Callable[[Snapshot], Any]) -> set[Any]:
+    third = len(snapshots) // 3
+    return {measure(snapshot) for snapshot in snapshots[third : 2 * third]}
+
+
+def test_a_run_that_keeps_its_rate_is_limited_by_the_rate(tmp_path: Path) -> None:
+    snapshots, notes, _ = seen(tmp_path, 200, 4.0, rate=2.0, in_flight=64)
+    assert in_the_middle(snapshots, lambda one: one.limited_by) == {limits.RATE}
+    assert not any("--in-flight" in note for note in notes)
+
+
+def test_in_flight_that_caps_the_rate_is_named_with_the_number_that_would_do(tmp_path: Path) -> None:
+    snapshots, notes, _ = seen(tmp_path, 300, 30.0, rate=10.0, in_flight=32)
+    assert in_the_middle(snapshots, lambda one: one.limited_by) == {limits.IN_FLIGHT}
+    (hint,) = [note for note in notes if "--in-flight" in note]
+    assert hint.startswith("--in-flight 32 caps the rate at 1.")
+    wanted = int(hint.split("--in-flight ")[2].split()[0])
+    assert 300 <= wanted <= 400
+    words = in_words(snapshots[len(snapshots) // 2], 200)
+    assert "limited by --in-flight for" in words
+    assert "32 in flight" in words
+
+
+def test_the_time_left_is_right_to_a_third_from_the_first_results_on_and_never_a_promise(tmp_path: Path) -> None:
+    snapshots, _, came = seen(tmp_path, 300, 30.0, rate=2.0, in_flight=128)
+    end = snapshots[-1].elapsed
+    told = [one for one in snapshots if one.eta is not None and one.done < 290]
+    assert told
+    assert told[0].elapsed < 60.0
+    for one in told:
+        low, high = sorted((one.eta or 0.0, one.eta_model or one.eta or 0.0))
+        assert 0.65 * low - 10 <= end - one.elapsed <= 1.35 * high + 35, one
+    assert came.exit_code == 0
+
+
+def test_no_figure_is_above_the_rate_asked_for(tmp_path: Path) -> None:
+    snapshots, _, came = seen(tmp_path, 60, 0.2, rate=5.0, in_flight=64)
+    shown = [words for one in snapshots for words in in_words(one, 200).split(", ") if words.endswith("/s")]
+    assert shown
+    assert max(float(words.removesuffix("/s")) for words in shown) <= 5.0
+    assert "60 submits at 5.0/s" in came.summary
+
+
+def test_a_line_says_a_hundred_per_cent_only_when_all_is_done(tmp_path: Path) -> None:
+    from io import StringIO  # noqa: PLC0415
+
+    from batcher.runner.progress import Bar  # noqa: PLC0415
+
+    snapshots, _, _ = seen(tmp_path, 30, 1.0, rate=20.0)
+    stream = StringIO()
+    bar = Bar(stream)
+    for snapshot in snapshots:
+        before = len(stream.getvalue())
+        bar.show(snapshot)
+        drawn = stream.getvalue()[before:]
+        assert ("100%" in drawn) <= (snapshot.done == snapshot.total)
+    bar.close(snapshots[-1])

@@ -1,0 +1,249 @@
+"""What lies there is not paid for, and what was in the air is doubted only where it truly left."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.core.errors import TakenOver, UsageError
+from batcher.core.job import State
+from batcher.manifest import Overrides
+from batcher.runner.departures import JOURNAL, Departures, recover
+from batcher.runner.generation import read_beside, take
+from batcher.runner.stop import Reason
+from batcher.simulator import Latency, Simulator
+from batcher.store import STATE, StateFile, reading
+from tests.support.stage import Came, Going, go, lines, steady
+from tests.support.state_files import NOW, Book, a_book, a_job
+from tests.support.virtual import run
+
+FIRST = Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=20)
+
+
+def drop_journals(folder: Path) -> None:
+    for suffix in ("-wal", "-shm"):
+        (folder / f"{STATE}{suffix}").unlink(missing_ok=True)
+
+
+def truncated(folder: Path) -> None:
+    drop_journals(folder)
+    (folder / STATE).write_bytes(b"")
+
+
+def gone_with_its_journal_of_departures(folder: Path) -> None:
+    truncated(folder)
+    (folder / JOURNAL).unlink()
+
+
+def older(folder: Path) -> None:
+    drop_journals(folder)
+    shutil.copy(folder.parent / "older.db", folder / STATE)
+
+
+@pytest.mark.parametrize("damage", [truncated, older])
+def test_what_lies_there_is_not_paid_for_again(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    path, folder = tmp_path / "manifest.txt", tmp_path / "run"
+    path.write_text(lines(40))
+    said: list[str] = []
+
+    async def story() -> tuple[Came, dict[str, Any]]:
+        service = Simulator(steady())
+        await go(folder, path, service, overrides=FIRST)
+        shutil.copy(folder / STATE, tmp_path / "older.db")
+        await go(folder, path, service)
+        damage(folder)
+        came = await go(folder, path, service, hear=lambda event: said.append(getattr(event, "text", "")))
+        return came, service.stats()
+
+    came, stats = run(story())
+    assert came.exit_code == 0
+    assert (came.report["submits"], came.report["done"], came.report["images"]) == (0, 40, 40)
+    assert came.report["cost_usd"] == pytest.approx(0.8)
+    assert stats["charges_per_input"]["max"] == 1
+    assert any("not paid for again" in text for text in said)
+
+
+def test_ids_that_only_a_lost_state_file_knew_are_in_the_journal_and_collected(tmp_path: Path) -> None:
+    path, folder = tmp_path / "manifest.txt", tmp_path / "run"
+    path.write_text(lines(60))
+
+    async def interrupt(going: Going) -> None:
+        await asyncio.sleep(3.0)
+        going.context.stop.request(Reason.INTERRUPTED)
+
+    async def story() -> tuple[Came, Came, dict[str, Any]]:
+        service = Simulator(steady(latency=Latency(kind="fixed", median=20.0)))
+        await go(folder, path, service, deadline=0.0)
+        shutil.copy(folder / STATE, tmp_path / "older.db")
+        first = await go(folder, path, service, rate=5.0, meanwhile=interrupt)
+        older(folder)
+        return first, await go(folder, path, service, rate=5.0), service.stats()
+
+    first, second, stats = run(story())
+    assert first.exit_code == 130
+    assert 10 <= first.report["at_service"] <= 17
+    assert second.exit_code == 0
+    assert stats["charges_per_input"] == {"distinct": 60, "max": 1, "histogram": {"1": 60}}
+
+
+def test_a_picture_that_is_not_whole_or_of_another_job_is_made_again(tmp_path: Path) -> None:
+    path, folder = tmp_path / "manifest.txt", tmp_path / "run"
+    path.write_text(lines(3))
+
+    async def story() -> Came:
+        service = Simulator(steady())
+        await go(folder, path, service)
+        pictures = sorted((folder / "images").rglob("*.png"))
+        pictures[0].write_bytes(pictures[0].read_bytes()[:-9])
+        card = pictures[1].with_suffix(".json")
+        card.write_text(json.dumps({**json.loads(card.read_text()), "job": "0" * 32}))
+        gone_with_its_journal_of_departures(folder)
+        return await go(folder, path, service, continue_copy=True)
+
+    came = run(story())
+    assert (came.report["submits"], came.report["done"]) == (2, 3)
+
+
+def in_the_air(book: Book, count: int = 3) -> list[Any]:
+    return [book.submitting(a_job(number)) for number in range(count)]
+
+
+def states(book: Book) -> list[str]:
+    return [str(state) for (state,) in book.rows("SELECT state FROM jobs ORDER BY id")]
+
+
+def test_only_what_left_and_was_not_answered_is_in_doubt(tmp_path: Path) -> None:
+    with a_book(tmp_path) as book:
+        never, lost, answered = in_the_air(book)
+        journal = Departures(tmp_path)
+        for entry in (lost, answered):
+            journal.left(entry)
+        journal.answered(answered, "an-id")
+        journal.close()
+        recovered = recover(book.state, NOW)
+        assert (recovered.accepted, recovered.pending, recovered.doubted) == (1, 1, 1)
+        assert states(book) == ["pending", "in_doubt", "running"]
+        assert never.attempts == 1
+        assert next(reading.entries(book.state.connection, [State.RUNNING])).request_id == "an-id"
+
+
+@pytest.mark.parametrize("journal", ["another boot", "a copy", "none"])
+def test_without_a_journal_of_this_file_and_this_boot_every_intent_counts(tmp_path: Path, journal: str) -> None:
+    with a_book(tmp_path) as book:
+        in_the_air(book, 1)
+        if journal != "none":
+            Departures(tmp_path).close()
+        if journal == "another boot":
+            path = tmp_path / JOURNAL
+            path.write_text(json.dumps({**json.loads(path.read_text()), "boot": "another"}) + "\n")
+        if journal == "a copy":
+            shutil.copy(tmp_path / JOURNAL, tmp_path / "copied")
+            (tmp_path / "copied").replace(tmp_path / JOURNAL)
+        recover(book.state, NOW)
+        assert states(book) == ["in_doubt"]
+
+
+def test_an_id_is_an_id_whichever_boot_wrote_it(tmp_path: Path) -> None:
+    with a_book(tmp_path) as book:
+        (entry,) = in_the_air(book, 1)
+        lines = [{"boot": "another"}, {"left": entry.job.key, "n": 1, "at": NOW}]
+        lines.append({"got": entry.job.key, "n": 1, "id": "an-id"})
+        (tmp_path / JOURNAL).write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"left": "half')
+        recover(book.state, NOW)
+        assert states(book) == ["running"]
+
+
+def copied(folder: Path, to: Path) -> Path:
+    shutil.copytree(folder, to)
+    return to
+
+
+def test_a_copy_of_a_run_that_is_not_over_asks_before_it_pays(tmp_path: Path) -> None:
+    path, folder, other = tmp_path / "manifest.txt", tmp_path / "run", tmp_path / "other"
+    path.write_text(lines(40))
+
+    async def story() -> tuple[Came, Came, dict[str, Any]]:
+        service = Simulator(steady())
+        await go(folder, path, service, deadline=3.0, rate=5.0)
+        copied(folder, other)
+        with pytest.raises(UsageError, match=f"{other} is a copy of {folder}, made while jobs were pending"):
+            await go(other, path, service)
+        first = await go(folder, path, service)
+        folder.rename(tmp_path / "renamed")
+        shutil.rmtree(other)
+        copied(tmp_path / "renamed", other)
+        return first, await go(other, path, service), service.stats()
+
+    first, finished, stats = run(story())
+    assert (first.exit_code, finished.exit_code, finished.report["submits"]) == (0, 0, 0)
+    assert stats["charges_per_input"]["max"] == 1
+
+
+def test_a_renamed_run_goes_on(tmp_path: Path) -> None:
+    path, folder = tmp_path / "manifest.txt", tmp_path / "run"
+    path.write_text(lines(40))
+
+    async def story() -> Came:
+        service = Simulator(steady())
+        await go(folder, path, service, deadline=3.0, rate=5.0)
+        folder.rename(tmp_path / "renamed")
+        return await go(tmp_path / "renamed", path, service)
+
+    assert run(story()).exit_code == 0
+
+
+def test_a_copy_goes_on_when_the_user_says_so(tmp_path: Path) -> None:
+    path, folder, other = tmp_path / "manifest.txt", tmp_path / "run", tmp_path / "other"
+    path.write_text(lines(10))
+
+    async def story() -> Came:
+        service = Simulator(steady())
+        await go(folder, path, service, deadline=1.0, rate=2.0)
+        copied(folder, other)
+        shutil.rmtree(folder)
+        await go(other, path, service, continue_copy=True, deadline=1.0, rate=2.0)
+        return await go(other, path, service)
+
+    assert run(story()).exit_code == 0
+
+
+def test_an_older_state_file_without_any_journal_is_not_drained_in_silence(tmp_path: Path) -> None:
+    path, folder = tmp_path / "manifest.txt", tmp_path / "run"
+    path.write_text(lines(10))
+
+    async def story() -> None:
+        service = Simulator(steady())
+        await go(folder, path, service, deadline=1.0, rate=2.0)
+        shutil.copy(folder / STATE, tmp_path / "older.db")
+        await go(folder, path, service)
+        older(folder)
+        (folder / JOURNAL).unlink()
+        with pytest.raises(UsageError, match="is older than the last run here"):
+            await go(folder, path, service)
+
+    run(story())
+
+
+def test_a_run_whose_directory_is_taken_over_stops_with_75_before_it_writes_again(tmp_path: Path) -> None:
+    path, folder = tmp_path / "manifest.txt", tmp_path / "run"
+    path.write_text(lines(100))
+
+    async def taken(going: Going) -> None:
+        await asyncio.sleep(3.0)
+        (folder / ".lock").unlink()
+        other = StateFile(folder / STATE)
+        take(other, folder, read_beside(folder), 0.0)
+        other.close()
+
+    async def story() -> dict[str, Any]:
+        service = Simulator(steady())
+        with pytest.raises(TakenOver) as caught:
+            await go(folder, path, service, rate=5.0, meanwhile=taken)
+        assert caught.value.exit_code == 75
+        return service.stats()
+
+    assert run(story())["submits_accepted"] <= 3 * 5 + 3
