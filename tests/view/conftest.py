@@ -23,8 +23,9 @@ def served(run: Path) -> Iterator[Served]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[object]:
+    """Closed with its module: while it is open an event loop runs here, and other tests start loops of their own."""
     need_browser()
     with browser() as found:
         yield found
