@@ -36,7 +36,7 @@ def test_every_option_is_a_flag_of_the_command() -> None:
 
 def test_every_flag_of_the_command_is_an_option() -> None:
     known = {param.opts[0].removeprefix("--").replace("-", "_") for param in command_of_run.params if param.opts}
-    of_the_terminal = {"o", "out", "manifest", "json", "as_json", "help", "verbose", "v", "_v", "_o"}
+    of_the_terminal = {"o", "out", "manifest", "json", "as_json", "help", "verbose", "v", "_v", "_o", "view"}
     assert known - set(NAMES) - of_the_terminal == set()
 
 

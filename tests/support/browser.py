@@ -64,7 +64,7 @@ def why_no_browser() -> str:
     try:
         import playwright.sync_api  # noqa: F401, PLC0415  in a dependency group of its own
     except ImportError:
-        return "playwright is not installed (dependency group test-browser)"
+        return "playwright is not installed (dependency group test)"
     return "" if chromium_path() else "there is no Chromium (apt-get install chromium)"
 
 
