@@ -9,14 +9,13 @@ import aiohttp
 
 from batcher.client.api import READ, SIMULATOR_HEADER, checked_base
 from batcher.client.protocol import Reply, read_json, read_status
-from batcher.client.token import BASE_URL
 from batcher.core.errors import AccountError, CallError
 from batcher.core.one_line import one_line
 from batcher.core.version import __version__
 
 # A request that nobody made: an accepted token gets "not found" for it, a refused one is refused.
 NO_REQUEST = "00000000-0000-0000-0000-000000000000"
-BALANCE_URL = "https://api.runcomfy.net/prod/v2/balance"  # where RunComfy's own command line asks for it
+_BALANCE = "/prod/v2/balance"  # as RunComfy's own command line asks, but only of the origin that the token is for
 _MOST_BYTES = 64 * 1024
 
 
@@ -41,8 +40,8 @@ class Probe:
 async def probe(base_url: str, token: str) -> Probe:
     """Asks about a request that does not exist, and for the balance. Raises UsageError for an address that is no root.
 
-    The token goes to the origin of ``base_url``, and for the balance, where that is RunComfy's own, to RunComfy's
-    account API, as RunComfy's own command line does it.
+    The token goes to the origin of ``base_url`` and nowhere else. RunComfy keeps balances at another one, so only a
+    service that has everything in one place tells it.
     """
     root = checked_base(base_url)
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": f"batcher/{__version__}"}
@@ -81,9 +80,8 @@ def _verdict(reply: Reply) -> tuple[bool | None, str]:
 async def _balance(session: aiohttp.ClientSession, root: str) -> float | None:
     """Dollars; None when the answer does not say."""
     parts = urlsplit(root)
-    url = BALANCE_URL if root == BASE_URL else f"{parts.scheme}://{parts.netloc}{urlsplit(BALANCE_URL).path}"
     try:
-        reply, _ = await _get(session, url)
+        reply, _ = await _get(session, f"{parts.scheme}://{parts.netloc}{_BALANCE}")
         usd = read_json(reply).get("balance_usd")
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, CallError, AccountError):
         return None

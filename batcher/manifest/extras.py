@@ -13,7 +13,6 @@ EXTRAS = {
     "parquet": ("pyarrow",),
     "xlsx": ("python-calamine",),
     "cloud": ("obstore",),
-    "ray": ("ray",),
     "notify": ("apprise",),
     "metrics": ("prometheus-client",),
     "grid": ("noto-cjk-sans-otc", "fontpkg-noto-sans-devanagari", "fontpkg-noto-sans-thai"),
