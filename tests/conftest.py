@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # What takes over two seconds on an idle machine, and so has the marker `slow`: whole folders, and tests by name.
 SLOW_FOLDERS = {"crash", "disk", "fuzz", "storms"}
@@ -33,6 +34,8 @@ SLOW = {
     "test_two_runs_of_the_same_night_agree_in_every_number",
 }
 
+settings.register_profile("no clock", deadline=None)  # other tests have the processors at the same time
+settings.load_profile("no clock")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # batcher is started some hundred times and need be compiled once only
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a script put in the background

@@ -92,9 +92,10 @@ def connect_to_read(run_dir: Path) -> sqlite3.Connection:
 
 
 def has_state(run_dir: Path) -> bool:
-    """Whether a run was begun there. Raises DiskError when that can't be seen."""
+    """Whether a run was begun there: a file of no bytes, without a journal, holds none. Raises DiskError."""
+    path = run_dir / STATE
     try:
-        return (run_dir / STATE).is_file()
+        return path.is_file() and (path.stat().st_size > 0 or path.with_name(f"{STATE}-wal").exists())
     except OSError as error:
         raise DiskError(f"{run_dir} can't be read: {error.strerror}", hint="Check the path.") from error
 

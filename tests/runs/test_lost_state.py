@@ -3,6 +3,8 @@
 import asyncio
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,3 +249,23 @@ def test_a_run_whose_directory_is_taken_over_stops_with_75_before_it_writes_agai
         return service.stats()
 
     assert run(story())["submits_accepted"] <= 3 * 5 + 3
+
+
+def test_an_emptied_state_file_of_a_default_run_directory_leads_to_no_dead_end(tmp_path: Path) -> None:
+    """The default directory is looked up in the state file, so the command without ``-o`` goes another way."""
+    (tmp_path / "kites.txt").write_text("one kite\ntwo kites\n")
+
+    def came_of(*words: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "batcher", *words, "--simulate", "--json"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    assert came_of("run", "kites.txt", "--rate", "50/s")["submits"] == 2
+    for _ in range(2):
+        truncated(tmp_path / "runs" / "kites")
+        again = came_of("run", "kites.txt")
+        assert (again["submits"], again["done"]) == (0, 2)
+    truncated(tmp_path / "runs" / "kites")
+    came_of("verify", "runs/kites", "--repair")
+    assert came_of("run", "kites.txt")["submits"] == 0
