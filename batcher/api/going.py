@@ -173,9 +173,11 @@ class GoingRun:
         return self._tune(reason, **texts)
 
     def stop(self) -> _Soon:
-        """As the first Ctrl-C. The rest of the results still comes; ``report`` is there when the loop ends."""
+        """As the first Ctrl-C, however often it is called. The rest of the results still comes; ``report`` is there
+        when the loop ends."""
         self._require_entered()
-        self._ask()
+        if not self._asked:
+            self._ask()
         return _Soon()
 
     # --- inside

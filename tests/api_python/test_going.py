@@ -161,6 +161,19 @@ def test_pause_resume_tune_and_stop() -> None:
         batcher.start(ROWS, simulate=True).tune(model="x")
 
 
+def test_stop_for_every_result_is_still_one_ctrl_c() -> None:
+    async def main() -> Any:
+        async with batcher.start(ROWS, out="run", simulate=True, rate="20/s", repeat=20) as run:
+            async for _ in run:
+                for _ in range(3):
+                    await run.stop()
+        return run.report
+
+    report = asyncio.run(main())
+    assert report.exit_code == 130
+    assert report.done + report.at_service + report.to_download == report.submits_total  # nothing was dropped
+
+
 def test_a_run_that_was_not_entered_says_how() -> None:
     async def loop() -> None:
         async for _ in batcher.start(ROWS, out="run", simulate=True):
