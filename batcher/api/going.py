@@ -174,7 +174,8 @@ class GoingRun:
 
     def stop(self) -> _Soon:
         """As the first Ctrl-C, however often it is called. The rest of the results still comes; ``report`` is there
-        when the loop ends."""
+        when the loop ends.
+        """
         self._require_entered()
         if not self._asked:
             self._ask()
