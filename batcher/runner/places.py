@@ -33,10 +33,10 @@ class Places:
         try:
             await place
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
-                self.release()
-            else:
+            if place in self._waiting:
                 self._waiting.remove(place)
+            elif not place.cancelled():  # it was given the place in the same turn of the loop
+                self.release()
             raise
 
     def release(self) -> None:
