@@ -9,17 +9,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from batcher.core import limits
-from batcher.core.errors import AccountError, BalanceGone, Defect, DiskError, Overtaken
+from batcher.core.errors import AccountError, BalanceGone, Defect, Overtaken
 from batcher.core.job import Entry, State
 from batcher.core.lifecycle import AT_REST, PAID_FOR
 from batcher.runner.events import JobMoved
 from batcher.runner.fetch import Fetcher
 from batcher.runner.places import Places
 from batcher.runner.run_context import RunContext
-from batcher.runner.stop import Reason, of_disk
+from batcher.runner.stop import Reason
 from batcher.runner.submit import Submitter
 from batcher.runner.wait import Waiter
 from batcher.store import reading
+from batcher.store.machine import machine_problem
 
 CHUNK = 256  # rows read at once
 BACKLOG = 2000  # finished jobs that may wait for their download before submits pause: links don't live for ever
@@ -61,8 +62,8 @@ class Drain:
             async with asyncio.TaskGroup() as tasks:
                 try:
                     await self._feed(tasks)
-                except DiskError as error:
-                    self.context.stop.request(of_disk(error), error.message, error.hint)
+                except Exception as error:  # noqa: BLE001
+                    self._stop_if_the_machines(error)
         finally:
             watch.cancel()
             grace.cancel()
@@ -118,8 +119,8 @@ class Drain:
             await asyncio.sleep(WATCH)
             try:
                 self._changed = await self._changed_elsewhere() or self._changed
-            except DiskError:
-                continue  # a job's own move says so, when it matters
+            except Exception as error:  # noqa: BLE001
+                self._stop_if_the_machines(error)
             if self._changed:
                 self._wake.set()
 
@@ -165,12 +166,11 @@ class Drain:
                 context.tell(JobMoved(entry=after, before=entry.state, artifacts=files, at=context.wall()))
                 entry = after
             self._rest(entry)
-        except BalanceGone as error:
-            context.stop.request(Reason.BALANCE, error.message, error.hint)
         except AccountError as error:
-            context.stop.request(Reason.ACCOUNT, error.message, error.hint)
-        except DiskError as error:
-            context.stop.request(of_disk(error), error.message, error.hint)
+            reason = Reason.BALANCE if isinstance(error, BalanceGone) else Reason.ACCOUNT
+            context.stop.request(reason, error.message, error.hint)
+        except Exception as error:  # noqa: BLE001  it is raised again when it is a defect
+            self._stop_if_the_machines(error)
         finally:
             if held:
                 context.slots.release()
@@ -180,6 +180,12 @@ class Drain:
             self._at_work.discard(entry.id)
             if not self._at_work:
                 self._wake.set()
+
+    def _stop_if_the_machines(self, error: Exception) -> None:
+        """Raises it when it is no fault of the machine."""
+        if (problem := machine_problem(error)) is None:
+            raise error
+        self.context.machine_failed(problem)
 
     async def _step(self, entry: Entry) -> Entry:
         try:

@@ -82,7 +82,8 @@ def take(state: StateFile, run_dir: Path, beside: Beside, now: float) -> None:
     known: dict[str, Any] = reading.meta(state.connection, "generation") or {}
     number = max(int(known.get("number", 0)), beside.number) + 1
     facts = {"id": secrets.token_hex(8), "number": number, "path": str(run_dir.absolute()), "at": now}
-    state.must_commit([lambda: state.set_meta(generation={**facts, "place": _place(run_dir)})])
+    run_id = reading.meta(state.connection, "run_id") or secrets.token_hex(8)  # its own wherever it is copied to
+    state.must_commit([lambda: state.set_meta(generation={**facts, "place": _place(run_dir)}, run_id=run_id)])
     state.generation = json.dumps(reading.meta(state.connection, "generation"))
     _write(run_dir, number, ended=False)
 

@@ -25,6 +25,7 @@ from batcher.runner.control import Control, Controller
 from batcher.runner.deadline import deadline_at
 from batcher.runner.drain import Drain
 from batcher.runner.events import Noted, Observer, Ticked
+from batcher.runner.rescue import Rescue
 from batcher.runner.run_context import RunContext
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason, Stop
@@ -105,6 +106,7 @@ async def drain(
                     stop=stop,
                     ballast=ballast,
                     departures=journal,
+                    rescue=Rescue(state),
                     budget=_budget(state, tuned, offer),
                     observers=surroundings.observers,
                     past_deadline=_past(settings.deadline, surroundings),
@@ -125,6 +127,7 @@ async def drain(
                         ticker.cancel()
                         with suppress(asyncio.CancelledError):
                             await ticker
+                        await context.rescue.settle(queue, context.wall())
                 if context.found:
                     jobs = "1 job was" if context.found == 1 else f"{context.found:,} jobs were"
                     text = f"{jobs} there already, image and sidecar: taken in, not paid for again"

@@ -56,6 +56,12 @@ def by_id(connection: sqlite3.Connection, number: int) -> Entry:
     return entry_of(row)
 
 
+def is_taken(connection: sqlite3.Connection, request_id: str) -> bool:
+    """Whether the id belongs to a submit, of whichever process and job."""
+    tables = (f"SELECT 1 FROM {table} WHERE request_id = ?1" for table in ("jobs", "past_attempts"))
+    return connection.execute(" UNION ALL ".join(tables), (request_id,)).fetchone() is not None
+
+
 def pending(
     connection: sqlite3.Connection, after: int, count: int, limit: int | None = None
 ) -> list[tuple[int, Entry]]:
