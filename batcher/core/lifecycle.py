@@ -12,8 +12,7 @@ for free. *Expired* and *recollected* go back to ask the service for what was al
 job whose files turn out to be on disk, whole and with its sidecar, is done whatever the state file thought.
 
 A job found ``submitting`` at the start of a process was in the air when the last one died. The service has no way to
-look it up, so it becomes ``in_doubt`` and stays so until somebody decides, or its request id comes to light: that is
-the price of never paying twice.
+look it up, so it becomes ``in_doubt`` and stays so until somebody decides: that is the price of never paying twice.
 """
 
 from enum import StrEnum
@@ -70,11 +69,7 @@ MOVES: dict[State, dict[Event, State]] = {
         Event.FOUND: State.DONE,
     },
     State.CANCELLED: {Event.REOPENED: State.PENDING, Event.FOUND: State.DONE},
-    State.IN_DOUBT: {
-        Event.REOPENED: State.PENDING,
-        Event.ACCEPTED: State.RUNNING,
-        Event.FOUND: State.DONE,
-    },
+    State.IN_DOUBT: {Event.REOPENED: State.PENDING, Event.FOUND: State.DONE},
 }
 
 AT_REST = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.IN_DOUBT})

@@ -80,13 +80,15 @@ def _file_id(facts: os.stat_result) -> list[int]:
 class Known:
     """What the journal knows of one attempt. here: written since this machine was started, so nothing of it is lost.
 
-    left: Unix seconds, None when it never left. ended: it came back without an id.
+    left: Unix seconds, None when it never left. ended: it came back without an id. unsent: that is sure, wherever the
+    rest of the journal went.
     """
 
     here: bool
     left: float | None = None
     request_id: str | None = None
     ended: bool = False
+    unsent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def read_journal(run_dir: Path, rescued: Iterable[dict[str, Any]] = ()) -> Journ
         if "boot" in facts:
             here = bool(now) and facts["boot"] == now and facts.get("file") == _file_id(path.stat())
             continue
-        key = facts.get("left") or facts.get("got") or facts.get("no")
+        key = facts.get("left") or facts.get("got") or facts.get("no") or facts.get("unsent")
         number, moment, request_id = facts.get("n"), facts.get("at"), facts.get("id")
         if not isinstance(key, str) or not isinstance(number, int) or not 0 < number < _MOST_ATTEMPTS:
             continue
@@ -122,6 +124,8 @@ def read_journal(run_dir: Path, rescued: Iterable[dict[str, Any]] = ()) -> Journ
             found = replace(found, request_id=request_id)
         elif "no" in facts:
             found = replace(found, ended=True)
+        elif "unsent" in facts:
+            found = replace(found, ended=True, unsent=True)
         known[key, number] = found
     return Journal(known, here)
 
@@ -155,7 +159,8 @@ class Recovered:
 def recover(state: StateFile, now: float) -> Recovered:
     """Settles what was in the air when the last process died, as narrowly as the journal allows. Raises DiskError."""
     files = rescued(state)
-    journal = read_journal(state.path.parent, chain.from_iterable(lines for _, lines in files))
+    lines = [line for _, more in files for line in more]
+    journal = read_journal(state.path.parent, lines)
     moves: list[Callable[[], object]] = []
     accepted = pending = doubted = 0
     for entry in reading.entries(state.connection, [State.SUBMITTING]):
@@ -163,7 +168,7 @@ def recover(state: StateFile, now: float) -> Recovered:
         if facts is not None and facts.request_id is not None:
             accepted += 1
             moves.append(partial(state.accept, entry, facts.request_id, now))
-        elif journal.whole and (facts is None or (facts.here and (facts.ended or facts.left is None))):
+        elif _never_left(facts, journal.whole):
             pending += 1
             moves.append(partial(state.release, entry))
         else:
@@ -171,14 +176,21 @@ def recover(state: StateFile, now: float) -> Recovered:
             moves.append(partial(state.doubt, entry, LOST))
     lost = list(_lost(state, journal.attempts))
     moves += [partial(_remember, state, entry, facts, now) for entry, facts in lost]
-    found = list(_found(state, journal.attempts))
-    moves += [partial(state.accept, entry, request_id, now) for entry, request_id in found]
+    found = list(_found(state, lines))
+    moves += [partial(_bring_back, state, entry, facts, now) for entry, facts in found]
     if moves:
         state.must_commit(moves)
     remove(path for path, lines in files if _are_in_the_table(state, lines))
     moments = [facts.left for _, facts in lost if facts.left is not None]
     since, until = min(moments, default=None), max(moments, default=None)
     return Recovered(accepted + len(found), pending, doubted, len(lost), since, until)
+
+
+def _never_left(facts: Known | None, whole: bool) -> bool:
+    """Or came back, free. facts: None when the journal does not name it."""
+    if facts is None or facts.unsent:
+        return whole or facts is not None
+    return whole and facts.here and (facts.ended or facts.left is None)
 
 
 def _lost(state: StateFile, known: dict[tuple[str, int], Known]) -> Iterator[tuple[Entry, Known]]:
@@ -191,13 +203,18 @@ def _lost(state: StateFile, known: dict[tuple[str, int], Known]) -> Iterator[tup
             yield replace(entry, attempts=number - 1), facts
 
 
-def _found(state: StateFile, known: dict[tuple[str, int], Known]) -> Iterator[tuple[Entry, str]]:
+def _found(state: StateFile, rescued: Iterable[dict[str, Any]]) -> Iterator[tuple[Entry, Known]]:
     """Jobs in doubt whose id came to light: an earlier start could not read the file that has it."""
-    for (key, number), facts in known.items():
-        if facts.request_id is not None:
-            entry = auditing.by_key(state.connection, key)
-            if entry is not None and entry.state is State.IN_DOUBT and entry.attempts == number:
-                yield entry, facts.request_id
+    for facts in rescued:
+        if is_request_id(facts.get("id")):
+            entry = auditing.by_key(state.connection, str(facts.get("got")))
+            if entry is not None and entry.state is State.IN_DOUBT and entry.attempts == facts.get("n"):
+                yield entry, Known(here=False, request_id=facts["id"])
+
+
+def _bring_back(state: StateFile, entry: Entry, facts: Known, now: float) -> None:
+    """The same attempt once more, in one transaction: nothing is submitted."""
+    _remember(state, replace(state.reopen(entry), attempts=entry.attempts - 1), facts, now)
 
 
 def _are_in_the_table(state: StateFile, lines: Iterable[dict[str, Any]]) -> bool:

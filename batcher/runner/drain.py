@@ -48,6 +48,7 @@ class Drain:
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()  # a job ended, the run is to stop, or the table was changed by somebody else
         self._changed = False
+        self._defects: list[Exception] = []
 
     async def run(self) -> None:
         """Until every job of the manifest is at rest or ``stop`` says otherwise; why is in ``stop``.
@@ -63,10 +64,12 @@ class Drain:
                 try:
                     await self._feed(tasks)
                 except Exception as error:  # noqa: BLE001
-                    self._stop_if_the_machines(error)
+                    self._end(error)
         finally:
             watch.cancel()
             grace.cancel()
+        if self._defects:
+            raise ExceptionGroup("defects", self._defects)
 
     async def _feed(self, tasks: asyncio.TaskGroup) -> None:
         stop = self.context.stop.nothing_new
@@ -120,7 +123,7 @@ class Drain:
             try:
                 self._changed = await self._changed_elsewhere() or self._changed
             except Exception as error:  # noqa: BLE001
-                self._stop_if_the_machines(error)
+                self._end(error)
             if self._changed:
                 self._wake.set()
 
@@ -169,8 +172,8 @@ class Drain:
         except AccountError as error:
             reason = Reason.BALANCE if isinstance(error, BalanceGone) else Reason.ACCOUNT
             context.stop.request(reason, error.message, error.hint)
-        except Exception as error:  # noqa: BLE001  it is raised again when it is a defect
-            self._stop_if_the_machines(error)
+        except Exception as error:  # noqa: BLE001  a defect is raised at the end of the run
+            self._end(error)
         finally:
             if held:
                 context.slots.release()
@@ -181,11 +184,13 @@ class Drain:
             if not self._at_work:
                 self._wake.set()
 
-    def _stop_if_the_machines(self, error: Exception) -> None:
-        """Raises it when it is no fault of the machine."""
-        if (problem := machine_problem(error)) is None:
-            raise error
-        self.context.machine_failed(problem)
+    def _end(self, error: Exception) -> None:
+        """The run ends for it, and what the other jobs have in the air still comes home."""
+        if problem := machine_problem(error):
+            self.context.machine_failed(problem)
+        else:
+            self._defects.append(error)
+            self.context.stop.request(Reason.DEFECT, f"a defect in batcher: {type(error).__name__}: {error}")
 
     async def _step(self, entry: Entry) -> Entry:
         try:

@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -54,6 +53,10 @@ class Rescue:
         self._write()
         where = "it is in memory only" if entry.id in self._unwritten else f"it is in {self._files[-1]}"
         return f"request {request_id} of job {entry.job.key} could not be recorded yet: {where}"
+
+    def unsent(self, entry: Entry) -> None:
+        """The state file can't take back a submit that was to leave, and did not."""
+        self._append({"unsent": entry.job.key, "n": entry.attempts})
 
     def distrust_journal(self) -> None:
         """The disk failed with the journal of departures on it: what that does not name may have left all the same."""
@@ -114,10 +117,11 @@ class Rescue:
 
 
 def places() -> list[Path]:
-    """Folders beside the run directory that may take an id, the first one first."""
-    found = [Path(tempfile.gettempdir())]
+    """Folders beside the run directory that may take an id, the first one first; the same at each start."""
+    named = [os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)]
+    found = [Path(name) for name in (*named, "/tmp")]  # noqa: S108  each file has a name of its own and is ours alone
     with suppress(RuntimeError):
-        found.append(Path.home())
+        found.insert(-1 if named else 1, Path.home())
     return list(dict.fromkeys(found))
 
 
@@ -130,7 +134,7 @@ def rescued(state: StateFile) -> list[tuple[Path, list[dict[str, Any]]]]:
     found = []
     for path in sorted(path for place in places() for path in place.glob(f"{PREFIX}*.jsonl")):
         header, *lines = list(_lines(path)) or [{}]
-        ours = header.get("run") == run_dir or header.get("id") == identity["id"]
+        ours = header.get("run") == run_dir or (header.get("id") or "") == identity["id"]
         if "run" in header and ours and header.get("service") == identity["service"]:
             found.append((path, lines))
     return found

@@ -250,9 +250,11 @@ class Submitter:
 
     async def _release(self, entry: Entry) -> Entry:
         """A release that is not on the disk is a submit in doubt to the next start."""
-        self.context.unspend(entry)
-        self.context.fuse.dropped(entry.id)
-        return await self._insist(PERSISTENCE, partial(self.context.state.release, entry))
+        context = self.context
+        context.unspend(entry)
+        context.fuse.dropped(entry.id)
+        move = partial(context.state.release, entry)
+        return await self._insist(PERSISTENCE, move, lambda: context.rescue.unsent(entry))
 
     async def _insist(
         self, seconds: int, move: Callable[[], Entry], refused: Callable[[], None] = lambda: None

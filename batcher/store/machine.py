@@ -28,7 +28,7 @@ def machine_problem(error: BaseException) -> DiskError | None:
         what = f"{error.filename} can't be read or written" if error.filename else "the disk fails"
         hint = f"{_KEPT} Free some space or look after the disk, then run the same command again."
         problem = DiskError(f"{what}: {error.strerror}", hint=hint)
-    elif isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+    elif _is_about_memory(error):
         problem = _too_little("there is not enough memory")
     elif isinstance(error, RuntimeError) and "start new thread" in str(error):
         problem = _too_little("the system does not let batcher start another thread")
@@ -39,6 +39,14 @@ def may_have_lost(problem: DiskError) -> bool:
     """Whether the disk may have lost what was written to it and not forced: a full one says so at once, instead."""
     cause = problem.__cause__
     return isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL
+
+
+def _is_about_memory(error: BaseException) -> bool:
+    """Also where a library says it in its own way: the loader of a module, OpenSSL."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    words = "failed to map segment" if isinstance(error, ImportError) else "no reason supplied"
+    return isinstance(error, ImportError | ValueError) and words in str(error)
 
 
 def _too_little(what: str) -> DiskError:

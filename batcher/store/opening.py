@@ -132,7 +132,8 @@ def _check_unopened(path: Path) -> None:
     except sqlite3.OperationalError as error:
         raise unwritable(path.parent, error) from error
     except sqlite3.DatabaseError as error:
-        raise _not_ours(path) from error
+        if not path.with_name(f"{STATE}-wal").exists():  # else half of it may be there, as a full disk leaves it
+            raise _not_ours(path) from error
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> int:

@@ -56,10 +56,13 @@ def by_id(connection: sqlite3.Connection, number: int) -> Entry:
     return entry_of(row)
 
 
-def is_taken(connection: sqlite3.Connection, request_id: str) -> bool:
-    """Whether the id belongs to a submit, of whichever process and job."""
-    tables = (f"SELECT 1 FROM {table} WHERE request_id = ?1" for table in ("jobs", "past_attempts"))
-    return connection.execute(" UNION ALL ".join(tables), (request_id,)).fetchone() is not None
+def is_taken(connection: sqlite3.Connection, request_id: str, number: int) -> bool:
+    """Whether the id belongs to another submit than the newest of this job, of whichever process."""
+    statement = (
+        "SELECT 1 FROM jobs WHERE request_id = ?1 AND id <> ?2"
+        " UNION ALL SELECT 1 FROM past_attempts WHERE request_id = ?1"
+    )
+    return connection.execute(statement, (request_id, number)).fetchone() is not None
 
 
 def pending(

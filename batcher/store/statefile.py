@@ -63,13 +63,11 @@ class StateFile(JobRows):
 
     def accept(self, entry: Entry, request_id: str, now: float) -> Entry:
         """IN_DOUBT when another submit was given the same id: one of the two has no picture of its own."""
-        if reading.is_taken(self.connection, request_id):
+        if reading.is_taken(self.connection, request_id, entry.id):
             message = f"the service gave the request id {request_id} to another submit already"
-            twice = Cause(kind="duplicate_id", message=message)
-            return entry if entry.state is State.IN_DOUBT else self.doubt(entry, twice)
-        facts = {"outcome": "accepted", "request_id": request_id, "accepted_at": utc(now)}
-        state = self._move(entry, Event.ACCEPTED, **facts, **_NO_CAUSE)
-        return replace(entry, state=state, request_id=request_id, cause=None)
+            return self.doubt(entry, Cause(kind="duplicate_id", message=message))
+        state = self._move(entry, Event.ACCEPTED, outcome="accepted", request_id=request_id, accepted_at=utc(now))
+        return replace(entry, state=state, request_id=request_id)
 
     def reject(self, entry: Entry, cause: Cause, now: float) -> Entry:
         state = self._move(entry, Event.REJECTED, outcome="rejected", finished_at=utc(now), **_facts(cause))
