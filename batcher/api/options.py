@@ -36,6 +36,7 @@ _TEXTS = (
     "token_file",
     "base_url",
     "images",
+    "media",
     *_EDGES,
 )
 _LISTS = ("set", "matrix", "meta", "trust_host")
@@ -107,6 +108,7 @@ def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, type
         continue_copy="continue_copy" in texts,
         shard=_shard(texts, spelled),
         images=texts.get("images"),
+        media=texts.get("media"),
         command=command(manifest, out, texts) if typed is None else typed,
     )
 

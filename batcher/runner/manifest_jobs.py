@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.shard import Shard
+from batcher.images.media_contents import MediaContents
 from batcher.manifest import Loader, Totals
 from batcher.manifest.schema import ModelSchema
 from batcher.runner.progress import READING, Progress, counting
@@ -67,18 +68,20 @@ def plan_jobs(
     run_dir: Path | None = None,
     shard: Shard | None = None,
     lenient: bool = False,
+    contents: MediaContents | None = None,
 ) -> Reading:
     """Makes the rows of ``state`` those of the manifest, and of what ``more`` added beside it in ``run_dir``.
 
     shard: only the jobs of this part are written. lenient: what can hardly be meant is a warning and no error. With
-    ``limit`` only the first so many are read and written, and rows beyond are left alone. Raises ManifestError,
-    UsageError, DiskError; then nothing has changed.
+    ``limit`` only the first so many are read and written, and rows beyond are left alone. contents: looks into the
+    files that inputs are. Raises ManifestError, UsageError, DiskError; then nothing has changed.
     """
+    loader.contents = contents
     added = [] if run_dir is None else list(additions.jobs(run_dir))
     part = [str(shard)] if shard else []
     digest = _digest(loader.digest(schema, progress=counting(progress, READING)), [*part, *(job.key for job in added)])
     before = planned_before(state.connection)
-    if before is not None and before.covers(digest, limit):
+    if before is not None and before.covers(digest, limit) and not (contents and contents.changed()):
         return Reading(before)
     with _transaction(state):
         listing = Listing(state, limit, shard)
@@ -96,6 +99,8 @@ def plan_jobs(
         if shard is not None and whole is not None and (limit is None or totals.jobs == totals.whole):
             whole = listed.jobs
         planned = Planned(digest=digest, limit=limit, jobs=listed.jobs, whole=whole, warnings=totals.warnings)
+        if contents is not None:
+            contents.record()
         state.set_meta(**{PLANNED: asdict(planned)})
     return Reading(planned, listed, totals)
 

@@ -14,6 +14,7 @@ from batcher.core.errors import AccountError, ServiceError
 from batcher.core.job import State
 from batcher.core.settings import Settings
 from batcher.manifest import Loader, Share, Totals
+from batcher.runner import media_inputs
 from batcher.runner.manifest_jobs import plan_jobs
 from batcher.runner.progress import Progress
 from batcher.runner.run_dir import TYPICAL_BYTES, remembered_price
@@ -40,15 +41,20 @@ async def plan(options: Options, say: Progress) -> dict[str, Any]:
         state = StateFile(folder / STATE)
         try:
             limit = options.overrides.limit
+            place = media_inputs.place_of(options.media, loader)
+            files = media_inputs.contents(state, place, say, known)
             read = plan_jobs(
                 state, loader, offer.schema, limit=limit, progress=say, run_dir=run_dir, shard=options.shard,
-                lenient=True,
+                lenient=True, contents=files,
             )  # fmt: skip
         finally:
             state.close()
         assert read.totals is not None
         difference = held.enter_context(closing(Difference(folder, None if known is None else run_dir)))
         facts = _facts(loader, read.totals, settings, offer, run_dir, difference)
+        if amount := files.amount():
+            facts["media"] = {"place": place, **amount}
+            facts["warnings"] += files.warnings()
         return facts if options.shard is None else {**facts, "shard": str(options.shard), "jobs": read.planned.jobs}
 
 

@@ -22,6 +22,7 @@ from batcher.images import Downloader
 from batcher.pacing import Pace
 from batcher.runner.departures import Departures
 from batcher.runner.events import Event, Observer
+from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.places import Places
 from batcher.runner.stop import Reason, Stop, pause
 from batcher.store import Ballast, CommitQueue
@@ -36,6 +37,7 @@ class RunContext:
     """Opened and closed by whoever composes the run. Times are seconds: ``now`` on the loop's clock, ``wall`` Unix.
 
     reader: a read-only connection to the state file, for the event loop's thread.
+    media: makes links to the files among inputs; None where there are none.
     past_deadline: whether nothing new may start any more.
     """
 
@@ -50,6 +52,7 @@ class RunContext:
     ballast: Ballast
     departures: Departures
     observers: Sequence[Observer] = ()
+    media: MediaInputs | None = None
     past_deadline: Callable[[], bool] = lambda: False
     wall: Callable[[], float] = time.time
     now: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)

@@ -16,6 +16,7 @@ from batcher.core.errors import AccountError, ManifestError, UsageError
 from batcher.core.settings import Given, Settings, fold
 from batcher.core.shard import Shard
 from batcher.manifest import Loader, Overrides, open_manifest
+from batcher.manifest.media_files import Unread
 from batcher.manifest.schema import bundled
 from batcher.runner.progress import Progress
 from batcher.store import connect_to_read, has_state, reading
@@ -40,6 +41,7 @@ class Options:
     simulate: bool = False
     shard: Shard | None = None  # the part of the manifest that --shard names
     images: str | None = None  # the bucket that --images names
+    media: str | None = None  # where inputs that are files are uploaded to
     continue_copy: bool = False  # go on with a state file that may not be all there is of its run
     command: str = "batcher"
 
@@ -90,6 +92,7 @@ def read_manifest(options: Options) -> tuple[Loader, Settings]:
         return loader, fold(options.flags, given)
     except ManifestError as error:
         problems = [*error.problems]
+        loader.contents = Unread()
         try:
             for _ in loader.jobs(bundled(loader.model)):
                 pass

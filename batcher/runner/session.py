@@ -13,12 +13,13 @@ from batcher.core.shard import Shard
 from batcher.images import storage
 from batcher.manifest import Loader
 from batcher.manifest.totals import columns_in_words
-from batcher.runner import generation, report, report_words
+from batcher.runner import generation, media_inputs, report, report_words
 from batcher.runner import records as tables
 from batcher.runner.control import Control, is_paused, read_control
 from batcher.runner.events import RunBegan, RunEnded
 from batcher.runner.input_check import check_inputs
 from batcher.runner.manifest_jobs import Planned, Reading, plan_jobs
+from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.progress import Heard, Progress, listener, observing
 from batcher.runner.run_context import RunContext
 from batcher.runner.run_dir import (
@@ -72,6 +73,7 @@ async def run(
                 loader, settings, run_dir, service, surroundings, progress,
                 limit=options.overrides.limit, continue_copy=options.continue_copy, shard=options.shard,
                 command=options.command, piped=options.manifest == "-", elapsed=lambda: time.monotonic() - started,
+                media=options.media,
             )  # fmt: skip
         return ended.report, ended.summary
 
@@ -90,10 +92,11 @@ async def conduct(
     piped: bool = False,
     elapsed: Any,
     continue_copy: bool = False,
+    media: str | None = None,
 ) -> Ended:
     """Plans, drains and reports, with the run directory held and the service open. Raises BatcherError.
 
-    elapsed: gives the seconds since the start, for the report.
+    elapsed: gives the seconds since the start, for the report. media: the place that ``--media`` names.
     """
     command = command.replace(f" {generation.FLAG}", "")  # said once, not with every resume
     observers = (*surroundings.observers, observing(progress))
@@ -111,9 +114,10 @@ async def conduct(
             same_service(state, service)
             same_shard(state, shard)
             warning = generation.check(state, run_dir, beside, lost_journal=lost_journal, go_on=continue_copy)
-            read = plan_jobs(state, loader, offer.schema, limit=limit, progress=progress, run_dir=run_dir, shard=shard)
-            which = "none" if service.name == SIMULATOR else settings.check_inputs
-            warnings = await check_inputs(state.connection, offer.schema, which, limit)
+            read, inputs, warnings = await _read(
+                state, loader, offer, settings, service, progress, limit=limit, shard=shard, media=media
+            )
+            warnings += () if inputs is None else inputs.warnings(surroundings.wall())
         except BaseException:
             if fresh:
                 state.close()
@@ -148,7 +152,7 @@ async def conduct(
             )  # fmt: skip
             context = await drain(
                 state, service, offer, settings, control, stop, surroundings, model=loader.model, total=total,
-                limit=limit,
+                limit=limit, media=inputs,
             )  # fmt: skip
             _give_way(stop)
         ended = _report(
@@ -156,6 +160,26 @@ async def conduct(
         )
         _tell(surroundings.observers, RunEnded(report=ended.report, summary=ended.summary, at=wall()))
         return ended
+
+
+async def _read(
+    state: StateFile, loader: Loader, offer: Offer, settings: Settings, service: Service, progress: Progress,
+    *, limit: int | None, shard: Shard | None, media: str | None,
+) -> tuple[Reading, MediaInputs | None, tuple[str, ...]]:  # fmt: skip
+    """The manifest into the table, and the files that its jobs name checked and uploaded; with warnings."""
+    place = media_inputs.place_of(media, loader)
+    files = media_inputs.contents(state, place, progress)
+    read = plan_jobs(
+        state, loader, offer.schema, limit=limit, progress=progress, run_dir=state.path.parent, shard=shard,
+        contents=files,
+    )  # fmt: skip
+    is_simulator = service.name == SIMULATOR
+    inputs = media_inputs.open_inputs(state, place, settings, service.api, is_simulator=is_simulator)
+    which = "none" if is_simulator else settings.check_inputs
+    warnings = (*await check_inputs(state.connection, offer.schema, which, limit), *files.warnings())
+    if inputs is not None:
+        await inputs.upload(state, limit, progress, try_one=settings.check_inputs != "none")
+    return read, inputs, warnings
 
 
 def _stay_paused(state: StateFile, control: Control, stop: Stop) -> None:

@@ -25,6 +25,7 @@ from batcher.runner.control import Control, Controller
 from batcher.runner.deadline import deadline_at
 from batcher.runner.drain import Drain
 from batcher.runner.events import Noted, Observer, Ticked
+from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.run_context import RunContext
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason, Stop
@@ -73,6 +74,7 @@ async def drain(
     model: str,
     total: int,
     limit: int | None,
+    media: MediaInputs | None = None,
 ) -> RunContext:
     """Until every job is at rest or ``stop`` says otherwise. settings: of the command; control: what overrules them.
 
@@ -107,6 +109,7 @@ async def drain(
                     departures=journal,
                     budget=_budget(state, tuned, offer),
                     observers=surroundings.observers,
+                    media=media,
                     past_deadline=_past(settings.deadline, surroundings),
                     wall=surroundings.wall,
                 )
