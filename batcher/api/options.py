@@ -20,7 +20,7 @@ from batcher.core.suggest import suggestion
 from batcher.core.units import parse_count
 from batcher.manifest import Overrides
 from batcher.runner.service import Options
-from batcher.store import connect_to_read, has_state, reading
+from batcher.store import connect_to_read, has_state, read_facts
 
 _SETTINGS = tuple(PARSERS)
 _EDGES = ("log", "metrics", "on_end")
@@ -131,7 +131,7 @@ def recorded(run_dir: Path) -> tuple[str, dict[str, Any]]:
     """The manifest and the texts of the command that made a run. Raises UsageError where none is recorded."""
     connection = connect_to_read(run_dir)
     try:
-        words = shlex.split(str(reading.meta(connection, "command", "")))
+        words = shlex.split(read_facts(connection).command or "")
     finally:
         connection.close()
     if words[:2] != ["batcher", "run"]:

@@ -17,9 +17,9 @@ from batcher.manifest import Loader, Share, Totals
 from batcher.runner import media_inputs
 from batcher.runner.manifest_jobs import plan_jobs
 from batcher.runner.progress import Progress
-from batcher.runner.run_dir import TYPICAL_BYTES, remembered_price
+from batcher.runner.run_dir import TYPICAL_BYTES
 from batcher.runner.service import Options, open_service, read_manifest, run_dir_of
-from batcher.store import STATE, StateFile, connect_to_read, has_state
+from batcher.store import STATE, StateFile, connect_to_read, has_state, read_facts
 from batcher.store.difference import NEW, Difference, Stand
 
 SHOWN = 5  # first jobs
@@ -69,7 +69,9 @@ async def _offer(
             )
     except (AccountError, ServiceError) as error:
         offer = offline(loader.model, settings.price, error.message, unchecked=settings.no_schema_check)
-        return replace(offer, price=remembered_price(known) if offer.price is None else offer.price)
+        if offer.price is None and known is not None:
+            return replace(offer, price=read_facts(known).price_usd)
+        return offer
 
 
 @dataclass(frozen=True, slots=True)

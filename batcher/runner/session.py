@@ -18,26 +18,27 @@ from batcher.runner import records as tables
 from batcher.runner.control import Control, is_paused, read_control
 from batcher.runner.events import RunBegan, RunEnded
 from batcher.runner.input_check import check_inputs
-from batcher.runner.manifest_jobs import Planned, Reading, plan_jobs
+from batcher.runner.manifest_jobs import Reading, plan_jobs
 from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.progress import Heard, Progress, listener, observing
 from batcher.runner.run_context import RunContext
 from batcher.runner.run_dir import (
+    FactsChange,
     begin,
     check_room,
     gone_in_words,
     hold,
-    price_facts,
-    remembered_price,
     room_needed,
     same_service,
     same_shard,
     some_room,
+    with_price,
 )
 from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of, way_to
 from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import Surroundings, drain
-from batcher.store import STATE, StateFile, has_state, reading, remove_state
+from batcher.store import STATE, RunFacts, StateFile, has_state, remove_state
+from batcher.store.facts import Planned
 
 ALONE = Surroundings()
 
@@ -132,9 +133,8 @@ async def conduct(
         jobs = planned.within(limit)
         check_room(state, jobs, progress)
         budget = control.settings(settings).budget
-        shard_facts = {"shard": None if shard is None else str(shard), "manifest_path": way_to(loader, run_dir)}
-        facts = _facts(loader, planned, service, offer, budget, command, wall()) | shard_facts
-        begin(state, facts, settings, wall(), progress)
+        change = _facts(loader, planned, service, offer, budget, command, wall(), shard, run_dir)
+        begin(state, change, settings, wall(), progress)
         stop, context = Stop(), None
         if is_paused(state, control, wall()):
             _stay_paused(state, control, stop)
@@ -185,7 +185,10 @@ async def _read(
 def _stay_paused(state: StateFile, control: Control, stop: Stop) -> None:
     run_dir, why = state.path.parent, f": {control.reason}" if control.reason else ""
     stop.request(Reason.PAUSED, f"the run is paused{why}", f"`batcher tune {run_dir} --resume` lets it go on.")
-    state.must_commit([lambda: state.set_meta(process=None, live=None, stopped_by=Reason.PAUSED.word)])
+    word = Reason.PAUSED.word
+    state.must_commit(
+        [lambda: state.change_facts(lambda facts: replace(facts, process=None, live=None, stopped_by=word))]
+    )
 
 
 def _give_way(stop: Stop) -> None:
@@ -202,7 +205,7 @@ def _tell(observers: Any, event: Any) -> None:
 async def _offer(loader: Loader, settings: Settings, service: Service, state: StateFile, control: Control) -> Offer:
     offer = await ask(service.api, loader.model, settings.price, unchecked=settings.no_schema_check)
     if offer.price is None:
-        offer = replace(offer, price=remembered_price(state.connection), fresh=False)
+        offer = replace(offer, price=state.facts.price_usd, fresh=False)
     if control.settings(settings).budget is not None and offer.price is None:
         raise UsageError(
             "a budget needs a price, and the catalogue gives none for this model",
@@ -221,20 +224,25 @@ def _say_what_was_read(read: Reading, offer: Offer, warning: str | None, surroun
 
 
 def _facts(
-    loader: Loader, planned: Planned, service: Service, offer: Offer, budget: float | None, command: str, now: float
-) -> dict[str, Any]:
-    return {
-        "service": service.name,
-        "base_url": None if service.name == SIMULATOR else service.api.base_url,
-        "simulated": bool(service.api.simulated),
-        "manifest": loader.source,
-        "model": loader.model,
-        "total": planned.jobs if planned.whole is None else planned.whole,
-        "command": command,
-        "budget_usd": budget,
-        "ended": None,
-        **price_facts(offer, now),
-    }
+    loader: Loader, planned: Planned, service: Service, offer: Offer, budget: float | None, command: str, now: float,
+    shard: Shard | None, run_dir: Path,
+) -> FactsChange:  # fmt: skip
+    def change(facts: RunFacts) -> RunFacts:
+        return replace(
+            with_price(facts, offer, now),
+            service=service.name,
+            base_url=None if service.name == SIMULATOR else service.api.base_url,
+            simulated=bool(service.api.simulated),
+            manifest=loader.source,
+            manifest_path=way_to(loader, run_dir),
+            model=loader.model,
+            total=planned.jobs if planned.whole is None else planned.whole,
+            command=command,
+            budget_usd=budget,
+            shard=None if shard is None else str(shard),
+        )
+
+    return change
 
 
 def _report(
@@ -264,9 +272,14 @@ def _report(
     built = report.build(state.connection, facts, stop, price)
     if not tables.are_fresh(state):
         tables.write(state, simulated=facts.simulated, progress=progress)
-    refused = reading.meta(state.connection, "refused", 0) + facts.rate_limited
+
+    def end(before: RunFacts) -> RunFacts:
+        succeeded_at = before.succeeded_at if built["exit_code"] else built["ended_at"]
+        refused = before.refused + facts.rate_limited
+        return replace(before, refused=refused, ended=report.ended(built), succeeded_at=succeeded_at)
+
     with suppress(DiskError):  # the report says it all once more
-        state.must_commit([lambda: state.set_meta(refused=refused, **report.ended(built))])
+        state.must_commit([lambda: state.change_facts(end)])
     report.write(run_dir, built)
     way_on = report_words.WayOn(command, limited=facts.limited, piped=piped, needed=room_needed(state, jobs))
     words = report_words.summary(built, stop, way_on, facts.warnings, facts.asked)
