@@ -125,7 +125,8 @@ class ModelInputs:
         if name in self.media:
             text = as_text(text)
         if self.schema:
-            return self.normal(name, self.schema.convert(self._theirs(name), self._ratio(name, text)))
+            value = self.schema.convert(self._theirs(name), self._ratio(name, text))
+            return value if type(value) is int else self.normal(name, value)
         if name in _TEXTS:
             return text
         if text in {"true", "false"} or _NUMBER.match(text):
