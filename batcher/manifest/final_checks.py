@@ -11,7 +11,6 @@ from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.walk import MOST_JOBS, MOST_NAMES, Walk
 
-
 _PICTURE = re.compile(r"\.(png|jpe?g|webp|gif|avif)\Z", re.IGNORECASE)
 
 

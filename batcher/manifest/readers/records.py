@@ -1,7 +1,7 @@
 """What a run wrote as a manifest: the same inputs, meta and prompt ids once more, and no more than these.
 
-That is ``records.jsonl``, ``failures.jsonl``, ``additions.jsonl`` and a sidecar. A record is of one picture. A request that made
-several has as many lines, which follow each other and are one prompt.
+That is ``records.jsonl``, ``failures.jsonl``, ``additions.jsonl`` and a sidecar. A record is of one picture. A request
+that made several has as many lines, which follow each other and are one prompt.
 """
 
 import json
