@@ -278,7 +278,11 @@ class _Reader:
 
     def _flag(self, node: ast.expr, word: str) -> _Part:
         if word not in set(Flag):
-            raise WhereError(self._column(node), f"there is no flag {word}", _near(word, set(Flag)))
+            raise WhereError(
+                self._column(node),
+                f"there is no flag {word}",
+                f"did you mean {nearest(word, Flag) or ', '.join(Flag)}?",
+            )
         flags = self._look_up(FLAG, node)
         return lambda known: word in (flags(known) or ())
 
