@@ -28,7 +28,7 @@ from batcher.export.request import Order
 from batcher.images import storage
 from batcher.images.flagging import asked_for
 from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
-from batcher.store import exporting, picks, reading
+from batcher.store import exporting, picks, read_facts, reading
 from batcher.store.exporting import Picture
 from batcher.store.files.inside import Folders, is_plain, leads_inside
 
@@ -111,7 +111,7 @@ class Selection:
         self._order = order
         self._connection = connection
         self._root = str(order.run.absolute())
-        self.simulated = bool(reading.meta(connection, "simulated"))
+        self.simulated = bool(read_facts(connection).simulated)
         self._picks = picks.read(order.run)
         self._flags = asked_for(order.where.names if order.where else (), order.run, connection)
         self.jobs = 0

@@ -11,6 +11,7 @@ from typing import Any
 from batcher.core.errors import ManifestError
 from batcher.core.job import Job, images_asked, job_key
 from batcher.core.naming import TemplateError
+from batcher.manifest import media_files
 from batcher.manifest.paths import Facts, prompt_name
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
@@ -51,7 +52,9 @@ class CopiesInMemory:
 
 @dataclass(slots=True)  # not frozen: made by the million, and four times as fast so
 class _Unnumbered:
-    """A job that waits for its copy number. key: as a first copy. chosen: None where nothing was chosen."""
+    """A job that waits for its copy number. key: as a first copy. chosen: None where nothing was chosen. named: the
+    inputs as names of pictures have them.
+    """
 
     row: Row
     facts: Facts
@@ -59,6 +62,7 @@ class _Unnumbered:
     inputs: dict[str, Any]
     key: str
     chosen: Mapping[str, Any] | None
+    named: dict[str, Any]
 
 
 def _end_lines_alike(row: Row) -> None:
@@ -66,6 +70,11 @@ def _end_lines_alike(row: Row) -> None:
     for name, value in row.inputs.items():
         if type(value) is str and "\r" in value:
             row.inputs[name] = value.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _shown(inputs: dict[str, Any], media: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with the names of files as they were written."""
+    return {name: media_files.shown(value) if name in media else value for name, value in inputs.items()}
 
 
 class Walk:
@@ -184,6 +193,8 @@ class Walk:
         """Its jobs; returns the vars that it uses. Each rendering of a row is a prompt of its own."""
         used: frozenset[str] = frozenset()
         _end_lines_alike(row)
+        if "prompt" in self._plan.model_inputs.media and "prompt" in row.inputs:
+            row.inputs["prompt"] = media_files.as_text(row.inputs["prompt"])
         if self._wants_meta and len(self._names) < MOST_NAMES:
             self._names.update(f"meta.{name}" for name in row.meta)
         if row.vars or row.repeat or row.variants:
@@ -229,12 +240,20 @@ class Walk:
         meta = row.meta
         if group.name is not None and "group" not in meta:
             meta = {**meta, "group": group.name}
-        name = row.id or prompt_name(rendering.inputs)
+        model_inputs = self._plan.model_inputs
+        media = model_inputs.media
+        name = row.id or prompt_name(_shown(rendering.inputs, media))
         swept = self._sweep.keys if rendering.number is None else (*self._sweep.keys, "seed")
         facts = Facts(name, model, swept, rendering.texts, meta, rendering.inputs.get("prompt"))
         for combination in self._sweep.combinations(pins):
-            sent = self._plan.model_inputs.sent({**base, **combination, **rendering.inputs})
-            self._waiting.append(_Unnumbered(row, facts, group, sent, job_key(model, sent), rendering.chosen))
+            inputs = {**base, **combination, **rendering.inputs}
+            sent = named = model_inputs.sent(inputs)
+            if media and not media.keys().isdisjoint(inputs):
+                shown = _shown(inputs, media)
+                sent, named = model_inputs.sent(model_inputs.with_contents(inputs)), model_inputs.sent(shown)
+                files = media_files.names_of(inputs, media)
+                facts = Facts(name, model, swept, rendering.texts, {**files, **meta}, shown.get("prompt"))
+            self._waiting.append(_Unnumbered(row, facts, group, sent, job_key(model, sent), rendering.chosen, named))
             if len(self._waiting) >= _AT_ONCE:
                 yield from self._numbered()
             wanted -= 1
@@ -252,7 +271,7 @@ class Walk:
                 self.repeated.add(copy, row.source, row.line)
                 key = job_key(facts.model, job.inputs, copy)
             try:
-                path = job.group.paths.path(facts, job.inputs, self.made, copy, key)
+                path = job.group.paths.path(facts, job.named, self.made, copy, key)
             except TemplateError as error:
                 self._check.bad_path(row, error)
                 return
