@@ -60,8 +60,8 @@ def test_a_picture_is_measured_once(varied: Path) -> None:
         for file in (varied / "images").glob("*.png"):
             file.unlink()
         assert look_at_all(varied, connection).counts()["low-entropy"] == 8
-    with (varied / MEASURES).open("a") as file:
-        file.write('["half')
+    with (varied / MEASURES).open("a") as measures:
+        measures.write('["half')
     assert len(Measures(varied).looks) == 8
 
 
