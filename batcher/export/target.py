@@ -158,7 +158,7 @@ class FileTarget(Target):
 
     def settle(self) -> None:
         super().settle()
-        if twice := self._names.twice():
+        if twice := self._names.repeated():
             raise self._collision(twice)
 
     def write(self, folder: Folder, advance: Advance) -> None:

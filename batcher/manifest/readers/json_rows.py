@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 from batcher.core.errors import ManifestError
+from batcher.core.hashes import Hashes
 from batcher.manifest.problems import failure
 from batcher.manifest.readers.columns import Layout, no_id, note_columns, word
 from batcher.manifest.readers.json_shapes import has_texts, of_document, of_entry, of_first_line, of_row
@@ -17,7 +18,6 @@ from batcher.manifest.readers.json_text import DECODER, Window, position, reason
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import DEEPEST, described, is_deep
-from batcher.manifest.yaml.keys import Keys, mark_of
 
 _MOST_LAYOUTS = 1000
 _MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must not be
@@ -172,7 +172,7 @@ class JsonDocument(_Objects):
         with self._source.text() as stream:
             window = Window(stream, self._source.label)
             keyed = window.take("a list or an object of prompts", "[{") == "{"
-            keys = Keys() if keyed else None
+            keys = Hashes() if keyed else None
             close = "}" if keyed else "]"
             if window.peek() == close:
                 window.take(close, close)
@@ -182,13 +182,13 @@ class JsonDocument(_Objects):
         if keys is not None and (twice := keys.repeated()):
             self._refuse_twice(twice)
 
-    def _elements(self, window: Window, close: str, keys: Keys | None) -> Iterator[Row]:
+    def _elements(self, window: Window, close: str, keys: Hashes | None) -> Iterator[Row]:
         """keys: gets those of an object; None of a list."""
         is_first = True
         while True:
             key = None
             if keys is not None:
-                keys.add(key := self._key(window))
+                keys.add(hash(key := self._key(window)))
             window.peek()
             line, self._column = window.line, window.column
             value, self._text = window.value()
@@ -241,7 +241,7 @@ class JsonDocument(_Objects):
                 key = self._key(window)
                 window.value()
                 more = window.take("`,` or `}`", ",}") == ","
-                if mark_of(key) not in twice:
+                if hash(key) not in twice:
                     continue
                 before = first.setdefault(key, place)
                 if before != place:
