@@ -93,11 +93,6 @@ def folded(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
-def fold(path: str) -> int:
-    """``folded`` as a signed 64-bit number."""
-    return int.from_bytes(blake2b(_bytes(folded(path)), digest_size=8).digest(), "big", signed=True)
-
-
 def short_text(text: str) -> str:
     if RATIO.fullmatch(text):
         return text.replace(":", "x")
