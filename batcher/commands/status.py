@@ -8,6 +8,9 @@ import click
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import optional_run_argument
 
+_LOOK_FOR = 2.0  # seconds, for the flags of pictures that nobody looked at yet
+_MOST_FLAGGED = 50_000  # pictures: judging them takes a second
+
 
 @click.command(
     epilog="\b\nExamples:\n  batcher status\n  batcher status runs/quickstart\n  batcher status runs/quickstart --json"
@@ -27,6 +30,7 @@ def status(run_dir: str | None, as_json: bool) -> int:
     connection = connect_to_read(Path(run_dir))
     try:
         facts = _facts(connection, Path(run_dir))
+        facts |= _flags(connection, Path(run_dir), facts)
     finally:
         connection.close()
     say_json(facts) if as_json else say(_words(facts))
@@ -34,39 +38,46 @@ def status(run_dir: str | None, as_json: bool) -> int:
 
 
 def _facts(connection: Any, run_dir: Path) -> dict[str, Any]:
-    from batcher.runner import report  # noqa: PLC0415  start-up time
-    from batcher.store import reading  # noqa: PLC0415
+    from dataclasses import asdict  # noqa: PLC0415  start-up time
+
+    from batcher.runner import report  # noqa: PLC0415
+    from batcher.store import is_going, read_facts, reading  # noqa: PLC0415
+    from batcher.store.facts import Live  # noqa: PLC0415
 
     _, _, odd = reading.pictures(connection)
-    price = reading.meta(connection, "price_usd")
-    live = _live(connection, run_dir)
+    recorded = read_facts(connection)
+    price, going = recorded.price_usd, is_going(connection, run_dir)
+    live = (recorded.live or Live()) if going else None
     return {
         "run": str(run_dir),
-        "going": live is not None,
+        "going": going,
         **report.standing(connection, reading.counts(connection), price),
         "warnings": odd,
         "price_usd": price,
-        "price_at": reading.meta(connection, "price_at"),
-        "rate": live.get("rate") if live else None,
-        "eta_seconds": live.get("eta") if live else None,
-        "note": live.get("note", "") if live else "",
-        "simulated": bool(reading.meta(connection, "simulated", default=False)),
-        "manifest": reading.meta(connection, "manifest"),
-        "model": reading.meta(connection, "model"),
-        "resume": reading.meta(connection, "command"),
+        "price_at": recorded.price_at,
+        "rate": live.rate if live else None,
+        "eta_seconds": live.eta if live else None,
+        "note": live.note if live else "",
+        "simulated": bool(recorded.simulated),
+        "manifest": recorded.manifest,
+        "model": recorded.model,
+        "resume": recorded.command,
         "failures": report.causes(connection),
-        "ended": None if live is not None else reading.meta(connection, "ended"),
-        "limited_by": live.get("limited_by") if live else None,
-        "limited_for_seconds": live.get("limited_for") if live else None,
-        "in_flight_cap": live.get("in_flight_cap") if live else None,
+        "ended": None if going or recorded.ended is None else asdict(recorded.ended),
+        "limited_by": live.limited_by if live else None,
+        "limited_for_seconds": live.limited_for if live else None,
+        "in_flight_cap": live.in_flight_cap if live else None,
     }
 
 
-def _live(connection: Any, run_dir: Path) -> dict[str, Any] | None:
-    """What a going run last said of itself; None when none is going."""
-    from batcher.store import is_going, reading  # noqa: PLC0415  start-up time
+def _flags(connection: Any, run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """flags: pictures by flag, None where there are too many to judge in passing. unmeasured: not looked at yet."""
+    if not 0 < facts["images"] <= _MOST_FLAGGED:
+        return {"flags": None if facts["images"] else {}, "unmeasured": facts["images"]}
+    from batcher.images.flagging import look_at_all  # noqa: PLC0415  the picture library
 
-    return (reading.meta(connection, "live") or {}) if is_going(connection, run_dir) else None
+    found = look_at_all(run_dir, connection, 0 if facts["going"] else _LOOK_FOR)
+    return {"flags": found.counts(), "unmeasured": len(found.left)}
 
 
 def _words(facts: dict[str, Any]) -> str:
@@ -98,6 +109,11 @@ def _words(facts: dict[str, Any]) -> str:
         lines.append(f"limited by {limits.WORDS[facts['limited_by']]} for {since}")
     if facts["note"]:
         lines.append(facts["note"])
+    if facts["flags"]:
+        seen = ", ".join(f"{count:,} {word}" for word, count in facts["flags"].items())
+        lines.append(f"to look at: {seen} (`batcher view`, filter flag:{next(iter(facts['flags']))})")
+    if facts["flags"] is None or (facts["unmeasured"] and not facts["going"]):
+        lines.append(f"{facts['unmeasured']:,} pictures are not looked at for flags: `batcher view` does that")
     lines += report_words.causes(facts["run"], facts["failures"])
     lines += report_words.ended(facts["ended"])
     if facts["pending"] and not facts["going"] and facts["resume"]:

@@ -16,12 +16,13 @@ from typing import Any
 from batcher.core.errors import UsageError
 from batcher.core.groups import group_key, seed_input, seed_of
 from batcher.core.job import Job, State, job_key
-from batcher.core.where import VERDICTS, Where, WhereError, look_up, usage_error
+from batcher.core.where import FLAG, VERDICTS, Where, WhereError, look_up, usage_error
+from batcher.images.flagging import asked_for, of_jobs
 from batcher.manifest.schema import bundled
 from batcher.manifest.sweep.draws import HIGHEST, MOST, seeds
 from batcher.runner.control import read_control
 from batcher.runner.report import standing
-from batcher.store import additions, connect_to_read, exporting, picks, reading
+from batcher.store import additions, connect_to_read, exporting, picks, read_facts, reading
 from batcher.store.picks import YES
 
 _FACTS = ("prompt_id", "model", "source", "line", "job", "copy", "state")
@@ -95,12 +96,13 @@ def _plan_more(run_dir: Path, connection: sqlite3.Connection, many: int, text: s
         raise UsageError(
             f"{models} takes no seed, so another job would be the same request", hint="Nothing was written."
         )
-    price = reading.meta(connection, "price_usd")
+    facts = read_facts(connection)
+    price = facts.price_usd
     images = sum(job.images for job in jobs)
     return More(
         jobs=tuple(jobs), groups=len(chosen) - without, kept=len(groups) - len(chosen), without_seed=without,
         earlier=len(before), cost_usd=None if price is None else round(images * price, 6),
-        left_usd=_left(run_dir, connection, price), resume=reading.meta(connection, "command"),
+        left_usd=_left(run_dir, connection, price), resume=facts.command,
         warnings=tuple(where.warnings()) if where else (),
     )  # fmt: skip
 
@@ -121,6 +123,7 @@ def _groups(run_dir: Path, connection: sqlite3.Connection, where: Where | None) 
             if verdict := there.of(picture.key, picture.output_index, picture.sha256):
                 said.setdefault(picture.key, []).append(verdict.said)
     groups: dict[str, Group] = {}
+    flags = of_jobs(asked_for(where.names if where else (), run_dir, connection))
     names = {*_FACTS, *VERDICTS}
     try:
         for entry in reading.entries(connection, list(State), listed_only=True):
@@ -133,7 +136,7 @@ def _groups(run_dir: Path, connection: sqlite3.Connection, where: Where | None) 
                 names.update(job.inputs, chosen, (f"meta.{n}" for n in job.meta), (f"chosen.{n}" for n in chosen))
                 facts = {
                     "prompt_id": job.prompt_id, "model": job.model, "source": job.source, "line": job.line,
-                    "job": job.key, "copy": job.copy, "state": str(entry.state),
+                    "job": job.key, "copy": job.copy, "state": str(entry.state), FLAG: flags.get(job.key, []),
                 }  # fmt: skip
                 for words in said.get(job.key) or [{}]:  # each of its pictures may be asked for
                     known = {**facts, **words}
@@ -183,7 +186,7 @@ def _left(run_dir: Path, connection: sqlite3.Connection, price: float | None) ->
     """What is left of the budget that the last run had, or ``tune`` gave since."""
     budget = read_control(run_dir).budget
     if budget is None:
-        words = shlex.split(reading.meta(connection, "command") or "")
+        words = shlex.split(read_facts(connection).command or "")
         given = [after for word, after in pairwise(words) if word == "--budget"]
         given += [word.partition("=")[2] for word in words if word.startswith("--budget=")]
         try:

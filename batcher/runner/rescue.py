@@ -17,7 +17,7 @@ from typing import Any
 from batcher.core.errors import Overtaken
 from batcher.core.job import Entry
 from batcher.core.units import show_count
-from batcher.store import CommitQueue, StateFile, reading
+from batcher.store import CommitQueue, StateFile
 from batcher.store.machine import machine_problem
 
 PREFIX = "batcher-ids-"
@@ -148,7 +148,7 @@ def remove(paths: Iterable[Path]) -> None:
 
 def _identity(state: StateFile) -> dict[str, Any]:
     """What a run directory keeps when it is copied to another disk."""
-    return {name: reading.meta(state.connection, key) for name, key in (("id", "run_id"), ("service", "service"))}
+    return {"id": state.facts.run_id, "service": state.facts.service}
 
 
 def _line(entry: Entry, request_id: str) -> dict[str, Any]:

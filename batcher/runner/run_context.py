@@ -20,8 +20,8 @@ from batcher.core.tally import Tally
 from batcher.core.units import show_usd
 from batcher.images import Downloader
 from batcher.pacing import Pace
-from batcher.runner.departures import Departures
 from batcher.runner.events import Event, Observer
+from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.places import Places
 from batcher.runner.rescue import Rescue
 from batcher.runner.stop import Reason, Stop, of_disk, pause
@@ -38,7 +38,9 @@ class RunContext:
     """Opened and closed by whoever composes the run. Times are seconds: ``now`` on the loop's clock, ``wall`` Unix.
 
     reader: a read-only connection to the state file, for the event loop's thread.
-    past_deadline: whether nothing new may start any more.
+    media: makes links to the files among inputs; None where there are none.
+    simulated: whether the pictures are the simulator's. past_deadline: whether nothing new may start any more.
+    patient: whether outages are waited out; False for a repair, which a person waits for.
     """
 
     settings: Settings
@@ -50,15 +52,17 @@ class RunContext:
     stop: Stop
     budget: Budget
     ballast: Ballast
-    departures: Departures
-    rescue: Rescue
+    simulated: bool
     observers: Sequence[Observer] = ()
+    media: MediaInputs | None = None
     past_deadline: Callable[[], bool] = lambda: False
+    patient: bool = True
     wall: Callable[[], float] = time.time
     now: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
 
     def __post_init__(self) -> None:
         self.state = self.queue.state
+        self.rescue = Rescue(self.state)
         self.pace = Pace(self.settings.rate)  # of submits
         self.calls = Pace(self.settings.api_rate)  # of all calls
         self.slots = Places(self.settings.in_flight)  # at the service
@@ -149,7 +153,7 @@ class RunContext:
         silence = self.now() - (self._born if self._heard is None else self._heard)
         if silence > NOTEWORTHY:
             self.tally.note = f"no answer from the service for {silence:.0f} s; still retrying"
-        if silence > (FIRST_PATIENCE if self._heard is None else PATIENCE):
+        if silence > (PATIENCE if self.patient and self._heard is not None else FIRST_PATIENCE):
             self.stop.request(
                 Reason.SERVICE,
                 f"the service does not answer: {problem.cause.message}",

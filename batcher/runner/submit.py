@@ -6,8 +6,9 @@ the millisecond and the disk does not hold it up.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from batcher.core import limits
 from batcher.core.circuit_breaker import CircuitBreaker
@@ -25,6 +26,7 @@ from batcher.core.errors import (
 from batcher.core.job import Accepted, Entry, State
 from batcher.core.retry import REFUSALS
 from batcher.pacing import LATE, Opening
+from batcher.runner.departures import Departures
 from batcher.runner.events import Noted
 from batcher.runner.lying_there import LyingThere
 from batcher.runner.run_context import RunContext
@@ -41,16 +43,20 @@ PERSISTENCE = 3  # the same, for what costs nobody anything but a question to a 
 
 
 class Submitter:
-    """model: what a free probe reads from the catalog while the service is ill. in_vain: whether no file can be had."""
+    """model: what a free probe reads from the catalog while the service is ill. in_vain: whether no file can be had.
 
-    def __init__(self, context: RunContext, model: str, in_vain: Callable[[], bool]) -> None:
+    journal: of the submits that leave.
+    """
+
+    def __init__(self, context: RunContext, journal: Departures, model: str, in_vain: Callable[[], bool]) -> None:
         self.context = context
+        self.journal = journal
         self._in_vain = in_vain
         self.model = model
         self.pace = context.pace
         self._opening = Opening()
         self.breaker = CircuitBreaker()
-        self._lying = LyingThere(context.state.path.parent, simulated=bool(context.api.simulated))
+        self._lying = LyingThere(context.state.path.parent, simulated=context.simulated)
         self._line = asyncio.Lock()  # whose turn it is to be written down as leaving
         self._at_door = 0  # written down, waiting for their moment
         self._ahead = 0  # written down, not left yet
@@ -62,6 +68,8 @@ class Submitter:
         """
         if self._lying.is_possible(entry) and (saved := await self._found(entry)):
             return saved
+        if self.context.media is not None:
+            await self.context.media.ready(entry, self.context.reader)
         unsent = 0
         while True:
             async with self._line:
@@ -148,6 +156,7 @@ class Submitter:
         """Writes the intent down, lets the submit leave at its moment, writes the outcome down."""
         context = self.context
         try:
+            inputs = entry.job.inputs if context.media is None else context.media.sent(entry, context.reader)
             entry = await context.queue.durable(context.state.claim, entry, context.wall())
             may_leave = await self._moment()
         except (Overtaken, DiskError):
@@ -156,9 +165,9 @@ class Submitter:
         finally:
             self._ahead -= 1
         if not may_leave or context.stop.nothing_new.is_set():
-            context.departures.refused(entry)
+            self.journal.refused(entry)
             return await self._release(entry)
-        return await self._post(entry)
+        return await self._post(entry, inputs)
 
     async def _moment(self) -> bool:
         """Waits for it. False when it was put off: the service has refused another meanwhile.
@@ -180,12 +189,12 @@ class Submitter:
         finally:
             self._at_door -= 1
 
-    async def _post(self, entry: Entry) -> Entry:
+    async def _post(self, entry: Entry, inputs: Mapping[str, Any]) -> Entry:
         context, left_at = self.context, self.context.now()
         context.fuse.began(entry.id)
         self._opening.left(left_at)
         try:
-            accepted = await self._answer(entry)
+            accepted = await self._answer(entry, inputs)
         except Unclear as problem:
             self.breaker.failed(context.now())
             context.unheard(problem)
@@ -220,10 +229,10 @@ class Submitter:
         context.left_at[entry.id] = left_at
         return await self._accept(entry, accepted)
 
-    async def _answer(self, entry: Entry) -> Accepted:
-        journal = self.context.departures
+    async def _answer(self, entry: Entry, inputs: Mapping[str, Any]) -> Accepted:
+        journal = self.journal
         try:
-            accepted = await self.context.api.submit(entry.job.model, entry.job.inputs, lambda: journal.left(entry))
+            accepted = await self.context.api.submit(entry.job.model, inputs, lambda: journal.left(entry))
             journal.answered(entry, accepted.request_id)
         except (NotSent, Refused, Rejected, AccountError):
             journal.refused(entry)

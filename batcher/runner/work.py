@@ -3,16 +3,15 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, closing, nullcontext, suppress
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, nullcontext, suppress
+from dataclasses import dataclass, replace
 
 from batcher.client.catalogue import Offer
 from batcher.core import limits
 from batcher.core.budget import Budget
 from batcher.core.errors import DiskError
-from batcher.core.job import utc
+from batcher.core.job import Entry, utc
 from batcher.core.settings import Deadline, Settings
 from batcher.core.tally import Snapshot, Tally
 from batcher.core.units import show_duration, show_rate
@@ -25,11 +24,12 @@ from batcher.runner.control import Control, Controller
 from batcher.runner.deadline import deadline_at
 from batcher.runner.drain import Drain
 from batcher.runner.events import Noted, Observer, Ticked
-from batcher.runner.rescue import Rescue
+from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.run_context import RunContext
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason, Stop
-from batcher.store import Ballast, CommitQueue, StateFile, connect_to_read, reading
+from batcher.store import Ballast, CommitQueue, RunFacts, StateFile, connect_to_read, reading
+from batcher.store.facts import Live
 
 HINT_AFTER = 20.0  # seconds that a limit lasts before a person hears what would lift it
 TICK = 0.25  # seconds between looks at the tally and at control.json
@@ -74,89 +74,119 @@ async def drain(
     model: str,
     total: int,
     limit: int | None,
+    media: MediaInputs | None = None,
 ) -> RunContext:
     """Until every job is at rest or ``stop`` says otherwise. settings: of the command; control: what overrules them.
 
     total: jobs of the manifest. limit: only the first so many are submitted. Raises DiskError before anything is
     submitted; cancellation is an interruption.
     """
-    now = asyncio.get_running_loop().time
     run_dir = state.path.parent
     tuned = control.settings(settings)
-    reader = connect_to_read(run_dir)
+    departures.clear(state)
+    async with _opened(
+        state, service, tuned, stop, surroundings, price=offer.price, total=total,
+        simulated=bool(service.api.simulated), past_deadline=_past(settings.deadline, surroundings), media=media,
+    ) as context:  # fmt: skip
+        with closing(departures.Departures(run_dir)) as journal:
+            controller = Controller(context, run_dir, settings, control)
+            async with surroundings.attend(context):
+                ticker = asyncio.create_task(_tick(context, controller), name="progress")
+                try:
+                    await Drain(context).run(journal, model, limit)
+                    if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
+                        await context.queue.flush()  # what is known to be finished is not asked to be cancelled
+                        await cancel_all(service.api, context.queue, context.reader, context.cancelled)
+                except asyncio.CancelledError:
+                    stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
+                finally:
+                    ticker.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await ticker
+                    await context.rescue.settle(context.queue, context.wall())
+        if context.found:
+            jobs = "1 job was" if context.found == 1 else f"{context.found:,} jobs were"
+            text = f"{jobs} there already, image and sidecar: taken in, not paid for again"
+            context.tell(Noted(text=text, at=context.wall()))
+        await _remember(context, offer)
+        context.tell(Ticked(snapshot=_snapshot(context), at=context.wall()))
+    return context
+
+
+async def fetch_again(
+    state: StateFile, service: Service, entries: Sequence[Entry], settings: Settings, *, simulated: bool, ask: bool
+) -> Stop:
+    """Collects jobs that are READY or RUNNING, as a run does, and submits nothing. Says why it ended early, if it did.
+
+    ask: whether the service may be asked for fresh links. Raises DiskError.
+    """
+    stop = Stop()
+    async with _opened(
+        state, service, settings, stop, Surroundings(), price=None, total=len(entries), simulated=simulated,
+        patient=False,
+    ) as context:  # fmt: skip
+        await Drain(context).collect(entries, ask=ask)
+    return stop
+
+
+@asynccontextmanager
+async def _opened(
+    state: StateFile, service: Service, settings: Settings, stop: Stop, surroundings: Surroundings, *,
+    price: float | None, total: int, simulated: bool, past_deadline: Callable[[], bool] = lambda: False,
+    patient: bool = True, media: MediaInputs | None = None,
+) -> AsyncIterator[RunContext]:  # fmt: skip
+    """Every part that a run works with. Raises DiskError."""
+    run_dir = state.path.parent
     ballast = Ballast(run_dir)
-    try:
+    with closing(connect_to_read(run_dir)) as reader, ExitStack() as held:
+        held.callback(ballast.drop)
         _lay(ballast)
-        departures.clear(state)
         async with (
             Downloader(
                 place_of(run_dir), trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
-                threads=tuned.downloads, dress=_dress(settings),
+                threads=settings.downloads, dress=_dress(settings),
             ) as downloader,
             CommitQueue(state) as queue,
         ):  # fmt: skip
-            with closing(departures.Departures(run_dir)) as journal:
-                context = RunContext(
-                    settings=tuned,
-                    queue=queue,
-                    reader=reader,
-                    api=service.api,
-                    downloader=downloader,
-                    tally=Tally(reading.counts(reader, total), now()),
-                    stop=stop,
-                    ballast=ballast,
-                    departures=journal,
-                    rescue=Rescue(state),
-                    budget=_budget(state, tuned, offer),
-                    observers=surroundings.observers,
-                    past_deadline=_past(settings.deadline, surroundings),
-                    wall=surroundings.wall,
-                )
-                controller = Controller(context, run_dir, settings, control)
-                drain = Drain(context, model, limit)
-                async with surroundings.attend(context):
-                    ticker = asyncio.create_task(_tick(context, controller), name="progress")
-                    try:
-                        await drain.run()
-                        if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
-                            await queue.flush()  # what is known to be finished is not asked to be cancelled
-                            await cancel_all(service.api, queue, reader, context.cancelled)
-                    except asyncio.CancelledError:
-                        stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
-                    finally:
-                        ticker.cancel()
-                        with suppress(asyncio.CancelledError):
-                            await ticker
-                        await context.rescue.settle(queue, context.wall())
-                if context.found:
-                    jobs = "1 job was" if context.found == 1 else f"{context.found:,} jobs were"
-                    text = f"{jobs} there already, image and sidecar: taken in, not paid for again"
-                    context.tell(Noted(text=text, at=context.wall()))
-                await _remember(context, offer)
-                context.tell(Ticked(snapshot=_snapshot(context), at=context.wall()))
-        return context
-    finally:
-        ballast.drop()
-        reader.close()
+            yield RunContext(
+                settings=settings,
+                queue=queue,
+                reader=reader,
+                api=service.api,
+                downloader=downloader,
+                tally=Tally(reading.counts(reader, total), asyncio.get_running_loop().time()),
+                stop=stop,
+                ballast=ballast,
+                simulated=simulated,
+                budget=_budget(state, settings, price),
+                observers=surroundings.observers,
+                media=media,
+                past_deadline=past_deadline,
+                patient=patient,
+                wall=surroundings.wall,
+            )
 
 
 async def _remember(context: RunContext, offer: Offer) -> None:
     """How the run ended; a disk that does not take it has said so before."""
-    facts: dict[str, Any] = {"process": None, "live": None, "stopped_by": _word(context.stop)}
-    price = context.budget.price
-    if price is not None and price != offer.price:
-        facts |= {"price_usd": price, "price_at": utc(context.wall())}
+    price, now = context.budget.price, utc(context.wall())
+
+    def end(facts: RunFacts) -> RunFacts:
+        if price is not None and price != offer.price:
+            facts = replace(facts, price_usd=price, price_at=now)
+        return replace(facts, process=None, live=None, stopped_by=_word(context.stop))
+
     with suppress(DiskError):
-        await context.queue.durable(context.state.set_meta, **facts)
+        await context.queue.durable(context.state.change_facts, end)
 
 
-def _budget(state: StateFile, settings: Settings, offer: Offer) -> Budget:
-    money, price = reading.money(state.connection), offer.price or 0.0
+def _budget(state: StateFile, settings: Settings, price: float | None) -> Budget:
+    money, each = reading.money(state.connection), price or 0.0
     return Budget(
         settings.budget,
-        offer.price,
-        spent=money.known_usd + money.unpriced * price,
-        feared=money.failed * price,
+        price,
+        spent=money.known_usd + money.unpriced * each,
+        feared=money.failed * each,
         reserved_images=money.open,
         tried=money.known_usd > 0 or money.unpriced > 0,
     )
@@ -206,7 +236,7 @@ async def _tick(context: RunContext, controller: Controller) -> None:
                 context.tell(Noted(text=words, at=context.wall()))
             live = _live(context, snapshot)
             if ticks % LIVE_EVERY == 0 and live != noted:
-                await context.queue.durable(context.state.set_meta, live={**live, "at": context.wall()})
+                await context.queue.durable(_note, context.state, replace(live, at=context.wall()))
                 noted = live
         ticks += 1
         await asyncio.sleep(TICK)
@@ -226,15 +256,17 @@ def in_flight_hint(snapshot: Snapshot, slots: int) -> str:
     )
 
 
-def _live(context: RunContext, snapshot: Snapshot) -> dict[str, Any]:
-    """What `batcher status` says of a going run."""
-    names = ("rate", "eta", "in_flight", "note", "limited_by", "limited_for", "pace", "eta_model", "in_flight_cap")
-    return {
-        **{name: getattr(snapshot, name) for name in (*names, "asked")},
-        "slots": context.slots.size,
-        "budget": context.budget.ceiling,
-        "refused": context.tally.rate_limited,
-    }
+def _note(state: StateFile, live: Live) -> None:
+    state.change_facts(lambda facts: replace(facts, live=live))
+
+
+def _live(context: RunContext, snapshot: Snapshot) -> Live:
+    return Live(
+        rate=snapshot.rate, eta=snapshot.eta, eta_model=snapshot.eta_model, in_flight=snapshot.in_flight,
+        note=snapshot.note, limited_by=snapshot.limited_by, limited_for=snapshot.limited_for, asked=snapshot.asked,
+        pace=snapshot.pace, in_flight_cap=snapshot.in_flight_cap, slots=context.slots.size,
+        budget=context.budget.ceiling, refused=context.tally.rate_limited,
+    )  # fmt: skip
 
 
 def _snapshot(context: RunContext) -> Snapshot:

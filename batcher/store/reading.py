@@ -9,6 +9,7 @@ from typing import Any
 
 from batcher.core.errors import Cause
 from batcher.core.job import Counts, Entry, State, sidecar, utc
+from batcher.store.facts import read_facts
 from batcher.store.rows import ENTRY, ENTRY_WIDTH, PICTURE, artifact_of, cause_of, entry_of
 
 _CHUNK = 500
@@ -41,11 +42,6 @@ class Money:
     failed: int
     open: int
     submits: int
-
-
-def meta(connection: sqlite3.Connection, name: str, default: Any = None) -> Any:
-    row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-    return default if row is None else json.loads(row[0])
 
 
 def by_id(connection: sqlite3.Connection, number: int) -> Entry:
@@ -131,7 +127,8 @@ def counts(connection: sqlite3.Connection, total: int | None = None) -> Counts:
     """total: jobs in the manifest, by default as the last run knew it."""
     found = by_state(connection)
     if total is None:
-        total = int(meta(connection, "total", sum(found.values())))
+        last = read_facts(connection).total
+        total = sum(found.values()) if last is None else last
     return Counts(
         total=total,
         done=found.get(State.DONE, 0),
@@ -234,7 +231,7 @@ def twin(connection: sqlite3.Connection, entry: Entry, sha256: str) -> str | Non
     """
     row = connection.execute(
         "SELECT i.file FROM images i JOIN jobs j ON j.id = i.job_id JOIN jobs mine ON mine.id = ?1"
-        " WHERE substr(i.sha256, 1, 16) = substr(?2, 1, 16) AND i.sha256 = ?2"
+        " WHERE substr(i.sha256, 1, 16) = substr(?2, 1, 16) AND +i.sha256 = ?2"  # without + SQLite takes no index
         " AND i.job_id != ?1 AND j.inputs != mine.inputs LIMIT 1",
         (entry.id, sha256),
     ).fetchone()

@@ -22,6 +22,7 @@ from batcher.core.job import Artifact, Entry, canonical_json, sidecar
 from batcher.core.version import __version__
 from batcher.images.check import examine
 from batcher.images.storage import place_of, reader_of, url_of
+from batcher.runner.collecting import Collected, collect
 from batcher.runner.progress import Progress
 from batcher.runner.records import failures
 from batcher.runner.service import Options
@@ -31,7 +32,6 @@ from batcher.store.files.place import Shelf
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, sidecar_of, stem
 from batcher.store.files.whole import force, write_whole
 from batcher.store.files.whole import put_in_place as land
-from batcher.upkeep.collect import Collected, collect
 from batcher.upkeep.findings import Finding, Kind, Mend, gone, of_job
 from batcher.upkeep.inspection import LIMITS, Depth, recorded_as
 from batcher.upkeep.lost_and_found import move_aside
@@ -83,7 +83,7 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
             if not any(finding.mend is Mend.FREE for finding in repaired.left):
                 break
             mender = _Mender(run_dir, state, repaired, repaired.left)
-            collected = await collect(run_dir, state, mender.mend_on_disk(), options, depth)
+            collected = await collect(state, mender.mend_on_disk(), options, depth)
             repaired.did("job fetched again, free", len(collected.saved))
             mender.write_tables()
             told += mender.not_collected(collected)
@@ -116,10 +116,10 @@ class _Mender:
         in_bucket = url_of(run_dir) is not None  # there it is cheaper to fetch a picture again than to move it
         self.findings = [replace(one, source=None) for one in findings] if in_bucket else findings
         self.touched = {finding.entry.id for finding in self.findings if finding.entry is not None}
-        self.price = reading.meta(state.connection, "price_usd")
+        self.price = state.facts.price_usd
         self._shelf = place_of(run_dir)
         self._ground = reader_of(run_dir)
-        self._simulated = reading.meta(state.connection, "simulated")
+        self._simulated = state.facts.simulated
 
     def mend_on_disk(self) -> list[Entry]:
         """All that needs no network. Gives the jobs whose files have to be fetched, moved to READY or RUNNING."""

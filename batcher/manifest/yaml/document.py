@@ -33,7 +33,7 @@ RUN_OPTIONS = (
     "no_schema_check",
 )
 _TOP = (
-    "model", "prompt_input", "defaults", "dynamic", "prompts", "matrix", "zip", "exclude", "include", "groups",
+    "model", "prompt_input", "media", "defaults", "dynamic", "prompts", "matrix", "zip", "exclude", "include", "groups",
     "output", "run",
 )  # fmt: skip
 _NO_BLANK = re.compile(r"[A-Za-z_]+:\S")
@@ -62,6 +62,7 @@ class Document:
     sections: dict[str, Node] = field(default_factory=dict)
     model: str | None = None
     prompt_input: str | None = None
+    media: str | None = None
     run: dict[str, RunOption] = field(default_factory=dict)
     template: tuple[str, Node] | None = None
     group: str | None = None
@@ -115,6 +116,8 @@ def read_document(source: Source) -> Document:
 def instead_of(name: str, known: Sequence[str]) -> str:
     """How to mend an unknown key: what is said of jobs has a section of its own."""
     of_jobs = "defaults" in known and (name == "repeat" or name in COMMON)
+    if "defaults" in known and name in {"vars", "meta"}:
+        return f"put it beside the prompt, or the file, that it is for: {{prompt: ..., {name}: {{...}}}}"
     return "put it into `defaults`" if of_jobs and name != "prompt" else suggestion(name, known)
 
 
@@ -146,6 +149,8 @@ def _read_model(document: Document) -> None:
         document.model = text_of(document, document.sections["model"], "`model`")
     if "prompt_input" in document.sections:
         document.prompt_input = text_of(document, document.sections["prompt_input"], "`prompt_input`")
+    if "media" in document.sections:
+        document.media = text_of(document, document.sections["media"], "`media`")
 
 
 def _read_run(document: Document) -> None:
