@@ -251,7 +251,7 @@ class Walk:
             if media and not media.keys().isdisjoint(inputs):
                 shown = _shown(inputs, media)
                 sent, named = model_inputs.sent(model_inputs.with_contents(inputs)), model_inputs.sent(shown)
-                files = media_files.names_of(inputs, media)
+                files = model_inputs.names_of_files(inputs)
                 facts = Facts(name, model, swept, rendering.texts, {**files, **meta}, shown.get("prompt"))
             self._waiting.append(_Unnumbered(row, facts, group, sent, job_key(model, sent), rendering.chosen, named))
             if len(self._waiting) >= _AT_ONCE:
