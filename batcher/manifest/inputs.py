@@ -5,6 +5,7 @@ none.
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from batcher.manifest.media_files import MediaFiles, as_text
@@ -57,7 +58,7 @@ class ModelInputs:
         }
         self.warnings: dict[str, None] = {}
         self.seen: dict[str, dict[str, str]] = {}
-        self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._compiled = cache(self._compile)
         self._ratios: dict[str, frozenset[str]] = {}
         self._anything = ModelSchema.from_json("", {"properties": {"": {}}})
 
@@ -160,10 +161,7 @@ class ModelInputs:
 
     def check_of(self, name: str) -> Callable[[Any], str | None]:
         """``wrong`` for one input, for those who check millions of its values."""
-        check = self._checks.get(name)
-        if check is None:
-            check = self._checks[name] = self._compile(name)
-        return check
+        return self._compiled(name)
 
     def _compile(self, name: str) -> Callable[[Any], str | None]:
         fits = self.schema.check_of(self._theirs(name)) if self.schema else self._anything.check_of("")
