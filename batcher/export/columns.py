@@ -25,6 +25,7 @@ from typing import Any
 
 from batcher.core.job import canonical_json
 from batcher.core.json_text import as_json
+from batcher.core.suggest import printable
 from batcher.core.where import VERDICTS
 
 _quoted = encode_basestring
@@ -194,7 +195,8 @@ class Columns:
                 what = "lists or objects, as JSON" if column.kinds & {"list", "dict"} else "mixed types"
                 yield f"{column.name}: {what}, so the whole column is written as text"
             if column.name != column.key:
-                yield f"{PLACES[column.place]}.{column.key} is called {column.name} here: its own name is taken"
+                key = printable(column.key)
+                yield f"{PLACES[column.place]}.{key} is called {column.name} here: its own name is taken"
 
     def kinds(self) -> dict[str, Kind]:
         return {column.name: column.kind for column in self.all} | dict(FACTS)

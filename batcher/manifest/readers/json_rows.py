@@ -184,6 +184,7 @@ class JsonDocument(_Objects):
 
     def _elements(self, window: Window, close: str, keys: Hashes | None) -> Iterator[Row]:
         """keys: gets those of an object; None of a list."""
+        is_first = True
         while True:
             key = None
             if keys is not None:
@@ -193,16 +194,25 @@ class JsonDocument(_Objects):
             value, self._text = window.value()
             if wrong := no_id(key, value, self._reading.prompt_column):
                 raise failure(self._source.label, line, self._column, *wrong)
-            if key is not None and (not isinstance(value, dict | str) or of_entry(key, value)):
+            if key is not None and (self._is_no_entry(key, value) or (is_first and self._lacks_prompt(value))):
                 raise failure(self._source.label, line, self._column, *self._shape(window, key, value))
             if (row := self._row(value, line, key)) is not None:
                 yield row
+            is_first = False
             if window.take(f"`,` or `{close}`", "," + close) == close:
                 return
 
+    def _is_no_entry(self, key: str, value: Any) -> bool:
+        return not isinstance(value, dict | str) or of_entry(key, value) is not None
+
+    def _lacks_prompt(self, value: Any) -> bool:
+        """Whether an object of ids and prompts would begin with one that has none: then it is something else."""
+        return isinstance(value, dict) and self._reading.needs_prompt and self._layout(value).prompt is None
+
     def _shape(self, window: Window, key: str, value: Any) -> tuple[str, str]:
         """What an object is that holds no prompts: told from the key that seems to hold them, if there is one."""
-        odd = f"`{word(key)}` holds {described(value)}, which is no prompt", _NO_PROMPTS
+        lacking = of_row(value) if isinstance(value, dict) else None
+        odd = lacking or (f"`{word(key)}` holds {described(value)}, which is no prompt", _NO_PROMPTS)
         first: tuple[str, str] | None = None
         for _ in range(_MOST_WARNED):
             if (wrong := of_entry(key, value)) is not None:

@@ -40,6 +40,9 @@ class ModelSchema:
         self._given = dict(properties)
         self._schemas = {name: standard(given) for name, given in properties.items()}
         self._types = {name: types_of(schema) for name, schema in self._schemas.items()}
+        self._readers = {
+            name: tuple(read for kind, read in READERS.items() if kind in types) for name, types in self._types.items()
+        }
         self._choices = {
             name: {value if isinstance(value, str) else json.dumps(value): value for value in allowed}
             for name in self.inputs
@@ -148,8 +151,8 @@ class ModelSchema:
         choices = self._choices.get(name)
         if choices and text in choices:
             return choices[text]
-        for kind in READERS:
-            if kind in types and (found := READERS[kind](text)) is not None:
+        for read in self._readers.get(name, ()):
+            if (found := read(text)) is not None:
                 return found
         if "array" in types and self.name_of_one(name) and not text.lstrip().startswith(("[", "{")):
             return several(text) if name in self.media_inputs else [text]
