@@ -9,10 +9,9 @@ from batcher.core.errors import Defect
 from batcher.core.job import Entry, Job
 from batcher.core.naming import with_key
 from batcher.store.facts import RunFacts, change_facts, forget_tables, read_facts
-from batcher.store.rows import ENTRY, JOB_COLUMNS, entry_of, job_row
+from batcher.store.rows import ENTRY, INSERT_JOB, entry_of, job_row
 from batcher.store.transactions import Transactions
 
-_MARKS = ", ".join("?" * len(JOB_COLUMNS.split(",")))
 _DESCRIPTION = (
     "prompt_id",
     "meta",
@@ -30,8 +29,7 @@ def upsert(position: str) -> str:
     """
     described = ", ".join(f"{name} = iif(state = 'pending', excluded.{name}, {name})" for name in _DESCRIPTION)
     return (
-        f"INSERT INTO jobs ({JOB_COLUMNS}) VALUES ({_MARKS})"
-        f" ON CONFLICT (key) DO UPDATE SET position = {position}, {described} ON CONFLICT (name) DO NOTHING"
+        f"{INSERT_JOB} ON CONFLICT (key) DO UPDATE SET position = {position}, {described} ON CONFLICT (name) DO NOTHING"
     )
 
 

@@ -28,6 +28,7 @@ _HASH_DIGITS = 8
 
 _SPLIT_WORDS = "training|train|validation|valid|dev|val|testing|test|evaluation|eval"
 _SPLIT_WORD = re.compile(rf"(?:^|(?<=[-0-9]))(?:{_SPLIT_WORDS})(?=[-0-9]|$)")
+_TO_BLANKS = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(128)) + bytes(128)
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 RATIO = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")
 # What Windows forbids, all controls, line and paragraph separators, text direction marks, halves of surrogate pairs.
@@ -92,11 +93,6 @@ def folded(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
-def fold(path: str) -> int:
-    """``folded`` as a signed 64-bit number."""
-    return int.from_bytes(blake2b(_bytes(folded(path)), digest_size=8).digest(), "big", signed=True)
-
-
 def short_text(text: str) -> str:
     if RATIO.fullmatch(text):
         return text.replace(":", "x")
@@ -107,15 +103,19 @@ def short_text(text: str) -> str:
 
 def _slug(text: str) -> str:
     """Words of ``text``, lower case, joined by ``-``, at most 40 bytes, without the names of dataset splits."""
-    # Far more of the text than can be needed, so that a prompt of 100 KB costs what a short one does.
-    words = _without_split_words(_letters(text[:400]))
-    return _without_split_words(cut(words, _SLUG_BYTES))  # again: cutting "trainer" may leave "train"
+    start = text[:400]  # far more than can be needed, so that a prompt of 100 KB costs what a short one does
+    words = _letters(start)
+    # Each of the names of splits has one of these in it; most texts have none.
+    if not start.isascii() or "train" in words or "val" in words or "dev" in words or "test" in words:
+        words = _without_split_words(words)
+        return _without_split_words(cut(words, _SLUG_BYTES))  # again: cutting "trainer" may leave "train"
+    return words[:_SLUG_BYTES].strip("-")
 
 
 def _letters(text: str) -> str:
     """Letters with their marks and digits of every script, lower case; everything else is ``-``."""
     if text.isascii():
-        return re.sub("[^a-z0-9]+", "-", text.lower())
+        return b"-".join(text.encode().translate(_TO_BLANKS).split()).decode()
     lower = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
     return "".join(char if unicodedata.category(char)[0] in "LM" or char.isdecimal() else "-" for char in lower)
 
@@ -138,6 +138,8 @@ def _without_leading_marks(word: str) -> str:
 
 def cut(text: str, limit: int) -> str:
     """The longest beginning of ``text`` of at most ``limit`` UTF-8 bytes that ends with a whole character."""
+    if text.isascii():
+        return text[: max(0, limit)]
     return _bytes(text)[: max(0, limit)].decode(errors="ignore")
 
 
