@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from batcher.client.api import Api
-from batcher.core.budget import Budget
+from batcher.core.budget import Budget, kind_of
 from batcher.core.errors import CallError, Cause, Refused
 from batcher.core.failure_limit import FailureLimit
 from batcher.core.job import Artifact, CancelOutcome, Entry, State
@@ -84,7 +84,7 @@ class RunContext:
     def settle(self, entry: Entry, cost_usd: float | None, *, failed: bool = False) -> None:
         """The job ended, or is in doubt: its reserved money is spent. ``failed``: the service failed it."""
         told = self.budget.price
-        self.budget.settle(entry.job.images, cost_usd, failed=failed)
+        self.budget.settle(entry.job.images, cost_usd, kind_of(entry.job.model, entry.job.inputs), failed=failed)
         real = self.budget.price
         if told is not None and real is not None and real > told * 1.001:
             self.tally.warn(
@@ -94,7 +94,7 @@ class RunContext:
 
     def unspend(self, entry: Entry) -> None:
         """It was never taken up, or was cancelled in the queue: its reserved money is free again."""
-        self.budget.release(entry.job.images)
+        self.budget.release(entry.job.images, kind_of(entry.job.model, entry.job.inputs))
         self.money_moved.set()
 
     def left_service(self, entry: Entry) -> None:
