@@ -50,6 +50,7 @@ def _facts(connection: Any, run_dir: Path) -> dict[str, Any]:
         "rate": live.get("rate") if live else None,
         "eta_seconds": live.get("eta") if live else None,
         "note": live.get("note", "") if live else "",
+        "workers": live.get("workers", []) if live else [],
         "simulated": bool(reading.meta(connection, "simulated", default=False)),
         "manifest": reading.meta(connection, "manifest"),
         "model": reading.meta(connection, "model"),
@@ -98,6 +99,7 @@ def _words(facts: dict[str, Any]) -> str:
         lines.append(f"limited by {limits.WORDS[facts['limited_by']]} for {since}")
     if facts["note"]:
         lines.append(facts["note"])
+    lines += facts["workers"]
     lines += report_words.causes(facts["run"], facts["failures"])
     lines += report_words.ended(facts["ended"])
     if facts["pending"] and not facts["going"] and facts["resume"]:

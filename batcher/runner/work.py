@@ -24,6 +24,8 @@ from batcher.runner.cancel import cancel_all
 from batcher.runner.control import Control, Controller
 from batcher.runner.deadline import deadline_at
 from batcher.runner.drain import Drain
+from batcher.runner.engines.engine import Local
+from batcher.runner.engines.opening import Hire, open_engine, ray_crew
 from batcher.runner.events import Noted, Observer, Ticked
 from batcher.runner.run_context import RunContext
 from batcher.runner.service import Service
@@ -48,11 +50,13 @@ class Surroundings:
     """What a run takes from whoever starts it, and nothing else does for it.
 
     observers: hear of everything. attend: entered while the run goes, with its context: signals for a command, a
-    meddler for a test. wall: Unix seconds. elapsed: seconds on a clock that nobody sets and that goes on in sleep.
+    meddler for a test. hire: gets the workers of ``--engine ray``. wall: Unix seconds. elapsed: seconds on a clock that
+    nobody sets and that goes on in sleep.
     """
 
     observers: Sequence[Observer] = ()
     attend: Attend = lambda _: nullcontext()
+    hire: Hire = ray_crew
     wall: Callable[[], float] = time.time
     elapsed: Callable[[], float] = _elapsed
 
@@ -86,6 +90,7 @@ async def drain(
     ballast = Ballast(run_dir)
     try:
         _lay(ballast)
+        counts = reading.counts(reader, total)
         departures.clear(state)
         async with (
             Downloader(
@@ -93,6 +98,11 @@ async def drain(
                 threads=tuned.downloads, dress=_dress(settings),
             ) as downloader,
             CommitQueue(state) as queue,
+            open_engine(
+                Local(downloader, simulated=bool(service.api.simulated)), state, counts, tuned,
+                trust=service.trust, simulated=bool(service.api.simulated), hire=surroundings.hire,
+                observers=surroundings.observers, wall=surroundings.wall,
+            ) as engine,
         ):  # fmt: skip
             with closing(departures.Departures(run_dir)) as journal:
                 context = RunContext(
@@ -100,8 +110,8 @@ async def drain(
                     queue=queue,
                     reader=reader,
                     api=service.api,
-                    downloader=downloader,
-                    tally=Tally(reading.counts(reader, total), now()),
+                    engine=engine,
+                    tally=Tally(counts, now()),
                     stop=stop,
                     ballast=ballast,
                     departures=journal,
@@ -229,6 +239,7 @@ def _live(context: RunContext, snapshot: Snapshot) -> dict[str, Any]:
     return {
         **{name: getattr(snapshot, name) for name in (*names, "asked")},
         "slots": context.slots.size,
+        "workers": context.engine.workers,
         "budget": context.budget.ceiling,
         "refused": context.tally.rate_limited,
     }
