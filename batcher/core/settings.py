@@ -160,23 +160,16 @@ def fold(flags: Mapping[str, Given], manifest: Mapping[str, Given]) -> Settings:
     """The settings. Raises UsageError for a bad flag, ManifestError with every bad option of the manifest."""
     values: dict[str, Any] = {}
     problems: list[Problem] = []
-
-    def refuse(name: str, given: Given, why: str) -> None:
-        said = repr(one_line(given.text, 60))
-        if given.flag:
-            raise UsageError(f"{given.flag} {said}: {why}")
-        problems.append(Problem(given.file, given.line, given.column, f"run.{name} is {said}", why))
-
-    every = {**manifest, **flags}
-    for name, given in every.items():
+    for name, given in {**manifest, **flags}.items():
         if name not in PARSERS:
             continue
         try:
             values[name] = PARSERS[name](given.text)
         except ValueError as error:
-            refuse(name, given, str(error))
-    if "workers" in values and values.get("engine") != "ray" and "engine" not in {p.what.split()[0] for p in problems}:
-        refuse("workers", every["workers"], "there are workers with the engine ray only: add `--engine ray`")
+            said = repr(one_line(given.text, 60))
+            if given.flag:
+                raise UsageError(f"{given.flag} {said}: {error}") from None
+            problems.append(Problem(given.file, given.line, given.column, f"run.{name} is {said}", str(error)))
     if problems:
         raise ManifestError(problems)
     return Settings(**values)
