@@ -34,11 +34,11 @@ from batcher.client.protocol import (
     read_status,
     read_submit,
 )
+from batcher.client.sessions import Sessions
 from batcher.core.errors import CallError, Cause, NotFound, NotSent, Rejected, Unclear, UsageError
 from batcher.core.job import Accepted, Answer, CancelOutcome, Succeeded, Waiting
 from batcher.core.one_line import one_line
 from batcher.core.retry import retry_after
-from batcher.core.version import __version__
 
 MOST_BYTES = 4 * 1024 * 1024  # of one answer; most are a few hundred bytes
 MOST_RESULT_BYTES = 16 * 1024 * 1024  # of a result, which may hold its pictures as data: URIs
@@ -46,7 +46,6 @@ CONNECT = 10.0  # seconds, as the official nodes wait
 SUBMIT = aiohttp.ClientTimeout(total=100.0, sock_connect=CONNECT)
 READ = aiohttp.ClientTimeout(total=30.0, sock_connect=CONNECT)
 NO_TOTAL = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT)  # the whole of a call is timed by AwakeTimeouts
-IDLE = 4.0  # seconds: an older idle connection may be closing just as a submit leaves on it, which puts it in doubt
 QUIET = 0.5  # seconds without a call, after which connections are looked at before one leaves on them
 SHORTEST_SECRET = 8  # characters: cutting a shorter "token" out of an answer would only garble it ("id", "any")
 _JSON = {"Content-Type": "application/json"}
@@ -90,7 +89,7 @@ class Api:
         self._connections = connections
         self._result_waits = False  # the result endpoint was seen to answer for an unfinished job
         self._status_first = False
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: Sessions | None = None
         self._timeouts = AwakeTimeouts()
         self._closing: set[asyncio.Task[None]] = set()
         self._called_at = 0.0
@@ -98,29 +97,16 @@ class Api:
         self._odd: dict[str, int] = {}  # polls of requests whose success has a word that nobody knows
 
     async def __aenter__(self) -> Self:
-        self._session = self._new_session()
+        self._sessions = Sessions(self._token, self._connections)
         return self
-
-    def _new_session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=IDLE),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={
-                "Authorization": f"Bearer {self._token}",
-                "Accept": "application/json",
-                "User-Agent": f"batcher/{__version__}",
-            },
-            trust_env=False,  # a netrc or proxy must not see the token
-            trace_configs=[_departures()],
-        )
 
     async def __aexit__(self, *_: object) -> None:
         self._timeouts.close()
         for task in list(self._closing):
             task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
+        if self._sessions is not None:
+            await self._sessions.close()
 
     def take(self, request_id: str) -> bool:
         """Notes that the id belongs to a submit; False when it belonged to another one already."""
@@ -219,7 +205,8 @@ class Api:
         most: int = MOST_BYTES,
         leaving: Callable[[], None] | None = None,
     ) -> Reply:
-        session = await self._awake_session()
+        sessions = await self._awake_sessions()
+        session = sessions.reads if leaving is None else sessions.submits
         self.calls += 1
         try:
             async with (
@@ -247,22 +234,22 @@ class Api:
             kind = "timeout" if isinstance(error, TimeoutError) else "connection"
             raise Unclear(Cause(kind=kind, message=self._words(error))) from None
 
-    async def _awake_session(self) -> aiohttp.ClientSession:
-        """The session, without connections that died while nothing was called: a machine that sleeps drops them
+    async def _awake_sessions(self) -> Sessions:
+        """The sessions, without connections that died while nothing was called: a machine that sleeps drops them
         without a word, and a connection that the other end has closed is only known to be so once the loop has looked.
         """
-        assert self._session is not None
+        assert self._sessions is not None
         now = asyncio.get_running_loop().time()
         if now - self._called_at > QUIET:
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         self._called_at = now
         if self._timeouts.woke_up():
-            old, self._session = self._session, self._new_session()
+            old, self._sessions = self._sessions, Sessions(self._token, self._connections)
             task = asyncio.create_task(_close_later(old), name="connections of before the sleep")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
-        return self._session
+        return self._sessions
 
     def _without_token(self, content: bytes) -> bytes:
         """A service that repeats the token must not get it into a message or the state file, escaped or not."""
@@ -292,12 +279,12 @@ def _never_left(error: BaseException) -> bool:
     return False
 
 
-async def _close_later(session: aiohttp.ClientSession) -> None:
+async def _close_later(sessions: Sessions) -> None:
     """Calls that are open on it may still get their answer."""
     try:
         await asyncio.sleep((SUBMIT.total or 0.0) + CONNECT)
     finally:
-        await session.close()
+        await sessions.close()
 
 
 async def _read_capped(response: aiohttp.ClientResponse, most: int) -> bytes:
@@ -320,16 +307,3 @@ def _model_path(model: str) -> str:
     if not is_model_id(model):
         raise Rejected(Cause(kind="bad_model_id", message=f"{one_line(model, 200)!r} is not a model id"))
     return quote(model, safe="/")
-
-
-def _departures() -> aiohttp.TraceConfig:
-    """Tells a call that it has its connection."""
-
-    async def leave(_session: object, context: Any, _facts: object) -> None:
-        if context.trace_request_ctx is not None:
-            context.trace_request_ctx()
-
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(leave)
-    trace.on_connection_reuseconn.append(leave)
-    return trace

@@ -52,6 +52,10 @@ class Cause:
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}" if self.message else self.kind
 
+    def as_gone(self) -> "Cause":
+        """Why the service no longer has what was paid for. Only a person's decision pays for it again."""
+        return Cause(kind="gone", message=self.message or self.kind, http_status=self.http_status)
+
 
 class BatcherError(Exception):
     """Base of what a person reads. ``hint`` says how to mend it and what was kept."""

@@ -40,6 +40,7 @@ REFUSALS = RetryPolicy(attempts=None, wait_initial=1.0, wait_max=60.0)  # submit
 FILES = RetryPolicy(attempts=8, wait_initial=0.5, wait_max=30.0)  # a file that comes damaged: free, but it must end
 FILE_HOST = RetryPolicy(attempts=100, wait_initial=0.5, wait_max=60.0)  # a host that is down: an hour and more
 EARLY = RetryPolicy(attempts=8, wait_initial=0.5, wait_max=8.0)  # "no such request" of an id it gave out itself
+FINISHED = RetryPolicy(attempts=2, wait_initial=0.5, wait_max=0.5)  # the same of one that finished long ago
 CANCELS = RetryPolicy(attempts=4, wait_initial=0.5, wait_max=5.0)
 
 MOST_PATIENCE = 3600.0  # seconds: a longer Retry-After is cut to this, a hostile or broken one can't stop a night

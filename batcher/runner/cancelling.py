@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from batcher.core.errors import Overtaken
 from batcher.core.job import CancelOutcome, State
 from batcher.runner.cancel import cancel_all
 from batcher.runner.progress import listener
-from batcher.runner.service import SIMULATOR, Options, open_service
+from batcher.runner.service import Options, as_recorded, open_service
 from batcher.store import STATE, CommitQueue, StateFile, connect_to_read, is_going, reading
 
 
@@ -23,12 +22,9 @@ async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[
     records what became of the requests, as it sees it.
     """
     with closing(connect_to_read(run_dir)) as reader:
-        service = reading.meta(reader, "service")  # unknown where the state file was made anew from sidecars
-        embedded = service == SIMULATOR or (service is None and bool(reading.meta(reader, "simulated")))
-        known_url = reading.meta(reader, "base_url")
+        options = as_recorded(reader, options)
         at_service = reading.any_is(reader, [State.RUNNING])
         going = is_going(reader, run_dir)
-    options = replace(options, simulate=embedded, base_url=None if embedded else options.base_url or known_url)
     tally: Counter[CancelOutcome] = Counter()
     state = StateFile(run_dir / STATE)
     try:

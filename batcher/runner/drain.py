@@ -6,12 +6,13 @@ once a second, the cursor begins again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 
 from batcher.core import limits
 from batcher.core.errors import AccountError, BalanceGone, Defect, DiskError, Overtaken
 from batcher.core.job import Entry, State
 from batcher.core.lifecycle import AT_REST, PAID_FOR
+from batcher.runner.departures import Departures
 from batcher.runner.events import JobMoved
 from batcher.runner.fetch import Fetcher
 from batcher.runner.places import Places
@@ -29,30 +30,38 @@ WATCH = 1.0  # seconds between two looks at whether another process has changed 
 
 
 class Drain:
-    """limit: positions below it only, None for all. model: what a free probe reads while the service is ill."""
-
-    def __init__(self, context: RunContext, model: str, limit: int | None = None) -> None:
+    def __init__(self, context: RunContext) -> None:
         self.context = context
-        self.limit = limit
         self.waiter = Waiter(context)
         self.fetcher = Fetcher(context)
-        self.submitter = Submitter(context, model, in_vain=lambda: self.fetcher.in_vain)
-        self._steps: Mapping[State, Callable[[Entry], Awaitable[Entry]]] = {
-            State.PENDING: self.submitter.submit,
-            State.RUNNING: self.waiter.wait,
-            State.READY: self.fetcher.fetch,
-        }
+        self._steps: dict[State, Callable[[Entry], Awaitable[Entry]]] = {State.READY: self.fetcher.fetch}
         self._room = Places(context.settings.in_flight + BACKLOG)
         self._at_work: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()  # a job ended, the run is to stop, or the table was changed by somebody else
         self._changed = False
 
-    async def run(self) -> None:
+    async def collect(self, entries: Iterable[Entry], *, ask: bool) -> None:
+        """Brings the files of these jobs home and submits nothing; what can't be had yet stays where it is.
+
+        ask: whether the service may be asked for fresh links.
+        """
+        if ask:
+            self._steps[State.RUNNING] = self.waiter.wait
+        async with asyncio.TaskGroup() as tasks:
+            for entry in entries:
+                await self._begin(tasks, entry)
+
+    async def run(self, journal: Departures, model: str, limit: int | None = None) -> None:
         """Until every job of the manifest is at rest or ``stop`` says otherwise; why is in ``stop``.
+
+        journal: of the submits that leave. model: what a free probe reads while the service is ill. limit: positions
+        below it only are submitted, None for all.
 
         Raises nothing but defects (in an ExceptionGroup) and cancellation, after which every write in line is done.
         """
+        submitter = Submitter(self.context, journal, model, in_vain=lambda: self.fetcher.in_vain)
+        self._steps |= {State.RUNNING: self.waiter.wait, State.PENDING: submitter.submit}
         self.context.stop.asked = self._wake.set
         self._enough_failures()
         watch = asyncio.create_task(self._watch(), name="watch")
@@ -60,14 +69,14 @@ class Drain:
         try:
             async with asyncio.TaskGroup() as tasks:
                 try:
-                    await self._feed(tasks)
+                    await self._feed(tasks, limit)
                 except DiskError as error:
                     self.context.stop.request(of_disk(error), error.message, error.hint)
         finally:
             watch.cancel()
             grace.cancel()
 
-    async def _feed(self, tasks: asyncio.TaskGroup) -> None:
+    async def _feed(self, tasks: asyncio.TaskGroup, limit: int | None) -> None:
         stop = self.context.stop.nothing_new
         await self._collect(tasks)
         cursor, again = START, False  # again: whether this is a look at all of them once more, with nothing at work
@@ -75,7 +84,7 @@ class Drain:
             if self._changed:
                 await self._begin_again(tasks)
                 cursor = START
-            rows = reading.pending(self.context.reader, cursor, CHUNK, self.limit)
+            rows = reading.pending(self.context.reader, cursor, CHUNK, limit)
             for position, entry in rows:
                 cursor = position
                 if entry.id not in self._at_work and not stop.is_set() and not self._changed:
@@ -182,8 +191,9 @@ class Drain:
                 self._wake.set()
 
     async def _step(self, entry: Entry) -> Entry:
+        step = self._steps.get(entry.state)
         try:
-            return await self._steps[entry.state](entry)
+            return entry if step is None else await step(entry)
         except Overtaken as overtaken:  # `batcher cancel --pending`, say
             now = reading.by_id(self.context.reader, entry.id)
             if (now.state, now.attempts) == (entry.state, entry.attempts):

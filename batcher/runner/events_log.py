@@ -76,8 +76,10 @@ Write = Callable[[str, float, Mapping[str, Any]], None]
 class EventLog:
     """An observer that gives each event its name and fields, and writes it down."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, wanted: Callable[[int], bool] = lambda _level: True) -> None:
+        """wanted: whether events of a level are of use to anybody: the facts of others are not even gathered."""
         self._write = write
+        self._wanted = wanted
         self._price: float | None = None
         self._limit = ""
 
@@ -93,7 +95,7 @@ class EventLog:
     def _named(self, event: Event) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if isinstance(event, JobMoved):
             name = _ENDS.get(event.entry.state) or _MOVES.get((event.entry.state, event.before))
-            if name is not None:
+            if name is not None and self._wanted(EVENTS[name].level):
                 yield name, self._of_job(event, event.entry)
         elif isinstance(event, Ticked):
             by = event.snapshot.limited_by

@@ -71,7 +71,7 @@ class Fetcher:
                 self._miss(problem.cause)
                 if failures == LINK_TRIES and (entry.id, "silent") not in self._relinked:
                     return await self._relink(entry, "silent", problem.cause)
-                policy = FILES if problem.cause.kind in DAMAGED else FILE_HOST
+                policy = FILE_HOST if self.context.patient and problem.cause.kind not in DAMAGED else FILES
                 again = decide(policy, failures, draw(entry, failures), asked=problem.retry_after)
                 twice = problem.digest is not None and problem.digest == damaged  # the same bytes: it is so at the host
                 damaged = problem.digest
@@ -111,7 +111,7 @@ class Fetcher:
     async def _relink(self, entry: Entry, why: str, cause: Cause) -> Entry:
         """Back to ask for a fresh result, once for each reason."""
         if (entry.id, why) in self._relinked:
-            return await self._fail(entry, Cause(kind="gone", message=cause.message, http_status=cause.http_status))
+            return await self._fail(entry, cause.as_gone())
         self._relinked.add((entry.id, why))
         return await self.context.queue.durable(self.context.state.expire, entry)
 

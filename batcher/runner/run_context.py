@@ -19,7 +19,6 @@ from batcher.core.settings import Settings
 from batcher.core.tally import Tally
 from batcher.core.units import show_usd
 from batcher.pacing import Pace
-from batcher.runner.departures import Departures
 from batcher.runner.engines.engine import Engine
 from batcher.runner.events import Event, Observer
 from batcher.runner.places import Places
@@ -36,7 +35,8 @@ class RunContext:
     """Opened and closed by whoever composes the run. Times are seconds: ``now`` on the loop's clock, ``wall`` Unix.
 
     reader: a read-only connection to the state file, for the event loop's thread.
-    past_deadline: whether nothing new may start any more.
+    past_deadline: whether nothing new may start any more. patient: whether outages are waited out; False for a repair,
+    which a person waits for.
     """
 
     settings: Settings
@@ -48,9 +48,9 @@ class RunContext:
     stop: Stop
     budget: Budget
     ballast: Ballast
-    departures: Departures
     observers: Sequence[Observer] = ()
     past_deadline: Callable[[], bool] = lambda: False
+    patient: bool = True
     wall: Callable[[], float] = time.time
     now: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
 
@@ -138,7 +138,7 @@ class RunContext:
         silence = self.now() - (self._born if self._heard is None else self._heard)
         if silence > NOTEWORTHY:
             self.tally.note = f"no answer from the service for {silence:.0f} s; still retrying"
-        if silence > (FIRST_PATIENCE if self._heard is None else PATIENCE):
+        if silence > (PATIENCE if self.patient and self._heard is not None else FIRST_PATIENCE):
             self.stop.request(
                 Reason.SERVICE,
                 f"the service does not answer: {problem.cause.message}",

@@ -1,10 +1,11 @@
 """What a person typed, and the service it leads to: the real one with their token, or the embedded simulator."""
 
 import os
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -77,6 +78,17 @@ def run_dir_of(options: Options, loader: Loader) -> Path:
 def way_to(loader: Loader, run_dir: Path) -> str | None:
     """From the run directory to the manifest, so that both can be moved or copied together; None for standard input."""
     return None if loader.path is None else os.path.relpath(loader.path, run_dir)
+
+
+def as_recorded(connection: sqlite3.Connection, options: Options) -> Options:
+    """The service that the run went to, unless the options name another address of it."""
+    if options.simulate or options.base_url:
+        return options
+    service = reading.meta(connection, "service")  # None where the state file was made anew from sidecars
+    known_url = reading.meta(connection, "base_url")
+    if service == SIMULATOR or (service is None and reading.meta(connection, "simulated") and not known_url):
+        return replace(options, simulate=True)
+    return replace(options, base_url=known_url)
 
 
 def read_manifest(options: Options) -> tuple[Loader, Settings]:

@@ -25,6 +25,7 @@ from batcher.core.errors import (
 from batcher.core.job import Accepted, Entry, State
 from batcher.core.retry import REFUSALS
 from batcher.pacing import LATE, Opening
+from batcher.runner.departures import Departures
 from batcher.runner.lying_there import LyingThere
 from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason, of_disk, pause
@@ -40,16 +41,20 @@ PERSISTENCE = 3  # the same, for what costs nobody anything but a question to a 
 
 
 class Submitter:
-    """model: what a free probe reads from the catalog while the service is ill. in_vain: whether no file can be had."""
+    """model: what a free probe reads from the catalog while the service is ill. in_vain: whether no file can be had.
 
-    def __init__(self, context: RunContext, model: str, in_vain: Callable[[], bool]) -> None:
+    journal: of the submits that leave.
+    """
+
+    def __init__(self, context: RunContext, journal: Departures, model: str, in_vain: Callable[[], bool]) -> None:
         self.context = context
+        self.journal = journal
         self._in_vain = in_vain
         self.model = model
         self.pace = context.pace
         self._opening = Opening()
         self.breaker = CircuitBreaker()
-        self._lying = LyingThere(context.state.path.parent, simulated=bool(context.api.simulated))
+        self._lying = LyingThere(context.state.path.parent, simulated=context.simulated)
         self._line = asyncio.Lock()  # whose turn it is to be written down as leaving
         self._at_door = 0  # written down, waiting for their moment
         self._ahead = 0  # written down, not left yet
@@ -155,7 +160,7 @@ class Submitter:
         finally:
             self._ahead -= 1
         if not may_leave or context.stop.nothing_new.is_set():
-            context.departures.refused(entry)
+            self.journal.refused(entry)
             return await self._release(entry)
         return await self._post(entry)
 
@@ -217,7 +222,7 @@ class Submitter:
         return await self._accept(entry, accepted)
 
     async def _answer(self, entry: Entry) -> Accepted:
-        journal = self.context.departures
+        journal = self.journal
         try:
             accepted = await self.context.api.submit(entry.job.model, entry.job.inputs, lambda: journal.left(entry))
             journal.answered(entry, accepted.request_id)

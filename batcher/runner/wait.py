@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from batcher.client.protocol import RUNNING
 from batcher.core.errors import CallError, Cause, NotFound, NotSent, Refused, Rejected, Unclear
 from batcher.core.job import Answer, CancelledThere, Entry, FailedThere, Succeeded, Waiting
-from batcher.core.retry import EARLY, GiveUp, decide
+from batcher.core.retry import EARLY, FINISHED, GiveUp, decide
 from batcher.pacing.polling import PollPlanner
 from batcher.runner.run_context import RunContext, draw
 from batcher.runner.stop import pause
@@ -100,6 +100,8 @@ class Waiter:
             when = answer.finished_at or context.wall()
             cost_usd = entry.cost_usd if answer.cost_usd is None else answer.cost_usd
             return await context.queue.durable(state.complete, entry, answer.urls, cost_usd, when)
+        if entry.finished_at is not None:  # it was had once, and is paid for: a new submit would pay again
+            return await self._give_up(entry, _taken_back(answer))
         if isinstance(answer, FailedThere):
             context.settle(entry, answer.cost_usd, failed=True)
             context.came_to(entry, answer.cause)
@@ -123,8 +125,11 @@ class Waiter:
         """After a read that came to nothing: seconds until the next, or why there is no use in another."""
         if isinstance(problem, NotFound | Rejected):
             trouble.denials += 1
-            again = decide(EARLY, trouble.denials, draw(entry, trouble.denials))
-            return _denied(problem) if isinstance(again, GiveUp) else again.delay
+            policy = EARLY if self.context.patient else FINISHED
+            again = decide(policy, trouble.denials, draw(entry, trouble.denials))
+            if not isinstance(again, GiveUp):
+                return again.delay
+            return _denied(problem) if entry.finished_at is None else problem.cause.as_gone()
         trouble.count += 1
         if trouble.count == 1:
             trouble.since = self.context.now()
@@ -186,6 +191,12 @@ def _unanswered(problem: CallError, seconds: float) -> Cause:
     said = problem.cause
     message = f"no readable answer about this request for {seconds:.0f} s, while others got theirs: {said.message}"
     return Cause(kind="unanswered", message=message[:500], http_status=said.http_status, code=said.code)
+
+
+def _taken_back(answer: Answer) -> Cause:
+    if isinstance(answer, FailedThere):
+        return answer.cause.as_gone()
+    return Cause(kind="gone", message="the service says it was cancelled")
 
 
 def _too_long(answer: Waiting, age: float) -> Cause:

@@ -16,7 +16,7 @@ from batcher.core.errors import BatcherError, UsageError
 from batcher.core.tally import Snapshot
 from batcher.runner import notify, notify_hook, notify_text
 from batcher.runner.events import Event, JobMoved, Observer, RunBegan, RunEnded, Ticked, WorkerMoved
-from batcher.runner.events_log import EventLog, LogFile, start_failed, to_logging
+from batcher.runner.events_log import LOGGER, EventLog, LogFile, start_failed, to_logging
 from batcher.runner.metrics import MetricsFile
 from batcher.runner.notify import Heartbeat, Messenger
 
@@ -118,11 +118,10 @@ class Watch:
         self._say(text)
 
     def _name_run(self, run: str) -> None:
-        writes = [to_logging(run)]
+        self._events = [EventLog(to_logging(run), LOGGER.isEnabledFor)]
         if self._log is not None:
             self._log.run = run
-            writes.append(self._log.write)
-        self._events = [EventLog(write) for write in writes]
+            self._events.append(EventLog(self._log.write))
 
     def _notice_stall(self, snapshot: Snapshot, at: float) -> None:
         still = at - self._moved

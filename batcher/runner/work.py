@@ -3,8 +3,8 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, closing, nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from batcher.client.catalogue import Offer
 from batcher.core import limits
 from batcher.core.budget import Budget
 from batcher.core.errors import DiskError
-from batcher.core.job import utc
+from batcher.core.job import Entry, utc
 from batcher.core.settings import Deadline, Settings
 from batcher.core.tally import Snapshot, Tally
 from batcher.core.units import show_duration, show_rate
@@ -83,68 +83,92 @@ async def drain(
     total: jobs of the manifest. limit: only the first so many are submitted. Raises DiskError before anything is
     submitted; cancellation is an interruption.
     """
-    now = asyncio.get_running_loop().time
     run_dir = state.path.parent
     tuned = control.settings(settings)
-    reader = connect_to_read(run_dir)
+    departures.clear(state)
+    async with _opened(
+        state, service, tuned, stop, surroundings, price=offer.price, total=total,
+        simulated=bool(service.api.simulated), past_deadline=_past(settings.deadline, surroundings),
+    ) as context:  # fmt: skip
+        with closing(departures.Departures(run_dir)) as journal:
+            controller = Controller(context, run_dir, settings, control)
+            async with surroundings.attend(context):
+                ticker = asyncio.create_task(_tick(context, controller), name="progress")
+                try:
+                    await Drain(context).run(journal, model, limit)
+                    if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
+                        await context.queue.flush()  # what is known to be finished is not asked to be cancelled
+                        await cancel_all(service.api, context.queue, context.reader, context.cancelled)
+                except asyncio.CancelledError:
+                    stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
+                finally:
+                    ticker.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await ticker
+        if context.found:
+            jobs = "1 job was" if context.found == 1 else f"{context.found:,} jobs were"
+            text = f"{jobs} there already, image and sidecar: taken in, not paid for again"
+            context.tell(Noted(text=text, at=context.wall()))
+        await _remember(context, offer)
+        context.tell(Ticked(snapshot=_snapshot(context), at=context.wall()))
+    return context
+
+
+async def fetch_again(
+    state: StateFile, service: Service, entries: Sequence[Entry], settings: Settings, *, simulated: bool, ask: bool
+) -> Stop:
+    """Collects jobs that are READY or RUNNING, as a run does, and submits nothing. Says why it ended early, if it did.
+
+    ask: whether the service may be asked for fresh links. Raises DiskError.
+    """
+    stop = Stop()
+    async with _opened(
+        state, service, settings, stop, Surroundings(), price=None, total=len(entries), simulated=simulated,
+        patient=False,
+    ) as context:  # fmt: skip
+        await Drain(context).collect(entries, ask=ask)
+    return stop
+
+
+@asynccontextmanager
+async def _opened(
+    state: StateFile, service: Service, settings: Settings, stop: Stop, surroundings: Surroundings, *,
+    price: float | None, total: int, simulated: bool, past_deadline: Callable[[], bool] = lambda: False,
+    patient: bool = True,
+) -> AsyncIterator[RunContext]:  # fmt: skip
+    """Every part that a run works with. Raises DiskError."""
+    run_dir = state.path.parent
     ballast = Ballast(run_dir)
-    try:
+    with closing(connect_to_read(run_dir)) as reader, ExitStack() as held:
+        held.callback(ballast.drop)
         _lay(ballast)
         counts = reading.counts(reader, total)
-        departures.clear(state)
         async with (
             Downloader(
                 place_of(run_dir), trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
-                threads=tuned.downloads, dress=_dress(settings),
+                threads=settings.downloads, dress=_dress(settings),
             ) as downloader,
             CommitQueue(state) as queue,
             open_engine(
-                Local(downloader, simulated=bool(service.api.simulated)), state, counts, tuned,
-                trust=service.trust, simulated=bool(service.api.simulated), hire=surroundings.hire,
-                observers=surroundings.observers, wall=surroundings.wall,
+                Local(downloader, simulated=simulated), state, counts, settings, trust=service.trust,
+                simulated=simulated, hire=surroundings.hire, observers=surroundings.observers, wall=surroundings.wall,
             ) as engine,
         ):  # fmt: skip
-            with closing(departures.Departures(run_dir)) as journal:
-                context = RunContext(
-                    settings=tuned,
-                    queue=queue,
-                    reader=reader,
-                    api=service.api,
-                    engine=engine,
-                    tally=Tally(counts, now()),
-                    stop=stop,
-                    ballast=ballast,
-                    departures=journal,
-                    budget=_budget(state, tuned, offer),
-                    observers=surroundings.observers,
-                    past_deadline=_past(settings.deadline, surroundings),
-                    wall=surroundings.wall,
-                )
-                controller = Controller(context, run_dir, settings, control)
-                drain = Drain(context, model, limit)
-                async with surroundings.attend(context):
-                    ticker = asyncio.create_task(_tick(context, controller), name="progress")
-                    try:
-                        await drain.run()
-                        if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
-                            await queue.flush()  # what is known to be finished is not asked to be cancelled
-                            await cancel_all(service.api, queue, reader, context.cancelled)
-                    except asyncio.CancelledError:
-                        stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
-                    finally:
-                        ticker.cancel()
-                        with suppress(asyncio.CancelledError):
-                            await ticker
-                if context.found:
-                    jobs = "1 job was" if context.found == 1 else f"{context.found:,} jobs were"
-                    text = f"{jobs} there already, image and sidecar: taken in, not paid for again"
-                    context.tell(Noted(text=text, at=context.wall()))
-                await _remember(context, offer)
-                context.tell(Ticked(snapshot=_snapshot(context), at=context.wall()))
-        return context
-    finally:
-        ballast.drop()
-        reader.close()
+            yield RunContext(
+                settings=settings,
+                queue=queue,
+                reader=reader,
+                api=service.api,
+                engine=engine,
+                tally=Tally(counts, asyncio.get_running_loop().time()),
+                stop=stop,
+                ballast=ballast,
+                budget=_budget(state, settings, price),
+                observers=surroundings.observers,
+                past_deadline=past_deadline,
+                patient=patient,
+                wall=surroundings.wall,
+            )
 
 
 async def _remember(context: RunContext, offer: Offer) -> None:
@@ -157,13 +181,13 @@ async def _remember(context: RunContext, offer: Offer) -> None:
         await context.queue.durable(context.state.set_meta, **facts)
 
 
-def _budget(state: StateFile, settings: Settings, offer: Offer) -> Budget:
-    money, price = reading.money(state.connection), offer.price or 0.0
+def _budget(state: StateFile, settings: Settings, price: float | None) -> Budget:
+    money, each = reading.money(state.connection), price or 0.0
     return Budget(
         settings.budget,
-        offer.price,
-        spent=money.known_usd + money.unpriced * price,
-        feared=money.failed * price,
+        price,
+        spent=money.known_usd + money.unpriced * each,
+        feared=money.failed * each,
         reserved_images=money.open,
         tried=money.known_usd > 0 or money.unpriced > 0,
     )

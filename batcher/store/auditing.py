@@ -78,7 +78,7 @@ def indexes(connection: sqlite3.Connection, job_id: int) -> dict[int, str]:
 def file_with(connection: sqlite3.Connection, sha256: str) -> str | None:
     """A file on record with this content."""
     row = connection.execute(
-        "SELECT file FROM images WHERE substr(sha256, 1, 16) = substr(?1, 1, 16) AND sha256 = ?1 LIMIT 1", (sha256,)
+        "SELECT file FROM images WHERE substr(sha256, 1, 16) = substr(?1, 1, 16) AND +sha256 = ?1 LIMIT 1", (sha256,)
     ).fetchone()
     return None if row is None else str(row[0])
 

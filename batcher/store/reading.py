@@ -225,7 +225,7 @@ def twin(connection: sqlite3.Connection, entry: Entry, sha256: str) -> str | Non
     """
     row = connection.execute(
         "SELECT i.file FROM images i JOIN jobs j ON j.id = i.job_id JOIN jobs mine ON mine.id = ?1"
-        " WHERE substr(i.sha256, 1, 16) = substr(?2, 1, 16) AND i.sha256 = ?2"
+        " WHERE substr(i.sha256, 1, 16) = substr(?2, 1, 16) AND +i.sha256 = ?2"  # without + SQLite takes no index
         " AND i.job_id != ?1 AND j.inputs != mine.inputs LIMIT 1",
         (entry.id, sha256),
     ).fetchone()

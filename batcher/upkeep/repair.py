@@ -22,6 +22,7 @@ from batcher.core.job import Artifact, Entry, canonical_json, sidecar
 from batcher.core.version import __version__
 from batcher.images.check import examine
 from batcher.images.storage import place_of, reader_of, url_of
+from batcher.runner.collecting import Collected, collect
 from batcher.runner.progress import Progress
 from batcher.runner.records import failures
 from batcher.runner.service import Options
@@ -31,7 +32,6 @@ from batcher.store.files.place import Shelf
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, sidecar_of, stem
 from batcher.store.files.whole import force, write_whole
 from batcher.store.files.whole import put_in_place as land
-from batcher.upkeep.collect import Collected, collect
 from batcher.upkeep.findings import Finding, Kind, Mend, gone, of_job
 from batcher.upkeep.inspection import LIMITS, Depth, recorded_as
 from batcher.upkeep.lost_and_found import move_aside
@@ -83,7 +83,7 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
             if not any(finding.mend is Mend.FREE for finding in repaired.left):
                 break
             mender = _Mender(run_dir, state, repaired, repaired.left)
-            collected = await collect(run_dir, state, mender.mend_on_disk(), options, depth)
+            collected = await collect(state, mender.mend_on_disk(), options, depth)
             repaired.did("job fetched again, free", len(collected.saved))
             mender.write_tables()
             told += mender.not_collected(collected)

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 from unittest.mock import patch
 
 from batcher.__main__ import main
@@ -94,10 +95,10 @@ async def _watch(found: list[tuple[float, float]]) -> None:
 def _with_a_watch(words: list[str], notes: Path) -> int:
     runs, found = Drain.run, list[tuple[float, float]]()
 
-    async def watched(drain: Drain) -> None:
+    async def watched(*parts: Any) -> None:
         watch = asyncio.create_task(_watch(found))
         try:
-            await runs(drain)
+            await runs(*parts)
         finally:
             watch.cancel()
 

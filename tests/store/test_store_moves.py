@@ -104,6 +104,21 @@ def test_a_stale_entry_changes_nothing(tmp_path: Path, case: tuple[State, Event,
         assert everything(book) == rows
 
 
+@pytest.mark.parametrize("case", LEGAL, ids=named)
+def test_a_move_costs_the_same_however_many_jobs_there_are(tmp_path: Path, case: tuple[State, Event, Move]) -> None:
+    before, _, move = case
+    statements: list[str] = []
+    with a_book(tmp_path) as book:
+        entry = book.at(before)
+        book.state.connection.set_trace_callback(statements.append)
+        book.do(move, book.state, entry)
+        book.state.connection.set_trace_callback(None)
+        asked = [text for text in statements if text.startswith(("SELECT", "UPDATE", "INSERT", "DELETE"))]
+        plans = [step for text in asked for step in book.rows(f"EXPLAIN QUERY PLAN {text}")]
+    assert asked
+    assert [step for step in plans if "SCAN" in str(step[-1])] == []
+
+
 def test_the_neighbours_of_a_stale_entry_are_committed_all_the_same(tmp_path: Path) -> None:
     with a_book(tmp_path) as book:
         first, second, third = book.enlist(a_job(1), a_job(2), a_job(3))

@@ -260,7 +260,7 @@ def test_without_a_token_the_reason_is_said_and_nothing_is_given_up(
     facts = there.verify("--repair")  # the file host is not trusted, so the link is of no use
     assert facts["by_repair"] == {"free": 1}
     assert "token" in facts["findings"][0]["message"]
-    assert {row["state"] for row in there.rows("jobs")} == {"done", "ready"}
+    assert {row["state"] for row in there.rows("jobs")} == {"done", "running"}
 
 
 def test_another_service_that_knows_nothing_of_them_does_not_make_them_gone(
