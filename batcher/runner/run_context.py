@@ -35,8 +35,8 @@ class RunContext:
     """Opened and closed by whoever composes the run. Times are seconds: ``now`` on the loop's clock, ``wall`` Unix.
 
     reader: a read-only connection to the state file, for the event loop's thread.
-    past_deadline: whether nothing new may start any more. patient: whether outages are waited out; False for a repair,
-    which a person waits for.
+    simulated: whether the pictures are the simulator's. past_deadline: whether nothing new may start any more.
+    patient: whether outages are waited out; False for a repair, which a person waits for.
     """
 
     settings: Settings
@@ -48,6 +48,7 @@ class RunContext:
     stop: Stop
     budget: Budget
     ballast: Ballast
+    simulated: bool
     observers: Sequence[Observer] = ()
     past_deadline: Callable[[], bool] = lambda: False
     patient: bool = True

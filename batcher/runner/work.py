@@ -163,6 +163,7 @@ async def _opened(
                 tally=Tally(counts, asyncio.get_running_loop().time()),
                 stop=stop,
                 ballast=ballast,
+                simulated=simulated,
                 budget=_budget(state, settings, price),
                 observers=surroundings.observers,
                 past_deadline=past_deadline,
