@@ -6,7 +6,6 @@ worker at all, this process fetches the files itself: a run does not end because
 """
 
 import asyncio
-import platform
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -17,9 +16,8 @@ from batcher.core.errors import Defect, DiskError, FileError, UsageError
 from batcher.core.job import Artifact, Entry
 from batcher.core.one_line import one_line
 from batcher.core.units import show_count, show_duration
-from batcher.core.version import __version__
 from batcher.runner.engines.engine import Engine, Turn
-from batcher.runner.engines.meeting import Meeting
+from batcher.runner.engines.greeting import greeting_of
 from batcher.runner.engines.messages import (
     MOST_IN_GROUP,
     Crew,
@@ -140,8 +138,6 @@ class Dispatcher:
         finally:
             for task in greeting.values():
                 task.cancel()
-        for hello in came.values():
-            _refuse(hello)
         if not came:
             raise UsageError(
                 f"none of {self._crew.size} workers began within {show_duration(FIRST_START)}",
@@ -218,7 +214,6 @@ class Dispatcher:
                 if greeting is None:
                     async with asyncio.timeout(FIRST_START):
                         greeting = await self._greet(number)
-                    _refuse(greeting)
                 identity, failures, problem = greeting.identity, 0, ""
                 self._joined(number, greeting)
                 while self._hands[number].identity == identity:
@@ -259,6 +254,15 @@ class Dispatcher:
                 future.set_exception(_named(outcome.result, "" if number == HERE else self._hands[number].name))
         self._nudge.set()
 
+    async def _greet(self, number: int) -> Greeting:
+        """Raises WorkerLost, UsageError, DiskError."""
+        self._met.add(number)
+        greeting, problem = await greeting_of(self._crew, number, self._setup)
+        self._hands[number].name = f"worker {number + 1} ({one_line(greeting.host, 60)}, pid {greeting.pid})"
+        if problem is not None:
+            raise problem
+        return greeting
+
     async def _began(self, number: int) -> Greeting:
         """The greeting of a worker that has only just been asked for. Raises UsageError, DiskError."""
         while True:
@@ -272,24 +276,6 @@ class Dispatcher:
                         " submitted.",
                     ) from None
                 await asyncio.sleep(1.0)
-
-    async def _greet(self, number: int) -> Greeting:
-        meeting = await asyncio.to_thread(Meeting, self._setup.run_dir, self._setup.bucket)
-        identities: list[str] = []
-        try:
-            await asyncio.to_thread(meeting.begin)
-            self._met.add(number)
-            greeting: Greeting = unpacked(await self._crew.call(number, "greet", packed(meeting.nonce)))
-            identities.append(greeting.identity)
-            seen = bool(greeting.problem) or await asyncio.to_thread(meeting.was_answered, greeting.identity)
-        finally:
-            await asyncio.to_thread(meeting.end, identities)
-        self._hands[number].name = f"worker {number + 1} ({one_line(greeting.host, 60)}, pid {greeting.pid})"
-        if not seen:
-            raise _blind(greeting, self._setup, "what it writes does not arrive here")
-        if greeting.problem and not greeting.no_room:
-            raise _blind(greeting, self._setup, greeting.problem)
-        return greeting
 
     def _joined(self, number: int, greeting: Greeting) -> None:
         hand = self._hands[number]
@@ -340,27 +326,6 @@ class Dispatcher:
             for future in self._futures.values():
                 if not future.done():
                     future.set_exception(error)
-
-
-def _refuse(greeting: Greeting) -> None:
-    """Raises UsageError for a worker whose answers could not be trusted, DiskError for one without room."""
-    if greeting.no_room:
-        raise DiskError(f"the worker on {greeting.host}: {greeting.problem}")
-    ours, theirs = platform.python_version_tuple()[:2], tuple(greeting.python.split(".")[:2])
-    for what, mine, its in (("batcher", __version__, greeting.batcher), ("Python", ".".join(ours), ".".join(theirs))):
-        if mine != its:
-            raise UsageError(
-                f"the worker on {greeting.host} has {what} {one_line(its, 40)}, this process has {mine}",
-                hint="Install the same on every machine of the cluster (one image for all). Nothing was submitted.",
-            )
-
-
-def _blind(greeting: Greeting, setup: Setup, why: str) -> UsageError:
-    return UsageError(
-        f"the worker on {greeting.host} does not see {setup.bucket or setup.run_dir}: {one_line(why, 200)}",
-        hint="Workers write the images themselves: give a run directory (-o) on a disk that every machine of the"
-        " cluster has at the same path, or a bucket (--images). Nothing was submitted.",
-    )
 
 
 def _named(error: FileError | DiskError | Defect, name: str) -> Exception:
