@@ -20,7 +20,7 @@ from batcher.core.suggest import suggestion
 from batcher.core.units import parse_count
 from batcher.manifest import Overrides
 from batcher.runner.service import Options
-from batcher.store import connect_to_read, has_state, reading
+from batcher.store import connect_to_read, has_state, read_facts
 
 _SETTINGS = tuple(PARSERS)
 _EDGES = ("log", "metrics", "on_end")
@@ -36,6 +36,7 @@ _TEXTS = (
     "token_file",
     "base_url",
     "images",
+    "media",
     *_EDGES,
 )
 _LISTS = ("set", "matrix", "meta", "trust_host")
@@ -107,6 +108,7 @@ def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, type
         continue_copy="continue_copy" in texts,
         shard=_shard(texts, spelled),
         images=texts.get("images"),
+        media=texts.get("media"),
         command=command(manifest, out, texts) if typed is None else typed,
     )
 
@@ -129,7 +131,7 @@ def recorded(run_dir: Path) -> tuple[str, dict[str, Any]]:
     """The manifest and the texts of the command that made a run. Raises UsageError where none is recorded."""
     connection = connect_to_read(run_dir)
     try:
-        words = shlex.split(str(reading.meta(connection, "command", "")))
+        words = shlex.split(read_facts(connection).command or "")
     finally:
         connection.close()
     if words[:2] != ["batcher", "run"]:

@@ -14,7 +14,7 @@ from batcher.core.job import State
 from batcher.core.where import Where, WhereError, usage_error
 from batcher.runner import report
 from batcher.runner.reopening import Reopen, reopen
-from batcher.store import connect_to_read, is_going, picks, reading
+from batcher.store import connect_to_read, is_going, picks, read_facts, reading
 
 _ENDED = (State.FAILED, State.IN_DOUBT, State.CANCELLED)
 
@@ -43,11 +43,11 @@ class Run:
         """Where the jobs, the files and the money are now; what only a run knows is of the last one that ended."""
         with closing(connect_to_read(self.path)) as connection:
             counts = reading.counts(connection)
-            price = reading.meta(connection, "price_usd")
-            now = report.standing(connection, counts, price)
-            simulated = bool(reading.meta(connection, "simulated"))
+            facts = read_facts(connection)
+            now = report.standing(connection, counts, facts.price_usd)
         code = report.exit_code(counts, None)
-        return Report.of({**self._last(), **now, "run": str(self.path), "exit_code": code, "simulated": simulated})
+        is_now = {**now, "run": str(self.path), "exit_code": code, "simulated": bool(facts.simulated)}
+        return Report.of({**self._last(), **is_now})
 
     def images(self, where: str | None = None) -> Images:
         """The pictures that are done, in the order of the manifest.

@@ -15,6 +15,7 @@ of the request was written. A request id is taken once: the same id for a second
 import asyncio
 import errno
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
@@ -94,6 +95,7 @@ class Api:
         self._closing: set[asyncio.Task[None]] = set()
         self._called_at = 0.0
         self._taken: set[int] = set()  # hashes of the request ids that submits were given
+        self._links: list[re.Pattern[bytes]] = []  # of links whose signatures are secrets
         self._odd: dict[str, int] = {}  # polls of requests whose success has a word that nobody knows
 
     async def __aenter__(self) -> Self:
@@ -107,6 +109,10 @@ class Api:
         await asyncio.gather(*self._closing, return_exceptions=True)
         if self._sessions is not None:
             await self._sessions.close()
+
+    def hide_queries(self, base: str) -> None:
+        """Links that begin with ``base`` are signed: what the service repeats of them loses its query."""
+        self._links.append(re.compile(rb"(" + re.escape(base.encode()) + rb"[^\s\"'<>?\\]*)\?[^\s\"'<>\\]*"))
 
     def take(self, request_id: str) -> bool:
         """Notes that the id belongs to a submit; False when it belonged to another one already."""
@@ -222,7 +228,7 @@ class Api:
                 ) as response,
             ):
                 self.simulated = SIMULATOR_HEADER in response.headers
-                content = self._without_token(await _read_capped(response, most))
+                content = self._without_secrets(await _read_capped(response, most))
                 return Reply(response.status, content, retry_after(response.headers, self.wall()))
         # "from None": what an answer was found wrong for may be the token it repeats.
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -251,17 +257,25 @@ class Api:
             task.add_done_callback(self._closing.discard)
         return self._sessions
 
-    def _without_token(self, content: bytes) -> bytes:
-        """A service that repeats the token must not get it into a message or the state file, escaped or not."""
-        if self._secret is None:
+    def _without_secrets(self, content: bytes) -> bytes:
+        """A service that repeats the token, or a signed link, must not get it into a message or the state file, escaped
+        or not.
+        """
+        if self._secret is None and not self._links:
             return content
-        content = content.replace(self._secret.encode(), b"[token]")
+        content = self._cut(content, self._secret or "")
         if b"\\" in content:
             try:
                 plain = json.dumps(json.loads(content), ensure_ascii=False)
             except (ValueError, RecursionError):
                 return content
-            content = plain.replace(json.dumps(self._secret)[1:-1], "[token]").encode("utf-8", "surrogatepass")
+            content = self._cut(plain.encode("utf-8", "surrogatepass"), json.dumps(self._secret or "")[1:-1])
+        return content
+
+    def _cut(self, content: bytes, secret: str) -> bytes:
+        content = content.replace(secret.encode(), b"[token]") if secret else content
+        for link in self._links:
+            content = link.sub(rb"\1", content)
         return content
 
     def _words(self, error: Exception) -> str:

@@ -124,6 +124,11 @@ def manifest_options(command: F) -> F:
                 help="Put the images into this bucket: s3://, gs://, az:// or file://.  [default: the run directory]",
             ),
             click.option(
+                "--media",
+                metavar="URL",
+                help="Upload inputs that are files of this machine there: s3://, gs:// or az://.",
+            ),
+            click.option(
                 "--shard",
                 metavar="I/N",
                 help="Only the I-th of N parts of the manifest, by job key; each in a run directory of its own.",

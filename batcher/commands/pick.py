@@ -60,7 +60,7 @@ def _refresh(run_dir: Path) -> bool:
     from batcher.runner import records  # noqa: PLC0415
     from batcher.runner.progress import listener  # noqa: PLC0415
     from batcher.runner.run_dir import hold  # noqa: PLC0415
-    from batcher.store import STATE, StateFile, reading  # noqa: PLC0415
+    from batcher.store import STATE, StateFile  # noqa: PLC0415
 
     if not (run_dir / records.RECORDS).exists():
         return False
@@ -68,7 +68,7 @@ def _refresh(run_dir: Path) -> bool:
         with hold(run_dir):
             state = StateFile(run_dir / STATE)
             try:
-                simulated = bool(reading.meta(state.connection, "simulated", default=False))
+                simulated = bool(state.facts.simulated)
                 records.write(state, simulated=simulated, progress=listener("none"))
             finally:
                 state.close()

@@ -112,6 +112,15 @@ def _against(facts: dict[str, Any]) -> list[str]:
     ]
 
 
+def _inputs(media: dict[str, Any]) -> str:
+    from batcher.core.units import show_bytes  # noqa: PLC0415  start-up time
+
+    files = f"Inputs: {_count(media['files'], 'file')}, {show_bytes(media['bytes'])}"
+    if not media["to_upload"]:
+        return files
+    return f"{files}; {media['to_upload']:,} ({show_bytes(media['bytes_to_upload'])}) to upload to {media['place']}"
+
+
 def _estimate(facts: dict[str, Any]) -> list[str]:
     from batcher.core.units import show_bytes, show_duration, show_rate, show_usd  # noqa: PLC0415  start-up time
 
@@ -121,7 +130,9 @@ def _estimate(facts: dict[str, Any]) -> list[str]:
         cost = f"{show_usd(facts['cost_usd'])} ({facts['to_submit']:,} jobs, {show_usd(facts['price_usd'])} an image)"
         if facts["cost_with_retries_usd"] > facts["cost_usd"]:
             cost += f"; up to {show_usd(facts['cost_with_retries_usd'])} if failed jobs are charged and retried"
+    media = facts.get("media")
     lines = [
+        *([_inputs(media)] if media else []),
         f"To submit: {facts['to_submit']:,}",
         f"Cost: {cost}",
         f"Time: at least {show_duration(facts['seconds_at_rate'])} at {show_rate(facts['rate'])}",

@@ -64,11 +64,12 @@ def _recorded(run_dir: Path) -> list[str]:
     from contextlib import closing  # noqa: PLC0415  start-up time
 
     from batcher.core.errors import UsageError  # noqa: PLC0415
-    from batcher.store import connect_to_read, reading  # noqa: PLC0415
+    from batcher.store import connect_to_read, read_facts  # noqa: PLC0415
 
     with closing(connect_to_read(run_dir)) as connection:
-        command, manifest = (reading.meta(connection, name) for name in ("command", "manifest"))
-    words = shlex.split(command) if isinstance(command, str) else []
+        facts = read_facts(connection)
+    command, manifest = facts.command or "", facts.manifest
+    words = shlex.split(command)
     if words[:2] != ["batcher", "run"]:
         raise UsageError(
             f"{run_dir} does not say which command made it", hint="Name the manifest: batcher run MANIFEST -o RUN"
@@ -77,7 +78,7 @@ def _recorded(run_dir: Path) -> list[str]:
         raise UsageError(
             f"{run_dir} was made from standard input, which is not kept", hint=f"Pipe the prompts in again: {command}"
         )
-    if isinstance(manifest, str) and not Path(manifest).exists() and not any(Path(word).exists() for word in words[2:]):
+    if manifest is not None and not Path(manifest).exists() and not any(Path(word).exists() for word in words[2:]):
         raise UsageError(
             f"the manifest of {run_dir} is not here: {manifest}",
             hint=f"Go to the folder where the run was started, or name the manifest. It was made by: {command}",

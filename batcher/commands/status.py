@@ -34,40 +34,37 @@ def status(run_dir: str | None, as_json: bool) -> int:
 
 
 def _facts(connection: Any, run_dir: Path) -> dict[str, Any]:
-    from batcher.runner import report  # noqa: PLC0415  start-up time
-    from batcher.store import reading  # noqa: PLC0415
+    from dataclasses import asdict  # noqa: PLC0415  start-up time
+
+    from batcher.runner import report  # noqa: PLC0415
+    from batcher.store import is_going, read_facts, reading  # noqa: PLC0415
+    from batcher.store.facts import Live  # noqa: PLC0415
 
     _, _, odd = reading.pictures(connection)
-    price = reading.meta(connection, "price_usd")
-    live = _live(connection, run_dir)
+    recorded = read_facts(connection)
+    price, going = recorded.price_usd, is_going(connection, run_dir)
+    live = (recorded.live or Live()) if going else None
     return {
         "run": str(run_dir),
-        "going": live is not None,
+        "going": going,
         **report.standing(connection, reading.counts(connection), price),
         "warnings": odd,
         "price_usd": price,
-        "price_at": reading.meta(connection, "price_at"),
-        "rate": live.get("rate") if live else None,
-        "eta_seconds": live.get("eta") if live else None,
-        "note": live.get("note", "") if live else "",
-        "workers": live.get("workers", []) if live else [],
-        "simulated": bool(reading.meta(connection, "simulated", default=False)),
-        "manifest": reading.meta(connection, "manifest"),
-        "model": reading.meta(connection, "model"),
-        "resume": reading.meta(connection, "command"),
+        "price_at": recorded.price_at,
+        "rate": live.rate if live else None,
+        "eta_seconds": live.eta if live else None,
+        "note": live.note if live else "",
+        "workers": list(live.workers) if live else [],
+        "simulated": bool(recorded.simulated),
+        "manifest": recorded.manifest,
+        "model": recorded.model,
+        "resume": recorded.command,
         "failures": report.causes(connection),
-        "ended": None if live is not None else reading.meta(connection, "ended"),
-        "limited_by": live.get("limited_by") if live else None,
-        "limited_for_seconds": live.get("limited_for") if live else None,
-        "in_flight_cap": live.get("in_flight_cap") if live else None,
+        "ended": None if going or recorded.ended is None else asdict(recorded.ended),
+        "limited_by": live.limited_by if live else None,
+        "limited_for_seconds": live.limited_for if live else None,
+        "in_flight_cap": live.in_flight_cap if live else None,
     }
-
-
-def _live(connection: Any, run_dir: Path) -> dict[str, Any] | None:
-    """What a going run last said of itself; None when none is going."""
-    from batcher.store import is_going, reading  # noqa: PLC0415  start-up time
-
-    return (reading.meta(connection, "live") or {}) if is_going(connection, run_dir) else None
 
 
 def _words(facts: dict[str, Any]) -> str:

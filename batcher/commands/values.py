@@ -51,13 +51,13 @@ def _models() -> list[str]:
     from batcher.commands.run_argument import runs_here  # noqa: PLC0415
     from batcher.core.errors import BatcherError  # noqa: PLC0415
     from batcher.manifest.schema.bundled import DEFAULT_MODEL  # noqa: PLC0415
-    from batcher.store import connect_to_read, reading  # noqa: PLC0415
+    from batcher.store import connect_to_read, read_facts  # noqa: PLC0415
 
     found = {DEFAULT_MODEL}
     for path in runs_here()[:20]:
         try:
             with closing(connect_to_read(path)) as connection:
-                found.add(str(reading.meta(connection, "model", DEFAULT_MODEL)))
+                found.add(read_facts(connection).model or DEFAULT_MODEL)
         except BatcherError:
             continue
     return sorted(found)

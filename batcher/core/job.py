@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
@@ -40,6 +40,7 @@ class Job:
     path: where its image goes, relative to ``images/``, without extension, ``/`` between parts, safe on every
         system (``naming.py``).
     images: how many pictures it asks for, at least 1: what its price is multiplied by.
+    inputs_json: ``canonical_json`` of the inputs where whoever made the job had it, so that it is not made twice.
     """
 
     key: str
@@ -53,13 +54,17 @@ class Job:
     path: str
     chosen: Mapping[str, Any] | None = None
     images: int = 1
+    inputs_json: str | None = field(default=None, repr=False, compare=False)
 
 
 COUNT_INPUTS = ("num_images", "number_of_images", "max_images", "num_outputs", "n")  # what models call the number
+_COUNTS = frozenset(COUNT_INPUTS)
 
 
 def images_asked(inputs: Mapping[str, Any], default: int = 1) -> int:
     """How many pictures a request asks for, at least 1. default: what the model makes where its inputs do not say."""
+    if _COUNTS.isdisjoint(inputs):
+        return max(1, default)
     for name in COUNT_INPUTS:
         wanted = inputs.get(name)
         if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted > 0:
@@ -68,17 +73,30 @@ def images_asked(inputs: Mapping[str, Any], default: int = 1) -> int:
 
 
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+# ``encode`` makes an encoder for each value, at the cost of a small value. CPython's own can be kept; others have none.
+_MAKER = getattr(json.encoder, "c_make_encoder", None)
+_PIECES = _MAKER and _MAKER(
+    None, _CANONICAL.default, json.encoder.encode_basestring, None, ":", ",", True, False, False
+)
 
 
 def canonical_json(value: Any) -> str:
     """JSON that is the same text for the same value: sorted keys, no spaces, no escapes beyond the needed."""
-    return _CANONICAL.encode(value)
+    return "".join(_PIECES(value, 0)) if _PIECES else _CANONICAL.encode(value)
 
 
 def job_key(model: str, inputs: Mapping[str, Any], copy: int = 1) -> str:
     """Identity of a job: BLAKE2b-128 over canonical JSON of model, inputs as sent and copy number, in hex."""
-    text = canonical_json({"copy": copy, "inputs": inputs, "model": model})
+    return key_of_json(model, canonical_json(inputs), copy)
+
+
+def key_of_json(model: str, inputs_json: str, copy: int = 1) -> str:
+    """``job_key``, of inputs as canonical JSON."""
+    text = f'{{"copy":{copy},"inputs":{inputs_json},"model":{_model_json(model)}}}'
     return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+_model_json = lru_cache(maxsize=64)(canonical_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

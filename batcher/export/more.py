@@ -21,7 +21,7 @@ from batcher.manifest.schema import bundled
 from batcher.manifest.sweep.draws import HIGHEST, MOST, seeds
 from batcher.runner.control import read_control
 from batcher.runner.report import standing
-from batcher.store import additions, connect_to_read, exporting, picks, reading
+from batcher.store import additions, connect_to_read, exporting, picks, read_facts, reading
 from batcher.store.picks import YES
 
 _FACTS = ("prompt_id", "model", "source", "line", "job", "copy", "state")
@@ -95,12 +95,13 @@ def _plan_more(run_dir: Path, connection: sqlite3.Connection, many: int, text: s
         raise UsageError(
             f"{models} takes no seed, so another job would be the same request", hint="Nothing was written."
         )
-    price = reading.meta(connection, "price_usd")
+    facts = read_facts(connection)
+    price = facts.price_usd
     images = sum(job.images for job in jobs)
     return More(
         jobs=tuple(jobs), groups=len(chosen) - without, kept=len(groups) - len(chosen), without_seed=without,
         earlier=len(before), cost_usd=None if price is None else round(images * price, 6),
-        left_usd=_left(run_dir, connection, price), resume=reading.meta(connection, "command"),
+        left_usd=_left(run_dir, connection, price), resume=facts.command,
         warnings=tuple(where.warnings()) if where else (),
     )  # fmt: skip
 
@@ -183,7 +184,7 @@ def _left(run_dir: Path, connection: sqlite3.Connection, price: float | None) ->
     """What is left of the budget that the last run had, or ``tune`` gave since."""
     budget = read_control(run_dir).budget
     if budget is None:
-        words = shlex.split(reading.meta(connection, "command") or "")
+        words = shlex.split(read_facts(connection).command or "")
         given = [after for word, after in pairwise(words) if word == "--budget"]
         given += [word.partition("=")[2] for word in words if word.startswith("--budget=")]
         try:

@@ -27,7 +27,7 @@ from batcher.export.columns import Places
 from batcher.export.request import Order
 from batcher.images import storage
 from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
-from batcher.store import exporting, picks, reading
+from batcher.store import exporting, picks, read_facts, reading
 from batcher.store.exporting import Picture
 from batcher.store.files.inside import Folders, is_plain, leads_inside
 
@@ -110,7 +110,7 @@ class Selection:
         self._order = order
         self._connection = connection
         self._root = str(order.run.absolute())
-        self.simulated = bool(reading.meta(connection, "simulated"))
+        self.simulated = bool(read_facts(connection).simulated)
         self._picks = picks.read(order.run)
         self.jobs = 0
         self.without: Counter[State] = Counter()

@@ -1,16 +1,15 @@
-"""Pictures and sidecars in object storage: the only module that talks to it.
+"""Pictures and sidecars in object storage.
 
-An object appears whole or not at all, and is created only where none stands (a conditional put). A put whose first
-answer was lost finds its own object there: it is read, and the same bytes are success. What stands there with other
-bytes is replaced only where its sidecar names the same job, and only if it did not change meanwhile.
+An object is created only where none stands (a conditional put). A put whose first answer was lost finds its own object
+there: it is read, and the same bytes are success. What stands there with other bytes is replaced only where its sidecar
+names the same job, and only if it did not change meanwhile.
 
 The URL takes the place of the folder ``images``: the recorded file ``images/a/b.png`` is the object ``a/b.png`` below
-it. Credentials are those of the machine (``AWS_*``, ``GOOGLE_*`` and ``AZURE_*`` variables, roles), never of the URL.
+it.
 """
 
 import hashlib
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -21,10 +20,11 @@ from typing import Any
 
 import obstore
 from obstore import exceptions
-from obstore.store import LocalStore, ObjectStore, from_url
 
-from batcher.core.errors import BatcherError, DiskError, UsageError
+from batcher.core.errors import DiskError, UsageError
 from batcher.core.one_line import one_line
+from batcher.images import objects
+from batcher.images.objects import Objects
 from batcher.store.files.disk import temp_beside
 from batcher.store.files.place import Put, Taken, sidecar_text
 from batcher.store.files.safe_reader import (
@@ -43,24 +43,17 @@ from batcher.store.files.whole import write_whole
 OWNER = ".batcher.json"  # the object that says whose pictures these are
 CACHE = "cache"  # below the run directory: copies of pictures by their sha256; may be deleted at any time
 SCRATCH = "uploads"  # below the run directory: bodies that are too big for memory, on their way
-_RETRIES: Any = {"max_retries": 8}  # waits of 0.1 s, doubled: half a minute, then the run stops and can be resumed
-_ABSENT = (exceptions.NotFoundError, FileNotFoundError)
-_CHANGED = (exceptions.PreconditionError, exceptions.AlreadyExistsError)
 
 
-class Bucket:
-    """A ``Place`` below ``url``. For many threads; raises DiskError for whatever the store refuses."""
+class Bucket(Objects):
+    """A ``Place`` below ``url``."""
 
     grouped = False
 
     def __init__(self, url: str, run_dir: Path) -> None:
-        self.url = url.rstrip("/")
-        self.store = _opened(self.url)
+        super().__init__(url)
         self._scratch = run_dir / SCRATCH
         self._cache = run_dir / CACHE
-
-    def __repr__(self) -> str:
-        return f"<Bucket {self.url}>"
 
     def relative(self, name: str) -> str:
         return f"{IMAGES}/{name}"
@@ -93,11 +86,11 @@ class Bucket:
         goal = f"{ASIDE}/{key}"
         with self.speaking(file):
             try:
-                with suppress(*_ABSENT):
+                with suppress(*objects.Absent):
                     obstore.head(self.store, goal)
                     goal += f".{secrets.token_hex(4)}"
                 obstore.rename(self.store, key, goal)
-            except _ABSENT:
+            except objects.Absent:
                 return None
         return f"{self.url}/{goal}"
 
@@ -117,18 +110,9 @@ class Bucket:
 
     def _version(self, file: str) -> str:
         """A name for the present content of a recorded file; of one that is not there, of its absence."""
-        with self.speaking(file):
-            try:
-                facts = obstore.head(self.store, _key(file))
-                tag = facts["e_tag"] or str(facts["last_modified"])
-            except _ABSENT:
-                tag = ""
+        facts = self.stat(_key(file))
+        tag = "" if facts is None else facts.version
         return blake2b(f"{file} {tag}".encode(), digest_size=16).hexdigest()
-
-    def get(self, key: str) -> bytes | None:
-        """The content of an object, None when there is none."""
-        answer = self._get(key)
-        return None if answer is None else answer[0]
 
     def objects(self) -> Iterator[tuple[str, int]]:
         """Every object below the URL but those of batcher's own: name and size."""
@@ -142,10 +126,6 @@ class Bucket:
         """A local file to ``key``, over what is there; a large one in parts, whole in the end or not at all."""
         with self.speaking(key):
             obstore.put(self.store, key, path)
-
-    def delete(self, key: str) -> None:
-        with self.speaking(key), suppress(*_ABSENT):
-            obstore.delete(self.store, key)
 
     def claim(self, owner: str) -> None:
         """Makes the place ours, before anything is paid: the store honours conditional puts and nobody else is here.
@@ -197,7 +177,7 @@ class Bucket:
                 return True
             except exceptions.AlreadyExistsError:
                 pass
-            there = self._get(key)
+            there = self.get_version(key)
             data = content if isinstance(content, bytes) else content.read_bytes()
             if there is not None and there[0] == data:
                 return False
@@ -213,7 +193,7 @@ class Bucket:
             obstore.put(self.store, key, data, mode=mode)
         except (exceptions.NotSupportedError, NotImplementedError):  # a local folder has no conditional update
             obstore.put(self.store, key, data, mode="overwrite")
-        except _CHANGED:
+        except objects.Changed:
             raise DiskError(
                 f"{self.url}/{key} was changed by somebody else just now",
                 hint="One writer at a time, then run the same command again. Nothing is paid twice.",
@@ -227,33 +207,6 @@ class Bucket:
             return None
         job = sidecar.get("job") if isinstance(sidecar, dict) else None
         return job if isinstance(job, str) else None
-
-    def _get(self, key: str) -> tuple[bytes, str | None] | None:
-        with self.speaking(key):
-            try:
-                answer = obstore.get(self.store, key)
-                return bytes(answer.bytes()), answer.meta["e_tag"]
-            except _ABSENT:
-                return None
-
-    @contextmanager
-    def speaking(self, key: str) -> Iterator[None]:
-        """What the store refuses, as a DiskError that says what to do."""
-        try:
-            yield
-        except BatcherError:
-            raise
-        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            raise self._refused(key, error, "Renew the credentials, or let them read and write") from None
-        except (exceptions.NotFoundError, FileNotFoundError) as error:
-            raise self._refused(key, error, "Make the bucket, or correct its name") from None
-        except (exceptions.BaseError, OSError, ValueError) as error:
-            raise self._refused(key, error, "Check the network, the endpoint and the room there") from None
-
-    def _refused(self, key: str, error: Exception, fix: str) -> DiskError:
-        reason = one_line(str(error).partition("\n")[0], 240)
-        hint = f"{fix}, and run the same command again. What is saved stays saved, nothing is paid twice."
-        return DiskError(f"{self.url}/{one_line(key, 120)}: {reason}", hint=hint)
 
 
 class BucketReader(SafeReader):
@@ -288,17 +241,6 @@ class BucketReader(SafeReader):
     def walk(self) -> Iterator[list[Seen]]:
         all_of_it = [Seen(f"{IMAGES}/{key}", outside=False) for key, _ in self.bucket.objects()]
         yield sorted((seen for seen in all_of_it if extension(seen.file) in EXTENSIONS), key=lambda seen: seen.file)
-
-
-def _opened(url: str) -> ObjectStore:
-    if url.startswith("file://"):
-        return LocalStore(url.removeprefix("file://"), mkdir=True)
-    options: Any = {"allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true"}}
-    try:
-        return from_url(url, retry_config=_RETRIES, client_options=options)
-    except (exceptions.BaseError, ValueError) as error:
-        reason = one_line(str(error).partition("\n")[0], 200)
-        raise UsageError(f"{url}: {reason}", hint="Set what it needs in the environment, AWS_REGION say.") from None
 
 
 def _key(file: str) -> str:

@@ -15,13 +15,12 @@ import aiohttp
 
 from batcher.core.one_line import one_line
 from batcher.core.version import __version__
-from batcher.manifest.schema.media import media_problem
+from batcher.manifest.schema.media import ADVISED, media_problem
 
 TIMEOUT = aiohttp.ClientTimeout(total=15.0, sock_connect=10.0)  # of one call
 TOGETHER = 16
 LONGEST = 60.0  # seconds, for all of them
 MOST_REDIRECTS = 5
-ADVISED = {"image": 50_000_000, "video": 100_000_000}  # bytes, from the page of the service
 _NO = frozenset({400, 401, 402, 403, 404, 410, 451})
 
 

@@ -23,6 +23,7 @@ from batcher.store.opening import BUCKET
 
 if TYPE_CHECKING:
     from batcher.images.bucket import Bucket, BucketReader
+    from batcher.images.objects import Objects
 
 T = TypeVar("T")
 
@@ -127,6 +128,15 @@ def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str
             yield from lot
 
 
+@lru_cache(maxsize=64)
+def objects(url: str) -> "Objects":
+    """What is below a URL. Raises UsageError without the extra."""
+    _loaded()
+    from batcher.images.objects import Objects  # noqa: PLC0415  needs an extra
+
+    return Objects(url)
+
+
 @lru_cache(maxsize=8)
 def bucket(run_dir: Path, url: str) -> "Bucket":
     """Raises UsageError without the extra."""
@@ -142,7 +152,7 @@ def checked_url(url: str, what: str = "--images") -> str:
     if match is None or match["scheme"] not in SCHEMES or not match["place"].strip("/"):
         shown = one_line(re.sub("//[^/]*@", "//", url).partition("?")[0], 100)
         raise UsageError(
-            f"{what} {shown}: not a place for pictures",
+            f"{what} {shown}: not a place in a bucket",
             hint="Such as s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///mnt/sets/x, without "
             "credentials in it: those come from the environment (AWS_ACCESS_KEY_ID, ...) or the machine's role.",
         )
@@ -165,7 +175,7 @@ def _loaded() -> "tuple[type[Bucket], type[BucketReader]]":
         from batcher.images.bucket import Bucket, BucketReader  # noqa: PLC0415  needs an extra
     except ImportError:
         raise UsageError(
-            "pictures in a bucket need the extra `cloud`",
+            "buckets need the extra `cloud`",
             hint="pip install 'prompt-batcher[cloud]' brings it.",
         ) from None
     return Bucket, BucketReader

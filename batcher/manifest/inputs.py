@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from batcher.manifest.media_files import MediaFiles, as_text
 from batcher.manifest.schema import ModelSchema
+from batcher.manifest.schema.media import Wanted, is_media, wanted
 from batcher.manifest.schema.words import described
 from batcher.manifest.sweep.draws import HIGHEST
 
@@ -31,6 +33,7 @@ class ModelInputs:
     columns: the names that are inputs when a column or a JSON key is called so.
     warnings: what is odd but no error, each once, in the order found. seen: of each file, what its columns became.
     model: whose records may be run again; None when the user named the model, so that those of any may.
+    media: the inputs that take files, and what files. files: looks into them.
     """
 
     def __init__(
@@ -39,12 +42,19 @@ class ModelInputs:
         named: Iterable[str] = (),
         model: str | None = None,
         prompt_input: str | None = None,
+        files: MediaFiles | None = None,
     ) -> None:
+        self.files = files or MediaFiles("", None)
         self.model = model
         self.schema = schema if schema is not None and schema.inputs else None
         self.prompt = prompt_input or (_prompt_of(self.schema) if self.schema else "prompt")
         names = self.schema.inputs if self.schema else [*COMMON, *filter(_can_be_a_name, named)]
         self.columns = tuple(dict.fromkeys(self._ours(name) for name in names if not self._is_hidden(name)))
+        self.media: dict[str, Wanted] = {
+            name: self.schema.wanted(theirs) if self.schema else wanted(name, {})
+            for name in self.columns
+            if ((theirs := self._theirs(name)) in self.schema.media_inputs if self.schema else is_media(name, {}))
+        }
         self.warnings: dict[str, None] = {}
         self.seen: dict[str, dict[str, str]] = {}
         self._checks: dict[str, Callable[[Any], str | None]] = {}
@@ -112,8 +122,10 @@ class ModelInputs:
 
     def convert(self, name: str, text: str) -> Any:
         """Text from a cell or a flag as a value; raises ValueError with words that follow the name."""
+        if name in self.media:
+            text = as_text(text)
         if self.schema:
-            return self.schema.convert(self._theirs(name), self._ratio(name, text))
+            return self.normal(name, self.schema.convert(self._theirs(name), self._ratio(name, text)))
         if name in _TEXTS:
             return text
         if text in {"true", "false"} or _NUMBER.match(text):
@@ -121,6 +133,10 @@ class ModelInputs:
         return text
 
     def normal(self, name: str, value: Any) -> Any:
+        if name in self.media:
+            value = as_text(value)
+            if isinstance(value, str) and self.schema and self.schema.takes_list_only(self._theirs(name)):
+                value = [value]
         if self.schema is None:
             return value
         if type(value) is str:
@@ -151,6 +167,8 @@ class ModelInputs:
 
     def _compile(self, name: str) -> Callable[[Any], str | None]:
         fits = self.schema.check_of(self._theirs(name)) if self.schema else self._anything.check_of("")
+        if name in self.media:
+            fits = self._with_files(fits, self.media[name])
         if name == "prompt":
             return lambda value: _wrong_prompt(value) or fits(value) or _no_text(value)
         fine: set[str] = set()  # of most inputs there are few texts, time and again
@@ -168,7 +186,17 @@ class ModelInputs:
 
         return check
 
+    def _with_files(self, fits: Callable[[Any], str | None], takes: Wanted) -> Callable[[Any], str | None]:
+        return lambda value: self.files.reason(value, takes) or fits(self.files.sent(value, takes))
+
+    def with_contents(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The inputs with the contents of files in the place of their names."""
+        found = {name: self.files.sent(inputs[name], self.media[name]) for name in self.media if name in inputs}
+        return {**inputs, **found}
+
     def mend(self, name: str) -> str:
+        if name in self.media:
+            return "correct it (names of files are relative to the manifest)"
         default = self.schema.default(self._theirs(name)) if self.schema else None
         if name == "prompt" or default is None or not str(default).isprintable() or len(str(default)) > 40:
             return "correct it"

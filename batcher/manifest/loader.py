@@ -16,6 +16,7 @@ from batcher.manifest.compile import Compiler, named_inputs
 from batcher.manifest.final_checks import final_checks
 from batcher.manifest.flags import Overrides
 from batcher.manifest.inputs import COMMON, ModelInputs
+from batcher.manifest.media_files import Contents, MediaFiles
 from batcher.manifest.plan import Plan
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
@@ -105,6 +106,7 @@ class Loader:
         self._spool = spool
         self._compiled: _Compiled | None = None
         self.totals: Totals | None = None
+        self.contents: Contents | None = None  # looks into the files that inputs are; set by whoever can upload them
         whole = PurePath(os.path.abspath(path))  # noqa: PTH100  only its name is wanted
         stem = whole.name if form == "folder" else whole.stem
         self.name = "stdin" if path == "-" else word_path(stem) or "manifest"
@@ -112,6 +114,7 @@ class Loader:
         self._model_is_named = named is not None
         self.model = named or (model_of(source.path) if form == "records" else None) or DEFAULT_MODEL
         self.run_options: Mapping[str, RunOption] = document.run if document else {}
+        self.media = document.media if document else None  # where inputs that are files are uploaded to
 
     @property
     def path(self) -> str | None:
@@ -199,15 +202,16 @@ class Loader:
         prompt_input = self._overrides.prompt_input or self._document.prompt_input
         names = named_inputs(holders, self._overrides)
         only = None if self._model_is_named else self.model
-        model_inputs = ModelInputs(schema, names, only, prompt_input)
+        files = MediaFiles(self._base(), self.contents)
+        model_inputs = ModelInputs(schema, names, only, prompt_input, files)
         if schema is not None and model_inputs.schema is None:
             model_inputs.warn(f"the schema of {word(self.model)} names no inputs: names and values were not checked")
         if prompt_input is not None and not model_inputs.knows("prompt"):
             self._refuse_prompt_input(prompt_input, model_inputs, problems)
         flat = None if self._is_yaml else (self._source, self._form)
-        files, dynamics = NamedFiles(self._base()), Dynamics(document, model_inputs, self._base())
-        plan = Compiler(document, parts, files, flat, self._overrides, model_inputs, dynamics).plan(self.model)
-        return _Compiled(schema, plan, problems, dynamics, files)
+        texts, dynamics = NamedFiles(self._base()), Dynamics(document, model_inputs, self._base())
+        plan = Compiler(document, parts, texts, flat, self._overrides, model_inputs, dynamics).plan(self.model)
+        return _Compiled(schema, plan, problems, dynamics, texts)
 
     def _refuse_prompt_input(self, name: str, model_inputs: ModelInputs, problems: Problems) -> None:
         what, mend = (

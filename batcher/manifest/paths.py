@@ -68,7 +68,9 @@ class DefaultPaths:
             name += self._tag("", text)
         if copy > 1:
             name += f"_c{copy}"
-        return f"{self._folder}{index // _PER_FOLDER:04d}/{safe_part(name, limit=PART_BYTES)}"
+        if name != facts.name():
+            name = safe_part(name, limit=PART_BYTES)
+        return f"{self._folder}{index // _PER_FOLDER:04d}/{name}"
 
     def _tag(self, name: str, value: Any) -> str:
         """``_16x9``, ``_s7``; remembered, as a sweep has few values and many jobs."""

@@ -4,13 +4,14 @@ A matrix is checked by its axes, once, and a row by its own values, so the produ
 the jobs. Copy numbers are asked for in groups, because whoever counts them may do so in a database.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.errors import ManifestError
-from batcher.core.job import Job, images_asked, job_key
+from batcher.core.job import Job, canonical_json, images_asked, key_of_json
 from batcher.core.naming import TemplateError
+from batcher.manifest import media_files
 from batcher.manifest.paths import Facts, prompt_name
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
@@ -51,14 +52,18 @@ class CopiesInMemory:
 
 @dataclass(slots=True)  # not frozen: made by the million, and four times as fast so
 class _Unnumbered:
-    """A job that waits for its copy number. key: as a first copy. chosen: None where nothing was chosen."""
+    """A job that waits for its copy number. key: as a first copy. chosen: None where nothing was chosen. named: the
+    inputs as names of pictures have them.
+    """
 
     row: Row
     facts: Facts
     group: Group
     inputs: dict[str, Any]
+    json: str
     key: str
     chosen: Mapping[str, Any] | None
+    named: dict[str, Any]
 
 
 def _end_lines_alike(row: Row) -> None:
@@ -66,6 +71,11 @@ def _end_lines_alike(row: Row) -> None:
     for name, value in row.inputs.items():
         if type(value) is str and "\r" in value:
             row.inputs[name] = value.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _shown(inputs: dict[str, Any], media: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with the names of files as they were written."""
+    return {name: media_files.shown(value) if name in media else value for name, value in inputs.items()}
 
 
 class Walk:
@@ -184,9 +194,11 @@ class Walk:
         """Its jobs; returns the vars that it uses. Each rendering of a row is a prompt of its own."""
         used: frozenset[str] = frozenset()
         _end_lines_alike(row)
+        if "prompt" in self._plan.model_inputs.media and "prompt" in row.inputs:
+            row.inputs["prompt"] = media_files.as_text(row.inputs["prompt"])
         if self._wants_meta and len(self._names) < MOST_NAMES:
             self._names.update(f"meta.{name}" for name in row.meta)
-        if row.vars or row.repeat or row.variants:
+        if not row.is_plain:
             used = frozenset(variables.used(row))
             self._names.update(row.vars)
             if isinstance(row.reader, Inline):  # its own vars; those of a file are for all of its rows
@@ -208,7 +220,7 @@ class Walk:
         self._made += -(-made // variables.copies(row))
         return used
 
-    def _prompt(self, row: Row, rendering: variables.Rendering) -> Iterator[Job]:
+    def _prompt(self, row: Row, rendering: variables.Rendering) -> Iterable[Job]:
         pins = self._sweep.pins(rendering.inputs)
         many = self._sweep.count(pins)
         self.whole += many
@@ -218,9 +230,8 @@ class Walk:
         if self._problems.total or self.too_many:
             self._waiting.clear()
             self._check.path(row, rendering)
-            return
-        if wanted:
-            yield from self._combined(row, rendering, pins, wanted)
+            return ()
+        return self._combined(row, rendering, pins, wanted) if wanted else ()
 
     def _combined(
         self, row: Row, rendering: variables.Rendering, pins: Mapping[str, Any], wanted: int
@@ -229,12 +240,22 @@ class Walk:
         meta = row.meta
         if group.name is not None and "group" not in meta:
             meta = {**meta, "group": group.name}
-        name = row.id or prompt_name(rendering.inputs)
+        model_inputs = self._plan.model_inputs
+        media = model_inputs.media
+        name = row.id or prompt_name(_shown(rendering.inputs, media))
         swept = self._sweep.keys if rendering.number is None else (*self._sweep.keys, "seed")
         facts = Facts(name, model, swept, rendering.texts, meta, rendering.inputs.get("prompt"))
+        chosen = rendering.chosen
         for combination in self._sweep.combinations(pins):
-            sent = self._plan.model_inputs.sent({**base, **combination, **rendering.inputs})
-            self._waiting.append(_Unnumbered(row, facts, group, sent, job_key(model, sent), rendering.chosen))
+            inputs = {**base, **combination, **rendering.inputs}
+            sent = named = model_inputs.sent(inputs)
+            if media and not media.keys().isdisjoint(inputs):
+                shown = _shown(inputs, media)
+                sent, named = model_inputs.sent(model_inputs.with_contents(inputs)), model_inputs.sent(shown)
+                files = media_files.names_of(inputs, media)
+                facts = Facts(name, model, swept, rendering.texts, {**files, **meta}, shown.get("prompt"))
+            text = canonical_json(sent)
+            self._waiting.append(_Unnumbered(row, facts, group, sent, text, key_of_json(model, text), chosen, named))
             if len(self._waiting) >= _AT_ONCE:
                 yield from self._numbered()
             wanted -= 1
@@ -245,14 +266,15 @@ class Walk:
         waiting, self._waiting = self._waiting, []
         if not waiting or self._problems.total:
             return
+        default_images = self._plan.model_inputs.default_images
         for job, copy in zip(waiting, self._copies([job.key for job in waiting]), strict=True):
             row, facts = job.row, job.facts
             key = job.key
             if copy > 1:
                 self.repeated.add(copy, row.source, row.line)
-                key = job_key(facts.model, job.inputs, copy)
+                key = key_of_json(facts.model, job.json, copy)
             try:
-                path = job.group.paths.path(facts, job.inputs, self.made, copy, key)
+                path = job.group.paths.path(facts, job.named, self.made, copy, key)
             except TemplateError as error:
                 self._check.bad_path(row, error)
                 return
@@ -268,5 +290,6 @@ class Walk:
                 line=row.line,
                 path=path,
                 chosen=job.chosen,
-                images=images_asked(job.inputs, self._plan.model_inputs.default_images),
+                images=images_asked(job.inputs, default_images),
+                inputs_json=job.json,
             )

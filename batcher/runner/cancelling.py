@@ -12,7 +12,7 @@ from batcher.core.job import CancelOutcome, State
 from batcher.runner.cancel import cancel_all
 from batcher.runner.progress import listener
 from batcher.runner.service import Options, as_recorded, open_service
-from batcher.store import STATE, CommitQueue, StateFile, connect_to_read, is_going, reading
+from batcher.store import STATE, CommitQueue, StateFile, connect_to_read, is_going, read_facts, reading
 
 
 async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[str, Any]:
@@ -22,7 +22,7 @@ async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[
     records what became of the requests, as it sees it.
     """
     with closing(connect_to_read(run_dir)) as reader:
-        options = as_recorded(reader, options)
+        options = as_recorded(read_facts(reader), options)
         at_service = reading.any_is(reader, [State.RUNNING])
         going = is_going(reader, run_dir)
     tally: Counter[CancelOutcome] = Counter()

@@ -39,13 +39,13 @@ async def collect(state: StateFile, lost: Sequence[Entry], options: Options, che
     """
     if not lost:
         return Collected()
-    run_dir, connection = state.path.parent, state.connection
-    options = as_recorded(connection, options)
+    run_dir, facts = state.path.parent, state.facts
+    options = as_recorded(facts, options)
     if options.simulate and not (run_dir / JOURNAL).is_file():
         why = f"the simulator's {JOURNAL} is not here; --base-url names another simulator that has these images"
         return Collected(later=[(entry, why) for entry in lost])
-    simulated = bool(reading.meta(connection, "simulated"))
-    settings = Settings(check=check, embed=frozenset(reading.meta(connection, "embed", [])))
+    simulated = bool(facts.simulated)
+    settings = Settings(check=check, embed=frozenset(facts.embed))
     async with AsyncExitStack() as opened:
         try:
             service = await opened.enter_async_context(open_service(options, run_dir, listener("none")))

@@ -6,7 +6,6 @@ looks at it four times a second, obeys, and acknowledges it in the state file wi
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from batcher.core.settings import Settings
 from batcher.core.units import show_rate, show_usd
 from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason
-from batcher.store import StateFile, reading
+from batcher.store import StateFile
 from batcher.store.files.whole import write_whole
 
 CONTROL = "control.json"
@@ -106,13 +105,6 @@ def _control(found: Any) -> Control:
     return replace(control, reason=one_line(str(control.reason), 500))
 
 
-def acknowledgement(state: StateFile, control: Control, now: float) -> Mapping[str, Any]:
-    """Facts for ``set_meta``: what is obeyed, since when, and what was before."""
-    obeyed = {**asdict(control), "obeyed_at": utc(now)}
-    history = reading.meta(state.connection, "control_history", [])
-    return {"control": obeyed, "control_history": [*history, obeyed][-MOST_HISTORY:]}
-
-
 class Controller:
     """Obeys the file while a run goes. commanded: the settings of the command. began: Unix seconds, of this process."""
 
@@ -176,7 +168,11 @@ class Controller:
 
 
 def _acknowledge(state: StateFile, control: Control, now: float) -> None:
-    state.set_meta(**acknowledgement(state, control, now))
+    """Notes what is obeyed, since when, and what was before."""
+    obeyed = {**asdict(control), "obeyed_at": utc(now)}
+    state.change_facts(
+        lambda facts: replace(facts, control=obeyed, control_history=(*facts.control_history, obeyed)[-MOST_HISTORY:])
+    )
 
 
 def is_paused(state: StateFile, control: Control, now: float) -> bool:

@@ -9,14 +9,14 @@ import json
 import os
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.core.job import State
 from batcher.runner.departures import JOURNAL
 from batcher.store import STATE, StateFile, reading
+from batcher.store.facts import Generation
 from batcher.store.files.whole import write_whole
 
 GENERATION = ".generation"
@@ -55,17 +55,17 @@ def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool
 
     go_on: the user says that it is. Raises UsageError.
     """
-    known: dict[str, Any] = reading.meta(state.connection, "generation") or {}
-    if go_on or (not known and not beside.number):
+    last = state.facts.generation
+    if go_on or (last is None and not beside.number):
         return None
-    moved = bool(known) and known.get("place") != _place(run_dir)
-    if moved and not known.get("settled") and reading.any_is(state.connection, list(_OPEN)):
+    moved = last is not None and last.place != _place(run_dir)
+    if last is not None and moved and not last.settled and reading.any_is(state.connection, list(_OPEN)):
         raise UsageError(
-            f"{run_dir} is a copy of {known.get('path')}, made while jobs were pending or at the service",
+            f"{run_dir} is a copy of {last.path}, made while jobs were pending or at the service",
             hint="The original may go on, and each would pay for them. Go on there; or, if it is gone or will not be"
             f" run again, add {FLAG}.",
         )
-    if not lost_journal and known.get("number", 0) >= beside.number:
+    if not lost_journal and last is not None and last.number >= beside.number:
         return None
     what = "has lost its journal (state.db-wal)" if lost_journal else "is older than the last run here"
     if not (run_dir / JOURNAL).is_file():
@@ -79,20 +79,23 @@ def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool
 
 def take(state: StateFile, run_dir: Path, beside: Beside, now: float) -> None:
     """From here on, the run of this process is the one that counts. Raises DiskError."""
-    known: dict[str, Any] = reading.meta(state.connection, "generation") or {}
-    number = max(int(known.get("number", 0)), beside.number) + 1
-    facts = {"id": secrets.token_hex(8), "number": number, "path": str(run_dir.absolute()), "at": now}
-    state.must_commit([lambda: state.set_meta(generation={**facts, "place": _place(run_dir)})])
-    state.generation = json.dumps(reading.meta(state.connection, "generation"))
+    last = state.facts.generation
+    number = max(0 if last is None else last.number, beside.number) + 1
+    ours = Generation(
+        id=secrets.token_hex(8), number=number, path=str(run_dir.absolute()), at=now, place=_place(run_dir)
+    )
+    state.must_commit([lambda: state.change_facts(lambda facts: replace(facts, generation=ours))])
+    state.note_generation()
     _write(run_dir, number, ended=False)
 
 
 def settle(state: StateFile) -> None:
     """At the end of a run: notes when nothing is left to do, for then a copy can't pay for what the original does."""
-    if not reading.any_is(state.connection, list(_OPEN)):
-        facts = {**(reading.meta(state.connection, "generation") or {}), "settled": True}
-        state.must_commit([lambda: state.set_meta(generation=facts)])
-        state.generation = json.dumps(facts)
+    ours = state.facts.generation
+    if ours is not None and not reading.any_is(state.connection, list(_OPEN)):
+        settled = replace(ours, settled=True)
+        state.must_commit([lambda: state.change_facts(lambda facts: replace(facts, generation=settled))])
+        state.note_generation()
 
 
 def leave(run_dir: Path) -> None:
@@ -105,9 +108,9 @@ def _write(run_dir: Path, number: int, *, ended: bool) -> None:
     write_whole(run_dir / GENERATION, [json.dumps({"number": number, "ended": ended}) + "\n"])
 
 
-def _place(run_dir: Path) -> list[Any]:
+def _place(run_dir: Path) -> tuple[int, str]:
     """What a directory keeps when it is renamed, and a copy of it has not: its number on its disk, and the machine."""
-    return [run_dir.stat().st_ino, _machine()]
+    return run_dir.stat().st_ino, _machine()
 
 
 def _machine() -> str:

@@ -17,7 +17,8 @@ from batcher.core.errors import BatcherError, UsageError
 from batcher.core.job import Counts, State
 from batcher.core.version import __version__
 from batcher.runner import report
-from batcher.store import connect_to_read, measures, reading
+from batcher.store import connect_to_read, measures, read_facts, reading
+from batcher.store.facts import Live
 
 EVERY = 5.0  # seconds between two files
 _LAST_WAIT = 5.0  # seconds for a file that is being written
@@ -41,10 +42,10 @@ class Collector:
         )
 
         connection = self._connection
-        live: dict[str, Any] = reading.meta(connection, "live", {}) or {}
+        facts = read_facts(connection)
+        live = facts.live or Live(budget=facts.budget_usd)
         counts = reading.counts(connection)
-        price = reading.meta(connection, "price_usd")
-        money = report.standing(connection, counts, price)
+        money = report.standing(connection, counts, facts.price_usd)
         yield InfoMetricFamily("batcher", "The program that made the run.", value={"version": __version__})
         jobs = GaugeMetricFamily("batcher_jobs", "Jobs of the manifest by state.", labels=["state"])
         for state, count in _by_state(connection, counts).items():
@@ -60,26 +61,22 @@ class Collector:
             ("spent_usd", "Dollars spent over the life of the run directory.", money["spent_usd"]),
             ("reserved_usd", "Dollars set aside for what is at the service.", money["reserved_usd"]),
             ("unclear_usd", "Dollars of submits that failed there without a word on their cost.", money["unclear_usd"]),
-            ("budget_usd", "The most that may be spent.", live.get("budget", reading.meta(connection, "budget_usd"))),
+            ("budget_usd", "The most that may be spent.", live.budget),
             ("in_flight", "Jobs at the service.", money["at_service"]),
-            ("pace_per_second", "Submits a second that are allowed now.", live.get("pace") if self._going else 0.0),
+            ("pace_per_second", "Submits a second that are allowed now.", live.pace if self._going else 0.0),
             ("last_change_timestamp_seconds", "When a job last moved.", measures.last_change(connection)),
             ("last_success_timestamp_seconds", "When a run last ended with everything done.",
-             _seconds(reading.meta(connection, "succeeded_at"))),
+             _seconds(facts.succeeded_at)),
         ):  # fmt: skip
             if value is not None:  # what is not known is left out: zero would be a lie
                 yield GaugeMetricFamily(f"batcher_{name}", text, value=value)
-        yield CounterMetricFamily("batcher_refused", "Calls refused for their rate.", value=_refused(connection, live))
+        refused = facts.refused + live.refused  # of ended runs and of a going one
+        yield CounterMetricFamily("batcher_refused", "Calls refused for their rate.", value=refused)
         within, count, total = measures.run_times(connection, BOUNDS)
         buckets = [*zip(map(str, BOUNDS), within, strict=True), ("+Inf", count)]
         yield HistogramMetricFamily(
             "batcher_job_seconds", "From submit to the service's result.", buckets=buckets, sum_value=total
         )
-
-
-def _refused(connection: sqlite3.Connection, live: dict[str, Any]) -> int:
-    """Of the life of the run directory: what ended runs left, and what a going one counts."""
-    return int(reading.meta(connection, "refused", 0)) + int(live.get("refused") or 0)
 
 
 def _seconds(moment: str | None) -> float | None:

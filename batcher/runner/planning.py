@@ -14,11 +14,12 @@ from batcher.core.errors import AccountError, ServiceError
 from batcher.core.job import State
 from batcher.core.settings import Settings
 from batcher.manifest import Loader, Share, Totals
+from batcher.runner import media_inputs
 from batcher.runner.manifest_jobs import plan_jobs
 from batcher.runner.progress import Progress
-from batcher.runner.run_dir import TYPICAL_BYTES, remembered_price
+from batcher.runner.run_dir import TYPICAL_BYTES
 from batcher.runner.service import Options, open_service, read_manifest, run_dir_of
-from batcher.store import STATE, StateFile, connect_to_read, has_state
+from batcher.store import STATE, StateFile, connect_to_read, has_state, read_facts
 from batcher.store.difference import NEW, Difference, Stand
 
 SHOWN = 5  # first jobs
@@ -40,15 +41,20 @@ async def plan(options: Options, say: Progress) -> dict[str, Any]:
         state = StateFile(folder / STATE)
         try:
             limit = options.overrides.limit
+            place = media_inputs.place_of(options.media, loader)
+            files = media_inputs.contents(state, place, say, known)
             read = plan_jobs(
                 state, loader, offer.schema, limit=limit, progress=say, run_dir=run_dir, shard=options.shard,
-                lenient=True,
+                lenient=True, contents=files,
             )  # fmt: skip
         finally:
             state.close()
         assert read.totals is not None
         difference = held.enter_context(closing(Difference(folder, None if known is None else run_dir)))
         facts = _facts(loader, read.totals, settings, offer, run_dir, difference)
+        if amount := files.amount():
+            facts["media"] = {"place": place, **amount}
+            facts["warnings"] += files.warnings()
         return facts if options.shard is None else {**facts, "shard": str(options.shard), "jobs": read.planned.jobs}
 
 
@@ -63,7 +69,9 @@ async def _offer(
             )
     except (AccountError, ServiceError) as error:
         offer = offline(loader.model, settings.price, error.message, unchecked=settings.no_schema_check)
-        return replace(offer, price=remembered_price(known) if offer.price is None else offer.price)
+        if offer.price is None and known is not None:
+            return replace(offer, price=read_facts(known).price_usd)
+        return offer
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def write(state: StateFile, *, simulated: bool, progress: Progress) -> None:
 
 def are_fresh(state: StateFile) -> bool:
     looks = _looks(state.path.parent)
-    return looks is not None and reading.meta(state.connection, "tables") == looks
+    return looks is not None and state.facts.tables == looks
 
 
 def _looks(run_dir: Path) -> list[list[int]] | None:

@@ -62,7 +62,8 @@ def _reopen(state: StateFile, run: str, which: Reopen) -> dict[str, Any]:
             moves.append(partial(state.reopen, entry))
     if moves and not which.dry_run:
         state.must_commit(moves)
-    price = reading.meta(state.connection, "price_usd")
+    facts = state.facts
+    price = facts.price_usd
     return {
         "run": run,
         "states": [str(name) for name in wanted],
@@ -76,5 +77,5 @@ def _reopen(state: StateFile, run: str, which: Reopen) -> dict[str, Any]:
             name: by_state[State(name)] for name in STATES if State(name) in by_state and State(name) not in wanted
         },
         "dry_run": which.dry_run,
-        "resume": reading.meta(state.connection, "command"),
+        "resume": facts.command,
     }

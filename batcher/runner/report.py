@@ -2,14 +2,15 @@
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from batcher.core.job import Counts, State, utc
 from batcher.core.version import __version__
 from batcher.runner.stop import Stop
-from batcher.store import reading
+from batcher.store import read_facts, reading
+from batcher.store.facts import Ended
 from batcher.store.files.whole import write_whole
 
 
@@ -50,7 +51,7 @@ def exit_code(counts: Counts, stop: Stop | None, *, limited: bool = False) -> in
 
 def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price: float | None) -> dict[str, Any]:
     """The report, as in the design: the same for ``--json`` and ``report.json``."""
-    counts = reading.counts(connection, facts.total)
+    counts, recorded = reading.counts(connection, facts.total), read_facts(connection)
     return {
         "run": str(facts.run_dir),
         **standing(connection, counts, price),
@@ -67,8 +68,8 @@ def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price
         "began_at": utc(facts.began),
         "ended_at": utc(facts.ended),
         "command": facts.command,
-        "manifest": reading.meta(connection, "manifest"),
-        "model": reading.meta(connection, "model"),
+        "manifest": recorded.manifest,
+        "model": recorded.model,
         "price_usd": price,
         "causes": causes(connection),
     }
@@ -88,11 +89,9 @@ def causes(connection: sqlite3.Connection) -> list[dict[str, Any]]:
     ]
 
 
-def ended(report: dict[str, Any]) -> dict[str, Any]:
+def ended(report: dict[str, Any]) -> Ended:
     """What the state file remembers of the end, so that ``status`` can say why and when it stopped."""
-    names = ("began_at", "ended_at", "stopped_by", "message", "exit_code", "submits", "seconds")
-    facts: dict[str, Any] = {"ended": {name: report[name] for name in names}}
-    return facts if report["exit_code"] else {**facts, "succeeded_at": report["ended_at"]}
+    return Ended(**{one.name: report[one.name] for one in fields(Ended)})
 
 
 def _stopped_by(facts: Facts, stop: Stop | None) -> str | None:

@@ -21,6 +21,7 @@ from batcher.core.units import show_usd
 from batcher.pacing import Pace
 from batcher.runner.engines.engine import Engine
 from batcher.runner.events import Event, Observer
+from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.places import Places
 from batcher.runner.stop import Reason, Stop, pause
 from batcher.store import Ballast, CommitQueue
@@ -35,6 +36,7 @@ class RunContext:
     """Opened and closed by whoever composes the run. Times are seconds: ``now`` on the loop's clock, ``wall`` Unix.
 
     reader: a read-only connection to the state file, for the event loop's thread.
+    media: makes links to the files among inputs; None where there are none.
     simulated: whether the pictures are the simulator's. past_deadline: whether nothing new may start any more.
     patient: whether outages are waited out; False for a repair, which a person waits for.
     """
@@ -50,6 +52,7 @@ class RunContext:
     ballast: Ballast
     simulated: bool
     observers: Sequence[Observer] = ()
+    media: MediaInputs | None = None
     past_deadline: Callable[[], bool] = lambda: False
     patient: bool = True
     wall: Callable[[], float] = time.time

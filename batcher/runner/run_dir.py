@@ -3,12 +3,12 @@
 import os
 import shutil
 import socket
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batcher.client import embedded
 from batcher.core.errors import BatcherError, DiskError, UsageError
@@ -23,11 +23,13 @@ from batcher.runner.generation import GENERATION
 from batcher.runner.progress import Progress
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason
-from batcher.store import LOCK, StateFile, auditing, has_state, locked, prepare, reading
+from batcher.store import LOCK, RunFacts, StateFile, auditing, has_state, locked, prepare, reading
+from batcher.store.facts import Process
 
 if TYPE_CHECKING:  # start-up time
     from batcher.client.catalogue import Offer
 
+FactsChange = Callable[[RunFacts], RunFacts]
 TYPICAL_BYTES = 800_000  # of a generated PNG of about a megapixel (DiffusionDB: 1.6 TB for 2 million)
 LEAST_FREE = 50_000_000  # bytes: with less than this nothing is paid for
 
@@ -66,12 +68,6 @@ def _unmake(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def remembered_price(connection: sqlite3.Connection | None) -> float | None:
-    """What one image cost when the catalogue could last be asked; None when it never could."""
-    price = None if connection is None else reading.meta(connection, "price_usd")
-    return float(price) if isinstance(price, (int, float)) else None
-
-
 def room_needed(state: StateFile, jobs: int) -> float:
     """Bytes that what is still to come is likely to take, by what is there already."""
     images, size, _ = reading.pictures(state.connection)
@@ -92,20 +88,24 @@ def check_room(state: StateFile, jobs: int, progress: Progress) -> None:
         )
 
 
-def begin(state: StateFile, facts: Mapping[str, Any], settings: Settings, now: float, say: Progress) -> None:
-    """Makes the state file fit this start: what it is told, what was in the air, what the disk lost. Raises DiskError.
+def begin(state: StateFile, change: FactsChange, settings: Settings, now: float, say: Progress) -> None:
+    """Makes the state file fit this start: the facts, what was in the air, what the disk lost. Raises DiskError.
 
-    now: Unix seconds.
+    change: the facts as this start has them, beside those that are the same for all. now: Unix seconds.
     """
-    facts = {
-        **facts,
-        "batchers": sorted({__version__, *reading.meta(state.connection, "batchers", [])}),
-        "process": {"pid": os.getpid(), "host": socket.gethostname(), "since": now},
-        "embed": sorted(settings.embed),
-    }
-    state.must_commit([partial(state.set_meta, **facts)])
+
+    def begun(facts: RunFacts) -> RunFacts:
+        return replace(
+            change(facts),
+            batchers=tuple(sorted({__version__, *facts.batchers})),
+            process=Process(pid=os.getpid(), host=socket.gethostname(), since=now),
+            embed=tuple(sorted(settings.embed)),
+            ended=None,
+        )
+
+    state.must_commit([partial(state.change_facts, begun)])
     say_recovered(recover(state, now), say)
-    if reading.meta(state.connection, "stopped_by") == Reason.DISK.word:
+    if state.facts.stopped_by == Reason.DISK.word:
         _collect_the_lost(state, say)
     if settings.in_doubt == "resubmit":
         doubtful = list(reading.entries(state.connection, [State.IN_DOUBT], listed_only=True))
@@ -121,11 +121,11 @@ def say_recovered(recovered: Recovered, say: Progress) -> None:
         )
 
 
-def price_facts(offer: "Offer", now: float) -> dict[str, Any]:
-    """What is remembered of a price that the catalogue or a person has just named."""
+def with_price(facts: RunFacts, offer: "Offer", now: float) -> RunFacts:
+    """With a price that the catalogue or a person has just named."""
     if not offer.fresh:
-        return {}
-    return {"price_usd": offer.price, "price_at": None if offer.price is None else utc(now)}
+        return facts
+    return replace(facts, price_usd=offer.price, price_at=None if offer.price is None else utc(now))
 
 
 def gone_in_words(gone: int) -> str:
@@ -149,10 +149,11 @@ def _collect_the_lost(state: StateFile, say: Progress) -> None:
 
 def same_service(state: StateFile, service: Service) -> None:
     """Request ids belong to one service, and simulated images must never pass for real ones. Raises UsageError."""
-    known, simulated = reading.meta(state.connection, "service"), reading.meta(state.connection, "simulated")
+    facts = state.facts
+    known, simulated = facts.service, facts.simulated
     if simulated is None:
         return
-    if bool(simulated) != bool(service.api.simulated):
+    if simulated != bool(service.api.simulated):
         kind = "simulated" if simulated else "real"
         raise UsageError(
             f"{state.path.parent} holds {kind} images; they are not mixed",
@@ -170,9 +171,10 @@ def same_shard(state: StateFile, shard: Shard | None) -> None:
 
     Raises UsageError.
     """
-    if reading.meta(state.connection, "service") is None:
+    facts = state.facts
+    if facts.service is None:
         return
-    known, asked = reading.meta(state.connection, "shard"), None if shard is None else str(shard)
+    known, asked = facts.shard, None if shard is None else str(shard)
     if known != asked:
         run_dir = state.path.parent
         what = f"shard {known} of its manifest" if known else "all of its manifest"

@@ -1,7 +1,6 @@
 """What a person typed, and the service it leads to: the real one with their token, or the embedded simulator."""
 
 import os
-import sqlite3
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -17,9 +16,10 @@ from batcher.core.errors import AccountError, ManifestError, UsageError
 from batcher.core.settings import Given, Settings, fold
 from batcher.core.shard import Shard
 from batcher.manifest import Loader, Overrides, open_manifest
+from batcher.manifest.media_files import Unread
 from batcher.manifest.schema import bundled
 from batcher.runner.progress import Progress
-from batcher.store import connect_to_read, has_state, reading
+from batcher.store import RunFacts, connect_to_read, has_state, read_facts
 
 if TYPE_CHECKING:  # start-up time
     from batcher.client.api import Api
@@ -41,6 +41,7 @@ class Options:
     simulate: bool = False
     shard: Shard | None = None  # the part of the manifest that --shard names
     images: str | None = None  # the bucket that --images names
+    media: str | None = None  # where inputs that are files are uploaded to
     continue_copy: bool = False  # go on with a state file that may not be all there is of its run
     command: str = "batcher"
 
@@ -63,7 +64,7 @@ def run_dir_of(options: Options, loader: Loader) -> Path:
     way = way_to(loader, run_dir)
     if way is not None and has_state(run_dir):
         with closing(connect_to_read(run_dir)) as connection:
-            known = reading.meta(connection, "manifest_path")
+            known = read_facts(connection).manifest_path
         other = run_dir / (known or way)
         if known not in {None, way} and other.exists():
             folder = Path("runs") / f"{Path(loader.path or '').parent.name}-{loader.name}{part}"
@@ -80,15 +81,13 @@ def way_to(loader: Loader, run_dir: Path) -> str | None:
     return None if loader.path is None else os.path.relpath(loader.path, run_dir)
 
 
-def as_recorded(connection: sqlite3.Connection, options: Options) -> Options:
+def as_recorded(facts: RunFacts, options: Options) -> Options:
     """The service that the run went to, unless the options name another address of it."""
     if options.simulate or options.base_url:
         return options
-    service = reading.meta(connection, "service")  # None where the state file was made anew from sidecars
-    known_url = reading.meta(connection, "base_url")
-    if service == SIMULATOR or (service is None and reading.meta(connection, "simulated") and not known_url):
+    if facts.service == SIMULATOR or (facts.service is None and facts.simulated and not facts.base_url):
         return replace(options, simulate=True)
-    return replace(options, base_url=known_url)
+    return replace(options, base_url=facts.base_url)
 
 
 def read_manifest(options: Options) -> tuple[Loader, Settings]:
@@ -106,6 +105,7 @@ def read_manifest(options: Options) -> tuple[Loader, Settings]:
         return loader, settings
     except ManifestError as error:
         problems = [*error.problems]
+        loader.contents = Unread()
         try:
             for _ in loader.jobs(bundled(loader.model)):
                 pass
@@ -147,7 +147,7 @@ def _token(options: Options, run_dir: Path | None) -> Token:
         if run_dir is None or not has_state(run_dir):
             raise
         with closing(connect_to_read(run_dir)) as connection:
-            if reading.meta(connection, "service") != SIMULATOR:
+            if read_facts(connection).service != SIMULATOR:
                 raise
         hint = f"{run_dir} was made with --simulate: add it again to go on there.\n{error.hint}"
         raise AccountError(error.message, hint=hint) from None

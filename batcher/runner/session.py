@@ -13,31 +13,33 @@ from batcher.core.shard import Shard
 from batcher.images import storage
 from batcher.manifest import Loader
 from batcher.manifest.totals import columns_in_words
-from batcher.runner import generation, report, report_words
+from batcher.runner import generation, media_inputs, report, report_words
 from batcher.runner import records as tables
 from batcher.runner.control import Control, is_paused, read_control
 from batcher.runner.engines import cluster
 from batcher.runner.events import RunBegan, RunEnded
 from batcher.runner.input_check import check_inputs
-from batcher.runner.manifest_jobs import Planned, Reading, plan_jobs
+from batcher.runner.manifest_jobs import Reading, plan_jobs
+from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.progress import Heard, Progress, listener, observing
 from batcher.runner.run_context import RunContext
 from batcher.runner.run_dir import (
+    FactsChange,
     begin,
     check_room,
     gone_in_words,
     hold,
-    price_facts,
-    remembered_price,
     room_needed,
     same_service,
     same_shard,
     some_room,
+    with_price,
 )
 from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of, way_to
 from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import Surroundings, drain
-from batcher.store import STATE, StateFile, has_state, reading, remove_state
+from batcher.store import STATE, RunFacts, StateFile, has_state, remove_state
+from batcher.store.facts import Planned
 
 ALONE = Surroundings()
 
@@ -75,6 +77,7 @@ async def run(
                 loader, settings, run_dir, service, surroundings, progress,
                 limit=options.overrides.limit, continue_copy=options.continue_copy, shard=options.shard,
                 command=options.command, piped=options.manifest == "-", elapsed=lambda: time.monotonic() - started,
+                media=options.media,
             )  # fmt: skip
         return ended.report, ended.summary
 
@@ -93,10 +96,11 @@ async def conduct(
     piped: bool = False,
     elapsed: Any,
     continue_copy: bool = False,
+    media: str | None = None,
 ) -> Ended:
     """Plans, drains and reports, with the run directory held and the service open. Raises BatcherError.
 
-    elapsed: gives the seconds since the start, for the report.
+    elapsed: gives the seconds since the start, for the report. media: the place that ``--media`` names.
     """
     command = command.replace(f" {generation.FLAG}", "")  # said once, not with every resume
     observers = (*surroundings.observers, observing(progress))
@@ -114,9 +118,10 @@ async def conduct(
             same_service(state, service)
             same_shard(state, shard)
             warning = generation.check(state, run_dir, beside, lost_journal=lost_journal, go_on=continue_copy)
-            read = plan_jobs(state, loader, offer.schema, limit=limit, progress=progress, run_dir=run_dir, shard=shard)
-            which = "none" if service.name == SIMULATOR else settings.check_inputs
-            warnings = await check_inputs(state.connection, offer.schema, which, limit)
+            read, inputs, warnings = await _read(
+                state, loader, offer, settings, service, progress, limit=limit, shard=shard, media=media
+            )
+            warnings += () if inputs is None else inputs.warnings(surroundings.wall())
         except BaseException:
             if fresh:
                 state.close()
@@ -131,9 +136,8 @@ async def conduct(
         jobs = planned.within(limit)
         check_room(state, jobs, progress)
         budget = control.settings(settings).budget
-        shard_facts = {"shard": None if shard is None else str(shard), "manifest_path": way_to(loader, run_dir)}
-        facts = _facts(loader, planned, service, offer, budget, command, wall()) | shard_facts
-        begin(state, facts, settings, wall(), progress)
+        change = _facts(loader, planned, service, offer, budget, command, wall(), shard, run_dir)
+        begin(state, change, settings, wall(), progress)
         stop, context = Stop(), None
         if is_paused(state, control, wall()):
             _stay_paused(state, control, stop)
@@ -151,7 +155,7 @@ async def conduct(
             )  # fmt: skip
             context = await drain(
                 state, service, offer, settings, control, stop, surroundings, model=loader.model, total=total,
-                limit=limit,
+                limit=limit, media=inputs,
             )  # fmt: skip
             _give_way(stop)
         ended = _report(
@@ -161,10 +165,33 @@ async def conduct(
         return ended
 
 
+async def _read(
+    state: StateFile, loader: Loader, offer: Offer, settings: Settings, service: Service, progress: Progress,
+    *, limit: int | None, shard: Shard | None, media: str | None,
+) -> tuple[Reading, MediaInputs | None, tuple[str, ...]]:  # fmt: skip
+    """The manifest into the table, and the files that its jobs name checked and uploaded; with warnings."""
+    place = media_inputs.place_of(media, loader)
+    files = media_inputs.contents(state, place, progress)
+    read = plan_jobs(
+        state, loader, offer.schema, limit=limit, progress=progress, run_dir=state.path.parent, shard=shard,
+        contents=files,
+    )  # fmt: skip
+    is_simulator = service.name == SIMULATOR
+    inputs = media_inputs.open_inputs(state, place, settings, service.api, is_simulator=is_simulator)
+    which = "none" if is_simulator else settings.check_inputs
+    warnings = (*await check_inputs(state.connection, offer.schema, which, limit), *files.warnings())
+    if inputs is not None:
+        await inputs.upload(state, limit, progress, try_one=settings.check_inputs != "none")
+    return read, inputs, warnings
+
+
 def _stay_paused(state: StateFile, control: Control, stop: Stop) -> None:
     run_dir, why = state.path.parent, f": {control.reason}" if control.reason else ""
     stop.request(Reason.PAUSED, f"the run is paused{why}", f"`batcher tune {run_dir} --resume` lets it go on.")
-    state.must_commit([lambda: state.set_meta(process=None, live=None, stopped_by=Reason.PAUSED.word)])
+    word = Reason.PAUSED.word
+    state.must_commit(
+        [lambda: state.change_facts(lambda facts: replace(facts, process=None, live=None, stopped_by=word))]
+    )
 
 
 def _give_way(stop: Stop) -> None:
@@ -181,7 +208,7 @@ def _tell(observers: Any, event: Any) -> None:
 async def _offer(loader: Loader, settings: Settings, service: Service, state: StateFile, control: Control) -> Offer:
     offer = await ask(service.api, loader.model, settings.price, unchecked=settings.no_schema_check)
     if offer.price is None:
-        offer = replace(offer, price=remembered_price(state.connection), fresh=False)
+        offer = replace(offer, price=state.facts.price_usd, fresh=False)
     if control.settings(settings).budget is not None and offer.price is None:
         raise UsageError(
             "a budget needs a price, and the catalogue gives none for this model",
@@ -200,20 +227,25 @@ def _say_what_was_read(read: Reading, offer: Offer, warning: str | None, surroun
 
 
 def _facts(
-    loader: Loader, planned: Planned, service: Service, offer: Offer, budget: float | None, command: str, now: float
-) -> dict[str, Any]:
-    return {
-        "service": service.name,
-        "base_url": None if service.name == SIMULATOR else service.api.base_url,
-        "simulated": bool(service.api.simulated),
-        "manifest": loader.source,
-        "model": loader.model,
-        "total": planned.jobs if planned.whole is None else planned.whole,
-        "command": command,
-        "budget_usd": budget,
-        "ended": None,
-        **price_facts(offer, now),
-    }
+    loader: Loader, planned: Planned, service: Service, offer: Offer, budget: float | None, command: str, now: float,
+    shard: Shard | None, run_dir: Path,
+) -> FactsChange:  # fmt: skip
+    def change(facts: RunFacts) -> RunFacts:
+        return replace(
+            with_price(facts, offer, now),
+            service=service.name,
+            base_url=None if service.name == SIMULATOR else service.api.base_url,
+            simulated=bool(service.api.simulated),
+            manifest=loader.source,
+            manifest_path=way_to(loader, run_dir),
+            model=loader.model,
+            total=planned.jobs if planned.whole is None else planned.whole,
+            command=command,
+            budget_usd=budget,
+            shard=None if shard is None else str(shard),
+        )
+
+    return change
 
 
 def _report(
@@ -243,9 +275,14 @@ def _report(
     built = report.build(state.connection, facts, stop, price)
     if not tables.are_fresh(state):
         tables.write(state, simulated=facts.simulated, progress=progress)
-    refused = reading.meta(state.connection, "refused", 0) + facts.rate_limited
+
+    def end(before: RunFacts) -> RunFacts:
+        succeeded_at = before.succeeded_at if built["exit_code"] else built["ended_at"]
+        refused = before.refused + facts.rate_limited
+        return replace(before, refused=refused, ended=report.ended(built), succeeded_at=succeeded_at)
+
     with suppress(DiskError):  # the report says it all once more
-        state.must_commit([lambda: state.set_meta(refused=refused, **report.ended(built))])
+        state.must_commit([lambda: state.change_facts(end)])
     report.write(run_dir, built)
     way_on = report_words.WayOn(command, limited=facts.limited, piped=piped, needed=room_needed(state, jobs))
     words = report_words.summary(built, stop, way_on, facts.warnings, facts.asked)

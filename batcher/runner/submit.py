@@ -6,7 +6,7 @@ the millisecond and the disk does not hold it up.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from batcher.core import limits
@@ -66,6 +66,8 @@ class Submitter:
         """
         if self._lying.is_possible(entry) and (saved := await self._found(entry)):
             return saved
+        if self.context.media is not None:
+            await self.context.media.ready(entry, self.context.reader)
         unsent = 0
         while True:
             async with self._line:
@@ -152,6 +154,7 @@ class Submitter:
         """Writes the intent down, lets the submit leave at its moment, writes the outcome down."""
         context = self.context
         try:
+            inputs = entry.job.inputs if context.media is None else context.media.sent(entry, context.reader)
             entry = await context.queue.durable(context.state.claim, entry, context.wall())
             may_leave = await self._moment()
         except (Overtaken, DiskError):
@@ -162,7 +165,7 @@ class Submitter:
         if not may_leave or context.stop.nothing_new.is_set():
             self.journal.refused(entry)
             return await self._release(entry)
-        return await self._post(entry)
+        return await self._post(entry, inputs)
 
     async def _moment(self) -> bool:
         """Waits for it. False when it was put off: the service has refused another meanwhile.
@@ -184,12 +187,12 @@ class Submitter:
         finally:
             self._at_door -= 1
 
-    async def _post(self, entry: Entry) -> Entry:
+    async def _post(self, entry: Entry, inputs: Mapping[str, Any]) -> Entry:
         context, left_at = self.context, self.context.now()
         context.fuse.began(entry.id)
         self._opening.left(left_at)
         try:
-            accepted = await self._answer(entry)
+            accepted = await self._answer(entry, inputs)
         except Unclear as problem:
             self.breaker.failed(context.now())
             context.unheard(problem)
@@ -221,10 +224,10 @@ class Submitter:
         context.left_at[entry.id] = left_at
         return await self._accept(entry, accepted)
 
-    async def _answer(self, entry: Entry) -> Accepted:
+    async def _answer(self, entry: Entry, inputs: Mapping[str, Any]) -> Accepted:
         journal = self.journal
         try:
-            accepted = await self.context.api.submit(entry.job.model, entry.job.inputs, lambda: journal.left(entry))
+            accepted = await self.context.api.submit(entry.job.model, inputs, lambda: journal.left(entry))
             journal.answered(entry, accepted.request_id)
         except (NotSent, Refused, Rejected, AccountError):
             journal.refused(entry)

@@ -12,7 +12,7 @@ from batcher.core.one_line import one_line
 from batcher.core.settings import PARSERS
 from batcher.runner.control import read_control, write_control
 from batcher.runner.deadline import deadline_at
-from batcher.store import connect_to_read, is_going, reading
+from batcher.store import connect_to_read, is_going, read_facts
 
 BACK = "none"  # gives a setting back to the command
 
@@ -39,7 +39,7 @@ def tune(
         raise UsageError("--pause and --resume contradict each other", hint="Leave one of them out.")
     with closing(connect_to_read(run_dir)) as connection:
         going = is_going(connection, run_dir)
-        command = reading.meta(connection, "command")
+        command = read_facts(connection).command
     before = read_control(run_dir)
     if drain and not going:
         raise UsageError(f"no run is going in {run_dir}, so there is nothing to drain", hint="--pause holds the next.")

@@ -5,8 +5,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, nullcontext, suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from batcher.client.catalogue import Offer
 from batcher.core import limits
@@ -27,10 +26,12 @@ from batcher.runner.drain import Drain
 from batcher.runner.engines.engine import Local
 from batcher.runner.engines.opening import Hire, open_engine, ray_crew
 from batcher.runner.events import Noted, Observer, Ticked
+from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.run_context import RunContext
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason, Stop
-from batcher.store import Ballast, CommitQueue, StateFile, connect_to_read, reading
+from batcher.store import Ballast, CommitQueue, RunFacts, StateFile, connect_to_read, reading
+from batcher.store.facts import Live
 
 HINT_AFTER = 20.0  # seconds that a limit lasts before a person hears what would lift it
 TICK = 0.25  # seconds between looks at the tally and at control.json
@@ -77,6 +78,7 @@ async def drain(
     model: str,
     total: int,
     limit: int | None,
+    media: MediaInputs | None = None,
 ) -> RunContext:
     """Until every job is at rest or ``stop`` says otherwise. settings: of the command; control: what overrules them.
 
@@ -88,7 +90,7 @@ async def drain(
     departures.clear(state)
     async with _opened(
         state, service, tuned, stop, surroundings, price=offer.price, total=total,
-        simulated=bool(service.api.simulated), past_deadline=_past(settings.deadline, surroundings),
+        simulated=bool(service.api.simulated), past_deadline=_past(settings.deadline, surroundings), media=media,
     ) as context:  # fmt: skip
         with closing(departures.Departures(run_dir)) as journal:
             controller = Controller(context, run_dir, settings, control)
@@ -134,7 +136,7 @@ async def fetch_again(
 async def _opened(
     state: StateFile, service: Service, settings: Settings, stop: Stop, surroundings: Surroundings, *,
     price: float | None, total: int, simulated: bool, past_deadline: Callable[[], bool] = lambda: False,
-    patient: bool = True,
+    patient: bool = True, media: MediaInputs | None = None,
 ) -> AsyncIterator[RunContext]:  # fmt: skip
     """Every part that a run works with. Raises DiskError."""
     run_dir = state.path.parent
@@ -166,6 +168,7 @@ async def _opened(
                 simulated=simulated,
                 budget=_budget(state, settings, price),
                 observers=surroundings.observers,
+                media=media,
                 past_deadline=past_deadline,
                 patient=patient,
                 wall=surroundings.wall,
@@ -174,12 +177,15 @@ async def _opened(
 
 async def _remember(context: RunContext, offer: Offer) -> None:
     """How the run ended; a disk that does not take it has said so before."""
-    facts: dict[str, Any] = {"process": None, "live": None, "stopped_by": _word(context.stop)}
-    price = context.budget.price
-    if price is not None and price != offer.price:
-        facts |= {"price_usd": price, "price_at": utc(context.wall())}
+    price, now = context.budget.price, utc(context.wall())
+
+    def end(facts: RunFacts) -> RunFacts:
+        if price is not None and price != offer.price:
+            facts = replace(facts, price_usd=price, price_at=now)
+        return replace(facts, process=None, live=None, stopped_by=_word(context.stop))
+
     with suppress(DiskError):
-        await context.queue.durable(context.state.set_meta, **facts)
+        await context.queue.durable(context.state.change_facts, end)
 
 
 def _budget(state: StateFile, settings: Settings, price: float | None) -> Budget:
@@ -238,7 +244,7 @@ async def _tick(context: RunContext, controller: Controller) -> None:
                 context.tell(Noted(text=words, at=context.wall()))
             live = _live(context, snapshot)
             if ticks % LIVE_EVERY == 0 and live != noted:
-                await context.queue.durable(context.state.set_meta, live={**live, "at": context.wall()})
+                await context.queue.durable(_note, context.state, replace(live, at=context.wall()))
                 noted = live
         ticks += 1
         await asyncio.sleep(TICK)
@@ -258,16 +264,18 @@ def in_flight_hint(snapshot: Snapshot, slots: int) -> str:
     )
 
 
-def _live(context: RunContext, snapshot: Snapshot) -> dict[str, Any]:
-    """What `batcher status` says of a going run."""
-    names = ("rate", "eta", "in_flight", "note", "limited_by", "limited_for", "pace", "eta_model", "in_flight_cap")
-    return {
-        **{name: getattr(snapshot, name) for name in (*names, "asked")},
-        "slots": context.slots.size,
-        "workers": context.engine.workers,
-        "budget": context.budget.ceiling,
-        "refused": context.tally.rate_limited,
-    }
+def _note(state: StateFile, live: Live) -> None:
+    state.change_facts(lambda facts: replace(facts, live=live))
+
+
+def _live(context: RunContext, snapshot: Snapshot) -> Live:
+    return Live(
+        rate=snapshot.rate, eta=snapshot.eta, eta_model=snapshot.eta_model, in_flight=snapshot.in_flight,
+        note=snapshot.note, limited_by=snapshot.limited_by, limited_for=snapshot.limited_for, asked=snapshot.asked,
+        pace=snapshot.pace, in_flight_cap=snapshot.in_flight_cap, slots=context.slots.size,
+        workers=tuple(context.engine.workers),
+        budget=context.budget.ceiling, refused=context.tally.rate_limited,
+    )  # fmt: skip
 
 
 def _snapshot(context: RunContext) -> Snapshot:

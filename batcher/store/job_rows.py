@@ -2,17 +2,16 @@
 names, of which no two are one. Synchronous.
 """
 
-import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from batcher.core.errors import Defect
 from batcher.core.job import Entry, Job
 from batcher.core.naming import with_key
-from batcher.store.rows import ENTRY, JOB_COLUMNS, entry_of, job_row
+from batcher.store.facts import RunFacts, change_facts, forget_tables, read_facts
+from batcher.store.rows import ENTRY, INSERT_JOB, entry_of, job_row
 from batcher.store.transactions import Transactions
 
-_MARKS = ", ".join("?" * len(JOB_COLUMNS.split(",")))
 _DESCRIPTION = (
     "prompt_id",
     "meta",
@@ -30,8 +29,7 @@ def upsert(position: str) -> str:
     """
     described = ", ".join(f"{name} = iif(state = 'pending', excluded.{name}, {name})" for name in _DESCRIPTION)
     return (
-        f"INSERT INTO jobs ({JOB_COLUMNS}) VALUES ({_MARKS})"
-        f" ON CONFLICT (key) DO UPDATE SET position = {position}, {described} ON CONFLICT (name) DO NOTHING"
+        f"{INSERT_JOB} ON CONFLICT (key) DO UPDATE SET position = {position}, {described} ON CONFLICT (name) DO NOTHING"
     )
 
 
@@ -41,17 +39,21 @@ class JobRows(Transactions):
     def outdate_tables(self) -> None:
         """``records.jsonl`` and ``failures.jsonl`` may say something else than the state file from now on."""
         if not self._outdated:
-            self.set_meta(tables=None)
+            forget_tables(self.connection)
             self._outdated = True
 
-    def note_tables(self, looks: Any) -> None:
+    def note_tables(self, looks: list[list[int]] | None) -> None:
         """The tables beside the file are up to date. looks: what they look like from outside."""
-        self.set_meta(tables=looks)
+        self.change_facts(lambda facts: replace(facts, tables=looks))
         self._outdated = False
 
-    def set_meta(self, **facts: Any) -> None:
-        rows = [(name, json.dumps(value)) for name, value in facts.items()]
-        self.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+    @property
+    def facts(self) -> RunFacts:
+        return read_facts(self.connection)
+
+    def change_facts(self, change: Callable[[RunFacts], RunFacts]) -> None:
+        """``change`` gives the facts of the run as they are to be."""
+        change_facts(self.connection, change)
 
     def take_in(self, jobs: Sequence[tuple[int, Job]], statement: str) -> None:
         """jobs: each with its position. statement: as ``upsert`` makes it."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from batcher.core.job import Job
 from batcher.core.shard import Shard
+from batcher.store.bulk_load import BulkLoad
 from batcher.store.job_rows import JobRows, upsert
 
 _CHUNK = 500
@@ -39,6 +40,7 @@ class Listing:
         self._jobs = 0  # that were taken
         self._shard = shard
         self._waiting: list[tuple[int, Job]] = []
+        self._bulk = None if self._last_id else BulkLoad(self._connection)
         state.outdate_tables()
         if self._last_id:
             among = "position IS NOT NULL" if limit is None else f"position < {limit:d}"
@@ -57,7 +59,7 @@ class Listing:
 
     def add_unless_there(self, jobs: Sequence[Job]) -> None:
         """Jobs that were added to the run beside the manifest; what the manifest has itself counts once."""
-        self._flush()
+        self._end_bulk()
         there = self._seen([job.key for job in jobs])
         for job in jobs:
             if job.key not in there:
@@ -71,7 +73,9 @@ class Listing:
         """
         if self._shard is not None:  # the table has only some of the jobs
             return [self._count(key, 1) for key in keys]
-        self._flush()
+        if self._bulk is not None and self._bulk.are_new(keys):
+            return [1] * len(keys)
+        self._end_bulk()
         again = self._seen(keys)
         numbers = []
         for key in keys:
@@ -100,7 +104,7 @@ class Listing:
 
     def end(self) -> Listed:
         """After the last job."""
-        self._flush()
+        self._end_bulk()
         gone = 0
         if self._last_id:
             gone = self._connection.execute("UPDATE jobs SET position = NULL WHERE position < 0").rowcount
@@ -117,4 +121,14 @@ class Listing:
     def _flush(self) -> None:
         if self._waiting:
             jobs, self._waiting = self._waiting, []
-            self._state.take_in(jobs, _UPSERT)
+            if self._bulk is not None:
+                self._bulk.add(jobs)
+            else:
+                self._state.take_in(jobs, _UPSERT)
+
+    def _end_bulk(self) -> None:
+        """All jobs so far are in the table, and can be found there by their keys."""
+        self._flush()
+        if self._bulk is not None:
+            self._bulk.end()
+            self._bulk = None

@@ -19,7 +19,7 @@ from pathlib import Path
 import filelock
 
 from batcher.core.errors import BusyError, DiskError
-from batcher.store.reading import meta
+from batcher.store.facts import read_facts
 
 LOCK = ".lock"
 PATIENCE = 0.25  # seconds
@@ -48,10 +48,10 @@ def is_going(connection: sqlite3.Connection, run_dir: Path) -> bool:
     """Whether a run is at work in this directory; a killed one is found out, unless it was on another machine, whose
     locks may not show here.
     """
-    process = meta(connection, "process")
-    if not process:
+    process = read_facts(connection).process
+    if process is None:
         return False
-    return process["host"] != socket.gethostname() or (is_held(run_dir) and _is_there(process["pid"]))
+    return process.host != socket.gethostname() or (is_held(run_dir) and _is_there(process.pid))
 
 
 def is_held(run_dir: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from batcher.core.errors import Cause
 from batcher.core.job import Counts, Entry, State, sidecar, utc
+from batcher.store.facts import read_facts
 from batcher.store.rows import ENTRY, ENTRY_WIDTH, PICTURE, artifact_of, cause_of, entry_of
 
 _CHUNK = 500
@@ -41,11 +42,6 @@ class Money:
     failed: int
     open: int
     submits: int
-
-
-def meta(connection: sqlite3.Connection, name: str, default: Any = None) -> Any:
-    row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-    return default if row is None else json.loads(row[0])
 
 
 def by_id(connection: sqlite3.Connection, number: int) -> Entry:
@@ -122,7 +118,8 @@ def counts(connection: sqlite3.Connection, total: int | None = None) -> Counts:
     """total: jobs in the manifest, by default as the last run knew it."""
     found = by_state(connection)
     if total is None:
-        total = int(meta(connection, "total", sum(found.values())))
+        last = read_facts(connection).total
+        total = sum(found.values()) if last is None else last
     return Counts(
         total=total,
         done=found.get(State.DONE, 0),

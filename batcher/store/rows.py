@@ -21,13 +21,14 @@ PICTURE = """, i.file, i.bytes, i.sha256, i.mime, i.width, i.height, i.url, i.ou
        i.downloaded_at, i.warning
 """
 JOB_COLUMNS = "key, state, position, model, inputs, copy, prompt_id, meta, chosen, source, line, path, name, images"
+INSERT_JOB = f"INSERT INTO jobs ({JOB_COLUMNS}) VALUES ({', '.join('?' * len(JOB_COLUMNS.split(',')))})"
 
 
 def job_row(job: Job, position: int | None, path: str | None = None) -> tuple[Any, ...]:
     """The values of JOB_COLUMNS of a new job. path: below ``images/``, where it is not the job's own."""
     path = IMAGES + (job.path if path is None else path)
     return (
-        job.key, "pending", position, job.model, canonical_json(job.inputs), job.copy, job.prompt_id,
+        job.key, "pending", position, job.model, job.inputs_json or canonical_json(job.inputs), job.copy, job.prompt_id,
         canonical_json(job.meta) if job.meta else None, canonical_json(job.chosen) if job.chosen else None,
         job.source, job.line, path, folded(path), job.images,
     )  # fmt: skip

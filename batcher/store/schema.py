@@ -4,6 +4,7 @@ The comments in the statements are part of the file: ``.schema`` shows them.
 """
 
 import sqlite3
+from collections.abc import Sequence
 
 APPLICATION_ID = 0x62746368  # "btch": tells our file from another program's
 VERSION = 3  # of the tables, in ``PRAGMA user_version``; 1 and 2 were never released
@@ -14,6 +15,15 @@ NEWEST = (
 
 _PAST = ", ".join(f"p.{name}" for name in NEWEST.split(", "))
 
+STATES = ("pending", "submitting", "running", "ready", "done", "failed", "cancelled", "in_doubt")
+OUTCOMES = ("submitting", "accepted", "succeeded", "saved", "failed", "rejected", "cancelled", "in_doubt")
+
+
+def _one_of(column: str, words: Sequence[str]) -> str:
+    """As SQL. Not ``IN (...)``: of more than two words SQLite makes a table, anew for every row that is written."""
+    return " OR ".join(f"{column} = '{word}'" for word in words)
+
+
 TABLES = [
     """
 CREATE TABLE meta (  -- facts about the run
@@ -21,12 +31,11 @@ CREATE TABLE meta (  -- facts about the run
     value TEXT  -- JSON
 ) WITHOUT ROWID
 """,
-    """
+    f"""
 CREATE TABLE jobs (  -- one row for each request ever planned, with its newest attempt
     id        INTEGER PRIMARY KEY,         -- in the order first seen
-    key       TEXT NOT NULL UNIQUE,        -- 32 hex digits: BLAKE2b-128 of model, inputs and copy number
-    state     TEXT NOT NULL CHECK (state IN
-              ('pending','submitting','running','ready','done','failed','cancelled','in_doubt')),
+    key       TEXT NOT NULL,               -- unique: 32 hex digits: BLAKE2b-128 of model, inputs and copy number
+    state     TEXT NOT NULL CHECK ({_one_of("state", STATES)}),
     position  INTEGER,                     -- in the manifest, from 0; NULL: no longer in it
     model     TEXT NOT NULL,
     inputs    TEXT NOT NULL,               -- JSON, as sent
@@ -37,11 +46,10 @@ CREATE TABLE jobs (  -- one row for each request ever planned, with its newest a
     source    TEXT NOT NULL,               -- file the prompt stands in
     line      INTEGER NOT NULL,            -- its line there, from 1
     path      TEXT NOT NULL,               -- images/... without number and extension
-    name      TEXT NOT NULL UNIQUE,        -- path without letter case: no two files may clash
+    name      TEXT NOT NULL,               -- unique: path without letter case, so that no two files clash
     attempts  INTEGER NOT NULL DEFAULT 0,  -- submits that may have been paid for
     images    INTEGER NOT NULL DEFAULT 1,  -- asked for: what the price of one is multiplied by
-    outcome   TEXT CHECK (outcome IN
-              ('submitting','accepted','succeeded','saved','failed','rejected','cancelled','in_doubt')),
+    outcome   TEXT CHECK ({_one_of("outcome", OUTCOMES)}),
     request_id   TEXT,
     submitted_at TEXT,                     -- UTC, written before the request leaves
     accepted_at  TEXT,
@@ -55,6 +63,8 @@ CREATE TABLE jobs (  -- one row for each request ever planned, with its newest a
     prompt    TEXT GENERATED ALWAYS AS (json_extract(inputs, '$.prompt')) VIRTUAL
 )
 """,
+    "CREATE UNIQUE INDEX job_keys ON jobs (key)",
+    "CREATE UNIQUE INDEX job_names ON jobs (name)",
     "CREATE INDEX job_states ON jobs (state, position)",
     """
 CREATE TABLE past_attempts (  -- submits before the newest one of a job; see the view "attempts"

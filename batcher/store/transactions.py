@@ -26,7 +26,7 @@ class Transactions:
         self.connection = connect(path)
         self._identity = identity(path)
         self._in_place = True
-        self.generation: str | None = None  # JSON, as in ``meta``, of the run that this process is; None for no run
+        self._generation: str | None = None  # JSON, as in ``meta``, of the run that this process is; None for no run
         self._outdated = False  # whether it is on record that the tables beside the file are
         (self._version,) = self.connection.execute("PRAGMA data_version").fetchone()
 
@@ -62,12 +62,17 @@ class Transactions:
         self._be_ours()
         return True
 
+    def note_generation(self) -> None:
+        """From here on only the run that is on record now may write, and that is this one."""
+        self._generation = self._recorded_generation()
+
+    def _recorded_generation(self) -> str | None:
+        row = self.connection.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
+        return None if row is None else str(row[0])
+
     def _be_ours(self) -> None:
         """Raises TakenOver when another run has begun in this directory: a lock may be deleted, or do nothing."""
-        if self.generation is None:
-            return
-        row = self.connection.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
-        if row is None or row[0] != self.generation:
+        if self._generation is not None and self._recorded_generation() != self._generation:
             self.roll_back()
             raise TakenOver(
                 f"another batcher has begun to write to {self.path.parent}",

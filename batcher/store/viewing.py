@@ -1,11 +1,8 @@
 """What the page asks of a state file: every job with its pictures, which of them moved, one job in full."""
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
-
-from batcher.store.reading import meta
 
 _CHUNK = 500
 _ROWS = """
@@ -87,11 +84,3 @@ def attempts(connection: sqlite3.Connection, key: str) -> list[dict[str, Any]]:
     cursor = connection.execute("SELECT * FROM attempts WHERE key = ? ORDER BY n", (key,))
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
-
-
-def facts_of_run(connection: sqlite3.Connection) -> dict[str, Any]:
-    """What the run recorded of itself, by name."""
-    names = ("manifest", "model", "command", "price_usd", "simulated", "live", "control", "control_history", "total")
-    found = {name: meta(connection, name) for name in names}
-    json.dumps(found)  # it goes to a page
-    return found

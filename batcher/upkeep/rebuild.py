@@ -31,7 +31,7 @@ from batcher.runner.sidecars import (
     seconds,
     siblings,
 )
-from batcher.store import STATE, StateFile, auditing
+from batcher.store import STATE, RunFacts, StateFile, auditing
 from batcher.store.files import whole
 from batcher.store.files.disk import disk
 from batcher.store.files.safe_reader import SafeReader, extension, sidecar_of
@@ -79,19 +79,22 @@ def _clear(run_dir: Path, name: str) -> None:
 def rebuild(run_dir: Path, state: StateFile) -> Rebuilt:
     """Fills an empty state file. Raises UsageError when simulated and real images are mixed."""
     unfinished = 0
-    facts: dict[str, Any] = {}
+    simulated: bool | None = None
+    model: str | None = None
     versions: set[str] = set()
     for jobs in _groups(_jobs(run_dir, state)):
         for cards in jobs:
             versions |= {card.version for card in cards}
-            if facts.setdefault("simulated", cards[0].simulated) != cards[0].simulated:
+            simulated = cards[0].simulated if simulated is None else simulated
+            if simulated != cards[0].simulated:
                 raise UsageError(f"{run_dir} holds simulated and real images: one state file can't be made for both")
-            facts["model"] = cards[0].entry.job.model
+            model = cards[0].entry.job.model
         state.must_commit([partial(take_in, state, cards) for cards in jobs])
     for lines in _groups(_failures(run_dir, state)):
         state.must_commit([partial(_recall, state, job, found) for job, found in lines])
         unfinished += len(lines)
-    state.must_commit([partial(state.set_meta, **facts, batchers=sorted(versions))])
+    facts = RunFacts(simulated=simulated, model=model, batchers=tuple(sorted(versions)))
+    state.must_commit([lambda: state.change_facts(lambda _: facts)])
     jobs_done, _ = auditing.sizes(state.connection)
     return Rebuilt(jobs_done, unfinished)
 

@@ -116,10 +116,10 @@ class _Mender:
         in_bucket = url_of(run_dir) is not None  # there it is cheaper to fetch a picture again than to move it
         self.findings = [replace(one, source=None) for one in findings] if in_bucket else findings
         self.touched = {finding.entry.id for finding in self.findings if finding.entry is not None}
-        self.price = reading.meta(state.connection, "price_usd")
+        self.price = state.facts.price_usd
         self._shelf = place_of(run_dir)
         self._ground = reader_of(run_dir)
-        self._simulated = reading.meta(state.connection, "simulated")
+        self._simulated = state.facts.simulated
 
     def mend_on_disk(self) -> list[Entry]:
         """All that needs no network. Gives the jobs whose files have to be fetched, moved to READY or RUNNING."""

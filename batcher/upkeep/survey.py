@@ -21,7 +21,7 @@ from batcher.core.one_line import one_line
 from batcher.images.check import allow
 from batcher.images.storage import reader_of
 from batcher.runner.progress import Meter, Progress
-from batcher.store import auditing, is_going, reading
+from batcher.store import auditing, is_going, read_facts, reading
 from batcher.store.files.safe_reader import SafeReader, is_plain
 from batcher.upkeep.findings import Finding, Kind, Mend, of_job
 from batcher.upkeep.inspection import LIMITS, Depth, Looked, Rules, look_at
@@ -98,10 +98,8 @@ def _look(
 
 
 def _rules(connection: sqlite3.Connection, depth: Depth) -> Rules:
-    simulated = reading.meta(connection, "simulated")
-    price = reading.meta(connection, "price_usd")
-    versions = frozenset(reading.meta(connection, "batchers", []))
-    return Rules(depth, None if simulated is None else bool(simulated), versions, price)
+    facts = read_facts(connection)
+    return Rules(depth, facts.simulated, frozenset(facts.batchers), facts.price_usd)
 
 
 def _in_parallel(
@@ -181,7 +179,7 @@ def _placed(finding: Finding, here: dict[str, Finding], connection: sqlite3.Conn
 def _records(run_dir: Path, connection: sqlite3.Connection, rules: Rules) -> Iterator[Finding]:
     """Only after a run that ended: one that was killed had no time to write it, and the next one does."""
     path = run_dir / RECORDS
-    if reading.meta(connection, "process") or rules.simulated is None:
+    if read_facts(connection).process or rules.simulated is None:
         return
     if path.is_symlink() or not path.is_file():
         yield _record("no such file")

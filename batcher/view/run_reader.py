@@ -13,7 +13,8 @@ from typing import Any
 
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.runner import report
-from batcher.store import STATE, connect_to_read, is_going, picks, reading, viewing
+from batcher.store import STATE, connect_to_read, is_going, picks, read_facts, reading, viewing
+from batcher.store.facts import Live
 from batcher.store.opening import identity
 from batcher.store.viewing import JobRow
 from batcher.view.columns import Columns, survey
@@ -177,23 +178,23 @@ class RunReader:
         """The numbers of the overview: those of ``batcher status --json``, and what ``tune`` last asked for."""
         began = time.monotonic()
         connection = self.connection
-        run = viewing.facts_of_run(connection)
+        run = read_facts(connection)
         self._going = self.is_going()
-        live = (run["live"] or {}) if self._going else {}
+        live = (run.live if self._going else None) or Live()
         facts = {
             "run": str(self.run_dir),
             "going": self._going,
-            **report.standing(connection, reading.counts(connection), run["price_usd"]),
-            "price_usd": run["price_usd"],
-            "rate": live.get("rate"),
-            "eta_seconds": live.get("eta"),
-            "note": live.get("note", ""),
-            "simulated": bool(run["simulated"]),
-            "manifest": run["manifest"],
-            "model": run["model"],
-            "resume": run["command"],
-            "control": run["control"],
-            "control_history": (run["control_history"] or [])[-20:],
+            **report.standing(connection, reading.counts(connection), run.price_usd),
+            "price_usd": run.price_usd,
+            "rate": live.rate,
+            "eta_seconds": live.eta,
+            "note": live.note,
+            "simulated": bool(run.simulated),
+            "manifest": run.manifest,
+            "model": run.model,
+            "resume": run.command,
+            "control": run.control,
+            "control_history": list(run.control_history[-20:]),
             "failures": [_failure(group) for group in reading.failures(connection)],
             "unreadable_picks": self._picks.unreadable,
             "at": time.time(),

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -177,7 +178,7 @@ def _make(run: Path, numbers: range, content: bytes) -> None:
     run.mkdir(exist_ok=True)
     state = StateFile(run / STATE)
     try:
-        state.must_commit([partial(state.set_meta, simulated=True)])
+        state.must_commit([partial(state.change_facts, lambda facts: replace(facts, simulated=True))])
         for start in range(numbers.start, numbers.stop, 1_000):
             jobs = [_job(number) for number in range(start, min(numbers.stop, start + 1_000))]
             for folder in {job.path.partition("/")[0] for job in jobs}:

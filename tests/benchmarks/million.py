@@ -23,7 +23,7 @@ from batcher.manifest import Overrides, open_manifest
 from batcher.manifest.schema import ModelSchema
 from batcher.runner.manifest_jobs import plan_jobs
 from batcher.runner.progress import listener
-from batcher.store import STATE, StateFile, prepare
+from batcher.store import STATE, RunFacts, StateFile, prepare
 from tests.benchmarks.process import BATCHER, run
 from tests.benchmarks.service import MODEL, _catalogue, served
 from tests.benchmarks.table import Line
@@ -208,11 +208,11 @@ def half_done(folder: Path, table: Path, service: str) -> None:
     state = StateFile(folder / STATE)
     with open_manifest(str(table), Overrides()) as loader:
         read = plan_jobs(state, loader, schema, limit=None, progress=listener("none"), run_dir=folder)
-    facts = {
-        "service": service, "simulated": False, "batchers": [], "manifest": str(table), "model": MODEL,
-        "total": read.planned.jobs, "process": None, "command": "batcher run", "price_usd": 0.02,
-    }  # fmt: skip
-    state.must_commit([lambda: state.set_meta(**facts), lambda: _finish(state)])
+    facts = RunFacts(
+        service=service, simulated=False, manifest=str(table), model=MODEL, total=read.planned.jobs,
+        command="batcher run", price_usd=0.02, planned=read.planned,
+    )  # fmt: skip
+    state.must_commit([lambda: state.change_facts(lambda _: facts), lambda: _finish(state)])
     state.close()
 
 

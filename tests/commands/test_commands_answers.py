@@ -130,7 +130,7 @@ def mixed(book: Book) -> None:
     book.cancelled(a_job(5))
     book.done(a_job(6))
     book.pending(a_job(7))
-    book.do(book.state.set_meta, price_usd=0.02, command="batcher run p.txt")
+    book.note(price_usd=0.02, command="batcher run p.txt")
 
 
 def states(shell: Shell) -> dict[str, int]:
@@ -218,7 +218,7 @@ def test_a_retried_job_is_made_by_the_next_run(shell: Shell) -> None:
 def test_cancel_closes_what_was_never_submitted_when_asked_to(shell: Shell) -> None:
     with shell.run_directory() as book:
         book.enlist(a_job(1), a_job(2))
-        book.do(book.state.set_meta, service="simulator", simulated=True)
+        book.note(service="simulator", simulated=True)
     assert shell("cancel", "run", "--json").json == {
         "run": "run", "cancelled": 0, "too_late": 0, "unknown": 0, "closed": 0, "going": False,
     }  # fmt: skip
@@ -232,7 +232,7 @@ def test_cancel_closes_what_was_never_submitted_when_asked_to(shell: Shell) -> N
 def test_cancel_of_what_the_service_does_not_know_keeps_the_ids(shell: Shell) -> None:
     with shell.run_directory() as book:
         book.running()
-        book.do(book.state.set_meta, service="simulator", simulated=True)
+        book.note(service="simulator", simulated=True)
     came = shell("cancel", "run")
     assert came.code == 0
     assert "1 unknown: no readable answer; their ids are kept" in came.out
@@ -242,9 +242,7 @@ def test_cancel_of_what_the_service_does_not_know_keeps_the_ids(shell: Shell) ->
 def test_cancel_of_real_jobs_needs_the_token(shell: Shell) -> None:
     with shell.run_directory() as book:
         book.running()
-        book.do(
-            book.state.set_meta, service="model-api.runcomfy.net", simulated=False, base_url="https://127.0.0.1:9/v1"
-        )
+        book.note(service="model-api.runcomfy.net", simulated=False, base_url="https://127.0.0.1:9/v1")
     came = shell("cancel", "run")
     assert came.code == 77
     assert states(shell) == {"running": 1}

@@ -21,7 +21,7 @@ def wicked(shell: Shell) -> list[Came]:
     with shell.run_directory() as book:
         book.failed(a_job(1, note=WICKED))
         book.do(book.state.reject, book.submitting(a_job(2)), Cause(kind=WICKED, message=WICKED), NOW)
-        book.do(book.state.set_meta, command=f"batcher run {WICKED}", manifest=WICKED, model=WICKED)
+        book.note(command=f"batcher run {WICKED}", manifest=WICKED, model=WICKED)
         book.pending(a_job(3))
     return [
         shell("plan", "p.jsonl"),
@@ -69,7 +69,7 @@ def test_every_answer_fits_eighty_columns(shell: Shell) -> None:
         book.do(book.state.fail_here, book.running(a_job(5)), Cause(kind="expired", message=long))
         book.in_doubt(a_job(6))
         book.pending(a_job(7))
-        book.do(book.state.set_meta, price_usd=0.02, command=f"batcher run p.csv --set 'negative_prompt={long}'")
+        book.note(price_usd=0.02, command=f"batcher run p.csv --set 'negative_prompt={long}'")
     for words in (
         ["plan", "p.csv", "--price", "0.02", "--budget", "100", "--matrix", "seed=1..20", "--limit", "7"],
         ["plan", "p.csv", "--model", "nobody/knows/this-model/text-to-image"],

@@ -148,7 +148,7 @@ def test_a_real_run_is_not_continued_in_the_simulator(shell: Shell) -> None:
     shell.file("p.txt", "a heron\n")
     with shell.run_directory("real") as book:
         book.done()
-        book.do(book.state.set_meta, service="model-api.runcomfy.net", simulated=False)
+        book.note(service="model-api.runcomfy.net", simulated=False)
     came = shell("run", "p.txt", "--simulate", "-o", "real", "--progress", "none")
     assert came.code == 64
     assert "holds real images; they are not mixed" in came.err

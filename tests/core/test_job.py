@@ -77,6 +77,7 @@ def test_another_model_copy_or_type_is_another_job() -> None:
 @given(values)
 def test_canonical_json_reads_back_as_what_it_was_and_is_its_own_canonical_form(value: Any) -> None:
     text = canonical_json(value)
+    assert text == json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     assert json.loads(text) == value
     assert canonical_json(json.loads(text)) == text
 

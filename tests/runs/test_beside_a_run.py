@@ -13,7 +13,7 @@ from batcher.runner.reopening import Reopen, reopen
 from batcher.runner.stop import Reason
 from batcher.runner.tuning import tune
 from batcher.simulator import Fault, Latency, Simulator
-from batcher.store import STATE, StateFile, reading
+from batcher.store import STATE, StateFile
 from tests.support.stage import Came, Going, go, lines, steady
 from tests.support.virtual import run
 
@@ -126,7 +126,7 @@ def test_a_rate_is_tuned_while_the_run_goes_and_stays_after_a_restart(tmp_path: 
     assert first.exit_code == 130
     assert second.report["submit_rate"] < 2.1
     with StateFileReader(folder) as state:
-        history = reading.meta(state.connection, "control_history")
+        history = state.facts.control_history
     assert [(entry["rate"], entry["reason"]) for entry in history] == [(2.0, "others")] * 2
     assert all(entry["obeyed_at"] for entry in history)
 

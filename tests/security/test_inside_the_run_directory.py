@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -213,7 +214,7 @@ def test_the_state_file_of_a_going_run_is_as_closed_as_the_umask_says(tmp_path: 
     before = os.umask(0o077)
     try:
         state = StateFile(tmp_path / STATE)
-        state.must_commit([lambda: state.set_meta(total=1)])
+        state.must_commit([lambda: state.change_facts(lambda facts: replace(facts, total=1))])
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
         state.close()
     finally:

@@ -16,6 +16,11 @@ from batcher.store import STATE, CommitQueue, StateFile
 from tests.support.state_files import NOW, Book, a_book, a_job, opened
 
 
+def note(state: StateFile, name: str, value: int) -> None:
+    """The least that a call can do."""
+    state.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, str(value)))
+
+
 def test_many_calls_at_once_share_few_commits(tmp_path: Path) -> None:
     async def story(state: StateFile) -> int:
         async with CommitQueue(state) as queue:
@@ -42,9 +47,9 @@ def test_calls_that_come_while_a_group_is_written_go_together_into_the_next(
 
     async def story(state: StateFile) -> int:
         async with CommitQueue(state) as queue:
-            first = asyncio.ensure_future(queue.durable(state.set_meta, n=-1))
+            first = asyncio.ensure_future(queue.durable(note, state, "n", -1))
             await asyncio.to_thread(writing.wait, 10)
-            rest = [asyncio.ensure_future(queue.durable(state.set_meta, n=number)) for number in range(50)]
+            rest = [asyncio.ensure_future(queue.durable(note, state, "n", number)) for number in range(50)]
             await asyncio.sleep(0)
             go_on.set()
             await asyncio.gather(first, *rest)
@@ -95,9 +100,7 @@ def test_a_failing_call_fails_its_own_waiter_only(tmp_path: Path) -> None:
 
     async def story(state: StateFile) -> list[object]:
         async with CommitQueue(state) as queue:
-            calls: list[Callable[[], object]] = [
-                partial(state.set_meta, **{f"n{number}": number}) for number in range(9)
-            ]
+            calls: list[Callable[[], object]] = [partial(note, state, f"n{number}", number) for number in range(9)]
             calls[4] = wrong
             return await asyncio.gather(*(queue.durable(call) for call in calls), return_exceptions=True)
 
@@ -113,7 +116,7 @@ def test_a_call_that_breaks_a_rule_of_the_tables_is_not_taken_for_a_full_disk(tm
         def wrong() -> None:
             state.connection.execute("INSERT INTO past_attempts (job_id, n) VALUES (1, 1)")
 
-        (fine, error), (other, _) = state.commit([wrong, partial(state.set_meta, a=1)])
+        (fine, error), (other, _) = state.commit([wrong, partial(note, state, "a", 1)])
         assert not fine
         assert isinstance(error, sqlite3.IntegrityError)
         assert other
@@ -122,7 +125,7 @@ def test_a_call_that_breaks_a_rule_of_the_tables_is_not_taken_for_a_full_disk(tm
 def test_a_cancelled_waiter_does_not_take_its_call_back(tmp_path: Path) -> None:
     async def story(state: StateFile) -> None:
         async with CommitQueue(state) as queue:
-            waiter = asyncio.ensure_future(queue.durable(state.set_meta, kept=True))
+            waiter = asyncio.ensure_future(queue.durable(note, state, "kept", 1))
             await asyncio.sleep(0)
             waiter.cancel()
             await asyncio.gather(waiter, return_exceptions=True)
@@ -130,13 +133,13 @@ def test_a_cancelled_waiter_does_not_take_its_call_back(tmp_path: Path) -> None:
 
     with opened(tmp_path) as state:
         asyncio.run(story(state))
-        assert state.connection.execute("SELECT value FROM meta WHERE name = 'kept'").fetchone() == ("true",)
+        assert state.connection.execute("SELECT value FROM meta WHERE name = 'kept'").fetchone() == ("1",)
 
 
 def test_leaving_the_queue_writes_what_is_still_in_line(tmp_path: Path) -> None:
     async def story(state: StateFile) -> None:
         async with CommitQueue(state) as queue:
-            waiters = [asyncio.ensure_future(queue.durable(state.set_meta, **{f"n{n}": n})) for n in range(20)]
+            waiters = [asyncio.ensure_future(queue.durable(note, state, f"n{n}", n)) for n in range(20)]
             await asyncio.sleep(0)
         assert all(waiter.done() for waiter in waiters)
 
@@ -162,7 +165,7 @@ def test_the_event_loop_goes_on_while_the_disk_is_slow(tmp_path: Path, monkeypat
     async def story(state: StateFile) -> None:
         beating = asyncio.ensure_future(heart())
         async with CommitQueue(state) as queue:
-            await queue.durable(state.set_meta, n=1)
+            await queue.durable(note, state, "n", 1)
         beating.cancel()
 
     with opened(tmp_path) as state:
@@ -175,7 +178,7 @@ def test_two_processes_may_write_and_each_waits_for_the_other(tmp_path: Path) ->
     async def story(state: StateFile, other: sqlite3.Connection) -> None:
         other.execute("BEGIN IMMEDIATE")
         async with CommitQueue(state) as queue:
-            waiting = asyncio.ensure_future(queue.durable(state.set_meta, n=1))
+            waiting = asyncio.ensure_future(queue.durable(note, state, "n", 1))
             await asyncio.sleep(0.1)
             assert not waiting.done()
             other.execute("INSERT INTO meta VALUES ('theirs', '1')")

@@ -16,6 +16,7 @@ import pytest
 from batcher.__main__ import main
 from batcher.core.errors import BusyError
 from batcher.store import LOCK, is_going, locked
+from batcher.store.facts import Process
 from batcher.store.lock import is_held
 from tests.support.command_line import without_settings
 from tests.support.state_files import a_book
@@ -50,8 +51,8 @@ def killed_but_not_reaped(child: "subprocess.Popen[str]") -> None:
     os.kill(child.pid, 0)  # its number answers
 
 
-def process(pid: int, host: str | None = None) -> dict[str, object]:
-    return {"pid": pid, "host": host or socket.gethostname(), "since": 0.0}
+def process(pid: int, host: str | None = None) -> Process:
+    return Process(pid=pid, host=host or socket.gethostname())
 
 
 def test_the_lock_is_one_processs_alone_and_free_after_its_kill(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_a_run_is_going_until_it_is_killed_whether_or_not_anybody_waits_for_it(t
     with held_by_a_child(tmp_path) as holder, a_book(tmp_path) as book:
         connection = book.state.connection
         assert not is_going(connection, tmp_path)  # the lock alone is no run: a repair holds it too
-        book.do(book.state.set_meta, process=process(holder.pid))
+        book.note(process=process(holder.pid))
         assert is_going(connection, tmp_path)
         killed_but_not_reaped(holder)
         assert not is_going(connection, tmp_path)
@@ -105,7 +106,7 @@ def test_status_says_so_of_a_killed_run_that_nobody_waits_for(
 def test_a_process_that_has_the_number_of_a_killed_run_is_not_the_run(tmp_path: Path) -> None:
     with a_book(tmp_path) as book:
         with locked(tmp_path):
-            book.do(book.state.set_meta, process=process(os.getpid()))
+            book.note(process=process(os.getpid()))
         assert not is_going(book.state.connection, tmp_path)
 
 
@@ -113,13 +114,13 @@ def test_a_killed_run_stays_killed_while_something_else_holds_the_lock(tmp_path:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     with a_book(tmp_path) as book, locked(tmp_path):
-        book.do(book.state.set_meta, process=process(dead.pid))
+        book.note(process=process(dead.pid))
         assert not is_going(book.state.connection, tmp_path)
 
 
 def test_a_run_on_another_machine_is_taken_at_its_word(tmp_path: Path) -> None:
     with a_book(tmp_path) as book:
-        book.do(book.state.set_meta, process=process(1, host="another"))
+        book.note(process=process(1, host="another"))
         assert is_going(book.state.connection, tmp_path)
 
 
@@ -135,5 +136,5 @@ def test_who_asks_neither_sees_another_who_asks_nor_turns_away_who_wants_the_loc
 def test_where_nobody_can_ask_the_process_number_decides(tmp_path: Path) -> None:
     with a_book(tmp_path) as book:
         (tmp_path / LOCK).symlink_to(LOCK)  # can't be opened, by nobody
-        book.do(book.state.set_meta, process=process(os.getpid()))
+        book.note(process=process(os.getpid()))
         assert is_going(book.state.connection, tmp_path)

@@ -1,13 +1,15 @@
 """What the state file says when it is asked: by people, by the report, by the next start."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from batcher.core.errors import Cause
 from batcher.core.job import Counts, State, sidecar
-from batcher.store import reading
+from batcher.store import RunFacts, read_facts, reading
+from batcher.store.facts import Process
 from tests.support.state_files import CAUSE, MODEL, NOW, a_book, a_job, a_picture
 
 
@@ -181,7 +183,7 @@ def test_counts_take_the_manifests_size_from_the_last_run(tmp_path: Path) -> Non
         book.done(a_job(1))
         book.in_doubt(a_job(2))
         assert reading.counts(book.state.connection) == Counts(total=2, done=1, in_doubt=1)
-        book.do(book.state.set_meta, total=10)
+        book.note(total=10)
         assert reading.counts(book.state.connection) == Counts(total=10, done=1, in_doubt=1)
         assert reading.counts(book.state.connection, 5).pending == 3
 
@@ -222,10 +224,23 @@ def test_entries_may_be_moved_while_they_are_walked(tmp_path: Path) -> None:
         assert reading.by_state(book.state.connection) == {State.PENDING: 600, State.CANCELLED: 600}
 
 
-def test_facts_about_the_run_are_json(tmp_path: Path) -> None:
+def test_facts_about_the_run_are_one_value_and_a_row_of_json_each(tmp_path: Path) -> None:
     with a_book(tmp_path) as book:
-        book.do(book.state.set_meta, process={"pid": 7}, price_usd=None)
-        book.do(book.state.set_meta, process=None)
+        book.note(process=Process(pid=7, host="here"), price_usd=0.02, batchers=("1", "2"))
+        book.note(process=None)
         connection = book.state.connection
-        assert reading.meta(connection, "process", 5) is None
-        assert reading.meta(connection, "unknown", 5) == 5
+        assert read_facts(connection) == RunFacts(price_usd=0.02, batchers=("1", "2"))
+        rows = dict(connection.execute("SELECT name, value FROM meta"))
+        assert {"price_usd": "0.02", "batchers": '["1", "2"]', "process": "null"}.items() <= rows.items()
+
+
+@pytest.mark.parametrize("row", [("process", '"me"'), ("total", "{"), ("price_usd", '"x"')])
+def test_facts_that_batcher_did_not_write_are_damage_and_a_fact_of_a_later_version_is_not(
+    tmp_path: Path, row: tuple[str, str]
+) -> None:
+    with a_book(tmp_path) as book:
+        book.state.connection.execute("INSERT INTO meta VALUES ('of_a_later_version', '5')")
+        assert read_facts(book.state.connection) == RunFacts()
+        book.state.connection.execute("INSERT INTO meta VALUES (?, ?)", row)
+        with pytest.raises(sqlite3.DatabaseError, match="facts of the run"):
+            read_facts(book.state.connection)

@@ -1,7 +1,7 @@
 """Finished runs made by hand: a state file, and tiny pictures that are all different."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from io import BytesIO
@@ -45,7 +45,7 @@ def a_run(folder: Path, asked: Iterable[Asked], *, simulated: bool = True) -> Pa
     folder.mkdir(parents=True, exist_ok=True)
     state = StateFile(folder / STATE)
     try:
-        state.must_commit([partial(state.set_meta, simulated=simulated)])
+        state.must_commit([lambda: state.change_facts(lambda facts: replace(facts, simulated=simulated))])
         (start,) = state.connection.execute("SELECT count(*) FROM jobs").fetchone()
         for number, one in enumerate(asked, start):
             _finish(state, folder, one, number)

@@ -94,6 +94,10 @@ class Book:
     def ready(self, job: Job | None = None) -> Entry:
         return self._entry(self.state.complete, self.running(job), self.urls, 0.02, NOW + 9)
 
+    def note(self, **facts: Any) -> None:
+        """Of ``RunFacts``."""
+        self.do(self.state.change_facts, lambda before: replace(before, **facts))
+
     def done(self, job: Job | None = None, **picture: Any) -> Entry:
         entry = self.ready(job)
         saved: tuple[Entry, list[str]] = self.do(self.state.save, entry, [a_picture(entry, **picture)])

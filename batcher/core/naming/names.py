@@ -28,6 +28,7 @@ _HASH_DIGITS = 8
 
 _SPLIT_WORDS = "training|train|validation|valid|dev|val|testing|test|evaluation|eval"
 _SPLIT_WORD = re.compile(rf"(?:^|(?<=[-0-9]))(?:{_SPLIT_WORDS})(?=[-0-9]|$)")
+_TO_BLANKS = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(128)) + bytes(128)
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 RATIO = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")
 # What Windows forbids, all controls, line and paragraph separators, text direction marks, halves of surrogate pairs.
@@ -115,13 +116,17 @@ def _slug(text: str) -> str:
 def _letters(text: str) -> str:
     """Letters with their marks and digits of every script, lower case; everything else is ``-``."""
     if text.isascii():
-        return re.sub("[^a-z0-9]+", "-", text.lower())
+        return b"-".join(text.encode().translate(_TO_BLANKS).split()).decode()
     lower = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
     return "".join(char if unicodedata.category(char)[0] in "LM" or char.isdecimal() else "-" for char in lower)
 
 
 def _without_split_words(text: str) -> str:
-    words = _SPLIT_WORD.sub("-", text).split("-")
+    if "train" in text or "val" in text or "dev" in text or "test" in text:  # each of them has one of these in it
+        text = _SPLIT_WORD.sub("-", text)
+    elif text.isascii() and "--" not in text:
+        return text.strip("-")
+    words = text.split("-")
     if text.isascii():
         return "-".join(word for word in words if word)
     # A word can't begin with a mark that belongs to the letter before it.
@@ -138,6 +143,8 @@ def _without_leading_marks(word: str) -> str:
 
 def cut(text: str, limit: int) -> str:
     """The longest beginning of ``text`` of at most ``limit`` UTF-8 bytes that ends with a whole character."""
+    if text.isascii():
+        return text[: max(0, limit)]
     return _bytes(text)[: max(0, limit)].decode(errors="ignore")
 
 

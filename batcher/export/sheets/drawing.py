@@ -23,7 +23,7 @@ from batcher.export.sheets.page import Painter
 from batcher.export.sheets.text import Writer
 from batcher.manifest.extras import install_command
 from batcher.runner.progress import Meter, Progress
-from batcher.store import reading
+from batcher.store import read_facts
 from batcher.store.files.whole import write_whole
 from batcher.store.grouping import Grouped
 
@@ -81,13 +81,13 @@ def draw(
         target = _Target(run_dir, wanted, min(len(grouped), wanted.limit or len(grouped)))
         drawn = Drawn(plan, target.folder, grouped.texts(target.sheets))
         writer = Writer(faces or Faces())
-        simulated = bool(reading.meta(connection, "simulated", default=False))
+        facts = read_facts(connection)
         with closing(Meter(drawn.jobs, progress)) as meter:
-            _draw_all(run_dir, grouped, target, drawn, writer, meter, simulated=simulated)
+            _draw_all(run_dir, grouped, target, drawn, writer, meter, simulated=bool(facts.simulated))
     finally:
         grouped.close()
     drawn.warnings += _warnings(drawn, writer)
-    if where is None and (unknown := int(reading.meta(connection, "total", 0)) - seen.jobs) > 0:
+    if where is None and (unknown := (facts.total or 0) - seen.jobs) > 0:
         jobs = "1 job has not started yet and is" if unknown == 1 else f"{unknown:,} jobs have not started yet and are"
         drawn.warnings.append(f"{jobs} not shown.")
     drawn.seconds = time.monotonic() - began

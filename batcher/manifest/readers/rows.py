@@ -33,6 +33,11 @@ class Row:
     variants: "Variants | None" = None
     model: str | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it makes one prompt, as it stands."""
+        return not self.vars and self.repeat is None and self.variants is None
+
     def place(self, name: str) -> tuple[str, int, int]:
         """File, line and column of the value called ``name``, as near as can be told."""
         return self.reader.place(self, name)

@@ -61,17 +61,16 @@ class Table:
         skipped = self._dialect.skipped
         header = self._next(records, 1 + skipped) or []
         plan = self._plan(header, 1 + skipped)
+        lines = self._lines
         while True:
             line = records.line_num + 1 + skipped
-            self._lines.clear()
+            lines.clear()
             self._held = 0
             cells = self._next(records, line)
             if cells is None:
                 return
-            if cells and any(cells):
-                row = self._row(cells, line, plan)
-                if row is not None:
-                    yield row
+            if any(cells) and (row := self._row(cells, line, plan)) is not None:
+                yield row
 
     def _next(self, records: Any, line: int) -> list[str] | None:
         """The cells of the next record, none for one that is wrong; None at the end."""

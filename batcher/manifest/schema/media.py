@@ -7,16 +7,24 @@ nothing is looked up.
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from batcher.manifest.schema.dialect import alternatives
 
+ADVISED = {"image": 50_000_000, "video": 100_000_000}  # bytes of one file, from the page of the service
+MOST = max(ADVISED.values())
+BUCKETS = ("s3://", "gs://", "az://")
+_KIND_WORDS = {"video": "video", "audio": "audio", "image": "image", "mask": "image"}
+UPLOAD = "upload it with --media s3://bucket/prefix, or write its public https URL"
+_CONTENT = re.compile(r"sha256:[0-9a-f]{64}")
 _FORMATS = re.compile(r"(image|video|audio|file|mask)_ur[il]s?\Z")
 _NAMES = re.compile(r"(.*_)?(image|images|video|videos|audio|audios|mask)(_ur[il]s?|_\d+)?\Z")
 _URL_NAMES = re.compile(r"(image|video|audio|mask|file).*_ur[il]s?\Z")
 _DATA = re.compile(r"\bdata[:\s_-]*ur[il]\b|\bbase64\b", re.IGNORECASE)
-_BETWEEN = re.compile(r"[\s,;|]+(?=https?://|data:)", re.IGNORECASE)
+_BETWEEN = re.compile(r"[\s,;|]+(?=https?://|data:|s3://|gs://|az://|file:|sha256:)", re.IGNORECASE)
+_BETWEEN_FILES = re.compile(r"\s*[|;\n]\s*|,\s+")
 _LOCAL = re.compile(
     r"file:|~?/(?!/)|\.{1,2}/|[A-Za-z]:[\\/]|[^/:?#]+\.(png|jpe?g|webp|gif|mp4|mov|wav|mp3)\Z", re.IGNORECASE
 )
@@ -57,14 +65,22 @@ def takes_data(schema: Any) -> bool:
 
 
 def several(text: str) -> list[str]:
-    """The URLs of a cell for a list of them: between blanks, line ends, commas, semicolons or ``|``."""
-    return [part for part in _BETWEEN.split(text.strip()) if part]
+    """The URLs of a cell for a list of them: between blanks, line ends, commas, semicolons or ``|``; names of files
+    between ``|``, semicolons, line ends, or a comma and a blank.
+    """
+    parts = _BETWEEN.split(text.strip())
+    return [one for part in parts for one in ([part] if "://" in part else _BETWEEN_FILES.split(part)) if one]
+
+
+def is_content(value: Any) -> bool:
+    """Whether it stands for a file by what is in it (``sha256:`` and 64 hex digits): sent as a link to that file."""
+    return isinstance(value, str) and _CONTENT.fullmatch(value) is not None
 
 
 def media_problem(value: Any, *, data: bool = False) -> str | None:
     """What keeps the service from fetching this value, None if nothing can be seen. data: ``data:`` URIs may be."""
     for url in value if isinstance(value, list) else [value]:
-        if not isinstance(url, str) or (data and url[:5].lower() == "data:"):
+        if not isinstance(url, str) or (data and url[:5].lower() == "data:") or is_content(url):
             continue
         if reason := _no_url(url) or _url_problem(url):
             return reason
@@ -75,7 +91,7 @@ def _no_url(url: str) -> str | None:
     if url[:5].lower() == "data:":
         return "is a data: URI, which this input does not take by its schema; it must be a public https URL"
     if _LOCAL.match(url):
-        return "is a file on this machine, which the service can't fetch; upload it and write its public https URL"
+        return f"is a file on this machine, which the service can't fetch; {UPLOAD}"
     return None
 
 
@@ -117,3 +133,24 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         if inner is not None:
             return _is_public(inner)
     return address.is_global and not address.is_multicast
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What files an input takes. kind: image, video or audio, None where nothing says so. most: bytes of one."""
+
+    kind: str | None
+    most: int
+
+
+def wanted(name: str, schema: Any) -> Wanted:
+    """Going by format and name, and by the limits that the schema states."""
+    words = " ".join([*_formats(schema), name.lower()]) if isinstance(schema, dict) else name.lower()
+    kind = next((kind for word, kind in _KIND_WORDS.items() if word in words), None)
+    most = ADVISED.get(kind or "", MOST)
+    stated = schema.get("validations") if isinstance(schema, dict) else None
+    for rule in stated if isinstance(stated, list) else ():
+        if isinstance(rule, dict) and rule.get("validation_rule") == "max_file_size_mb":
+            value = rule.get("validation_value")
+            most = min(most, int(value * 1_000_000)) if isinstance(value, int | float) and value > 0 else most
+    return Wanted(kind, most)

@@ -12,7 +12,7 @@ from typing import Any
 
 from batcher.core.job import images_asked
 from batcher.manifest.schema.dialect import SHARED, alternatives, standard, types_of
-from batcher.manifest.schema.media import is_media, media_problem, several, takes_data
+from batcher.manifest.schema.media import Wanted, is_content, is_media, media_problem, several, takes_data, wanted
 from batcher.manifest.schema.reading import READERS
 from batcher.manifest.schema.words import DEEPEST, described, is_deep, is_one_of, kinds, plain, shown
 
@@ -127,6 +127,15 @@ class ModelSchema:
         types = self._types.get(name, frozenset())
         return not types or "string" in types
 
+    def takes_list_only(self, name: str) -> bool:
+        """Whether one text alone can't be a value, but a list of it can."""
+        types = self._types.get(name, frozenset())
+        return "array" in types and "string" not in types
+
+    def wanted(self, name: str) -> Wanted:
+        """What files an input takes."""
+        return wanted(name, self._given[name])
+
     def fingerprint(self) -> str:
         """Hex; the same as long as values mean the same."""
         text = json.dumps([self._schemas, self._shared, sorted(self.required)], sort_keys=True, default=str)
@@ -191,7 +200,8 @@ class ModelSchema:
             return lambda _value: reason
         media, data = name in self.media_inputs, takes_data(self._given[name])
 
-        def check(value: Any) -> str | None:
+        def check(given: Any) -> str | None:
+            value = _as_links(given) if media else given
             try:
                 plain = type(value) is str or (type(value) is int and LOWEST <= value <= HIGHEST)
                 if plain and validator.is_valid(value):
@@ -220,6 +230,13 @@ class ModelSchema:
             return f"must be one of {listed}{more}, not {described(value)}"
         error = next(iter(validator.iter_errors(value)), None)
         return shown(error.message, 200) if error else "does not fit the model's schema"
+
+
+def _as_links(value: Any) -> Any:
+    """What will be sent in the place of contents, to be judged by the schema."""
+    if isinstance(value, list):
+        return [_as_links(one) for one in value]
+    return f"https://example.com/{value[7:]}.png" if is_content(value) else value
 
 
 def _is_number(value: Any) -> bool:

@@ -35,6 +35,9 @@ class Rendering:
         return {"repeat": self.number, **self.texts}
 
 
+_NO_TEXTS: Mapping[str, str] = {}
+
+
 @lru_cache(maxsize=256)
 def _pattern(names: frozenset[str]) -> re.Pattern[str]:
     return re.compile("{(" + "|".join(re.escape(name) for name in sorted(names)) + ")}")
@@ -76,6 +79,10 @@ def renderings(row: Row) -> Iterator[Rendering]:
     """The row with its variants and vars filled in; once, as it is, without any. A row that repeats: each of them with
     one seed after the other.
     """
+    return iter((Rendering(row.inputs, _NO_TEXTS),)) if row.is_plain else _filled_in_and_repeated(row)
+
+
+def _filled_in_and_repeated(row: Row) -> Iterator[Rendering]:
     for inputs, texts in _filled_in(row):
         if row.repeat and repeats(row):
             for number, seed in enumerate(row.repeat.seeds(inputs), 1):

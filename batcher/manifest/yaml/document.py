@@ -35,7 +35,7 @@ RUN_OPTIONS = (
     "no_schema_check",
 )
 _TOP = (
-    "model", "prompt_input", "defaults", "dynamic", "prompts", "matrix", "zip", "exclude", "include", "groups",
+    "model", "prompt_input", "media", "defaults", "dynamic", "prompts", "matrix", "zip", "exclude", "include", "groups",
     "output", "run",
 )  # fmt: skip
 _NO_BLANK = re.compile(r"[A-Za-z_]+:\S")
@@ -64,6 +64,7 @@ class Document:
     sections: dict[str, Node] = field(default_factory=dict)
     model: str | None = None
     prompt_input: str | None = None
+    media: str | None = None
     run: dict[str, RunOption] = field(default_factory=dict)
     template: tuple[str, Node] | None = None
     group: str | None = None
@@ -148,6 +149,8 @@ def _read_model(document: Document) -> None:
         document.model = text_of(document, document.sections["model"], "`model`")
     if "prompt_input" in document.sections:
         document.prompt_input = text_of(document, document.sections["prompt_input"], "`prompt_input`")
+    if "media" in document.sections:
+        document.media = text_of(document, document.sections["media"], "`media`")
 
 
 def _read_run(document: Document) -> None:

@@ -1,4 +1,4 @@
-"""Getting to know a worker: whether it sees where the files go, has room, and is of the same versions as this process."""
+"""Getting to know a worker: whether it sees where the files go, has room, and has the versions of this process."""
 
 import asyncio
 import platform

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
 
 from batcher.core.errors import DiskError
 from batcher.core.job import Counts
@@ -15,14 +16,13 @@ from batcher.runner.engines.engine import Engine
 from batcher.runner.engines.meeting import forget_meetings
 from batcher.runner.engines.messages import Crew, Setup
 from batcher.runner.events import Event, Noted, Observer
-from batcher.store import StateFile, reading
+from batcher.store import StateFile
 from batcher.store.files.place import sweep
 
 __all__ = ["Hire", "open_engine", "ray_crew"]
 
 Hire = Callable[[Setup, int | None], AbstractAsyncContextManager[Crew]]
 
-LEFTOVERS = "workers_left"  # set in the state file while workers may leave temp files behind
 EASY = 15.0  # full-size pictures a second that one core checks without haste
 
 
@@ -41,7 +41,7 @@ async def open_engine(
 ) -> AsyncIterator[Engine]:
     """local: what ``--engine local`` is. Raises UsageError, DiskError before anything is submitted."""
     run_dir = state.path.parent
-    if reading.meta(state.connection, LEFTOVERS):
+    if state.facts.workers_left:
         _put_away(state)
     if settings.engine == "local" or not counts.pending:
         yield local
@@ -58,7 +58,7 @@ async def open_engine(
         embed=settings.embed, simulated=simulated,
     )  # fmt: skip
     async with hire(setup, settings.workers) as crew:
-        state.must_commit([lambda: state.set_meta(**{LEFTOVERS: True})])
+        _note_leftovers(state, there_may_be=True)
         async with Dispatcher(crew, local, setup, wall, tell) as dispatcher:
             yield dispatcher
     with suppress(DiskError):
@@ -80,4 +80,8 @@ def _put_away(state: StateFile) -> None:
     run_dir = state.path.parent
     forget_meetings(run_dir)
     sweep(run_dir)
-    state.must_commit([lambda: state.set_meta(**{LEFTOVERS: None})])
+    _note_leftovers(state, there_may_be=False)
+
+
+def _note_leftovers(state: StateFile, *, there_may_be: bool) -> None:
+    state.must_commit([lambda: state.change_facts(lambda facts: replace(facts, workers_left=there_may_be))])

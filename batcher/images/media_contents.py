@@ -1,0 +1,246 @@
+"""What is in the files and objects that inputs name: looked into once, remembered by their size and time."""
+
+import hashlib
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+from batcher.core.errors import DiskError
+from batcher.images import storage
+from batcher.images.kinds import HEAD, Announced, classify
+from batcher.manifest.media_files import NO_PLACE, Unusable
+from batcher.manifest.schema.media import Wanted
+from batcher.store import media
+
+_PIECE = 1 << 20
+_AT_ONCE = 16
+_KINDS = {"image": "a picture", "video": "a film", "audio": "a sound"}
+
+
+class MediaContents:
+    """Reads for one reading of a manifest; what it read is written by ``record`` into the same transaction.
+
+    place: the URL that files are uploaded to, None where there is none. before: a state file that may know them.
+    progress: called with the number of files that were read.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        place: str | None,
+        before: sqlite3.Connection | None = None,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._known = [one for one in (connection, before) if one is not None and media.is_known(one)]
+        self._connection = connection
+        self._place = place
+        self._progress = progress
+        self._read = 0
+        self._sources: dict[str, media.Source] = {}
+        self._contents: dict[str, media.Media] = {}
+        self.gone: dict[str, None] = {}  # files that are not there any more, and whose content was uploaded before
+
+    def of_file(self, path: str, wanted: Wanted) -> str:
+        """Raises Unusable."""
+        if self._place is None:
+            raise Unusable(NO_PLACE)
+        known = self._source(path)
+        version = file_version(path)
+        if version is None:
+            return self._gone(path, known)
+        size, mark = version
+        content = self._as_before(known, size, mark)
+        if content is None:
+            _fits_size(size, wanted)
+            content = self._hashed(path, size)
+            self._sources[path] = media.Source(path, content.sha256, size, mark)
+        return self._fit(content, wanted)
+
+    def of_object(self, url: str, wanted: Wanted) -> str:
+        """Raises Unusable, DiskError, UsageError."""
+        root, key = object_place(url)
+        found = storage.objects(root).stat(key)
+        if found is None:
+            raise Unusable("is not there: the bucket has no such object")
+        known = self._source(url)
+        content = self._as_before(known, found.size, found.version)
+        if content is None:
+            _fits_size(found.size, wanted)
+            digest, head = hashlib.sha256(), b""
+            for piece in storage.objects(root).pieces(key, wanted.most):
+                head = head or piece[:HEAD]
+                digest.update(piece)
+            self._counted()
+            kind = _mime(head, url)
+            content = media.Media(digest.hexdigest(), found.size, kind, url, found.version)
+            self._contents[content.sha256] = content
+            self._sources[url] = media.Source(url, content.sha256, found.size, found.version)
+        return self._fit(content, wanted)
+
+    def of_hash(self, sha256: str) -> str:
+        """Raises Unusable."""
+        if self._content(sha256) is None:
+            found = None if self._place is None else uploaded(self._place, sha256)
+            if found is None:
+                raise Unusable(
+                    "stands for a file that is not known here: write its name, or --media with the place of it"
+                )
+            self._contents[sha256] = found
+        return sha256
+
+    def changed(self) -> bool:
+        """Whether a file or object of the last reading is not what it was then."""
+        if not media.is_known(self._connection):
+            return False
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="inputs") as pool:
+            return not all(pool.map(_is_same, list(media.listed(self._connection))))
+
+    def record(self) -> None:
+        """Inside a transaction."""
+        if not self._sources and not self._contents and not media.is_known(self._connection):
+            return
+        media.prepare(self._connection)
+        media.unlist(self._connection)
+        for source in self._sources.values():
+            media.put_source(self._connection, source)
+        media.put_contents(self._connection, self._contents.values())
+
+    def warnings(self) -> tuple[str, ...]:
+        """Of files that are not there any more."""
+        if not self.gone:
+            return ()
+        more = f" and {len(self.gone) - 1:,} more are" if len(self.gone) > 1 else " is"
+        return (f"{next(iter(self.gone))}{more} gone: what was uploaded of it earlier is used",)
+
+    def amount(self) -> dict[str, int]:
+        """Of the contents of this reading: how many, their bytes, and how many have no object yet; {} for none."""
+        found = [
+            one for sha256 in {source.sha256 for source in self._sources.values()} if (one := self._content(sha256))
+        ]
+        if not found:
+            return {}
+        new = [one for one in found if one.place is None]
+        return {
+            "files": len(found), "bytes": sum(one.bytes for one in found),
+            "to_upload": len(new), "bytes_to_upload": sum(one.bytes for one in new),
+        }  # fmt: skip
+
+    def _source(self, name: str) -> media.Source | None:
+        if name in self._sources:
+            return self._sources[name]
+        return next((found for one in self._known if (found := media.source(one, name))), None)
+
+    def _content(self, sha256: str) -> media.Media | None:
+        if sha256 in self._contents:
+            return self._contents[sha256]
+        return next((found for one in self._known if (found := media.content(one, sha256))), None)
+
+    def _as_before(self, known: media.Source | None, size: int, version: str) -> media.Media | None:
+        if known is None or (known.bytes, known.version) != (size, version):
+            return None
+        content = self._content(known.sha256)
+        if content is not None:
+            self._sources[known.source] = known
+            self._contents[known.sha256] = content
+        return content
+
+    def _gone(self, path: str, known: media.Source | None) -> str:
+        content = None if known is None else self._content(known.sha256)
+        if known is None or content is None or content.place is None:
+            raise Unusable("is not there: no such file")
+        self.gone[path] = None
+        self._sources[path] = known
+        return known.sha256
+
+    def _hashed(self, path: str, size: int) -> media.Media:
+        try:
+            with Path(path).open("rb") as file:
+                head = file.read(HEAD)
+                file.seek(0)
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise Unusable(f"can't be read: {error.strerror}") from None
+        self._counted()
+        content = self._content(digest) or media.Media(digest, size, _mime(head, path))
+        self._contents[digest] = content
+        return content
+
+    def _fit(self, content: media.Media, wanted: Wanted) -> str:
+        _fits_size(content.bytes, wanted)
+        kind = content.mime.partition("/")[0]
+        if wanted.kind is not None and kind != wanted.kind:
+            raise Unusable(f"is {_KINDS.get(kind, content.mime)} by its bytes, and must be {_KINDS[wanted.kind]}")
+        return content.sha256
+
+    def _counted(self) -> None:
+        self._read += 1
+        self._progress(self._read)
+
+
+def file_version(path: str) -> tuple[int, str] | None:
+    """Size, and by what a change is noticed; None where there is no such file. Raises Unusable."""
+    try:
+        facts = os.stat(path)  # noqa: PTH116  a text, which may be odd
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise Unusable(f"can't be read: {getattr(error, 'strerror', None) or error}") from None
+    if not stat.S_ISREG(facts.st_mode):
+        raise Unusable("is a folder, not a file" if stat.S_ISDIR(facts.st_mode) else "is no regular file")
+    return facts.st_size, f"{facts.st_mtime_ns} {facts.st_ino}"
+
+
+@lru_cache(maxsize=1_000)
+def object_place(url: str) -> tuple[str, str]:
+    """The bucket as a URL, and the name of the object in it. Raises Unusable."""
+    scheme, _, rest = url.partition("://")
+    bucket, _, key = rest.partition("/")
+    if not bucket or not key or set(url) & set("?#@") or ".." in key.split("/"):
+        raise Unusable("names no object: write s3://bucket/path/cat.png, without credentials, ? or #")
+    return f"{scheme}://{bucket}", key
+
+
+def name_of(sha256: str, extension: str = "") -> str:
+    """Below the place that media are uploaded to."""
+    return f"sha256/{sha256[:2]}/{sha256}{extension}"
+
+
+def uploaded(place: str, sha256: str) -> media.Media | None:
+    """What an earlier run uploaded."""
+    objects = storage.objects(place)
+    for name in objects.names(f"sha256/{sha256[:2]}"):
+        if name.startswith(name_of(sha256)) and (facts := objects.stat(name)) is not None:
+            head = next(objects.pieces(name, facts.size), b"")
+            return media.Media(sha256, facts.size, _mime(head[:HEAD], name), f"{place}/{name}")
+    return None
+
+
+def _is_same(known: media.Source) -> bool:
+    try:
+        if "://" in known.source:
+            root, key = object_place(known.source)
+            found = storage.objects(root).stat(key)
+            return found is not None and (found.size, found.version) == (known.bytes, known.version)
+        return file_version(known.source) == (known.bytes, known.version)
+    except (Unusable, DiskError):
+        return False
+
+
+def _fits_size(size: int, wanted: Wanted) -> None:
+    if not size:
+        raise Unusable("is empty")
+    if size > wanted.most:
+        raise Unusable(f"has {size / 1e6:,.0f} MB, and the most is {wanted.most / 1e6:,.0f} MB")
+
+
+def _mime(head: bytes, name: str) -> str:
+    """By its first bytes. Raises Unusable for what is no picture, film or sound."""
+    kind = classify(head, Announced(extension=name.rpartition(".")[2].lower()))
+    if kind is None or kind.mime.partition("/")[0] not in _KINDS:
+        what = "nothing known" if kind is None or kind.extension == "bin" else kind.mime
+        raise Unusable(f"is neither a picture, a film nor a sound by its bytes, but {what}")
+    return kind.mime

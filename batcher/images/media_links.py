@@ -1,0 +1,229 @@
+"""Uploads of media inputs, and the links that the service gets to them.
+
+Files go to ``--media`` by the hash of what is in them, each once. A link is made at the moment of its submit and is a
+secret while it lives: it is sent to the service, and neither kept nor said.
+"""
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yarl
+
+from batcher.core.errors import DiskError, UsageError
+from batcher.core.one_line import one_line
+from batcher.images import storage
+from batcher.images.kinds import KINDS
+from batcher.images.media_contents import name_of, object_place
+from batcher.images.objects import Objects
+from batcher.manifest.media_files import Unusable
+from batcher.manifest.schema.media import is_content, media_problem
+from batcher.store import media
+
+AT_ONCE = 8
+LARGE = 16_000_000  # bytes: of files over that one is held at a time
+QUEUE = 6 * 3600.0  # seconds that a link lives beyond the time-out of a job
+LONGEST = 7 * 86_400.0  # of what S3 signs
+FRESH = 60.0  # seconds for which an object that was seen counts as there
+_MOST_SEEN = 100_000
+_EXTENSIONS = {kind.mime: f".{kind.extension}" for kind in reversed(KINDS)}
+_FETCH = aiohttp.ClientTimeout(total=120.0, sock_connect=10.0)
+
+
+class MediaLinks:
+    """place: the URL that files are uploaded to, None where only objects in buckets are used. life: seconds that a
+    link lives. is_here: whether the service runs on this machine, so that it reaches what others do not.
+    """
+
+    def __init__(self, place: str | None, life: float, *, is_here: bool) -> None:
+        self._place = place
+        self._life = min(life, LONGEST)
+        self._is_here = is_here
+        self._large = threading.Lock()
+        self._seen: dict[str, float] = {}
+
+    def links_into(self, place: str) -> str:
+        """What a link to an object below ``place`` begins with; raises UsageError where the service can't reach it."""
+        link = storage.objects(place).link("x", 60.0)
+        if not self._is_here and (reason := media_problem(link.partition("?")[0])):
+            shown = one_line(link.partition("?")[0].removesuffix("x"), 150)
+            raise UsageError(
+                f"--media {place}: its links would begin with {shown}, which {reason}",
+                hint="Nothing was submitted. Give a bucket that the service can reach: AWS_ENDPOINT_URL must be its"
+                " public https address.",
+            )
+        return link.partition("?")[0].removesuffix("x")
+
+    def prepare(
+        self, content: media.Media, sources: Sequence[media.Source], progress: Callable[[], None] = lambda: None
+    ) -> media.Media:
+        """The content with its object in place, uploaded where it was not. In any thread.
+
+        sources: where it was read. progress: called after an upload. Raises DiskError, Unusable where the file has
+        gone or changed.
+        """
+        place = self._target(content)
+        if place is None:
+            raise Unusable("is a file on this machine and there is no --media to upload it to")
+        objects, key = self._object(place, content)
+        stat = objects.stat(key)
+        if stat is not None and (content.version in {None, stat.version}) and stat.size == content.bytes:
+            self._mark(place)
+            return media.Media(content.sha256, content.bytes, content.mime, place, content.version)
+        if content.version is not None:  # an object that somebody changed or took away
+            if self._place is None:
+                raise Unusable(f"{place} is not what it was when it was read")
+            fresh = media.Media(content.sha256, content.bytes, content.mime)
+            return self.prepare(fresh, sources, progress)
+        self._upload(objects, key, content, sorted(sources, key=_by_file))
+        self._mark(place)
+        progress()
+        return media.Media(content.sha256, content.bytes, content.mime, place)
+
+    def is_fresh(self, content: media.Media) -> bool:
+        """Whether its object was seen a moment ago."""
+        place = self._target(content)
+        return place is not None and time.monotonic() - self._seen.get(place, -FRESH) < FRESH
+
+    def link(self, content: media.Media) -> str:
+        """Pre-signed, from now on."""
+        place = self._target(content)
+        assert place is not None, "prepare comes first"
+        objects, key = self._object(place, content)
+        return objects.link(key, self._life)
+
+    def _target(self, content: media.Media) -> str | None:
+        """The URL of the object that links are made to."""
+        if content.version is not None or self._place is None:
+            return content.place
+        if content.place is not None and content.place.startswith(f"{self._place}/"):
+            return content.place
+        return f"{self._place}/{name_of(content.sha256, _EXTENSIONS.get(content.mime, ''))}"
+
+    def _object(self, place: str, content: media.Media) -> tuple[Objects, str]:
+        if content.version is None and self._place is not None and place.startswith(f"{self._place}/"):
+            return storage.objects(self._place), place.removeprefix(f"{self._place}/")
+        root, key = object_place(place)
+        return storage.objects(root), key
+
+    def root(self, content: media.Media) -> str:
+        """The place or the bucket that its object is in."""
+        place = self._target(content)
+        assert place is not None, "prepare comes first"
+        return self._object(place, content)[0].url
+
+    def _mark(self, place: str) -> None:
+        if len(self._seen) >= _MOST_SEEN:
+            self._seen.clear()
+        self._seen[place] = time.monotonic()
+
+    def _upload(self, objects: Objects, key: str, content: media.Media, sources: list[media.Source]) -> None:
+        for source in sources:
+            with self._room(content.bytes):
+                data = _read(source.source, content)
+                if data is not None:
+                    objects.put_new(key, data, content.mime)
+                    return
+        what = f"{sources[0].source} has gone or changed since it was read" if sources else "its file is not known"
+        raise Unusable(what)
+
+    def _room(self, size: int) -> Any:
+        return self._large if size > LARGE else _NO_LOCK
+
+    def warning(self, now: float) -> str | None:
+        """Where the credentials end before a link would."""
+        ends = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "")
+        try:
+            left = datetime.fromisoformat(ends).astimezone(UTC).timestamp() - now if ends else None
+        except ValueError:
+            left = None
+        if left is not None and left < self._life:
+            return f"the bucket's credentials end in {left / 60:,.0f} min, and with them every link to the inputs"
+        if left is None and os.environ.get("AWS_SESSION_TOKEN"):
+            return "links to the inputs end with the session of AWS_SESSION_TOKEN, which may be before the jobs do"
+        return None
+
+
+class _NoLock:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+_NO_LOCK = _NoLock()
+
+
+def _by_file(source: media.Source) -> bool:
+    return "://" in source.source
+
+
+def _read(source: str, content: media.Media) -> bytes | None:
+    """The bytes, None where they are not those any more."""
+    try:
+        if "://" in source:
+            root, key = object_place(source)
+            data = b"".join(storage.objects(root).pieces(key, content.bytes))
+        else:
+            with Path(source).open("rb") as file:
+                data = file.read(content.bytes + 1)
+    except (OSError, KeyError):
+        return None
+    return data if hashlib.sha256(data).hexdigest() == content.sha256 else None
+
+
+def contents_in(inputs: Mapping[str, Any]) -> Iterator[str]:
+    """The hashes of the files among a job's inputs."""
+    for value in inputs.values():
+        for one in value if isinstance(value, list) else [value]:
+            if is_content(one):
+                yield one.removeprefix("sha256:")
+
+
+def with_links(inputs: Mapping[str, Any], link: Callable[[str], str]) -> dict[str, Any]:
+    """The inputs as they are sent. link: gives a link for a hash."""
+
+    def put(value: Any) -> Any:
+        if isinstance(value, list):
+            return [put(one) for one in value]
+        return link(value.removeprefix("sha256:")) if is_content(value) else value
+
+    return {name: put(value) for name, value in inputs.items()}
+
+
+async def try_link(link: str, content: media.Media) -> None:
+    """One GET, as the service will do it. Raises DiskError where it does not give the file."""
+    shown = link.partition("?")[0]
+    try:
+        async with (
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=_FETCH, trust_env=False) as session,
+            session.get(yarl.URL(link, encoded=True), allow_redirects=False) as answer,
+        ):
+            status, digest, size = answer.status, hashlib.sha256(), 0
+            async for piece in answer.content.iter_chunked(1 << 20):
+                digest.update(piece)
+                size += len(piece)
+                if size > content.bytes or status != 200:
+                    break
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        words = one_line(str(error).replace(link, shown), 150) or type(error).__name__
+        raise _no_link(shown, words) from None
+    if status != 200:
+        raise _no_link(shown, f"it answers HTTP {status}")
+    if digest.hexdigest() != content.sha256:
+        raise _no_link(shown, "it gives other bytes than were uploaded")
+
+
+def _no_link(shown: str, why: str) -> DiskError:
+    return DiskError(
+        f"a link to an input ({one_line(shown, 200)}) does not work: {why}",
+        hint="Nothing was submitted. Let the credentials read the bucket, check the clock and the endpoint, and run the"
+        " same command again.",
+    )

@@ -1,0 +1,137 @@
+"""Object storage: the only module that talks to it (``bucket.py`` and ``media_store.py`` say what lies there).
+
+An object appears whole or not at all. Credentials are those of the machine (``AWS_*``, ``GOOGLE_*`` and ``AZURE_*``
+variables, roles), never of a URL. Whatever a store refuses becomes a DiskError that says what to do.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import obstore
+from obstore import exceptions
+from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
+
+from batcher.core.errors import BatcherError, DiskError, UsageError
+from batcher.core.one_line import one_line
+
+Absent = (exceptions.NotFoundError, FileNotFoundError)
+Changed = (exceptions.PreconditionError, exceptions.AlreadyExistsError)
+_RETRIES: Any = {"max_retries": 8}  # waits of 0.1 s, doubled: half a minute, then the run stops and can be resumed
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What a store says of an object. version: its ETag, or when it was written."""
+
+    size: int
+    version: str
+
+
+class TooLarge(Exception):  # noqa: N818  an outcome
+    """An object has more bytes than were asked for at most."""
+
+
+class Objects:
+    """The objects below a URL. For many threads; raises DiskError for whatever the store refuses."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self.store = _opened(self.url)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
+
+    def stat(self, key: str) -> Stat | None:
+        """None where there is no such object."""
+        with self.speaking(key):
+            try:
+                facts = obstore.head(self.store, key)
+            except Absent:
+                return None
+            return Stat(facts["size"], facts["e_tag"] or str(facts["last_modified"]))
+
+    def get(self, key: str) -> bytes | None:
+        """The content of an object, None when there is none."""
+        answer = self.get_version(key)
+        return None if answer is None else answer[0]
+
+    def get_version(self, key: str) -> tuple[bytes, str | None] | None:
+        """The content and its ETag."""
+        with self.speaking(key):
+            try:
+                answer = obstore.get(self.store, key)
+                return bytes(answer.bytes()), answer.meta["e_tag"]
+            except Absent:
+                return None
+
+    def pieces(self, key: str, most: int) -> Iterator[bytes]:
+        """Its content, in pieces. Raises TooLarge for one of more than ``most`` bytes, KeyError for none."""
+        with self.speaking(key):
+            try:
+                answer = obstore.get(self.store, key)
+            except Absent:
+                raise KeyError(key) from None
+            if answer.meta["size"] > most:
+                raise TooLarge(answer.meta["size"])
+            for piece in answer.stream():
+                yield bytes(piece)
+
+    def put_new(self, key: str, content: bytes, mime: str) -> bool:
+        """False, and nothing is changed, where such an object stands already."""
+        with self.speaking(key):
+            try:
+                obstore.put(self.store, key, content, mode="create", attributes={"Content-Type": mime})
+            except exceptions.AlreadyExistsError:
+                return False
+            return True
+
+    def link(self, key: str, seconds: float) -> str:
+        """A pre-signed link that lets anybody read the object for so long: a secret while it lives. UsageError."""
+        if not isinstance(self.store, S3Store | GCSStore | AzureStore):
+            raise UsageError(f"{self.url} can't give links", hint="Use s3://, gs:// or az://.")
+        with self.speaking(key):
+            return str(obstore.sign(self.store, "GET", key, timedelta(seconds=seconds)))
+
+    def names(self, prefix: str) -> list[str]:
+        """Of the objects in the folder ``prefix``."""
+        with self.speaking(prefix):
+            return [meta["path"] for lot in obstore.list(self.store, prefix) for meta in lot]
+
+    def delete(self, key: str) -> None:
+        with self.speaking(key), suppress(*Absent):
+            obstore.delete(self.store, key)
+
+    @contextmanager
+    def speaking(self, key: str) -> Iterator[None]:
+        """What the store refuses, as a DiskError that says what to do."""
+        try:
+            yield
+        except BatcherError:
+            raise
+        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+            raise self._refused(key, error, "Renew the credentials, or let them read and write") from None
+        except Absent as error:
+            raise self._refused(key, error, "Make the bucket, or correct its name") from None
+        except (exceptions.BaseError, OSError, ValueError) as error:
+            raise self._refused(key, error, "Check the network, the endpoint and the room there") from None
+
+    def _refused(self, key: str, error: Exception, fix: str) -> DiskError:
+        reason = one_line(str(error).partition("\n")[0], 240)
+        hint = f"{fix}, and run the same command again. What is saved stays saved, nothing is paid twice."
+        return DiskError(f"{self.url}/{one_line(key, 120)}: {reason}", hint=hint)
+
+
+def _opened(url: str) -> ObjectStore:
+    if url.startswith("file://"):
+        return LocalStore(Path(url.removeprefix("file://")), mkdir=True)
+    options: Any = {"allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true"}}
+    try:
+        return from_url(url, retry_config=_RETRIES, client_options=options)
+    except (exceptions.BaseError, ValueError) as error:
+        reason = one_line(str(error).partition("\n")[0], 200)
+        raise UsageError(f"{url}: {reason}", hint="Set what it needs in the environment, AWS_REGION say.") from None

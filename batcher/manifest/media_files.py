@@ -1,0 +1,142 @@
+"""Media inputs that are files: named by a path or by the URL of a bucket, known by what is in them.
+
+``{file: cat.png}``, a bare path and ``s3://bucket/cat.png`` stand for a content, and ``sha256:...`` of it takes their
+place among the inputs of a job. So a file that is moved or renamed is the same job, and an edited one is another. The
+link that the service gets is made at the submit and is no part of the job.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from batcher.manifest.schema.media import BUCKETS, UPLOAD, Wanted, is_content
+from batcher.manifest.schema.words import shown as shown_text
+
+_CELL = re.compile(r"\{\s*[\"']?file[\"']?\s*:\s*(.+?)\s*\}", re.DOTALL)
+_FILE = "file:"
+_SCHEME = re.compile(r"(https?:|data:)", re.IGNORECASE)
+_MOST_KEPT = 100_000  # files whose content is kept in memory
+_SUFFIX = "_file"  # of the meta value that has the name of the file
+
+
+class Unusable(Exception):  # noqa: N818  read as an outcome
+    """Why a file can't be an input, in words that follow the input's name."""
+
+
+class Contents(Protocol):
+    """Looks into files and objects, and remembers what is in them."""
+
+    def of_file(self, path: str, wanted: Wanted) -> str: ...  # hex of the SHA-256; all of them raise Unusable
+
+    def of_object(self, url: str, wanted: Wanted) -> str: ...
+
+    def of_hash(self, sha256: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """For a manifest that is only looked through for mistakes."""
+
+    def of_file(self, path: str, wanted: Wanted) -> str:  # noqa: ARG002  the protocol's
+        return "0" * 64
+
+    def of_object(self, url: str, wanted: Wanted) -> str:  # noqa: ARG002
+        return "0" * 64
+
+    def of_hash(self, sha256: str) -> str:
+        return sha256
+
+
+def as_text(value: Any) -> Any:
+    """``{file: cat.png}``, as YAML and JSON have it or as the text of a cell, as ``file:cat.png``; in a list too."""
+    if isinstance(value, list):
+        return [as_text(one) for one in value]
+    if isinstance(value, dict) and value.keys() == {"file"} and isinstance(value["file"], str):
+        return _FILE + value["file"]
+    if isinstance(value, str) and value[:1] == "{" and (match := _CELL.fullmatch(value.strip())):
+        return _FILE + match[1].strip("\"'")
+    return value
+
+
+class MediaFiles:
+    """base: the folder that names are relative to; None for a manifest from elsewhere, which may name none of this
+    machine. contents: None where none can be looked into.
+    """
+
+    def __init__(self, base: str | None, contents: Contents | None) -> None:
+        self._base = base
+        self._contents = contents
+        self._kept: dict[tuple[str, Wanted], tuple[str, str | None]] = {}
+
+    def sent(self, value: Any, wanted: Wanted) -> Any:
+        """The value as it stands among a job's inputs; what can't be used stays as it is."""
+        return _each(value, lambda text: self._found(text, wanted)[0])
+
+    def reason(self, value: Any, wanted: Wanted) -> str | None:
+        """What is wrong with the files of a value, in words that follow the input's name."""
+        return next((why for text in _texts(value) if (why := self._found(text, wanted)[1])), None)
+
+    def _found(self, text: str, wanted: Wanted) -> tuple[str, str | None]:
+        if _SCHEME.match(text) or self._contents is None:
+            return text, None
+        key = (text, wanted)
+        found = self._kept.get(key)
+        if found is None:
+            try:
+                found = f"sha256:{self._hash(text, wanted, self._contents)}", None
+            except Unusable as error:
+                found = text, f"{shown_text(label(text))[1:-1]} {error}"
+            if len(self._kept) < _MOST_KEPT:
+                self._kept[key] = found
+        return found
+
+    def _hash(self, text: str, wanted: Wanted, contents: Contents) -> str:
+        if is_content(text):
+            return contents.of_hash(text.removeprefix("sha256:"))
+        if text.startswith(BUCKETS):
+            return contents.of_object(text, wanted)
+        name = label(text)
+        if "://" in name:
+            raise Unusable(f"must be a file, an object ({', '.join(BUCKETS)}) or a public https URL")
+        if self._base is None:
+            raise Unusable(
+                "is a file of this machine, and a manifest from a URL may name none; write https:// or s3://"
+            )
+        if not name or "\0" in name:
+            raise Unusable("names no file")
+        return contents.of_file(os.path.abspath(os.path.join(self._base, os.path.expanduser(name))), wanted)  # noqa: PTH100, PTH111, PTH118  a text, which may be odd
+
+
+def names_of(inputs: Mapping[str, Any], media: Mapping[str, Wanted]) -> dict[str, Any]:
+    """For ``meta``: the names of the files that inputs are, as ``image_file``."""
+    found: dict[str, Any] = {}
+    for name in media.keys() & inputs.keys():
+        names = [label(text) for text in _texts(inputs[name]) if not _SCHEME.match(text) and not is_content(text)]
+        if names:
+            found[name + _SUFFIX] = names if isinstance(inputs[name], list) and len(names) > 1 else names[0]
+    return found
+
+
+def shown(value: Any) -> Any:
+    """A value as file names and ids have it: ``file:cats/a.png`` is ``cats/a.png``."""
+    return _each(value, label)
+
+
+def label(text: str) -> str:
+    """The name of a file as it was written."""
+    return text.removeprefix("file://").removeprefix(_FILE)
+
+
+def _each(value: Any, change: Any) -> Any:
+    if isinstance(value, list):
+        return [change(one) if isinstance(one, str) else one for one in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str))
+
+
+NO_PLACE = f"is a file on this machine, which the service can't fetch; {UPLOAD}"

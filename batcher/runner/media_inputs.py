@@ -1,0 +1,169 @@
+"""Media inputs of a run: uploaded before the first submit, sent as links that are made at each submit."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from batcher.client.api import Api
+from batcher.core.errors import DiskError, ManifestError, Problem
+from batcher.core.job import Entry
+from batcher.core.one_line import one_line
+from batcher.core.settings import Settings
+from batcher.images import storage
+from batcher.images.media_contents import MediaContents, object_place, uploaded
+from batcher.images.media_links import AT_ONCE, QUEUE, MediaLinks, contents_in, try_link, with_links
+from batcher.manifest import Loader
+from batcher.manifest.media_files import Unusable
+from batcher.runner.progress import Progress, counting
+from batcher.store import StateFile, media, reading
+
+READING = "reading the files of inputs: {:,} so far"
+SENDING = "uploading inputs: {:,} so far"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_CHUNK = 64
+_MOST_NAMED = 50
+_AGAIN = "Nothing is lost. Put the file back, or run the same command again, which reads it anew."
+
+
+def place_of(given: str | None, loader: Loader) -> str | None:
+    """Where inputs are uploaded: as ``--media`` says, else the manifest. Raises UsageError."""
+    url = given or loader.media
+    return None if url is None else storage.checked_url(url, "--media" if given else "media:")
+
+
+def contents(
+    state: StateFile, place: str | None, progress: Progress, before: sqlite3.Connection | None = None
+) -> MediaContents:
+    """before: of the run directory, where ``state`` is another one's."""
+    return MediaContents(state.connection, place, before, counting(progress, READING))
+
+
+class MediaInputs:
+    """For the submits of one run. reader: the event loop's connection."""
+
+    def __init__(self, links: MediaLinks, place: str | None, api: Api) -> None:
+        self._links = links
+        self._place = place
+        self._api = api
+        self._hidden: set[str] = set()
+
+    async def upload(self, state: StateFile, limit: int | None, progress: Progress, *, try_one: bool) -> None:
+        """All files of the jobs to be submitted that are not there yet; then one link is tried.
+
+        Raises ManifestError for files that are gone, DiskError, UsageError.
+        """
+        wanted = self._wanted(state.connection, limit)
+        if not wanted:
+            return
+        tell, sent = counting(progress, SENDING), 0
+        problems: list[Problem] = []
+        smallest: media.Media | None = None
+
+        def count() -> None:
+            nonlocal sent
+            sent += 1
+            tell(sent)
+
+        hashes = list(wanted)
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="inputs") as pool:
+            for start in range(0, len(hashes), _CHUNK):
+                known = [(one, *_known(state.connection, one)) for one in hashes[start : start + _CHUNK]]
+                tasks = [asyncio.wrap_future(pool.submit(self._in_place, *facts, count)) for facts in known]
+                done: list[media.Media] = []
+                for (sha256, *_), outcome in zip(
+                    known, await asyncio.gather(*tasks, return_exceptions=True), strict=True
+                ):
+                    if isinstance(outcome, Unusable):
+                        problems.append(
+                            Problem(*wanted[sha256][:2], 1, f"`{wanted[sha256][2]}`: {outcome}", "put it back")
+                        )
+                    elif isinstance(outcome, BaseException):
+                        raise outcome
+                    else:
+                        done.append(outcome)
+                        smallest = min(smallest or outcome, outcome, key=lambda one: one.bytes)
+                state.must_commit([partial(media.put_contents, state.connection, done)])
+        if problems:
+            raise ManifestError(problems[:_MOST_NAMED], total=len(problems))
+        if smallest is not None and try_one:
+            await try_link(self._link(smallest), smallest)
+
+    def _wanted(self, connection: sqlite3.Connection, limit: int | None) -> dict[str, tuple[str, int, str]]:
+        """By hash, where one of the jobs to be submitted stands, and the input."""
+        found: dict[str, tuple[str, int, str]] = {}
+        if not media.is_known(connection):
+            return found
+        for inputs, source, line in reading.pending_inputs(connection, limit):
+            for name, value in inputs.items():
+                for sha256 in contents_in({name: value}):
+                    found.setdefault(sha256, (source, line, one_line(name, 80)))
+        return found
+
+    def _in_place(
+        self, sha256: str, known: media.Media | None, sources: list[media.Source], count: Callable[[], None]
+    ) -> media.Media:
+        """In any thread."""
+        if known is None and self._place is not None:
+            known = uploaded(self._place, sha256)
+        if known is None:
+            raise Unusable("its file is not known here: run the manifest that names it, with --media")
+        return self._links.prepare(known, sources, count)
+
+    def warnings(self, now: float) -> tuple[str, ...]:
+        """now: Unix seconds."""
+        ends = self._links.warning(now)
+        return () if ends is None else (ends,)
+
+    async def ready(self, entry: Entry, reader: sqlite3.Connection) -> None:
+        """Before a submit is written down: the objects are there. Raises DiskError."""
+        for sha256 in set(contents_in(entry.job.inputs)):
+            known, sources = _known(reader, sha256)
+            if known is not None and self._links.is_fresh(known):
+                continue
+            try:
+                await asyncio.to_thread(self._in_place, sha256, known, sources, lambda: None)
+            except Unusable as error:
+                raise DiskError(f"an input of {one_line(entry.job.prompt_id, 80)}: {error}", hint=_AGAIN) from None
+
+    def sent(self, entry: Entry, reader: sqlite3.Connection) -> Any:
+        """The inputs with links in the place of contents, made now."""
+
+        def link(sha256: str) -> str:
+            known = media.content(reader, sha256) or (self._place and uploaded(self._place, sha256))
+            if not known:
+                raise DiskError(f"an input of {one_line(entry.job.prompt_id, 80)} is not known", hint=_AGAIN)
+            return self._link(known)
+
+        return with_links(entry.job.inputs, link)
+
+    def _link(self, content: media.Media) -> str:
+        """What the service says back of it is cut by the client."""
+        root = self._links.root(content)
+        if root not in self._hidden:
+            self._hidden.add(root)
+            self._api.hide_queries(self._links.links_into(root))
+        return self._links.link(content)
+
+
+def open_inputs(
+    state: StateFile, place: str | None, settings: Settings, api: Api, *, is_simulator: bool
+) -> MediaInputs | None:
+    """None where no job can have such inputs. Raises UsageError for a place whose links the service can't reach."""
+    if place is None and not media.is_known(state.connection):
+        return None
+    is_here = is_simulator or urlsplit(api.base_url).hostname in LOOPBACK
+    links = MediaLinks(place, settings.timeout + QUEUE, is_here=is_here)
+    roots = {object_place(one)[0] for one in media.places(state.connection) if "://" in one}
+    for root in ([place] if place else []) + sorted(roots):
+        links.links_into(root)
+    return MediaInputs(links, place, api)
+
+
+def _known(connection: sqlite3.Connection, sha256: str) -> tuple[media.Media | None, list[media.Source]]:
+    if not media.is_known(connection):
+        return None, []
+    return media.content(connection, sha256), media.sources_of(connection, sha256)

@@ -1,0 +1,50 @@
+"""Files among the inputs that lie on this machine: fetched as the real service fetches those of the world.
+
+Their links lose what stands behind the ``?``: it may be a signature, which is nobody's business afterwards, and another
+one with every submit.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import yarl
+
+from batcher.simulator import catalog
+from batcher.simulator.answers import Refusal, invalid
+
+MOST = 100_000_000  # bytes
+_TIMEOUT = aiohttp.ClientTimeout(total=60.0)
+
+
+async def fetched(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with the links as they are kept. Raises Refusal for a file that can't be had."""
+    found: dict[str, Any] = {}
+    for name, value in inputs.items():
+        for url in filter(catalog.is_here, value if isinstance(value, list) else [value]):
+            if why := await _wrong(str(url)):
+                raise Refusal(invalid([catalog.unreachable(name, str(url), why)]))
+        found[name] = [_kept(one) for one in value] if isinstance(value, list) else _kept(value)
+    return found
+
+
+async def _wrong(url: str) -> str:
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=False) as session,
+            session.get(yarl.URL(url, encoded=True), allow_redirects=False) as answer,
+        ):
+            if answer.status != 200:
+                return f"HTTP {answer.status}"
+            size = 0
+            async for piece in answer.content.iter_any():
+                size += len(piece)
+                if size > MOST:
+                    return "it is too large"
+            return "" if size else "it is empty"
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        return type(error).__name__
+
+
+def _kept(value: Any) -> Any:
+    return str(value).partition("?")[0] if catalog.is_here(value) else value

@@ -1,0 +1,162 @@
+"""What a run directory remembers of its run, as one typed value. On disk: a row of ``meta`` for each field."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """The process of a going run. since: Unix seconds."""
+
+    pid: int
+    host: str
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What a going run last noted of itself, for ``batcher status``; most as in ``core.tally.Snapshot``.
+
+    slots: jobs that may be at the service. workers: of ``--engine ray``, in words. budget: dollars. refused: calls, for
+    their rate. at: Unix seconds.
+    """
+
+    rate: float | None = None
+    eta: float | None = None
+    eta_model: float | None = None
+    in_flight: int = 0
+    note: str = ""
+    limited_by: str = ""
+    limited_for: float | None = None
+    asked: float | None = None
+    pace: float | None = None
+    in_flight_cap: float | None = None
+    slots: int = 0
+    workers: tuple[str, ...] = ()
+    budget: float | None = None
+    refused: int = 0
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How the last run ended; fields as in ``report.json``."""
+
+    began_at: str | None = None
+    ended_at: str | None = None
+    stopped_by: str | None = None
+    message: str = ""
+    exit_code: int = 0
+    submits: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """Which run is the one that counts. path: where it was made. place: inode of that folder and the machine.
+
+    settled: nothing was left to do at its end. at: Unix seconds.
+    """
+
+    id: str
+    number: int
+    path: str = ""
+    at: float = 0.0
+    place: tuple[int, str] | None = None
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What the table holds of a manifest.
+
+    digest: of its bytes, flags and schema. limit: positions below it were written, None for all. jobs: how many that
+    are. whole: how many there are in all, None where ``limit`` ended the reading before they were counted. warnings: of
+    the manifest, one line each.
+    """
+
+    digest: str
+    limit: int | None
+    jobs: int
+    whole: int | None
+    warnings: tuple[str, ...] = ()
+
+    def covers(self, digest: str, limit: int | None) -> bool:
+        """Whether the table holds all that a run with these would read."""
+        if not digest or digest != self.digest:
+            return False
+        return self.limit is None or self.jobs == self.whole or (limit is not None and limit <= self.limit)
+
+    def within(self, limit: int | None) -> int:
+        """How many of its jobs a run with this limit makes."""
+        return self.jobs if limit is None else min(self.jobs, limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """None, 0 or empty where nothing is known.
+
+    service: where the run went; None too where the state file was made anew from sidecars. manifest: as it was named;
+    manifest_path: from the run directory to it. total: jobs of the manifest. command: all of it, to be typed again.
+    price_usd: of an image, known since price_at (UTC). shard: as ``--shard`` has it. batchers: versions that worked
+    here. process: of a going run, or of one that was killed. stopped_by: a word, as in the report. refused: calls of
+    ended runs, for their rate. succeeded_at: when a run last ended with everything done, UTC. tables: what
+    ``records.jsonl`` and ``failures.jsonl`` look like from outside, None when they are out of date. control: what
+    ``tune`` asked for and since when it is obeyed; control_history: that and those before, the oldest first.
+    workers_left: there may be temporary files of workers.
+    """
+
+    service: str | None = None
+    base_url: str | None = None
+    simulated: bool | None = None
+    manifest: str | None = None
+    manifest_path: str | None = None
+    model: str | None = None
+    total: int | None = None
+    command: str | None = None
+    budget_usd: float | None = None
+    price_usd: float | None = None
+    price_at: str | None = None
+    shard: str | None = None
+    batchers: tuple[str, ...] = ()
+    embed: tuple[str, ...] = ()
+    process: Process | None = None
+    live: Live | None = None
+    stopped_by: str | None = None
+    ended: Ended | None = None
+    refused: int = 0
+    succeeded_at: str | None = None
+    tables: list[list[int]] | None = None
+    generation: Generation | None = None
+    planned: Planned | None = None
+    control: dict[str, Any] | None = None
+    control_history: tuple[dict[str, Any], ...] = ()
+    workers_left: bool = False
+
+
+def read_facts(connection: sqlite3.Connection) -> RunFacts:
+    """Raises sqlite3.DatabaseError where one of them is nothing that batcher wrote: the file is damaged."""
+    rows = connection.execute("SELECT name, value FROM meta WHERE value != 'null'")
+    try:
+        return msgspec.convert({name: json.loads(value) for name, value in rows}, RunFacts)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise sqlite3.DatabaseError(f"the facts of the run can't be read: {error}") from None
+
+
+def change_facts(connection: sqlite3.Connection, change: Callable[[RunFacts], RunFacts]) -> None:
+    """Writes those that ``change`` gives anew. To be called in a transaction."""
+    before = read_facts(connection)
+    after = change(before)
+    names = [one.name for one in fields(RunFacts) if getattr(before, one.name) != getattr(after, one.name)]
+    rows = [(name, json.dumps(msgspec.to_builtins(getattr(after, name)))) for name in names]
+    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+
+def forget_tables(connection: sqlite3.Connection) -> None:
+    """``tables`` to None, without a look at the others: every process does it with its first move."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('tables', 'null')")
