@@ -70,7 +70,7 @@ def grid(run_dir: str, as_json: bool, **given: Any) -> int:
     out, text = given.pop("out"), given.pop("where")
     wanted = Wanted(**given, out=Path(out) if out else None)
     with closing(connect_to_read(folder)) as connection:
-        where = None if text is None else Filter(text, connection, picks.read(folder))
+        where = None if text is None else Filter(text, connection, folder, picks.read(folder))
         drawn = draw(folder, connection, wanted, where=where, progress=listener("none" if as_json else "auto"))
         drawn.warnings += where.warnings() if where else []
     facts = _facts(folder, drawn)

@@ -8,6 +8,9 @@ import click
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import optional_run_argument
 
+_LOOK_FOR = 2.0  # seconds, for the flags of pictures that nobody looked at yet
+_MOST_FLAGGED = 50_000  # pictures: judging them takes a second
+
 
 @click.command(
     epilog="\b\nExamples:\n  batcher status\n  batcher status runs/quickstart\n  batcher status runs/quickstart --json"
@@ -27,6 +30,7 @@ def status(run_dir: str | None, as_json: bool) -> int:
     connection = connect_to_read(Path(run_dir))
     try:
         facts = _facts(connection, Path(run_dir))
+        facts |= _flags(connection, Path(run_dir), facts)
     finally:
         connection.close()
     say_json(facts) if as_json else say(_words(facts))
@@ -67,6 +71,16 @@ def _facts(connection: Any, run_dir: Path) -> dict[str, Any]:
     }
 
 
+def _flags(connection: Any, run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """flags: pictures by flag, None where there are too many to judge in passing. unmeasured: not looked at yet."""
+    if not 0 < facts["images"] <= _MOST_FLAGGED:
+        return {"flags": None if facts["images"] else {}, "unmeasured": facts["images"]}
+    from batcher.images.flagging import look_at_all  # noqa: PLC0415  the picture library
+
+    found = look_at_all(run_dir, connection, 0 if facts["going"] else _LOOK_FOR)
+    return {"flags": found.counts(), "unmeasured": len(found.left)}
+
+
 def _words(facts: dict[str, Any]) -> str:
     from batcher.core import limits  # noqa: PLC0415  start-up time
     from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd  # noqa: PLC0415
@@ -97,6 +111,11 @@ def _words(facts: dict[str, Any]) -> str:
     if facts["note"]:
         lines.append(facts["note"])
     lines += facts["workers"]
+    if facts["flags"]:
+        seen = ", ".join(f"{count:,} {word}" for word, count in facts["flags"].items())
+        lines.append(f"to look at: {seen} (`batcher view`, filter flag:{next(iter(facts['flags']))})")
+    if facts["flags"] is None or (facts["unmeasured"] and not facts["going"]):
+        lines.append(f"{facts['unmeasured']:,} pictures are not looked at for flags: `batcher view` does that")
     lines += report_words.causes(facts["run"], facts["failures"])
     lines += report_words.ended(facts["ended"])
     if facts["pending"] and not facts["going"] and facts["resume"]:

@@ -68,13 +68,16 @@ class _Unnumbered:
 
 def _end_lines_alike(row: Row) -> None:
     """One form of line ends, so that Git or a spreadsheet program can't make another job of a prompt."""
-    for name, value in row.inputs.items():
-        if type(value) is str and "\r" in value:
-            row.inputs[name] = value.replace("\r\n", "\n").replace("\r", "\n")
+    inputs = row.inputs
+    for name in inputs:
+        if type(value := inputs[name]) is str and "\r" in value:
+            inputs[name] = value.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _shown(inputs: dict[str, Any], media: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs with the names of files as they were written."""
+    if media.keys().isdisjoint(inputs):
+        return inputs
     return {name: media_files.shown(value) if name in media else value for name, value in inputs.items()}
 
 
