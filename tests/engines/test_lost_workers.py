@@ -1,6 +1,7 @@
 """Whole runs with workers that die, hang, answer late, twice or for others: in virtual time, with real files."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,7 +18,6 @@ from batcher.runner.stop import Reason
 from batcher.simulator import Fault as ServiceFault
 from batcher.simulator import Profile, Simulator, file_bytes
 from batcher.store import STATE, StateFile
-from tests.runs.test_runs import sidecars
 from tests.support.fake_crew import DELAY, HANG, KILL, TWICE, UNKNOWN, FakeCrew, Hiring
 from tests.support.stage import Came, Going, go, lines, steady
 from tests.support.virtual import run
@@ -49,6 +49,10 @@ def with_workers(
 
     came, stats = run(all_of_it())
     return came, stats, events
+
+
+def sidecars(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text("utf-8")) for path in sorted((folder / "images").rglob("*.json"))]
 
 
 def is_whole(folder: Path, came: Came, stats: dict[str, Any], jobs: int = JOBS) -> None:
