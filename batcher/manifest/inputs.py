@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from batcher.manifest.media_files import MediaFiles, as_text
+from batcher.manifest.media_files import MediaFiles, as_text, names_of
 from batcher.manifest.schema import ModelSchema
 from batcher.manifest.schema.media import Wanted, is_media, wanted
 from batcher.manifest.schema.words import described
@@ -143,8 +143,6 @@ class ModelInputs:
     def normal(self, name: str, value: Any) -> Any:
         if name in self.media:
             value = as_text(value)
-            if isinstance(value, str) and self.schema and self.schema.takes_list_only(self._theirs(name)):
-                value = [value]
         if self.schema is None:
             return value
         if type(value) is str:
@@ -198,6 +196,10 @@ class ModelInputs:
         """The inputs with the contents of files in the place of their names."""
         found = {name: self.files.sent(inputs[name], self.media[name]) for name in self.media if name in inputs}
         return {**inputs, **found}
+
+    def names_of_files(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """For ``meta``."""
+        return names_of({self._theirs(name): inputs[name] for name in self.media if name in inputs})
 
     def mend(self, name: str) -> str:
         if name in self.media:
