@@ -18,8 +18,8 @@ from batcher.core.retry import READS, GiveUp, RetryPolicy, decide
 from batcher.core.settings import Settings
 from batcher.core.tally import Tally
 from batcher.core.units import show_usd
-from batcher.images import Downloader
 from batcher.pacing import Pace
+from batcher.runner.engines.engine import Engine
 from batcher.runner.events import Event, Observer
 from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.places import Places
@@ -45,7 +45,7 @@ class RunContext:
     queue: CommitQueue
     reader: sqlite3.Connection
     api: Api
-    downloader: Downloader
+    engine: Engine
     tally: Tally
     stop: Stop
     budget: Budget
@@ -63,7 +63,7 @@ class RunContext:
         self.pace = Pace(self.settings.rate)  # of submits
         self.calls = Pace(self.settings.api_rate)  # of all calls
         self.slots = Places(self.settings.in_flight)  # at the service
-        self.downloads = Places(self.settings.downloads)
+        self.downloads = Places(self.engine.resize(self.settings.downloads))
         self.waits = Waits()
         self.fuse = FailureLimit(self.settings.fuse, self.settings.fuse_share)
         self.money_moved = asyncio.Event()

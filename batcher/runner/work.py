@@ -23,6 +23,8 @@ from batcher.runner.cancel import cancel_all
 from batcher.runner.control import Control, Controller
 from batcher.runner.deadline import deadline_at
 from batcher.runner.drain import Drain
+from batcher.runner.engines.engine import Local
+from batcher.runner.engines.opening import Hire, open_engine, ray_crew
 from batcher.runner.events import Noted, Observer, Ticked
 from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.run_context import RunContext
@@ -50,11 +52,13 @@ class Surroundings:
     """What a run takes from whoever starts it, and nothing else does for it.
 
     observers: hear of everything. attend: entered while the run goes, with its context: signals for a command, a
-    meddler for a test. wall: Unix seconds. elapsed: seconds on a clock that nobody sets and that goes on in sleep.
+    meddler for a test. hire: gets the workers of ``--engine ray``. wall: Unix seconds. elapsed: seconds on a clock that
+    nobody sets and that goes on in sleep.
     """
 
     observers: Sequence[Observer] = ()
     attend: Attend = lambda _: nullcontext()
+    hire: Hire = ray_crew
     wall: Callable[[], float] = time.time
     elapsed: Callable[[], float] = _elapsed
 
@@ -141,20 +145,25 @@ async def _opened(
     with closing(connect_to_read(run_dir)) as reader, ExitStack() as held:
         held.callback(ballast.drop)
         _lay(ballast)
+        counts = reading.counts(reader, total)
         async with (
             Downloader(
                 place_of(run_dir), trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
                 threads=settings.downloads, dress=_dress(settings),
             ) as downloader,
             CommitQueue(state) as queue,
+            open_engine(
+                Local(downloader, simulated=simulated), state, counts, settings, trust=service.trust,
+                simulated=simulated, hire=surroundings.hire, observers=surroundings.observers, wall=surroundings.wall,
+            ) as engine,
         ):  # fmt: skip
             yield RunContext(
                 settings=settings,
                 queue=queue,
                 reader=reader,
                 api=service.api,
-                downloader=downloader,
-                tally=Tally(reading.counts(reader, total), asyncio.get_running_loop().time()),
+                engine=engine,
+                tally=Tally(counts, asyncio.get_running_loop().time()),
                 stop=stop,
                 ballast=ballast,
                 simulated=simulated,
@@ -269,6 +278,7 @@ def _live(context: RunContext, snapshot: Snapshot) -> Live:
         rate=snapshot.rate, eta=snapshot.eta, eta_model=snapshot.eta_model, in_flight=snapshot.in_flight,
         note=snapshot.note, limited_by=snapshot.limited_by, limited_for=snapshot.limited_for, asked=snapshot.asked,
         pace=snapshot.pace, in_flight_cap=snapshot.in_flight_cap, slots=context.slots.size,
+        workers=tuple(context.engine.workers),
         budget=context.budget.ceiling, refused=context.tally.rate_limited,
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import obstore
@@ -119,6 +120,7 @@ class Proxy(BaseHTTPRequestHandler):
 
     rude = ""
     upstream = ""
+    seen: ClassVar[list[tuple[str, str]]] = []  # method and path of what was asked
 
     def log_message(self, *_: object) -> None:
         pass
@@ -126,7 +128,8 @@ class Proxy(BaseHTTPRequestHandler):
     def _pass(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        if self.rude == "denies":
+        self.seen.append((self.command, self.path.partition("?")[0]))
+        if self.rude == "denies" or (self.rude == "denies links" and "X-Amz-Signature" in self.path):
             self._say(403, b"<Error><Code>AccessDenied</Code></Error>")
             return
         with contextlib.closing(HTTPConnection(self.upstream)) as connection:
@@ -162,6 +165,7 @@ def proxied(server: ObjectStore) -> Iterator[tuple[type[Proxy], str]]:
 
     class Here(Proxy):
         upstream = urlsplit(server.endpoint).netloc
+        seen: ClassVar[list[tuple[str, str]]] = []
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Here) as listening:
         threading.Thread(target=listening.serve_forever, daemon=True).start()
