@@ -102,7 +102,11 @@ def read_manifest(options: Options, fetched: Path | None = None) -> tuple[Loader
         for name, option in loader.run_options.items()
     }
     try:
-        return loader, fold(options.flags, given)
+        settings = fold(options.flags, given)
+        if settings.workers is not None and settings.engine != "ray":
+            loader.close()
+            raise UsageError("--workers are for --engine ray", hint="Add it, or leave --workers out.")
+        return loader, settings
     except ManifestError as error:
         problems = [*error.problems]
         loader.contents = Unread()

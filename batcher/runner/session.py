@@ -16,6 +16,7 @@ from batcher.manifest.totals import columns_in_words
 from batcher.runner import generation, media_inputs, report, report_words
 from batcher.runner import records as tables
 from batcher.runner.control import Control, is_paused, read_control
+from batcher.runner.engines import cluster
 from batcher.runner.events import RunBegan, RunEnded
 from batcher.runner.input_check import check_inputs
 from batcher.runner.manifest_jobs import Reading, plan_jobs
@@ -70,6 +71,8 @@ async def _run(
 ) -> tuple[dict[str, Any], str]:
     started = time.monotonic()
     loader, settings = read_manifest(options, None if remote is None else remote.path)
+    if settings.engine == "ray":
+        cluster.address()  # what is wrong with it is said before anything is made
     run_dir = run_dir_of(options, loader)
     progress = listener(settings.progress) if progress is None else progress
     with ExitStack() as held:
