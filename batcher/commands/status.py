@@ -58,6 +58,7 @@ def _facts(connection: Any, run_dir: Path) -> dict[str, Any]:
         "rate": live.rate if live else None,
         "eta_seconds": live.eta if live else None,
         "note": live.note if live else "",
+        "workers": list(live.workers) if live else [],
         "simulated": bool(recorded.simulated),
         "manifest": recorded.manifest,
         "model": recorded.model,
@@ -109,6 +110,7 @@ def _words(facts: dict[str, Any]) -> str:
         lines.append(f"limited by {limits.WORDS[facts['limited_by']]} for {since}")
     if facts["note"]:
         lines.append(facts["note"])
+    lines += facts["workers"]
     if facts["flags"]:
         seen = ", ".join(f"{count:,} {word}" for word, count in facts["flags"].items())
         lines.append(f"to look at: {seen} (`batcher view`, filter flag:{next(iter(facts['flags']))})")

@@ -20,15 +20,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
-from json import JSONEncoder
 from json.encoder import encode_basestring
 from typing import Any
 
 from batcher.core.job import canonical_json
+from batcher.core.json_text import as_json
 from batcher.core.suggest import printable
 from batcher.core.where import VERDICTS
 
-_encode = JSONEncoder(ensure_ascii=False).encode
 _quoted = encode_basestring
 LARGEST = 2**63 - 1
 _EXACT = 2**53  # beyond this a fraction no longer holds every whole number
@@ -230,7 +229,7 @@ class Columns:
                 elif kind is Kind.INTEGER:
                     parts.append(f"{name}{value}")
                 else:
-                    parts.append(name + _encode(value if write is None else write(value)))
+                    parts.append(name + as_json(value if write is None else write(value)))
             return ",".join(parts)
 
         return fields

@@ -6,9 +6,10 @@ import json
 import re
 import string
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
-from batcher.manifest.media_files import MediaFiles, as_text
+from batcher.manifest.media_files import MediaFiles, as_text, names_of
 from batcher.manifest.schema import ModelSchema
 from batcher.manifest.schema.media import Wanted, is_media, wanted
 from batcher.manifest.schema.words import described
@@ -63,7 +64,7 @@ class ModelInputs:
         }
         self.warnings: dict[str, None] = {}
         self.seen: dict[str, dict[str, str]] = {}
-        self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._compiled = cache(self._compile)
         self._ratios: dict[str, frozenset[str]] = {}
         self._anything = ModelSchema.from_json("", {"properties": {"": {}}})
 
@@ -142,8 +143,6 @@ class ModelInputs:
     def normal(self, name: str, value: Any) -> Any:
         if name in self.media:
             value = as_text(value)
-            if isinstance(value, str) and self.schema and self.schema.takes_list_only(self._theirs(name)):
-                value = [value]
         if self.schema is None:
             return value
         if type(value) is str:
@@ -167,10 +166,7 @@ class ModelInputs:
 
     def check_of(self, name: str) -> Callable[[Any], str | None]:
         """``wrong`` for one input, for those who check millions of its values."""
-        check = self._checks.get(name)
-        if check is None:
-            check = self._checks[name] = self._compile(name)
-        return check
+        return self._compiled(name)
 
     def _compile(self, name: str) -> Callable[[Any], str | None]:
         fits = self.schema.check_of(self._theirs(name)) if self.schema else self._anything.check_of("")
@@ -200,6 +196,10 @@ class ModelInputs:
         """The inputs with the contents of files in the place of their names."""
         found = {name: self.files.sent(inputs[name], self.media[name]) for name in self.media if name in inputs}
         return {**inputs, **found}
+
+    def names_of_files(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """For ``meta``."""
+        return names_of({self._theirs(name): inputs[name] for name in self.media if name in inputs})
 
     def mend(self, name: str) -> str:
         if name in self.media:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from batcher.client.api import Api
-from batcher.core.budget import Budget
+from batcher.core.budget import Budget, kind_of
 from batcher.core.errors import CallError, Cause, DiskError, Refused
 from batcher.core.failure_limit import FailureLimit
 from batcher.core.job import Artifact, CancelOutcome, Entry, State
@@ -18,8 +18,8 @@ from batcher.core.retry import READS, GiveUp, RetryPolicy, decide
 from batcher.core.settings import Settings
 from batcher.core.tally import Tally
 from batcher.core.units import show_usd
-from batcher.images import Downloader
 from batcher.pacing import Pace
+from batcher.runner.engines.engine import Engine
 from batcher.runner.events import Event, Observer
 from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.places import Places
@@ -47,7 +47,7 @@ class RunContext:
     queue: CommitQueue
     reader: sqlite3.Connection
     api: Api
-    downloader: Downloader
+    engine: Engine
     tally: Tally
     stop: Stop
     budget: Budget
@@ -66,7 +66,7 @@ class RunContext:
         self.pace = Pace(self.settings.rate)  # of submits
         self.calls = Pace(self.settings.api_rate)  # of all calls
         self.slots = Places(self.settings.in_flight)  # at the service
-        self.downloads = Places(self.settings.downloads)
+        self.downloads = Places(self.engine.resize(self.settings.downloads))
         self.waits = Waits()
         self.fuse = FailureLimit(self.settings.fuse, self.settings.fuse_share)
         self.money_moved = asyncio.Event()
@@ -87,7 +87,7 @@ class RunContext:
     def settle(self, entry: Entry, cost_usd: float | None, *, failed: bool = False) -> None:
         """The job ended, or is in doubt: its reserved money is spent. ``failed``: the service failed it."""
         told = self.budget.price
-        self.budget.settle(entry.job.images, cost_usd, failed=failed)
+        self.budget.settle(entry.job.images, cost_usd, kind_of(entry.job.model, entry.job.inputs), failed=failed)
         real = self.budget.price
         if told is not None and real is not None and real > told * 1.001:
             self.tally.warn(
@@ -97,7 +97,7 @@ class RunContext:
 
     def unspend(self, entry: Entry) -> None:
         """It was never taken up, or was cancelled in the queue: its reserved money is free again."""
-        self.budget.release(entry.job.images)
+        self.budget.release(entry.job.images, kind_of(entry.job.model, entry.job.inputs))
         self.money_moved.set()
 
     def left_service(self, entry: Entry) -> None:

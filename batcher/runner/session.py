@@ -17,11 +17,13 @@ from batcher.manifest.totals import columns_in_words
 from batcher.runner import generation, media_inputs, report, report_words
 from batcher.runner import records as tables
 from batcher.runner.control import Control, is_paused, read_control
+from batcher.runner.engines import cluster
 from batcher.runner.events import RunBegan, RunEnded
 from batcher.runner.input_check import check_inputs
 from batcher.runner.manifest_jobs import Reading, plan_jobs
 from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.progress import Heard, Progress, listener, observing
+from batcher.runner.remote_manifest import Remote, brought
 from batcher.runner.run_context import RunContext
 from batcher.runner.run_dir import (
     FactsChange,
@@ -62,14 +64,25 @@ async def run(
 
     progress: where its progress goes; None: to standard error, as the settings say.
     """
+    async with brought(options) as (kept, remote):
+        return await _run(kept, remote, surroundings, progress)
+
+
+async def _run(
+    options: Options, remote: Remote | None, surroundings: Surroundings, progress: Progress | None
+) -> tuple[dict[str, Any], str]:
     started = time.monotonic()
-    loader, settings = read_manifest(options)
+    loader, settings = read_manifest(options, None if remote is None else remote.path)
+    if settings.engine == "ray":
+        cluster.address()  # what is wrong with it is said before anything is made
     run_dir = run_dir_of(options, loader)
     progress = listener(settings.progress) if progress is None else progress
     with ExitStack() as held:
         held.callback(loader.close)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
+        if remote is not None:
+            remote.keep(run_dir, progress)
         storage.claim(run_dir, options.images)
         async with open_service(options, run_dir, progress) as service:
             ended = await conduct(

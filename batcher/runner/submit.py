@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from batcher.core import limits
+from batcher.core.budget import kind_of
 from batcher.core.circuit_breaker import CircuitBreaker
 from batcher.core.errors import (
     AccountError,
@@ -111,7 +112,7 @@ class Submitter:
                 await pause(min(wait, GLIMPSE), stop.nothing_new)
             elif self.breaker.open and not await self._service_answers():
                 continue
-            elif context.budget.reserve(entry.job.images):
+            elif context.budget.reserve(entry.job.images, kind_of(entry.job.model, entry.job.inputs)):
                 context.calls.reserve(context.now())
                 context.waits.line = ""
                 return True

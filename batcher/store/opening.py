@@ -10,7 +10,8 @@ from batcher.store.schema import APPLICATION_ID, REQUEST_IDS, VERSION, create
 
 STATE = "state.db"
 BUCKET = "images.url"  # says where the pictures are, when they are not in the run directory
-GIVEN = frozenset({"manifest.jsonl", "manifest.yaml", BUCKET})  # there before the state file is
+MANIFEST_COPY = ("manifest.copy", "manifest.copy.json")  # of a manifest that is a URL: its bytes, and which one it is
+GIVEN = frozenset({"manifest.jsonl", "manifest.yaml", BUCKET, *MANIFEST_COPY})  # there before the state file is
 BUSY = 10.0  # seconds to wait for another process that has the file
 
 

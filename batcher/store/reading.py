@@ -178,6 +178,23 @@ def money(connection: sqlite3.Connection) -> Money:
     )  # fmt: skip
 
 
+def costs(connection: sqlite3.Connection, most: int) -> Iterator[tuple[str, dict[str, Any], int, float]]:
+    """Of the last jobs that are done and whose cost the service told: model, inputs, images, dollars."""
+    rows = connection.execute(
+        "SELECT model, inputs, images, cost_usd FROM jobs WHERE state = 'done' AND cost_usd IS NOT NULL"
+        " ORDER BY position DESC LIMIT ?",
+        (most,),
+    ).fetchall()
+    for model, inputs, images, cost in reversed(rows):
+        yield model, json.loads(inputs), images, cost
+
+
+def open_jobs(connection: sqlite3.Connection) -> Iterator[tuple[str, dict[str, Any], int]]:
+    """Model, inputs and images of each job that is at the service, or on its way there."""
+    for model, inputs, images in connection.execute(f"SELECT model, inputs, images FROM jobs WHERE {_IN_FLIGHT}"):
+        yield model, json.loads(inputs), images
+
+
 def records(connection: sqlite3.Connection, *, simulated: bool, version: str) -> Iterator[dict[str, Any]]:
     """The sidecars of all finished images of the manifest, from the state file, in the manifest's order."""
     rows = connection.execute(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import gcd, log
 from typing import Any
 
+from batcher.core.job import COUNT_INPUTS
 from batcher.core.suggest import fold_name, printable, suggestion
 from batcher.manifest.inputs import RATIO, ModelInputs
 from batcher.manifest.schema.words import shown
@@ -51,7 +52,7 @@ _TEXTS = (
     "prompten",
     "sentence",
 )
-_COUNTS = ("num_images", "number_of_images", "max_images", "num_outputs", "n", "batch_size")
+_COUNTS = (*COUNT_INPUTS, "batch_size")
 _SIZE = re.compile(r"\s*([1-9][0-9]{0,4})\s*[x\u00d7*]\s*([1-9][0-9]{0,4})\s*(?:px)?\s*", re.IGNORECASE)
 _REMARK = re.compile(r"\s*[(\[][^()\[\]]{0,40}[)\]]\s*\Z")
 _PIXELS = re.compile(r"\s*([1-9][0-9]{0,4})(?:\.0)?\s*(?:px)?\s*", re.IGNORECASE)

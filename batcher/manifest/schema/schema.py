@@ -7,6 +7,7 @@ fetches anything and its patterns run in linear time, so a hostile schema costs 
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -48,7 +49,7 @@ class ModelSchema:
             if (allowed := self.allowed(name))
         }
         self._shared = {key: standard(dict(value)) for key, value in shared.items()}
-        self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._compiled = cache(self._compile)
         listed = required if isinstance(required, list) else []
         listed_names = [name for name in listed if isinstance(name, str)]
         self.asked = frozenset(name for name in listed_names if name in self._given)
@@ -130,14 +131,10 @@ class ModelSchema:
         types = self._types.get(name, frozenset())
         return not types or "string" in types
 
-    def takes_list_only(self, name: str) -> bool:
-        """Whether one text alone can't be a value, but a list of it can."""
-        types = self._types.get(name, frozenset())
-        return "array" in types and "string" not in types
-
     def wanted(self, name: str) -> Wanted:
         """What files an input takes."""
-        return wanted(name, self._given[name])
+        types = self._types.get(name, frozenset())
+        return wanted(name, self._given[name], lists_only="array" in types and "string" not in types)
 
     def fingerprint(self) -> str:
         """Hex; the same as long as values mean the same."""
@@ -183,10 +180,7 @@ class ModelSchema:
 
     def check_of(self, name: str) -> Callable[[Any], str | None]:
         """``problems`` for one input, for those who check millions of its values."""
-        check = self._checks.get(name)
-        if check is None:
-            check = self._checks[name] = self._compile(name)
-        return check
+        return self._compiled(name)
 
     def _compile(self, name: str) -> Callable[[Any], str | None]:
         import jsonschema_rs  # noqa: PLC0415  only runs that check values pay for loading it
