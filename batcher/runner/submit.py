@@ -232,6 +232,7 @@ class Submitter:
 
     async def _answer(self, entry: Entry, inputs: Mapping[str, Any]) -> Accepted:
         journal = self.journal
+        self.context.in_air += 1
         try:
             accepted = await self.context.api.submit(entry.job.model, inputs, lambda: journal.left(entry))
             journal.answered(entry, accepted.request_id)
@@ -239,6 +240,7 @@ class Submitter:
             journal.refused(entry)
             raise
         finally:
+            self.context.in_air -= 1
             self._opening.answered()
         return accepted
 

@@ -68,7 +68,8 @@ def play(folder: Path, number: int, jobs: int) -> Order:
             _accident(place, name, origin, order)
         report = _to_the_end(place, origin, order)
         charges = _charges(origin)
-    order.charged, order.twice = charges.total(), sum(count > 1 for count in charges.values())
+    order.charged = charges.total()
+    order.twice = sum(count > 1 and prompt not in place.unproved for prompt, count in charges.items())
     if order.twice and not order.announced:
         order.problems.append(f"{order.twice} jobs were charged twice, and nothing was said")
     if report:

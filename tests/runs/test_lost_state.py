@@ -17,7 +17,7 @@ from batcher.manifest import Overrides
 from batcher.runner.departures import JOURNAL, Departures, recover
 from batcher.runner.generation import read_beside, take
 from batcher.runner.stop import Reason
-from batcher.simulator import Latency, Simulator
+from batcher.simulator import Fault, Latency, Simulator
 from batcher.store import STATE, StateFile, reading
 from tests.support.stage import Came, Going, go, lines, steady
 from tests.support.state_files import NOW, Book, a_book, a_job
@@ -90,6 +90,24 @@ def test_ids_that_only_a_lost_state_file_knew_are_in_the_journal_and_collected(t
     assert 10 <= first.report["at_service"] <= 17
     assert second.exit_code == 0
     assert stats["charges_per_input"] == {"distinct": 60, "max": 1, "histogram": {"1": 60}}
+
+
+def test_doubt_of_an_earlier_run_outlives_the_state_file(tmp_path: Path) -> None:
+    """The journal keeps what may have been paid for and has no picture, however many runs ago that was."""
+    path, folder = tmp_path / "manifest.txt", tmp_path / "run"
+    path.write_text(lines(10))
+
+    async def story() -> tuple[list[Came], dict[str, Any]]:
+        service = Simulator(steady(faults=(Fault(where="submit", kind="drop_after", count=3),)))
+        came = [await go(folder, path, service), await go(folder, path, service)]
+        for _ in range(2):
+            truncated(folder)
+            came.append(await go(folder, path, service))
+        return came, service.stats()
+
+    came, stats = run(story())
+    assert [one.report["in_doubt"] for one in came] == [3, 3, 3, 3]
+    assert stats["charges_per_input"]["max"] == 1
 
 
 def test_a_picture_that_is_not_whole_or_of_another_job_is_made_again(tmp_path: Path) -> None:
