@@ -10,13 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import obstore
 import pytest
 from PIL import Image
 
-from tests.support.object_store import ObjectStore, object_store, proxied
-
-pytest.importorskip("obstore", reason="the extra `cloud` is not installed")
+from tests.support.object_store import ObjectStore, object_store, obstore, proxied
 
 MODEL = "bytedance/seedream-5.0-pro/image-to-image"  # takes a list of pictures
 ONE = "clarity/upscaler/image-to-image"  # takes one picture, and no prompt
