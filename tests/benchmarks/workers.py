@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster of this machine, beside one process: jobs a second, the coordinator's processor time, memory.
+"""Workers on a Ray cluster of this machine, beside one process: jobs a second, and what the coordinator works for one.
 
 The coordinator's time is that of its process and of the one between it and Ray, start and end taken off. On one machine
 workers share the processors with everything else here, so what they gain shows in the coordinator's time only.
@@ -46,6 +46,7 @@ def measure() -> Iterator[Line]:
         for name, (service, jobs, check) in FORMS.items():
             with served(*service) as origin:
                 yield from _table(origin, ground / name.replace(" ", ""), name, jobs, check)
+        (ground / "handed").mkdir()
         yield from asyncio.run(_hand_over(ground / "handed"))
 
 
@@ -100,26 +101,28 @@ def _marginal(start: Run, run: Run, jobs: int) -> float:
 
 async def _hand_over(ground: Path) -> list[Line]:
     """Jobs whose links hold the picture, so that nothing but the handing over and the answers is left to do here."""
-    ground.mkdir()
     setup = Setup(run_dir=str(ground), bucket=None, trust=(), check="none", embed=frozenset(), simulated=True)
     picture = io.BytesIO()
     Image.new("P", (8, 8)).save(picture, "png")
     link = "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
-    async with Downloader(ground, trust=Trust(())) as downloader, ray_crew(setup, 2) as crew:
-        async with Dispatcher(crew, Local(downloader, simulated=True), setup, time.time, lambda _: None) as engine:
-            places = Places(engine.resize(16))
-            calls = 0
-            plain = crew.call
+    calls = 0
+    async with (
+        Downloader(ground, trust=Trust(())) as downloader,
+        ray_crew(setup, 2) as crew,
+        Dispatcher(crew, Local(downloader, simulated=True), setup, time.time, lambda _: None) as engine,
+    ):
+        plain = crew.call
 
-            async def counted(worker: int, method: str, payload: bytes) -> bytes:
-                nonlocal calls
-                calls += 1
-                return await plain(worker, method, payload)
+        async def counted(worker: int, method: str, payload: bytes) -> bytes:
+            nonlocal calls
+            calls += 1
+            return await plain(worker, method, payload)
 
-            crew.call = counted  # type: ignore[method-assign]
-            began, cpu = time.perf_counter(), time.process_time()
-            await asyncio.gather(*(engine.fetch(_entry(number, link), places) for number in range(HANDED)))
-            seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        crew.call = counted  # type: ignore[method-assign]
+        places = Places(engine.resize(16))
+        began, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(engine.fetch(_entry(number, link), places) for number in range(HANDED)))
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     return [
         Line(
             what=f"handing {HANDED:,} jobs to 2 workers and hearing their answers", value=cpu / HANDED * 1e3,

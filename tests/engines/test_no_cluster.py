@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from batcher.runner.engines.messages import Setup
 from batcher.runner.engines.opening import no_use
 from tests.support.command_line import Shell
 
-needs_ray = pytest.mark.skipif(cluster.find_spec("ray") is None, reason="the extra `ray` is not installed")
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra `ray` is not installed")
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_an_address_where_nobody_listens_is_said_at_once(
         async with ray_crew(setup, 2):
             pass
 
-    with pytest.raises(UsageError, match="no Ray cluster at 127.0.0.1") as caught:
+    with pytest.raises(UsageError, match=r"no Ray cluster at 127\.0\.0\.1") as caught:
         asyncio.run(hire())
     assert "ray start --head" in caught.value.hint
     assert "Nothing was submitted" in caught.value.hint

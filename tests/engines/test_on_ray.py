@@ -60,7 +60,7 @@ def ended(process: Any, codes: Container[int] = (0,)) -> tuple[dict[str, Any], s
 
 
 def is_whole(folder: Path, origin: str, jobs: int, in_doubt: int = 0) -> None:
-    """Every job is charged once (of those in doubt nobody knows), every file is there as the service made it, and nothing else is."""
+    """Every job is charged once (of those in doubt nobody knows), and every file is there as the service made it."""
     with urlopen(f"{origin}/_simulator/requests", timeout=30) as answer:
         requests = [json.loads(line) for line in answer.read().decode().splitlines()]
     mine = [one["inputs"]["prompt"] for one in requests if one["charged"] and folder.name in one["inputs"]["prompt"]]

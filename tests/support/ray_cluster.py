@@ -55,7 +55,7 @@ def ray_cluster(cpus: int = 2) -> Iterator[RayCluster]:
     try:
         yield RayCluster(cluster.address, cluster)
     finally:
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
