@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from batcher.client.catalogue import Offer
 from batcher.core import limits
-from batcher.core.budget import Budget
+from batcher.core.budget import Budget, kind_of
 from batcher.core.errors import DiskError
 from batcher.core.job import Entry, utc
 from batcher.core.settings import Deadline, Settings
@@ -35,6 +35,7 @@ from batcher.store.facts import Live
 
 HINT_AFTER = 20.0  # seconds that a limit lasts before a person hears what would lift it
 TICK = 0.25  # seconds between looks at the tally and at control.json
+REMEMBERED = 1_000  # jobs of earlier processes whose costs tell what others will cost
 LIVE_EVERY = 8  # ticks between notes for `batcher status`
 
 
@@ -107,6 +108,7 @@ async def drain(
                     ticker.cancel()
                     with suppress(asyncio.CancelledError):
                         await ticker
+                    await context.rescue.settle(context.queue, context.wall())
         if context.found:
             jobs = "1 job was" if context.found == 1 else f"{context.found:,} jobs were"
             text = f"{jobs} there already, image and sidecar: taken in, not paid for again"
@@ -190,14 +192,18 @@ async def _remember(context: RunContext, offer: Offer) -> None:
 
 def _budget(state: StateFile, settings: Settings, price: float | None) -> Budget:
     money, each = reading.money(state.connection), price or 0.0
-    return Budget(
+    budget = Budget(
         settings.budget,
         price,
         spent=money.known_usd + money.unpriced * each,
         feared=money.failed * each,
-        reserved_images=money.open,
         tried=money.known_usd > 0 or money.unpriced > 0,
     )
+    for model, inputs, images, cost in reading.costs(state.connection, REMEMBERED):
+        budget.learn(kind_of(model, inputs), images, cost)
+    for model, inputs, images in reading.open_jobs(state.connection):
+        budget.hold(kind_of(model, inputs), images)
+    return budget
 
 
 def _dress(settings: Settings) -> Dress | None:
