@@ -108,6 +108,7 @@ async def drain(
                     ticker.cancel()
                     with suppress(asyncio.CancelledError):
                         await ticker
+                    await context.rescue.settle(context.queue, context.wall())
         if context.found:
             jobs = "1 job was" if context.found == 1 else f"{context.found:,} jobs were"
             text = f"{jobs} there already, image and sidecar: taken in, not paid for again"

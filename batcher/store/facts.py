@@ -105,10 +105,10 @@ class RunFacts:
     manifest_path: from the run directory to it. total: jobs of the manifest. command: all of it, to be typed again.
     price_usd: of an image, known since price_at (UTC). shard: as ``--shard`` has it. batchers: versions that worked
     here. process: of a going run, or of one that was killed. stopped_by: a word, as in the report. refused: calls of
-    ended runs, for their rate. succeeded_at: when a run last ended with everything done, UTC. tables: what
-    ``records.jsonl`` and ``failures.jsonl`` look like from outside, None when they are out of date. control: what
-    ``tune`` asked for and since when it is obeyed; control_history: that and those before, the oldest first.
-    workers_left: there may be temporary files of workers.
+    ended runs, for their rate. run_id: of the run directory, wherever it is copied to. succeeded_at: when a run last
+    ended with everything done, UTC. tables: what ``records.jsonl`` and ``failures.jsonl`` look like from outside, None
+    when they are out of date. control: what ``tune`` asked for and since when it is obeyed; control_history: that and
+    those before, the oldest first. workers_left: there may be temporary files of workers.
     """
 
     service: str | None = None
@@ -133,6 +133,7 @@ class RunFacts:
     succeeded_at: str | None = None
     tables: list[list[int]] | None = None
     generation: Generation | None = None
+    run_id: str | None = None
     planned: Planned | None = None
     control: dict[str, Any] | None = None
     control_history: tuple[dict[str, Any], ...] = ()

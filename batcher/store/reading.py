@@ -52,6 +52,15 @@ def by_id(connection: sqlite3.Connection, number: int) -> Entry:
     return entry_of(row)
 
 
+def is_taken(connection: sqlite3.Connection, request_id: str, number: int) -> bool:
+    """Whether the id belongs to another submit than the newest of this job, of whichever process."""
+    statement = (
+        "SELECT 1 FROM jobs WHERE request_id = ?1 AND id <> ?2"
+        " UNION ALL SELECT 1 FROM past_attempts WHERE request_id = ?1"
+    )
+    return connection.execute(statement, (request_id, number)).fetchone() is not None
+
+
 def pending(
     connection: sqlite3.Connection, after: int, count: int, limit: int | None = None
 ) -> list[tuple[int, Entry]]:
