@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.export import readers
 from tests.support.object_store import ObjectStore, object_store, obstore, proxied
 
 
@@ -83,7 +84,25 @@ def test_every_command_finds_the_pictures(run: Run) -> None:
     assert "0 submits" in again.stdout
 
 
-@pytest.mark.parametrize("to", ["imagefolder", "webdataset"])
+def pictures_seen(run: Run, prefix: str, to: str) -> int:
+    """By the program that such an export is for, in a copy of the bucket."""
+    folder = run.folder / "fetched"
+    store = run.server.store("runs", prefix)
+    for lot in obstore.list(store):
+        for meta in lot:
+            path = folder / meta["path"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(bytes(obstore.get(store, meta["path"]).bytes()))
+    with READERS[to](folder, {"options": {}}) as (_, samples):
+        return sum(seen.picture is not None and not seen.problem for seen in samples)
+
+
+READERS = {"imagefolder": readers.imagefolder, "webdataset": readers.webdataset, "parquet": readers.parquet}
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # of webdataset
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("to", list(READERS))
 def test_an_export_goes_straight_to_a_bucket_and_adds_what_is_new(run: Run, to: str) -> None:
     assert run.run(4).returncode == 0
     place = f"s3://runs/{run.prefix}-set"
@@ -110,6 +129,22 @@ def test_an_export_goes_straight_to_a_bucket_and_adds_what_is_new(run: Run, to: 
     here = {path.relative_to(local).as_posix(): path.read_bytes() for path in local.rglob("*") if path.is_file()}
     here = {name: content for name, content in here.items() if not name.startswith(".batcher-export")}
     assert {name: content for name, content in objects().items() if name != ".batcher.json"} == here
+    assert pictures_seen(run, f"{run.prefix}-set", to) == 8
+
+
+def test_an_export_that_a_bucket_ended_goes_on_where_it_was(run: Run) -> None:
+    assert run.run(8).returncode == 0
+    words = ["export", run.dir, f"s3://runs/{run.prefix}-set", "--to", "imagefolder", "--progress", "none", "--json"]
+    with proxied(run.server) as (rude, endpoint):
+        rude.rude, rude.after = "is full", 5
+        ended = run.batcher(*words, AWS_ENDPOINT_URL=endpoint)
+        assert ended.returncode == 73, ended.stderr
+        assert "Make room" in ended.stderr
+        rude.rude = ""
+        again = run.batcher(*words, AWS_ENDPOINT_URL=endpoint)
+    assert again.returncode == 0, again.stderr
+    assert 0 < json.loads(again.stdout)["objects"]["uploaded"] <= 10
+    assert pictures_seen(run, f"{run.prefix}-set", "imagefolder") == 8
 
 
 def test_an_export_never_goes_over_what_somebody_else_put_there(run: Run) -> None:
