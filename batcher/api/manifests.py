@@ -203,13 +203,13 @@ def _leaf(value: Any, place: str, problems: list[Problem]) -> Any:
 
 
 def _object(value: Mapping[Any, Any], place: str, problems: list[Problem], depth: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, one in value.items():
         name = key if isinstance(key, str) else str(key)
-        if name in found:
+        if name in values:
             _wrong(problems, place, f"two keys are called {printable(name)}", "rename one")
-        found[name] = _plain(one, f"{place}.{name}", problems, depth + 1)
-    return found
+        values[name] = _plain(one, f"{place}.{name}", problems, depth + 1)
+    return values
 
 
 def _wrong(problems: list[Problem], place: str, what: str, mend: str) -> None:

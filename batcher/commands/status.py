@@ -76,8 +76,8 @@ def _flags(connection: Any, run_dir: Path, facts: dict[str, Any]) -> dict[str, A
         return {"flags": None if facts["images"] else {}, "unmeasured": facts["images"]}
     from batcher.images.flagging import look_at_all  # noqa: PLC0415  the picture library
 
-    found = look_at_all(run_dir, connection, 0 if facts["going"] else _LOOK_FOR)
-    return {"flags": found.counts(), "unmeasured": len(found.left)}
+    flags_of = look_at_all(run_dir, connection, 0 if facts["going"] else _LOOK_FOR)
+    return {"flags": flags_of.counts(), "unmeasured": len(flags_of.left)}
 
 
 def _words(facts: dict[str, Any]) -> str:

@@ -196,8 +196,8 @@ class ModelInputs:
 
     def with_contents(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The inputs with the contents of files in the place of their names."""
-        found = {name: self.files.sent(inputs[name], self.media[name]) for name in self.media if name in inputs}
-        return {**inputs, **found}
+        contents = {name: self.files.sent(inputs[name], self.media[name]) for name in self.media if name in inputs}
+        return {**inputs, **contents}
 
     def mend(self, name: str) -> str:
         if name in self.media:

@@ -111,12 +111,12 @@ class MediaFiles:
 
 def names_of(inputs: Mapping[str, Any], media: Mapping[str, Wanted]) -> dict[str, Any]:
     """For ``meta``: the names of the files that inputs are, as ``image_file``."""
-    found: dict[str, Any] = {}
+    files: dict[str, Any] = {}
     for name in media.keys() & inputs.keys():
         names = [label(text) for text in _texts(inputs[name]) if not _SCHEME.match(text) and not is_content(text)]
         if names:
-            found[name + _SUFFIX] = names if isinstance(inputs[name], list) and len(names) > 1 else names[0]
-    return found
+            files[name + _SUFFIX] = names if isinstance(inputs[name], list) and len(names) > 1 else names[0]
+    return files
 
 
 def shown(value: Any) -> Any:

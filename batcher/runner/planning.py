@@ -35,14 +35,14 @@ async def plan(options: Options, say: Progress) -> dict[str, Any]:
     run_dir = run_dir_of(options, loader)
     with ExitStack() as held:
         held.callback(loader.close)
-        known = held.enter_context(closing(connect_to_read(run_dir))) if has_state(run_dir) else None
-        offer = await _offer(options, loader, settings, known, say)
+        recorded = held.enter_context(closing(connect_to_read(run_dir))) if has_state(run_dir) else None
+        offer = await _offer(options, loader, settings, recorded, say)
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="batcher-")))
         state = StateFile(folder / STATE)
         try:
             limit = options.overrides.limit
             place = media_inputs.place_of(options.media, loader)
-            files = media_inputs.contents(state, place, say, known)
+            files = media_inputs.contents(state, place, say, recorded)
             read = plan_jobs(
                 state, loader, offer.schema, limit=limit, progress=say, run_dir=run_dir, shard=options.shard,
                 lenient=True, contents=files,
@@ -50,7 +50,7 @@ async def plan(options: Options, say: Progress) -> dict[str, Any]:
         finally:
             state.close()
         assert read.totals is not None
-        difference = held.enter_context(closing(Difference(folder, None if known is None else run_dir)))
+        difference = held.enter_context(closing(Difference(folder, None if recorded is None else run_dir)))
         facts = _facts(loader, read.totals, settings, offer, run_dir, difference)
         if amount := files.amount():
             facts["media"] = {"place": place, **amount}
@@ -59,7 +59,7 @@ async def plan(options: Options, say: Progress) -> dict[str, Any]:
 
 
 async def _offer(
-    options: Options, loader: Loader, settings: Settings, known: sqlite3.Connection | None, say: Progress
+    options: Options, loader: Loader, settings: Settings, recorded: sqlite3.Connection | None, say: Progress
 ) -> Offer:
     """From the service where it can be asked; a plan without a token or network is a plan all the same."""
     try:
@@ -69,8 +69,8 @@ async def _offer(
             )
     except (AccountError, ServiceError) as error:
         offer = offline(loader.model, settings.price, error.message, unchecked=settings.no_schema_check)
-        if offer.price is None and known is not None:
-            return replace(offer, price=read_facts(known).price_usd)
+        if offer.price is None and recorded is not None:
+            return replace(offer, price=read_facts(recorded).price_usd)
         return offer
 
 

@@ -83,12 +83,12 @@ class RunContext:
 
     def settle(self, entry: Entry, cost_usd: float | None, *, failed: bool = False) -> None:
         """The job ended, or is in doubt: its reserved money is spent. ``failed``: the service failed it."""
-        told = self.budget.price
+        before = self.budget.price
         self.budget.settle(entry.job.images, cost_usd, failed=failed)
         real = self.budget.price
-        if told is not None and real is not None and real > told * 1.001:
+        if before is not None and real is not None and real > before * 1.001:
             self.tally.warn(
-                f"the service charges {show_usd(real)} an image, not {show_usd(told)}: that counts from now on"
+                f"the service charges {show_usd(real)} an image, not {show_usd(before)}: that counts from now on"
             )
         self.money_moved.set()
 

@@ -88,10 +88,10 @@ class Submitter:
     async def _found(self, entry: Entry) -> Entry | None:
         """DONE, when its picture and its sidecar lie in their place: that is free."""
         context = self.context
-        found = await asyncio.to_thread(self._lying.find, entry)
-        if found is None:
+        there = await asyncio.to_thread(self._lying.find, entry)
+        if there is None:
             return None
-        attempt, files = found
+        attempt, files = there
         saved = await context.queue.durable(context.state.find, attempt, files)
         context.files[entry.id] = files
         context.found += 1
@@ -242,8 +242,8 @@ class Submitter:
         try:
             return await self._insist(INSISTENCE, context.state.accept, entry, accepted.request_id, context.wall())
         except DiskError:
-            said = f"request {accepted.request_id} of job {entry.job.key} was accepted but could not be recorded"
-            context.tally.warn(said)
+            message = f"request {accepted.request_id} of job {entry.job.key} was accepted but could not be recorded"
+            context.tally.warn(message)
             raise
 
     async def _release(self, entry: Entry) -> Entry:
