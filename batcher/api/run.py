@@ -90,7 +90,7 @@ class Run:
         dry_run: bool = False,
     ) -> dict[str, Any]:
         """Reopens jobs, as ``batcher retry``; the next run submits them, which may cost again (``may_cost_usd``)."""
-        which = Reopen(states=_list(state), causes=_list(cause), keys=_list(job), resubmit=resubmit, dry_run=dry_run)
+        which = Reopen(states=_list(state), causes=_list(cause), jobs=_list(job), resubmit=resubmit, dry_run=dry_run)
         for name in which.states:
             if name not in {str(one) for one in _ENDED}:
                 raise UsageError(f"no job is retried from {name!r}", hint="Use failed, cancelled or in_doubt.")
