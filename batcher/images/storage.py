@@ -19,6 +19,7 @@ from batcher.store import STATE, has_state
 from batcher.store.files.place import Place, Shelf
 from batcher.store.files.safe_reader import SafeReader
 from batcher.store.files.whole import write_whole
+from batcher.store.joined import runs_of, whose
 from batcher.store.opening import BUCKET
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def local(run_dir: Path, file: str, sha256: str | None = None) -> Path:
     sha256: of the picture, where it is known: then only these bytes will do. Where there is no such picture, nothing is
     at that path. Raises DiskError.
     """
+    run_dir, file = whose(run_dir, file)
     url = url_of(run_dir)
     if url is None:
         return run_dir / file
@@ -117,7 +119,7 @@ def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str
 
     recorded: file and sha256 of an item's picture. Raises DiskError.
     """
-    if url_of(run_dir) is None:
+    if not any(map(url_of, runs_of(run_dir))):
         yield from items
         return
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="bucket") as pool:
