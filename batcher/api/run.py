@@ -73,10 +73,12 @@ class Run:
         where: as ``--where`` of the commands: ``'seed < 10 and pick == "yes"'``. Raises UsageError for a bad one.
         """
         from batcher.export.viewed import matching, viewed  # noqa: PLC0415  the picture library
+        from batcher.images.flagging import asked_for  # noqa: PLC0415
 
         test = None if where is None else _where(where)
         with self._whole() as (whole, connection):
-            everything = viewed(connection, picks.read(whole.path))
+            flags = asked_for(test.names if test else (), whole.path, connection)
+            everything = viewed(connection, picks.read(whole.path), flags)
             meant = everything if test is None else matching(everything, test)
             return Images([image_of_view(*whose(whole.path, one.picture.file), one) for one in meant])
 

@@ -76,7 +76,7 @@ def grid(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
     with joined(run_dirs) as whole, closing(connect_to_read(whole.path)) as connection:
         if len(whole.runs) > 1 and not out:
             raise UsageError("there are several runs", hint="Say where their sheets go with -o.")
-        where = None if text is None else Filter(text, connection, picks.read(whole.path))
+        where = None if text is None else Filter(text, connection, whole.path, picks.read(whole.path))
         progress = listener("none" if as_json else "auto")
         drawn = draw(whole.path, connection, wanted, where=where, progress=progress)
         drawn.warnings += where.warnings() if where else []

@@ -8,6 +8,9 @@ import click
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import optional_runs_argument
 
+_LOOK_FOR = 2.0  # seconds, for the flags of pictures that nobody looked at yet
+_MOST_FLAGGED = 50_000  # pictures: judging them takes a second
+
 
 @click.command(
     epilog="""\b
@@ -34,11 +37,26 @@ def status(run_dirs: tuple[Path, ...], as_json: bool) -> int:
         return 0
     with joined(run_dirs) as whole:
         facts = standing.of(whole.path) if len(whole.runs) == 1 else standing.together(whole)
+        facts |= _flags(whole.path, facts)
     if as_json:
         say_json(facts)
     else:
         say("\n".join([*([listing.words(facts["runs"]), ""] if "runs" in facts else []), _words(facts)]))
     return 0
+
+
+def _flags(run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """flags: pictures by flag, None where there are too many to judge in passing. unmeasured: not looked at yet."""
+    if not 0 < facts["images"] <= _MOST_FLAGGED:
+        return {"flags": None if facts["images"] else {}, "unmeasured": facts["images"]}
+    from contextlib import closing  # noqa: PLC0415  start-up time
+
+    from batcher.images.flagging import look_at_all  # noqa: PLC0415  the picture library
+    from batcher.store import connect_to_read  # noqa: PLC0415
+
+    with closing(connect_to_read(run_dir)) as connection:
+        found = look_at_all(run_dir, connection, 0 if facts["going"] else _LOOK_FOR)
+    return {"flags": found.counts(), "unmeasured": len(found.left)}
 
 
 def _words(facts: dict[str, Any]) -> str:
@@ -70,6 +88,13 @@ def _words(facts: dict[str, Any]) -> str:
         lines.append(f"limited by {limits.WORDS[facts['limited_by']]} for {since}")
     if facts["note"]:
         lines.append(facts["note"])
+    lines += facts["workers"]
+    if facts["flags"]:
+        seen = ", ".join(f"{count:,} {word}" for word, count in facts["flags"].items())
+        lines.append(f"to look at: {seen} (`batcher view`, filter flag:{next(iter(facts['flags']))})")
+    if facts["flags"] is None or (facts["unmeasured"] and not facts["going"]):
+        pictures = "1 picture was" if facts["unmeasured"] == 1 else f"{facts['unmeasured']:,} pictures were"
+        lines.append(f"{pictures} not looked at for flags: `batcher view` does that")
     lines += report_words.causes(facts["run"], facts["failures"])
     lines += report_words.ended(facts["ended"])
     if facts["pending"] and not facts["going"] and facts["resume"]:

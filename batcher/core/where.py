@@ -18,11 +18,15 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from batcher.core.errors import UsageError
+from batcher.core.flag import Flag
 from batcher.core.mismatch import Mismatch, kind_of, spelled
 from batcher.core.suggest import nearest
 
 VERDICTS = ("pick", "stars", "tags")
 """What was said of a picture: these names are the verdict's, also where a model has an input of that name."""
+
+FLAG = "flag"
+"""What is to be seen of a picture, a list of words: ``"blank" in flag``, or in short ``flag:blank``."""
 
 Values = Mapping[str, Any]
 _Part = Callable[[Values], Any]
@@ -35,6 +39,9 @@ _ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 _SLIPS = (("&&", "write 'and'"), ("||", "write 'or'"), ("=", "write '==' to compare"), ("!", "write 'not', or '!='"))
 _WORD_AS_NAME = re.compile(rf"\b(meta|inputs|chosen)\.({'|'.join(keyword.kwlist)})\b")
+
+
+_FLAG = re.compile(r"""'[^']*'|"[^"]*"|\bflag:([a-z]+(?:-[a-z]+)*)""")
 
 
 class WhereError(ValueError):
@@ -95,7 +102,7 @@ class Where:
     def require(self, known: Collection[str]) -> None:
         """Raises WhereError when it asks for a name that nothing has."""
         for name, column in sorted(self._columns.items(), key=lambda item: item[1]):
-            if name not in known and name not in VERDICTS:
+            if name not in known and name not in VERDICTS and name != FLAG:
                 raise WhereError(column, f"there is no {spelled(name)}", _near(name, known))
 
 
@@ -112,7 +119,7 @@ def _parsed(text: str) -> ast.expr:
     if not text.strip():
         raise WhereError(1, "an empty expression", _EXAMPLE)
     try:
-        tree = ast.parse(text.lstrip(" "), mode="eval").body
+        tree = ast.parse(_FLAG.sub(_plain_flag, text.lstrip(" ")), mode="eval").body
         if _depth(tree) > DEEPEST:
             raise WhereError(1, "nested too deep", "make it simpler")
         return tree
@@ -127,6 +134,11 @@ def _parsed(text: str) -> ast.expr:
         raise
     except (RecursionError, MemoryError, ValueError) as error:
         raise WhereError(1, str(error) or "nested too deep", "make it simpler") from None
+
+
+def _plain_flag(found: re.Match[str]) -> str:
+    """``flag:near-duplicate`` as Python can read it, of the same length; texts stay as they are."""
+    return f"flag.{found[1].replace('-', '_')}" if found[1] else found[0]
 
 
 def _depth(tree: ast.AST) -> int:
@@ -256,11 +268,23 @@ class _Reader:
                 return lambda _known: None
             case ast.Name(id=name):
                 return self._look_up(name, node)
+            case ast.Attribute(value=ast.Name(id="flag"), attr=word):
+                return self._flag(node, word.replace("_", "-"))
             case ast.Attribute() | ast.Subscript() if (full := self._name(node)) is not None:
                 return self._look_up(full, node)
             case ast.BoolOp() | ast.Compare() | ast.UnaryOp(op=ast.Not()):
                 return self.part(node)
         raise WhereError(self._column(node), "this is not part of such an expression", _EXAMPLE)
+
+    def _flag(self, node: ast.expr, word: str) -> _Part:
+        if word not in set(Flag):
+            raise WhereError(
+                self._column(node),
+                f"there is no flag {word}",
+                f"did you mean {nearest(word, Flag) or ', '.join(Flag)}?",
+            )
+        flags = self._look_up(FLAG, node)
+        return lambda known: word in (flags(known) or ())
 
     def _look_up(self, name: str, node: ast.expr) -> _Part:
         self.columns.setdefault(name, self._column(node))

@@ -16,7 +16,6 @@ from batcher.images.embed import NotEmbedded, embed
 from batcher.images.storage import reader_of
 from batcher.runner.sidecars import Untrue, parse
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, sidecar_of
-from batcher.store.joined import runs_of, whose
 
 SHOWN = 3  # examples
 
@@ -25,8 +24,7 @@ class MetadataEmbedder:
     """May be used from many threads. refused: how many pictures took nothing in; examples: the first few, and why."""
 
     def __init__(self, run: Path, words: AbstractSet[str], *, simulated: bool) -> None:
-        self._run = run
-        self._readers = {one: reader_of(one) for one in runs_of(run)}
+        self._ground = reader_of(run)
         self._what, self._force = words - {"signed"}, "signed" in words
         self._simulated = simulated
         self._lock = Lock()
@@ -48,8 +46,7 @@ class MetadataEmbedder:
         """The picture's sidecar, or the part of it that the state file has at hand."""
         picture, stars = sample.picture, {"stars": sample.verdict.get("stars")}
         try:
-            run, file = whose(self._run, picture.file)
-            with self._readers[run].reading(sidecar_of(file)) as data:
+            with self._ground.reading(sidecar_of(picture.file)) as data:
                 found = parse(data)
         except (Absent, Outside, NotAFile, Untrue, OSError):
             found = {}

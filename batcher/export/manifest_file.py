@@ -4,7 +4,6 @@ The lines have the form of ``records.jsonl``, which keeps inputs, meta and promp
 pictures is one line.
 """
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +12,7 @@ from shlex import quote
 from typing import Any
 
 from batcher.core.errors import UsageError
+from batcher.core.json_text import as_json
 from batcher.export.request import Order
 from batcher.export.selection import Selection
 from batcher.store import connect_to_read, exporting
@@ -43,7 +43,7 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
         )
     with disk(str(path.parent)):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    write_whole(path, (as_json(line) + "\n" for line in lines))
     notes = [f"run it: batcher run {quote(str(path))} --model ID"]
     if len(models) > 1:
         notes.append(f"it is of {len(models)} models ({', '.join(models)}): --model names the one that runs them all")

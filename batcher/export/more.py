@@ -16,7 +16,8 @@ from typing import Any
 from batcher.core.errors import UsageError
 from batcher.core.groups import group_key, seed_input, seed_of
 from batcher.core.job import Job, State, job_key
-from batcher.core.where import VERDICTS, Where, WhereError, look_up, usage_error
+from batcher.core.where import FLAG, VERDICTS, Where, WhereError, look_up, usage_error
+from batcher.images.flagging import asked_for, of_jobs
 from batcher.manifest.schema import bundled
 from batcher.manifest.sweep.draws import HIGHEST, MOST, seeds
 from batcher.runner.control import read_control
@@ -122,6 +123,7 @@ def _groups(run_dir: Path, connection: sqlite3.Connection, where: Where | None) 
             if verdict := there.of(picture.key, picture.output_index, picture.sha256):
                 said.setdefault(picture.key, []).append(verdict.said)
     groups: dict[str, Group] = {}
+    flags = of_jobs(asked_for(where.names if where else (), run_dir, connection))
     names = {*_FACTS, *VERDICTS}
     try:
         for entry in reading.entries(connection, list(State), listed_only=True):
@@ -134,7 +136,7 @@ def _groups(run_dir: Path, connection: sqlite3.Connection, where: Where | None) 
                 names.update(job.inputs, chosen, (f"meta.{n}" for n in job.meta), (f"chosen.{n}" for n in chosen))
                 facts = {
                     "prompt_id": job.prompt_id, "model": job.model, "source": job.source, "line": job.line,
-                    "job": job.key, "copy": job.copy, "state": str(entry.state),
+                    "job": job.key, "copy": job.copy, "state": str(entry.state), FLAG: flags.get(job.key, []),
                 }  # fmt: skip
                 for words in said.get(job.key) or [{}]:  # each of its pictures may be asked for
                     known = {**facts, **words}

@@ -13,6 +13,7 @@ from batcher.core.where import Where, WhereError, usage_error
 from batcher.export import scores
 from batcher.export.scores import SAID, Scores, number_of
 from batcher.export.viewed import Viewed, matching, viewed
+from batcher.images.flagging import asked_for
 from batcher.store import connect_to_read, exporting, picks
 from batcher.store.picks import NO, YES, Picks, Verdict
 
@@ -49,7 +50,7 @@ def pick(run_dir: Path, picking: Picking) -> dict[str, Any]:
 def _pick(run_dir: Path, connection: sqlite3.Connection, picking: Picking) -> dict[str, Any]:
     there = picks.read(run_dir)
     where = _where(picking.where)
-    everything = list(viewed(connection, there))
+    everything = list(viewed(connection, there, asked_for(where.names if where else (), run_dir, connection)))
     meant = list(matching(iter(everything), where)) if where else everything
     file = scores.read(picking.scores, everything) if picking.scores else None
     if file is not None:

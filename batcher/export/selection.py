@@ -22,10 +22,11 @@ from typing import Any, NamedTuple
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.job import State
 from batcher.core.naming import prompt_id
-from batcher.core.where import VERDICTS, WhereError, look_up, usage_error
+from batcher.core.where import FLAG, VERDICTS, WhereError, look_up, usage_error
 from batcher.export.columns import Places
 from batcher.export.request import Order
 from batcher.images import storage
+from batcher.images.flagging import asked_for
 from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.store import exporting, picks, read_facts, reading
 from batcher.store.exporting import Picture
@@ -112,6 +113,7 @@ class Selection:
         self._connection = connection
         self.simulated = bool(read_facts(connection).simulated)
         self._picks = picks.read(order.run)
+        self._flags = asked_for(order.where.names if order.where else (), order.run, connection)
         self.jobs = 0
         self.without: Counter[State] = Counter()
         self.warnings: list[str] = []
@@ -194,7 +196,10 @@ class Selection:
             if collect is not None:
                 collect(inputs, meta, chosen)
             verdict = self._verdict(picture)
-            if where is not None and not self._matches(inputs, meta, chosen, verdict, _facts(asked, picture)):
+            facts = _facts(asked, picture)
+            if self._flags:
+                facts[FLAG] = self._flags.get((picture.key, picture.output_index), [])
+            if where is not None and not self._matches(inputs, meta, chosen, verdict, facts):
                 continue
             extension = EXTENSIONS.get(picture.mime)
             if extension is None:

@@ -1,5 +1,6 @@
 """What every kind of export has in common: it sees all pictures once, then writes them."""
 
+import re
 import shlex
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from batcher.export.embed_metadata import MetadataEmbedder
 
 Advance = Callable[[int], None]
+_PATTERN = re.compile(r"[*?\[\]]")
 
 
 class Target(ABC):
@@ -58,6 +60,8 @@ class Target(ABC):
         """All were seen. Raises UsageError for what this reader can't hold; nothing is written yet."""
         self.columns.settle()
         self.notes += self.columns.warnings()
+        if self.has_columns and _PATTERN.search(str(self.order.folder)):
+            self.notes.append("datasets reads the signs * ? [ ] in a path as patterns: choose a folder without them")
         self._row = self.columns.reader()
 
     def values(self, sample: Sample) -> dict[str, Any]:
@@ -157,7 +161,7 @@ class FileTarget(Target):
 
     def settle(self) -> None:
         super().settle()
-        if twice := self._names.twice():
+        if twice := self._names.repeated():
             raise self._collision(twice)
 
     def write(self, folder: Folder, advance: Advance) -> None:

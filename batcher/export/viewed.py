@@ -2,11 +2,12 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from batcher.core.groups import group_key
-from batcher.core.where import VERDICTS, Where, WhereError, look_up, usage_error
+from batcher.core.where import FLAG, VERDICTS, Where, WhereError, look_up, usage_error
+from batcher.images.flagging import Place
 from batcher.store import exporting
 from batcher.store.exporting import Picture
 from batcher.store.picks import Picks, Verdict
@@ -25,6 +26,7 @@ class Viewed(NamedTuple):
     meta: Mapping[str, Any]
     chosen: Mapping[str, Any]
     verdict: Verdict | None
+    flags: Sequence[str] = ()
 
     @property
     def place(self) -> tuple[str, int]:
@@ -38,7 +40,7 @@ class Viewed(NamedTuple):
         """Of a name of ``--where``; None where it has none."""
         said = self.verdict.said if self.verdict else {}
         own = {"job": self.picture.key} if name == "job" else {name: getattr(self.picture, name, None)}
-        facts = {**(own if name in FACTS else {}), **said}
+        facts = {**(own if name in FACTS else {}), **said, FLAG: list(self.flags)}
         return look_up(name, self.inputs, self.meta, facts, self.chosen)
 
     @property
@@ -47,13 +49,14 @@ class Viewed(NamedTuple):
         return {*self.inputs, *self.chosen, *carried}
 
 
-def viewed(connection: sqlite3.Connection, picks: Picks) -> Iterator[Viewed]:
-    """All of them, in the order of the state file."""
+def viewed(connection: sqlite3.Connection, picks: Picks, flags: Mapping[Place, list[str]]) -> Iterator[Viewed]:
+    """All of them, in the order of the state file. flags: as ``images.flagging`` gives them."""
     for picture in exporting.pictures(connection, removed=False):
-        verdict = picks.of(picture.key, picture.output_index, picture.sha256)
+        place = picture.key, picture.output_index
+        verdict = picks.of(*place, picture.sha256)
         meta = json.loads(picture.meta) if picture.meta else {}
         chosen = json.loads(picture.chosen) if picture.chosen else {}
-        yield Viewed(picture, json.loads(picture.inputs), meta, chosen, verdict)
+        yield Viewed(picture, json.loads(picture.inputs), meta, chosen, verdict, flags.get(place, ()))
 
 
 def matching(everything: Iterator[Viewed], where: Where) -> Iterator[Viewed]:

@@ -7,11 +7,12 @@ what an equal picture means by what was asked: other seeds, other prompts, or th
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import chain, combinations, product
 from typing import Any
 
 from PIL import Image
+
+from batcher.core.flag import Flag
 
 SIDE = 256  # pixels: a picture is made this small before it is measured, so that thumbnails of any size agree
 _BITS = 64
@@ -20,19 +21,7 @@ _NEAR = 3  # bits
 _MOST_IN_A_BAND = 64  # pictures whose bands are equal: where more are, they are compared with the first ones only
 _BLANK = 4.0  # standard deviation of the grey values, of 255
 _POOR = 2.0  # bits a pixel; a photograph has 6 to 8
-_RATIO = 0.03  # by how much width / height may differ from what was asked
-
-
-class Flag(StrEnum):
-    """Words of ``flag:`` in the filter."""
-
-    DUPLICATE = "duplicate"  # the same bytes as another picture
-    NEAR = "near-duplicate"  # hardly to be told from another picture
-    SEED_IGNORED = "seed-ignored"  # the same picture for two seeds
-    SAME_FOR_PROMPTS = "same-for-prompts"  # the same picture for two prompts: an error picture, or a collapsed model
-    BLANK = "blank"
-    LOW_ENTROPY = "low-entropy"
-    WRONG_RATIO = "wrong-ratio"
+_RATIO = 0.1  # Imagen 4 gives 1408x768 for 16:9 and 1280x896 for 4:3, 3 and 7 % off
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +35,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pictured:
-    """A picture and what was asked for. group: as ``core.groups`` has it. seed: as text, "" for none.
+    """A picture and what was asked for. group: equal for jobs that differ in seed and copy alone. seed: as text.
 
     asked: width / height as asked for, None where nobody said. look: None for a picture that can't be decoded.
     """

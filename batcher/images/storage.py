@@ -88,8 +88,26 @@ def place_of(run_dir: Path) -> Place:
 
 def reader_of(run_dir: Path) -> SafeReader:
     """What reads them."""
+    if len(runs_of(run_dir)) > 1:
+        return _JoinedReader(run_dir)
     url = url_of(run_dir)
     return SafeReader(run_dir) if url is None else _loaded()[1](run_dir, bucket(run_dir, url))
+
+
+class _JoinedReader(SafeReader):
+    """Of runs that are read as one: each picture by the reader of its own run."""
+
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__(run_dir)
+        self._readers = {run: reader_of(run) for run in runs_of(run_dir)}
+
+    def path(self, file: str) -> Path:
+        run, file = whose(self.run_dir, file)
+        return self._readers[run].path(file)
+
+    def regular(self, file: str) -> Path:
+        run, file = whose(self.run_dir, file)
+        return self._readers[run].regular(file)
 
 
 def present(run_dir: Path) -> Callable[[str], bool]:

@@ -28,11 +28,7 @@ def make(source: Path, target: Path | None) -> tuple[bytes, Look]:
 
     Raises OSError, ValueError, SyntaxError, EOFError for what is no picture that can be decoded.
     """
-    with Image.open(source) as image:
-        image.draft("RGB", (LONGEST, LONGEST))
-        ImageOps.exif_transpose(image, in_place=True)
-        image.thumbnail((LONGEST, LONGEST), Image.Resampling.BILINEAR, reducing_gap=2.0)
-        small = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    small = _small(source)
     content = io.BytesIO()
     small.save(content, "WEBP", quality=_QUALITY, method=0)
     if target is not None:
@@ -40,6 +36,19 @@ def make(source: Path, target: Path | None) -> tuple[bytes, Look]:
             target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, [content.getvalue()], durable=False)
     return content.getvalue(), look(small)
+
+
+def measure(source: Path) -> Look:
+    """The measures alone. Raises what ``make`` raises."""
+    return look(_small(source))
+
+
+def _small(source: Path) -> Image.Image:
+    with Image.open(source) as image:
+        image.draft("RGB", (LONGEST, LONGEST))
+        ImageOps.exif_transpose(image, in_place=True)
+        image.thumbnail((LONGEST, LONGEST), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 def _answer(line: bytes) -> bytes:

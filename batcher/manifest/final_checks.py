@@ -1,5 +1,6 @@
 """What can only be told when every prompt has been seen: groups without jobs, paths nothing fills, crowded folders."""
 
+import re
 from collections.abc import Sequence
 
 from batcher.core.suggest import suggestion
@@ -9,6 +10,8 @@ from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.walk import MOST_JOBS, MOST_NAMES, Walk
+
+_PICTURE = re.compile(r"\.(png|jpe?g|webp|gif|avif)\Z", re.IGNORECASE)
 
 
 def final_checks(plan: Plan, walk: Walk, problems: Problems) -> None:
@@ -22,6 +25,7 @@ def final_checks(plan: Plan, walk: Walk, problems: Problems) -> None:
             _refuse_fields(group, group.template.text, unknown)
         if walk.counted_all and not share.whole and sound and (group.whole_sweep or not share.prompts):
             _say_why_none(group, share.prompts)
+    _warn_of_names(plan)
     if walk.counted_all:
         _warn_of_crowds(plan, walk)
     if words := walk.repeated.words():
@@ -58,6 +62,18 @@ def _refuse_fields(group: Group, text: str, unknown: Sequence[tuple[str, str]]) 
         else:
             node = document.template[1]
             document.problems.add(document.label, node.line, node.column + node.quoted + at, what, mend)
+
+
+def _warn_of_names(plan: Plan) -> None:
+    for text in dict.fromkeys(group.template.text for group in plan.groups if group.template):
+        if match := _PICTURE.search(text):
+            plan.model_inputs.warn(
+                f"`output.path` ends with {match[0]}, and the extension is put behind it: leave it out"
+            )
+        if text.startswith("images/"):
+            plan.model_inputs.warn(
+                "`output.path` begins with images/, and is a place in the folder images: leave it out"
+            )
 
 
 def _warn_of_crowds(plan: Plan, walk: Walk) -> None:

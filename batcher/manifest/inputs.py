@@ -4,10 +4,12 @@ none.
 
 import json
 import re
+import string
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
-from batcher.manifest.media_files import MediaFiles, as_text
+from batcher.manifest.media_files import MediaFiles, as_text, names_of
 from batcher.manifest.schema import ModelSchema
 from batcher.manifest.schema.media import Wanted, is_media, wanted
 from batcher.manifest.schema.words import described
@@ -17,6 +19,11 @@ COMMON = ("prompt", "negative_prompt", "seed", "aspect_ratio")  # inputs of most
 LONGEST_PROMPT = 2**20  # bytes
 EXACT = 2**53  # beyond it, JSON readers that use floats round integers
 
+_INVISIBLE = (
+    string.whitespace
+    + "\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff"
+    + "".join(map(chr, range(0x2000, 0x2010)))
+)  # blanks, and what has no width
 _LONGEST_NAME = 100
 _MOST_SEEN = 1_000  # columns of a file
 _MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts known to be fine, and characters of one
@@ -57,7 +64,7 @@ class ModelInputs:
         }
         self.warnings: dict[str, None] = {}
         self.seen: dict[str, dict[str, str]] = {}
-        self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._compiled = cache(self._compile)
         self._ratios: dict[str, frozenset[str]] = {}
         self._anything = ModelSchema.from_json("", {"properties": {"": {}}})
 
@@ -125,7 +132,8 @@ class ModelInputs:
         if name in self.media:
             text = as_text(text)
         if self.schema:
-            return self.normal(name, self.schema.convert(self._theirs(name), self._ratio(name, text)))
+            value = self.schema.convert(self._theirs(name), self._ratio(name, text))
+            return value if type(value) is int else self.normal(name, value)
         if name in _TEXTS:
             return text
         if text in {"true", "false"} or _NUMBER.match(text):
@@ -135,8 +143,6 @@ class ModelInputs:
     def normal(self, name: str, value: Any) -> Any:
         if name in self.media:
             value = as_text(value)
-            if isinstance(value, str) and self.schema and self.schema.takes_list_only(self._theirs(name)):
-                value = [value]
         if self.schema is None:
             return value
         if type(value) is str:
@@ -160,10 +166,7 @@ class ModelInputs:
 
     def check_of(self, name: str) -> Callable[[Any], str | None]:
         """``wrong`` for one input, for those who check millions of its values."""
-        check = self._checks.get(name)
-        if check is None:
-            check = self._checks[name] = self._compile(name)
-        return check
+        return self._compiled(name)
 
     def _compile(self, name: str) -> Callable[[Any], str | None]:
         fits = self.schema.check_of(self._theirs(name)) if self.schema else self._anything.check_of("")
@@ -193,6 +196,10 @@ class ModelInputs:
         """The inputs with the contents of files in the place of their names."""
         found = {name: self.files.sent(inputs[name], self.media[name]) for name in self.media if name in inputs}
         return {**inputs, **found}
+
+    def names_of_files(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """For ``meta``."""
+        return names_of({self._theirs(name): inputs[name] for name in self.media if name in inputs})
 
     def mend(self, name: str) -> str:
         if name in self.media:
@@ -234,7 +241,7 @@ def _no_text(value: Any) -> str | None:
 def _wrong_prompt(value: Any) -> str | None:
     if not isinstance(value, str):
         return None  # the schema says so in its own words
-    if not value or value.isspace():
+    if not value.strip(_INVISIBLE):
         return "is empty"
     if len(value) > LONGEST_PROMPT // 4 and len(value.encode(errors="replace")) > LONGEST_PROMPT:
         return f"is longer than {LONGEST_PROMPT // 2**20} MB, the most that batcher sends"

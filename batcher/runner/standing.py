@@ -61,6 +61,7 @@ def _of(connection: sqlite3.Connection, run_dir: Path) -> Facts:
         "rate": live.rate if live else None,
         "eta_seconds": live.eta if live else None,
         "note": live.note if live else "",
+        "workers": list(live.workers) if live else [],
         "simulated": bool(recorded.simulated),
         "manifest": recorded.manifest,
         "model": recorded.model,

@@ -27,6 +27,7 @@ _SEEN = """
 INSERT INTO seen VALUES (?, ?, ?, 1) ON CONFLICT (key) DO UPDATE SET runs = runs + 1,
        rank = min(rank, excluded.rank), run = CASE WHEN excluded.rank < rank THEN excluded.run ELSE run END
 """
+_BY_LINES = (PICKS, "thumbs/measures.jsonl")  # of several runs one is put behind the other
 _runs: dict[Path, tuple[Path, ...]] = {}  # by the temporary folder
 
 
@@ -59,10 +60,10 @@ def joined(runs: Sequence[Path]) -> Iterator[Joined]:
     try:
         with closing(sqlite3.connect(folder / STATE, isolation_level=None)) as connection:
             twice, facts = _copied(connection, unique)
-        with (folder / PICKS).open("wb") as verdicts:
-            for run in unique:
-                if (run / PICKS).is_file():
-                    verdicts.write((run / PICKS).read_bytes() + b"\n")
+        for name in _BY_LINES:
+            (folder / name).parent.mkdir(exist_ok=True)
+            parts = [(run / name).read_bytes() for run in unique if (run / name).is_file()]
+            (folder / name).write_bytes(b"\n".join(parts))
         yield Joined(folder, unique, twice, tuple(_absent(facts)))
     finally:
         del _runs[folder]

@@ -22,13 +22,13 @@ from batcher.core.where import VERDICTS
 from batcher.images.check import allow
 from batcher.images.storage import reader_of
 from batcher.runner.progress import Meter, Progress
+from batcher.runner.records import RECORDS
 from batcher.store import auditing, is_going, read_facts, reading
 from batcher.store.files.safe_reader import SafeReader, is_plain
 from batcher.upkeep.findings import Finding, Kind, Mend, of_job
 from batcher.upkeep.inspection import LIMITS, Depth, Looked, Rules, look_at
 from batcher.upkeep.orphans import strays
 
-RECORDS = "records.jsonl"
 THREADS = min(16, 2 * (os.cpu_count() or 1))
 _BATCH = 8  # jobs a hop to a thread
 
@@ -203,7 +203,8 @@ def _is_record(line: bytes, expected: dict[str, Any] | None, versions: frozenset
     if expected is None or not isinstance(found, dict) or not line.endswith(b"\n"):
         return False
     version = found.get("batcher")
-    found = {name: value for name, value in found.items() if name not in VERDICTS}  # these come and go without a run
+    for name in VERDICTS:  # they may have been given since
+        found.pop(name, None)
     return found == {**expected, "batcher": version} and (not versions or version in versions)
 
 

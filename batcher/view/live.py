@@ -18,7 +18,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from batcher.core.errors import BatcherError
+from batcher.view.judge import Judge
 from batcher.view.run_reader import RunReader, problem
+from batcher.view.thumbs import Thumbs
 
 T = TypeVar("T")
 
@@ -31,8 +33,9 @@ _IDLE = 10.0  # seconds after the last question
 class Live:
     """A run. ``reader`` is only to be used through ``ask``."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, thumbs: Thumbs) -> None:
         self.run_dir = run_dir
+        self.judge = Judge(run_dir, thumbs)
         self.reader = RunReader(run_dir)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._generation = secrets.token_hex(4)
@@ -40,7 +43,7 @@ class Live:
         self._messages: deque[tuple[int, bytes]] = deque(maxlen=_KEPT)
         self._came = asyncio.Condition()
         self._index: tuple[int, bytes] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._asked = 0.0
         self._broken = ""
         self._loading = asyncio.Lock()
@@ -50,9 +53,9 @@ class Live:
         return await asyncio.get_running_loop().run_in_executor(self._thread, question, *arguments)
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.ask(self.reader.close)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -71,7 +74,7 @@ class Live:
             await self.index()
 
     def _packed(self, at: str) -> bytes:
-        return zlib.compress(msgspec.json.encode({"at": at, **self.reader.load()}), 1)
+        return zlib.compress(msgspec.json.encode({"at": at, **self.reader.load(), **self.judge.message()}), 1)
 
     def since(self, at: str) -> list[tuple[str, bytes]]:
         """Messages behind ``at``, each with its own number; a lone reset where they are not kept any more."""
@@ -105,11 +108,11 @@ class Live:
 
     def _watch(self) -> None:
         self._asked = time.monotonic()
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._look())
+        if all(task.done() for task in self._tasks):
+            self._tasks = [asyncio.create_task(self._look()), asyncio.create_task(self._judge())]
 
     async def _look(self) -> None:
-        while time.monotonic() - self._asked < _IDLE:
+        while self._is_asked():
             try:
                 found = await self.ask(self.reader.changes) if self._index is not None else None
                 broken = {}
@@ -122,8 +125,20 @@ class Live:
                 found = {"reset": True}
             self._broken = text if broken else ""
             if found is not None:
+                self.judge.is_behind |= "items" in found
                 await self._say(found)
             await asyncio.sleep(LOOK_EVERY)
+
+    async def _judge(self) -> None:
+        while self._is_asked():
+            message = await self.judge.judge() if self._index is not None else None
+            if message is not None:
+                await self._say(message)
+            await asyncio.sleep(LOOK_EVERY)
+            await self.judge.measure()
+
+    def _is_asked(self) -> bool:
+        return time.monotonic() - self._asked < _IDLE
 
     async def _say(self, message: dict[str, Any]) -> None:
         async with self._came:

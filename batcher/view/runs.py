@@ -10,6 +10,7 @@ from batcher.core.errors import BatcherError, UsageError
 from batcher.store import STATE, has_state
 from batcher.view.live import Live
 from batcher.view.run_reader import RunReader, problem
+from batcher.view.thumbs import Thumbs
 
 _LEFT_BEHIND = ("images", "records.jsonl", "picks.jsonl")  # of a run whose state file is gone
 
@@ -20,6 +21,7 @@ class Runs:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
         self._path = paths[0]
+        self.thumbs = Thumbs()
         self._live: dict[str, Live] = {}
         self._preparing: asyncio.Task[None] | None = None
         single = [has_state(path) or any((path / name).exists() for name in _LEFT_BEHIND) for path in paths]
@@ -50,7 +52,7 @@ class Runs:
         live = self._live.get(name)
         if live is None:
             path = self._found().get(name) if self.are_many else self._path if name == self.name else None
-            live = self._live[name] = Live(path) if path is not None else None  # type: ignore[assignment]
+            live = self._live[name] = Live(path, self.thumbs) if path is not None else None  # type: ignore[assignment]
             if live is None:
                 del self._live[name]
         return live
@@ -77,6 +79,7 @@ class Runs:
             await asyncio.gather(self._preparing, return_exceptions=True)
         for live in self._live.values():
             await live.close()
+        await self.thumbs.close()
 
 
 def _numbers(name: str, path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from batcher.core.errors import BatcherError, DiskError
 from batcher.core.version import __version__
+from batcher.core.where import FLAG
 from batcher.images.storage import reader_of
 from batcher.runner import metrics
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside
@@ -20,7 +21,7 @@ from batcher.view.live import Live
 from batcher.view.run_reader import problem
 from batcher.view.runs import Runs
 from batcher.view.safety import HEADERS, Guard
-from batcher.view.thumbs import Thumbs, place
+from batcher.view.thumbs import place
 
 PAGE = Path(__file__).parent / "page"
 FILES = {path.name: path for path in sorted(PAGE.iterdir()) if path.suffix in {".js", ".css", ".html", ".svg"}}
@@ -46,7 +47,6 @@ class Server:
         self._runs = runs
         self._guard = guard
         self._options = options or Options()
-        self._thumbs = Thumbs()
         self.app = web.Application(middlewares=[self._guarded, _explained], client_max_size=_MOST_BODY)
         self.app.on_response_prepare.append(_harden)
         self.app.on_cleanup.append(self._clean_up)
@@ -73,7 +73,6 @@ class Server:
         ])  # fmt: skip
 
     async def _clean_up(self, _app: web.Application) -> None:
-        await self._thumbs.close()
         await self._runs.close()
 
     @web.middleware
@@ -138,7 +137,10 @@ class Server:
 
     async def _where(self, request: web.Request) -> web.StreamResponse:
         live = self._live(request)
-        found, warnings = await live.ask(filtering.matching, live.reader, request.query.get("q", ""), {})
+        text, judge = request.query.get("q", ""), live.judge
+        found, warnings = await live.ask(filtering.matching, live.reader, text, judge.flags)
+        if FLAG in text and judge.unmeasured:
+            warnings.append(f"{judge.unmeasured:,} pictures are not looked at yet: ask again in a while")
         return _json({"items": found, "warnings": warnings})
 
     async def _job(self, request: web.Request) -> web.StreamResponse:
@@ -153,9 +155,11 @@ class Server:
         if target.is_file() and not target.is_symlink():
             return web.FileResponse(target, headers={**headers, "Content-Type": "image/webp"})
         try:
-            content, _ = await self._thumbs.made(path, target, row.sha256 or "")
+            content, look = await self._runs.thumbs.made(path, target, row.sha256 or "")
         except (OSError, ValueError, SyntaxError, EOFError) as error:
             return _json({"error": f"{row.file} can't be shown: {error}", "hint": ""}, status=422)
+        if look is not None:
+            live.judge.saw(row.sha256 or "", look)
         return web.Response(body=content, content_type="image/webp", headers=headers)
 
     async def _picture(self, request: web.Request) -> web.StreamResponse:

@@ -99,8 +99,14 @@ class Thumbs:
         self._resting: list[_Worker] = []
         self._making: dict[str, asyncio.Task[tuple[bytes, Look]]] = {}
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for a thumbnail."""
+        return not self._making
+
     async def made(self, source: Path, target: Path, sha256: str) -> tuple[bytes, Look | None]:
-        """The thumbnail of a picture. Raises OSError, ValueError where it can't be decoded.
+        """The thumbnail of a picture, and its measures where it was made just now. Raises OSError, ValueError where
+        it can't be decoded.
 
         Whoever waits may stop waiting; when nobody does any more, it is not begun.
         """

@@ -6,8 +6,9 @@ from typing import Any
 
 from PIL import Image
 
+from batcher.core.flag import Flag
 from batcher.core.groups import group_key
-from batcher.images.flags import Flag, Pictured, asked_ratio, flags, look
+from batcher.images.flags import Pictured, asked_ratio, flags, look
 from batcher.simulator.pictures import black, picture
 
 PROMPTS = [f"{colour} {thing}" for colour in ("red", "blue", "old", "tiny") for thing in ("kite", "heron", "boat")]

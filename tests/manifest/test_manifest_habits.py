@@ -10,7 +10,7 @@ import pytest
 from batcher.core.errors import ManifestError, UsageError
 from batcher.manifest import Overrides, open_manifest
 from batcher.manifest.readers import workbook
-from batcher.manifest.schema import ModelSchema
+from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
 from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
 
 # --- cells and separators
@@ -33,6 +33,53 @@ def test_blanks_before_quotes_are_left_out_and_a_warning_says_so(tmp_path: Path)
     assert [dict(job.inputs) for job in read.made] == [{"prompt": "a red, kite", "seed": 7}]
     assert any("blanks" in warning for warning in read.warnings)
     assert inputs(jobs(write(tmp_path, "prompt,n\n a kite, 7\n", "p.csv")), "prompt") == [" a kite"]
+
+
+def test_a_blank_before_a_quote_far_down_a_file_is_an_error_with_its_place(tmp_path: Path) -> None:
+    rows = "7,fox\n" * 60
+    (problem,) = problems(write(tmp_path, f'seed,prompt\n{rows}8, "a fox"\n', "p.csv"))
+    assert "a blank before the quote" in problem.what
+    assert (problem.line, problem.column) == (62, 3)
+
+
+def test_prompts_in_single_quotes_are_warned_of_once_a_file(tmp_path: Path) -> None:
+    read = checked(write(tmp_path, "prompt,seed\n'a kite',7\n'a fox',8\n", "p.csv"))
+    assert inputs(read.made, "prompt") == ["'a kite'", "'a fox'"]
+    assert ["single quotes" in warning for warning in read.warnings] == [True]
+
+
+@pytest.mark.parametrize("prompt", ["\u200b", " \u200b\ufeff ", "\u00a0", "\u200d"])
+def test_a_prompt_of_signs_without_width_is_empty(tmp_path: Path, prompt: str) -> None:
+    (problem,) = problems(write(tmp_path, json.dumps({"prompt": prompt}) + "\n", "p.jsonl"))
+    assert problem.what == "`prompt` is empty"
+
+
+def test_a_remark_in_brackets_after_a_columns_name_hides_no_meaning(tmp_path: Path) -> None:
+    found = jobs(write(tmp_path, "prompt,aspect ratio (w:h),seed [int],Price ($)\na kite,16:9,7,5\n", "p.csv"))
+    assert dict(found[0].inputs) == {"prompt": "a kite", "aspect_ratio": "16:9", "seed": 7}
+    assert dict(found[0].meta) == {"Price ($)": "5"}
+
+
+def test_an_object_that_holds_a_list_of_prompts_is_one_message_wherever_the_list_stands(tmp_path: Path) -> None:
+    coco = {"info": {"year": 2014}, "images": [{"id": 1}], "annotations": [{"caption": "a kite"}, {"caption": "a fox"}]}
+    (problem,) = problems(write(tmp_path, json.dumps(coco), "p.json"))
+    assert problem.what == "the prompts are in the list `annotations`, it seems"
+
+
+def test_a_sidecar_is_a_manifest_of_one_job_and_other_files_of_a_run_say_what_they_are(tmp_path: Path) -> None:
+    sidecar = {
+        "schema": "batcher/1",
+        "model": DEFAULT_MODEL,
+        "inputs": {"prompt": "a kite", "seed": 7},
+        "prompt_id": "k",
+    }
+    (job,) = jobs(write(tmp_path, json.dumps(sidecar, indent=2), "k.json"))
+    assert (dict(job.inputs), job.prompt_id) == ({"prompt": "a kite", "seed": 7}, "k")
+    (problem,) = problems(write(tmp_path, '{"run": "runs/p", "total": 3}', "report.json"))
+    assert "the report of a run" in problem.what
+    line = '{"at": "x", "by": "me", "job": "j", "output_index": 0, "pick": "yes"}\n'
+    (problem,) = problems(write(tmp_path, line, "picks.jsonl"))
+    assert "verdicts on pictures" in problem.what
 
 
 @pytest.mark.parametrize(

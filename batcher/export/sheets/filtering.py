@@ -2,10 +2,12 @@
 
 import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from batcher.core.where import VERDICTS, Where, WhereError, look_up, usage_error
+from batcher.core.where import FLAG, VERDICTS, Where, WhereError, look_up, usage_error
 from batcher.export.sheets.gather import survey
+from batcher.images.flagging import asked_for, of_jobs
 from batcher.store.picks import NO, YES, Picks, Verdict
 
 FACTS = ("prompt_id", "model", "source", "line", "job", "copy", "state")
@@ -14,12 +16,13 @@ FACTS = ("prompt_id", "model", "source", "line", "job", "copy", "state")
 class Filter:
     """For ``draw``. Raises UsageError for what is no such expression, and for a name that no job has."""
 
-    def __init__(self, text: str, connection: sqlite3.Connection, picks: Picks | None = None) -> None:
+    def __init__(self, text: str, connection: sqlite3.Connection, run_dir: Path, picks: Picks | None = None) -> None:
         self._said: dict[str, dict[str, Any]] = {}
         for verdict in picks.verdicts.values() if picks else ():
             self._said[verdict.job] = _of_job(self._said.get(verdict.job), verdict)
         try:
             self._where = Where(text)
+            self._flags = of_jobs(asked_for(self._where.names, run_dir, connection))
             self._where.require({*FACTS, *VERDICTS, *survey(connection, None).names})
         except WhereError as error:
             raise usage_error(text, error) from None
@@ -32,6 +35,7 @@ class Filter:
         """facts: as ``gather.facts_of`` gives them."""
         try:
             known = {name: facts[name] for name in FACTS} | self._said.get(facts["job"], {})
+            known[FLAG] = self._flags.get(facts["job"], [])
             inputs, meta, chosen = facts["inputs"], facts["meta"], facts["chosen"]
             return self._where({name: look_up(name, inputs, meta, known, chosen) for name in self._where.names})
         except WhereError as error:

@@ -124,6 +124,8 @@ def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[st
     """
     if key is None or not isinstance(value, (str, list)) or find_prompt([key], prompt_column) is None:
         return None
+    if isinstance(value, list):
+        return f"the prompts are in the list `{word(key)}`", f"give it alone: jq '.{word(key)}' FILE > prompts.json"
     what = f"`{word(key)}` is what a prompt's text is called, not the id of one"
     return what, "put one prompt in [ ]; of several give the list alone, or an object of ids and prompts"
 

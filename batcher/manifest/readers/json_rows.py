@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 from batcher.core.errors import ManifestError
+from batcher.core.hashes import Hashes
 from batcher.manifest.problems import failure
 from batcher.manifest.readers.columns import Layout, no_id, note_columns, word
 from batcher.manifest.readers.json_shapes import has_texts, of_document, of_entry, of_first_line, of_row
@@ -17,7 +18,6 @@ from batcher.manifest.readers.json_text import DECODER, Window, position, reason
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import DEEPEST, described, is_deep
-from batcher.manifest.yaml.keys import Keys, mark_of
 
 _MOST_LAYOUTS = 1000
 _MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must not be
@@ -172,7 +172,7 @@ class JsonDocument(_Objects):
         with self._source.text() as stream:
             window = Window(stream, self._source.label)
             keyed = window.take("a list or an object of prompts", "[{") == "{"
-            keys = Keys() if keyed else None
+            keys = Hashes() if keyed else None
             close = "}" if keyed else "]"
             if window.peek() == close:
                 window.take(close, close)
@@ -182,27 +182,37 @@ class JsonDocument(_Objects):
         if keys is not None and (twice := keys.repeated()):
             self._refuse_twice(twice)
 
-    def _elements(self, window: Window, close: str, keys: Keys | None) -> Iterator[Row]:
+    def _elements(self, window: Window, close: str, keys: Hashes | None) -> Iterator[Row]:
         """keys: gets those of an object; None of a list."""
+        is_first = True
         while True:
             key = None
             if keys is not None:
-                keys.add(key := self._key(window))
+                keys.add(hash(key := self._key(window)))
             window.peek()
             line, self._column = window.line, window.column
             value, self._text = window.value()
             if wrong := no_id(key, value, self._reading.prompt_column):
                 raise failure(self._source.label, line, self._column, *wrong)
-            if key is not None and (not isinstance(value, dict | str) or of_entry(key, value)):
+            if key is not None and (self._is_no_entry(key, value) or (is_first and self._lacks_prompt(value))):
                 raise failure(self._source.label, line, self._column, *self._shape(window, key, value))
             if (row := self._row(value, line, key)) is not None:
                 yield row
+            is_first = False
             if window.take(f"`,` or `{close}`", "," + close) == close:
                 return
 
+    def _is_no_entry(self, key: str, value: Any) -> bool:
+        return not isinstance(value, dict | str) or of_entry(key, value) is not None
+
+    def _lacks_prompt(self, value: Any) -> bool:
+        """Whether an object of ids and prompts would begin with one that has none: then it is something else."""
+        return isinstance(value, dict) and self._reading.needs_prompt and self._layout(value).prompt is None
+
     def _shape(self, window: Window, key: str, value: Any) -> tuple[str, str]:
         """What an object is that holds no prompts: told from the key that seems to hold them, if there is one."""
-        odd = f"`{word(key)}` holds {described(value)}, which is no prompt", _NO_PROMPTS
+        lacking = of_row(value) if isinstance(value, dict) else None
+        odd = lacking or (f"`{word(key)}` holds {described(value)}, which is no prompt", _NO_PROMPTS)
         first: tuple[str, str] | None = None
         for _ in range(_MOST_WARNED):
             if (wrong := of_entry(key, value)) is not None:
@@ -231,7 +241,7 @@ class JsonDocument(_Objects):
                 key = self._key(window)
                 window.value()
                 more = window.take("`,` or `}`", ",}") == ","
-                if mark_of(key) not in twice:
+                if hash(key) not in twice:
                     continue
                 before = first.setdefault(key, place)
                 if before != place:

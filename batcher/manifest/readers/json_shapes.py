@@ -28,6 +28,8 @@ def of_first_line(text: str) -> tuple[str, str] | None:
 
 def of_entry(key: str, value: Any) -> tuple[str, str] | None:
     """What is wrong with an object whose key holds what can be no prompt; None where it may be one."""
+    if key == "run" and isinstance(value, str):
+        return "this is the report of a run, not prompts", "give the records.jsonl of the same run directory"
     if isinstance(value, dict):
         alone = value and all(not isinstance(inner, dict | list) for inner in value.values())
         numbered = alone and all(name.isdigit() for name in value)
@@ -53,6 +55,8 @@ def has_texts(value: Any) -> bool:
 def of_row(value: Mapping[str, Any]) -> tuple[str, str] | None:
     """What is wrong with an object that has no prompt: where one is inside of it, or which key may hold it."""
     names = list(value)
+    if {"job", "output_index", "pick"} <= value.keys():
+        return "these are verdicts on pictures, not prompts", "give the records.jsonl of the same run directory"
     body = value.get("body")
     if isinstance(body, dict) and "custom_id" in value:
         mend = "its prompts are in `body`: jq -c '{id: .custom_id, prompt: .body.prompt}' FILE > prompts.jsonl"

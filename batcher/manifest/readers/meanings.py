@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import gcd, log
 from typing import Any
 
+from batcher.core.job import COUNT_INPUTS
 from batcher.core.suggest import fold_name, printable, suggestion
 from batcher.manifest.inputs import RATIO, ModelInputs
 from batcher.manifest.schema.words import shown
@@ -51,16 +52,19 @@ _TEXTS = (
     "prompten",
     "sentence",
 )
-_COUNTS = ("num_images", "number_of_images", "max_images", "num_outputs", "n", "batch_size")
+_COUNTS = (*COUNT_INPUTS, "batch_size")
 _SIZE = re.compile(r"\s*([1-9][0-9]{0,4})\s*[x\u00d7*]\s*([1-9][0-9]{0,4})\s*(?:px)?\s*", re.IGNORECASE)
+_REMARK = re.compile(r"\s*[(\[][^()\[\]]{0,40}[)\]]\s*\Z")
 _PIXELS = re.compile(r"\s*([1-9][0-9]{0,4})(?:\.0)?\s*(?:px)?\s*", re.IGNORECASE)
 # Pixels of Imagen 4, which are its own idea of these ratios.
 _TRUE_SIZES = {(1408, 768): "16:9", (1280, 896): "4:3", (896, 1280): "3:4", (768, 1408): "9:16"}
 
 
 def kind_of_name(name: str) -> str | None:
-    """What a column of that name means, None for nothing that is known here."""
-    return _KINDS.get(fold_name(name.strip()))
+    """What a column of that name means, None for nothing that is known here. What a name has in brackets at its end is
+    a remark: ``aspect ratio (w:h)``.
+    """
+    return _KINDS.get(fold_name(_REMARK.sub("", name).strip()))
 
 
 def input_meant(name: str, known: Iterable[str]) -> str:

@@ -34,6 +34,7 @@ class Table:
         self._lines: list[str] = []  # of the record at hand, as they stand in the file
         self._held = 0  # characters of them
         self._dialect = Dialect(",")
+        self._warned: set[str] = set()  # kinds of quotes
 
     def rows(self) -> Iterator[Row]:
         # The limit is the csv module's own, for the whole process; its default is less than a long prompt.
@@ -113,8 +114,8 @@ class Table:
         inputs: dict[str, Any] = dict(carried.inputs)
         if plan.prompt is not None:
             inputs["prompt"] = cells[plan.prompt]
-            if self._style == "csv" and inputs["prompt"][:1] in _CURLY and inputs["prompt"]:
-                self._curly(inputs["prompt"], line)
+            if self._style == "csv":
+                self._look_at(inputs["prompt"], line, plan.prompt)
         self._convert(cells, line, plan, inputs)
         meta = carried.with_meta({name: cells[at] for name, at in plan.meta})
         ident = cells[plan.id] or None if plan.id is not None else None
@@ -143,10 +144,19 @@ class Table:
     def _wrong(self, place: tuple[int, int], what: str, mend: str, kind: str) -> None:
         self._reading.problems.add(self._source.label, *place, what, mend, kind=kind)
 
-    def _curly(self, prompt: str, line: int) -> None:
-        if prompt.rstrip()[-1:] in _CURLY:
-            what = "prompts begin and end with curly quotes, and are sent with them"
-            self._reading.model_inputs.warn(f'{self._source.label}:{line}: {what}; in a CSV file only " quotes a cell')
+    def _look_at(self, prompt: str, line: int, at: int) -> None:
+        """Whether a prompt begins and ends with signs that were meant to quote it, and do not."""
+        stripped = prompt.strip()
+        first, last = stripped[:1], stripped[-1:]
+        if first == '"' and prompt[:1] == " ":  # the first rows had none, else it would be left out
+            self._wrong(self._cell_place(line, at), *_BLANK, "blank before a quote")
+        elif first and (first in _CURLY or first == "'") and (last in _CURLY or last == "'") and len(stripped) > 1:
+            kind = "single" if first == "'" else "curly"
+            what = f"prompts begin and end with {kind} quotes, and are sent with them"
+            if kind not in self._warned:
+                self._warned.add(kind)
+                warn = self._reading.model_inputs.warn
+                warn(f'{self._source.label}:{line}: {what}; in a CSV file only " quotes a cell')
 
     def _too_many(self, cells: list[str], line: int, plan: "_Plan") -> None:
         text = "".join(self._lines)
@@ -215,6 +225,7 @@ _UNCLOSED = (
     "a quote is opened here and never closed",
     'close it; write a quote inside of a quoted cell as ""; files without quoting rules are --format tsv',
 )
+_BLANK = ("a blank before the quote, which then quotes nothing", "take out the blanks between separators and quotes")
 _STRAY = (
     "the quotes of this cell end before the cell does",
     'quote the whole cell, and double the quotes in it: "a ""red"" kite"',

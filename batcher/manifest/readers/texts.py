@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 from batcher.manifest.inputs import LONGEST_PROMPT
 from batcher.manifest.problems import failure
+from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.lookalikes import Lookalikes
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
@@ -14,6 +15,7 @@ from batcher.manifest.schema.words import shown
 
 _OTHER_TEXTS = (".caption", ".md", ".text", ".prompt", ".csv", ".json", ".jsonl", ".tags")
 _AS_IS = "sends it as it stands"
+_ONE_EACH = "give a folder with one prompt in each .txt file"
 _MANY_LINES = 3  # of one file of a folder: more are a list of prompts more often than one prompt
 
 
@@ -118,11 +120,14 @@ def hash_of_folder(source: Source) -> str:
 def _names(source: Source) -> list[str]:
     try:
         with os.scandir(source.path) as entries:
-            found = [e.name for e in entries if e.name.lower().endswith(".txt") and not e.name.startswith(".")]
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+        found = [entry.name for entry in visible if entry.name.lower().endswith(".txt")]
+        below = min((entry.name for entry in visible if not found and entry.is_dir()), default=None)
     except OSError as error:
         raise source.unreadable(error) from None
     if not found:
-        raise failure(source.label, 0, 0, "has no .txt files in it", "give a folder with one prompt in each .txt file")
+        mend = f"name one that has: {source.label.rstrip('/')}/{word(below)}" if below else _ONE_EACH
+        raise failure(source.label, 0, 0, "has no .txt files in it", mend)
     return sorted(found, key=natural)
 
 

@@ -119,7 +119,7 @@ class Wildcards:
         options: list[tuple[Text, float]] = []
         with source.text() as stream:
             for line, text in enumerate(stream, 1):
-                value = text.strip()
+                value = text.strip().lstrip("\ufeff")
                 if not value or value.startswith("#"):
                     continue
                 if len(options) == _MOST_LINES:

@@ -30,6 +30,8 @@ RUN_OPTIONS = (
     "timeout",
     "embed",
     "check_inputs",
+    "engine",
+    "workers",
     "no_schema_check",
 )
 _TOP = (
@@ -116,6 +118,8 @@ def read_document(source: Source) -> Document:
 def instead_of(name: str, known: Sequence[str]) -> str:
     """How to mend an unknown key: what is said of jobs has a section of its own."""
     of_jobs = "defaults" in known and (name == "repeat" or name in COMMON)
+    if "defaults" in known and name in {"vars", "meta"}:
+        return f"put it beside the prompt, or the file, that it is for: {{prompt: ..., {name}: {{...}}}}"
     return "put it into `defaults`" if of_jobs and name != "prompt" else suggestion(name, known)
 
 

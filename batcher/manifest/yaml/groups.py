@@ -12,7 +12,7 @@ what a job is: groups can be renamed, and jobs can move from one to another.
 import re
 from dataclasses import replace
 
-from batcher.core.naming import fold, safe_part
+from batcher.core.naming import folded, safe_part
 from batcher.manifest.readers.columns import word
 from batcher.manifest.yaml.document import Document, instead_of, kind_of, read_output
 from batcher.manifest.yaml.node import Node
@@ -59,7 +59,7 @@ def _refuse_what_multiplies(document: Document) -> None:
 class _Names:
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._taken: dict[int, str] = {}
+        self._taken: dict[str, str] = {}
 
     def refuse(self, name: str, key: Node) -> None:
         """A name that no group may have is a problem."""
@@ -67,7 +67,7 @@ class _Names:
             mend = "use letters, digits, `_` and `-`: it is the name of a folder"
             self._document.add(key, f"`{word(name)}` can't be the name of a group", mend)
             return
-        other = self._taken.setdefault(fold(name), name)
+        other = self._taken.setdefault(folded(name), name)
         if other != name:
             what = f"`{word(other)}` and `{word(name)}` are one folder where letter case does not count"
             self._document.add(key, what, "rename one of them")

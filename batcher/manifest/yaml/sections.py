@@ -160,8 +160,15 @@ class Sections:
         wrong = list(wrong_values(name, axis, self.model_inputs))
         for value, reason in wrong:
             place = self._item(name, node, value)
-            self.document.add(place, f"`{name}` {reason}", self.mend(name, place))
+            self.document.add(place, f"`{name}` {reason}", self._listed(name, place) or self.mend(name, place))
         return None if wrong else axis
+
+    def _listed(self, name: str, node: Node) -> str | None:
+        """How to write a text that is a list of values with commas between them; None where it is none."""
+        parts = [part.strip() for part in node.text.split(",")] if node.kind == "text" else []
+        if len(parts) < 2 or any(self.model_inputs.wrong(name, part) for part in parts):
+            return None
+        return f"write [{word(', '.join(parts))}] for {len(parts)} values"
 
     def _item(self, name: str, node: Node, value: Any) -> Node:
         """The element of a list that a value comes from, else the list."""

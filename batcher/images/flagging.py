@@ -1,0 +1,133 @@
+"""The flags of a run's pictures. A picture is measured once; the measures are kept beside the thumbnails, by content.
+
+``thumbs/measures.jsonl`` has a line for each content: ``[sha256, dhash, entropy, spread]``. It may be deleted at any
+time, as all of ``thumbs/``. Several processes may append to it; a line that can't be read is measured again.
+"""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from batcher.core.errors import DiskError
+from batcher.core.groups import seed_input
+from batcher.core.where import FLAG
+from batcher.images.flags import Look, Pictured, asked_ratio, flags
+from batcher.images.storage import reader_of
+from batcher.images.thumbnail import measure
+from batcher.store import exporting
+from batcher.store.files.safe_reader import Absent, NotAFile, Outside
+
+MEASURES = Path("thumbs/measures.jsonl")
+_WORKERS = max(1, min(4, os.cpu_count() or 1))  # threads: Pillow lets others work while it decodes
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+Place = tuple[str, int]
+
+
+class Flagged(NamedTuple):
+    """flags: by job and output index, sorted words; pictures without one are left out. left: file by sha256 of the
+    pictures that were not measured: equal bytes and a wrong ratio are seen of those too.
+    """
+
+    flags: dict[Place, list[str]]
+    pictures: int
+    left: dict[str, str]
+
+    def counts(self) -> dict[str, int]:
+        """Pictures by flag."""
+        words = [word for words in self.flags.values() for word in words]
+        return {word: words.count(word) for word in sorted(set(words))}
+
+
+class Measures:
+    """What was measured in a run so far, by sha256."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / MEASURES
+        self.looks: dict[str, Look] = {}
+        with suppress(OSError), self._path.open("rb") as lines:
+            for line in lines:
+                with suppress(ValueError, TypeError):
+                    sha256, dhash, entropy, spread = json.loads(line)
+                    self.looks[str(sha256)] = Look(int(dhash), float(entropy), float(spread))
+
+    def add(self, found: Mapping[str, Look]) -> None:
+        """A disk that can't take it is no reason not to say what was seen."""
+        self.looks.update(found)
+        lines = [json.dumps([sha256, look.dhash, look.entropy, look.spread]) for sha256, look in found.items()]
+        with suppress(OSError):
+            self._path.parent.mkdir(exist_ok=True)
+            with self._path.open("a", encoding="ascii") as file:
+                file.write("".join(f"{line}\n" for line in lines))
+
+
+def flagged(connection: sqlite3.Connection, measures: Measures) -> Flagged:
+    """As far as pictures are measured. Reads the state file only."""
+    pictures: list[Pictured] = []
+    left: dict[str, str] = {}
+    for row in exporting.pictures(connection, removed=False):
+        look = measures.looks.get(row.sha256)
+        if look is None:
+            left[row.sha256] = row.file
+        key, prompt, seed, asked = _group(row.model, row.inputs)
+        pictures.append(
+            Pictured(
+                job=row.key, output_index=row.output_index, sha256=row.sha256, group=key, prompt=prompt, seed=seed,
+                asked=asked, width=row.width, height=row.height, look=look,
+            )
+        )  # fmt: skip
+    found = {place: sorted(map(str, words)) for place, words in flags(pictures).items()}
+    return Flagged(found, len(pictures), left)
+
+
+def _group(model: str, inputs: str) -> tuple[str, str, str, float | None]:
+    asked = _decode(inputs)
+    seed = asked.pop(seed_input(asked) or "", None)
+    return f"{model} {_encode(asked).decode()}", str(asked.get("prompt", "")), str(seed), asked_ratio(asked)
+
+
+def look_at_all(run_dir: Path, connection: sqlite3.Connection, seconds: float | None = None) -> Flagged:
+    """Measures what is not measured yet, for so many seconds at most, and judges all. Pictures that are gone or can't
+    be decoded stay among those left.
+    """
+    measures = Measures(run_dir)
+    found = flagged(connection, measures)
+    if not found.left or seconds == 0:
+        return found
+    end = None if seconds is None else time.monotonic() + seconds
+    safe = reader_of(run_dir)
+
+    def measured(item: tuple[str, str]) -> tuple[str, Look | None]:
+        with suppress(Absent, NotAFile, Outside, DiskError, OSError, ValueError, SyntaxError, EOFError):
+            return item[0], measure(safe.regular(item[1]))
+        return item[0], None
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        todo = iter(found.left.items())
+        while some := list(islice(todo, 8 * _WORKERS)):
+            measures.add({sha256: look for sha256, look in pool.map(measured, some) if look is not None})
+            if end is not None and time.monotonic() > end:
+                break
+    return flagged(connection, measures)
+
+
+def asked_for(names: Collection[str], run_dir: Path, connection: sqlite3.Connection) -> Mapping[Place, list[str]]:
+    """The flags that ``--where`` asks for: all pictures are measured then. names: of the expression."""
+    return look_at_all(run_dir, connection).flags if FLAG in names else {}
+
+
+def of_jobs(flags: Mapping[Place, list[str]]) -> dict[str, list[str]]:
+    """By job: the flags of any of its pictures."""
+    found: dict[str, set[str]] = {}
+    for (job, _), words in flags.items():
+        found.setdefault(job, set()).update(words)
+    return {job: sorted(words) for job, words in found.items()}

@@ -1,0 +1,97 @@
+"""The flags of a run while its page is open: judged when pictures came, and what nobody looked at is measured.
+
+Measuring costs 4 to 60 ms a picture, in a process with low priority: one at a time, behind the thumbnails that somebody
+waits for, and not beside a going run.
+"""
+
+import asyncio
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from batcher.core.errors import BatcherError
+from batcher.images.flagging import Flagged, Measures, Place, flagged
+from batcher.images.flags import Look
+from batcher.images.storage import reader_of
+from batcher.store import connect_to_read, is_going
+from batcher.store.files.safe_reader import Absent, NotAFile, Outside
+from batcher.view.thumbs import Thumbs, place
+
+_SHARE = 0.05  # of the time, for judging: all pictures are compared with each other
+_EVERY = 1.0  # seconds, at most so often
+
+
+class Judge:
+    """flags: by job and output index, as last judged. unmeasured: pictures that nobody looked at. is_behind: set it
+    when pictures came.
+    """
+
+    def __init__(self, run_dir: Path, thumbs: Thumbs) -> None:
+        self._run_dir = run_dir
+        self._thumbs = thumbs
+        self._measures: Measures | None = None
+        self._left: dict[str, str] = {}
+        self._fresh: dict[str, Look] = {}
+        self._next = 0.0
+        self.flags: dict[Place, list[str]] = {}
+        self.unmeasured = 0
+        self.is_behind = True
+
+    def saw(self, sha256: str, look: Look) -> None:
+        """A thumbnail was made."""
+        self._fresh[sha256] = look
+        self._left.pop(sha256, None)
+
+    def message(self) -> dict[str, Any]:
+        """All of it, for a page that begins."""
+        return {"flags": _wire(self.flags), "unmeasured": self.unmeasured}
+
+    async def judge(self) -> dict[str, Any] | None:
+        """What is new for a page; None for nothing."""
+        if not (self.is_behind or self._fresh):
+            return None
+        self.is_behind = False
+        began = time.monotonic()
+        try:
+            found = await asyncio.to_thread(self._judged)
+        except (BatcherError, OSError):  # the page hears of it from the reader
+            return None
+        self._next = began + max(_EVERY, (time.monotonic() - began) / _SHARE)
+        self._left = found.left
+        before, self.flags = self.flags, found.flags
+        changed = {
+            key: self.flags.get(key, []) for key in before.keys() | self.flags if self.flags.get(key) != before.get(key)
+        }
+        if not changed and len(found.left) == self.unmeasured:
+            return None
+        self.unmeasured = len(found.left)
+        return {"flags": _wire(changed), "unmeasured": self.unmeasured}
+
+    def _judged(self) -> Flagged:
+        if self._measures is None:
+            self._measures = Measures(self._run_dir)
+        fresh, self._fresh = self._fresh, {}
+        self._measures.add(fresh)
+        with closing(connect_to_read(self._run_dir)) as connection:
+            found = flagged(connection, self._measures)
+            if is_going(connection, self._run_dir):
+                return found._replace(left={})
+            return found
+
+    async def measure(self) -> None:
+        """Until it is time to judge again."""
+        while (wait := self._next - time.monotonic()) > 0:
+            if not self._left or not self._thumbs.is_idle:
+                await asyncio.sleep(min(wait, _EVERY / 4))
+                continue
+            sha256, file = self._left.popitem()
+            with suppress(Absent, NotAFile, Outside, BatcherError, OSError, ValueError):
+                path = await asyncio.to_thread(lambda: reader_of(self._run_dir).regular(file))  # noqa: B023  awaited
+                look = (await self._thumbs.made(path, place(self._run_dir, sha256), sha256))[1]
+                if look is not None:
+                    self.saw(sha256, look)
+
+
+def _wire(flags: dict[Place, list[str]]) -> list[list[Any]]:
+    return [[job, output, words] for (job, output), words in flags.items()]
