@@ -62,6 +62,7 @@ OWNERS = {  # who alone may touch an outside thing, beside the simulator
     "jsonschema_rs": {"manifest"},
     "prometheus_client": {"runner"},
     "pyarrow": {"export", "manifest"},
+    "ray": {"runner"},
     "tqdm": {"runner"},
     "yaml": {"manifest"},
     "yarl": {"client", "images"},

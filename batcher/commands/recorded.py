@@ -78,7 +78,8 @@ def _recorded(run_dir: Path) -> list[str]:
         raise UsageError(
             f"{run_dir} was made from standard input, which is not kept", hint=f"Pipe the prompts in again: {command}"
         )
-    if manifest is not None and not Path(manifest).exists() and not any(Path(word).exists() for word in words[2:]):
+    is_path = manifest is not None and "://" not in manifest
+    if is_path and not any(Path(word).exists() for word in (str(manifest), *words[2:])):
         raise UsageError(
             f"the manifest of {run_dir} is not here: {manifest}",
             hint=f"Go to the folder where the run was started, or name the manifest. It was made by: {command}",

@@ -116,7 +116,7 @@ class Overrides:
 
 
 def _refuse_name(flag: str, name: str, model_inputs: ModelInputs) -> None:
-    if name == "prompt":
+    if name in {"prompt", model_inputs.prompt}:
         raise UsageError(f"{flag}: prompts come from the manifest", hint="List them there, or use vars.")
     if not model_inputs.knows(name):
         hint = suggestion(name, [column for column in model_inputs.columns if column != "prompt"])

@@ -255,7 +255,7 @@ class Walk:
             if media and not media.keys().isdisjoint(inputs):
                 shown = _shown(inputs, media)
                 sent, named = model_inputs.sent(model_inputs.with_contents(inputs)), model_inputs.sent(shown)
-                files = media_files.names_of(inputs, media)
+                files = model_inputs.names_of_files(inputs)
                 facts = Facts(name, model, swept, rendering.texts, {**files, **meta}, shown.get("prompt"))
             text = canonical_json(sent)
             self._waiting.append(_Unnumbered(row, facts, group, sent, text, key_of_json(model, text), chosen, named))

@@ -153,7 +153,7 @@ class Controller:
             context.pace.change(settings.rate, now)
         context.settings = settings
         context.slots.size = settings.in_flight
-        context.downloads.size = settings.downloads
+        context.downloads.size = context.engine.resize(settings.downloads)
         context.budget.ceiling = settings.budget
         context.money_moved.set()
         deadline = control.deadline

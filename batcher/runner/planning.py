@@ -17,6 +17,7 @@ from batcher.manifest import Loader, Share, Totals
 from batcher.runner import media_inputs
 from batcher.runner.manifest_jobs import plan_jobs
 from batcher.runner.progress import Progress
+from batcher.runner.remote_manifest import Remote, brought
 from batcher.runner.run_dir import TYPICAL_BYTES
 from batcher.runner.service import Options, open_service, read_manifest, run_dir_of
 from batcher.store import STATE, StateFile, connect_to_read, has_state, read_facts
@@ -31,7 +32,12 @@ _SUBMITTED = {  # where jobs stand that a run pays for
 
 async def plan(options: Options, say: Progress) -> dict[str, Any]:
     """Everything ``batcher plan`` shows, as JSON data. Spends and makes nothing. Raises ManifestError, UsageError."""
-    loader, settings = read_manifest(options)
+    async with brought(options) as (kept, remote):
+        return await _plan(kept, remote, say)
+
+
+async def _plan(options: Options, remote: Remote | None, say: Progress) -> dict[str, Any]:
+    loader, settings = read_manifest(options, None if remote is None else remote.path)
     run_dir = run_dir_of(options, loader)
     with ExitStack() as held:
         held.callback(loader.close)
@@ -52,6 +58,8 @@ async def plan(options: Options, say: Progress) -> dict[str, Any]:
         assert read.totals is not None
         difference = held.enter_context(closing(Difference(folder, None if recorded is None else run_dir)))
         facts = _facts(loader, read.totals, settings, offer, run_dir, difference)
+        if remote is not None and remote.warning:
+            facts["warnings"].append(remote.warning)
         if amount := files.amount():
             facts["media"] = {"place": place, **amount}
             facts["warnings"] += files.warnings()

@@ -90,15 +90,23 @@ def as_recorded(facts: RunFacts, options: Options) -> Options:
     return replace(options, base_url=facts.base_url)
 
 
-def read_manifest(options: Options) -> tuple[Loader, Settings]:
-    """The manifest's syntax and the settings. Raises UsageError, or ManifestError with all that can be told so far."""
-    loader = open_manifest(options.manifest, options.overrides, stdin=sys.stdin.buffer)
+def read_manifest(options: Options, fetched: Path | None = None) -> tuple[Loader, Settings]:
+    """The manifest's syntax and the settings. Raises UsageError, or ManifestError with all that can be told so far.
+
+    fetched: of a manifest that is a URL, where its bytes are.
+    """
+    path = None if fetched is None else str(fetched)
+    loader = open_manifest(options.manifest, options.overrides, stdin=sys.stdin.buffer, fetched=path)
     given = {
         name: Given(option.text, file=option.file, line=option.line, column=option.column)
         for name, option in loader.run_options.items()
     }
     try:
-        return loader, fold(options.flags, given)
+        settings = fold(options.flags, given)
+        if settings.workers is not None and settings.engine != "ray":
+            loader.close()
+            raise UsageError("--workers are for --engine ray", hint="Add it, or leave --workers out.")
+        return loader, settings
     except ManifestError as error:
         problems = [*error.problems]
         loader.contents = Unread()

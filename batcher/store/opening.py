@@ -6,11 +6,12 @@ from pathlib import Path
 
 from batcher.core.errors import DiskError, UsageError
 from batcher.store.lock import unwritable
-from batcher.store.schema import APPLICATION_ID, VERSION, create
+from batcher.store.schema import APPLICATION_ID, REQUEST_IDS, VERSION, create
 
 STATE = "state.db"
 BUCKET = "images.url"  # says where the pictures are, when they are not in the run directory
-GIVEN = frozenset({"manifest.jsonl", "manifest.yaml", BUCKET})  # there before the state file is
+MANIFEST_COPY = ("manifest.copy", "manifest.copy.json")  # of a manifest that is a URL: its bytes, and which one it is
+GIVEN = frozenset({"manifest.jsonl", "manifest.yaml", BUCKET, *MANIFEST_COPY})  # there before the state file is
 BUSY = 10.0  # seconds to wait for another process that has the file
 
 
@@ -45,6 +46,9 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA cache_size = -16000")
             if empty:
                 create(connection)
+            else:
+                for statement in REQUEST_IDS:
+                    connection.execute(statement)
             connection.execute("PRAGMA busy_timeout = 0")  # from here on, whoever has to wait does so without blocking
         except BaseException:
             connection.close()
@@ -129,7 +133,8 @@ def _check_unopened(path: Path) -> None:
     except sqlite3.OperationalError as error:
         raise unwritable(path.parent, error) from error
     except sqlite3.DatabaseError as error:
-        raise _not_ours(path) from error
+        if not path.with_name(f"{STATE}-wal").exists():  # else half of it may be there, as a full disk leaves it
+            raise _not_ours(path) from error
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> int:

@@ -62,6 +62,10 @@ class StateFile(JobRows):
         return reading.by_id(self.connection, entry.id)
 
     def accept(self, entry: Entry, request_id: str, now: float) -> Entry:
+        """IN_DOUBT when another submit was given the same id: one of the two has no picture of its own."""
+        if reading.is_taken(self.connection, request_id, entry.id):
+            message = f"the service gave the request id {request_id} to another submit already"
+            return self.doubt(entry, Cause(kind="duplicate_id", message=message))
         state = self._move(entry, Event.ACCEPTED, outcome="accepted", request_id=request_id, accepted_at=utc(now))
         return replace(entry, state=state, request_id=request_id)
 

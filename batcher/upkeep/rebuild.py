@@ -16,7 +16,7 @@ from typing import Any
 
 from batcher.client.protocol import is_request_id
 from batcher.core.errors import Cause, UsageError
-from batcher.core.job import Entry, Job, State
+from batcher.core.job import Job, State
 from batcher.core.naming import safe_part, with_key
 from batcher.core.one_line import one_line
 from batcher.images.storage import reader_of
@@ -174,14 +174,11 @@ def _recall(state: StateFile, job: Job, values: dict[str, Any]) -> None:
     if values["state"] == "in_doubt":
         state.doubt(entry, cause)
     elif is_request_id(request_id):
-        _fail(state, state.accept(entry, str(request_id), moment), cause)
+        accepted = state.accept(entry, str(request_id), moment)
+        if accepted.state is State.RUNNING:  # whether it failed there or here is not known: it may still be collected
+            state.fail_here(accepted, cause)
     else:
         state.reject(entry, cause, moment)
-
-
-def _fail(state: StateFile, entry: Entry, cause: Cause) -> None:
-    """Whether it failed there or here is not told: then it may still be collected, free."""
-    state.fail_here(entry, cause)
 
 
 def _moment(text: Any) -> float:

@@ -24,6 +24,7 @@ PARTS = {
     "big_files": "downloads of a megabyte, beside other downloaders",
     "start": "how long commands take to start",
     "loops": "what uvloop gains",
+    "workers": "what workers on Ray take from the coordinator, and what they add",
     "exports": "what an export costs, beside cp -al and tar of the same files",
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from batcher.client.api import Api
-from batcher.core.errors import NotFound, Rejected, Unclear
+from batcher.core.errors import NotFound, Rejected
 from batcher.core.job import Succeeded, Waiting
 from batcher.simulator import Latency, Profile, Simulator, serve
 from tests.client.test_api_outcomes import MODEL, TOKEN, asked
@@ -66,15 +66,6 @@ def test_files_under_an_unknown_word_are_asked_for_twice_more_then_taken() -> No
     odd = answer({"request_id": "r-1", "status": "hibernating", "output": {"image": "https://x.runcomfy.net/a.png"}})
     came, _ = asked(odd, ask=lambda api: looks(api, 3))
     assert [type(one) for one in came] == [Waiting, Waiting, Succeeded]
-
-
-def test_one_request_id_for_two_submits_puts_the_second_in_doubt() -> None:
-    async def story(api: Api) -> None:
-        assert (await api.submit(MODEL, {"prompt": "a"})).request_id == "r-1"
-        with pytest.raises(Unclear, match="another submit already"):
-            await api.submit(MODEL, {"prompt": "b"})
-
-    asked(answer({"request_id": "r-1"}), ask=story)
 
 
 def test_a_request_nobody_knows_is_not_found_at_either_endpoint() -> None:

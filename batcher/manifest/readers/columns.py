@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from shlex import quote
 
 from batcher.core.suggest import fold_name, nearest
 from batcher.manifest.inputs import ModelInputs
@@ -59,7 +60,7 @@ def layout(
         if name == prompt:
             continue
         if prompt is not None and prompt_column is None and fold_name(name.strip()) in _PROMPTS and name not in aside:
-            mend = f"keep one of them, or name the prompts with --prompt-column {_shell(word(prompt))}"
+            mend = f"keep one of them, or name the prompts with --prompt-column {quote(word(prompt))}"
             wrong.append((name, f"both `{word(prompt)}` and `{word(name)}` are the prompt", mend))
         elif name in aside:
             meta.append(name)
@@ -103,19 +104,15 @@ def find_prompt(names: Sequence[str], prompt_column: str | None, prompt: str = "
     return None
 
 
-def no_prompt(names: Sequence[str], prompt_column: str | None, kind: str = "column") -> tuple[str, str]:
+def no_prompt(names: Sequence[str], prompt_column: str | None, prompt: str | None) -> tuple[str, str]:
     """What is wrong, and how to fix it, where no name holds the prompts."""
-    wanted = "prompt" if prompt_column is None else word(prompt_column)
+    wanted = word(prompt_column or prompt or "prompt")
     near = nearest(prompt_column, names) if prompt_column is not None else None
     texts = [near] if near is not None else text_columns(list(names))
     listed = ", ".join(f"`{word(name)}`" for name in names[:20]) or "none"
-    flag = f"--prompt-column {_shell(word(texts[0]))}" if texts else "--prompt-column"
-    mend = f"name the {kind} with {flag} (or prompt_column:); the {kind}s are {listed}"
-    return f"no {kind} is called `{wanted}`", mend
-
-
-def _shell(name: str) -> str:
-    return name if name.replace("_", "").isalnum() else f'"{name}"'
+    flag = f"--prompt-column {quote(word(texts[0]))}" if texts else "--prompt-column"
+    mend = f"name the column with {flag} (or prompt_column:); the columns are {listed}"
+    return f"no column is called `{wanted}`", mend
 
 
 def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[str, str] | None:

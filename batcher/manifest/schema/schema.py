@@ -131,14 +131,10 @@ class ModelSchema:
         types = self._types.get(name, frozenset())
         return not types or "string" in types
 
-    def takes_list_only(self, name: str) -> bool:
-        """Whether one text alone can't be a value, but a list of it can."""
-        types = self._types.get(name, frozenset())
-        return "array" in types and "string" not in types
-
     def wanted(self, name: str) -> Wanted:
         """What files an input takes."""
-        return wanted(name, self._given[name])
+        types = self._types.get(name, frozenset())
+        return wanted(name, self._given[name], lists_only="array" in types and "string" not in types)
 
     def fingerprint(self) -> str:
         """Hex; the same as long as values mean the same."""

@@ -22,7 +22,7 @@ from batcher.manifest.templates.choices import MANY, Text, every, some
 from batcher.manifest.templates.templates import BadTemplate, Template, is_dynamic
 from batcher.manifest.templates.wildcards import Wildcards
 from batcher.manifest.yaml.document import Document, kind_of
-from batcher.manifest.yaml.named import word_path
+from batcher.manifest.yaml.named import ELSEWHERE, word_path
 from batcher.manifest.yaml.node import Node
 
 VARIANT = "variant"  # what ``output.path`` calls the texts that were chosen
@@ -117,10 +117,11 @@ class Expanding:
 
 
 class Dynamics:
-    """Reads ``dynamic``. base: the folder that names are relative to."""
+    """Reads ``dynamic``. base: the folder that names are relative to; None for a manifest from elsewhere."""
 
-    def __init__(self, document: Document, model_inputs: ModelInputs, base: str) -> None:
-        self._document, self._base = document, base
+    def __init__(self, document: Document, model_inputs: ModelInputs, base: str | None) -> None:
+        self._document, self._base = document, base or ""
+        self._is_elsewhere = base is None
         self._is_ours = model_inputs.schema is None or "dynamic" not in model_inputs.schema.inputs
         self._folders: dict[str, Wildcards] = {}
 
@@ -162,6 +163,8 @@ class Dynamics:
     def _with_folder(self, dynamic: Dynamic, node: Node) -> Dynamic:
         if node.kind != "text" or not node.text.strip() or "\0" in node.text:
             self._document.add(node, f"`wildcards` is a folder, not {kind_of(node)}", "name the folder with the lists")
+        elif self._is_elsewhere:
+            self._document.add(node, *ELSEWHERE)
         elif not os.path.isdir(_beside(self._base, node.text)):  # noqa: PTH112
             what = f"there is no folder `{word(node.text)}`"
             self._document.add(node, what, "paths are relative to the manifest")

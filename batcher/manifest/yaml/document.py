@@ -30,6 +30,8 @@ RUN_OPTIONS = (
     "timeout",
     "embed",
     "check_inputs",
+    "engine",
+    "workers",
     "no_schema_check",
 )
 _TOP = (

@@ -8,7 +8,7 @@ from typing import Any
 from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
-from batcher.manifest.readers.formats import Reader, reader
+from batcher.manifest.readers.formats import Reader, format_of, reader
 from batcher.manifest.readers.meanings import Meanings, input_meant
 from batcher.manifest.readers.rows import Carried, Reading, Row
 from batcher.manifest.readers.source import Source
@@ -116,7 +116,7 @@ class Entries:
             self._model_inputs.warn(f"{what}; write `- ` before each line to make it {lines} prompts")
         entries: list[Entry] = []
         for item in node.items if node.kind == "list" else [node]:
-            if item.kind == "mapping" and "file" in item.pairs:
+            if item.kind == "mapping" and "file" in item.pairs and not self._is_media(item):
                 entry = self._file(item)
                 entries += [entry] if entry else []
                 continue
@@ -128,6 +128,12 @@ class Entries:
             last.held += [row] if row and self._expands(row, item) else []
         return entries
 
+    def _is_media(self, node: Node) -> bool:
+        """Whether ``{file: cat.png}`` stands for what the model takes in the place of a prompt."""
+        named = node.get("file")
+        is_alone = named is not None and named.kind == "text" and len(node.pairs) == 1
+        return is_alone and "prompt" in self._model_inputs.media and format_of(str(named and named.text)) is None
+
     def _no_prompts(self) -> None:
         if self._document.place is None:
             self._document.problems.add(self._document.label, 1, 1, "there are no prompts", "add a `prompts:` list")
@@ -137,10 +143,10 @@ class Entries:
 
     def _prompt(self, node: Node, inline: Inline) -> Row | None:
         label, here = self._document.label, (node.line, node.column)
-        if node.kind == "text":
+        if node.kind == "text" or self._is_media(node):
             self._look_at(node)
             places = {"": here, "prompt": here}
-            return Row(label, node.line, {"prompt": node.text}, None, {}, {}, inline, places, self._repeat)
+            return Row(label, node.line, {"prompt": node.value()}, None, {}, {}, inline, places, self._repeat)
         if node.kind != "mapping":
             self._not_a_prompt(node)
             return None
@@ -160,9 +166,9 @@ class Entries:
 
     def _prompt_key(self, row: Row, name: str, key: Node, value: Node) -> None:
         if name in {"prompt", self._model_inputs.prompt}:
-            if value.kind == "text":
+            if value.kind == "text" or ("prompt" in self._model_inputs.media and value.pairs.keys() == {"file"}):
                 self._look_at(value)
-                row.inputs["prompt"] = value.text
+                row.inputs["prompt"] = value.value()
             else:
                 self._not_a_prompt(value)
         elif name == "id":
@@ -183,6 +189,8 @@ class Entries:
 
     def _look_at(self, node: Node) -> None:
         """Whether a prompt is plainly something else: the name of a file, a key without a blank after its colon."""
+        if "prompt" in self._model_inputs.media:
+            return
         text, problems, label = node.text, self._document.problems, self._document.label
         if _FILE.fullmatch(text) and not text.startswith(("http:", "https:")):
             what = f"{shown(text)} is the name of a file, and is read as a prompt"

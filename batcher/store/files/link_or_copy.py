@@ -53,9 +53,10 @@ class Landing:
         content = thing.content() if callable(thing.content) else thing.content
         if content is None:
             return self._taken(thing.time_of or "", path, thing.name)
-        if facts is None and os.path.lexists(path) and _content(path, len(content)) == content:
-            return "same"
-        self.refuse_what_is_not_ours(thing.name, path)
+        if os.path.lexists(path):
+            if facts is None and _content(path, len(content)) == content:
+                return "same"
+            self.refuse_what_is_not_ours(thing.name, path)
         self._write(path, content, facts)
         return "written"
 
