@@ -4,6 +4,7 @@ That file is one line, the URL and the name of the run, and so can be read and w
 reads pictures (verify, view, grid, export, rebuilding) finds them.
 """
 
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -148,9 +149,18 @@ def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str
             yield from lot
 
 
-@lru_cache(maxsize=64)
 def objects(url: str) -> "Objects":
     """What is below a URL. Raises UsageError without the extra."""
+    return _objects(url, _credentials())
+
+
+def bucket(run_dir: Path, url: str) -> "Bucket":
+    """Raises UsageError without the extra."""
+    return _bucket(run_dir, url, _credentials())
+
+
+@lru_cache(maxsize=64)
+def _objects(url: str, credentials: int) -> "Objects":  # noqa: ARG001  of the cache: new ones are another client
     _loaded()
     from batcher.images.objects import Objects  # noqa: PLC0415  needs an extra
 
@@ -158,9 +168,13 @@ def objects(url: str) -> "Objects":
 
 
 @lru_cache(maxsize=8)
-def bucket(run_dir: Path, url: str) -> "Bucket":
-    """Raises UsageError without the extra."""
+def _bucket(run_dir: Path, url: str, credentials: int) -> "Bucket":  # noqa: ARG001
     return _loaded()[0](url, run_dir)
+
+
+def _credentials() -> int:
+    """A mark of what the environment says of the stores: a notebook may renew it between two runs."""
+    return hash(tuple(sorted(item for item in os.environ.items() if item[0].startswith(("AWS_", "AZURE_", "GOOGLE_")))))
 
 
 def checked_url(url: str, what: str = "--images") -> str:

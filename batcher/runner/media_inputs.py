@@ -50,6 +50,7 @@ class MediaInputs:
         self._place = place
         self._api = api
         self._hidden: set[str] = set()
+        self._moved: dict[str, media.Media] = {}  # what was uploaded anew since the run began
 
     async def upload(self, state: StateFile, limit: int | None, progress: Progress, *, try_one: bool) -> None:
         """All files of the jobs to be submitted that are not there yet; then one link is tried.
@@ -122,10 +123,13 @@ class MediaInputs:
         """Before a submit is written down: the objects are there. Raises DiskError."""
         for sha256 in set(contents_in(entry.job.inputs)):
             known, sources = _known(reader, sha256)
+            known = self._moved.get(sha256, known)
             if known is not None and self._links.is_fresh(known):
                 continue
             try:
-                await asyncio.to_thread(self._in_place, sha256, known, sources, lambda: None)
+                found = await asyncio.to_thread(self._in_place, sha256, known, sources, lambda: None)
+                if found != known:
+                    self._moved[sha256] = found
             except Unusable as error:
                 raise DiskError(f"an input of {one_line(entry.job.prompt_id, 80)}: {error}", hint=_AGAIN) from None
 
@@ -133,9 +137,8 @@ class MediaInputs:
         """The inputs with links in the place of contents, made now."""
 
         def link(sha256: str) -> str:
-            known = media.content(reader, sha256) or (self._place and uploaded(self._place, sha256))
-            if not known:
-                raise DiskError(f"an input of {one_line(entry.job.prompt_id, 80)} is not known", hint=_AGAIN)
+            known = self._moved.get(sha256) or media.content(reader, sha256)
+            assert known is not None, "ready comes first"
             return self._link(known)
 
         return with_links(entry.job.inputs, link)
