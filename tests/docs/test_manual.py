@@ -40,6 +40,7 @@ def test_every_flag_anywhere_in_the_documentation_exists() -> None:
     # Of pip, pytest, .ci/run, systemctl, journalctl, uv and of lines of other tools' prompt files.
     flags = {"--help", "--quiet", "--show", "--dist", "--hypothesis-seed", "--lowest", "--newest", "--upgrade"}
     flags |= {"--user", "--now", "--with", "--python"}
+    flags |= {"--head", "--address", "--no-wait", "--disable-usage-stats"}  # of ray
     flags |= {f"--{name}" for name in (*prompt_lines._A1111, *prompt_lines._KOHYA, "cfg")}
     for name in COMMANDS:
         flags |= flags_of(load(name))

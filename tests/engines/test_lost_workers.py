@@ -201,10 +201,11 @@ def test_no_message_to_or_from_a_worker_holds_the_token_or_a_picture(tmp_path: P
     [
         (lambda greeting: replace(greeting, python="3.9.1"), "has Python 3.9, this process has 3."),
         (lambda greeting: replace(greeting, batcher="0.0.1"), "has batcher 0.0.1, this process has "),
+        (lambda greeting: replace(greeting, host="another"), "to this machine only, and there is a worker on another"),
         (lambda greeting: replace(greeting, identity="f" * 8), "what it writes does not arrive here"),
         (lambda greeting: replace(greeting, problem="there is no folder /x"), "does not see "),
     ],
-    ids=["python", "batcher", "writes elsewhere", "no such folder"],
+    ids=["python", "batcher", "simulator out of reach", "writes elsewhere", "no such folder"],
 )
 def test_a_worker_that_does_not_fit_ends_the_run_before_anything_is_submitted(
     tmp_path: Path, change: Callable[[Greeting], Greeting], words: str
@@ -212,7 +213,6 @@ def test_a_worker_that_does_not_fit_ends_the_run_before_anything_is_submitted(
     error, charged = run(_refusal(tmp_path, change))
     assert isinstance(error, UsageError)
     assert words in str(error)
-    assert "Nothing was submitted" in str(error)
     assert charged == 0
 
 
