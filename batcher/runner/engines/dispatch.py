@@ -76,7 +76,7 @@ class Dispatcher:
         self._alone_since: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._met: set[int] = set()  # those that may have something to put away
-        self.losses = 0
+        self.losses = 0  # workers that may have left something behind
 
     async def __aenter__(self) -> Self:
         """Waits for workers. Raises UsageError when none comes or one can't work here, DiskError for want of room."""
@@ -146,10 +146,12 @@ class Dispatcher:
         return came
 
     async def _dismiss(self) -> None:
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(POLL):
                 calls = (self._crew.call(number, "close", b"") for number in self._met)
                 await asyncio.gather(*calls, return_exceptions=True)
+        except TimeoutError:
+            self.losses += 1
 
     async def _deal(self) -> None:
         """Orders to whoever has most room."""
