@@ -138,6 +138,7 @@ class Dispatcher:
         finally:
             for task in greeting.values():
                 task.cancel()
+            await asyncio.gather(*greeting.values(), return_exceptions=True)
         if not came:
             raise UsageError(
                 f"none of {self._crew.size} workers began within {show_duration(FIRST_START)}",
@@ -223,8 +224,9 @@ class Dispatcher:
             except (WorkerLost, TimeoutError) as error:
                 self._lost(number, identity, error)
                 if isinstance(error, TimeoutError) and identity:
-                    with suppress(WorkerLost):
-                        await self._crew.replace(number)  # it neither works nor ends
+                    with suppress(WorkerLost, TimeoutError):
+                        async with asyncio.timeout(SILENT):
+                            await self._crew.replace(number)  # it neither works nor ends
             except (UsageError, DiskError) as error:
                 if problem != (problem := error.message):
                     self._note(f"warning: {self._hands[number].name} is not used: {error.message}")
