@@ -112,7 +112,8 @@ class Api:
 
     def hide_queries(self, base: str) -> None:
         """Links that begin with ``base`` are signed: what the service repeats of them loses its query."""
-        self._links.append(re.compile(rb"(" + re.escape(base.encode()) + rb"[^\s\"'<>?\\]*)\?[^\s\"'<>\\]*"))
+        path, query = rb"[^\s\"'<>?\\]*", rb"(?:[^\s\"'<>\\]|\\[^\"])*"  # JSON may write & as an escape
+        self._links.append(re.compile(rb"(" + re.escape(base.encode()) + path + rb")\?" + query))
 
     async def submit(
         self, model: str, inputs: Mapping[str, Any], leaving: Callable[[], None] | None = None

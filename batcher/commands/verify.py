@@ -8,7 +8,7 @@ import click
 
 from batcher.commands.options import collect_service, service_options
 from batcher.commands.printing import say, say_json
-from batcher.commands.run_argument import run_argument
+from batcher.commands.run_argument import runs_argument
 
 SHOWN = 3  # examples of each kind
 
@@ -21,8 +21,8 @@ Examples:
   batcher verify runs/tonight --check structure   faster: decodes nothing
 Exit code 0 when nothing is wrong (any more), 3 when something is."""
 )
-@run_argument
-@click.option("--repair", is_flag=True, help="Mend what can be had free. Nothing is deleted: see RUN/lost+found.")
+@runs_argument
+@click.option("--repair", is_flag=True, help="Fix what can be fetched free. Nothing is deleted: see RUN/lost+found.")
 @click.option(
     "--check",
     "depth",
@@ -33,17 +33,30 @@ Exit code 0 when nothing is wrong (any more), 3 when something is."""
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Files read at once.  [default: by the machine]")
 @service_options
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def verify(run_dir: str, as_json: bool, **given: Any) -> int:
-    """Check every image and sidecar against the state file: all of it, in parallel, changing nothing by itself."""
+def verify(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
+    """Check every image and sidecar against the state file: all of it, in parallel, changing nothing by itself.
+
+    Several RUNs are checked one after the other.
+    """
     from batcher.runner.progress import listener  # noqa: PLC0415  start-up time
     from batcher.upkeep.survey import THREADS  # noqa: PLC0415
 
-    folder = Path(run_dir)
     progress = listener("none" if as_json else "auto")
     told = {"depth": given["depth"], "threads": given["jobs"] or THREADS, "progress": progress}
-    facts = _repaired(folder, given, told) if given["repair"] else _checked(folder, told)
-    say_json(facts) if as_json else say(_words(facts))
-    return int(facts["exit_code"])
+    every = []
+    for folder in run_dirs:
+        every.append(_repaired(folder, given, told) if given["repair"] else _checked(folder, told))
+        if not as_json:
+            say(_words(every[-1]))
+    if as_json:
+        say_json(every[0] if len(every) == 1 else _together(every))
+    return max(int(facts["exit_code"]) for facts in every)
+
+
+def _together(every: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of several runs: the sums, and each."""
+    sums = {name: sum(facts[name] for facts in every) for name in ("jobs", "images", "files", "bytes", "wrong")}
+    return {**sums, "exit_code": max(facts["exit_code"] for facts in every), "runs": every}
 
 
 def _checked(folder: Path, told: dict[str, Any]) -> dict[str, Any]:

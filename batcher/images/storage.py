@@ -19,6 +19,7 @@ from batcher.store import STATE, has_state
 from batcher.store.files.place import Place, Shelf
 from batcher.store.files.safe_reader import SafeReader
 from batcher.store.files.whole import write_whole
+from batcher.store.joined import runs_of, whose
 from batcher.store.opening import BUCKET
 
 if TYPE_CHECKING:
@@ -87,8 +88,26 @@ def place_of(run_dir: Path) -> Place:
 
 def reader_of(run_dir: Path) -> SafeReader:
     """What reads them."""
+    if len(runs_of(run_dir)) > 1:
+        return _JoinedReader(run_dir)
     url = url_of(run_dir)
     return SafeReader(run_dir) if url is None else _loaded()[1](run_dir, bucket(run_dir, url))
+
+
+class _JoinedReader(SafeReader):
+    """Of runs that are read as one: each picture by the reader of its own run."""
+
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__(run_dir)
+        self._readers = {run: reader_of(run) for run in runs_of(run_dir)}
+
+    def path(self, file: str) -> Path:
+        run, file = whose(self.run_dir, file)
+        return self._readers[run].path(file)
+
+    def regular(self, file: str) -> Path:
+        run, file = whose(self.run_dir, file)
+        return self._readers[run].regular(file)
 
 
 def present(run_dir: Path) -> Callable[[str], bool]:
@@ -106,6 +125,7 @@ def local(run_dir: Path, file: str, sha256: str | None = None) -> Path:
     sha256: of the picture, where it is known: then only these bytes will do. Where there is no such picture, nothing is
     at that path. Raises DiskError.
     """
+    run_dir, file = whose(run_dir, file)
     url = url_of(run_dir)
     if url is None:
         return run_dir / file
@@ -117,7 +137,7 @@ def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str
 
     recorded: file and sha256 of an item's picture. Raises DiskError.
     """
-    if url_of(run_dir) is None:
+    if not any(map(url_of, runs_of(run_dir))):
         yield from items
         return
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="bucket") as pool:

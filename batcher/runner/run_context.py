@@ -115,8 +115,12 @@ class RunContext:
             )
 
     def doubted(self, entry: Entry, cause: Cause) -> None:
-        """A submit got no usable answer. Enough of them in a row end the submits, whatever reads say."""
-        if why := self.fuse.doubted(entry.id):
+        """A submit got no usable answer."""
+        self.lost(self.fuse.doubted(entry.id), cause)
+
+    def lost(self, why: str | None, cause: Cause) -> None:
+        """Enough submits without a usable answer in a row (why) end the submits, whatever reads say."""
+        if why:
             self.stop.request(
                 Reason.FUSE,
                 f"the fuse blew: {why}: {cause}",

@@ -6,7 +6,7 @@ the millisecond and the disk does not hold it up.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,7 @@ PAUSED = 0.2  # seconds between two looks at whether the run may go on
 GLANCE = 0.002  # seconds between two looks at whether the opening lets one more leave
 LEAD = 0.03  # seconds before its moment at which a submit is claimed: what writing that down takes on most disks
 AT_DOOR = 0.5  # seconds that one written down as leaving may be kept waiting: a kill meanwhile leaves it in doubt
+NO_MODEL = "batcher/probe/no-such-model"  # a submit for it is answered, and there is nothing to make or to charge
 INSISTENCE = 10  # seconds to go on trying to write down a request id that the disk did not take
 PERSISTENCE = 3  # the same, for what costs nobody anything but a question to a person
 
@@ -295,18 +296,29 @@ class Submitter:
         self.context.heard()
 
     async def _service_answers(self) -> bool:
-        """A free read, when its time has come, before the next submit is risked."""
+        """Free calls, when their time has come, before the next submit is risked: one that says whether anybody is
+        there, and one to what takes submits, which may be ill alone. That asks for a model that there is not.
+        """
         context = self.context
         context.waits.line = limits.SILENT
         if await pause(self.breaker.probe_at(context.now()) - context.now(), context.stop.nothing_new):
             return False
-        try:
-            await context.api.model(self.model)
-        except (NotSent, Unclear) as problem:
-            self.breaker.failed(context.now())
-            context.unheard(problem)
-            return False
-        except (Refused, Rejected, NotFound):
-            pass  # an answer all the same
-        context.heard()
-        return True
+        if (problem := await _unanswered(context.api.model(self.model))) is None:
+            context.heard()
+            if (problem := await _unanswered(context.api.submit(NO_MODEL, {}))) is None:
+                return True
+            context.lost(context.fuse.unanswered(), problem.cause)
+        self.breaker.failed(context.now())
+        context.unheard(problem)
+        return False
+
+
+async def _unanswered(call: Awaitable[object]) -> NotSent | Unclear | None:
+    """Why a call got no answer; None where it got one, whatever it says. Raises AccountError."""
+    try:
+        await call
+    except (NotSent, Unclear) as problem:
+        return problem
+    except (Refused, Rejected, NotFound):
+        pass
+    return None

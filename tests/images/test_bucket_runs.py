@@ -9,12 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import obstore
 import pytest
 
-from tests.support.object_store import ObjectStore, object_store, proxied
-
-pytest.importorskip("obstore", reason="the extra `cloud` is not installed")
+from tests.support.object_store import ObjectStore, object_store, obstore, proxied
 
 
 class Run:
@@ -212,3 +209,16 @@ def test_a_bucket_that_refuses_from_the_middle_of_a_run_on_stops_it_and_costs_no
     report = json.loads((run.dir / "report.json").read_bytes())
     assert report["done"] == report["submits_total"] == 40
     assert run.batcher("verify", run.dir).returncode == 0
+
+
+def test_an_object_is_a_manifest_and_its_copy_goes_on_when_it_is_gone(run: Run) -> None:
+    sets = run.server.store("sets")
+    obstore.put(sets, f"{run.prefix}/birds.csv", b"prompt\na red kite\n")
+    words = ["run", f"s3://sets/{run.prefix}/birds.csv", "--simulate"]
+    done = run.batcher(*words)
+    assert done.returncode == 0, done.stderr
+    obstore.delete(sets, f"{run.prefix}/birds.csv")
+    again = run.batcher(*words)
+    assert again.returncode == 0, again.stderr
+    assert "no such object: the copy of the last start is used" in again.stderr
+    assert json.loads((run.folder / "runs" / "birds" / "report.json").read_bytes())["done"] == 1

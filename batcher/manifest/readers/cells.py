@@ -51,7 +51,7 @@ class CellTable:
         for name, what, mend in found.wrong[:MOST]:
             reading.problems.add(label, 1, names.index(name) + 1, what, mend)
         if found.prompt is None and reading.needs_prompt:
-            raise failure(label, 0, 0, *no_prompt(names, reading.prompt_column))
+            raise failure(label, 0, 0, *no_prompt(names, reading.prompt_column, reading.model_inputs.prompt))
         note_columns(label, found, reading.model_inputs)
         return _Plan(names, found)
 

@@ -31,6 +31,7 @@ class _Objects:
     def __init__(self, source: Source, reading: Reading) -> None:
         self._source = source
         self._reading = reading
+        self._prompt = reading.model_inputs.own_name("prompt")
         self._layouts: dict[tuple[str, ...], Layout] = {}
         self._text = ""  # of the element at hand
         self._column = 1  # where it begins
@@ -66,7 +67,7 @@ class _Objects:
     def _has_prompt(self, value: dict[str, Any], found: Layout, line: int) -> bool:
         for name, what, mend in found.wrong:
             self._add(line, name, what, mend)
-        if found.prompt is not None or not self._reading.needs_prompt or (wrong := of_row(value)) is None:
+        if found.prompt is not None or not self._reading.needs_prompt or (wrong := of_row(value, self._prompt)) is None:
             return True
         self._add(line, None, *wrong, kind="no prompt")
         return False
@@ -211,7 +212,7 @@ class JsonDocument(_Objects):
 
     def _shape(self, window: Window, key: str, value: Any) -> tuple[str, str]:
         """What an object is that holds no prompts: told from the key that seems to hold them, if there is one."""
-        lacking = of_row(value) if isinstance(value, dict) else None
+        lacking = of_row(value, self._prompt) if isinstance(value, dict) else None
         odd = lacking or (f"`{word(key)}` holds {described(value)}, which is no prompt", _NO_PROMPTS)
         first: tuple[str, str] | None = None
         for _ in range(_MOST_WARNED):

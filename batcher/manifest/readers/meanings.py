@@ -67,9 +67,9 @@ def kind_of_name(name: str) -> str | None:
     return _KINDS.get(fold_name(_REMARK.sub("", name).strip()))
 
 
-def input_meant(name: str, known: Iterable[str]) -> str:
+def input_meant(name: str, inputs: Iterable[str]) -> str:
     """How to fix the name of an input that the model does not have: by what it means, else by its spelling."""
-    names, kind = list(known), kind_of_name(name)
+    names, kind = list(inputs), kind_of_name(name)
     if kind in names:
         return f"did you mean `{kind}`?"
     if kind in {"width", "height", "size"} and "aspect_ratio" in names:

@@ -100,7 +100,7 @@ class Table:
         for name, what, mend in found.wrong[:MOST]:
             reading.problems.add(label, *self._cell_place(line, names.index(name)), what, mend)
         if found.prompt is None and reading.needs_prompt:
-            raise failure(label, line, 1, *no_prompt(names, reading.prompt_column))
+            raise failure(label, line, 1, *no_prompt(names, reading.prompt_column, reading.model_inputs.prompt))
         note_columns(label, found, reading.model_inputs)
         return _Plan(names, found)
 

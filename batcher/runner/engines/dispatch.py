@@ -166,7 +166,7 @@ class Dispatcher:
                     break
 
     def _room(self) -> list[tuple[int, int]]:
-        """(orders that it can take, worker), the most first."""
+        """(orders that it can take, worker), the most first; of equals, who has done least."""
         at_work = [number for number, hand in self._hands.items() if hand.identity]
         if at_work:
             room = [(self._window - self._orders.held(number), number) for number in at_work]
@@ -174,7 +174,10 @@ class Dispatcher:
             room = [(self._downloads - self._orders.held(HERE), HERE)]
         else:
             room = []
-        return sorted(((free, number) for free, number in room if free > 0), reverse=True)
+        return sorted(
+            ((free, number) for free, number in room if free > 0),
+            key=lambda one: (-one[0], self._hands[one[1]].saved if one[1] != HERE else 0),
+        )
 
     def _dealt(self) -> bool:
         """Whether somebody took orders."""
