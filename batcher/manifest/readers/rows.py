@@ -114,5 +114,10 @@ class Reading:
         return layout(names, self.model_inputs, self.prompt_column, self.carried.aside)
 
 
+def with_line_ends_alike(text: str) -> str:
+    """One form of line ends, so that Git or a spreadsheet program can't make another job of a text."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
 def _is_given(value: Any) -> bool:
     return value is not None and value != ""
