@@ -213,7 +213,7 @@ def test_what_a_column_means_and_the_model_can_not_do_is_refused_unless_it_is_de
     for path, line in ((csv, 3), (lines, 2)):
         (problem,) = problems(path)
         assert (problem.line, what in problem.what) == (line, True)
-        assert f"--meta {header}" in problem.mend or "nearest" in problem.mend
+        assert f"--meta {shlex.quote(header)}" in problem.mend or "nearest" in problem.mend
         assert jobs(path, meta=(header,))[1].meta == {header: cell}
     aside = write(tmp_path, f"prompts: [{{file: p.csv, meta: [{header}, {{set: x}}]}}]\n")
     assert jobs(aside)[1].meta == {header: cell, "set": "x"}

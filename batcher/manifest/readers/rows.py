@@ -31,7 +31,6 @@ class Row:
     raw: Any
     repeat: Repeat | None = None
     variants: "Variants | None" = None
-    model: str | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -107,7 +106,7 @@ class Reading:
             return []
         applied = self.meanings.apply(given, row.inputs)
         row.meta.update((column, value) for column, value in given.values() if column in applied.meta)
-        row.repeat, row.model = applied.repeat or row.repeat, applied.model
+        row.repeat = applied.repeat or row.repeat
         return applied.refused
 
     def layout(self, names: Sequence[str]) -> Layout:
