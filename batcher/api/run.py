@@ -142,9 +142,9 @@ class Run:
 
         if isinstance(where, Image):
             where = f'job == "{where.job}" and output_index == {where.output_index}'
-        known = set(Picking.__slots__) - {"where", "word"}
-        if unknown := sorted(set(more) - known):
-            raise UsageError(f"pick has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(known))}.")
+        allowed = set(Picking.__slots__) - {"where", "word"}
+        if unknown := sorted(set(more) - allowed):
+            raise UsageError(f"pick has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(allowed))}.")
         if verdict not in {"yes", "no", "clear", None}:
             raise UsageError(f"{verdict!r} is no verdict", hint='Use "yes", "no" or "clear".')
         plain = {**more, **({"tags": tuple(more["tags"])} if "tags" in more else {})}

@@ -195,8 +195,8 @@ class ModelInputs:
 
     def with_contents(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The inputs with the contents of files in the place of their names."""
-        found = {name: self.files.sent(inputs[name], self.media[name]) for name in self.media if name in inputs}
-        return {**inputs, **found}
+        contents = {name: self.files.sent(inputs[name], self.media[name]) for name in self.media if name in inputs}
+        return {**inputs, **contents}
 
     def names_of_files(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """For ``meta``."""

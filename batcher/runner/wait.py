@@ -182,15 +182,15 @@ class Waiter:
 
 
 def _denied(problem: NotFound | Rejected) -> Cause:
-    said = problem.cause
-    kind = "expired" if isinstance(problem, NotFound) else said.kind
-    return Cause(kind=kind, message=said.message, http_status=said.http_status, code=said.code)
+    cause = problem.cause
+    kind = "expired" if isinstance(problem, NotFound) else cause.kind
+    return Cause(kind=kind, message=cause.message, http_status=cause.http_status, code=cause.code)
 
 
 def _unanswered(problem: CallError, seconds: float) -> Cause:
-    said = problem.cause
-    message = f"no readable answer about this request for {seconds:.0f} s, while others got theirs: {said.message}"
-    return Cause(kind="unanswered", message=message[:500], http_status=said.http_status, code=said.code)
+    cause = problem.cause
+    message = f"no readable answer about this request for {seconds:.0f} s, while others got theirs: {cause.message}"
+    return Cause(kind="unanswered", message=message[:500], http_status=cause.http_status, code=cause.code)
 
 
 def _taken_back(answer: Answer) -> Cause:

@@ -110,7 +110,7 @@ def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _texts(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    found = body.get(name, [])
-    if not isinstance(found, list) or not all(isinstance(text, str) and len(text) <= 200 for text in found):
+    texts = body.get(name, [])
+    if not isinstance(texts, list) or not all(isinstance(text, str) and len(text) <= 200 for text in texts):
         raise UsageError(f"`{name}` is a list of texts")
-    return tuple(found)
+    return tuple(texts)

@@ -81,10 +81,10 @@ def of_row(value: Mapping[str, Any], prompt: str = "prompt") -> tuple[str, str] 
 
 def _object(text: str) -> Any:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def _jq(key: str) -> str:

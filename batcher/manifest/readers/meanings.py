@@ -68,9 +68,9 @@ def kind_of_name(name: str) -> str | None:
     return _KINDS.get(fold_name(_REMARK.sub("", name).strip()))
 
 
-def input_meant(name: str, known: Iterable[str]) -> str:
+def input_meant(name: str, inputs: Iterable[str]) -> str:
     """How to fix the name of an input that the model does not have: by what it means, else by its spelling."""
-    names, kind = list(known), kind_of_name(name)
+    names, kind = list(inputs), kind_of_name(name)
     if kind == "model" and name == "model":
         return "a manifest has one model, at its top or with --model: run it once for each, with an -o of its own"
     if kind in names:
