@@ -77,10 +77,10 @@ class VarTexts:
             self._document.add(node.pairs["column"][0], "`column` beside a text file: it has lines", "remove it")
             return None
         column = options.get("column", name)
-        said = (options["file"], form, column)
-        if said not in self._files.texts:
-            self._files.texts[said] = self._read(source, form, column)
-        return self._files.texts[said]
+        asked = (options["file"], form, column)
+        if asked not in self._files.texts:
+            self._files.texts[asked] = self._read(source, form, column)
+        return self._files.texts[asked]
 
     def _read(self, source: Source, form: str, column: str) -> tuple[str, ...] | None:
         problems = self._document.problems
