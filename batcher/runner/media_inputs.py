@@ -71,11 +71,11 @@ class MediaInputs:
         hashes = list(wanted)
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="inputs") as pool:
             for start in range(0, len(hashes), _CHUNK):
-                known = [(one, *_known(state.connection, one)) for one in hashes[start : start + _CHUNK]]
-                tasks = [asyncio.wrap_future(pool.submit(self._in_place, *facts, count)) for facts in known]
+                contents = [(one, *_known(state.connection, one)) for one in hashes[start : start + _CHUNK]]
+                tasks = [asyncio.wrap_future(pool.submit(self._in_place, *facts, count)) for facts in contents]
                 done: list[media.Media] = []
                 for (sha256, *_), outcome in zip(
-                    known, await asyncio.gather(*tasks, return_exceptions=True), strict=True
+                    contents, await asyncio.gather(*tasks, return_exceptions=True), strict=True
                 ):
                     if isinstance(outcome, Unusable):
                         problems.append(
@@ -94,24 +94,24 @@ class MediaInputs:
 
     def _wanted(self, connection: sqlite3.Connection, limit: int | None) -> dict[str, tuple[str, int, str]]:
         """By hash, where one of the jobs to be submitted stands, and the input."""
-        found: dict[str, tuple[str, int, str]] = {}
+        wanted: dict[str, tuple[str, int, str]] = {}
         if not media.is_known(connection):
-            return found
+            return wanted
         for inputs, source, line in reading.pending_inputs(connection, limit):
             for name, value in inputs.items():
                 for sha256 in contents_in({name: value}):
-                    found.setdefault(sha256, (source, line, one_line(name, 80)))
-        return found
+                    wanted.setdefault(sha256, (source, line, one_line(name, 80)))
+        return wanted
 
     def _in_place(
-        self, sha256: str, known: media.Media | None, sources: list[media.Source], count: Callable[[], None]
+        self, sha256: str, content: media.Media | None, sources: list[media.Source], count: Callable[[], None]
     ) -> media.Media:
         """In any thread."""
-        if known is None and self._place is not None:
-            known = uploaded(self._place, sha256)
-        if known is None:
+        if content is None and self._place is not None:
+            content = uploaded(self._place, sha256)
+        if content is None:
             raise Unusable("its file is not known here: run the manifest that names it, with --media")
-        return self._links.prepare(known, sources, count)
+        return self._links.prepare(content, sources, count)
 
     def warnings(self, now: float) -> tuple[str, ...]:
         """now: Unix seconds."""
@@ -121,11 +121,11 @@ class MediaInputs:
     async def ready(self, entry: Entry, reader: sqlite3.Connection) -> None:
         """Before a submit is written down: the objects are there. Raises DiskError."""
         for sha256 in set(contents_in(entry.job.inputs)):
-            known, sources = _known(reader, sha256)
-            if known is not None and self._links.is_fresh(known):
+            content, sources = _known(reader, sha256)
+            if content is not None and self._links.is_fresh(content):
                 continue
             try:
-                await asyncio.to_thread(self._in_place, sha256, known, sources, lambda: None)
+                await asyncio.to_thread(self._in_place, sha256, content, sources, lambda: None)
             except Unusable as error:
                 raise DiskError(f"an input of {one_line(entry.job.prompt_id, 80)}: {error}", hint=_AGAIN) from None
 
@@ -133,10 +133,10 @@ class MediaInputs:
         """The inputs with links in the place of contents, made now."""
 
         def link(sha256: str) -> str:
-            known = media.content(reader, sha256) or (self._place and uploaded(self._place, sha256))
-            if not known:
+            content = media.content(reader, sha256) or (self._place and uploaded(self._place, sha256))
+            if not content:
                 raise DiskError(f"an input of {one_line(entry.job.prompt_id, 80)} is not known", hint=_AGAIN)
-            return self._link(known)
+            return self._link(content)
 
         return with_links(entry.job.inputs, link)
 
