@@ -58,17 +58,17 @@ def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
 def _reopen(state: StateFile, run: str, which: Reopen) -> dict[str, Any]:
     by_state = reading.by_state(state.connection)
     wanted = [State(name) for name in which.states]
-    found, moves = _Found(), []
+    counted, moves = _Found(), []
     for entry in reading.entries(state.connection, wanted, listed_only=True):
         kind = entry.cause.kind if entry.cause else ""
         if (which.causes and kind not in which.causes) or not which.means(entry):
-            found.left[kind or str(entry.state)] += 1
+            counted.left[kind or str(entry.state)] += 1
         elif entry.state is State.FAILED and not which.resubmit and reading.was_taken_up(state.connection, entry):
-            found.free += 1
+            counted.free += 1
             moves.append(partial(state.recollect, entry))
         else:
-            found.paid += 1
-            found.images += entry.job.images
+            counted.paid += 1
+            counted.images += entry.job.images
             moves.append(partial(state.reopen, entry))
     if moves and not which.dry_run:
         state.must_commit(moves)
@@ -77,11 +77,11 @@ def _reopen(state: StateFile, run: str, which: Reopen) -> dict[str, Any]:
     return {
         "run": run,
         "states": [str(name) for name in wanted],
-        "reopened": found.paid,
-        "collected_again": found.free,
-        "left": found.left.total(),
-        "left_by_cause": dict(found.left),
-        "may_cost_usd": None if price is None else round(found.images * price, 6),
+        "reopened": counted.paid,
+        "collected_again": counted.free,
+        "left": counted.left.total(),
+        "left_by_cause": dict(counted.left),
+        "may_cost_usd": None if price is None else round(counted.images * price, 6),
         "in_doubt": State.IN_DOUBT in wanted,
         "others": {
             name: by_state[State(name)] for name in STATES if State(name) in by_state and State(name) not in wanted

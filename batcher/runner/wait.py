@@ -64,7 +64,7 @@ class Waiter:
             try:
                 await context.call_turn()
                 asked_at = context.now()
-                answer = await context.api.look(entry.request_id or "")
+                answer = await context.api.poll(entry.request_id or "")
             except CallError as problem:
                 after = await self._unread(entry, trouble, problem)
                 if isinstance(after, Cause):
@@ -111,7 +111,7 @@ class Waiter:
             )
         assert isinstance(answer, CancelledThere)
         context.unspend(entry)
-        context.fuse.dropped(entry.id)
+        context.failure_limit.dropped(entry.id)
         return await context.queue.durable(state.cancel, entry, context.wall())
 
     async def _give_up(self, entry: Entry, cause: Cause) -> Entry:

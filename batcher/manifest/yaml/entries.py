@@ -225,8 +225,6 @@ class Entries:
             mend = 'its quotes are curly, and quote nothing: replace them by plain ones (")'
         elif " " in name.strip():
             mend = "put a prompt with a colon in it in quotes"
-        elif name == "model":
-            mend = "a manifest has one model, at its top: write another manifest for another model"
         self._document.add(key, f"unknown key `{word(name)}`: the model has no such input", mend)
         return False
 
