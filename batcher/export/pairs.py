@@ -21,6 +21,7 @@ from batcher.export.request import Order
 from batcher.export.selection import Sample, Selection
 from batcher.export.shards import Row, ShardTarget
 from batcher.export.target import Advance
+from batcher.store.joined import name_of
 from batcher.store.picks import NO, YES
 
 COLUMNS = {
@@ -55,9 +56,8 @@ class Pairs(ShardTarget):
         self.caption.template.require(self.caption.known)
         self.pictures = Counter(split for split, _ in self._pairs())
         if not self.pictures:
-            run = self.order.run
             raise UsageError(
-                f"no group of {run} has both a picked and a rejected picture",
+                f"no group of {name_of(self.order.run)} has both a picked and a rejected picture",
                 hint="Pick some first: batcher pick RUN --where EXPR yes, and no for others of the same group.",
             )
         left = sum(not (yes and no) for yes, no in self._groups.values())

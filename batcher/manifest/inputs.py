@@ -60,7 +60,7 @@ class ModelInputs:
         self.media: dict[str, Wanted] = {
             name: self.schema.wanted(theirs) if self.schema else wanted(name, {})
             for name in self.columns
-            if ((theirs := self._theirs(name)) in self.schema.media_inputs if self.schema else is_media(name, {}))
+            if ((theirs := self.own_name(name)) in self.schema.media_inputs if self.schema else is_media(name, {}))
         }
         self.warnings: dict[str, None] = {}
         self.seen: dict[str, dict[str, str]] = {}
@@ -71,7 +71,8 @@ class ModelInputs:
     def _ours(self, name: str) -> str:
         return "prompt" if name == self.prompt else name
 
-    def _theirs(self, name: str) -> str:
+    def own_name(self, name: str) -> str:
+        """What the model calls it, which is also what messages do."""
         return self.prompt if name == "prompt" and self.prompt is not None else name
 
     def _is_hidden(self, name: str) -> bool:
@@ -89,7 +90,7 @@ class ModelInputs:
         """The inputs under the model's own names."""
         if self.prompt in {"prompt", None} or "prompt" not in inputs:
             return inputs
-        return {self._theirs(name): value for name, value in inputs.items()}
+        return {self.own_name(name): value for name, value in inputs.items()}
 
     def note(self, label: str, became: Mapping[str, str]) -> None:
         """What the columns of a file became, for ``plan``."""
@@ -113,12 +114,12 @@ class ModelInputs:
 
     def takes_null(self, name: str) -> bool:
         """Whether a null that was written out is a value to send."""
-        return self.schema is not None and self.schema.takes_null(self._theirs(name))
+        return self.schema is not None and self.schema.takes_null(self.own_name(name))
 
     def takes_ranges(self, name: str) -> bool:
         """Whether ``1..5`` under this name means five integers, not a text."""
         if self.schema:
-            theirs = self._theirs(name)
+            theirs = self.own_name(name)
             return self.schema.takes_integers(theirs) or not self.schema.takes_text(theirs)
         return name not in _TEXTS
 
@@ -132,7 +133,7 @@ class ModelInputs:
         if name in self.media:
             text = as_text(text)
         if self.schema:
-            value = self.schema.convert(self._theirs(name), self._ratio(name, text))
+            value = self.schema.convert(self.own_name(name), self._ratio(name, text))
             return value if type(value) is int else self.normal(name, value)
         if name in _TEXTS:
             return text
@@ -147,12 +148,12 @@ class ModelInputs:
             return value
         if type(value) is str:
             return self._ratio(name, value)
-        return self.schema.normal(self._theirs(name), value) if type(value) is float else value
+        return self.schema.normal(self.own_name(name), value) if type(value) is float else value
 
     def _ratio(self, name: str, text: str) -> str:
         """``16x9``, `` 16:9`` and ``16/9`` are 16:9 for an input that lists it."""
         if name not in self._ratios:
-            allowed = self.schema.allowed(self._theirs(name)) if self.schema else None
+            allowed = self.schema.allowed(self.own_name(name)) if self.schema else None
             self._ratios[name] = frozenset(v for v in allowed or () if isinstance(v, str) and RATIO.fullmatch(v))
         ratios = self._ratios[name]
         if not ratios or text in ratios or not (match := RATIO.fullmatch(text)):
@@ -169,7 +170,7 @@ class ModelInputs:
         return self._compiled(name)
 
     def _compile(self, name: str) -> Callable[[Any], str | None]:
-        fits = self.schema.check_of(self._theirs(name)) if self.schema else self._anything.check_of("")
+        fits = self.schema.check_of(self.own_name(name)) if self.schema else self._anything.check_of("")
         if name in self.media:
             fits = self._with_files(fits, self.media[name])
         if name == "prompt":
@@ -194,17 +195,17 @@ class ModelInputs:
 
     def with_contents(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The inputs with the contents of files in the place of their names."""
-        found = {name: self.files.sent(inputs[name], self.media[name]) for name in self.media if name in inputs}
-        return {**inputs, **found}
+        contents = {name: self.files.sent(inputs[name], self.media[name]) for name in self.media if name in inputs}
+        return {**inputs, **contents}
 
     def names_of_files(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """For ``meta``."""
-        return names_of({self._theirs(name): inputs[name] for name in self.media if name in inputs})
+        return names_of({self.own_name(name): inputs[name] for name in self.media if name in inputs})
 
     def mend(self, name: str) -> str:
         if name in self.media:
             return "correct it (names of files are relative to the manifest)"
-        default = self.schema.default(self._theirs(name)) if self.schema else None
+        default = self.schema.default(self.own_name(name)) if self.schema else None
         if name == "prompt" or default is None or not str(default).isprintable() or len(str(default)) > 40:
             return "correct it"
         return f"fix it, or leave it out to use the model's default ({default})" if default != "" else "fix it"

@@ -84,15 +84,15 @@ class MediaFiles:
         if _SCHEME.match(text) or self._contents is None:
             return text, None
         key = (text, wanted)
-        found = self._kept.get(key)
-        if found is None:
+        content = self._kept.get(key)
+        if content is None:
             try:
-                found = f"sha256:{self._hash(text, wanted, self._contents)}", None
+                content = f"sha256:{self._hash(text, wanted, self._contents)}", None
             except Unusable as error:
-                found = text, f"{shown_text(label(text))[1:-1]} {error}"
+                content = text, f"{shown_text(label(text))[1:-1]} {error}"
             if len(self._kept) < _MOST_KEPT:
-                self._kept[key] = found
-        return found
+                self._kept[key] = content
+        return content
 
     def _hash(self, text: str, wanted: Wanted, contents: Contents) -> str:
         if is_content(text):
@@ -113,12 +113,12 @@ class MediaFiles:
 
 def names_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """For ``meta``: the names of the files that these media inputs are, as ``image_file``."""
-    found: dict[str, Any] = {}
+    files: dict[str, Any] = {}
     for name, value in inputs.items():
         names = [label(text) for text in _texts(value) if not _SCHEME.match(text) and not is_content(text)]
         if names:
-            found[name + _SUFFIX] = names if len(names) > 1 else names[0]
-    return found
+            files[name + _SUFFIX] = names if len(names) > 1 else names[0]
+    return files
 
 
 def shown(value: Any) -> Any:

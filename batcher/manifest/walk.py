@@ -17,7 +17,7 @@ from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import Reader
-from batcher.manifest.readers.rows import Carried, Row
+from batcher.manifest.readers.rows import Carried, Row, with_line_ends_alike
 from batcher.manifest.row_check import RowCheck
 from batcher.manifest.sweep.counts import AxisCounts
 from batcher.manifest.templates import variables
@@ -67,11 +67,10 @@ class _Unnumbered:
 
 
 def _end_lines_alike(row: Row) -> None:
-    """One form of line ends, so that Git or a spreadsheet program can't make another job of a prompt."""
     inputs = row.inputs
     for name in inputs:
         if type(value := inputs[name]) is str and "\r" in value:
-            inputs[name] = value.replace("\r\n", "\n").replace("\r", "\n")
+            inputs[name] = with_line_ends_alike(value)
 
 
 def _shown(inputs: dict[str, Any], media: Mapping[str, Any]) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def read_journal(run_dir: Path, rescued: Iterable[dict[str, Any]] = ()) -> Journ
     rescued: lines that the disk of the run directory did not take.
     """
     path = run_dir / JOURNAL
-    known: dict[tuple[str, int], Known] = {}
+    attempts: dict[tuple[str, int], Known] = {}
     here, now = False, boot_id()
     for facts in chain(_lines(path), rescued):
         if "boot" in facts:
@@ -118,17 +118,17 @@ def read_journal(run_dir: Path, rescued: Iterable[dict[str, Any]] = ()) -> Journ
         number, moment, request_id = facts.get("n"), facts.get("at"), facts.get("id")
         if not isinstance(key, str) or not isinstance(number, int) or not 0 < number < _MOST_ATTEMPTS:
             continue
-        found = replace(known.get((key, number), Known(here)), here=here)
+        attempt = replace(attempts.get((key, number), Known(here)), here=here)
         if "left" in facts and isinstance(moment, (int, float)):
-            found = Known(here, left=float(moment))
+            attempt = Known(here, left=float(moment))
         elif "got" in facts and is_request_id(request_id):
-            found = replace(found, request_id=request_id)
+            attempt = replace(attempt, request_id=request_id)
         elif "no" in facts:
-            found = replace(found, ended=True)
+            attempt = replace(attempt, ended=True)
         elif "unsent" in facts:
-            found = replace(found, ended=True, unsent=True)
-        known[key, number] = found
-    return Journal(known, here)
+            attempt = replace(attempt, ended=True, unsent=True)
+        attempts[key, number] = attempt
+    return Journal(attempts, here)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -194,9 +194,9 @@ def _never_left(facts: Known | None, whole: bool) -> bool:
     return whole and facts.here and (facts.ended or facts.left is None)
 
 
-def _lost(state: StateFile, known: dict[tuple[str, int], Known]) -> Iterator[tuple[Entry, Known]]:
+def _lost(state: StateFile, attempts: dict[tuple[str, int], Known]) -> Iterator[tuple[Entry, Known]]:
     """Attempts that left and of which the state file knows nothing."""
-    for (key, number), facts in known.items():
+    for (key, number), facts in attempts.items():
         if facts.ended or (facts.left is None and facts.request_id is None):
             continue
         entry = auditing.by_key(state.connection, key)

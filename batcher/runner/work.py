@@ -287,9 +287,9 @@ def _live(context: RunContext, snapshot: Snapshot) -> Live:
 
 
 def _snapshot(context: RunContext) -> Snapshot:
-    known = context.budget.price is not None or context.budget.spent > 0
+    is_known = context.budget.price is not None or context.budget.spent > 0
     context.waits.look(context.now())
     return context.tally.snapshot(
-        context.now(), context.budget.spent if known else None, waits=context.waits, asked=context.pace.ceiling,
+        context.now(), context.budget.spent if is_known else None, waits=context.waits, asked=context.pace.ceiling,
         pace=context.pace.rate, slots=context.slots.size,
     )  # fmt: skip

@@ -97,9 +97,9 @@ def duplicates(connection: sqlite3.Connection) -> Iterator[tuple[int, str, str]]
             (beginning,),
         )
         for digest, file, request, number in rows:
-            known = first.setdefault(digest, (request, file))
-            if known[0] != request:
-                yield number, file, known[1]
+            first_of = first.setdefault(digest, (request, file))
+            if first_of[0] != request:
+                yield number, file, first_of[1]
 
 
 def damage(connection: sqlite3.Connection, seconds: float = math.inf) -> str | None:
@@ -107,12 +107,12 @@ def damage(connection: sqlite3.Connection, seconds: float = math.inf) -> str | N
     until = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
     try:
-        (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
-        said = "ok" if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT else error
+        return None if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT else str(error)
     finally:
         connection.set_progress_handler(None, STEPS)
-    return None if said == "ok" else str(said)
+    return None if answer == "ok" else str(answer)
 
 
 class Recorded:

@@ -22,15 +22,15 @@ def prepare(run_dir: Path) -> None:
         if run_dir.exists() and not run_dir.is_dir():
             raise UsageError(f"{run_dir} is a file, not a run directory", hint="Choose another with -o.")
         run_dir.mkdir(parents=True, exist_ok=True)
-        found = [item.name for item in run_dir.iterdir() if not item.name.startswith(".")]
+        names = [item.name for item in run_dir.iterdir() if not item.name.startswith(".")]
     except OSError as error:
         raise unwritable(run_dir, error) from error
     if not os.access(run_dir, os.W_OK | os.X_OK):
         raise unwritable(run_dir, PermissionError("no right to write there"))
-    if STATE in found:
+    if STATE in names:
         _check_unopened(run_dir / STATE)
-    elif set(found) - GIVEN:
-        raise _foreign(run_dir, found)
+    elif set(names) - GIVEN:
+        raise _foreign(run_dir, names)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -171,8 +171,8 @@ def _not_ours(path: Path) -> UsageError:
     )
 
 
-def _foreign(run_dir: Path, found: list[str]) -> UsageError:
-    if {"images", "records.jsonl", BUCKET} & set(found):
+def _foreign(run_dir: Path, names: list[str]) -> UsageError:
+    if {"images", "records.jsonl", BUCKET} & set(names):
         return UsageError(
             f"{run_dir} holds images of an earlier run but its {STATE} is gone",
             hint=f"Running there would pay for them again. `batcher verify {run_dir} --repair` makes a new {STATE} from"

@@ -78,7 +78,7 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
             before.findings.insert(0, missing)
             repaired.did("state file made anew from the sidecars")
         repaired.left = before.findings
-        told: list[Finding] = []
+        not_fetched: list[Finding] = []
         for _ in range(MOST_ROUNDS):
             if not any(finding.mend is Mend.FREE for finding in repaired.left):
                 break
@@ -86,11 +86,11 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
             collected = await collect(state, mender.mend_on_disk(), options, depth)
             repaired.did("job fetched again, free", len(collected.saved))
             mender.write_tables()
-            told += mender.not_collected(collected)
-            jobs = {finding.job for finding in told}
+            not_fetched += mender.not_collected(collected)
+            jobs = {finding.job for finding in not_fetched}
             after = look_again(only=mender.touched).findings
             repaired.left = [one for one in after if one.kind is not Kind.UNFETCHED or one.job not in jobs]
-        repaired.left += told
+        repaired.left += not_fetched
         return repaired
 
 

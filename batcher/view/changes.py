@@ -91,7 +91,7 @@ def retry(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
     states, causes, keys = (_texts(body, name) for name in ("states", "causes", "keys"))
     if not states or not set(states) <= set(STATES):
         raise UsageError(f"`states` are some of {', '.join(STATES)}")
-    return reopen(run_dir, Reopen(states=states, causes=causes, keys=keys, dry_run=body.get("dry_run") is not False))
+    return reopen(run_dir, Reopen(states=states, causes=causes, jobs=keys, dry_run=body.get("dry_run") is not False))
 
 
 def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _texts(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    found = body.get(name, [])
-    if not isinstance(found, list) or not all(isinstance(text, str) and len(text) <= 200 for text in found):
+    texts = body.get(name, [])
+    if not isinstance(texts, list) or not all(isinstance(text, str) and len(text) <= 200 for text in texts):
         raise UsageError(f"`{name}` is a list of texts")
-    return tuple(found)
+    return tuple(texts)

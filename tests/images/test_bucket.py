@@ -16,8 +16,6 @@ from batcher.store.files.safe_reader import Absent, Outside
 from tests.support.file_host import answer, file_host, picture
 from tests.support.object_store import ObjectStore, Proxy, object_store, proxied
 
-pytest.importorskip("obstore", reason="the extra `cloud` is not installed")
-
 ONE, TWO = {"job": "a" * 32}, {"job": "b" * 32}
 
 

@@ -10,13 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import obstore
 import pytest
 from PIL import Image
 
-from tests.support.object_store import ObjectStore, object_store, proxied
-
-pytest.importorskip("obstore", reason="the extra `cloud` is not installed")
+from tests.support.object_store import ObjectStore, object_store, obstore, proxied
 
 MODEL = "bytedance/seedream-5.0-pro/image-to-image"  # takes a list of pictures
 ONE = "clarity/upscaler/image-to-image"  # takes one picture, and no prompt
@@ -142,6 +139,43 @@ def test_a_model_without_prompt_takes_files_as_its_prompts(inputs: Inputs) -> No
     assert done.returncode == 0, done.stderr
     assert [sidecar["meta"]["image_url_file"] for sidecar in inputs.sidecars()] == ["cat.png", "dog.png"]
     assert all("sha256" not in path.name for path in (inputs.dir / "images").rglob("*"))
+
+
+def test_prompts_of_such_a_model_are_files_in_yaml_too(inputs: Inputs) -> None:
+    yaml = "prompts:\n- {file: cat.png}\n- {image_url: {file: dog.png}, scale: 4}\n- owl.png\n"
+    inputs.write("m.yaml", yaml)
+    done = inputs.run("m.yaml", model=ONE)
+    assert done.returncode == 0, done.stderr
+    assert [sidecar["meta"]["image_url_file"] for sidecar in inputs.sidecars()] == ["cat.png", "dog.png", "owl.png"]
+
+
+def test_a_sweep_over_files_names_its_pictures_after_them(inputs: Inputs) -> None:
+    yaml = "prompts: [a]\nmatrix: {image: [{file: cat.png}, {file: dog.png}]}\n"
+    inputs.write("m.yaml", yaml)
+    done = inputs.run("m.yaml")
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (inputs.dir / "images").rglob("*.png"))
+    assert ["cat" in names[0], "dog" in names[1]] == [True, True]
+
+
+def test_from_python_files_are_relative_to_where_the_caller_stands(inputs: Inputs) -> None:
+    code = f"""
+from pathlib import Path
+import batcher
+rows = [{{"prompt": "a", "image": "cat.png"}}, {{"prompt": "b", "image": Path("dog.png")}},
+        {{"prompt": "c", "image": {{"file": "owl.png"}}}}]
+report = batcher.run(rows, out="run", simulate=True, model="{MODEL}", set={{"aspect_ratio": "1:1"}},
+                     media="{inputs.place}")
+assert report.done == 3, report
+images = batcher.open("run").images()
+assert all(image.inputs["image"][0].startswith("sha256:") for image in images)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **inputs.server.environment}, cwd=inputs.folder,
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(inputs.objects()) == 3
 
 
 def test_a_moved_file_is_the_same_job_and_an_edited_one_is_another(inputs: Inputs) -> None:

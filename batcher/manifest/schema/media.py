@@ -36,7 +36,7 @@ def is_media(name: str, schema: Any) -> bool:
     """Whether this input takes the URL of a picture, film or sound (or a list of them), going by format and name."""
     if not isinstance(schema, dict):
         return False
-    if any(_FORMATS.fullmatch(found) for found in _formats(schema)):
+    if any(_FORMATS.fullmatch(form) for form in _formats(schema)):
         return True
     stated = schema.get("type")
     if "enum" in schema or not {None, "string", "array"}.intersection(_listed(stated) if stated else [None]):
