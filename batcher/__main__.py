@@ -44,6 +44,7 @@ def _explain(error: Exception, *, as_json: bool) -> int:
     import click  # noqa: PLC0415
 
     from batcher.core.errors import BatcherError, DiskError, FileRefused, UsageError  # noqa: PLC0415
+    from batcher.store.machine import machine_problem  # noqa: PLC0415
 
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         print(error.format_message())
@@ -52,13 +53,12 @@ def _explain(error: Exception, *, as_json: bool) -> int:
         error = _usage(error)
     elif isinstance(error, FileRefused):
         error = UsageError(error.cause.message, hint="Choose another name.")
+    elif problem := machine_problem(error):
+        error = problem
     elif isinstance(error, OSError) and error.filename is not None:
         # What the system forbids where nobody expected it: a message is of more use than a traceback.
         reason = f"{error.filename}: {error.strerror}"
         error = DiskError(reason, hint="Check the path, its permissions and the free space on its disk.")
-    elif type(error).__module__ == "sqlite3" and "malformed" in str(error):
-        hint = "`batcher verify RUN --repair` makes a new one from the images and their sidecars; the old one is kept."
-        error = DiskError(f"the state file of the run is damaged: {error}", hint=hint)
     if not isinstance(error, BatcherError):
         _explain_defect()
         return 1

@@ -34,7 +34,19 @@ RANK = {room: rank for rank, room in enumerate(ROOMS)}
 
 PURE = {"core", "pacing"}
 HARMLESS = frozenset(  # nothing in these knows the time, the machine or chance, unless asked by the calls below
-    {"ast", "bisect", "collections", "contextlib", "dataclasses", "datetime", "difflib", "email", "enum", "functools"}
+    {
+        "array",
+        "ast",
+        "bisect",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "datetime",
+        "difflib",
+        "email",
+        "enum",
+        "functools",
+    }
     | {"hashlib", "itertools", "json", "keyword", "math", "operator", "re", "typing", "unicodedata"}
 )
 IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "localtime", "astimezone"})
@@ -50,6 +62,7 @@ OWNERS = {  # who alone may touch an outside thing, beside the simulator
     "jsonschema_rs": {"manifest"},
     "prometheus_client": {"runner"},
     "pyarrow": {"export", "manifest"},
+    "ray": {"runner"},
     "tqdm": {"runner"},
     "yaml": {"manifest"},
     "yarl": {"client", "images"},
@@ -176,6 +189,19 @@ def test_the_simulator_imports_nothing_from_the_rest() -> None:
 
 def test_only_the_command_that_serves_it_imports_the_simulator() -> None:
     assert {module for module in JUDGED if WITNESS in map(unit, ours(module))} == {DOOR_TO_THE_WITNESS}
+
+
+def test_an_import_changes_nothing_for_the_whole_process() -> None:
+    """No call stands by itself, nothing of another module is set: warnings, limits and signals are the commands'."""
+    changes = set()
+    for module in ALL:
+        for node in tree(module).body:
+            call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            if call or any(isinstance(target, ast.Attribute | ast.Subscript) for target in targets):
+                changes.add((module, ast.unparse(node)))
+    own_logger = ("batcher.runner.events_log", "LOGGER.addHandler(logging.NullHandler())")  # as every library does
+    assert changes == {own_logger}
 
 
 def test_every_outside_thing_has_its_owners() -> None:

@@ -1,7 +1,7 @@
 """The four functions of ``import batcher``: run, start, plan, open."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -72,9 +72,19 @@ def plan(manifest: Any, *, out: Out = None, simulate: bool = False, **options: A
     return Plan.of(in_thread(made))
 
 
-def open(path: str | PathLike[str]) -> Run:  # noqa: A001  batcher.open is read with its module
-    """A run directory, to look at and to change. Works beside a going run and long after; no service is needed."""
-    return Run(Path(path))
+def open(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> Run:  # noqa: A001  read with its module
+    """A run directory, to look at and to change. Works beside a going run and long after; no service is needed.
+
+    Several of them, such as the shards of a manifest, are looked at and exported as one. Raises UsageError for what is
+    no run directory, and for none at all.
+
+    >>> open("runs/kite").status().done
+    1
+    """
+    paths = [path] if isinstance(path, (str, PathLike)) else list(path)
+    if not paths:
+        raise UsageError("no run directory is given", hint="Give one, or a list of them.")
+    return Run(*map(Path, paths))
 
 
 def _placed(manifest: Any, out: Out, texts: dict[str, Any]) -> Callable[[], Any]:
@@ -116,8 +126,8 @@ def _aside(manifest: Any, out: Out, texts: dict[str, Any]) -> Iterator[Options]:
 def _resumed(run_dir: Path, out: Out, texts: dict[str, Any]) -> Options:
     if out is not None and Path(out) != run_dir:
         raise UsageError(f"{run_dir} is resumed where it is", hint="Leave out= away, or give the manifest.")
-    manifest, known = recorded(run_dir)
-    return options_of(manifest, str(run_dir), {**known, **texts})
+    manifest, options = recorded(run_dir)
+    return options_of(manifest, str(run_dir), {**options, **texts})
 
 
 def _text(out: Out) -> str | None:

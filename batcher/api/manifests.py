@@ -8,6 +8,7 @@ said in Python's words: ``rows[3].aspect_ratio``.
 import datetime as dt
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from decimal import Decimal
@@ -20,6 +21,7 @@ from batcher.client.embedded import JOURNAL
 from batcher.core.errors import ManifestError, Problem, UsageError
 from batcher.core.suggest import printable
 from batcher.manifest.places import place_in
+from batcher.manifest.schema.media import is_media
 from batcher.runner.run_dir import hold
 from batcher.store import LOCK, has_state
 from batcher.store.files.whole import write_whole
@@ -186,6 +188,8 @@ def _plain(value: Any, place: str, problems: list[Problem], depth: int) -> Any:
 def _leaf(value: Any, place: str, problems: list[Problem]) -> Any:
     if value is None or isinstance(value, (str, bool, int)):
         return value
+    if isinstance(value, PathLike):
+        return {"file": os.path.abspath(fspath(value))}  # noqa: PTH100  a text, which may be odd
     kind = type(value).__name__
     if isinstance(value, (float, Decimal)):
         number = float(value)
@@ -203,13 +207,24 @@ def _leaf(value: Any, place: str, problems: list[Problem]) -> Any:
 
 
 def _object(value: Mapping[Any, Any], place: str, problems: list[Problem], depth: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, one in value.items():
         name = key if isinstance(key, str) else str(key)
-        if name in found:
+        if name in values:
             _wrong(problems, place, f"two keys are called {printable(name)}", "rename one")
-        found[name] = _plain(one, f"{place}.{name}", problems, depth + 1)
-    return found
+        if isinstance(one, (str, PathLike)) and _names_a_file(name, one, value, place):
+            values[name] = os.path.abspath(fspath(one))  # noqa: PTH100  a text, which may be odd
+        else:
+            values[name] = _plain(one, f"{place}.{name}", problems, depth + 1)
+    return values
+
+
+def _names_a_file(name: str, value: str | PathLike[str], around: Mapping[Any, Any], place: str) -> bool:
+    """Whether it is relative to where the caller stands: the manifest itself will lie in the run directory."""
+    text = fspath(value)
+    if name == "file":
+        return len(around) == 1 or place.startswith(("manifest.prompts", "manifest.groups"))
+    return isinstance(value, str) and "://" not in text and is_media(name, {}) and os.path.isfile(text)  # noqa: PTH113
 
 
 def _wrong(problems: list[Problem], place: str, what: str, mend: str) -> None:

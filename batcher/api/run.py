@@ -1,8 +1,10 @@
-"""``batcher.open``: a run directory, going or not. No service is needed to look at it."""
+"""``batcher.open``: a run directory, going or not, or several as one. No service is needed to look at it."""
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,12 @@ from batcher.api.options import options_of, recorded
 from batcher.api.threads import in_thread
 from batcher.api.values import Failed, Image, Images, Plan, Report, failed_of, image_of_view
 from batcher.core.errors import UsageError
-from batcher.core.job import State
+from batcher.core.job import Counts, State
 from batcher.core.where import Where, WhereError, usage_error
-from batcher.runner import report
+from batcher.runner import report, standing
 from batcher.runner.reopening import Reopen, reopen
-from batcher.store import connect_to_read, is_going, picks, read_facts, reading
+from batcher.store import connect_to_read, is_going, picks, reading
+from batcher.store.joined import Joined, joined, whose
 
 _ENDED = (State.FAILED, State.IN_DOUBT, State.CANCELLED)
 
@@ -22,13 +25,22 @@ _ENDED = (State.FAILED, State.IN_DOUBT, State.CANCELLED)
 class Run:
     """A run directory. Every call looks at the disk anew, so it may be asked beside a going run."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, *paths: Path) -> None:
         """Raises UsageError for what is no run directory."""
-        self.path = path
-        connect_to_read(path).close()
+        self.paths = paths
+        with self._whole():
+            pass
+
+    @property
+    def path(self) -> Path:
+        """The run directory. Raises UsageError when there are several: their ``paths`` say which."""
+        if len(self.paths) > 1:
+            raise UsageError("this needs one run, and there are several", hint="Open the one that is meant.")
+        return self.paths[0]
 
     def __repr__(self) -> str:
-        return f"batcher.open({str(self.path)!r})"
+        given = str(self.paths[0]) if len(self.paths) == 1 else [str(path) for path in self.paths]
+        return f"batcher.open({given!r})"
 
     def _repr_html_(self) -> str:
         return self.status()._repr_html_() + self.images()._repr_html_()
@@ -36,18 +48,24 @@ class Run:
     @property
     def going(self) -> bool:
         """Whether a run is at work there now."""
-        with closing(connect_to_read(self.path)) as connection:
-            return is_going(connection, self.path)
+        for path in self.paths:
+            with closing(connect_to_read(path)) as connection:
+                if is_going(connection, path):
+                    return True
+        return False
 
     def status(self) -> Report:
-        """Where the jobs, the files and the money are now; what only a run knows is of the last one that ended."""
-        with closing(connect_to_read(self.path)) as connection:
-            counts = reading.counts(connection)
-            facts = read_facts(connection)
-            now = report.standing(connection, counts, facts.price_usd)
-        code = report.exit_code(counts, None)
-        is_now = {**now, "run": str(self.path), "exit_code": code, "simulated": bool(facts.simulated)}
-        return Report.of({**self._last(), **is_now})
+        """Where the jobs, the files and the money are now; what only a run knows is of the last one that ended.
+
+        Of several runs: each job counts once, and the money is what all of them cost.
+        """
+        if len(self.paths) == 1:
+            facts = {**self._last(), **standing.of(self.path)}
+        else:
+            with joined(self.paths) as whole:
+                facts = standing.together(whole)
+        counts = Counts(**{one.name: facts[one.name] for one in fields(Counts)})
+        return Report.of({**facts, "exit_code": report.exit_code(counts, None)})
 
     def images(self, where: str | None = None) -> Images:
         """The pictures that are done, in the order of the manifest.
@@ -58,15 +76,15 @@ class Run:
         from batcher.images.flagging import asked_for  # noqa: PLC0415
 
         test = None if where is None else _where(where)
-        with closing(connect_to_read(self.path)) as connection:
-            flags = asked_for(test.names if test else (), self.path, connection)
-            everything = viewed(connection, picks.read(self.path), flags)
+        with self._whole() as (whole, connection):
+            flags = asked_for(test.names if test else (), whole.path, connection)
+            everything = viewed(connection, picks.read(whole.path), flags)
             meant = everything if test is None else matching(everything, test)
-            return Images([image_of_view(self.path, one) for one in meant])
+            return Images([image_of_view(*whose(whole.path, one.picture.file), one) for one in meant])
 
     def failures(self) -> list[Failed]:
         """The jobs that failed, were cancelled or are in doubt, each with its cause."""
-        with closing(connect_to_read(self.path)) as connection:
+        with self._whole() as (_, connection):
             return [failed_of(entry) for entry in reading.entries(connection, _ENDED, listed_only=True)]
 
     def plan(self) -> Plan:
@@ -90,21 +108,28 @@ class Run:
         dry_run: bool = False,
     ) -> dict[str, Any]:
         """Reopens jobs, as ``batcher retry``; the next run submits them, which may cost again (``may_cost_usd``)."""
-        which = Reopen(states=_list(state), causes=_list(cause), keys=_list(job), resubmit=resubmit, dry_run=dry_run)
+        which = Reopen(states=_list(state), causes=_list(cause), jobs=_list(job), resubmit=resubmit, dry_run=dry_run)
         for name in which.states:
             if name not in {str(one) for one in _ENDED}:
                 raise UsageError(f"no job is retried from {name!r}", hint="Use failed, cancelled or in_doubt.")
         return reopen(self.path, which)
 
     def verify(self, *, check: str = "decode") -> list[dict[str, Any]]:
-        """Re-reads every file. What is wrong, one dict each (``file``, ``kind``, ``message``); empty: all is well."""
+        """Re-reads every file. What is wrong, one dict each (``file``, ``kind``, ``message``); empty: all is well.
+
+        ``file`` is relative to the run directory; of several runs each dict has its ``run``.
+        """
         from batcher.upkeep.checking import check as look  # noqa: PLC0415  the picture library
         from batcher.upkeep.survey import THREADS  # noqa: PLC0415
 
         if check not in {"decode", "structure"}:
             raise UsageError(f"check={check!r}: it must be decode or structure")
-        survey = look(self.path, depth=check, threads=THREADS, progress=None)  # type: ignore[arg-type]
-        return [finding.as_json() for finding in survey.findings]
+        found = []
+        for path in self.paths:
+            survey = look(path, depth=check, threads=THREADS, progress=None)  # type: ignore[arg-type]
+            which = {} if len(self.paths) == 1 else {"run": str(path)}
+            found += [{**which, **finding.as_json()} for finding in survey.findings]
+        return found
 
     def pick(self, where: str | Image | None, verdict: str | None = None, **more: Any) -> dict[str, Any]:
         """Writes a verdict on pictures: ``"yes"``, ``"no"`` or ``"clear"``, and what it came to, as ``batcher pick``.
@@ -117,9 +142,9 @@ class Run:
 
         if isinstance(where, Image):
             where = f'job == "{where.job}" and output_index == {where.output_index}'
-        known = set(Picking.__slots__) - {"where", "word"}
-        if unknown := sorted(set(more) - known):
-            raise UsageError(f"pick has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(known))}.")
+        allowed = set(Picking.__slots__) - {"where", "word"}
+        if unknown := sorted(set(more) - allowed):
+            raise UsageError(f"pick has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(allowed))}.")
         if verdict not in {"yes", "no", "clear", None}:
             raise UsageError(f"{verdict!r} is no verdict", hint='Use "yes", "no" or "clear".')
         plain = {**more, **({"tags": tuple(more["tags"])} if "tags" in more else {})}
@@ -151,7 +176,13 @@ class Run:
         names = set(Options.__slots__) - {"to"}
         if unknown := sorted(set(options) - names):
             raise UsageError(f"export has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(names))}.")
-        return make(ordered(self.path, Path(folder), Options(to=to, **options)), None, replace=replace)
+        with joined(self.paths) as whole:
+            return make(ordered(whole.path, Path(folder), Options(to=to, **options)), None, replace=replace)
+
+    @contextmanager
+    def _whole(self) -> Iterator[tuple[Joined, sqlite3.Connection]]:
+        with joined(self.paths) as whole, closing(connect_to_read(whole.path)) as connection:
+            yield whole, connection
 
     def _last(self) -> Mapping[str, Any]:
         try:

@@ -9,7 +9,7 @@ the result of an unfinished job with an error instead, that is noticed once, and
 asked first.
 
 A call counts as not sent only where that is certain: no connection, or one that was seen closed before the first byte
-of the request was written. A request id is taken once: the same id for a second submit puts that one in doubt.
+of the request was written.
 """
 
 import asyncio
@@ -40,6 +40,7 @@ from batcher.core.errors import CallError, Cause, NotFound, NotSent, Rejected, U
 from batcher.core.job import Accepted, Answer, CancelOutcome, Succeeded, Waiting
 from batcher.core.one_line import one_line
 from batcher.core.retry import retry_after
+from batcher.store.machine import machine_problem
 
 MOST_BYTES = 4 * 1024 * 1024  # of one answer; most are a few hundred bytes
 MOST_RESULT_BYTES = 16 * 1024 * 1024  # of a result, which may hold its pictures as data: URIs
@@ -94,7 +95,6 @@ class Api:
         self._timeouts = AwakeTimeouts()
         self._closing: set[asyncio.Task[None]] = set()
         self._called_at = 0.0
-        self._taken: set[int] = set()  # hashes of the request ids that submits were given
         self._links: list[re.Pattern[bytes]] = []  # of links whose signatures are secrets
         self._odd: dict[str, int] = {}  # polls of requests whose success has a word that nobody knows
 
@@ -112,13 +112,8 @@ class Api:
 
     def hide_queries(self, base: str) -> None:
         """Links that begin with ``base`` are signed: what the service repeats of them loses its query."""
-        self._links.append(re.compile(rb"(" + re.escape(base.encode()) + rb"[^\s\"'<>?\\]*)\?[^\s\"'<>\\]*"))
-
-    def take(self, request_id: str) -> bool:
-        """Notes that the id belongs to a submit; False when it belonged to another one already."""
-        before = len(self._taken)
-        self._taken.add(hash(request_id))
-        return len(self._taken) > before
+        path, query = rb"[^\s\"'<>?\\]*", rb"(?:[^\s\"'<>\\]|\\[^\"])*"  # JSON may write & as an escape
+        self._links.append(re.compile(rb"(" + re.escape(base.encode()) + path + rb")\?" + query))
 
     async def submit(
         self, model: str, inputs: Mapping[str, Any], leaving: Callable[[], None] | None = None
@@ -131,13 +126,9 @@ class Api:
         """
         body = json.dumps(inputs, ensure_ascii=False).encode()
         reply = await self._call("POST", f"/models/{_model_path(model)}", wait=SUBMIT, body=body, leaving=leaving)
-        accepted = read_submit(reply)
-        if not self.take(accepted.request_id):
-            message = f"the service gave the request id {accepted.request_id} to another submit already"
-            raise Unclear(Cause(kind="duplicate_id", message=message, http_status=reply.status))
-        return accepted
+        return read_submit(reply)
 
-    async def look(self, request_id: str) -> Answer:
+    async def poll(self, request_id: str) -> Answer:
         """Where a request stands, and its files once it is finished. Free.
 
         Raises NotSent, Refused, Unclear (ask again), NotFound (too early or expired), Rejected, AccountError.
@@ -182,7 +173,7 @@ class Api:
         return read_cancel(await self._call("POST", self._request_path(request_id, "cancel"), wait=READ))
 
     async def model(self, model: str) -> dict[str, Any]:
-        """The catalog entry: ``input_schema``, ``base_price_usd``, ... Free. Raises as look does."""
+        """The catalog entry: ``input_schema``, ``base_price_usd``, ... Free. Raises as poll does."""
         return read_json(await self._call("GET", f"/models/{_model_path(model)}", wait=READ))
 
     async def models(self, query: Mapping[str, str]) -> dict[str, Any]:
@@ -214,6 +205,14 @@ class Api:
         sessions = await self._awake_sessions()
         session = sessions.reads if leaving is None else sessions.submits
         self.calls += 1
+        left = False
+
+        def leave() -> None:
+            nonlocal left
+            if leaving is not None:
+                leaving()
+            left = True
+
         try:
             async with (
                 self._timeouts.within(wait.total or 0.0),
@@ -224,7 +223,7 @@ class Api:
                     headers=None if body is None else _JSON,
                     allow_redirects=False,
                     timeout=NO_TOTAL,
-                    trace_request_ctx=leaving,
+                    trace_request_ctx=leave,
                 ) as response,
             ):
                 self.simulated = SIMULATOR_HEADER in response.headers
@@ -239,6 +238,10 @@ class Api:
                 raise NotSent(Cause(kind="connection", message="the connection was closed before the call")) from None
             kind = "timeout" if isinstance(error, TimeoutError) else "connection"
             raise Unclear(Cause(kind=kind, message=self._words(error))) from None
+        except (MemoryError, RuntimeError) as error:
+            if (problem := machine_problem(error)) is None:
+                raise
+            raise (Unclear if left else NotSent)(Cause(kind="no_room", message=problem.message)) from error
 
     async def _awake_sessions(self) -> Sessions:
         """The sessions, without connections that died while nothing was called: a machine that sleeps drops them

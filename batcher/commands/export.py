@@ -1,14 +1,14 @@
 """``batcher export``: a run as the next program reads it."""
 
 from pathlib import Path
-from shlex import quote
+from shlex import join
 from typing import Any
 
 import click
 
 from batcher.commands.options import progress_option
 from batcher.commands.printing import say, say_json
-from batcher.commands.run_argument import complete_runs, found_run, is_run, newest_run
+from batcher.commands.run_argument import complete_runs, found_run, found_runs, is_run, said_newest
 from batcher.commands.values import complete_choice
 
 TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest")
@@ -25,11 +25,12 @@ Examples:
   batcher export runs/geneval --to layout scored --layout geneval
   batcher export runs/birds sets/pairs --to pairs
   batcher export runs/birds s3://my-bucket/sets/birds --to webdataset
+  batcher export runs/birds-*-of-4 sets/birds --to parquet    several runs as one
   batcher export runs/draft best.jsonl --to manifest --where 'pick == "yes"'
 Run the same command again to add what is new.
 Exit code 3 when pictures are missing; --allow-missing makes that 0."""
 )
-@click.argument("words", metavar="[RUN] DIR", nargs=-1, required=True, shell_complete=complete_runs)
+@click.argument("words", metavar="[RUN]... DIR", nargs=-1, required=True, shell_complete=complete_runs)
 @click.option("--to", type=click.Choice(TARGETS), required=True, help="The reader it is for.")
 @click.option(
     "--where",
@@ -64,6 +65,8 @@ Exit code 3 when pictures are missing; --allow-missing makes that 0."""
 def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, **given: Any) -> int:
     """Write the finished images of RUN to DIR, as another program reads them; again, to add what is new.
 
+    Several RUNs are exported as one: the last word is DIR.
+
     Images are hard links where the disk allows it. Nothing in DIR that this command did not make is touched. DIR may be
     a bucket: s3://, gs:// or az://.
     """
@@ -74,30 +77,31 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
     )
     from batcher.export import export as make  # noqa: PLC0415
     from batcher.runner.progress import listener  # noqa: PLC0415
+    from batcher.store.joined import joined  # noqa: PLC0415
 
-    run_dir, place = _places(words)
-    folder = upload.staging(run_dir, place) if upload.is_url(place) else Path(place)
-    order = ordered(run_dir, folder, Options(**given))
-    report = make(order, listener(progress), replace=replace)
+    runs, place = _places(words)
+    with joined(runs) as whole:
+        folder = upload.staging(whole.runs[0], place) if upload.is_url(place) else Path(place)
+        order = ordered(whole.path, folder, Options(**given))
+        report = make(order, listener(progress), replace=replace)
     if upload.is_url(place):
         report |= {"export": place, "objects": upload.send(folder, place)}
+    if whole.twice:
+        are = "1 job is" if whole.twice == 1 else f"{whole.twice:,} jobs are"
+        report["notes"].append(f"{are} in more than one of these runs and exported once")
     say_json(report) if as_json else say(_words(report))
     return int(report["exit_code"])
 
 
-def _places(words: tuple[str, ...]) -> tuple[Path, str]:
-    """RUN and DIR, which may be a URL; without RUN the newest one, which is said."""
+def _places(words: tuple[str, ...]) -> tuple[tuple[Path, ...], str]:
+    """The runs, and DIR, which is the last word and may be a URL; without RUN the newest one, which is said."""
     from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
 
-    if len(words) > 2:
-        raise UsageError(f"{words[2]!r} is one too many", hint="Write: batcher export RUN DIR --to ...")
-    if len(words) == 2:
-        return found_run(words[0]), words[1]
-    if is_run(found_run(words[0])):
-        raise UsageError(f"{words[0]} is a run, and the folder to export to is missing", hint="Name it behind the run.")
-    run_dir = newest_run()
-    click.echo(f"RUN not given: using {run_dir}, the newest run.", err=True)
-    return run_dir, words[0]
+    *runs, place = words
+    if is_run(Path(place) if runs else found_run(place)):
+        are = f"{place} is a run" if len(words) == 1 else "All of these are runs"
+        raise UsageError(f"{are}, and the folder to export to is missing", hint="Name it behind the run.")
+    return (found_runs(runs) or (said_newest(),)), place
 
 
 def _words(report: dict[str, Any]) -> str:
@@ -131,7 +135,7 @@ def _words(report: dict[str, Any]) -> str:
     lines += [f"left out: {count:,} {reason}" for reason, count in report["left_out"].items()]
     if report["missing"]:
         lines += [f"  {file}" for file in report["missing"]]
-        lines.append(f"`batcher verify {quote(report['run'])} --repair` fetches again what can be had free.")
+        lines.append(f"`batcher verify {join(report['runs'])} --repair` fetches again what can be had free.")
     if report["not_embedded"]:
         lines.append(f"as they were, nothing embedded: {report['not_embedded']:,} of those made now, such as:")
         lines += [f"  {example}" for example in report["not_embedded_examples"]]
@@ -145,5 +149,5 @@ def _without(report: dict[str, Any]) -> list[str]:
     have = "has" if count == 1 else "have"
     return [
         f"left out: {count:,} of {total:,} jobs {have} no picture ({states})",
-        f"`batcher status {quote(report['run'])}` says why; --allow-missing exports without them and exits 0.",
+        f"`batcher status {join(report['runs'])}` says why; --allow-missing exports without them and exits 0.",
     ]

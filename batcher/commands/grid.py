@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from batcher.commands.printing import say, say_json
-from batcher.commands.run_argument import run_argument
+from batcher.commands.run_argument import runs_argument
 from batcher.commands.values import complete_choice
 
 SHOWN = 5  # files
@@ -24,7 +24,7 @@ Examples:
 An axis is an input, meta.NAME, a name of vars, prompt_id, model, copy, or
 repeat (the number of the job among those that differ in their seed alone)."""
 )
-@run_argument
+@runs_argument
 @click.option(
     "--rows",
     shell_complete=complete_choice,
@@ -57,30 +57,37 @@ repeat (the number of the job among those that differ in their seed alone)."""
 )
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N sheets.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def grid(run_dir: str, as_json: bool, **given: Any) -> int:
-    """Draw labelled contact sheets, with a mark wherever a picture is missing and why."""
+def grid(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
+    """Draw labelled contact sheets, with a mark wherever a picture is missing and why.
+
+    Several RUNs are drawn as one.
+    """
     from contextlib import closing  # noqa: PLC0415  start-up time
 
+    from batcher.core.errors import UsageError  # noqa: PLC0415
     from batcher.export.sheets.drawing import Wanted, draw  # noqa: PLC0415
     from batcher.export.sheets.filtering import Filter  # noqa: PLC0415
     from batcher.runner.progress import listener  # noqa: PLC0415
     from batcher.store import connect_to_read, picks  # noqa: PLC0415
+    from batcher.store.joined import joined  # noqa: PLC0415
 
-    folder = Path(run_dir)
     out, text = given.pop("out"), given.pop("where")
     wanted = Wanted(**given, out=Path(out) if out else None)
-    with closing(connect_to_read(folder)) as connection:
-        where = None if text is None else Filter(text, connection, folder, picks.read(folder))
-        drawn = draw(folder, connection, wanted, where=where, progress=listener("none" if as_json else "auto"))
+    with joined(run_dirs) as whole, closing(connect_to_read(whole.path)) as connection:
+        if len(whole.runs) > 1 and not out:
+            raise UsageError("there are several runs", hint="Say where their sheets go with -o.")
+        where = None if text is None else Filter(text, connection, whole.path, picks.read(whole.path))
+        progress = listener("none" if as_json else "auto")
+        drawn = draw(whole.path, connection, wanted, where=where, progress=progress)
         drawn.warnings += where.warnings() if where else []
-    facts = _facts(folder, drawn)
+        facts = _facts(whole.name, drawn)
     say_json(facts) if as_json else say(_words(facts))
     return 0
 
 
-def _facts(folder: Path, drawn: Any) -> dict[str, Any]:
+def _facts(run: str, drawn: Any) -> dict[str, Any]:
     return {
-        "run": str(folder),
+        "run": run,
         "out": str(drawn.folder),
         "rows": drawn.plan.rows,
         "cols": drawn.plan.cols,

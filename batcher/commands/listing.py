@@ -1,7 +1,6 @@
 """The runs below ``runs/``, one line each: what ``batcher status`` shows without RUN."""
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,12 @@ from batcher.core.errors import BatcherError
 Facts = dict[str, Any]
 
 
-def listed(facts_of: Callable[[Any, Path], Facts]) -> list[Facts]:
+def listed(facts_of: Callable[[Path], Facts]) -> list[Facts]:
     """The status of every run, the newest first. A run that can't be read has its ``error`` instead."""
-    from batcher.store import connect_to_read  # noqa: PLC0415  start-up time
-
     runs: list[Facts] = []
     for path in runs_here():
         try:
-            with closing(connect_to_read(path)) as connection:
-                runs.append(facts_of(connection, path))
+            runs.append(facts_of(path))
         except BatcherError as error:
             runs.append({"run": str(path), "error": error.message})
     return runs

@@ -46,6 +46,12 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
         "WHICH",
         "Look at the URLs of file inputs before the first submit: auto, all, none.  [default: auto]",
     ),
+    (
+        "--engine",
+        "WHICH",
+        "Who fetches the images: local (this process), or ray (workers on a cluster).  [default: local]",
+    ),
+    ("--workers", "N", "With --engine ray: so many workers.  [default: one for each free CPU, at most 16]"),
     ("--timeout", "TIME", "Give up on a job that is unfinished for this long; its id is kept.  [default: 30m]"),
 ]
 

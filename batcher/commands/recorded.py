@@ -35,8 +35,8 @@ class TakesRun(click.Command):
         options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
         records = {option.name: option.get_help_record(ctx) for option in options}
         sections = {title: [records.pop(name, None) for name in names] for title, names in SECTIONS.items()}
-        for title, found in [*sections.items(), ("Other", [*records.values()])]:
-            if rows := [record for record in found if record is not None]:
+        for title, of_section in [*sections.items(), ("Other", [*records.values()])]:
+            if rows := [record for record in of_section if record is not None]:
                 with formatter.section(title):
                     formatter.write_dl(rows)
 
@@ -78,7 +78,8 @@ def _recorded(run_dir: Path) -> list[str]:
         raise UsageError(
             f"{run_dir} was made from standard input, which is not kept", hint=f"Pipe the prompts in again: {command}"
         )
-    if manifest is not None and not Path(manifest).exists() and not any(Path(word).exists() for word in words[2:]):
+    is_path = manifest is not None and "://" not in manifest
+    if is_path and not any(Path(word).exists() for word in (str(manifest), *words[2:])):
         raise UsageError(
             f"the manifest of {run_dir} is not here: {manifest}",
             hint=f"Go to the folder where the run was started, or name the manifest. It was made by: {command}",

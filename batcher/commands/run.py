@@ -42,13 +42,14 @@ def run(  # one word for each of its own flags
 ) -> int:
     """Turn MANIFEST into images with sidecars. Run the same command again to resume.
 
-    MANIFEST is a YAML file, a prompt file (CSV, TSV, JSONL, JSON, text), a folder of text files, or - for standard
-    input.
+    MANIFEST is a YAML file, a prompt file (CSV, TSV, JSONL, JSON, text), a folder of text files, the URL of a file
+    (https://, s3://), or - for standard input.
     """
     from batcher.commands import loop  # noqa: PLC0415  start-up time
     from batcher.commands.beside import Beside  # noqa: PLC0415
     from batcher.commands.signals import Signals  # noqa: PLC0415
     from batcher.core.errors import BatcherError  # noqa: PLC0415
+    from batcher.images.remote_file import shown  # noqa: PLC0415
     from batcher.runner import session  # noqa: PLC0415
     from batcher.runner.events import Observer  # noqa: PLC0415
     from batcher.runner.watching import Watch, watching_limits  # noqa: PLC0415
@@ -65,7 +66,7 @@ def run(  # one word for each of its own flags
             try:
                 report, summary = loop.run(session.run(options, surroundings))
             except BatcherError as error:
-                watch.failed_to_start(error, options.out or options.manifest)
+                watch.failed_to_start(error, options.out or shown(options.manifest))
                 raise
             if as_json:
                 say_json(report)

@@ -1,7 +1,7 @@
 """The RUN argument of a command: a run directory, its short name, its manifest, or nothing for the newest run."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,32 +16,43 @@ STATE = "state.db"
 
 def run_argument(command: F) -> F:
     """Gives a command its ``run_dir``, a text. Without RUN it is the newest run, and that is said."""
-    argument = click.argument(
-        "run_dir", metavar="[RUN]", required=False, callback=_resolved, shell_complete=complete_runs
-    )
-    return argument(command)
+    return _argument("run_dir", "[RUN]", lambda given: str(found_run(given)) if given else str(said_newest()))(command)
 
 
 def optional_run_argument(command: F) -> F:
-    """The same, where no RUN means all of them: ``run_dir`` is None then."""
-    argument = click.argument(
-        "run_dir", metavar="[RUN]", required=False, callback=_found_or_none, shell_complete=complete_runs
+    """The same, where ``run_dir`` is None without RUN."""
+    return _argument("run_dir", "[RUN]", lambda given: str(found_run(given)) if given else None)(command)
+
+
+def runs_argument(command: F) -> F:
+    """The same for one that takes several: ``run_dirs``, a tuple of paths."""
+    return _argument("run_dirs", "[RUN]...", lambda given: found_runs(given) or (said_newest(),), nargs=-1)(command)
+
+
+def optional_runs_argument(command: F) -> F:
+    """The same, where no RUN means all of them: ``run_dirs`` is empty then."""
+    return _argument("run_dirs", "[RUN]...", found_runs, nargs=-1)(command)
+
+
+def _argument(name: str, metavar: str, resolved: Callable[[Any], Any], nargs: int = 1) -> Callable[[F], F]:
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:  # noqa: ARG001  click's
+        return value if ctx.resilient_parsing else resolved(value)
+
+    return click.argument(
+        name, metavar=metavar, nargs=nargs, required=False, callback=callback, shell_complete=complete_runs
     )
-    return argument(command)
 
 
-def _found_or_none(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001  click's
-    return value if value is None or ctx.resilient_parsing else str(found_run(value))
+def found_runs(names: Iterable[str]) -> tuple[Path, ...]:
+    """Each as ``found_run``."""
+    return tuple(map(found_run, names))
 
 
-def _resolved(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001  click's
-    if ctx.resilient_parsing:
-        return value
-    if value is not None:
-        return str(found_run(value))
+def said_newest() -> Path:
+    """The newest run, for a command that was given none; which is said. Raises UsageError."""
     newest = newest_run()
     click.echo(f"RUN not given: using {newest}, the newest run.", err=True)
-    return str(newest)
+    return newest
 
 
 def found_run(name: str) -> Path:
@@ -73,10 +84,10 @@ def newest_run() -> Path:
 def runs_here() -> list[Path]:
     """The run directories below ``runs/``, the newest first."""
     try:
-        found = [(_written(path), path) for path in RUNS.iterdir() if is_run(path)]
+        runs = [(_written(path), path) for path in RUNS.iterdir() if is_run(path)]
     except OSError:
         return []
-    return [path for _, path in sorted(found, reverse=True)]
+    return [path for _, path in sorted(runs, reverse=True)]
 
 
 def is_run(path: Path) -> bool:

@@ -6,78 +6,57 @@ from typing import Any
 import click
 
 from batcher.commands.printing import say, say_json
-from batcher.commands.run_argument import optional_run_argument
+from batcher.commands.run_argument import optional_runs_argument
 
 _LOOK_FOR = 2.0  # seconds, for the flags of pictures that nobody looked at yet
 _MOST_FLAGGED = 50_000  # pictures: judging them takes a second
 
 
 @click.command(
-    epilog="\b\nExamples:\n  batcher status\n  batcher status runs/quickstart\n  batcher status runs/quickstart --json"
+    epilog="""\b
+Examples:
+  batcher status
+  batcher status runs/quickstart
+  batcher status runs/quickstart --json
+  batcher status runs/birds-*-of-4      several runs as one, such as its shards"""
 )
-@optional_run_argument
+@optional_runs_argument
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def status(run_dir: str | None, as_json: bool) -> int:
-    """Show counts by state, pace, time left, cost, and failures grouped by cause. Without RUN, list all runs."""
-    if run_dir is None:
-        from batcher.commands.listing import listed, words  # noqa: PLC0415  start-up time
+def status(run_dirs: tuple[Path, ...], as_json: bool) -> int:
+    """Show counts by state, pace, time left, cost, and failures grouped by cause. Without RUN, list all runs.
 
-        runs = listed(_facts)
-        say_json({"runs": runs}) if as_json else say(words(runs))
+    Of several RUNs: each in a line, and all of them together.
+    """
+    from batcher.commands import listing  # noqa: PLC0415  start-up time
+    from batcher.runner import standing  # noqa: PLC0415
+    from batcher.store.joined import joined  # noqa: PLC0415
+
+    if not run_dirs:
+        runs = listing.listed(standing.of)
+        say_json({"runs": runs}) if as_json else say(listing.words(runs))
         return 0
-    from batcher.store import connect_to_read  # noqa: PLC0415  start-up time
-
-    connection = connect_to_read(Path(run_dir))
-    try:
-        facts = _facts(connection, Path(run_dir))
-        facts |= _flags(connection, Path(run_dir), facts)
-    finally:
-        connection.close()
-    say_json(facts) if as_json else say(_words(facts))
+    with joined(run_dirs) as whole:
+        facts = standing.of(whole.path) if len(whole.runs) == 1 else standing.together(whole)
+        facts |= _flags(whole.path, facts)
+    if as_json:
+        say_json(facts)
+    else:
+        say("\n".join([*([listing.words(facts["runs"]), ""] if "runs" in facts else []), _words(facts)]))
     return 0
 
 
-def _facts(connection: Any, run_dir: Path) -> dict[str, Any]:
-    from dataclasses import asdict  # noqa: PLC0415  start-up time
-
-    from batcher.runner import report  # noqa: PLC0415
-    from batcher.store import is_going, read_facts, reading  # noqa: PLC0415
-    from batcher.store.facts import Live  # noqa: PLC0415
-
-    _, _, odd = reading.pictures(connection)
-    recorded = read_facts(connection)
-    price, going = recorded.price_usd, is_going(connection, run_dir)
-    live = (recorded.live or Live()) if going else None
-    return {
-        "run": str(run_dir),
-        "going": going,
-        **report.standing(connection, reading.counts(connection), price),
-        "warnings": odd,
-        "price_usd": price,
-        "price_at": recorded.price_at,
-        "rate": live.rate if live else None,
-        "eta_seconds": live.eta if live else None,
-        "note": live.note if live else "",
-        "simulated": bool(recorded.simulated),
-        "manifest": recorded.manifest,
-        "model": recorded.model,
-        "resume": recorded.command,
-        "failures": report.causes(connection),
-        "ended": None if going or recorded.ended is None else asdict(recorded.ended),
-        "limited_by": live.limited_by if live else None,
-        "limited_for_seconds": live.limited_for if live else None,
-        "in_flight_cap": live.in_flight_cap if live else None,
-    }
-
-
-def _flags(connection: Any, run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
+def _flags(run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """flags: pictures by flag, None where there are too many to judge in passing. unmeasured: not looked at yet."""
     if not 0 < facts["images"] <= _MOST_FLAGGED:
         return {"flags": None if facts["images"] else {}, "unmeasured": facts["images"]}
-    from batcher.images.flagging import look_at_all  # noqa: PLC0415  the picture library
+    from contextlib import closing  # noqa: PLC0415  start-up time
 
-    found = look_at_all(run_dir, connection, 0 if facts["going"] else _LOOK_FOR)
-    return {"flags": found.counts(), "unmeasured": len(found.left)}
+    from batcher.images.flagging import look_at_all  # noqa: PLC0415  the picture library
+    from batcher.store import connect_to_read  # noqa: PLC0415
+
+    with closing(connect_to_read(run_dir)) as connection:
+        flags_of = look_at_all(run_dir, connection, 0 if facts["going"] else _LOOK_FOR)
+    return {"flags": flags_of.counts(), "unmeasured": len(flags_of.left)}
 
 
 def _words(facts: dict[str, Any]) -> str:
@@ -87,7 +66,7 @@ def _words(facts: dict[str, Any]) -> str:
 
     state = "running" if facts["going"] else "not running"
     kind = ", simulated" if facts["simulated"] else ""
-    lines = [f"{facts['run']}  ({state}{kind})"]
+    lines = [f"{facts['run']}  ({state}{kind})", *facts.get("notes", ())]
     words = {
         "done": "done", "failed": "failed", "in_doubt": "in doubt", "cancelled": "cancelled",
         "at_service": "at the service", "to_download": "to download",
@@ -109,11 +88,13 @@ def _words(facts: dict[str, Any]) -> str:
         lines.append(f"limited by {limits.WORDS[facts['limited_by']]} for {since}")
     if facts["note"]:
         lines.append(facts["note"])
+    lines += facts["workers"]
     if facts["flags"]:
         seen = ", ".join(f"{count:,} {word}" for word, count in facts["flags"].items())
         lines.append(f"to look at: {seen} (`batcher view`, filter flag:{next(iter(facts['flags']))})")
     if facts["flags"] is None or (facts["unmeasured"] and not facts["going"]):
-        lines.append(f"{facts['unmeasured']:,} pictures are not looked at for flags: `batcher view` does that")
+        pictures = "1 picture was" if facts["unmeasured"] == 1 else f"{facts['unmeasured']:,} pictures were"
+        lines.append(f"{pictures} not looked at for flags: `batcher view` does that")
     lines += report_words.causes(facts["run"], facts["failures"])
     lines += report_words.ended(facts["ended"])
     if facts["pending"] and not facts["going"] and facts["resume"]:

@@ -8,7 +8,7 @@ import click
 
 from batcher.commands.options import collect_service, service_options
 from batcher.commands.printing import say, say_json
-from batcher.commands.run_argument import run_argument
+from batcher.commands.run_argument import runs_argument
 
 SHOWN = 3  # examples of each kind
 
@@ -21,8 +21,8 @@ Examples:
   batcher verify runs/tonight --check structure   faster: decodes nothing
 Exit code 0 when nothing is wrong (any more), 3 when something is."""
 )
-@run_argument
-@click.option("--repair", is_flag=True, help="Mend what can be had free. Nothing is deleted: see RUN/lost+found.")
+@runs_argument
+@click.option("--repair", is_flag=True, help="Fix what can be fetched free. Nothing is deleted: see RUN/lost+found.")
 @click.option(
     "--check",
     "depth",
@@ -33,40 +33,53 @@ Exit code 0 when nothing is wrong (any more), 3 when something is."""
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Files read at once.  [default: by the machine]")
 @service_options
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def verify(run_dir: str, as_json: bool, **given: Any) -> int:
-    """Check every image and sidecar against the state file: all of it, in parallel, changing nothing by itself."""
+def verify(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
+    """Check every image and sidecar against the state file: all of it, in parallel, changing nothing by itself.
+
+    Several RUNs are checked one after the other.
+    """
     from batcher.runner.progress import listener  # noqa: PLC0415  start-up time
     from batcher.upkeep.survey import THREADS  # noqa: PLC0415
 
-    folder = Path(run_dir)
     progress = listener("none" if as_json else "auto")
-    told = {"depth": given["depth"], "threads": given["jobs"] or THREADS, "progress": progress}
-    facts = _repaired(folder, given, told) if given["repair"] else _checked(folder, told)
-    say_json(facts) if as_json else say(_words(facts))
-    return int(facts["exit_code"])
+    how = {"depth": given["depth"], "threads": given["jobs"] or THREADS, "progress": progress}
+    every = []
+    for folder in run_dirs:
+        every.append(_repaired(folder, given, how) if given["repair"] else _checked(folder, how))
+        if not as_json:
+            say(_words(every[-1]))
+    if as_json:
+        say_json(every[0] if len(every) == 1 else _together(every))
+    return max(int(facts["exit_code"]) for facts in every)
 
 
-def _checked(folder: Path, told: dict[str, Any]) -> dict[str, Any]:
+def _together(every: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of several runs: the sums, and each."""
+    sums = {name: sum(facts[name] for facts in every) for name in ("jobs", "images", "files", "bytes", "wrong")}
+    return {**sums, "exit_code": max(facts["exit_code"] for facts in every), "runs": every}
+
+
+def _checked(folder: Path, how: dict[str, Any]) -> dict[str, Any]:
     from batcher.upkeep.checking import check  # noqa: PLC0415  start-up time
 
-    survey = check(folder, **told)
-    return _facts(folder, survey, survey.findings, told["depth"])
+    survey = check(folder, **how)
+    return _facts(folder, survey, survey.findings, how["depth"])
 
 
-def _repaired(folder: Path, given: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+def _repaired(folder: Path, given: dict[str, Any], how: dict[str, Any]) -> dict[str, Any]:
     import asyncio  # noqa: PLC0415  start-up time
 
     from batcher.upkeep.checking import require  # noqa: PLC0415
     from batcher.upkeep.repair import repair  # noqa: PLC0415
 
     require(folder)
-    done = asyncio.run(repair(folder, collect_service(given), **told))
-    found = [finding.as_json() for finding in done.before.findings]
+    done = asyncio.run(repair(folder, collect_service(given), **how))
+    before = [finding.as_json() for finding in done.before.findings]
     rebuilt = None if done.rebuilt is None else {"jobs": done.rebuilt.jobs, "unfinished": done.rebuilt.unfinished}
     return {
-        **_facts(folder, done.before, done.left, told["depth"]),
+        **_facts(folder, done.before, done.left, how["depth"]),
         "repaired": True,
-        "before": found,
+        "before": before,
         "mended": done.how,
         "rebuilt": rebuilt,
     }
@@ -103,9 +116,9 @@ def _facts(folder: Path, survey: Any, findings: list[Any], depth: str) -> dict[s
 
 def _sum(prices: Iterable[float | None]) -> float | None:
     """None when a price is unknown."""
-    known = list(prices)
-    told = [price for price in known if price is not None]
-    return round(sum(told), 6) if len(told) == len(known) else None
+    all_prices = list(prices)
+    known_prices = [price for price in all_prices if price is not None]
+    return round(sum(known_prices), 6) if len(known_prices) == len(all_prices) else None
 
 
 def _words(facts: dict[str, Any]) -> str:
@@ -133,10 +146,10 @@ def _mended(facts: dict[str, Any]) -> list[str]:
     count = len(facts["before"])
     lines = [f"{count:,} {'things were' if count > 1 else 'thing was'} wrong."] if count else []
     if facts["rebuilt"]:
-        known = facts["rebuilt"]
-        extra = f", and {known['unfinished']:,} that failed or are in doubt" if known["unfinished"] else ""
+        rebuilt = facts["rebuilt"]
+        extra = f", and {rebuilt['unfinished']:,} that failed or are in doubt" if rebuilt["unfinished"] else ""
         lines.append(
-            f"The state file was missing. The new one knows of {known['jobs']:,} jobs that are done{extra}. Jobs that"
+            f"The state file was missing. The new one knows of {rebuilt['jobs']:,} jobs that are done{extra}. Jobs that"
             " were at the service then are not known any more: running the manifest submits those again."
         )
     return lines + [f"  {count:>7,}  {_counted(what, count)}" for what, count in facts["mended"].items()]

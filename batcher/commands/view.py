@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from batcher.commands.printing import say
-from batcher.commands.run_argument import run_argument
+from batcher.commands.run_argument import runs_argument
 
 
 @click.command(
@@ -17,22 +17,27 @@ Examples:
   batcher view                          the newest run
   batcher view runs/tonight --port 0 --no-browser
   batcher view runs                     every run in that folder
+  batcher view runs/birds-*-of-4        these runs
   batcher view runs/tonight --export gallery
 The first line on standard output is the page's address. It works before,
 during and after the run; Ctrl-C ends the page and nothing else. Keys: press ?"""
 )
-@run_argument
+@runs_argument
 @click.option("--port", type=click.IntRange(0, 65_535), metavar="N", help="0 takes a free one.  [default: 8642]")
 @click.option("--host", metavar="H", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option("--read-only", is_flag=True, help="Show everything, change nothing.")
 @click.option("--export", "folder", metavar="DIR", help="Write the page as files that need no server.")
-def view(run_dir: str, folder: str | None, **given: Any) -> int:
-    """Look at a run in the browser, live or after; pick, reject, retry, ask for more."""
+def view(run_dirs: tuple[Path, ...], folder: str | None, **given: Any) -> int:
+    """Look at a run in the browser, live or after; pick, reject, retry, ask for more.
+
+    Several RUNs, or a folder of them, are one page with a list. --export writes a folder in DIR for each.
+    """
     if folder is not None:
         from batcher.view.static import export  # noqa: PLC0415  start-up time
 
-        say(export(Path(run_dir), Path(folder)))
+        for run in run_dirs:
+            say(export(run, Path(folder) if len(run_dirs) == 1 else Path(folder, run.resolve().name)))
         return 0
     import asyncio  # noqa: PLC0415
 
@@ -42,7 +47,7 @@ def view(run_dir: str, folder: str | None, **given: Any) -> int:
     _without_secrets()
     browser = not given["no_browser"] and _has_browser()
     address = Address(host=given["host"], port=given["port"], browser=browser)
-    asyncio.run(serve(Path(run_dir), address, Options(read_only=given["read_only"]), say))
+    asyncio.run(serve(run_dirs, address, Options(read_only=given["read_only"]), say))
     return 0
 
 

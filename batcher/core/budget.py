@@ -2,27 +2,82 @@
 
 What a submit may cost is reserved before it leaves, settled by what the service says it cost, and given back when it
 was never taken up; so concurrency can't overshoot the ceiling. Only a price that is too low could: what is at the
-service when the first cost is told costs more than was set aside. So while nobody has bought at the price yet, or once
-the costs turn out uneven, submits beside others need room for several times the price; without it they go one by one.
-Then the ceiling is passed by one job's cost at most.
+service when the first cost is told costs more than was set aside. So a submit beside others needs room for several
+times its price, and for all that is at the service too: many times as long as nobody has bought one of its kind, fewer
+with every cost that was told. Without that room they go one by one. So the ceiling is passed by one job's cost at most,
+as long as no job costs more than so many times what is known of its kind. The first job of all goes alone.
+
+A kind is what decides on a job's price: the model and its inputs but texts and seed. Thirty cheap drafts tell nothing
+of what the same model takes for 4K.
 """
+
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 from batcher.core.units import show_usd
 
-CAUTION = (100, 10, 10, 10)  # times the price that a submit beside others needs, after so many settled jobs
-UNEVEN = 4  # and afterwards, where costs differ
+FIRST = 100  # times its price that a job of a kind needs that nobody has bought yet
+FEW, MANY = 4, 16  # jobs of a kind that told what they cost: from then on the next two
+YOUNG, GROWN, EVEN = 10, 4, 1
 SAME = 1.001  # times the lowest cost: costs that differ by less are one price
+LEAST = 0.01  # dollars an image: how dear a job may be beside others that is free so far
 EPSILON = 1e-9  # of the ceiling: sums of prices like 0.04 must not miss a round budget by a rounding error
+MOST_KINDS = 200  # that are told apart; all others are one
+
+_NO_PRICE = frozenset({"seed", "prompt", "negative_prompt", "text", "promptText", "tags", "lyrics"})
+_LONGEST = 24  # characters of a text that is a choice
+
+Kind = Hashable
+
+
+def kind_of(model: str, inputs: Mapping[str, Any]) -> Kind:
+    """What decides on the price of a request, as far as can be told from its inputs."""
+    choices = []
+    for name, value in inputs.items():
+        if name not in _NO_PRICE and isinstance(value, str | int | float):
+            text = str(value)
+            if len(text) <= _LONGEST and " " not in text:
+                choices.append((name, text))
+    return model, *sorted(choices)
+
+
+class _Seen:
+    """Of one kind: images at the service (counted, so that nothing is left of a sum), jobs that were settled and that
+    told what they cost, and what one image cost.
+    """
+
+    __slots__ = ("at_service", "highest", "lowest", "settled", "told")
+
+    def __init__(self) -> None:
+        self.at_service = self.settled = self.told = 0
+        self.lowest = self.highest = 0.0
+
+    def add(self, cost: float) -> None:
+        self.lowest = min(self.lowest, cost) if self.told else cost
+        self.highest = max(self.highest, cost)
+        self.told += 1
+
+    @property
+    def times(self) -> float:
+        """How many times its price one more may cost, with nothing lost but its own cost."""
+        if not self.settled:
+            return FIRST
+        if self.settled < FEW:
+            return YOUNG
+        if self.settled < MANY or not self.told:
+            return GROWN
+        if self.highest <= self.lowest * SAME:
+            return EVEN
+        return max(GROWN, min(FIRST, self.highest / self.lowest if self.lowest else FIRST))
 
 
 class Budget:
     """ceiling: dollars over the life of the run directory, None for no limit. price: for one image, None when unknown;
-    it rises to what the service really charges.
+    it rises to the highest that the service really charged for one.
 
     spent: what earlier processes spent, jobs in doubt included, at ``price`` where no cost is known. feared: the price
     of submits that the service failed without a word on their cost; it may have charged them, so the ceiling counts
-    them. reserved_images: those of jobs that are at the service already.
-    tried: whether something was bought at this price before.
+    them. tried: whether something was bought at this price before.
     """
 
     def __init__(
@@ -32,67 +87,95 @@ class Budget:
         *,
         spent: float,
         feared: float = 0.0,
-        reserved_images: int = 0,
         tried: bool = True,
     ) -> None:
         self.ceiling = ceiling
         self.price = price
         self.spent = spent
         self.feared = feared
-        self._images = reserved_images  # counted, not summed: when all is settled, exactly nothing is reserved
-        self._settled = len(CAUTION) if tried else 0  # jobs that told something of the price
-        self._lowest = self._highest = 0.0  # cost of an image, as far as the service told
+        self._listed = price
+        self._tried = tried
+        self._kinds: dict[Kind, _Seen] = {}
+
+    def _seen(self, kind: Kind) -> _Seen:
+        if kind not in self._kinds and len(self._kinds) >= MOST_KINDS:
+            kind = None
+        return self._kinds.setdefault(kind, _Seen())
+
+    def _price(self, seen: _Seen) -> float:
+        """Of one image of a kind: what it cost, and at least the listed price; until that is known, the highest."""
+        return max(self._listed or 0.0, seen.highest) if seen.told else self.price or 0.0
+
+    def hold(self, kind: Kind, images: int) -> None:
+        """Of a job that an earlier process left at the service."""
+        self._seen(kind).at_service += images
+
+    def learn(self, kind: Kind, images: int, cost_usd: float) -> None:
+        """What a job of an earlier process cost."""
+        seen = self._seen(kind)
+        seen.settled += 1
+        self._told(seen, cost_usd / images)
+
+    def _told(self, seen: _Seen, each: float) -> None:
+        seen.add(each)
+        self.price = max(self.price or 0.0, each)
 
     @property
     def reserved(self) -> float:
         """Dollars set aside for what is at the service or on its way there."""
-        return self._images * (self.price or 0.0)
+        return sum(seen.at_service * self._price(seen) for seen in self._kinds.values() if seen.at_service)
 
     @property
     def waits(self) -> bool:
         """Whether a submit that was not allowed may be later: something at the service is still to be settled."""
-        return self._images > 0
+        return any(seen.at_service for seen in self._kinds.values())
 
-    def reserve(self, images: int) -> bool:
+    def reserve(self, images: int, kind: Kind = ()) -> bool:
         """Sets the price of one submit aside; False when the ceiling does not allow it (nothing is set aside then)."""
-        if self.ceiling is not None:
-            if self._images and not self._settled and not self.price:
-                return False  # a price of 0 that nobody has paid yet may be anything
-            set_aside = (self._images + images) * (self.price or 0.0)
-            times = self._caution() if self._images else 1
-            if self.spent + self.feared + times * set_aside > self.ceiling * (1.0 + EPSILON):
-                return False
-        self._images += images
+        seen = self._seen(kind)
+        if self.ceiling is not None and self._commitment(seen, images) > self.ceiling * (1.0 + EPSILON):
+            return False
+        seen.at_service += images
         return True
 
-    def _caution(self) -> int:
-        if self._settled < len(CAUTION):
-            return CAUTION[self._settled]
-        return UNEVEN if self._highest > self._lowest * SAME else 1
+    def _commitment(self, one: _Seen, images: int) -> float:
+        """Dollars that are gone at worst when one more leaves."""
+        gone = self.spent + self.feared
+        if not self.waits:
+            return gone + images * self._price(one)
+        if not self._tried:
+            return float("inf")
+        for seen in self._kinds.values():
+            if many := seen.at_service + (images if seen is one else 0):
+                times, price = seen.times, self._price(seen)
+                gone += many * (times * max(price, LEAST) if times > EVEN else price)
+        return gone
 
-    def release(self, images: int) -> None:
+    def release(self, images: int, kind: Kind = ()) -> None:
         """The submit was never taken up."""
-        self._images = max(0, self._images - images)
+        seen = self._seen(kind)
+        seen.at_service = max(0, seen.at_service - images)
 
-    def settle(self, images: int, cost_usd: float | None, *, failed: bool = False) -> None:
+    def settle(self, images: int, cost_usd: float | None, kind: Kind = (), *, failed: bool = False) -> None:
         """The job is over, or in doubt: what it cost, or the price where the service doesn't say."""
-        self.release(images)
-        self._settled += not failed or cost_usd is not None
+        self.release(images, kind)
+        seen = self._seen(kind)
+        if not failed or cost_usd is not None:
+            seen.settled += 1
+            self._tried = True
         if cost_usd is not None:
             self.spent += cost_usd
-            each = cost_usd / images
-            self._lowest, self._highest = min(self._lowest or each, each), max(self._highest, each)
-            self.price = max(self.price or 0.0, each)  # from now on that much is set aside
+            self._told(seen, cost_usd / images)  # from now on that much is set aside
         elif failed:
-            self.feared += images * (self.price or 0.0)
+            self.feared += images * self._price(seen)
         else:
-            self.spent += images * (self.price or 0.0)
+            self.spent += images * self._price(seen)
 
     def in_words(self) -> str:
         """Where the money of the ceiling is, in parts that add up."""
         parts = [f"{show_usd(self.spent)} spent"]
-        if self.reserved:
-            parts.append(f"{show_usd(self.reserved)} set aside for what is at the service")
+        if reserved := self.reserved:
+            parts.append(f"{show_usd(reserved)} set aside for what is at the service")
         if self.feared:
             parts.append(f"{show_usd(self.feared)} for submits it failed without saying what they cost")
         return f"the budget of {show_usd(self.ceiling or 0.0)} is committed: {', '.join(parts)}"

@@ -8,8 +8,8 @@ It counts in the order of the submits, not in that of their ends: a rejection co
 minute, so by their ends a few bad rows would look like a row of nothing else. What is slow is waited for until
 ``WINDOW`` later submits have ended.
 
-Submits without an outcome count by themselves: each is a job in doubt. The circuit breaker waits for free reads to be
-answered, but a service may answer those and lose every submit; so ``UNANSWERED`` in a row reach the limit as well.
+Submits without an outcome count by themselves: each is a job in doubt. So do the circuit breaker's free calls to what
+takes submits. A service may answer reads and lose every submit; so ``UNANSWERED`` in a row reach the limit as well.
 """
 
 import re
@@ -54,10 +54,14 @@ class FailureLimit:
     def doubted(self, number: int) -> str | None:
         """Nobody knows what became of the submit."""
         self.dropped(number)
+        return self.unanswered()
+
+    def unanswered(self) -> str | None:
+        """A submit, or a free call to what takes submits, got no usable answer."""
         self._unanswered += 1
         if self.in_a_row is None or self._unanswered < UNANSWERED:
             return None
-        return f"{self._unanswered} submits in a row got no usable answer, and each may have been paid for"
+        return f"{self._unanswered} calls in a row to submit got no usable answer, while reads are answered"
 
     def answered(self) -> None:
         """A submit got an answer: it was taken up, refused or rejected."""

@@ -40,6 +40,7 @@ class Settings:
     embed: of infotext, xmp, iptc; signed: into files with a C2PA manifest too.
     no_schema_check: inputs of the model that are sent as they are. check_inputs: which URLs of file inputs are looked
     at before the first submit: auto (the first 200 different ones, then a sample), all or none.
+    engine: who fetches files: local (this process), or ray, with so many workers, None for one for each free CPU.
     """
 
     rate: float = 2.0
@@ -60,6 +61,8 @@ class Settings:
     embed: frozenset[str] = frozenset()
     no_schema_check: frozenset[str] = frozenset()
     check_inputs: str = "auto"
+    engine: str = "local"
+    workers: int | None = None
     progress: str = "auto"
 
 
@@ -147,6 +150,8 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "embed": parse_embed,
     "no_schema_check": _names,
     "check_inputs": _choice("auto", "all", "none"),
+    "engine": _choice("local", "ray"),
+    "workers": parse_count,
     "progress": _choice("auto", "bar", "lines", "json", "none"),
 }
 
@@ -161,10 +166,10 @@ def fold(flags: Mapping[str, Given], manifest: Mapping[str, Given]) -> Settings:
         try:
             values[name] = PARSERS[name](given.text)
         except ValueError as error:
-            said = repr(one_line(given.text, 60))
+            quoted = repr(one_line(given.text, 60))
             if given.flag:
-                raise UsageError(f"{given.flag} {said}: {error}") from None
-            problems.append(Problem(given.file, given.line, given.column, f"run.{name} is {said}", str(error)))
+                raise UsageError(f"{given.flag} {quoted}: {error}") from None
+            problems.append(Problem(given.file, given.line, given.column, f"run.{name} is {quoted}", str(error)))
     if problems:
         raise ManifestError(problems)
     return Settings(**values)

@@ -16,20 +16,23 @@ def fold_name(name: str) -> str:
 def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str | None:
     """The name that was probably meant, None when nothing is near.
 
-    Spelling counts before likeness, and the whole name before its last part (``style`` of ``meta.style``, ``id`` of
-    ``prompt_id``). cutoff: how alike two names are, from 0 to 1.
+    Spelling counts before likeness, the whole name before its last part (``style`` of ``meta.style``) and that before
+    any word of it (``id`` of ``prompt_id``). cutoff: how alike two names are, from 0 to 1.
     """
     candidates = sorted(names, key=len)
     whole = {fold_name(candidate): candidate for candidate in reversed(candidates)}
     last = {fold_name(candidate.rpartition(".")[2]): candidate for candidate in reversed(candidates)}
-    for asked, known in ((name, whole), (name.rpartition(".")[2], last)):
-        if (folded := fold_name(asked[:_LONGEST])) in known:
-            return known[folded]
-    for asked, known in ((name, whole), (name.rpartition(".")[2], last)):
-        if near := get_close_matches(fold_name(asked[:_LONGEST]), known, n=1, cutoff=cutoff):
-            return known[near[0]]
+    for asked, by_spelling in ((name, whole), (name.rpartition(".")[2], last)):
+        if (folded := fold_name(asked[:_LONGEST])) in by_spelling:
+            return by_spelling[folded]
     word = name.rpartition(".")[2].casefold()
-    return next((candidate for candidate in candidates if word in re.split(r"[\W_]+", candidate.casefold())), None)
+    for candidate in candidates:
+        if word in re.split(r"[\W_]+", candidate.casefold()):
+            return candidate
+    for asked, by_spelling in ((name, whole), (name.rpartition(".")[2], last)):
+        if near := get_close_matches(fold_name(asked[:_LONGEST]), by_spelling, n=1, cutoff=cutoff):
+            return by_spelling[near[0]]
+    return None
 
 
 def suggestion(name: str, names: Iterable[str], *, quote: str = "`{}`") -> str:

@@ -20,14 +20,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
-from json import JSONEncoder
 from json.encoder import encode_basestring
 from typing import Any
 
 from batcher.core.job import canonical_json
+from batcher.core.json_text import as_json
+from batcher.core.suggest import printable
 from batcher.core.where import VERDICTS
 
-_encode = JSONEncoder(ensure_ascii=False).encode
 _quoted = encode_basestring
 LARGEST = 2**63 - 1
 _EXACT = 2**53  # beyond this a fraction no longer holds every whole number
@@ -195,7 +195,8 @@ class Columns:
                 what = "lists or objects, as JSON" if column.kinds & {"list", "dict"} else "mixed types"
                 yield f"{column.name}: {what}, so the whole column is written as text"
             if column.name != column.key:
-                yield f"{PLACES[column.place]}.{column.key} is called {column.name} here: its own name is taken"
+                key = printable(column.key)
+                yield f"{PLACES[column.place]}.{key} is called {column.name} here: its own name is taken"
 
     def kinds(self) -> dict[str, Kind]:
         return {column.name: column.kind for column in self.all} | dict(FACTS)
@@ -228,7 +229,7 @@ class Columns:
                 elif kind is Kind.INTEGER:
                     parts.append(f"{name}{value}")
                 else:
-                    parts.append(name + _encode(value if write is None else write(value)))
+                    parts.append(name + as_json(value if write is None else write(value)))
             return ",".join(parts)
 
         return fields

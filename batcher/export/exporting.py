@@ -1,5 +1,6 @@
 """An export from start to end: look at all of it, refuse what can't be, then write."""
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -23,6 +24,7 @@ from batcher.export.target import Target
 from batcher.export.webdataset import WebDataset
 from batcher.runner.progress import Meter, Progress
 from batcher.store import connect_to_read, exporting
+from batcher.store.joined import name_of, runs_of
 
 KINDS: dict[str, Callable[[Order, Selection], Target]] = {
     "imagefolder": ImageFolder,
@@ -42,7 +44,7 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
     if order.target == "manifest":
         return export_manifest(order, replace=replace)
     began = time.monotonic()
-    mark = look(order.folder, order.run)
+    mark = look(order.folder, runs_of(order.run))
     with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
         if mark is not None and not replace:
             _refuse_other_options(order, mark)
@@ -69,7 +71,13 @@ def _is_other(order: Order, mark: dict[str, Any] | None) -> bool:
 
 
 def _is_same_run(order: Order, mark: dict[str, Any]) -> bool:
-    return mark.get("run") == str(order.run.resolve()) or not Path(mark.get("run", "")).exists()
+    """Also where more runs came to it, and where they were moved."""
+    before = str(mark.get("run", "")).split(os.pathsep)
+    return set(before) <= set(_runs(order)) or not any(Path(run).exists() for run in before)
+
+
+def _runs(order: Order) -> list[str]:
+    return [str(run.resolve()) for run in runs_of(order.run)]
 
 
 def _refuse_other_options(order: Order, mark: dict[str, Any]) -> None:
@@ -78,7 +86,7 @@ def _refuse_other_options(order: Order, mark: dict[str, Any]) -> None:
     if same_run and options == dict(order.options):
         return
     if not same_run:
-        what = f"of another run, {mark.get('run')}"
+        what = f"of another run, {str(mark.get('run')).replace(os.pathsep, ', ')}"
     else:
         now = dict(order.options)
         names = [name for name in {**options, **now} if options.get(name) != now.get(name)]
@@ -107,7 +115,7 @@ def _refuse_nothing(order: Order, target: Target, removed: int) -> None:
     if order.where is not None:
         reasons += ["--where matches none of the rest", *target.selection.warnings]
     why = f": {'; '.join(reasons)}" if reasons else ": nothing is finished yet"
-    raise UsageError(f"there is nothing to export in {order.run}{why}", hint="Nothing was written.")
+    raise UsageError(f"there is nothing to export in {name_of(order.run)}{why}", hint="Nothing was written.")
 
 
 def _without(selection: Selection) -> str:
@@ -127,7 +135,7 @@ def _mark(order: Order, target: Target) -> dict[str, Any]:
         "format": FORMAT,
         "batcher": __version__,
         "target": order.target,
-        "run": str(order.run.resolve()),
+        "run": os.pathsep.join(_runs(order)),
         "options": dict(order.options),
         "pictures": dict(target.pictures),
         "columns": {name: str(kind) for name, kind in target.columns.kinds().items()},
@@ -143,7 +151,8 @@ def _report(order: Order, target: Target, folder: Folder, seconds: float, remove
         left["no longer in the manifest"] = removed
     done = folder.done
     return {
-        "run": str(order.run),
+        "run": name_of(order.run),
+        "runs": list(map(str, runs_of(order.run))),
         "export": str(order.folder),
         "to": order.target,
         "pictures": sum(target.pictures.values()),

@@ -5,7 +5,6 @@ came from (from 0), and ``{sample}`` the how-manieth picture of that prompt. Bot
 not: a picture that is still to come leaves its place free, and nothing moves when it comes.
 """
 
-import json
 import os
 import re
 from array import array
@@ -17,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from batcher.core.errors import FileUnavailable, UsageError
+from batcher.core.json_text import as_json
 from batcher.core.naming import safe_part
 from batcher.core.one_line import one_line
 from batcher.export.folder import Folder
@@ -101,7 +101,7 @@ class Layouts(FileTarget):
         index = self._places.of(sample).index
         if index not in self._described:
             self._described.add(index)
-            line = json.dumps({**sample.meta, "prompt": sample.prompt}, ensure_ascii=False) + "\n"
+            line = as_json({**sample.meta, "prompt": sample.prompt}) + "\n"
             yield Made(f"{index:05d}/metadata.jsonl", content=line.encode(errors="replace"))
 
     def write(self, folder: Folder, advance: Advance) -> None:
@@ -203,10 +203,10 @@ class Places:
 
     def _add(self, job: int, prompt: int, sample: int, number: int) -> None:
         """Jobs come by their row numbers, in which there may be gaps."""
-        for known, value in ((self._index, prompt), (self._sample, sample), (self._number, number)):
-            if gap := job - len(known):
-                known.extend([0] * gap)
-            known.append(value)
+        for column, value in ((self._index, prompt), (self._sample, sample), (self._number, number)):
+            if gap := job - len(column):
+                column.extend([0] * gap)
+            column.append(value)
 
 
 @lru_cache(maxsize=1024)

@@ -4,7 +4,6 @@ The lines have the form of ``records.jsonl``, which keeps inputs, meta and promp
 pictures is one line.
 """
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,11 +12,13 @@ from shlex import quote
 from typing import Any
 
 from batcher.core.errors import UsageError
+from batcher.core.json_text import as_json
 from batcher.export.request import Order
 from batcher.export.selection import Selection
 from batcher.store import connect_to_read, exporting
 from batcher.store.files.disk import disk
 from batcher.store.files.whole import write_whole
+from batcher.store.joined import name_of, runs_of
 
 NAME = "prompts.jsonl"  # in a folder
 _ENDINGS = frozenset({".jsonl", ".ndjson"})
@@ -27,7 +28,7 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
     """Raises UsageError, DiskError. The report says what was written and what was left out."""
     began = time.monotonic()
     path = order.folder if order.folder.suffix.lower() in _ENDINGS else order.folder / NAME
-    if path.is_dir() or (path.parent.resolve() == order.run.resolve()):
+    if path.is_dir() or path.parent.resolve() in {run.resolve() for run in runs_of(order.run)}:
         raise UsageError(f"{path} is no place for a new file", hint="Name a .jsonl file, or a folder beside the run.")
     if path.exists() and not replace:
         raise UsageError(f"{path} is there already", hint="Nothing was touched. Choose another, or say --replace.")
@@ -37,12 +38,12 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
     models = sorted({line["model"] for line in lines})
     if not lines:
         raise UsageError(
-            f"no picture of {order.run} is meant, so there is no prompt to write",
+            f"no picture of {name_of(order.run)} is meant, so there is no prompt to write",
             hint="\n".join([*selection.warnings, "Nothing was written."]),
         )
     with disk(str(path.parent)):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    write_whole(path, (as_json(line) + "\n" for line in lines))
     notes = [f"run it: batcher run {quote(str(path))} --model ID"]
     if len(models) > 1:
         notes.append(f"it is of {len(models)} models ({', '.join(models)}): --model names the one that runs them all")
@@ -66,7 +67,8 @@ def _report(
     order: Order, path: Path, selection: Selection, jobs: int, notes: list[str], seconds: float
 ) -> dict[str, Any]:
     return {
-        "run": str(order.run),
+        "run": name_of(order.run),
+        "runs": list(map(str, runs_of(order.run))),
         "export": str(path),
         "to": order.target,
         "pictures": 0,

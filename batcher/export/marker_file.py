@@ -1,7 +1,7 @@
 """The mark in a folder that makes it an export of ours: what was asked for, and whether that was finished."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ _FACTS = {"target": str, "run": str, "options": dict, "pictures": dict}
 _OPTIONS = frozenset(field.name for field in fields(Options))
 
 
-def look(folder: Path, run: Path) -> dict[str, Any] | None:
+def look(folder: Path, runs: Iterable[Path]) -> dict[str, Any] | None:
     """What is known of an export at ``folder``, None where one may be made. Raises UsageError; touches nothing."""
-    _refuse_the_runs_own(folder, run)
+    for run in runs:
+        _refuse_the_runs_own(folder, run)
     with disk(str(folder)):
         if folder.is_symlink() and not folder.exists():
             raise UsageError(f"{folder} is a link to what is not there", hint="Remove the link, or mount its target.")

@@ -16,12 +16,12 @@ from batcher.core.groups import group_key, seed_of
 from batcher.export import arrow
 from batcher.export.captions import Caption
 from batcher.export.columns import Kind, as_text
-from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
-from batcher.export.request import SPLITS_OF_DATASETS, Order
+from batcher.export.request import Order
 from batcher.export.selection import Sample, Selection
 from batcher.export.shards import Row, ShardTarget
 from batcher.export.target import Advance
+from batcher.store.joined import name_of
 from batcher.store.picks import NO, YES
 
 COLUMNS = {
@@ -56,9 +56,8 @@ class Pairs(ShardTarget):
         self.caption.template.require(self.caption.known)
         self.pictures = Counter(split for split, _ in self._pairs())
         if not self.pictures:
-            run = self.order.run
             raise UsageError(
-                f"no group of {run} has both a picked and a rejected picture",
+                f"no group of {name_of(self.order.run)} has both a picked and a rejected picture",
                 hint="Pick some first: batcher pick RUN --where EXPR yes, and no for others of the same group.",
             )
         left = sum(not (yes and no) for yes, no in self._groups.values())
@@ -102,20 +101,8 @@ class Pairs(ShardTarget):
 
     def write(self, folder: Folder, advance: Advance) -> None:
         super().write(folder, advance)
-        folder.write("README.md", self._card())
-
-    def _card(self) -> Iterator[str]:
-        return card(
-            title=self.order.folder.absolute().name,
-            load='from datasets import load_dataset\n\ndataset = load_dataset("parquet", data_dir="this folder")',
-            paths={SPLITS_OF_DATASETS[split]: [f"{split}/*.parquet"] for split in self.shards},
-            pictures={split: self.pictures[split] for split in self.shards},
-            columns=COLUMNS,
-            models=sorted(self.models),
-            simulated=self.simulated,
-            notes=["Each row is a pair of one group: label 1 was picked, label 0 rejected.", *self.notes],
-            image=False,
-        )
+        note = "Each row is a pair of one group: label 1 was picked, label 0 rejected."
+        folder.write("README.md", self.card(COLUMNS, note=note, image=False))
 
 
 def _uid(sample: Sample) -> str:

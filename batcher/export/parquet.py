@@ -5,14 +5,12 @@ too.
 What ``datasets`` makes of them is written into the file (its ``huggingface`` key), so it need not guess.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from batcher.export import arrow
 from batcher.export.columns import Kind
-from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
-from batcher.export.request import SPLITS_OF_DATASETS, Order
+from batcher.export.request import Order
 from batcher.export.selection import Sample, Selection
 from batcher.export.shards import Row, ShardTarget
 from batcher.export.target import Advance
@@ -31,7 +29,7 @@ class Parquet(ShardTarget):
 
     def write(self, folder: Folder, advance: Advance) -> None:
         super().write(folder, advance)
-        folder.write("README.md", self._card())
+        folder.write("README.md", self.card(self.columns.kinds()))
 
     def write_shard(self, folder: Folder, name: str, rows: list[Row]) -> None:
         columns = self.columns.kinds()
@@ -45,15 +43,3 @@ class Parquet(ShardTarget):
 
     def _image(self, sample: Sample) -> dict[str, Any]:
         return {"bytes": self.content(sample), "path": f"{sample.name}.{sample.extension}"}
-
-    def _card(self) -> Iterator[str]:
-        return card(
-            title=self.order.folder.absolute().name,
-            load='from datasets import load_dataset\n\ndataset = load_dataset("parquet", data_dir="this folder")',
-            paths={SPLITS_OF_DATASETS[split]: [f"{split}/*.parquet"] for split in self.shards},
-            pictures={split: self.pictures[split] for split in self.shards},
-            columns=self.columns.kinds(),
-            models=sorted(self.models),
-            simulated=self.simulated,
-            notes=self.notes,
-        )

@@ -31,6 +31,7 @@ from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.store import exporting, picks, read_facts, reading
 from batcher.store.exporting import Picture
 from batcher.store.files.inside import Folders, is_plain, leads_inside
+from batcher.store.joined import runs_of, whose
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
 _FACTS = (
@@ -110,7 +111,6 @@ class Selection:
     def __init__(self, order: Order, connection: sqlite3.Connection) -> None:
         self._order = order
         self._connection = connection
-        self._root = str(order.run.absolute())
         self.simulated = bool(read_facts(connection).simulated)
         self._picks = picks.read(order.run)
         self._flags = asked_for(order.where.names if order.where else (), order.run, connection)
@@ -120,8 +120,8 @@ class Selection:
         self._known: set[str] = {*_FACTS, *VERDICTS}
         self._carried: set[str] = set()
         self._bad: set[tuple[int, int]] = set()
-        self._folders = Folders(self._root, f"{self._root}/images")
-        self._in_bucket = storage.url_of(order.run) is not None
+        self._folders = {run: Folders(run.absolute(), run.absolute() / "images") for run in runs_of(order.run)}
+        self._in_bucket = {run for run in self._folders if storage.url_of(run) is not None}
         self._links: dict[str, str] = {}
         self.left: Counter[str] = Counter()
         self.missing: list[str] = []
@@ -130,7 +130,8 @@ class Selection:
         """Of an ordinary file: where the run has a link, of what it leads to."""
         if self._links and picture.file in self._links:
             return self._links[picture.file]
-        return f"{self._root}/{picture.file}"
+        run, file = whose(self._order.run, picture.file)
+        return f"{self._folders[run].base}/{file}"
 
     def first_look(self) -> Iterator[Sample]:
         """Every picture that is meant and there. Raises UsageError at the end when ``--where`` asks for the unknown."""
@@ -194,12 +195,13 @@ class Selection:
             chosen = _decode(picture.chosen, 0)[0] if picture.chosen else _NOTHING
             if collect is not None:
                 collect(inputs, meta, chosen)
-            verdict = self._verdict(picture)
-            facts = _facts(asked, picture)
-            if self._flags:
-                facts[FLAG] = self._flags.get((picture.key, picture.output_index), [])
-            if where is not None and not self._matches(inputs, meta, chosen, verdict, facts):
-                continue
+            verdict = self._verdict(picture) if self._picks else _NOTHING
+            if where is not None:
+                facts = _facts(asked, picture)
+                if self._flags:
+                    facts[FLAG] = self._flags.get((picture.key, picture.output_index), [])
+                if not self._matches(inputs, meta, chosen, verdict, facts):
+                    continue
             extension = EXTENSIONS.get(picture.mime)
             if extension is None:
                 if collect is not None:
@@ -213,7 +215,7 @@ class Selection:
         return (picture.key, picture.output_index) in self._picks.verdicts
 
     def _verdict(self, picture: Picture) -> Mapping[str, Any]:
-        verdict = self._picks.of(picture.key, picture.output_index, picture.sha256) if self._picks else None
+        verdict = self._picks.of(picture.key, picture.output_index, picture.sha256)
         return _NOTHING if verdict is None else verdict.said
 
     def _matches(
@@ -259,16 +261,19 @@ class Selection:
 
         What will be decoded is read: a damaged picture must be known before there is a row about it.
         """
-        if self._in_bucket:
-            self._links[picture.file] = str(storage.local(self._order.run, picture.file, picture.sha256))
+        run, file = whose(self._order.run, picture.file)
+        if run in self._in_bucket:
+            self._links[picture.file] = str(storage.local(run, file, picture.sha256))
         path = self.path(picture)
         try:
             facts = os.lstat(path)
-            inside = self._in_bucket or self._is_inside(picture.file)
+            inside = run in self._in_bucket or (
+                is_plain(file) and self._folders[run].is_inside(file.rpartition("/")[0])
+            )
             if stat.S_ISLNK(facts.st_mode):
                 facts = os.stat(path)  # noqa: PTH116  half of Path's price
                 real = self._links[picture.file] = os.path.realpath(path)
-                inside = inside and leads_inside(real, *self._folders.roots)
+                inside = inside and leads_inside(real, *self._folders[run].roots)
             fine = inside and facts.st_size == picture.bytes and stat.S_ISREG(facts.st_mode)
             fine = fine and (self._order.recode is None or _sha256(path) == picture.sha256)
         except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -280,9 +285,6 @@ class Selection:
             if len(self.missing) < 3:
                 self.missing.append(picture.file)
         return fine
-
-    def _is_inside(self, file: str) -> bool:
-        return is_plain(file) and self._folders.is_inside(file.rpartition("/")[0])
 
 
 def _recorded(sample: Sample) -> tuple[str, str | None]:

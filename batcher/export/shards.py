@@ -7,16 +7,17 @@ names them all.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
-from json import JSONEncoder
 from typing import Any, NamedTuple
 
+from batcher.core.json_text import as_compact_json
+from batcher.export.columns import Kind
+from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
+from batcher.export.request import SPLITS_OF_DATASETS
 from batcher.export.selection import Sample
 from batcher.export.target import Advance, Target
-
-encode = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Row(NamedTuple):
@@ -48,29 +49,29 @@ class ShardTarget(Target):
     def write(self, folder: Folder, advance: Advance) -> None:
         self.models: set[str] = set()
         self.shards: dict[str, list[Shard]] = {split: [] for split in sorted(self.pictures)}
-        known: dict[str, str] = self.facts["digests"]
+        digests: dict[str, str] = self.facts["digests"]
         placed = 0
         for split, rows in self._packed():
             name = f"{split}/{len(self.shards[split]):06d}.{self.extension}"
             digest = self._digest(rows)
-            if folder.is_same(name, digest, known):
+            if folder.is_same(name, digest, digests):
                 folder.keep(name)
             else:
-                self._write_anew(folder, name, rows, known, digest)
+                self._write_anew(folder, name, rows, digests, digest)
             self.shards[split].append(Shard(name, len(rows), sum(row.bytes for row in rows)))
             placed += len(rows)
             advance(placed)
         there = {shard.name for shards in self.shards.values() for shard in shards}
-        self.facts["digests"] = {name: digest for name, digest in known.items() if name in there}
+        self.facts["digests"] = {name: digest for name, digest in digests.items() if name in there}
         self.facts["shards"] = sum(map(len, self.shards.values()))
 
-    def _write_anew(self, folder: Folder, name: str, rows: list[Row], known: dict[str, str], digest: str) -> None:
+    def _write_anew(self, folder: Folder, name: str, rows: list[Row], digests: dict[str, str], digest: str) -> None:
         """A kill at any moment must not leave a shard with the digest of another."""
-        if known.pop(name, None) is not None:
-            folder.remember(digests=known)
+        if digests.pop(name, None) is not None:
+            folder.remember(digests=digests)
         self.write_shard(folder, name, rows)
-        known[name] = digest
-        folder.remember(digests=known)
+        digests[name] = digest
+        folder.remember(digests=digests)
 
     def rows(self) -> Iterator[tuple[str, int, Row]]:
         """In the order in which they arrived: split, bytes, row."""
@@ -94,10 +95,26 @@ class ShardTarget(Target):
             if rows:
                 yield split, rows
 
+    def card(self, columns: Mapping[str, Kind], *, load: str = "", note: str = "", image: bool = True) -> Iterator[str]:
+        """The dataset card. load: more lines of Python that open it. note: one more of its own, the first."""
+        kind = {"tar": "webdataset"}.get(self.extension, self.extension)
+        opened = f'from datasets import load_dataset\n\ndataset = load_dataset("{kind}", data_dir="this folder")'
+        return card(
+            title=self.order.folder.absolute().name,
+            load=opened + load,
+            paths={SPLITS_OF_DATASETS[split]: [f"{split}/*.{self.extension}"] for split in self.shards},
+            pictures={split: self.pictures[split] for split in self.shards},
+            columns=columns,
+            models=sorted(self.models),
+            simulated=self.simulated,
+            notes=[*([note] if note else []), *self.notes],
+            image=image,
+        )
+
     def _digest(self, rows: list[Row]) -> str:
         digest = blake2b(digest_size=16)
-        digest.update(encode([self.columns.kinds(), dict(self.order.options)]).encode(errors="replace"))
+        digest.update(as_compact_json([self.columns.kinds(), dict(self.order.options)]).encode(errors="replace"))
         for row in rows:
             names = " ".join(f"{sample.name}.{sample.extension}" for sample in row.samples)
-            digest.update(f"{names}{encode(row.values)}".encode(errors="replace"))
+            digest.update(f"{names}{as_compact_json(row.values)}".encode(errors="replace"))
         return digest.hexdigest()

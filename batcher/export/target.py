@@ -1,5 +1,7 @@
 """What every kind of export has in common: it sees all pictures once, then writes them."""
 
+import re
+import shlex
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,11 +18,13 @@ from batcher.export.request import Order
 from batcher.export.selection import Sample, Selection
 from batcher.store.files.link_or_copy import Made
 from batcher.store.files.name_sets import Names, number
+from batcher.store.joined import runs_of
 
 if TYPE_CHECKING:
     from batcher.export.embed_metadata import MetadataEmbedder
 
 Advance = Callable[[int], None]
+_PATTERN = re.compile(r"[*?\[\]]")
 
 
 class Target(ABC):
@@ -56,6 +60,8 @@ class Target(ABC):
         """All were seen. Raises UsageError for what this reader can't hold; nothing is written yet."""
         self.columns.settle()
         self.notes += self.columns.warnings()
+        if self.has_columns and _PATTERN.search(str(self.order.folder)):
+            self.notes.append("datasets reads the signs * ? [ ] in a path as patterns: choose a folder without them")
         self._row = self.columns.reader()
 
     def values(self, sample: Sample) -> dict[str, Any]:
@@ -122,9 +128,10 @@ class Target(ABC):
         try:
             return self.order.recode(Path(path))
         except FileUnavailable as error:
+            verify = shlex.join(["batcher", "verify", *map(str, runs_of(self.order.run)), "--repair"])
             raise UsageError(
                 f"a picture can't be decoded: {error.cause.message}",
-                hint=f"`batcher verify {self.order.run} --repair` fixes what can be fetched free.",
+                hint=f"`{verify}` fixes what can be fetched free.",
             ) from None
 
 
@@ -154,7 +161,7 @@ class FileTarget(Target):
 
     def settle(self) -> None:
         super().settle()
-        if twice := self._names.twice():
+        if twice := self._names.repeated():
             raise self._collision(twice)
 
     def write(self, folder: Folder, advance: Advance) -> None:
@@ -176,12 +183,12 @@ class FileTarget(Target):
             len(twice),
         )
 
-    def _shared(self, found: Sequence[tuple[str, str]], names: int) -> UsageError:
-        """found: names and files."""
-        lines = [f"  {one_line(name, 200)}  <-  {one_line(file, 200)}" for name, file in found[:6]]
-        more = f"\n  ... and {len(found) - 6:,} more" if len(found) > 6 else ""
+    def _shared(self, examples: Sequence[tuple[str, str]], names: int) -> UsageError:
+        """examples: names and files."""
+        lines = [f"  {one_line(name, 200)}  <-  {one_line(file, 200)}" for name, file in examples[:6]]
+        more = f"\n  ... and {len(examples) - 6:,} more" if len(examples) > 6 else ""
         return UsageError(
-            f"{len(found):,} pictures would share {names:,} file name{'' if names == 1 else 's'},"
+            f"{len(examples):,} pictures would share {names:,} file name{'' if names == 1 else 's'},"
             " and nothing was written:\n" + "\n".join(lines) + more,
             hint=self.way_out,
         )

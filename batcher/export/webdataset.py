@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from batcher.core.errors import UsageError
+from batcher.core.json_text import as_compact_json
 from batcher.export.captions import Caption
 from batcher.export.columns import Kind
-from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
-from batcher.export.request import SPLITS_OF_DATASETS, Order
+from batcher.export.request import Order
 from batcher.export.selection import Sample, Selection
-from batcher.export.shards import Row, ShardTarget, encode
+from batcher.export.shards import Row, ShardTarget
 from batcher.export.target import Advance
 
 _BLOCK = 512
@@ -39,9 +39,9 @@ class WebDataset(ShardTarget):
         super().settle()
         self.caption.template.require(self.caption.known)
         if len(self.extensions) > 1:
-            found = ", ".join(f"{count:,} {extension}" for extension, count in self.extensions.most_common())
+            counts = ", ".join(f"{count:,} {extension}" for extension, count in self.extensions.most_common())
             raise UsageError(
-                f"the pictures are of different kinds ({found}), and every sample must have the same fields",
+                f"the pictures are of different kinds ({counts}), and every sample must have the same fields",
                 hint="Make them one kind with --convert webp:90, jpeg:95 or png.",
             )
         total = sum(self.pictures.values())
@@ -55,7 +55,7 @@ class WebDataset(ShardTarget):
         values = super().values(sample)
         for name in self._as_text:
             value = values[name]
-            values[name] = "" if value is None else value if isinstance(value, str) else encode(value)
+            values[name] = "" if value is None else value if isinstance(value, str) else as_compact_json(value)
         return values
 
     def write(self, folder: Folder, advance: Advance) -> None:
@@ -71,7 +71,7 @@ class WebDataset(ShardTarget):
         for (sample, *_), values in rows:
             yield from member(f"{sample.name}.{sample.extension}", self.content(sample))
             yield from member(f"{sample.name}.txt", self.caption.of(sample).encode())
-            yield from member(f"{sample.name}.json", encode(values).encode(errors="replace"))
+            yield from member(f"{sample.name}.json", as_compact_json(values).encode(errors="replace"))
         yield _END
 
     def _index(self) -> str:
@@ -84,26 +84,17 @@ class WebDataset(ShardTarget):
             for split, shards in self.shards.items()
         }
         fields = [next(iter(self.extensions)), "txt", "json"]
-        return encode({"format": "webdataset", "fields": fields, "splits": splits}) + "\n"
+        return as_compact_json({"format": "webdataset", "fields": fields, "splits": splits}) + "\n"
 
     def _card(self) -> Iterator[str]:
         first = next(iter(self.shards))
         last = len(self.shards[first]) - 1
-        return card(
-            title=self.order.folder.absolute().name,
-            load='from datasets import load_dataset\n\ndataset = load_dataset("webdataset", data_dir="this folder")\n\n'
-            f'import webdataset\n\nshards = "{first}/{{000000..{last:06d}}}.tar"\n'
-            "dataset = webdataset.WebDataset(shards, shardshuffle=False)",
-            paths={SPLITS_OF_DATASETS[split]: [f"{split}/*.tar"] for split in self.shards},
-            pictures={split: self.pictures[split] for split in self.shards},
-            columns=self.columns.kinds(),
-            models=sorted(self.models),
-            simulated=self.simulated,
-            notes=[
-                *self.notes,
-                "The picture's field is called by its format, the caption is `txt`, all else in `json`.",
-            ],
+        load = (
+            f'\n\nimport webdataset\n\nshards = "{first}/{{000000..{last:06d}}}.tar"\n'
+            "dataset = webdataset.WebDataset(shards, shardshuffle=False)"
         )
+        note = "The picture's field is called by its format, the caption is `txt`, all else in `json`."
+        return self.card(self.columns.kinds(), load=load, note=note)
 
 
 def member(name: str, content: bytes) -> Iterator[bytes]:

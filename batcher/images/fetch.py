@@ -124,6 +124,7 @@ class Downloader:
         wanted_ratio: str | None = None,
         describe: Describe,
         turn: Turn = ANY_TIME,
+        moment: float | None = None,
     ) -> Artifact:
         """Fetch one file; when this returns, it and its sidecar survive a power cut.
 
@@ -132,6 +133,7 @@ class Downloader:
         wanted_ratio: ``16:9``; a picture of another shape is kept, with a warning.
         describe: the sidecar for an artifact; called in a worker thread.
         turn: held while the file is on its way here, and no longer: writing is bounded by what it holds in memory.
+        moment: Unix seconds, what the sidecar says of the time; None: when it came.
 
         Raises LinkDead, FileUnavailable, FileRefused or DiskError; nothing is left behind then.
         """
@@ -148,7 +150,7 @@ class Downloader:
             async with turn:
                 await self._saver.room()
                 content, size = await self._received(url, body)
-            write = partial(self._written, order, content, body.announced, self._wall())
+            write = partial(self._written, order, content, body.announced, self._wall() if moment is None else moment)
             return await unbroken(self._saver.save(write, size))
         finally:
             await body.discard()

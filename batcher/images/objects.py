@@ -5,6 +5,7 @@ variables, roles), never of a URL. Whatever a store refuses becomes a DiskError 
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +22,20 @@ from batcher.core.one_line import one_line
 
 Absent = (exceptions.NotFoundError, FileNotFoundError)
 Changed = (exceptions.PreconditionError, exceptions.AlreadyExistsError)
-_RETRIES: Any = {"max_retries": 8}  # waits of 0.1 s, doubled: half a minute, then the run stops and can be resumed
+_RETRIES: Any = {  # half a minute to a minute in all, then the run stops and can be resumed
+    "max_retries": 12,
+    "backoff": {"init_backoff": timedelta(seconds=0.25), "max_backoff": timedelta(seconds=10), "base": 3},
+    "retry_timeout": timedelta(seconds=120),
+}
+_PREFIXES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}  # of the variables of each kind of store
+_FIXES = {
+    "ExpiredToken": "Renew the credentials: their session has ended",
+    "RequestTimeTooSkewed": "Set this machine's clock",
+    "QuotaExceeded": "Make room in the bucket, or raise its quota",
+    "StorageFull": "Make room in the store",
+    "InsufficientStorage": "Make room in the store",
+}
+_CODES = re.compile("|".join(_FIXES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +127,32 @@ class Objects:
             yield
         except BatcherError:
             raise
-        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            raise self._refused(key, error, "Renew the credentials, or let them read and write") from None
-        except Absent as error:
-            raise self._refused(key, error, "Make the bucket, or correct its name") from None
         except (exceptions.BaseError, OSError, ValueError) as error:
-            raise self._refused(key, error, "Check the network, the endpoint and the room there") from None
+            raise self._refused(key, error) from None
 
-    def _refused(self, key: str, error: Exception, fix: str) -> DiskError:
+    def _refused(self, key: str, error: Exception) -> DiskError:
         reason = one_line(str(error).partition("\n")[0], 240)
-        hint = f"{fix}, and run the same command again. What is saved stays saved, nothing is paid twice."
+        hint = f"{_fix(error)}, and run the same command again. What is saved stays saved, nothing is paid twice."
         return DiskError(f"{self.url}/{one_line(key, 120)}: {reason}", hint=hint)
+
+
+def _fix(error: Exception) -> str:
+    """By the store's own code where it says more than the kind of the error."""
+    text = str(error)
+    if match := _CODES.search(text):
+        return _FIXES[match[0]]
+    if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
+        return "Renew the credentials, or let them read and write"
+    if isinstance(error, Absent):
+        return "Make the bucket, or correct its name"
+    return "Check the network, the endpoint and the room there"
 
 
 def _opened(url: str) -> ObjectStore:
     if url.startswith("file://"):
         return LocalStore(Path(url.removeprefix("file://")), mkdir=True)
-    options: Any = {"allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true"}}
+    allow = f"{_PREFIXES.get(url.partition(':')[0], '')}_ALLOW_HTTP"
+    options: Any = {"allow_http": os.environ.get(allow, "").lower() in {"1", "true"}}
     try:
         return from_url(url, retry_config=_RETRIES, client_options=options)
     except (exceptions.BaseError, ValueError) as error:

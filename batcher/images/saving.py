@@ -118,8 +118,12 @@ class Saver:
         self._began = now
         group = self._next_group()
         self._at_work += 1
-        writing = self._loop.run_in_executor(self._pool, write_group, [item.write for item in group])
-        writing.add_done_callback(lambda done: self._finish(group, done.result()))
+        try:
+            writing = self._loop.run_in_executor(self._pool, write_group, [item.write for item in group])
+        except RuntimeError as error:  # the system gives no thread: nobody may be left waiting
+            self._finish(group, [error] * len(group))
+        else:
+            writing.add_done_callback(lambda done: self._finish(group, _outcomes(done, len(group))))
 
     def _next_group(self) -> list[_Waiting]:
         group = [self._waiting.popleft()]
@@ -143,6 +147,14 @@ class Saver:
             else:
                 item.future.set_result(outcome)
         self._put_to_work()
+
+
+def _outcomes(done: asyncio.Future[list[Artifact | Exception]], count: int) -> Sequence[Artifact | Exception]:
+    """Of a group, also where there was no memory to write it."""
+    try:
+        return done.result()
+    except Exception as error:  # noqa: BLE001  it belongs to all of the group
+        return [error] * count
 
 
 def write_group(writes: Sequence[Write]) -> list[Artifact | Exception]:

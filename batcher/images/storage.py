@@ -4,6 +4,7 @@ That file is one line, the URL and the name of the run, and so can be read and w
 reads pictures (verify, view, grid, export, rebuilding) finds them.
 """
 
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,7 @@ from batcher.store import STATE, has_state
 from batcher.store.files.place import Place, Shelf
 from batcher.store.files.safe_reader import SafeReader
 from batcher.store.files.whole import write_whole
+from batcher.store.joined import runs_of, whose
 from batcher.store.opening import BUCKET
 
 if TYPE_CHECKING:
@@ -87,8 +89,26 @@ def place_of(run_dir: Path) -> Place:
 
 def reader_of(run_dir: Path) -> SafeReader:
     """What reads them."""
+    if len(runs_of(run_dir)) > 1:
+        return _JoinedReader(run_dir)
     url = url_of(run_dir)
     return SafeReader(run_dir) if url is None else _loaded()[1](run_dir, bucket(run_dir, url))
+
+
+class _JoinedReader(SafeReader):
+    """Of runs that are read as one: each picture by the reader of its own run."""
+
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__(run_dir)
+        self._readers = {run: reader_of(run) for run in runs_of(run_dir)}
+
+    def path(self, file: str) -> Path:
+        run, file = whose(self.run_dir, file)
+        return self._readers[run].path(file)
+
+    def regular(self, file: str) -> Path:
+        run, file = whose(self.run_dir, file)
+        return self._readers[run].regular(file)
 
 
 def present(run_dir: Path) -> Callable[[str], bool]:
@@ -106,6 +126,7 @@ def local(run_dir: Path, file: str, sha256: str | None = None) -> Path:
     sha256: of the picture, where it is known: then only these bytes will do. Where there is no such picture, nothing is
     at that path. Raises DiskError.
     """
+    run_dir, file = whose(run_dir, file)
     url = url_of(run_dir)
     if url is None:
         return run_dir / file
@@ -117,7 +138,7 @@ def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str
 
     recorded: file and sha256 of an item's picture. Raises DiskError.
     """
-    if url_of(run_dir) is None:
+    if not any(map(url_of, runs_of(run_dir))):
         yield from items
         return
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="bucket") as pool:
@@ -128,9 +149,18 @@ def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str
             yield from lot
 
 
-@lru_cache(maxsize=64)
 def objects(url: str) -> "Objects":
     """What is below a URL. Raises UsageError without the extra."""
+    return _objects(url, _credentials())
+
+
+def bucket(run_dir: Path, url: str) -> "Bucket":
+    """Raises UsageError without the extra."""
+    return _bucket(run_dir, url, _credentials())
+
+
+@lru_cache(maxsize=64)
+def _objects(url: str, credentials: int) -> "Objects":  # noqa: ARG001  of the cache: new ones are another client
     _loaded()
     from batcher.images.objects import Objects  # noqa: PLC0415  needs an extra
 
@@ -138,9 +168,13 @@ def objects(url: str) -> "Objects":
 
 
 @lru_cache(maxsize=8)
-def bucket(run_dir: Path, url: str) -> "Bucket":
-    """Raises UsageError without the extra."""
+def _bucket(run_dir: Path, url: str, credentials: int) -> "Bucket":  # noqa: ARG001
     return _loaded()[0](url, run_dir)
+
+
+def _credentials() -> int:
+    """A mark of what the environment says of the stores: a notebook may renew it between two runs."""
+    return hash(tuple(sorted(item for item in os.environ.items() if item[0].startswith(("AWS_", "AZURE_", "GOOGLE_")))))
 
 
 def checked_url(url: str, what: str = "--images") -> str:

@@ -9,8 +9,10 @@ from batcher.core.version import __version__
 from batcher.images.fetch import ANY_TIME, Downloader, Turn
 
 
-async def fetch_all(downloader: Downloader, entry: Entry, *, simulated: bool, turn: Turn = ANY_TIME) -> list[Artifact]:
-    """Fetches ``entry.urls``, each in its ``turn``.
+async def fetch_all(
+    downloader: Downloader, entry: Entry, *, simulated: bool, turn: Turn = ANY_TIME, moment: float | None = None
+) -> list[Artifact]:
+    """Fetches ``entry.urls``, each in its ``turn``. moment: as ``Downloader.fetch`` takes it.
 
     Raises as ``Downloader.fetch`` does; files before the one that failed stay.
     """
@@ -29,6 +31,7 @@ async def fetch_all(downloader: Downloader, entry: Entry, *, simulated: bool, tu
             wanted_ratio=ratio if isinstance(ratio, str) else None,
             describe=describe,
             turn=turn,
+            moment=moment,
         )
         for index, url in enumerate(entry.urls)
     ]

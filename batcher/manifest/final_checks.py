@@ -1,5 +1,6 @@
 """What can only be told when every prompt has been seen: groups without jobs, paths nothing fills, crowded folders."""
 
+import re
 from collections.abc import Sequence
 
 from batcher.core.suggest import suggestion
@@ -9,6 +10,8 @@ from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.walk import MOST_JOBS, MOST_NAMES, Walk
+
+_PICTURE = re.compile(r"\.(png|jpe?g|webp|gif|avif)\Z", re.IGNORECASE)
 
 
 def final_checks(plan: Plan, walk: Walk, problems: Problems) -> None:
@@ -22,6 +25,7 @@ def final_checks(plan: Plan, walk: Walk, problems: Problems) -> None:
             _refuse_fields(group, group.template.text, unknown)
         if walk.counted_all and not share.whole and sound and (group.whole_sweep or not share.prompts):
             _say_why_none(group, share.prompts)
+    _warn_of_names(plan)
     if walk.counted_all:
         _warn_of_crowds(plan, walk)
     if words := walk.repeated.words():
@@ -60,6 +64,18 @@ def _refuse_fields(group: Group, text: str, unknown: Sequence[tuple[str, str]]) 
             document.problems.add(document.label, node.line, node.column + node.quoted + at, what, mend)
 
 
+def _warn_of_names(plan: Plan) -> None:
+    for text in dict.fromkeys(group.template.text for group in plan.groups if group.template):
+        if match := _PICTURE.search(text):
+            plan.model_inputs.warn(
+                f"`output.path` ends with {match[0]}, and the extension is put behind it: leave it out"
+            )
+        if text.startswith("images/"):
+            plan.model_inputs.warn(
+                "`output.path` begins with images/, and is a place in the folder images: leave it out"
+            )
+
+
 def _warn_of_crowds(plan: Plan, walk: Walk) -> None:
     crowds: dict[str, int] = {}
     for group, share in zip(plan.groups, walk.shares, strict=True):
@@ -80,17 +96,17 @@ def _unknown_fields(
     if group.template is None:
         return []
     own = ["group", "meta.group"] if group.name else []
-    known = [*RESERVED, *own, *model_inputs.columns, *sorted(names)]
+    names_there = [*RESERVED, *own, *model_inputs.columns, *sorted(names)]
     if model_inputs.schema is None:  # then any name may be an input
-        known += [field for field in group.template.fields if not field.startswith("meta.")]
-    found = []
-    for field in sorted(group.template.fields - set(known)):
+        names_there += [field for field in group.template.fields if not field.startswith("meta.")]
+    unknown = []
+    for field in sorted(group.template.fields - set(names_there)):
         if not field.startswith("meta."):
-            found.append((field, suggestion(field, [*known, "meta.<name>"])))
+            unknown.append((field, suggestion(field, [*names_there, "meta.<name>"])))
         elif all_rows and len(names) < MOST_NAMES:
-            listed = [name for name in known if name.startswith("meta.")]
+            listed = [name for name in names_there if name.startswith("meta.")]
             if listed:
-                found.append((field, suggestion(field, listed)))
+                unknown.append((field, suggestion(field, listed)))
             else:
                 model_inputs.warn(f"`output.path`: no prompt has {{{word(field)}}}, which is written as `default`")
-    return found
+    return unknown

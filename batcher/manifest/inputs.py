@@ -4,10 +4,12 @@ none.
 
 import json
 import re
+import string
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
-from batcher.manifest.media_files import MediaFiles, as_text
+from batcher.manifest.media_files import MediaFiles, as_text, names_of
 from batcher.manifest.schema import ModelSchema
 from batcher.manifest.schema.media import Wanted, is_media, wanted
 from batcher.manifest.schema.words import described
@@ -17,6 +19,11 @@ COMMON = ("prompt", "negative_prompt", "seed", "aspect_ratio")  # inputs of most
 LONGEST_PROMPT = 2**20  # bytes
 EXACT = 2**53  # beyond it, JSON readers that use floats round integers
 
+_INVISIBLE = (
+    string.whitespace
+    + "\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff"
+    + "".join(map(chr, range(0x2000, 0x2010)))
+)  # blanks, and what has no width
 _LONGEST_NAME = 100
 _MOST_SEEN = 1_000  # columns of a file
 _MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts known to be fine, and characters of one
@@ -53,18 +60,19 @@ class ModelInputs:
         self.media: dict[str, Wanted] = {
             name: self.schema.wanted(theirs) if self.schema else wanted(name, {})
             for name in self.columns
-            if ((theirs := self._theirs(name)) in self.schema.media_inputs if self.schema else is_media(name, {}))
+            if ((theirs := self.own_name(name)) in self.schema.media_inputs if self.schema else is_media(name, {}))
         }
         self.warnings: dict[str, None] = {}
         self.seen: dict[str, dict[str, str]] = {}
-        self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._compiled = cache(self._compile)
         self._ratios: dict[str, frozenset[str]] = {}
         self._anything = ModelSchema.from_json("", {"properties": {"": {}}})
 
     def _ours(self, name: str) -> str:
         return "prompt" if name == self.prompt else name
 
-    def _theirs(self, name: str) -> str:
+    def own_name(self, name: str) -> str:
+        """What the model calls it, which is also what messages do."""
         return self.prompt if name == "prompt" and self.prompt is not None else name
 
     def _is_hidden(self, name: str) -> bool:
@@ -82,7 +90,7 @@ class ModelInputs:
         """The inputs under the model's own names."""
         if self.prompt in {"prompt", None} or "prompt" not in inputs:
             return inputs
-        return {self._theirs(name): value for name, value in inputs.items()}
+        return {self.own_name(name): value for name, value in inputs.items()}
 
     def note(self, label: str, became: Mapping[str, str]) -> None:
         """What the columns of a file became, for ``plan``."""
@@ -106,12 +114,12 @@ class ModelInputs:
 
     def takes_null(self, name: str) -> bool:
         """Whether a null that was written out is a value to send."""
-        return self.schema is not None and self.schema.takes_null(self._theirs(name))
+        return self.schema is not None and self.schema.takes_null(self.own_name(name))
 
     def takes_ranges(self, name: str) -> bool:
         """Whether ``1..5`` under this name means five integers, not a text."""
         if self.schema:
-            theirs = self._theirs(name)
+            theirs = self.own_name(name)
             return self.schema.takes_integers(theirs) or not self.schema.takes_text(theirs)
         return name not in _TEXTS
 
@@ -125,7 +133,8 @@ class ModelInputs:
         if name in self.media:
             text = as_text(text)
         if self.schema:
-            return self.normal(name, self.schema.convert(self._theirs(name), self._ratio(name, text)))
+            value = self.schema.convert(self.own_name(name), self._ratio(name, text))
+            return value if type(value) is int else self.normal(name, value)
         if name in _TEXTS:
             return text
         if text in {"true", "false"} or _NUMBER.match(text):
@@ -135,18 +144,16 @@ class ModelInputs:
     def normal(self, name: str, value: Any) -> Any:
         if name in self.media:
             value = as_text(value)
-            if isinstance(value, str) and self.schema and self.schema.takes_list_only(self._theirs(name)):
-                value = [value]
         if self.schema is None:
             return value
         if type(value) is str:
             return self._ratio(name, value)
-        return self.schema.normal(self._theirs(name), value) if type(value) is float else value
+        return self.schema.normal(self.own_name(name), value) if type(value) is float else value
 
     def _ratio(self, name: str, text: str) -> str:
         """``16x9``, `` 16:9`` and ``16/9`` are 16:9 for an input that lists it."""
         if name not in self._ratios:
-            allowed = self.schema.allowed(self._theirs(name)) if self.schema else None
+            allowed = self.schema.allowed(self.own_name(name)) if self.schema else None
             self._ratios[name] = frozenset(v for v in allowed or () if isinstance(v, str) and RATIO.fullmatch(v))
         ratios = self._ratios[name]
         if not ratios or text in ratios or not (match := RATIO.fullmatch(text)):
@@ -160,13 +167,10 @@ class ModelInputs:
 
     def check_of(self, name: str) -> Callable[[Any], str | None]:
         """``wrong`` for one input, for those who check millions of its values."""
-        check = self._checks.get(name)
-        if check is None:
-            check = self._checks[name] = self._compile(name)
-        return check
+        return self._compiled(name)
 
     def _compile(self, name: str) -> Callable[[Any], str | None]:
-        fits = self.schema.check_of(self._theirs(name)) if self.schema else self._anything.check_of("")
+        fits = self.schema.check_of(self.own_name(name)) if self.schema else self._anything.check_of("")
         if name in self.media:
             fits = self._with_files(fits, self.media[name])
         if name == "prompt":
@@ -191,13 +195,17 @@ class ModelInputs:
 
     def with_contents(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The inputs with the contents of files in the place of their names."""
-        found = {name: self.files.sent(inputs[name], self.media[name]) for name in self.media if name in inputs}
-        return {**inputs, **found}
+        contents = {name: self.files.sent(inputs[name], self.media[name]) for name in self.media if name in inputs}
+        return {**inputs, **contents}
+
+    def names_of_files(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """For ``meta``."""
+        return names_of({self.own_name(name): inputs[name] for name in self.media if name in inputs})
 
     def mend(self, name: str) -> str:
         if name in self.media:
             return "correct it (names of files are relative to the manifest)"
-        default = self.schema.default(self._theirs(name)) if self.schema else None
+        default = self.schema.default(self.own_name(name)) if self.schema else None
         if name == "prompt" or default is None or not str(default).isprintable() or len(str(default)) > 40:
             return "correct it"
         return f"fix it, or leave it out to use the model's default ({default})" if default != "" else "fix it"
@@ -234,7 +242,7 @@ def _no_text(value: Any) -> str | None:
 def _wrong_prompt(value: Any) -> str | None:
     if not isinstance(value, str):
         return None  # the schema says so in its own words
-    if not value or value.isspace():
+    if not value.strip(_INVISIBLE):
         return "is empty"
     if len(value) > LONGEST_PROMPT // 4 and len(value.encode(errors="replace")) > LONGEST_PROMPT:
         return f"is longer than {LONGEST_PROMPT // 2**20} MB, the most that batcher sends"

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 from types import TracebackType
 from typing import Any, BinaryIO, Self
+from urllib.parse import unquote, urlsplit
 
 from batcher.core.errors import ManifestError, UsageError
 from batcher.core.job import Job, canonical_json
@@ -37,24 +38,31 @@ from batcher.manifest.yaml.named import NamedFiles, word_path
 EXPANSION_VERSION = 2  # goes up when the same manifest would make other jobs
 
 
-def open_manifest(path: str, overrides: Overrides, *, stdin: BinaryIO | None = None) -> "Loader":
+def open_manifest(
+    path: str, overrides: Overrides, *, stdin: BinaryIO | None = None, fetched: str | None = None
+) -> "Loader":
     """Reads a manifest as far as it goes without a schema: a YAML file whole, another file not at all.
 
-    path: of a file or a folder; ``-`` for standard input. Raises ManifestError for what can't be read, UsageError for
-    flags that can't be meant.
+    path: of a file or a folder; ``-`` for standard input; a URL, and then fetched is the path of its bytes. Raises
+    ManifestError for what can't be read, UsageError for flags that can't be meant.
     """
     form = overrides.named_format()
     overrides.axes_as_text()
     spool = Spool()
     try:
-        return _opened(path, form, overrides, spool, stdin)
+        return _opened(path, form, overrides, spool, stdin, fetched)
     except BaseException:
         spool.close()
         raise
 
 
-def _opened(path: str, form: str | None, overrides: Overrides, spool: Spool, stdin: BinaryIO | None) -> "Loader":
-    if path == "-":
+def _opened(
+    path: str, form: str | None, overrides: Overrides, spool: Spool, stdin: BinaryIO | None, fetched: str | None
+) -> "Loader":
+    if fetched is not None:
+        source = Source(fetched, word_path(path))
+        form = form or format_of(fetched)
+    elif path == "-":
         source = Source(spool.keep(stdin or sys.stdin.buffer), "<stdin>")
         form = form or "txt"
     else:
@@ -69,10 +77,19 @@ def _opened(path: str, form: str | None, overrides: Overrides, spool: Spool, std
         raise failure(source.label, 0, 0, "its format can't be told from its name", mend)
     document = read_document(source) if form == "yaml" else None
     loader = Loader(path, source, form, document, overrides, spool)
+    if fetched is not None:
+        loader.is_remote, loader.name = True, name_of_url(path)
     if document is not None and document.problems.total and (document.model is None) == ("model" in document.sections):
         for _ in loader.jobs(None):  # the model can't be told: say so, with all else that is wrong
             pass
     return loader
+
+
+def name_of_url(url: str) -> str:
+    """The stem of the default run directory of a manifest that is a URL."""
+    parts = urlsplit(url)
+    stem = PurePosixPath(unquote(parts.path)).stem.strip(". ")
+    return word_path(stem) or parts.netloc.partition(":")[0] or "manifest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +122,7 @@ class Loader:
         self._overrides = overrides
         self._spool = spool
         self._compiled: _Compiled | None = None
+        self.is_remote = False  # a URL: then it names no files of this machine
         self.totals: Totals | None = None
         self.contents: Contents | None = None  # looks into the files that inputs are; set by whoever can upload them
         whole = PurePath(os.path.abspath(path))  # noqa: PTH100  only its name is wanted
@@ -118,8 +136,8 @@ class Loader:
 
     @property
     def path(self) -> str | None:
-        """Where the manifest lies, from the root; None for standard input."""
-        return None if self.source == "-" else word_path(os.path.abspath(self.source))  # noqa: PTH100
+        """Where the manifest lies, from the root; None for standard input and for a URL."""
+        return None if self.source == "-" or self.is_remote else word_path(os.path.abspath(self.source))  # noqa: PTH100
 
     def __repr__(self) -> str:
         return f"<Loader of {self.source!r} as {self._form}, for {self.model}>"
@@ -148,8 +166,8 @@ class Loader:
             lists = compiled.dynamics.digests()
         except ManifestError:
             return ""
-        known = compiled.plan.model_inputs.schema
-        mark = None if known is None else [known.fingerprint(), sorted(known.media_inputs)]
+        its_schema = compiled.plan.model_inputs.schema
+        mark = None if its_schema is None else [its_schema.fingerprint(), sorted(its_schema.media_inputs)]
         facts = [EXPANSION_VERSION, self.source, self.model, self._flags(), self._form, files, lists, mark]
         return blake2b(canonical_json(facts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
@@ -223,8 +241,10 @@ class Loader:
         node = self._document.sections["prompt_input"]
         problems.add(self._source.label, node.line, node.column, what, mend)
 
-    def _base(self) -> str:
-        """The folder that file names are relative to."""
+    def _base(self) -> str | None:
+        """The folder that file names are relative to; None for a URL."""
+        if self.is_remote:
+            return None
         return "" if self.source == "-" else os.path.dirname(self.source)  # noqa: PTH120
 
     def _files(self, compiled: _Compiled) -> list[tuple[Source, str | None]]:

@@ -72,6 +72,8 @@ class MediaFiles:
 
     def sent(self, value: Any, wanted: Wanted) -> Any:
         """The value as it stands among a job's inputs; what can't be used stays as it is."""
+        if wanted.lists_only and isinstance(value, str):
+            value = [value]
         return _each(value, lambda text: self._found(text, wanted)[0])
 
     def reason(self, value: Any, wanted: Wanted) -> str | None:
@@ -82,15 +84,15 @@ class MediaFiles:
         if _SCHEME.match(text) or self._contents is None:
             return text, None
         key = (text, wanted)
-        found = self._kept.get(key)
-        if found is None:
+        content = self._kept.get(key)
+        if content is None:
             try:
-                found = f"sha256:{self._hash(text, wanted, self._contents)}", None
+                content = f"sha256:{self._hash(text, wanted, self._contents)}", None
             except Unusable as error:
-                found = text, f"{shown_text(label(text))[1:-1]} {error}"
+                content = text, f"{shown_text(label(text))[1:-1]} {error}"
             if len(self._kept) < _MOST_KEPT:
-                self._kept[key] = found
-        return found
+                self._kept[key] = content
+        return content
 
     def _hash(self, text: str, wanted: Wanted, contents: Contents) -> str:
         if is_content(text):
@@ -109,14 +111,14 @@ class MediaFiles:
         return contents.of_file(os.path.abspath(os.path.join(self._base, os.path.expanduser(name))), wanted)  # noqa: PTH100, PTH111, PTH118  a text, which may be odd
 
 
-def names_of(inputs: Mapping[str, Any], media: Mapping[str, Wanted]) -> dict[str, Any]:
-    """For ``meta``: the names of the files that inputs are, as ``image_file``."""
-    found: dict[str, Any] = {}
-    for name in media.keys() & inputs.keys():
-        names = [label(text) for text in _texts(inputs[name]) if not _SCHEME.match(text) and not is_content(text)]
+def names_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """For ``meta``: the names of the files that these media inputs are, as ``image_file``."""
+    files: dict[str, Any] = {}
+    for name, value in inputs.items():
+        names = [label(text) for text in _texts(value) if not _SCHEME.match(text) and not is_content(text)]
         if names:
-            found[name + _SUFFIX] = names if isinstance(inputs[name], list) and len(names) > 1 else names[0]
-    return found
+            files[name + _SUFFIX] = names if len(names) > 1 else names[0]
+    return files
 
 
 def shown(value: Any) -> Any:

@@ -17,7 +17,7 @@ from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import Reader
-from batcher.manifest.readers.rows import Carried, Row
+from batcher.manifest.readers.rows import Carried, Row, with_line_ends_alike
 from batcher.manifest.row_check import RowCheck
 from batcher.manifest.sweep.counts import AxisCounts
 from batcher.manifest.templates import variables
@@ -67,14 +67,16 @@ class _Unnumbered:
 
 
 def _end_lines_alike(row: Row) -> None:
-    """One form of line ends, so that Git or a spreadsheet program can't make another job of a prompt."""
-    for name, value in row.inputs.items():
-        if type(value) is str and "\r" in value:
-            row.inputs[name] = value.replace("\r\n", "\n").replace("\r", "\n")
+    inputs = row.inputs
+    for name in inputs:
+        if type(value := inputs[name]) is str and "\r" in value:
+            inputs[name] = with_line_ends_alike(value)
 
 
 def _shown(inputs: dict[str, Any], media: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs with the names of files as they were written."""
+    if media.keys().isdisjoint(inputs):
+        return inputs
     return {name: media_files.shown(value) if name in media else value for name, value in inputs.items()}
 
 
@@ -252,7 +254,7 @@ class Walk:
             if media and not media.keys().isdisjoint(inputs):
                 shown = _shown(inputs, media)
                 sent, named = model_inputs.sent(model_inputs.with_contents(inputs)), model_inputs.sent(shown)
-                files = media_files.names_of(inputs, media)
+                files = model_inputs.names_of_files(inputs)
                 facts = Facts(name, model, swept, rendering.texts, {**files, **meta}, shown.get("prompt"))
             text = canonical_json(sent)
             self._waiting.append(_Unnumbered(row, facts, group, sent, text, key_of_json(model, text), chosen, named))

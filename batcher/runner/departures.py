@@ -9,17 +9,20 @@ state file without its own journal (``state.db-wal``), or an older copy of one, 
 import errno
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from batcher.client.protocol import is_request_id
 from batcher.core.errors import Cause
 from batcher.core.job import Entry, State
+from batcher.runner.rescue import remove, rescued
 from batcher.store import StateFile, auditing, reading
+from batcher.store.files.disk import disk
 
 JOURNAL = ".departures.jsonl"
 LOST = Cause(kind="interrupted", message="batcher ended while this submit was in the air")
@@ -36,19 +39,21 @@ def boot_id() -> str:
 
 
 class Departures:
-    """Appended to by one run. Where it can't be written, it is removed: half of it would be worse than none."""
+    """Appended to by one run. What it did not take did not leave."""
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / JOURNAL
         self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._torn = True  # half a line may stand at the end
         self._write({"boot": boot_id(), "file": _file_id(os.fstat(self._handle))})
 
     def close(self) -> None:
         os.close(self._handle)
 
     def left(self, entry: Entry) -> None:
-        """Before a byte of the submit leaves. entry: claimed. Raises OSError: then it must not count as not left."""
-        self._write({"left": entry.job.key, "n": entry.attempts, "at": entry.submitted_at})
+        """Before a byte of the submit leaves. entry: claimed. Raises DiskError: then it must not leave."""
+        with disk(JOURNAL):
+            self._write({"left": entry.job.key, "n": entry.attempts, "at": entry.submitted_at})
 
     def answered(self, entry: Entry, request_id: str) -> None:
         with suppress(OSError):
@@ -60,14 +65,11 @@ class Departures:
             self._write({"no": entry.job.key, "n": entry.attempts})
 
     def _write(self, facts: dict[str, Any]) -> None:
-        line = f"{json.dumps(facts)}\n".encode()
-        try:
-            if os.write(self._handle, line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-        except OSError:
-            with suppress(OSError):
-                self._path.unlink(missing_ok=True)
-            raise
+        line = f"{chr(10) if self._torn else ''}{json.dumps(facts)}\n".encode()
+        self._torn = True
+        if os.write(self._handle, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), JOURNAL)
+        self._torn = False
 
 
 def _file_id(facts: os.stat_result) -> list[int]:
@@ -78,13 +80,15 @@ def _file_id(facts: os.stat_result) -> list[int]:
 class Known:
     """What the journal knows of one attempt. here: written since this machine was started, so nothing of it is lost.
 
-    left: Unix seconds, None when it never left. ended: it came back without an id.
+    left: Unix seconds, None when it never left. ended: it came back without an id. unsent: that is sure, wherever the
+    rest of the journal went.
     """
 
     here: bool
     left: float | None = None
     request_id: str | None = None
     ended: bool = False
+    unsent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,28 +101,33 @@ class Journal:
     whole: bool
 
 
-def read_journal(run_dir: Path) -> Journal:
-    """Half a line at the end is passed over. Memory: of the submits since the journal was last cleared."""
+def read_journal(run_dir: Path, rescued: Iterable[dict[str, Any]] = ()) -> Journal:
+    """Half a line is passed over. Memory: of the submits since the journal was last cleared.
+
+    rescued: lines that the disk of the run directory did not take.
+    """
     path = run_dir / JOURNAL
-    known: dict[tuple[str, int], Known] = {}
+    attempts: dict[tuple[str, int], Known] = {}
     here, now = False, boot_id()
-    for facts in _lines(path):
+    for facts in chain(_lines(path), rescued):
         if "boot" in facts:
             here = bool(now) and facts["boot"] == now and facts.get("file") == _file_id(path.stat())
             continue
-        key = facts.get("left") or facts.get("got") or facts.get("no")
+        key = facts.get("left") or facts.get("got") or facts.get("no") or facts.get("unsent")
         number, moment, request_id = facts.get("n"), facts.get("at"), facts.get("id")
         if not isinstance(key, str) or not isinstance(number, int) or not 0 < number < _MOST_ATTEMPTS:
             continue
-        found = replace(known.get((key, number), Known(here)), here=here)
+        attempt = replace(attempts.get((key, number), Known(here)), here=here)
         if "left" in facts and isinstance(moment, (int, float)):
-            found = Known(here, left=float(moment))
+            attempt = Known(here, left=float(moment))
         elif "got" in facts and is_request_id(request_id):
-            found = replace(found, request_id=request_id)
+            attempt = replace(attempt, request_id=request_id)
         elif "no" in facts:
-            found = replace(found, ended=True)
-        known[key, number] = found
-    return Journal(known, here)
+            attempt = replace(attempt, ended=True)
+        elif "unsent" in facts:
+            attempt = replace(attempt, ended=True, unsent=True)
+        attempts[key, number] = attempt
+    return Journal(attempts, here)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -149,7 +158,9 @@ class Recovered:
 
 def recover(state: StateFile, now: float) -> Recovered:
     """Settles what was in the air when the last process died, as narrowly as the journal allows. Raises DiskError."""
-    journal = read_journal(state.path.parent)
+    files = rescued(state)
+    lines = [line for _, more in files for line in more]
+    journal = read_journal(state.path.parent, lines)
     moves: list[Callable[[], object]] = []
     accepted = pending = doubted = 0
     for entry in reading.entries(state.connection, [State.SUBMITTING]):
@@ -157,7 +168,7 @@ def recover(state: StateFile, now: float) -> Recovered:
         if facts is not None and facts.request_id is not None:
             accepted += 1
             moves.append(partial(state.accept, entry, facts.request_id, now))
-        elif journal.whole and (facts is None or (facts.here and (facts.ended or facts.left is None))):
+        elif _never_left(facts, journal.whole):
             pending += 1
             moves.append(partial(state.release, entry))
         else:
@@ -165,20 +176,51 @@ def recover(state: StateFile, now: float) -> Recovered:
             moves.append(partial(state.doubt, entry, LOST))
     lost = list(_lost(state, journal.attempts))
     moves += [partial(_remember, state, entry, facts, now) for entry, facts in lost]
+    found = list(_found(state, lines))
+    moves += [partial(_bring_back, state, entry, facts, now) for entry, facts in found]
     if moves:
         state.must_commit(moves)
+    remove(path for path, lines in files if _are_in_the_table(state, lines))
     moments = [facts.left for _, facts in lost if facts.left is not None]
-    return Recovered(accepted, pending, doubted, len(lost), min(moments, default=None), max(moments, default=None))
+    since, until = min(moments, default=None), max(moments, default=None)
+    return Recovered(accepted + len(found), pending, doubted, len(lost), since, until)
 
 
-def _lost(state: StateFile, known: dict[tuple[str, int], Known]) -> Iterator[tuple[Entry, Known]]:
+def _never_left(facts: Known | None, whole: bool) -> bool:
+    """Or came back, free. facts: None when the journal does not name it."""
+    if facts is None or facts.unsent:
+        return whole or facts is not None
+    return whole and facts.here and (facts.ended or facts.left is None)
+
+
+def _lost(state: StateFile, attempts: dict[tuple[str, int], Known]) -> Iterator[tuple[Entry, Known]]:
     """Attempts that left and of which the state file knows nothing."""
-    for (key, number), facts in known.items():
+    for (key, number), facts in attempts.items():
         if facts.ended or (facts.left is None and facts.request_id is None):
             continue
         entry = auditing.by_key(state.connection, key)
         if entry is not None and entry.state is State.PENDING and entry.attempts < number:
             yield replace(entry, attempts=number - 1), facts
+
+
+def _found(state: StateFile, rescued: Iterable[dict[str, Any]]) -> Iterator[tuple[Entry, Known]]:
+    """Jobs in doubt whose id came to light: an earlier start could not read the file that has it."""
+    for facts in rescued:
+        if is_request_id(facts.get("id")):
+            entry = auditing.by_key(state.connection, str(facts.get("got")))
+            if entry is not None and entry.state is State.IN_DOUBT and entry.attempts == facts.get("n"):
+                yield entry, Known(here=False, request_id=facts["id"])
+
+
+def _bring_back(state: StateFile, entry: Entry, facts: Known, now: float) -> None:
+    """The same attempt once more, in one transaction: nothing is submitted."""
+    _remember(state, replace(state.reopen(entry), attempts=entry.attempts - 1), facts, now)
+
+
+def _are_in_the_table(state: StateFile, lines: Iterable[dict[str, Any]]) -> bool:
+    """Whether the jobs of all these ids are there: one that is planned again later finds its id in the file."""
+    keys = (line["got"] for line in lines if "got" in line)
+    return all(auditing.by_key(state.connection, str(key)) is not None for key in keys)
 
 
 def _remember(state: StateFile, entry: Entry, facts: Known, now: float) -> None:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from batcher.core import limits
-from batcher.core.errors import AccountError, BalanceGone, Defect, DiskError, Overtaken
+from batcher.core.errors import AccountError, BalanceGone, Defect, Overtaken
 from batcher.core.job import Entry, State
 from batcher.core.lifecycle import AT_REST, PAID_FOR
 from batcher.runner.departures import Departures
@@ -17,10 +17,11 @@ from batcher.runner.events import JobMoved
 from batcher.runner.fetch import Fetcher
 from batcher.runner.places import Places
 from batcher.runner.run_context import RunContext
-from batcher.runner.stop import Reason, of_disk
+from batcher.runner.stop import Reason
 from batcher.runner.submit import Submitter
 from batcher.runner.wait import Waiter
 from batcher.store import reading
+from batcher.store.machine import machine_problem
 
 CHUNK = 256  # rows read at once
 BACKLOG = 2000  # finished jobs that may wait for their download before submits pause: links don't live for ever
@@ -40,6 +41,7 @@ class Drain:
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()  # a job ended, the run is to stop, or the table was changed by somebody else
         self._changed = False
+        self._defects: list[Exception] = []
 
     async def collect(self, entries: Iterable[Entry], *, ask: bool) -> None:
         """Brings the files of these jobs home and submits nothing; what can't be had yet stays where it is.
@@ -70,11 +72,13 @@ class Drain:
             async with asyncio.TaskGroup() as tasks:
                 try:
                     await self._feed(tasks, limit)
-                except DiskError as error:
-                    self.context.stop.request(of_disk(error), error.message, error.hint)
+                except Exception as error:  # noqa: BLE001
+                    self._end(error)
         finally:
             watch.cancel()
             grace.cancel()
+        if self._defects:
+            raise ExceptionGroup("defects", self._defects)
 
     async def _feed(self, tasks: asyncio.TaskGroup, limit: int | None) -> None:
         stop = self.context.stop.nothing_new
@@ -127,8 +131,8 @@ class Drain:
             await asyncio.sleep(WATCH)
             try:
                 self._changed = await self._changed_elsewhere() or self._changed
-            except DiskError:
-                continue  # a job's own move says so, when it matters
+            except Exception as error:  # noqa: BLE001
+                self._end(error)
             if self._changed:
                 self._wake.set()
 
@@ -174,12 +178,11 @@ class Drain:
                 context.tell(JobMoved(entry=after, before=entry.state, artifacts=files, at=context.wall()))
                 entry = after
             self._rest(entry)
-        except BalanceGone as error:
-            context.stop.request(Reason.BALANCE, error.message, error.hint)
         except AccountError as error:
-            context.stop.request(Reason.ACCOUNT, error.message, error.hint)
-        except DiskError as error:
-            context.stop.request(of_disk(error), error.message, error.hint)
+            reason = Reason.BALANCE if isinstance(error, BalanceGone) else Reason.ACCOUNT
+            context.stop.request(reason, error.message, error.hint)
+        except Exception as error:  # noqa: BLE001  a defect is raised at the end of the run
+            self._end(error)
         finally:
             if held:
                 context.slots.release()
@@ -189,6 +192,14 @@ class Drain:
             self._at_work.discard(entry.id)
             if not self._at_work:
                 self._wake.set()
+
+    def _end(self, error: Exception) -> None:
+        """The run ends for it, and what the other jobs have in the air still comes home."""
+        if problem := machine_problem(error):
+            self.context.machine_failed(problem)
+        else:
+            self._defects.append(error)
+            self.context.stop.request(Reason.DEFECT, f"a defect in batcher: {type(error).__name__}: {error}")
 
     async def _step(self, entry: Entry) -> Entry:
         step = self._steps.get(entry.state)

@@ -57,6 +57,16 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerMoved:
+    """A worker of ``--engine ray`` began to work, or was lost. orders: jobs that it had, which others get now."""
+
+    worker: str
+    at_work: bool
+    orders: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
     """report: as ``report.json`` has it. summary: in words."""
 
@@ -65,5 +75,5 @@ class RunEnded:
     at: float = 0.0
 
 
-Event = RunBegan | JobMoved | Ticked | Noted | RunEnded
+Event = RunBegan | JobMoved | Ticked | Noted | WorkerMoved | RunEnded
 Observer = Callable[[Event], None]

@@ -16,7 +16,7 @@ from batcher.core.errors import BatcherError, DiskError
 from batcher.core.job import Entry, State, utc
 from batcher.core.one_line import one_line
 from batcher.core.version import __version__
-from batcher.runner.events import Event, JobMoved, Noted, RunBegan, RunEnded, Ticked
+from batcher.runner.events import Event, JobMoved, Noted, RunBegan, RunEnded, Ticked, WorkerMoved
 
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 LOGGER = logging.getLogger("batcher")
@@ -47,6 +47,7 @@ EVENTS: Mapping[str, Kind] = {
     "cancelled": Kind(INFO, "job prompt_id request_id", "a job was cancelled"),
     "limit": Kind(INFO, "by", "what keeps the run from going faster is something else now"),
     "stall": Kind(WARNING, "seconds", "no job moved for a while"),
+    "worker": Kind(INFO, "worker at_work orders", "a worker of `--engine ray` began to work, or was lost"),
     "note": Kind(WARNING, "message", "what a person should know; it is on standard error too"),
     "start_failed": Kind(ERROR, "exit_code message", "the run ended before it began"),
     "run_end": Kind(
@@ -101,6 +102,8 @@ class EventLog:
             if by != self._limit:
                 self._limit = by
                 yield "limit", {"by": by or "nothing"}
+        elif isinstance(event, WorkerMoved):
+            yield "worker", {"worker": event.worker, "at_work": event.at_work, "orders": event.orders}
         elif isinstance(event, Noted):
             yield "note", {"message": event.text}
         elif isinstance(event, RunBegan):

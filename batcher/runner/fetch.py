@@ -3,7 +3,6 @@
 from batcher.core.errors import Cause, FileRefused, FileUnavailable, LinkDead
 from batcher.core.job import Artifact, Entry
 from batcher.core.retry import FILE_HOST, FILES, GiveUp, decide
-from batcher.images import fetch_all
 from batcher.runner.run_context import RunContext, draw
 from batcher.runner.stop import pause
 
@@ -59,9 +58,7 @@ class Fetcher:
         damaged: str | None = None
         while not leave.is_set():
             try:
-                files = await fetch_all(
-                    self.context.downloader, entry, simulated=self.context.simulated, turn=self._turn
-                )
+                files = await self.context.engine.fetch(entry, self._turn)
                 return await self._save(entry, files)
             except TooLate:
                 break

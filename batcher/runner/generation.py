@@ -84,7 +84,8 @@ def take(state: StateFile, run_dir: Path, beside: Beside, now: float) -> None:
     ours = Generation(
         id=secrets.token_hex(8), number=number, path=str(run_dir.absolute()), at=now, place=_place(run_dir)
     )
-    state.must_commit([lambda: state.change_facts(lambda facts: replace(facts, generation=ours))])
+    run_id = state.facts.run_id or secrets.token_hex(8)
+    state.must_commit([lambda: state.change_facts(lambda facts: replace(facts, generation=ours, run_id=run_id))])
     state.note_generation()
     _write(run_dir, number, ended=False)
 

@@ -39,6 +39,12 @@ class Places:
                 self.release()
             raise
 
+    async def __aenter__(self) -> None:
+        await self.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.release()
+
     def release(self) -> None:
         self._taken -= 1
         self._let_in()

@@ -5,7 +5,6 @@ now. The first move of a process notes, in its transaction, that they are outdat
 look like from outside is remembered, so that one that is gone or was changed by somebody is noticed.
 """
 
-import json
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -14,13 +13,13 @@ from sqlite3 import Connection
 from typing import Any
 
 from batcher.core.job import State
+from batcher.core.json_text import as_json
 from batcher.core.version import __version__
 from batcher.runner.progress import Progress, counted, counting
 from batcher.store import StateFile, picks, reading
 from batcher.store.files.whole import write_whole
 
 RECORDS, FAILURES = "records.jsonl", "failures.jsonl"
-_encoded = json.JSONEncoder(ensure_ascii=False).encode  # made once: a table has a million lines
 
 
 def write(state: StateFile, *, simulated: bool, progress: Progress) -> None:
@@ -66,4 +65,4 @@ def failures(connection: Connection, run_dir: Path) -> Iterator[dict[str, Any]]:
 
 
 def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    return (_encoded(row) + "\n" for row in rows)
+    return (as_json(row) + "\n" for row in rows)

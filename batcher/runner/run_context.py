@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from batcher.client.api import Api
-from batcher.core.budget import Budget
-from batcher.core.errors import CallError, Cause, Refused
+from batcher.core.budget import Budget, kind_of
+from batcher.core.errors import CallError, Cause, DiskError, Refused
 from batcher.core.failure_limit import FailureLimit
 from batcher.core.job import Artifact, CancelOutcome, Entry, State
 from batcher.core.limits import Waits
@@ -18,13 +18,15 @@ from batcher.core.retry import READS, GiveUp, RetryPolicy, decide
 from batcher.core.settings import Settings
 from batcher.core.tally import Tally
 from batcher.core.units import show_usd
-from batcher.images import Downloader
 from batcher.pacing import Pace
+from batcher.runner.engines.engine import Engine
 from batcher.runner.events import Event, Observer
 from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.places import Places
-from batcher.runner.stop import Reason, Stop, pause
+from batcher.runner.rescue import Rescue
+from batcher.runner.stop import Reason, Stop, of_disk, pause
 from batcher.store import Ballast, CommitQueue
+from batcher.store.machine import machine_problem, may_have_lost
 
 PATIENCE = 6 * 3600.0  # seconds without any answer before the run gives up on a service that had answered before
 FIRST_PATIENCE = 60.0  # and on one that never did
@@ -45,7 +47,7 @@ class RunContext:
     queue: CommitQueue
     reader: sqlite3.Connection
     api: Api
-    downloader: Downloader
+    engine: Engine
     tally: Tally
     stop: Stop
     budget: Budget
@@ -60,12 +62,13 @@ class RunContext:
 
     def __post_init__(self) -> None:
         self.state = self.queue.state
+        self.rescue = Rescue(self.state)
         self.pace = Pace(self.settings.rate)  # of submits
         self.calls = Pace(self.settings.api_rate)  # of all calls
         self.slots = Places(self.settings.in_flight)  # at the service
-        self.downloads = Places(self.settings.downloads)
+        self.downloads = Places(self.engine.resize(self.settings.downloads))
         self.waits = Waits()
-        self.fuse = FailureLimit(self.settings.fuse, self.settings.fuse_share)
+        self.failure_limit = FailureLimit(self.settings.fuse, self.settings.fuse_share)
         self.money_moved = asyncio.Event()
         self.go_on = asyncio.Event()  # cleared while the run is paused
         self.go_on.set()
@@ -83,18 +86,18 @@ class RunContext:
 
     def settle(self, entry: Entry, cost_usd: float | None, *, failed: bool = False) -> None:
         """The job ended, or is in doubt: its reserved money is spent. ``failed``: the service failed it."""
-        told = self.budget.price
-        self.budget.settle(entry.job.images, cost_usd, failed=failed)
+        before = self.budget.price
+        self.budget.settle(entry.job.images, cost_usd, kind_of(entry.job.model, entry.job.inputs), failed=failed)
         real = self.budget.price
-        if told is not None and real is not None and real > told * 1.001:
+        if before is not None and real is not None and real > before * 1.001:
             self.tally.warn(
-                f"the service charges {show_usd(real)} an image, not {show_usd(told)}: that counts from now on"
+                f"the service charges {show_usd(real)} an image, not {show_usd(before)}: that counts from now on"
             )
         self.money_moved.set()
 
     def unspend(self, entry: Entry) -> None:
         """It was never taken up, or was cancelled in the queue: its reserved money is free again."""
-        self.budget.release(entry.job.images)
+        self.budget.release(entry.job.images, kind_of(entry.job.model, entry.job.inputs))
         self.money_moved.set()
 
     def left_service(self, entry: Entry) -> None:
@@ -104,7 +107,7 @@ class RunContext:
 
     def came_to(self, entry: Entry, cause: Cause | None) -> None:
         """What a submit came to: files (None), or nothing, for a cause. Enough of one cause blow the fuse."""
-        if (why := self.fuse.ended(entry.id, cause)) and cause is not None:
+        if (why := self.failure_limit.ended(entry.id, cause)) and cause is not None:
             self.stop.request(
                 Reason.FUSE,
                 f"{why}: {cause}",
@@ -112,14 +115,24 @@ class RunContext:
             )
 
     def doubted(self, entry: Entry, cause: Cause) -> None:
-        """A submit got no usable answer. Enough of them in a row end the submits, whatever reads say."""
-        if why := self.fuse.doubted(entry.id):
+        """A submit got no usable answer."""
+        self.lost(self.failure_limit.doubted(entry.id), cause)
+
+    def lost(self, why: str | None, cause: Cause) -> None:
+        """Enough submits without a usable answer in a row (why) end the submits, whatever reads say."""
+        if why:
             self.stop.request(
                 Reason.FUSE,
                 f"the fuse blew: {why}: {cause}",
                 "What is at the service was collected. Look at RunComfy's Generations page for the jobs in doubt, then"
                 " `batcher retry --state in_doubt` submits them again, or leaves them.",
             )
+
+    def machine_failed(self, problem: DiskError) -> None:
+        """Its disk, its memory or its threads: the run ends, and what is at the service is left to the next one."""
+        self.stop.request(of_disk(problem), problem.message, problem.hint)
+        if may_have_lost(problem):
+            self.rescue.distrust_journal()
 
     async def call_turn(self) -> None:
         """Waits until one more API call of any kind may leave (``--api-rate``, and after a refused read)."""
@@ -139,6 +152,8 @@ class RunContext:
                 f"too many open files: {problem.cause.message}",
                 "Everything is kept. Raise the limit (`ulimit -n 4096`), or lower --in-flight and --downloads.",
             )
+        if problem.__cause__ is not None and (too_little := machine_problem(problem.__cause__)):
+            self.machine_failed(too_little)
         silence = self.now() - (self._born if self._heard is None else self._heard)
         if silence > NOTEWORTHY:
             self.tally.note = f"no answer from the service for {silence:.0f} s; still retrying"

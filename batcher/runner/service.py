@@ -64,9 +64,9 @@ def run_dir_of(options: Options, loader: Loader) -> Path:
     way = way_to(loader, run_dir)
     if way is not None and has_state(run_dir):
         with closing(connect_to_read(run_dir)) as connection:
-            known = read_facts(connection).manifest_path
-        other = run_dir / (known or way)
-        if known not in {None, way} and other.exists():
+            recorded = read_facts(connection).manifest_path
+        other = run_dir / (recorded or way)
+        if recorded not in {None, way} and other.exists():
             folder = Path("runs") / f"{Path(loader.path or '').parent.name}-{loader.name}{part}"
             raise UsageError(
                 f"{run_dir} is the run directory of {os.path.relpath(other)}, and not of {loader.source}",
@@ -90,15 +90,23 @@ def as_recorded(facts: RunFacts, options: Options) -> Options:
     return replace(options, base_url=facts.base_url)
 
 
-def read_manifest(options: Options) -> tuple[Loader, Settings]:
-    """The manifest's syntax and the settings. Raises UsageError, or ManifestError with all that can be told so far."""
-    loader = open_manifest(options.manifest, options.overrides, stdin=sys.stdin.buffer)
+def read_manifest(options: Options, fetched: Path | None = None) -> tuple[Loader, Settings]:
+    """The manifest's syntax and the settings. Raises UsageError, or ManifestError with all that can be told so far.
+
+    fetched: of a manifest that is a URL, where its bytes are.
+    """
+    path = None if fetched is None else str(fetched)
+    loader = open_manifest(options.manifest, options.overrides, stdin=sys.stdin.buffer, fetched=path)
     given = {
         name: Given(option.text, file=option.file, line=option.line, column=option.column)
         for name, option in loader.run_options.items()
     }
     try:
-        return loader, fold(options.flags, given)
+        settings = fold(options.flags, given)
+        if settings.workers is not None and settings.engine != "ray":
+            loader.close()
+            raise UsageError("--workers are for --engine ray", hint="Add it, or leave --workers out.")
+        return loader, settings
     except ManifestError as error:
         problems = [*error.problems]
         loader.contents = Unread()
@@ -128,10 +136,10 @@ async def open_service(options: Options, run_dir: Path | None, say: Progress) ->
             token, trust, name = embedded.TOKEN, ("127.0.0.1",), SIMULATOR
         else:
             root = base_url(options.base_url)
-            found = _token(options, run_dir)
-            if found.warning:
-                say.say(f"warning: {found.warning}")
-            token, trust, name = found.value, (), ""
+            credential = _token(options, run_dir)
+            if credential.warning:
+                say.say(f"warning: {credential.warning}")
+            token, trust, name = credential.value, (), ""
         api = await stack.enter_async_context(Api(root, token))
         yield Service(api, (*trust, *options.trust_hosts), name or urlsplit(api.base_url).netloc)
 

@@ -1,7 +1,8 @@
 """From what a person typed to a run and its report: the one composition, for commands, the Python API and tests."""
 
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from batcher.manifest.totals import columns_in_words
 from batcher.runner import generation, media_inputs, report, report_words
 from batcher.runner import records as tables
 from batcher.runner.control import Control, is_paused, read_control
+from batcher.runner.engines import cluster
 from batcher.runner.events import RunBegan, RunEnded
 from batcher.runner.input_check import check_inputs
 from batcher.runner.manifest_jobs import Reading, plan_jobs
 from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.progress import Heard, Progress, listener, observing
+from batcher.runner.remote_manifest import Remote, brought
 from batcher.runner.run_context import RunContext
 from batcher.runner.run_dir import (
     FactsChange,
@@ -39,6 +42,7 @@ from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import Surroundings, drain
 from batcher.store import STATE, RunFacts, StateFile, has_state, remove_state
 from batcher.store.facts import Planned
+from batcher.store.machine import machine_problem
 
 ALONE = Surroundings()
 
@@ -60,14 +64,25 @@ async def run(
 
     progress: where its progress goes; None: to standard error, as the settings say.
     """
+    async with brought(options) as (kept, remote):
+        return await _run(kept, remote, surroundings, progress)
+
+
+async def _run(
+    options: Options, remote: Remote | None, surroundings: Surroundings, progress: Progress | None
+) -> tuple[dict[str, Any], str]:
     started = time.monotonic()
-    loader, settings = read_manifest(options)
+    loader, settings = read_manifest(options, None if remote is None else remote.path)
+    if settings.engine == "ray":
+        cluster.address()  # what is wrong with it is said before anything is made
     run_dir = run_dir_of(options, loader)
     progress = listener(settings.progress) if progress is None else progress
     with ExitStack() as held:
         held.callback(loader.close)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
+        if remote is not None:
+            remote.keep(run_dir, progress)
         storage.claim(run_dir, options.images)
         async with open_service(options, run_dir, progress) as service:
             ended = await conduct(
@@ -108,8 +123,7 @@ async def conduct(
         fresh = not has_state(run_dir)
         beside = generation.read_beside(run_dir)
         lost_journal = not fresh and generation.has_lost_its_journal(run_dir, beside)
-        state = StateFile(run_dir / STATE)
-        held.callback(state.close)
+        state = held.enter_context(closing(StateFile(run_dir / STATE)))
         try:
             offer = await _offer(loader, settings, service, state, control)
             same_service(state, service)
@@ -154,10 +168,11 @@ async def conduct(
                 state, service, offer, settings, control, stop, surroundings, model=loader.model, total=total,
                 limit=limit, media=inputs,
             )  # fmt: skip
+        with _saying(context):
             _give_way(stop)
-        ended = _report(
-            state, planned, jobs, service, stop, context, command, piped, elapsed(), wall(), offer, progress
-        )
+            ended = _report(
+                state, planned, jobs, service, stop, context, command, piped, elapsed(), wall(), offer, progress
+            )
         _tell(surroundings.observers, RunEnded(report=ended.report, summary=ended.summary, at=wall()))
         return ended
 
@@ -195,6 +210,18 @@ def _give_way(stop: Stop) -> None:
     """Raises TakenOver: the report would be about another's run."""
     if stop.reason is Reason.TAKEN:
         raise TakenOver(stop.message, hint=stop.hint)
+
+
+@contextmanager
+def _saying(context: RunContext | None) -> Iterator[None]:
+    """Ids that no state file has are said even where the disk takes no report. Raises DiskError."""
+    try:
+        yield
+    except Exception as error:
+        if (problem := machine_problem(error)) is None:
+            raise
+        problem.hint = "\n".join([problem.hint, *_untaken(context)])
+        raise problem from error
 
 
 def _tell(observers: Any, event: Any) -> None:
@@ -284,4 +311,8 @@ def _report(
     way_on = report_words.WayOn(command, limited=facts.limited, piped=piped, needed=room_needed(state, jobs))
     words = report_words.summary(built, stop, way_on, facts.warnings, facts.asked)
     lines = report_words.cancelled({} if context is None else context.cancelled)
-    return Ended(built, "\n".join([*lines, words]), stop, context)
+    return Ended(built, "\n".join([*lines, *_untaken(context), words]), stop, context)
+
+
+def _untaken(context: RunContext | None) -> list[str]:
+    return [] if context is None else context.rescue.in_words()

@@ -14,6 +14,7 @@ from batcher.core.errors import DiskError, TakenOver
 class Reason(Enum):
     """(word for the report, exit code, hard). Listed by severity: the first that applies gives the exit code."""
 
+    DEFECT = ("defect", 1, True)
     ACCOUNT = ("account", 77, True)
     BALANCE = ("balance", 77, False)
     DISK = ("disk", 73, True)

@@ -6,10 +6,12 @@ the millisecond and the disk does not hold it up.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from batcher.core import limits
+from batcher.core.budget import kind_of
 from batcher.core.circuit_breaker import CircuitBreaker
 from batcher.core.errors import (
     AccountError,
@@ -24,19 +26,21 @@ from batcher.core.errors import (
 )
 from batcher.core.job import Accepted, Entry, State
 from batcher.core.retry import REFUSALS
-from batcher.pacing import LATE, Opening
+from batcher.pacing import LATE, SlowStart
 from batcher.runner.departures import Departures
+from batcher.runner.events import Noted
 from batcher.runner.lying_there import LyingThere
 from batcher.runner.run_context import RunContext
-from batcher.runner.stop import Reason, of_disk, pause
+from batcher.runner.stop import Reason, pause
 
 CLOCK = 1e-6  # seconds: less than this is now
 GLIMPSE = 1.0  # seconds between two looks at what a person may have changed: the deadline, the rate
 PAUSED = 0.2  # seconds between two looks at whether the run may go on
-GLANCE = 0.002  # seconds between two looks at whether the opening lets one more leave
+GLANCE = 0.002  # seconds between two looks at whether slow start lets one more leave
 LEAD = 0.03  # seconds before its moment at which a submit is claimed: what writing that down takes on most disks
 AT_DOOR = 0.5  # seconds that one written down as leaving may be kept waiting: a kill meanwhile leaves it in doubt
-INSISTENCE = 30  # seconds to go on trying to write down a request id that the disk did not take
+NO_MODEL = "batcher/probe/no-such-model"  # a submit for it is answered, and there is nothing to make or to charge
+INSISTENCE = 10  # seconds to go on trying to write down a request id that the disk did not take
 PERSISTENCE = 3  # the same, for what costs nobody anything but a question to a person
 
 
@@ -52,7 +56,7 @@ class Submitter:
         self._in_vain = in_vain
         self.model = model
         self.pace = context.pace
-        self._opening = Opening()
+        self._slow_start = SlowStart()
         self.breaker = CircuitBreaker()
         self._lying = LyingThere(context.state.path.parent, simulated=context.simulated)
         self._line = asyncio.Lock()  # whose turn it is to be written down as leaving
@@ -88,10 +92,10 @@ class Submitter:
     async def _found(self, entry: Entry) -> Entry | None:
         """DONE, when its picture and its sidecar lie in their place: that is free."""
         context = self.context
-        found = await asyncio.to_thread(self._lying.find, entry)
-        if found is None:
+        there = await asyncio.to_thread(self._lying.find, entry)
+        if there is None:
             return None
-        attempt, files = found
+        attempt, files = there
         saved = await context.queue.durable(context.state.find, attempt, files)
         context.files[entry.id] = files
         context.found += 1
@@ -109,7 +113,7 @@ class Submitter:
                 await pause(min(wait, GLIMPSE), stop.nothing_new)
             elif self.breaker.open and not await self._service_answers():
                 continue
-            elif context.budget.reserve(entry.job.images):
+            elif context.budget.reserve(entry.job.images, kind_of(entry.job.model, entry.job.inputs)):
                 context.calls.reserve(context.now())
                 context.waits.line = ""
                 return True
@@ -127,7 +131,7 @@ class Submitter:
             by, wait = limits.PAUSED, PAUSED
         elif (wait := self._due() - now) > CLOCK:
             by = limits.RATE if self.pace.rate == self.pace.ceiling else limits.SERVICE
-        elif self._opening.full(now, self._ahead):
+        elif self._slow_start.full(now, self._ahead):
             by, wait = limits.START, GLANCE
         elif self._in_vain():
             by, wait = limits.DOWNLOADS, GLIMPSE
@@ -189,8 +193,8 @@ class Submitter:
 
     async def _post(self, entry: Entry, inputs: Mapping[str, Any]) -> Entry:
         context, left_at = self.context, self.context.now()
-        context.fuse.began(entry.id)
-        self._opening.left(left_at)
+        context.failure_limit.began(entry.id)
+        self._slow_start.left(left_at)
         try:
             accepted = await self._answer(entry, inputs)
         except Unclear as problem:
@@ -206,7 +210,7 @@ class Submitter:
             return await self._release(entry)
         except Refused as problem:
             self._answered()
-            self._opening.close()
+            self._slow_start.close()
             self.pace.refused(context.now(), problem.retry_after, left_at)
             context.tally.rate_limited += 1
             return await self._release(entry)
@@ -219,6 +223,9 @@ class Submitter:
         except AccountError:
             await self._release(entry)
             raise
+        except DiskError as problem:  # nothing would have said that it left
+            context.machine_failed(problem)
+            return await self._release(entry)
         self._answered()
         context.tally.submitted(left_at)
         context.left_at[entry.id] = left_at
@@ -233,57 +240,85 @@ class Submitter:
             journal.refused(entry)
             raise
         finally:
-            self._opening.answered()
+            self._slow_start.answered()
         return accepted
 
     async def _accept(self, entry: Entry, accepted: Accepted) -> Entry:
-        """The id is money: where no disk takes it, it is at least said."""
+        """The id is money: what this disk does not take goes elsewhere, is said, and is tried again at the end."""
         context = self.context
-        try:
-            return await self._insist(INSISTENCE, context.state.accept, entry, accepted.request_id, context.wall())
-        except DiskError:
-            said = f"request {accepted.request_id} of job {entry.job.key} was accepted but could not be recorded"
-            context.tally.warn(said)
-            raise
+        context.rescue.keep(entry, accepted.request_id)
+
+        def refused() -> None:
+            context.tell(Noted(text=context.rescue.write_elsewhere(entry), at=context.wall()))
+
+        move = partial(context.state.accept, entry, accepted.request_id, context.wall())
+        after = await self._insist(INSISTENCE, move, refused)
+        context.rescue.recorded(entry)
+        if after.cause is not None:  # in doubt: the service gave its id to another submit, too
+            context.settle(entry, None)
+            context.doubted(entry, after.cause)
+        return after
 
     async def _release(self, entry: Entry) -> Entry:
         """A release that is not on the disk is a submit in doubt to the next start."""
-        self.context.unspend(entry)
-        self.context.fuse.dropped(entry.id)
-        return await self._insist(PERSISTENCE, self.context.state.release, entry)
-
-    async def _insist(self, seconds: int, move: Callable[..., Entry], *facts: Any) -> Entry:
-        """A disk that does not take it gets our ballast, and time. Raises DiskError at last."""
         context = self.context
-        for _ in range(seconds):
+        context.unspend(entry)
+        context.failure_limit.dropped(entry.id)
+        move = partial(context.state.release, entry)
+        return await self._insist(PERSISTENCE, move, lambda: context.rescue.unsent(entry))
+
+    async def _insist(
+        self, seconds: int, move: Callable[[], Entry], refused: Callable[[], None] = lambda: None
+    ) -> Entry:
+        """A disk that does not take it gets our ballast, and time. Raises DiskError at last.
+
+        refused: called once, when not even the ballast made room for it.
+        """
+        context = self.context
+        tries = 0
+        while True:
             try:
-                return await context.queue.durable(move, *facts)
+                return await context.queue.durable(move)
             except DiskError as error:
-                context.stop.request(of_disk(error), error.message, error.hint)
-                if isinstance(error, TakenOver):
+                context.machine_failed(error)
+                if context.ballast.drop():
+                    continue
+                tries += 1
+                if tries == 1:
+                    refused()
+                if isinstance(error, TakenOver) or tries > seconds:
                     raise
-                if not context.ballast.drop():
-                    await asyncio.sleep(1.0)
-        return await context.queue.durable(move, *facts)
+                await asyncio.sleep(1.0)
 
     def _answered(self) -> None:
         self.breaker.answered()
-        self.context.fuse.answered()
+        self.context.failure_limit.answered()
         self.context.heard()
 
     async def _service_answers(self) -> bool:
-        """A free read, when its time has come, before the next submit is risked."""
+        """Free calls, when their time has come, before the next submit is risked: one that says whether anybody is
+        there, and one to what takes submits, which may be ill alone. That asks for a model that there is not.
+        """
         context = self.context
         context.waits.line = limits.SILENT
         if await pause(self.breaker.probe_at(context.now()) - context.now(), context.stop.nothing_new):
             return False
-        try:
-            await context.api.model(self.model)
-        except (NotSent, Unclear) as problem:
-            self.breaker.failed(context.now())
-            context.unheard(problem)
-            return False
-        except (Refused, Rejected, NotFound):
-            pass  # an answer all the same
-        context.heard()
-        return True
+        if (problem := await _unanswered(context.api.model(self.model))) is None:
+            context.heard()
+            if (problem := await _unanswered(context.api.submit(NO_MODEL, {}))) is None:
+                return True
+            context.lost(context.failure_limit.unanswered(), problem.cause)
+        self.breaker.failed(context.now())
+        context.unheard(problem)
+        return False
+
+
+async def _unanswered(call: Awaitable[object]) -> NotSent | Unclear | None:
+    """Why a call got no answer; None where it got one, whatever it says. Raises AccountError."""
+    try:
+        await call
+    except (NotSent, Unclear) as problem:
+        return problem
+    except (Refused, Rejected, NotFound):
+        pass
+    return None

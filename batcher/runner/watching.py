@@ -15,7 +15,7 @@ from batcher.core import limits
 from batcher.core.errors import BatcherError, UsageError
 from batcher.core.tally import Snapshot
 from batcher.runner import notify, notify_hook, notify_text
-from batcher.runner.events import Event, JobMoved, Observer, RunBegan, RunEnded, Ticked
+from batcher.runner.events import Event, JobMoved, Observer, RunBegan, RunEnded, Ticked, WorkerMoved
 from batcher.runner.events_log import LOGGER, EventLog, LogFile, start_failed, to_logging
 from batcher.runner.metrics import MetricsFile
 from batcher.runner.notify import Heartbeat, Messenger
@@ -134,7 +134,7 @@ class Watch:
 
 
 def watching_limits(say: Callable[[str], None]) -> Observer:
-    """``-v``: what the next job waits for, each time that it is something else."""
+    """``-v``: what the next job waits for, each time that it is something else; workers that begin."""
     last = ""
 
     def hear(event: Event) -> None:
@@ -142,5 +142,7 @@ def watching_limits(say: Callable[[str], None]) -> Observer:
         if isinstance(event, Ticked) and event.snapshot.limited_by != last:
             last = event.snapshot.limited_by
             say(f"the next job waits for: {limits.WORDS[last]}" if last else "no job waits")
+        elif isinstance(event, WorkerMoved) and event.at_work:
+            say(f"{event.worker} is at work")
 
     return hear

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from batcher.client.catalogue import Offer
 from batcher.core import limits
-from batcher.core.budget import Budget
+from batcher.core.budget import Budget, kind_of
 from batcher.core.errors import DiskError
 from batcher.core.job import Entry, utc
 from batcher.core.settings import Deadline, Settings
@@ -23,6 +23,8 @@ from batcher.runner.cancel import cancel_all
 from batcher.runner.control import Control, Controller
 from batcher.runner.deadline import deadline_at
 from batcher.runner.drain import Drain
+from batcher.runner.engines.engine import Local
+from batcher.runner.engines.opening import Hire, open_engine, ray_crew
 from batcher.runner.events import Noted, Observer, Ticked
 from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.run_context import RunContext
@@ -33,6 +35,7 @@ from batcher.store.facts import Live
 
 HINT_AFTER = 20.0  # seconds that a limit lasts before a person hears what would lift it
 TICK = 0.25  # seconds between looks at the tally and at control.json
+REMEMBERED = 1_000  # jobs of earlier processes whose costs tell what others will cost
 LIVE_EVERY = 8  # ticks between notes for `batcher status`
 
 
@@ -49,11 +52,13 @@ class Surroundings:
     """What a run takes from whoever starts it, and nothing else does for it.
 
     observers: hear of everything. attend: entered while the run goes, with its context: signals for a command, a
-    meddler for a test. wall: Unix seconds. elapsed: seconds on a clock that nobody sets and that goes on in sleep.
+    meddler for a test. hire: gets the workers of ``--engine ray``. wall: Unix seconds. elapsed: seconds on a clock that
+    nobody sets and that goes on in sleep.
     """
 
     observers: Sequence[Observer] = ()
     attend: Attend = lambda _: nullcontext()
+    hire: Hire = ray_crew
     wall: Callable[[], float] = time.time
     elapsed: Callable[[], float] = _elapsed
 
@@ -103,6 +108,7 @@ async def drain(
                     ticker.cancel()
                     with suppress(asyncio.CancelledError):
                         await ticker
+                    await context.rescue.settle(context.queue, context.wall())
         if context.found:
             jobs = "1 job was" if context.found == 1 else f"{context.found:,} jobs were"
             text = f"{jobs} there already, image and sidecar: taken in, not paid for again"
@@ -140,20 +146,25 @@ async def _opened(
     with closing(connect_to_read(run_dir)) as reader, ExitStack() as held:
         held.callback(ballast.drop)
         _lay(ballast)
+        counts = reading.counts(reader, total)
         async with (
             Downloader(
                 place_of(run_dir), trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
                 threads=settings.downloads, dress=_dress(settings),
             ) as downloader,
             CommitQueue(state) as queue,
+            open_engine(
+                Local(downloader, simulated=simulated), state, counts, settings, trust=service.trust,
+                simulated=simulated, hire=surroundings.hire, observers=surroundings.observers, wall=surroundings.wall,
+            ) as engine,
         ):  # fmt: skip
             yield RunContext(
                 settings=settings,
                 queue=queue,
                 reader=reader,
                 api=service.api,
-                downloader=downloader,
-                tally=Tally(reading.counts(reader, total), asyncio.get_running_loop().time()),
+                engine=engine,
+                tally=Tally(counts, asyncio.get_running_loop().time()),
                 stop=stop,
                 ballast=ballast,
                 simulated=simulated,
@@ -181,14 +192,18 @@ async def _remember(context: RunContext, offer: Offer) -> None:
 
 def _budget(state: StateFile, settings: Settings, price: float | None) -> Budget:
     money, each = reading.money(state.connection), price or 0.0
-    return Budget(
+    budget = Budget(
         settings.budget,
         price,
         spent=money.known_usd + money.unpriced * each,
         feared=money.failed * each,
-        reserved_images=money.open,
         tried=money.known_usd > 0 or money.unpriced > 0,
     )
+    for model, inputs, images, cost in reading.costs(state.connection, REMEMBERED):
+        budget.learn(kind_of(model, inputs), images, cost)
+    for model, inputs, images in reading.open_jobs(state.connection):
+        budget.hold(kind_of(model, inputs), images)
+    return budget
 
 
 def _dress(settings: Settings) -> Dress | None:
@@ -264,14 +279,15 @@ def _live(context: RunContext, snapshot: Snapshot) -> Live:
         rate=snapshot.rate, eta=snapshot.eta, eta_model=snapshot.eta_model, in_flight=snapshot.in_flight,
         note=snapshot.note, limited_by=snapshot.limited_by, limited_for=snapshot.limited_for, asked=snapshot.asked,
         pace=snapshot.pace, in_flight_cap=snapshot.in_flight_cap, slots=context.slots.size,
+        workers=tuple(context.engine.workers),
         budget=context.budget.ceiling, refused=context.tally.rate_limited,
     )  # fmt: skip
 
 
 def _snapshot(context: RunContext) -> Snapshot:
-    known = context.budget.price is not None or context.budget.spent > 0
+    is_known = context.budget.price is not None or context.budget.spent > 0
     context.waits.look(context.now())
     return context.tally.snapshot(
-        context.now(), context.budget.spent if known else None, waits=context.waits, asked=context.pace.ceiling,
+        context.now(), context.budget.spent if is_known else None, waits=context.waits, asked=context.pace.ceiling,
         pace=context.pace.rate, slots=context.slots.size,
     )  # fmt: skip

@@ -30,7 +30,8 @@ class Profile:
     Speed: latency of the job itself and queue before it; slots: jobs that run at once (None: all), the rest wait.
     Limits: accepted submits a second, and calls of any kind a second (None: no limit); see ``latency.Gate``.
     Money: a job is charged when it starts running; failed ones only with charge_failed. balance: None never ends.
-        cost_late: so many reads of a finished result come without its cost.
+        cost_late: so many reads of a finished result come without its cost. costs: what results say that they cost, in
+        the order of the submits and over again: an amount is charged, anything else is only said, null is not said.
     Account: tokens that are accepted (None: any); auth_status: the HTTP status of error 400004.
     Words: what states are called on the wire. ended_word is what /status says of every job that ran.
     Output: shape of ``output``; image_bytes pads files to about this size.
@@ -60,6 +61,7 @@ class Profile:
     price_in_catalog: bool = True
     charge_failed: bool = False
     cost_late: int = 0
+    costs: tuple[Any, ...] = ()
     balance: float | None = None
 
     tokens: tuple[str, ...] | None = None
@@ -115,8 +117,8 @@ class Profile:
 def _parsed(kind: type[Any], settings: Any, where: str) -> dict[str, Any]:
     if not isinstance(settings, Mapping):
         raise ProfileError(f"{where or 'a profile'}: expected keys with values, found {settings!r}")
-    known = _hints(kind)
-    return {key: _value(known, key, value, f"{where}{key}") for key, value in settings.items()}
+    hints = _hints(kind)
+    return {key: _value(hints, key, value, f"{where}{key}") for key, value in settings.items()}
 
 
 def _hints(kind: type[Any]) -> dict[str, Any]:
@@ -124,11 +126,11 @@ def _hints(kind: type[Any]) -> dict[str, Any]:
     return {entry.name: hints[entry.name] for entry in fields(kind)}
 
 
-def _value(known: Mapping[str, Any], key: Any, value: Any, where: str) -> Any:
-    if key not in known:
-        near = get_close_matches(str(key), known, 1, cutoff=0.5)
+def _value(hints: Mapping[str, Any], key: Any, value: Any, where: str) -> Any:
+    if key not in hints:
+        near = get_close_matches(str(key), hints, 1, cutoff=0.5)
         raise ProfileError(f"unknown key {where!r}" + (f": did you mean {near[0]!r}?" if near else ""))
-    return convert(known[key], value, where)
+    return convert(hints[key], value, where)
 
 
 def convert(hint: Any, value: Any, where: str) -> Any:
@@ -141,7 +143,7 @@ def convert(hint: Any, value: Any, where: str) -> Any:
         return _many(get_args(hint)[0], value, where)
     if get_origin(hint) is Literal:
         return _one_of(get_args(hint), value, where)
-    return _plain(hint, value, where)
+    return value if hint is Any else _plain(hint, value, where)
 
 
 def _many(hint: Any, value: Any, where: str) -> tuple[Any, ...]:

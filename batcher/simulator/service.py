@@ -93,8 +93,8 @@ class Simulator:
     def authorize(self, header: str) -> None:
         """Raises Refusal unless the header carries a token this service takes."""
         scheme, _, token = header.partition(" ")
-        known = self.profile.tokens
-        if scheme.lower() != "bearer" or not token.strip() or (known is not None and token not in known):
+        tokens = self.profile.tokens
+        if scheme.lower() != "bearer" or not token.strip() or (tokens is not None and token not in tokens):
             raise Refusal(coded(400004, "token missing, expired or revoked", status=self.profile.auth_status))
 
     def submit(self, model: str, inputs: Mapping[str, Any]) -> Request:
@@ -188,7 +188,18 @@ class Simulator:
         self.counters.leaks += 1
         self._write("leak")
 
+    def told_cost(self, request: Request) -> Any:
+        """What the result says that the request cost; None for nothing."""
+        costs = self.profile.costs
+        if costs and request.cost is not None:
+            return costs[(request.number - 1) % len(costs)]
+        return None if request.cost is None else round(request.cost, 6)
+
     def _price(self, request: Request) -> float:
+        costs = self.profile.costs
+        cost = costs[(request.number - 1) % len(costs)] if costs else None
+        if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0:
+            return float(cost)
         return self.profile.price * catalog.units(request.model, request.inputs)
 
     def _started(self, request: Request) -> None:

@@ -63,8 +63,8 @@ def _ending(simulator: Simulator, request: Request, origin: str, *, include_cost
     elif request.outcome in _ERRORS:
         ending["error"] = _ERRORS[request.outcome]
     late = simulator.profile.lagging_result + simulator.profile.cost_late
-    if include_cost and request.cost is not None and request.ended_reads > late:
-        ending["cost"] = round(request.cost, 6)
+    if include_cost and request.ended_reads > late and (cost := simulator.told_cost(request)) is not None:
+        ending["cost"] = cost
     return ending
 
 

@@ -94,15 +94,15 @@ def duplicates(connection: sqlite3.Connection) -> Iterator[tuple[int, str, str]]
             (beginning,),
         )
         for digest, file, request, number in rows:
-            known = first.setdefault(digest, (request, file))
-            if known[0] != request:
-                yield number, file, known[1]
+            first_of = first.setdefault(digest, (request, file))
+            if first_of[0] != request:
+                yield number, file, first_of[1]
 
 
 def damage(connection: sqlite3.Connection) -> str | None:
     """What SQLite finds wrong with the file itself, in its words."""
-    (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    return None if said == "ok" else str(said)
+    (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    return None if answer == "ok" else str(answer)
 
 
 class Recorded:

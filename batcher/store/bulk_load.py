@@ -69,9 +69,9 @@ class _KeyFilter:
         for parts in iter_unpack("<4I", bytes.fromhex("".join(keys))):
             new = False
             for part in parts:
-                bit = 1 << (part & 7)
-                if not bits[part >> 8] & bit:
-                    bits[part >> 8] |= bit
-                    new = True
-            fresh = fresh and new
+                at, bit = part >> 8, 1 << (part & 7)
+                if not (byte := bits[at]) & bit:
+                    bits[at], new = byte | bit, True
+            if not new:
+                fresh = False
         return fresh

@@ -22,7 +22,8 @@ class Process:
 class Live:
     """What a going run last noted of itself, for ``batcher status``; most as in ``core.tally.Snapshot``.
 
-    slots: jobs that may be at the service. budget: dollars. refused: calls, for their rate. at: Unix seconds.
+    slots: jobs that may be at the service. workers: of ``--engine ray``, in words. budget: dollars. refused: calls, for
+    their rate. at: Unix seconds.
     """
 
     rate: float | None = None
@@ -36,6 +37,7 @@ class Live:
     pace: float | None = None
     in_flight_cap: float | None = None
     slots: int = 0
+    workers: tuple[str, ...] = ()
     budget: float | None = None
     refused: int = 0
     at: float = 0.0
@@ -103,9 +105,10 @@ class RunFacts:
     manifest_path: from the run directory to it. total: jobs of the manifest. command: all of it, to be typed again.
     price_usd: of an image, known since price_at (UTC). shard: as ``--shard`` has it. batchers: versions that worked
     here. process: of a going run, or of one that was killed. stopped_by: a word, as in the report. refused: calls of
-    ended runs, for their rate. succeeded_at: when a run last ended with everything done, UTC. tables: what
-    ``records.jsonl`` and ``failures.jsonl`` look like from outside, None when they are out of date. control: what
-    ``tune`` asked for and since when it is obeyed; control_history: that and those before, the oldest first.
+    ended runs, for their rate. run_id: of the run directory, wherever it is copied to. succeeded_at: when a run last
+    ended with everything done, UTC. tables: what ``records.jsonl`` and ``failures.jsonl`` look like from outside, None
+    when they are out of date. control: what ``tune`` asked for and since when it is obeyed; control_history: that and
+    those before, the oldest first. workers_left: there may be temporary files of workers.
     """
 
     service: str | None = None
@@ -130,9 +133,11 @@ class RunFacts:
     succeeded_at: str | None = None
     tables: list[list[int]] | None = None
     generation: Generation | None = None
+    run_id: str | None = None
     planned: Planned | None = None
     control: dict[str, Any] | None = None
     control_history: tuple[dict[str, Any], ...] = ()
+    workers_left: bool = False
 
 
 def read_facts(connection: sqlite3.Connection) -> RunFacts:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from batcher.core.errors import DiskError, UsageError
 from batcher.store.lock import unwritable
-from batcher.store.schema import APPLICATION_ID, VERSION, create
+from batcher.store.schema import APPLICATION_ID, REQUEST_IDS, VERSION, create
 
 STATE = "state.db"
 BUCKET = "images.url"  # says where the pictures are, when they are not in the run directory
-GIVEN = frozenset({"manifest.jsonl", "manifest.yaml", BUCKET})  # there before the state file is
+MANIFEST_COPY = ("manifest.copy", "manifest.copy.json")  # of a manifest that is a URL: its bytes, and which one it is
+GIVEN = frozenset({"manifest.jsonl", "manifest.yaml", BUCKET, *MANIFEST_COPY})  # there before the state file is
 BUSY = 10.0  # seconds to wait for another process that has the file
 
 
@@ -20,15 +21,15 @@ def prepare(run_dir: Path) -> None:
         if run_dir.exists() and not run_dir.is_dir():
             raise UsageError(f"{run_dir} is a file, not a run directory", hint="Choose another with -o.")
         run_dir.mkdir(parents=True, exist_ok=True)
-        found = [item.name for item in run_dir.iterdir() if not item.name.startswith(".")]
+        names = [item.name for item in run_dir.iterdir() if not item.name.startswith(".")]
     except OSError as error:
         raise unwritable(run_dir, error) from error
     if not os.access(run_dir, os.W_OK | os.X_OK):
         raise unwritable(run_dir, PermissionError("no right to write there"))
-    if STATE in found:
+    if STATE in names:
         _check_unopened(run_dir / STATE)
-    elif set(found) - GIVEN:
-        raise _foreign(run_dir, found)
+    elif set(names) - GIVEN:
+        raise _foreign(run_dir, names)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -45,6 +46,9 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA cache_size = -16000")
             if empty:
                 create(connection)
+            else:
+                for statement in REQUEST_IDS:
+                    connection.execute(statement)
             connection.execute("PRAGMA busy_timeout = 0")  # from here on, whoever has to wait does so without blocking
         except BaseException:
             connection.close()
@@ -129,7 +133,8 @@ def _check_unopened(path: Path) -> None:
     except sqlite3.OperationalError as error:
         raise unwritable(path.parent, error) from error
     except sqlite3.DatabaseError as error:
-        raise _not_ours(path) from error
+        if not path.with_name(f"{STATE}-wal").exists():  # else half of it may be there, as a full disk leaves it
+            raise _not_ours(path) from error
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> int:
@@ -159,8 +164,8 @@ def _not_ours(path: Path) -> UsageError:
     )
 
 
-def _foreign(run_dir: Path, found: list[str]) -> UsageError:
-    if {"images", "records.jsonl", BUCKET} & set(found):
+def _foreign(run_dir: Path, names: list[str]) -> UsageError:
+    if {"images", "records.jsonl", BUCKET} & set(names):
         return UsageError(
             f"{run_dir} holds images of an earlier run but its {STATE} is gone",
             hint=f"Running there would pay for them again. `batcher verify {run_dir} --repair` makes a new {STATE} from"

@@ -15,13 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, Self, TypeVar
 
-from batcher.core.errors import DiskError
+from batcher.store.machine import machine_problem
 from batcher.store.statefile import StateFile
 from batcher.store.transactions import GLANCE, PATIENCE, Outcome, busy
 
 AT_ONCE = 64  # waiters that go on in one round of the event loop: each may do a millisecond's work
 MOST = 256  # calls of one group
-GATHER = 0.01  # seconds between the beginnings of two groups, at least: each wakes a thread and forces the disk
+GATHER = 0.02  # seconds between the beginnings of two groups, at least: each wakes a thread and forces the disk
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,6 +39,11 @@ class CommitQueue:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="state")
 
     async def __aenter__(self) -> Self:
+        """Raises DiskError when the system has no thread for it: better now than with answers on their way."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, int)
+        except RuntimeError as error:
+            raise machine_problem(error) or error from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -77,8 +82,9 @@ class CommitQueue:
                 self.commits += 1
                 try:
                     outcomes = await self._commit([call for call, _ in group])
-                except DiskError as error:
-                    outcomes = [(False, error)] * len(group)
+                except Exception as error:  # noqa: BLE001  nobody may be left waiting, whatever it was
+                    self.state.roll_back()
+                    outcomes = [(False, machine_problem(error) or error)] * len(group)
                 for start in range(0, len(group), AT_ONCE):
                     if start:
                         await asyncio.sleep(0)

@@ -52,6 +52,15 @@ def by_id(connection: sqlite3.Connection, number: int) -> Entry:
     return entry_of(row)
 
 
+def is_taken(connection: sqlite3.Connection, request_id: str, number: int) -> bool:
+    """Whether the id belongs to another submit than the newest of this job, of whichever process."""
+    statement = (
+        "SELECT 1 FROM jobs WHERE request_id = ?1 AND id <> ?2"
+        " UNION ALL SELECT 1 FROM past_attempts WHERE request_id = ?1"
+    )
+    return connection.execute(statement, (request_id, number)).fetchone() is not None
+
+
 def pending(
     connection: sqlite3.Connection, after: int, count: int, limit: int | None = None
 ) -> list[tuple[int, Entry]]:
@@ -116,16 +125,16 @@ def any_is(connection: sqlite3.Connection, states: Sequence[State]) -> bool:
 
 def counts(connection: sqlite3.Connection, total: int | None = None) -> Counts:
     """total: jobs in the manifest, by default as the last run knew it."""
-    found = by_state(connection)
+    states = by_state(connection)
     if total is None:
         last = read_facts(connection).total
-        total = sum(found.values()) if last is None else last
+        total = sum(states.values()) if last is None else last
     return Counts(
         total=total,
-        done=found.get(State.DONE, 0),
-        failed=found.get(State.FAILED, 0),
-        cancelled=found.get(State.CANCELLED, 0),
-        in_doubt=found.get(State.IN_DOUBT, 0),
+        done=states.get(State.DONE, 0),
+        failed=states.get(State.FAILED, 0),
+        cancelled=states.get(State.CANCELLED, 0),
+        in_doubt=states.get(State.IN_DOUBT, 0),
     )
 
 
@@ -167,6 +176,23 @@ def money(connection: sqlite3.Connection) -> Money:
         known_usd=round(newest[0] + past[0], 9), unpriced=newest[1] + past[1], failed=newest[2] + past[2],
         open=newest[3], submits=newest[4] or 0,
     )  # fmt: skip
+
+
+def costs(connection: sqlite3.Connection, most: int) -> Iterator[tuple[str, dict[str, Any], int, float]]:
+    """Of the last jobs that are done and whose cost the service told: model, inputs, images, dollars."""
+    rows = connection.execute(
+        "SELECT model, inputs, images, cost_usd FROM jobs WHERE state = 'done' AND cost_usd IS NOT NULL"
+        " ORDER BY position DESC LIMIT ?",
+        (most,),
+    ).fetchall()
+    for model, inputs, images, cost in reversed(rows):
+        yield model, json.loads(inputs), images, cost
+
+
+def open_jobs(connection: sqlite3.Connection) -> Iterator[tuple[str, dict[str, Any], int]]:
+    """Model, inputs and images of each job that is at the service, or on its way there."""
+    for model, inputs, images in connection.execute(f"SELECT model, inputs, images FROM jobs WHERE {_IN_FLIGHT}"):
+        yield model, json.loads(inputs), images
 
 
 def records(connection: sqlite3.Connection, *, simulated: bool, version: str) -> Iterator[dict[str, Any]]:

@@ -62,6 +62,10 @@ class StateFile(JobRows):
         return reading.by_id(self.connection, entry.id)
 
     def accept(self, entry: Entry, request_id: str, now: float) -> Entry:
+        """IN_DOUBT when another submit was given the same id: one of the two has no picture of its own."""
+        if reading.is_taken(self.connection, request_id, entry.id):
+            message = f"the service gave the request id {request_id} to another submit already"
+            return self.doubt(entry, Cause(kind="duplicate_id", message=message))
         state = self._move(entry, Event.ACCEPTED, outcome="accepted", request_id=request_id, accepted_at=utc(now))
         return replace(entry, state=state, request_id=request_id)
 
@@ -125,11 +129,11 @@ class StateFile(JobRows):
         The sidecar tells of that attempt alone: what the file knows of others stays, and those that it does not know
         are taken for failed.
         """
-        known = reading.by_id(self.connection, entry.id).attempts
-        theirs, newest = entry.attempts, max(entry.attempts, known)
-        if known and known != theirs:
+        ours = reading.by_id(self.connection, entry.id).attempts
+        theirs, newest = entry.attempts, max(entry.attempts, ours)
+        if ours and ours != theirs:
             self.connection.execute("DELETE FROM past_attempts WHERE job_id = ? AND n = ?", (entry.id, theirs))
-            self.connection.execute(_KEEP, (entry.id, min(known, theirs)))
+            self.connection.execute(_KEEP, (entry.id, min(ours, theirs)))
         self.connection.executemany(
             "INSERT OR IGNORE INTO past_attempts (job_id, n, outcome, images, submitted_at, cause, message)"
             " VALUES (?, ?, 'failed', ?, ?, 'unknown', 'the sidecar only tells of the last attempt')",

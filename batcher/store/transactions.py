@@ -7,6 +7,7 @@ Nothing commits by itself. ``apply`` runs a group of calls in an open transactio
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +55,13 @@ class Transactions:
         """Opens a transaction; False while another process writes. Raises DiskError."""
         try:
             self.connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
+            self._in_place = identity(self.path) == self._identity
+            self._be_ours()
+        except sqlite3.Error as error:
+            self.roll_back()
             if _is_busy(error):
                 return False
             raise disk_problem(error, self.path) from error
-        self._in_place = identity(self.path) == self._identity
-        self._be_ours()
         return True
 
     def note_generation(self) -> None:
@@ -104,7 +106,8 @@ class Transactions:
     def roll_back(self) -> None:
         self._outdated = False
         if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # a disk that fails has rolled it back already
+                self.connection.execute("ROLLBACK")
 
     def try_together(self, calls: Sequence[Callable[[], Any]]) -> list[Outcome] | None:
         """``begin``, with patience, and ``apply``."""

@@ -22,21 +22,21 @@ from batcher.core.job import Artifact, Entry, canonical_json, sidecar
 from batcher.core.version import __version__
 from batcher.images.check import examine
 from batcher.images.storage import place_of, reader_of, url_of
+from batcher.runner import records
 from batcher.runner.collecting import Collected, collect
-from batcher.runner.progress import Progress
-from batcher.runner.records import failures
+from batcher.runner.progress import Progress, listener
 from batcher.runner.service import Options
-from batcher.store import STATE, StateFile, auditing, connect_to_read, has_state, locked, reading
+from batcher.store import STATE, StateFile, auditing, connect_to_read, has_state, locked
 from batcher.store.files.disk import disk
 from batcher.store.files.place import Shelf
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, sidecar_of, stem
-from batcher.store.files.whole import force, write_whole
+from batcher.store.files.whole import force
 from batcher.store.files.whole import put_in_place as land
 from batcher.upkeep.findings import Finding, Kind, Mend, gone, of_job
 from batcher.upkeep.inspection import LIMITS, Depth, recorded_as
 from batcher.upkeep.lost_and_found import move_aside
-from batcher.upkeep.rebuild import FAILURES, Rebuilt, put_in_place, take_in
-from batcher.upkeep.survey import RECORDS, Survey, look
+from batcher.upkeep.rebuild import Rebuilt, put_in_place, take_in
+from batcher.upkeep.survey import Survey, look
 
 _GROUP = 200  # jobs a commit
 MOST_ROUNDS = 2  # what was taken into the state file may turn out to be damaged itself
@@ -78,7 +78,7 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
             before.findings.insert(0, missing)
             repaired.did("state file made anew from the sidecars")
         repaired.left = before.findings
-        told: list[Finding] = []
+        not_fetched: list[Finding] = []
         for _ in range(MOST_ROUNDS):
             if not any(finding.mend is Mend.FREE for finding in repaired.left):
                 break
@@ -86,11 +86,11 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
             collected = await collect(state, mender.mend_on_disk(), options, depth)
             repaired.did("job fetched again, free", len(collected.saved))
             mender.write_tables()
-            told += mender.not_collected(collected)
-            jobs = {finding.job for finding in told}
+            not_fetched += mender.not_collected(collected)
+            jobs = {finding.job for finding in not_fetched}
             after = look_again(only=mender.touched).findings
             repaired.left = [one for one in after if one.kind is not Kind.UNFETCHED or one.job not in jobs]
-        repaired.left += told
+        repaired.left += not_fetched
         return repaired
 
 
@@ -263,9 +263,7 @@ class _Mender:
         """What other tools read, as the state file has it now."""
         if self._simulated is None:
             return
-        records = reading.records(self.state.connection, simulated=bool(self._simulated), version=__version__)
-        for name, rows in ((RECORDS, records), (FAILURES, failures(self.state.connection, self.run_dir))):
-            write_whole(self.run_dir / name, (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        records.write(self.state, simulated=self._simulated, progress=listener("none"))
         if any(finding.kind is Kind.RECORDS_DIFFER for finding in self.findings):
             self.repaired.did("records.jsonl written from the state file")
 

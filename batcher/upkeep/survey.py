@@ -18,16 +18,17 @@ from typing import Any
 
 from batcher.core.job import State
 from batcher.core.one_line import one_line
+from batcher.core.where import VERDICTS
 from batcher.images.check import allow
 from batcher.images.storage import reader_of
 from batcher.runner.progress import Meter, Progress
+from batcher.runner.records import RECORDS
 from batcher.store import auditing, is_going, read_facts, reading
 from batcher.store.files.safe_reader import SafeReader, is_plain
 from batcher.upkeep.findings import Finding, Kind, Mend, of_job
 from batcher.upkeep.inspection import LIMITS, Depth, Looked, Rules, look_at
 from batcher.upkeep.orphans import strays
 
-RECORDS = "records.jsonl"
 THREADS = min(16, 2 * (os.cpu_count() or 1))
 _BATCH = 8  # jobs a hop to a thread
 
@@ -135,8 +136,8 @@ def _batches(jobs: Iterable[auditing.Files]) -> Iterator[list[auditing.Files]]:
         yield batch
 
 
-def _damaged(said: str) -> Finding:
-    message = f"{one_line(said, 200)}; a repair makes a new one from the sidecars"
+def _damaged(damage: str) -> Finding:
+    message = f"{one_line(damage, 200)}; a repair makes a new one from the sidecars"
     return Finding(kind=Kind.STATE_DAMAGED, file="state.db", message=message, mend=Mend.FREE)
 
 
@@ -196,13 +197,15 @@ def _records(run_dir: Path, connection: sqlite3.Connection, rules: Rules) -> Ite
 
 def _is_record(line: bytes, expected: dict[str, Any] | None, versions: frozenset[str]) -> bool:
     try:
-        found = json.loads(line)
+        record = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    if expected is None or not isinstance(found, dict) or not line.endswith(b"\n"):
+    if expected is None or not isinstance(record, dict) or not line.endswith(b"\n"):
         return False
-    version = found.get("batcher")
-    return found == {**expected, "batcher": version} and (not versions or version in versions)
+    version = record.get("batcher")
+    for name in VERDICTS:  # they may have been given since
+        record.pop(name, None)
+    return record == {**expected, "batcher": version} and (not versions or version in versions)
 
 
 def _record(message: str) -> Finding:

@@ -98,7 +98,7 @@ def retry(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
     if not states or not set(states) <= set(STATES):
         raise UsageError(f"`states` are some of {', '.join(STATES)}")
     done = body.get("dry_run") is False
-    found = reopen(run_dir, Reopen(states=states, causes=causes, keys=keys, dry_run=not done))
+    found = reopen(run_dir, Reopen(states=states, causes=causes, jobs=keys, dry_run=not done))
     which = [("--state", one) for one in states if one != "failed"]
     which += [("--cause", one) for one in causes] + [("--job", one) for one in keys]
     line = words.command("retry", run_dir, *(word for pair in which for word in pair))
@@ -132,7 +132,7 @@ def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _texts(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    found = body.get(name, [])
-    if not isinstance(found, list) or not all(isinstance(text, str) and len(text) <= 200 for text in found):
+    texts = body.get(name, [])
+    if not isinstance(texts, list) or not all(isinstance(text, str) and len(text) <= 200 for text in texts):
         raise UsageError(f"`{name}` is a list of texts")
-    return tuple(found)
+    return tuple(texts)

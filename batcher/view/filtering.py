@@ -25,16 +25,16 @@ def matching(reader: RunReader, text: str, flags: Flags) -> tuple[list[int], lis
     """The numbers of the items that are meant, and warnings. Raises UsageError for what is no such expression."""
     try:
         where = Where(text)
-        found, names = [], set(NAMES)
+        matches, names = [], set(NAMES)
         for row in reader.rows():
             inputs = inputs_of(row)
             meta, chosen = (_decode(text) if text else {} for text in (row.meta, row.chosen))
             names.update(inputs, chosen, (f"meta.{name}" for name in meta), (f"chosen.{name}" for name in chosen))
             facts = {**facts_of(where.names, row), **_seen(row, reader.verdicts, flags)}
             if where({name: look_up(name, inputs, meta, facts, chosen) for name in where.names}):
-                found.append(row.id * OUTPUTS + (row.output_index or 0))
+                matches.append(row.id * OUTPUTS + (row.output_index or 0))
         where.require(names)
-        return found, where.warnings()
+        return matches, where.warnings()
     except WhereError as error:
         raise usage_error(text, error) from None
 

@@ -109,9 +109,9 @@ class RunReader:
         connection = self.connection
         if self._columns is None:
             return {"reset": True}
-        found: dict[str, Any] = {}
+        changes: dict[str, Any] = {}
         if verdicts := self._new_verdicts():
-            found["picks"] = [wire(verdict) for verdict in verdicts]
+            changes["picks"] = [wire(verdict) for verdict in verdicts]
         version = viewing.data_version(connection)
         if version != self._version:
             self._version = version
@@ -122,14 +122,14 @@ class RunReader:
             if moved is None:
                 return {"reset": True}
             if moved:
-                found["items"] = self._columns.columns(viewing.rows_of(connection, moved))
-                self._times |= _times(found["items"])
-                found["tables"] = self._columns.tables(self._ends)
+                changes["items"] = self._columns.columns(viewing.rows_of(connection, moved))
+                self._times |= _times(changes["items"])
+                changes["tables"] = self._columns.tables(self._ends)
                 self._ends = self._columns.ends()
         if (self._facts_behind or self._is_going_changes()) and self._facts_turn.has_come():
             self._facts_behind = False
-            found["facts"] = self.facts()
-        return found or None
+            changes["facts"] = self.facts()
+        return changes or None
 
     def _is_going_changes(self) -> bool:
         """A run that was killed writes nothing more."""
@@ -141,15 +141,15 @@ class RunReader:
 
     def _moved(self, connection: sqlite3.Connection) -> list[int] | None:
         began = time.monotonic()
-        known, moved, count = self._known, [], 0
+        states, moved, count = self._known, [], 0
         for id_, state, position in viewing.states(connection):
             count += 1
-            before = known.get(id_)
+            before = states.get(id_)
             if before is None or before[0] != state or before[1] != position:
                 moved.append(id_)
-                known[id_] = state, position
+                states[id_] = state, position
         self._moves_turn.took(time.monotonic() - began)
-        return None if count < len(known) or len(moved) > _MOST_MOVES else moved
+        return None if count < len(states) or len(moved) > _MOST_MOVES else moved
 
     def _new_verdicts(self) -> list[picks.Verdict]:
         """Lines that came to ``picks.jsonl``. One that was made shorter is read from the start."""
@@ -218,12 +218,12 @@ class RunReader:
 
     def shas(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
         """The content of these pictures, of those that there are."""
-        found = {}
+        shas = {}
         for key in {key for key, _ in places}:
             for row in viewing.job_rows(self.connection, key):
                 if row.sha256 is not None and row.output_index is not None:
-                    found[key, row.output_index] = row.sha256
-        return found
+                    shas[key, row.output_index] = row.sha256
+        return shas
 
     def picture(self, key: str, output_index: int) -> JobRow | None:
         rows = viewing.job_rows(self.connection, key)

@@ -1,6 +1,8 @@
-"""Which runs a page shows: one, or all in a folder."""
+"""Which runs a page shows: one, several, or all in a folder."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +18,34 @@ _LEFT_BEHIND = ("images", "records.jsonl", "picks.jsonl")  # of a run whose stat
 class Runs:
     """Raises UsageError for what is neither a run nor a folder of runs."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._path = paths[0]
         self.thumbs = Thumbs()
         self._live: dict[str, Live] = {}
         self._preparing: asyncio.Task[None] | None = None
-        single = has_state(path) or any((path / name).exists() for name in _LEFT_BEHIND)
-        self.are_many = not single and bool(self._found())
-        if not single and not self.are_many:
-            what = "is not a run directory" if path.is_dir() else "does not exist"
-            raise UsageError(
-                f"{path} {what}: there is no {STATE}, nor a folder in it that has one", hint="`batcher run` makes one."
-            )
+        single = [has_state(path) or any((path / name).exists() for name in _LEFT_BEHIND) for path in paths]
+        self.are_many = len(paths) > 1 or (not single[0] and bool(self._found()))
+        for path, is_run in zip(paths, single, strict=True):
+            if not is_run and (len(paths) > 1 or not self.are_many):
+                what = "is not a run directory" if path.is_dir() else "does not exist"
+                raise UsageError(
+                    f"{path} {what}: there is no {STATE}, nor a folder in it that has one",
+                    hint="`batcher run` makes one.",
+                )
 
     def _found(self) -> dict[str, Path]:
-        """By name, the newest first."""
+        """By name, the newest first; two of one name are told apart by where they are."""
         try:
-            runs = [(one.stat().st_mtime, one) for one in self._path.iterdir() if (one / STATE).is_file()]
+            paths = self._path.iterdir() if len(self._paths) == 1 else self._paths
+            runs = [(one.stat().st_mtime, one) for one in paths if (one / STATE).is_file()]
         except OSError:
             return {}
-        return {one.name: one for _, one in sorted(runs, reverse=True)}
+        names = Counter(one.absolute().name for _, one in runs)
+        return {
+            one.absolute().name if names[one.absolute().name] == 1 else "-".join(one.resolve().parts[1:]): one
+            for _, one in sorted(runs, reverse=True)
+        }
 
     def get(self, name: str) -> Live | None:
         """A name of ``listed``; None for any other."""

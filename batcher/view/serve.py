@@ -6,7 +6,7 @@ import secrets
 import signal
 import socket
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +31,9 @@ class Address:
     browser: bool = True
 
 
-async def serve(path: Path, address: Address, options: Options, say: Callable[[str], None]) -> None:
+async def serve(paths: Sequence[Path], address: Address, options: Options, say: Callable[[str], None]) -> None:
     """Until it is interrupted. say: for what a person reads; the first line is the page's URL. Raises UsageError."""
-    runs = Runs(path)
+    runs = Runs(paths)
     token = secrets.token_urlsafe(24)
     listening = _listen(address)
     port = int(listening.getsockname()[1])

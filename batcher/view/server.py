@@ -141,10 +141,10 @@ class Server:
     async def _where(self, request: web.Request) -> web.StreamResponse:
         live = self._live(request)
         text, judge = request.query.get("q", ""), live.judge
-        found, warnings = await live.ask(filtering.matching, live.reader, text, judge.flags)
+        matches, warnings = await live.ask(filtering.matching, live.reader, text, judge.flags)
         if FLAG in text and judge.unmeasured:
             warnings.append(f"{judge.unmeasured:,} pictures are not looked at yet: ask again in a while")
-        return _json({"items": found, "warnings": warnings})
+        return _json({"items": matches, "warnings": warnings})
 
     async def _undo(self, request: web.Request) -> web.StreamResponse:
         """What undo takes back of what this user did, the newest last: of each step, the verdicts before it."""
@@ -229,12 +229,12 @@ async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
 
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
-        found = await request.json()
+        body = await request.json()
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        body = None
+    if not isinstance(body, dict):
         raise web.HTTPBadRequest(text='{"error": "no JSON object", "hint": ""}', content_type="application/json")
-    return found
+    return body
 
 
 def _not_found(why: str) -> aiohttp.web.HTTPNotFound:

@@ -1,13 +1,22 @@
 """Money: never over the ceiling whatever the order of events, and everything set aside comes back."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.core.budget import Budget
+from batcher.core.budget import EVEN, LEAST, MANY, Budget, Kind, kind_of
 
 PRICES = st.sampled_from([0.01, 0.02, 0.039, 0.04, 0.1, 0.3, 1.0, 7.77])
 moves = st.lists(st.tuples(st.sampled_from(["reserve", "release", "settle", "settle at cost"]), st.integers(1, 4)))
+
+
+def experienced(budget: Budget, kind: Kind = ()) -> Budget:
+    """One that has seen enough of a kind to believe its price."""
+    for _ in range(MANY):
+        budget.learn(kind, 1, budget.price or 0.0)
+    return budget
 
 
 @given(ceiling=st.floats(0.0, 20.0), price=PRICES, spent=st.floats(0.0, 5.0), story=moves)
@@ -61,7 +70,8 @@ def test_a_round_budget_buys_the_number_of_images_that_it_should(ceiling: float,
 
 
 def test_what_earlier_processes_spent_and_left_at_the_service_counts() -> None:
-    budget = Budget(1.0, 0.25, spent=0.5, reserved_images=1)
+    budget = experienced(Budget(1.0, 0.25, spent=0.5))
+    budget.hold((), 1)
     assert budget.reserve(1)
     assert not budget.reserve(1)
 
@@ -83,7 +93,7 @@ def test_without_a_ceiling_nothing_is_refused() -> None:
 
 
 def test_giving_back_more_than_was_set_aside_never_makes_room_that_is_not_there() -> None:
-    budget = Budget(1.0, 0.5, spent=0.0)
+    budget = experienced(Budget(1.0, 0.5, spent=0.0))
     budget.release(100)
     assert budget.reserved == 0.0
     assert [budget.reserve(1) for _ in range(3)] == [True, True, False]
@@ -126,6 +136,77 @@ def test_a_price_that_nobody_confirms_is_believed_after_the_first_job() -> None:
     assert overshoot(1.0, 0.02, [0.02] * 100, 64, tells=False) == pytest.approx(0.0)
 
 
-def test_a_large_budget_is_not_slowed_by_a_price_that_nobody_has_paid_yet() -> None:
+def test_a_budget_is_not_slowed_after_the_first_job_told_what_it_costs() -> None:
     budget = Budget(200.0, 0.02, spent=0.0, tried=False)
+    assert budget.reserve(1)
+    assert not budget.reserve(1), "nobody knows yet what one costs"
+    budget.settle(1, 0.02)
     assert all(budget.reserve(1) for _ in range(64))
+
+
+def test_a_kind_that_nobody_bought_yet_does_not_leave_in_a_crowd_because_another_was_cheap() -> None:
+    draft, print_ = kind_of("a/b", {"resolution": "1k"}), kind_of("a/b", {"resolution": "4k"})
+    budget = experienced(Budget(2.0, 0.02, spent=0.0), draft)
+    assert all(budget.reserve(1, draft) for _ in range(10))
+    assert not budget.reserve(1, print_), "it may cost a hundred times as much"
+    for _ in range(10):
+        budget.settle(1, 0.02, draft)
+    assert budget.reserve(1, print_)
+    budget.settle(1, 1.5, print_)
+    assert not budget.reserve(1, print_), "and so it did"
+    assert budget.reserve(1, draft), "which says nothing of drafts"
+
+
+def test_a_kind_is_the_model_and_its_choices_and_neither_texts_nor_seed() -> None:
+    one = kind_of("a/b", {"prompt": "a", "seed": 1, "aspect_ratio": "16:9", "style": "a long text of many words"})
+    assert one == kind_of("a/b", {"prompt": "b", "seed": 2, "aspect_ratio": "16:9"})
+    assert one != kind_of("a/b", {"prompt": "a", "seed": 1, "aspect_ratio": "1:1"})
+    assert one != kind_of("a/c", {"prompt": "a", "seed": 1, "aspect_ratio": "16:9"})
+
+
+@given(
+    ceiling=st.floats(0.05, 20.0),
+    price=st.sampled_from([0.0, 0.02, 0.3]),
+    costs=st.lists(st.sampled_from([0.0, 0.01, 0.02, 0.079, 0.3, None]), min_size=1, max_size=8),
+    places=st.integers(1, 64),
+    order=st.randoms(use_true_random=False),
+)
+def test_whatever_jobs_cost_the_ceiling_is_passed_by_one_of_them_at_most_while_costs_stay_within_what_is_known(
+    ceiling: float, price: float, costs: list[float | None], places: int, order: Any
+) -> None:
+    """A job costs no more than was thought possible of its kind whenever another left beside it."""
+    budget = Budget(ceiling, price, spent=0.0, tried=False)
+    held: list[tuple[float | None, float]] = []  # what each would cost, and at most
+    spent = dearest = 0.0
+    for turn in range(400):
+        while len(held) < places and budget.reserve(1):
+            seen = budget._seen(())
+            times, known = seen.times, budget._price(seen)
+            most = known if times == EVEN else times * max(known, LEAST)
+            held = [(cost, min(bound, most)) for cost, bound in held]
+            held.append((costs[turn % len(costs)], most if held else float("inf")))
+        if not held:
+            break
+        cost, bound = held.pop(order.randrange(len(held)))
+        told = None if cost is None else min(cost, bound)
+        real = budget._price(budget._seen(())) if told is None else told
+        spent, dearest = spent + real, max(dearest, real)
+        budget.settle(1, told)
+    assert spent <= ceiling + dearest + 1e-9
+
+
+@given(
+    costs=st.lists(st.one_of(st.none(), st.floats(0.0, 1e6)), min_size=1, max_size=50), ceiling=st.floats(0.01, 50.0)
+)
+def test_one_by_one_no_report_of_cost_at_all_takes_more_than_one_job_over_the_ceiling(
+    costs: list[float | None], ceiling: float
+) -> None:
+    budget = Budget(ceiling, 0.02, spent=0.0, tried=False)
+    spent = dearest = 0.0
+    for cost in costs * 20:
+        if not budget.reserve(1):
+            break
+        real = 0.02 if cost is None else cost
+        spent, dearest = spent + real, max(dearest, real)
+        budget.settle(1, cost)
+    assert spent <= ceiling + dearest + 1e-6 * dearest

@@ -48,6 +48,8 @@ GOOD: list[tuple[str, str, Any]] = [
     ("embed", "none", frozenset()),
     ("no_schema_check", "seed, style", frozenset({"seed", "style"})),
     ("check_inputs", "All", "all"),
+    ("engine", "Ray", "ray"),
+    ("workers", "4", 4),
 ]
 BAD = [
     ("rate", "fast", "a rate looks like 5/s, 300/min or 1000/h"),
@@ -76,6 +78,8 @@ BAD = [
     ("cancel_on_interrupt", "maybe", "one of true, false"),
     ("no_schema_check", ",", "names of the model's inputs, with commas"),
     ("check_inputs", "some", "one of auto, all, none"),
+    ("engine", "spark", "one of local, ray"),
+    ("workers", "0", "a whole number, 1 or more"),
 ]
 
 

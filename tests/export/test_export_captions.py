@@ -47,10 +47,10 @@ def test_a_template_that_asks_for_the_unknown_is_refused_before_anything_is_writ
     for template, said in (
         ("{prompt}, {categry}", "column 11, at '{categry}': there is no {categry}"),
         ("{category}", "did you mean {meta.category}?"),
-        ("{prompt", "'{' by itself"),
+        ("{prompt", "a '{' without its '}'"),
         ("{prompt:>999}", "too wide"),
-        ("{prompt!r}", "by itself"),
-        ("{prompt.__class__}", "by itself"),
+        ("{prompt!r}", "more than a name"),
+        ("{prompt.__class__}", "more than a name"),
     ):
         came = batcher("export", run, tmp_path / "out", "--to", "captions", "--caption", template)
         assert came.code == 64

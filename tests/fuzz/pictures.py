@@ -10,7 +10,7 @@ from struct import pack, unpack_from
 from PIL import Image
 
 from batcher.core.errors import FileRefused, FileUnavailable
-from batcher.core.naming import Template, TemplateError, fold, prompt_id, safe_part
+from batcher.core.naming import Template, TemplateError, folded, prompt_id, safe_part
 from batcher.images.check import CheckDepth, Facts, Limits, allow, examine
 from tests.fuzz.answers import can_be_kept
 from tests.fuzz.manifests import short
@@ -125,7 +125,7 @@ def _check_name(data: bytes) -> None:
             assert name.strip(". ")
             assert len(name.encode()) <= 180
             assert safe_part(name) == name
-        fold(text)
+        folded(text)
     try:
         facts: dict[str, object] = {"meta": given, **given}
         path = Template(template).render({**facts, "seed": 7, "index": 3, "strength": 0.5})

@@ -16,8 +16,6 @@ from batcher.store.files.safe_reader import Absent, Outside
 from tests.support.file_host import answer, file_host, picture
 from tests.support.object_store import ObjectStore, Proxy, object_store, proxied
 
-pytest.importorskip("obstore", reason="the extra `cloud` is not installed")
-
 ONE, TWO = {"job": "a" * 32}, {"job": "b" * 32}
 
 
@@ -189,6 +187,22 @@ def test_a_put_whose_answer_was_lost_is_found_to_be_done(proxy: type[Proxy], tmp
     place.put("a", "png", b"picture", ONE)
     assert proxy.rude == ""
     assert set(files(place)) == {"a.png", "a.json"}
+
+
+@pytest.mark.parametrize(("rude", "times"), [("is busy", 4), ("conflicts", 1), ("is slow", 9), ("is late", 1)])
+def test_a_store_that_has_too_much_to_do_gets_each_object_once_and_whole(
+    proxy: type[Proxy], tmp_path: Path, rude: str, times: int
+) -> None:
+    url = f"s3://tests/{rude.replace(' ', '-')}"
+    storage.claim(tmp_path, url)
+    place = storage.bucket(tmp_path, url)
+    proxy.rude, proxy.times = rude, times
+    place.put("a", "png", b"picture", ONE)
+    for late in proxy.late:
+        late.join()
+    proxy.rude = ""
+    assert set(files(place)) == {"a.png", "a.json"}
+    assert place.get("a.png") == b"picture"
 
 
 def test_a_bucket_that_denies_is_a_disk_error_that_says_what_to_do(proxy: type[Proxy], tmp_path: Path) -> None:

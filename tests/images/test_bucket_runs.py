@@ -9,50 +9,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import obstore
 import pytest
 
-from tests.support.object_store import ObjectStore, object_store, proxied
-
-pytest.importorskip("obstore", reason="the extra `cloud` is not installed")
-
-
-class Run:
-    """A run directory whose pictures are in a bucket of their own."""
-
-    def __init__(self, folder: Path, server: ObjectStore) -> None:
-        self.server = server
-        self.folder = folder
-        self.dir = folder / "run"
-        self.prefix = folder.name.lower().replace("_", "-")
-        self.url = f"s3://runs/{self.prefix}"
-        self.store = server.store("runs", self.prefix)
-        obstore.put(server.store("runs", "warm-up"), "a", b"a")  # a bucket is made with its first object
-        (folder / "m.csv").write_text("prompt\na red kite\na heron\n", encoding="utf-8")
-
-    def batcher(self, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "batcher", *map(str, words)],
-            env={**os.environ, **self.server.environment, **environment},
-            capture_output=True, text=True, timeout=120, check=False, cwd=self.folder,
-        )  # fmt: skip
-
-    def run(self, jobs: int = 6, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.batcher(*self.words(jobs), **environment)
-
-    def words(self, jobs: int) -> list[str]:
-        flags = ["--simulate", "--images", self.url, "--matrix", f"seed=1..{jobs // 2}", "--rate", "200/s"]
-        return ["run", "m.csv", "-o", str(self.dir), *flags, "--progress", "none"]
-
-    def objects(self) -> set[str]:
-        return {meta["path"] for lot in obstore.list(self.store) for meta in lot}
-
-    def pictures(self) -> set[str]:
-        return {name for name in self.objects() if name.endswith(".png")}
-
-    def submits(self) -> int:
-        lines = (self.dir / ".simulator.jsonl").read_text(encoding="utf-8").splitlines()
-        return sum(1 for line in lines if '"inputs"' in line)
+from tests.support.bucket_run import Run
+from tests.support.object_store import ObjectStore, object_store, obstore, proxied
 
 
 @pytest.fixture(scope="module")
@@ -84,43 +44,6 @@ def test_every_command_finds_the_pictures(run: Run) -> None:
     again = run.run()
     assert again.returncode == 0
     assert "0 submits" in again.stdout
-
-
-@pytest.mark.parametrize("to", ["imagefolder", "webdataset"])
-def test_an_export_goes_straight_to_a_bucket_and_adds_what_is_new(run: Run, to: str) -> None:
-    assert run.run(4).returncode == 0
-    place = f"s3://runs/{run.prefix}-set"
-    sets = run.server.store("runs", f"{run.prefix}-set")
-
-    def objects() -> dict[str, bytes]:
-        lots = obstore.list(sets)
-        return {meta["path"]: bytes(obstore.get(sets, meta["path"]).bytes()) for lot in lots for meta in lot}
-
-    def export(*words: str) -> dict[str, int]:
-        done = run.batcher("export", run.dir, place, "--to", to, "--progress", "none", "--json", *words)
-        assert done.returncode == 0, done.stderr
-        sent: dict[str, int] = json.loads(done.stdout)["objects"]
-        return sent
-
-    first = export()
-    assert first["uploaded"] == len(objects()) - 1  # one more says whose they are
-    assert export() == {"uploaded": 0, "unchanged": first["uploaded"], "deleted": 0}
-    assert run.run(8).returncode == 0
-    assert export()["uploaded"] > 0
-    local = run.folder / "local" / f"{run.prefix}-set"
-    local.parent.mkdir()
-    assert run.batcher("export", run.dir, local, "--to", to, "--progress", "none").returncode == 0
-    here = {path.relative_to(local).as_posix(): path.read_bytes() for path in local.rglob("*") if path.is_file()}
-    here = {name: content for name, content in here.items() if not name.startswith(".batcher-export")}
-    assert {name: content for name, content in objects().items() if name != ".batcher.json"} == here
-
-
-def test_an_export_never_goes_over_what_somebody_else_put_there(run: Run) -> None:
-    assert run.run(2).returncode == 0
-    obstore.put(run.server.store("runs", f"{run.prefix}-theirs"), "a", b"theirs")
-    refused = run.batcher("export", run.dir, f"s3://runs/{run.prefix}-theirs", "--to", "imagefolder")
-    assert refused.returncode == 64
-    assert "is not empty" in refused.stderr
 
 
 def test_a_run_that_is_killed_goes_on_and_pays_nothing_twice(run: Run) -> None:
@@ -183,7 +106,17 @@ def test_credentials_that_are_wrong_spend_nothing_and_say_what_to_do(run: Run) -
     assert run.run().returncode == 0
 
 
-def test_a_bucket_that_begins_to_deny_in_the_middle_of_a_run_stops_it_and_costs_nothing_twice(run: Run) -> None:
+@pytest.mark.parametrize(
+    ("begins", "fix"),
+    [
+        ("denies", b"Renew the credentials"),
+        ("is full", b"Make room in the bucket"),
+        ("has ended the session", b"their session has ended"),
+    ],
+)
+def test_a_bucket_that_refuses_from_the_middle_of_a_run_on_stops_it_and_costs_nothing_twice(
+    run: Run, begins: str, fix: bytes
+) -> None:
     with proxied(run.server) as (rude, endpoint):
         words = [sys.executable, "-m", "batcher", *run.words(40)]
         words[words.index("200/s")] = "20/s"
@@ -194,11 +127,24 @@ def test_a_bucket_that_begins_to_deny_in_the_middle_of_a_run_stops_it_and_costs_
         while len(run.pictures()) < 4:
             assert process.poll() is None
             time.sleep(0.05)
-        rude.rude = "denies"
+        rude.rude = begins
         out, err = process.communicate(timeout=60)
         assert process.returncode == 73, (out, err)
-        assert b"Renew the credentials" in out + err
+        assert fix in out + err
     assert run.run(40).returncode == 0
     report = json.loads((run.dir / "report.json").read_bytes())
     assert report["done"] == report["submits_total"] == 40
     assert run.batcher("verify", run.dir).returncode == 0
+
+
+def test_an_object_is_a_manifest_and_its_copy_goes_on_when_it_is_gone(run: Run) -> None:
+    sets = run.server.store("sets")
+    obstore.put(sets, f"{run.prefix}/birds.csv", b"prompt\na red kite\n")
+    words = ["run", f"s3://sets/{run.prefix}/birds.csv", "--simulate"]
+    done = run.batcher(*words)
+    assert done.returncode == 0, done.stderr
+    obstore.delete(sets, f"{run.prefix}/birds.csv")
+    again = run.batcher(*words)
+    assert again.returncode == 0, again.stderr
+    assert "no such object: the copy of the last start is used" in again.stderr
+    assert json.loads((run.folder / "runs" / "birds" / "report.json").read_bytes())["done"] == 1

@@ -1,6 +1,7 @@
 """Files as people have them: what they say is carried out, or refused with the way out, and never paid for unseen."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -8,9 +9,10 @@ from zipfile import ZipFile
 import pytest
 
 from batcher.core.errors import ManifestError, UsageError
+from batcher.core.job import job_key
 from batcher.manifest import Overrides, open_manifest
 from batcher.manifest.readers import workbook
-from batcher.manifest.schema import ModelSchema
+from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
 from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
 
 # --- cells and separators
@@ -33,6 +35,91 @@ def test_blanks_before_quotes_are_left_out_and_a_warning_says_so(tmp_path: Path)
     assert [dict(job.inputs) for job in read.made] == [{"prompt": "a red, kite", "seed": 7}]
     assert any("blanks" in warning for warning in read.warnings)
     assert inputs(jobs(write(tmp_path, "prompt,n\n a kite, 7\n", "p.csv")), "prompt") == [" a kite"]
+
+
+def test_a_blank_before_a_quote_far_down_a_file_is_an_error_with_its_place(tmp_path: Path) -> None:
+    rows = "7,fox\n" * 60
+    (problem,) = problems(write(tmp_path, f'seed,prompt\n{rows}8, "a fox"\n', "p.csv"))
+    assert "a blank before the quote" in problem.what
+    assert (problem.line, problem.column) == (62, 3)
+
+
+def test_prompts_in_single_quotes_are_warned_of_once_a_file(tmp_path: Path) -> None:
+    read = checked(write(tmp_path, "prompt,seed\n'a kite',7\n'a fox',8\n", "p.csv"))
+    assert inputs(read.made, "prompt") == ["'a kite'", "'a fox'"]
+    assert ["single quotes" in warning for warning in read.warnings] == [True]
+
+
+@pytest.mark.parametrize("prompt", ["\u200b", " \u200b\ufeff ", "\u00a0", "\u200d"])
+def test_a_prompt_of_signs_without_width_is_empty(tmp_path: Path, prompt: str) -> None:
+    (problem,) = problems(write(tmp_path, json.dumps({"prompt": prompt}) + "\n", "p.jsonl"))
+    assert problem.what == "`prompt` is empty"
+
+
+NAMED_TEXT = ModelSchema.from_json(
+    "a/b", {"properties": {"text": {"type": "string"}, "seed": {"type": "integer"}}, "required": ["text"]}
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what", "mend"),
+    [
+        ("p.csv", "text,seed\n,3\n", "`text` is empty", "write one"),
+        ("p.csv", "a,b\n1,2\n", "no column is called `text`", "--prompt-column"),
+        ("p.jsonl", '{"seed": 1}\n', "`text` is missing", "add `text`"),
+        ("p.jsonl", '{"text": 5}\n', "`text` must be text, not 5", "put it in quotes"),
+        ("m.yaml", "prompts: [{seed: 4}]\n", "`text` is missing", "add `text`"),
+    ],
+)
+def test_messages_call_the_prompt_as_the_model_does(
+    tmp_path: Path, name: str, content: str, what: str, mend: str
+) -> None:
+    with open_manifest(write(tmp_path, content, name), Overrides()) as loader, pytest.raises(ManifestError) as caught:
+        list(loader.jobs(NAMED_TEXT))
+    (problem,) = caught.value.problems
+    assert problem.what == what
+    assert mend in problem.mend
+
+
+def test_a_set_of_the_models_own_prompt_input_says_where_prompts_come_from(tmp_path: Path) -> None:
+    flags = Overrides(set=(("text", "a"),))
+    path = write(tmp_path, "a kite\n", "p.txt")
+    with open_manifest(path, flags) as loader, pytest.raises(UsageError, match="prompts come from the manifest"):
+        list(loader.jobs(NAMED_TEXT))
+
+
+def test_a_flag_that_is_suggested_can_be_pasted(tmp_path: Path) -> None:
+    (problem,) = problems(write(tmp_path, "Prompt's $HOME text,seed\na,1\n", "p.csv"))
+    flag = problem.mend.split("--prompt-column ")[1].split(" (or")[0]
+    assert shlex.split(flag) == ["Prompt's $HOME text"]
+
+
+def test_a_remark_in_brackets_after_a_columns_name_hides_no_meaning(tmp_path: Path) -> None:
+    found = jobs(write(tmp_path, "prompt,aspect ratio (w:h),seed [int],Price ($)\na kite,16:9,7,5\n", "p.csv"))
+    assert dict(found[0].inputs) == {"prompt": "a kite", "aspect_ratio": "16:9", "seed": 7}
+    assert dict(found[0].meta) == {"Price ($)": "5"}
+
+
+def test_an_object_that_holds_a_list_of_prompts_is_one_message_wherever_the_list_stands(tmp_path: Path) -> None:
+    coco = {"info": {"year": 2014}, "images": [{"id": 1}], "annotations": [{"caption": "a kite"}, {"caption": "a fox"}]}
+    (problem,) = problems(write(tmp_path, json.dumps(coco), "p.json"))
+    assert problem.what == "the prompts are in the list `annotations`, it seems"
+
+
+def test_a_sidecar_is_a_manifest_of_one_job_and_other_files_of_a_run_say_what_they_are(tmp_path: Path) -> None:
+    sidecar = {
+        "schema": "batcher/1",
+        "model": DEFAULT_MODEL,
+        "inputs": {"prompt": "a kite", "seed": 7},
+        "prompt_id": "k",
+    }
+    (job,) = jobs(write(tmp_path, json.dumps(sidecar, indent=2), "k.json"))
+    assert (dict(job.inputs), job.prompt_id) == ({"prompt": "a kite", "seed": 7}, "k")
+    (problem,) = problems(write(tmp_path, '{"run": "runs/p", "total": 3}', "report.json"))
+    assert "the report of a run" in problem.what
+    line = '{"at": "x", "by": "me", "job": "j", "output_index": 0, "pick": "yes"}\n'
+    (problem,) = problems(write(tmp_path, line, "picks.jsonl"))
+    assert "verdicts on pictures" in problem.what
 
 
 @pytest.mark.parametrize(
@@ -126,7 +213,7 @@ def test_what_a_column_means_and_the_model_can_not_do_is_refused_unless_it_is_de
     for path, line in ((csv, 3), (lines, 2)):
         (problem,) = problems(path)
         assert (problem.line, what in problem.what) == (line, True)
-        assert f"--meta {header}" in problem.mend or "nearest" in problem.mend
+        assert f"--meta {shlex.quote(header)}" in problem.mend or "nearest" in problem.mend
         assert jobs(path, meta=(header,))[1].meta == {header: cell}
     aside = write(tmp_path, f"prompts: [{{file: p.csv, meta: [{header}, {{set: x}}]}}]\n")
     assert jobs(aside)[1].meta == {header: cell, "set": "x"}
@@ -298,6 +385,21 @@ def test_how_a_file_was_saved_makes_no_other_job(tmp_path: Path) -> None:
     ]
     keys = [[job.key for job in jobs(write(tmp_path, data, "p.csv"))] for data in saved]
     assert keys == [keys[0]] * len(saved)
+
+
+def test_line_ends_inside_a_text_are_one_form_and_keys_without_them_stay_as_they_are(
+    tmp_path: Path,
+) -> None:
+    texts = [json.dumps({"prompt": f"two{end}lines"}) + "\n" for end in ("\n", "\r\n", "\r")]
+    keys = {jobs(write(tmp_path, text, "p.jsonl"))[0].key for text in texts}
+    assert keys == {job_key(DEFAULT_MODEL, {"prompt": "two\nlines"})}
+    manifest = "prompts: [{prompt: 'a {kite}', vars: {kite: {file: v.csv}}}]\n"
+    keys = set()
+    for end in ("\n", "\r\n"):
+        write(tmp_path, f'kite{end}"red{end}kite"{end}'.encode(), "v.csv")
+        keys.add(jobs(write(tmp_path, manifest))[0].key)
+    assert keys == {job_key(DEFAULT_MODEL, {"prompt": "a red\nkite"})}
+    assert job_key(DEFAULT_MODEL, {"prompt": "a kite", "seed": 7}) == "23c415399d6a09f744e9c83564b9b496"
 
 
 # --- JSON of other shapes

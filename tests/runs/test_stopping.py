@@ -57,6 +57,27 @@ def test_submits_that_are_lost_while_reads_go_well_stop_the_run_after_ten_in_a_r
     assert stats["submits_accepted"] == 30
 
 
+def test_once_submits_are_lost_no_job_is_risked_before_a_free_call_to_the_broken_part_was_answered(
+    tmp_path: Path,
+) -> None:
+    profile = steady(faults=(Fault(where="submit", kind="500", skip=20),))
+    came, stats = finished(tmp_path, lambda: Simulator(profile), 500, rate=10.0)
+    assert came.exit_code == 69
+    assert "10 calls in a row to submit got no usable answer" in came.stop.message
+    assert came.report["done"] == 20
+    assert came.report["in_doubt"] <= 5, "three in a row, and what was in the air"
+    assert stats["calls"]["submit"] <= 20 + 10 + 2
+
+
+def test_submits_that_are_answered_again_go_on_after_one_free_call(tmp_path: Path) -> None:
+    profile = steady(faults=(Fault(where="submit", kind="500", skip=20, count=6),))
+    came, stats = finished(tmp_path, lambda: Simulator(profile), 60, rate=10.0)
+    assert came.exit_code == 5
+    assert came.report["in_doubt"] <= 5
+    assert came.report["done"] + came.report["in_doubt"] == 60
+    assert stats["submits_accepted"] == came.report["done"]
+
+
 def test_an_empty_balance_ends_the_run_once_everything_paid_for_is_collected(tmp_path: Path) -> None:
     profile = steady(balance=0.2, latency=Latency(kind="fixed", median=30.0))
     came, stats = finished(tmp_path, lambda: Simulator(profile), 50, rate=10.0)

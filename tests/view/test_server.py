@@ -177,7 +177,7 @@ def test_a_page_of_a_run_that_lost_its_state_file_opens_and_says_so(run: Path) -
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(UsageError):
-            Runs(path)
+            Runs([path])
 
 
 def test_a_folder_of_runs_shows_all_of_them(tmp_path: Path) -> None:

@@ -1,13 +1,13 @@
 """Names for pictures: made safe for every system, and put together from a template."""
 
-from batcher.core.naming.names import PART_BYTES, fold, folded, numbered, prompt_id, safe_part, short, with_key
-from batcher.core.naming.template import Template, TemplateError
+from batcher.core.naming.fields import TemplateError
+from batcher.core.naming.names import PART_BYTES, folded, numbered, prompt_id, safe_part, short, with_key
+from batcher.core.naming.template import Template
 
 __all__ = [
     "PART_BYTES",
     "Template",
     "TemplateError",
-    "fold",
     "folded",
     "numbered",
     "prompt_id",

@@ -93,11 +93,6 @@ def folded(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
-def fold(path: str) -> int:
-    """``folded`` as a signed 64-bit number."""
-    return int.from_bytes(blake2b(_bytes(folded(path)), digest_size=8).digest(), "big", signed=True)
-
-
 def short_text(text: str) -> str:
     if RATIO.fullmatch(text):
         return text.replace(":", "x")
@@ -108,9 +103,13 @@ def short_text(text: str) -> str:
 
 def _slug(text: str) -> str:
     """Words of ``text``, lower case, joined by ``-``, at most 40 bytes, without the names of dataset splits."""
-    # Far more of the text than can be needed, so that a prompt of 100 KB costs what a short one does.
-    words = _without_split_words(_letters(text[:400]))
-    return _without_split_words(cut(words, _SLUG_BYTES))  # again: cutting "trainer" may leave "train"
+    start = text[:400]  # far more than can be needed, so that a prompt of 100 KB costs what a short one does
+    words = _letters(start)
+    # Each of the names of splits has one of these in it; most texts have none.
+    if not start.isascii() or "train" in words or "val" in words or "dev" in words or "test" in words:
+        words = _without_split_words(words)
+        return _without_split_words(cut(words, _SLUG_BYTES))  # again: cutting "trainer" may leave "train"
+    return words[:_SLUG_BYTES].strip("-")
 
 
 def _letters(text: str) -> str:
@@ -122,11 +121,7 @@ def _letters(text: str) -> str:
 
 
 def _without_split_words(text: str) -> str:
-    if "train" in text or "val" in text or "dev" in text or "test" in text:  # each of them has one of these in it
-        text = _SPLIT_WORD.sub("-", text)
-    elif text.isascii() and "--" not in text:
-        return text.strip("-")
-    words = text.split("-")
+    words = _SPLIT_WORD.sub("-", text).split("-")
     if text.isascii():
         return "-".join(word for word in words if word)
     # A word can't begin with a mark that belongs to the letter before it.

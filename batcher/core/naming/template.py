@@ -6,33 +6,15 @@ not known before: so each part is made safe after it has been put together, and 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
-from batcher.core.naming.names import PART_BYTES, RATIO, as_text, cut, safe_part, short, short_text
+from batcher.core.naming.fields import Field, TemplateError, not_a_name, pieces
+from batcher.core.naming.names import PART_BYTES, RATIO, as_text, safe_part, short, short_text
 
 PATH_BYTES = 700  # of 1,024 on macOS and 4,096 on Linux, so that a run directory fits before it
 MOST_PARTS = 16
 
-_WIDEST_SPEC = 120
 _EXTENSIONS = (".json", ".jsonl", ".part", ".png", ".jpg", ".webp", ".gif", ".avif", ".mp4", ".webm", ".mp3", ".wav")
-
-
-class TemplateError(ValueError):
-    """A template that can't be used. ``column`` counts from 1, in the text of the template."""
-
-    def __init__(self, column: int, what: str, mend: str) -> None:
-        super().__init__(f"column {column}: {what}: {mend}")
-        self.column = column
-        self.what = what
-        self.mend = mend
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    name: str
-    spec: str
-    column: int
 
 
 class Template:
@@ -46,7 +28,7 @@ class Template:
         self.text = text
         self._parts = _parse(text)
         self.levels = tuple(  # the fields of each part of the path
-            frozenset(piece.name for piece in part if isinstance(piece, _Field)) for part in self._parts
+            frozenset(piece.name for piece in part if isinstance(piece, Field)) for part in self._parts
         )
         self.fields = frozenset[str]().union(*self.levels)
 
@@ -73,7 +55,7 @@ def _safe_parts(raw: list[str], limit: int) -> list[str]:
     return parts
 
 
-def _piece(piece: str | _Field, values: Mapping[str, Any]) -> str:
+def _piece(piece: str | Field, values: Mapping[str, Any]) -> str:
     if isinstance(piece, str):
         return piece
     value = _look_up(piece.name, values)
@@ -93,82 +75,44 @@ def _look_up(name: str, values: Mapping[str, Any]) -> Any:
     return meta.get(name.removeprefix("meta.")) if isinstance(meta, Mapping) else None
 
 
-def _formatted(field: _Field, value: Any) -> str:
+def _formatted(field: Field, value: Any) -> str:
     if isinstance(value, str):
         value = RATIO.sub(r"\1x\2", value) if RATIO.fullmatch(value) else value
     elif not isinstance(value, int | float):
         value = as_text(value)
-    try:
-        return format(value, field.spec)
-    except (ValueError, TypeError, OverflowError):
-        what = f"the format {cut(repr(field.spec), 60)} does not fit {cut(field.name, 60)} = {cut(repr(value), 60)}"
-        raise TemplateError(field.column, what, f"write {{{field.name}}}, or a format for that kind of value") from None
+    return field.format(value)
 
 
-def _parse(text: str) -> list[list[str | _Field]]:
+def _parse(text: str) -> list[list[str | Field]]:
     """The parts of the path, each a list of literal text and fields."""
     if text.startswith("/") or re.match(r"[A-Za-z]:", text):
         raise TemplateError(1, "an absolute path", "name a place inside the folder of images")
-    parts: list[list[str | _Field]] = [[]]
-    at = 0
-    while at < len(text):
-        char = text[at]
-        if char == "/":
-            _close_part(parts[-1], at)
-            parts.append([])
-            at += 1
-        elif text.startswith(("{{", "}}"), at):
-            parts[-1].append(char)
-            at += 2
-        elif char == "{":
-            field, at = _parse_field(text, at)
-            parts[-1].append(field)
-        else:
-            _refuse_literal(char, at)
-            parts[-1].append(char)
-            at += 1
-    _close_part(parts[-1], len(text))
+    parts: list[list[str | Field]] = [[]]
+    for column, piece in pieces(text):
+        if isinstance(piece, Field):
+            if re.search(r"[.!\[\]/\\]", piece.name.removeprefix("meta.")):
+                raise not_a_name(column, piece.name)
+            parts[-1].append(piece)
+            continue
+        for at, char in enumerate(piece, column):
+            if char == "/":
+                _close_part(parts[-1], at)
+                parts.append([])
+            elif char == "\\":
+                raise TemplateError(at, "a backslash", "write '/' between folders, on every system")
+            else:
+                parts[-1].append(char)
+    _close_part(parts[-1], len(text) + 1)
     if len(parts) > MOST_PARTS:
         raise TemplateError(1, f"{len(parts)} folders deep", f"use at most {MOST_PARTS} parts")
     return parts
 
 
-def _close_part(part: list[str | _Field], end: int) -> None:
+def _close_part(part: list[str | Field], end: int) -> None:
+    """end: the column after it."""
     if not part:
-        raise TemplateError(end + 1, "an empty part", "put a name before and after every '/'")
+        raise TemplateError(end, "an empty part", "put a name before and after every '/'")
     if all(isinstance(piece, str) for piece in part) and "".join(map(str, part)).strip() in {"", ".", ".."}:
         raise TemplateError(
-            max(1, end - len(part) + 1), "a part that is no name", "'.' and '..' and blanks can't be folders"
+            max(1, end - len(part)), "a part that is no name", "'.' and '..' and blanks can't be folders"
         )
-
-
-def _refuse_literal(char: str, at: int) -> None:
-    if char == "}":
-        raise TemplateError(at + 1, "a '}' without its '{'", "write '}}' for a brace in the name")
-    if char == "\\":
-        raise TemplateError(at + 1, "a backslash", "write '/' between folders, on every system")
-
-
-def _parse_field(text: str, start: int) -> tuple[_Field, int]:
-    """The field that opens at ``start``, and where the text goes on after it."""
-    column = start + 1
-    end = text.find("}", start)
-    inner = text[start + 1 : end]
-    if end < 0 or "{" in inner:
-        raise TemplateError(column, "a '{' without its '}'", "close the field, or write '{{' for a brace")
-    name, _, spec = inner.partition(":")
-    if not name.strip():
-        raise TemplateError(column, "a field without a name", "write {prompt_id}, {seed} or another input")
-    if not re.fullmatch(r"[A-Za-z_][\w-]*|meta\.[^.!\[\]/\\]+", name):
-        _refuse_name(column, name)
-    widths = [int(digits) for digits in re.findall(r"[0-9]{1,9}", spec)]
-    if max(widths, default=0) > _WIDEST_SPEC:
-        raise TemplateError(column, f"the format {cut(repr(spec), 60)} is too wide", f"use at most {_WIDEST_SPEC}")
-    return _Field(name, spec, column), end + 1
-
-
-def _refuse_name(column: int, name: str) -> NoReturn:
-    if re.search(r"[!.\[]", name):
-        what = f"{{{cut(name, 40)!r}}} asks for more than a name"
-        raise TemplateError(column, what, "use {name}, {name:04d} or {meta.column}; no '!', '[' or other '.'")
-    raise TemplateError(column, f"{cut(name, 40)!r} is not a field name", "use letters, digits and '_'")

@@ -69,7 +69,7 @@ def named_format(name: str) -> str | None:
 
 def format_of(path: str) -> str | None:
     """The format a path stands for, None when its name does not say."""
-    if path.lower().endswith(".jsonl") and begins_with_record(path):
+    if path.lower().endswith((".json", ".jsonl")) and begins_with_record(path):
         return "records"
     return "folder" if os.path.isdir(path) else _EXTENSIONS.get(PurePath(path).suffix.lower())  # noqa: PTH112  any str
 

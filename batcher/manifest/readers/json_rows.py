@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 from batcher.core.errors import ManifestError
+from batcher.core.hashes import Hashes
 from batcher.manifest.problems import failure
 from batcher.manifest.readers.columns import Layout, no_id, note_columns, word
 from batcher.manifest.readers.json_shapes import has_texts, of_document, of_entry, of_first_line, of_row
@@ -17,7 +18,6 @@ from batcher.manifest.readers.json_text import DECODER, Window, position, reason
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import DEEPEST, described, is_deep
-from batcher.manifest.yaml.keys import Keys, mark_of
 
 _MOST_LAYOUTS = 1000
 _MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must not be
@@ -31,6 +31,7 @@ class _Objects:
     def __init__(self, source: Source, reading: Reading) -> None:
         self._source = source
         self._reading = reading
+        self._prompt = reading.model_inputs.own_name("prompt")
         self._layouts: dict[tuple[str, ...], Layout] = {}
         self._text = ""  # of the element at hand
         self._column = 1  # where it begins
@@ -47,32 +48,36 @@ class _Objects:
         if not isinstance(value, dict):
             self._add(line, None, f"a prompt must be a string or an object, not {described(value)}", "put it in quotes")
             return None
-        found = self._layout(value)
-        if not self._has_prompt(value, found, line):
+        columns = self._layout(value)
+        if not self._has_prompt(value, columns, line):
             return None
         inputs = dict(carried.inputs)
-        if found.prompt is not None and value[found.prompt] is not None:
-            inputs["prompt"] = value[found.prompt]
-        for name, column in found.inputs:
+        if columns.prompt is not None and value[columns.prompt] is not None:
+            inputs["prompt"] = value[columns.prompt]
+        for name, column in columns.inputs:
             if value[column] is not None:
                 inputs[name] = self._reading.model_inputs.normal(name, value[column])
-        ident = key if key is not None else self._ident(value, found, line)
-        meta = self._meta(value, found, keyed=key is not None)
-        row = Row(self._source.label, line, inputs, ident, meta, carried.vars, self, found, carried.repeat)
-        if found.special:
-            self._carry_out(row, value, found)
+        ident = key if key is not None else self._ident(value, columns, line)
+        meta = self._meta(value, columns, keyed=key is not None)
+        row = Row(self._source.label, line, inputs, ident, meta, carried.vars, self, columns, carried.repeat)
+        if columns.special:
+            self._carry_out(row, value, columns)
         return row
 
-    def _has_prompt(self, value: dict[str, Any], found: Layout, line: int) -> bool:
-        for name, what, mend in found.wrong:
+    def _has_prompt(self, value: dict[str, Any], columns: Layout, line: int) -> bool:
+        for name, what, mend in columns.wrong:
             self._add(line, name, what, mend)
-        if found.prompt is not None or not self._reading.needs_prompt or (wrong := of_row(value)) is None:
+        if (
+            columns.prompt is not None
+            or not self._reading.needs_prompt
+            or (wrong := of_row(value, self._prompt)) is None
+        ):
             return True
         self._add(line, None, *wrong, kind="no prompt")
         return False
 
-    def _carry_out(self, row: Row, value: dict[str, Any], found: Layout) -> None:
-        given = {kind: (name, value[name]) for kind, name in found.special if value[name] not in (None, "")}
+    def _carry_out(self, row: Row, value: dict[str, Any], columns: Layout) -> None:
+        given = {kind: (name, value[name]) for kind, name in columns.special if value[name] not in (None, "")}
         for name, what, mend in self._reading.carry_out(row, given):
             self._add(row.line, name, what, mend, kind=f"column {name}")
 
@@ -87,37 +92,41 @@ class _Objects:
 
     def _layout(self, value: dict[str, Any]) -> Layout:
         names = tuple(value)
-        found = self._layouts.get(names)
-        if found is None:
-            found = self._reading.layout(names)
+        columns = self._layouts.get(names)
+        if columns is None:
+            columns = self._reading.layout(names)
             if len(self._layouts) < _MOST_LAYOUTS and len(names) < _MOST_NAMES:
-                self._layouts[names] = found
+                self._layouts[names] = columns
                 if len(self._layouts) <= _MOST_WARNED:
-                    note_columns(self._source.label, found, self._reading.model_inputs)
-        return found
+                    note_columns(self._source.label, columns, self._reading.model_inputs)
+        return columns
 
-    def _meta(self, value: dict[str, Any], found: Layout, *, keyed: bool) -> dict[str, Any]:
+    def _meta(self, value: dict[str, Any], columns: Layout, *, keyed: bool) -> dict[str, Any]:
         own = dict(value["meta"]) if isinstance(value.get("meta"), dict) else {}
-        own.update({k: value[k] for k in found.meta if k != "meta" or not isinstance(value[k], dict)})
-        if keyed and found.id is not None:
-            own[found.id] = value[found.id]
+        own.update({k: value[k] for k in columns.meta if k != "meta" or not isinstance(value[k], dict)})
+        if keyed and columns.id is not None:
+            own[columns.id] = value[columns.id]
         return self._reading.carried.with_meta(own)
 
-    def _ident(self, value: dict[str, Any], found: Layout, line: int) -> str | None:
-        ident = value[found.id] if found.id is not None else None
+    def _ident(self, value: dict[str, Any], columns: Layout, line: int) -> str | None:
+        ident = value[columns.id] if columns.id is not None else None
         if ident is None or isinstance(ident, str):
             return ident or None
         if type(ident) is int and abs(ident) < 10**40:
             return str(ident)
-        self._add(line, found.id, f"`id` must be text, not {described(ident)}", "put it in quotes")
+        self._add(line, columns.id, f"`id` must be text, not {described(ident)}", "put it in quotes")
         return None
 
     def _add(self, line: int, name: str | None, what: str, mend: str, *, kind: str = "") -> None:
         self._reading.problems.add(self._source.label, *self._find(line, name), what, mend, kind=kind)
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
-        found: Layout | None = row.raw
-        own = {**dict(found.special), "prompt": found.prompt, "id": found.id, **dict(found.inputs)} if found else {}
+        columns: Layout | None = row.raw
+        own = (
+            {**dict(columns.special), "prompt": columns.prompt, "id": columns.id, **dict(columns.inputs)}
+            if columns
+            else {}
+        )
         if name not in own and name in self._reading.carried.places:
             return self._reading.carried.places[name]
         return (row.source, *self._find(row.line, own.get(name)))
@@ -126,8 +135,8 @@ class _Objects:
         """Where a key of the element at hand stands; the element itself when it can't be told."""
         at = -1
         if key is not None:
-            found = re.search(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", self._text)
-            at = found.start() if found else -1
+            match = re.search(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", self._text)
+            at = match.start() if match else -1
         return position(self._text, max(at, 0), line, self._column)
 
 
@@ -172,7 +181,7 @@ class JsonDocument(_Objects):
         with self._source.text() as stream:
             window = Window(stream, self._source.label)
             keyed = window.take("a list or an object of prompts", "[{") == "{"
-            keys = Keys() if keyed else None
+            keys = Hashes() if keyed else None
             close = "}" if keyed else "]"
             if window.peek() == close:
                 window.take(close, close)
@@ -182,27 +191,37 @@ class JsonDocument(_Objects):
         if keys is not None and (twice := keys.repeated()):
             self._refuse_twice(twice)
 
-    def _elements(self, window: Window, close: str, keys: Keys | None) -> Iterator[Row]:
+    def _elements(self, window: Window, close: str, keys: Hashes | None) -> Iterator[Row]:
         """keys: gets those of an object; None of a list."""
+        is_first = True
         while True:
             key = None
             if keys is not None:
-                keys.add(key := self._key(window))
+                keys.add(hash(key := self._key(window)))
             window.peek()
             line, self._column = window.line, window.column
             value, self._text = window.value()
             if wrong := no_id(key, value, self._reading.prompt_column):
                 raise failure(self._source.label, line, self._column, *wrong)
-            if key is not None and (not isinstance(value, dict | str) or of_entry(key, value)):
+            if key is not None and (self._is_no_entry(key, value) or (is_first and self._lacks_prompt(value))):
                 raise failure(self._source.label, line, self._column, *self._shape(window, key, value))
             if (row := self._row(value, line, key)) is not None:
                 yield row
+            is_first = False
             if window.take(f"`,` or `{close}`", "," + close) == close:
                 return
 
+    def _is_no_entry(self, key: str, value: Any) -> bool:
+        return not isinstance(value, dict | str) or of_entry(key, value) is not None
+
+    def _lacks_prompt(self, value: Any) -> bool:
+        """Whether an object of ids and prompts would begin with one that has none: then it is something else."""
+        return isinstance(value, dict) and self._reading.needs_prompt and self._layout(value).prompt is None
+
     def _shape(self, window: Window, key: str, value: Any) -> tuple[str, str]:
         """What an object is that holds no prompts: told from the key that seems to hold them, if there is one."""
-        odd = f"`{word(key)}` holds {described(value)}, which is no prompt", _NO_PROMPTS
+        lacking = of_row(value, self._prompt) if isinstance(value, dict) else None
+        odd = lacking or (f"`{word(key)}` holds {described(value)}, which is no prompt", _NO_PROMPTS)
         first: tuple[str, str] | None = None
         for _ in range(_MOST_WARNED):
             if (wrong := of_entry(key, value)) is not None:
@@ -231,7 +250,7 @@ class JsonDocument(_Objects):
                 key = self._key(window)
                 window.value()
                 more = window.take("`,` or `}`", ",}") == ","
-                if mark_of(key) not in twice:
+                if hash(key) not in twice:
                     continue
                 before = first.setdefault(key, place)
                 if before != place:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from batcher.manifest.readers.columns import find_prompt, word
@@ -28,6 +29,8 @@ def of_first_line(text: str) -> tuple[str, str] | None:
 
 def of_entry(key: str, value: Any) -> tuple[str, str] | None:
     """What is wrong with an object whose key holds what can be no prompt; None where it may be one."""
+    if key == "run" and isinstance(value, str):
+        return "this is the report of a run, not prompts", "give the records.jsonl of the same run directory"
     if isinstance(value, dict):
         alone = value and all(not isinstance(inner, dict | list) for inner in value.values())
         numbered = alone and all(name.isdigit() for name in value)
@@ -50,9 +53,11 @@ def has_texts(value: Any) -> bool:
     return isinstance(first, dict) and (find_prompt(list(first), None) is not None or bool(text_columns(list(first))))
 
 
-def of_row(value: Mapping[str, Any]) -> tuple[str, str] | None:
+def of_row(value: Mapping[str, Any], prompt: str = "prompt") -> tuple[str, str] | None:
     """What is wrong with an object that has no prompt: where one is inside of it, or which key may hold it."""
     names = list(value)
+    if {"job", "output_index", "pick"} <= value.keys():
+        return "these are verdicts on pictures, not prompts", "give the records.jsonl of the same run directory"
     body = value.get("body")
     if isinstance(body, dict) and "custom_id" in value:
         mend = "its prompts are in `body`: jq -c '{id: .custom_id, prompt: .body.prompt}' FILE > prompts.jsonl"
@@ -68,17 +73,18 @@ def of_row(value: Mapping[str, Any]) -> tuple[str, str] | None:
     if not names:
         return None
     texts = text_columns([name for name in names if isinstance(value[name], str)])
-    flag = f"--prompt-column {word(texts[0])}" if texts else "--prompt-column"
+    flag = f"--prompt-column {quote(word(texts[0]))}" if texts else "--prompt-column"
     listed = ", ".join(f"`{word(name)}`" for name in names[:12])
-    return "`prompt` is missing", f"add `prompt`, or name the key that holds it with {flag}; the keys are {listed}"
+    prompt = word(prompt)
+    return f"`{prompt}` is missing", f"add `{prompt}`, or name the key that holds it with {flag}; the keys are {listed}"
 
 
 def _object(text: str) -> Any:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def _jq(key: str) -> str:

@@ -1,7 +1,7 @@
 """What a run wrote as a manifest: the same inputs, meta and prompt ids once more, and no more than these.
 
-That is ``records.jsonl``, ``failures.jsonl`` and ``additions.jsonl``. A record is of one picture. A request that made
-several has as many lines, which follow each other and are one prompt.
+That is ``records.jsonl``, ``failures.jsonl``, ``additions.jsonl`` and a sidecar. A record is of one picture. A request
+that made several has as many lines, which follow each other and are one prompt.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any
 
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.json_rows import JsonLines
+from batcher.manifest.readers.json_text import Window
 from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import LONGEST_LINE
 from batcher.manifest.schema.words import described
@@ -29,11 +30,12 @@ def begins_with_record(path: str) -> bool:
 def model_of(path: str) -> str | None:
     """The model of the first record; None when there is none, which reading it will say."""
     try:
-        record = json.loads(_start(path, LONGEST_LINE).lstrip().split(b"\n", 1)[0].decode("utf-8-sig"))
+        text = _start(path, LONGEST_LINE).decode("utf-8-sig", "ignore")
+        record, _ = json.JSONDecoder().raw_decode(text.lstrip())
     except (ValueError, RecursionError):
         return None
-    found = record.get("model") if isinstance(record, dict) else None
-    return found if isinstance(found, str) and found.strip() else None
+    model = record.get("model") if isinstance(record, dict) else None
+    return model if isinstance(model, str) and model.strip() else None
 
 
 def _start(path: str, most: int) -> bytes:
@@ -47,17 +49,29 @@ def _start(path: str, most: int) -> bytes:
 
 
 class Records(JsonLines):
-    """One record a line."""
+    """One record a line; a sidecar is one record of several lines."""
 
     def rows(self) -> Iterator[Row]:
         last: Any = None
-        for line, record in self._decoded():
+        for line, record in self._whole() if self._is_sidecar() else self._decoded():
             request = (record.get("job"), record.get("inputs")) if isinstance(record, dict) else (None, None)
             if request[0] is not None and request == last:
                 continue
             last = request
             if (row := self._row(record, line)) is not None:
                 yield row
+
+    def _is_sidecar(self) -> bool:
+        return self._source.start(200).lstrip(b"\xef\xbb\xbf \t\r\n").partition(b"\n")[0].strip() == b"{"
+
+    def _whole(self) -> Iterator[tuple[int, Any]]:
+        with self._source.text() as stream:
+            window = Window(stream, self._source.label)
+            window.peek()
+            line, self._column = window.line, window.column
+            value, self._text = window.value()
+            window.finish()
+            yield line, value
 
     def _row(self, value: Any, line: int, key: str | None = None) -> Row | None:  # noqa: ARG002  records have no keys
         if not self._is_sound(value, line):
@@ -83,8 +97,8 @@ class Records(JsonLines):
         wanted = self._reading.model_inputs.model
         if wanted is None or model == wanted:
             return True
-        said = f"`{word(model)}`" if isinstance(model, str) else "no model"
-        what = f"this record is of {said}, and this manifest runs `{word(wanted)}`"
+        shown_model = f"`{word(model)}`" if isinstance(model, str) else "no model"
+        what = f"this record is of {shown_model}, and this manifest runs `{word(wanted)}`"
         self._add(line, "model", what, "name the model to run with --model (or `model:`), or split the records")
         return False
 

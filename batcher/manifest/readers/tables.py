@@ -34,6 +34,7 @@ class Table:
         self._lines: list[str] = []  # of the record at hand, as they stand in the file
         self._held = 0  # characters of them
         self._dialect = Dialect(",")
+        self._warned: set[str] = set()  # kinds of quotes
 
     def rows(self) -> Iterator[Row]:
         # The limit is the csv module's own, for the whole process; its default is less than a long prompt.
@@ -75,11 +76,11 @@ class Table:
     def _next(self, records: Any, line: int) -> list[str] | None:
         """The cells of the next record, none for one that is wrong; None at the end."""
         try:
-            found: list[str] | None = next(records, None)
+            cells: list[str] | None = next(records, None)
         except csv.Error as error:
             self._broken(line, str(error))
             return []
-        return found
+        return cells
 
     def _plan(self, header: list[str], line: int) -> "_Plan":
         """What each column is for; raises ManifestError when the prompts can't be found."""
@@ -92,16 +93,16 @@ class Table:
             raise failure(label, line, 1, what, f"the most is {_MOST_COLUMNS:,} columns; is its first line a header?")
         names = [name if name.strip() else f"column {at + 1}" for at, name in enumerate(header)]
         repeated = [name for name, times in Counter(names).items() if times > 1]
-        found = reading.layout(names)
+        columns = reading.layout(names)
         for name in repeated[:MOST]:
             place = self._cell_place(line, names.index(name))
             reading.problems.add(label, *place, f"two columns are called `{word(name)}`", "rename one of them")
-        for name, what, mend in found.wrong[:MOST]:
+        for name, what, mend in columns.wrong[:MOST]:
             reading.problems.add(label, *self._cell_place(line, names.index(name)), what, mend)
-        if found.prompt is None and reading.needs_prompt:
-            raise failure(label, line, 1, *no_prompt(names, reading.prompt_column))
-        note_columns(label, found, reading.model_inputs)
-        return _Plan(names, found)
+        if columns.prompt is None and reading.needs_prompt:
+            raise failure(label, line, 1, *no_prompt(names, reading.prompt_column, reading.model_inputs.prompt))
+        note_columns(label, columns, reading.model_inputs)
+        return _Plan(names, columns)
 
     def _row(self, cells: list[str], line: int, plan: "_Plan") -> Row | None:
         if len(cells) != plan.width:
@@ -113,8 +114,8 @@ class Table:
         inputs: dict[str, Any] = dict(carried.inputs)
         if plan.prompt is not None:
             inputs["prompt"] = cells[plan.prompt]
-            if self._style == "csv" and inputs["prompt"][:1] in _CURLY and inputs["prompt"]:
-                self._curly(inputs["prompt"], line)
+            if self._style == "csv":
+                self._look_at(inputs["prompt"], line, plan.prompt)
         self._convert(cells, line, plan, inputs)
         meta = carried.with_meta({name: cells[at] for name, at in plan.meta})
         ident = cells[plan.id] or None if plan.id is not None else None
@@ -127,15 +128,15 @@ class Table:
 
     def _convert(self, cells: list[str], line: int, plan: "_Plan", inputs: dict[str, Any]) -> None:
         model_inputs = self._reading.model_inputs
-        for name, at, known in plan.inputs:
+        for name, at, column in plan.inputs:
             text = cells[at]
-            if text in known:
-                inputs[name] = known[text]
+            if text in column:
+                inputs[name] = column[text]
             elif text:
                 try:
                     inputs[name] = value = model_inputs.convert(name, text)
-                    if type(value) is str and len(known) < _MOST_KEPT and len(text) <= _LONGEST_KEPT:
-                        known[text] = value
+                    if type(value) is str and len(column) < _MOST_KEPT and len(text) <= _LONGEST_KEPT:
+                        column[text] = value
                 except ValueError as error:
                     place = self._cell_place(line, at)
                     self._wrong(place, f"`{name}` {error}", model_inputs.mend(name), f"type of {name}")
@@ -143,10 +144,19 @@ class Table:
     def _wrong(self, place: tuple[int, int], what: str, mend: str, kind: str) -> None:
         self._reading.problems.add(self._source.label, *place, what, mend, kind=kind)
 
-    def _curly(self, prompt: str, line: int) -> None:
-        if prompt.rstrip()[-1:] in _CURLY:
-            what = "prompts begin and end with curly quotes, and are sent with them"
-            self._reading.model_inputs.warn(f'{self._source.label}:{line}: {what}; in a CSV file only " quotes a cell')
+    def _look_at(self, prompt: str, line: int, at: int) -> None:
+        """Whether a prompt begins and ends with signs that were meant to quote it, and do not."""
+        stripped = prompt.strip()
+        first, last = stripped[:1], stripped[-1:]
+        if first == '"' and prompt[:1] == " ":  # the first rows had none, else it would be left out
+            self._wrong(self._cell_place(line, at), *_BLANK, "blank before a quote")
+        elif first and (first in _CURLY or first == "'") and (last in _CURLY or last == "'") and len(stripped) > 1:
+            kind = "single" if first == "'" else "curly"
+            what = f"prompts begin and end with {kind} quotes, and are sent with them"
+            if kind not in self._warned:
+                self._warned.add(kind)
+                warn = self._reading.model_inputs.warn
+                warn(f'{self._source.label}:{line}: {what}; in a CSV file only " quotes a cell')
 
     def _too_many(self, cells: list[str], line: int, plan: "_Plan") -> None:
         text = "".join(self._lines)
@@ -169,7 +179,7 @@ class Table:
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         plan: _Plan = row.raw
-        inputs = {known: at for known, at, _ in plan.inputs} | {kind: at for kind, _, at in plan.special}
+        inputs = {column: at for column, at, _ in plan.inputs} | {kind: at for kind, _, at in plan.special}
         at = plan.prompt if name == "prompt" else plan.id if name == "id" else inputs.get(name)
         if at is None:
             return self._reading.carried.places.get(name, (row.source, row.line, 1))
@@ -215,6 +225,7 @@ _UNCLOSED = (
     "a quote is opened here and never closed",
     'close it; write a quote inside of a quoted cell as ""; files without quoting rules are --format tsv',
 )
+_BLANK = ("a blank before the quote, which then quotes nothing", "take out the blanks between separators and quotes")
 _STRAY = (
     "the quotes of this cell end before the cell does",
     'quote the whole cell, and double the quotes in it: "a ""red"" kite"',
@@ -224,17 +235,17 @@ _STRAY = (
 class _Plan:
     """Which cell is what. A record with fewer cells than the header gets a plan of its own."""
 
-    def __init__(self, names: list[str], found: Layout, width: int | None = None) -> None:
-        self.names, self._found = names, found
+    def __init__(self, names: list[str], columns: Layout, width: int | None = None) -> None:
+        self.names, self._found = names, columns
         self.width = len(names) if width is None else width
         at = {name: place for place, name in enumerate(names[: self.width])}
-        self.prompt = at.get(found.prompt) if found.prompt is not None else None
-        self.id = at.get(found.id) if found.id is not None else None
+        self.prompt = at.get(columns.prompt) if columns.prompt is not None else None
+        self.id = at.get(columns.id) if columns.id is not None else None
         self.inputs: tuple[tuple[str, int, dict[str, str]], ...] = tuple(  # with texts whose values are known
-            (name, at[column], {}) for name, column in found.inputs if column in at
+            (name, at[column], {}) for name, column in columns.inputs if column in at
         )
-        self.special = tuple((kind, name, at[name]) for kind, name in found.special if name in at)
-        self.meta = tuple((name, at[name]) for name in found.meta if name in at)
+        self.special = tuple((kind, name, at[name]) for kind, name in columns.special if name in at)
+        self.meta = tuple((name, at[name]) for name in columns.meta if name in at)
         self._short: dict[int, _Plan] = {}
 
     def short(self, width: int) -> "_Plan":

@@ -7,6 +7,7 @@ fetches anything and its patterns run in linear time, so a hostile schema costs 
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -39,13 +40,16 @@ class ModelSchema:
         self._given = dict(properties)
         self._schemas = {name: standard(given) for name, given in properties.items()}
         self._types = {name: types_of(schema) for name, schema in self._schemas.items()}
+        self._readers = {
+            name: tuple(read for kind, read in READERS.items() if kind in types) for name, types in self._types.items()
+        }
         self._choices = {
             name: {value if isinstance(value, str) else json.dumps(value): value for value in allowed}
             for name in self.inputs
             if (allowed := self.allowed(name))
         }
         self._shared = {key: standard(dict(value)) for key, value in shared.items()}
-        self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._compiled = cache(self._compile)
         listed = required if isinstance(required, list) else []
         listed_names = [name for name in listed if isinstance(name, str)]
         self.asked = frozenset(name for name in listed_names if name in self._given)
@@ -127,14 +131,10 @@ class ModelSchema:
         types = self._types.get(name, frozenset())
         return not types or "string" in types
 
-    def takes_list_only(self, name: str) -> bool:
-        """Whether one text alone can't be a value, but a list of it can."""
-        types = self._types.get(name, frozenset())
-        return "array" in types and "string" not in types
-
     def wanted(self, name: str) -> Wanted:
         """What files an input takes."""
-        return wanted(name, self._given[name])
+        types = self._types.get(name, frozenset())
+        return wanted(name, self._given[name], lists_only="array" in types and "string" not in types)
 
     def fingerprint(self) -> str:
         """Hex; the same as long as values mean the same."""
@@ -147,9 +147,9 @@ class ModelSchema:
         choices = self._choices.get(name)
         if choices and text in choices:
             return choices[text]
-        for kind in READERS:
-            if kind in types and (found := READERS[kind](text)) is not None:
-                return found
+        for read in self._readers.get(name, ()):
+            if (value := read(text)) is not None:
+                return value
         if "array" in types and self.name_of_one(name) and not text.lstrip().startswith(("[", "{")):
             return several(text) if name in self.media_inputs else [text]
         if not types or "string" in types:
@@ -180,10 +180,7 @@ class ModelSchema:
 
     def check_of(self, name: str) -> Callable[[Any], str | None]:
         """``problems`` for one input, for those who check millions of its values."""
-        check = self._checks.get(name)
-        if check is None:
-            check = self._checks[name] = self._compile(name)
-        return check
+        return self._compiled(name)
 
     def _compile(self, name: str) -> Callable[[Any], str | None]:
         import jsonschema_rs  # noqa: PLC0415  only runs that check values pay for loading it

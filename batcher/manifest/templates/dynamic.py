@@ -22,7 +22,7 @@ from batcher.manifest.templates.choices import MANY, Text, every, some
 from batcher.manifest.templates.templates import BadTemplate, Template, is_dynamic
 from batcher.manifest.templates.wildcards import Wildcards
 from batcher.manifest.yaml.document import Document, kind_of
-from batcher.manifest.yaml.named import word_path
+from batcher.manifest.yaml.named import ELSEWHERE, word_path
 from batcher.manifest.yaml.node import Node
 
 VARIANT = "variant"  # what ``output.path`` calls the texts that were chosen
@@ -117,10 +117,11 @@ class Expanding:
 
 
 class Dynamics:
-    """Reads ``dynamic``. base: the folder that names are relative to."""
+    """Reads ``dynamic``. base: the folder that names are relative to; None for a manifest from elsewhere."""
 
-    def __init__(self, document: Document, model_inputs: ModelInputs, base: str) -> None:
-        self._document, self._base = document, base
+    def __init__(self, document: Document, model_inputs: ModelInputs, base: str | None) -> None:
+        self._document, self._base = document, base or ""
+        self._is_elsewhere = base is None
         self._is_ours = model_inputs.schema is None or "dynamic" not in model_inputs.schema.inputs
         self._folders: dict[str, Wildcards] = {}
 
@@ -141,33 +142,35 @@ class Dynamics:
         if node.kind != "mapping":
             self._document.add(node, f"`dynamic` is true, false or a mapping, not {kind_of(node)}", "write true")
             return None
-        found = outer or Dynamic(self._lists(_FOLDER))
+        dynamic = outer or Dynamic(self._lists(_FOLDER))
         for name, (_, value) in self._document.mapping(node, "`dynamic`", _KEYS).items():
             if name == "wildcards":
-                found = self._with_folder(found, value)
+                dynamic = self._with_folder(dynamic, value)
             elif name == "from":
-                found = replace(found, start=self._number(value, name, -(2**63), 2**63 - 1) or 0)
+                dynamic = replace(dynamic, start=self._number(value, name, -(2**63), 2**63 - 1) or 0)
             elif (many := self._number(value, name, 1, MOST)) is not None:
-                found = replace(found, most=many) if name == "most" else replace(found, sample=many)
+                dynamic = replace(dynamic, most=many) if name == "most" else replace(dynamic, sample=many)
         drawn = [name for name in ("sample", "from") if name in node.pairs]
         if len(drawn) == 1 and (outer is None or outer.sample is None):
             mend = "write {sample: 20, from: 7}: 20 variants of each prompt, with the same `from` the same ones"
             self._document.add(node, f"`{drawn[0]}` without `{'from' if drawn == ['sample'] else 'sample'}`", mend)
-        return found
+        return dynamic
 
     def digests(self) -> list[str]:
         """Of the folders of lists, those that are read and those that may be. Raises ManifestError."""
         return [self._folders[name].digest() for name in sorted(self._folders)]
 
-    def _with_folder(self, found: Dynamic, node: Node) -> Dynamic:
+    def _with_folder(self, dynamic: Dynamic, node: Node) -> Dynamic:
         if node.kind != "text" or not node.text.strip() or "\0" in node.text:
             self._document.add(node, f"`wildcards` is a folder, not {kind_of(node)}", "name the folder with the lists")
+        elif self._is_elsewhere:
+            self._document.add(node, *ELSEWHERE)
         elif not os.path.isdir(_beside(self._base, node.text)):  # noqa: PTH112
             what = f"there is no folder `{word(node.text)}`"
             self._document.add(node, what, "paths are relative to the manifest")
         else:
-            return replace(found, wildcards=self._lists(node.text))
-        return found
+            return replace(dynamic, wildcards=self._lists(node.text))
+        return dynamic
 
     def _lists(self, name: str) -> Wildcards:
         folder = _beside(self._base, name)

@@ -12,7 +12,7 @@ what a job is: groups can be renamed, and jobs can move from one to another.
 import re
 from dataclasses import replace
 
-from batcher.core.naming import fold, safe_part
+from batcher.core.naming import folded, safe_part
 from batcher.manifest.readers.columns import word
 from batcher.manifest.yaml.document import Document, instead_of, kind_of, read_output
 from batcher.manifest.yaml.node import Node
@@ -42,11 +42,11 @@ def groups_of(document: Document) -> list[Document]:
     names = _Names(document)
     for name, (key, _) in node.pairs.items():
         names.refuse(name, key)
-    found = [_group(document, word(name), value) for name, (_, value) in node.pairs.items()]
-    if "prompts" in document.sections and not any(group.shares_prompts for group in found):
+    groups = [_group(document, word(name), value) for name, (_, value) in node.pairs.items()]
+    if "prompts" in document.sections and not any(group.shares_prompts for group in groups):
         what = "no group uses these `prompts`: each has its own"
         document.add(document.sections["prompts"], what, "move them into the groups, or remove them")
-    return found
+    return groups
 
 
 def _refuse_what_multiplies(document: Document) -> None:
@@ -59,7 +59,7 @@ def _refuse_what_multiplies(document: Document) -> None:
 class _Names:
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._taken: dict[int, str] = {}
+        self._taken: dict[str, str] = {}
 
     def refuse(self, name: str, key: Node) -> None:
         """A name that no group may have is a problem."""
@@ -67,7 +67,7 @@ class _Names:
             mend = "use letters, digits, `_` and `-`: it is the name of a folder"
             self._document.add(key, f"`{word(name)}` can't be the name of a group", mend)
             return
-        other = self._taken.setdefault(fold(name), name)
+        other = self._taken.setdefault(folded(name), name)
         if other != name:
             what = f"`{word(other)}` and `{word(name)}` are one folder where letter case does not count"
             self._document.add(key, what, "rename one of them")
@@ -83,9 +83,11 @@ def _group(document: Document, name: str, node: Node) -> Document:
         if key in _KEYS:
             group.sections[key] = value
         else:
-            known = key in {"model", "prompt_input", "run", "groups"}
-            mend = "it is the same for all groups: put it at the top" if known else instead_of(key, _KEYS)
-            what = f"`{key}` in the group `{name}`" if known else f"unknown key `{word(key)}` in the group `{name}`"
+            of_the_whole = key in {"model", "prompt_input", "run", "groups"}
+            mend = "it is the same for all groups: put it at the top" if of_the_whole else instead_of(key, _KEYS)
+            what = (
+                f"`{key}` in the group `{name}`" if of_the_whole else f"unknown key `{word(key)}` in the group `{name}`"
+            )
             document.add(place, what, "groups have no groups: put them side by side" if key == "groups" else mend)
     if "prompts" not in group.sections:
         _take_prompts(group, document)

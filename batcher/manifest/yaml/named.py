@@ -14,14 +14,17 @@ from batcher.manifest.schema.words import shown
 from batcher.manifest.yaml.document import Document
 from batcher.manifest.yaml.node import Node
 
+ELSEWHERE = "a manifest from a URL names no files of this machine", "put it all into one file, or download it"
+
 
 class NamedFiles:
-    """base: the folder that their names are relative to. texts: of those of vars, by name, format and column.
+    """base: the folder that their names are relative to; None for a manifest from elsewhere, which may name none.
+    texts: of those of vars, by name, format and column.
 
     Messages name them as they can be opened from where the user stands, not as the manifest names them.
     """
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str | None) -> None:
         self._base = base
         self._sources: dict[str, Source] = {}
         self.texts: dict[tuple[str, ...], tuple[str, ...] | None] = {}
@@ -33,11 +36,11 @@ class NamedFiles:
         return self._sources[name]
 
     def _path(self, name: str) -> str:
-        return os.path.join(self._base, os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd
+        return os.path.join(self._base or "", os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd
 
     def is_there(self, name: str) -> bool:
         path = self._path(name)
-        return "\0" not in path and os.path.isfile(path)  # noqa: PTH113
+        return self._base is not None and "\0" not in path and os.path.isfile(path)  # noqa: PTH113
 
     def find(self, document: Document, node: Node, options: Mapping[str, str]) -> tuple[Source, str] | None:
         """The file and the format that a mapping with ``file`` (and ``format``) means; None with a problem.
@@ -47,6 +50,9 @@ class NamedFiles:
         if "file" not in options:
             return None
         name, value = options["file"], node.pairs["file"][1]
+        if self._base is None:
+            document.add(value, *ELSEWHERE)
+            return None
         path = self._path(name)
         if "\0" in path or not os.path.exists(path):  # noqa: PTH110
             document.add(value, f"there is no file `{word(name)}`", "paths are relative to the manifest")
@@ -67,11 +73,11 @@ class NamedFiles:
 
     def all_of(self, document: Document) -> list[tuple[Source, str | None]]:
         """The files that a manifest in which nothing is wrong names, and their formats: each once, in order."""
-        found: dict[str, str | None] = {}
+        forms: dict[str, str | None] = {}
         for node in _naming(document):
             name, form = node.pairs["file"][1].text, node.get("format")
-            found.setdefault(name, named_format(form.text) if form else format_of(self._path(name)))
-        return [(self.source(name), form) for name, form in found.items()]
+            forms.setdefault(name, named_format(form.text) if form else format_of(self._path(name)))
+        return [(self.source(name), form) for name, form in forms.items()]
 
 
 def _naming(document: Document) -> Iterator[Node]:

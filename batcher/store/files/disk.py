@@ -57,10 +57,11 @@ def temp_beside(path: Path) -> Path:
     return Path(temp_for(str(path)))
 
 
-def temp_for(path: str) -> str:
+def temp_for(path: str, mark: str = "") -> str:
+    """mark: of the writer, where several machines may write one file at once."""
     folder, separator, name = path.rpartition(os.sep)
     digits = blake2b(name.encode(errors="surrogatepass"), digest_size=8).hexdigest()
-    return f"{folder}{separator}.{digits}.part"
+    return f"{folder}{separator}.{digits}{mark}.part"
 
 
 def force_folder(folder: Path) -> None:

@@ -25,7 +25,7 @@ class Folders:
     """Which folders below ``base`` lead to one of ``roots`` or below it; remembers what it saw. For many threads."""
 
     def __init__(self, base: str | Path, *roots: str | Path) -> None:
-        self._base = str(base)
+        self.base = str(base)
         self.roots = tuple(os.path.realpath(root) for root in roots or (base,))
         self._known: dict[str, bool] = {}
 
@@ -35,5 +35,5 @@ class Folders:
         if inside is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            inside = self._known[folder] = leads_inside(f"{self._base}/{folder}", *self.roots)
+            inside = self._known[folder] = leads_inside(f"{self.base}/{folder}", *self.roots)
         return inside

@@ -6,6 +6,7 @@ first time: another thread may have made it a moment ago and not have got that f
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ import msgspec
 
 from batcher.core.errors import DiskError
 from batcher.core.one_line import one_line
-from batcher.store.files.disk import disk, force_folder, temp_beside, temp_for
+from batcher.store.files.disk import discard, disk, force_folder, temp_for
 from batcher.store.files.inside import leads_inside
 from batcher.store.files.whole import Part, encode
 
+_MARKED = re.compile(r"\.[0-9a-f]{16}-[0-9a-f]{8}\.part")
 _KNOWN_FOLDERS = 4_096  # bounded: a run may have a folder for each of a million prompts
 
 
@@ -76,12 +78,13 @@ class Place(Protocol):
 
 
 class Shelf:
-    """The folder of images of one run."""
+    """The folder of images of one run. mark: in the names of temp files, for one of several writers (``-1a2b3c4d``)."""
 
     grouped = True
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, mark: str = "") -> None:
         self._run_dir = run_dir
+        self._mark = mark
         self._root = run_dir / "images"
         self._known: dict[str, tuple[Path, str]] = {}
 
@@ -94,7 +97,7 @@ class Shelf:
         return Path(self._at(name))
 
     def temp(self, name: str) -> Path:
-        return temp_beside(self.locate(name))
+        return Path(temp_for(str(self.locate(name)), self._mark))
 
     def owner(self, path: str) -> str | None:
         """The job whose sidecar stands at ``path`` already, None when there is none or it can't be read."""
@@ -102,10 +105,10 @@ class Shelf:
         if not os.path.exists(sidecar):  # noqa: PTH110  nearly always: half the price of a failing open
             return None
         try:
-            found = json.loads(Path(sidecar).read_bytes())
+            values = json.loads(Path(sidecar).read_bytes())
         except (OSError, ValueError):
             return None
-        job = found.get("job") if isinstance(found, dict) else None
+        job = values.get("job") if isinstance(values, dict) else None
         return job if isinstance(job, str) else None
 
     def part(self, path: str, extension: str, content: bytes | Path) -> Part:
@@ -115,7 +118,7 @@ class Shelf:
         name = self.relative(f"{path}.{extension}")
         if isinstance(content, Path):
             return Part.found(name, str(content), target)
-        return Part.written(name, content, temp_for(target if extension == "json" else stem), target)
+        return Part.written(name, content, temp_for(target if extension == "json" else stem, self._mark), target)
 
     def put(self, path: str, extension: str, content: bytes | Path, sidecar: Mapping[str, Any]) -> Put:
         job = sidecar.get("job")
@@ -148,11 +151,11 @@ class Shelf:
     def _at(self, name: str) -> str:
         """``locate`` as text: a path object for each of a job's files would cost more than their checksums."""
         folder, _, last = name.rpartition("/")
-        known = self._known.get(folder)
-        if known is None:
+        descriptor = self._known.get(folder)
+        if descriptor is None:
             with disk(self.relative(name)):
-                known = self._folder(folder)
-        return known[1] + last
+                descriptor = self._folder(folder)
+        return descriptor[1] + last
 
     def settle(self, name: str) -> None:
         """Force the folder of ``name`` to the disk: its renames are durable from now on."""
@@ -161,13 +164,13 @@ class Shelf:
 
     def _folder(self, relative: str) -> tuple[Path, str]:
         """A folder below that of images, made if it must be, and the same as text with a separator behind it."""
-        known = self._known.get(relative)
-        if known is None:
+        descriptor = self._known.get(relative)
+        if descriptor is None:
             if len(self._known) >= _KNOWN_FOLDERS:
                 self._known.clear()
             path = self._made(relative)
-            known = self._known[relative] = (path, f"{path}{os.sep}")
-        return known
+            descriptor = self._known[relative] = (path, f"{path}{os.sep}")
+        return descriptor
 
     def _made(self, relative: str) -> Path:
         if not relative:
@@ -191,6 +194,13 @@ class Shelf:
                 f"{shown} is a link that leads out of the folder of images",
                 hint="Remove the link, or give another folder with --out. Nothing was written through it.",
             )
+
+
+def sweep(run_dir: Path) -> None:
+    """Removes what marked writers that are no more had not finished."""
+    for path in (run_dir / "images").rglob(".*.part"):
+        if _MARKED.fullmatch(path.name):
+            discard(path)
 
 
 def sidecar_text(values: Mapping[str, Any]) -> bytes:

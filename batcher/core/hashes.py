@@ -1,0 +1,46 @@
+"""Sets of very many texts in little memory: eight bytes of each are held, not the texts.
+
+The numbers mean something in this process only: Python salts its hashes. That two of a million texts share one has odds
+of one to tens of millions.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import pairwise
+
+_PARTS = 64  # sorted one by one, so that few numbers at a time are Python's own objects
+
+
+class Hashes:
+    """A set of numbers that ``hash`` gave, which also knows what was added more than once."""
+
+    def __init__(self, numbers: Iterable[int] = ()) -> None:
+        self._parts = [array("q") for _ in range(_PARTS)]
+        self._sorted = True
+        for number in numbers:
+            self.add(number)
+
+    def add(self, number: int) -> None:
+        self._parts[number % _PARTS].append(number)
+        self._sorted = False
+
+    def __contains__(self, number: int) -> bool:
+        self._sort()
+        part = self._parts[number % _PARTS]
+        at = bisect_left(part, number)
+        return at < len(part) and part[at] == number
+
+    def __len__(self) -> int:
+        """How many were added."""
+        return sum(map(len, self._parts))
+
+    def repeated(self) -> set[int]:
+        """Those that were added more than once."""
+        self._sort()
+        return {one for part in self._parts for one, after in pairwise(part) if one == after}
+
+    def _sort(self) -> None:
+        if not self._sorted:
+            self._parts = [array("q", sorted(part)) for part in self._parts]
+            self._sorted = True

@@ -1,0 +1,151 @@
+"""A file of another machine, whole: by https, or from a bucket. Its host is a stranger until its bytes are here.
+
+No token and no cookies are sent. The size is bounded, and so is the time, in all and between two pieces. A redirect may
+lead to another public https host, as those of code hosts do, and never to plain http or into a private network. What
+stands behind the ``?`` of a link may be a signature: it is in no message.
+"""
+
+import asyncio
+import re
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from batcher.core.errors import DiskError, ServiceError, UsageError
+from batcher.core.one_line import one_line
+from batcher.core.units import show_bytes
+from batcher.core.version import __version__
+from batcher.images import storage
+from batcher.images.media_contents import object_place
+from batcher.images.objects import TooLarge
+from batcher.manifest.media_files import Unusable
+from batcher.manifest.schema.media import BUCKETS, media_problem
+
+SECONDS = 600.0  # for all of it
+SILENCE = 30.0  # seconds between two pieces
+MOST_REDIRECTS = 5
+_TRIES = 3
+_AGAIN = 2.0  # seconds before another try
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_SECRET = re.compile(r"sig|token|key|cred|secret|pass|auth|policy|expires|x-amz|x-goog", re.IGNORECASE)
+_TIMES = aiohttp.ClientTimeout(total=SECONDS, sock_connect=10.0, sock_read=SILENCE)
+
+
+def is_remote(name: str) -> bool:
+    """Whether it is the URL of a file and no path."""
+    return name.startswith(("http://", "https://", *BUCKETS))
+
+
+def shown(url: str) -> str:
+    """The URL as it may be kept and said: without user and password, and without a query that has a secret in it."""
+    if "://" not in url:
+        return url
+    plain = re.sub(r"//[^/?#]*@", "//", url).partition("#")[0]
+    head, _, query = plain.partition("?")
+    return head if not query or _SECRET.search(query) else plain
+
+
+async def fetch(url: str, path: Path, most: int) -> str:
+    """The file to ``path``; gives the media type that its host announces, "" for none.
+
+    Raises UsageError for what can't be meant, ServiceError for a host that does not give it, DiskError.
+    """
+    if url.startswith(BUCKETS):
+        await asyncio.to_thread(_fetch_object, url, path, most)
+        return ""
+    if reason := _refusal(url, url):
+        raise UsageError(f"{one_line(shown(url), 200)} {reason}", hint="Give an https URL, or a path.")
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            return await _fetch_http(url, path, most)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if not tries_left:
+                why = type(error).__name__ if isinstance(error, TimeoutError) else str(error)
+                raise _missing(url, one_line(why.replace(url, shown(url)).partition("?")[0], 200)) from None
+        await asyncio.sleep(_AGAIN)
+    raise AssertionError
+
+
+async def _fetch_http(url: str, path: Path, most: int) -> str:
+    asked = url
+    async with aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(), headers={"User-Agent": f"batcher/{__version__}"}, timeout=_TIMES,
+        trust_env=False,
+    ) as session:  # fmt: skip
+        for _ in range(MOST_REDIRECTS + 1):
+            async with session.get(url, allow_redirects=False) as answer:
+                location = answer.headers.get("Location")
+                if answer.status in {301, 302, 303, 307, 308} and location:
+                    url = _onward(asked, url, location)
+                    continue
+                if answer.status >= 500 or answer.status == 429:
+                    raise aiohttp.ClientPayloadError(f"it answers HTTP {answer.status}")
+                if answer.status != 200:
+                    raise _missing(asked, f"it answers HTTP {answer.status}")
+                await _keep(asked, answer, path, most)
+                return answer.content_type
+    raise _missing(asked, "it redirects without end")
+
+
+def _onward(asked: str, url: str, location: str) -> str:
+    with suppress(ValueError):
+        url = urljoin(url, location)
+        if not (reason := _refusal(asked, url)):
+            return url
+        raise _missing(asked, f"it redirects to {one_line(shown(url), 150)}, which {reason}")
+    raise _missing(asked, "it redirects to what is not a URL")
+
+
+async def _keep(asked: str, answer: aiohttp.ClientResponse, path: Path, most: int) -> None:
+    size = 0
+    with path.open("wb") as file:
+        async for piece in answer.content.iter_chunked(1 << 18):
+            size += len(piece)
+            if size > most:
+                raise _too_large(asked, most)
+            file.write(piece)
+
+
+def _fetch_object(url: str, path: Path, most: int) -> None:
+    try:
+        root, key = object_place(url)
+        with path.open("wb") as file:
+            for piece in storage.objects(root).pieces(key, most):
+                file.write(piece)
+    except Unusable as error:
+        raise UsageError(f"{one_line(shown(url), 200)} {error}") from None
+    except KeyError:
+        raise _missing(url, "there is no such object") from None
+    except TooLarge:
+        raise _too_large(url, most) from None
+    except DiskError as error:
+        raise _missing(url, error.message) from None
+
+
+def _refusal(asked: str, url: str) -> str | None:
+    """Why this URL is not asked, in words that follow it. asked: the one that the user gave, and so may be anywhere."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "http" and parts.hostname in _LOOPBACK and urlsplit(asked).scheme == "http":
+            return None
+    except ValueError:
+        return "is not a readable URL"
+    if url == asked:
+        return None if parts.scheme == "https" and parts.hostname else "is not an https URL"
+    return media_problem(url)
+
+
+def _missing(url: str, why: str) -> ServiceError:
+    return ServiceError(
+        f"{one_line(shown(url), 200)} can't be fetched: {why}",
+        hint="Nothing was submitted. Check the URL and the network, or download the file and give its path.",
+    )
+
+
+def _too_large(url: str, most: int) -> UsageError:
+    return UsageError(
+        f"{one_line(shown(url), 200)} has more than {show_bytes(most)}, the most that is fetched",
+        hint="Nothing was submitted. Download it and give its path.",
+    )

@@ -1,0 +1,98 @@
+"""A manifest that is a URL: fetched whole before anything else, and kept in the run directory.
+
+The same command is the resume also when the URL does not answer any more, as a signed link has its end: then the copy
+of the last start is read, and that is said. A URL that answers with something else is an edited manifest.
+"""
+
+import json
+import shlex
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from urllib.parse import unquote, urlsplit
+
+from batcher.core.errors import ServiceError
+from batcher.images.remote_file import fetch, is_remote, shown
+from batcher.manifest.loader import name_of_url
+from batcher.runner.progress import Progress
+from batcher.runner.service import Options
+from batcher.store.files.whole import write_whole
+from batcher.store.opening import MANIFEST_COPY
+
+MOST = 256_000_000  # bytes
+COPY, ABOUT = MANIFEST_COPY
+_BY_TYPE = {
+    "text/csv": ".csv", "text/tab-separated-values": ".tsv", "application/json": ".json", "text/plain": ".txt",
+    "application/x-ndjson": ".jsonl", "application/jsonl": ".jsonl", "application/yaml": ".yaml",
+    "application/x-yaml": ".yaml", "text/yaml": ".yaml", "application/vnd.apache.parquet": ".parquet",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """url: as it may be kept. path: where its bytes are now. warning: when they are those of an earlier start."""
+
+    url: str
+    path: Path
+    warning: str | None = None
+
+    def keep(self, run_dir: Path, progress: Progress) -> None:
+        """For a start at which the URL does not answer. Raises DiskError."""
+        if self.warning:
+            progress.say(f"warning: {self.warning}")
+            return
+        write_whole(run_dir / COPY, [self.path.read_bytes()])
+        write_whole(run_dir / ABOUT, [json.dumps({"url": self.url, "suffix": self.path.suffix})])
+
+
+@asynccontextmanager
+async def brought(options: Options) -> AsyncIterator[tuple[Options, Remote | None]]:
+    """The options with a URL and a command that may be kept, and the manifest; None where it is a path.
+
+    Raises UsageError, ServiceError.
+    """
+    given = options.manifest
+    if not is_remote(given):
+        yield options, None
+        return
+    url = shown(given)
+    words = [url if word == given else word for word in shlex.split(options.command)]
+    options = replace(options, manifest=url, command=shlex.join(words))
+    with TemporaryDirectory(prefix="batcher-manifest-") as folder:
+        path = Path(folder, "manifest")
+        try:
+            kind = await fetch(given, path, MOST)
+            remote = _named(url, path, kind)
+        except ServiceError as error:
+            remote = _earlier(options, Path(folder), error)
+        yield options, remote
+
+
+def _named(url: str, path: Path, kind: str) -> Remote:
+    """Under a name that says its format."""
+    return Remote(url, path.rename(path.with_suffix(_suffix(url, kind))))
+
+
+def _suffix(url: str, kind: str) -> str:
+    """By the URL's own name, else by what its host says that it is."""
+    suffix = PurePosixPath(unquote(urlsplit(url).path)).suffix.lower()
+    suffixes = {*_BY_TYPE.values(), ".yml", ".ndjson", ".tab", ".xls", ".ods"}
+    return suffix if suffix in suffixes else _BY_TYPE.get(kind, suffix if suffix[1:].isalnum() else "")
+
+
+def _earlier(options: Options, folder: Path, error: ServiceError) -> Remote:
+    """What the last start fetched."""
+    part = f"-{options.shard.number}-of-{options.shard.of}" if options.shard else ""
+    run_dir = Path(options.out) if options.out else Path("runs") / f"{name_of_url(options.manifest)}{part}"
+    try:
+        about = json.loads((run_dir / ABOUT).read_bytes())
+        if about["url"] != options.manifest:
+            raise error
+        path = folder / f"earlier{about['suffix']}"
+        path.write_bytes((run_dir / COPY).read_bytes())
+    except (OSError, ValueError, KeyError, TypeError):
+        raise error from None
+    return Remote(options.manifest, path, f"{error.message}: the copy of the last start is used")

@@ -1,0 +1,80 @@
+"""Where a run stands now, going or not, or several runs as one: what ``batcher status`` and ``Run.status()`` say."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from batcher.core.units import show_count
+from batcher.runner import report
+from batcher.store import connect_to_read, is_going, read_facts, reading
+from batcher.store.facts import Live
+from batcher.store.joined import Joined
+
+Facts = dict[str, Any]
+_MONEY = ("submits_total", "cost_usd", "spent_usd", "reserved_usd", "unclear_usd", "projected_usd")
+
+
+def of(run_dir: Path) -> Facts:
+    """Raises UsageError for what is no run, DiskError."""
+    with closing(connect_to_read(run_dir)) as connection:
+        return _of(connection, run_dir)
+
+
+def together(whole: Joined) -> Facts:
+    """Of several runs as of one: each job counts once, the money is what all of them cost. ``runs`` has each."""
+    runs = [of(run) for run in whole.runs]
+    notes = []
+    if whole.twice:
+        are = "is" if whole.twice == 1 else "are"
+        notes.append(f"{show_count(whole.twice, 'job')} {are} in more than one of these runs and counted once.")
+    if whole.absent:
+        notes.append(f"Not among them: {show_count(len(whole.absent), 'shard')}, {', '.join(whole.absent[:8])}.")
+    return {
+        **of(whole.path),
+        **{name: _sum([run[name] for run in runs]) for name in _MONEY},
+        "run": whole.name,
+        "going": any(run["going"] for run in runs),
+        "rate": sum(run["rate"] or 0.0 for run in runs) or None,
+        "eta_seconds": max((run["eta_seconds"] for run in runs if run["eta_seconds"] is not None), default=None),
+        "twice": whole.twice,
+        "absent": list(whole.absent),
+        "notes": notes,
+        "runs": runs,
+    }
+
+
+def _of(connection: sqlite3.Connection, run_dir: Path) -> Facts:
+    _, _, odd = reading.pictures(connection)
+    recorded = read_facts(connection)
+    price, going = recorded.price_usd, is_going(connection, run_dir)
+    live = (recorded.live or Live()) if going else None
+    return {
+        "run": str(run_dir),
+        "going": going,
+        **report.standing(connection, reading.counts(connection), price),
+        "warnings": odd,
+        "price_usd": price,
+        "price_at": recorded.price_at,
+        "rate": live.rate if live else None,
+        "eta_seconds": live.eta if live else None,
+        "note": live.note if live else "",
+        "workers": list(live.workers) if live else [],
+        "simulated": bool(recorded.simulated),
+        "manifest": recorded.manifest,
+        "model": recorded.model,
+        "resume": recorded.command,
+        "failures": report.causes(connection),
+        "ended": None if going or recorded.ended is None else asdict(recorded.ended),
+        "limited_by": live.limited_by if live else None,
+        "limited_for_seconds": live.limited_for if live else None,
+        "in_flight_cap": live.in_flight_cap if live else None,
+    }
+
+
+def _sum(numbers: Sequence[float | None]) -> float | None:
+    """None where one is unknown."""
+    numbers_known = [number for number in numbers if number is not None]
+    return round(sum(numbers_known), 6) if len(numbers_known) == len(numbers) else None

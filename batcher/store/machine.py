@@ -1,0 +1,73 @@
+"""What the machine could not do (its disk, its memory, its threads), as an error that a person can read."""
+
+import errno
+import sqlite3
+
+from batcher.core.errors import DiskError
+
+_OF_THE_DISK = frozenset(
+    getattr(errno, name)
+    for name in ("EIO", "ENOSPC", "EROFS", "EDQUOT", "ENODEV", "ENXIO", "ESTALE", "EFBIG", "ENOTCONN", "EUCLEAN")
+    if hasattr(errno, name)
+)
+_OF_A_CALL = sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError  # a rule of the tables was broken
+_KEPT = "Everything that could be written is kept."
+
+
+def machine_problem(error: BaseException) -> DiskError | None:
+    """None for an error of another kind: then it is a defect."""
+    problem = None
+    if isinstance(error, BaseExceptionGroup):
+        problems = [machine_problem(one) for one in error.exceptions]
+        problem = problems[0] if all(problems) else None
+    elif isinstance(error, DiskError):
+        problem = error
+    elif isinstance(error, sqlite3.Error) and not isinstance(error, _OF_A_CALL):
+        problem = _of_the_state_file(error)
+    elif isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        what = f"{error.filename} can't be read or written" if error.filename else "the disk fails"
+        hint = f"{_KEPT} Free some space or look after the disk, then run the same command again."
+        problem = DiskError(f"{what}: {error.strerror}", hint=hint)
+    elif _is_about_memory(error):
+        problem = _too_little("there is not enough memory")
+    elif isinstance(error, RuntimeError) and "start new thread" in str(error):
+        problem = _too_little("the system does not let batcher start another thread")
+    return problem
+
+
+def may_have_lost(problem: DiskError) -> bool:
+    """Whether the disk may have lost what was written to it and not forced: a full one says so at once, instead."""
+    cause = problem.__cause__
+    return isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL
+
+
+def _is_about_memory(error: BaseException) -> bool:
+    """Also where a library says it in its own way: the loader of a module, OpenSSL."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    words = "failed to map segment" if isinstance(error, ImportError) else "no reason supplied"
+    return isinstance(error, ImportError | ValueError) and words in str(error)
+
+
+def _too_little(what: str) -> DiskError:
+    return DiskError(
+        what,
+        hint=f"{_KEPT} Raise the limits of memory and processes (`ulimit -v`, `ulimit -u`), or lower --in-flight and"
+        " --downloads; then run the same command again.",
+    )
+
+
+def _of_the_state_file(error: sqlite3.Error) -> DiskError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if isinstance(error, sqlite3.OperationalError) and code == sqlite3.SQLITE_NOMEM:
+        return _too_little("there is not enough memory")
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or "malformed" in str(error):
+        return DiskError(
+            f"the state file of the run is damaged, or its disk fails: {error}",
+            hint="`batcher verify RUN --repair` makes a new one from the images and their sidecars; the old one is"
+            " kept.",
+        )
+    return DiskError(
+        f"the state file of the run can't be read or written: {error}",
+        hint=f"{_KEPT} Free some space or look after the disk, then run the same command again.",
+    )

@@ -1,0 +1,156 @@
+"""A disk that dies, and a machine without memory or threads, while answers are on their way: real processes."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from tests.disk.test_disk import ROOT, small_disk  # noqa: F401  a fixture
+from tests.support.lost_disk import LostDisk, lost_disk
+from tests.support.simulator_process import service
+
+JOBS = 60
+PROFILE = "latency: 0.3\nimage_bytes: 20000\nfaults:\n  - {where: submit, kind: slow, seconds: 2, skip: 3}\n"
+
+
+class Desk:
+    """A service, and a command line whose temporary files and home are the test's."""
+
+    def __init__(self, folder: Path, origin: str) -> None:
+        self.folder, self.origin = folder, origin
+        self.manifest = folder / "prompts.txt"
+        self.manifest.write_text("".join(f"a kite over hill {number}\n" for number in range(JOBS)))
+        self.temporary, self.home = folder / "temporary", folder / "home"
+        for place in (self.temporary, self.home):
+            place.mkdir()
+
+    def start(self, run: Path, *program: str) -> "subprocess.Popen[str]":
+        command = [
+            sys.executable, *(program or ("-m", "batcher")), "run", str(self.manifest), "-o", str(run), "--base-url",
+            f"{self.origin}/v1", "--trust-host", "127.0.0.1", "--rate", "20/s", "--progress", "none",
+        ]  # fmt: skip
+        return subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "TMPDIR": str(self.temporary), "HOME": str(self.home)},
+        )  # fmt: skip
+
+    def stats(self) -> dict[str, Any]:
+        with urlopen(f"{self.origin}/_simulator/stats", timeout=30) as answer:
+            facts: dict[str, Any] = json.load(answer)
+        return facts
+
+    def until_in_the_air(self, going: "subprocess.Popen[str]", count: int = 20) -> None:
+        """Until that many submits are with the service, answers and all but the first pictures on their way."""
+        until = time.monotonic() + 60
+        while self.stats()["submits_accepted"] < count:
+            assert going.poll() is None, going.communicate()
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+    def finish(self, run: Path, *codes: int) -> None:
+        """The same command again: every job is done, each was paid for once, and no rescued id is left lying about."""
+        again = self.start(run)
+        out, complained = again.communicate(timeout=120)
+        assert again.returncode in {0, *codes}, (out, complained)
+        assert self.stats()["charges_per_input"] == {"distinct": JOBS, "max": 1, "histogram": {"1": JOBS}}
+        assert [*self.temporary.iterdir(), *self.home.iterdir()] == []
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with service(tmp_path, PROFILE) as origin:
+        yield Desk(tmp_path, origin)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[LostDisk]:
+    with lost_disk(tmp_path) as disk:
+        yield disk
+
+
+def said_ids(words: str) -> set[str]:
+    return set(re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", words))
+
+
+def test_a_disk_that_dies_with_answers_on_their_way_costs_no_id(desk: Desk, disk: LostDisk) -> None:
+    run = disk.place / "run"
+    going = desk.start(run)
+    desk.until_in_the_air(going)
+    disk.die()
+    out, complained = going.communicate(timeout=120)
+    assert going.returncode == 73, complained
+    assert "Traceback" not in complained
+    (kept,) = desk.temporary.iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert str(kept) in complained + out
+    ids = said_ids(kept.read_text())
+    assert len(ids) >= 10
+    assert ids == said_ids(out + complained), "each is said, too"
+    disk.come_back()
+    desk.finish(run)
+
+
+def test_a_disk_that_stays_full_costs_no_id(desk: Desk, small_disk: Path) -> None:  # noqa: F811
+    run = small_disk / "run"
+    going = desk.start(run)
+    desk.until_in_the_air(going)
+    with (small_disk / "filler").open("ab", buffering=0) as filler:
+        while going.poll() is None:  # the ballast, too
+            try:
+                filler.write(bytes(4096))
+            except OSError:
+                time.sleep(0.01)
+    _, complained = going.communicate(timeout=60)
+    assert going.returncode == 73, complained
+    assert "Traceback" not in complained
+    (small_disk / "filler").unlink()
+    desk.finish(run)
+
+
+NO_THREADS = """
+import sys, threading
+start, most, count = threading.Thread.start, int(sys.argv.pop(1)), 0
+def limited(self):
+    global count
+    count += 1
+    if count > most:
+        raise RuntimeError("can't start new thread")
+    start(self)
+threading.Thread.start = limited
+from batcher.__main__ import entry
+entry()
+"""
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2, 3, 5])
+def test_a_machine_that_gives_no_more_threads_ends_the_run_with_73_and_nothing_is_lost(
+    desk: Desk, threads: int
+) -> None:
+    run = desk.folder / "run"
+    going = desk.start(run, "-c", NO_THREADS, str(threads))
+    _, complained = going.communicate(timeout=120)
+    assert going.returncode in ({73} if threads < 2 else {0, 73}), complained
+    assert "Traceback" not in complained
+    desk.finish(run)
+
+
+@pytest.mark.parametrize("megabytes", [60, 90, 95])
+def test_with_too_little_address_space_a_run_ends_in_words_and_nothing_is_lost(desk: Desk, megabytes: int) -> None:
+    limited = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({megabytes << 20},) * 2);"
+        " from batcher.__main__ import entry; entry()"
+    )
+    run = desk.folder / "run"
+    going = desk.start(run, "-c", limited)
+    _, complained = going.communicate(timeout=120)
+    assert going.returncode in {0, 3, 73}, complained
+    assert "Traceback" not in complained
+    desk.finish(run, 3)  # a picture that there was no memory to decode is failed, and `retry` collects it free

@@ -1,0 +1,173 @@
+"""Whole runs on a real Ray cluster of two nodes: processes that are killed, a node that is lost, and what is left over.
+
+Every process belongs to the cluster, and that to its fixture.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Container
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from batcher.simulator import file_bytes
+from tests.support.ray_cluster import RayCluster, ray_cluster
+from tests.support.simulator_process import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+WITH_WORKERS = ("--engine", "ray", "--workers", "2")
+TOKEN = "a-token-that-is-looked-for-everywhere"
+
+
+def prompts(folder: Path, jobs: int) -> None:
+    (folder / "kites.txt").write_text("".join(f"{folder.name} kite {number}\n" for number in range(jobs)))
+
+
+def batcher(ray: RayCluster, origin: str, folder: Path, *more: str, **environ: str) -> "subprocess.Popen[str]":
+    """``batcher run``, not waited for."""
+    command = [
+        sys.executable, "-m", "batcher", "run", str(folder / "kites.txt"), "-o", str(folder / "run"), "--base-url",
+        f"{origin}/v1", "--trust-host", "127.0.0.1", "--json", "--progress", "lines", *more,
+    ]  # fmt: skip
+    return subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "RAY_ADDRESS": ray.address, **environ},
+    )  # fmt: skip
+
+
+def until_images(folder: Path, count: int, process: Any) -> None:
+    deadline = time.monotonic() + 120
+    while len(list((folder / "run" / "images").rglob("*.png"))) < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def ended(process: Any, codes: Container[int] = (0,)) -> tuple[dict[str, Any], str]:
+    """The report and what was said."""
+    out, said = process.communicate(timeout=180)
+    assert process.returncode in codes, said
+    assert "Traceback" not in said
+    assert "raylet" not in said
+    return json.loads(out), said
+
+
+def is_whole(folder: Path, origin: str, jobs: int, in_doubt: int = 0) -> None:
+    """Every job is charged once (of those in doubt nobody knows), and every file is there as the service made it."""
+    with urlopen(f"{origin}/_simulator/requests", timeout=30) as answer:
+        requests = [json.loads(line) for line in answer.read().decode().splitlines()]
+    mine = [one["inputs"]["prompt"] for one in requests if one["charged"] and folder.name in one["inputs"]["prompt"]]
+    assert len(set(mine)) == len(mine)
+    assert jobs <= len(mine) <= jobs + in_doubt
+    cards = [json.loads(path.read_text("utf-8")) for path in (folder / "run" / "images").rglob("*.json")]
+    assert len(cards) == jobs
+    for card in cards:
+        assert (folder / "run" / card["file"]).read_bytes() == file_bytes(card["inputs"])
+    assert [path.name for path in (folder / "run").rglob(".*.part")] == []
+    assert list((folder / "run").glob(".batcher-probe-*")) == []
+
+
+def until_gone(look: Callable[[], set[int]]) -> bool:
+    deadline = time.monotonic() + 30
+    while look() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return not look()
+
+
+def test_workers_and_their_node_are_killed_and_every_file_comes_once(
+    tmp_path: Path, ray: RayCluster, origin: str
+) -> None:
+    extra = ray.add_node()
+    prompts(tmp_path, 250)
+    log = tmp_path / "run.log"
+    process = batcher(ray, origin, tmp_path, *WITH_WORKERS, "-v", "--rate", "25/s", "--log", str(log))
+    until_images(tmp_path, 30, process)
+    for victim in ray.workers():
+        os.kill(victim, signal.SIGKILL)
+    until_images(tmp_path, 120, process)
+    ray.cluster.remove_node(extra, allow_graceful=False)
+    report, said = ended(process)
+    assert (report["done"], report["submits"]) == (250, 250)
+    is_whole(tmp_path, origin, 250)
+    assert said.count("is lost") >= 3
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {event["at_work"] for event in events if event["event"] == "worker"} == {True, False}
+    assert until_gone(ray.workers)
+    assert not ray.drivers()
+
+
+@pytest.mark.parametrize("then", [(), WITH_WORKERS], ids=["alone", "with workers"])
+def test_the_coordinator_is_killed_and_the_run_goes_on_with_and_without_ray(
+    tmp_path: Path, ray: RayCluster, origin: str, then: tuple[str, ...]
+) -> None:
+    prompts(tmp_path, 80)
+    first = batcher(ray, origin, tmp_path, *WITH_WORKERS, "--rate", "20/s")
+    until_images(tmp_path, 10, first)
+    first.kill()
+    first.communicate()
+    assert until_gone(ray.workers), "workers outlived the run that they were of"
+    assert until_gone(ray.drivers)
+    report, _ = ended(batcher(ray, origin, tmp_path, *then, "--rate", "50/s"), {0, 5})
+    assert report["done"] + report["in_doubt"] == 80  # in doubt: what was in the air when it was killed
+    assert report["in_doubt"] <= 5
+    is_whole(tmp_path, origin, report["done"], report["in_doubt"])
+
+
+@pytest.mark.usefixtures("ray")  # for its skip
+def test_a_cluster_that_ends_does_not_end_the_run(tmp_path: Path, origin: str) -> None:
+    prompts(tmp_path, 120)
+    with ray_cluster() as own:
+        process = batcher(own, origin, tmp_path, *WITH_WORKERS, "--rate", "10/s")
+        until_images(tmp_path, 10, process)
+    report, said = ended(process)
+    assert report["done"] == 120
+    is_whole(tmp_path, origin, 120)
+    assert "no worker is left: this process fetches the files itself" in said
+
+
+def test_the_token_is_nowhere_in_ray(tmp_path: Path, ray: RayCluster, origin: str) -> None:
+    prompts(tmp_path, 20)
+    secret = {"RUNCOMFY_TOKEN": TOKEN, "BATCHER_HEARTBEAT": f"http://127.0.0.1:9/{TOKEN}"}
+    process = batcher(ray, origin, tmp_path, *WITH_WORKERS, "--rate", "5/s", **secret)
+    until_images(tmp_path, 3, process)
+    for pid in ray.workers() | ray.drivers():
+        assert TOKEN.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+    ended(process)
+    looked_at = 0
+    for path in ray.logs.rglob("*"):
+        if path.is_file():
+            looked_at += 1
+            assert TOKEN.encode() not in path.read_bytes(), path
+    assert looked_at > 20
+
+
+def test_a_folder_that_workers_do_not_see_ends_the_run_before_anything_is_paid(
+    tmp_path: Path, ray: RayCluster, origin: str
+) -> None:
+    """The run has a file system of its own, as another machine would have."""
+    prompts(tmp_path, 3)
+    hidden = tmp_path / "run"
+    hidden.mkdir()
+    probe = ["unshare", "--mount", "true"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no file system of its own can be had for a process here")
+    words = (
+        f"mount -t tmpfs none {hidden} && exec {sys.executable} -m batcher run {tmp_path / 'kites.txt'} -o {hidden}"
+        f" --base-url {origin}/v1 --trust-host 127.0.0.1 --engine ray --workers 1"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "RAY_ADDRESS": ray.address},
+    )  # fmt: skip
+    assert done.returncode == 64, done.stderr
+    assert "does not see" in done.stderr
+    assert "Nothing was submitted" in done.stderr
+    with urlopen(f"{origin}/_simulator/requests", timeout=30) as answer:
+        assert tmp_path.name not in answer.read().decode()

@@ -1,0 +1,85 @@
+"""A real Ray cluster on this machine: small, without a dashboard, and ended with the block that it is used in."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STORE = 80 << 20  # bytes of Ray's object store, of which nothing is used
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+
+
+@dataclass
+class RayCluster:
+    """address: for RAY_ADDRESS. cluster: Ray's own object."""
+
+    address: str
+    cluster: Any
+
+    @property
+    def logs(self) -> Path:
+        return Path(self.cluster.head_node.get_session_dir_path())
+
+    def add_node(self, cpus: int = 2) -> Any:
+        return self.cluster.add_node(num_cpus=cpus, object_store_memory=STORE)
+
+    def workers(self) -> set[int]:
+        """Processes of the workers there are now."""
+        found = set()
+        for pid, words in _processes():
+            if words.startswith(b"ray::Worker") and self.address.encode() in _command(_raylet_of(pid)):
+                found.add(pid)
+        return found
+
+    def drivers(self) -> set[int]:
+        """Processes of runs that use this cluster."""
+        return {
+            pid
+            for pid, words in _processes()
+            if b"batcher.runner.engines.ray_driver" in words
+            and f"RAY_ADDRESS={self.address}\0".encode() in _read(pid, "environ")
+        }
+
+
+@contextmanager
+def ray_cluster(cpus: int = 2) -> Iterator[RayCluster]:
+    """One node with so many CPUs; 0 for a head that others are added to."""
+    before = {name: os.environ.get(name) for name in QUIET}
+    os.environ.update(QUIET)
+    from ray.cluster_utils import Cluster  # noqa: PLC0415  an extra, and half a second
+
+    head = {"num_cpus": cpus, "object_store_memory": STORE, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        yield RayCluster(cluster.address, cluster)
+    finally:
+        cluster.shutdown()  # type: ignore[no-untyped-call]
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _processes() -> Iterator[tuple[int, bytes]]:
+    for path in Path("/proc").glob("[0-9]*"):
+        if words := _command(int(path.name)):
+            yield int(path.name), words
+
+
+def _raylet_of(pid: int) -> int:
+    pairs = (pair.partition(b"=") for pair in _read(pid, "environ").split(b"\0"))
+    return next((int(value) for name, _, value in pairs if name == b"RAY_RAYLET_PID"), 0)
+
+
+def _command(pid: int) -> bytes:
+    return _read(pid, "cmdline")
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
