@@ -127,11 +127,23 @@ class MediaLinks:
         for source in sources:
             with self._room(content.bytes):
                 data = _read(source.source, content)
-                if data is not None:
-                    objects.put_new(key, data, content.mime)
-                    return
+                if data is None:
+                    continue
+                if not objects.put_new(key, data, content.mime):
+                    self._is_ours(objects, key, content)
+                return
         what = f"{sources[0].source} has gone or changed since it was read" if sources else "its file is not known"
         raise Unusable(what)
+
+    @staticmethod
+    def _is_ours(objects: Objects, key: str, content: media.Media) -> None:
+        """Of an object that was there already, of another run say."""
+        found = objects.stat(key)
+        if found is None or found.size != content.bytes:
+            raise DiskError(
+                f"{objects.url}/{key} is not what its name says: it has other bytes",
+                hint="Nothing was sent to the service. Delete that object, and run the same command again.",
+            )
 
     def _room(self, size: int) -> Any:
         return self._large if size > LARGE else _NO_LOCK

@@ -9,6 +9,7 @@ from zipfile import ZipFile
 import pytest
 
 from batcher.core.errors import ManifestError, UsageError
+from batcher.core.job import job_key
 from batcher.manifest import Overrides, open_manifest
 from batcher.manifest.readers import workbook
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
@@ -212,7 +213,7 @@ def test_what_a_column_means_and_the_model_can_not_do_is_refused_unless_it_is_de
     for path, line in ((csv, 3), (lines, 2)):
         (problem,) = problems(path)
         assert (problem.line, what in problem.what) == (line, True)
-        assert f"--meta {header}" in problem.mend or "nearest" in problem.mend
+        assert f"--meta {shlex.quote(header)}" in problem.mend or "nearest" in problem.mend
         assert jobs(path, meta=(header,))[1].meta == {header: cell}
     aside = write(tmp_path, f"prompts: [{{file: p.csv, meta: [{header}, {{set: x}}]}}]\n")
     assert jobs(aside)[1].meta == {header: cell, "set": "x"}
@@ -384,6 +385,21 @@ def test_how_a_file_was_saved_makes_no_other_job(tmp_path: Path) -> None:
     ]
     keys = [[job.key for job in jobs(write(tmp_path, data, "p.csv"))] for data in saved]
     assert keys == [keys[0]] * len(saved)
+
+
+def test_line_ends_inside_a_text_are_one_form_and_keys_without_them_stay_as_they_are(
+    tmp_path: Path,
+) -> None:
+    texts = [json.dumps({"prompt": f"two{end}lines"}) + "\n" for end in ("\n", "\r\n", "\r")]
+    keys = {jobs(write(tmp_path, text, "p.jsonl"))[0].key for text in texts}
+    assert keys == {job_key(DEFAULT_MODEL, {"prompt": "two\nlines"})}
+    manifest = "prompts: [{prompt: 'a {kite}', vars: {kite: {file: v.csv}}}]\n"
+    keys = set()
+    for end in ("\n", "\r\n"):
+        write(tmp_path, f'kite{end}"red{end}kite"{end}'.encode(), "v.csv")
+        keys.add(jobs(write(tmp_path, manifest))[0].key)
+    assert keys == {job_key(DEFAULT_MODEL, {"prompt": "a red\nkite"})}
+    assert job_key(DEFAULT_MODEL, {"prompt": "a kite", "seed": 7}) == "23c415399d6a09f744e9c83564b9b496"
 
 
 # --- JSON of other shapes

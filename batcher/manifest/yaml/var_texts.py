@@ -11,7 +11,7 @@ from batcher.core.suggest import suggestion
 from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import reader
-from batcher.manifest.readers.rows import Carried, Reading
+from batcher.manifest.readers.rows import Carried, Reading, with_line_ends_alike
 from batcher.manifest.readers.source import Source
 from batcher.manifest.yaml.document import Document, kind_of, text_of
 from batcher.manifest.yaml.named import NamedFiles
@@ -88,7 +88,7 @@ class VarTexts:
         texts: dict[str, None] = {}
         try:
             for row in reader(source, form, Reading(ModelInputs(None), problems, Carried(), column)).rows():
-                text = row.inputs.get("prompt") or ""
+                text = with_line_ends_alike(row.inputs.get("prompt") or "")
                 if not text.strip() or text in texts:
                     continue
                 texts[text] = None
