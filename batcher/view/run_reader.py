@@ -17,6 +17,7 @@ from batcher.store import STATE, connect_to_read, is_going, picks, read_facts, r
 from batcher.store.facts import Live
 from batcher.store.opening import identity
 from batcher.store.viewing import JobRow
+from batcher.view import words
 from batcher.view.columns import Columns, survey
 
 SHARE = 0.02  # of a processor, for looking what moved
@@ -52,6 +53,7 @@ class RunReader:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._version = 0
+        self._times: dict[int, tuple[int, float]] = {}
         self._known: dict[int, tuple[str, int]] = {}
         self._columns: Columns | None = None
         self._ends: dict[str, int] = {}
@@ -87,6 +89,7 @@ class RunReader:
         self._columns = Columns(*survey(viewing.rows(connection)))
         self._known = {id_: (state, position) for id_, state, position in viewing.states(connection)}
         columns = self._columns.columns(viewing.rows(connection))
+        self._times = dict(_times(columns))
         self._ends = self._columns.ends()
         self._picks, self._picks_read = picks.Picks(), 0
         self._new_verdicts()
@@ -120,6 +123,7 @@ class RunReader:
                 return {"reset": True}
             if moved:
                 changes["items"] = self._columns.columns(viewing.rows_of(connection, moved))
+                self._times |= _times(changes["items"])
                 changes["tables"] = self._columns.tables(self._ends)
                 self._ends = self._columns.ends()
         if (self._facts_behind or self._is_going_changes()) and self._facts_turn.has_come():
@@ -170,6 +174,14 @@ class RunReader:
         changed = {(v.job, v.output_index): v for v in map(picks.parsed, lines) if v is not None}
         return list(changed.values())
 
+    def lines(self) -> list[picks.Verdict]:
+        """Every verdict that was written, the first one first: what undo goes back through."""
+        try:
+            content = (self.run_dir / picks.PICKS).read_bytes()
+        except OSError:
+            return []
+        return [verdict for verdict in map(picks.parsed, content.splitlines()) if verdict is not None]
+
     @property
     def verdicts(self) -> picks.Picks:
         return self._picks
@@ -199,6 +211,8 @@ class RunReader:
             "unreadable_picks": self._picks.unreadable,
             "at": time.time(),
         }
+        ended, took = zip(*self._times.values(), strict=True) if self._times else ((), ())
+        facts["words"] = {**words.overview(facts), **words.speed(ended, took)}
         self._facts_turn.took(time.monotonic() - began)
         return facts
 
@@ -234,6 +248,11 @@ def _failure(group: reading.Failure) -> dict[str, Any]:
         "state": str(group.state), "cause": cause.kind, "message": cause.message, "http_status": cause.http_status,
         "count": group.count, "example": group.example,
     }  # fmt: skip
+
+
+def _times(columns: dict[str, list[Any]]) -> Iterator[tuple[int, tuple[int, float]]]:
+    """When each item ended and how long it took, by its number."""
+    return ((n, (t, d)) for n, t, d in zip(columns["n"], columns["t"], columns["d"], strict=True))
 
 
 def problem(error: BatcherError) -> dict[str, Any]:
