@@ -19,6 +19,7 @@ from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.core.one_line import one_line
+from batcher.images.storage import TooLarge
 
 Absent = (exceptions.NotFoundError, FileNotFoundError)
 Changed = (exceptions.PreconditionError, exceptions.AlreadyExistsError)
@@ -44,10 +45,6 @@ class Stat:
 
     size: int
     version: str
-
-
-class TooLarge(Exception):  # noqa: N818  an outcome
-    """An object has more bytes than were asked for at most."""
 
 
 class Objects:
