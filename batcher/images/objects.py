@@ -19,7 +19,6 @@ from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.core.one_line import one_line
-from batcher.images.storage import TooLarge
 
 Absent = (exceptions.NotFoundError, FileNotFoundError)
 Changed = (exceptions.PreconditionError, exceptions.AlreadyExistsError)
@@ -81,14 +80,14 @@ class Objects:
                 return None
 
     def pieces(self, key: str, most: int) -> Iterator[bytes]:
-        """Its content, in pieces. Raises TooLarge for one of more than ``most`` bytes, KeyError for none."""
+        """Its content, in pieces. Raises OverflowError for one of more than ``most`` bytes, KeyError for none."""
         with self.speaking(key):
             try:
                 answer = obstore.get(self.store, key)
             except Absent:
                 raise KeyError(key) from None
             if answer.meta["size"] > most:
-                raise TooLarge(answer.meta["size"])
+                raise OverflowError(key)
             for piece in answer.stream():
                 yield bytes(piece)
 

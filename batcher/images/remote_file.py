@@ -117,7 +117,7 @@ def _fetch_object(url: str, path: Path, most: int) -> None:
         raise UsageError(f"{one_line(shown(url), 200)} {error}") from None
     except KeyError:
         raise _missing(url, "there is no such object") from None
-    except storage.TooLarge:
+    except OverflowError:
         raise _too_large(url, most) from None
     except DiskError as error:
         raise _missing(url, error.message) from None

@@ -36,10 +36,6 @@ _AT_ONCE = 32
 _PLAIN_URL = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<place>[^@?#\s]*)")
 
 
-class TooLarge(Exception):  # noqa: N818  an outcome
-    """An object has more bytes than were asked for at most."""
-
-
 def url_of(run_dir: Path) -> str | None:
     """The bucket of this run, None when its pictures are in its own folder. Raises UsageError."""
     record = _record(run_dir)
