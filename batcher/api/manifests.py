@@ -207,16 +207,16 @@ def _leaf(value: Any, place: str, problems: list[Problem]) -> Any:
 
 
 def _object(value: Mapping[Any, Any], place: str, problems: list[Problem], depth: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, one in value.items():
         name = key if isinstance(key, str) else str(key)
-        if name in found:
+        if name in values:
             _wrong(problems, place, f"two keys are called {printable(name)}", "rename one")
         if isinstance(one, (str, PathLike)) and _names_a_file(name, one, value, place):
-            found[name] = os.path.abspath(fspath(one))  # noqa: PTH100  a text, which may be odd
+            values[name] = os.path.abspath(fspath(one))  # noqa: PTH100  a text, which may be odd
         else:
-            found[name] = _plain(one, f"{place}.{name}", problems, depth + 1)
-    return found
+            values[name] = _plain(one, f"{place}.{name}", problems, depth + 1)
+    return values
 
 
 def _names_a_file(name: str, value: str | PathLike[str], around: Mapping[Any, Any], place: str) -> bool:

@@ -108,7 +108,7 @@ class Run:
         dry_run: bool = False,
     ) -> dict[str, Any]:
         """Reopens jobs, as ``batcher retry``; the next run submits them, which may cost again (``may_cost_usd``)."""
-        which = Reopen(states=_list(state), causes=_list(cause), keys=_list(job), resubmit=resubmit, dry_run=dry_run)
+        which = Reopen(states=_list(state), causes=_list(cause), jobs=_list(job), resubmit=resubmit, dry_run=dry_run)
         for name in which.states:
             if name not in {str(one) for one in _ENDED}:
                 raise UsageError(f"no job is retried from {name!r}", hint="Use failed, cancelled or in_doubt.")
@@ -142,9 +142,9 @@ class Run:
 
         if isinstance(where, Image):
             where = f'job == "{where.job}" and output_index == {where.output_index}'
-        known = set(Picking.__slots__) - {"where", "word"}
-        if unknown := sorted(set(more) - known):
-            raise UsageError(f"pick has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(known))}.")
+        allowed = set(Picking.__slots__) - {"where", "word"}
+        if unknown := sorted(set(more) - allowed):
+            raise UsageError(f"pick has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(allowed))}.")
         if verdict not in {"yes", "no", "clear", None}:
             raise UsageError(f"{verdict!r} is no verdict", hint='Use "yes", "no" or "clear".')
         plain = {**more, **({"tags": tuple(more["tags"])} if "tags" in more else {})}

@@ -201,14 +201,14 @@ class Images(Sequence[Image]):
 
 def image_of_view(run_dir: Path, file: str, view: "Viewed") -> Image:
     """file: its name in the run directory."""
-    picture, said = view.picture, view.verdict
+    picture, verdict = view.picture, view.verdict
     return Image(
         path=run_dir / file, prompt=_prompt(view.inputs), inputs=view.inputs, meta=view.meta,
         model=picture.model, job=picture.key, prompt_id=picture.prompt_id, request_id=picture.request_id,
         output_index=picture.output_index, width=picture.width, height=picture.height, bytes=picture.bytes,
         mime=picture.mime, sha256=picture.sha256, cost_usd=picture.cost_usd,
-        pick=None if said is None else said.pick, stars=None if said is None else said.stars,
-        tags=() if said is None else said.tags,
+        pick=None if verdict is None else verdict.pick, stars=None if verdict is None else verdict.stars,
+        tags=() if verdict is None else verdict.tags,
     )  # fmt: skip
 
 

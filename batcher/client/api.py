@@ -128,7 +128,7 @@ class Api:
         reply = await self._call("POST", f"/models/{_model_path(model)}", wait=SUBMIT, body=body, leaving=leaving)
         return read_submit(reply)
 
-    async def look(self, request_id: str) -> Answer:
+    async def poll(self, request_id: str) -> Answer:
         """Where a request stands, and its files once it is finished. Free.
 
         Raises NotSent, Refused, Unclear (ask again), NotFound (too early or expired), Rejected, AccountError.
@@ -173,7 +173,7 @@ class Api:
         return read_cancel(await self._call("POST", self._request_path(request_id, "cancel"), wait=READ))
 
     async def model(self, model: str) -> dict[str, Any]:
-        """The catalog entry: ``input_schema``, ``base_price_usd``, ... Free. Raises as look does."""
+        """The catalog entry: ``input_schema``, ``base_price_usd``, ... Free. Raises as poll does."""
         return read_json(await self._call("GET", f"/models/{_model_path(model)}", wait=READ))
 
     async def models(self, query: Mapping[str, str]) -> dict[str, Any]:

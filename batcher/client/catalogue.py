@@ -71,14 +71,14 @@ async def ask(
     price, words = _price(listed, note, given_price)
     schema = entry.get("input_schema")
     if not isinstance(schema, dict):
-        known = offline(model, price, "the catalogue gives no input schema for it", unchecked=unchecked)
-        return Offer(schema=known.schema, price=price, warnings=(*words, *known.warnings))
+        without = offline(model, price, "the catalogue gives no input schema for it", unchecked=unchecked)
+        return Offer(schema=without.schema, price=price, warnings=(*words, *without.warnings))
     try:
         checked = ModelSchema.from_json(model, {"required": entry.get("required_inputs"), **schema})
     except ValueError as error:
         why = f"its schema in the catalogue can't be used: {one_line(str(error), 200)}"
-        known = offline(model, price, why, unchecked=unchecked)
-        return Offer(schema=known.schema, price=price, warnings=(*words, *known.warnings))
+        without = offline(model, price, why, unchecked=unchecked)
+        return Offer(schema=without.schema, price=price, warnings=(*words, *without.warnings))
     notes = (f"{one_line(model, 200)}: {note}" for note in checked.notes)
     return Offer(schema=checked.unchecked(unchecked), price=price, warnings=(*words, *notes))
 

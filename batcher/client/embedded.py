@@ -39,8 +39,8 @@ async def simulator(run_dir: Path | None) -> AsyncIterator[str]:
     assert child.stdin is not None
     first = await child.stdout.readline()
     if not first.strip():
-        said = (await child.stderr.read()).decode(errors="replace").strip().splitlines()
-        raise ServiceError(f"the simulator did not start: {said[-1] if said else 'no reason given'}")
+        lines = (await child.stderr.read()).decode(errors="replace").strip().splitlines()
+        raise ServiceError(f"the simulator did not start: {lines[-1] if lines else 'no reason given'}")
     try:
         yield str(json.loads(first)["base_url"])
     finally:

@@ -84,9 +84,9 @@ async def read(api: Api) -> Catalogue:
             query = {"include_schema": "true", "limit": str(PAGE), "offset": str(page * PAGE)}
             answer = await api.models(query)
             listed = answer.get("models")
-            found = [entry for entry in listed if _is_entry(entry)] if isinstance(listed, list) else []
+            models_listed = [entry for entry in listed if _is_entry(entry)] if isinstance(listed, list) else []
             before = len(entries)
-            entries |= {entry["model_id"]: entry for entry in found}
+            entries |= {entry["model_id"]: entry for entry in models_listed}
             total = answer.get("total")
             if len(entries) == before or (isinstance(total, int) and len(entries) >= total):
                 break

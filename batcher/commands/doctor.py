@@ -84,12 +84,12 @@ def _versions() -> Iterator[Check]:
     for text in needed:
         name, lowest = _name_and_lowest(text)
         try:
-            found = version(name)
+            version_there = version(name)
         except PackageNotFoundError:
-            found = "missing"
-        names.append(f"{name} {found}")
-        if found == "missing" or _numbers(found) < _numbers(lowest):
-            wrong.append(f"{name} is {found}, {lowest} or newer is needed")
+            version_there = "missing"
+        names.append(f"{name} {version_there}")
+        if version_there == "missing" or _numbers(version_there) < _numbers(lowest):
+            wrong.append(f"{name} is {version_there}, {lowest} or newer is needed")
     if wrong:
         fix = f"{sys.executable} -m pip install --upgrade {' '.join(word.split()[0] for word in wrong)}"
         yield Check("libraries", "bad", "; ".join(wrong), fix)

@@ -118,8 +118,8 @@ def _inline(text: str) -> str:
     return re.sub(r"\*\*(.+?)\*\*", r"\1", text)
 
 
-def _link(found: re.Match[str]) -> str:
-    picture, words, target = found.groups()
+def _link(match: re.Match[str]) -> str:
+    picture, words, target = match.groups()
     if picture:
         return f"[picture: {words}]"
     page = re.fullmatch(r"([\w-]+)\.md(#.*)?", target)

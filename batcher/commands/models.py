@@ -40,11 +40,11 @@ def models(words: tuple[str, ...], as_manifest: bool, refresh: bool, as_json: bo
     if as_manifest:
         raise UsageError("--manifest goes with `batcher models show ID`")
     catalogue, why = _catalogue(given, refresh=refresh)
-    found = catalogue.find(words)
+    matches = catalogue.find(words)
     if as_json:
-        say_json({"at": _date(catalogue), "models": [_facts(model) for model in found]})
+        say_json({"at": _date(catalogue), "models": [_facts(model) for model in matches]})
     else:
-        say("\n".join([*_listed(found, len(catalogue.models)), *_footer(catalogue, why)]))
+        say("\n".join([*_listed(matches, len(catalogue.models)), *_footer(catalogue, why)]))
     return 0
 
 
@@ -107,12 +107,12 @@ def _date(catalogue: "Catalogue") -> str | None:
     return utc(catalogue.at)
 
 
-def _listed(found: "list[Model]", of: int) -> list[str]:
+def _listed(matches: "list[Model]", of: int) -> list[str]:
     rows = [("model", "task", "price")]
-    rows += [(model.model_id, ", ".join(model.tasks), model.price_words or "not said") for model in found]
+    rows += [(model.model_id, ", ".join(model.tasks), model.price_words or "not said") for model in matches]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows]
-    return [*(lines if found else []), f"{len(found):,} of {show_count(of, 'model')}"]
+    return [*(lines if matches else []), f"{len(matches):,} of {show_count(of, 'model')}"]
 
 
 def _footer(catalogue: "Catalogue", why: str) -> list[str]:

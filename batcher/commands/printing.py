@@ -30,7 +30,7 @@ def folded(line: str) -> list[str]:
     if columns(line) <= WIDTH or line.lstrip().startswith("batcher "):
         return [line]
     indent = " " * (len(line) - len(line.lstrip()))
-    words = _QUOTED_COMMAND.sub(lambda found: found[0].replace(" ", _HELD), line).split()
+    words = _QUOTED_COMMAND.sub(lambda match: match[0].replace(" ", _HELD), line).split()
     lines = [indent + words[0]]
     for word in words[1:]:
         if columns(lines[-1]) + 1 + columns(word) <= WIDTH:
@@ -78,5 +78,5 @@ def _print(text: str) -> None:
         ) from None
 
 
-def _escape(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

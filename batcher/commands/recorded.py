@@ -35,8 +35,8 @@ class TakesRun(click.Command):
         options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
         records = {option.name: option.get_help_record(ctx) for option in options}
         sections = {title: [records.pop(name, None) for name in names] for title, names in SECTIONS.items()}
-        for title, found in [*sections.items(), ("Other", [*records.values()])]:
-            if rows := [record for record in found if record is not None]:
+        for title, of_section in [*sections.items(), ("Other", [*records.values()])]:
+            if rows := [record for record in of_section if record is not None]:
                 with formatter.section(title):
                     formatter.write_dl(rows)
 

@@ -26,7 +26,13 @@ Then: batcher run, as before."""
 @click.option(
     "--cause", "causes", multiple=True, metavar="KIND", help="Only failures of this kind, as status names them."
 )
-@click.option("--job", "keys", multiple=True, metavar="KEY", help="Only this job (its key, or the beginning of it).")
+@click.option(
+    "--job",
+    "jobs",
+    multiple=True,
+    metavar="JOB",
+    help="Only this one: its key or a beginning of it, its id, or its picture.",
+)
 @click.option("--resubmit", is_flag=True, help="Submit anew also what could be collected free (pays again).")
 @click.option("--dry-run", is_flag=True, help="Only say what it would do.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -35,7 +41,7 @@ def retry(run_dir: str, as_json: bool, **given: Any) -> int:
     from batcher.runner.reopening import Reopen, reopen  # noqa: PLC0415  start-up time
 
     which = Reopen(
-        states=given["states"] or ("failed",), causes=given["causes"], keys=given["keys"], resubmit=given["resubmit"],
+        states=given["states"] or ("failed",), causes=given["causes"], jobs=given["jobs"], resubmit=given["resubmit"],
         dry_run=given["dry_run"],
     )  # fmt: skip
     facts = reopen(Path(run_dir), which)

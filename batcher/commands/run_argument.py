@@ -84,10 +84,10 @@ def newest_run() -> Path:
 def runs_here() -> list[Path]:
     """The run directories below ``runs/``, the newest first."""
     try:
-        found = [(_written(path), path) for path in RUNS.iterdir() if is_run(path)]
+        runs = [(_written(path), path) for path in RUNS.iterdir() if is_run(path)]
     except OSError:
         return []
-    return [path for _, path in sorted(found, reverse=True)]
+    return [path for _, path in sorted(runs, reverse=True)]
 
 
 def is_run(path: Path) -> bool:

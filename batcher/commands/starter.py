@@ -56,11 +56,11 @@ class Input:
 def inputs_of(schema: ModelSchema) -> list[Input]:
     """In the schema's order, the one that prompts go to first."""
     inputs = ModelInputs(schema)
-    found = []
+    lines = []
     for name in schema.inputs:
         low, high = schema.bounds(name)
         key = "prompt" if name == inputs.prompt else name
-        found.append(
+        lines.append(
             Input(
                 key=key,
                 name=name,
@@ -73,7 +73,7 @@ def inputs_of(schema: ModelSchema) -> list[Input]:
                 default=schema.default(name),
             )
         )
-    return sorted(found, key=lambda one: one.key != "prompt")
+    return sorted(lines, key=lambda one: one.key != "prompt")
 
 
 def manifest_for(model: "Model") -> str:

@@ -56,8 +56,8 @@ def _flags(run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
     from batcher.store import connect_to_read  # noqa: PLC0415
 
     with closing(connect_to_read(run_dir)) as connection:
-        found = look_at_all(run_dir, connection, 0 if facts["going"] else _LOOK_FOR)
-    return {"flags": found.counts(), "unmeasured": len(found.left)}
+        flags_of = look_at_all(run_dir, connection, 0 if facts["going"] else _LOOK_FOR)
+    return {"flags": flags_of.counts(), "unmeasured": len(flags_of.left)}
 
 
 def _words(facts: dict[str, Any]) -> str:

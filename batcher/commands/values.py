@@ -53,11 +53,11 @@ def _models() -> list[str]:
     from batcher.manifest.schema.bundled import DEFAULT_MODEL  # noqa: PLC0415
     from batcher.store import connect_to_read, read_facts  # noqa: PLC0415
 
-    found = {DEFAULT_MODEL}
+    models = {DEFAULT_MODEL}
     for path in runs_here()[:20]:
         try:
             with closing(connect_to_read(path)) as connection:
-                found.add(read_facts(connection).model or DEFAULT_MODEL)
+                models.add(read_facts(connection).model or DEFAULT_MODEL)
         except BatcherError:
             continue
-    return sorted(found)
+    return sorted(models)

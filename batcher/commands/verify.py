@@ -43,10 +43,10 @@ def verify(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
     from batcher.upkeep.survey import THREADS  # noqa: PLC0415
 
     progress = listener("none" if as_json else "auto")
-    told = {"depth": given["depth"], "threads": given["jobs"] or THREADS, "progress": progress}
+    how = {"depth": given["depth"], "threads": given["jobs"] or THREADS, "progress": progress}
     every = []
     for folder in run_dirs:
-        every.append(_repaired(folder, given, told) if given["repair"] else _checked(folder, told))
+        every.append(_repaired(folder, given, how) if given["repair"] else _checked(folder, how))
         if not as_json:
             say(_words(every[-1]))
     if as_json:
@@ -60,27 +60,27 @@ def _together(every: list[dict[str, Any]]) -> dict[str, Any]:
     return {**sums, "exit_code": max(facts["exit_code"] for facts in every), "runs": every}
 
 
-def _checked(folder: Path, told: dict[str, Any]) -> dict[str, Any]:
+def _checked(folder: Path, how: dict[str, Any]) -> dict[str, Any]:
     from batcher.upkeep.checking import check  # noqa: PLC0415  start-up time
 
-    survey = check(folder, **told)
-    return _facts(folder, survey, survey.findings, told["depth"])
+    survey = check(folder, **how)
+    return _facts(folder, survey, survey.findings, how["depth"])
 
 
-def _repaired(folder: Path, given: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+def _repaired(folder: Path, given: dict[str, Any], how: dict[str, Any]) -> dict[str, Any]:
     import asyncio  # noqa: PLC0415  start-up time
 
     from batcher.upkeep.checking import require  # noqa: PLC0415
     from batcher.upkeep.repair import repair  # noqa: PLC0415
 
     require(folder)
-    done = asyncio.run(repair(folder, collect_service(given), **told))
-    found = [finding.as_json() for finding in done.before.findings]
+    done = asyncio.run(repair(folder, collect_service(given), **how))
+    before = [finding.as_json() for finding in done.before.findings]
     rebuilt = None if done.rebuilt is None else {"jobs": done.rebuilt.jobs, "unfinished": done.rebuilt.unfinished}
     return {
-        **_facts(folder, done.before, done.left, told["depth"]),
+        **_facts(folder, done.before, done.left, how["depth"]),
         "repaired": True,
-        "before": found,
+        "before": before,
         "mended": done.how,
         "rebuilt": rebuilt,
     }
@@ -117,9 +117,9 @@ def _facts(folder: Path, survey: Any, findings: list[Any], depth: str) -> dict[s
 
 def _sum(prices: Iterable[float | None]) -> float | None:
     """None when a price is unknown."""
-    known = list(prices)
-    told = [price for price in known if price is not None]
-    return round(sum(told), 6) if len(told) == len(known) else None
+    all_prices = list(prices)
+    known_prices = [price for price in all_prices if price is not None]
+    return round(sum(known_prices), 6) if len(known_prices) == len(all_prices) else None
 
 
 def _words(facts: dict[str, Any]) -> str:
@@ -148,10 +148,10 @@ def _mended(facts: dict[str, Any]) -> list[str]:
     count = len(facts["before"])
     lines = [f"{show_count(count, 'thing was', 'things were')} wrong."] if count else []
     if facts["rebuilt"]:
-        known = facts["rebuilt"]
-        extra = f", and {known['unfinished']:,} that failed or are in doubt" if known["unfinished"] else ""
+        rebuilt = facts["rebuilt"]
+        extra = f", and {rebuilt['unfinished']:,} that failed or are in doubt" if rebuilt["unfinished"] else ""
         lines.append(
-            f"The state file was missing. The new one has {show_count(known['jobs'], 'job that is', 'jobs that are')}"
+            f"The state file was missing. The new one has {show_count(rebuilt['jobs'], 'job that is', 'jobs that are')}"
             f" done{extra}. Jobs that were at the service then are not known any more: running the manifest"
             " submits those again."
         )

@@ -166,10 +166,10 @@ def fold(flags: Mapping[str, Given], manifest: Mapping[str, Given]) -> Settings:
         try:
             values[name] = PARSERS[name](given.text)
         except ValueError as error:
-            said = repr(one_line(given.text, 60))
+            quoted = repr(one_line(given.text, 60))
             if given.flag:
-                raise UsageError(f"{given.flag} {said}: {error}") from None
-            problems.append(Problem(given.file, given.line, given.column, f"run.{name} is {said}", str(error)))
+                raise UsageError(f"{given.flag} {quoted}: {error}") from None
+            problems.append(Problem(given.file, given.line, given.column, f"run.{name} is {quoted}", str(error)))
     if problems:
         raise ManifestError(problems)
     return Settings(**values)

@@ -22,16 +22,16 @@ def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str | No
     candidates = sorted(names, key=len)
     whole = {fold_name(candidate): candidate for candidate in reversed(candidates)}
     last = {fold_name(candidate.rpartition(".")[2]): candidate for candidate in reversed(candidates)}
-    for asked, known in ((name, whole), (name.rpartition(".")[2], last)):
-        if (folded := fold_name(asked[:_LONGEST])) in known:
-            return known[folded]
+    for asked, by_spelling in ((name, whole), (name.rpartition(".")[2], last)):
+        if (folded := fold_name(asked[:_LONGEST])) in by_spelling:
+            return by_spelling[folded]
     word = name.rpartition(".")[2].casefold()
     for candidate in candidates:
         if word in re.split(r"[\W_]+", candidate.casefold()):
             return candidate
-    for asked, known in ((name, whole), (name.rpartition(".")[2], last)):
-        if near := get_close_matches(fold_name(asked[:_LONGEST]), known, n=1, cutoff=cutoff):
-            return known[near[0]]
+    for asked, by_spelling in ((name, whole), (name.rpartition(".")[2], last)):
+        if near := get_close_matches(fold_name(asked[:_LONGEST]), by_spelling, n=1, cutoff=cutoff):
+            return by_spelling[near[0]]
     return None
 
 

@@ -120,7 +120,7 @@ class Tally:
         """asked, pace: submits per second. slots: most jobs at the service at once."""
         rate = self.rate(now)
         left = max(0, self.total - sum(self.at.values()))
-        known = self._finished_here >= LEAST_FINISHED and rate > 0
+        is_known = self._finished_here >= LEAST_FINISHED and rate > 0
         takes = self._job_seconds
         cap = None if not takes or slots is None else slots / takes
         fastest = min((one for one in (pace, cap) if one), default=None)
@@ -128,8 +128,8 @@ class Tally:
         return Snapshot(
             total=self.total, done=self.at[State.DONE], failed=self.at[State.FAILED],
             cancelled=self.at[State.CANCELLED], in_doubt=self.at[State.IN_DOUBT], in_flight=self.in_flight,
-            downloading=self.downloading, rate=rate if known else 0.0, eta=left / rate if known else None,
+            downloading=self.downloading, rate=rate if is_known else 0.0, eta=left / rate if is_known else None,
             cost_usd=cost_usd, elapsed=now - self.started, note=self.control_note or self.note or self.file_note,
-            eta_model=model if known else None, limited_by="" if waits is None else waits.by,
+            eta_model=model if is_known else None, limited_by="" if waits is None else waits.by,
             limited_for=0.0 if waits is None else now - waits.since, asked=asked, pace=pace, in_flight_cap=cap,
         )  # fmt: skip

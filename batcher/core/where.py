@@ -99,18 +99,18 @@ class Where:
         """What was compared with a value of another type, in any call so far, and what to write instead."""
         return [str(mismatch) for mismatch in self._mismatches.values()]
 
-    def require(self, known: Collection[str]) -> None:
+    def require(self, names: Collection[str]) -> None:
         """Raises WhereError when it asks for a name that nothing has."""
         for name, column in sorted(self._columns.items(), key=lambda item: item[1]):
-            if name not in known and name not in VERDICTS and name != FLAG:
-                raise WhereError(column, f"there is no {spelled(name)}", _near(name, known))
+            if name not in names and name not in VERDICTS and name != FLAG:
+                raise WhereError(column, f"there is no {spelled(name)}", _near(name, names))
 
 
-def _near(name: str, known: Collection[str]) -> str:
-    if (near := nearest(name, known, cutoff=0.6)) is not None:
+def _near(name: str, names: Collection[str]) -> str:
+    if (near := nearest(name, names, cutoff=0.6)) is not None:
         return f"did you mean {spelled(near)}?"
-    shown = ", ".join(map(spelled, sorted(known)[:20]))
-    return f"there are {shown}" + (", ..." if len(known) > 20 else "")
+    shown = ", ".join(map(spelled, sorted(names)[:20]))
+    return f"there are {shown}" + (", ..." if len(names) > 20 else "")
 
 
 def _parsed(text: str) -> ast.expr:
@@ -136,9 +136,9 @@ def _parsed(text: str) -> ast.expr:
         raise WhereError(1, str(error) or "nested too deep", "make it simpler") from None
 
 
-def _plain_flag(found: re.Match[str]) -> str:
+def _plain_flag(match: re.Match[str]) -> str:
     """``flag:near-duplicate`` as Python can read it, of the same length; texts stay as they are."""
-    return f"flag.{found[1].replace('-', '_')}" if found[1] else found[0]
+    return f"flag.{match[1].replace('-', '_')}" if match[1] else match[0]
 
 
 def _depth(tree: ast.AST) -> int:
@@ -162,13 +162,13 @@ class _Reader:
         match node:
             case ast.BoolOp(op=ast.And(), values=values):
                 parts = [self.part(value) for value in values]
-                return lambda known: all(part(known) for part in parts)
+                return lambda facts: all(part(facts) for part in parts)
             case ast.BoolOp(values=values):
                 parts = [self.part(value) for value in values]
-                return lambda known: any(part(known) for part in parts)
+                return lambda facts: any(part(facts) for part in parts)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 inner = self.part(operand)
-                return lambda known: not inner(known)
+                return lambda facts: not inner(facts)
             case ast.Compare():
                 return self._comparison(node)
         return self._value(node)
@@ -180,13 +180,13 @@ class _Reader:
             self._noticing(op, one, other, self._test(op, other, left, right))
             for op, one, other, left, right in zip(node.ops, nodes, nodes[1:], sides, sides[1:], strict=False)
         ]
-        return tests[0] if len(tests) == 1 else lambda known: all(test(known) for test in tests)
+        return tests[0] if len(tests) == 1 else lambda values: all(test(values) for test in tests)
 
     def _test(self, op: ast.cmpop, node: ast.expr, left: _Part, right: _Part) -> _Part:
         if isinstance(op, ast.Eq | ast.Is):
-            return lambda known: _equal(left(known), right(known))
+            return lambda values: _equal(left(values), right(values))
         if isinstance(op, ast.NotEq | ast.IsNot):
-            return lambda known: not _equal(left(known), right(known))
+            return lambda values: not _equal(left(values), right(values))
         if isinstance(op, ast.In | ast.NotIn):
             return self._membership(node, left, right, wanted=isinstance(op, ast.In))
         return self._order(_ORDER[type(op)], node, left, right)
@@ -205,11 +205,11 @@ class _Reader:
         word = ("in" if isinstance(op, ast.In) else "not in") if is_in else "=="
         word = "!=" if isinstance(op, ast.NotEq | ast.IsNot) else word
 
-        def noticing(known: Values) -> Any:
-            value = known.get(name)
+        def noticing(values: Values) -> Any:
+            value = values.get(name)
             if value is not None and name not in self.mismatches and kind_of(value) not in kinds:
                 self.mismatches[name] = Mismatch(name, value, literals[0], word)
-            return test(known)
+            return test(values)
 
         return noticing
 
@@ -227,8 +227,8 @@ class _Reader:
     def _membership(self, node: ast.expr, left: _Part, right: _Part, *, wanted: bool) -> _Part:
         column = self._column(node)
 
-        def test(known: Values) -> bool:
-            one, many = left(known), right(known)
+        def test(values: Values) -> bool:
+            one, many = left(values), right(values)
             if isinstance(many, str):
                 return (isinstance(one, str) and one in many) is wanted
             if many is not None and not isinstance(many, list | tuple):
@@ -240,8 +240,8 @@ class _Reader:
     def _order(self, compare: Callable[[Any, Any], bool], node: ast.expr, left: _Part, right: _Part) -> _Part:
         column = self._column(node)
 
-        def test(known: Values) -> bool:
-            one, other = left(known), right(known)
+        def test(values: Values) -> bool:
+            one, other = left(values), right(values)
             if one is None or other is None:
                 return False
             try:
@@ -260,7 +260,7 @@ class _Reader:
                 return lambda _known: -number
             case ast.Tuple(elts=items) | ast.List(elts=items):
                 parts = [self._value(item) for item in items]
-                return lambda known: [part(known) for part in parts]
+                return lambda values: [part(values) for part in parts]
             case ast.Name(id="true" | "false" as word):
                 truth = word == "true"
                 return lambda _known: truth
@@ -284,11 +284,11 @@ class _Reader:
                 f"did you mean {nearest(word, Flag) or ', '.join(Flag)}?",
             )
         flags = self._look_up(FLAG, node)
-        return lambda known: word in (flags(known) or ())
+        return lambda values: word in (flags(values) or ())
 
     def _look_up(self, name: str, node: ast.expr) -> _Part:
         self.columns.setdefault(name, self._column(node))
-        return lambda known: known.get(name)
+        return lambda values: values.get(name)
 
     def _column(self, node: ast.expr) -> int:
         return len(self._bytes[: node.col_offset].decode(errors="ignore")) + self._shift + 1

@@ -47,11 +47,11 @@ class MetadataEmbedder:
         picture, stars = sample.picture, {"stars": sample.verdict.get("stars")}
         try:
             with self._ground.reading(sidecar_of(picture.file)) as data:
-                found = parse(data)
+                sidecar = parse(data)
         except (Absent, Outside, NotAFile, Untrue, OSError):
-            found = {}
-        if found.get("job") == picture.key and found.get("output_index") == picture.output_index:
-            return {**found, **stars}
+            sidecar = {}
+        if sidecar.get("job") == picture.key and sidecar.get("output_index") == picture.output_index:
+            return {**sidecar, **stars}
         return {
             "job": picture.key, "model": picture.model, "inputs": sample.inputs, "width": picture.width,
             "height": picture.height, "simulated": self._simulated, **stars,

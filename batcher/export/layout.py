@@ -208,10 +208,10 @@ class Places:
 
     def _add(self, job: int, prompt: int, sample: int, number: int) -> None:
         """Jobs come by their row numbers, in which there may be gaps."""
-        for known, value in ((self._index, prompt), (self._sample, sample), (self._number, number)):
-            if gap := job - len(known):
-                known.extend([0] * gap)
-            known.append(value)
+        for column, value in ((self._index, prompt), (self._sample, sample), (self._number, number)):
+            if gap := job - len(column):
+                column.extend([0] * gap)
+            column.append(value)
 
 
 @lru_cache(maxsize=1024)

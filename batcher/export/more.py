@@ -117,11 +117,11 @@ def _where(text: str | None) -> Where | None:
 def _groups(run_dir: Path, connection: sqlite3.Connection, where: Where | None) -> dict[str, Group]:
     """By key, in the order first seen. A verdict of a picture that was made anew since does not count."""
     there = picks.read(run_dir)
-    said: dict[str, list[Mapping[str, Any]]] = {}
+    verdicts: dict[str, list[Mapping[str, Any]]] = {}
     if there.verdicts:
         for picture in exporting.pictures(connection, removed=False):
             if verdict := there.of(picture.key, picture.output_index, picture.sha256):
-                said.setdefault(picture.key, []).append(verdict.said)
+                verdicts.setdefault(picture.key, []).append(verdict.said)
     groups: dict[str, Group] = {}
     flags = of_jobs(asked_for(where.names if where else (), run_dir, connection))
     names = {*_FACTS, *VERDICTS}
@@ -130,7 +130,7 @@ def _groups(run_dir: Path, connection: sqlite3.Connection, where: Where | None) 
             job = entry.job
             group = groups.setdefault(group_key(job.model, job.inputs), Group(job))
             group.seeds.add(seed_of(job.inputs))
-            group.kept += sum(verdict.get("pick") == YES for verdict in said.get(job.key, ()))
+            group.kept += sum(verdict.get("pick") == YES for verdict in verdicts.get(job.key, ()))
             if where is not None:
                 chosen = job.chosen or {}
                 names.update(job.inputs, chosen, (f"meta.{n}" for n in job.meta), (f"chosen.{n}" for n in chosen))
@@ -138,9 +138,9 @@ def _groups(run_dir: Path, connection: sqlite3.Connection, where: Where | None) 
                     "prompt_id": job.prompt_id, "model": job.model, "source": job.source, "line": job.line,
                     "job": job.key, "copy": job.copy, "state": str(entry.state), FLAG: flags.get(job.key, []),
                 }  # fmt: skip
-                for words in said.get(job.key) or [{}]:  # each of its pictures may be asked for
-                    known = {**facts, **words}
-                    values = {name: look_up(name, job.inputs, job.meta, known, chosen) for name in where.names}
+                for words in verdicts.get(job.key) or [{}]:  # each of its pictures may be asked for
+                    values_of = {**facts, **words}
+                    values = {name: look_up(name, job.inputs, job.meta, values_of, chosen) for name in where.names}
                     group.meant = group.meant or where(values)
         if where is not None:
             where.require(names)

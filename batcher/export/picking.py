@@ -137,10 +137,10 @@ def _best(picking: Picking, meant: Sequence[Viewed], file: Scores | None) -> Ite
 
 def _column(picking: Picking, meant: Sequence[Viewed], file: Scores | None) -> str:
     if picking.by is not None:
-        known = {*(file.columns if file else ()), *(name for one in meant for name in one.names), "stars"}
-        if picking.by not in known and not any(one.value(picking.by) is not None for one in meant):
+        names = {*(file.columns if file else ()), *(name for one in meant for name in one.names), "stars"}
+        if picking.by not in names and not any(one.value(picking.by) is not None for one in meant):
             raise UsageError(
-                f"--by {picking.by}: there is no such column", hint=f"There are {', '.join(sorted(known)[:20])}."
+                f"--by {picking.by}: there is no such column", hint=f"There are {', '.join(sorted(names)[:20])}."
             )
         return picking.by
     numbers = [name for name in (file.columns if file else ()) if _is_numeric(name, file)]

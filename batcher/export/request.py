@@ -143,13 +143,13 @@ def _splits(options: Options) -> Splits:
     splits = parse_splits(options.split)
     if options.to in {"imagefolder", "webdataset", "parquet", "pairs"}:
         strange = [name for name in splits.names if name not in SPLITS_OF_DATASETS]
-        found = [SPLITS_OF_DATASETS.get(name) for name in splits.names]
+        names = [SPLITS_OF_DATASETS.get(name) for name in splits.names]
         if strange:
             raise UsageError(
                 f"--split: datasets would not find a split called {strange[0]}",
                 hint="It knows train, validation and test (and other words for these, such as val, dev and eval).",
             )
-        if len(set(found)) < len(found):
+        if len(set(names)) < len(names):
             raise UsageError(
                 f"--split: datasets would take two of {', '.join(splits.names)} for one split",
                 hint="Use train, validation and test, each once.",

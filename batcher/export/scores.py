@@ -48,16 +48,16 @@ def read(path: Path, pictures: Sequence[Viewed]) -> Scores:
     columns: dict[str, None] = {}
     for line, row in _rows(path):
         columns.update(dict.fromkeys(row))
-        found = index.find(row)
-        if found is None:
+        places = index.find(row)
+        if places is None:
             names = ", ".join(name for several in KEYS.values() for name in several[:1])
             raise UsageError(f"{path}:{line}: this row names no picture", hint=f"Give it one of the columns {names}.")
-        if not found:
+        if not places:
             scores.unmatched += 1
             if len(scores.examples) < 3:
                 scores.examples.append(one_line(f"{path}:{line}: {_named(row)}", 160))
         values = _checked(path, line, row)
-        for place in found:
+        for place in places:
             scores.rows[place] = values
     if not scores.rows and not scores.unmatched:
         raise UsageError(f"{path} has no rows", hint="It has a header and a row for each picture.")
@@ -77,8 +77,8 @@ class _Index:
             file, name = one.picture.file, one.picture.file.rpartition("/")[2]
             self._jobs.setdefault(one.picture.key, []).append(one.place)
             self._prompts.setdefault(one.picture.prompt_id, []).append(one.place)
-            for known in {file, file.removeprefix("images/"), name}:
-                self._files.setdefault(known, []).append(one.place)
+            for alias in {file, file.removeprefix("images/"), name}:
+                self._files.setdefault(alias, []).append(one.place)
         self._sorted = sorted(self._jobs)
 
     def find(self, row: Mapping[str, Any]) -> list[tuple[str, int]] | None:
@@ -90,26 +90,26 @@ class _Index:
                 return self._of_output(getattr(self, f"_by_{kind}")(str(given).strip()), plain.get(OUTPUT))
         return None
 
-    def _of_output(self, found: list[tuple[str, int]], output: Any) -> list[tuple[str, int]]:
+    def _of_output(self, places: list[tuple[str, int]], output: Any) -> list[tuple[str, int]]:
         if output in {None, ""}:
-            return found
-        return [place for place in found if str(place[1]) == str(output).strip()]
+            return places
+        return [place for place in places if str(place[1]) == str(output).strip()]
 
     def _by_job(self, key: str) -> list[tuple[str, int]]:
         key = key.lower()
         if key in self._jobs or len(key) < _SHORTEST:
             return self._jobs.get(key, [])
-        same = [known for known in self._sorted if known.startswith(key)]
+        same = [whole for whole in self._sorted if whole.startswith(key)]
         return self._jobs[same[0]] if len(same) == 1 else []
 
     def _by_file(self, file: str) -> list[tuple[str, int]]:
         """As recorded, or any path that ends so; a bare name must be one picture's alone."""
         file = file.replace("\\", "/")
         at = file.find("images/")
-        for known in (file, file[at:] if at >= 0 else file, file.rpartition("/")[2]):
-            found = self._files.get(known, [])
-            if len(found) == 1:
-                return found
+        for alias in (file, file[at:] if at >= 0 else file, file.rpartition("/")[2]):
+            places = self._files.get(alias, [])
+            if len(places) == 1:
+                return places
         return []
 
     def _by_prompt_id(self, ident: str) -> list[tuple[str, int]]:

@@ -195,12 +195,13 @@ class Selection:
             chosen = _decode(picture.chosen, 0)[0] if picture.chosen else _NOTHING
             if collect is not None:
                 collect(inputs, meta, chosen)
-            verdict = self._verdict(picture)
-            facts = _facts(asked, picture)
-            if self._flags:
-                facts[FLAG] = self._flags.get((picture.key, picture.output_index), [])
-            if where is not None and not self._matches(inputs, meta, chosen, verdict, facts):
-                continue
+            verdict = self._verdict(picture) if self._picks else _NOTHING
+            if where is not None:
+                facts = _facts(asked, picture)
+                if self._flags:
+                    facts[FLAG] = self._flags.get((picture.key, picture.output_index), [])
+                if not self._matches(inputs, meta, chosen, verdict, facts):
+                    continue
             extension = EXTENSIONS.get(picture.mime)
             if extension is None:
                 if collect is not None:
@@ -214,7 +215,7 @@ class Selection:
         return (picture.key, picture.output_index) in self._picks.verdicts
 
     def _verdict(self, picture: Picture) -> Mapping[str, Any]:
-        verdict = self._picks.of(picture.key, picture.output_index, picture.sha256) if self._picks else None
+        verdict = self._picks.of(picture.key, picture.output_index, picture.sha256)
         return _NOTHING if verdict is None else verdict.said
 
     def _matches(

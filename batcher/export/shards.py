@@ -49,29 +49,29 @@ class ShardTarget(Target):
     def write(self, folder: Folder, advance: Advance) -> None:
         self.models: set[str] = set()
         self.shards: dict[str, list[Shard]] = {split: [] for split in sorted(self.pictures)}
-        known: dict[str, str] = self.facts["digests"]
+        digests: dict[str, str] = self.facts["digests"]
         placed = 0
         for split, rows in self._packed():
             name = f"{split}/{len(self.shards[split]):06d}.{self.extension}"
             digest = self._digest(rows)
-            if folder.is_same(name, digest, known):
+            if folder.is_same(name, digest, digests):
                 folder.keep(name)
             else:
-                self._write_anew(folder, name, rows, known, digest)
+                self._write_anew(folder, name, rows, digests, digest)
             self.shards[split].append(Shard(name, len(rows), sum(row.bytes for row in rows)))
             placed += len(rows)
             advance(placed)
         there = {shard.name for shards in self.shards.values() for shard in shards}
-        self.facts["digests"] = {name: digest for name, digest in known.items() if name in there}
+        self.facts["digests"] = {name: digest for name, digest in digests.items() if name in there}
         self.facts["shards"] = sum(map(len, self.shards.values()))
 
-    def _write_anew(self, folder: Folder, name: str, rows: list[Row], known: dict[str, str], digest: str) -> None:
+    def _write_anew(self, folder: Folder, name: str, rows: list[Row], digests: dict[str, str], digest: str) -> None:
         """A kill at any moment must not leave a shard with the digest of another."""
-        if known.pop(name, None) is not None:
-            folder.remember(digests=known)
+        if digests.pop(name, None) is not None:
+            folder.remember(digests=digests)
         self.write_shard(folder, name, rows)
-        known[name] = digest
-        folder.remember(digests=known)
+        digests[name] = digest
+        folder.remember(digests=digests)
 
     def rows(self) -> Iterator[tuple[str, int, Row]]:
         """In the order in which they arrived: split, bytes, row."""

@@ -184,12 +184,12 @@ class FileTarget(Target):
             len(twice),
         )
 
-    def _shared(self, found: Sequence[tuple[str, str]], names: int) -> UsageError:
-        """found: names and files."""
-        lines = [f"  {one_line(name, 200)}  <-  {one_line(file, 200)}" for name, file in found[:6]]
-        more = f"\n  ... and {len(found) - 6:,} more" if len(found) > 6 else ""
+    def _shared(self, examples: Sequence[tuple[str, str]], names: int) -> UsageError:
+        """examples: names and files."""
+        lines = [f"  {one_line(name, 200)}  <-  {one_line(file, 200)}" for name, file in examples[:6]]
+        more = f"\n  ... and {len(examples) - 6:,} more" if len(examples) > 6 else ""
         return UsageError(
-            f"{len(found):,} pictures would share {show_count(names, 'file name')},"
+            f"{len(examples):,} pictures would share {show_count(names, 'file name')},"
             " and nothing was written:\n" + "\n".join(lines) + more,
             hint=self.way_out,
         )

@@ -30,12 +30,12 @@ class Template:
     def names(self) -> list[str]:
         return [field.name for field in self._fields]
 
-    def require(self, known: Collection[str]) -> None:
+    def require(self, names: Collection[str]) -> None:
         """Raises UsageError when it asks for a name that nothing has."""
         for field in self._fields:
-            if field.name not in known:
-                near = nearest(field.name, known, cutoff=0.5)
-                mend = f"did you mean {{{near}}}?" if near else f"there are {', '.join(sorted(known)[:20])}"
+            if field.name not in names:
+                near = nearest(field.name, names, cutoff=0.5)
+                mend = f"did you mean {{{near}}}?" if near else f"there are {', '.join(sorted(names)[:20])}"
                 raise self._wrong(TemplateError(field.column, f"there is no {{{field.name}}}", mend))
 
     def render(self, values: Mapping[str, Any]) -> str:

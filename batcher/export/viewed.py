@@ -38,9 +38,9 @@ class Viewed(NamedTuple):
 
     def value(self, name: str) -> Any:
         """Of a name of ``--where``; None where it has none."""
-        said = self.verdict.said if self.verdict else {}
+        values = self.verdict.said if self.verdict else {}
         own = {"job": self.picture.key} if name == "job" else {name: getattr(self.picture, name, None)}
-        facts = {**(own if name in FACTS else {}), **said, FLAG: list(self.flags)}
+        facts = {**(own if name in FACTS else {}), **values, FLAG: list(self.flags)}
         return look_up(name, self.inputs, self.meta, facts, self.chosen)
 
     @property

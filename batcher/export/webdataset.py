@@ -39,9 +39,9 @@ class WebDataset(ShardTarget):
         super().settle()
         self.caption.template.require(self.caption.known)
         if len(self.extensions) > 1:
-            found = ", ".join(f"{count:,} {extension}" for extension, count in self.extensions.most_common())
+            counts = ", ".join(f"{count:,} {extension}" for extension, count in self.extensions.most_common())
             raise UsageError(
-                f"the pictures are of different kinds ({found}), and every sample must have the same fields",
+                f"the pictures are of different kinds ({counts}), and every sample must have the same fields",
                 hint="Make them one kind with --convert webp:90, jpeg:95 or png.",
             )
         total = sum(self.pictures.values())

@@ -60,10 +60,10 @@ class Measures:
                     sha256, dhash, entropy, spread = json.loads(line)
                     self.looks[str(sha256)] = Look(int(dhash), float(entropy), float(spread))
 
-    def add(self, found: Mapping[str, Look]) -> None:
+    def add(self, looks: Mapping[str, Look]) -> None:
         """A disk that can't take it is no reason not to say what was seen."""
-        self.looks.update(found)
-        lines = [json.dumps([sha256, look.dhash, look.entropy, look.spread]) for sha256, look in found.items()]
+        self.looks.update(looks)
+        lines = [json.dumps([sha256, look.dhash, look.entropy, look.spread]) for sha256, look in looks.items()]
         with suppress(OSError):
             self._path.parent.mkdir(exist_ok=True)
             with self._path.open("a", encoding="ascii") as file:
@@ -85,8 +85,8 @@ def flagged(connection: sqlite3.Connection, measures: Measures) -> Flagged:
                 asked=asked, width=row.width, height=row.height, look=look,
             )
         )  # fmt: skip
-    found = {place: sorted(map(str, words)) for place, words in flags(pictures).items()}
-    return Flagged(found, len(pictures), left)
+    words_of = {place: sorted(map(str, words)) for place, words in flags(pictures).items()}
+    return Flagged(words_of, len(pictures), left)
 
 
 def _group(model: str, inputs: str) -> tuple[str, str, str, float | None]:
@@ -100,9 +100,9 @@ def look_at_all(run_dir: Path, connection: sqlite3.Connection, seconds: float | 
     be decoded stay among those left.
     """
     measures = Measures(run_dir)
-    found = flagged(connection, measures)
-    if not found.left or seconds == 0:
-        return found
+    flags_of = flagged(connection, measures)
+    if not flags_of.left or seconds == 0:
+        return flags_of
     end = None if seconds is None else time.monotonic() + seconds
     safe = reader_of(run_dir)
 
@@ -112,7 +112,7 @@ def look_at_all(run_dir: Path, connection: sqlite3.Connection, seconds: float | 
         return item[0], None
 
     with ThreadPoolExecutor(_WORKERS) as pool:
-        todo = iter(found.left.items())
+        todo = iter(flags_of.left.items())
         while some := list(islice(todo, 8 * _WORKERS)):
             measures.add({sha256: look for sha256, look in pool.map(measured, some) if look is not None})
             if end is not None and time.monotonic() > end:
@@ -127,7 +127,7 @@ def asked_for(names: Collection[str], run_dir: Path, connection: sqlite3.Connect
 
 def of_jobs(flags: Mapping[Place, list[str]]) -> dict[str, list[str]]:
     """By job: the flags of any of its pictures."""
-    found: dict[str, set[str]] = {}
+    words_of: dict[str, set[str]] = {}
     for (job, _), words in flags.items():
-        found.setdefault(job, set()).update(words)
-    return {job: sorted(words) for job, words in found.items()}
+        words_of.setdefault(job, set()).update(words)
+    return {job: sorted(words) for job, words in words_of.items()}

@@ -77,14 +77,14 @@ def look(image: Image.Image) -> Look:
 def flags(pictures: Iterable[Pictured]) -> dict[tuple[str, int], set[Flag]]:
     """By job and output index; pictures of which nothing is to be said are left out."""
     every = list(pictures)
-    found: dict[tuple[str, int], set[Flag]] = defaultdict(set)
+    flags_of: dict[tuple[str, int], set[Flag]] = defaultdict(set)
     for picture in every:
-        found[picture.place] |= _alone(picture)
+        flags_of[picture.place] |= _alone(picture)
     for one, other, exact in _twins(every):
         words = {Flag.DUPLICATE if exact else Flag.NEAR, *_meaning(one, other)}
-        found[one.place] |= words
-        found[other.place] |= words
-    return {place: words for place, words in found.items() if words}
+        flags_of[one.place] |= words
+        flags_of[other.place] |= words
+    return {place: words for place, words in flags_of.items() if words}
 
 
 def _alone(picture: Pictured) -> set[Flag]:

@@ -48,12 +48,12 @@ class MediaContents:
         """Raises Unusable."""
         if self._place is None:
             raise Unusable(NO_PLACE)
-        known = self._source(path)
+        source = self._source(path)
         version = file_version(path)
         if version is None:
-            return self._gone(path, known)
+            return self._gone(path, source)
         size, mark = version
-        content = self._as_before(known, size, mark)
+        content = self._as_before(source, size, mark)
         if content is None:
             _fits_size(size, wanted)
             content = self._hashed(path, size)
@@ -63,33 +63,33 @@ class MediaContents:
     def of_object(self, url: str, wanted: Wanted) -> str:
         """Raises Unusable, DiskError, UsageError."""
         root, key = object_place(url)
-        found = storage.objects(root).stat(key)
-        if found is None:
+        facts = storage.objects(root).stat(key)
+        if facts is None:
             raise Unusable("is not there: the bucket has no such object")
-        known = self._source(url)
-        content = self._as_before(known, found.size, found.version)
+        source = self._source(url)
+        content = self._as_before(source, facts.size, facts.version)
         if content is None:
-            _fits_size(found.size, wanted)
+            _fits_size(facts.size, wanted)
             digest, head = hashlib.sha256(), b""
             for piece in storage.objects(root).pieces(key, wanted.most):
                 head = head or piece[:HEAD]
                 digest.update(piece)
             self._counted()
             kind = _mime(head, url)
-            content = media.Media(digest.hexdigest(), found.size, kind, url, found.version)
+            content = media.Media(digest.hexdigest(), facts.size, kind, url, facts.version)
             self._contents[content.sha256] = content
-            self._sources[url] = media.Source(url, content.sha256, found.size, found.version)
+            self._sources[url] = media.Source(url, content.sha256, facts.size, facts.version)
         return self._fit(content, wanted)
 
     def of_hash(self, sha256: str) -> str:
         """Raises Unusable."""
         if self._content(sha256) is None:
-            found = None if self._place is None else uploaded(self._place, sha256)
-            if found is None:
+            content = None if self._place is None else uploaded(self._place, sha256)
+            if content is None:
                 raise Unusable(
                     "stands for a file that is not known here: write its name, or --media with the place of it"
                 )
-            self._contents[sha256] = found
+            self._contents[sha256] = content
         return sha256
 
     def changed(self) -> bool:
@@ -118,43 +118,43 @@ class MediaContents:
 
     def amount(self) -> dict[str, int]:
         """Of the contents of this reading: how many, their bytes, and how many have no object yet; {} for none."""
-        found = [
+        sizes = [
             one for sha256 in {source.sha256 for source in self._sources.values()} if (one := self._content(sha256))
         ]
-        if not found:
+        if not sizes:
             return {}
-        new = [one for one in found if one.place is None]
+        new = [one for one in sizes if one.place is None]
         return {
-            "files": len(found), "bytes": sum(one.bytes for one in found),
+            "files": len(sizes), "bytes": sum(one.bytes for one in sizes),
             "to_upload": len(new), "bytes_to_upload": sum(one.bytes for one in new),
         }  # fmt: skip
 
     def _source(self, name: str) -> media.Source | None:
         if name in self._sources:
             return self._sources[name]
-        return next((found for one in self._known if (found := media.source(one, name))), None)
+        return next((source for one in self._known if (source := media.source(one, name))), None)
 
     def _content(self, sha256: str) -> media.Media | None:
         if sha256 in self._contents:
             return self._contents[sha256]
-        return next((found for one in self._known if (found := media.content(one, sha256))), None)
+        return next((content for one in self._known if (content := media.content(one, sha256))), None)
 
-    def _as_before(self, known: media.Source | None, size: int, version: str) -> media.Media | None:
-        if known is None or (known.bytes, known.version) != (size, version):
+    def _as_before(self, source: media.Source | None, size: int, version: str) -> media.Media | None:
+        if source is None or (source.bytes, source.version) != (size, version):
             return None
-        content = self._content(known.sha256)
+        content = self._content(source.sha256)
         if content is not None:
-            self._sources[known.source] = known
-            self._contents[known.sha256] = content
+            self._sources[source.source] = source
+            self._contents[source.sha256] = content
         return content
 
-    def _gone(self, path: str, known: media.Source | None) -> str:
-        content = None if known is None else self._content(known.sha256)
-        if known is None or content is None or content.place is None:
+    def _gone(self, path: str, source: media.Source | None) -> str:
+        content = None if source is None else self._content(source.sha256)
+        if source is None or content is None or content.place is None:
             raise Unusable("is not there: no such file")
         self.gone[path] = None
-        self._sources[path] = known
-        return known.sha256
+        self._sources[path] = source
+        return source.sha256
 
     def _hashed(self, path: str, size: int) -> media.Media:
         try:
@@ -219,13 +219,13 @@ def uploaded(place: str, sha256: str) -> media.Media | None:
     return None
 
 
-def _is_same(known: media.Source) -> bool:
+def _is_same(source: media.Source) -> bool:
     try:
-        if "://" in known.source:
-            root, key = object_place(known.source)
-            found = storage.objects(root).stat(key)
-            return found is not None and (found.size, found.version) == (known.bytes, known.version)
-        return file_version(known.source) == (known.bytes, known.version)
+        if "://" in source.source:
+            root, key = object_place(source.source)
+            facts = storage.objects(root).stat(key)
+            return facts is not None and (facts.size, facts.version) == (source.bytes, source.version)
+        return file_version(source.source) == (source.bytes, source.version)
     except (Unusable, DiskError):
         return False
 

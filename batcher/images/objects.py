@@ -27,6 +27,7 @@ _RETRIES: Any = {  # half a minute to a minute in all, then the run stops and ca
     "backoff": {"init_backoff": timedelta(seconds=0.25), "max_backoff": timedelta(seconds=10), "base": 3},
     "retry_timeout": timedelta(seconds=120),
 }
+_PREFIXES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}  # of the variables of each kind of store
 _FIXES = {
     "ExpiredToken": "Renew the credentials: their session has ended",
     "RequestTimeTooSkewed": "Set this machine's clock",
@@ -43,10 +44,6 @@ class Stat:
 
     size: int
     version: str
-
-
-class TooLarge(Exception):  # noqa: N818  an outcome
-    """An object has more bytes than were asked for at most."""
 
 
 class Objects:
@@ -83,14 +80,14 @@ class Objects:
                 return None
 
     def pieces(self, key: str, most: int) -> Iterator[bytes]:
-        """Its content, in pieces. Raises TooLarge for one of more than ``most`` bytes, KeyError for none."""
+        """Its content, in pieces. Raises OverflowError for one of more than ``most`` bytes, KeyError for none."""
         with self.speaking(key):
             try:
                 answer = obstore.get(self.store, key)
             except Absent:
                 raise KeyError(key) from None
             if answer.meta["size"] > most:
-                raise TooLarge(answer.meta["size"])
+                raise OverflowError(key)
             for piece in answer.stream():
                 yield bytes(piece)
 
@@ -150,7 +147,8 @@ def _fix(error: Exception) -> str:
 def _opened(url: str) -> ObjectStore:
     if url.startswith("file://"):
         return LocalStore(Path(url.removeprefix("file://")), mkdir=True)
-    options: Any = {"allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true"}}
+    allow = f"{_PREFIXES.get(url.partition(':')[0], '')}_ALLOW_HTTP"
+    options: Any = {"allow_http": os.environ.get(allow, "").lower() in {"1", "true"}}
     try:
         return from_url(url, retry_config=_RETRIES, client_options=options)
     except (exceptions.BaseError, ValueError) as error:

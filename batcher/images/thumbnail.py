@@ -54,10 +54,10 @@ def _small(source: Path) -> Image.Image:
 def _answer(line: bytes) -> bytes:
     try:
         source, target = json.loads(line)
-        content, found = make(Path(source), Path(target))
+        content, looks = make(Path(source), Path(target))
     except Exception as error:  # noqa: BLE001  a hostile file must not end the process
         return json.dumps({"error": f"{type(error).__name__}: {error}"[:300]}).encode() + b"\n"
-    facts = {"size": len(content), "look": [found.dhash, found.entropy, found.spread]}
+    facts = {"size": len(content), "look": [looks.dhash, looks.entropy, looks.spread]}
     return json.dumps(facts).encode() + b"\n" + content
 
 

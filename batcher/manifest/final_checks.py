@@ -96,17 +96,17 @@ def _unknown_fields(
     if group.template is None:
         return []
     own = ["group", "meta.group"] if group.name else []
-    known = [*RESERVED, *own, *model_inputs.columns, *sorted(names)]
+    names_there = [*RESERVED, *own, *model_inputs.columns, *sorted(names)]
     if model_inputs.schema is None:  # then any name may be an input
-        known += [field for field in group.template.fields if not field.startswith("meta.")]
-    found = []
-    for field in sorted(group.template.fields - set(known)):
+        names_there += [field for field in group.template.fields if not field.startswith("meta.")]
+    unknown = []
+    for field in sorted(group.template.fields - set(names_there)):
         if not field.startswith("meta."):
-            found.append((field, suggestion(field, [*known, "meta.<name>"])))
+            unknown.append((field, suggestion(field, [*names_there, "meta.<name>"])))
         elif all_rows and len(names) < MOST_NAMES:
-            listed = [name for name in known if name.startswith("meta.")]
+            listed = [name for name in names_there if name.startswith("meta.")]
             if listed:
-                found.append((field, suggestion(field, listed)))
+                unknown.append((field, suggestion(field, listed)))
             else:
                 model_inputs.warn(f"`output.path`: no prompt has {{{word(field)}}}, which is written as `default`")
-    return found
+    return unknown

@@ -39,10 +39,10 @@ class Overrides:
         """Raises UsageError for a format that does not exist."""
         if self.format is None:
             return None
-        found = named_format(self.format)
-        if found is None:
+        form = named_format(self.format)
+        if form is None:
             raise UsageError(f"--format {word(self.format)}: no such format", hint=f"Use one of {', '.join(FORMATS)}.")
-        return found
+        return form
 
     def template(self) -> Template | None:
         """``--path``; raises UsageError."""
@@ -75,7 +75,7 @@ class Overrides:
 
     def values(self, model_inputs: ModelInputs) -> dict[str, Any]:
         """``--set`` as inputs; raises UsageError."""
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for name, text in self.set:
             flag = f"--set {word(name)}={word(text)}"
             _refuse_name(flag, name, model_inputs)
@@ -85,12 +85,12 @@ class Overrides:
                 raise UsageError(f"{flag}: `{name}` {error}") from None
             if reason := model_inputs.wrong(name, value):
                 raise UsageError(f"{flag}: `{name}` {reason}")
-            found[name] = value
-        return found
+            values[name] = value
+        return values
 
     def axes(self, model_inputs: ModelInputs) -> dict[str, Axis]:
         """``--matrix`` as axes; raises UsageError."""
-        found: dict[str, Axis] = {}
+        axes: dict[str, Axis] = {}
         for name, spec in self.axes_as_text():
             flag = f"--matrix {word(name)}={word(spec)}"
             _refuse_name(flag, name, model_inputs)
@@ -101,8 +101,8 @@ class Overrides:
             wrong = next(wrong_values(name, axis, model_inputs), None)
             if wrong:
                 raise UsageError(f"{flag}: `{name}` {wrong[1]}")
-            found[name] = axis
-        return found
+            axes[name] = axis
+        return axes
 
     def copies(self, repeats: Repeats) -> Repeat | None:
         """``--repeat``; raises UsageError."""
@@ -116,8 +116,8 @@ class Overrides:
 
 
 def _refuse_name(flag: str, name: str, model_inputs: ModelInputs) -> None:
-    if name == "prompt":
+    if name in {"prompt", model_inputs.prompt}:
         raise UsageError(f"{flag}: prompts come from the manifest", hint="List them there, or use vars.")
     if not model_inputs.knows(name):
-        hint = suggestion(name, [known for known in model_inputs.columns if known != "prompt"])
+        hint = suggestion(name, [column for column in model_inputs.columns if column != "prompt"])
         raise UsageError(f"{flag}: the model has no input `{word(name)}`", hint=hint[:1].upper() + hint[1:])

@@ -166,8 +166,8 @@ class Loader:
             lists = compiled.dynamics.digests()
         except ManifestError:
             return ""
-        known = compiled.plan.model_inputs.schema
-        mark = None if known is None else [known.fingerprint(), sorted(known.media_inputs)]
+        its_schema = compiled.plan.model_inputs.schema
+        mark = None if its_schema is None else [its_schema.fingerprint(), sorted(its_schema.media_inputs)]
         facts = [EXPANSION_VERSION, self.source, self.model, self._flags(), self._form, files, lists, mark]
         return blake2b(canonical_json(facts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
 

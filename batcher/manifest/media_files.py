@@ -81,18 +81,18 @@ class MediaFiles:
         return next((why for text in _texts(value) if (why := self._found(text, wanted)[1])), None)
 
     def _found(self, text: str, wanted: Wanted) -> tuple[str, str | None]:
-        if _SCHEME.match(text) or self._contents is None:
+        if self._contents is None or not _is_file(text, wanted):
             return text, None
         key = (text, wanted)
-        found = self._kept.get(key)
-        if found is None:
+        content = self._kept.get(key)
+        if content is None:
             try:
-                found = f"sha256:{self._hash(text, wanted, self._contents)}", None
+                content = f"sha256:{self._hash(text, wanted, self._contents)}", None
             except Unusable as error:
-                found = text, f"{shown_text(label(text))[1:-1]} {error}"
+                content = text, f"{shown_text(label(text))[1:-1]} {error}"
             if len(self._kept) < _MOST_KEPT:
-                self._kept[key] = found
-        return found
+                self._kept[key] = content
+        return content
 
     def _hash(self, text: str, wanted: Wanted, contents: Contents) -> str:
         if is_content(text):
@@ -111,14 +111,21 @@ class MediaFiles:
         return contents.of_file(os.path.abspath(os.path.join(self._base, os.path.expanduser(name))), wanted)  # noqa: PTH100, PTH111, PTH118  a text, which may be odd
 
 
-def names_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """For ``meta``: the names of the files that these media inputs are, as ``image_file``."""
+def names_of(inputs: Mapping[str, Any], media: Mapping[str, Wanted]) -> dict[str, Any]:
+    """For ``meta``: the names of the files that inputs are, as ``image_file``."""
     found: dict[str, Any] = {}
-    for name, value in inputs.items():
-        names = [label(text) for text in _texts(value) if not _SCHEME.match(text) and not is_content(text)]
+    for name, takes in media.items():
+        names = [label(text) for text in _texts(inputs[name]) if _is_file(text, takes) and not is_content(text)]
         if names:
             found[name + _SUFFIX] = names if len(names) > 1 else names[0]
     return found
+
+
+def _is_file(text: str, wanted: Wanted) -> bool:
+    """Whether it stands for a file or an object, and is not sent as it is."""
+    if wanted.named_only:
+        return text.startswith((_FILE, *BUCKETS)) or is_content(text)
+    return not _SCHEME.match(text)
 
 
 def shown(value: Any) -> Any:

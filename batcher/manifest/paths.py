@@ -76,12 +76,12 @@ class DefaultPaths:
         """``_16x9``, ``_s7``; remembered, as a sweep has few values and many jobs."""
         if type(value) not in {str, int}:
             return _tag(name, value)
-        found = self._short.get((name, value))
-        if found is None:
-            found = _tag(name, value)
+        tag = self._short.get((name, value))
+        if tag is None:
+            tag = _tag(name, value)
             if len(self._short) < 10_000:
-                self._short[name, value] = found
-        return found
+                self._short[name, value] = tag
+        return tag
 
 
 def _tag(name: str, value: Any) -> str:

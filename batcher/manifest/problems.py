@@ -54,11 +54,11 @@ class Problems:
             self.add(problem.file, problem.line, problem.column, problem.what, problem.mend)
 
     def copy(self) -> "Problems":
-        found = Problems()
-        found.first, found.total, found.added = list(self.first), self.total, self.added
-        found.doubts, found.warnings = dict(self.doubts), dict(self.warnings)
-        found._known = set(self._known)
-        return found
+        copy = Problems()
+        copy.first, copy.total, copy.added = list(self.first), self.total, self.added
+        copy.doubts, copy.warnings = dict(self.doubts), dict(self.warnings)
+        copy._known = set(self._known)
+        return copy
 
     def raise_if_any(self, *, lenient: bool = True) -> None:
         """lenient: doubts are none."""

@@ -91,8 +91,9 @@ class RowCheck:
         before, checks = self._problems.total, self._checks
         if not self._needed <= inputs.keys():
             for name in sorted(self._needed - inputs.keys()):
-                what = f"`{name}` is missing" + ("" if name == "prompt" else ", and the model needs it")
-                self._problems.add(*row.place(name), what, f"add `{name}`", kind=_kind(row, f"no {name}"))
+                own = word(self._plan.model_inputs.own_name(name))
+                what = f"`{own}` is missing" + ("" if name == "prompt" else ", and the model needs it")
+                self._problems.add(*row.place(name), what, f"add `{own}`", kind=_kind(row, f"no {name}"))
         for name, value in inputs.items():
             check = checks.get(name)
             if check is None:
@@ -102,14 +103,15 @@ class RowCheck:
         return self._problems.total == before
 
     def _wrong(self, row: Row, name: str, value: Any, reason: str) -> None:
-        mend = "write one, or remove the row" if reason == "is empty" else self._plan.model_inputs.mend(name)
-        schema = self._plan.model_inputs.schema
-        free_text = schema and schema.takes_text(name) and schema.allowed(name) is None
+        model_inputs = self._plan.model_inputs
+        own, schema = model_inputs.own_name(name), model_inputs.schema
+        mend = "write one, or remove the row" if reason == "is empty" else model_inputs.mend(name)
+        free_text = schema and schema.takes_text(own) and schema.allowed(own) is None
         if free_text and isinstance(value, int | float):
             mend = f"put it in quotes: {shown(str(value).lower() if isinstance(value, bool) else repr(value))}"
-        if (fault := spreadsheet_fault(value, schema.allowed(name) if schema else None)) is not None:
+        if (fault := spreadsheet_fault(value, schema.allowed(own) if schema else None)) is not None:
             reason, mend = fault
-        self._problems.add(*row.place(name), f"`{name}` {reason}", mend, kind=_kind(row, f"wrong {name}"))
+        self._problems.add(*row.place(name), f"`{word(own)}` {reason}", mend, kind=_kind(row, f"wrong {name}"))
 
     def unused(self, row: Row, used: frozenset[str]) -> None:
         for name in sorted(row.vars.keys() - used):

@@ -80,9 +80,9 @@ def columns_in_words(files: Mapping[str, Mapping[str, str]]) -> list[str]:
     for file, columns in list(files.items())[:_MOST_FILES]:
         kinds: dict[str, list[str]] = {}
         for name, became in columns.items():
-            known = became.removeprefix("input ")
-            kind = "inputs" if known != became else became
-            words = name if kind != "inputs" or known == name else f"{name} as {known}"
+            its_input = became.removeprefix("input ")
+            kind = "inputs" if its_input != became else became
+            words = name if kind != "inputs" or its_input == name else f"{name} as {its_input}"
             kinds.setdefault(kind, []).append(one_line(words, _LONGEST_NAME))
         order = [*_KINDS[:3], *(kind for kind in kinds if kind not in _KINDS), _KINDS[3]]
         parts = [f"{kind}: {', '.join(kinds[kind][:_MOST_NAMES])}" for kind in order if kind in kinds]

@@ -6,6 +6,6 @@ own rate, kept to the call), ``limit`` (theirs, found) and, beside them, ``openi
 
 from batcher.pacing.own_rate import LATE
 from batcher.pacing.pace import Pace
-from batcher.pacing.slow_start import Opening
+from batcher.pacing.slow_start import SlowStart
 
-__all__ = ["LATE", "Opening", "Pace"]
+__all__ = ["LATE", "Pace", "SlowStart"]

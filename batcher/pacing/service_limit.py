@@ -112,29 +112,29 @@ class Limit:
         self._take(proved if rate is None else min(proved, (1.0 - DIP) * rate))
         self._scouting = True
 
-    def refused(self, now: float, left: float, before: int, tried: float, told: float, silence: float) -> None:
-        """left: when the call did, before: how many had, at the pace tried. told: seconds that the service wants to be
+    def refused(self, now: float, left: float, before: int, tried: float, wait: float, silence: float) -> None:
+        """left: when the call did, before: how many had, at the pace tried. wait: seconds that the service wants to be
         left alone. silence: seconds to keep in any case.
         """
         went = now - left
         self._round_trip = went if not self._round_trip else 0.8 * self._round_trip + 0.2 * went
         if self._count and left < self._resumed:
             self._count += 1
-            if told and now + told > self.hold:
-                self._keep_still(now, now + told)
+            if wait and now + wait > self.hold:
+                self._keep_still(now, now + wait)
         elif self._count and left <= self._resumed + APART * self._round_trip:
-            self._closed(now, told, silence)
+            self._closed(now, wait, silence)
         else:
             self._episode(left, before, tried)
-            self._keep_still(now, now + max(told, silence, 1.0 / self._limit))
+            self._keep_still(now, now + max(wait, silence, 1.0 / self._limit))
 
-    def _closed(self, now: float, told: float, least: float) -> None:
+    def _closed(self, now: float, wait: float, least: float) -> None:
         """The first call after the pause was refused as well: it is not our pace, or that is off by far."""
         self._count += 1
         self._shut = self._scouting = True
         longer = LONGER * self._silence or PART * self._silent
         self._silence = min(max(longer, QUIET, 1.0 / self._limit, least), QUIETEST)
-        self._keep_still(now, now + max(told, self._silence))
+        self._keep_still(now, now + max(wait, self._silence))
 
     def _keep_still(self, now: float, until: float) -> None:
         self._quiet += max(0.0, until - max(now, self.hold) - 1.0 / self._limit)
@@ -152,9 +152,9 @@ class Limit:
         passed = max(before - self._before - self._count, 0) + 0.5  # half of the one that was refused
         early, late = left - self._resumed < EARLY * self._span, tried > LATE * self._limit
         self._place(early, late)
-        found = self._finding(passed / took, tried, took)
-        trust = 0.0 if late and found > self._limit else self._trust
-        limit = self._limit * (found / self._limit) ** (took / (trust + took))
+        finding = self._finding(passed / took, tried, took)
+        trust = 0.0 if late and finding > self._limit else self._trust
+        limit = self._limit * (finding / self._limit) ** (took / (trust + took))
         if passed < FEW:
             limit = max(limit, LEAST_CUT * self._limit)
         if early:

@@ -12,7 +12,7 @@ FIRST = 2  # unanswered at once
 OPENING = 1.0  # seconds
 
 
-class Opening:
+class SlowStart:
     """How many calls may be unanswered at once, before anything is known of the service."""
 
     def __init__(self) -> None:

@@ -68,8 +68,8 @@ def read_control(run_dir: Path) -> Control:
     path = run_dir / CONTROL
     try:
         with path.open("rb") as file:
-            found = json.loads(file.read(MOST_BYTES))
-        return _control(found)
+            facts = json.loads(file.read(MOST_BYTES))
+        return _control(facts)
     except FileNotFoundError:
         return Control()
     except (OSError, ValueError, TypeError, RecursionError) as error:
@@ -84,11 +84,11 @@ def write_control(run_dir: Path, control: Control) -> None:
     write_whole(run_dir / CONTROL, [json.dumps(asdict(control), indent=2) + "\n"])
 
 
-def _control(found: Any) -> Control:
+def _control(facts: Any) -> Control:
     """Raises ValueError, TypeError."""
-    if not isinstance(found, dict):
+    if not isinstance(facts, dict):
         raise TypeError("it is no JSON object")
-    control = Control(**{name: value for name, value in found.items() if name in Control.__slots__})
+    control = Control(**{name: value for name, value in facts.items() if name in Control.__slots__})
     for name in ("rate", "budget", "deadline", "at"):
         value = getattr(control, name)
         if value is not None and (isinstance(value, bool) or not math.isfinite(value) or value < 0):

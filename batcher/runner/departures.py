@@ -23,6 +23,7 @@ from batcher.core.job import Entry, State
 from batcher.runner.rescue import remove, rescued
 from batcher.store import StateFile, auditing, reading
 from batcher.store.files.disk import disk
+from batcher.store.files.whole import write_whole
 
 JOURNAL = ".departures.jsonl"
 LOST = Cause(kind="interrupted", message="batcher ended while this submit was in the air")
@@ -107,7 +108,7 @@ def read_journal(run_dir: Path, rescued: Iterable[dict[str, Any]] = ()) -> Journ
     rescued: lines that the disk of the run directory did not take.
     """
     path = run_dir / JOURNAL
-    known: dict[tuple[str, int], Known] = {}
+    attempts: dict[tuple[str, int], Known] = {}
     here, now = False, boot_id()
     for facts in chain(_lines(path), rescued):
         if "boot" in facts:
@@ -117,17 +118,17 @@ def read_journal(run_dir: Path, rescued: Iterable[dict[str, Any]] = ()) -> Journ
         number, moment, request_id = facts.get("n"), facts.get("at"), facts.get("id")
         if not isinstance(key, str) or not isinstance(number, int) or not 0 < number < _MOST_ATTEMPTS:
             continue
-        found = replace(known.get((key, number), Known(here)), here=here)
+        attempt = replace(attempts.get((key, number), Known(here)), here=here)
         if "left" in facts and isinstance(moment, (int, float)):
-            found = Known(here, left=float(moment))
+            attempt = Known(here, left=float(moment))
         elif "got" in facts and is_request_id(request_id):
-            found = replace(found, request_id=request_id)
+            attempt = replace(attempt, request_id=request_id)
         elif "no" in facts:
-            found = replace(found, ended=True)
+            attempt = replace(attempt, ended=True)
         elif "unsent" in facts:
-            found = replace(found, ended=True, unsent=True)
-        known[key, number] = found
-    return Journal(known, here)
+            attempt = replace(attempt, ended=True, unsent=True)
+        attempts[key, number] = attempt
+    return Journal(attempts, here)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -193,9 +194,9 @@ def _never_left(facts: Known | None, whole: bool) -> bool:
     return whole and facts.here and (facts.ended or facts.left is None)
 
 
-def _lost(state: StateFile, known: dict[tuple[str, int], Known]) -> Iterator[tuple[Entry, Known]]:
+def _lost(state: StateFile, attempts: dict[tuple[str, int], Known]) -> Iterator[tuple[Entry, Known]]:
     """Attempts that left and of which the state file knows nothing."""
-    for (key, number), facts in known.items():
+    for (key, number), facts in attempts.items():
         if facts.ended or (facts.left is None and facts.request_id is None):
             continue
         entry = auditing.by_key(state.connection, key)
@@ -231,8 +232,19 @@ def _remember(state: StateFile, entry: Entry, facts: Known, now: float) -> None:
         state.accept(claimed, facts.request_id, now)
 
 
-def clear(state: StateFile) -> None:
-    """Forgets what the state file is sure to know: call it after a clean end, or before anything is submitted."""
-    if not reading.any_is(state.connection, [State.SUBMITTING, State.RUNNING]):
-        with suppress(OSError):
-            os.truncate(state.path.parent / JOURNAL, 0)
+def begin_anew(state: StateFile) -> None:
+    """The journal again, with what a lost state file would take along: before anything is submitted. Raises DiskError.
+
+    That is what may have been paid for and has no picture yet: what is at the service, failed with an id, or in doubt.
+    """
+    write_whole(state.path.parent / JOURNAL, (f"{json.dumps(line)}\n" for line in _still_open(state)))
+
+
+def _still_open(state: StateFile) -> Iterator[dict[str, Any]]:
+    open_ones = (State.SUBMITTING, State.RUNNING, State.READY, State.FAILED, State.IN_DOUBT)
+    for entry in reading.entries(state.connection, open_ones):
+        key, number = entry.job.key, entry.attempts
+        if entry.request_id is not None:
+            yield {"got": key, "n": number, "id": entry.request_id}
+        elif entry.state is not State.FAILED:  # else it was refused: nothing was paid for
+            yield {"left": key, "n": number, "at": entry.submitted_at or 0.0}

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -50,6 +51,7 @@ class MediaInputs:
         self._place = place
         self._api = api
         self._hidden: set[str] = set()
+        self._moved: dict[str, media.Media] = {}  # what was uploaded anew since the run began
 
     async def upload(self, state: StateFile, limit: int | None, progress: Progress, *, try_one: bool) -> None:
         """All files of the jobs to be submitted that are not there yet; then one link is tried.
@@ -71,11 +73,11 @@ class MediaInputs:
         hashes = list(wanted)
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="inputs") as pool:
             for start in range(0, len(hashes), _CHUNK):
-                known = [(one, *_known(state.connection, one)) for one in hashes[start : start + _CHUNK]]
-                tasks = [asyncio.wrap_future(pool.submit(self._in_place, *facts, count)) for facts in known]
+                contents = [(one, *_known(state.connection, one)) for one in hashes[start : start + _CHUNK]]
+                tasks = [asyncio.wrap_future(pool.submit(self._in_place, *facts, count)) for facts in contents]
                 done: list[media.Media] = []
                 for (sha256, *_), outcome in zip(
-                    known, await asyncio.gather(*tasks, return_exceptions=True), strict=True
+                    contents, await asyncio.gather(*tasks, return_exceptions=True), strict=True
                 ):
                     if isinstance(outcome, Unusable):
                         problems.append(
@@ -94,24 +96,24 @@ class MediaInputs:
 
     def _wanted(self, connection: sqlite3.Connection, limit: int | None) -> dict[str, tuple[str, int, str]]:
         """By hash, where one of the jobs to be submitted stands, and the input."""
-        found: dict[str, tuple[str, int, str]] = {}
+        wanted: dict[str, tuple[str, int, str]] = {}
         if not media.is_known(connection):
-            return found
+            return wanted
         for inputs, source, line in reading.pending_inputs(connection, limit):
             for name, value in inputs.items():
                 for sha256 in contents_in({name: value}):
-                    found.setdefault(sha256, (source, line, one_line(name, 80)))
-        return found
+                    wanted.setdefault(sha256, (source, line, one_line(name, 80)))
+        return wanted
 
     def _in_place(
-        self, sha256: str, known: media.Media | None, sources: list[media.Source], count: Callable[[], None]
+        self, sha256: str, content: media.Media | None, sources: list[media.Source], count: Callable[[], None]
     ) -> media.Media:
         """In any thread."""
-        if known is None and self._place is not None:
-            known = uploaded(self._place, sha256)
-        if known is None:
+        if content is None and self._place is not None:
+            content = uploaded(self._place, sha256)
+        if content is None:
             raise Unusable("its file is not known here: run the manifest that names it, with --media")
-        return self._links.prepare(known, sources, count)
+        return self._links.prepare(content, sources, count)
 
     def warnings(self, now: float) -> tuple[str, ...]:
         """now: Unix seconds."""
@@ -121,11 +123,14 @@ class MediaInputs:
     async def ready(self, entry: Entry, reader: sqlite3.Connection) -> None:
         """Before a submit is written down: the objects are there. Raises DiskError."""
         for sha256 in set(contents_in(entry.job.inputs)):
-            known, sources = _known(reader, sha256)
-            if known is not None and self._links.is_fresh(known):
+            content, sources = _known(reader, sha256)
+            content = self._moved.get(sha256, content)
+            if content is not None and self._links.is_fresh(content):
                 continue
             try:
-                await asyncio.to_thread(self._in_place, sha256, known, sources, lambda: None)
+                ready = await asyncio.to_thread(self._in_place, sha256, content, sources, lambda: None)
+                if ready != content:
+                    self._moved[sha256] = ready
             except Unusable as error:
                 raise DiskError(f"an input of {one_line(entry.job.prompt_id, 80)}: {error}", hint=_AGAIN) from None
 
@@ -133,10 +138,9 @@ class MediaInputs:
         """The inputs with links in the place of contents, made now."""
 
         def link(sha256: str) -> str:
-            known = media.content(reader, sha256) or (self._place and uploaded(self._place, sha256))
-            if not known:
-                raise DiskError(f"an input of {one_line(entry.job.prompt_id, 80)} is not known", hint=_AGAIN)
-            return self._link(known)
+            content = self._moved.get(sha256) or media.content(reader, sha256)
+            assert content is not None, "ready comes first"
+            return self._link(content)
 
         return with_links(entry.job.inputs, link)
 
@@ -161,6 +165,16 @@ def open_inputs(
     for root in ([place] if place else []) + sorted(roots):
         links.links_into(root)
     return MediaInputs(links, place, api)
+
+
+def check_place(place: str | None, settings: Settings, *, is_here: bool) -> tuple[str, ...]:
+    """For a plan: warnings. Raises UsageError where the service could not reach what is uploaded there."""
+    if place is None:
+        return ()
+    links = MediaLinks(place, settings.timeout + QUEUE, is_here=is_here)
+    links.links_into(place)
+    ends = links.warning(time.time())
+    return () if ends is None else (ends,)
 
 
 def _known(connection: sqlite3.Connection, sha256: str) -> tuple[media.Media | None, list[media.Source]]:

@@ -84,9 +84,9 @@ def _seconds(moment: str | None) -> float | None:
 
 
 def _by_state(connection: sqlite3.Connection, counts: Counts) -> dict[str, int]:
-    known = reading.by_state(connection)
-    unseen = max(0, counts.total - sum(known.values()))
-    return {str(state): known.get(state, 0) + (unseen if state is State.PENDING else 0) for state in State}
+    counted = reading.by_state(connection)
+    unseen = max(0, counts.total - sum(counted.values()))
+    return {str(state): counted.get(state, 0) + (unseen if state is State.PENDING else 0) for state in State}
 
 
 def text(connection: sqlite3.Connection, *, going: bool) -> bytes:

@@ -171,11 +171,11 @@ def addresses(environ: Mapping[str, str] = os.environ) -> list[str]:
 
     Without it, those of ``notify`` in the folder ``batcher`` of the user's configuration. Raises UsageError.
     """
-    told = environ.get(NOTIFY, "").strip()
-    if "://" in told:
-        return told.split()
-    path = Path(told).expanduser() if told else _usual_file(environ)
-    if not told and not path.is_file():
+    setting = environ.get(NOTIFY, "").strip()
+    if "://" in setting:
+        return setting.split()
+    path = Path(setting).expanduser() if setting else _usual_file(environ)
+    if not setting and not path.is_file():
         return []
     try:
         mode = path.stat().st_mode
@@ -188,9 +188,9 @@ def addresses(environ: Mapping[str, str] = os.environ) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
 
-def receivers(found: Sequence[str]) -> list[Receiver]:
+def receivers(urls: Sequence[str]) -> list[Receiver]:
     """Raises UsageError for an address that nobody here can read."""
-    return [_receiver(address) for address in found]
+    return [_receiver(address) for address in urls]
 
 
 def _receiver(address: str) -> Receiver:

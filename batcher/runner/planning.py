@@ -8,8 +8,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from batcher.client.catalogue import Offer, ask, offline
+from batcher.client.token import base_url
 from batcher.core.errors import AccountError, ServiceError
 from batcher.core.job import State
 from batcher.core.settings import Settings
@@ -41,14 +43,14 @@ async def _plan(options: Options, remote: Remote | None, say: Progress) -> dict[
     run_dir = run_dir_of(options, loader)
     with ExitStack() as held:
         held.callback(loader.close)
-        known = held.enter_context(closing(connect_to_read(run_dir))) if has_state(run_dir) else None
-        offer = await _offer(options, loader, settings, known, say)
+        recorded = held.enter_context(closing(connect_to_read(run_dir))) if has_state(run_dir) else None
+        offer = await _offer(options, loader, settings, recorded, say)
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="batcher-")))
         state = StateFile(folder / STATE)
         try:
             limit = options.overrides.limit
             place = media_inputs.place_of(options.media, loader)
-            files = media_inputs.contents(state, place, say, known)
+            files = media_inputs.contents(state, place, say, recorded)
             read = plan_jobs(
                 state, loader, offer.schema, limit=limit, progress=say, run_dir=run_dir, shard=options.shard,
                 lenient=True, contents=files,
@@ -56,18 +58,19 @@ async def _plan(options: Options, remote: Remote | None, say: Progress) -> dict[
         finally:
             state.close()
         assert read.totals is not None
-        difference = held.enter_context(closing(Difference(folder, None if known is None else run_dir)))
+        difference = held.enter_context(closing(Difference(folder, None if recorded is None else run_dir)))
         facts = _facts(loader, read.totals, settings, offer, run_dir, difference)
         if remote is not None and remote.warning:
             facts["warnings"].append(remote.warning)
         if amount := files.amount():
             facts["media"] = {"place": place, **amount}
-            facts["warnings"] += files.warnings()
+            is_here = options.simulate or urlsplit(base_url(options.base_url)).hostname in media_inputs.LOOPBACK
+            facts["warnings"] += (*files.warnings(), *media_inputs.check_place(place, settings, is_here=is_here))
         return facts if options.shard is None else {**facts, "shard": str(options.shard), "jobs": read.planned.jobs}
 
 
 async def _offer(
-    options: Options, loader: Loader, settings: Settings, known: sqlite3.Connection | None, say: Progress
+    options: Options, loader: Loader, settings: Settings, recorded: sqlite3.Connection | None, say: Progress
 ) -> Offer:
     """From the service where it can be asked; a plan without a token or network is a plan all the same."""
     try:
@@ -77,8 +80,8 @@ async def _offer(
             )
     except (AccountError, ServiceError) as error:
         offer = offline(loader.model, settings.price, error.message, unchecked=settings.no_schema_check)
-        if offer.price is None and known is not None:
-            return replace(offer, price=read_facts(known).price_usd)
+        if offer.price is None and recorded is not None:
+            return replace(offer, price=read_facts(recorded).price_usd)
         return offer
 
 

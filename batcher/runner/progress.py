@@ -164,8 +164,8 @@ def in_words(snapshot: Snapshot, room: int = ROOM) -> str:
     )
     free = room + len(", ")
     kept = set()
-    for rank, said, text in sorted(parts):
-        if said and (rank == 0 or len(text) + len(", ") <= free):
+    for rank, was_said, text in sorted(parts):
+        if was_said and (rank == 0 or len(text) + len(", ") <= free):
             kept.add(rank)
             free -= len(text) + len(", ")
     return ", ".join(text for rank, _, text in parts if rank in kept)
@@ -173,10 +173,10 @@ def in_words(snapshot: Snapshot, room: int = ROOM) -> str:
 
 def time_left(snapshot: Snapshot) -> str:
     """``5 min 10 s left``, or ``5 to 9 min left`` where what was seen and what is to be expected differ; or nothing."""
-    known = sorted(one for one in (snapshot.eta, snapshot.eta_model) if one is not None)
-    if not known or snapshot.limited_by in {limits.PAUSED, limits.SILENT}:
+    estimates = sorted(one for one in (snapshot.eta, snapshot.eta_model) if one is not None)
+    if not estimates or snapshot.limited_by in {limits.PAUSED, limits.SILENT}:
         return ""
-    low, high = known[0], known[-1]
+    low, high = estimates[0], estimates[-1]
     if high > 1.5 * low and high - low > 30.0:
         return f"{show_duration(low)} to {show_duration(high)} left"
     return f"{show_duration(high)} left"

@@ -79,8 +79,8 @@ def _named(url: str, path: Path, kind: str) -> Remote:
 def _suffix(url: str, kind: str) -> str:
     """By the URL's own name, else by what its host says that it is."""
     suffix = PurePosixPath(unquote(urlsplit(url).path)).suffix.lower()
-    known = {*_BY_TYPE.values(), ".yml", ".ndjson", ".tab", ".xls", ".ods"}
-    return suffix if suffix in known else _BY_TYPE.get(kind, suffix if suffix[1:].isalnum() else "")
+    suffixes = {*_BY_TYPE.values(), ".yml", ".ndjson", ".tab", ".xls", ".ods"}
+    return suffix if suffix in suffixes else _BY_TYPE.get(kind, suffix if suffix[1:].isalnum() else "")
 
 
 def _earlier(options: Options, folder: Path, error: ServiceError) -> Remote:

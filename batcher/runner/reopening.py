@@ -1,5 +1,6 @@
 """The only way back for a job at rest, because it may cost money again. Works beside a going run."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,24 +8,33 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batcher.core.job import State
+from batcher.core.job import Entry, State
 from batcher.store import STATE, StateFile, connect_to_read, reading
 
+_EXTENSION = re.compile(r"\.[a-z0-9]{1,5}\Z")
 STATES = ("failed", "cancelled", "in_doubt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reopen:
-    """Which jobs. states: of STATES. causes, keys: kinds of failures, and beginnings of job keys; none means all.
+    """Which jobs. states: of STATES. causes: kinds of failures. jobs: beginnings of keys, ids of prompts, or places of
+    pictures, with or without ``images/`` and extension. None of these means all.
 
     resubmit: submit anew also what could be collected free, which pays again. dry_run: change nothing.
     """
 
     states: Sequence[str] = ("failed",)
     causes: Sequence[str] = ()
-    keys: Sequence[str] = ()
+    jobs: Sequence[str] = ()
     resubmit: bool = False
     dry_run: bool = False
+
+    def means(self, entry: Entry) -> bool:
+        """Whether a job is among ``jobs``."""
+        names = {entry.job.prompt_id, entry.path, f"images/{entry.path}"}
+        return not self.jobs or any(
+            entry.job.key.startswith(one) or one in names or _EXTENSION.sub("", one) in names for one in self.jobs
+        )
 
 
 @dataclass(slots=True)
@@ -48,17 +58,17 @@ def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
 def _reopen(state: StateFile, run: str, which: Reopen) -> dict[str, Any]:
     by_state = reading.by_state(state.connection)
     wanted = [State(name) for name in which.states]
-    found, moves = _Found(), []
+    counted, moves = _Found(), []
     for entry in reading.entries(state.connection, wanted, listed_only=True):
         kind = entry.cause.kind if entry.cause else ""
-        if (which.causes and kind not in which.causes) or not entry.job.key.startswith(tuple(which.keys) or ""):
-            found.left[kind or str(entry.state)] += 1
+        if (which.causes and kind not in which.causes) or not which.means(entry):
+            counted.left[kind or str(entry.state)] += 1
         elif entry.state is State.FAILED and not which.resubmit and reading.was_taken_up(state.connection, entry):
-            found.free += 1
+            counted.free += 1
             moves.append(partial(state.recollect, entry))
         else:
-            found.paid += 1
-            found.images += entry.job.images
+            counted.paid += 1
+            counted.images += entry.job.images
             moves.append(partial(state.reopen, entry))
     if moves and not which.dry_run:
         state.must_commit(moves)
@@ -67,11 +77,11 @@ def _reopen(state: StateFile, run: str, which: Reopen) -> dict[str, Any]:
     return {
         "run": run,
         "states": [str(name) for name in wanted],
-        "reopened": found.paid,
-        "collected_again": found.free,
-        "left": found.left.total(),
-        "left_by_cause": dict(found.left),
-        "may_cost_usd": None if price is None else round(found.images * price, 6),
+        "reopened": counted.paid,
+        "collected_again": counted.free,
+        "left": counted.left.total(),
+        "left_by_cause": dict(counted.left),
+        "may_cost_usd": None if price is None else round(counted.images * price, 6),
         "in_doubt": State.IN_DOUBT in wanted,
         "others": {
             name: by_state[State(name)] for name in STATES if State(name) in by_state and State(name) not in wanted

@@ -119,10 +119,10 @@ class Rescue:
 def places() -> list[Path]:
     """Folders beside the run directory that may take an id, the first one first; the same at each start."""
     named = [os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)]
-    found = [Path(name) for name in (*named, "/tmp")]  # noqa: S108  each file has a name of its own and is ours alone
+    paths = [Path(name) for name in (*named, "/tmp")]  # noqa: S108  each file has a name of its own and is ours alone
     with suppress(RuntimeError):
-        found.insert(-1 if named else 1, Path.home())
-    return list(dict.fromkeys(found))
+        paths.insert(-1 if named else 1, Path.home())
+    return list(dict.fromkeys(paths))
 
 
 def rescued(state: StateFile) -> list[tuple[Path, list[dict[str, Any]]]]:
@@ -177,6 +177,6 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 return
             for line in file:
                 with suppress(ValueError, RecursionError):
-                    found = json.loads(line)
-                    if isinstance(found, dict):
-                        yield found
+                    line_there = json.loads(line)
+                    if isinstance(line_there, dict):
+                        yield line_there

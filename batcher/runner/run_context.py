@@ -68,12 +68,13 @@ class RunContext:
         self.slots = Places(self.settings.in_flight)  # at the service
         self.downloads = Places(self.engine.resize(self.settings.downloads))
         self.waits = Waits()
-        self.fuse = FailureLimit(self.settings.fuse, self.settings.fuse_share)
+        self.failure_limit = FailureLimit(self.settings.fuse, self.settings.fuse_share)
         self.money_moved = asyncio.Event()
         self.go_on = asyncio.Event()  # cleared while the run is paused
         self.go_on.set()
         self.files: dict[int, list[Artifact]] = {}  # of jobs that have just been saved, until nobody works on them
         self.left_at: dict[int, float] = {}  # of submits whose answer is not waited for yet, on the clock of ``now``
+        self.in_air = 0  # submits without an answer yet
         self.found = 0  # jobs whose files lay in their place
         self.cancelled: Counter[CancelOutcome] = Counter()  # what --cancel-on-interrupt came to
         self.started = self.wall()
@@ -86,12 +87,12 @@ class RunContext:
 
     def settle(self, entry: Entry, cost_usd: float | None, *, failed: bool = False) -> None:
         """The job ended, or is in doubt: its reserved money is spent. ``failed``: the service failed it."""
-        told = self.budget.price
+        before = self.budget.price
         self.budget.settle(entry.job.images, cost_usd, kind_of(entry.job.model, entry.job.inputs), failed=failed)
         real = self.budget.price
-        if told is not None and real is not None and real > told * 1.001:
+        if before is not None and real is not None and real > before * 1.001:
             self.tally.warn(
-                f"the service charges {show_usd(real)} an image, not {show_usd(told)}: that counts from now on"
+                f"the service charges {show_usd(real)} an image, not {show_usd(before)}: that counts from now on"
             )
         self.money_moved.set()
 
@@ -107,7 +108,7 @@ class RunContext:
 
     def came_to(self, entry: Entry, cause: Cause | None) -> None:
         """What a submit came to: files (None), or nothing, for a cause. Enough of one cause blow the fuse."""
-        if (why := self.fuse.ended(entry.id, cause)) and cause is not None:
+        if (why := self.failure_limit.ended(entry.id, cause)) and cause is not None:
             self.stop.request(
                 Reason.FUSE,
                 f"{why}: {cause}",
@@ -116,7 +117,7 @@ class RunContext:
 
     def doubted(self, entry: Entry, cause: Cause) -> None:
         """A submit got no usable answer."""
-        self.lost(self.fuse.doubted(entry.id), cause)
+        self.lost(self.failure_limit.doubted(entry.id), cause)
 
     def lost(self, why: str | None, cause: Cause) -> None:
         """Enough submits without a usable answer in a row (why) end the submits, whatever reads say."""

@@ -151,7 +151,7 @@ def _collect_the_lost(state: StateFile, say: Progress) -> None:
 def same_service(state: StateFile, service: Service) -> None:
     """Request ids belong to one service, and simulated images must never pass for real ones. Raises UsageError."""
     facts = state.facts
-    known, simulated = facts.service, facts.simulated
+    recorded, simulated = facts.service, facts.simulated
     if simulated is None:
         return
     if simulated != bool(service.api.simulated):
@@ -160,9 +160,9 @@ def same_service(state: StateFile, service: Service) -> None:
             f"{state.path.parent} holds {kind} images; they are not mixed",
             hint="Choose another run directory with -o, or delete this one if you don't need it.",
         )
-    if known is not None and known != service.name and not simulated:  # None: rebuilt from sidecars
+    if recorded is not None and recorded != service.name and not simulated:  # None: rebuilt from sidecars
         raise UsageError(
-            f"{state.path.parent} belongs to {known}, and this run would go to {service.name}",
+            f"{state.path.parent} belongs to {recorded}, and this run would go to {service.name}",
             hint="Its request ids mean nothing there. Choose another run directory with -o.",
         )
 
@@ -175,12 +175,12 @@ def same_shard(state: StateFile, shard: Shard | None) -> None:
     facts = state.facts
     if facts.service is None:
         return
-    known, asked = facts.shard, None if shard is None else str(shard)
-    if known != asked:
+    recorded, asked = facts.shard, None if shard is None else str(shard)
+    if recorded != asked:
         run_dir = state.path.parent
-        what = f"shard {known} of its manifest" if known else "all of its manifest"
+        what = f"shard {recorded} of its manifest" if recorded else "all of its manifest"
         raise UsageError(
             f"{run_dir} has {what}, and this run is of {f'shard {asked}' if asked else 'all of it'}",
-            hint=f"Jobs would be paid for twice. {f'Add --shard {known}' if known else 'Leave --shard out'},"
+            hint=f"Jobs would be paid for twice. {f'Add --shard {recorded}' if recorded else 'Leave --shard out'},"
             " or choose another run directory with -o.",
         )

@@ -64,9 +64,9 @@ def run_dir_of(options: Options, loader: Loader) -> Path:
     way = way_to(loader, run_dir)
     if way is not None and has_state(run_dir):
         with closing(connect_to_read(run_dir)) as connection:
-            known = read_facts(connection).manifest_path
-        other = run_dir / (known or way)
-        if known not in {None, way} and other.exists():
+            recorded = read_facts(connection).manifest_path
+        other = run_dir / (recorded or way)
+        if recorded not in {None, way} and other.exists():
             folder = Path("runs") / f"{Path(loader.path or '').parent.name}-{loader.name}{part}"
             raise UsageError(
                 f"{run_dir} is the run directory of {os.path.relpath(other)}, and not of {loader.source}",
@@ -136,10 +136,10 @@ async def open_service(options: Options, run_dir: Path | None, say: Progress) ->
             token, trust, name = embedded.TOKEN, ("127.0.0.1",), SIMULATOR
         else:
             root = base_url(options.base_url)
-            found = _token(options, run_dir)
-            if found.warning:
-                say.say(f"warning: {found.warning}")
-            token, trust, name = found.value, (), ""
+            credential = _token(options, run_dir)
+            if credential.warning:
+                say.say(f"warning: {credential.warning}")
+            token, trust, name = credential.value, (), ""
         api = await stack.enter_async_context(Api(root, token))
         yield Service(api, (*trust, *options.trust_hosts), name or urlsplit(api.base_url).netloc)
 

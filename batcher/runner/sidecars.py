@@ -41,25 +41,27 @@ class Card:
 def parse(content: Buffer) -> dict[str, Any]:
     """Raises Untrue for what is not a JSON object."""
     try:
-        found = json.loads(bytes(content).decode(), parse_constant=_no_number)
+        values = json.loads(bytes(content).decode(), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise Untrue(one_line(f"not JSON: {error}", 200)) from None
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise Untrue("not a JSON object")
-    return found
+    return values
 
 
 def differences(
-    found: Mapping[str, Any], entry: Entry, artifact: Artifact, simulated: bool | None, versions: frozenset[str]
+    values: Mapping[str, Any], entry: Entry, artifact: Artifact, simulated: bool | None, versions: frozenset[str]
 ) -> list[str]:
     """The fields that are not as recorded. simulated, versions: None and empty when the state file does not know."""
-    version = found.get("batcher")
-    known = version in versions if versions and isinstance(version, str) else isinstance(version, str)
-    told = bool(found.get("simulated")) if simulated is None else simulated
-    expected = sidecar(entry, artifact, simulated=told, version=version if known and isinstance(version, str) else "")
-    if found == expected and canonical_json(found) == canonical_json(expected):
+    version = values.get("batcher")
+    is_ours = version in versions if versions and isinstance(version, str) else isinstance(version, str)
+    is_simulated = bool(values.get("simulated")) if simulated is None else simulated
+    expected = sidecar(
+        entry, artifact, simulated=is_simulated, version=version if is_ours and isinstance(version, str) else ""
+    )
+    if values == expected and canonical_json(values) == canonical_json(expected):
         return []
-    return [name for name, value in expected.items() if name not in found or not _same(found[name], value)]
+    return [name for name, value in expected.items() if name not in values or not _same(values[name], value)]
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -67,47 +69,47 @@ def _same(one: Any, other: Any) -> bool:
     return canonical_json(one) == canonical_json(other)
 
 
-def believed(found: Mapping[str, Any], file: str | None) -> Card:
+def believed(values: Mapping[str, Any], file: str | None) -> Card:
     """What a sidecar at ``file`` tells; None: it comes from records.jsonl. Raises Untrue."""
     try:
-        return _believed(found, file)
+        return _believed(values, file)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
         raise Untrue("fields are missing or of another type") from None
 
 
-def _believed(found: Mapping[str, Any], file: str | None) -> Card:
-    if found["schema"] != SCHEMA:
+def _believed(values: Mapping[str, Any], file: str | None) -> Card:
+    if values["schema"] != SCHEMA:
         raise Untrue(f"not of the schema {SCHEMA}")
-    artifact = _artifact(found)
+    artifact = _artifact(values)
     if file is not None and stem(artifact.file) != stem(file):
         raise Untrue(one_line(f"it belongs to {artifact.file}", 200))
-    job = described(found, _path(artifact))
-    attempts = _whole(found["attempts"], 1, MOST_ATTEMPTS)
-    request_id, cost = found["request_id"], found["cost_usd"]
-    if not (request_id is None or is_request_id(request_id)) or not isinstance(found["simulated"], bool):
+    job = described(values, _path(artifact))
+    attempts = _whole(values["attempts"], 1, MOST_ATTEMPTS)
+    request_id, cost = values["request_id"], values["cost_usd"]
+    if not (request_id is None or is_request_id(request_id)) or not isinstance(values["simulated"], bool):
         raise Untrue("its request id or its mark of simulation is none")
     if cost is not None and (isinstance(cost, bool) or not 0 <= float(cost) < 1e9):
         raise Untrue("its cost is none")
     entry = Entry(
         id=0, job=job, state=State.DONE, path=job.path, attempts=attempts, request_id=request_id,
-        submitted_at=seconds(found["submitted_at"]), finished_at=seconds(found["finished_at"]),
+        submitted_at=seconds(values["submitted_at"]), finished_at=seconds(values["finished_at"]),
         cost_usd=None if cost is None else float(cost),
     )  # fmt: skip
-    return Card(entry, artifact, found["simulated"], str(found["batcher"]))
+    return Card(entry, artifact, values["simulated"], str(values["batcher"]))
 
 
-def described(found: Mapping[str, Any], path: str) -> Job:
+def described(values: Mapping[str, Any], path: str) -> Job:
     """The job that a sidecar or a line of failures.jsonl is about. Raises Untrue when its key is not of its inputs."""
-    key, model, inputs, source = found["job"], found["model"], found["inputs"], found["source"]
-    if not is_model_id(model) or not isinstance(inputs, dict) or not isinstance(found["meta"], dict):
+    key, model, inputs, source = values["job"], values["model"], values["inputs"], values["source"]
+    if not is_model_id(model) or not isinstance(inputs, dict) or not isinstance(values["meta"], dict):
         raise Untrue("its model, inputs or meta are none")
-    if not isinstance(found["prompt_id"], str) or not isinstance(source["manifest"], str):
+    if not isinstance(values["prompt_id"], str) or not isinstance(source["manifest"], str):
         raise Untrue("its prompt id or source are none")
-    if not isinstance(chosen := found.get("chosen"), dict | None):
+    if not isinstance(chosen := values.get("chosen"), dict | None):
         raise Untrue("what was chosen is no object")
     return Job(
-        key=key, model=model, inputs=inputs, copy=copy_number(key, model, inputs), prompt_id=found["prompt_id"],
-        meta=found["meta"], source=source["manifest"], line=_whole(source["line"], 0, 1 << 53), path=path,
+        key=key, model=model, inputs=inputs, copy=copy_number(key, model, inputs), prompt_id=values["prompt_id"],
+        meta=values["meta"], source=source["manifest"], line=_whole(source["line"], 0, 1 << 53), path=path,
         images=images_asked(inputs), chosen=chosen,
     )  # fmt: skip
 
@@ -126,20 +128,20 @@ def copy_number(key: str, model: str, inputs: Mapping[str, Any]) -> int:
     raise Untrue("its job key is not that of its inputs")
 
 
-def _artifact(found: Mapping[str, Any]) -> Artifact:
-    sha256, file, mime, url = found["sha256"], found["file"], found["mime"], found["url"]
+def _artifact(values: Mapping[str, Any]) -> Artifact:
+    sha256, file, mime, url = values["sha256"], values["file"], values["mime"], values["url"]
     if len(bytes.fromhex(sha256)) != 32 or not all(isinstance(text, str) for text in (file, mime, url)):
         raise Untrue("its file, sha256, type or link are none")
     if not is_plain(file):
         raise Untrue("its file is not in the folder of images")
-    count = _whole(found["output_count"], 1, 1_000)
-    sides = [None if found[side] is None else _whole(found[side], 0, 1 << 31) for side in ("width", "height")]
-    downloaded = seconds(found["downloaded_at"])
+    count = _whole(values["output_count"], 1, 1_000)
+    sides = [None if values[side] is None else _whole(values[side], 0, 1 << 31) for side in ("width", "height")]
+    downloaded = seconds(values["downloaded_at"])
     if downloaded is None:
         raise Untrue("it does not say when it was downloaded")
     return Artifact(
-        file=file, bytes=_whole(found["bytes"], 0, 1 << 53), sha256=sha256, mime=mime, width=sides[0],
-        height=sides[1], url=url, output_index=_whole(found["output_index"], 0, count - 1), output_count=count,
+        file=file, bytes=_whole(values["bytes"], 0, 1 << 53), sha256=sha256, mime=mime, width=sides[0],
+        height=sides[1], url=url, output_index=_whole(values["output_index"], 0, count - 1), output_count=count,
         downloaded_at=downloaded,
     )  # fmt: skip
 
@@ -170,12 +172,12 @@ def _no_number(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number")
 
 
-def as_known(card: Card, known: Entry) -> Entry:
+def as_known(card: Card, entry: Entry) -> Entry:
     """The job as the state file has it, with the attempt that the sidecar tells of."""
-    told = card.entry
+    theirs = card.entry
     return replace(
-        known, attempts=told.attempts, request_id=told.request_id, cost_usd=told.cost_usd,
-        submitted_at=told.submitted_at, finished_at=told.finished_at,
+        entry, attempts=theirs.attempts, request_id=theirs.request_id, cost_usd=theirs.cost_usd,
+        submitted_at=theirs.submitted_at, finished_at=theirs.finished_at,
     )  # fmt: skip
 
 
@@ -191,15 +193,15 @@ def read_card(ground: SafeReader, file: str) -> Card:
 def siblings(ground: SafeReader, card: Card) -> list[Card]:
     """The sidecars of all files of its job that lie beside it, itself included, in their order."""
     count, job = card.artifact.output_count, card.entry.job
-    found = []
+    names = []
     for index in range(count):
         if index == card.artifact.output_index:
-            found.append(card)
+            names.append(card)
             continue
         try:
             other = read_card(ground, f"{IMAGES}/{numbered(job.path, index, count)}.json")
         except Untrue:
             continue
         if other.entry.job.key == job.key and other.artifact.output_index == index:
-            found.append(other)
-    return found
+            names.append(other)
+    return names

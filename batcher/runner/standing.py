@@ -77,5 +77,5 @@ def _of(connection: sqlite3.Connection, run_dir: Path) -> Facts:
 
 def _sum(numbers: Sequence[float | None]) -> float | None:
     """None where one is unknown."""
-    known = [number for number in numbers if number is not None]
-    return round(sum(known), 6) if len(known) == len(numbers) else None
+    numbers_known = [number for number in numbers if number is not None]
+    return round(sum(numbers_known), 6) if len(numbers_known) == len(numbers) else None

@@ -26,7 +26,7 @@ from batcher.core.errors import (
 )
 from batcher.core.job import Accepted, Entry, State
 from batcher.core.retry import REFUSALS
-from batcher.pacing import LATE, Opening
+from batcher.pacing import LATE, SlowStart
 from batcher.runner.departures import Departures
 from batcher.runner.events import Noted
 from batcher.runner.lying_there import LyingThere
@@ -36,7 +36,7 @@ from batcher.runner.stop import Reason, pause
 CLOCK = 1e-6  # seconds: less than this is now
 GLIMPSE = 1.0  # seconds between two looks at what a person may have changed: the deadline, the rate
 PAUSED = 0.2  # seconds between two looks at whether the run may go on
-GLANCE = 0.002  # seconds between two looks at whether the opening lets one more leave
+GLANCE = 0.002  # seconds between two looks at whether slow start lets one more leave
 LEAD = 0.03  # seconds before its moment at which a submit is claimed: what writing that down takes on most disks
 AT_DOOR = 0.5  # seconds that one written down as leaving may be kept waiting: a kill meanwhile leaves it in doubt
 NO_MODEL = "batcher/probe/no-such-model"  # a submit for it is answered, and there is nothing to make or to charge
@@ -56,7 +56,7 @@ class Submitter:
         self._in_vain = in_vain
         self.model = model
         self.pace = context.pace
-        self._opening = Opening()
+        self._slow_start = SlowStart()
         self.breaker = CircuitBreaker()
         self._lying = LyingThere(context.state.path.parent, simulated=context.simulated)
         self._line = asyncio.Lock()  # whose turn it is to be written down as leaving
@@ -92,10 +92,10 @@ class Submitter:
     async def _found(self, entry: Entry) -> Entry | None:
         """DONE, when its picture and its sidecar lie in their place: that is free."""
         context = self.context
-        found = await asyncio.to_thread(self._lying.find, entry)
-        if found is None:
+        there = await asyncio.to_thread(self._lying.find, entry)
+        if there is None:
             return None
-        attempt, files = found
+        attempt, files = there
         saved = await context.queue.durable(context.state.find, attempt, files)
         context.files[entry.id] = files
         context.found += 1
@@ -131,7 +131,7 @@ class Submitter:
             by, wait = limits.PAUSED, PAUSED
         elif (wait := self._due() - now) > CLOCK:
             by = limits.RATE if self.pace.rate == self.pace.ceiling else limits.SERVICE
-        elif self._opening.full(now, self._ahead):
+        elif self._slow_start.full(now, self._ahead):
             by, wait = limits.START, GLANCE
         elif self._in_vain():
             by, wait = limits.DOWNLOADS, GLIMPSE
@@ -193,8 +193,8 @@ class Submitter:
 
     async def _post(self, entry: Entry, inputs: Mapping[str, Any]) -> Entry:
         context, left_at = self.context, self.context.now()
-        context.fuse.began(entry.id)
-        self._opening.left(left_at)
+        context.failure_limit.began(entry.id)
+        self._slow_start.left(left_at)
         try:
             accepted = await self._answer(entry, inputs)
         except Unclear as problem:
@@ -210,7 +210,7 @@ class Submitter:
             return await self._release(entry)
         except Refused as problem:
             self._answered()
-            self._opening.close()
+            self._slow_start.close()
             self.pace.refused(context.now(), problem.retry_after, left_at)
             context.tally.rate_limited += 1
             return await self._release(entry)
@@ -233,6 +233,7 @@ class Submitter:
 
     async def _answer(self, entry: Entry, inputs: Mapping[str, Any]) -> Accepted:
         journal = self.journal
+        self.context.in_air += 1
         try:
             accepted = await self.context.api.submit(entry.job.model, inputs, lambda: journal.left(entry))
             journal.answered(entry, accepted.request_id)
@@ -240,7 +241,8 @@ class Submitter:
             journal.refused(entry)
             raise
         finally:
-            self._opening.answered()
+            self.context.in_air -= 1
+            self._slow_start.answered()
         return accepted
 
     async def _accept(self, entry: Entry, accepted: Accepted) -> Entry:
@@ -263,7 +265,7 @@ class Submitter:
         """A release that is not on the disk is a submit in doubt to the next start."""
         context = self.context
         context.unspend(entry)
-        context.fuse.dropped(entry.id)
+        context.failure_limit.dropped(entry.id)
         move = partial(context.state.release, entry)
         return await self._insist(PERSISTENCE, move, lambda: context.rescue.unsent(entry))
 
@@ -292,7 +294,7 @@ class Submitter:
 
     def _answered(self) -> None:
         self.breaker.answered()
-        self.context.fuse.answered()
+        self.context.failure_limit.answered()
         self.context.heard()
 
     async def _service_answers(self) -> bool:
@@ -307,7 +309,7 @@ class Submitter:
             context.heard()
             if (problem := await _unanswered(context.api.submit(NO_MODEL, {}))) is None:
                 return True
-            context.lost(context.fuse.unanswered(), problem.cause)
+            context.lost(context.failure_limit.unanswered(), problem.cause)
         self.breaker.failed(context.now())
         context.unheard(problem)
         return False

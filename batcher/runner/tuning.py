@@ -46,8 +46,8 @@ def tune(
     given = {"rate": rate, "in_flight": in_flight, "downloads": downloads, "budget": budget}
     changes: dict[str, Any] = {name: _parsed(name, text) for name, text in given.items() if text is not None}
     if deadline is not None:
-        told = _parsed("deadline", deadline)
-        changes["deadline"] = None if told is None else deadline_at(told, wall())
+        asked = _parsed("deadline", deadline)
+        changes["deadline"] = None if asked is None else deadline_at(asked, wall())
     if pause or resume:
         changes["paused"] = pause
     if drain:

@@ -64,7 +64,7 @@ class Waiter:
             try:
                 await context.call_turn()
                 asked_at = context.now()
-                answer = await context.api.look(entry.request_id or "")
+                answer = await context.api.poll(entry.request_id or "")
             except CallError as problem:
                 after = await self._unread(entry, trouble, problem)
                 if isinstance(after, Cause):
@@ -111,7 +111,7 @@ class Waiter:
             )
         assert isinstance(answer, CancelledThere)
         context.unspend(entry)
-        context.fuse.dropped(entry.id)
+        context.failure_limit.dropped(entry.id)
         return await context.queue.durable(state.cancel, entry, context.wall())
 
     async def _give_up(self, entry: Entry, cause: Cause) -> Entry:
@@ -182,15 +182,15 @@ class Waiter:
 
 
 def _denied(problem: NotFound | Rejected) -> Cause:
-    said = problem.cause
-    kind = "expired" if isinstance(problem, NotFound) else said.kind
-    return Cause(kind=kind, message=said.message, http_status=said.http_status, code=said.code)
+    cause = problem.cause
+    kind = "expired" if isinstance(problem, NotFound) else cause.kind
+    return Cause(kind=kind, message=cause.message, http_status=cause.http_status, code=cause.code)
 
 
 def _unanswered(problem: CallError, seconds: float) -> Cause:
-    said = problem.cause
-    message = f"no readable answer about this request for {seconds:.0f} s, while others got theirs: {said.message}"
-    return Cause(kind="unanswered", message=message[:500], http_status=said.http_status, code=said.code)
+    cause = problem.cause
+    message = f"no readable answer about this request for {seconds:.0f} s, while others got theirs: {cause.message}"
+    return Cause(kind="unanswered", message=message[:500], http_status=cause.http_status, code=cause.code)
 
 
 def _taken_back(answer: Answer) -> Cause:

@@ -136,15 +136,15 @@ class App:
         return await misbehave(rule, request, act, origin=_origin(request), date=simulator.date())
 
     def _about(self, request: web.BaseRequest, request_id: str, what: str) -> Answer:
-        found = self.simulator.find(request_id)
-        if found is None:
+        job = self.simulator.find(request_id)
+        if job is None:
             raise Refusal(coded(404001))
         if what == "cancel":
-            return views.cancelled(self.simulator, found)
+            return views.cancelled(self.simulator, job)
         if what == "status":
-            return views.status(self.simulator, found, _origin(request))
+            return views.status(self.simulator, job, _origin(request))
         include_cost = request.query.get("include_cost") == "true"
-        return views.result(self.simulator, found, _origin(request), include_cost=include_cost)
+        return views.result(self.simulator, job, _origin(request), include_cost=include_cost)
 
     def _catalog(self, request: web.BaseRequest, model: str) -> Answer:
         profile = self.simulator.profile

@@ -51,10 +51,10 @@ def search(words: str, category: str, kind: str) -> list[str]:
 def page(query: Mapping[str, str], *, price: float | None) -> Answer:
     """The list of models as asked for. Raises Refusal for bounds that make no sense."""
     limit, offset = _bound(query, "limit", 100, 1, 500), _bound(query, "offset", 0, 0, 10**9)
-    found = search(query.get("search", ""), query.get("category", ""), query.get("kind", ""))
+    matches = search(query.get("search", ""), query.get("category", ""), query.get("kind", ""))
     schema = query.get("include_schema") == "true"
-    shown = [entry(model_id, price=price, schema=schema) for model_id in found[offset : offset + limit]]
-    return Answer(200, {"models": shown, "total": len(found), "limit": limit, "offset": offset})
+    shown = [entry(model_id, price=price, schema=schema) for model_id in matches[offset : offset + limit]]
+    return Answer(200, {"models": shown, "total": len(matches), "limit": limit, "offset": offset})
 
 
 def _bound(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
@@ -111,15 +111,15 @@ def complaints(model_id: str, inputs: Mapping[str, Any], *, defaults_fill: bool 
     """
     model = _BY_ID[model_id]
     properties = model.schema["properties"]
-    found = [
+    problems = [
         {"type": "missing", "loc": ["input", name], "msg": "Field required", "input": dict(inputs)}
         for name in model.schema["required"]
         if name in properties and name not in inputs and not (defaults_fill and "default" in properties[name])
     ]
     for name, value in inputs.items():
         if name in properties and not (value is None and _takes_null(properties[name])):
-            found += _complaints(properties[name], value, ["input", name]) or _private(properties[name], value, name)
-    return found
+            problems += _complaints(properties[name], value, ["input", name]) or _private(properties[name], value, name)
+    return problems
 
 
 def _takes_null(rule: Mapping[str, Any]) -> bool:

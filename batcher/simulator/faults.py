@@ -129,10 +129,10 @@ class Fault:
     def __post_init__(self) -> None:
         if self.where not in PLACES:
             raise ValueError(f"no such place for a fault: {self.where!r}; there are {', '.join(PLACES)}")
-        known = kinds(self.where)
-        if self.kind not in known:
-            near = get_close_matches(str(self.kind), known, 1)
-            mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        kinds_there = kinds(self.where)
+        if self.kind not in kinds_there:
+            near = get_close_matches(str(self.kind), kinds_there, 1)
+            mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(kinds_there)}"
             raise ValueError(f"no such fault at {self.where}: {self.kind!r}; {mend}")
         if not 0 <= self.probability <= 1:
             raise ValueError(f"a probability is between 0 and 1, not {self.probability}")

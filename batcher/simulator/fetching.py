@@ -19,13 +19,13 @@ _TIMEOUT = aiohttp.ClientTimeout(total=60.0)
 
 async def fetched(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs with the links as they are kept. Raises Refusal for a file that can't be had."""
-    found: dict[str, Any] = {}
+    files: dict[str, Any] = {}
     for name, value in inputs.items():
         for url in filter(catalog.is_here, value if isinstance(value, list) else [value]):
             if why := await _wrong(str(url)):
                 raise Refusal(invalid([catalog.unreachable(name, str(url), why)]))
-        found[name] = [_kept(one) for one in value] if isinstance(value, list) else _kept(value)
-    return found
+        files[name] = [_kept(one) for one in value] if isinstance(value, list) else _kept(value)
+    return files
 
 
 async def _wrong(url: str) -> str:

@@ -117,8 +117,8 @@ class Profile:
 def _parsed(kind: type[Any], settings: Any, where: str) -> dict[str, Any]:
     if not isinstance(settings, Mapping):
         raise ProfileError(f"{where or 'a profile'}: expected keys with values, found {settings!r}")
-    known = _hints(kind)
-    return {key: _value(known, key, value, f"{where}{key}") for key, value in settings.items()}
+    hints = _hints(kind)
+    return {key: _value(hints, key, value, f"{where}{key}") for key, value in settings.items()}
 
 
 def _hints(kind: type[Any]) -> dict[str, Any]:
@@ -126,11 +126,11 @@ def _hints(kind: type[Any]) -> dict[str, Any]:
     return {entry.name: hints[entry.name] for entry in fields(kind)}
 
 
-def _value(known: Mapping[str, Any], key: Any, value: Any, where: str) -> Any:
-    if key not in known:
-        near = get_close_matches(str(key), known, 1, cutoff=0.5)
+def _value(hints: Mapping[str, Any], key: Any, value: Any, where: str) -> Any:
+    if key not in hints:
+        near = get_close_matches(str(key), hints, 1, cutoff=0.5)
         raise ProfileError(f"unknown key {where!r}" + (f": did you mean {near[0]!r}?" if near else ""))
-    return convert(known[key], value, where)
+    return convert(hints[key], value, where)
 
 
 def convert(hint: Any, value: Any, where: str) -> Any:

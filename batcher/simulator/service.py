@@ -93,8 +93,8 @@ class Simulator:
     def authorize(self, header: str) -> None:
         """Raises Refusal unless the header carries a token this service takes."""
         scheme, _, token = header.partition(" ")
-        known = self.profile.tokens
-        if scheme.lower() != "bearer" or not token.strip() or (known is not None and token not in known):
+        tokens = self.profile.tokens
+        if scheme.lower() != "bearer" or not token.strip() or (tokens is not None and token not in tokens):
             raise Refusal(coded(400004, "token missing, expired or revoked", status=self.profile.auth_status))
 
     def submit(self, model: str, inputs: Mapping[str, Any]) -> Request:

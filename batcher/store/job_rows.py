@@ -71,12 +71,12 @@ class JobRows(Transactions):
         """The entries of these jobs, in their order; new ones are written down as pending, at the manifest's end."""
         (first,) = self.connection.execute("SELECT coalesce(max(position) + 1, 0) FROM jobs").fetchone()
         self.take_in(list(enumerate(jobs, first)), upsert("coalesce(position, excluded.position)"))
-        found: dict[str, Entry] = {}
+        entries: dict[str, Entry] = {}
         for start in range(0, len(jobs), _CHUNK):
             keys = [job.key for job in jobs[start : start + _CHUNK]]
             rows = self.connection.execute(f"{ENTRY} FROM jobs j WHERE j.key IN ({', '.join('?' * len(keys))})", keys)
-            found.update((row[1], entry_of(row)) for row in rows)
-        return [found[job.key] for job in jobs]
+            entries.update((row[1], entry_of(row)) for row in rows)
+        return [entries[job.key] for job in jobs]
 
     def unlist(self, ids: Iterable[int]) -> None:
         """These jobs are no longer in the manifest: left alone, and out of the counts and records."""

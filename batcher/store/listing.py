@@ -85,15 +85,15 @@ class Listing:
 
     def _seen(self, keys: Sequence[str]) -> set[str]:
         """Those that are keys of jobs of this reading."""
-        found: set[str] = set()
+        keys_there: set[str] = set()
         for start in range(0, len(keys), _CHUNK):
             some = keys[start : start + _CHUNK]
             rows = self._connection.execute(
                 f"SELECT key FROM jobs WHERE key IN ({', '.join('?' * len(some))}) AND position BETWEEN 0 AND ?",
                 (*some, self._at - 1),
             )
-            found.update(key for (key,) in rows)
-        return found
+            keys_there.update(key for (key,) in rows)
+        return keys_there
 
     def _count(self, key: str, first: int) -> int:
         """first: the number where this is the first time that it is counted."""

@@ -100,10 +100,10 @@ def unlist(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE media_sources SET listed = 0")
 
 
-def put_source(connection: sqlite3.Connection, found: Source) -> None:
+def put_source(connection: sqlite3.Connection, source: Source) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO media_sources VALUES (?, ?, ?, ?, 1)",
-        (found.source, found.sha256, found.bytes, found.version),
+        (source.source, source.sha256, source.bytes, source.version),
     )
 
 

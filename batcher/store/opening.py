@@ -4,8 +4,9 @@ import os
 import sqlite3
 from pathlib import Path
 
-from batcher.core.errors import DiskError, UsageError
+from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.store.lock import unwritable
+from batcher.store.machine import damaged
 from batcher.store.schema import APPLICATION_ID, REQUEST_IDS, VERSION, create
 
 STATE = "state.db"
@@ -21,15 +22,15 @@ def prepare(run_dir: Path) -> None:
         if run_dir.exists() and not run_dir.is_dir():
             raise UsageError(f"{run_dir} is a file, not a run directory", hint="Choose another with -o.")
         run_dir.mkdir(parents=True, exist_ok=True)
-        found = [item.name for item in run_dir.iterdir() if not item.name.startswith(".")]
+        names = [item.name for item in run_dir.iterdir() if not item.name.startswith(".")]
     except OSError as error:
         raise unwritable(run_dir, error) from error
     if not os.access(run_dir, os.W_OK | os.X_OK):
         raise unwritable(run_dir, PermissionError("no right to write there"))
-    if STATE in found:
+    if STATE in names:
         _check_unopened(run_dir / STATE)
-    elif set(found) - GIVEN:
-        raise _foreign(run_dir, found)
+    elif set(names) - GIVEN:
+        raise _foreign(run_dir, names)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -54,8 +55,8 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     except sqlite3.DatabaseError as error:
-        if "not a database" in str(error) or "malformed" in str(error):
-            raise _not_ours(path) from error
+        if not isinstance(error, sqlite3.OperationalError):
+            raise _unreadable(path, error) from error
         raise unwritable(path.parent, error) from error
     return connection
 
@@ -92,7 +93,7 @@ def connect_to_read(run_dir: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         raise DiskError(f"{path} can't be read: {error}", hint="Check the rights of the folder.") from error
     except sqlite3.DatabaseError as error:
-        raise _not_ours(path) from error
+        raise _unreadable(path, error) from error
 
 
 def has_state(run_dir: Path) -> bool:
@@ -134,7 +135,7 @@ def _check_unopened(path: Path) -> None:
         raise unwritable(path.parent, error) from error
     except sqlite3.DatabaseError as error:
         if not path.with_name(f"{STATE}-wal").exists():  # else half of it may be there, as a full disk leaves it
-            raise _not_ours(path) from error
+            raise _unreadable(path, error) from error
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> int:
@@ -158,14 +159,20 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
     return int(version)
 
 
+def _unreadable(path: Path, error: sqlite3.DatabaseError) -> BatcherError:
+    if "malformed" in str(error):
+        return damaged(f"the state file {path} is damaged: {error}", str(path.parent))
+    return _not_ours(path)
+
+
 def _not_ours(path: Path) -> UsageError:
     return UsageError(
         f"{path} is not a state file of batcher", hint="Nothing was touched. Choose another run directory with -o."
     )
 
 
-def _foreign(run_dir: Path, found: list[str]) -> UsageError:
-    if {"images", "records.jsonl", BUCKET} & set(found):
+def _foreign(run_dir: Path, names: list[str]) -> UsageError:
+    if {"images", "records.jsonl", BUCKET} & set(names):
         return UsageError(
             f"{run_dir} holds images of an earlier run but its {STATE} is gone",
             hint=f"Running there would pay for them again. `batcher verify {run_dir} --repair` makes a new {STATE} from"

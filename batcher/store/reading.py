@@ -125,16 +125,16 @@ def any_is(connection: sqlite3.Connection, states: Sequence[State]) -> bool:
 
 def counts(connection: sqlite3.Connection, total: int | None = None) -> Counts:
     """total: jobs in the manifest, by default as the last run knew it."""
-    found = by_state(connection)
+    states = by_state(connection)
     if total is None:
         last = read_facts(connection).total
-        total = sum(found.values()) if last is None else last
+        total = sum(states.values()) if last is None else last
     return Counts(
         total=total,
-        done=found.get(State.DONE, 0),
-        failed=found.get(State.FAILED, 0),
-        cancelled=found.get(State.CANCELLED, 0),
-        in_doubt=found.get(State.IN_DOUBT, 0),
+        done=states.get(State.DONE, 0),
+        failed=states.get(State.FAILED, 0),
+        cancelled=states.get(State.CANCELLED, 0),
+        in_doubt=states.get(State.IN_DOUBT, 0),
     )
 
 

@@ -129,11 +129,11 @@ class StateFile(JobRows):
         The sidecar tells of that attempt alone: what the file knows of others stays, and those that it does not know
         are taken for failed.
         """
-        known = reading.by_id(self.connection, entry.id).attempts
-        theirs, newest = entry.attempts, max(entry.attempts, known)
-        if known and known != theirs:
+        ours = reading.by_id(self.connection, entry.id).attempts
+        theirs, newest = entry.attempts, max(entry.attempts, ours)
+        if ours and ours != theirs:
             self.connection.execute("DELETE FROM past_attempts WHERE job_id = ? AND n = ?", (entry.id, theirs))
-            self.connection.execute(_KEEP, (entry.id, min(known, theirs)))
+            self.connection.execute(_KEEP, (entry.id, min(ours, theirs)))
         self.connection.executemany(
             "INSERT OR IGNORE INTO past_attempts (job_id, n, outcome, images, submitted_at, cause, message)"
             " VALUES (?, ?, 'failed', ?, ?, 'unknown', 'the sidecar only tells of the last attempt')",

@@ -99,7 +99,7 @@ def _outvoted(ground: SafeReader, finding: Finding) -> Finding:
     return replace(finding, kind=Kind.FACTS_DIFFER, message=message, actual=None, expected=None, price_usd=None)
 
 
-def _content(data: Buffer, rules: Rules, entry: Entry, artifact: Artifact, found: _Found) -> list[Finding]:
+def _content(data: Buffer, rules: Rules, entry: Entry, artifact: Artifact, looked: _Found) -> list[Finding]:
     ratio = entry.job.inputs.get("aspect_ratio")
     wanted = ratio if isinstance(ratio, str) else None
     facts: Facts | None = None
@@ -111,10 +111,10 @@ def _content(data: Buffer, rules: Rules, entry: Entry, artifact: Artifact, found
     if actual != artifact.sha256:
         kind = Kind.TRUNCATED if len(data) < artifact.bytes else Kind.CHANGED
         message = f"{len(data):,} bytes of {artifact.bytes:,}; {state}" if kind is Kind.TRUNCATED else state
-        return [found(kind, message, _free(entry), actual)]
+        return [looked(kind, message, _free(entry), actual)]
     if facts is None:
-        return [found(Kind.DAMAGED, f"as it was received: {state}", Mend.BY_HAND)]
-    return [*_facts(facts, artifact, found), *_oddities(facts, found)]
+        return [looked(Kind.DAMAGED, f"as it was received: {state}", Mend.BY_HAND)]
+    return [*_facts(facts, artifact, looked), *_oddities(facts, looked)]
 
 
 def recorded_as(artifact: Artifact) -> Announced:
@@ -122,7 +122,7 @@ def recorded_as(artifact: Artifact) -> Announced:
     return Announced(artifact.mime, extension(artifact.file))
 
 
-def _facts(facts: Facts, artifact: Artifact, found: _Found) -> list[Finding]:
+def _facts(facts: Facts, artifact: Artifact, looked: _Found) -> list[Finding]:
     size = facts.size or (None, None)
     really = {"bytes": facts.bytes, "mime": facts.kind.mime, "width": size[0], "height": size[1]}
     wrong = [
@@ -130,14 +130,14 @@ def _facts(facts: Facts, artifact: Artifact, found: _Found) -> list[Finding]:
         for name, value in really.items()
         if value != getattr(artifact, name)
     ]
-    return [found(Kind.FACTS_DIFFER, one_line("; ".join(wrong)))] if wrong else []
+    return [looked(Kind.FACTS_DIFFER, one_line("; ".join(wrong)))] if wrong else []
 
 
-def _oddities(facts: Facts, found: _Found) -> list[Finding]:
+def _oddities(facts: Facts, looked: _Found) -> list[Finding]:
     """What the service delivered so: the same request would bring it again."""
     notes = facts.warning.split("; ") if facts.warning else []
     return [
-        found(Kind.WRONG_RATIO if note.startswith("asked for") else Kind.ONE_COLOUR, note, Mend.BY_HAND)
+        looked(Kind.WRONG_RATIO if note.startswith("asked for") else Kind.ONE_COLOUR, note, Mend.BY_HAND)
         for note in notes
     ]
 

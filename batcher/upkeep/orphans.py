@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"_[0-9]{1,4}\Z")
 
 def strays(ground: SafeReader, connection: sqlite3.Connection, *, going: bool) -> Iterator[Finding]:
     """Reads every unknown file once. going: a run is writing there at this moment."""
-    known = auditing.Recorded(connection)
+    recorded = auditing.Recorded(connection)
     try:
         for seen in ground.walk():
             unknown = []
@@ -30,26 +30,26 @@ def strays(ground: SafeReader, connection: sqlite3.Connection, *, going: bool) -
                 if one.outside:
                     message = "a link that leads out of the folder of images; not followed"
                     yield Finding(kind=Kind.OUTSIDE, file=one.file, message=message, mend=Mend.FREE)
-                elif one.file not in known:
+                elif one.file not in recorded:
                     unknown.append(one.file)
             yield from _unknown(ground, connection, unknown, going=going)
     finally:
-        known.close()
+        recorded.close()
 
 
 def _unknown(ground: SafeReader, connection: sqlite3.Connection, files: list[str], *, going: bool) -> Iterator[Finding]:
-    told: set[str] = set()  # what a finding or a job in flight accounts for
+    accounted: set[str] = set()  # what a finding or a job in flight accounts for
     for file in files:
         if extension(file) == "part" and not going:
             yield _orphan(ground, file, Kind.LEFTOVER, "a file that was being written when its run was killed")
         elif extension(file) == "json":
-            yield from _sidecar(ground, connection, file, told)
+            yield from _sidecar(ground, connection, file, accounted)
     for file in files:
-        if extension(file) not in {"part", "json"} and file not in told and not _in_flight(connection, file):
+        if extension(file) not in {"part", "json"} and file not in accounted and not _in_flight(connection, file):
             yield _orphan(ground, file, Kind.ORPHAN, "no job has this image")
 
 
-def _sidecar(ground: SafeReader, connection: sqlite3.Connection, file: str, told: set[str]) -> Iterator[Finding]:
+def _sidecar(ground: SafeReader, connection: sqlite3.Connection, file: str, accounted: set[str]) -> Iterator[Finding]:
     try:
         card = read_card(ground, file)
     except Untrue as problem:
@@ -58,17 +58,17 @@ def _sidecar(ground: SafeReader, connection: sqlite3.Connection, file: str, told
         return
     entry = auditing.by_key(connection, card.entry.job.key)
     if entry is not None and entry.state in _IN_FLIGHT:
-        told.add(card.artifact.file)
+        accounted.add(card.artifact.file)
         return
     recorded = auditing.indexes(connection, entry.id) if entry is not None and entry.state is State.DONE else {}
     if recorded.get(card.artifact.output_index) == card.artifact.file:
-        told.add(card.artifact.file)  # a run saved it while we looked
+        accounted.add(card.artifact.file)  # a run saved it while we looked
         return
     cards = [one for one in siblings(ground, card) if one.artifact.output_index not in recorded]
     if card.artifact.output_index in recorded or not _worth_taking_in(ground, entry, cards, len(recorded)):
         yield _orphan(ground, file, Kind.ORPHAN, "its job has another image, or this one is not whole")
         return
-    told.update(one.artifact.file for one in cards)
+    accounted.update(one.artifact.file for one in cards)
     if cards[0].artifact.file == card.artifact.file:
         yield Finding(
             kind=Kind.UNRECORDED,
@@ -95,8 +95,8 @@ def _is_whole(ground: SafeReader, card: Card) -> bool:
 def _in_flight(connection: sqlite3.Connection, file: str) -> bool:
     """Whether it lies where a job in flight puts its files: the next run writes over it or takes it up."""
     path = stem(file).removeprefix(f"{IMAGES}/")
-    found = [auditing.by_path(connection, name) for name in {path, _NUMBER.sub("", path)}]
-    return any(entry is not None and entry.state in _IN_FLIGHT for entry in found)
+    entries = [auditing.by_path(connection, name) for name in {path, _NUMBER.sub("", path)}]
+    return any(entry is not None and entry.state in _IN_FLIGHT for entry in entries)
 
 
 def _orphan(ground: SafeReader, file: str, kind: Kind, message: str) -> Finding:

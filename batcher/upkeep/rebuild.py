@@ -90,7 +90,7 @@ def rebuild(run_dir: Path, state: StateFile) -> Rebuilt:
             model = cards[0].entry.job.model
         state.must_commit([partial(take_in, state, cards) for cards in jobs])
     for lines in _groups(_failures(run_dir, state)):
-        state.must_commit([partial(_recall, state, job, found) for job, found in lines])
+        state.must_commit([partial(_recall, state, job, values) for job, values in lines])
         unfinished += len(lines)
     facts = RunFacts(simulated=simulated, model=model, batchers=tuple(sorted(versions)))
     state.must_commit([lambda: state.change_facts(lambda _: facts)])
@@ -117,8 +117,8 @@ def take_in(state: StateFile, cards: Sequence[Card], *, listed: bool = True) -> 
 def _jobs(run_dir: Path, state: StateFile) -> Iterator[list[Card]]:
     """The sidecars of each job, in the order of the manifest where records.jsonl tells it."""
     ground = reader_of(run_dir)
-    told = _cards_of_records(run_dir, ground)
-    for _, cards in groupby(told, key=lambda card: card.entry.job.key):
+    of_records = _cards_of_records(run_dir, ground)
+    for _, cards in groupby(of_records, key=lambda card: card.entry.job.key):
         yield list(cards)
     for seen in ground.walk():
         for one in seen:
@@ -153,25 +153,25 @@ def _cards_of_records(run_dir: Path, ground: SafeReader) -> Iterator[Card]:
 def _failures(run_dir: Path, state: StateFile) -> Iterator[tuple[Job, dict[str, Any]]]:
     for line in _lines(run_dir / FAILURES):
         try:
-            found = parse(line)
-            path = with_key(safe_part(found["prompt_id"]), found["job"])
-            job = described(found, path)
+            values = parse(line)
+            path = with_key(safe_part(values["prompt_id"]), values["job"])
+            job = described(values, path)
         except (Untrue, KeyError, TypeError, AttributeError, ValueError):
             continue
-        if auditing.by_key(state.connection, job.key) is None and found.get("state") in {"failed", "in_doubt"}:
-            yield job, found
+        if auditing.by_key(state.connection, job.key) is None and values.get("state") in {"failed", "in_doubt"}:
+            yield job, values
 
 
-def _recall(state: StateFile, job: Job, found: dict[str, Any]) -> None:
+def _recall(state: StateFile, job: Job, values: dict[str, Any]) -> None:
     """Lets a job go the way it went, in one step."""
     (entry,) = state.enlist([job])
-    told = found.get("attempts")
-    attempts = told if isinstance(told, int) and 0 < told < 1_000 else 1
-    moment = _moment(found.get("submitted_at"))
-    cause = _cause(found.get("cause"))
+    counted = values.get("attempts")
+    attempts = counted if isinstance(counted, int) and 0 < counted < 1_000 else 1
+    moment = _moment(values.get("submitted_at"))
+    cause = _cause(values.get("cause"))
     entry = state.claim(replace(entry, attempts=attempts - 1), moment)
-    request_id = found.get("request_id")
-    if found["state"] == "in_doubt":
+    request_id = values.get("request_id")
+    if values["state"] == "in_doubt":
         state.doubt(entry, cause)
     elif is_request_id(request_id):
         accepted = state.accept(entry, str(request_id), moment)
@@ -188,14 +188,14 @@ def _moment(text: Any) -> float:
         return 0.0
 
 
-def _cause(found: Any) -> Cause:
-    told = found if isinstance(found, dict) else {}
-    status = told.get("http_status")
+def _cause(values: Any) -> Cause:
+    facts = values if isinstance(values, dict) else {}
+    status = facts.get("http_status")
     return Cause(
-        kind=one_line(str(told.get("kind", "unknown")), 60),
-        message=one_line(str(told.get("message", "")), 500),
+        kind=one_line(str(facts.get("kind", "unknown")), 60),
+        message=one_line(str(facts.get("message", "")), 500),
         http_status=status if isinstance(status, int) else None,
-        code=one_line(str(told["code"]), 60) if told.get("code") is not None else None,
+        code=one_line(str(facts["code"]), 60) if facts.get("code") is not None else None,
     )
 
 

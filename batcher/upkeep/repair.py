@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from batcher.core.errors import FileRefused, FileUnavailable
+from batcher.core.errors import Damaged, FileRefused, FileUnavailable
 from batcher.core.job import Artifact, Entry, canonical_json, sidecar
 from batcher.core.version import __version__
 from batcher.images.check import examine
@@ -78,7 +78,7 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
             before.findings.insert(0, missing)
             repaired.did("state file made anew from the sidecars")
         repaired.left = before.findings
-        told: list[Finding] = []
+        not_fetched: list[Finding] = []
         for _ in range(MOST_ROUNDS):
             if not any(finding.mend is Mend.FREE for finding in repaired.left):
                 break
@@ -86,11 +86,11 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
             collected = await collect(state, mender.mend_on_disk(), options, depth)
             repaired.did("job fetched again, free", len(collected.saved))
             mender.write_tables()
-            told += mender.not_collected(collected)
-            jobs = {finding.job for finding in told}
+            not_fetched += mender.not_collected(collected)
+            jobs = {finding.job for finding in not_fetched}
             after = look_again(only=mender.touched).findings
             repaired.left = [one for one in after if one.kind is not Kind.UNFETCHED or one.job not in jobs]
-        repaired.left += told
+        repaired.left += not_fetched
         return repaired
 
 
@@ -99,7 +99,7 @@ def _set_aside_if_damaged(run_dir: Path) -> bool:
     try:
         with closing(connect_to_read(run_dir)) as connection:
             damage = auditing.damage(connection)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, Damaged) as error:
         damage = str(error)
     if damage is None:
         return False

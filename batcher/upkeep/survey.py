@@ -136,8 +136,8 @@ def _batches(jobs: Iterable[auditing.Files]) -> Iterator[list[auditing.Files]]:
         yield batch
 
 
-def _damaged(said: str) -> Finding:
-    message = f"{one_line(said, 200)}; a repair makes a new one from the sidecars"
+def _damaged(damage: str) -> Finding:
+    message = f"{one_line(damage, 200)}; a repair makes a new one from the sidecars"
     return Finding(kind=Kind.STATE_DAMAGED, file="state.db", message=message, mend=Mend.FREE)
 
 
@@ -197,15 +197,15 @@ def _records(run_dir: Path, connection: sqlite3.Connection, rules: Rules) -> Ite
 
 def _is_record(line: bytes, expected: dict[str, Any] | None, versions: frozenset[str]) -> bool:
     try:
-        found = json.loads(line)
+        record = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    if expected is None or not isinstance(found, dict) or not line.endswith(b"\n"):
+    if expected is None or not isinstance(record, dict) or not line.endswith(b"\n"):
         return False
-    version = found.get("batcher")
+    version = record.get("batcher")
     for name in VERDICTS:  # they may have been given since
-        found.pop(name, None)
-    return found == {**expected, "batcher": version} and (not versions or version in versions)
+        record.pop(name, None)
+    return record == {**expected, "batcher": version} and (not versions or version in versions)
 
 
 def _record(message: str) -> Finding:

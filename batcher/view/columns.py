@@ -29,8 +29,8 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def inputs_of(row: JobRow) -> dict[str, Any]:
-    found = _decode(row.inputs)
-    return found if isinstance(found, dict) else {}
+    inputs = _decode(row.inputs)
+    return inputs if isinstance(inputs, dict) else {}
 
 
 def survey(rows: Iterable[JobRow]) -> tuple[Plan, tuple[str, ...]]:

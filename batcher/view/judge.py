@@ -54,18 +54,18 @@ class Judge:
         self.is_behind = False
         began = time.monotonic()
         try:
-            found = await asyncio.to_thread(self._judged)
+            flags_of = await asyncio.to_thread(self._judged)
         except (BatcherError, OSError):  # the page hears of it from the reader
             return None
         self._next = began + max(_EVERY, (time.monotonic() - began) / _SHARE)
-        self._left = found.left
-        before, self.flags = self.flags, found.flags
+        self._left = flags_of.left
+        before, self.flags = self.flags, flags_of.flags
         changed = {
             key: self.flags.get(key, []) for key in before.keys() | self.flags if self.flags.get(key) != before.get(key)
         }
-        if not changed and len(found.left) == self.unmeasured:
+        if not changed and len(flags_of.left) == self.unmeasured:
             return None
-        self.unmeasured = len(found.left)
+        self.unmeasured = len(flags_of.left)
         return {"flags": _wire(changed), "unmeasured": self.unmeasured}
 
     def _judged(self) -> Flagged:
@@ -74,10 +74,10 @@ class Judge:
         fresh, self._fresh = self._fresh, {}
         self._measures.add(fresh)
         with closing(connect_to_read(self._run_dir)) as connection:
-            found = flagged(connection, self._measures)
+            flags_of = flagged(connection, self._measures)
             if is_going(connection, self._run_dir):
-                return found._replace(left={})
-            return found
+                return flags_of._replace(left={})
+            return flags_of
 
     async def measure(self) -> None:
         """Until it is time to judge again."""

@@ -114,19 +114,19 @@ class Live:
     async def _look(self) -> None:
         while self._is_asked():
             try:
-                found = await self.ask(self.reader.changes) if self._index is not None else None
+                changes = await self.ask(self.reader.changes) if self._index is not None else None
                 broken = {}
             except BatcherError as error:
-                found, broken = None, problem(error)
+                changes, broken = None, problem(error)
             text = str(broken)
             if broken and text != self._broken:
-                found = {"problem": broken}
+                changes = {"problem": broken}
             elif self._broken and not broken:
-                found = {"reset": True}
+                changes = {"reset": True}
             self._broken = text if broken else ""
-            if found is not None:
-                self.judge.is_behind |= "items" in found
-                await self._say(found)
+            if changes is not None:
+                self.judge.is_behind |= "items" in changes
+                await self._say(changes)
             await asyncio.sleep(LOOK_EVERY)
 
     async def _judge(self) -> None:

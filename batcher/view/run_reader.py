@@ -17,6 +17,7 @@ from batcher.store import STATE, connect_to_read, is_going, picks, read_facts, r
 from batcher.store.facts import Live
 from batcher.store.opening import identity
 from batcher.store.viewing import JobRow
+from batcher.view import words
 from batcher.view.columns import Columns, survey
 
 SHARE = 0.02  # of a processor, for looking what moved
@@ -52,6 +53,7 @@ class RunReader:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._version = 0
+        self._times: dict[int, tuple[int, float]] = {}
         self._known: dict[int, tuple[str, int]] = {}
         self._columns: Columns | None = None
         self._ends: dict[str, int] = {}
@@ -87,6 +89,7 @@ class RunReader:
         self._columns = Columns(*survey(viewing.rows(connection)))
         self._known = {id_: (state, position) for id_, state, position in viewing.states(connection)}
         columns = self._columns.columns(viewing.rows(connection))
+        self._times = dict(_times(columns))
         self._ends = self._columns.ends()
         self._picks, self._picks_read = picks.Picks(), 0
         self._new_verdicts()
@@ -106,9 +109,9 @@ class RunReader:
         connection = self.connection
         if self._columns is None:
             return {"reset": True}
-        found: dict[str, Any] = {}
+        changes: dict[str, Any] = {}
         if verdicts := self._new_verdicts():
-            found["picks"] = [wire(verdict) for verdict in verdicts]
+            changes["picks"] = [wire(verdict) for verdict in verdicts]
         version = viewing.data_version(connection)
         if version != self._version:
             self._version = version
@@ -119,13 +122,14 @@ class RunReader:
             if moved is None:
                 return {"reset": True}
             if moved:
-                found["items"] = self._columns.columns(viewing.rows_of(connection, moved))
-                found["tables"] = self._columns.tables(self._ends)
+                changes["items"] = self._columns.columns(viewing.rows_of(connection, moved))
+                self._times |= _times(changes["items"])
+                changes["tables"] = self._columns.tables(self._ends)
                 self._ends = self._columns.ends()
         if (self._facts_behind or self._is_going_changes()) and self._facts_turn.has_come():
             self._facts_behind = False
-            found["facts"] = self.facts()
-        return found or None
+            changes["facts"] = self.facts()
+        return changes or None
 
     def _is_going_changes(self) -> bool:
         """A run that was killed writes nothing more."""
@@ -137,15 +141,15 @@ class RunReader:
 
     def _moved(self, connection: sqlite3.Connection) -> list[int] | None:
         began = time.monotonic()
-        known, moved, count = self._known, [], 0
+        states, moved, count = self._known, [], 0
         for id_, state, position in viewing.states(connection):
             count += 1
-            before = known.get(id_)
+            before = states.get(id_)
             if before is None or before[0] != state or before[1] != position:
                 moved.append(id_)
-                known[id_] = state, position
+                states[id_] = state, position
         self._moves_turn.took(time.monotonic() - began)
-        return None if count < len(known) or len(moved) > _MOST_MOVES else moved
+        return None if count < len(states) or len(moved) > _MOST_MOVES else moved
 
     def _new_verdicts(self) -> list[picks.Verdict]:
         """Lines that came to ``picks.jsonl``. One that was made shorter is read from the start."""
@@ -169,6 +173,14 @@ class RunReader:
         self._picks.take(lines)
         changed = {(v.job, v.output_index): v for v in map(picks.parsed, lines) if v is not None}
         return list(changed.values())
+
+    def lines(self) -> list[picks.Verdict]:
+        """Every verdict that was written, the first one first: what undo goes back through."""
+        try:
+            content = (self.run_dir / picks.PICKS).read_bytes()
+        except OSError:
+            return []
+        return [verdict for verdict in map(picks.parsed, content.splitlines()) if verdict is not None]
 
     @property
     def verdicts(self) -> picks.Picks:
@@ -199,17 +211,19 @@ class RunReader:
             "unreadable_picks": self._picks.unreadable,
             "at": time.time(),
         }
+        ended, took = zip(*self._times.values(), strict=True) if self._times else ((), ())
+        facts["words"] = {**words.overview(facts), **words.speed(ended, took)}
         self._facts_turn.took(time.monotonic() - began)
         return facts
 
     def shas(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
         """The content of these pictures, of those that there are."""
-        found = {}
+        shas = {}
         for key in {key for key, _ in places}:
             for row in viewing.job_rows(self.connection, key):
                 if row.sha256 is not None and row.output_index is not None:
-                    found[key, row.output_index] = row.sha256
-        return found
+                    shas[key, row.output_index] = row.sha256
+        return shas
 
     def picture(self, key: str, output_index: int) -> JobRow | None:
         rows = viewing.job_rows(self.connection, key)
@@ -234,6 +248,11 @@ def _failure(group: reading.Failure) -> dict[str, Any]:
         "state": str(group.state), "cause": cause.kind, "message": cause.message, "http_status": cause.http_status,
         "count": group.count, "example": group.example,
     }  # fmt: skip
+
+
+def _times(columns: dict[str, list[Any]]) -> Iterator[tuple[int, tuple[int, float]]]:
+    """When each item ended and how long it took, by its number."""
+    return ((n, (t, d)) for n, t, d in zip(columns["n"], columns["t"], columns["d"], strict=True))
 
 
 def problem(error: BatcherError) -> dict[str, Any]:

@@ -22,6 +22,7 @@ PARTS = {
     "in_flight": "five thousand jobs at the service at once",
     "slow": "a slow disk, and slow downloads",
     "big_files": "downloads of a megabyte, beside other downloaders",
+    "bucket": "pictures into a bucket, beside a bare loop of obstore",
     "start": "how long commands take to start",
     "loops": "what uvloop gains",
     "workers": "what workers on Ray take from the coordinator, and what they add",

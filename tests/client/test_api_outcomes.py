@@ -40,7 +40,7 @@ async def submit(api: Api) -> Accepted:
 
 
 async def look(api: Api) -> Any:
-    return await api.look("r-1")
+    return await api.poll("r-1")
 
 
 async def cancel(api: Api) -> CancelOutcome:

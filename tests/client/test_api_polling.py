@@ -18,7 +18,7 @@ NOT_READY = answer({"detail": "the result is not ready"}, 400)
 
 
 async def looks(api: Api, count: int) -> list[Any]:
-    return [await api.look("r-1") for _ in range(count)]
+    return [await api.poll("r-1") for _ in range(count)]
 
 
 def endpoints(rude: Any) -> list[str]:
@@ -48,9 +48,9 @@ def test_a_completed_status_with_a_result_still_in_progress_is_waiting() -> None
 
 def test_an_error_of_a_result_that_used_to_answer_is_one_when_the_status_agrees() -> None:
     async def story(api: Api) -> None:
-        assert isinstance(await api.look("r-1"), Waiting)
+        assert isinstance(await api.poll("r-1"), Waiting)
         with pytest.raises(Rejected):
-            await api.look("r-1")
+            await api.poll("r-1")
 
     _, rude = asked(WAITING, NOT_READY, ask=story)
     assert endpoints(rude) == ["result", "result", "status"]
@@ -83,7 +83,7 @@ def test_against_the_simulator_a_job_is_followed_to_its_picture(unfinished: int 
             accepted = await api.submit(MODEL, {"prompt": "a heron"})
             answers: list[Any] = []
             while not answers or isinstance(answers[-1], Waiting):
-                answers.append(await api.look(accepted.request_id))
+                answers.append(await api.poll(accepted.request_id))
                 await asyncio.sleep(1)
             assert api.simulated
             return answers, simulator.stats()
@@ -98,7 +98,7 @@ def test_what_is_not_the_simulator_is_not_taken_for_it() -> None:
     async def story() -> bool | None:
         async with serving(DONE) as rude, Api(rude.base_url, TOKEN) as api:
             assert api.simulated is None
-            await api.look("r-1")
+            await api.poll("r-1")
             return api.simulated
 
     assert virtual.run(story()) is False

@@ -191,6 +191,17 @@ def test_retry_reopens_what_it_was_told_to(
     assert states(shell) == after
 
 
+def test_retry_takes_the_names_that_the_summary_shows(shell: Shell) -> None:
+    job = a_job(1)
+    with shell.run_directory() as book:
+        book.failed(job)
+        book.failed(a_job(2))
+    assert job.prompt_id in shell("status", "run").out, "it is the example of its cause"
+    for name in (job.prompt_id, job.key, job.key[:12], job.path, f"images/{job.path}", f"images/{job.path}.png"):
+        assert shell("retry", "run", "--job", name, "--dry-run", "--json").json["reopened"] == 1, name
+    assert shell("retry", "run", "--job", "another", "--dry-run", "--json").json["reopened"] == 0
+
+
 def test_retry_says_in_words_what_it_did_and_may_cost(shell: Shell) -> None:
     with shell.run_directory() as book:
         mixed(book)

@@ -25,6 +25,10 @@ def test_the_name_that_was_meant_is_found_by_spelling_by_its_last_part_and_by_li
     assert nearest(name, NAMES) == meant
 
 
+def test_a_word_of_a_name_is_nearer_than_a_name_that_looks_alike() -> None:
+    assert nearest("id", NAMES, cutoff=0.5) == "prompt_id"
+
+
 def test_without_a_near_one_what_there_is_is_listed_fit_for_a_terminal() -> None:
     assert suggestion("zebra", ["a", "\x1b[31m"]) == "use one of a, \\x1b[31m"
     assert suggestion("zebra", []) == "remove it"

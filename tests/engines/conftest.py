@@ -1,6 +1,5 @@
 """One real Ray cluster of two nodes for the tests that want one; and a service that outlives every run."""
 
-import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,18 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import Shell, without_settings
+from tests.support.needs import lacks
 from tests.support.ray_cluster import RayCluster, ray_cluster
 from tests.support.simulator_process import service
-
-MUST = "BATCHER_TESTS_NEED"  # holds "ray": a missing library is a failure, not a skip
 
 
 @pytest.fixture(scope="session")
 def ray() -> Iterator[RayCluster]:
     if find_spec("ray") is None:
-        if "ray" in os.environ.get(MUST, ""):
-            pytest.fail("ray is not installed")
-        pytest.skip("the extra `ray` is not installed: no cluster to test with")
+        lacks("ray", "the extra `ray` is not installed: no cluster to test with")
     with ray_cluster(cpus=0) as found:
         found.add_node()
         yield found

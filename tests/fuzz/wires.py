@@ -90,7 +90,7 @@ async def _call_all(port: int) -> None:
     async with Api(f"http://127.0.0.1:{port}/v1", TOKEN) as api:
         for call in (
             api.submit("a/b", {"prompt": "a heron"}),
-            api.look("r1"),
+            api.poll("r1"),
             api.cancel("r1"),
             api.model("a/b"),
         ):

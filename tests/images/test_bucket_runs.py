@@ -11,45 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.bucket_run import Run
 from tests.support.object_store import ObjectStore, object_store, obstore, proxied
-
-
-class Run:
-    """A run directory whose pictures are in a bucket of their own."""
-
-    def __init__(self, folder: Path, server: ObjectStore) -> None:
-        self.server = server
-        self.folder = folder
-        self.dir = folder / "run"
-        self.prefix = folder.name.lower().replace("_", "-")
-        self.url = f"s3://runs/{self.prefix}"
-        self.store = server.store("runs", self.prefix)
-        obstore.put(server.store("runs", "warm-up"), "a", b"a")  # a bucket is made with its first object
-        (folder / "m.csv").write_text("prompt\na red kite\na heron\n", encoding="utf-8")
-
-    def batcher(self, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "batcher", *map(str, words)],
-            env={**os.environ, **self.server.environment, **environment},
-            capture_output=True, text=True, timeout=120, check=False, cwd=self.folder,
-        )  # fmt: skip
-
-    def run(self, jobs: int = 6, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.batcher(*self.words(jobs), **environment)
-
-    def words(self, jobs: int) -> list[str]:
-        flags = ["--simulate", "--images", self.url, "--matrix", f"seed=1..{jobs // 2}", "--rate", "200/s"]
-        return ["run", "m.csv", "-o", str(self.dir), *flags, "--progress", "none"]
-
-    def objects(self) -> set[str]:
-        return {meta["path"] for lot in obstore.list(self.store) for meta in lot}
-
-    def pictures(self) -> set[str]:
-        return {name for name in self.objects() if name.endswith(".png")}
-
-    def submits(self) -> int:
-        lines = (self.dir / ".simulator.jsonl").read_text(encoding="utf-8").splitlines()
-        return sum(1 for line in lines if '"inputs"' in line)
 
 
 @pytest.fixture(scope="module")
@@ -81,43 +44,6 @@ def test_every_command_finds_the_pictures(run: Run) -> None:
     again = run.run()
     assert again.returncode == 0
     assert "0 submits" in again.stdout
-
-
-@pytest.mark.parametrize("to", ["imagefolder", "webdataset"])
-def test_an_export_goes_straight_to_a_bucket_and_adds_what_is_new(run: Run, to: str) -> None:
-    assert run.run(4).returncode == 0
-    place = f"s3://runs/{run.prefix}-set"
-    sets = run.server.store("runs", f"{run.prefix}-set")
-
-    def objects() -> dict[str, bytes]:
-        lots = obstore.list(sets)
-        return {meta["path"]: bytes(obstore.get(sets, meta["path"]).bytes()) for lot in lots for meta in lot}
-
-    def export(*words: str) -> dict[str, int]:
-        done = run.batcher("export", run.dir, place, "--to", to, "--progress", "none", "--json", *words)
-        assert done.returncode == 0, done.stderr
-        sent: dict[str, int] = json.loads(done.stdout)["objects"]
-        return sent
-
-    first = export()
-    assert first["uploaded"] == len(objects()) - 1  # one more says whose they are
-    assert export() == {"uploaded": 0, "unchanged": first["uploaded"], "deleted": 0}
-    assert run.run(8).returncode == 0
-    assert export()["uploaded"] > 0
-    local = run.folder / "local" / f"{run.prefix}-set"
-    local.parent.mkdir()
-    assert run.batcher("export", run.dir, local, "--to", to, "--progress", "none").returncode == 0
-    here = {path.relative_to(local).as_posix(): path.read_bytes() for path in local.rglob("*") if path.is_file()}
-    here = {name: content for name, content in here.items() if not name.startswith(".batcher-export")}
-    assert {name: content for name, content in objects().items() if name != ".batcher.json"} == here
-
-
-def test_an_export_never_goes_over_what_somebody_else_put_there(run: Run) -> None:
-    assert run.run(2).returncode == 0
-    obstore.put(run.server.store("runs", f"{run.prefix}-theirs"), "a", b"theirs")
-    refused = run.batcher("export", run.dir, f"s3://runs/{run.prefix}-theirs", "--to", "imagefolder")
-    assert refused.returncode == 64
-    assert "is not empty" in refused.stderr
 
 
 def test_a_run_that_is_killed_goes_on_and_pays_nothing_twice(run: Run) -> None:

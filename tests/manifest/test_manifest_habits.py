@@ -1,6 +1,7 @@
 """Files as people have them: what they say is carried out, or refused with the way out, and never paid for unseen."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -8,6 +9,7 @@ from zipfile import ZipFile
 import pytest
 
 from batcher.core.errors import ManifestError, UsageError
+from batcher.core.job import job_key
 from batcher.manifest import Overrides, open_manifest
 from batcher.manifest.readers import workbook
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
@@ -52,6 +54,44 @@ def test_prompts_in_single_quotes_are_warned_of_once_a_file(tmp_path: Path) -> N
 def test_a_prompt_of_signs_without_width_is_empty(tmp_path: Path, prompt: str) -> None:
     (problem,) = problems(write(tmp_path, json.dumps({"prompt": prompt}) + "\n", "p.jsonl"))
     assert problem.what == "`prompt` is empty"
+
+
+NAMED_TEXT = ModelSchema.from_json(
+    "a/b", {"properties": {"text": {"type": "string"}, "seed": {"type": "integer"}}, "required": ["text"]}
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what", "mend"),
+    [
+        ("p.csv", "text,seed\n,3\n", "`text` is empty", "write one"),
+        ("p.csv", "a,b\n1,2\n", "no column is called `text`", "--prompt-column"),
+        ("p.jsonl", '{"seed": 1}\n', "`text` is missing", "add `text`"),
+        ("p.jsonl", '{"text": 5}\n', "`text` must be text, not 5", "put it in quotes"),
+        ("m.yaml", "prompts: [{seed: 4}]\n", "`text` is missing", "add `text`"),
+    ],
+)
+def test_messages_call_the_prompt_as_the_model_does(
+    tmp_path: Path, name: str, content: str, what: str, mend: str
+) -> None:
+    with open_manifest(write(tmp_path, content, name), Overrides()) as loader, pytest.raises(ManifestError) as caught:
+        list(loader.jobs(NAMED_TEXT))
+    (problem,) = caught.value.problems
+    assert problem.what == what
+    assert mend in problem.mend
+
+
+def test_a_set_of_the_models_own_prompt_input_says_where_prompts_come_from(tmp_path: Path) -> None:
+    flags = Overrides(set=(("text", "a"),))
+    path = write(tmp_path, "a kite\n", "p.txt")
+    with open_manifest(path, flags) as loader, pytest.raises(UsageError, match="prompts come from the manifest"):
+        list(loader.jobs(NAMED_TEXT))
+
+
+def test_a_flag_that_is_suggested_can_be_pasted(tmp_path: Path) -> None:
+    (problem,) = problems(write(tmp_path, "Prompt's $HOME text,seed\na,1\n", "p.csv"))
+    flag = problem.mend.split("--prompt-column ")[1].split(" (or")[0]
+    assert shlex.split(flag) == ["Prompt's $HOME text"]
 
 
 def test_a_remark_in_brackets_after_a_columns_name_hides_no_meaning(tmp_path: Path) -> None:
@@ -173,7 +213,7 @@ def test_what_a_column_means_and_the_model_can_not_do_is_refused_unless_it_is_de
     for path, line in ((csv, 3), (lines, 2)):
         (problem,) = problems(path)
         assert (problem.line, what in problem.what) == (line, True)
-        assert f"--meta {header}" in problem.mend or "nearest" in problem.mend
+        assert f"--meta {shlex.quote(header)}" in problem.mend or "nearest" in problem.mend
         assert jobs(path, meta=(header,))[1].meta == {header: cell}
     aside = write(tmp_path, f"prompts: [{{file: p.csv, meta: [{header}, {{set: x}}]}}]\n")
     assert jobs(aside)[1].meta == {header: cell, "set": "x"}
@@ -345,6 +385,21 @@ def test_how_a_file_was_saved_makes_no_other_job(tmp_path: Path) -> None:
     ]
     keys = [[job.key for job in jobs(write(tmp_path, data, "p.csv"))] for data in saved]
     assert keys == [keys[0]] * len(saved)
+
+
+def test_line_ends_inside_a_text_are_one_form_and_keys_without_them_stay_as_they_are(
+    tmp_path: Path,
+) -> None:
+    texts = [json.dumps({"prompt": f"two{end}lines"}) + "\n" for end in ("\n", "\r\n", "\r")]
+    keys = {jobs(write(tmp_path, text, "p.jsonl"))[0].key for text in texts}
+    assert keys == {job_key(DEFAULT_MODEL, {"prompt": "two\nlines"})}
+    manifest = "prompts: [{prompt: 'a {kite}', vars: {kite: {file: v.csv}}}]\n"
+    keys = set()
+    for end in ("\n", "\r\n"):
+        write(tmp_path, f'kite{end}"red{end}kite"{end}'.encode(), "v.csv")
+        keys.add(jobs(write(tmp_path, manifest))[0].key)
+    assert keys == {job_key(DEFAULT_MODEL, {"prompt": "a red\nkite"})}
+    assert job_key(DEFAULT_MODEL, {"prompt": "a kite", "seed": 7}) == "23c415399d6a09f744e9c83564b9b496"
 
 
 # --- JSON of other shapes

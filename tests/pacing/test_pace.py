@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.pacing import LATE, Opening, Pace
+from batcher.pacing import LATE, Pace, SlowStart
 from batcher.pacing.pace import UNKNOWN
 from batcher.pacing.service_limit import LONGER, QUIETEST, SLOWEST
 from tests.support.hidden_limit import FITTED, KINDS, WAYS, Seen, Way, made, play, shared
@@ -368,34 +368,34 @@ def test_no_second_holds_more_than_the_rate_and_one_whatever_is_refused(
     assert not starts or fullest_second(starts) <= rate + 1
 
 
-# The opening.
+# Slow start.
 
 
 def test_the_opening_doubles_with_every_round_trip_and_ends_after_a_second() -> None:
-    opening, rounds = Opening(), []
+    slow_start, rounds = SlowStart(), []
     for step in range(4):
-        while not opening.full(0.2 * step, 0):
-            opening.left(0.2 * step)
-        rounds.append(opening.unanswered)
+        while not slow_start.full(0.2 * step, 0):
+            slow_start.left(0.2 * step)
+        rounds.append(slow_start.unanswered)
         for _ in range(rounds[-1]):
-            opening.answered()
+            slow_start.answered()
     assert rounds == [2, 4, 8, 16]
     for _ in range(50):
-        opening.left(0.9)
-    assert opening.full(0.99, 0)
-    assert not opening.full(1.01, 0)
+        slow_start.left(0.9)
+    assert slow_start.full(0.99, 0)
+    assert not slow_start.full(1.01, 0)
 
 
-def test_what_is_about_to_leave_counts_in_the_opening() -> None:
-    opening = Opening()
-    opening.left(0.0)
-    assert not opening.full(0.1, 0)
-    assert opening.full(0.1, 1)
+def test_what_is_about_to_leave_counts_in_the_slow_start() -> None:
+    slow_start = SlowStart()
+    slow_start.left(0.0)
+    assert not slow_start.full(0.1, 0)
+    assert slow_start.full(0.1, 1)
 
 
-def test_a_refusal_ends_the_opening() -> None:
-    opening = Opening()
-    opening.left(0.0)
-    opening.left(0.0)
-    opening.close()
-    assert not opening.full(0.1, 5)
+def test_a_refusal_ends_the_slow_start() -> None:
+    slow_start = SlowStart()
+    slow_start.left(0.0)
+    slow_start.left(0.0)
+    slow_start.close()
+    assert not slow_start.full(0.1, 5)

@@ -250,7 +250,7 @@ def test_an_interrupt_leaves_ids_behind_and_the_next_run_collects_them_first(tmp
         order: list[str] = []
 
         async def watch(going: Going) -> None:
-            look, submit = going.context.api.look, going.context.api.submit
+            look, submit = going.context.api.poll, going.context.api.submit
 
             async def looked(*args: Any) -> Any:
                 order.append("look")
@@ -260,7 +260,7 @@ def test_an_interrupt_leaves_ids_behind_and_the_next_run_collects_them_first(tmp
                 order.append("submit")
                 return await submit(*args)
 
-            going.context.api.look, going.context.api.submit = looked, submitted  # type: ignore[method-assign, assignment]  # the test listens in
+            going.context.api.poll, going.context.api.submit = looked, submitted  # type: ignore[method-assign, assignment]  # the test listens in
 
         second = await go(tmp_path / "run", path, simulator, rate=10.0, meanwhile=watch)
         assert second.exit_code == 0

@@ -51,7 +51,7 @@ async def main():
     async with Api(f"{sys.argv[1]}/v1", "a-token-of-some-length") as api:
         for number in range(int(sys.argv[2])):
             try:
-                answer = await api.look(str(number))
+                answer = await api.poll(str(number))
                 told = {"kind": "answered", "urls": len(getattr(answer, "urls", ()))}
             except CallError as error:
                 told = {"kind": error.cause.kind, "message": error.cause.message}

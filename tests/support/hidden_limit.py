@@ -1,6 +1,6 @@
 """A service with a limit that nobody told us, against the pace: pure, with time as a number.
 
-A submit leaves when the pace and the opening let it, late as loops are; it is judged when it arrives (calls may
+A submit leaves when the pace and the slow_start let it, late as loops are; it is judged when it arrives (calls may
 overtake each other on the way), and its answer takes its time to come home.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
 
-from batcher.pacing import Opening, Pace
+from batcher.pacing import Pace, SlowStart
 from tests.support.limiters import Bucket, Cells, Limit, Limiter, Places, Shared, SlidingCounter, SlidingLog, Window
 
 Make = Callable[[Limit, Random], Limiter]
@@ -95,7 +95,7 @@ def play(
     unknown: bool = False,
 ) -> Seen:
     """Submits without end. says_when: refusals carry Retry-After. unknown: the pace isn't told when they had left."""
-    random, seen, opening = Random(seed), Seen(), Opening()
+    random, seen, slow_start = Random(seed), Seen(), SlowStart()
     now, number = 0.0, 0
     events: list[tuple[float, int, float, float | None]] = []  # when, number, left, wait told (None: it arrives)
 
@@ -104,7 +104,7 @@ def play(
 
     late = chance(way.lateness)
     while now < seconds:
-        due = math.inf if opening.full(now, 0) else pace.next_start(now) + late
+        due = math.inf if slow_start.full(now, 0) else pace.next_start(now) + late
         if events and events[0][0] <= due:
             now, at, left, wait = heappop(events)
             if wait is None:
@@ -112,13 +112,13 @@ def play(
                 (seen.refused if wait else seen.passed).append(left)
                 heappush(events, (now + way.trip * random.uniform(0.4, 0.6), at, left, wait))
                 continue
-            opening.answered()
+            slow_start.answered()
             if wait:
-                opening.close()
+                slow_start.close()
                 pace.refused(now, float(math.ceil(wait)) if says_when else None, None if unknown else left)
             continue
         now = pace.reserve(max(now, due))
-        opening.left(now)
+        slow_start.left(now)
         late = chance(way.lateness)
         number += 1
         heappush(events, (now + way.trip * 0.5 + chance(way.jitter), number, now, None))

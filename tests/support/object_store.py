@@ -130,10 +130,14 @@ REFUSALS = {  # by name: the status, and the code that stores give
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """Between a client and the real server. rude: what to do to a request, by name. times: to so many of them."""
+    """Between a client and the real server.
+
+    rude: what to do to a request, by name. times: to so many of them. after: a refusal comes after so many puts.
+    """
 
     rude = ""
     times = 1
+    after = 0
     upstream = ""
     seen: ClassVar[list[tuple[str, str]]] = []  # method and path of what was asked
     late: ClassVar[list[threading.Timer]] = []  # puts that are still to come
@@ -146,7 +150,8 @@ class Proxy(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.seen.append((self.command, self.path.partition("?")[0]))
         refusal = "denies" if self.rude == "denies links" and "X-Amz-Signature" in self.path else self.rude
-        if refusal in REFUSALS:
+        puts = sum(method == "PUT" for method, _ in self.seen)
+        if refusal in REFUSALS and puts > self.after:
             status, code = REFUSALS[refusal]
             self._say(status, f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode())
             return

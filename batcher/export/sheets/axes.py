@@ -164,8 +164,8 @@ def _check(flag: str, name: str, names: Mapping[str, None]) -> None:
         return
     near = nearest(name, names)
     guess = f" Did you mean {near}?" if near else ""
-    known = ", ".join(one_line(known, 60) for known in names)
-    raise UsageError(f"{flag} {one_line(name, 100)}: no job of this run has that.{guess}", hint=f"There is: {known}.")
+    listed = ", ".join(one_line(listed, 60) for listed in names)
+    raise UsageError(f"{flag} {one_line(name, 100)}: no job of this run has that.{guess}", hint=f"There is: {listed}.")
 
 
 def same(value: Any) -> str:

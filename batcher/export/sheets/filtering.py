@@ -34,23 +34,23 @@ class Filter:
     def __call__(self, facts: Mapping[str, Any]) -> bool:
         """facts: as ``gather.facts_of`` gives them."""
         try:
-            known = {name: facts[name] for name in FACTS} | self._said.get(facts["job"], {})
-            known[FLAG] = self._flags.get(facts["job"], [])
+            values = {name: facts[name] for name in FACTS} | self._said.get(facts["job"], {})
+            values[FLAG] = self._flags.get(facts["job"], [])
             inputs, meta, chosen = facts["inputs"], facts["meta"], facts["chosen"]
-            return self._where({name: look_up(name, inputs, meta, known, chosen) for name in self._where.names})
+            return self._where({name: look_up(name, inputs, meta, values, chosen) for name in self._where.names})
         except WhereError as error:
             raise usage_error(self._where.text, error) from None
 
 
 def _of_job(before: dict[str, Any] | None, verdict: Verdict) -> dict[str, Any]:
     """Of a job with several pictures: picked when one is, rejected when all are that anybody spoke of; most stars."""
-    said = verdict.said
+    values = verdict.said
     if before is None:
-        return said
-    picks = {before.get("pick"), said.get("pick")}
-    stars = [one["stars"] for one in (before, said) if "stars" in one]
+        return values
+    picks = {before.get("pick"), values.get("pick")}
+    stars = [one["stars"] for one in (before, values) if "stars" in one]
     return {
         "pick": YES if YES in picks else NO if picks == {NO} else None,
         "stars": max(stars, default=None),
-        "tags": list(dict.fromkeys([*(before.get("tags") or ()), *(said.get("tags") or ())])) or None,
+        "tags": list(dict.fromkeys([*(before.get("tags") or ()), *(values.get("tags") or ())])) or None,
     }

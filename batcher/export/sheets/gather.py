@@ -178,8 +178,8 @@ def _why(entry: Entry) -> str:
     if entry.cause is None:
         return ""
     kind = entry.cause.kind.replace("_", " ")
-    said = entry.cause.message if kind in {"failed", "cancelled"} else f"{kind}: {entry.cause.message}"
-    return said[:300]
+    cause = entry.cause.message if kind in {"failed", "cancelled"} else f"{kind}: {entry.cause.message}"
+    return cause[:300]
 
 
 def _shape(job: Job) -> tuple[int, int]:

@@ -94,9 +94,9 @@ def bands(sizes: Sequence[int], limit: int) -> list[Band]:
     count = len(sizes)
     for parts in range(1, count + 1):
         cuts = [round(part * count / parts) for part in range(parts + 1)]
-        found = list(pairwise(cuts))
-        if all(end - start == 1 or sum(sizes[start:end]) <= limit for start, end in found):
-            return found
+        pairs = list(pairwise(cuts))
+        if all(end - start == 1 or sum(sizes[start:end]) <= limit for start, end in pairs):
+            return pairs
     return []
 
 
@@ -126,8 +126,8 @@ class Layout:
         cut = [(cols, rows) for cols in across for rows in self._down(cols)]
         cut.sort(key=lambda page: (page[1], page[0]))
         for number, (cols, rows) in enumerate(cut, 1):
-            said = subtitle if len(cut) == 1 else f"{subtitle}  ·  {self._part(number, len(cut), rows, cols)}"
-            yield replace(self._page(rows, cols, said), number=number, pages=len(cut))
+            title = subtitle if len(cut) == 1 else f"{subtitle}  ·  {self._part(number, len(cut), rows, cols)}"
+            yield replace(self._page(rows, cols, title), number=number, pages=len(cut))
 
     def _flow(self) -> None:
         """One row of cells becomes lines of them, with the labels beneath."""

@@ -92,10 +92,10 @@ class Painter:
         room = spot.width - 2 * min(style.px(10), spot.width // 12)
         px = style.label if room >= style.px(90) else style.px(11)
         left = spot.x + (spot.width - room) // 2
-        said = spot.tile.word
-        if any(self._writer.block(part, px, width=10_000, lines=1).width > room for part in said.split()):
-            said = _SIGNS.get(said, "…")
-        word = self._writer.block(said, px, width=room, lines=2)
+        label = spot.tile.word
+        if any(self._writer.block(part, px, width=10_000, lines=1).width > room for part in label.split()):
+            label = _SIGNS.get(label, "…")
+        word = self._writer.block(label, px, width=room, lines=2)
         lines = (spot.height - word.height - style.px(12)) // line_height(style.small)
         shown = min(lines, 5) if room >= style.px(90) else 0
         why = self._writer.block(spot.tile.why, style.small, width=room, lines=shown) if shown > 0 else None

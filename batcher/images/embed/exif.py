@@ -36,10 +36,10 @@ def comment(block: bytes) -> str | None:
     """The text of a comment in UTF-16. Raises NotEmbedded for a block that can't be read."""
     order = _order(block or _EMPTY)
     _, _, entries = _directories(block or _EMPTY, order)
-    found = entries.get(_USER_COMMENT)
-    if found is None:
+    entry = entries.get(_USER_COMMENT)
+    if entry is None:
         return None
-    count, at = unpack_from(order + "II", found, 4)
+    count, at = unpack_from(order + "II", entry, 4)
     value = block[at : at + count]
     return value[8:].decode("utf-16-be", "replace") if value.startswith(_UNICODE) else None
 

@@ -51,10 +51,10 @@ def _place(content: bytes, slot: str) -> tuple[int, int]:
     at = 2
     for segment in _segments(content):
         marker, start, _, end = segment
-        found = _slot(content, segment)
-        if found == slot:
+        other = _slot(content, segment)
+        if other == slot:
             return start, end
-        if at == start and (marker == _APP0 or found == "infotext"):
+        if at == start and (marker == _APP0 or other == "infotext"):
             at = end
     return at, at
 
@@ -74,8 +74,8 @@ def _slot(content: bytes, segment: Segment) -> str | None:
 
 
 def _only(content: bytes, slot: str) -> bytes | None:
-    found = (segment for segment in _segments(content) if _slot(content, segment) == slot)
-    first, second = next(found, None), next(found, None)
+    segments = (segment for segment in _segments(content) if _slot(content, segment) == slot)
+    first, second = next(segments, None), next(segments, None)
     if second is not None:
         raise NotEmbedded(f"it has two {'EXIF blocks' if slot == 'infotext' else 'XMP packets'}")
     prefix = exif.PREFIX if slot == "infotext" else _XMP

@@ -24,11 +24,11 @@ def c2pa(content: bytes) -> bool:
 
 def infotext(content: bytes) -> str | None:
     """Of several the last: that is the one which readers show. Raises NotEmbedded for one that can't be read."""
-    found = None
+    text = None
     for name, start, end in png_chunks(content):
         if _slot(content, Piece(name, start, end)) == "infotext":
-            found = name, start + len(_INFOTEXT), end
-    return found and _text(found[0], content[found[1] : found[2]])
+            text = name, start + len(_INFOTEXT), end
+    return text and _text(text[0], content[text[1] : text[2]])
 
 
 def xmp(content: bytes) -> bytes | None:

@@ -99,8 +99,8 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _only(content: bytes, wanted: bytes) -> bytes | None:
-    found = (chunk for chunk in riff_chunks(content) if chunk[0] == wanted)
-    first, second = next(found, None), next(found, None)
+    chunks = (chunk for chunk in riff_chunks(content) if chunk[0] == wanted)
+    first, second = next(chunks, None), next(chunks, None)
     if second is not None:
         raise NotEmbedded(f"it has two {'EXIF blocks' if wanted == b'EXIF' else 'XMP packets'}")
     return first and content[first[1] : first[2]]

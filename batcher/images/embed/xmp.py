@@ -85,8 +85,8 @@ def points_to_c2pa(packet: bytes) -> bool:
 def version_of(model: str) -> str:
     """What a model id says of its version: ``vendor/imagen-4/fast`` is 4, ``vendor/name:v2`` is v2; else nothing."""
     _, _, name = model.partition("/")
-    found = _TAG.search(model) or _VERSION.search(name.partition("/")[0])
-    return found[1] if found else ""
+    match = _TAG.search(model) or _VERSION.search(name.partition("/")[0])
+    return match[1] if match else ""
 
 
 def _properties(record: Mapping[str, Any], *, whole: bool) -> Iterator[tuple[str, str]]:

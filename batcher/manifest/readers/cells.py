@@ -44,16 +44,16 @@ class CellTable:
 
     def _plan(self, names: list[str]) -> "_Plan":
         label, reading = self._source.label, self._reading
-        found = reading.layout(names)
+        columns = reading.layout(names)
         for name in [name for name, times in Counter(names).items() if times > 1][:MOST]:
             what = f"two columns are called `{word(name)}`"
             reading.problems.add(label, 1, names.index(name) + 1, what, "rename one of them")
-        for name, what, mend in found.wrong[:MOST]:
+        for name, what, mend in columns.wrong[:MOST]:
             reading.problems.add(label, 1, names.index(name) + 1, what, mend)
-        if found.prompt is None and reading.needs_prompt:
-            raise failure(label, 0, 0, *no_prompt(names, reading.prompt_column))
-        note_columns(label, found, reading.model_inputs)
-        return _Plan(names, found)
+        if columns.prompt is None and reading.needs_prompt:
+            raise failure(label, 0, 0, *no_prompt(names, reading.prompt_column, reading.model_inputs.prompt))
+        note_columns(label, columns, reading.model_inputs)
+        return _Plan(names, columns)
 
     def _row(self, cells: tuple[Any, ...], number: int, plan: "_Plan") -> Row | None:
         carried = self._reading.carried
@@ -109,13 +109,13 @@ class CellTable:
 class _Plan:
     """Which cell is what, from 0."""
 
-    def __init__(self, names: list[str], found: Layout) -> None:
+    def __init__(self, names: list[str], columns: Layout) -> None:
         self.names = names
-        self.prompt = names.index(found.prompt) if found.prompt is not None else None
-        self.id = names.index(found.id) if found.id is not None else None
-        self.inputs = tuple((name, names.index(column)) for name, column in found.inputs)
-        self.special = tuple((kind, name, names.index(name)) for kind, name in found.special)
-        self.meta = tuple((name, names.index(name)) for name in found.meta)
+        self.prompt = names.index(columns.prompt) if columns.prompt is not None else None
+        self.id = names.index(columns.id) if columns.id is not None else None
+        self.inputs = tuple((name, names.index(column)) for name, column in columns.inputs)
+        self.special = tuple((kind, name, names.index(name)) for kind, name in columns.special)
+        self.meta = tuple((name, names.index(name)) for name in columns.meta)
 
 
 def _is_given(cell: Any) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from shlex import quote
 
 from batcher.core.suggest import fold_name, nearest
 from batcher.manifest.inputs import ModelInputs
@@ -36,10 +37,10 @@ class Layout:
 
     def became(self) -> dict[str, str]:
         """By name in the file, what it is taken for, in a word or two."""
-        found = dict.fromkeys(self.meta, "meta")
-        found |= {name: f"input {known}" for known, name in self.inputs}
-        found |= {name: f"input {kind}" if kind not in _INDIRECT else kind for kind, name in self.special}
-        return found | {name: what for name, what in ((self.id, "id"), (self.prompt, "prompt")) if name is not None}
+        words = dict.fromkeys(self.meta, "meta")
+        words |= {name: f"input {column}" for column, name in self.inputs}
+        words |= {name: f"input {kind}" if kind not in _INDIRECT else kind for kind, name in self.special}
+        return words | {name: what for name, what in ((self.id, "id"), (self.prompt, "prompt")) if name is not None}
 
 
 _INDIRECT = {"model", "repeat", "size", "width", "height", "pictures"}
@@ -55,18 +56,18 @@ def layout(
     special: dict[str, str] = {}
     meta, wrong, ident = [], [], None
     for name in names:
-        known = name if name in by_fold.values() else by_fold.get(fold_name(name.strip()))
+        column = name if name in by_fold.values() else by_fold.get(fold_name(name.strip()))
         if name == prompt:
             continue
         if prompt is not None and prompt_column is None and fold_name(name.strip()) in _PROMPTS and name not in aside:
-            mend = f"keep one of them, or name the prompts with --prompt-column {_shell(word(prompt))}"
+            mend = f"keep one of them, or name the prompts with --prompt-column {quote(word(prompt))}"
             wrong.append((name, f"both `{word(prompt)}` and `{word(name)}` are the prompt", mend))
         elif name in aside:
             meta.append(name)
-        elif known is not None and known in inputs:
-            wrong.append((name, *_both(inputs[known], name, known)))
-        elif known is not None:
-            inputs[known] = name
+        elif column is not None and column in inputs:
+            wrong.append((name, *_both(inputs[column], name, column)))
+        elif column is not None:
+            inputs[column] = name
         elif name.strip().casefold() == "id" and ident is None:
             ident = name
         elif (kind := kind_of_name(name)) is not None:
@@ -82,8 +83,8 @@ def layout(
     return Layout(prompt, ident, tuple(inputs.items()), tuple(special.items()), tuple(meta), tuple(wrong))
 
 
-def _both(one: str, other: str, known: str) -> tuple[str, str]:
-    return f"both `{word(one)}` and `{word(other)}` are the input `{known}`", "keep one of them"
+def _both(one: str, other: str, column: str) -> tuple[str, str]:
+    return f"both `{word(one)}` and `{word(other)}` are the input `{column}`", "keep one of them"
 
 
 def find_prompt(names: Sequence[str], prompt_column: str | None, prompt: str = "prompt") -> str | None:
@@ -97,25 +98,21 @@ def find_prompt(names: Sequence[str], prompt_column: str | None, prompt: str = "
     for want in wanted:
         if want in names:
             return want
-        found = next((name for name in names if name.casefold().strip() == want), None)
-        if found is not None:
-            return found
+        match = next((name for name in names if name.casefold().strip() == want), None)
+        if match is not None:
+            return match
     return None
 
 
-def no_prompt(names: Sequence[str], prompt_column: str | None, kind: str = "column") -> tuple[str, str]:
+def no_prompt(names: Sequence[str], prompt_column: str | None, prompt: str | None) -> tuple[str, str]:
     """What is wrong, and how to fix it, where no name holds the prompts."""
-    wanted = "prompt" if prompt_column is None else word(prompt_column)
+    wanted = word(prompt_column or prompt or "prompt")
     near = nearest(prompt_column, names) if prompt_column is not None else None
     texts = [near] if near is not None else text_columns(list(names))
     listed = ", ".join(f"`{word(name)}`" for name in names[:20]) or "none"
-    flag = f"--prompt-column {_shell(word(texts[0]))}" if texts else "--prompt-column"
-    mend = f"name the {kind} with {flag} (or prompt_column:); the {kind}s are {listed}"
-    return f"no {kind} is called `{wanted}`", mend
-
-
-def _shell(name: str) -> str:
-    return name if name.replace("_", "").isalnum() else f'"{name}"'
+    flag = f"--prompt-column {quote(word(texts[0]))}" if texts else "--prompt-column"
+    mend = f"name the column with {flag} (or prompt_column:); the columns are {listed}"
+    return f"no column is called `{wanted}`", mend
 
 
 def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[str, str] | None:
@@ -130,13 +127,13 @@ def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[st
     return what, "put one prompt in [ ]; of several give the list alone, or an object of ids and prompts"
 
 
-def note_columns(label: str, found: Layout, model_inputs: ModelInputs) -> None:
+def note_columns(label: str, columns: Layout, model_inputs: ModelInputs) -> None:
     """Keeps what each column of a file became, and warns of near misses: a misspelt input becomes meta without a
     sound, and the whole run is made without it.
     """
-    model_inputs.note(label, found.became())
+    model_inputs.note(label, columns.became())
     names = [name for name in model_inputs.columns if name != "prompt"]
-    for name in islice(found.meta, _MOST_COMPARED):
+    for name in islice(columns.meta, _MOST_COMPARED):
         near = nearest(name, names) if len(name) > 2 else None
         if near is not None:
             model_inputs.warn(f"{label}: `{word(name)}` goes to meta; did you mean `{near}`?")

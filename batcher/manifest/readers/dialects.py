@@ -61,8 +61,8 @@ def dialect_of(style: str, lines: Sequence[str], prompt_column: str | None, *, i
         return Dialect("\t", quoted=False)
     separator = hint or _separator(lines, prompt_column)
     blanks = any(_has_blank_quotes(line, separator) for line in lines[1:])
-    said = "blanks between a separator and a quote are left out" if blanks else None
-    return Dialect(separator, blanks=blanks, skipped=skipped, said=said)
+    note = "blanks between a separator and a quote are left out" if blanks else None
+    return Dialect(separator, blanks=blanks, skipped=skipped, said=note)
 
 
 def _separator(lines: Sequence[str], prompt_column: str | None) -> str:

@@ -31,6 +31,7 @@ class _Objects:
     def __init__(self, source: Source, reading: Reading) -> None:
         self._source = source
         self._reading = reading
+        self._prompt = reading.model_inputs.own_name("prompt")
         self._layouts: dict[tuple[str, ...], Layout] = {}
         self._text = ""  # of the element at hand
         self._column = 1  # where it begins
@@ -47,32 +48,36 @@ class _Objects:
         if not isinstance(value, dict):
             self._add(line, None, f"a prompt must be a string or an object, not {described(value)}", "put it in quotes")
             return None
-        found = self._layout(value)
-        if not self._has_prompt(value, found, line):
+        columns = self._layout(value)
+        if not self._has_prompt(value, columns, line):
             return None
         inputs = dict(carried.inputs)
-        if found.prompt is not None and value[found.prompt] is not None:
-            inputs["prompt"] = value[found.prompt]
-        for name, column in found.inputs:
+        if columns.prompt is not None and value[columns.prompt] is not None:
+            inputs["prompt"] = value[columns.prompt]
+        for name, column in columns.inputs:
             if value[column] is not None:
                 inputs[name] = self._reading.model_inputs.normal(name, value[column])
-        ident = key if key is not None else self._ident(value, found, line)
-        meta = self._meta(value, found, keyed=key is not None)
-        row = Row(self._source.label, line, inputs, ident, meta, carried.vars, self, found, carried.repeat)
-        if found.special:
-            self._carry_out(row, value, found)
+        ident = key if key is not None else self._ident(value, columns, line)
+        meta = self._meta(value, columns, keyed=key is not None)
+        row = Row(self._source.label, line, inputs, ident, meta, carried.vars, self, columns, carried.repeat)
+        if columns.special:
+            self._carry_out(row, value, columns)
         return row
 
-    def _has_prompt(self, value: dict[str, Any], found: Layout, line: int) -> bool:
-        for name, what, mend in found.wrong:
+    def _has_prompt(self, value: dict[str, Any], columns: Layout, line: int) -> bool:
+        for name, what, mend in columns.wrong:
             self._add(line, name, what, mend)
-        if found.prompt is not None or not self._reading.needs_prompt or (wrong := of_row(value)) is None:
+        if (
+            columns.prompt is not None
+            or not self._reading.needs_prompt
+            or (wrong := of_row(value, self._prompt)) is None
+        ):
             return True
         self._add(line, None, *wrong, kind="no prompt")
         return False
 
-    def _carry_out(self, row: Row, value: dict[str, Any], found: Layout) -> None:
-        given = {kind: (name, value[name]) for kind, name in found.special if value[name] not in (None, "")}
+    def _carry_out(self, row: Row, value: dict[str, Any], columns: Layout) -> None:
+        given = {kind: (name, value[name]) for kind, name in columns.special if value[name] not in (None, "")}
         for name, what, mend in self._reading.carry_out(row, given):
             self._add(row.line, name, what, mend, kind=f"column {name}")
 
@@ -87,37 +92,41 @@ class _Objects:
 
     def _layout(self, value: dict[str, Any]) -> Layout:
         names = tuple(value)
-        found = self._layouts.get(names)
-        if found is None:
-            found = self._reading.layout(names)
+        columns = self._layouts.get(names)
+        if columns is None:
+            columns = self._reading.layout(names)
             if len(self._layouts) < _MOST_LAYOUTS and len(names) < _MOST_NAMES:
-                self._layouts[names] = found
+                self._layouts[names] = columns
                 if len(self._layouts) <= _MOST_WARNED:
-                    note_columns(self._source.label, found, self._reading.model_inputs)
-        return found
+                    note_columns(self._source.label, columns, self._reading.model_inputs)
+        return columns
 
-    def _meta(self, value: dict[str, Any], found: Layout, *, keyed: bool) -> dict[str, Any]:
+    def _meta(self, value: dict[str, Any], columns: Layout, *, keyed: bool) -> dict[str, Any]:
         own = dict(value["meta"]) if isinstance(value.get("meta"), dict) else {}
-        own.update({k: value[k] for k in found.meta if k != "meta" or not isinstance(value[k], dict)})
-        if keyed and found.id is not None:
-            own[found.id] = value[found.id]
+        own.update({k: value[k] for k in columns.meta if k != "meta" or not isinstance(value[k], dict)})
+        if keyed and columns.id is not None:
+            own[columns.id] = value[columns.id]
         return self._reading.carried.with_meta(own)
 
-    def _ident(self, value: dict[str, Any], found: Layout, line: int) -> str | None:
-        ident = value[found.id] if found.id is not None else None
+    def _ident(self, value: dict[str, Any], columns: Layout, line: int) -> str | None:
+        ident = value[columns.id] if columns.id is not None else None
         if ident is None or isinstance(ident, str):
             return ident or None
         if type(ident) is int and abs(ident) < 10**40:
             return str(ident)
-        self._add(line, found.id, f"`id` must be text, not {described(ident)}", "put it in quotes")
+        self._add(line, columns.id, f"`id` must be text, not {described(ident)}", "put it in quotes")
         return None
 
     def _add(self, line: int, name: str | None, what: str, mend: str, *, kind: str = "") -> None:
         self._reading.problems.add(self._source.label, *self._find(line, name), what, mend, kind=kind)
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
-        found: Layout | None = row.raw
-        own = {**dict(found.special), "prompt": found.prompt, "id": found.id, **dict(found.inputs)} if found else {}
+        columns: Layout | None = row.raw
+        own = (
+            {**dict(columns.special), "prompt": columns.prompt, "id": columns.id, **dict(columns.inputs)}
+            if columns
+            else {}
+        )
         if name not in own and name in self._reading.carried.places:
             return self._reading.carried.places[name]
         return (row.source, *self._find(row.line, own.get(name)))
@@ -126,8 +135,8 @@ class _Objects:
         """Where a key of the element at hand stands; the element itself when it can't be told."""
         at = -1
         if key is not None:
-            found = re.search(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", self._text)
-            at = found.start() if found else -1
+            match = re.search(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", self._text)
+            at = match.start() if match else -1
         return position(self._text, max(at, 0), line, self._column)
 
 
@@ -211,7 +220,7 @@ class JsonDocument(_Objects):
 
     def _shape(self, window: Window, key: str, value: Any) -> tuple[str, str]:
         """What an object is that holds no prompts: told from the key that seems to hold them, if there is one."""
-        lacking = of_row(value) if isinstance(value, dict) else None
+        lacking = of_row(value, self._prompt) if isinstance(value, dict) else None
         odd = lacking or (f"`{word(key)}` holds {described(value)}, which is no prompt", _NO_PROMPTS)
         first: tuple[str, str] | None = None
         for _ in range(_MOST_WARNED):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from batcher.manifest.readers.columns import find_prompt, word
@@ -52,7 +53,7 @@ def has_texts(value: Any) -> bool:
     return isinstance(first, dict) and (find_prompt(list(first), None) is not None or bool(text_columns(list(first))))
 
 
-def of_row(value: Mapping[str, Any]) -> tuple[str, str] | None:
+def of_row(value: Mapping[str, Any], prompt: str = "prompt") -> tuple[str, str] | None:
     """What is wrong with an object that has no prompt: where one is inside of it, or which key may hold it."""
     names = list(value)
     if {"job", "output_index", "pick"} <= value.keys():
@@ -72,17 +73,18 @@ def of_row(value: Mapping[str, Any]) -> tuple[str, str] | None:
     if not names:
         return None
     texts = text_columns([name for name in names if isinstance(value[name], str)])
-    flag = f"--prompt-column {word(texts[0])}" if texts else "--prompt-column"
+    flag = f"--prompt-column {quote(word(texts[0]))}" if texts else "--prompt-column"
     listed = ", ".join(f"`{word(name)}`" for name in names[:12])
-    return "`prompt` is missing", f"add `prompt`, or name the key that holds it with {flag}; the keys are {listed}"
+    prompt = word(prompt)
+    return f"`{prompt}` is missing", f"add `{prompt}`, or name the key that holds it with {flag}; the keys are {listed}"
 
 
 def _object(text: str) -> Any:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def _jq(key: str) -> str:

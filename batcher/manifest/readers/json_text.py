@@ -22,12 +22,12 @@ class _NotJson(ValueError):  # noqa: N818  it says what the text is
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    values = dict(pairs)
+    if len(values) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # adds
         raise _NotJson(f"the key `{word(twice)}` is here twice")
-    return found
+    return values
 
 
 def _finite(text: str) -> float:
@@ -60,12 +60,12 @@ class Window:
                 return self._text[self._at : self._at + 1]
 
     def take(self, wanted: str, among: str) -> str:
-        found = self.peek()
-        if not found or found not in among:
-            instead = f"found {shown(found)}" if found else "the file ends"
+        char = self.peek()
+        if not char or char not in among:
+            instead = f"found {shown(char)}" if char else "the file ends"
             raise self._failure(f"not valid JSON: {instead}, where {wanted} should be")
         self._advance(self._at + 1)
-        return found
+        return char
 
     def value(self) -> tuple[Any, str]:
         """The next value and its text."""

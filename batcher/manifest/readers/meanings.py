@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import gcd, log
+from shlex import quote
 from typing import Any
 
 from batcher.core.job import COUNT_INPUTS
@@ -67,9 +68,11 @@ def kind_of_name(name: str) -> str | None:
     return _KINDS.get(fold_name(_REMARK.sub("", name).strip()))
 
 
-def input_meant(name: str, known: Iterable[str]) -> str:
+def input_meant(name: str, inputs: Iterable[str]) -> str:
     """How to fix the name of an input that the model does not have: by what it means, else by its spelling."""
-    names, kind = list(known), kind_of_name(name)
+    names, kind = list(inputs), kind_of_name(name)
+    if kind == "model" and name == "model":
+        return "a manifest has one model, at its top or with --model: run it once for each, with an -o of its own"
     if kind in names:
         return f"did you mean `{kind}`?"
     if kind in {"width", "height", "size"} and "aspect_ratio" in names:
@@ -87,20 +90,15 @@ class Applied:
     """What the columns of one row came to. refused: (column, what, mend). meta: columns that mean nothing after all."""
 
     repeat: Repeat | None = None
-    model: str | None = None
     refused: list[tuple[str, str, str]] = field(default_factory=list)
     meta: list[str] = field(default_factory=list)
 
 
 class Meanings:
-    """Carries out what such columns say, for one model. repeats: reads a number of copies; None where there are none.
-    several: whether rows may name other models.
-    """
+    """Carries out what such columns say, for one model. repeats: reads a number of copies, None for none."""
 
-    def __init__(
-        self, model: str, model_inputs: ModelInputs, repeats: Repeats | None = None, *, several: bool = False
-    ) -> None:
-        self._model, self._model_inputs, self._repeats, self._several = model, model_inputs, repeats, several
+    def __init__(self, model: str, model_inputs: ModelInputs, repeats: Repeats | None = None) -> None:
+        self._model, self._model_inputs, self._repeats = model, model_inputs, repeats
 
     def apply(self, given: Mapping[str, tuple[str, Any]], inputs: dict[str, Any]) -> Applied:
         """given: by kind, the column and its value, which is not empty. inputs: of the row, which are added to."""
@@ -141,11 +139,10 @@ class Meanings:
     def _one_model(self, column: str, value: Any, applied: Applied) -> None:
         if value == self._model:
             return
-        if self._several and isinstance(value, str) and "/" in value:
-            applied.model = value.strip()
-            return
         what = f"`{printable(column)}` names {shown(str(value))} for this row, and the run is for `{self._model}`"
-        applied.refused.append((column, what, f"name one model with --model, split the file, or {_aside(column)}"))
+        one = f"--model {quote(printable(str(value), 100))}"
+        mend = f"add {one} if all rows name it, split the file by its models, or {_aside(column)}"
+        applied.refused.append((column, what, mend))
 
     def _copies(self, column: str, value: Any, applied: Applied) -> None:
         try:
@@ -203,7 +200,7 @@ class Meanings:
 
 def _aside(column: str) -> str:
     name = printable(column)
-    return f"carry it along as mere meta: --meta {name} (`meta: [{name}]` beside `file:`)"
+    return f"carry it along as mere meta: --meta {quote(name)} (`meta: [{name}]` beside `file:`)"
 
 
 def ratio_of(width: int, height: int, model_inputs: ModelInputs) -> tuple[str | None, tuple[str, str]]:

@@ -47,13 +47,13 @@ class ParquetTable(CellTable):
 
     def _refuse_bytes(self, left_out: list[str], names: list[str]) -> None:
         """Columns of bytes are no text: an error where a prompt or an input is wanted, else left out with a warning."""
-        found = self._reading.layout(names)
-        needed = {found.prompt, found.id, *(column for _, column in (*found.inputs, *found.special))}
+        columns = self._reading.layout(names)
+        needed = {columns.prompt, columns.id, *(column for _, column in (*columns.inputs, *columns.special))}
         for name in left_out[:MOST]:
             if name in needed:
                 what = f"the column `{word(name)}` holds bytes, not text"
                 mend = "write it as a column of strings"
-                if name == found.prompt:
+                if name == columns.prompt:
                     raise failure(self._source.label, 1, names.index(name) + 1, what, mend)
                 self._reading.problems.add(self._source.label, 1, names.index(name) + 1, what, mend)
             else:

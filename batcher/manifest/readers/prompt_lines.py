@@ -123,18 +123,18 @@ class PromptLines:
         places: dict[str, int] = {}
         seeds: list[Any] = []
         for given in _suffixed(text) if self._kohya else _as_a_shell(text):
-            option, said, column = given
+            option, written, column = given
             name = self._names[option] if option in self._names else self._input(option, line, column)
             if name is None:
                 continue
             if name in places:
                 raise _BadLine(column, f"`--{option}` gives `{name}` a second time", "keep one of them")
             places[name] = column
-            if option == "d" and "," in said:
-                seeds = [self._value(name, (option, one.strip(), column)) for one in said.split(",")]
-            elif not (name == "seed" and said == "-1" and not self._kohya):  # -1: any, so none is sent
-                known = self._values.get((name, said))
-                inputs[name] = self._value(name, given) if known is None else known
+            if option == "d" and "," in written:
+                seeds = [self._value(name, (option, one.strip(), column)) for one in written.split(",")]
+            elif not (name == "seed" and written == "-1" and not self._kohya):  # -1: any, so none is sent
+                value = self._values.get((name, written))
+                inputs[name] = self._value(name, given) if value is None else value
         if "width" in inputs or "height" in inputs:
             self._sized(inputs, places)
         return [({**inputs, "seed": seed}, places) for seed in seeds] if seeds else [(inputs, places)]
@@ -142,8 +142,8 @@ class PromptLines:
     def _input(self, option: str, line: int, column: int) -> str | None:
         """The model's input that an option means; None, and a problem, when there is none."""
         means = self._known.get(option, (option,)) if option else ("prompt",)
-        found = self._names[option] = next(filter(self._is_input, means), None)
-        if found is None:
+        meant = self._names[option] = next(filter(self._is_input, means), None)
+        if meant is None:
             if option in self._known:
                 what = f"`--{option}`: the model has no input for it"
                 mend = f"""take it out of every line: sed -E 's/ --{option} +("[^"]*"|[^ ]+)//g'"""
@@ -158,7 +158,7 @@ class PromptLines:
                 what = f"unknown option `--{word(option)}`"
                 mend = suggestion(option, [name for name in self._known if any(map(self._is_input, self._known[name]))])
             self._reading.problems.add(self._source.label, line, column, what, mend)
-        return found
+        return meant
 
     def _is_input(self, name: str) -> bool:
         """A size is one, too, where it can be told as an aspect ratio."""
@@ -206,21 +206,21 @@ def _suffixed(text: str) -> list[_Given]:
     prompt, *options = _OPTION.split(text)
     if not prompt.strip():
         raise _BadLine(1, "a line that begins with an option", "put the prompt first: a kite --n blurry --d 7")
-    found, column = [("", prompt.strip(), 1 + len(prompt) - len(prompt.lstrip()))], len(prompt) + 1
+    parts, column = [("", prompt.strip(), 1 + len(prompt) - len(prompt.lstrip()))], len(prompt) + 1
     for option in options:
         name = option.split(None, 1)[:1]
         if not name or not option.startswith(name[0]):
             raise _BadLine(column, "`--` without the name of an option", "write a dash that is text as - or —")
-        found.append((name[0].lower(), option[len(name[0]) :].strip(), column))
+        parts.append((name[0].lower(), option[len(name[0]) :].strip(), column))
         column += len("--") + len(option)
-    return found
+    return parts
 
 
 def _as_a_shell(text: str) -> list[_Given]:
     """Of an a1111 line, which is a prompt as it stands when there is no option in it."""
     if not _OPTION.search(text):
         return [("", text.strip(), 1 + len(text) - len(text.lstrip()))]
-    words, found, at = _words(text), [], 0
+    words, parts, at = _words(text), [], 0
     while at < len(words):
         option, column, is_option = words[at]
         if not is_option:
@@ -235,13 +235,13 @@ def _as_a_shell(text: str) -> list[_Given]:
             raise _BadLine(
                 column, "`--` without the name of an option", 'put text with dashes in it in quotes: "a -- b"'
             )
-        found.append((option[2:], " ".join(values), column))
-    return found
+        parts.append((option[2:], " ".join(values), column))
+    return parts
 
 
 def _words(text: str) -> list[tuple[str, int, bool]]:
     """As ``shlex.split``, each with its column and whether it is an option: begins with -- outside of quotes."""
-    found: list[tuple[str, int, bool]] = []
+    words: list[tuple[str, int, bool]] = []
     at = 0
     while (at := _BLANKS.match(text, at).end()) < len(text):  # type: ignore[union-attr]  # it matches ""
         match = _WORD.match(text, at)
@@ -250,8 +250,8 @@ def _words(text: str) -> list[tuple[str, int, bool]]:
             mend = "close it, put a prompt with an apostrophe in double quotes, or write \\ before it"
             raise _BadLine(end + 1, f"{text[end]} begins a quote that does not end", mend)
         raw, column, at = text[at:end], at + 1, end
-        found.append((_unquoted(raw), column, raw.startswith("--")))
-    return found
+        words.append((_unquoted(raw), column, raw.startswith("--")))
+    return words
 
 
 def _unquoted(raw: str) -> str:

@@ -34,8 +34,8 @@ def model_of(path: str) -> str | None:
         record, _ = json.JSONDecoder().raw_decode(text.lstrip())
     except (ValueError, RecursionError):
         return None
-    found = record.get("model") if isinstance(record, dict) else None
-    return found if isinstance(found, str) and found.strip() else None
+    model = record.get("model") if isinstance(record, dict) else None
+    return model if isinstance(model, str) and model.strip() else None
 
 
 def _start(path: str, most: int) -> bytes:
@@ -97,8 +97,8 @@ class Records(JsonLines):
         wanted = self._reading.model_inputs.model
         if wanted is None or model == wanted:
             return True
-        said = f"`{word(model)}`" if isinstance(model, str) else "no model"
-        what = f"this record is of {said}, and this manifest runs `{word(wanted)}`"
+        shown_model = f"`{word(model)}`" if isinstance(model, str) else "no model"
+        what = f"this record is of {shown_model}, and this manifest runs `{word(wanted)}`"
         self._add(line, "model", what, "name the model to run with --model (or `model:`), or split the records")
         return False
 

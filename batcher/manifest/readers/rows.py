@@ -31,7 +31,6 @@ class Row:
     raw: Any
     repeat: Repeat | None = None
     variants: "Variants | None" = None
-    model: str | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -107,11 +106,16 @@ class Reading:
             return []
         applied = self.meanings.apply(given, row.inputs)
         row.meta.update((column, value) for column, value in given.values() if column in applied.meta)
-        row.repeat, row.model = applied.repeat or row.repeat, applied.model
+        row.repeat = applied.repeat or row.repeat
         return applied.refused
 
     def layout(self, names: Sequence[str]) -> Layout:
         return layout(names, self.model_inputs, self.prompt_column, self.carried.aside)
+
+
+def with_line_ends_alike(text: str) -> str:
+    """One form of line ends, so that Git or a spreadsheet program can't make another job of a text."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _is_given(value: Any) -> bool:

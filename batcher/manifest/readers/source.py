@@ -64,17 +64,17 @@ class Source:
 
     def hash(self, progress: Callable[[int], None] | None = None) -> str:
         """Of its bytes, hex. progress: called now and then with the number of bytes read. Raises ManifestError."""
-        found, read = blake2b(digest_size=16), 0
+        digest, read = blake2b(digest_size=16), 0
         with self._opened() as raw:
             try:
                 while chunk := raw.read(_PIECE):
-                    found.update(chunk)
+                    digest.update(chunk)
                     read += len(chunk)
                     if progress:
                         progress(read)
             except OSError as error:
                 raise self.unreadable(error) from None
-        return found.hexdigest()
+        return digest.hexdigest()
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:

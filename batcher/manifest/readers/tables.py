@@ -76,11 +76,11 @@ class Table:
     def _next(self, records: Any, line: int) -> list[str] | None:
         """The cells of the next record, none for one that is wrong; None at the end."""
         try:
-            found: list[str] | None = next(records, None)
+            cells: list[str] | None = next(records, None)
         except csv.Error as error:
             self._broken(line, str(error))
             return []
-        return found
+        return cells
 
     def _plan(self, header: list[str], line: int) -> "_Plan":
         """What each column is for; raises ManifestError when the prompts can't be found."""
@@ -93,16 +93,16 @@ class Table:
             raise failure(label, line, 1, what, f"the most is {_MOST_COLUMNS:,} columns; is its first line a header?")
         names = [name if name.strip() else f"column {at + 1}" for at, name in enumerate(header)]
         repeated = [name for name, times in Counter(names).items() if times > 1]
-        found = reading.layout(names)
+        columns = reading.layout(names)
         for name in repeated[:MOST]:
             place = self._cell_place(line, names.index(name))
             reading.problems.add(label, *place, f"two columns are called `{word(name)}`", "rename one of them")
-        for name, what, mend in found.wrong[:MOST]:
+        for name, what, mend in columns.wrong[:MOST]:
             reading.problems.add(label, *self._cell_place(line, names.index(name)), what, mend)
-        if found.prompt is None and reading.needs_prompt:
-            raise failure(label, line, 1, *no_prompt(names, reading.prompt_column))
-        note_columns(label, found, reading.model_inputs)
-        return _Plan(names, found)
+        if columns.prompt is None and reading.needs_prompt:
+            raise failure(label, line, 1, *no_prompt(names, reading.prompt_column, reading.model_inputs.prompt))
+        note_columns(label, columns, reading.model_inputs)
+        return _Plan(names, columns)
 
     def _row(self, cells: list[str], line: int, plan: "_Plan") -> Row | None:
         if len(cells) != plan.width:
@@ -128,15 +128,15 @@ class Table:
 
     def _convert(self, cells: list[str], line: int, plan: "_Plan", inputs: dict[str, Any]) -> None:
         model_inputs = self._reading.model_inputs
-        for name, at, known in plan.inputs:
+        for name, at, column in plan.inputs:
             text = cells[at]
-            if text in known:
-                inputs[name] = known[text]
+            if text in column:
+                inputs[name] = column[text]
             elif text:
                 try:
                     inputs[name] = value = model_inputs.convert(name, text)
-                    if type(value) is str and len(known) < _MOST_KEPT and len(text) <= _LONGEST_KEPT:
-                        known[text] = value
+                    if type(value) is str and len(column) < _MOST_KEPT and len(text) <= _LONGEST_KEPT:
+                        column[text] = value
                 except ValueError as error:
                     place = self._cell_place(line, at)
                     self._wrong(place, f"`{name}` {error}", model_inputs.mend(name), f"type of {name}")
@@ -179,7 +179,7 @@ class Table:
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         plan: _Plan = row.raw
-        inputs = {known: at for known, at, _ in plan.inputs} | {kind: at for kind, _, at in plan.special}
+        inputs = {column: at for column, at, _ in plan.inputs} | {kind: at for kind, _, at in plan.special}
         at = plan.prompt if name == "prompt" else plan.id if name == "id" else inputs.get(name)
         if at is None:
             return self._reading.carried.places.get(name, (row.source, row.line, 1))
@@ -235,17 +235,17 @@ _STRAY = (
 class _Plan:
     """Which cell is what. A record with fewer cells than the header gets a plan of its own."""
 
-    def __init__(self, names: list[str], found: Layout, width: int | None = None) -> None:
-        self.names, self._found = names, found
+    def __init__(self, names: list[str], columns: Layout, width: int | None = None) -> None:
+        self.names, self._found = names, columns
         self.width = len(names) if width is None else width
         at = {name: place for place, name in enumerate(names[: self.width])}
-        self.prompt = at.get(found.prompt) if found.prompt is not None else None
-        self.id = at.get(found.id) if found.id is not None else None
+        self.prompt = at.get(columns.prompt) if columns.prompt is not None else None
+        self.id = at.get(columns.id) if columns.id is not None else None
         self.inputs: tuple[tuple[str, int, dict[str, str]], ...] = tuple(  # with texts whose values are known
-            (name, at[column], {}) for name, column in found.inputs if column in at
+            (name, at[column], {}) for name, column in columns.inputs if column in at
         )
-        self.special = tuple((kind, name, at[name]) for kind, name in found.special if name in at)
-        self.meta = tuple((name, at[name]) for name in found.meta if name in at)
+        self.special = tuple((kind, name, at[name]) for kind, name in columns.special if name in at)
+        self.meta = tuple((name, at[name]) for name in columns.meta if name in at)
         self._short: dict[int, _Plan] = {}
 
     def short(self, width: int) -> "_Plan":

@@ -39,8 +39,8 @@ class TextLines:
                     inputs = {**carried.inputs, "prompt": text.rstrip("\r\n").lstrip("\ufeff")}
                     yield Row(label, line, inputs, None, dict(carried.meta), carried.vars, self, None, carried.repeat)
         finally:  # also when no more lines are wanted
-            if (found := looks.found()) is not None:
-                self._reading.problems.doubt(label, found[0], 1, *found[1:])
+            if (likeness := looks.found()) is not None:
+                self._reading.problems.doubt(label, likeness[0], 1, *likeness[1:])
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         return self._reading.carried.places.get(name, (row.source, row.line, 1))
@@ -111,25 +111,25 @@ class TextFolder:
 
 def hash_of_folder(source: Source) -> str:
     """Of the names and bytes of its files, hex. Raises ManifestError."""
-    found = blake2b(digest_size=16)
+    total = blake2b(digest_size=16)
     for name in _names(source):
         digest = Source(os.path.join(source.path, name), source.label).hash()  # noqa: PTH118
-        found.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
-    return found.hexdigest()
+        total.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
+    return total.hexdigest()
 
 
 def _names(source: Source) -> list[str]:
     try:
         with os.scandir(source.path) as entries:
             visible = [entry for entry in entries if not entry.name.startswith(".")]
-        found = [entry.name for entry in visible if entry.name.lower().endswith(".txt")]
-        below = min((entry.name for entry in visible if not found and entry.is_dir()), default=None)
+        names = [entry.name for entry in visible if entry.name.lower().endswith(".txt")]
+        below = min((entry.name for entry in visible if not names and entry.is_dir()), default=None)
     except OSError as error:
         raise source.unreadable(error) from None
-    if not found:
+    if not names:
         mend = f"name one that has: {source.label.rstrip('/')}/{word(below)}" if below else _ONE_EACH
         raise failure(source.label, 0, 0, "has no .txt files in it", mend)
-    return sorted(found, key=natural)
+    return sorted(names, key=natural)
 
 
 def natural(name: str) -> list[tuple[int, str]]:

@@ -93,10 +93,10 @@ class Workbook(CellTable):
 
 
 def _number(column: bytes) -> int:
-    found = 0
+    number = 0
     for letter in column:
-        found = found * 26 + letter - 64
-    return found
+        number = number * 26 + letter - 64
+    return number
 
 
 def _plain(cell: Any) -> Any:

@@ -13,8 +13,8 @@ _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 def _integer(text: str) -> int | None:
     if text.isdecimal() and text.isascii() and len(text) <= 40:
         return int(text)
-    found = text.strip()
-    return int(found.split(".")[0]) if _INTEGER.match(found) else None
+    digits = text.strip()
+    return int(digits.split(".")[0]) if _INTEGER.match(digits) else None
 
 
 def _number(text: str) -> float | None:

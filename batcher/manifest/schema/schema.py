@@ -148,8 +148,8 @@ class ModelSchema:
         if choices and text in choices:
             return choices[text]
         for read in self._readers.get(name, ()):
-            if (found := read(text)) is not None:
-                return found
+            if (value := read(text)) is not None:
+                return value
         if "array" in types and self.name_of_one(name) and not text.lstrip().startswith(("[", "{")):
             return several(text) if name in self.media_inputs else [text]
         if not types or "string" in types:

@@ -88,8 +88,8 @@ def axis_of_flag(name: str, text: str, model_inputs: ModelInputs) -> Axis:
     parts = [part.strip() for part in text.split(",")]
     if "" in parts:
         raise BadAxis("an empty value", "write values with one comma between each two")
-    found = [_values(name, part, model_inputs, flag=True) for part in parts]
-    return Axis(found[0] if len(found) == 1 else (value for part in found for value in bounded(part)))
+    values = [_values(name, part, model_inputs, flag=True) for part in parts]
+    return Axis(values[0] if len(values) == 1 else (value for part in values for value in bounded(part)))
 
 
 def _values(name: str, spec: Any, model_inputs: ModelInputs, *, flag: bool = False) -> Sequence[Any]:

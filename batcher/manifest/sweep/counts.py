@@ -64,8 +64,8 @@ def merged(counts: Iterable[Mapping[str, Mapping[str, int]]]) -> Mapping[str, Ma
 def _add(tally: Tally, more: Tally, times: int) -> None:
     for name, values in more.items():
         for value, jobs in values.items():
-            known = value in tally[name] or len(tally[name]) < 2 * _MOST_SHOWN
-            tally[name][value if known else "other values"] += jobs * times
+            has_room = value in tally[name] or len(tally[name]) < 2 * _MOST_SHOWN
+            tally[name][value if has_room else "other values"] += jobs * times
 
 
 def _of_prompt(sweep: Sweep, pins: Mapping[str, Any]) -> Tally:

@@ -85,13 +85,13 @@ class Sweep:
         rest = self._matched(pins, without=name)
         values = [pins[name]] if name in pins else self.axes[name]
         by_mask: dict[int, int] = {}
-        found = []
+        combinations = []
         for value in values:
             mask = self._mask(name, value)
             if mask not in by_mask:
                 by_mask[mask] = sum(many for other, many in rest.items() if not other & mask)
-            found.append((value, by_mask[mask]))
-        return found
+            combinations.append((value, by_mask[mask]))
+        return combinations
 
     def _in_zip(self, name: str, pins: Mapping[str, Any]) -> list[tuple[Any, int]]:
         """``in_product`` for a zipped axis: a value may stand in several rows."""

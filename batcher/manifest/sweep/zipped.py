@@ -23,10 +23,10 @@ class Zip:
         pinned = frozenset(self._columns.keys() & pins.keys())
         if pinned not in self._open:
             names = [name for name in self._columns if name not in pinned]
-            found: dict[Any, dict[str, Any]] = {}
+            rows: dict[Any, dict[str, Any]] = {}
             for values in zip(*(self._columns[name] for name in names), strict=True):
-                found.setdefault(tuple(map(identity, values)), dict(zip(names, values, strict=True)))
-            self._open[pinned] = list(found.values()) if names else [{}]
+                rows.setdefault(tuple(map(identity, values)), dict(zip(names, values, strict=True)))
+            self._open[pinned] = list(rows.values()) if names else [{}]
         return self._open[pinned]
 
     def has(self, values: Mapping[str, Any], pins: Mapping[str, Any]) -> bool:

@@ -46,14 +46,14 @@ class Text:
 
     def variant(self, number: int) -> list[str]:
         """Number ``number``, from 0: what each of the parts is in it."""
-        found = []
+        parts = []
         for part in reversed(self.parts):
             if isinstance(part, str):
-                found.append(part)
+                parts.append(part)
             else:
                 number, own = divmod(number, part.count)
-                found.append(part.variant(own))
-        return found[::-1]
+                parts.append(part.variant(own))
+        return parts[::-1]
 
     def drawn(self, dice: Dice) -> list[str]:
         return [part if isinstance(part, str) else part.drawn(dice) for part in self.parts]
@@ -74,8 +74,8 @@ class Choice:
         self.count: int = min(MANY, self._from[-1] if least == most == 1 else self._count())
         self.size: int = 1 + most * (len(separator) + max(option.size for option in options))
         self.depth: int = 1 + max(option.depth for option in options)
-        said = f"{least} {most} {self.weights} {separator}"
-        self.mark: bytes = _mark(b"choice", _bytes(said), *(option.mark for option in options))
+        about = f"{least} {most} {self.weights} {separator}"
+        self.mark: bytes = _mark(b"choice", _bytes(about), *(option.mark for option in options))
 
     def _count(self) -> int:
         ways = [1] + [0] * self.most  # to pick so many of the options so far
@@ -164,8 +164,8 @@ def _bytes(text: str) -> bytes:
 
 
 def _mark(*parts: bytes) -> bytes:
-    found = blake2b(digest_size=16)
+    digest = blake2b(digest_size=16)
     for part in parts:
-        found.update(b"%d:" % len(part))
-        found.update(part)
-    return found.digest()
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    return digest.digest()

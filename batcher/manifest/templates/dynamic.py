@@ -142,25 +142,25 @@ class Dynamics:
         if node.kind != "mapping":
             self._document.add(node, f"`dynamic` is true, false or a mapping, not {kind_of(node)}", "write true")
             return None
-        found = outer or Dynamic(self._lists(_FOLDER))
+        dynamic = outer or Dynamic(self._lists(_FOLDER))
         for name, (_, value) in self._document.mapping(node, "`dynamic`", _KEYS).items():
             if name == "wildcards":
-                found = self._with_folder(found, value)
+                dynamic = self._with_folder(dynamic, value)
             elif name == "from":
-                found = replace(found, start=self._number(value, name, -(2**63), 2**63 - 1) or 0)
+                dynamic = replace(dynamic, start=self._number(value, name, -(2**63), 2**63 - 1) or 0)
             elif (many := self._number(value, name, 1, MOST)) is not None:
-                found = replace(found, most=many) if name == "most" else replace(found, sample=many)
+                dynamic = replace(dynamic, most=many) if name == "most" else replace(dynamic, sample=many)
         drawn = [name for name in ("sample", "from") if name in node.pairs]
         if len(drawn) == 1 and (outer is None or outer.sample is None):
             mend = "write {sample: 20, from: 7}: 20 variants of each prompt, with the same `from` the same ones"
             self._document.add(node, f"`{drawn[0]}` without `{'from' if drawn == ['sample'] else 'sample'}`", mend)
-        return found
+        return dynamic
 
     def digests(self) -> list[str]:
         """Of the folders of lists, those that are read and those that may be. Raises ManifestError."""
         return [self._folders[name].digest() for name in sorted(self._folders)]
 
-    def _with_folder(self, found: Dynamic, node: Node) -> Dynamic:
+    def _with_folder(self, dynamic: Dynamic, node: Node) -> Dynamic:
         if node.kind != "text" or not node.text.strip() or "\0" in node.text:
             self._document.add(node, f"`wildcards` is a folder, not {kind_of(node)}", "name the folder with the lists")
         elif self._is_elsewhere:
@@ -169,8 +169,8 @@ class Dynamics:
             what = f"there is no folder `{word(node.text)}`"
             self._document.add(node, what, "paths are relative to the manifest")
         else:
-            return replace(found, wildcards=self._lists(node.text))
-        return found
+            return replace(dynamic, wildcards=self._lists(node.text))
+        return dynamic
 
     def _lists(self, name: str) -> Wildcards:
         folder = _beside(self._base, name)

@@ -116,9 +116,9 @@ class Template:
             self._refuse(start, "`__` begins the name of a list, and none ends here", mend)
         self._at = name.end()
         self._refuse_deep(start, depth)
-        found = self._listed(name[1], start, depth)
-        self._refuse_deep(start, depth + found.depth - 1)
-        return found
+        choice = self._listed(name[1], start, depth)
+        self._refuse_deep(start, depth + choice.depth - 1)
+        return choice
 
     def _choice(self, depth: int) -> Choice:
         start = self._at
@@ -154,27 +154,27 @@ class Template:
 
     def _picks(self, start: int) -> tuple[int, int | None, str | None]:
         """Least, most (None for all) and separator (None for a plain choice)."""
-        found = _PICKS.match(self._text, self._at)
-        if found is None:
+        match = _PICKS.match(self._text, self._at)
+        if match is None:
             if (odd := _ODD_PICKS.match(self._text, self._at)) is not None:
                 what = f"{shown(odd[0])} does not say how many to pick"
                 self._refuse(start, what, "write {2$$a|b|c} or {1-2$$ and $$a|b|c}, or \\$ for a sign that is text")
             return 1, 1, None
-        self._at = found.end()
-        exactly, least, most, separator = found.groups()
+        self._at = match.end()
+        exactly, least, most, separator = match.groups()
         separator = ", " if separator is None else separator
         if exactly is not None:
             return int(exactly), int(exactly), separator
         return int(least or 1), int(most) if most else None, separator
 
     def _weight(self) -> float:
-        found = _WEIGHT.match(self._text, self._at)
-        if found is None:
+        match = _WEIGHT.match(self._text, self._at)
+        if match is None:
             return 1.0
-        if not float(found[1]):
+        if not float(match[1]):
             self._refuse(self._at, "a weight of 0", "remove the option, or give it a weight above 0")
-        self._at = found.end()
-        return float(found[1])
+        self._at = match.end()
+        return float(match[1])
 
     def _refuse_deep(self, start: int, depth: int) -> None:
         if depth > DEEPEST:

@@ -48,8 +48,8 @@ def used(row: Row) -> tuple[str, ...]:
     if not row.vars:
         return ()
     pattern = _pattern(frozenset(row.vars))
-    found = {name for text in row.inputs.values() if isinstance(text, str) for name in pattern.findall(text)}
-    return tuple(name for name in row.vars if name in found)
+    names = {name for text in row.inputs.values() if isinstance(text, str) for name in pattern.findall(text)}
+    return tuple(name for name in row.vars if name in names)
 
 
 def braces(row: Row) -> list[str]:

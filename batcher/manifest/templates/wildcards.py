@@ -39,21 +39,21 @@ class Wildcards:
 
     def digest(self) -> str:
         """Over the names and bytes of every list in the folder, in hex. Raises ManifestError."""
-        found = blake2b(digest_size=16)
+        total = blake2b(digest_size=16)
         for name in sorted(self._names(_MOST_HASHED)):
             path = os.path.join(self._folder, *name.split("/")) + _EXTENSION  # noqa: PTH118
             digest = Source(path, f"{self._label}/{word(name)}{_EXTENSION}").hash()
-            found.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
-        return found.hexdigest()
+            total.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
+        return total.hexdigest()
 
     def choice(self, name: str, at: int, depth: int) -> Choice:
         """The lines of a list. Raises BadTemplate for a name that there can't be, ManifestError for a bad list."""
-        found = self._lists.get(name)
-        if found is None:
-            found = self._lists[name] = self._read(name, at, depth)
-        if not isinstance(found, Choice):
-            raise ManifestError(found)
-        return found
+        choice = self._lists.get(name)
+        if choice is None:
+            choice = self._lists[name] = self._read(name, at, depth)
+        if not isinstance(choice, Choice):
+            raise ManifestError(choice)
+        return choice
 
     def _read(self, name: str, at: int, depth: int) -> Choice | tuple[Problem, ...]:
         if name in self._open:

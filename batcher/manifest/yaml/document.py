@@ -74,7 +74,7 @@ class Document:
     def add(self, node: Node, what: str, mend: str) -> None:
         self.problems.add(self.label, node.line, node.column, what, mend)
 
-    def mapping(self, node: Node, what: str, known: Iterable[str] | None = None) -> dict[str, tuple[Node, Node]]:
+    def mapping(self, node: Node, what: str, keys: Iterable[str] | None = None) -> dict[str, tuple[Node, Node]]:
         """The pairs of a mapping, less those with unknown keys; a problem and nothing when it is none."""
         if node.kind != "mapping":
             mend = "write `key: value` lines below it"
@@ -82,9 +82,9 @@ class Document:
                 mend = f"put a blank after the colon: `{word(node.text.replace(':', ': ', 1))}`"
             self.add(node, f"{what} must be a mapping, not {kind_of(node)}", mend)
             return {}
-        if known is None:
+        if keys is None:
             return node.pairs
-        names = list(known)
+        names = list(keys)
         for name, (key, _) in node.pairs.items():
             if name not in names:
                 self.add(key, f"unknown key `{word(name)}` in {what}", instead_of(name, names))
@@ -115,12 +115,12 @@ def read_document(source: Source) -> Document:
     return document
 
 
-def instead_of(name: str, known: Sequence[str]) -> str:
+def instead_of(name: str, names: Sequence[str]) -> str:
     """How to mend an unknown key: what is said of jobs has a section of its own."""
-    of_jobs = "defaults" in known and (name == "repeat" or name in COMMON)
-    if "defaults" in known and name in {"vars", "meta"}:
+    of_jobs = "defaults" in names and (name == "repeat" or name in COMMON)
+    if "defaults" in names and name in {"vars", "meta"}:
         return f"put it beside the prompt, or the file, that it is for: {{prompt: ..., {name}: {{...}}}}"
-    return "put it into `defaults`" if of_jobs and name != "prompt" else suggestion(name, known)
+    return "put it into `defaults`" if of_jobs and name != "prompt" else suggestion(name, names)
 
 
 def kind_of(node: Node) -> str:

@@ -102,6 +102,7 @@ class Entries:
         self._files = files
         self._vars = VarTexts(document, files)
         self._prompt_column = prompt_column
+        self._takes_files = model_inputs.takes_files("prompt") is not None
 
     def read(self) -> list[Entry]:
         node = self._document.sections.get("prompts")
@@ -114,25 +115,25 @@ class Entries:
         if node.kind == "text" and (lines := node.text.strip().count("\n") + 1) > 1:
             what = f"{self._where(node)}: `prompts` is one prompt of {lines} lines"
             self._model_inputs.warn(f"{what}; write `- ` before each line to make it {lines} prompts")
-        found: list[Entry] = []
+        entries: list[Entry] = []
         for item in node.items if node.kind == "list" else [node]:
             if item.kind == "mapping" and "file" in item.pairs and not self._is_media(item):
                 entry = self._file(item)
-                found += [entry] if entry else []
+                entries += [entry] if entry else []
                 continue
-            if not found or not isinstance(found[-1], Inline):
-                found.append(Inline())
-            last = found[-1]
+            if not entries or not isinstance(entries[-1], Inline):
+                entries.append(Inline())
+            last = entries[-1]
             assert isinstance(last, Inline)
             row = self._prompt(item, last)
             last.held += [row] if row and self._expands(row, item) else []
-        return found
+        return entries
 
     def _is_media(self, node: Node) -> bool:
         """Whether ``{file: cat.png}`` stands for what the model takes in the place of a prompt."""
         named = node.get("file")
         is_alone = named is not None and named.kind == "text" and len(node.pairs) == 1
-        return is_alone and "prompt" in self._model_inputs.media and format_of(str(named and named.text)) is None
+        return is_alone and self._takes_files and format_of(str(named and named.text)) is None
 
     def _no_prompts(self) -> None:
         if self._document.place is None:
@@ -166,7 +167,7 @@ class Entries:
 
     def _prompt_key(self, row: Row, name: str, key: Node, value: Node) -> None:
         if name in {"prompt", self._model_inputs.prompt}:
-            if value.kind == "text" or ("prompt" in self._model_inputs.media and value.pairs.keys() == {"file"}):
+            if value.kind == "text" or (self._takes_files and value.pairs.keys() == {"file"}):
                 self._look_at(value)
                 row.inputs["prompt"] = value.value()
             else:
@@ -189,7 +190,7 @@ class Entries:
 
     def _look_at(self, node: Node) -> None:
         """Whether a prompt is plainly something else: the name of a file, a key without a blank after its colon."""
-        if "prompt" in self._model_inputs.media:
+        if self._takes_files:
             return
         text, problems, label = node.text, self._document.problems, self._document.label
         if _FILE.fullmatch(text) and not text.startswith(("http:", "https:")):
@@ -219,14 +220,12 @@ class Entries:
     def _is_input(self, name: str, key: Node, others: tuple[str, ...]) -> bool:
         if self._model_inputs.knows(name):
             return True
-        known = list(dict.fromkeys([*self._model_inputs.columns, *others]))
-        mend = input_meant(name, known)
+        columns = list(dict.fromkeys([*self._model_inputs.columns, *others]))
+        mend = input_meant(name, columns)
         if name[:1] in _CURLY:
             mend = 'its quotes are curly, and quote nothing: replace them by plain ones (")'
         elif " " in name.strip():
             mend = "put a prompt with a colon in it in quotes"
-        elif name == "model":
-            mend = "a manifest has one model, at its top: write another manifest for another model"
         self._document.add(key, f"unknown key `{word(name)}`: the model has no such input", mend)
         return False
 
@@ -244,8 +243,8 @@ class Entries:
         if node.kind != "mapping":
             self._document.add(node, f"`meta` must be a mapping, not {kind_of(node)}", "write {category: birds}")
             return {}
-        found: dict[str, Any] = node.value()
-        return found
+        meta: dict[str, Any] = node.value()
+        return meta
 
     def _file(self, node: Node) -> FromFile | None:
         places: dict[str, Any] = {}
@@ -277,10 +276,10 @@ class Entries:
     def _opened(
         self, node: Node, options: dict[str, str], carried: Carried, dynamic: Dynamic | None
     ) -> FromFile | None:
-        known = self._files.find(self._document, node, options)
+        file = self._files.find(self._document, node, options)
         column = options.get("prompt_column", self._prompt_column)
         named = "format" in options
-        return known and FromFile(*known, carried, column, dynamic, is_named=named, repeats=self._repeats)
+        return file and FromFile(*file, carried, column, dynamic, is_named=named, repeats=self._repeats)
 
 
 def _columns_aside(node: Node) -> frozenset[str]:

@@ -42,11 +42,11 @@ def groups_of(document: Document) -> list[Document]:
     names = _Names(document)
     for name, (key, _) in node.pairs.items():
         names.refuse(name, key)
-    found = [_group(document, word(name), value) for name, (_, value) in node.pairs.items()]
-    if "prompts" in document.sections and not any(group.shares_prompts for group in found):
+    groups = [_group(document, word(name), value) for name, (_, value) in node.pairs.items()]
+    if "prompts" in document.sections and not any(group.shares_prompts for group in groups):
         what = "no group uses these `prompts`: each has its own"
         document.add(document.sections["prompts"], what, "move them into the groups, or remove them")
-    return found
+    return groups
 
 
 def _refuse_what_multiplies(document: Document) -> None:
@@ -83,9 +83,11 @@ def _group(document: Document, name: str, node: Node) -> Document:
         if key in _KEYS:
             group.sections[key] = value
         else:
-            known = key in {"model", "prompt_input", "run", "groups"}
-            mend = "it is the same for all groups: put it at the top" if known else instead_of(key, _KEYS)
-            what = f"`{key}` in the group `{name}`" if known else f"unknown key `{word(key)}` in the group `{name}`"
+            of_the_whole = key in {"model", "prompt_input", "run", "groups"}
+            mend = "it is the same for all groups: put it at the top" if of_the_whole else instead_of(key, _KEYS)
+            what = (
+                f"`{key}` in the group `{name}`" if of_the_whole else f"unknown key `{word(key)}` in the group `{name}`"
+            )
             document.add(place, what, "groups have no groups: put them side by side" if key == "groups" else mend)
     if "prompts" not in group.sections:
         _take_prompts(group, document)

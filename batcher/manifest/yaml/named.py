@@ -73,11 +73,11 @@ class NamedFiles:
 
     def all_of(self, document: Document) -> list[tuple[Source, str | None]]:
         """The files that a manifest in which nothing is wrong names, and their formats: each once, in order."""
-        found: dict[str, str | None] = {}
+        forms: dict[str, str | None] = {}
         for node in _naming(document):
             name, form = node.pairs["file"][1].text, node.get("format")
-            found.setdefault(name, named_format(form.text) if form else format_of(self._path(name)))
-        return [(self.source(name), form) for name, form in found.items()]
+            forms.setdefault(name, named_format(form.text) if form else format_of(self._path(name)))
+        return [(self.source(name), form) for name, form in forms.items()]
 
 
 def _naming(document: Document) -> Iterator[Node]:

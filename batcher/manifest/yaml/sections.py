@@ -112,30 +112,30 @@ class Sections:
                 yield item
 
     def _inputs(self, node: Node, what: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        inputs: dict[str, Any] = {}
         for name, (key, value) in self.document.mapping(node, what).items():
             if what == "`defaults`" and self.model_inputs.means_copies(name):
                 continue
-            if self.is_input(name, key, what) and self.value_into(found, name, value):
-                self.check(name, value, found[name])
-        return found
+            if self.is_input(name, key, what) and self.value_into(inputs, name, value):
+                self.check(name, value, inputs[name])
+        return inputs
 
     def is_input(self, name: str, key: Node, what: str) -> bool:
         if name in {"prompt", self.model_inputs.prompt}:
             self.document.add(key, f"`{word(name)}` in {what}", "list prompts under `prompts:`")
             return False
         if not self.model_inputs.knows(name):
-            known = [known for known in self.model_inputs.columns if known != "prompt"]
-            self.document.add(key, f"the model has no input `{word(name)}`", input_meant(name, known))
+            column = [column for column in self.model_inputs.columns if column != "prompt"]
+            self.document.add(key, f"the model has no input `{word(name)}`", input_meant(name, column))
             return False
         return True
 
-    def value_into(self, found: dict[str, Any], name: str, node: Node) -> bool:
+    def value_into(self, values: dict[str, Any], name: str, node: Node) -> bool:
         """Puts the value of a node under its name, converted as far as the schema asks; False if there is none."""
         if node.kind == "null" and not (node.text.strip() and self.model_inputs.takes_null(name)):
             self.document.add(node, f"`{name}` has no value", "give one, or remove the key")
             return False
-        found[name] = self.model_inputs.normal(name, node.value())
+        values[name] = self.model_inputs.normal(name, node.value())
         return True
 
     def check(self, name: str, node: Node, value: Any) -> None:

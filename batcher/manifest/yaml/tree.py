@@ -118,8 +118,8 @@ class _Builder:
             what = f"{self._label}:{end.line + 1}:{end.column + 1}: the text ends here, at a # after a blank"
             self._problems.warn(f"{what}, which begins a comment: put it in quotes if the # belongs to it")
 
-    def _refuse_tag(self, event: Any, line: int, column: int, known: str) -> None:
-        if event.tag not in {None, "!", known}:
+    def _refuse_tag(self, event: Any, line: int, column: int, allowed: str) -> None:
+        if event.tag not in {None, "!", allowed}:
             self._problems.add(
                 self._label, line, column, f"the tag {shown(event.tag)}", "write the value without a tag"
             )

@@ -11,7 +11,7 @@ from batcher.core.suggest import suggestion
 from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import reader
-from batcher.manifest.readers.rows import Carried, Reading
+from batcher.manifest.readers.rows import Carried, Reading, with_line_ends_alike
 from batcher.manifest.readers.source import Source
 from batcher.manifest.yaml.document import Document, kind_of, text_of
 from batcher.manifest.yaml.named import NamedFiles
@@ -32,31 +32,31 @@ class VarTexts:
 
     def read(self, node: Node, places: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         """places: gets line and column of each, as ``vars.NAME``."""
-        found: dict[str, tuple[str, ...]] = {}
+        texts: dict[str, tuple[str, ...]] = {}
         for name, (key, value) in self._document.mapping(node, "`vars`").items():
             places[f"vars.{name}"] = (key.line, key.column)
             if not name or set(name) & set("{}"):
                 self._document.add(key, f"`{word(name)}` can't be the name of a var", "use letters, digits and `_`")
             else:  # a var that can't be read is still known: `{name}` elsewhere is no second mistake
-                found[name] = self._texts(name, value) or ("{" + name + "}",)
-        return found
+                texts[name] = self._texts(name, value) or ("{" + name + "}",)
+        return texts
 
     def _texts(self, name: str, value: Node) -> tuple[str, ...] | None:
-        found: list[str] = []
+        texts: list[str] = []
         for node in value.items if value.kind == "list" else [value]:
             if "file" in node.pairs:
                 read = self._from_file(name, node)
                 if read is None:
                     return None
-                found += read
+                texts += read
             elif node.kind in {"list", "mapping"} or not (node.text or node.quoted):
                 self._document.add(node, f"the var `{word(name)}` needs text, not {kind_of(node)}", "write it out")
                 return None
             else:
-                found.append(node.text)
-        if not found:
+                texts.append(node.text)
+        if not texts:
             self._document.add(value, f"the var `{word(name)}` has no values", "list at least one")
-        return tuple(dict.fromkeys(found)) or None
+        return tuple(dict.fromkeys(texts)) or None
 
     def _from_file(self, name: str, node: Node) -> tuple[str, ...] | None:
         options: dict[str, str] = {}
@@ -66,9 +66,9 @@ class VarTexts:
                 self._document.add(key, what, suggestion(option, _KEYS))
             elif (text := text_of(self._document, value, f"`{option}`")) is not None:
                 options[option] = text
-        if len(options) < len(node.pairs) or (known := self._files.find(self._document, node, options)) is None:
+        if len(options) < len(node.pairs) or (file := self._files.find(self._document, node, options)) is None:
             return None
-        source, form = known
+        source, form = file
         if form not in {"txt", *_TABLES}:
             what = f"the values of a var can't be read from {form}"
             self._document.add(node.pairs["file"][1], what, "give a text file, or a table (CSV, TSV)")
@@ -77,23 +77,23 @@ class VarTexts:
             self._document.add(node.pairs["column"][0], "`column` beside a text file: it has lines", "remove it")
             return None
         column = options.get("column", name)
-        said = (options["file"], form, column)
-        if said not in self._files.texts:
-            self._files.texts[said] = self._read(source, form, column)
-        return self._files.texts[said]
+        asked = (options["file"], form, column)
+        if asked not in self._files.texts:
+            self._files.texts[asked] = self._read(source, form, column)
+        return self._files.texts[asked]
 
     def _read(self, source: Source, form: str, column: str) -> tuple[str, ...] | None:
         problems = self._document.problems
         before, size = problems.total, 0
-        found: dict[str, None] = {}
+        texts: dict[str, None] = {}
         try:
             for row in reader(source, form, Reading(ModelInputs(None), problems, Carried(), column)).rows():
-                text = row.inputs.get("prompt") or ""
-                if not text.strip() or text in found:
+                text = with_line_ends_alike(row.inputs.get("prompt") or "")
+                if not text.strip() or text in texts:
                     continue
-                found[text] = None
+                texts[text] = None
                 size += len(text)
-                if len(found) > MOST or size > _MOST_CHARACTERS:
+                if len(texts) > MOST or size > _MOST_CHARACTERS:
                     what = f"has more than {MOST:,} values, or {_MOST_CHARACTERS // 2**20} MB, for one var"
                     problems.add(source.label, row.line, 1, what, "make them prompts of their own, in a prompt file")
                     return None
@@ -102,6 +102,6 @@ class VarTexts:
                 mend = problem.mend.replace("--prompt-column (or prompt_column:)", "`column:`")
                 problems.add(problem.file, problem.line, problem.column, problem.what, mend)
             return None
-        if not found and problems.total == before:
+        if not texts and problems.total == before:
             problems.add(source.label, 0, 0, "has no values for the var", "write one a line")
-        return tuple(found) if problems.total == before else None
+        return tuple(texts) if problems.total == before else None

@@ -36,13 +36,13 @@ def address(environ: dict[str, str] | None = None) -> str:
     """Of the cluster. Raises UsageError for what is none, or where Ray is not installed."""
     if find_spec("ray") is None:
         raise UsageError("--engine ray needs the extra `ray`", hint="pip install 'prompt-batcher[ray]' brings it.")
-    found = (os.environ if environ is None else environ).get(ADDRESS, "").strip() or "auto"
-    if "://" in found or found == "local":
+    named = (os.environ if environ is None else environ).get(ADDRESS, "").strip() or "auto"
+    if "://" in named or named == "local":
         raise UsageError(
-            f"{ADDRESS}={one_line(found, 100)}: not the address of a cluster",
+            f"{ADDRESS}={one_line(named, 100)}: not the address of a cluster",
             hint="batcher runs on a machine of the cluster, which is then found by itself, or by HOST:PORT.",
         )
-    return found
+    return named
 
 
 @asynccontextmanager

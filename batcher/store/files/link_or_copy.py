@@ -53,9 +53,10 @@ class Landing:
         content = thing.content() if callable(thing.content) else thing.content
         if content is None:
             return self._taken(thing.time_of or "", path, thing.name)
-        if facts is None and os.path.lexists(path) and _content(path, len(content)) == content:
-            return "same"
-        self.refuse_what_is_not_ours(thing.name, path)
+        if os.path.lexists(path):
+            if facts is None and _content(path, len(content)) == content:
+                return "same"
+            self.refuse_what_is_not_ours(thing.name, path)
         self._write(path, content, facts)
         return "written"
 
@@ -112,13 +113,13 @@ class Landing:
         if self._anew:
             return False
         try:
-            found = os.lstat(path)
+            there = os.lstat(path)
         except OSError:
             return False
-        near = abs(found.st_mtime_ns - facts.st_mtime_ns) < 2_000_000_000  # FAT keeps every other second
+        near = abs(there.st_mtime_ns - facts.st_mtime_ns) < 2_000_000_000  # FAT keeps every other second
         # What a power cut leaves of a file that was not forced to the disk is its name and time, with nothing in it.
-        right_size = found.st_size == facts.st_size if same_size else found.st_size > 0
-        return stat.S_ISREG(found.st_mode) and near and right_size
+        right_size = there.st_size == facts.st_size if same_size else there.st_size > 0
+        return stat.S_ISREG(there.st_mode) and near and right_size
 
     @staticmethod
     def _write(path: str, content: bytes, facts: os.stat_result | None) -> None:

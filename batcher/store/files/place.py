@@ -105,10 +105,10 @@ class Shelf:
         if not os.path.exists(sidecar):  # noqa: PTH110  nearly always: half the price of a failing open
             return None
         try:
-            found = json.loads(Path(sidecar).read_bytes())
+            values = json.loads(Path(sidecar).read_bytes())
         except (OSError, ValueError):
             return None
-        job = found.get("job") if isinstance(found, dict) else None
+        job = values.get("job") if isinstance(values, dict) else None
         return job if isinstance(job, str) else None
 
     def part(self, path: str, extension: str, content: bytes | Path) -> Part:
@@ -151,11 +151,11 @@ class Shelf:
     def _at(self, name: str) -> str:
         """``locate`` as text: a path object for each of a job's files would cost more than their checksums."""
         folder, _, last = name.rpartition("/")
-        known = self._known.get(folder)
-        if known is None:
+        descriptor = self._known.get(folder)
+        if descriptor is None:
             with disk(self.relative(name)):
-                known = self._folder(folder)
-        return known[1] + last
+                descriptor = self._folder(folder)
+        return descriptor[1] + last
 
     def settle(self, name: str) -> None:
         """Force the folder of ``name`` to the disk: its renames are durable from now on."""
@@ -164,13 +164,13 @@ class Shelf:
 
     def _folder(self, relative: str) -> tuple[Path, str]:
         """A folder below that of images, made if it must be, and the same as text with a separator behind it."""
-        known = self._known.get(relative)
-        if known is None:
+        descriptor = self._known.get(relative)
+        if descriptor is None:
             if len(self._known) >= _KNOWN_FOLDERS:
                 self._known.clear()
             path = self._made(relative)
-            known = self._known[relative] = (path, f"{path}{os.sep}")
-        return known
+            descriptor = self._known[relative] = (path, f"{path}{os.sep}")
+        return descriptor
 
     def _made(self, relative: str) -> Path:
         if not relative:

@@ -131,20 +131,20 @@ class SafeReader:
         waiting = [IMAGES]
         while waiting:
             folder = waiting.pop()
-            found: list[Seen] = []
+            entries: list[Seen] = []
             try:
                 with os.scandir(self.run_dir / folder) as items:
                     for item in sorted(items, key=lambda one: one.name):
                         file = f"{folder}/{item.name}"
                         if item.is_symlink() and not self._is_inside(Path(item.path)):
-                            found.append(Seen(file, outside=True))
+                            entries.append(Seen(file, outside=True))
                         elif item.is_dir(follow_symlinks=False):
                             waiting.append(file)
                         elif extension(file) in EXTENSIONS and not item.is_dir():
-                            found.append(Seen(file, outside=False))
+                            entries.append(Seen(file, outside=False))
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            yield found
+            yield entries
 
     def _is_inside(self, path: Path) -> bool:
         return inside.leads_inside(path, *self._folders.roots)
