@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
+from batcher.manifest.extras import install_command
 from batcher.store import STATE, has_state
 from batcher.store.files.place import Place, Shelf
 from batcher.store.files.safe_reader import SafeReader
@@ -208,8 +209,5 @@ def _loaded() -> "tuple[type[Bucket], type[BucketReader]]":
     try:
         from batcher.images.bucket import Bucket, BucketReader  # noqa: PLC0415  needs an extra
     except ImportError:
-        raise UsageError(
-            "buckets need the extra `cloud`",
-            hint="pip install 'prompt-batcher[cloud]' brings it.",
-        ) from None
+        raise UsageError("buckets need obstore, which is not installed", hint=install_command("cloud")) from None
     return Bucket, BucketReader
