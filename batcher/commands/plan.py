@@ -1,5 +1,6 @@
 """``batcher plan``: everything is checked and counted, nothing is spent."""
 
+import re
 from typing import Any
 
 import click
@@ -93,6 +94,7 @@ def _job(job: dict[str, Any]) -> str:
     from batcher.core.one_line import one_line  # noqa: PLC0415  start-up time
 
     rest = ", ".join(f"{name} {value}" for name, value in job["inputs"].items() if name != "prompt")
+    rest = re.sub("(sha256:[0-9a-f]{8})[0-9a-f]{56}", r"\1", rest)
     prompt = cut(one_line(str(job["inputs"].get("prompt", ""))), 60)
     return f"  {job['path']}\n      {prompt!r}" + (f"\n      {cut(one_line(rest), 70)}" if rest else "")
 

@@ -29,7 +29,7 @@ from batcher.runner.events import Noted, Observer, Ticked
 from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.run_context import RunContext
 from batcher.runner.service import Service
-from batcher.runner.stop import Reason, Stop
+from batcher.runner.stop import GRACE, Reason, Stop
 from batcher.store import Ballast, CommitQueue, RunFacts, StateFile, connect_to_read, reading
 from batcher.store.facts import Live
 
@@ -88,7 +88,7 @@ async def drain(
     """
     run_dir = state.path.parent
     tuned = control.settings(settings)
-    departures.clear(state)
+    departures.begin_anew(state)
     async with _opened(
         state, service, tuned, stop, surroundings, price=offer.price, total=total,
         simulated=bool(service.api.simulated), past_deadline=_past(settings.deadline, surroundings), media=media,
@@ -101,7 +101,9 @@ async def drain(
                     await Drain(context).run(journal, model, limit)
                     if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
                         await context.queue.flush()  # what is known to be finished is not asked to be cancelled
-                        await cancel_all(service.api, context.queue, context.reader, context.cancelled)
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(GRACE):
+                                await cancel_all(service.api, context.queue, context.reader, context.cancelled)
                 except asyncio.CancelledError:
                     stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
                 finally:

@@ -21,7 +21,7 @@ from batcher.store.transactions import GLANCE, PATIENCE, Outcome, busy
 
 AT_ONCE = 64  # waiters that go on in one round of the event loop: each may do a millisecond's work
 MOST = 256  # calls of one group
-GATHER = 0.01  # seconds between the beginnings of two groups, at least: each wakes a thread and forces the disk
+GATHER = 0.02  # seconds between the beginnings of two groups, at least: each wakes a thread and forces the disk
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -42,7 +42,7 @@ def test_every_flag_anywhere_in_the_documentation_exists() -> None:
     flags |= {"--user", "--now", "--with", "--python"}
     # Of sbatch and ray.
     flags |= {"--job-name", "--array", "--time", "--cpus-per-task", "--mem", "--signal", "--output", "--address"}
-    flags |= {"--submission-id", "--no-wait", "--working-dir", "--runtime-env-json"}
+    flags |= {"--submission-id", "--no-wait", "--working-dir", "--runtime-env-json", "--head", "--disable-usage-stats"}
     flags |= {f"--{name}" for name in (*prompt_lines._A1111, *prompt_lines._KOHYA, "cfg")}
     for name in COMMANDS:
         flags |= flags_of(load(name))

@@ -76,7 +76,7 @@ class Dispatcher:
         self._alone_since: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._met: set[int] = set()  # those that may have something to put away
-        self.losses = 0
+        self.losses = 0  # workers that may have left something behind
 
     async def __aenter__(self) -> Self:
         """Waits for workers. Raises UsageError when none comes or one can't work here, DiskError for want of room."""
@@ -138,6 +138,7 @@ class Dispatcher:
         finally:
             for task in greeting.values():
                 task.cancel()
+            await asyncio.gather(*greeting.values(), return_exceptions=True)
         if not came:
             raise UsageError(
                 f"none of {self._crew.size} workers began within {show_duration(FIRST_START)}",
@@ -146,10 +147,12 @@ class Dispatcher:
         return came
 
     async def _dismiss(self) -> None:
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(POLL):
                 calls = (self._crew.call(number, "close", b"") for number in self._met)
                 await asyncio.gather(*calls, return_exceptions=True)
+        except TimeoutError:
+            self.losses += 1
 
     async def _deal(self) -> None:
         """Orders to whoever has most room."""
@@ -163,7 +166,7 @@ class Dispatcher:
                     break
 
     def _room(self) -> list[tuple[int, int]]:
-        """(orders that it can take, worker), the most first."""
+        """(orders that it can take, worker), the most first; of equals, who has done least."""
         at_work = [number for number, hand in self._hands.items() if hand.identity]
         if at_work:
             room = [(self._window - self._orders.held(number), number) for number in at_work]
@@ -171,7 +174,10 @@ class Dispatcher:
             room = [(self._downloads - self._orders.held(HERE), HERE)]
         else:
             room = []
-        return sorted(((free, number) for free, number in room if free > 0), reverse=True)
+        return sorted(
+            ((free, number) for free, number in room if free > 0),
+            key=lambda one: (-one[0], self._hands[one[1]].saved if one[1] != HERE else 0),
+        )
 
     def _dealt(self) -> bool:
         """Whether somebody took orders."""
@@ -221,8 +227,9 @@ class Dispatcher:
             except (WorkerLost, TimeoutError) as error:
                 self._lost(number, identity, error)
                 if isinstance(error, TimeoutError) and identity:
-                    with suppress(WorkerLost):
-                        await self._crew.replace(number)  # it neither works nor ends
+                    with suppress(WorkerLost, TimeoutError):
+                        async with asyncio.timeout(SILENT):
+                            await self._crew.replace(number)  # it neither works nor ends
             except (UsageError, DiskError) as error:
                 if problem != (problem := error.message):
                     self._note(f"warning: {self._hands[number].name} is not used: {error.message}")

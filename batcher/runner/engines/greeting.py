@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+import socket
 
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.core.one_line import one_line
@@ -35,6 +36,11 @@ def _problem(greeting: Greeting, setup: Setup, *, heard: bool) -> BatcherError |
                 f"the worker on {greeting.host} has {what} {one_line(its, 40)}, this process has {mine}",
                 hint="Install the same on every machine of the cluster (one image for all). Nothing was submitted.",
             )
+    if setup.simulated and "127.0.0.1" in setup.trust and greeting.host != socket.gethostname():
+        return UsageError(
+            f"the simulator serves its files to this machine only, and there is a worker on {greeting.host}",
+            hint="Serve them to all with `batcher simulate --host 0.0.0.0`, and run with --base-url and --trust-host.",
+        )
     if greeting.no_room:
         return DiskError(f"the worker on {greeting.host}: {greeting.problem}")
     if greeting.problem or not heard:

@@ -42,7 +42,7 @@ async def open_engine(
     """local: what ``--engine local`` is. Raises UsageError, DiskError before anything is submitted."""
     run_dir = state.path.parent
     if state.facts.workers_left:
-        _put_away(state)
+        _put_away(state, sweep_images=True)
     if settings.engine == "local" or not counts.pending:
         yield local
         return
@@ -59,10 +59,11 @@ async def open_engine(
     )  # fmt: skip
     async with hire(setup, settings.workers) as crew:
         _note_leftovers(state, there_may_be=True)
-        async with Dispatcher(crew, local, setup, wall, tell) as dispatcher:
+        dispatcher = Dispatcher(crew, local, setup, wall, tell)
+        async with dispatcher:
             yield dispatcher
     with suppress(DiskError):
-        _put_away(state)
+        _put_away(state, sweep_images=dispatcher.losses > 0)
 
 
 def no_use(rate: float, cores: int) -> str:
@@ -75,11 +76,12 @@ def no_use(rate: float, cores: int) -> str:
     )
 
 
-def _put_away(state: StateFile) -> None:
+def _put_away(state: StateFile, *, sweep_images: bool) -> None:
     """What killed workers left in the run directory. Raises DiskError."""
     run_dir = state.path.parent
     forget_meetings(run_dir)
-    sweep(run_dir)
+    if sweep_images:  # a look at every file
+        sweep(run_dir)
     _note_leftovers(state, there_may_be=False)
 
 
