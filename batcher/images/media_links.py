@@ -188,7 +188,7 @@ def _read(source: str, content: media.Media) -> bytes | None:
         else:
             with Path(source).open("rb") as file:
                 data = file.read(content.bytes + 1)
-    except (OSError, KeyError):
+    except (OSError, KeyError, OverflowError):
         return None
     return data if hashlib.sha256(data).hexdigest() == content.sha256 else None
 
