@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.disk.test_dying_disk import JOBS, PROFILE, Desk
+from tests.runs.test_dying_disk import JOBS, PROFILE, Desk
 from tests.support.lost_disk import NO_FLUSH, lost_disk
 from tests.support.simulator_process import service
 
