@@ -35,6 +35,7 @@ from tests.support.simulator_process import service
 ROOT = Path(__file__).parents[2]
 JOBS = 14
 NAP = 3.0  # seconds
+KEEP_ALL = ["copy", "drop_journal", "rename", "truncate"]  # acts after which every job and every file is to be there
 
 
 @dataclass
@@ -71,7 +72,7 @@ def attempt(
     if asleep:
         report = json.loads(first.stdout) if first.stdout.strip() else {}
         trial.killed, trial.in_doubt = number > 0, report.get("in_doubt", -1)
-        trial.in_air = 0
+        trial.in_air, trial.step = 0, said[number - 1] if 0 < number <= len(said) else "nothing"
         trial.problems = list(_problems(place, first, report, origin, trial, decide))
         return trial
     if not trial.killed:
@@ -196,7 +197,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="only each n-th step")
     parser.add_argument("--random", type=int, default=20, help="kills at random times besides")
     parser.add_argument("--decide", default="hold", choices=["hold", "resubmit"])
-    parser.add_argument("--between", choices=sorted(ACTS), help="what happens to the files between the two runs")
+    parser.add_argument("--between", choices=KEEP_ALL, help="what happens to the files between the two runs")
     parser.add_argument("--asleep", action="store_true", help="stop the run at the step for a while, kill nothing")
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, service(Path(name)) as origin, ThreadPoolExecutor(2) as workers:
