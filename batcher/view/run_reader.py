@@ -7,6 +7,7 @@ less often than one of a hundred.
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ class RunReader:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._version = 0
-        self._times: dict[int, tuple[int, float]] = {}
+        self._ended: Counter[int] = Counter()  # Unix seconds
+        self._took: Counter[float] = Counter()  # seconds
         self._known: dict[int, tuple[str, int]] = {}
         self._columns: Columns | None = None
         self._ends: dict[str, int] = {}
@@ -89,7 +91,7 @@ class RunReader:
         self._columns = Columns(*survey(viewing.rows(connection)))
         self._known = {id_: (state, position) for id_, state, position in viewing.states(connection)}
         columns = self._columns.columns(viewing.rows(connection))
-        self._times = dict(_times(columns))
+        self._ended, self._took = Counter(columns["t"]), Counter(columns["d"])
         self._ends = self._columns.ends()
         self._picks, self._picks_read = picks.Picks(), 0
         self._new_verdicts()
@@ -123,7 +125,8 @@ class RunReader:
                 return {"reset": True}
             if moved:
                 changes["items"] = self._columns.columns(viewing.rows_of(connection, moved))
-                self._times |= _times(changes["items"])
+                self._ended.update(changes["items"]["t"])
+                self._took.update(changes["items"]["d"])
                 changes["tables"] = self._columns.tables(self._ends)
                 self._ends = self._columns.ends()
         if (self._facts_behind or self._is_going_changes()) and self._facts_turn.has_come():
@@ -211,8 +214,7 @@ class RunReader:
             "unreadable_picks": self._picks.unreadable,
             "at": time.time(),
         }
-        ended, took = zip(*self._times.values(), strict=True) if self._times else ((), ())
-        facts["words"] = {**words.overview(facts), **words.speed(ended, took)}
+        facts["words"] = {**words.overview(facts), **words.speed(self._ended, self._took)}
         self._facts_turn.took(time.monotonic() - began)
         return facts
 
@@ -248,11 +250,6 @@ def _failure(group: reading.Failure) -> dict[str, Any]:
         "state": str(group.state), "cause": cause.kind, "message": cause.message, "http_status": cause.http_status,
         "count": group.count, "example": group.example,
     }  # fmt: skip
-
-
-def _times(columns: dict[str, list[Any]]) -> Iterator[tuple[int, tuple[int, float]]]:
-    """When each item ended and how long it took, by its number."""
-    return ((n, (t, d)) for n, t, d in zip(columns["n"], columns["t"], columns["d"], strict=True))
 
 
 def problem(error: BatcherError) -> dict[str, Any]:

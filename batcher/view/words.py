@@ -1,7 +1,9 @@
 """The numbers of a run in words, as the page shows them: its HTML names them, its JavaScript only puts them there."""
 
 import shlex
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -87,15 +89,18 @@ def _asked(one: Facts) -> str:
     return (", ".join(words) or "as the command says") + reason
 
 
-def speed(ended: Iterable[int], took: Iterable[float]) -> dict[str, Any]:
-    """Two plots: pictures over time, and how long jobs take. ended: Unix seconds. took: seconds. 0: not known."""
-    times, lengths = [one for one in ended if one], sorted(one for one in took if one > 0)
+def speed(ended: Mapping[int, int], took: Mapping[float, int]) -> dict[str, Any]:
+    """Two plots: pictures over time, and how long jobs take. ended: how many in each Unix second. took: how many took
+    so many seconds. 0: not known.
+    """
+    times, lengths = sorted(filter(None, ended)), sorted(one for one in took if one > 0)
     if len(times) < 2 or not lengths:
         return {}
-    first, last = min(times), max(times) + 1
-    over_time = histogram(times, first, last, min(60, max(2, last - first)))
-    median, late, longest = (lengths[int(share * (len(lengths) - 1))] for share in (0.5, 0.9, 0.99))
-    spread = histogram(lengths, lengths[0], max(longest, lengths[0] + 0.1), 40)
+    first, last = times[0], times[-1] + 1
+    over_time = histogram(ended, first, last, min(60, max(2, last - first)))
+    so_far = list(accumulate(took[one] for one in lengths))
+    median, late, longest = (lengths[bisect_left(so_far, share * so_far[-1])] for share in (0.5, 0.9, 0.99))
+    spread = histogram(took, lengths[0], max(longest, lengths[0] + 0.1), 40)
     return {
         "plots": {"over_time": over_time, "spread": spread},
         "fastest": f"up to {show_rate(max(over_time) * len(over_time) / (last - first))}",
@@ -107,11 +112,12 @@ def speed(ended: Iterable[int], took: Iterable[float]) -> dict[str, Any]:
     }
 
 
-def histogram(values: Iterable[float], low: float, high: float, count: int) -> list[int]:
-    """How many values are in each of ``count`` equal parts between low and high; the rest goes to the outer ones."""
+def histogram(counts: Mapping[float, int] | Mapping[int, int], low: float, high: float, count: int) -> list[int]:
+    """How many values are in each of ``count`` equal parts between low and high; larger ones go to the last."""
     found = [0] * count
-    for value in values:
-        found[max(0, min(count - 1, int((value - low) / (high - low) * count)))] += 1
+    for value, many in counts.items():
+        if value >= low:
+            found[min(count - 1, int((value - low) / (high - low) * count))] += many
     return found
 
 
