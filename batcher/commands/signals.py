@@ -12,7 +12,6 @@ if TYPE_CHECKING:  # start-up time
     from batcher.runner.run_context import RunContext
 
 ONE = 0.5  # seconds: signals this close together are one (`timeout` sends two, to the child and to its group)
-GRACE = 8.0  # seconds after a SIGTERM: who sent it kills what is still there after ten
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
@@ -44,8 +43,9 @@ class Signals:
     @asynccontextmanager
     async def attend(self, context: "RunContext") -> AsyncIterator[None]:
         """While the jobs go. Cancels the current task on a second signal."""
-        from batcher.runner.events import Noted  # noqa: PLC0415  start-up time
-        from batcher.runner.stop import Reason  # noqa: PLC0415
+        from batcher.core.units import show_count  # noqa: PLC0415  start-up time
+        from batcher.runner.events import Noted  # noqa: PLC0415
+        from batcher.runner.stop import GRACE, Reason  # noqa: PLC0415
 
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
@@ -57,7 +57,11 @@ class Signals:
             now = time.monotonic()
             if asked_at is None:
                 asked_at = now
-                words = "stopping: submits and downloads under way are finished; Ctrl-C once more leaves at once"
+                words = (
+                    f"stopping: {show_count(context.in_air, 'submit')} without an answer yet and"
+                    f" {show_count(context.tally.downloading, 'download')} get up to {GRACE:.0f} s to finish;"
+                    " Ctrl-C once more leaves at once"
+                )
                 context.tell(Noted(text=words, at=context.wall()))
                 context.stop.request(Reason.INTERRUPTED, "interrupted")
                 if number == signal.SIGTERM:

@@ -7,6 +7,7 @@
     ├── ManifestError     65  you      the manifest: every problem at once
     ├── ServiceError      69  service  unreachable or broken
     ├── DiskError         73  machine  full, read-only, not writable
+    │   ├── Damaged       73  machine  the state file can't be read as one any more
     │   └── TakenOver     75  machine  another batcher writes to the run directory by now
     ├── BusyError         75  machine  another batcher holds the run directory
     └── AccountError      77  you      token missing or refused
@@ -124,6 +125,10 @@ class DiskError(BatcherError):
     """The disk takes no more, or forbids it. A later start goes on."""
 
     exit_code = 73
+
+
+class Damaged(DiskError):  # noqa: N818  what happened
+    """The state file is not whole. ``verify --repair`` makes a new one."""
 
 
 class BusyError(BatcherError):

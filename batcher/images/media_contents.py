@@ -71,9 +71,12 @@ class MediaContents:
         if content is None:
             _fits_size(facts.size, wanted)
             digest, head = hashlib.sha256(), b""
-            for piece in storage.objects(root).pieces(key, wanted.most):
-                head = head or piece[:HEAD]
-                digest.update(piece)
+            try:
+                for piece in storage.objects(root).pieces(key, wanted.most):
+                    head = head or piece[:HEAD]
+                    digest.update(piece)
+            except (KeyError, OverflowError):
+                raise Unusable("was changed while it was read") from None
             self._counted()
             kind = _mime(head, url)
             content = media.Media(digest.hexdigest(), facts.size, kind, url, facts.version)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import yarl
@@ -21,10 +21,12 @@ from batcher.core.one_line import one_line
 from batcher.images import storage
 from batcher.images.kinds import KINDS
 from batcher.images.media_contents import name_of, object_place
-from batcher.images.objects import Objects
 from batcher.manifest.media_files import Unusable
 from batcher.manifest.schema.media import is_content, media_problem
 from batcher.store import media
+
+if TYPE_CHECKING:  # it needs an extra
+    from batcher.images.objects import Objects
 
 AT_ONCE = 8
 LARGE = 16_000_000  # bytes: of files over that one is held at a time
@@ -106,7 +108,7 @@ class MediaLinks:
             return content.place
         return f"{self._place}/{name_of(content.sha256, _EXTENSIONS.get(content.mime, ''))}"
 
-    def _object(self, place: str, content: media.Media) -> tuple[Objects, str]:
+    def _object(self, place: str, content: media.Media) -> "tuple[Objects, str]":
         if content.version is None and self._place is not None and place.startswith(f"{self._place}/"):
             return storage.objects(self._place), place.removeprefix(f"{self._place}/")
         root, key = object_place(place)
@@ -123,15 +125,27 @@ class MediaLinks:
             self._seen.clear()
         self._seen[place] = time.monotonic()
 
-    def _upload(self, objects: Objects, key: str, content: media.Media, sources: list[media.Source]) -> None:
+    def _upload(self, objects: "Objects", key: str, content: media.Media, sources: list[media.Source]) -> None:
         for source in sources:
             with self._room(content.bytes):
                 data = _read(source.source, content)
-                if data is not None:
-                    objects.put_new(key, data, content.mime)
-                    return
+                if data is None:
+                    continue
+                if not objects.put_new(key, data, content.mime):
+                    self._is_ours(objects, key, content)
+                return
         what = f"{sources[0].source} has gone or changed since it was read" if sources else "its file is not known"
         raise Unusable(what)
+
+    @staticmethod
+    def _is_ours(objects: "Objects", key: str, content: media.Media) -> None:
+        """Of an object that was there already, of another run say."""
+        found = objects.stat(key)
+        if found is None or found.size != content.bytes:
+            raise DiskError(
+                f"{objects.url}/{key} is not what its name says: it has other bytes",
+                hint="Nothing was sent to the service. Delete that object, and run the same command again.",
+            )
 
     def _room(self, size: int) -> Any:
         return self._large if size > LARGE else _NO_LOCK
@@ -174,7 +188,7 @@ def _read(source: str, content: media.Media) -> bytes | None:
         else:
             with Path(source).open("rb") as file:
                 data = file.read(content.bytes + 1)
-    except (OSError, KeyError):
+    except (OSError, KeyError, OverflowError):
         return None
     return data if hashlib.sha256(data).hexdigest() == content.sha256 else None
 

@@ -46,10 +46,6 @@ class Stat:
     version: str
 
 
-class TooLarge(Exception):  # noqa: N818  an outcome
-    """An object has more bytes than were asked for at most."""
-
-
 class Objects:
     """The objects below a URL. For many threads; raises DiskError for whatever the store refuses."""
 
@@ -84,14 +80,14 @@ class Objects:
                 return None
 
     def pieces(self, key: str, most: int) -> Iterator[bytes]:
-        """Its content, in pieces. Raises TooLarge for one of more than ``most`` bytes, KeyError for none."""
+        """Its content, in pieces. Raises OverflowError for one of more than ``most`` bytes, KeyError for none."""
         with self.speaking(key):
             try:
                 answer = obstore.get(self.store, key)
             except Absent:
                 raise KeyError(key) from None
             if answer.meta["size"] > most:
-                raise TooLarge(answer.meta["size"])
+                raise OverflowError(key)
             for piece in answer.stream():
                 yield bytes(piece)
 

@@ -19,7 +19,6 @@ from batcher.core.units import show_bytes
 from batcher.core.version import __version__
 from batcher.images import storage
 from batcher.images.media_contents import object_place
-from batcher.images.objects import TooLarge
 from batcher.manifest.media_files import Unusable
 from batcher.manifest.schema.media import BUCKETS, media_problem
 
@@ -118,7 +117,7 @@ def _fetch_object(url: str, path: Path, most: int) -> None:
         raise UsageError(f"{one_line(shown(url), 200)} {error}") from None
     except KeyError:
         raise _missing(url, "there is no such object") from None
-    except TooLarge:
+    except OverflowError:
         raise _too_large(url, most) from None
     except DiskError as error:
         raise _missing(url, error.message) from None

@@ -4,6 +4,7 @@ That file is one line, the URL and the name of the run, and so can be read and w
 reads pictures (verify, view, grid, export, rebuilding) finds them.
 """
 
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
+from batcher.manifest.extras import install_command
 from batcher.store import STATE, has_state
 from batcher.store.files.place import Place, Shelf
 from batcher.store.files.safe_reader import SafeReader
@@ -148,9 +150,18 @@ def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str
             yield from lot
 
 
-@lru_cache(maxsize=64)
 def objects(url: str) -> "Objects":
     """What is below a URL. Raises UsageError without the extra."""
+    return _objects(url, _credentials())
+
+
+def bucket(run_dir: Path, url: str) -> "Bucket":
+    """Raises UsageError without the extra."""
+    return _bucket(run_dir, url, _credentials())
+
+
+@lru_cache(maxsize=64)
+def _objects(url: str, credentials: int) -> "Objects":  # noqa: ARG001  of the cache: new ones are another client
     _loaded()
     from batcher.images.objects import Objects  # noqa: PLC0415  needs an extra
 
@@ -158,9 +169,13 @@ def objects(url: str) -> "Objects":
 
 
 @lru_cache(maxsize=8)
-def bucket(run_dir: Path, url: str) -> "Bucket":
-    """Raises UsageError without the extra."""
+def _bucket(run_dir: Path, url: str, credentials: int) -> "Bucket":  # noqa: ARG001
     return _loaded()[0](url, run_dir)
+
+
+def _credentials() -> int:
+    """A mark of what the environment says of the stores: a notebook may renew it between two runs."""
+    return hash(tuple(sorted(item for item in os.environ.items() if item[0].startswith(("AWS_", "AZURE_", "GOOGLE_")))))
 
 
 def checked_url(url: str, what: str = "--images") -> str:
@@ -194,8 +209,5 @@ def _loaded() -> "tuple[type[Bucket], type[BucketReader]]":
     try:
         from batcher.images.bucket import Bucket, BucketReader  # noqa: PLC0415  needs an extra
     except ImportError:
-        raise UsageError(
-            "buckets need the extra `cloud`",
-            hint="pip install 'prompt-batcher[cloud]' brings it.",
-        ) from None
+        raise UsageError("buckets need obstore, which is not installed", hint=install_command("cloud")) from None
     return Bucket, BucketReader

@@ -15,6 +15,7 @@ EXTRAS = {
     "cloud": ("obstore",),
     "notify": ("apprise",),
     "metrics": ("prometheus-client",),
+    "ray": ("ray",),
     "grid": ("noto-cjk-sans-otc", "fontpkg-noto-sans-devanagari", "fontpkg-noto-sans-thai"),
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from batcher.manifest.media_files import MediaFiles, as_text, names_of
 from batcher.manifest.schema import ModelSchema
-from batcher.manifest.schema.media import Wanted, is_media, wanted
+from batcher.manifest.schema.media import Wanted, wanted
 from batcher.manifest.schema.words import described
 from batcher.manifest.sweep.draws import HIGHEST
 
@@ -40,7 +40,7 @@ class ModelInputs:
     columns: the names that are inputs when a column or a JSON key is called so.
     warnings: what is odd but no error, each once, in the order found. seen: of each file, what its columns became.
     model: whose records may be run again; None when the user named the model, so that those of any may.
-    media: the inputs that take files, and what files. files: looks into them.
+    files: looks into the files that inputs are. may_take_files: whether there is such an input at all.
     """
 
     def __init__(
@@ -57,11 +57,8 @@ class ModelInputs:
         self.prompt = prompt_input or (_prompt_of(self.schema) if self.schema else "prompt")
         names = self.schema.inputs if self.schema else [*COMMON, *filter(_can_be_a_name, named)]
         self.columns = tuple(dict.fromkeys(self._ours(name) for name in names if not self._is_hidden(name)))
-        self.media: dict[str, Wanted] = {
-            name: self.schema.wanted(theirs) if self.schema else wanted(name, {})
-            for name in self.columns
-            if ((theirs := self.own_name(name)) in self.schema.media_inputs if self.schema else is_media(name, {}))
-        }
+        self._takes: dict[str, Wanted | None] = {}
+        self.may_take_files = self.schema is None or bool(self.schema.media_inputs)
         self.warnings: dict[str, None] = {}
         self.seen: dict[str, dict[str, str]] = {}
         self._compiled = cache(self._compile)
@@ -130,7 +127,7 @@ class ModelInputs:
 
     def convert(self, name: str, text: str) -> Any:
         """Text from a cell or a flag as a value; raises ValueError with words that follow the name."""
-        if name in self.media:
+        if self.takes_files(name):
             text = as_text(text)
         if self.schema:
             value = self.schema.convert(self.own_name(name), self._ratio(name, text))
@@ -142,7 +139,7 @@ class ModelInputs:
         return text
 
     def normal(self, name: str, value: Any) -> Any:
-        if name in self.media:
+        if self.takes_files(name):
             value = as_text(value)
         if self.schema is None:
             return value
@@ -171,8 +168,8 @@ class ModelInputs:
 
     def _compile(self, name: str) -> Callable[[Any], str | None]:
         fits = self.schema.check_of(self.own_name(name)) if self.schema else self._anything.check_of("")
-        if name in self.media:
-            fits = self._with_files(fits, self.media[name])
+        if (takes := self.takes_files(name)) is not None:
+            fits = self._with_files(fits, takes)
         if name == "prompt":
             return lambda value: _wrong_prompt(value) or fits(value) or _no_text(value)
         fine: set[str] = set()  # of most inputs there are few texts, time and again
@@ -193,17 +190,34 @@ class ModelInputs:
     def _with_files(self, fits: Callable[[Any], str | None], takes: Wanted) -> Callable[[Any], str | None]:
         return lambda value: self.files.reason(value, takes) or fits(self.files.sent(value, takes))
 
-    def with_contents(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """The inputs with the contents of files in the place of their names."""
-        contents = {name: self.files.sent(inputs[name], self.media[name]) for name in self.media if name in inputs}
-        return {**inputs, **contents}
+    def takes_files(self, name: str) -> Wanted | None:
+        """What files an input takes; None where it takes none."""
+        if name not in self._takes:
+            theirs = self.own_name(name)
+            if self.schema is None:
+                found = None if name in COMMON else wanted(name, {}, named_only=True)
+            else:
+                found = self.schema.wanted(theirs) if theirs in self.schema.media_inputs else None
+            if len(self._takes) >= _MOST_SEEN:
+                return found
+            self._takes[name] = found
+        return self._takes[name]
 
-    def names_of_files(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def media_among(self, names: Iterable[str]) -> dict[str, Wanted]:
+        """Those that take files."""
+        return {name: takes for name in names if (takes := self.takes_files(name))} if self.may_take_files else {}
+
+    def with_contents(self, inputs: dict[str, Any], media: Mapping[str, Wanted]) -> dict[str, Any]:
+        """The inputs with the contents of files in the place of their names."""
+        return {**inputs, **{name: self.files.sent(inputs[name], takes) for name, takes in media.items()}}
+
+    def names_of_files(self, inputs: Mapping[str, Any], media: Mapping[str, Wanted]) -> dict[str, Any]:
         """For ``meta``."""
-        return names_of({self.own_name(name): inputs[name] for name in self.media if name in inputs})
+        theirs = {self.own_name(name): takes for name, takes in media.items()}
+        return names_of({self.own_name(name): inputs[name] for name in media}, theirs)
 
     def mend(self, name: str) -> str:
-        if name in self.media:
+        if self.takes_files(name):
             return "correct it (names of files are relative to the manifest)"
         default = self.schema.default(self.own_name(name)) if self.schema else None
         if name == "prompt" or default is None or not str(default).isprintable() or len(str(default)) > 40:

@@ -81,7 +81,7 @@ class MediaFiles:
         return next((why for text in _texts(value) if (why := self._found(text, wanted)[1])), None)
 
     def _found(self, text: str, wanted: Wanted) -> tuple[str, str | None]:
-        if _SCHEME.match(text) or self._contents is None:
+        if self._contents is None or not _is_file(text, wanted):
             return text, None
         key = (text, wanted)
         content = self._kept.get(key)
@@ -111,14 +111,21 @@ class MediaFiles:
         return contents.of_file(os.path.abspath(os.path.join(self._base, os.path.expanduser(name))), wanted)  # noqa: PTH100, PTH111, PTH118  a text, which may be odd
 
 
-def names_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """For ``meta``: the names of the files that these media inputs are, as ``image_file``."""
-    files: dict[str, Any] = {}
-    for name, value in inputs.items():
-        names = [label(text) for text in _texts(value) if not _SCHEME.match(text) and not is_content(text)]
+def names_of(inputs: Mapping[str, Any], media: Mapping[str, Wanted]) -> dict[str, Any]:
+    """For ``meta``: the names of the files that inputs are, as ``image_file``."""
+    found: dict[str, Any] = {}
+    for name, takes in media.items():
+        names = [label(text) for text in _texts(inputs[name]) if _is_file(text, takes) and not is_content(text)]
         if names:
-            files[name + _SUFFIX] = names if len(names) > 1 else names[0]
-    return files
+            found[name + _SUFFIX] = names if len(names) > 1 else names[0]
+    return found
+
+
+def _is_file(text: str, wanted: Wanted) -> bool:
+    """Whether it stands for a file or an object, and is not sent as it is."""
+    if wanted.named_only:
+        return text.startswith((_FILE, *BUCKETS)) or is_content(text)
+    return not _SCHEME.match(text)
 
 
 def shown(value: Any) -> Any:

@@ -196,7 +196,7 @@ class Walk:
         """Its jobs; returns the vars that it uses. Each rendering of a row is a prompt of its own."""
         used: frozenset[str] = frozenset()
         _end_lines_alike(row)
-        if "prompt" in self._plan.model_inputs.media and "prompt" in row.inputs:
+        if "prompt" in row.inputs and self._plan.model_inputs.takes_files("prompt"):
             row.inputs["prompt"] = media_files.as_text(row.inputs["prompt"])
         if self._wants_meta and len(self._names) < MOST_NAMES:
             self._names.update(f"meta.{name}" for name in row.meta)
@@ -243,18 +243,17 @@ class Walk:
         if group.name is not None and "group" not in meta:
             meta = {**meta, "group": group.name}
         model_inputs = self._plan.model_inputs
-        media = model_inputs.media
-        name = row.id or prompt_name(_shown(rendering.inputs, media))
+        name = row.id or prompt_name(_shown(rendering.inputs, model_inputs.media_among(rendering.inputs)))
         swept = self._sweep.keys if rendering.number is None else (*self._sweep.keys, "seed")
         facts = Facts(name, model, swept, rendering.texts, meta, rendering.inputs.get("prompt"))
         chosen = rendering.chosen
         for combination in self._sweep.combinations(pins):
             inputs = {**base, **combination, **rendering.inputs}
             sent = named = model_inputs.sent(inputs)
-            if media and not media.keys().isdisjoint(inputs):
+            if media := model_inputs.media_among(inputs):
                 shown = _shown(inputs, media)
-                sent, named = model_inputs.sent(model_inputs.with_contents(inputs)), model_inputs.sent(shown)
-                files = model_inputs.names_of_files(inputs)
+                sent, named = model_inputs.sent(model_inputs.with_contents(inputs, media)), model_inputs.sent(shown)
+                files = model_inputs.names_of_files(inputs, media)
                 facts = Facts(name, model, swept, rendering.texts, {**files, **meta}, shown.get("prompt"))
             text = canonical_json(sent)
             self._waiting.append(_Unnumbered(row, facts, group, sent, text, key_of_json(model, text), chosen, named))

@@ -23,6 +23,7 @@ from batcher.core.job import Entry, State
 from batcher.runner.rescue import remove, rescued
 from batcher.store import StateFile, auditing, reading
 from batcher.store.files.disk import disk
+from batcher.store.files.whole import write_whole
 
 JOURNAL = ".departures.jsonl"
 LOST = Cause(kind="interrupted", message="batcher ended while this submit was in the air")
@@ -231,8 +232,19 @@ def _remember(state: StateFile, entry: Entry, facts: Known, now: float) -> None:
         state.accept(claimed, facts.request_id, now)
 
 
-def clear(state: StateFile) -> None:
-    """Forgets what the state file is sure to know: call it after a clean end, or before anything is submitted."""
-    if not reading.any_is(state.connection, [State.SUBMITTING, State.RUNNING]):
-        with suppress(OSError):
-            os.truncate(state.path.parent / JOURNAL, 0)
+def begin_anew(state: StateFile) -> None:
+    """The journal again, with what a lost state file would take along: before anything is submitted. Raises DiskError.
+
+    That is what may have been paid for and has no picture yet: what is at the service, failed with an id, or in doubt.
+    """
+    write_whole(state.path.parent / JOURNAL, (f"{json.dumps(line)}\n" for line in _still_open(state)))
+
+
+def _still_open(state: StateFile) -> Iterator[dict[str, Any]]:
+    open_ones = (State.SUBMITTING, State.RUNNING, State.READY, State.FAILED, State.IN_DOUBT)
+    for entry in reading.entries(state.connection, open_ones):
+        key, number = entry.job.key, entry.attempts
+        if entry.request_id is not None:
+            yield {"got": key, "n": number, "id": entry.request_id}
+        elif entry.state is not State.FAILED:  # else it was refused: nothing was paid for
+            yield {"left": key, "n": number, "at": entry.submitted_at or 0.0}

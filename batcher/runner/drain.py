@@ -17,7 +17,7 @@ from batcher.runner.events import JobMoved
 from batcher.runner.fetch import Fetcher
 from batcher.runner.places import Places
 from batcher.runner.run_context import RunContext
-from batcher.runner.stop import Reason
+from batcher.runner.stop import GRACE, Reason
 from batcher.runner.submit import Submitter
 from batcher.runner.wait import Waiter
 from batcher.store import reading
@@ -26,7 +26,6 @@ from batcher.store.machine import machine_problem
 CHUNK = 256  # rows read at once
 BACKLOG = 2000  # finished jobs that may wait for their download before submits pause: links don't live for ever
 START = -1  # before the first position
-GRACE = 8.0  # seconds after an interruption in which what is in the air may finish; the next run goes on with the rest
 WATCH = 1.0  # seconds between two looks at whether another process has changed the table
 
 

@@ -15,12 +15,14 @@ from pathlib import Path
 from batcher.core.errors import UsageError
 from batcher.core.job import State
 from batcher.runner.departures import JOURNAL
-from batcher.store import STATE, StateFile, reading
+from batcher.store import STATE, StateFile, auditing, reading
 from batcher.store.facts import Generation
 from batcher.store.files.whole import write_whole
+from batcher.store.machine import damaged
 
 GENERATION = ".generation"
 FLAG = "--continue-copy"
+CHECK = 3.0  # seconds: a file of a million jobs takes about one
 _OPEN = (State.PENDING, State.SUBMITTING, State.RUNNING, State.READY)
 
 
@@ -48,6 +50,15 @@ def has_lost_its_journal(run_dir: Path, beside: Beside) -> bool:
         return not beside.ended
     except OSError:
         return False
+
+
+def check_file(state: StateFile, beside: Beside) -> None:
+    """After an end that was not clean: whether the state file is whole, as far as that is seen in moments.
+
+    Raises DiskError.
+    """
+    if not beside.ended and (words := auditing.damage(state.connection, CHECK)):
+        raise damaged(f"the state file {state.path} is damaged: {words}", str(state.path.parent))
 
 
 def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool, go_on: bool) -> str | None:

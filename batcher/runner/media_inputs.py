@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -50,6 +51,7 @@ class MediaInputs:
         self._place = place
         self._api = api
         self._hidden: set[str] = set()
+        self._moved: dict[str, media.Media] = {}  # what was uploaded anew since the run began
 
     async def upload(self, state: StateFile, limit: int | None, progress: Progress, *, try_one: bool) -> None:
         """All files of the jobs to be submitted that are not there yet; then one link is tried.
@@ -122,10 +124,13 @@ class MediaInputs:
         """Before a submit is written down: the objects are there. Raises DiskError."""
         for sha256 in set(contents_in(entry.job.inputs)):
             content, sources = _known(reader, sha256)
+            content = self._moved.get(sha256, content)
             if content is not None and self._links.is_fresh(content):
                 continue
             try:
-                await asyncio.to_thread(self._in_place, sha256, content, sources, lambda: None)
+                ready = await asyncio.to_thread(self._in_place, sha256, content, sources, lambda: None)
+                if ready != content:
+                    self._moved[sha256] = ready
             except Unusable as error:
                 raise DiskError(f"an input of {one_line(entry.job.prompt_id, 80)}: {error}", hint=_AGAIN) from None
 
@@ -133,9 +138,8 @@ class MediaInputs:
         """The inputs with links in the place of contents, made now."""
 
         def link(sha256: str) -> str:
-            content = media.content(reader, sha256) or (self._place and uploaded(self._place, sha256))
-            if not content:
-                raise DiskError(f"an input of {one_line(entry.job.prompt_id, 80)} is not known", hint=_AGAIN)
+            content = self._moved.get(sha256) or media.content(reader, sha256)
+            assert content is not None, "ready comes first"
             return self._link(content)
 
         return with_links(entry.job.inputs, link)
@@ -161,6 +165,16 @@ def open_inputs(
     for root in ([place] if place else []) + sorted(roots):
         links.links_into(root)
     return MediaInputs(links, place, api)
+
+
+def check_place(place: str | None, settings: Settings, *, is_here: bool) -> tuple[str, ...]:
+    """For a plan: warnings. Raises UsageError where the service could not reach what is uploaded there."""
+    if place is None:
+        return ()
+    links = MediaLinks(place, settings.timeout + QUEUE, is_here=is_here)
+    links.links_into(place)
+    ends = links.warning(time.time())
+    return () if ends is None else (ends,)
 
 
 def _known(connection: sqlite3.Connection, sha256: str) -> tuple[media.Media | None, list[media.Source]]:

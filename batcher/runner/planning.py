@@ -8,8 +8,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from batcher.client.catalogue import Offer, ask, offline
+from batcher.client.token import base_url
 from batcher.core.errors import AccountError, ServiceError
 from batcher.core.job import State
 from batcher.core.settings import Settings
@@ -62,7 +64,8 @@ async def _plan(options: Options, remote: Remote | None, say: Progress) -> dict[
             facts["warnings"].append(remote.warning)
         if amount := files.amount():
             facts["media"] = {"place": place, **amount}
-            facts["warnings"] += files.warnings()
+            is_here = options.simulate or urlsplit(base_url(options.base_url)).hostname in media_inputs.LOOPBACK
+            facts["warnings"] += (*files.warnings(), *media_inputs.check_place(place, settings, is_here=is_here))
         return facts if options.shard is None else {**facts, "shard": str(options.shard), "jobs": read.planned.jobs}
 
 

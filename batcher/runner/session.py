@@ -125,6 +125,7 @@ async def conduct(
         lost_journal = not fresh and generation.has_lost_its_journal(run_dir, beside)
         state = held.enter_context(closing(StateFile(run_dir / STATE)))
         try:
+            generation.check_file(state, beside)
             offer = await _offer(loader, settings, service, state, control)
             same_service(state, service)
             same_shard(state, shard)

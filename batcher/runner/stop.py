@@ -35,6 +35,7 @@ class Reason(Enum):
 
 
 SEVERITY = list(Reason)
+GRACE = 8.0  # seconds after an interruption in which what is in the air may finish: who sends SIGTERM kills after ten
 
 
 class Stop:

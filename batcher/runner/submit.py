@@ -233,6 +233,7 @@ class Submitter:
 
     async def _answer(self, entry: Entry, inputs: Mapping[str, Any]) -> Accepted:
         journal = self.journal
+        self.context.in_air += 1
         try:
             accepted = await self.context.api.submit(entry.job.model, inputs, lambda: journal.left(entry))
             journal.answered(entry, accepted.request_id)
@@ -240,6 +241,7 @@ class Submitter:
             journal.refused(entry)
             raise
         finally:
+            self.context.in_air -= 1
             self._slow_start.answered()
         return accepted
 

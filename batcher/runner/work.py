@@ -14,7 +14,7 @@ from batcher.core.errors import DiskError
 from batcher.core.job import Entry, utc
 from batcher.core.settings import Deadline, Settings
 from batcher.core.tally import Snapshot, Tally
-from batcher.core.units import show_duration, show_rate
+from batcher.core.units import show_count, show_duration, show_rate
 from batcher.images import Downloader, Dress, Trust
 from batcher.images.embed import at_arrival
 from batcher.images.storage import place_of
@@ -29,7 +29,7 @@ from batcher.runner.events import Noted, Observer, Ticked
 from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.run_context import RunContext
 from batcher.runner.service import Service
-from batcher.runner.stop import Reason, Stop
+from batcher.runner.stop import GRACE, Reason, Stop
 from batcher.store import Ballast, CommitQueue, RunFacts, StateFile, connect_to_read, reading
 from batcher.store.facts import Live
 
@@ -88,7 +88,7 @@ async def drain(
     """
     run_dir = state.path.parent
     tuned = control.settings(settings)
-    departures.clear(state)
+    departures.begin_anew(state)
     async with _opened(
         state, service, tuned, stop, surroundings, price=offer.price, total=total,
         simulated=bool(service.api.simulated), past_deadline=_past(settings.deadline, surroundings), media=media,
@@ -101,7 +101,9 @@ async def drain(
                     await Drain(context).run(journal, model, limit)
                     if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
                         await context.queue.flush()  # what is known to be finished is not asked to be cancelled
-                        await cancel_all(service.api, context.queue, context.reader, context.cancelled)
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(GRACE):
+                                await cancel_all(service.api, context.queue, context.reader, context.cancelled)
                 except asyncio.CancelledError:
                     stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
                 finally:
@@ -110,7 +112,7 @@ async def drain(
                         await ticker
                     await context.rescue.settle(context.queue, context.wall())
         if context.found:
-            jobs = "1 job was" if context.found == 1 else f"{context.found:,} jobs were"
+            jobs = show_count(context.found, "job was", "jobs were")
             text = f"{jobs} there already, image and sidecar: taken in, not paid for again"
             context.tell(Noted(text=text, at=context.wall()))
         await _remember(context, offer)

@@ -1,6 +1,8 @@
 """What ``batcher verify`` asks of a state file, over any connection to it."""
 
+import math
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import groupby, islice
@@ -10,6 +12,7 @@ from batcher.core.naming import folded
 from batcher.store.rows import ENTRY, ENTRY_WIDTH, IMAGES, PICTURE, artifact_of, entry_of
 
 _CHUNK = 500
+STEPS = 100_000  # of SQLite's machine between two looks at the clock: some milliseconds
 
 Files = tuple[Entry, tuple[Artifact, ...]]
 
@@ -99,9 +102,16 @@ def duplicates(connection: sqlite3.Connection) -> Iterator[tuple[int, str, str]]
                 yield number, file, first_of[1]
 
 
-def damage(connection: sqlite3.Connection) -> str | None:
-    """What SQLite finds wrong with the file itself, in its words."""
-    (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+def damage(connection: sqlite3.Connection, seconds: float = math.inf) -> str | None:
+    """What SQLite finds wrong with the file itself, in its words. None: nothing, or nothing in so many seconds."""
+    until = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
+    try:
+        (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        return None if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT else str(error)
+    finally:
+        connection.set_progress_handler(None, STEPS)
     return None if answer == "ok" else str(answer)
 
 

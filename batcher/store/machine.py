@@ -3,7 +3,7 @@
 import errno
 import sqlite3
 
-from batcher.core.errors import DiskError
+from batcher.core.errors import Damaged, DiskError
 
 _OF_THE_DISK = frozenset(
     getattr(errno, name)
@@ -35,6 +35,12 @@ def machine_problem(error: BaseException) -> DiskError | None:
     return problem
 
 
+def damaged(message: str, run: str = "RUN") -> Damaged:
+    """message: of a state file that is. run: its run directory."""
+    way = f"`batcher verify {run} --repair` makes a new one from the images and their sidecars"
+    return Damaged(message, hint=f"{way}; the old one is kept.")
+
+
 def may_have_lost(problem: DiskError) -> bool:
     """Whether the disk may have lost what was written to it and not forced: a full one says so at once, instead."""
     cause = problem.__cause__
@@ -62,11 +68,7 @@ def _of_the_state_file(error: sqlite3.Error) -> DiskError:
     if isinstance(error, sqlite3.OperationalError) and code == sqlite3.SQLITE_NOMEM:
         return _too_little("there is not enough memory")
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or "malformed" in str(error):
-        return DiskError(
-            f"the state file of the run is damaged, or its disk fails: {error}",
-            hint="`batcher verify RUN --repair` makes a new one from the images and their sidecars; the old one is"
-            " kept.",
-        )
+        return damaged(f"the state file of the run is damaged, or its disk fails: {error}")
     return DiskError(
         f"the state file of the run can't be read or written: {error}",
         hint=f"{_KEPT} Free some space or look after the disk, then run the same command again.",

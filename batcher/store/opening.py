@@ -4,8 +4,9 @@ import os
 import sqlite3
 from pathlib import Path
 
-from batcher.core.errors import DiskError, UsageError
+from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.store.lock import unwritable
+from batcher.store.machine import damaged
 from batcher.store.schema import APPLICATION_ID, REQUEST_IDS, VERSION, create
 
 STATE = "state.db"
@@ -54,8 +55,8 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     except sqlite3.DatabaseError as error:
-        if "not a database" in str(error) or "malformed" in str(error):
-            raise _not_ours(path) from error
+        if not isinstance(error, sqlite3.OperationalError):
+            raise _unreadable(path, error) from error
         raise unwritable(path.parent, error) from error
     return connection
 
@@ -92,7 +93,7 @@ def connect_to_read(run_dir: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         raise DiskError(f"{path} can't be read: {error}", hint="Check the rights of the folder.") from error
     except sqlite3.DatabaseError as error:
-        raise _not_ours(path) from error
+        raise _unreadable(path, error) from error
 
 
 def has_state(run_dir: Path) -> bool:
@@ -134,7 +135,7 @@ def _check_unopened(path: Path) -> None:
         raise unwritable(path.parent, error) from error
     except sqlite3.DatabaseError as error:
         if not path.with_name(f"{STATE}-wal").exists():  # else half of it may be there, as a full disk leaves it
-            raise _not_ours(path) from error
+            raise _unreadable(path, error) from error
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> int:
@@ -156,6 +157,12 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
             f" `batcher verify {path.parent} --repair` makes a new one from the images and their sidecars.",
         )
     return int(version)
+
+
+def _unreadable(path: Path, error: sqlite3.DatabaseError) -> BatcherError:
+    if "malformed" in str(error):
+        return damaged(f"the state file {path} is damaged: {error}", str(path.parent))
+    return _not_ours(path)
 
 
 def _not_ours(path: Path) -> UsageError:

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,28 @@ def _ends_in_half_a_line(handle: int) -> bool:
 def keepers(picks: Picks) -> Iterator[tuple[str, int]]:
     """The pictures that are picked, stale ones too, as (job, output index)."""
     return (place for place, verdict in picks.verdicts.items() if verdict.pick == YES)
+
+
+def steps(verdicts: Iterable[Verdict], by: str) -> list[list[Verdict]]:
+    """What undo takes back, the newest last: of each step of this person, the verdicts that were there before it.
+
+    verdicts: as the lines of the file. A step is what one call of ``append`` wrote. One that puts back what was there
+    before the last step is an undo, and takes that step away.
+    """
+    now: dict[tuple[str, int], Verdict] = {}
+    found: list[list[Verdict]] = []
+    for (_, who), lines in groupby(verdicts, key=lambda verdict: (verdict.at, verdict.by)):
+        some = list(lines)
+        before = [now.get(_place(one), Verdict(job=one.job, output_index=one.output_index)) for one in some]
+        now |= {_place(one): one for one in some}
+        if who != by:
+            continue
+        if found and {_place(one): one.said for one in found[-1]} == {_place(one): one.said for one in some}:
+            found.pop()
+        else:
+            found.append(before)
+    return found
+
+
+def _place(verdict: Verdict) -> tuple[str, int]:
+    return verdict.job, verdict.output_index

@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from batcher.core.errors import FileRefused, FileUnavailable
+from batcher.core.errors import Damaged, FileRefused, FileUnavailable
 from batcher.core.job import Artifact, Entry, canonical_json, sidecar
 from batcher.core.version import __version__
 from batcher.images.check import examine
@@ -99,7 +99,7 @@ def _set_aside_if_damaged(run_dir: Path) -> bool:
     try:
         with closing(connect_to_read(run_dir)) as connection:
             damage = auditing.damage(connection)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, Damaged) as error:
         damage = str(error)
     if damage is None:
         return False

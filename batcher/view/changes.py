@@ -1,6 +1,7 @@
 """What the page may change. The same code as the commands; nothing here writes to the state file but ``retry``."""
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -9,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import UsageError
+from batcher.core.units import show_count
 from batcher.export.more import add, plan_more
 from batcher.runner import tuning
 from batcher.runner.reopening import STATES, Reopen, reopen
 from batcher.runner.tuning import BACK
 from batcher.store import picks
+from batcher.view import words
 from batcher.view.run_reader import RunReader, wire
 
 _MOST_VERDICTS = 10_000  # in one request
@@ -71,19 +74,23 @@ def more(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
     if type(seeds) is not int or not (where is None or isinstance(where, str)):
         raise UsageError("`seeds` is a number, `where` an expression")
     plan = plan_more(run_dir, seeds, where)
-    if body.get("dry_run") is False:
+    done = body.get("dry_run") is False
+    if done:
         add(run_dir, plan)
     notes = list(plan.warnings)
     if plan.earlier:
-        notes.append(f"{plan.earlier:,} jobs were added before; this adds to them.")
+        notes.append(f"{show_count(plan.earlier, 'job was', 'jobs were')} added before; this adds to them.")
     if plan.without_seed:
-        notes.append(f"{plan.without_seed:,} groups are left out: their model takes no seed.")
+        notes.append(f"{show_count(plan.without_seed, 'group is', 'groups are')} left out: the model takes no seed.")
     if plan.cost_usd is not None and plan.left_usd is not None and plan.cost_usd > plan.left_usd:
         notes.append("The budget is too little for all of them.")
-    return {
-        "groups": plan.groups, "seeds": seeds, "jobs": len(plan.jobs), "cost_usd": plan.cost_usd,
+    found = {
+        "groups": plan.groups, "seeds": seeds, "where": where, "jobs": len(plan.jobs), "cost_usd": plan.cost_usd,
         "left_usd": plan.left_usd, "notes": notes, "resume": plan.resume,
     }  # fmt: skip
+    which = ("--where", where) if where else ()
+    line = words.command("more", run_dir, "--seeds", seeds, *which)
+    return {**found, "words": words.more(found, done=done), "command": line, "nothing": not plan.jobs}
 
 
 def retry(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,22 +98,38 @@ def retry(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
     states, causes, keys = (_texts(body, name) for name in ("states", "causes", "keys"))
     if not states or not set(states) <= set(STATES):
         raise UsageError(f"`states` are some of {', '.join(STATES)}")
-    return reopen(run_dir, Reopen(states=states, causes=causes, jobs=keys, dry_run=body.get("dry_run") is not False))
+    done = body.get("dry_run") is False
+    found = reopen(run_dir, Reopen(states=states, causes=causes, jobs=keys, dry_run=not done))
+    which = [("--state", one) for one in states if one != "failed"]
+    which += [("--cause", one) for one in causes] + [("--job", one) for one in keys]
+    line = words.command("retry", run_dir, *(word for pair in which for word in pair))
+    nothing = not found["reopened"] and not found["collected_again"]
+    return {**found, "words": words.retry(found, done=done), "command": line, "nothing": nothing}
 
 
 def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Runs ``batcher export`` into a new folder below ``sets/``; the command line is the way to anywhere else."""
+    """Runs ``batcher export`` into a new folder below ``sets/``; the command line is the way to anywhere else.
+
+    dry_run: only give the command line.
+    """
     name, to, where = body.get("name"), body.get("to"), body.get("where")
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith("."):
         raise UsageError("a name is letters, digits, spaces, dots, dashes", hint="The command line takes any folder.")
     if to not in _TARGETS or not (where is None or isinstance(where, str)):
         raise UsageError(f"`to` is one of {', '.join(sorted(_TARGETS))}")
-    words = [sys.executable, "-m", "batcher", "export", str(run_dir), str(_SETS / name), "--to", str(to)]
-    words += [f"--where={where}"] if where else []
+    which = ("--where", where) if where else ()
+    line = words.command("export", run_dir, _SETS / name, "--to", to, *which)
+    if body.get("dry_run") is True:
+        return {"words": [], "command": line, "nothing": False}
     done = subprocess.run(  # noqa: S603  our own command
-        words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        [sys.executable, "-m", *shlex.split(line)],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
-    return {"exit_code": done.returncode, "output": f"{done.stdout}{done.stderr}"[-4_000:]}
+    output = f"{done.stdout}{done.stderr}"[-4_000:]
+    return {"exit_code": done.returncode, "output": output, "words": [output], "command": line}
 
 
 def _texts(body: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ CODES = {
 }  # fmt: skip
 _SURVEYED = 5_000  # jobs
 _LABEL = 200  # characters
-_NOTHING: dict[str, list[Any]] = {name: [] for name in "nksgrcwhvtdeo"}
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -76,8 +75,12 @@ class Columns:
         for. v: first digits of the content's hash. t: when it ended, Unix seconds. d: seconds it took. e: cause or
         warning, -1 for none. o: order.
         """
-        items = [self._item(row) for row in rows]
-        return dict(zip("nksgrcwhvtdeo", map(list, zip(*items, strict=True)), strict=True)) if items else _NOTHING
+        found: dict[str, list[Any]] = {name: [] for name in "nksgrcwhvtdeo"}
+        columns = tuple(found.values())
+        for row in rows:  # no tuples are kept: the garbage collector would go through them again and again
+            for column, value in zip(columns, self._item(row), strict=True):
+                column.append(value)
+        return found
 
     def _item(self, row: JobRow) -> tuple[Any, ...]:
         inputs = inputs_of(row)

@@ -1,48 +1,89 @@
 """All that is known of one job: what was asked, what it cost, what came of it, as the page's side panel shows it."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from batcher.core.errors import UsageError
+from batcher.core.units import show_bytes, show_duration, show_usd
+from batcher.store.files.safe_reader import sidecar_of
 from batcher.store.viewing import JobRow
 from batcher.view.columns import inputs_of
 from batcher.view.run_reader import RunReader
 
 _decode = msgspec.json.Decoder().decode
+Facts = dict[str, Any]
 
 
-def job(reader: RunReader, key: str) -> dict[str, Any]:
+def job(reader: RunReader, key: str) -> Facts:
     """Raises UsageError when there is no such job."""
     rows, attempts = reader.job(key)
     if not rows:
         raise UsageError("there is no such job in this run any more")
-    return {**of(rows), "attempts": [_attempt(one) for one in attempts]}
+    return of(rows, attempts)
 
 
-def of(rows: list[JobRow]) -> dict[str, Any]:
-    """rows: of one job."""
+def of(rows: list[JobRow], attempts: Sequence[Facts] = ()) -> Facts:
+    """rows: of one job, one for each picture. sections, files: titles and words for the side panel."""
     row = rows[0]
+    inputs, meta = inputs_of(row), _decode(row.meta) if row.meta else {}
+    chosen = _decode(row.chosen) if row.chosen else {}
     return {
         "job": row.key,
         "state": row.state,
-        "prompt_id": row.prompt_id,
         "model": row.model,
-        "inputs": inputs_of(row),
-        "copy": row.copy,
-        "meta": _decode(row.meta) if row.meta else {},
-        "chosen": _decode(row.chosen) if row.chosen else {},
-        "source": f"{row.source}:{row.line}",
+        "inputs": inputs,
+        "meta": meta,
+        "chosen": chosen,
         "cost_usd": row.cost_usd,
-        "pictures": [_picture(one) for one in rows if one.sha256],
+        "attempts": [_attempt(one) for one in attempts],
+        "sections": [
+            ["Inputs", {name: value for name, value in inputs.items() if name != "prompt"}],
+            *([["Meta", meta]] if meta else []),
+            *([["Chosen", chosen]] if chosen else []),
+            ["Job", _job(row, attempts)],
+        ],
+        "files": {str(one.output_index): _file(one) for one in rows if one.sha256},
     }
 
 
-def _picture(row: JobRow) -> dict[str, Any]:
-    names = ("output_index", "file", "width", "height", "bytes", "mime", "sha256", "warning")
-    return {name: getattr(row, name) for name in names}
+def _job(row: JobRow, attempts: Sequence[Facts]) -> Facts:
+    outcomes = [str(one.get("outcome")) for one in attempts]
+    last = attempts[-1] if attempts else {}
+    return {
+        "state": row.state.replace("_", " "),
+        "cause": row.cause and ": ".join(filter(None, (row.cause.replace("_", " "), row.message))),
+        "cost": None if row.cost_usd is None else show_usd(row.cost_usd),
+        "took": _took(row),
+        "finished": row.finished_at,
+        "request": last.get("request_id"),
+        "attempts": ", ".join(outcomes) if len(outcomes) > 1 else None,
+        "model": row.model,
+        "id": row.prompt_id,
+        "source": f"{row.source}:{row.line}",
+        "job": row.key,
+    }
 
 
-def _attempt(facts: dict[str, Any]) -> dict[str, Any]:
+def _took(row: JobRow) -> str | None:
+    if row.submitted_at is None or row.finished_at is None:
+        return None
+    took = datetime.fromisoformat(row.finished_at) - datetime.fromisoformat(row.submitted_at)
+    return show_duration(max(0.0, took.total_seconds()))
+
+
+def _file(row: JobRow) -> Facts:
+    return {
+        "file": row.file,
+        "sidecar": sidecar_of(row.file or ""),
+        "size": f"{row.width} × {row.height}, {show_bytes(row.bytes or 0)}",  # noqa: RUF001  as people write it
+        "warning": row.warning,
+        "sha256": row.sha256,
+    }
+
+
+def _attempt(facts: Facts) -> Facts:
     left_out = {"job_id", "key", "urls"}
     return {name: value for name, value in facts.items() if name not in left_out and value is not None}

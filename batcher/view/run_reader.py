@@ -7,6 +7,7 @@ less often than one of a hundred.
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from batcher.store import STATE, connect_to_read, is_going, picks, read_facts, r
 from batcher.store.facts import Live
 from batcher.store.opening import identity
 from batcher.store.viewing import JobRow
+from batcher.view import words
 from batcher.view.columns import Columns, survey
 
 SHARE = 0.02  # of a processor, for looking what moved
@@ -52,6 +54,8 @@ class RunReader:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._version = 0
+        self._ended: Counter[int] = Counter()  # Unix seconds
+        self._took: Counter[float] = Counter()  # seconds
         self._known: dict[int, tuple[str, int]] = {}
         self._columns: Columns | None = None
         self._ends: dict[str, int] = {}
@@ -87,6 +91,7 @@ class RunReader:
         self._columns = Columns(*survey(viewing.rows(connection)))
         self._known = {id_: (state, position) for id_, state, position in viewing.states(connection)}
         columns = self._columns.columns(viewing.rows(connection))
+        self._ended, self._took = Counter(columns["t"]), Counter(columns["d"])
         self._ends = self._columns.ends()
         self._picks, self._picks_read = picks.Picks(), 0
         self._new_verdicts()
@@ -120,6 +125,8 @@ class RunReader:
                 return {"reset": True}
             if moved:
                 changes["items"] = self._columns.columns(viewing.rows_of(connection, moved))
+                self._ended.update(changes["items"]["t"])
+                self._took.update(changes["items"]["d"])
                 changes["tables"] = self._columns.tables(self._ends)
                 self._ends = self._columns.ends()
         if (self._facts_behind or self._is_going_changes()) and self._facts_turn.has_come():
@@ -170,6 +177,14 @@ class RunReader:
         changed = {(v.job, v.output_index): v for v in map(picks.parsed, lines) if v is not None}
         return list(changed.values())
 
+    def lines(self) -> list[picks.Verdict]:
+        """Every verdict that was written, the first one first: what undo goes back through."""
+        try:
+            content = (self.run_dir / picks.PICKS).read_bytes()
+        except OSError:
+            return []
+        return [verdict for verdict in map(picks.parsed, content.splitlines()) if verdict is not None]
+
     @property
     def verdicts(self) -> picks.Picks:
         return self._picks
@@ -199,6 +214,7 @@ class RunReader:
             "unreadable_picks": self._picks.unreadable,
             "at": time.time(),
         }
+        facts["words"] = {**words.overview(facts), **words.speed(self._ended, self._took)}
         self._facts_turn.took(time.monotonic() - began)
         return facts
 

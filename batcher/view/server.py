@@ -11,10 +11,12 @@ import aiohttp
 from aiohttp import hdrs, web
 
 from batcher.core.errors import BatcherError, DiskError
+from batcher.core.units import show_count
 from batcher.core.version import __version__
 from batcher.core.where import FLAG
 from batcher.images.storage import reader_of
 from batcher.runner import metrics
+from batcher.store import picks
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside
 from batcher.view import changes, details, filtering
 from batcher.view.live import Live
@@ -29,6 +31,7 @@ _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"})
 _FOREVER = "private, max-age=31536000, immutable"  # the address holds the hash of the content
 _MOST_BODY = 4 << 20  # bytes
+_MOST_STEPS = 1_000  # of undo, in one answer; there is more behind them when they are taken back
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Work = Callable[[Live, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -62,6 +65,7 @@ class Server:
             web.get(f"{run}/changes", self._changes),
             web.get(f"{run}/events", self._events),
             web.get(f"{run}/where", self._where),
+            web.get(f"{run}/undo", self._undo),
             web.get(f"{run}/job/{{key}}", self._job),
             web.get(f"{run}/thumb/{{key}}/{{output:\\d{{1,3}}}}", self._thumb),
             web.get(f"{run}/picture/{{key}}/{{output:\\d{{1,3}}}}", self._picture),
@@ -140,8 +144,15 @@ class Server:
         text, judge = request.query.get("q", ""), live.judge
         matches, warnings = await live.ask(filtering.matching, live.reader, text, judge.flags)
         if FLAG in text and judge.unmeasured:
-            warnings.append(f"{judge.unmeasured:,} pictures are not looked at yet: ask again in a while")
+            pictures = show_count(judge.unmeasured, "picture is", "pictures are")
+            warnings.append(f"{pictures} not looked at yet: ask again in a while")
         return _json({"items": matches, "warnings": warnings})
+
+    async def _undo(self, request: web.Request) -> web.StreamResponse:
+        """What undo takes back of what this user did, the newest last: of each step, the verdicts before it."""
+        live = self._live(request)
+        steps = await live.ask(lambda: picks.steps(live.reader.lines(), picks.whoami()))
+        return _json({"steps": [[one.as_json() for one in step] for step in steps[-_MOST_STEPS:]]})
 
     async def _job(self, request: web.Request) -> web.StreamResponse:
         live = self._live(request)

@@ -16,23 +16,25 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import DiskError, UsageError
-from batcher.core.units import show_bytes
+from batcher.core.units import show_bytes, show_count
 from batcher.core.version import __version__
+from batcher.images.flagging import look_at_all
 from batcher.images.storage import reader_of
 from batcher.images.thumbnail import make
+from batcher.store import connect_to_read
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader
 from batcher.store.files.whole import write_whole
 from batcher.store.viewing import JobRow
-from batcher.view import details
+from batcher.view import details, filtering, words
 from batcher.view.run_reader import RunReader
 from batcher.view.server import PAGE
 from batcher.view.thumbs import place
 
 MARK = ".batcher-page"  # in a folder that this wrote: it may be written again
-ORDER = ("dom", "keys", "layout", "model", "net", "wall", "loupe", "overview", "panel", "app")
-_IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE)
-_NAMESPACE = re.compile(r'^import \* as (\w+) from "\./(\w+)\.js";\n', re.MULTILINE)
-_EXPORTED = re.compile(r"^export (?:async )?(?:function|class|const) (\w+)", re.MULTILINE)
+ORDER = ("dom", "keys", "layout", "model", "net", "where", "wall", "loupe", "overview", "panel", "app")
+_IMPORT = re.compile(r'^import (.*?) from "\./(\w+)\.js";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export ", re.MULTILINE)
+_EXPORTED = re.compile(r"^export (?:async )?(?:function|class|const) (\$|\w+)", re.MULTILINE)
 
 
 def export(run_dir: Path, folder: Path) -> str:
@@ -54,13 +56,11 @@ def _written(reader: RunReader, folder: Path) -> str:
     rows = [row for row in reader.rows() if row.sha256]
     with ThreadPoolExecutor(2) as pool:  # Pillow lets other threads work
         kept = list(pool.map(lambda row: _files(reader.run_dir, safe, row, folder), rows))
-    index["facts"] = {
-        **index["facts"],
-        "run": reader.run_dir.name,
-        "going": False,
-        "resume": None,
-        "control_history": [],
-    }
+    with closing(connect_to_read(reader.run_dir)) as connection:
+        seen = look_at_all(reader.run_dir, connection).flags
+    index["flags"] = [[job, output, flags] for (job, output), flags in seen.items()]
+    facts = {**index["facts"], "run": reader.run_dir.name, "going": False, "resume": None, "control_history": []}
+    index["facts"] = {**facts, "words": {**facts["words"], **words.overview(facts)}}
     data = {
         "list": {
             "version": __version__,
@@ -80,10 +80,10 @@ def _written(reader: RunReader, folder: Path) -> str:
         shutil.copyfile(PAGE / name, folder / name)
     write_whole(folder / "index.html", [_html()])
     missing = kept.count(False)
-    lost = f" {missing:,} pictures were missing or damaged and are left out." if missing else ""
+    lost = f" {show_count(missing, 'picture was', 'pictures were')} missing or damaged and left out." if missing else ""
     size = sum(row.bytes or 0 for row, there in zip(rows, kept, strict=True) if there)
     return (
-        f"{len(rows) - missing:,} pictures, {show_bytes(size)}, in {folder}/index.html.{lost}\n"
+        f"{show_count(len(rows) - missing, 'picture')}, {show_bytes(size)}, in {folder}/index.html.{lost}\n"
         "Verdicts made there: Save verdicts, then batcher pick RUN --from picks.jsonl"
     )
 
@@ -118,21 +118,20 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 def _jobs(reader: RunReader) -> Iterator[tuple[str, dict[str, Any]]]:
     for key, rows in groupby(reader.rows(), key=lambda row: row.key):
-        yield key, details.of(list(rows))
+        group = list(rows)
+        facts = {str(row.output_index or 0): filtering.facts_of(filtering.ROW, row) for row in group}
+        yield key, {**details.of(group), "facts": facts}
 
 
 def script() -> str:
-    """All modules as one plain script. They are written for it: no two top-level names are equal."""
+    """All modules as one plain script: each a function that gives what it exports."""
     parts = []
     for name in ORDER:
         text = (PAGE / f"{name}.js").read_text(encoding="utf-8")
-        for space, module in _NAMESPACE.findall(text):
-            names = _EXPORTED.findall((PAGE / f"{module}.js").read_text(encoding="utf-8"))
-            text = text.replace(
-                f'import * as {space} from "./{module}.js";\n', f"const {space} = {{ {', '.join(names)} }};\n"
-            )
-        parts.append(re.sub(r"^export ", "", _IMPORT.sub("", text), flags=re.MULTILINE))
-    return "(() => {\n" + "\n".join(parts) + "\n})();\n"
+        given = ", ".join(_EXPORTED.findall(text))
+        text = _EXPORT.sub("", _IMPORT.sub(r"const \1 = $\2;", text.replace("import * as ", "import ")))
+        parts.append(f"const ${name} = (() => {{\n{text}\nreturn {{ {given} }};\n}})();\n")
+    return "".join(parts)
 
 
 def _html() -> str:

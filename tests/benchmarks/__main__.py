@@ -26,6 +26,7 @@ PARTS = {
     "start": "how long commands take to start",
     "loops": "what uvloop gains",
     "workers": "what workers on Ray take from the coordinator, and what they add",
+    "view": "the page of a hundred thousand pictures in a browser",
     "exports": "what an export costs, beside cp -al and tar of the same files",
 }
 

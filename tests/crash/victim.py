@@ -5,7 +5,7 @@
 A step is the moment before or after something that outlives the process: a statement that makes a table, a commit of
 the state file, a submit (before it leaves, and while its answer is on the way), the forcing of a file to the disk, a
 rename of a file into its place. Each is noted in the file STEPS with a word for the table, and number N is the last
-thing this process does. N = 0 never kills.
+thing this process does. N = 0 never kills. Below 0 it stops itself (SIGSTOP) at step -N.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from batcher.client.api import Api
 from batcher.store import opening, schema
 from batcher.store.statefile import StateFile
 
+_NO_MOVES = {"change_facts", "_note", "changed_elsewhere"}  # commits that only note facts of the run
 ANSWER_ON_THE_WAY = 0.05  # seconds after which a submit has certainly left; the simulator answers later than that
 
 
@@ -35,19 +36,19 @@ class Bomb:
     def step(self, word: str) -> None:
         self.count += 1
         os.write(self.notes, f"{word}\n".encode())
-        if self.count == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.count == abs(self.at):
+            os.kill(os.getpid(), signal.SIGKILL if self.at > 0 else signal.SIGSTOP)
 
 
 def arm(bomb: Bomb) -> None:  # noqa: C901  one wrapper a seam
     """Wraps what outlives the process. The product has no hooks of its own for this."""
-    apply, seal, call, replace, fsync = StateFile.apply, StateFile.seal, Api._call, os.replace, os.fsync
+    apply, seal, replace, fsync = StateFile.apply, StateFile.seal, os.replace, os.fsync
     create = schema.create
     moves: list[str] = []  # of the open transaction
 
     def applied(self: StateFile, calls: Any) -> Any:
         counts = Counter(_verb(one) for one in calls)
-        moves[:] = [] if set(counts) <= {"set_meta", "changed_elsewhere"} else [
+        moves[:] = [] if set(counts) <= _NO_MOVES else [
             "+".join(f"{verb}*{counts[verb]}" for verb in sorted(counts))
         ]  # fmt: skip
         if moves:
@@ -60,16 +61,17 @@ def arm(bomb: Bomb) -> None:  # noqa: C901  one wrapper a seam
         if word:
             bomb.step(f"commit {word}: after")
 
-    async def called(self: Api, method: str, path: str, **options: Any) -> Any:
-        if method != "POST":
-            return await call(self, method, path, **options)
-        bomb.step("POST: before")
-        answer = asyncio.ensure_future(call(self, method, path, **options))
-        await asyncio.sleep(ANSWER_ON_THE_WAY)
-        bomb.step("POST: in the air")
-        reply = await answer
-        bomb.step("POST: answered")
-        return reply
+    def posting(call: Callable[..., Any]) -> Callable[..., Any]:
+        async def posted(self: Api, *args: Any) -> Any:
+            bomb.step("POST: before")
+            answer = asyncio.ensure_future(call(self, *args))
+            await asyncio.sleep(ANSWER_ON_THE_WAY)
+            bomb.step("POST: in the air")
+            reply = await answer
+            bomb.step("POST: answered")
+            return reply
+
+        return posted
 
     def replaced(source: Any, target: Any, **options: Any) -> None:
         suffix = Path(target).suffix
@@ -98,7 +100,8 @@ def arm(bomb: Bomb) -> None:  # noqa: C901  one wrapper a seam
     os.fsync = forced  # type: ignore[assignment]  # the bomb
     StateFile.apply = applied  # type: ignore[method-assign, assignment]  # the bomb
     StateFile.seal = sealed  # type: ignore[method-assign, assignment]  # the bomb
-    Api._call = called  # type: ignore[method-assign]  # the bomb
+    Api.submit = posting(Api.submit)  # type: ignore[method-assign]  # the bomb
+    Api.cancel = posting(Api.cancel)  # type: ignore[method-assign]  # the bomb
     os.replace = replaced  # type: ignore[assignment]  # the bomb
 
 

@@ -45,7 +45,12 @@ def asked_for() -> list[Requirement]:
     project = PROJECT["project"]
     extras = project["optional-dependencies"].values()
     groups = PROJECT["dependency-groups"].values()
-    return [Requirement(text) for texts in (project["dependencies"], *extras, *groups) for text in texts]
+    return [
+        Requirement(text)
+        for texts in (project["dependencies"], *extras, *groups)
+        for text in texts
+        if isinstance(text, str)
+    ]
 
 
 @pytest.mark.parametrize("file", ["lock.txt", ".ci/lowest.txt"])

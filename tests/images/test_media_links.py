@@ -1,20 +1,23 @@
 """Links to inputs: who may be asked to fetch them, how long they live, and that nobody repeats their signatures."""
 
 import asyncio
+import hashlib
 import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from batcher.client.api import Api
-from batcher.core.errors import CallError, UsageError
+from batcher.core.errors import CallError, DiskError, UsageError
 from batcher.images.media_links import MediaLinks
-from batcher.store.media import Media
-from tests.support.needs import need_buckets
+from batcher.manifest.media_files import Unusable
+from batcher.store.media import Media, Source
+from tests.support.object_store import ObjectStore, object_store, obstore
 from tests.support.rude_server import answer, serving
-
-need_buckets()
 
 CONTENT = Media("ab" * 32, 10, "image/png")
 BASE = "https://bucket.example.com/inputs/"
@@ -42,7 +45,7 @@ def test_a_bucket_that_the_service_can_not_reach_is_refused_unless_the_service_i
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-    place = f"s3://inputs/{endpoint.rpartition('/')[2].partition(':')[0]}"
+    place = "s3://inputs/x"
     with pytest.raises(UsageError, match="--media") as caught:
         MediaLinks(place, 3_600.0, is_here=False).links_into(place)
     assert "AWS_ENDPOINT_URL" in caught.value.hint
@@ -68,6 +71,60 @@ def test_credentials_of_a_session_are_warned_of(monkeypatch: pytest.MonkeyPatch)
     assert "30 min" in str(links.warning(0.0))
     monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "1970-01-03T00:00:00Z")
     assert links.warning(0.0) is None
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    with object_store(tmp_path_factory.mktemp("weed")) as found:
+        yield found
+
+
+@pytest.fixture
+def file(server: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"a picture")
+    obstore.put(server.store("inputs"), "warm-up", b"a")
+    return path
+
+
+def described(path: Path, **more: Any) -> tuple[Media, Source]:
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    size = path.stat().st_size
+    return Media(sha256, size, "image/png", **more), Source(str(path), sha256, size, "")
+
+
+def test_an_object_that_was_changed_is_never_linked_to_in_the_place_of_what_was_read(
+    server: ObjectStore, file: Path
+) -> None:
+    obstore.put(server.store("inputs"), "theirs.png", b"another picture")
+    content, source = described(file, place="s3://inputs/theirs.png", version="as it was")
+    with pytest.raises(Unusable, match="is not what it was"):
+        MediaLinks(None, 60.0, is_here=True).prepare(content, [source])
+    links = MediaLinks("s3://inputs/changed", 60.0, is_here=True)
+    again = links.prepare(content, [source])
+    with urllib.request.urlopen(links.link(again)) as answer:
+        assert answer.read() == b"a picture"
+        assert answer.headers["Content-Type"] == "image/png"
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_bytes(b"edited pi")])
+def test_a_file_that_went_or_changed_since_it_was_read_is_not_uploaded(
+    server: ObjectStore, file: Path, change: Callable[[Path], Any]
+) -> None:
+    content, source = described(file)
+    change(file)
+    with pytest.raises(Unusable, match="since it was read"):
+        MediaLinks("s3://inputs/gone", 60.0, is_here=True).prepare(content, [source])
+
+
+def test_other_bytes_under_the_name_of_a_content_are_refused(server: ObjectStore, file: Path) -> None:
+    content, source = described(file)
+    name = f"junk/sha256/{content.sha256[:2]}/{content.sha256}.png"
+    obstore.put(server.store("inputs"), name, b"junk")
+    with pytest.raises(DiskError, match="not what its name says"):
+        MediaLinks("s3://inputs/junk", 60.0, is_here=True).prepare(content, [source])
 
 
 REPEATED = [

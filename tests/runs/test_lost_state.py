@@ -17,7 +17,7 @@ from batcher.manifest import Overrides
 from batcher.runner.departures import JOURNAL, Departures, recover
 from batcher.runner.generation import read_beside, take
 from batcher.runner.stop import Reason
-from batcher.simulator import Latency, Simulator
+from batcher.simulator import Fault, Latency, Simulator
 from batcher.store import STATE, StateFile, reading
 from tests.support.stage import Came, Going, go, lines, steady
 from tests.support.state_files import NOW, Book, a_book, a_job
@@ -90,6 +90,24 @@ def test_ids_that_only_a_lost_state_file_knew_are_in_the_journal_and_collected(t
     assert 10 <= first.report["at_service"] <= 17
     assert second.exit_code == 0
     assert stats["charges_per_input"] == {"distinct": 60, "max": 1, "histogram": {"1": 60}}
+
+
+def test_doubt_of_an_earlier_run_outlives_the_state_file(tmp_path: Path) -> None:
+    """The journal keeps what may have been paid for and has no picture, however many runs ago that was."""
+    path, folder = tmp_path / "manifest.txt", tmp_path / "run"
+    path.write_text(lines(10))
+
+    async def story() -> tuple[list[Came], dict[str, Any]]:
+        service = Simulator(steady(faults=(Fault(where="submit", kind="drop_after", count=3),)))
+        came = [await go(folder, path, service), await go(folder, path, service)]
+        for _ in range(2):
+            truncated(folder)
+            came.append(await go(folder, path, service))
+        return came, service.stats()
+
+    came, stats = run(story())
+    assert [one.report["in_doubt"] for one in came] == [3, 3, 3, 3]
+    assert stats["charges_per_input"]["max"] == 1
 
 
 def test_a_picture_that_is_not_whole_or_of_another_job_is_made_again(tmp_path: Path) -> None:
@@ -269,3 +287,33 @@ def test_an_emptied_state_file_of_a_default_run_directory_leads_to_no_dead_end(t
     truncated(tmp_path / "runs" / "kites")
     came_of("verify", "runs/kites", "--repair")
     assert came_of("run", "kites.txt")["submits"] == 0
+
+
+@pytest.mark.parametrize("page", range(1, 12, 2))
+def test_a_damaged_page_is_said_in_words_and_a_repair_pays_for_nothing_again(tmp_path: Path, page: int) -> None:
+    """After an end that was not clean the state file is looked through before anything is submitted."""
+    (tmp_path / "kites.txt").write_text(lines(30))
+
+    def batcher(*words: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "batcher", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    run_it = ("run", "kites.txt", "-o", "run", "--simulate", "--rate", "200/s", "--json")
+    assert batcher(*run_it).returncode == 0
+    folder = tmp_path / "run"
+    generation = json.loads((folder / ".generation").read_text())
+    (folder / ".generation").write_text(json.dumps({**generation, "ended": False}))  # as a kill leaves it
+    (folder / "state.db-wal").write_bytes(b"\0" * 32)
+    with (folder / STATE).open("r+b") as file:
+        file.seek(page * 4096)
+        file.write(b"\xa5" * 4096)
+    first = batcher(*run_it)
+    assert "Traceback" not in first.stderr
+    if first.returncode:
+        assert first.returncode == 73
+        assert "damaged" in first.stderr
+        repaired = batcher("verify", "run", "--repair")
+        assert "Traceback" not in repaired.stderr
+        first = batcher(*run_it)
+    report = json.loads(first.stdout)
+    assert (report["submits"], report["done"]) == (0, 30)

@@ -138,15 +138,17 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What files an input takes. kind: image, video or audio, None where nothing says so. most: bytes of one.
-    lists_only: one alone must be sent as a list.
+    lists_only: one alone must be sent as a list. named_only: nothing says that it takes files, so that only what can be
+    nothing else is taken for one.
     """
 
     kind: str | None
     most: int
     lists_only: bool = False
+    named_only: bool = False
 
 
-def wanted(name: str, schema: Any, *, lists_only: bool = False) -> Wanted:
+def wanted(name: str, schema: Any, *, lists_only: bool = False, named_only: bool = False) -> Wanted:
     """Going by format and name, and by the limits that the schema states."""
     words = " ".join([*_formats(schema), name.lower()]) if isinstance(schema, dict) else name.lower()
     kind = next((kind for word, kind in _KIND_WORDS.items() if word in words), None)
@@ -156,4 +158,4 @@ def wanted(name: str, schema: Any, *, lists_only: bool = False) -> Wanted:
         if isinstance(rule, dict) and rule.get("validation_rule") == "max_file_size_mb":
             value = rule.get("validation_value")
             most = min(most, int(value * 1_000_000)) if isinstance(value, int | float) and value > 0 else most
-    return Wanted(kind, most, lists_only)
+    return Wanted(kind, most, lists_only, named_only)

@@ -102,6 +102,7 @@ class Entries:
         self._files = files
         self._vars = VarTexts(document, files)
         self._prompt_column = prompt_column
+        self._takes_files = model_inputs.takes_files("prompt") is not None
 
     def read(self) -> list[Entry]:
         node = self._document.sections.get("prompts")
@@ -132,7 +133,7 @@ class Entries:
         """Whether ``{file: cat.png}`` stands for what the model takes in the place of a prompt."""
         named = node.get("file")
         is_alone = named is not None and named.kind == "text" and len(node.pairs) == 1
-        return is_alone and "prompt" in self._model_inputs.media and format_of(str(named and named.text)) is None
+        return is_alone and self._takes_files and format_of(str(named and named.text)) is None
 
     def _no_prompts(self) -> None:
         if self._document.place is None:
@@ -166,7 +167,7 @@ class Entries:
 
     def _prompt_key(self, row: Row, name: str, key: Node, value: Node) -> None:
         if name in {"prompt", self._model_inputs.prompt}:
-            if value.kind == "text" or ("prompt" in self._model_inputs.media and value.pairs.keys() == {"file"}):
+            if value.kind == "text" or (self._takes_files and value.pairs.keys() == {"file"}):
                 self._look_at(value)
                 row.inputs["prompt"] = value.value()
             else:
@@ -189,7 +190,7 @@ class Entries:
 
     def _look_at(self, node: Node) -> None:
         """Whether a prompt is plainly something else: the name of a file, a key without a blank after its colon."""
-        if "prompt" in self._model_inputs.media:
+        if self._takes_files:
             return
         text, problems, label = node.text, self._document.problems, self._document.label
         if _FILE.fullmatch(text) and not text.startswith(("http:", "https:")):

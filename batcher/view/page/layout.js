@@ -1,41 +1,32 @@
 // Where tiles stand. Pure: numbers in, numbers out; nothing here knows the page.
-// A layout: x, y, w, h of each place in the list; rows (first place, top, height) in order; heads; the whole height.
+// A layout: x, y, w, h of each place in the list; rows { places, top, height } in order; heads; the whole height.
 
 function empty(count) {
-  return { x: new Float64Array(count), y: new Float64Array(count), w: new Float64Array(count), h: new Float64Array(count),
-    rows: [], heads: [], height: 0 };
+  const column = () => new Float64Array(count);
+  return { x: column(), y: column(), w: column(), h: column(), rows: [], heads: [], height: 0 };
 }
 
-function put(plan, place, x, y, w, h) {
-  plan.x[place] = x; plan.y[place] = y; plan.w[place] = w; plan.h[place] = h;
-}
-
-// Rows that fill the width, each about `target` high; the last row of a section keeps the target height.
+// Rows that fill the width, each about `target` high; the last row of a section keeps the target height. Returns y below.
 function fill(plan, ratio, first, last, left, width, top, target, gap) {
   let y = top;
   for (let at = first; at < last;) {
     let sum = 0, end = at;
-    while (end < last) {
-      sum += ratio(end++);
-      if (sum * target + gap * (end - at - 1) >= width) break;
+    const height = (count) => (width - gap * (count - 1)) / sum;
+    do sum += ratio(end++); while (end < last && sum * target + gap * (end - at) < width);
+    const full = height(end - at) <= target;
+    if (full && end - at > 1) {  // one tile less, where that is nearer to the target
+      const lower = height(end - at);
+      sum -= ratio(--end);
+      if (height(end - at) - target >= target - lower) sum += ratio(end++);
     }
-    const room = width - gap * (end - at - 1);
-    const full = sum * target >= room;
-    // One row more or one tile less, whichever is nearer to the target.
-    if (full && end - at > 1) {
-      const without = sum - ratio(end - 1);
-      const taller = (width - gap * (end - at - 2)) / without;
-      if (taller - target < target - room / sum) { end--; sum = without; }
-    }
-    const height = full ? Math.min((width - gap * (end - at - 1)) / sum, target * 1.6) : target;
+    const tall = full ? Math.min(height(end - at), target * 1.6) : target;
     let x = left;
-    plan.rows.push({ first: at, top: y, height });
-    for (let place = at; place < end; place++) {
-      put(plan, place, x, y, ratio(place) * height, height);
-      x += ratio(place) * height + gap;
+    plan.rows.push({ from: at, to: end, top: y, height: tall });
+    for (; at < end; at++) {
+      plan.x[at] = x; plan.y[at] = y; plan.w[at] = ratio(at) * tall; plan.h[at] = tall;
+      x += plan.w[at] + gap;
     }
-    y += height + gap;
-    at = end;
+    y += tall + gap;
   }
   return y;
 }
@@ -48,87 +39,70 @@ export function justified(count, ratio, width, target, gap) {
 
 // One section a group, a heading where a new prompt begins. groupOf, promptOf: of a place. gutter: room at the left.
 export function grouped(count, ratio, groupOf, promptOf, width, target, gap, gutter, head) {
-  const plan = empty(count);
+  const plan = empty(count), above = gutter ? 0 : 26;
   let y = 0;
   for (let at = 0; at < count;) {
-    let end = at + 1;
-    while (end < count && groupOf(end) === groupOf(at)) end++;
-    if (at === 0 || promptOf(at) !== promptOf(at - 1)) {
+    let end = at, sum = 0;
+    while (end < count && groupOf(end) === groupOf(at)) sum += ratio(end++);
+    if (!at || promptOf(at) !== promptOf(at - 1)) {
       if (at) y += gap * 3;
-      plan.heads.push({ kind: "prompt", id: promptOf(at), place: at, x: 0, y, w: width, h: head });
+      plan.heads.push({ kind: "prompt", id: promptOf(at), x: 0, y, w: width, h: head });
       y += head;
     }
-    const above = gutter ? 0 : 26;
-    plan.heads.push({ kind: "group", id: groupOf(at), place: at, x: 0, y, w: gutter || width, h: above || target });
+    plan.heads.push({ kind: "group", id: groupOf(at), x: 0, y, w: gutter || width, h: above || target });
     // Tiles of one group fit into one row where they can do so without becoming small.
-    let sum = 0;
-    for (let place = at; place < end; place++) sum += ratio(place);
-    const room = width - gutter - gap * (end - at - 1);
-    const height = room / sum >= target * 0.62 ? Math.min(target, room / sum) : target;
-    y = fill(plan, ratio, at, end, gutter, width - gutter, y + above, height, gap) + gap;
+    const one = (width - gutter - gap * (end - at - 1)) / sum;
+    y = fill(plan, ratio, at, end, gutter, width - gutter, y + above, one >= target * 0.62 ? Math.min(target, one) : target, gap) + gap;
     at = end;
   }
   plan.height = y;
   return plan;
 }
 
-// A table: cells[row][col] are lists of places. Every row is as high as all columns beside each other allow.
+// A table: cells[row][col] are lists of places, which follow each other row by row. Rows are equally high, as high as
+// all columns beside each other allow.
 export function table(count, ratio, cells, cols, width, tallest, gap, gutter, head) {
-  const plan = empty(count);
-  const widest = Array(cols).fill(0);
-  for (const row of cells) row.forEach((places, col) => {
-    widest[col] = Math.max(widest[col], places.reduce((sum, place) => sum + ratio(place), 0));
+  const plan = empty(count), across = (places) => places.reduce((sum, place) => sum + ratio(place), 0);
+  const widest = Array.from({ length: cols }, (_, col) => Math.max(...cells.map((row) => across(row[col]))) || 1);
+  const tall = Math.max(40, Math.min(tallest, (width - gutter - gap * (cols - 1)) / widest.reduce((sum, one) => sum + one, 0)));
+  let left = gutter, y = head;
+  const lefts = widest.map((wide, id) => {
+    const x = left;
+    plan.heads.push({ kind: "col", id, x, y: 0, w: wide * tall, h: head });
+    left += wide * tall + gap;
+    return x;
   });
-  const across = widest.reduce((sum, one) => sum + (one || 1), 0);
-  const height = Math.max(40, Math.min(tallest, (width - gutter - gap * (cols - 1)) / across));
-  let x = gutter;
-  const lefts = widest.map((one) => { const left = x; x += (one || 1) * height + gap; return left; });
-  lefts.forEach((left, col) => plan.heads.push(
-    { kind: "col", id: col, place: -1, x: left, y: 0, w: (widest[col] || 1) * height, h: head }));
-  let y = head;
-  cells.forEach((row, number) => {
+  cells.forEach((row, id) => {
     const places = row.flat();
-    plan.heads.push({ kind: "row", id: number, place: -1, x: 0, y, w: gutter, h: height });
-    if (places.length) plan.rows.push({ first: Math.min(...places), top: y, height, places });
+    plan.heads.push({ kind: "row", id, x: 0, y, w: gutter, h: tall });
+    if (places.length) plan.rows.push({ from: places[0], to: places.at(-1) + 1, top: y, height: tall });
     row.forEach((inside, col) => {
-      let left = lefts[col];
-      for (const place of inside) { put(plan, place, left, y, ratio(place) * height, height); left += ratio(place) * height + 2; }
+      let x = lefts[col];
+      for (const at of inside) { plan.x[at] = x; plan.y[at] = y; plan.w[at] = ratio(at) * tall; plan.h[at] = tall; x += plan.w[at] + 2; }
     });
-    y += height + gap;
+    y += tall + gap;
   });
   plan.height = y;
   return plan;
 }
 
-// The rows that a window of the page shows: [from, to) of plan.rows.
-export function visible(rows, top, bottom) {
-  const before = (limit) => {
-    let low = 0, high = rows.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (rows[middle].top + rows[middle].height < limit) low = middle + 1; else high = middle;
-    }
-    return low;
-  };
-  const from = before(top);
-  let to = from;
-  while (to < rows.length && rows[to].top <= bottom) to++;
-  return [from, to];
+// The first of what is sorted that ends below a line: rows have top and height, heads y and h.
+export function firstBelow(sorted, line) {
+  let low = 0, high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1, { top, height, y, h } = sorted[middle];
+    if ((top ?? y) + (height ?? h) < line) low = middle + 1; else high = middle;
+  }
+  return low;
 }
 
-// The nearest tile in a direction (0, -1 or 1 each); the place itself where there is none.
-export function neighbour(plan, place, dx, dy) {
-  const count = plan.x.length;
-  if (dx && !dy) return Math.max(0, Math.min(count - 1, place + dx));
-  const middle = plan.x[place] + plan.w[place] / 2, here = plan.y[place];
-  let best = place, distance = Infinity, line = null;
-  for (let other = place + dy; other >= 0 && other < count; other += dy) {
-    const y = plan.y[other];
-    if (y === here) continue;
-    if (line === null) line = y;
-    if (y !== line) break;
-    const far = Math.abs(plan.x[other] + plan.w[other] / 2 - middle);
-    if (far < distance) { distance = far; best = other; }
-  }
+export const middle = (plan, place) => plan.x[place] + plan.w[place] / 2;
+
+// The tile of the row above (-1) or below (1) that is nearest to x; the place itself where there is no such row.
+export function neighbour(plan, place, step, x) {
+  const at = plan.rows.findIndex(({ from, to }) => from <= place && place < to), row = plan.rows[at + step];
+  if (!row) return place;
+  let best = row.from;
+  for (let other = row.from; other < row.to; other++) if (Math.abs(middle(plan, other) - x) < Math.abs(middle(plan, best) - x)) best = other;
   return best;
 }

@@ -1,16 +1,16 @@
 // The server, or the data beside a page that has none.
 
 const STATIC = globalThis.BATCHER || null;
+export const isStatic = Boolean(STATIC);
 
 export class Failure extends Error {
   constructor(facts, status) { super(facts.error || `answer ${status}`); this.hint = facts.hint || ""; this.status = status; }
 }
 
 async function ask(path, options) {
-  let answer;
-  try { answer = await fetch(path, { credentials: "same-origin", ...options }); } catch {
+  const answer = await fetch(path, { credentials: "same-origin", ...options }).catch(() => {
     throw new Failure({ error: "the page's server does not answer", hint: "Is `batcher view` still there? Nothing is lost: start it again." }, 0);
-  }
+  });
   const facts = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Failure(facts, answer.status);
   return facts;
@@ -19,7 +19,6 @@ const post = (path, body) => ask(path, {
   method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json", "X-Batcher-Page": "1" },
 });
 
-export const isStatic = Boolean(STATIC);
 export const list = async () => STATIC ? STATIC.list : ask("runs");
 
 // The token of the address becomes a cookie, and leaves the address.
@@ -39,6 +38,7 @@ export class Run {
     return index;
   }
   where(text) { return ask(`${this._base}/where?q=${encodeURIComponent(text)}`); }
+  undo() { return ask(`${this._base}/undo`); }
   job(key) { return STATIC ? Promise.resolve(STATIC.jobs[key]) : ask(`${this._base}/job/${key}`); }
   change(what, body) { return post(`${this._base}/${what}`, body); }
   thumb(key, output, sha) { return STATIC ? `thumbs/${key}.${output}.webp` : `${this._base}/thumb/${key}/${output}?${sha}`; }
@@ -50,17 +50,16 @@ export class Run {
     let failures = 0, timer = 0;
     const take = (message, at) => { if (at) this._at = at; on(message); };
     const poll = async () => {
-      clearTimeout(timer);
       if (document.hidden) return;
       try {
-        const found = await ask(`${this._base}/changes?since=${this._at}`);
-        state(this._source ? "live" : "asking");
-        for (const message of found.messages) take(message, found.at);
-        this._at = found.at;
+        const { at, messages } = await ask(`${this._base}/changes?since=${this._at}`);
+        state("asking");
+        for (const message of messages) take(message, at);
+        this._at = at;
         if (failures >= 3) timer = setTimeout(poll, 1000); else open();
       } catch { state("gone"); timer = setTimeout(poll, 3000); }
     };
-    const close = () => { if (this._source) this._source.close(); this._source = null; clearTimeout(timer); };
+    const close = () => { this._source?.close(); clearTimeout(timer); };
     const open = () => {
       close();
       if (document.hidden) return;
@@ -73,4 +72,27 @@ export class Run {
     document.addEventListener("visibilitychange", () => document.hidden ? close() : open());
     open();
   }
+}
+
+// What this browser remembers: saved(name), saved(name, value). A page from a disk keeps its verdicts here too.
+export function saved(name, value) {
+  try {
+    if (value === undefined) return localStorage.getItem(`batcher-${name}`);
+    localStorage.setItem(`batcher-${name}`, value);
+  } catch { /* private mode */ }
+  return null;
+}
+const PICKS = `picks-${location.pathname}`;
+saved.lines = () => JSON.parse(saved(PICKS) || "[]");
+saved.add = (verdicts) => {
+  const at = new Date().toISOString();
+  saved(PICKS, JSON.stringify([...saved.lines(), ...verdicts.map((one) => ({ at, by: "", ...one, sha256: STATIC.shas[`${one.job}.${one.output_index}`] || null }))]));
+};
+
+// What a filter asks of an item of a page from a disk.
+export function valueOf(model, index, name) {
+  const { inputs, meta, chosen, facts } = STATIC.jobs[model.k[index]], [place, ...rest] = name.split("."), last = rest.join(".");
+  if (last) return { inputs, meta, chosen }[place]?.[last];
+  if (["pick", "stars", "tags"].includes(name)) return model.verdict(index)[name];
+  return name === "flag" ? model.flagsOf(index) : inputs[name] ?? facts[model.output(index)]?.[name] ?? chosen[name];
 }

@@ -1,0 +1,157 @@
+"""The numbers of a run in words, as the page shows them: its HTML names them, its JavaScript only puts them there."""
+
+import shlex
+from bisect import bisect_left
+from collections.abc import Mapping
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
+
+Facts = Mapping[str, Any]
+_PARTS = {
+    "done": "done", "at_service": "at the service", "to_download": "to download", "failed": "failed",
+    "in_doubt": "in doubt", "cancelled": "cancelled",
+}  # fmt: skip
+_LOST = (
+    "Submitted, but the answer was lost: it may have been paid for. Look at your generations at the service before you"
+    " submit again."
+)
+
+
+def command(verb: str, run_dir: Path | str, *more: object) -> str:
+    """A command line about a run, to be copied. Arguments that are None are left out."""
+    return shlex.join(["batcher", verb, str(run_dir), *(str(one) for one in more if one is not None)])
+
+
+def overview(facts: Facts) -> dict[str, Any]:
+    """facts: of ``RunReader.facts``. What there is nothing to say of is empty, and not shown."""
+    control = facts["control"] or {}
+    going, paused, run, budget = facts["going"], bool(control.get("paused")), facts["run"], control.get("budget")
+    state = ("paused" if paused else "running") if going else "not running" if facts["pending"] else "finished"
+    waiting = max(0, facts["pending"] - facts["at_service"] - facts["to_download"])
+    parts = [[name, facts[name], word] for name, word in _PARTS.items()] + [["waiting", waiting, "to submit"]]
+    left = facts["eta_seconds"] if going else None
+    standing = (
+        state, "simulated" if facts["simulated"] else "", show_rate(facts["rate"]) if facts["rate"] else "",
+        "" if left is None else f"{show_duration(left)} left", facts["note"],
+    )  # fmt: skip
+    spent, reserved = facts["spent_usd"] or 0, facts["reserved_usd"] or 0
+    return {
+        "state": state,
+        "share": 100 * facts["done"] // facts["total"] if facts["total"] else 0,
+        "title": f"{facts['done']:,} of {show_count(facts['total'], 'job')} done",
+        "standing": " · ".join(filter(None, standing)),
+        "parts": [part for part in parts if part[1]],
+        "resume": facts["resume"] if facts["pending"] and not going else "",
+        "spent": _usd(facts["spent_usd"]),
+        "reserved": _usd(reserved) if reserved else "",
+        "projected": _usd(facts["projected_usd"]) if facts["pending"] else "",
+        "unclear": _usd(facts["unclear_usd"]) if facts["unclear_usd"] else "",
+        "ceiling": "" if budget is None else _usd(budget),
+        "purse": [["done", spent], ["at_service", reserved], ["waiting", max(0, (budget or 0) - spent - reserved)]],
+        "price": _usd(facts["price_usd"]) if facts["price_usd"] else "",
+        "simulated": facts["simulated"],
+        "files": f"{show_count(facts['images'], 'picture')}, {show_bytes(facts['bytes'])}",
+        "troubles": [_trouble(run, group) for group in _groups(facts)],
+        "pause": "Resume" if paused else "Pause",
+        "tune": command("tune", run, "--resume" if paused else "--pause"),
+        "history": [[one.get("obeyed_at"), _asked(one)] for one in reversed(facts["control_history"][-5:])],
+        "rate": control.get("rate"),
+        "in_flight": control.get("in_flight"),
+        "budget": budget,
+    }
+
+
+def _groups(facts: Facts) -> list[Facts]:
+    cancelled = {"state": "cancelled", "cause": "", "message": "", "count": facts["cancelled"]}
+    return [*facts["failures"], *([cancelled] if facts["cancelled"] else [])]
+
+
+def _trouble(run: str, group: Facts) -> dict[str, Any]:
+    state, cause = group["state"], group["cause"]
+    which = [*(() if state == "failed" else ("--state", state)), *(("--cause", cause) if cause else ())]
+    return {
+        "state": state, "count": group["count"], "message": group["message"],
+        "title": ": ".join(filter(None, (_plain(state), _plain(cause)))),
+        "advice": _LOST if state == "in_doubt" else "", "command": command("retry", run, *which),
+        "which": {"states": [state], "causes": [cause] if cause else []},
+    }  # fmt: skip
+
+
+def _asked(one: Facts) -> str:
+    names = ("rate", "in_flight", "downloads", "budget", "deadline")
+    words = [f"{_plain(name)} {one[name]}" for name in names if one.get(name) is not None]
+    words += ["paused"] if one.get("paused") else []
+    words += ["end when done"] if one.get("drain") else []
+    reason = f" ({one['reason']})" if one.get("reason") else ""
+    return (", ".join(words) or "as the command says") + reason
+
+
+def speed(ended: Mapping[int, int], took: Mapping[float, int]) -> dict[str, Any]:
+    """Two plots: pictures over time, and how long jobs take. ended: how many in each Unix second. took: how many took
+    so many seconds. 0: not known.
+    """
+    times, lengths = sorted(filter(None, ended)), sorted(one for one in took if one > 0)
+    if len(times) < 2 or not lengths:
+        return {}
+    first, last = times[0], times[-1] + 1
+    over_time = histogram(ended, first, last, min(60, max(2, last - first)))
+    so_far = list(accumulate(took[one] for one in lengths))
+    median, late, longest = (lengths[bisect_left(so_far, share * so_far[-1])] for share in (0.5, 0.9, 0.99))
+    spread = histogram(took, lengths[0], max(longest, lengths[0] + 0.1), 40)
+    return {
+        "plots": {"over_time": over_time, "spread": spread},
+        "fastest": f"up to {show_rate(max(over_time) * len(over_time) / (last - first))}",
+        "began_at": first,
+        "ended_at": last - 1,
+        "shortest": show_duration(lengths[0]),
+        "median": f"median {show_duration(median)}, 9 of 10 below {show_duration(late)}",
+        "longest": show_duration(longest),
+    }
+
+
+def histogram(counts: Mapping[float, int] | Mapping[int, int], low: float, high: float, count: int) -> list[int]:
+    """How many values are in each of ``count`` equal parts between low and high; larger ones go to the last."""
+    found = [0] * count
+    for value, many in counts.items():
+        if value >= low:
+            found[min(count - 1, int((value - low) / (high - low) * count))] += many
+    return found
+
+
+def retry(found: Facts, *, done: bool) -> list[str]:
+    """What a retry would do, or did."""
+    again, free, cost = found["reopened"], found["collected_again"], found["may_cost_usd"]
+    words = []
+    if again:
+        price = "an unknown amount" if cost is None else f"up to {show_usd(cost)}"
+        does = "reopened" if done else "would be submitted again"
+        words.append(f"{show_count(again, 'job')} {does}, which may cost {price}.")
+    if free:
+        does = "are" if done else "would be"
+        words.append(f"{show_count(free, 'job')} {does} collected again: paid for already, asking is free.")
+    if found["in_doubt"] and again:
+        words.append("Those in doubt may be paid twice: look at your generations at the service first.")
+    return words or ["Nothing to reopen."]
+
+
+def more(found: Facts, *, done: bool) -> list[str]:
+    """What new seeds would cost, or what was added."""
+    jobs = show_count(found["jobs"], "job")
+    if done:
+        return [f"{jobs} added.", *found["notes"]]
+    left = "" if found["left_usd"] is None else f" of {show_usd(found['left_usd'])} left in the budget"
+    seeds = show_count(found["seeds"], "more seed")
+    groups = show_count(found["groups"], "group")
+    groups += " without a keeper" if found["where"] is None else ""
+    return [f"{groups}: {seeds} each = {jobs}, {_usd(found['cost_usd'])}{left}.", *found["notes"]]
+
+
+def _usd(amount: float | None) -> str:
+    return "unknown" if amount is None else show_usd(amount)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,173 @@
+"""The first Ctrl-C ends a run soon, whatever the service does and whatever is read: real processes.
+
+How long it took is printed (``pytest -s``); the bound only tells a stop from a hang.
+"""
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from batcher.runner.stop import GRACE
+from tests.support.rude_server import RudeServer, answer, serving
+from tests.support.simulator_process import service
+
+ROOT = Path(__file__).parents[2]
+HANGS = 60.0  # seconds
+
+
+def start(folder: Path, manifest: str, *flags: str, stdin: Any = subprocess.DEVNULL) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "batcher", "run", manifest, "-o", str(folder / "run"), *flags]
+    return subprocess.Popen(
+        command, cwd=folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def interrupted(going: "subprocess.Popen[str]") -> tuple[str, str]:
+    """What it says after one Ctrl-C."""
+    began = time.monotonic()
+    going.send_signal(signal.SIGINT)
+    try:
+        out, complained = going.communicate(timeout=HANGS)
+    except subprocess.TimeoutExpired:
+        going.kill()
+        raise
+    print(f"the first Ctrl-C ended it after {time.monotonic() - began:.1f} s")
+    assert going.returncode == 130, complained
+    assert "Traceback" not in complained
+    return out, complained
+
+
+def asleep(going: "subprocess.Popen[str]") -> None:
+    """Until it waits for something: its processor time stands still."""
+    until, before = time.monotonic() + 60, -1
+    while time.monotonic() < until:
+        assert going.poll() is None, going.communicate()
+        spent = sum(int(word) for word in Path(f"/proc/{going.pid}/stat").read_text().rpartition(")")[2].split()[11:13])
+        if spent == before and spent > 10:
+            return
+        before = spent
+        time.sleep(0.5)
+
+
+@contextmanager
+def a_pipe() -> Iterator[tuple[int, Callable[[bytes], object]]]:
+    reading, writing = os.pipe()
+    try:
+        yield reading, lambda text: os.write(writing, text)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@contextmanager
+def a_terminal() -> Iterator[tuple[int, Callable[[bytes], object]]]:
+    ours, theirs = pty.openpty()
+    try:
+        yield theirs, lambda text: os.write(ours, text)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("source", [a_pipe, a_terminal])
+def test_a_manifest_that_never_ends_is_left_at_the_first_ctrl_c(tmp_path: Path, source: Any) -> None:
+    with source() as (stdin, write):
+        going = start(tmp_path, "-", "--simulate", stdin=stdin)
+        write(b"a kite\n")
+        asleep(going)
+        interrupted(going)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("place", ["the manifest", "prompts", "vars"])
+def test_a_pipe_that_never_ends_in_place_of_a_file_is_left_or_refused(tmp_path: Path, place: str) -> None:
+    os.mkfifo(tmp_path / "endless.txt")
+    manifest = {
+        "the manifest": "endless.txt",
+        "prompts": "prompts:\n  - file: endless.txt\n",
+        "vars": "vars:\n  animal: {file: endless.txt}\nprompts:\n  - a {animal}\n",
+    }[place]
+    if place != "the manifest":
+        (tmp_path / "m.yaml").write_text(manifest)
+        manifest = "m.yaml"
+    going = start(tmp_path, manifest, "--simulate")
+    writing = None
+    try:
+        until = time.monotonic() + 20
+        while writing is None and going.poll() is None and time.monotonic() < until:
+            try:
+                writing = os.open(tmp_path / "endless.txt", os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:
+                time.sleep(0.05)
+        if going.poll() is None:
+            if writing is not None:
+                os.write(writing, b"a kite\n")
+            asleep(going)
+            interrupted(going)
+        else:
+            assert going.returncode in {64, 65}, going.communicate()
+    finally:
+        if writing is not None:
+            os.close(writing)
+        going.kill()
+        going.communicate()
+
+
+def test_reads_that_are_refused_for_ten_minutes_do_not_hold_up_a_ctrl_c(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("".join(f"kite {number}\n" for number in range(8)))
+    refused = "".join(f"  - {{where: {place}, kind: 429_seconds, seconds: 600}}\n" for place in ("status", "result"))
+    with service(tmp_path, f"latency: 0.1\nfaults:\n{refused}") as origin:
+        flags = ("--base-url", f"{origin}/v1", "--trust-host", "127.0.0.1", "--progress", "none")
+        going = start(tmp_path, "p.txt", *flags)
+        while not _submitted(origin):
+            assert going.poll() is None
+            time.sleep(0.1)
+        asleep(going)
+        interrupted(going)
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["at_service"] >= 1
+    assert report["in_doubt"] == 0
+
+
+def _submitted(origin: str) -> int:
+    with urlopen(f"{origin}/_simulator/stats", timeout=30) as answer:
+        return int(json.load(answer)["submits_accepted"])
+
+
+async def a_byte_a_second(writer: asyncio.StreamWriter) -> None:
+    for byte in answer({"request_id": "r-1", "padding": "x" * 200}):
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(1.0)
+
+
+def test_answers_of_a_byte_a_second_do_not_hold_up_a_ctrl_c_and_it_says_what_it_waits_for(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("kite 1\nkite 2\n")
+
+    async def story() -> tuple[RudeServer, str]:
+        listed = answer({"model_id": "google-deepmind/imagen-4/fast/text-to-image"})
+        async with serving(listed, a_byte_a_second) as rude:
+            flags = ("--base-url", rude.base_url, "--price", "0.02", "--progress", "lines")
+            going = start(tmp_path, "p.txt", *flags)
+            while sum(seen.method == "POST" for seen in rude.seen) < 2 and going.poll() is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            _, complained = await asyncio.to_thread(interrupted, going)
+            return rude, complained
+
+    rude, complained = asyncio.run(story())
+    assert f"2 submits without an answer yet and 0 downloads get up to {GRACE:.0f} s" in complained
+    assert sum(seen.method == "POST" for seen in rude.seen) == 2
