@@ -12,12 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from batcher.core.errors import UsageError
+from batcher.core.errors import BusyError, UsageError
 from batcher.core.job import State
 from batcher.runner.departures import JOURNAL
 from batcher.store import STATE, StateFile, auditing, reading
 from batcher.store.facts import Generation
 from batcher.store.files.whole import write_whole
+from batcher.store.lock import still_at_work
 from batcher.store.machine import damaged
 
 GENERATION = ".generation"
@@ -53,10 +54,16 @@ def has_lost_its_journal(run_dir: Path, beside: Beside) -> bool:
 
 
 def check_file(state: StateFile, beside: Beside) -> None:
-    """After an end that was not clean: whether the state file is whole, as far as that is seen in moments.
+    """After an end that was not clean: whether it was one, and the state file is whole as far as is seen in moments.
 
-    Raises DiskError.
+    Raises BusyError, DiskError.
     """
+    process = state.facts.process
+    if not beside.ended and process is not None and still_at_work(process):
+        raise BusyError(
+            f"process {process.pid} still works in {state.path.parent}, though its lock is gone",
+            hint="Nothing was submitted. Stop that process, or wait for its end; then run the same command again.",
+        )
     if not beside.ended and (words := auditing.damage(state.connection, CHECK)):
         raise damaged(f"the state file {state.path} is damaged: {words}", str(state.path.parent))
 

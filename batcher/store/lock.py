@@ -12,6 +12,7 @@ away by a question.
 import os
 import socket
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +20,10 @@ from pathlib import Path
 import filelock
 
 from batcher.core.errors import BusyError, DiskError
-from batcher.store.facts import read_facts
+from batcher.store.facts import Process, read_facts
 
 LOCK = ".lock"
+_BEGAN = 18  # of the numbers in /proc/PID/stat after the state: clock ticks from the start of the machine
 PATIENCE = 0.25  # seconds
 
 
@@ -74,6 +76,22 @@ def is_held(run_dir: Path) -> bool:
         return False
     finally:
         os.close(lock)  # which frees it
+
+
+def still_at_work(process: Process) -> bool:
+    """Whether that very process is alive, though its lock is not held: a lock can be deleted, or do nothing.
+
+    A number that was given to another process since is told by when that one began. False where the system does not
+    say, for a process of another machine, and for our own.
+    """
+    if process.host != socket.gethostname() or process.pid == os.getpid():
+        return False
+    try:
+        state, *facts = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        running = time.clock_gettime(time.CLOCK_BOOTTIME) - int(facts[_BEGAN]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return False
+    return state not in {"Z", "X"} and time.time() - running <= process.since
 
 
 def _is_there(pid: int) -> bool:
