@@ -27,6 +27,10 @@ AS_IT_STANDS = {  # causes for which the same request would fail again
     "content_policy": "reword these prompts in the manifest; a retry would send the same text again",
     "invalid_input": "correct these inputs in the manifest; a retry would send the same again",
 }
+IN_DOUBT = "may have been made and charged; submitting again may pay twice (batcher help troubles)"
+FIRST = {  # what to do before the retry
+    "untrusted_host": "if you trust that host, add --trust-host HOST to the command; then, free:",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,8 @@ def causes(run: str, groups: Sequence[Mapping[str, Any]]) -> list[str]:
             lines.append(f"          {AS_IT_STANDS[group['cause']]}")
         else:
             state = [] if failed else ["--state", "in_doubt"]
+            first = FIRST.get(group["cause"]) if failed else IN_DOUBT
+            lines += [f"          {first}"] if first else []
             lines.append(f"          {shlex.join(['batcher', 'retry', run, *state, '--cause', group['cause']])}")
     if not lines:
         return []
