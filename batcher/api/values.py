@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from batcher.core.groups import seed_of
 from batcher.core.job import Artifact, Entry, State
-from batcher.core.units import show_usd
+from batcher.core.units import show_count, show_usd
 
 if TYPE_CHECKING:  # start-up time
     from batcher.export.viewed import Viewed
@@ -130,8 +130,9 @@ class Report:
     def __str__(self) -> str:
         money = "cost unknown" if self.cost_usd is None else show_usd(self.cost_usd)
         play = " of play money" if self.simulated else ""
+        jobs = f"{self.done:,} of {show_count(self.total, 'job')} done"
         rest = [f"{count:,} {word}" for word, count in _rest(self)]
-        return f"{self.run}: {', '.join([f'{self.done:,} of {self.total:,} jobs done', *rest])}; {money}{play}"
+        return f"{self.run}: {', '.join([jobs, *rest])}; {money}{play}"
 
     def _repr_html_(self) -> str:
         facts = {name: value for name, value in asdict(self).items() if name != "facts" and value not in {None, ""}}
@@ -170,7 +171,7 @@ class Plan:
     def _repr_html_(self) -> str:
         cost = "cost unknown" if self.cost_usd is None else show_usd(self.cost_usd)
         return _table(
-            f"{self.manifest}: {self.to_submit:,} jobs to submit, {cost}",
+            f"{self.manifest}: {show_count(self.to_submit, 'job')} to submit, {cost}",
             {"prompts": self.prompts, "jobs": self.jobs, **{name: ", ".join(axis) for name, axis in self.axes.items()}},
         )
 
@@ -191,7 +192,7 @@ class Images(Sequence[Image]):
         return iter(self._images)
 
     def __repr__(self) -> str:
-        return f"<{len(self):,} images>"
+        return f"<{show_count(len(self), 'image')}>"
 
     def _repr_html_(self) -> str:
         more = f"<p>... and {len(self) - THUMBNAILS:,} more</p>" if len(self) > THUMBNAILS else ""

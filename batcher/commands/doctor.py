@@ -12,6 +12,7 @@ import click
 from batcher.commands.options import service_options
 from batcher.commands.printing import WIDTH, say, say_json
 from batcher.commands.run_argument import optional_run_argument
+from batcher.core.units import show_bytes, show_count
 
 SLOW_FSYNC = 0.05  # seconds: beyond it the disk limits a run to some tens of jobs a second
 MOST_SKEW = 60.0  # seconds
@@ -112,7 +113,6 @@ def _numbers(version: str) -> list[int]:
 
 
 def _disk(folder: Path) -> Iterator[Check]:
-    from batcher.core.units import show_bytes  # noqa: PLC0415  start-up time
     from batcher.store.disk_check import measure  # noqa: PLC0415
 
     disk = measure(folder)
@@ -226,7 +226,9 @@ def _run(folder: Path) -> Iterator[Check]:
         fix = f"batcher retry {name} --state cancelled"
         yield Check("run", "warn", _jobs(by_state[State.CANCELLED], "cancelled"), fix)
     if odd:
-        yield Check("run", "warn", f"{odd:,} images look wrong", f"batcher grid {name} shows them.")
+        yield Check(
+            "run", "warn", show_count(odd, "image looks wrong", "images look wrong"), f"batcher grid {name} shows them."
+        )
     if left > 0 and not going:
         yield Check("run", "warn", _jobs(left, "to go, and no run is going"), f"batcher run {name}")
     if left > 0 and going:
@@ -236,4 +238,4 @@ def _run(folder: Path) -> Iterator[Check]:
 
 
 def _jobs(count: int, words: str) -> str:
-    return f"{count:,} {'job' if count == 1 else 'jobs'} {words}"
+    return f"{show_count(count, 'job')} {words}"

@@ -10,6 +10,7 @@ from batcher.commands.options import progress_option
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import complete_runs, found_run, found_runs, is_run, said_newest
 from batcher.commands.values import complete_choice
+from batcher.core.units import show_bytes, show_count, show_duration
 
 TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest")
 
@@ -87,7 +88,7 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
     if upload.is_url(place):
         report |= {"export": place, "objects": upload.send(folder, place)}
     if whole.twice:
-        are = "1 job is" if whole.twice == 1 else f"{whole.twice:,} jobs are"
+        are = show_count(whole.twice, "job is", "jobs are")
         report["notes"].append(f"{are} in more than one of these runs and exported once")
     say_json(report) if as_json else say(_words(report))
     return int(report["exit_code"])
@@ -105,15 +106,14 @@ def _places(words: tuple[str, ...]) -> tuple[tuple[Path, ...], str]:
 
 
 def _words(report: dict[str, Any]) -> str:
-    from batcher.core.units import show_bytes, show_duration  # noqa: PLC0415  start-up time
 
-    kind = "simulated images" if report["simulated"] else "images"
-    kind, count = {"pairs": ("pairs", report["pictures"]), "manifest": ("prompts", report["jobs"])}.get(
+    kind = "simulated image" if report["simulated"] else "image"
+    kind, count = {"pairs": ("pair", report["pictures"]), "manifest": ("prompt", report["jobs"])}.get(
         report["to"], (kind, report["pictures"])
     )
     lines = [
         (
-            f"{report['export']}: {count:,} {kind}, {show_bytes(report['bytes'])},"
+            f"{report['export']}: {show_count(count, kind)}, {show_bytes(report['bytes'])},"
             f" for {report['to']}, in {show_duration(report['seconds'])}"
         )
     ]
@@ -144,10 +144,10 @@ def _words(report: dict[str, Any]) -> str:
 
 
 def _without(report: dict[str, Any]) -> list[str]:
+
     count, total = report["without_picture"], report["jobs"]
     states = ", ".join(f"{n:,} {state.replace('_', ' ')}" for state, n in report["without_picture_by_state"].items())
-    have = "has" if count == 1 else "have"
     return [
-        f"left out: {count:,} of {total:,} jobs {have} no picture ({states})",
+        f"left out: {count:,} of {show_count(total, 'job')} {'has' if count == 1 else 'have'} no picture ({states})",
         f"`batcher status {join(report['runs'])}` says why; --allow-missing exports without them and exits 0.",
     ]

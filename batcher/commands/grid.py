@@ -8,6 +8,7 @@ import click
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import runs_argument
 from batcher.commands.values import complete_choice
+from batcher.core.units import show_bytes, show_count, show_duration
 
 SHOWN = 5  # files
 
@@ -103,7 +104,6 @@ def _facts(run: str, drawn: Any) -> dict[str, Any]:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    from batcher.core.units import show_bytes, show_duration  # noqa: PLC0415  start-up time
 
     files = facts["files"]
     size = show_bytes(sum(file["bytes"] for file in files))
@@ -111,8 +111,8 @@ def _words(facts: dict[str, Any]) -> str:
     per = f", one for each {' and '.join(facts['per'])}" if facts["per"] else ""
     pages = f" on {len(files):,} pages" if len(files) > facts["sheets"] else ""
     lines = [
-        f"{_count(facts['sheets'], 'sheet')}{pages}: {axes}{per}",
-        f"{_count(facts['pictures'], 'picture')}, {size} in {show_duration(facts['seconds'])}",
+        f"{show_count(facts['sheets'], 'sheet')}{pages}: {axes}{per}",
+        f"{show_count(facts['pictures'], 'picture')}, {size} in {show_duration(facts['seconds'])}",
     ]
     if facts["gaps"]:
         lines.append(
@@ -122,7 +122,3 @@ def _words(facts: dict[str, Any]) -> str:
     if len(files) > SHOWN:
         lines.append(f"  ... and {len(files) - SHOWN:,} more in {facts['out']}")
     return "\n".join([*lines, *facts["warnings"]])
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

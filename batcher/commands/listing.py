@@ -6,6 +6,7 @@ from typing import Any
 
 from batcher.commands.run_argument import RUNS, runs_here
 from batcher.core.errors import BatcherError
+from batcher.core.units import show_usd
 
 Facts = dict[str, Any]
 
@@ -32,7 +33,6 @@ def words(runs: Sequence[Facts]) -> str:
 
 
 def _row(facts: Facts) -> tuple[str, str, str, str]:
-    from batcher.core.units import show_usd  # noqa: PLC0415  start-up time
 
     if "error" in facts:
         return facts["run"], "", facts["error"], ""

@@ -8,6 +8,7 @@ from batcher.commands.options import service_options
 from batcher.commands.printing import say, say_json
 from batcher.commands.values import complete_model
 from batcher.core.errors import AccountError, ServiceError, UsageError
+from batcher.core.units import show_count
 
 if TYPE_CHECKING:  # start-up time
     from batcher.client.model_list import Catalogue, Model
@@ -111,7 +112,7 @@ def _listed(matches: "list[Model]", of: int) -> list[str]:
     rows += [(model.model_id, ", ".join(model.tasks), model.price_words or "not said") for model in matches]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows]
-    return [*(lines if matches else []), f"{len(matches):,} of {of:,} models"]
+    return [*(lines if matches else []), f"{len(matches):,} of {show_count(of, 'model')}"]
 
 
 def _footer(catalogue: "Catalogue", why: str) -> list[str]:

@@ -8,6 +8,7 @@ import click
 
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import run_argument
+from batcher.core.units import show_count, show_usd
 
 
 @click.command(
@@ -54,18 +55,18 @@ def more(run_dir: str, seeds: int, where: str | None, yes: bool, dry_run: bool, 
 
 
 def _words(facts: dict[str, Any], seeds: int) -> str:
-    from batcher.core.units import show_usd  # noqa: PLC0415  start-up time
 
     cost = "for an unknown price" if facts["cost_usd"] is None else f"for about {show_usd(facts['cost_usd'])}"
-    groups = f"{facts['groups']:,} group{'' if facts['groups'] == 1 else 's'}"
-    lines = [f"{groups}, {seeds:,} new seed{'' if seeds == 1 else 's'} each: {facts['jobs']:,} jobs {cost}"]
+    groups, jobs = show_count(facts["groups"], "group"), show_count(facts["jobs"], "job")
+    lines = [f"{groups}, {show_count(seeds, 'new seed')} each: {jobs} {cost}"]
     if facts["budget_left_usd"] is not None:
         left = show_usd(max(0.0, facts["budget_left_usd"]))
         lines.append(f"Of the budget {left} is left{_too_little(facts)}.")
     if facts["added_before"]:
-        lines.append(f"{facts['added_before']:,} jobs were added before; this adds to them.")
+        lines.append(f"{show_count(facts['added_before'], 'job was', 'jobs were')} added before; this adds to them.")
     if facts["groups_without_a_seed"]:
-        lines.append(f"{facts['groups_without_a_seed']:,} groups are left out: their model takes no seed.")
+        groups = show_count(facts["groups_without_a_seed"], "group is", "groups are")
+        lines.append(f"{groups} left out: the model takes no seed.")
     return "\n".join([*lines, *facts["warnings"]])
 
 

@@ -8,6 +8,7 @@ import click
 
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import complete_runs, found_run, newest_run
+from batcher.core.units import show_count
 
 WORDS = ("yes", "no", "clear")
 
@@ -80,15 +81,14 @@ def _refresh(run_dir: Path) -> bool:
 def _words(facts: dict[str, Any]) -> str:
     kinds = {"yes": "picked", "no": "rejected", "cleared": "cleared"}
     done = ", ".join(f"{facts[name]:,} {word}" for name, word in kinds.items() if facts[name])
-    count = facts["pictures"]
-    lines = [f"{count:,} image{' matches' if count == 1 else 's match'}: {facts['written']:,} new verdicts{_in(done)}"]
+    images = show_count(facts["pictures"], "image matches", "images match")
+    lines = [f"{images}: {show_count(facts['written'], 'new verdict')}{_in(done)}"]
     if facts["groups"] is not None:
-        lines[0] += f", in {facts['groups']:,} groups"
+        lines[0] += f", in {show_count(facts['groups'], 'group')}"
     if facts["unchanged"]:
         lines.append(f"{facts['unchanged']:,} said so already")
     if facts["unmatched"]:
-        are = "row names" if facts["unmatched"] == 1 else "rows name"
-        lines.append(f"{facts['unmatched']:,} {are} no image of this run, such as:")
+        lines.append(f"{show_count(facts['unmatched'], 'row names', 'rows name')} no image of this run, such as:")
         lines += [f"  {example}" for example in facts["unmatched_examples"]]
     lines += facts["warnings"]
     if facts["yes"]:

@@ -8,6 +8,7 @@ import click
 from batcher.commands.options import collect, manifest_options, run_options, service_options
 from batcher.commands.printing import cut, say, say_json
 from batcher.commands.recorded import TakesRun
+from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
 
 SHOWN_GROUPS = 20
 
@@ -61,7 +62,6 @@ def _words(facts: dict[str, Any]) -> str:
 
 
 def _groups(groups: dict[str, Any]) -> list[str]:
-    from batcher.core.units import show_usd  # noqa: PLC0415  start-up time
 
     lines: list[str] = []
     for name, group in list(groups.items())[:SHOWN_GROUPS]:
@@ -69,17 +69,13 @@ def _groups(groups: dict[str, Any]) -> list[str]:
         lines += [f"  group {name}: {_jobs(group)}, {group['to_submit']:,} to submit{cost}"]
         lines += [f"  {_axis(axis, counts)}" for axis, counts in group["axes"].items()]
     more = len(groups) - SHOWN_GROUPS
-    return [*lines, f"  ... {more:,} more groups (--json tells of all)"] if more > 0 else lines
+    return [*lines, f"  ... {show_count(more, 'more group')} (--json has all)"] if more > 0 else lines
 
 
 def _jobs(part: dict[str, Any]) -> str:
     """Of the manifest or a group. Variants and vars make several texts of one prompt: then both are said."""
-    texts = f" ({_count(part['texts'], 'text')})" if part["texts"] != part["prompts"] else ""
-    return f"{_count(part['jobs'], 'job')} from {_count(part['prompts'], 'prompt')}{texts}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+    texts = f" ({show_count(part['texts'], 'text')})" if part["texts"] != part["prompts"] else ""
+    return f"{show_count(part['jobs'], 'job')} from {show_count(part['prompts'], 'prompt')}{texts}"
 
 
 def _axis(name: str, counts: dict[str, int]) -> str:
@@ -115,21 +111,20 @@ def _against(facts: dict[str, Any]) -> list[str]:
 
 
 def _inputs(media: dict[str, Any]) -> str:
-    from batcher.core.units import show_bytes  # noqa: PLC0415  start-up time
 
-    files = f"Inputs: {_count(media['files'], 'file')}, {show_bytes(media['bytes'])}"
+    files = f"Inputs: {show_count(media['files'], 'file')}, {show_bytes(media['bytes'])}"
     if not media["to_upload"]:
         return files
     return f"{files}; {media['to_upload']:,} ({show_bytes(media['bytes_to_upload'])}) to upload to {media['place']}"
 
 
 def _estimate(facts: dict[str, Any]) -> list[str]:
-    from batcher.core.units import show_bytes, show_duration, show_rate, show_usd  # noqa: PLC0415  start-up time
 
     if facts["cost_usd"] is None:
         cost = "unknown: no price is known for this model; set it with --price USD"
     else:
-        cost = f"{show_usd(facts['cost_usd'])} ({facts['to_submit']:,} jobs, {show_usd(facts['price_usd'])} an image)"
+        jobs = show_count(facts["to_submit"], "job")
+        cost = f"{show_usd(facts['cost_usd'])} ({jobs}, {show_usd(facts['price_usd'])} an image)"
         if facts["cost_with_retries_usd"] > facts["cost_usd"]:
             cost += f"; up to {show_usd(facts['cost_with_retries_usd'])} if failed jobs are charged and retried"
     media = facts.get("media")

@@ -7,6 +7,7 @@ import click
 
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import run_argument
+from batcher.core.units import show_count, show_usd
 
 STATES = ("failed", "cancelled", "in_doubt")
 
@@ -49,7 +50,6 @@ def retry(run_dir: str, as_json: bool, **given: Any) -> int:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    from batcher.core.units import show_usd  # noqa: PLC0415  start-up time
 
     would = "would be " if facts["dry_run"] else ""
     lines = []
@@ -63,17 +63,13 @@ def _words(facts: dict[str, Any]) -> str:
         lines.append(f"{facts['collected_again']:,} {would}collected again: they were paid for, asking is free")
     if facts["left"]:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in facts["left_by_cause"].items())
-        lines.append(f"{_count(facts['left'])} left alone ({kinds})")
+        lines.append(f"{show_count(facts['left'], 'job')} left alone ({kinds})")
     if not facts["reopened"] and not facts["collected_again"]:
         lines.insert(0, f"Nothing to retry: no {' or '.join(facts['states']).replace('_', ' ')} job matches")
         lines += [
-            f"{_count(count)} {'is' if count == 1 else 'are'} {state.replace('_', ' ')}: use --state {state}"
+            f"{show_count(count, 'job is', 'jobs are')} {state.replace('_', ' ')}: use --state {state}"
             for state, count in facts["others"].items()
         ]
     elif not facts["dry_run"] and facts["resume"]:
         lines.append(f"Now run:\n  {facts['resume']}")
     return "\n".join(lines)
-
-
-def _count(jobs: int) -> str:
-    return f"{jobs:,} {'job' if jobs == 1 else 'jobs'}"

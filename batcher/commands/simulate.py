@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from batcher.core.units import show_count
+
 if TYPE_CHECKING:  # the simulator brings aiohttp and Pillow along, which other commands need not wait for
     from batcher.simulator import Address, Profile, Simulator
 
@@ -113,14 +115,15 @@ def _welcome(address: "Address") -> str:
 def _summary(stats: dict[str, Any]) -> str:
     jobs, ended = stats["submits_accepted"], ("finished", "failed", "cancelled")
     lines = [
-        f"\n{jobs:,} jobs accepted: {', '.join(f'{stats[state]:,} {state}' for state in ended)}.",
-        f"{stats['charged']:,} charged, ${stats['charged_usd']:,.2f} (not real); {stats['files']:,} files fetched.",
-        f"{stats['refused']:,} calls refused (429).",
+        f"\n{show_count(jobs, 'job')} accepted: {', '.join(f'{stats[state]:,} {state}' for state in ended)}.",
+        f"{stats['charged']:,} charged, ${stats['charged_usd']:,.2f} (not real).",
+        f"{show_count(stats['files'], 'file')} fetched.",
+        f"{show_count(stats['refused'], 'call')} refused (429).",
     ]
     if stats["charges_per_input"]["max"] > 1:
         lines.append(f"Some inputs were charged more than once, up to {stats['charges_per_input']['max']} times.")
     if stats["token_leaks"]:
-        lines.append(f"The token came {stats['token_leaks']:,} times to a host that must never see it.")
+        lines.append(f"The token came {show_count(stats['token_leaks'], 'time')} to a host that must never see it.")
     if stats["faults"]:
         lines.append("Faults: " + ", ".join(f"{name} {times:,}" for name, times in stats["faults"].items()) + ".")
     return "\n".join(lines)

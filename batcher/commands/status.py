@@ -7,6 +7,7 @@ import click
 
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import optional_runs_argument
+from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
 
 _LOOK_FOR = 2.0  # seconds, for the flags of pictures that nobody looked at yet
 _MOST_FLAGGED = 50_000  # pictures: judging them takes a second
@@ -61,7 +62,6 @@ def _flags(run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
 
 def _words(facts: dict[str, Any]) -> str:
     from batcher.core import limits  # noqa: PLC0415  start-up time
-    from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd  # noqa: PLC0415
     from batcher.runner import report_words  # noqa: PLC0415
 
     state = "running" if facts["going"] else "not running"
@@ -93,7 +93,7 @@ def _words(facts: dict[str, Any]) -> str:
         seen = ", ".join(f"{count:,} {word}" for word, count in facts["flags"].items())
         lines.append(f"to look at: {seen} (`batcher view`, filter flag:{next(iter(facts['flags']))})")
     if facts["flags"] is None or (facts["unmeasured"] and not facts["going"]):
-        pictures = "1 picture was" if facts["unmeasured"] == 1 else f"{facts['unmeasured']:,} pictures were"
+        pictures = show_count(facts["unmeasured"], "picture was", "pictures were")
         lines.append(f"{pictures} not looked at for flags: `batcher view` does that")
     lines += report_words.causes(facts["run"], facts["failures"])
     lines += report_words.ended(facts["ended"])

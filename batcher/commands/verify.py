@@ -9,6 +9,7 @@ import click
 from batcher.commands.options import collect_service, service_options
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import runs_argument
+from batcher.core.units import show_bytes, show_count, show_duration, show_usd
 
 SHOWN = 3  # examples of each kind
 
@@ -88,10 +89,10 @@ def _repaired(folder: Path, given: dict[str, Any], how: dict[str, Any]) -> dict[
 def _facts(folder: Path, survey: Any, findings: list[Any], depth: str) -> dict[str, Any]:
     from collections import Counter  # noqa: PLC0415  start-up time
 
-    from batcher.upkeep.findings import Mend  # noqa: PLC0415
+    from batcher.upkeep.findings import Fix  # noqa: PLC0415
 
-    paid = {finding.job: finding.price_usd for finding in findings if finding.mend is Mend.PAID}
-    at_worst = {finding.job: finding.price_usd for finding in findings if finding.mend is not Mend.BY_HAND}
+    paid = {finding.job: finding.price_usd for finding in findings if finding.fix is Fix.PAID}
+    at_worst = {finding.job: finding.price_usd for finding in findings if finding.fix is not Fix.BY_HAND}
     return {
         "run": str(folder),
         "jobs": survey.jobs,
@@ -105,7 +106,7 @@ def _facts(folder: Path, survey: Any, findings: list[Any], depth: str) -> dict[s
         "repaired": False,
         "wrong": len(findings),
         "by_kind": dict(Counter(str(finding.kind) for finding in findings)),
-        "by_repair": dict(Counter(str(finding.mend) for finding in findings)),
+        "by_repair": dict(Counter(str(finding.fix) for finding in findings)),
         "paid_jobs": len(paid),
         "paid_usd": _sum(paid.values()),
         "at_worst_usd": _sum(price for price in at_worst.values() if price is not None),
@@ -122,35 +123,36 @@ def _sum(prices: Iterable[float | None]) -> float | None:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    from batcher.core.units import show_bytes, show_duration  # noqa: PLC0415  start-up time
 
     depth = "decoded" if facts["check"] == "decode" else "their structure read"
     lines = [
         (
-            f"{facts['run']}: {facts['images']:,} images of {facts['jobs']:,} jobs checked, {depth}"
-            f"\n{facts['files']:,} files, {show_bytes(facts['bytes'])} in {show_duration(facts['seconds'])}"
+            f"{facts['run']}: {show_count(facts['images'], 'image')} of {show_count(facts['jobs'], 'job')} checked,"
+            f" {depth}"
+            f"\n{show_count(facts['files'], 'file')}, {show_bytes(facts['bytes'])} in {show_duration(facts['seconds'])}"
             f" ({facts['files_per_second']:,.0f} files/s)"
         )
     ]
     if facts["going"]:
         lines.append("A run is at work there: what it is writing now was left out.")
     if facts["repaired"]:
-        lines += _mended(facts)
+        lines += _fixed(facts)
     lines += _groups(facts["findings"])
     if not facts["wrong"]:
         lines.append("All is well now." if facts.get("before") else "All is well.")
     return "\n".join([*lines, *_advice(facts)])
 
 
-def _mended(facts: dict[str, Any]) -> list[str]:
+def _fixed(facts: dict[str, Any]) -> list[str]:
     count = len(facts["before"])
-    lines = [f"{count:,} {'things were' if count > 1 else 'thing was'} wrong."] if count else []
+    lines = [f"{show_count(count, 'thing was', 'things were')} wrong."] if count else []
     if facts["rebuilt"]:
         rebuilt = facts["rebuilt"]
         extra = f", and {rebuilt['unfinished']:,} that failed or are in doubt" if rebuilt["unfinished"] else ""
         lines.append(
-            f"The state file was missing. The new one knows of {rebuilt['jobs']:,} jobs that are done{extra}. Jobs that"
-            " were at the service then are not known any more: running the manifest submits those again."
+            f"The state file was missing. The new one has {show_count(rebuilt['jobs'], 'job that is', 'jobs that are')}"
+            f" done{extra}. Jobs that were at the service then are not known any more: running the manifest"
+            " submits those again."
         )
     return lines + [f"  {count:>7,}  {_counted(what, count)}" for what, count in facts["mended"].items()]
 
@@ -177,7 +179,6 @@ def _groups(findings: list[dict[str, Any]]) -> list[str]:
 
 
 def _advice(facts: dict[str, Any]) -> list[str]:
-    from batcher.core.units import show_usd  # noqa: PLC0415  start-up time
 
     by = facts["by_repair"]
     lines = []
@@ -189,14 +190,12 @@ def _advice(facts: dict[str, Any]) -> list[str]:
         lines.append(f"{by['free']:,} can be fixed free another time: `batcher verify {facts['run']} --repair`")
     if facts["paid_jobs"]:
         price = "an unknown price" if facts["paid_usd"] is None else show_usd(facts["paid_usd"])
-        lines.append(
-            f"{facts['paid_jobs']:,} {'job' if facts['paid_jobs'] == 1 else 'jobs'} to be made anew only, for {price}:"
-        )
+        lines.append(f"{show_count(facts['paid_jobs'], 'job')} can only be made anew, for {price}:")
         first = "" if facts["repaired"] else f"batcher verify {facts['run']} --repair, then "
         lines.append(f"  {first}batcher retry {facts['run']} --cause gone --resubmit")
     if by.get("by_hand"):
         lines.append(
-            f"{by['by_hand']:,} {'needs' if by['by_hand'] == 1 else 'need'} a decision. Fetching again gives the same"
+            f"{show_count(by['by_hand'], 'needs', 'need')} a decision. Fetching again gives the same"
             " image: change its prompt or seed in the manifest for another one, which is a new job and costs."
         )
     return lines

@@ -88,9 +88,9 @@ def show_rate(per_second: float) -> str:
     return f"{per_second * 60:.0f}/min" if per_second * 60 >= 1 else f"{per_second * 3600:.1f}/h"
 
 
-def show_count(count: int, word: str) -> str:
-    """``1 job``, ``1,632 jobs``."""
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+def show_count(count: int, word: str, several: str | None = None) -> str:
+    """``1 job``, ``1,632 jobs``. several: where more is different than an ``s`` at the end (``jobs are``)."""
+    return f"{count:,} {word if count == 1 else several or f'{word}s'}"
 
 
 def show_usd(amount: float) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
+from batcher.core.units import show_count
 from batcher.core.version import __version__
 from batcher.export.captions import Captions
 from batcher.export.folder import Folder, opened
@@ -125,9 +126,7 @@ def _without(selection: Selection) -> str:
         return ""
     states = ", ".join(f"{n:,} {str(state).replace('_', ' ')}" for state, n in selection.without.items() if n)
     total = selection.jobs + count
-    return (
-        f"{count:,} of {total:,} job{'' if total == 1 else 's'} {'has' if count == 1 else 'have'} no picture ({states})"
-    )
+    return f"{count:,} of {show_count(total, 'job')} {'has' if count == 1 else 'have'} no picture ({states})"
 
 
 def _mark(order: Order, target: Target) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from batcher.core.errors import FileUnavailable, UsageError
 from batcher.core.json_text import as_json
 from batcher.core.naming import safe_part
 from batcher.core.one_line import one_line
+from batcher.core.units import show_count
 from batcher.export.folder import Folder
 from batcher.export.layouts import LAYOUTS, Layout
 from batcher.export.request import Order
@@ -75,9 +76,10 @@ class Layouts(FileTarget):
             self.notes += self._gather()
             return
         if self._changed:
+            prompts = show_count(len(self._changed), "prompt")
             self.notes.append(
-                f"{len(self._changed):,} prompts can't stand in a file name as they are, and {self.order.layout} takes"
-                f" the prompt from the name: it scores {one_line(min(self._changed), 60)!r} as a file can be called"
+                f"{prompts} can't stand in a file name unchanged, and {self.order.layout} takes the prompt from the"
+                f" name: it scores {one_line(min(self._changed), 60)!r} as a file can be called"
             )
         super().settle()
 
@@ -150,9 +152,12 @@ class Layouts(FileTarget):
         if shared:
             raise self._shared(sorted(shared), len({name for name, _ in shared}))
         gaps = sum(len(cells) < 4 for cells in self._cells.values())
-        notes = [f"{gaps:,} sheets have fewer than four pictures; the rest is black"] if gaps else []
-        if self.extensions["left"]:
-            notes.append(f"{self.extensions['left']:,} pictures beyond four a prompt are not in a sheet")
+        notes = []
+        if gaps:
+            sheets = show_count(gaps, "sheet has", "sheets have")
+            notes.append(f"{sheets} fewer than four pictures; the rest is black")
+        if left := self.extensions["left"]:
+            notes.append(f"{show_count(left, 'picture is', 'pictures are')} in no sheet: it takes four a prompt")
         return notes
 
     def _sheets(self) -> Iterator[Made]:

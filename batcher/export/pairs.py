@@ -13,6 +13,7 @@ from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.core.groups import group_key, seed_of
+from batcher.core.units import show_count
 from batcher.export import arrow
 from batcher.export.captions import Caption
 from batcher.export.columns import Kind, as_text
@@ -62,7 +63,8 @@ class Pairs(ShardTarget):
             )
         left = sum(not (yes and no) for yes, no in self._groups.values())
         if left:
-            self.notes.append(f"{left:,} groups have only picked or only rejected pictures, which make no pair")
+            groups = show_count(left, "group has", "groups have")
+            self.notes.append(f"{groups} only picked or only rejected pictures, which make no pair")
 
     def _pairs(self) -> Iterator[tuple[str, Pair]]:
         for picked, rejected in self._groups.values():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from batcher.core.errors import DiskError, FileUnavailable, UsageError
 from batcher.core.one_line import one_line
+from batcher.core.units import show_count
 from batcher.export.columns import Columns
 from batcher.export.folder import Folder
 from batcher.export.request import Order
@@ -188,7 +189,7 @@ class FileTarget(Target):
         lines = [f"  {one_line(name, 200)}  <-  {one_line(file, 200)}" for name, file in examples[:6]]
         more = f"\n  ... and {len(examples) - 6:,} more" if len(examples) > 6 else ""
         return UsageError(
-            f"{len(examples):,} pictures would share {names:,} file name{'' if names == 1 else 's'},"
+            f"{len(examples):,} pictures would share {show_count(names, 'file name')},"
             " and nothing was written:\n" + "\n".join(lines) + more,
             hint=self.way_out,
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batcher.core.one_line import one_line
+from batcher.core.units import show_count
 
 _MOST_FILES, _MOST_NAMES, _LONGEST_NAME = 5, 12, 40
 _KINDS = ("prompt", "id", "inputs", "meta")
@@ -65,8 +66,8 @@ class Repeated:
         """As a warning, None where there is nothing to warn of."""
         if self.first is None:
             return None
-        requests = f"{self.requests:,} request{' is' if self.requests == 1 else 's are'}"
-        jobs = f"{self.jobs:,} job{' repeats' if self.jobs == 1 else 's repeat'}"
+        requests = show_count(self.requests, "request is", "requests are")
+        jobs = show_count(self.jobs, "job repeats", "jobs repeat")
         return (
             f"{requests} in the manifest more than once (the first at {self.first[0]}:{self.first[1]}):"
             f" {jobs} another one, each made and paid for"
@@ -87,5 +88,5 @@ def columns_in_words(files: Mapping[str, Mapping[str, str]]) -> list[str]:
         parts = [f"{kind}: {', '.join(kinds[kind][:_MOST_NAMES])}" for kind in order if kind in kinds]
         lines.append(f"columns of {one_line(file, 200)}: {'; '.join(parts)}")
     if len(files) > _MOST_FILES:
-        lines.append(f"... and those of {len(files) - _MOST_FILES:,} more files")
+        lines.append(f"... and those of {show_count(len(files) - _MOST_FILES, 'more file')}")
     return lines

@@ -15,7 +15,7 @@ from batcher.core.errors import UsageError
 from batcher.core.job import utc
 from batcher.core.one_line import one_line
 from batcher.core.settings import Settings
-from batcher.core.units import show_rate, show_usd
+from batcher.core.units import show_count, show_rate, show_usd
 from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason
 from batcher.store import StateFile
@@ -55,7 +55,7 @@ class Control:
         parts = [
             None if self.rate is None else f"rate {show_rate(self.rate)}",
             None if self.in_flight is None else f"{self.in_flight:,} in flight",
-            None if self.downloads is None else f"{self.downloads:,} downloads",
+            None if self.downloads is None else show_count(self.downloads, "download"),
             None if self.budget is None else f"budget {show_usd(self.budget)}",
             None if self.deadline is None else f"deadline {utc(self.deadline)}",
             "paused" if self.paused else None,

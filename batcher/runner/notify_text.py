@@ -10,7 +10,7 @@ from typing import Any
 
 from batcher.core.one_line import one_line
 from batcher.core.tally import Snapshot
-from batcher.core.units import show_duration, show_usd
+from batcher.core.units import show_count, show_duration, show_usd
 
 WHY = {
     "account": "the token was refused",
@@ -34,7 +34,7 @@ def at_end(report: Mapping[str, Any]) -> tuple[str, str]:
     run = one_line(str(report["run"]), 200)
     stopped = report.get("stopped_by")
     if report["exit_code"] == 0:
-        title = f"batcher: {run} is finished: {_jobs(report['done'])} done"
+        title = f"batcher: {run} is finished: {show_count(report['done'], 'job')} done"
     elif stopped:
         title = f"batcher: {run} stopped: {WHY.get(stopped, str(stopped).replace('_', ' '))}"
     else:
@@ -89,7 +89,3 @@ def _go_on(report: Mapping[str, Any], run: str) -> list[str]:
     if not report.get("pending"):
         return []
     return [f"Go on: batcher run {shlex.quote(run)}"]
-
-
-def _jobs(count: int) -> str:
-    return f"{count:,} job" if count == 1 else f"{count:,} jobs"

@@ -15,7 +15,7 @@ from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.core.job import State, utc
 from batcher.core.settings import Settings
 from batcher.core.shard import Shard
-from batcher.core.units import show_bytes
+from batcher.core.units import show_bytes, show_count
 from batcher.core.version import __version__
 from batcher.images.storage import present, url_of
 from batcher.runner.departures import JOURNAL, Recovered, recover
@@ -116,8 +116,9 @@ def say_recovered(recovered: Recovered, say: Progress) -> None:
     """What the journal of departures knew that the state file had lost."""
     if recovered.lost and recovered.since is not None and recovered.until is not None:
         say.say(
-            f"warning: the state file had lost {recovered.lost:,} submits made between {utc(recovered.since)} and"
-            f" {utc(recovered.until)}: those with an id are collected, the others are in doubt"
+            f"warning: the state file had lost {show_count(recovered.lost, 'submit')} made between"
+            f" {utc(recovered.since)} and {utc(recovered.until)}: those with an id are collected, the others are in"
+            " doubt"
         )
 
 
@@ -130,8 +131,8 @@ def with_price(facts: RunFacts, offer: "Offer", now: float) -> RunFacts:
 
 def gone_in_words(gone: int) -> str:
     """gone: jobs of earlier runs that the manifest has no more."""
-    are = "job of earlier runs is" if gone == 1 else "jobs of earlier runs are"
-    return f"{gone:,} {are} not in this manifest: left alone, and left out of the counts and of records.jsonl"
+    jobs = show_count(gone, "job of earlier runs is", "jobs of earlier runs are")
+    return f"{jobs} not in this manifest: left alone, and left out of the counts and of records.jsonl"
 
 
 def _collect_the_lost(state: StateFile, say: Progress) -> None:
@@ -143,7 +144,7 @@ def _collect_the_lost(state: StateFile, say: Progress) -> None:
         if not all(there(artifact.file) for artifact in artifacts)
     ]
     if lost:
-        say.say(f"{len(lost):,} finished jobs lost their files when the disk failed: collecting them again, free")
+        say.say(f"{show_count(len(lost), 'finished job')} lost files when the disk failed: collecting them again, free")
         state.must_commit(lost)
 
 

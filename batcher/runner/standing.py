@@ -28,8 +28,9 @@ def together(whole: Joined) -> Facts:
     runs = [of(run) for run in whole.runs]
     notes = []
     if whole.twice:
-        are = "is" if whole.twice == 1 else "are"
-        notes.append(f"{show_count(whole.twice, 'job')} {are} in more than one of these runs and counted once.")
+        notes.append(
+            f"{show_count(whole.twice, 'job is', 'jobs are')} in more than one of these runs and counted once."
+        )
     if whole.absent:
         notes.append(f"Not among them: {show_count(len(whole.absent), 'shard')}, {', '.join(whole.absent[:8])}.")
     return {

@@ -14,7 +14,7 @@ from batcher.core.errors import DiskError
 from batcher.core.job import Entry, utc
 from batcher.core.settings import Deadline, Settings
 from batcher.core.tally import Snapshot, Tally
-from batcher.core.units import show_duration, show_rate
+from batcher.core.units import show_count, show_duration, show_rate
 from batcher.images import Downloader, Dress, Trust
 from batcher.images.embed import at_arrival
 from batcher.images.storage import place_of
@@ -112,7 +112,7 @@ async def drain(
                         await ticker
                     await context.rescue.settle(context.queue, context.wall())
         if context.found:
-            jobs = "1 job was" if context.found == 1 else f"{context.found:,} jobs were"
+            jobs = show_count(context.found, "job was", "jobs were")
             text = f"{jobs} there already, image and sidecar: taken in, not paid for again"
             context.tell(Noted(text=text, at=context.wall()))
         await _remember(context, offer)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import UsageError
+from batcher.core.units import show_count
 from batcher.export.more import add, plan_more
 from batcher.runner import tuning
 from batcher.runner.reopening import STATES, Reopen, reopen
@@ -78,9 +79,9 @@ def more(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
         add(run_dir, plan)
     notes = list(plan.warnings)
     if plan.earlier:
-        notes.append(f"{plan.earlier:,} jobs were added before; this adds to them.")
+        notes.append(f"{show_count(plan.earlier, 'job was', 'jobs were')} added before; this adds to them.")
     if plan.without_seed:
-        notes.append(f"{plan.without_seed:,} groups are left out: their model takes no seed.")
+        notes.append(f"{show_count(plan.without_seed, 'group is', 'groups are')} left out: the model takes no seed.")
     if plan.cost_usd is not None and plan.left_usd is not None and plan.cost_usd > plan.left_usd:
         notes.append("The budget is too little for all of them.")
     found = {

@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import hdrs, web
 
 from batcher.core.errors import BatcherError, DiskError
+from batcher.core.units import show_count
 from batcher.core.version import __version__
 from batcher.core.where import FLAG
 from batcher.images.storage import reader_of
@@ -143,7 +144,8 @@ class Server:
         text, judge = request.query.get("q", ""), live.judge
         matches, warnings = await live.ask(filtering.matching, live.reader, text, judge.flags)
         if FLAG in text and judge.unmeasured:
-            warnings.append(f"{judge.unmeasured:,} pictures are not looked at yet: ask again in a while")
+            pictures = show_count(judge.unmeasured, "picture is", "pictures are")
+            warnings.append(f"{pictures} not looked at yet: ask again in a while")
         return _json({"items": matches, "warnings": warnings})
 
     async def _undo(self, request: web.Request) -> web.StreamResponse:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import DiskError, UsageError
-from batcher.core.units import show_bytes
+from batcher.core.units import show_bytes, show_count
 from batcher.core.version import __version__
 from batcher.images.flagging import look_at_all
 from batcher.images.storage import reader_of
@@ -80,10 +80,10 @@ def _written(reader: RunReader, folder: Path) -> str:
         shutil.copyfile(PAGE / name, folder / name)
     write_whole(folder / "index.html", [_html()])
     missing = kept.count(False)
-    lost = f" {missing:,} pictures were missing or damaged and are left out." if missing else ""
+    lost = f" {show_count(missing, 'picture was', 'pictures were')} missing or damaged and left out." if missing else ""
     size = sum(row.bytes or 0 for row, there in zip(rows, kept, strict=True) if there)
     return (
-        f"{len(rows) - missing:,} pictures, {show_bytes(size)}, in {folder}/index.html.{lost}\n"
+        f"{show_count(len(rows) - missing, 'picture')}, {show_bytes(size)}, in {folder}/index.html.{lost}\n"
         "Verdicts made there: Save verdicts, then batcher pick RUN --from picks.jsonl"
     )
 

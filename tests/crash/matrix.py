@@ -3,6 +3,8 @@
     python -m tests.crash.matrix                 every step and 20 random times: a table at the end (some minutes)
     python -m tests.crash.matrix --every 9       each ninth
     python -m tests.crash.matrix --decide resubmit
+    python -m tests.crash.matrix --every 9 --between truncate    what happened to the files before the second run
+    python -m tests.crash.matrix --every 9 --asleep              stopped at the step for a while, instead of killed
 
 The service is one simulator process that outlives all the victims. A trial has prompts of its own, so what the service
 charged for it can be told from the rest.
@@ -12,9 +14,11 @@ import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,10 +29,13 @@ from typing import Any
 from urllib.request import urlopen
 
 from batcher.simulator import file_bytes
+from tests.crash.between import ACTS, Place
 from tests.support.simulator_process import service
 
 ROOT = Path(__file__).parents[2]
 JOBS = 14
+NAP = 3.0  # seconds
+KEEP_ALL = ["copy", "drop_journal", "rename", "truncate"]  # acts after which every job and every file is to be there
 
 
 @dataclass
@@ -44,44 +51,73 @@ class Trial:
     problems: list[str] = field(default_factory=list)
 
 
-def attempt(folder: Path, number: int, origin: str, decide: str = "hold") -> Trial:
-    """One kill at step ``number`` (0: none; below 0: at a random time) and the run that mends it."""
+def attempt(
+    folder: Path, number: int, origin: str, decide: str = "hold", between: str | None = None, *, asleep: bool = False
+) -> Trial:
+    """One kill at step ``number`` (0: none; below 0: at a random time) and the run that mends it.
+
+    between: what happens to the files then, by its name in ``between.ACTS``. asleep: it is stopped at that step for
+    ``NAP`` seconds instead of killed, and nothing may be in doubt.
+    """
     trial = Trial(number)
     (folder / "jobs.txt").write_text("".join(f"trial {folder.name} kite {index}\n" for index in range(JOBS)))
     steps = folder / "steps.txt"
     moment = Random(number).uniform(0.5, 2.5) if number < 0 else None
-    first = _run(folder, steps, max(number, 0), origin, "hold", moment)
+    place = Place(folder, Random(number))
+    first = _run(place, steps, max(number, 0), origin, "hold", moment, asleep=asleep)
     said = steps.read_text().splitlines() if steps.exists() else []
     trial.killed = first.returncode == -9
     trial.step = "random times" if number < 0 else said[-1] if said else "nothing"
     trial.in_air = _in_air(said)
+    if asleep:
+        report = json.loads(first.stdout) if first.stdout.strip() else {}
+        trial.killed, trial.in_doubt = number > 0, report.get("in_doubt", -1)
+        trial.in_air, trial.step = 0, said[number - 1] if 0 < number <= len(said) else "nothing"
+        trial.problems = list(_problems(place, first, report, origin, trial, decide))
+        return trial
     if not trial.killed:
         return trial
-    second = _run(folder, folder / "steps-2.txt", 0, origin, decide)
+    if between is not None and place.run.exists():
+        ACTS[between](place)
+    second = _run(place, folder / "steps-2.txt", 0, origin, decide, copied=between == "copy")
     report = json.loads(second.stdout) if second.stdout.strip() else {}
     trial.in_doubt = report.get("in_doubt", -1)
-    trial.problems = list(_problems(folder, second, report, origin, trial, decide))
+    trial.problems = list(_problems(place, second, report, origin, trial, decide))
     return trial
 
 
 def _run(
-    folder: Path, steps: Path, kill_at: int, origin: str, decide: str, kill_after: float | None = None
-) -> "subprocess.CompletedProcess[str]":
+    place: Place, steps: Path, kill_at: int, origin: str, decide: str, kill_after: float | None = None, *,
+    asleep: bool = False, copied: bool = False,
+) -> "subprocess.CompletedProcess[str]":  # fmt: skip
     command = [
-        sys.executable, "-m", "tests.crash.victim", str(kill_at), str(steps), "run", str(folder / "jobs.txt"), "-o",
-        str(folder / "run"), "--base-url", f"{origin}/v1", "--trust-host", "127.0.0.1", "--rate", "50/s", "--json",
-        "--progress", "none", "--in-doubt", decide, "--in-flight", "4",
+        sys.executable, "-m", "tests.crash.victim", str(-kill_at if asleep else kill_at), str(steps), "run",
+        str(place.folder / "jobs.txt"), *(["--continue-copy"] if copied else []), "-o", str(place.run), "--base-url",
+        f"{origin}/v1", "--trust-host", "127.0.0.1", "--rate", "50/s", "--json", "--progress", "none", "--in-doubt",
+        decide, "--in-flight", "4",
     ]  # fmt: skip
     process = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "RUNCOMFY_TOKEN": "a-token"}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
+        if asleep and kill_at:
+            _let_sleep(process)
         said, complained = process.communicate(timeout=kill_after or 120)
     except subprocess.TimeoutExpired:
         process.kill()
         said, complained = process.communicate()
     return subprocess.CompletedProcess(command, process.returncode, said, complained)
+
+
+def _let_sleep(process: "subprocess.Popen[str]") -> None:
+    """Until the victim has stopped itself, and ``NAP`` seconds more."""
+    while process.poll() is None:
+        if Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+            time.sleep(NAP)
+            process.send_signal(signal.SIGCONT)
+            return
+        time.sleep(0.02)
 
 
 def _in_air(steps: list[str]) -> int:
@@ -104,7 +140,7 @@ def _moves(step: str) -> Counter[str]:
 
 
 def _problems(
-    folder: Path,
+    place: Place,
     second: subprocess.CompletedProcess[str],
     report: dict[str, Any],
     origin: str,
@@ -120,14 +156,14 @@ def _problems(
         yield f"{report['in_doubt']} in doubt, but only {trial.in_air} were in the air"
     if decide == "resubmit" and report["in_doubt"]:
         yield "in doubt after resubmitting"
-    charges = _charges(folder, origin)
+    charges = _charges(place.folder, origin)
     trial.charged = charges.total()
     allowed = 1 if decide == "hold" else 2
     if charges and max(charges.values()) > allowed:
         yield f"charged {max(charges.values())} times for one request"
     if charges.total() < report["done"]:
         yield "more is done than was charged"
-    yield from _file_problems(folder / "run", report)
+    yield from _file_problems(place.run, report)
 
 
 def _charges(folder: Path, origin: str) -> Counter[str]:
@@ -161,13 +197,15 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="only each n-th step")
     parser.add_argument("--random", type=int, default=20, help="kills at random times besides")
     parser.add_argument("--decide", default="hold", choices=["hold", "resubmit"])
+    parser.add_argument("--between", choices=KEEP_ALL, help="what happens to the files between the two runs")
+    parser.add_argument("--asleep", action="store_true", help="stop the run at the step for a while, kill nothing")
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, service(Path(name)) as origin, ThreadPoolExecutor(2) as workers:
 
         def one(number: int) -> Trial:
             folder = Path(name) / f"t{number}"
             folder.mkdir()
-            return attempt(folder, number, origin, told.decide)
+            return attempt(folder, number, origin, told.decide, told.between, asleep=told.asleep)
 
         whole = one(0)
         steps = range(1, len((Path(name) / "t0" / "steps.txt").read_text().splitlines()) + 1, told.every)

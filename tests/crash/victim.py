@@ -5,7 +5,7 @@
 A step is the moment before or after something that outlives the process: a statement that makes a table, a commit of
 the state file, a submit (before it leaves, and while its answer is on the way), the forcing of a file to the disk, a
 rename of a file into its place. Each is noted in the file STEPS with a word for the table, and number N is the last
-thing this process does. N = 0 never kills.
+thing this process does. N = 0 never kills. Below 0 it stops itself (SIGSTOP) at step -N.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ class Bomb:
     def step(self, word: str) -> None:
         self.count += 1
         os.write(self.notes, f"{word}\n".encode())
-        if self.count == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.count == abs(self.at):
+            os.kill(os.getpid(), signal.SIGKILL if self.at > 0 else signal.SIGSTOP)
 
 
 def arm(bomb: Bomb) -> None:  # noqa: C901  one wrapper a seam

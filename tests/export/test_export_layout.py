@@ -121,8 +121,8 @@ def test_dpg_bench_finds_two_by_two_tiles_named_by_the_prompt_file(exported: Any
     with Image.open(out / "whoops4.png") as gappy:
         assert gappy.getpixel((30, 30)) == (0, 0, 0)
     assert report["notes"] == [
-        "1 sheets have fewer than four pictures; the rest is black",
-        "2 pictures beyond four a prompt are not in a sheet",
+        "1 sheet has fewer than four pictures; the rest is black",
+        "2 pictures are in no sheet: it takes four a prompt",
     ]
 
 
@@ -209,4 +209,4 @@ def test_compbench_finds_the_prompt_in_the_name_as_it_is(exported: Any, tmp_path
     report = exported(a_run(tmp_path / "run", asked), "layout", "--layout", "t2i-compbench")
     names = {path.name for path in (tmp_path / "out/samples").iterdir()}
     assert names == {'a clock that "reads" 11:44._000000.png', "half-half?_000001.png"}
-    assert any("1 prompts can't stand in a file name" in note for note in report["notes"])
+    assert any("1 prompt can't stand in a file name" in note for note in report["notes"])

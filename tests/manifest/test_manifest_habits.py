@@ -25,6 +25,29 @@ def test_a_hint_line_for_a_spreadsheet_program_names_the_separator_and_lines_cou
     assert (problem.line, problem.column) == (3, 3)
 
 
+@pytest.mark.parametrize(
+    ("above", "warned"), [("\n\n", False), (",,\n", False), ("My prompts,,\n,,\n", True), ('"Sheet 1"\n', True)]
+)
+def test_what_stands_above_a_header_is_left_out_and_lines_count_on(tmp_path: Path, above: str, warned: bool) -> None:
+    read = checked(write(tmp_path, f"{above}prompt,seed\na kite,7\n", "p.csv"))
+    line = above.count("\n") + 2
+    assert [(dict(job.inputs), job.line) for job in read.made] == [({"prompt": "a kite", "seed": 7}, line)]
+    assert any("above its header" in warning for warning in read.warnings) is warned
+    (problem,) = problems(write(tmp_path, f"{above}prompt,seed\na,x\n", "p.csv"))
+    assert (problem.line, problem.column) == (line, 3)
+
+
+def test_a_row_that_begins_with_the_word_prompt_is_no_header(tmp_path: Path) -> None:
+    (problem,) = problems(write(tmp_path, "caption,seed\nprompt,7\n", "p.csv"))
+    assert "--prompt-column caption" in problem.mend
+
+
+def test_a_column_n_and_settings_of_other_tools_are_warned_of(tmp_path: Path) -> None:
+    read = checked(write(tmp_path, "prompt,n,CFG Scale\na kite,4,7\n", "p.csv"))
+    assert ["`n` goes to meta" in warning for warning in read.warnings].count(True) == 1
+    assert ["`CFG Scale` goes to meta" in warning for warning in read.warnings].count(True) == 1
+
+
 def test_bars_separate_and_a_separator_that_names_the_prompt_wins(tmp_path: Path) -> None:
     assert jobs(write(tmp_path, "prompt|seed\na; kite|7\n", "p.csv"))[0].inputs == {"prompt": "a; kite", "seed": 7}
     assert jobs(write(tmp_path, "prompt;a,b,c\nkite;x\n", "p.csv"))[0].inputs == {"prompt": "kite"}

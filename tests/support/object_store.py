@@ -202,7 +202,8 @@ class Proxy(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content)
+            with contextlib.suppress(ConnectionError):  # of a client that was killed
+                self.wfile.write(content)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from PIL import Image
 
 from batcher.core.errors import DiskError, FileRefused, UsageError
 from batcher.core.naming import prompt_id, safe_part, short
+from batcher.core.units import show_count
 from batcher.export.sheets.axes import Plan, choose
 from batcher.export.sheets.faces import Faces
 from batcher.export.sheets.gather import Sheet, Where, gather, sheet_of, survey
@@ -88,7 +89,7 @@ def draw(
         grouped.close()
     drawn.warnings += _warnings(drawn, writer)
     if where is None and (unknown := (facts.total or 0) - seen.jobs) > 0:
-        jobs = "1 job has not started yet and is" if unknown == 1 else f"{unknown:,} jobs have not started yet and are"
+        jobs = show_count(unknown, "job has not started yet and is", "jobs have not started yet and are")
         drawn.warnings.append(f"{jobs} not shown.")
     drawn.seconds = time.monotonic() - began
     return drawn
@@ -172,7 +173,7 @@ class _Target:
 
 def _subtitle(sheet: Sheet, pictures: int, gaps: Counter[str], *, simulated: bool) -> str:
     words = [word for word in (sheet.facts["prompt_id"], sheet.facts["model"]) if word]
-    words.append(f"{pictures:,} picture{'' if pictures == 1 else 's'}")
+    words.append(show_count(pictures, "picture"))
     if gaps:
         words.append(", ".join(f"{count:,} {word}" for word, count in sorted(gaps.items())))
     if simulated:

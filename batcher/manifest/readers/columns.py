@@ -13,8 +13,11 @@ from batcher.manifest.schema.words import shown
 _MOST_COMPARED = 200  # names of one file that are compared with those of inputs: each comparison costs
 _PROMPTS = frozenset({"prompt", "prompts"})
 _HOW = frozenset(
-    {"steps", "numinferencesteps", "cfgscale", "cfg", "guidancescale", "sampler", "samplername", "scheduler"}
-)
+    {
+        "steps", "numinferencesteps", "cfgscale", "cfg", "guidancescale", "sampler", "samplername", "scheduler",
+        "strength", "denoisingstrength", "clipskip", "vae", "lora", "loras", "quality", "outputformat",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,8 @@ def note_columns(label: str, columns: Layout, model_inputs: ModelInputs) -> None
             model_inputs.warn(f"{label}: `{word(name)}` goes to meta; did you mean `{near}`?")
         elif fold_name(name) in _HOW and model_inputs.schema is not None:
             model_inputs.warn(f"{label}: `{word(name)}` goes to meta: the model has no such input")
+        elif name.strip().casefold() == "n":
+            model_inputs.warn(f"{label}: `n` goes to meta: a column `repeat` asks for a number of pictures")
 
 
 def word(name: str) -> str:

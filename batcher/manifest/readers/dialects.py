@@ -5,7 +5,7 @@ Told from its first lines. Whatever can't be told is read as it stands, and a fa
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -14,6 +14,8 @@ from batcher.core.suggest import fold_name
 
 _MOST_LINES, _MOST_CHARACTERS = 50, 2**18  # that are looked at
 _SEPARATORS = ",;\t|"
+_EMPTY = ' ,;\t|"\r\n'  # signs of a line that holds no text
+_MOST_TITLES = 10
 _HINT = re.compile(r'\s*"?sep=(.)"?\s*\Z', re.IGNORECASE)
 
 
@@ -50,27 +52,42 @@ def sniffed(stream: Iterator[str]) -> tuple[list[str], Iterator[str]]:
 
 def dialect_of(style: str, lines: Sequence[str], prompt_column: str | None, *, is_named: bool) -> Dialect:
     """style: csv, tsv or tsv-quoted. lines: the first ones. is_named: a ``tsv`` that the user named is never quoted."""
-    skipped, hint = 0, None
-    if style == "csv" and lines and (match := _HINT.fullmatch(lines[0])):
-        skipped, hint, lines = 1, match[1], lines[1:]
-    if style == "tsv-quoted":
-        return Dialect("\t")
+    hint = _HINT.fullmatch(lines[0]) if style == "csv" and lines else None
+    hinted = 1 if hint else 0
+    wanted = {fold_name(prompt_column)} if prompt_column is not None else {"prompt", "prompts"}
+    above = _above(lines[hinted:], hint[1] if hint else "\t" if style != "csv" else _SEPARATORS, wanted)
+    titles = sum(bool(line.strip(_EMPTY)) for line in lines[hinted : hinted + above])
+    notes = ["the lines above its header are left out"] if titles else []
+    lines, skipped, quoted = lines[hinted + above :], hinted + above, True
+    separator = "\t" if style != "csv" else hint[1] if hint else _separator(lines, wanted)
     if style == "tsv":
-        if not is_named and _is_quoted(lines):
-            return Dialect("\t", said="its cells are in quotes, and are read without them; --format tsv keeps them")
-        return Dialect("\t", quoted=False)
-    separator = hint or _separator(lines, prompt_column)
-    blanks = any(_has_blank_quotes(line, separator) for line in lines[1:])
-    note = "blanks between a separator and a quote are left out" if blanks else None
-    return Dialect(separator, blanks=blanks, skipped=skipped, said=note)
+        quoted = not is_named and _is_quoted(lines)
+        notes += ["its cells are in quotes, and are read without them; --format tsv keeps them"] if quoted else []
+    blanks = style == "csv" and any(_has_blank_quotes(line, separator) for line in lines[1:])
+    notes += ["blanks between a separator and a quote are left out"] if blanks else []
+    return Dialect(separator, quoted=quoted, blanks=blanks, skipped=skipped, said="; ".join(notes) or None)
 
 
-def _separator(lines: Sequence[str], prompt_column: str | None) -> str:
+def _above(lines: Sequence[str], separators: str, wanted: Collection[str]) -> int:
+    """How many lines stand above the header: empty ones, and titles, which are one cell, where a header that names the
+    prompt follows.
+    """
+    empty = next((at for at, line in enumerate(lines) if line.strip(_EMPTY)), 0)
+    for at, line in enumerate(lines[empty : empty + _MOST_TITLES], empty):
+        for separator in separators:
+            cells = [cell.strip().strip('"') for cell in line.rstrip("\r\n").split(separator)]
+            if any(fold_name(cell) in wanted for cell in cells):
+                return at
+        if max(sum(bool(cell.strip(_EMPTY)) for cell in _outside(line).split(sign)) for sign in separators) > 1:
+            break
+    return empty
+
+
+def _separator(lines: Sequence[str], wanted: Collection[str]) -> str:
     """Of those that the header has: one that makes a cell ``prompt`` of it, and the first rows as wide as it is; of
     several the most frequent one.
     """
     header = _outside(lines[0]) if lines else ""
-    wanted = {fold_name(prompt_column)} if prompt_column is not None else {"prompt", "prompts"}
 
     def merit(separator: str) -> tuple[bool, int, int]:
         cells = [cell.strip().strip('"') for cell in lines[0].rstrip("\r\n").split(separator)]

@@ -130,6 +130,8 @@ class Lookalikes:
 
 def table_header(line: str) -> tuple[str, str] | None:
     """The format and the columns, where a line is the header of a table of prompts."""
+    if fold_name(line.strip('"')) in {"prompt", "prompts"}:
+        return "csv", line.strip('"')
     for separator, form in ((",", "csv"), (";", "csv"), ("\t", "tsv"), ("|", "csv")):
         cells = [cell.strip().strip('"') for cell in line.strip("|").split(separator)]
         if len(cells) > 1 and any(fold_name(cell) in {"prompt", "prompts"} for cell in cells) and _are_names(cells):

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from hashlib import blake2b
 
+from batcher.core.units import show_count
 from batcher.manifest.inputs import LONGEST_PROMPT
 from batcher.manifest.problems import failure
 from batcher.manifest.readers.columns import word
@@ -96,7 +97,7 @@ class TextFolder:
         for names, one, several in ((folders, "subfolder", "subfolders"), (texts, "other text", "other texts")):
             if names:
                 some = ", ".join(shown(name)[1:-1] for name in sorted(names)[:3])
-                many = f"1 {one} is" if len(names) == 1 else f"{len(names):,} {several} are"
+                many = show_count(len(names), f"{one} is", f"{several} are")
                 warn(f"{self._source.label}: {many} passed over, as only its .txt files are read ({some})")
 
     def _row(self, label: str, name: str, text: str) -> Row:

@@ -42,7 +42,8 @@ def _problem(greeting: Greeting, setup: Setup, *, heard: bool) -> BatcherError |
             hint="Serve them to all with `batcher simulate --host 0.0.0.0`, and run with --base-url and --trust-host.",
         )
     if greeting.no_room:
-        return DiskError(f"the worker on {greeting.host}: {greeting.problem}")
+        of_bucket = "A worker uses the credentials of its own machine: its role, or the environment of `ray start`."
+        return DiskError(f"the worker on {greeting.host}: {greeting.problem}", hint=of_bucket if setup.bucket else "")
     if greeting.problem or not heard:
         why = greeting.problem or "what it writes does not arrive here"
         return UsageError(

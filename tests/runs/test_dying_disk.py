@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.disk.test_disk import ROOT, small_disk  # noqa: F401  a fixture
+from tests.runs.test_full_disk import ROOT, small_disk  # noqa: F401  a fixture
 from tests.support.lost_disk import LostDisk, lost_disk
 from tests.support.simulator_process import service
 

@@ -10,7 +10,7 @@ from batcher.core.errors import DiskError, UsageError
 from batcher.core.job import State
 from batcher.export.sheets.page import _LOUD
 from batcher.simulator import Fault
-from tests.grid.sheets import SWEEP, Box, Colour, a_run, boxes, drawn, ink, paint, records
+from tests.export.sheets.sheets import SWEEP, Box, Colour, a_run, boxes, drawn, ink, paint, records
 from tests.support.finished_runs import made
 from tests.support.stage import steady
 from tests.support.state_files import a_book, a_job
