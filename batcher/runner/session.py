@@ -310,7 +310,7 @@ def _report(
         state.must_commit([lambda: state.change_facts(end)])
     report.write(run_dir, built)
     way_on = report_words.WayOn(command, limited=facts.limited, piped=piped, needed=room_needed(state, jobs))
-    words = report_words.summary(built, stop, way_on, facts.warnings, facts.asked)
+    words = report_words.summary(built, stop, way_on, facts.warnings)
     lines = report_words.cancelled({} if context is None else context.cancelled)
     return Ended(built, "\n".join([*lines, *_untaken(context), words]), stop, context)
 

@@ -10,7 +10,7 @@ from batcher.images.storage import RECORD
 from batcher.runner.progress import Progress
 from batcher.store import STATE, StateFile, connect_to_read, has_state
 from batcher.store.files.safe_reader import IMAGES
-from batcher.upkeep.findings import Finding, Kind, Mend
+from batcher.upkeep.findings import Finding, Fix, Kind
 from batcher.upkeep.inspection import Depth
 from batcher.upkeep.rebuild import rebuild
 from batcher.upkeep.survey import Survey, look
@@ -38,5 +38,5 @@ def check(run_dir: Path, *, depth: Depth, threads: int, progress: Progress | Non
         finally:
             state.close()
     message = f"it can be made anew for {show_count(rebuilt.jobs, 'job')} from the sidecars"
-    survey.findings.insert(0, Finding(kind=Kind.STATE_MISSING, file=STATE, message=message, mend=Mend.FREE))
+    survey.findings.insert(0, Finding(kind=Kind.STATE_MISSING, file=STATE, message=message, fix=Fix.FREE))
     return survey

@@ -69,7 +69,7 @@ FETCHED_AGAIN = frozenset(
 AS_DELIVERED = frozenset({Kind.DUPLICATE, Kind.WRONG_RATIO, Kind.ONE_COLOUR, Kind.DAMAGED})
 
 
-class Mend(StrEnum):
+class Fix(StrEnum):
     FREE = "free"
     PAID = "paid"
     BY_HAND = "by_hand"
@@ -80,16 +80,16 @@ class Finding:
     """One thing wrong.
 
     file: relative to the run directory, ``/`` between parts. job: its key, None when no job is concerned.
-    mend: what it takes; FREE for pictures means as long as the service still has them.
+    fix: what it takes; FREE for pictures means as long as the service still has them.
     price_usd: of one job of this kind, should it have to be made anew; None when unknown or not a matter of money.
     source: where on disk the bytes are that belong into ``file``. actual: sha256 of what is there now.
-    entry: the job as the state file knows it; cards: sidecars to take into it. Both are for whoever mends it.
+    entry: the job as the state file knows it; cards: sidecars to take into it. Both are for whoever fixes it.
     """
 
     kind: Kind
     file: str
     message: str
-    mend: Mend
+    fix: Fix
     job: str | None = None
     price_usd: float | None = None
     source: str | None = None
@@ -104,7 +104,7 @@ class Finding:
             "file": self.file,
             "job": self.job,
             "message": self.message,
-            "repairable": str(self.mend),
+            "repairable": str(self.fix),
             "price_usd": self.price_usd,
         }
 
@@ -114,7 +114,7 @@ def of_job(
     entry: Entry,
     file: str,
     message: str,
-    mend: Mend = Mend.FREE,
+    fix: Fix = Fix.FREE,
     *,
     price: float | None = None,
     actual: str | None = None,
@@ -127,10 +127,10 @@ def of_job(
     if kind not in FETCHED_AGAIN and kind not in AS_DELIVERED and kind is not Kind.GONE:
         money = None
     return Finding(
-        kind=kind, file=file, message=message, mend=mend, job=entry.job.key, price_usd=money, actual=actual,
+        kind=kind, file=file, message=message, fix=fix, job=entry.job.key, price_usd=money, actual=actual,
         expected=expected, entry=entry,
     )  # fmt: skip
 
 
 def gone(entry: Entry, file: str, cause: Cause, price: float | None) -> Finding:
-    return of_job(Kind.GONE, entry, file, str(cause), Mend.PAID, price=price)
+    return of_job(Kind.GONE, entry, file, str(cause), Fix.PAID, price=price)

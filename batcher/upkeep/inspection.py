@@ -16,7 +16,7 @@ from batcher.images.check import Facts, Limits, examine
 from batcher.images.kinds import Announced, Buffer
 from batcher.runner.sidecars import Untrue, differences, parse, read_card
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader, extension, sidecar_of
-from batcher.upkeep.findings import Finding, Kind, Mend, of_job
+from batcher.upkeep.findings import Finding, Fix, Kind, of_job
 
 Depth = Literal["decode", "structure"]
 LIMITS = Limits()
@@ -35,7 +35,7 @@ class Rules:
 class _Found(Protocol):
     """A finding about the picture at hand."""
 
-    def __call__(self, kind: Kind, message: str, mend: Mend = Mend.FREE, actual: str | None = None) -> Finding: ...
+    def __call__(self, kind: Kind, message: str, fix: Fix = Fix.FREE, actual: str | None = None) -> Finding: ...
 
 
 @dataclass(slots=True)
@@ -60,14 +60,14 @@ def look_at(ground: SafeReader, rules: Rules, entry: Entry, artifacts: Sequence[
     return looked
 
 
-def _free(entry: Entry) -> Mend:
-    return Mend.FREE if entry.request_id else Mend.PAID
+def _free(entry: Entry) -> Fix:
+    return Fix.FREE if entry.request_id else Fix.PAID
 
 
 def _picture(ground: SafeReader, rules: Rules, entry: Entry, artifact: Artifact, looked: Looked) -> list[Finding]:
-    def found(kind: Kind, message: str, mend: Mend = Mend.FREE, actual: str | None = None) -> Finding:
+    def found(kind: Kind, message: str, fix: Fix = Fix.FREE, actual: str | None = None) -> Finding:
         return of_job(
-            kind, entry, artifact.file, message, mend, price=rules.price, actual=actual, expected=artifact.sha256
+            kind, entry, artifact.file, message, fix, price=rules.price, actual=actual, expected=artifact.sha256
         )
 
     try:
@@ -80,9 +80,9 @@ def _picture(ground: SafeReader, rules: Rules, entry: Entry, artifact: Artifact,
     except Outside:
         return [found(Kind.OUTSIDE, "leads out of the folder of images; not read", _free(entry))]
     except NotAFile:
-        return [found(Kind.UNREADABLE, "not an ordinary file", Mend.BY_HAND)]
+        return [found(Kind.UNREADABLE, "not an ordinary file", Fix.BY_HAND)]
     except (OSError, ValueError) as error:
-        return [found(Kind.UNREADABLE, _reason(error), Mend.BY_HAND)]
+        return [found(Kind.UNREADABLE, _reason(error), Fix.BY_HAND)]
 
 
 def _outvoted(ground: SafeReader, finding: Finding) -> Finding:
@@ -113,7 +113,7 @@ def _content(data: Buffer, rules: Rules, entry: Entry, artifact: Artifact, looke
         message = f"{len(data):,} bytes of {artifact.bytes:,}; {state}" if kind is Kind.TRUNCATED else state
         return [looked(kind, message, _free(entry), actual)]
     if facts is None:
-        return [looked(Kind.DAMAGED, f"as it was received: {state}", Mend.BY_HAND)]
+        return [looked(Kind.DAMAGED, f"as it was received: {state}", Fix.BY_HAND)]
     return [*_facts(facts, artifact, looked), *_oddities(facts, looked)]
 
 
@@ -137,7 +137,7 @@ def _oddities(facts: Facts, looked: _Found) -> list[Finding]:
     """What the service delivered so: the same request would bring it again."""
     notes = facts.warning.split("; ") if facts.warning else []
     return [
-        looked(Kind.WRONG_RATIO if note.startswith("asked for") else Kind.ONE_COLOUR, note, Mend.BY_HAND)
+        looked(Kind.WRONG_RATIO if note.startswith("asked for") else Kind.ONE_COLOUR, note, Fix.BY_HAND)
         for note in notes
     ]
 
@@ -145,8 +145,8 @@ def _oddities(facts: Facts, looked: _Found) -> list[Finding]:
 def _sidecar(ground: SafeReader, rules: Rules, entry: Entry, artifact: Artifact, looked: Looked) -> list[Finding]:
     file = sidecar_of(artifact.file)
 
-    def found(kind: Kind, message: str, mend: Mend = Mend.FREE) -> list[Finding]:
-        return [of_job(kind, entry, file, message, mend)]
+    def found(kind: Kind, message: str, fix: Fix = Fix.FREE) -> list[Finding]:
+        return [of_job(kind, entry, file, message, fix)]
 
     try:
         with ground.reading(file) as data:
@@ -158,11 +158,11 @@ def _sidecar(ground: SafeReader, rules: Rules, entry: Entry, artifact: Artifact,
     except Outside:
         return found(Kind.OUTSIDE, "leads out of the folder of images; not read")
     except NotAFile:
-        return found(Kind.UNREADABLE, "not an ordinary file", Mend.BY_HAND)
+        return found(Kind.UNREADABLE, "not an ordinary file", Fix.BY_HAND)
     except Untrue as problem:
         return found(Kind.SIDECAR_UNREADABLE, str(problem))
     except (OSError, ValueError) as error:
-        return found(Kind.UNREADABLE, _reason(error), Mend.BY_HAND)
+        return found(Kind.UNREADABLE, _reason(error), Fix.BY_HAND)
     return found(Kind.SIDECAR_DIFFERS, f"other than recorded: {', '.join(wrong)}") if wrong else []
 
 

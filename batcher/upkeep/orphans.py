@@ -14,7 +14,7 @@ from batcher.core.job import Entry, State
 from batcher.runner.sidecars import Card, Untrue, read_card, siblings
 from batcher.store import auditing
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, extension, stem
-from batcher.upkeep.findings import Finding, Kind, Mend
+from batcher.upkeep.findings import Finding, Fix, Kind
 
 _IN_FLIGHT = frozenset({State.SUBMITTING, State.RUNNING, State.READY})
 _NUMBER = re.compile(r"_[0-9]{1,4}\Z")
@@ -29,7 +29,7 @@ def strays(ground: SafeReader, connection: sqlite3.Connection, *, going: bool) -
             for one in seen:
                 if one.outside:
                     message = "a link that leads out of the folder of images; not followed"
-                    yield Finding(kind=Kind.OUTSIDE, file=one.file, message=message, mend=Mend.FREE)
+                    yield Finding(kind=Kind.OUTSIDE, file=one.file, message=message, fix=Fix.FREE)
                 elif one.file not in recorded:
                     unknown.append(one.file)
             yield from _unknown(ground, connection, unknown, going=going)
@@ -75,7 +75,7 @@ def _sidecar(ground: SafeReader, connection: sqlite3.Connection, file: str, acco
             file=card.artifact.file,
             job=card.entry.job.key,
             message="the state file does not know of it" if entry is None else f"the state file says {entry.state}",
-            mend=Mend.FREE,
+            fix=Fix.FREE,
             entry=entry,
             cards=tuple(cards),
         )
@@ -101,7 +101,7 @@ def _in_flight(connection: sqlite3.Connection, file: str) -> bool:
 
 def _orphan(ground: SafeReader, file: str, kind: Kind, message: str) -> Finding:
     actual = None if extension(file) == "json" else _sha256(ground, file)
-    return Finding(kind=kind, file=file, message=message, mend=Mend.FREE, actual=actual)
+    return Finding(kind=kind, file=file, message=message, fix=Fix.FREE, actual=actual)
 
 
 def _sha256(ground: SafeReader, file: str) -> str | None:

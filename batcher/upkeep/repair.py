@@ -32,7 +32,7 @@ from batcher.store.files.place import Shelf
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, sidecar_of, stem
 from batcher.store.files.whole import force
 from batcher.store.files.whole import put_in_place as land
-from batcher.upkeep.findings import Finding, Kind, Mend, gone, of_job
+from batcher.upkeep.findings import Finding, Fix, Kind, gone, of_job
 from batcher.upkeep.inspection import LIMITS, Depth, recorded_as
 from batcher.upkeep.lost_and_found import move_aside
 from batcher.upkeep.rebuild import Rebuilt, put_in_place, take_in
@@ -46,7 +46,7 @@ _LOST = frozenset({Kind.MISSING, Kind.TRUNCATED, Kind.CHANGED, Kind.OUTSIDE, Kin
 
 @dataclass(slots=True)
 class Repaired:
-    """before, after: the check without and with the repair; left: what it could not mend. how: what was done, counted.
+    """before, after: the check without and with the repair; left: what it could not fix. how: what was done, counted.
 
     rebuilt: None when the state file was there. ``how`` names each in the singular, its first word takes the s.
     """
@@ -62,7 +62,7 @@ class Repaired:
 
 
 async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int, progress: Progress | None) -> Repaired:
-    """Checks, mends what can be had free, checks again. Raises BusyError, UsageError, DiskError."""
+    """Checks, fixes what can be had free, checks again. Raises BusyError, UsageError, DiskError."""
     with ExitStack() as held:
         held.enter_context(locked(run_dir))
         damaged = has_state(run_dir) and _set_aside_if_damaged(run_dir)
@@ -74,21 +74,21 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
         repaired = Repaired(before, rebuilt=rebuilt)
         if rebuilt is not None:
             kind = Kind.STATE_DAMAGED if damaged else Kind.STATE_MISSING
-            missing = Finding(kind=kind, file=STATE, message="made anew", mend=Mend.FREE)
+            missing = Finding(kind=kind, file=STATE, message="made anew", fix=Fix.FREE)
             before.findings.insert(0, missing)
             repaired.did("state file made anew from the sidecars")
         repaired.left = before.findings
         not_fetched: list[Finding] = []
         for _ in range(MOST_ROUNDS):
-            if not any(finding.mend is Mend.FREE for finding in repaired.left):
+            if not any(finding.fix is Fix.FREE for finding in repaired.left):
                 break
-            mender = _Mender(run_dir, state, repaired, repaired.left)
-            collected = await collect(state, mender.mend_on_disk(), options, depth)
+            repairer = _Repairer(run_dir, state, repaired, repaired.left)
+            collected = await collect(state, repairer.fix_on_disk(), options, depth)
             repaired.did("job fetched again, free", len(collected.saved))
-            mender.write_tables()
-            not_fetched += mender.not_collected(collected)
+            repairer.write_tables()
+            not_fetched += repairer.not_collected(collected)
             jobs = {finding.job for finding in not_fetched}
-            after = look_again(only=mender.touched).findings
+            after = look_again(only=repairer.touched).findings
             repaired.left = [one for one in after if one.kind is not Kind.UNFETCHED or one.job not in jobs]
         repaired.left += not_fetched
         return repaired
@@ -108,7 +108,7 @@ def _set_aside_if_damaged(run_dir: Path) -> bool:
     return True
 
 
-class _Mender:
+class _Repairer:
     def __init__(self, run_dir: Path, state: StateFile, repaired: Repaired, findings: Sequence[Finding]) -> None:
         self.run_dir = run_dir
         self.state = state
@@ -121,7 +121,7 @@ class _Mender:
         self._ground = reader_of(run_dir)
         self._simulated = state.facts.simulated
 
-    def mend_on_disk(self) -> list[Entry]:
+    def fix_on_disk(self) -> list[Entry]:
         """All that needs no network. Gives the jobs whose files have to be fetched, moved to READY or RUNNING."""
         self.state.must_commit([self.state.outdate_tables])
         self._aside(finding.file for finding in self.findings if finding.kind is Kind.OUTSIDE and not finding.entry)

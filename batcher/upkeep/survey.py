@@ -25,7 +25,7 @@ from batcher.runner.progress import Meter, Progress
 from batcher.runner.records import RECORDS
 from batcher.store import auditing, is_going, read_facts, reading
 from batcher.store.files.safe_reader import SafeReader, is_plain
-from batcher.upkeep.findings import Finding, Kind, Mend, of_job
+from batcher.upkeep.findings import Finding, Fix, Kind, of_job
 from batcher.upkeep.inspection import LIMITS, Depth, Looked, Rules, look_at
 from batcher.upkeep.orphans import strays
 
@@ -138,14 +138,14 @@ def _batches(jobs: Iterable[auditing.Files]) -> Iterator[list[auditing.Files]]:
 
 def _damaged(damage: str) -> Finding:
     message = f"{one_line(damage, 200)}; a repair makes a new one from the sidecars"
-    return Finding(kind=Kind.STATE_DAMAGED, file="state.db", message=message, mend=Mend.FREE)
+    return Finding(kind=Kind.STATE_DAMAGED, file="state.db", message=message, fix=Fix.FREE)
 
 
 def _duplicates(connection: sqlite3.Connection, rules: Rules) -> Iterator[Finding]:
     for number, file, first in auditing.duplicates(connection):
         for entry, _ in auditing.finished(connection, [number]):
             message = f"the same bytes as {first}, which was asked for with other inputs"
-            yield of_job(Kind.DUPLICATE, entry, file, message, Mend.BY_HAND, price=rules.price)
+            yield of_job(Kind.DUPLICATE, entry, file, message, Fix.BY_HAND, price=rules.price)
 
 
 def _unfetched(connection: sqlite3.Connection) -> Iterator[Finding]:
@@ -172,7 +172,7 @@ def _placed(finding: Finding, here: dict[str, Finding], connection: sqlite3.Conn
     swapped = source.expected is not None and finding.actual is not None
     where = f"its own is in {source.file}"
     return replace(
-        finding, kind=Kind.SWAPPED if swapped else finding.kind, source=source.file, mend=Mend.FREE, price_usd=None,
+        finding, kind=Kind.SWAPPED if swapped else finding.kind, source=source.file, fix=Fix.FREE, price_usd=None,
         message=f"{message}; {where}",
     )  # fmt: skip
 
@@ -209,4 +209,4 @@ def _is_record(line: bytes, expected: dict[str, Any] | None, versions: frozenset
 
 
 def _record(message: str) -> Finding:
-    return Finding(kind=Kind.RECORDS_DIFFER, file=RECORDS, message=message, mend=Mend.FREE)
+    return Finding(kind=Kind.RECORDS_DIFFER, file=RECORDS, message=message, fix=Fix.FREE)

@@ -278,7 +278,7 @@ def test_another_service_that_knows_nothing_of_them_does_not_make_them_gone(
             return repaired
 
     (left,) = asyncio.run(asked()).left
-    assert (left.kind, left.mend) == ("missing", "free")
+    assert (left.kind, left.fix) == ("missing", "free")
     assert "these images are simulated" in left.message
     assert run.verify("--repair")["exit_code"] == 0
 

@@ -10,8 +10,19 @@ import pytest
 
 from batcher.store.picks import PICKS
 from batcher.view import static
-from tests.support.browser import Served
+from tests.support.big_run import make_run
+from tests.support.browser import Served, page_server
 
+FILTERS = {
+    'seed == 1 and aspect_ratio == "1:1"': 3,
+    'state == "failed"': 1,
+    'pick == "yes"': 1,
+    "flag:low-entropy and seed == 0": 9,
+    'meta.category in ("c1", "c7")': 12,
+    '"number 2" in prompt and not seed < 3': 3,
+    '(0 < seed <= 2 or seed == 3) and aspect_ratio == "3:4"': 9,
+}
+"""What the page's own reader of ``--where`` finds, without a server."""
 CURRENT = '.tile[aria-current="true"]'
 
 
@@ -102,6 +113,35 @@ def test_undo_goes_back_verdict_by_verdict(page: Any, run: Path) -> None:
     assert current(page)[0] == keys[0]
     found = saved(page, run, 10)
     assert all(one["pick"] is None and one["stars"] is None for one in found.values())
+
+
+def test_undo_goes_on_after_the_page_was_loaded_again(page: Any, run: Path) -> None:
+    press(page, "p", "Shift+P")
+    saved(page, run, 4)
+    page.reload()
+    page.wait_for_selector(CURRENT)
+    press(page, "Control+z")
+    expect_count(page, ".tile[data-pick]", 1)
+    press(page, "Control+z")
+    expect_count(page, ".tile[data-pick]", 0)
+    press(page, "Control+z")
+    page.get_by_text("Nothing to undo").wait_for()
+
+
+def test_down_and_up_again_is_where_it_began_though_a_group_between_is_shorter(page: Any, run: Path) -> None:
+    keys = order(run)
+    connection = sqlite3.connect(run / "state.db")
+    connection.execute("UPDATE jobs SET position = NULL WHERE id IN (7, 8)")
+    connection.commit()
+    connection.close()
+    page.reload()
+    page.wait_for_selector(CURRENT)
+    press(page, "Home", "ArrowRight", "ArrowRight", "ArrowDown")
+    assert current(page)[0] == keys[5]  # the last one there
+    press(page, "ArrowDown")
+    assert current(page)[0] == keys[10]
+    press(page, "ArrowUp", "ArrowUp")
+    assert current(page)[0] == keys[2]
 
 
 def test_stars_and_tags(page: Any, run: Path) -> None:
@@ -285,4 +325,26 @@ def test_the_page_from_a_disk_takes_verdicts_and_gives_them_as_a_file(chromium: 
     lines = [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
     assert [line["pick"] for line in lines] == ["yes", "no", "no", "no"]
     assert all(line["sha256"] for line in lines)
+    for text, count in FILTERS.items():
+        page.fill("input[type=search]", text)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f'.tile[aria-setsize="{count}"]')
+    page.fill("input[type=search]", "seed == (")
+    page.keyboard.press("Enter")
+    page.locator(".wrong .problem").wait_for()
     page.close()
+
+
+def test_a_folder_of_runs_opens_each_of_them(chromium: Any, tmp_path: Path) -> None:
+    make_run(tmp_path / "one", 4)
+    make_run(tmp_path / "two", 8)
+    with page_server(tmp_path) as server:
+        page = chromium.new_page()
+        page.goto(server.url)
+        page.get_by_role("link", name="two").click()
+        page.wait_for_selector(CURRENT)
+        expect_count(page, ".tile", 8)
+        press(page, "p")
+        saved(page, tmp_path / "two", 1)
+        page.close()
+    assert not (tmp_path / "one" / PICKS).exists()

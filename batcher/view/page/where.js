@@ -22,7 +22,7 @@ export function where(text) {
   const either = (part, word, join) => () => {
     const parts = [part()];
     while (take(word)) parts.push(part());
-    return (values) => parts[join]((one) => one(values));
+    return parts.length > 1 ? (values) => parts[join]((one) => one(values)) : parts[0];
   };
   const or = either(either(not, "and", "every"), "or", "some");
   function not() {
