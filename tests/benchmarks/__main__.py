@@ -35,11 +35,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--json", action="store_true", help="each measurement as a line of JSON")
-    told = parser.parse_args()
-    if unknown := [part for part in told.parts if part not in PARTS]:
+    arguments = parser.parse_args()
+    if unknown := [part for part in arguments.parts if part not in PARTS]:
         parser.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
     began, rows, short = time.monotonic(), [], 0
-    parts = told.parts or list(PARTS)
+    parts = arguments.parts or list(PARTS)
     for part in parts:
         print(f"{part}: {PARTS[part]}", file=sys.stderr, flush=True)
         for line in _lines(part) if len(parts) == 1 else _by_itself(part):
@@ -48,9 +48,9 @@ def main() -> int:
             print(f"  {' · '.join(cell for cell in rows[-1][1:] if cell)}", file=sys.stderr, flush=True)
             if line.note:
                 print(f"    {line.note}", file=sys.stderr, flush=True)
-            if told.json:
+            if arguments.json:
                 print(as_json(part, line), flush=True)
-    if not told.json:
+    if not arguments.json:
         print(drawn(rows))
     print(f"{time.monotonic() - began:.0f} s; {short} fall short", file=sys.stderr)
     return 1 if short else 0
@@ -65,9 +65,9 @@ def _by_itself(part: str) -> Iterable[Line]:
             facts = json.loads(text)
             del facts["part"]
             yield Line(**facts)
-        said = process.stderr.read()
+        errors = process.stderr.read()
     if process.returncode not in {0, 1}:
-        raise RuntimeError(f"the part {part} ended with {process.returncode}:\n{said[-2000:]}")
+        raise RuntimeError(f"the part {part} ended with {process.returncode}:\n{errors[-2000:]}")
 
 
 def _lines(part: str) -> Iterable[Line]:

@@ -56,15 +56,15 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=5000)
     parser.add_argument("--in-flight", type=int, default=256)
     parser.add_argument("--uvloop", action="store_true")
-    told = parser.parse_args()
-    work = run(told.origin, told.jobs, told.in_flight, told.folder)
-    if told.uvloop:
+    arguments = parser.parse_args()
+    work = run(arguments.origin, arguments.jobs, arguments.in_flight, arguments.folder)
+    if arguments.uvloop:
         import uvloop  # noqa: PLC0415  an extra
 
         uvloop.run(work)
     else:
         asyncio.run(work)
-    print(json.dumps({"done": told.jobs}))
+    print(json.dumps({"done": arguments.jobs}))
 
 
 if __name__ == "__main__":

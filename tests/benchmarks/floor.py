@@ -133,9 +133,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--jobs", type=int, default=5000)
     parser.add_argument("--in-flight", type=int, default=256)
-    told = parser.parse_args()
-    run_on_our_loop(run(told.origin, told.jobs, told.in_flight, told.folder))
-    print(json.dumps({"done": told.jobs}))
+    arguments = parser.parse_args()
+    run_on_our_loop(run(arguments.origin, arguments.jobs, arguments.in_flight, arguments.folder))
+    print(json.dumps({"done": arguments.jobs}))
 
 
 if __name__ == "__main__":

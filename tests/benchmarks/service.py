@@ -225,8 +225,10 @@ def main() -> None:
     parser.add_argument("--noisy", action="store_true", help="a picture with detail, instead of padding")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds that a job runs")
     parser.add_argument("--file-rate", type=float, help="bytes per second of each file")
-    told = parser.parse_args()
-    service = Service(Pictures(told.form, told.size, noisy=told.noisy), told.latency, told.file_rate)
+    arguments = parser.parse_args()
+    service = Service(
+        Pictures(arguments.form, arguments.size, noisy=arguments.noisy), arguments.latency, arguments.file_rate
+    )
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(service))
 

@@ -17,6 +17,7 @@ from typing import Any
 from batcher.client.token import TOKEN_ENV
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
+from batcher.manifest.extras import install_command
 from batcher.runner.engines.messages import Crew, Setup, WorkerLost, packed
 
 PATIENCE = 90.0  # seconds until the child has reached the cluster
@@ -35,7 +36,7 @@ _HINT = (
 def address(environ: dict[str, str] | None = None) -> str:
     """Of the cluster. Raises UsageError for what is none, or where Ray is not installed."""
     if find_spec("ray") is None:
-        raise UsageError("--engine ray needs the extra `ray`", hint="pip install 'prompt-batcher[ray]' brings it.")
+        raise UsageError("--engine ray needs the extra `ray`", hint=f"{install_command('ray')} brings it.")
     named = (os.environ if environ is None else environ).get(ADDRESS, "").strip() or "auto"
     if "://" in named or named == "local":
         raise UsageError(
