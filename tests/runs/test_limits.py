@@ -1,5 +1,6 @@
 """What limits a run, found while it goes, in virtual time; and progress that is honest about it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def test_in_flight_that_caps_the_rate_is_named_with_the_number_that_would_do(tmp
     assert 300 <= wanted <= 400
     words = in_words(snapshots[len(snapshots) // 2], 200)
     assert "limited by --in-flight for" in words
-    assert "32 in flight" in words
+    assert re.search(r"\b3[012] in flight", words), words  # one or two may be between two jobs
 
 
 def test_the_time_left_is_right_to_a_third_from_the_first_results_on_and_never_a_promise(tmp_path: Path) -> None:
