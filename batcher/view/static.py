@@ -112,6 +112,8 @@ def _link_or_copy(source: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
     try:
         target.hardlink_to(source.resolve())
+    except FileExistsError:  # another thread has just put it there, for the same file
+        pass
     except OSError:  # another disk, or one without links
         shutil.copyfile(source, target)
 

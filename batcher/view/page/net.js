@@ -40,7 +40,11 @@ export class Run {
   where(text) { return ask(`${this._base}/where?q=${encodeURIComponent(text)}`); }
   undo() { return ask(`${this._base}/undo`); }
   job(key) { return STATIC ? Promise.resolve(STATIC.jobs[key]) : ask(`${this._base}/job/${key}`); }
-  change(what, body) { return post(`${this._base}/${what}`, body); }
+  // In the order they were made: a question about the run knows every verdict given before it.
+  change(what, body) {
+    const send = () => post(`${this._base}/${what}`, body);
+    return this._last = Promise.resolve(this._last).then(send, send);
+  }
   thumb(key, output, sha) { return STATIC ? `thumbs/${key}.${output}.webp` : `${this._base}/thumb/${key}/${output}?${sha}`; }
   picture(key, output, sha) { return STATIC ? STATIC.files[`${key}.${output}`] : `${this._base}/picture/${key}/${output}?${sha}`; }
 
