@@ -98,9 +98,7 @@ def resume(origin: str, ground: Path, table: Path) -> Iterator[Line]:
     folder = ground / "half"
     half_done(folder, table, urlsplit(origin).netloc)
     shown = min(run([*BATCHER, "status", str(folder), "--json"]).seconds for _ in range(3))
-    yield Line(
-        what="status of 500,000 done and 500,000 to come", value=shown, unit="s", bound="<= 1 s", ok=shown <= 1
-    )
+    yield Line(what="status of 500,000 done and 500,000 to come", value=shown, unit="s", bound="<= 1 s", ok=shown <= 1)
     size = (folder / STATE).stat().st_size / MANY
     yield Line(what="state.db, a job of which half are finished", value=size, unit="bytes")
     with going(origin, table, folder) as child:
