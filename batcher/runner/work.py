@@ -62,9 +62,10 @@ class Surroundings:
     wall: Callable[[], float] = time.time
     elapsed: Callable[[], float] = _elapsed
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, name: str = "note") -> None:
+        """name: of the event in a log."""
         for observer in self.observers:
-            observer(Noted(text=text, at=self.wall()))
+            observer(Noted(text=text, at=self.wall(), name=name))
 
 
 async def drain(

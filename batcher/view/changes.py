@@ -13,8 +13,8 @@ from batcher.core.errors import UsageError
 from batcher.core.units import show_count
 from batcher.export.more import add, plan_more
 from batcher.runner import tuning
+from batcher.runner.control import BACK
 from batcher.runner.reopening import STATES, Reopen, reopen
-from batcher.runner.tuning import BACK
 from batcher.store import picks
 from batcher.view import words
 from batcher.view.run_reader import RunReader, wire
