@@ -9,7 +9,7 @@ from typing import Any
 
 from batcher.core.units import show_count
 from batcher.runner import report
-from batcher.runner.progress import in_flight_hint, limit_in_words, time_left
+from batcher.runner.progress_words import in_flight_hint, limit_in_words, time_left
 from batcher.store import connect_to_read, is_going, read_facts, reading
 from batcher.store.facts import Live
 from batcher.store.joined import Joined
@@ -72,13 +72,15 @@ def _of(connection: sqlite3.Connection, run_dir: Path) -> Facts:
         "resume": recorded.command,
         "failures": report.causes(connection),
         "ended": None if going or recorded.ended is None else asdict(recorded.ended),
-        "limit": []
-        if live is None
-        else [*filter(None, (limit_in_words(live), in_flight_hint(live, live.slots, run_dir)))],
+        "limit": _limit(live, run_dir) if live else [],
         "limited_by": live.limited_by if live else None,
         "limited_for_seconds": live.limited_for if live else None,
         "in_flight_cap": live.in_flight_cap if live else None,
     }
+
+
+def _limit(live: Live, run_dir: Path) -> list[str]:
+    return [*filter(None, (limit_in_words(live), in_flight_hint(live, live.slots, run_dir)))]
 
 
 def _costs(runs: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
