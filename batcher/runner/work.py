@@ -94,6 +94,7 @@ async def drain(
         simulated=bool(service.api.simulated), past_deadline=_past(settings.deadline, surroundings), media=media,
         limit=limit,
     ) as context:  # fmt: skip
+        context.no_catalogue = offer.absent
         with closing(departures.Departures(run_dir)) as journal:
             controller = Controller(context, run_dir, settings, control)
             async with surroundings.attend(context):
