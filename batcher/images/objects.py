@@ -70,12 +70,13 @@ class Objects:
         answer = self.get_version(key)
         return None if answer is None else answer[0]
 
-    def get_version(self, key: str) -> tuple[bytes, str | None] | None:
-        """The content and its ETag."""
+    def get_version(self, key: str) -> tuple[bytes, Any] | None:
+        """The content, and the mode of a put that replaces this content only."""
         with self.speaking(key):
             try:
                 answer = obstore.get(self.store, key)
-                return bytes(answer.bytes()), answer.meta["e_tag"]
+                marks = {name: answer.meta[name] for name in ("e_tag", "version")}
+                return bytes(answer.bytes()), {name: mark for name, mark in marks.items() if mark is not None}
             except Absent:
                 return None
 

