@@ -27,6 +27,7 @@ _RETRIES: Any = {  # half a minute to a minute in all, then the run stops and ca
     "backoff": {"init_backoff": timedelta(seconds=0.25), "max_backoff": timedelta(seconds=10), "base": 3},
     "retry_timeout": timedelta(seconds=120),
 }
+_PIECE = 1 << 20  # bytes
 _PREFIXES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}  # of the variables of each kind of store
 _FIXES = {
     "ExpiredToken": "Renew the credentials: their session has ended",
@@ -89,7 +90,7 @@ class Objects:
                 raise KeyError(key) from None
             if answer.meta["size"] > most:
                 raise OverflowError(key)
-            for piece in answer.stream():
+            for piece in answer.stream(min_chunk_size=_PIECE):
                 yield bytes(piece)
 
     def put_new(self, key: str, content: bytes, mime: str) -> bool:

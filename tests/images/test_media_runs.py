@@ -245,6 +245,29 @@ def test_an_object_that_somebody_changed_is_read_again_and_is_another_job(inputs
     assert inputs.report()["submits"] == 1
 
 
+def test_objects_are_read_several_at_a_time_and_those_beyond_the_limit_not_at_all(inputs: Inputs) -> None:
+    for number in range(12):
+        content = inputs.picture("one.png", number).read_bytes()
+        obstore.put(inputs.store, f"mine/{number}.png", content)
+    rows = [f"picture {number},{inputs.place}/mine/{number}.png\n" for number in range(12)]
+    inputs.write("m.csv", "prompt,image\n" + "".join(rows))
+    with proxied(inputs.server) as (proxy, endpoint):
+        proxy.rude = "wants company"
+        words = ["plan", "m.csv", "--simulate", "--model", MODEL, "--set", "aspect_ratio=1:1", "--limit", "8"]
+        done = inputs.batcher(*words, AWS_ENDPOINT_URL=endpoint)
+        assert done.returncode == 0, done.stderr
+        assert not proxy.company.broken  # each of them waited until three others were under way
+        read = [path for method, path in proxy.seen if method == "GET"]
+        assert len(read) == 8
+
+
+def test_a_place_that_is_none_is_said_with_its_line(inputs: Inputs) -> None:
+    inputs.write("m.yaml", "prompts:\n  - {prompt: a, image: {file: cat.png}}\nmedia: s3:/inputs\n")
+    refused = inputs.batcher(*inputs.words("m.yaml"))
+    assert refused.returncode == 65
+    assert "m.yaml:3:8: `media` s3:/inputs: not a place in a bucket" in refused.stderr
+
+
 def test_a_run_that_is_killed_uploads_nothing_twice_and_pays_nothing_twice(inputs: Inputs) -> None:
     rows = "".join(f"job {at},{name}.png\n" for at in range(20) for name in ("cat", "dog"))
     inputs.write("m.csv", f"prompt,image\n{rows}")
