@@ -10,6 +10,7 @@ from hashlib import blake2b
 
 from batcher.client.api import Api
 from batcher.core.budget import Budget, kind_of
+from batcher.core.command_line import command_line
 from batcher.core.errors import CallError, Cause, DiskError, Refused
 from batcher.core.failure_limit import FailureLimit
 from batcher.core.job import Artifact, CancelOutcome, Entry, State
@@ -125,8 +126,8 @@ class RunContext:
             self.stop.request(
                 Reason.FUSE,
                 f"the fuse blew: {why}: {cause}",
-                "What is at the service was collected. Look at RunComfy's Generations page for the jobs in doubt, then"
-                " `batcher retry --state in_doubt` submits them again, or leaves them.",
+                "What is at the service was collected. Look for the jobs in doubt on RunComfy's Generations page; then"
+                f" `{command_line('retry', self.state.path.parent, '--state', 'in_doubt')}` submits them again.",
             )
 
     def machine_failed(self, problem: DiskError) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from batcher.core import limits
 from batcher.core.tally import Snapshot
 from batcher.runner.events import Event, Noted, Ticked
-from batcher.runner.progress import in_words
+from batcher.runner.progress_words import in_words
 from batcher.simulator import Latency, Simulator
 from tests.support.stage import Came, go, lines, steady
 from tests.support.virtual import run
@@ -51,7 +51,7 @@ def test_in_flight_that_caps_the_rate_is_named_with_the_number_that_would_do(tmp
     assert in_the_middle(snapshots, lambda one: one.limited_by) == {limits.IN_FLIGHT}
     (hint,) = [note for note in notes if "--in-flight" in note]
     assert hint.startswith("--in-flight 32 caps the rate at 1.")
-    wanted = int(hint.split("--in-flight ")[2].split()[0])
+    wanted = int(hint.split("--in-flight ")[2].split("`")[0])
     assert 300 <= wanted <= 400
     words = in_words(snapshots[len(snapshots) // 2], 200)
     assert "limited by --in-flight for" in words
