@@ -46,6 +46,7 @@ HARMLESS = frozenset(  # nothing in these knows the time, the machine or chance,
         "email",
         "enum",
         "functools",
+        "warnings",
     }
     | {"hashlib", "itertools", "json", "keyword", "math", "operator", "re", "shlex", "typing", "unicodedata"}
 )

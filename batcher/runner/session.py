@@ -265,6 +265,7 @@ def _facts(
             simulated=bool(service.api.simulated),
             manifest=loader.source,
             manifest_path=way_to(loader, run_dir),
+            piped=loader.piped,
             model=loader.model,
             total=planned.jobs if planned.whole is None else planned.whole,
             command=command,
