@@ -1,4 +1,4 @@
-"""The log of runs that something happens to: refusals, a service that goes away, a person who steers. No secret in it."""
+"""The log of runs that something happens to: refusals, a service that goes away, a person who steers. No secrets."""
 
 import asyncio
 import json
@@ -92,12 +92,11 @@ def test_no_token_no_query_of_a_link_and_no_prompt_is_in_a_log(tmp_path: Path) -
         "  - {where: file, kind: 403, probability: 0.3}\n  - {where: result, kind: failed, probability: 0.3}\n"
     )
     secret = "sig=0123456789"
-    with service(tmp_path, profile) as origin:
-        with batcher.start(ROWS, **to(origin)) as run:
-            run.tune(rate="60/s", reason=f"see https://me:pw@files.example/a.png?{secret} token={TOKEN}")
-            _until(lambda: bool(logged("tune")))
-            for _ in run:
-                pass
+    with service(tmp_path, profile) as origin, batcher.start(ROWS, **to(origin)) as run:
+        run.tune(rate="60/s", reason=f"see https://me:pw@files.example/a.png?{secret} token={TOKEN}")
+        _until(lambda: bool(logged("tune")))
+        for _ in run:
+            pass
     text = LOG.read_text()
     assert logged("failed")
     assert "files.example/a.png" in text
