@@ -30,7 +30,7 @@ SHORTEST, LONGEST = 0.05, 30.0  # seconds between two polls of a job
 SHARE = 0.12  # of the age: gaps where nothing is known
 SPREAD = 0.25  # of such a gap
 
-EARLY_EVERY, SUSPECT_EVERY = 10, 3  # first polls; the second once the service may have become faster
+EARLY_EVERY, SUSPECT_EVERY = 12, 3  # first polls; the second once the service may have become faster
 EARLY_FROM = 0.3  # of the age of a first poll
 RARE = 0.01  # the chance of what no kept run time explains
 UNLIKELY = 1e-5  # chance of the last jobs at which the service is taken to have become faster

@@ -219,7 +219,7 @@ def upkeep() -> Iterator[Line]:
     clock, costs, longest = _clock_costs(), {}, 0.0
     for spread in (LOG_NORMAL[8.0, 0.5], LOG_NORMAL[3.0, 0.3], BIMODAL, FIXED[3.0]):
         runs = [World(spread=spread, in_flight=64, jobs=3_000).play(PollPlanner()) for _ in range(3)]
-        least = min(run.nanoseconds for run in runs) - clock * (len(runs[0].looks) + len(runs[0].jobs))
+        least = min(run.nanoseconds for run in runs) - clock * (len(runs[0].polls) + len(runs[0].jobs))
         costs[least / len(runs[0].jobs) / 1e3] = f"{spread.name}, {runs[0].calls(0):.1f} calls a job"
         longest = max(longest, min(run.longest_call for run in runs) / 1e6)
     worst = max(costs)
