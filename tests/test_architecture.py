@@ -47,7 +47,7 @@ HARMLESS = frozenset(  # nothing in these knows the time, the machine or chance,
         "enum",
         "functools",
     }
-    | {"hashlib", "itertools", "json", "keyword", "math", "operator", "re", "typing", "unicodedata"}
+    | {"hashlib", "itertools", "json", "keyword", "math", "msgspec", "operator", "re", "typing", "unicodedata"}
 )
 IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "localtime", "astimezone"})
 

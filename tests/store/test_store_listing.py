@@ -1,7 +1,7 @@
 """A manifest's jobs become rows, the first of an empty table all at once."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from msgspec.structs import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 

@@ -111,6 +111,10 @@ class ModelSchema:
     def takes_integers(self, name: str) -> bool:
         return "integer" in self._types.get(name, frozenset())
 
+    def takes_only_integers(self, name: str) -> bool:
+        """Whether digits can mean nothing but their number."""
+        return self._types.get(name) == {"integer"} and name not in self._choices
+
     def bounds(self, name: str) -> tuple[int | None, int | None]:
         """The least and the greatest integer that an input takes, None where the schema does not say."""
         schema = self._schemas.get(name)
@@ -196,8 +200,14 @@ class ModelSchema:
             reason = f"can't be checked: the model's schema for it is broken ({shown(str(error).splitlines()[0], 200)})"
             return lambda _value: reason
         media, data = name in self.media_inputs, takes_data(self._given[name])
+        kind, low, high = (str, 1, 0) if media else _plain_bounds(self._schemas[name])
 
         def check(given: Any) -> str | None:
+            if type(given) is kind:
+                if kind is int and low <= given <= high:
+                    return None
+                if kind is str and given.isascii() and low <= len(given) <= high:
+                    return None
             value = _as_links(given) if media else given
             try:
                 plain = type(value) is str or (type(value) is int and LOWEST <= value <= HIGHEST)
@@ -227,6 +237,18 @@ class ModelSchema:
             return f"must be one of {listed}{more}, not {described(value)}"
         error = next(iter(validator.iter_errors(value)), None)
         return shown(error.message, 200) if error else "does not fit the model's schema"
+
+
+def _plain_bounds(schema: Any) -> tuple[type, int, int]:
+    """Of a schema that asks for text or an integer between bounds and no more, which most do: the type, and bounds of
+    the length or the value. Of any other, bounds that nothing fits.
+    """
+    kind = {"string": str, "integer": int}.get(str(schema.get("type"))) if isinstance(schema, Mapping) else None
+    names = ("minLength", "maxLength") if kind is str else ("minimum", "maximum")
+    if kind is None or not schema.keys() <= {"type", "title", "description", "examples", *names}:
+        return str, 1, 0
+    low, high = (schema.get(name, default) for name, default in zip(names, (LOWEST, HIGHEST), strict=True))
+    return (kind, max(low, LOWEST), min(high, HIGHEST)) if type(low) is type(high) is int else (str, 1, 0)
 
 
 def _as_links(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Which values stand where: by what was asked for, and by what a run has."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 from typing import Any
 
 import pytest
