@@ -212,6 +212,11 @@ class ModelInputs:
         """Those that take files."""
         return {name: takes for name in names if (takes := self.takes_files(name))} if self.may_take_files else {}
 
+    def ahead(self, inputs: Mapping[str, Any]) -> None:
+        """The files among these are asked for soon."""
+        for name, takes in self.media_among(inputs).items():
+            self.files.ahead(inputs[name], takes)
+
     def with_contents(self, inputs: dict[str, Any], media: Mapping[str, Wanted]) -> dict[str, Any]:
         """The inputs with the contents of files in the place of their names."""
         return {**inputs, **{name: self.files.sent(inputs[name], takes) for name, takes in media.items()}}

@@ -4,7 +4,9 @@ A matrix is checked by its axes, once, and a row by its own values, so the produ
 the jobs. Copy numbers are asked for in groups, because whoever counts them may do so in a database.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from batcher.core.errors import ManifestError
@@ -15,20 +17,20 @@ from batcher.manifest.paths import Facts, prompt_name
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
-from batcher.manifest.readers.formats import Reader
 from batcher.manifest.readers.rows import Carried, Row, with_line_ends_alike
 from batcher.manifest.row_check import RowCheck
 from batcher.manifest.sweep.counts import AxisCounts
 from batcher.manifest.templates import variables
 from batcher.manifest.templates.dynamic import VARIANT
 from batcher.manifest.totals import Repeated, Share
-from batcher.manifest.yaml.entries import FromFile, Inline
+from batcher.manifest.yaml.entries import Entry, FromFile, Inline
 
 MOST_JOBS = 10_000_000  # of one run: more are a mistake in a matrix far more often than a wish
 _MOST_RENDERINGS = 1_000_000
 _PROGRESS_EVERY = 10_000
 _BEYOND = 20_000  # rows of files, behind a limit: less than a second of reading
 MOST_NAMES = 10_000  # of vars and meta that fields of a path may mean
+_AHEAD = 64  # rows of which the files are read before their turn
 _AT_ONCE = 500  # jobs whose copy numbers are asked for together
 
 Copies = Callable[[Sequence[str]], Sequence[int]]
@@ -155,7 +157,10 @@ class Walk:
             if isinstance(entry, FromFile) and entry.dynamic is not None:
                 self._names.add(VARIANT)
             try:
-                for row in self._counted(reader, is_file=isinstance(entry, FromFile)):
+                rows = reader.rows()
+                if self._plan.model_inputs.schema and self._plan.model_inputs.may_take_files:
+                    rows = self._scouted(rows, entry)
+                for row in self._counted(rows, is_file=isinstance(entry, FromFile)):
                     unused -= yield from self._row(row)
             except ManifestError as error:
                 self._problems.take(error)
@@ -167,10 +172,10 @@ class Walk:
                 what = f"no prompt of this file uses the var `{word(name)}`"
                 self._problems.add(*place, what, f"write {{{word(name)}}} in its prompts, or remove the var")
 
-    def _counted(self, reader: Reader, *, is_file: bool) -> Iterator[Row]:
+    def _counted(self, rows: Iterator[Row], *, is_file: bool) -> Iterator[Row]:
         """The rows. Beyond the limit a file is read only so far that most are counted and checked to their end."""
         self._cut = False
-        for row in reader.rows():
+        for row in rows:
             if is_file and self._is_full:
                 self._beyond += 1
                 if self._beyond > _BEYOND:
@@ -179,6 +184,22 @@ class Walk:
             self._looked += 1
             if self._progress and self._looked % _PROGRESS_EVERY == 0:
                 self._progress(self._looked)
+            yield row
+
+    def _scouted(self, rows: Iterator[Row], entry: Entry) -> Iterator[Row]:
+        """The same rows; the files that some of the next ones name are being read meanwhile.
+
+        They are found by another reader of the same prompts: the place of a value is known of the row at hand only.
+        """
+        scout = self._plan.reader(entry, Problems()).rows()
+        ahead, most = 0, self._most - self.planned if self._limited else MOST_JOBS
+        for at, row in enumerate(rows):
+            if self._is_full:
+                self._plan.model_inputs.files.stop_reading()
+            with suppress(ManifestError):  # which is said when it is that row's turn
+                for coming in islice(scout, max(0, min(at + _AHEAD, most) - ahead)):
+                    self._plan.model_inputs.ahead(coming.inputs)
+                    ahead += 1
             yield row
 
     def _row(self, row: Row) -> Generator[Job, None, frozenset[str]]:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from batcher.core.command_line import repair
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.store.lock import unwritable
 from batcher.store.machine import damaged
@@ -158,7 +159,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
         raise UsageError(
             f"{path} was written by an older batcher (state version {version}; this one reads version {VERSION})",
             hint="Nothing was touched. Finish that run with the older batcher. Or move the file away: then"
-            f" `batcher verify {path.parent} --repair` makes a new one from the images and their sidecars.",
+            f" `{repair(path.parent)}` makes a new one from the images and their sidecars.",
         )
     return int(version)
 
@@ -179,8 +180,8 @@ def _foreign(run_dir: Path, names: list[str]) -> UsageError:
     if {"images", "records.jsonl", BUCKET} & set(names):
         return UsageError(
             f"{run_dir} holds images of an earlier run but its {STATE} is gone",
-            hint=f"Running there would pay for them again. `batcher verify {run_dir} --repair` makes a new {STATE} from"
-            " their sidecars. Or choose another directory with -o.",
+            hint=f"Running there would pay for them again. `{repair(run_dir)}` makes a new {STATE}"
+            " from their sidecars. Or choose another directory with -o.",
         )
     return UsageError(
         f"{run_dir} is not empty and not a run directory of batcher",

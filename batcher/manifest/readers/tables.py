@@ -15,6 +15,7 @@ from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.problems import MOST, failure
 from batcher.manifest.readers.columns import Layout, no_prompt, note_columns, word
 from batcher.manifest.readers.dialects import Dialect, dialect_of, first_lines, quote_fault
+from batcher.manifest.readers.leftovers import header_again, written
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import LONGEST_LINE, Source
 
@@ -74,7 +75,10 @@ class Table:
         header = self._next(records) or []
         plan = self._plan(header, 1 + skipped)
         while (cells := self._next(records)) is not None:
-            if any(cells) and (row := self._row(cells, self._begin + 1 + skipped, plan)) is not None:
+            line = self._begin + 1 + skipped
+            if not any(cells) or self._is_header(cells, line, plan):
+                continue
+            if (row := self._row(cells, line, plan)) is not None:
                 yield row
 
     def _next(self, records: Any) -> list[str] | None:
@@ -132,6 +136,19 @@ class Table:
             for column, what, mend in self._reading.carry_out(row, given):
                 self._wrong(self._cell_place(line, plan.names.index(column)), what, mend, f"column {column}")
         return row
+
+    def _is_header(self, cells: list[str], line: int, plan: "_Plan") -> bool:
+        """Whether a row is the header once more, as in files that were put together; it is left out, and said."""
+        at = plan.prompt or 0
+        if at >= len(cells) or (names := header_again(cells, at, plan.header)) is None:
+            return False
+        label = self._source.label
+        if names == list(plan.header):
+            self._reading.model_inputs.warn(f"{label}:{line}: the header stands here once more, and is left out")
+        else:
+            what = "another header: its columns stand in another order"
+            self._wrong((line, 1), what, "keep the tables in files of their own", "another header")
+        return True
 
     def _convert(self, cells: list[str], line: int, plan: "_Plan", inputs: dict[str, Any]) -> None:
         model_inputs = self._reading.model_inputs
@@ -250,6 +267,7 @@ class _Plan:
         self.names, self._columns, self._model_inputs = names, columns, model_inputs
         self.width = len(names) if width is None else width
         at = {name: place for place, name in enumerate(names[: self.width])}
+        self.header = written(names)
         self.prompt = at.get(columns.prompt) if columns.prompt is not None else None
         self.id = at.get(columns.id) if columns.id is not None else None
         # Name, cell, texts whose values are known, whether its digits are an integer.
