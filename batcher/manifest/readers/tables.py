@@ -261,9 +261,7 @@ _STRAY = (
 class _Plan:
     """Which cell is what. A record with fewer cells than the header gets a plan of its own."""
 
-    def __init__(
-        self, names: list[str], columns: Layout, model_inputs: ModelInputs, width: int | None = None
-    ) -> None:
+    def __init__(self, names: list[str], columns: Layout, model_inputs: ModelInputs, width: int | None = None) -> None:
         self.names, self._columns, self._model_inputs = names, columns, model_inputs
         self.width = len(names) if width is None else width
         at = {name: place for place, name in enumerate(names[: self.width])}
