@@ -61,6 +61,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):  # a dataclass takes twent
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Job) and _without_json(self) == _without_json(other)
 
+    __hash__ = None  # type: ignore[assignment]  # it holds mappings
+
 
 def _without_json(job: Job) -> list[Any]:
     return [getattr(job, name) for name in Job.__struct_fields__ if name != "inputs_json"]

@@ -4,7 +4,7 @@ A matrix is checked by its axes, once, and a row by its own values, so the produ
 the jobs. Copy numbers are asked for in groups, because whoever counts them may do so in a database.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any

@@ -200,14 +200,8 @@ class ModelSchema:
             reason = f"can't be checked: the model's schema for it is broken ({shown(str(error).splitlines()[0], 200)})"
             return lambda _value: reason
         media, data = name in self.media_inputs, takes_data(self._given[name])
-        kind, low, high = (str, 1, 0) if media else _plain_bounds(self._schemas[name])
 
         def check(given: Any) -> str | None:
-            if type(given) is kind:
-                if kind is int and low <= given <= high:
-                    return None
-                if kind is str and given.isascii() and low <= len(given) <= high:
-                    return None
             value = _as_links(given) if media else given
             try:
                 plain = type(value) is str or (type(value) is int and LOWEST <= value <= HIGHEST)
@@ -225,7 +219,7 @@ class ModelSchema:
 
         if self.takes_null(name):
             return lambda value: None if value is None else check(value)
-        return check
+        return check if media else _sooner(check, self._schemas[name])
 
     def _reason(self, name: str, value: Any, validator: Any) -> str:
         types, allowed = self._types.get(name), self.allowed(name)
@@ -239,16 +233,24 @@ class ModelSchema:
         return shown(error.message, 200) if error else "does not fit the model's schema"
 
 
-def _plain_bounds(schema: Any) -> tuple[type, int, int]:
-    """Of a schema that asks for text or an integer between bounds and no more, which most do: the type, and bounds of
-    the length or the value. Of any other, bounds that nothing fits.
+_Check = Callable[[Any], str | None]
+
+
+def _sooner(check: _Check, schema: Any) -> _Check:
+    """The same check, which does without the validator where a schema asks for text or an integer between bounds and no
+    more, as most do.
     """
-    kind = {"string": str, "integer": int}.get(str(schema.get("type"))) if isinstance(schema, Mapping) else None
-    names = ("minLength", "maxLength") if kind is str else ("minimum", "maximum")
-    if kind is None or not schema.keys() <= {"type", "title", "description", "examples", *names}:
-        return str, 1, 0
-    low, high = (schema.get(name, default) for name, default in zip(names, (LOWEST, HIGHEST), strict=True))
-    return (kind, max(low, LOWEST), min(high, HIGHEST)) if type(low) is type(high) is int else (str, 1, 0)
+    kind = schema.get("type") if isinstance(schema, Mapping) else None
+    names = {"string": ("minLength", "maxLength"), "integer": ("minimum", "maximum")}.get(str(kind))
+    if names is None or not schema.keys() <= {"type", "title", "description", "examples", *names}:
+        return check
+    low, high = schema.get(names[0], LOWEST), schema.get(names[1], HIGHEST)
+    if not type(low) is type(high) is int:
+        return check
+    low, high = max(low, LOWEST), min(high, HIGHEST)
+    if kind == "integer":
+        return lambda value: None if type(value) is int and low <= value <= high else check(value)
+    return lambda value: None if type(value) is str and value.isascii() and low <= len(value) <= high else check(value)
 
 
 def _as_links(value: Any) -> Any:
