@@ -113,7 +113,7 @@ class ModelSchema:
 
     def takes_only_integers(self, name: str) -> bool:
         """Whether digits can mean nothing but their number."""
-        return self._types.get(name) == {"integer"} and name not in self._choices
+        return self._types.get(name) == frozenset({"integer"}) and name not in self._choices
 
     def bounds(self, name: str) -> tuple[int | None, int | None]:
         """The least and the greatest integer that an input takes, None where the schema does not say."""
