@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.client.catalogue import Offer, ask
+from batcher.core.command_line import command_line
 from batcher.core.errors import DiskError, TakenOver, UsageError
 from batcher.core.settings import Settings
 from batcher.core.shard import Shard
@@ -16,7 +17,8 @@ from batcher.manifest import Loader
 from batcher.manifest.totals import columns_in_words
 from batcher.runner import generation, media_inputs, report, report_words
 from batcher.runner import records as tables
-from batcher.runner.control import Control, is_paused, read_control
+from batcher.runner.control import Control, control_now, read_control
+from batcher.runner.controller import is_paused
 from batcher.runner.engines import cluster
 from batcher.runner.events import RunBegan, RunEnded
 from batcher.runner.input_check import check_inputs
@@ -155,7 +157,7 @@ async def conduct(
             _stay_paused(state, control, stop)
         else:
             if words := control.words():
-                progress.say(f"as tuned: {words} (`batcher tune {run_dir}` shows and changes it)")
+                progress.say(f"as tuned: {words} (`{command_line('tune', run_dir)}` shows and changes it)")
             total = jobs if planned.whole is None else planned.whole
             simulated = bool(service.api.simulated)
             _tell(
@@ -199,8 +201,8 @@ async def _read(
 
 
 def _stay_paused(state: StateFile, control: Control, stop: Stop) -> None:
-    run_dir, why = state.path.parent, f": {control.reason}" if control.reason else ""
-    stop.request(Reason.PAUSED, f"the run is paused{why}", f"`batcher tune {run_dir} --resume` lets it go on.")
+    why = f": {control.reason}" if control.reason else ""
+    stop.request(Reason.PAUSED, f"the run is paused{why}")
     word = Reason.PAUSED.word
     state.must_commit(
         [lambda: state.change_facts(lambda facts: replace(facts, process=None, live=None, stopped_by=word))]
@@ -263,6 +265,7 @@ def _facts(
             simulated=bool(service.api.simulated),
             manifest=loader.source,
             manifest_path=way_to(loader, run_dir),
+            piped=loader.piped,
             model=loader.model,
             total=planned.jobs if planned.whole is None else planned.whole,
             command=command,
@@ -309,7 +312,9 @@ def _report(
     with suppress(DiskError):  # the report says it all once more
         state.must_commit([lambda: state.change_facts(end)])
     report.write(run_dir, built)
-    way_on = report_words.WayOn(command, limited=facts.limited, piped=piped, needed=room_needed(state, jobs))
+    way_on = report_words.WayOn(
+        command, limited=facts.limited, piped=piped, needed=room_needed(state, jobs), control=control_now(run_dir)
+    )
     words = report_words.summary(built, stop, way_on, facts.warnings)
     lines = report_words.cancelled({} if context is None else context.cancelled)
     return Ended(built, "\n".join([*lines, *_untaken(context), words]), stop, context)

@@ -15,6 +15,7 @@ from batcher.core.budget import kind_of
 from batcher.core.circuit_breaker import CircuitBreaker
 from batcher.core.errors import (
     AccountError,
+    Cause,
     DiskError,
     NotFound,
     NotSent,
@@ -216,10 +217,7 @@ class Submitter:
             return await self._release(entry)
         except Rejected as problem:
             self._answered()
-            context.came_to(entry, problem.cause)
-            context.unspend(entry)
-            context.tally.submitted(left_at)
-            return await context.queue.durable(context.state.reject, entry, problem.cause, context.wall())
+            return await self._rejected(entry, problem.cause, left_at)
         except AccountError:
             await self._release(entry)
             raise
@@ -227,9 +225,19 @@ class Submitter:
             context.machine_failed(problem)
             return await self._release(entry)
         self._answered()
+        context.no_catalogue = None
         context.tally.submitted(left_at)
         context.left_at[entry.id] = left_at
         return await self._accept(entry, accepted)
+
+    async def _rejected(self, entry: Entry, cause: Cause, left_at: float) -> Entry:
+        context = self.context
+        if context.is_wrong_address(cause):
+            return await self._release(entry)
+        context.came_to(entry, cause)
+        context.unspend(entry)
+        context.tally.submitted(left_at)
+        return await context.queue.durable(context.state.reject, entry, cause, context.wall())
 
     async def _answer(self, entry: Entry, inputs: Mapping[str, Any]) -> Accepted:
         journal = self.journal

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from batcher.core.command_line import repair
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.runner import report
 from batcher.store import STATE, connect_to_read, is_going, picks, read_facts, reading, viewing
@@ -78,7 +79,7 @@ class RunReader:
             if now is None:
                 raise UsageError(
                     f"{self.run_dir} has no {STATE}",
-                    hint=f"`batcher verify {self.run_dir} --repair` makes a new one from images and sidecars.",
+                    hint=f"`{repair(self.run_dir)}` makes a new one from images and sidecars.",
                 )
             self._connection = connect_to_read(self.run_dir)
             self._identity, self._columns = now, None

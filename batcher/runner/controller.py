@@ -1,0 +1,97 @@
+"""A going run obeys ``control.json``: it looks at the file four times a second and does what it asks.
+
+It acknowledges that in the state file, with the time and the reason.
+"""
+
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+from batcher.core.command_line import command_line
+from batcher.core.errors import UsageError
+from batcher.core.job import utc
+from batcher.core.settings import Settings
+from batcher.runner.control import CONTROL, Control, read_control
+from batcher.runner.run_context import RunContext
+from batcher.runner.stop import Reason
+from batcher.store import StateFile
+
+MOST_HISTORY = 200  # changes that the state file remembers
+
+
+class Controller:
+    """Obeys the file while a run goes. commanded: the settings of the command. began: Unix seconds, of this process."""
+
+    def __init__(self, context: RunContext, run_dir: Path, commanded: Settings, control: Control) -> None:
+        self._context = context
+        self._run_dir = run_dir
+        self._commanded = commanded
+        self._control = control
+        self._looks: tuple[int, int, int] | None = None  # it may have changed since it was read: look once more
+        self._told = context.past_deadline
+        self._apply(control)
+
+    def _look(self) -> tuple[int, int, int] | None:
+        try:
+            facts = (self._run_dir / CONTROL).stat()
+        except OSError:
+            return None
+        return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+    async def obey(self) -> str | None:
+        """To be called often. What was changed, in words; None when nothing was. Raises DiskError."""
+        looks = self._look()
+        if looks == self._looks:
+            return None
+        self._looks = looks
+        try:
+            control = read_control(self._run_dir)
+        except UsageError as error:
+            return f"{error.message}; going on as before"
+        if control == self._control:
+            return None
+        self._control = control
+        self._apply(control)
+        context = self._context
+        if control.drain:
+            why = f": {control.reason}" if control.reason else ""
+            context.stop.request(Reason.DRAINED, f"asked to finish what is at the service and end{why}")
+        await context.queue.durable(_acknowledge, context.state, control, context.wall())
+        asked = "end when what is at the service is here" if control.drain else control.words() or "as the command says"
+        return f"tuned: {asked}" + (f" ({control.reason})" if control.reason else "")
+
+    def _apply(self, control: Control) -> None:
+        context, now = self._context, self._context.now()
+        settings = control.settings(self._commanded)
+        if settings.rate != context.pace.ceiling:
+            context.pace.change(settings.rate, now)
+        context.settings = settings
+        context.slots.size = settings.in_flight
+        context.downloads.size = context.engine.resize(settings.downloads)
+        context.budget.ceiling = settings.budget
+        context.money_moved.set()
+        deadline = control.deadline
+        context.past_deadline = self._told if deadline is None else lambda: context.wall() >= deadline
+        if control.paused:
+            context.go_on.clear()
+            why = f" ({control.reason})" if control.reason else ""
+            context.tally.control_note = f"paused{why}: {command_line('tune', self._run_dir, '--resume')} goes on"
+        else:
+            context.go_on.set()
+            context.tally.control_note = ""
+
+
+def _acknowledge(state: StateFile, control: Control, now: float) -> None:
+    """Notes what is obeyed, since when, and what was before."""
+    obeyed = {**asdict(control), "obeyed_at": utc(now)}
+    state.change_facts(
+        lambda facts: replace(facts, control=obeyed, control_history=(*facts.control_history, obeyed)[-MOST_HISTORY:])
+    )
+
+
+def is_paused(state: StateFile, control: Control, now: float) -> bool:
+    """Whether a run is not to start; what it is asked for is acknowledged. Raises DiskError."""
+    if control == Control():
+        return False
+    state.must_commit([partial(_acknowledge, state, control, now)])
+    return control.paused
