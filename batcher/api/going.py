@@ -42,6 +42,9 @@ class _Soon:
     def __await__(self) -> Generator[Any, None, None]:
         return asyncio.sleep(0).__await__()
 
+    def __repr__(self) -> str:
+        return "<asked for>"
+
 
 class GoingRun:
     """A run while it goes. Made by ``start``; to be entered with ``async with`` or ``with``.
@@ -49,6 +52,12 @@ class GoingRun:
     Iterating gives an ``Image`` or ``Failed`` for each job that ends now; what was done before is in
     ``batcher.open(run.path).images()``. Leaving the block before the end is the first Ctrl-C: nothing new is submitted,
     and what is at the service is collected by the next start.
+
+    >>> with batcher.start(["a green kite"], out="runs/green", simulate=True) as run:
+    ...     _ = run.tune(rate="5/s")
+    ...     results = list(run)
+    >>> run.report.done
+    1
     """
 
     def __init__(self, place: Callable[[], AbstractContextManager[Options]], edges: Edges) -> None:

@@ -266,11 +266,7 @@ def test_ctrl_c_in_a_blocking_run_puts_everything_away_and_is_raised() -> None:
     assert (out, process.returncode) == ("interrupted\n", 0)
 
 
-def test_importing_is_quick_and_every_name_is_there() -> None:
-    assert len(batcher.__all__) <= 30
-    for name in batcher.__all__:
-        thing = getattr(batcher, name)
-        assert name == "__version__" or thing.__doc__, name
+def test_importing_is_quick() -> None:
     program = "import time; began = time.process_time(); import batcher; print(time.process_time() - began)"
     tries = [
         float(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout) for _ in "123"
