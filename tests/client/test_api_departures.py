@@ -29,10 +29,11 @@ def test_when_a_submit_is_noted_its_bytes_leave_before_anything_else_happens() -
             serving_thread = threading.Thread(target=serve, args=(listening,))
             serving_thread.start()
             async with Api(f"http://127.0.0.1:{listening.getsockname()[1]}/v1", "a-token") as api:
-                loop = asyncio.get_running_loop()
-                accepted = await api.submit(
-                    MODEL, {"prompt": "kite"}, lambda: loop.call_soon(lambda: seen.append(arrived.wait(2.0))) and None
-                )
+
+                def leaving() -> None:
+                    asyncio.get_running_loop().call_soon(lambda: seen.append(arrived.wait(2.0)))
+
+                accepted = await api.submit(MODEL, {"prompt": "kite"}, leaving)
             serving_thread.join()
             return accepted.request_id
 
