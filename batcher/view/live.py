@@ -120,7 +120,7 @@ class Live:
                 changes, broken = None, problem(error)
             text = str(broken)
             if broken and text != self._broken:
-                changes = {"problem": broken}
+                changes = {"problem": {"message": broken["error"], "hint": broken["hint"]}}
             elif self._broken and not broken:
                 changes = {"reset": True}
             self._broken = text if broken else ""
