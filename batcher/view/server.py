@@ -192,7 +192,9 @@ class Server:
             if self._options.read_only:
                 return _json({"error": "this page only shows: it was opened with --read-only", "hint": ""}, status=403)
             live, body = self._live(request), await _body(request)
-            return _json(await work(live, body))
+            answer = await work(live, body)
+            await live.look()  # whoever opens the page now sees it
+            return _json(answer)
 
         return handler
 

@@ -40,10 +40,10 @@ export function change(what, body) {
 const path = (what, i) => `${base}${what}/${col.k[i]}/${output(i)}?${col.v[i]}`;
 export const thumb = (i) => STATIC ? `thumbs/${name(i)}.webp` : path("thumb", i);
 export const picture = (i) => STATIC ? STATIC.files[name(i)] : path("picture", i);
-// Notes why a picture did not come; false where it is the server that did not answer.
+// Notes why a picture did not come; false where that is not the picture's fault.
 export async function isBroken(i) {
 	const { status, message } = await ask(path("thumb", i)).catch((error) => error);
-	return status !== 0 && broken.set(i, ["missing or damaged", !STATIC && message]);
+	return [404, 422, undefined].includes(status) && broken.set(i, ["missing or damaged", !STATIC && message]);
 }
 
 // Messages as they come, while the page is seen. on: called with each; state: with "live", "asking" or "gone".
