@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from batcher.core.command_line import repair
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.runner import report
 from batcher.runner.control import read_control
@@ -80,7 +81,7 @@ class RunReader:
             if now is None:
                 raise UsageError(
                     f"{self.run_dir} has no {STATE}",
-                    hint=f"`batcher verify {self.run_dir} --repair` makes a new one from images and sidecars.",
+                    hint=f"`{repair(self.run_dir)}` makes a new one from images and sidecars.",
                 )
             self._connection = connect_to_read(self.run_dir)
             self._identity, self._columns = now, None

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from aiohttp import hdrs, web
 
+from batcher.core.command_line import repair
 from batcher.core.errors import BatcherError, DiskError
 from batcher.core.units import show_count
 from batcher.core.version import __version__
@@ -182,9 +183,9 @@ class Server:
             path = await asyncio.to_thread(lambda: reader_of(live.run_dir).regular(row.file or ""))
             size = path.stat().st_size
         except (Absent, NotAFile, Outside, OSError, ValueError):
-            raise _not_found(f"{row.file} is gone: `batcher verify {live.run_dir} --repair` fetches it again") from None
+            raise _not_found(f"{row.file} is gone: `{repair(live.run_dir)}` fetches it again") from None
         if size != row.bytes:
-            raise _not_found(f"{row.file} is damaged: `batcher verify {live.run_dir} --repair` fetches it again")
+            raise _not_found(f"{row.file} is damaged: `{repair(live.run_dir)}` fetches it again")
         return row, path
 
     def _change(self, work: Work) -> Handler:

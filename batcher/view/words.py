@@ -1,12 +1,11 @@
 """The numbers of a run in words, as the page shows them: its HTML names them, its JavaScript only puts them there."""
 
-import shlex
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
+from batcher.core.command_line import command_line
 from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
 
 Facts = Mapping[str, Any]
@@ -18,11 +17,6 @@ _LOST = (
     "Submitted, but the answer was lost: it may have been paid for. Look at your generations at the service before you"
     " submit again."
 )
-
-
-def command(verb: str, run_dir: Path | str, *more: object) -> str:
-    """A command line about a run, to be copied. Arguments that are None are left out."""
-    return shlex.join(["batcher", verb, str(run_dir), *(str(one) for one in more if one is not None)])
 
 
 def overview(facts: Facts) -> dict[str, Any]:
@@ -56,7 +50,7 @@ def overview(facts: Facts) -> dict[str, Any]:
         "files": f"{show_count(facts['images'], 'picture')}, {show_bytes(facts['bytes'])}",
         "troubles": [_trouble(run, group) for group in _groups(facts)],
         "pause": "Resume" if paused else "Pause",
-        "tune": command("tune", run, "--resume" if paused else "--pause"),
+        "tune": command_line("tune", run, "--resume" if paused else "--pause"),
         "history": [[one.get("obeyed_at"), _asked(one)] for one in reversed(facts["control_history"][-5:])],
         "rate": control.get("rate"),
         "in_flight": control.get("in_flight"),
@@ -75,7 +69,7 @@ def _trouble(run: str, group: Facts) -> dict[str, Any]:
     return {
         "state": state, "count": group["count"], "message": group["message"],
         "title": ": ".join(filter(None, (_plain(state), _plain(cause)))),
-        "advice": _LOST if state == "in_doubt" else "", "command": command("retry", run, *which),
+        "advice": _LOST if state == "in_doubt" else "", "command": command_line("retry", run, *which),
         "which": {"states": [state], "causes": [cause] if cause else []},
     }  # fmt: skip
 
