@@ -46,8 +46,9 @@ HARMLESS = frozenset(  # nothing in these knows the time, the machine or chance,
         "email",
         "enum",
         "functools",
+        "warnings",
     }
-    | {"hashlib", "itertools", "json", "keyword", "math", "operator", "re", "typing", "unicodedata"}
+    | {"hashlib", "itertools", "json", "keyword", "math", "msgspec", "operator", "re", "shlex", "typing", "unicodedata"}
 )
 IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "localtime", "astimezone"})
 

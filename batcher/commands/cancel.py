@@ -7,6 +7,7 @@ import click
 from batcher.commands.options import collect_service, service_options
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import run_argument
+from batcher.core.command_line import command_line
 
 
 @click.command(
@@ -42,5 +43,5 @@ def _words(facts: dict[str, Any]) -> str:
     if facts["going"]:
         lines.append("A run is at work there: it records what it sees.")
     if facts["cancelled"] or facts["closed"]:
-        lines.append(f"`batcher retry {facts['run']} --state cancelled` reopens them")
+        lines.append(f"`{command_line('retry', facts['run'], '--state', 'cancelled')}` reopens them")
     return "\n".join(lines)

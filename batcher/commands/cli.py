@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from batcher.core.command_line import command_line
 from batcher.core.version import __version__
 
 GROUPS = {
@@ -72,16 +73,14 @@ def load(name: str) -> click.Command:
 
 def _meant(word: str) -> str:
     """What to type for a file or a run directory that stands where a command is expected."""
-    from shlex import quote  # noqa: PLC0415  only for a typing error
-
     from batcher.commands.run_argument import is_run  # noqa: PLC0415
 
     path = Path(word)
     try:
         if is_run(path):
-            return f"It is a run. Go on with it: batcher run {quote(word)}"
+            return f"It is a run. Go on with it: {command_line('run', word)}"
         if path.is_file() or path.is_dir():
-            return f"Did you mean: batcher run {quote(word)}"
+            return f"Did you mean: {command_line('run', word)}"
     except (OSError, ValueError):
         pass
     return ""

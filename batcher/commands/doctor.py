@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 from batcher.commands.options import service_options
-from batcher.commands.printing import WIDTH, say, say_json
+from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import optional_run_argument
+from batcher.core.command_line import command_line
+from batcher.core.folding import WIDTH
 from batcher.core.units import show_bytes, show_count
 
 SLOW_FSYNC = 0.05  # seconds: beyond it the disk limits a run to some tens of jobs a second
@@ -201,12 +203,10 @@ def _reached(address: str, seen: Any) -> Iterator[Check]:
 def _run(folder: Path) -> Iterator[Check]:
     """What of the run needs a person, with the command for it."""
     from contextlib import closing  # noqa: PLC0415  start-up time
-    from shlex import quote  # noqa: PLC0415
 
     from batcher.core.job import State  # noqa: PLC0415
     from batcher.store import connect_to_read, is_going, reading  # noqa: PLC0415
 
-    name = quote(str(folder))
     with closing(connect_to_read(folder)) as connection:
         counts = reading.counts(connection)
         by_state = reading.by_state(connection)
@@ -215,22 +215,25 @@ def _run(folder: Path) -> Iterator[Check]:
         causes = [group for group in reading.failures(connection) if group.state is State.FAILED]
     left = counts.total - counts.done - counts.failed - counts.in_doubt - counts.cancelled
     if counts.in_doubt:
-        fix = f"Read `batcher help troubles`, then: batcher retry {name} --state in_doubt --dry-run"
+        fix = f"Read `batcher help troubles`, then: {command_line('retry', folder, '--state', 'in_doubt', '--dry-run')}"
         yield Check("run", "bad", _jobs(counts.in_doubt, "in doubt: paid, or never heard of"), fix)
     for group in causes:
-        fix = f"batcher retry {name} --cause {group.cause.kind}"
+        fix = command_line("retry", folder, "--cause", group.cause.kind)
         if group.cause.kind in {"content_policy", "invalid_input"}:
             fix = "Reword the prompts, then run again: a retry would send the same again."
         yield Check("run", "bad", f"{_jobs(group.count, 'failed')}: {group.cause}", fix)
     if by_state.get(State.CANCELLED):
-        fix = f"batcher retry {name} --state cancelled"
+        fix = command_line("retry", folder, "--state", "cancelled")
         yield Check("run", "warn", _jobs(by_state[State.CANCELLED], "cancelled"), fix)
     if odd:
         yield Check(
-            "run", "warn", show_count(odd, "image looks wrong", "images look wrong"), f"batcher grid {name} shows them."
+            "run",
+            "warn",
+            show_count(odd, "image looks wrong", "images look wrong"),
+            f"{command_line('grid', folder)} shows them.",
         )
     if left > 0 and not going:
-        yield Check("run", "warn", _jobs(left, "to go, and no run is going"), f"batcher run {name}")
+        yield Check("run", "warn", _jobs(left, "to go, and no run is going"), command_line("run", folder))
     if left > 0 and going:
         yield Check("run", "ok", f"going: {counts.done:,} of {counts.total:,} done")
     if counts.done == counts.total:

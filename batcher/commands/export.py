@@ -1,7 +1,6 @@
 """``batcher export``: a run as the next program reads it."""
 
 from pathlib import Path
-from shlex import join
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ from batcher.commands.options import progress_option
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import complete_runs, found_run, found_runs, is_run, said_newest
 from batcher.commands.values import complete_choice
+from batcher.core.command_line import command_line, repair
 from batcher.core.units import show_bytes, show_count, show_duration
 
 TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest")
@@ -135,7 +135,7 @@ def _words(report: dict[str, Any]) -> str:
     lines += [f"left out: {count:,} {reason}" for reason, count in report["left_out"].items()]
     if report["missing"]:
         lines += [f"  {file}" for file in report["missing"]]
-        lines.append(f"`batcher verify {join(report['runs'])} --repair` fetches again what can be had free.")
+        lines.append(f"`{repair(*report['runs'])}` fetches again what can be had free.")
     if report["not_embedded"]:
         lines.append(f"as they were, nothing embedded: {report['not_embedded']:,} of those made now, such as:")
         lines += [f"  {example}" for example in report["not_embedded_examples"]]
@@ -149,5 +149,5 @@ def _without(report: dict[str, Any]) -> list[str]:
     states = ", ".join(f"{n:,} {state.replace('_', ' ')}" for state, n in report["without_picture_by_state"].items())
     return [
         f"left out: {count:,} of {show_count(total, 'job')} {'has' if count == 1 else 'have'} no picture ({states})",
-        f"`batcher status {join(report['runs'])}` says why; --allow-missing exports without them and exits 0.",
+        f"`{command_line('status', *report['runs'])}` says why; --allow-missing exports without them and exits 0.",
     ]

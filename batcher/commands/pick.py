@@ -1,13 +1,13 @@
 """``batcher pick``: verdicts on the images of a run, from the command line."""
 
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import click
 
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import complete_runs, found_run, newest_run
+from batcher.core.command_line import command_line
 from batcher.core.units import show_count
 
 WORDS = ("yes", "no", "clear")
@@ -92,7 +92,8 @@ def _words(facts: dict[str, Any]) -> str:
         lines += [f"  {example}" for example in facts["unmatched_examples"]]
     lines += facts["warnings"]
     if facts["yes"]:
-        lines.append(f"Now: `batcher export {quote(facts['run'])} DIR --to imagefolder --where 'pick == \"yes\"'`")
+        export = command_line("export", facts["run"], "DIR", "--to", "imagefolder", "--where", 'pick == "yes"')
+        lines.append(f"Now: `{export}`")
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ import click
 
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import optional_runs_argument
-from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
+from batcher.core.units import show_bytes, show_count, show_rate
 
 _LOOK_FOR = 2.0  # seconds, for the flags of pictures that nobody looked at yet
 _MOST_FLAGGED = 50_000  # pictures: judging them takes a second
@@ -61,31 +61,21 @@ def _flags(run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    from batcher.core import limits  # noqa: PLC0415  start-up time
-    from batcher.runner import report_words  # noqa: PLC0415
+    from batcher.runner import report_words  # noqa: PLC0415  start-up time
+    from batcher.runner.control import control_now  # noqa: PLC0415
 
     state = "running" if facts["going"] else "not running"
     kind = ", simulated" if facts["simulated"] else ""
     lines = [f"{facts['run']}  ({state}{kind})", *facts.get("notes", ())]
-    words = {
-        "done": "done", "failed": "failed", "in_doubt": "in doubt", "cancelled": "cancelled",
-        "at_service": "at the service", "to_download": "to download",
-    }  # fmt: skip
-    waiting = facts["pending"] - facts["at_service"] - facts["to_download"]
-    lines += [f"  {facts[name]:>9,}  {word}" for name, word in words.items() if facts[name] or name == "done"]
-    lines += [f"  {waiting:>9,}  to submit", f"  {facts['total']:>9,}  in all"]
+    lines += report_words.standing(facts, going=facts["going"])
     lines.append(
         f"{show_count(facts['images'], 'image')}, {show_bytes(facts['bytes'])},"
         f" {show_count(facts['submits_total'], 'submit')}"
     )
-    spent = "" if facts["spent_usd"] is None else f"{show_usd(facts['spent_usd'])} spent"
-    lines += report_words.money(facts) or [spent]
     if facts["rate"]:
-        left = f", {show_duration(facts['eta_seconds'])} left" if facts["eta_seconds"] is not None else ""
+        left = f", {facts['time_left']}" if facts["time_left"] else ""
         lines.append(f"{show_rate(facts['rate'])} over the last minute{left}")
-    if facts["limited_by"]:
-        since = show_duration(facts["limited_for_seconds"] or 0.0)
-        lines.append(f"limited by {limits.WORDS[facts['limited_by']]} for {since}")
+    lines += facts["limit"]
     if facts["note"]:
         lines.append(facts["note"])
     lines += facts["workers"]
@@ -98,6 +88,7 @@ def _words(facts: dict[str, Any]) -> str:
     lines += report_words.causes(facts["run"], facts["failures"])
     lines += report_words.ended(facts["ended"])
     if facts["pending"] and not facts["going"] and facts["resume"]:
-        how, command = report_words.resume(facts, (facts["ended"] or {}).get("stopped_by"), facts["resume"])
+        stopped_by = (facts["ended"] or {}).get("stopped_by")
+        how, command = report_words.resume(facts, stopped_by, facts["resume"], control_now(Path(facts["run"])))
         lines += [how, f"  {command}"]
     return "\n".join(lines)

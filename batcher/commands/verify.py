@@ -9,6 +9,7 @@ import click
 from batcher.commands.options import collect_service, service_options
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import runs_argument
+from batcher.core.command_line import command_line, repair
 from batcher.core.units import show_bytes, show_count, show_duration, show_usd
 
 SHOWN = 3  # examples of each kind
@@ -185,14 +186,14 @@ def _advice(facts: dict[str, Any]) -> list[str]:
     if by.get("free") and not facts["repaired"]:
         worst = facts["at_worst_usd"]
         money = f" (what the service no longer has would cost {show_usd(worst)} at most)" if worst else ""
-        lines.append(f"{by['free']:,} can be fixed free{money}: `batcher verify {facts['run']} --repair`")
+        lines.append(f"{by['free']:,} can be fixed free{money}: `{repair(facts['run'])}`")
     elif by.get("free"):
-        lines.append(f"{by['free']:,} can be fixed free another time: `batcher verify {facts['run']} --repair`")
+        lines.append(f"{by['free']:,} can be fixed free another time: `{repair(facts['run'])}`")
     if facts["paid_jobs"]:
         price = "an unknown price" if facts["paid_usd"] is None else show_usd(facts["paid_usd"])
         lines.append(f"{show_count(facts['paid_jobs'], 'job')} can only be made anew, for {price}:")
-        first = "" if facts["repaired"] else f"batcher verify {facts['run']} --repair, then "
-        lines.append(f"  {first}batcher retry {facts['run']} --cause gone --resubmit")
+        first = "" if facts["repaired"] else f"{repair(facts['run'])}, then "
+        lines.append(f"  {first}{command_line('retry', facts['run'], '--cause', 'gone', '--resubmit')}")
     if by.get("by_hand"):
         lines.append(
             f"{show_count(by['by_hand'], 'needs', 'need')} a decision. Fetching again gives the same"

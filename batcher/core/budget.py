@@ -3,9 +3,10 @@
 What a submit may cost is reserved before it leaves, settled by what the service says it cost, and given back when it
 was never taken up; so concurrency can't overshoot the ceiling. Only a price that is too low could: what is at the
 service when the first cost is told costs more than was set aside. So a submit beside others needs room for several
-times its price, and for all that is at the service too: many times as long as nobody has bought one of its kind, fewer
-with every cost that was told. Without that room they go one by one. So the ceiling is passed by one job's cost at most,
-as long as no job costs more than so many times what is known of its kind. The first job of all goes alone.
+times its price, and for all that is at the service too: many times as long as nobody has bought one of its kind, four
+times from then on, or as many as its costs differ. Without that room they go one by one. So the ceiling is passed by
+one job's cost at most, as long as no job costs more than so many times what is known of its kind; with one job at the
+service at a time, whatever jobs cost. The first job of all goes alone.
 
 A kind is what decides on a job's price: the model and its inputs but texts and seed. Thirty cheap drafts tell nothing
 of what the same model takes for 4K.
@@ -17,9 +18,9 @@ from typing import Any
 from batcher.core.units import show_usd
 
 FIRST = 100  # times its price that a job of a kind needs that nobody has bought yet
-FEW, MANY = 4, 16  # jobs of a kind that told what they cost: from then on the next two
-YOUNG, GROWN, EVEN = 10, 4, 1
-SAME = 1.001  # times the lowest cost: costs that differ by less are one price
+YOUNG = 10  # the same until FEW of its kind are settled
+FEW = 4
+GROWN = 4  # the same from then on, or how much the costs of its kind differ, if that is more
 LEAST = 0.01  # dollars an image: how dear a job may be beside others that is free so far
 EPSILON = 1e-9  # of the ceiling: sums of prices like 0.04 must not miss a round budget by a rounding error
 MOST_KINDS = 200  # that are told apart; all others are one
@@ -64,10 +65,8 @@ class _Seen:
             return FIRST
         if self.settled < FEW:
             return YOUNG
-        if self.settled < MANY or not self.told:
+        if not self.told:
             return GROWN
-        if self.highest <= self.lowest * SAME:
-            return EVEN
         return max(GROWN, min(FIRST, self.highest / self.lowest if self.lowest else FIRST))
 
 
@@ -147,8 +146,7 @@ class Budget:
             return float("inf")
         for seen in self._kinds.values():
             if many := seen.at_service + (images if seen is one else 0):
-                times, price = seen.times, self._price(seen)
-                gone += many * (times * max(price, LEAST) if times > EVEN else price)
+                gone += many * seen.times * max(self._price(seen), LEAST)
         return gone
 
     def release(self, images: int, kind: Kind = ()) -> None:

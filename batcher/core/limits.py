@@ -7,7 +7,7 @@ WINDOW = 20  # looks of which the most frequent counts: five seconds at four loo
 RATE, SERVICE, START, API_RATE = "rate", "service_limit", "slow_start", "api_rate"
 IN_FLIGHT, DOWNLOADS, BUDGET, PAUSED, SILENT = "in_flight", "downloads", "budget", "paused", "silent"
 WORDS = {
-    RATE: "the rate asked for",
+    RATE: "--rate",
     SERVICE: "the service's own limit",
     START: "a slow start",
     API_RATE: "--api-rate",

@@ -72,6 +72,13 @@ def show_duration(seconds: float) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
+def show_about(seconds: float) -> str:
+    """``45 s``, ``12 min``, ``3 h 20 min``, ``3 d 4 h``: for what is not known to the second."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else show_duration(seconds)
+
+
 def show_bytes(count: float) -> str:
     """``812 B``, ``4.2 MB``, ``1.6 GB`` in powers of ten, as disks are sold."""
     for unit in ("B", "kB", "MB", "GB"):

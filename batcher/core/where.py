@@ -14,6 +14,7 @@ import ast
 import keyword
 import operator
 import re
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -119,7 +120,9 @@ def _parsed(text: str) -> ast.expr:
     if not text.strip():
         raise WhereError(1, "an empty expression", _EXAMPLE)
     try:
-        tree = ast.parse(_FLAG.sub(_plain_flag, text.lstrip(" ")), mode="eval").body
+        with warnings.catch_warnings():  # of Python: "invalid escape sequence", raw and about a line of no file
+            warnings.simplefilter("ignore")
+            tree = ast.parse(_FLAG.sub(_plain_flag, text.lstrip(" ")), mode="eval").body
         if _depth(tree) > DEEPEST:
             raise WhereError(1, "nested too deep", "make it simpler")
         return tree

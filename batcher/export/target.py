@@ -1,7 +1,6 @@
 """What every kind of export has in common: it sees all pictures once, then writes them."""
 
 import re
-import shlex
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batcher.core.command_line import repair
 from batcher.core.errors import DiskError, FileUnavailable, UsageError
 from batcher.core.one_line import one_line
 from batcher.core.units import show_count
@@ -129,7 +129,7 @@ class Target(ABC):
         try:
             return self.order.recode(Path(path))
         except FileUnavailable as error:
-            verify = shlex.join(["batcher", "verify", *map(str, runs_of(self.order.run)), "--repair"])
+            verify = repair(*runs_of(self.order.run))
             raise UsageError(
                 f"a picture can't be decoded: {error.cause.message}",
                 hint=f"`{verify}` fixes what can be fetched free.",

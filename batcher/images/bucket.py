@@ -184,11 +184,10 @@ class Bucket(Objects):
             owner = self._owner(path)
             if owner is not None and owner != job:
                 raise Taken(job)
-            self._replace(key, data, None if there is None else there[1])
+            self._replace(key, data, "create" if there is None else there[1])
         return False
 
-    def _replace(self, key: str, data: bytes, version: str | None) -> None:
-        mode: Any = "create" if version is None else {"e_tag": version}
+    def _replace(self, key: str, data: bytes, mode: Any) -> None:
         try:
             obstore.put(self.store, key, data, mode=mode)
         except (exceptions.NotSupportedError, NotImplementedError):  # a local folder has no conditional update

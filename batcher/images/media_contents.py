@@ -4,8 +4,9 @@ import hashlib
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -40,49 +41,38 @@ class MediaContents:
         self._place = place
         self._progress = progress
         self._read = 0
+        self._pool: ThreadPoolExecutor | None = None
+        self._coming: dict[tuple[str, Wanted], Future[_Found | None]] = {}
         self._sources: dict[str, media.Source] = {}
         self._contents: dict[str, media.Media] = {}
         self.gone: dict[str, None] = {}  # files that are not there any more, and whose content was uploaded before
+
+    def ahead(self, name: str, wanted: Wanted) -> None:
+        """Begins to read a file or an object that is asked for soon. name: an absolute path, or a URL."""
+        if (name, wanted) not in self._coming and name not in self._sources:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="inputs")
+            self._coming[name, wanted] = self._pool.submit(_read, name, wanted, self._before(name))
+
+    def close(self) -> None:
+        """What was begun and nobody asked for is given up."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
 
     def of_file(self, path: str, wanted: Wanted) -> str:
         """Raises Unusable."""
         if self._place is None:
             raise Unusable(NO_PLACE)
-        source = self._source(path)
-        version = file_version(path)
-        if version is None:
-            return self._gone(path, source)
-        size, mark = version
-        content = self._as_before(source, size, mark)
-        if content is None:
-            _fits_size(size, wanted)
-            content = self._hashed(path, size)
-            self._sources[path] = media.Source(path, content.sha256, size, mark)
-        return self._fit(content, wanted)
+        found = self._found(path, wanted)
+        return self._gone(path, self._source(path)) if found is None else self._fit(self._of(path, found), wanted)
 
     def of_object(self, url: str, wanted: Wanted) -> str:
         """Raises Unusable, DiskError, UsageError."""
-        root, key = object_place(url)
-        facts = storage.objects(root).stat(key)
-        if facts is None:
+        found = self._found(url, wanted)
+        if found is None:
             raise Unusable("is not there: the bucket has no such object")
-        source = self._source(url)
-        content = self._as_before(source, facts.size, facts.version)
-        if content is None:
-            _fits_size(facts.size, wanted)
-            digest, head = hashlib.sha256(), b""
-            try:
-                for piece in storage.objects(root).pieces(key, wanted.most):
-                    head = head or piece[:HEAD]
-                    digest.update(piece)
-            except (KeyError, OverflowError):
-                raise Unusable("was changed while it was read") from None
-            self._counted()
-            kind = _mime(head, url)
-            content = media.Media(digest.hexdigest(), facts.size, kind, url, facts.version)
-            self._contents[content.sha256] = content
-            self._sources[url] = media.Source(url, content.sha256, facts.size, facts.version)
-        return self._fit(content, wanted)
+        return self._fit(self._of(url, found), wanted)
 
     def of_hash(self, sha256: str) -> str:
         """Raises Unusable."""
@@ -142,13 +132,30 @@ class MediaContents:
             return self._contents[sha256]
         return next((content for one in self._known if (content := media.content(one, sha256))), None)
 
-    def _as_before(self, source: media.Source | None, size: int, version: str) -> media.Media | None:
-        if source is None or (source.bytes, source.version) != (size, version):
-            return None
+    def _before(self, name: str) -> media.Source | None:
+        """The file or object as it was read before, None where its content is not known."""
+        source = self._source(name)
+        return source if source is not None and self._content(source.sha256) is not None else None
+
+    def _found(self, name: str, wanted: Wanted) -> "_Found | None":
+        coming = self._coming.pop((name, wanted), None)
+        return _read(name, wanted, self._before(name)) if coming is None else coming.result()
+
+    def _of(self, name: str, found: "_Found") -> media.Media:
+        """Its content, remembered."""
+        source = found.source
         content = self._content(source.sha256)
-        if content is not None:
-            self._sources[source.source] = source
-            self._contents[source.sha256] = content
+        if found.is_new:
+            self._read += 1
+            self._progress(self._read)
+            kind = _mime(found.head, name)
+            if "://" in name:
+                content = media.Media(source.sha256, source.bytes, kind, name, source.version)
+            elif content is None:
+                content = media.Media(source.sha256, source.bytes, kind)
+        assert content is not None
+        self._sources[name] = source
+        self._contents[source.sha256] = content
         return content
 
     def _gone(self, path: str, source: media.Source | None) -> str:
@@ -159,19 +166,6 @@ class MediaContents:
         self._sources[path] = source
         return source.sha256
 
-    def _hashed(self, path: str, size: int) -> media.Media:
-        try:
-            with Path(path).open("rb") as file:
-                head = file.read(HEAD)
-                file.seek(0)
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise Unusable(f"can't be read: {error.strerror}") from None
-        self._counted()
-        content = self._content(digest) or media.Media(digest, size, _mime(head, path))
-        self._contents[digest] = content
-        return content
-
     def _fit(self, content: media.Media, wanted: Wanted) -> str:
         _fits_size(content.bytes, wanted)
         kind = content.mime.partition("/")[0]
@@ -179,9 +173,54 @@ class MediaContents:
             raise Unusable(f"is {_KINDS.get(kind, content.mime)} by its bytes, and must be {_KINDS[wanted.kind]}")
         return content.sha256
 
-    def _counted(self) -> None:
-        self._read += 1
-        self._progress(self._read)
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a file or an object is now. is_new: whether it had to be read. head: its first bytes, if it was."""
+
+    source: media.Source
+    is_new: bool
+    head: bytes = b""
+
+
+def _read(name: str, wanted: Wanted, before: media.Source | None) -> _Found | None:
+    """In any thread. None where there is none; before: what need not be read again. Raises Unusable, DiskError."""
+    version = _version(name)
+    if version is None:
+        return None
+    if before is not None and (before.bytes, before.version) == version:
+        return _Found(before, is_new=False)
+    _fits_size(version[0], wanted)
+    digest, head = hashlib.sha256(), b""
+    for piece in _pieces(name, wanted.most):
+        head = head or piece[:HEAD]
+        digest.update(piece)
+    return _Found(media.Source(name, digest.hexdigest(), *version), is_new=True, head=head)
+
+
+def _version(name: str) -> tuple[int, str] | None:
+    """Size, and by what a change is noticed; None where there is nothing. Raises Unusable, DiskError."""
+    if "://" not in name:
+        return file_version(name)
+    root, key = object_place(name)
+    facts = storage.objects(root).stat(key)
+    return None if facts is None else (facts.size, facts.version)
+
+
+def _pieces(name: str, most: int) -> Iterator[bytes]:
+    """Raises Unusable, DiskError."""
+    try:
+        if "://" in name:
+            root, key = object_place(name)
+            yield from storage.objects(root).pieces(key, most)
+            return
+        with Path(name).open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+    except (KeyError, OverflowError):
+        raise Unusable("was changed while it was read") from None
+    except OSError as error:
+        raise Unusable(f"can't be read: {error.strerror}") from None
 
 
 def file_version(path: str) -> tuple[int, str] | None:
@@ -224,11 +263,7 @@ def uploaded(place: str, sha256: str) -> media.Media | None:
 
 def _is_same(source: media.Source) -> bool:
     try:
-        if "://" in source.source:
-            root, key = object_place(source.source)
-            facts = storage.objects(root).stat(key)
-            return facts is not None and (facts.size, facts.version) == (source.bytes, source.version)
-        return file_version(source.source) == (source.bytes, source.version)
+        return _version(source.source) == (source.bytes, source.version)
     except (Unusable, DiskError):
         return False
 

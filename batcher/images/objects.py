@@ -27,6 +27,7 @@ _RETRIES: Any = {  # half a minute to a minute in all, then the run stops and ca
     "backoff": {"init_backoff": timedelta(seconds=0.25), "max_backoff": timedelta(seconds=10), "base": 3},
     "retry_timeout": timedelta(seconds=120),
 }
+_PIECE = 1 << 20  # bytes
 _PREFIXES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}  # of the variables of each kind of store
 _FIXES = {
     "ExpiredToken": "Renew the credentials: their session has ended",
@@ -70,12 +71,13 @@ class Objects:
         answer = self.get_version(key)
         return None if answer is None else answer[0]
 
-    def get_version(self, key: str) -> tuple[bytes, str | None] | None:
-        """The content and its ETag."""
+    def get_version(self, key: str) -> tuple[bytes, Any] | None:
+        """The content, and the mode of a put that replaces this content only."""
         with self.speaking(key):
             try:
                 answer = obstore.get(self.store, key)
-                return bytes(answer.bytes()), answer.meta["e_tag"]
+                marks = {name: answer.meta[name] for name in ("e_tag", "version")}
+                return bytes(answer.bytes()), {name: mark for name, mark in marks.items() if mark is not None}
             except Absent:
                 return None
 
@@ -88,7 +90,7 @@ class Objects:
                 raise KeyError(key) from None
             if answer.meta["size"] > most:
                 raise OverflowError(key)
-            for piece in answer.stream():
+            for piece in answer.stream(min_chunk_size=_PIECE):
                 yield bytes(piece)
 
     def put_new(self, key: str, content: bytes, mime: str) -> bool:

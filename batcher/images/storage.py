@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from batcher.core.command_line import repair
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
 from batcher.manifest.extras import install_command
@@ -77,8 +78,8 @@ def claim(run_dir: Path, url: str | None) -> None:
     if not has_state(run_dir) and next(mine.objects(), None) is not None:
         raise UsageError(
             f"{record[0]} holds images of an earlier run but {run_dir / STATE} is gone",
-            hint=f"Running there would pay for them again. `batcher verify {run_dir} --repair` makes a new {STATE} from"
-            " their sidecars. Or choose another directory with -o.",
+            hint=f"Running there would pay for them again. `{repair(run_dir)}` makes a new {STATE}"
+            " from their sidecars. Or choose another directory with -o.",
         )
 
 

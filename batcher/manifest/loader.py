@@ -139,6 +139,11 @@ class Loader:
         """Where the manifest lies, from the root; None for standard input and for a URL."""
         return None if self.source == "-" or self.is_remote else word_path(os.path.abspath(self.source))  # noqa: PTH100
 
+    @property
+    def piped(self) -> str | None:
+        """The hash of what came through a pipe, by which it can be told from another; None for a file or a URL."""
+        return self._source.hash() if self._spool.is_used else None
+
     def __repr__(self) -> str:
         return f"<Loader of {self.source!r} as {self._form}, for {self.model}>"
 

@@ -8,6 +8,7 @@ link that the service gets is made at the submit and is no part of the job.
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,7 +29,9 @@ class Unusable(Exception):  # noqa: N818  read as an outcome
 class Contents(Protocol):
     """Looks into files and objects, and remembers what is in them."""
 
-    def of_file(self, path: str, wanted: Wanted) -> str: ...  # hex of the SHA-256; all of them raise Unusable
+    def ahead(self, name: str, wanted: Wanted) -> None: ...  # a path or an object that is asked for soon
+
+    def of_file(self, path: str, wanted: Wanted) -> str: ...  # hex of the SHA-256; all of these raise Unusable
 
     def of_object(self, url: str, wanted: Wanted) -> str: ...
 
@@ -38,6 +41,8 @@ class Contents(Protocol):
 @dataclass(frozen=True, slots=True)
 class Unread:
     """For a manifest that is only looked through for mistakes."""
+
+    def ahead(self, name: str, wanted: Wanted) -> None: ...
 
     def of_file(self, path: str, wanted: Wanted) -> str:  # noqa: ARG002  the protocol's
         return "0" * 64
@@ -94,11 +99,30 @@ class MediaFiles:
                 self._kept[key] = content
         return content
 
+    def stop_reading(self) -> None:
+        """Files that are named from now on are of no job that is made."""
+        if self._contents is not None:
+            self._contents = Unread()
+
+    def ahead(self, value: Any, wanted: Wanted) -> None:
+        """The files of a value are asked for soon."""
+        if self._contents is None:
+            return
+        for text in _texts(as_text(value)):
+            if _is_file(text, wanted) and not is_content(text) and (text, wanted) not in self._kept:
+                with suppress(Unusable):
+                    self._contents.ahead(self._whole(text), wanted)
+
     def _hash(self, text: str, wanted: Wanted, contents: Contents) -> str:
         if is_content(text):
             return contents.of_hash(text.removeprefix("sha256:"))
+        name = self._whole(text)
+        return contents.of_object(name, wanted) if "://" in name else contents.of_file(name, wanted)
+
+    def _whole(self, text: str) -> str:
+        """The absolute path, or the URL of an object. Raises Unusable."""
         if text.startswith(BUCKETS):
-            return contents.of_object(text, wanted)
+            return text
         name = label(text)
         if "://" in name:
             raise Unusable(f"must be a file, an object ({', '.join(BUCKETS)}) or a public https URL")
@@ -108,7 +132,7 @@ class MediaFiles:
             )
         if not name or "\0" in name:
             raise Unusable("names no file")
-        return contents.of_file(os.path.abspath(os.path.join(self._base, os.path.expanduser(name))), wanted)  # noqa: PTH100, PTH111, PTH118  a text, which may be odd
+        return os.path.abspath(os.path.join(self._base, os.path.expanduser(name)))  # noqa: PTH100, PTH111, PTH118  a text, which may be odd
 
 
 def names_of(inputs: Mapping[str, Any], media: Mapping[str, Wanted]) -> dict[str, Any]:

@@ -49,4 +49,7 @@ class Plan:
 
     def readers(self, group: Group, problems: Problems) -> Iterator[tuple[Entry, Reader]]:
         for entry in group.entries:
-            yield entry, entry if isinstance(entry, Inline) else entry.open(self.model, self.model_inputs, problems)
+            yield entry, self.reader(entry, problems)
+
+    def reader(self, entry: Entry, problems: Problems) -> Reader:
+        return entry if isinstance(entry, Inline) else entry.open(self.model, self.model_inputs, problems)

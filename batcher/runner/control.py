@@ -1,29 +1,26 @@
 """``control.json``: what ``batcher tune`` asks of a run, going or not.
 
-The file is written whole and holds all that was ever asked and still counts, so a restart knows it too. A going run
-looks at it four times a second, obeys, and acknowledges it in the state file with the time and the reason.
+The file is written whole and holds all that was ever asked and still counts, so a restart knows it too.
+``controller`` obeys it.
 """
 
 import json
 import math
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from batcher.core.command_line import command_line
 from batcher.core.errors import UsageError
 from batcher.core.job import utc
 from batcher.core.one_line import one_line
 from batcher.core.settings import Settings
 from batcher.core.units import show_count, show_rate, show_usd
-from batcher.runner.run_context import RunContext
-from batcher.runner.stop import Reason
-from batcher.store import StateFile
 from batcher.store.files.whole import write_whole
 
 CONTROL = "control.json"
+BACK = "none"  # gives a setting back to the command
 MOST_BYTES = 65_536
-MOST_HISTORY = 200  # changes that the state file remembers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +72,16 @@ def read_control(run_dir: Path) -> Control:
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UsageError(
             f"{path} can't be used: {one_line(str(error), 200)}",
-            hint=f"`batcher tune {run_dir}` writes it. Remove it to run as the command says.",
+            hint=f"`{command_line('tune', run_dir)}` writes it. Remove it to run as the command says.",
         ) from None
+
+
+def control_now(run_dir: Path) -> Control:
+    """The same, for words only: nothing is asked for where the file can't be used."""
+    try:
+        return read_control(run_dir)
+    except UsageError:
+        return Control()
 
 
 def write_control(run_dir: Path, control: Control) -> None:
@@ -103,81 +108,3 @@ def _control(facts: Any) -> Control:
         if getattr(control, name) not in {True, False}:
             raise ValueError(f"`{name}` is not true or false")
     return replace(control, reason=one_line(str(control.reason), 500))
-
-
-class Controller:
-    """Obeys the file while a run goes. commanded: the settings of the command. began: Unix seconds, of this process."""
-
-    def __init__(self, context: RunContext, run_dir: Path, commanded: Settings, control: Control) -> None:
-        self._context = context
-        self._run_dir = run_dir
-        self._commanded = commanded
-        self._control = control
-        self._looks: tuple[int, int, int] | None = None  # it may have changed since it was read: look once more
-        self._told = context.past_deadline
-        self._apply(control)
-
-    def _look(self) -> tuple[int, int, int] | None:
-        try:
-            facts = (self._run_dir / CONTROL).stat()
-        except OSError:
-            return None
-        return facts.st_ino, facts.st_mtime_ns, facts.st_size
-
-    async def obey(self) -> str | None:
-        """To be called often. What was changed, in words; None when nothing was. Raises DiskError."""
-        looks = self._look()
-        if looks == self._looks:
-            return None
-        self._looks = looks
-        try:
-            control = read_control(self._run_dir)
-        except UsageError as error:
-            return f"{error.message}; going on as before"
-        if control == self._control:
-            return None
-        self._control = control
-        self._apply(control)
-        context = self._context
-        if control.drain:
-            why = f": {control.reason}" if control.reason else ""
-            context.stop.request(Reason.DRAINED, f"asked to finish what is at the service and end{why}")
-        await context.queue.durable(_acknowledge, context.state, control, context.wall())
-        asked = "end when what is at the service is here" if control.drain else control.words() or "as the command says"
-        return f"tuned: {asked}" + (f" ({control.reason})" if control.reason else "")
-
-    def _apply(self, control: Control) -> None:
-        context, now = self._context, self._context.now()
-        settings = control.settings(self._commanded)
-        if settings.rate != context.pace.ceiling:
-            context.pace.change(settings.rate, now)
-        context.settings = settings
-        context.slots.size = settings.in_flight
-        context.downloads.size = context.engine.resize(settings.downloads)
-        context.budget.ceiling = settings.budget
-        context.money_moved.set()
-        deadline = control.deadline
-        context.past_deadline = self._told if deadline is None else lambda: context.wall() >= deadline
-        if control.paused:
-            context.go_on.clear()
-            why = f" ({control.reason})" if control.reason else ""
-            context.tally.control_note = f"paused{why}: batcher tune {self._run_dir} --resume goes on"
-        else:
-            context.go_on.set()
-            context.tally.control_note = ""
-
-
-def _acknowledge(state: StateFile, control: Control, now: float) -> None:
-    """Notes what is obeyed, since when, and what was before."""
-    obeyed = {**asdict(control), "obeyed_at": utc(now)}
-    state.change_facts(
-        lambda facts: replace(facts, control=obeyed, control_history=(*facts.control_history, obeyed)[-MOST_HISTORY:])
-    )
-
-
-def is_paused(state: StateFile, control: Control, now: float) -> bool:
-    """Whether a run is not to start; what it is asked for is acknowledged. Raises DiskError."""
-    if control == Control():
-        return False
-    state.must_commit([partial(_acknowledge, state, control, now)])
-    return control.paused

@@ -85,7 +85,7 @@ class Drain:
         cursor, again = START, False  # again: whether this is a look at all of them once more, with nothing at work
         while not stop.is_set():
             if self._changed:
-                await self._begin_again(tasks)
+                await self._begin_again(tasks, limit)
                 cursor = START
             rows = reading.pending(self.context.reader, cursor, CHUNK, limit)
             for position, entry in rows:
@@ -112,9 +112,10 @@ class Drain:
                 await self._begin(tasks, entry)
         await self.waiter.all_asked()
 
-    async def _begin_again(self, tasks: asyncio.TaskGroup) -> None:
+    async def _begin_again(self, tasks: asyncio.TaskGroup, limit: int | None) -> None:
         self._changed = False
-        self.context.tally.recount(reading.counts(self.context.reader, self.context.tally.total))
+        tally = self.context.tally
+        tally.recount(reading.counts(self.context.reader, tally.total, limit))
         await self._collect(tasks)
 
     async def _end_soon(self) -> None:
@@ -217,5 +218,5 @@ class Drain:
     def _enough_failures(self) -> None:
         failed, most = self.context.tally.at[State.FAILED], self.context.settings.max_failures
         if most is not None and failed >= most:
-            hint = "`batcher retry` reopens them; a larger --max-failures goes on without them."
+            hint = "A larger --max-failures goes on without them."
             self.context.stop.request(Reason.MAX_FAILURES, f"--max-failures {most} is reached", hint)

@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import islice
@@ -57,7 +57,7 @@ def plan_jobs(
     before = state.facts.planned
     if before is not None and before.covers(digest, limit) and not (contents and contents.changed()):
         return Reading(before)
-    with _transaction(state):
+    with _transaction(state), nullcontext() if contents is None else closing(contents):
         listing = Listing(state, limit, shard)
         tell = counting(progress, "reading the manifest: {:,} prompts so far")
         for job in loader.jobs(schema, limit=limit, copies=listing.copies, progress=tell, lenient=lenient):

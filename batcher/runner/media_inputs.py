@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from batcher.client.api import Api
-from batcher.core.errors import DiskError, ManifestError, Problem
+from batcher.core.errors import DiskError, ManifestError, Problem, UsageError
 from batcher.core.job import Entry
 from batcher.core.one_line import one_line
 from batcher.core.settings import Settings
@@ -31,9 +31,15 @@ _AGAIN = "Nothing is lost. Put the file back, or run the same command again, whi
 
 
 def place_of(given: str | None, loader: Loader) -> str | None:
-    """Where inputs are uploaded: as ``--media`` says, else the manifest. Raises UsageError."""
-    url = given or loader.media
-    return None if url is None else storage.checked_url(url, "--media" if given else "media:")
+    """Where inputs are uploaded: as ``--media`` says, else the manifest. Raises UsageError, ManifestError."""
+    if given or loader.media is None:
+        return storage.checked_url(given, "--media") if given else None
+    here = loader.media
+    try:
+        return storage.checked_url(here.text, "`media`")
+    except UsageError as error:
+        fix = f"{error.hint[:1].lower()}{error.hint[1:]}"
+        raise ManifestError([Problem(here.file, here.line, here.column, error.message, fix)]) from None
 
 
 def contents(

@@ -4,10 +4,10 @@ So it is made of numbers, of our own words and of the run directory's name: caus
 a service writes about a prompt may quote it.
 """
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from batcher.core.command_line import command_line
 from batcher.core.one_line import one_line
 from batcher.core.tally import Snapshot
 from batcher.core.units import show_count, show_duration, show_usd
@@ -47,7 +47,7 @@ def at_stall(run: str, seconds: float, snapshot: Snapshot) -> tuple[str, str]:
     run = one_line(run, 200)
     text = (
         f"{snapshot.done:,} of {snapshot.total:,} done, {snapshot.in_flight:,} at the service."
-        f"\nLook: batcher status {shlex.quote(run)}"
+        f"\nLook: {command_line('status', run)}"
     )
     return f"batcher: {run}: nothing moved for {show_duration(seconds)}", text
 
@@ -82,10 +82,10 @@ def _needs(report: Mapping[str, Any], run: str) -> list[str]:
         return []
     causes = report.get("causes", [])[:8]
     kinds = ", ".join(f"{cause['count']:,} {one_line(cause['cause'], 40)}" for cause in causes)
-    return [f"Needs you: {kinds}", f"Look: batcher status {shlex.quote(run)}"]
+    return [f"Needs you: {kinds}", f"Look: {command_line('status', run)}"]
 
 
 def _go_on(report: Mapping[str, Any], run: str) -> list[str]:
     if not report.get("pending"):
         return []
-    return [f"Go on: batcher run {shlex.quote(run)}"]
+    return [f"Go on: {command_line('run', run)}"]

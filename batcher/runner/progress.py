@@ -4,6 +4,7 @@ A listener is given a ``Snapshot`` a few times a second and decides itself how o
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,23 +12,21 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol, TextIO, TypeVar
 
-from batcher.core import limits
+from batcher.core.folding import folded
 from batcher.core.one_line import one_line
 from batcher.core.tally import Snapshot
-from batcher.core.units import show_duration, show_rate, show_usd
 from batcher.runner.events import Event, Noted, Observer, RunEnded, Ticked
+from batcher.runner.progress_words import COLUMNS, ROOM, in_words
 
 T = TypeVar("T")
 
 LINE_EVERY = 10.0  # seconds between lines
 JSON_EVERY = 1.0
 COUNT_EVERY = 2.0
-LONG_ENOUGH = 10.0  # seconds that a limit lasts before it is worth a word
 PATIENCE = 2.0  # seconds that a step takes before it is worth showing
 READING = "reading the manifest: {:,} bytes so far"
 CHECKING = "checking the manifest: {:,} prompts so far"
-COLUMNS = 80
-ROOM = COLUMNS - len("12:34:56  ")
+SHORT_BAR = 5
 
 
 class Progress(Protocol):
@@ -145,60 +144,6 @@ def observing(progress: Progress) -> Observer:
     return hear
 
 
-def in_words(snapshot: Snapshot, room: int = ROOM) -> str:
-    """``690/1,632 done, 3 failed, 32 in flight, 12.3/s, 1 min 16 s left, $1.20``, in ``room`` columns.
-
-    Where that is too little, what matters least is left out first.
-    """
-    left = time_left(snapshot) if snapshot.finished < snapshot.total else ""
-    limit = limit_in_words(snapshot)
-    parts = (  # (what matters more has the lower number, whether there is anything to say, what)
-        (0, True, f"{snapshot.done:,}/{snapshot.total:,} done"),
-        (1, snapshot.failed > 0, f"{snapshot.failed:,} failed"),
-        (2, snapshot.in_doubt > 0, f"{snapshot.in_doubt:,} in doubt"),
-        (6, snapshot.in_flight > 0, f"{snapshot.in_flight:,} in flight"),
-        (4, snapshot.rate > 0, _rate(snapshot)),
-        (3, left != "", left),
-        (5, bool(snapshot.cost_usd), show_usd(snapshot.cost_usd or 0.0)),
-        (7, limit != "", limit),
-    )
-    free = room + len(", ")
-    kept = set()
-    for rank, was_said, text in sorted(parts):
-        if was_said and (rank == 0 or len(text) + len(", ") <= free):
-            kept.add(rank)
-            free -= len(text) + len(", ")
-    return ", ".join(text for rank, _, text in parts if rank in kept)
-
-
-def time_left(snapshot: Snapshot) -> str:
-    """``5 min 10 s left``, or ``5 to 9 min left`` where what was seen and what is to be expected differ; or nothing."""
-    estimates = sorted(one for one in (snapshot.eta, snapshot.eta_model) if one is not None)
-    if not estimates or snapshot.limited_by in {limits.PAUSED, limits.SILENT}:
-        return ""
-    low, high = estimates[0], estimates[-1]
-    if high > 1.5 * low and high - low > 30.0:
-        return f"{show_duration(low)} to {show_duration(high)} left"
-    return f"{show_duration(high)} left"
-
-
-def limit_in_words(snapshot: Snapshot) -> str:
-    """What keeps the run from going faster, and for how long it has: ``limited by --in-flight for 3 min 10 s``."""
-    by = snapshot.limited_by
-    if not by or snapshot.limited_for < LONG_ENOUGH:
-        return ""
-    since = show_duration(snapshot.limited_for)
-    if by in {limits.PAUSED, limits.SILENT}:
-        return f"{limits.WORDS[by]} for {since}"
-    return f"limited by {limits.WORDS[by]} for {since}"
-
-
-def _rate(snapshot: Snapshot) -> str:
-    """Never above what was asked for, and in one unit for the whole run."""
-    rate = snapshot.rate if snapshot.asked is None else min(snapshot.rate, snapshot.asked)
-    return f"{rate:.1f}/s" if (snapshot.asked or rate) >= 1 else show_rate(rate)
-
-
 class Silent:
     """Says only what must not be missed."""
 
@@ -306,13 +251,19 @@ class Bar(Silent):
         self._bar.total = snapshot.total
         self._bar.unit = f"{100 * snapshot.done // max(1, snapshot.total):3d}"  # tqdm would round up to 100
         self._bar.n = min(snapshot.done, snapshot.total)  # 100 % is when all are done, and not before
-        self._bar.set_description_str(_with_note(snapshot))
+        self._bar.set_description_str(_with_note(snapshot, self._columns() - len("100%||") - SHORT_BAR))
+
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self.stream.fileno()).columns or COLUMNS
+        except (OSError, ValueError):
+            return COLUMNS
 
     def say(self, text: str) -> None:
         with suppress(OSError, ValueError):
             if self._bar is not None:
                 self._bar.clear()
-            super().say(text)
+            self.write("\n".join(folded(one_line(text, 2000), self._columns())))
             if self._bar is not None:
                 self._bar.refresh()
 
@@ -324,9 +275,9 @@ class Bar(Silent):
                 self._bar.close()
 
 
-def _with_note(snapshot: Snapshot) -> str:
+def _with_note(snapshot: Snapshot, room: int = ROOM) -> str:
     note = f" ({one_line(snapshot.note)})" if snapshot.note else ""
-    return in_words(snapshot, ROOM - len(note)) + note
+    return in_words(snapshot, room - len(note)) + note
 
 
 def _rounded(snapshot: Snapshot) -> dict[str, Any]:

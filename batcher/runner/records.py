@@ -5,13 +5,13 @@ now. The first move of a process notes, in its transaction, that they are outdat
 look like from outside is remembered, so that one that is gone or was changed by somebody is noticed.
 """
 
-import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+from batcher.core.command_line import command_line
 from batcher.core.job import State
 from batcher.core.json_text import as_json
 from batcher.core.version import __version__
@@ -61,7 +61,7 @@ def failures(connection: Connection, run_dir: Path) -> Iterator[dict[str, Any]]:
     for row in reading.unfinished(connection):
         state = [] if row["state"] == State.FAILED else ["--state", row["state"]]
         cause = ["--cause", row["cause"]["kind"]] if "kind" in row["cause"] else []
-        yield {**row, "retry": shlex.join(["batcher", "retry", str(run_dir), *state, *cause])}
+        yield {**row, "retry": command_line("retry", run_dir, *state, *cause)}
 
 
 def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:

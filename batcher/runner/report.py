@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.job import Counts, State, utc
+from batcher.core.lifecycle import AT_REST
 from batcher.core.version import __version__
 from batcher.runner.stop import Stop
 from batcher.store import read_facts, reading
 from batcher.store.facts import Ended
 from batcher.store.files.whole import write_whole
+from batcher.store.money import Money, money_by_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,16 +109,18 @@ def standing(connection: sqlite3.Connection, counts: Counts, price: float | None
     Money is dollars over the life of the run directory, None where it is unknown. cost_usd: spent and reserved.
     spent_usd: for submits that came to an end, or are in doubt. reserved_usd: for those at the service. unclear_usd:
     for those it failed without saying what they cost; a budget counts them, nothing else does. projected_usd: with what
-    is still to be submitted.
+    is still to be submitted. cost_by_state: cost_usd in parts, by where the jobs stand now, as ``money_by_state``.
     """
     by_state = reading.by_state(connection)
     at_service = by_state.get(State.RUNNING, 0) + by_state.get(State.SUBMITTING, 0)
     to_download = by_state.get(State.READY, 0)
     images, size, _ = reading.pictures(connection)
-    money = reading.money(connection)
-    total = cost(money, price)
-    reserved = money.open * (price or 0.0)
-    to_come = max(0, counts.pending - at_service - to_download) * (price or 0.0)
+    money = money_by_state(connection)
+    whole = sum(money.values(), Money())
+    total = whole.cost(price)
+    reserved = whole.open * (price or 0.0)
+    unlisted = max(0, counts.pending - sum(by_state.get(state, 0) for state in State if state not in AT_REST))
+    to_come = (whole.waiting + unlisted) * (price or 0.0)
     return {
         "total": counts.total,
         "done": counts.done,
@@ -128,21 +132,14 @@ def standing(connection: sqlite3.Connection, counts: Counts, price: float | None
         "to_download": to_download,
         "images": images,
         "bytes": size,
-        "submits_total": money.submits,
+        "submits_total": whole.submits,
         "cost_usd": total,
         "spent_usd": None if total is None else round(total - reserved, 6),
-        "reserved_usd": None if price is None and money.open else round(reserved, 6),
-        "unclear_usd": None if price is None and money.failed else round(money.failed * (price or 0.0), 6),
+        "reserved_usd": None if price is None and whole.open else round(reserved, 6),
+        "unclear_usd": None if price is None and whole.failed else round(whole.failed * (price or 0.0), 6),
         "projected_usd": None if total is None or (price is None and counts.pending) else round(total + to_come, 6),
+        "cost_by_state": {name: one.cost(price) for name, one in money.items()},
     }
-
-
-def cost(money: reading.Money, price: float | None) -> float | None:
-    """Dollars over the life of the run directory, at ``price`` where the service named no cost; None when unknown."""
-    unsaid = money.unpriced + money.open
-    if unsaid and price is None:
-        return None
-    return round(money.known_usd + unsaid * (price or 0.0), 6)
 
 
 def write(run_dir: Path, report: dict[str, Any]) -> None:

@@ -7,22 +7,29 @@ pasted as it stands.
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from batcher.core.command_line import command_line
 from batcher.core.job import CancelOutcome
 from batcher.core.one_line import one_line
 from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
 from batcher.images.storage import url_of
+from batcher.runner.control import Control
 from batcher.runner.stop import Reason, Stop
 
 SHOWN = 8  # causes
 LEAST_SUBMITS, LEAST_SECONDS = 10, 3.0  # of less than these no rate is worth a word
-STATES = (
-    ("failed", "failed"), ("in_doubt", "in doubt"), ("cancelled", "cancelled"), ("at_service", "at the service"),
-    ("to_download", "to download"),
-)  # fmt: skip
+STATES = {  # in words, and what is to be known of them
+    "done": ("done", ""),
+    "at_service": ("at the service", "collected first by the next run"),
+    "to_download": ("to download", "paid for; the next run fetches them"),
+    "in_doubt": ("in doubt", "counted as charged"),
+    "failed": ("failed", ""),
+    "cancelled": ("cancelled", ""),
+}
 AS_IT_STANDS = {  # causes for which the same request would fail again
     "content_policy": "reword these prompts in the manifest; a retry would send the same text again",
     "invalid_input": "correct these inputs in the manifest; a retry would send the same again",
@@ -37,13 +44,14 @@ FIRST = {  # what to do before the retry
 class WayOn:
     """How to go on. command: as typed. limited: ``--limit`` left some out. piped: the manifest came by a pipe.
 
-    needed: bytes that the images to come are likely to take.
+    needed: bytes that the images to come are likely to take. control: what ``tune`` asks for.
     """
 
     command: str
     limited: bool = False
     piped: bool = False
     needed: float = 0.0
+    control: Control = field(default_factory=Control)
 
 
 def summary(
@@ -58,9 +66,9 @@ def summary(
     place = url_of(Path(run)) or f"{run}/images"
     images = f"{show_count(report['images'], kind)}, {show_bytes(report['bytes'])}, in {place}"
     lines = [f"{report['done']:,} of {show_count(report['total'], 'job')} done: {images}"]
-    if others := standing(report):
-        lines.append(others)
-    lines += [_pace(report), *money(report), *causes(run, report["causes"])]
+    if report["done"] < report["total"]:
+        lines += standing(report)
+    lines += [_pace(report), *causes(run, report["causes"])]
     if report["warnings"]:
         lines.append(f"{show_count(report['warnings'], 'warning')}, for example:")
         lines += [f"  {warning}" for warning in warnings[:3]]
@@ -68,34 +76,39 @@ def summary(
     if stop is not None and reason is not None:
         lines += [f"Stopped: {stop.message or reason.word.replace('_', ' ')}", *([stop.hint] if stop.hint else [])]
     if report["cancelled"]:
-        retry = shlex.join(["batcher", "retry", run, "--state", "cancelled"])
+        retry = command_line("retry", run, "--state", "cancelled")
         lines.append(f"To submit the {show_count(report['cancelled'], 'cancelled job')} again:\n  {retry}")
     if report["pending"] or way_on.limited or (reason is not None and reason.hard):
         lines += _to_go(report, reason, way_on)
     return "\n".join(lines)
 
 
-def standing(facts: Mapping[str, Any]) -> str:
-    """Where the jobs are that are not done; empty when all are."""
-    parts = [f"{facts[name]:,} {word}" for name, word in STATES if facts[name]]
-    if facts["at_service"]:
-        parts = [f"{part} (collected first by the next run)" if part.endswith("service") else part for part in parts]
-    waiting = facts["pending"] - facts["at_service"] - facts["to_download"]
-    return ", ".join([*parts, *([f"{waiting:,} to submit"] if waiting > 0 else [])])
-
-
-def money(facts: Mapping[str, Any]) -> list[str]:
-    """Where the dollars are, in parts that add up, if there is more to say than one sum."""
-    if facts["spent_usd"] is None:
-        return ["cost unknown: the service named none, and no price is known; set it with --price USD"]
-    parts = [f"{show_usd(facts['spent_usd'])} spent"]
-    if facts["reserved_usd"]:
-        parts.append(f"{show_usd(facts['reserved_usd'])} reserved for what is at the service")
+def standing(facts: Mapping[str, Any], *, going: bool = False) -> list[str]:
+    """Where the jobs stand, and their money: a table whose dollars add up. going: a run is at work on them."""
+    costs = facts["cost_by_state"]
+    rows: list[tuple[str, str, float | None, str]] = [
+        (f"{facts[name]:,}", word, costs.get(name), "" if going else note)
+        for name, (word, note) in STATES.items()
+        if facts[name] or name == "done"
+    ]
+    if (waiting := facts["pending"] - facts["at_service"] - facts["to_download"]) > 0:
+        to_come = (facts["projected_usd"] or 0.0) - (facts["cost_usd"] or 0.0)
+        note = f"{show_usd(to_come)} to come" if to_come > 0 else ""
+        rows.append((f"{waiting:,}", "to submit", costs.get("pending"), note))
+    if "removed" in costs:
+        rows.append(("", "no longer in the manifest", costs["removed"], ""))
+    rows.append((f"{facts['total']:,}", "in all", facts["cost_usd"], ""))
+    dollars = [show_usd(cost) if cost else "" for _, _, cost, _ in rows]
+    wide, room = max(len(word) for _, word, _, _ in rows), max(map(len, dollars))
+    lines = [
+        f"  {count:>9}  {word:<{wide}}  {cost:>{room}}  {note}".rstrip()
+        for (count, word, _, note), cost in zip(rows, dollars, strict=True)
+    ]
     if facts["unclear_usd"]:
-        parts.append(f"{show_usd(facts['unclear_usd'])} uncertain (failed there, what it charged is not known)")
-    if facts["pending"] and facts["projected_usd"] is not None:
-        parts.append(f"{show_usd(facts['projected_usd'])} when all is done")
-    return [", ".join(parts)] if len(parts) > 1 else []
+        lines.append(f"{show_usd(facts['unclear_usd'])} more is uncertain: failed at the service, charge not known")
+    if facts["spent_usd"] is None:
+        lines.append("cost unknown: the service named none, and no price is known; set it with --price USD")
+    return lines
 
 
 def causes(run: str, groups: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -114,7 +127,7 @@ def causes(run: str, groups: Sequence[Mapping[str, Any]]) -> list[str]:
             state = [] if failed else ["--state", "in_doubt"]
             first = FIRST.get(group["cause"]) if failed else IN_DOUBT
             lines += [f"          {first}"] if first else []
-            lines.append(f"          {shlex.join(['batcher', 'retry', run, *state, '--cause', group['cause']])}")
+            lines.append(f"          {command_line('retry', run, *state, '--cause', group['cause'])}")
     if not lines:
         return []
     if len(groups) > SHOWN:
@@ -127,9 +140,14 @@ def ended(facts: Mapping[str, Any] | None) -> list[str]:
     if not facts:
         return []
     why = facts.get("message") or str(facts.get("stopped_by") or "").replace("_", " ")
-    took = show_duration(facts.get("seconds") or 0.0)
-    words = f"Stopped at {facts.get('ended_at')}: {one_line(why, 200)}" if why else f"Ended at {facts.get('ended_at')}"
-    return [f"{words} (began {facts.get('began_at')}, {took}, exit code {facts.get('exit_code')})"]
+    took, at = show_duration(facts.get("seconds") or 0.0), _local(facts.get("ended_at"))
+    words = f"Stopped {at} after {took}: {one_line(why, 200)}" if why else f"Ended {at} after {took}"
+    return [f"{words} (began {_local(facts.get('began_at'))}, exit code {facts.get('exit_code')})"]
+
+
+def _local(utc: str | None) -> str:
+    """``2026-11-22 03:12`` on the clock of this machine."""
+    return f"{datetime.fromisoformat(utc).astimezone():%Y-%m-%d %H:%M}" if utc else "at an unknown time"
 
 
 def cancelled(outcomes: Mapping[CancelOutcome, int]) -> list[str]:
@@ -155,9 +173,7 @@ def _pace(report: Mapping[str, Any]) -> str:
 def _to_go(report: Mapping[str, Any], reason: Reason | None, way_on: WayOn) -> list[str]:
     pending = report["pending"]
     left = f"{pending:,} to go" if pending else "There is more in the manifest"
-    if reason is Reason.PAUSED:
-        return [f"{left}."]  # the hint says how
-    how, command = resume(report, report["stopped_by"], way_on.command)
+    how, command = resume(report, report["stopped_by"], way_on.command, way_on.control)
     if reason is Reason.DISK:
         how = f"The images to come need about {show_bytes(way_on.needed)}. {how}"
     elif way_on.piped:
@@ -165,22 +181,40 @@ def _to_go(report: Mapping[str, Any], reason: Reason | None, way_on: WayOn) -> l
     return [f"{left}. {how}", f"  {command}"]
 
 
-def resume(facts: Mapping[str, Any], stopped_by: str | None, command: str) -> tuple[str, str]:
-    """How to go on and the command for it: not the one that would stop at the same place again."""
+def resume(facts: Mapping[str, Any], stopped_by: str | None, command: str, control: Control) -> tuple[str, str]:
+    """How to go on and what to type for it: not what would stop at the same place again.
+
+    control: what ``tune`` asks for now, which wins over the command's flags.
+    """
+    run = facts["run"]
+    if control.paused:
+        return "It is paused. Go on with:", f"{command_line('tune', run, '--resume')} && {command}"
     if stopped_by == Reason.BUDGET.word:
-        return _larger_budget(facts, command)
-    for word, flag in ((Reason.MAX_FAILURES.word, "--max-failures"), ("limit", "--limit")):
-        if stopped_by == word:
-            return f"Go on without {flag}, or with a larger one:", without(command, flag)
+        return _larger_budget(facts, command, control)
+    if stopped_by == Reason.DEADLINE.word and control.deadline is not None:
+        without_it = command_line("tune", run, "--deadline", "none")
+        return "The deadline was set by tune. Go on without it:", f"{without_it} && {command}"
+    if stopped_by == Reason.MAX_FAILURES.word:
+        more = f"{without(command, '--max-failures')} --max-failures {2 * facts['failed']}"
+        return "Go on with a larger --max-failures:", more
+    if stopped_by == "limit":
+        return "Go on without --limit, or with a larger one:", without(command, "--limit")
     return "Resume with the same command:", command
 
 
-def _larger_budget(report: Mapping[str, Any], command: str) -> tuple[str, str]:
-    rest, needed = without(command, "--budget"), report["projected_usd"]
+def _larger_budget(facts: Mapping[str, Any], command: str, control: Control) -> tuple[str, str]:
+    needed = facts["projected_usd"]
     if needed is None:
         return "Go on with a larger --budget than this command's:", command
-    enough = math.ceil(100 * (needed + (report["unclear_usd"] or 0.0)) - 1e-6) / 100
-    return f"{show_usd(enough)} would do for all of it:", f"{rest} --budget {enough:.2f}"
+    enough = math.ceil(100 * (needed + (facts["unclear_usd"] or 0.0)) - 1e-6) / 100
+    if control.budget is None:
+        rest = without(command, "--budget")
+        return f"{show_usd(enough)} would be enough for all of it:", f"{rest} --budget {enough:.2f}"
+    if control.budget >= enough:
+        return f"The budget is {show_usd(control.budget)} now. Go on with:", command
+    more = command_line("tune", facts["run"], "--budget", f"{enough:.2f}")
+    words = f"The budget was set by tune. {show_usd(enough)} would be enough for all of it:"
+    return words, f"{more} && {command}"
 
 
 def without(command: str, flag: str) -> str:

@@ -10,6 +10,7 @@ from hashlib import blake2b
 
 from batcher.client.api import Api
 from batcher.core.budget import Budget, kind_of
+from batcher.core.command_line import command_line
 from batcher.core.errors import CallError, Cause, DiskError, Refused
 from batcher.core.failure_limit import FailureLimit
 from batcher.core.job import Artifact, CancelOutcome, Entry, State
@@ -30,6 +31,7 @@ from batcher.store.machine import machine_problem, may_have_lost
 
 PATIENCE = 6 * 3600.0  # seconds without any answer before the run gives up on a service that had answered before
 FIRST_PATIENCE = 60.0  # and on one that never did
+NOWHERE = 3  # answers that nothing is at an address, before it is believed
 NOTEWORTHY = 10.0  # seconds of silence worth a word to the person who watches
 
 
@@ -72,6 +74,8 @@ class RunContext:
         self.money_moved = asyncio.Event()
         self.go_on = asyncio.Event()  # cleared while the run is paused
         self.go_on.set()
+        self.no_catalogue: str | None = None  # what the address answered in its place, until a submit is taken up there
+        self._nowhere = 0  # such answers to submits
         self.files: dict[int, list[Artifact]] = {}  # of jobs that have just been saved, until nobody works on them
         self.left_at: dict[int, float] = {}  # of submits whose answer is not waited for yet, on the clock of ``now``
         self.in_air = 0  # submits without an answer yet
@@ -130,9 +134,24 @@ class RunContext:
             self.stop.request(
                 Reason.FUSE,
                 f"the fuse blew: {why}: {cause}",
-                "What is at the service was collected. Look at RunComfy's Generations page for the jobs in doubt, then"
-                " `batcher retry --state in_doubt` submits them again, or leaves them.",
+                "What is at the service was collected. Look for the jobs in doubt on RunComfy's Generations page; then"
+                f" `{command_line('retry', self.state.path.parent, '--state', 'in_doubt')}` submits them again.",
             )
+
+    def is_wrong_address(self, cause: Cause) -> bool:
+        """Whether a submit got the very 404 that the catalogue got, and none was taken up yet: then neither is there,
+        and the job is not to blame. The third such answer ends the run.
+        """
+        if cause.http_status != 404 or cause.code is not None or cause.message != self.no_catalogue:
+            return False
+        self._nowhere += 1
+        if self._nowhere >= NOWHERE:
+            self.stop.request(
+                Reason.SERVICE,
+                f"{self.api.base_url} is no Model API: it answers 404 to catalogue and submits ({cause.message})",
+                "Nothing was submitted. Check --base-url, then run the same command again.",
+            )
+        return True
 
     def machine_failed(self, problem: DiskError) -> None:
         """Its disk, its memory or its threads: the run ends, and what is at the service is left to the next one."""

@@ -61,18 +61,21 @@ def run_dir_of(options: Options, loader: Loader) -> Path:
         return Path(options.out)
     part = f"-{options.shard.number}-of-{options.shard.of}" if options.shard else ""
     run_dir = Path("runs") / f"{loader.name}{part}"
-    way = way_to(loader, run_dir)
-    if way is not None and has_state(run_dir):
-        with closing(connect_to_read(run_dir)) as connection:
-            recorded = read_facts(connection).manifest_path
-        other = run_dir / (recorded or way)
-        if recorded not in {None, way} and other.exists():
-            folder = Path("runs") / f"{Path(loader.path or '').parent.name}-{loader.name}{part}"
-            raise UsageError(
-                f"{run_dir} is the run directory of {os.path.relpath(other)}, and not of {loader.source}",
-                hint=f"Name another one: -o {quote(str(folder))} (-o {quote(str(run_dir))} puts both into one)."
-                " Nothing was submitted.",
-            )
+    if not has_state(run_dir):
+        return run_dir
+    with closing(connect_to_read(run_dir)) as connection:
+        facts = read_facts(connection)
+    way, recorded, folder = way_to(loader, run_dir), facts.manifest_path, ""
+    if facts.piped not in {None, loader.piped}:
+        other, folder = "another input, from a pipe", f"{loader.name}-2"
+    elif way is not None and recorded not in {None, way} and (path := run_dir / (recorded or way)).exists():
+        other, folder = os.path.relpath(path), f"{Path(loader.path or '').parent.name}-{loader.name}"
+    if folder:
+        raise UsageError(
+            f"{run_dir} is the run directory of {other}, and not of {loader.source}",
+            hint=f"Name another one: -o {quote(str(Path('runs') / f'{folder}{part}'))}"
+            f" (-o {quote(str(run_dir))} puts both into one). Nothing was submitted.",
+        )
     return run_dir
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.client.catalogue import Offer, ask
+from batcher.core.command_line import command_line
 from batcher.core.errors import DiskError, TakenOver, UsageError
 from batcher.core.settings import Settings
 from batcher.core.shard import Shard
@@ -16,7 +17,8 @@ from batcher.manifest import Loader
 from batcher.manifest.totals import columns_in_words
 from batcher.runner import generation, media_inputs, report, report_words
 from batcher.runner import records as tables
-from batcher.runner.control import Control, is_paused, read_control
+from batcher.runner.control import Control, control_now, read_control
+from batcher.runner.controller import is_paused
 from batcher.runner.engines import cluster
 from batcher.runner.events import RunBegan, RunEnded
 from batcher.runner.input_check import check_inputs
@@ -77,14 +79,15 @@ async def _run(
         cluster.address()  # what is wrong with it is said before anything is made
     run_dir = run_dir_of(options, loader)
     progress = listener(settings.progress) if progress is None else progress
+    heard = Heard(progress, surroundings.observers, surroundings.wall)
     with ExitStack() as held:
         held.callback(loader.close)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
         if remote is not None:
-            remote.keep(run_dir, progress)
+            remote.keep(run_dir, heard)
         storage.claim(run_dir, options.images)
-        async with open_service(options, run_dir, progress) as service:
+        async with open_service(options, run_dir, heard) as service:
             ended = await conduct(
                 loader, settings, run_dir, service, surroundings, progress,
                 limit=options.overrides.limit, continue_copy=options.continue_copy, shard=options.shard,
@@ -155,7 +158,7 @@ async def conduct(
             _stay_paused(state, control, stop)
         else:
             if words := control.words():
-                progress.say(f"as tuned: {words} (`batcher tune {run_dir}` shows and changes it)")
+                progress.say(f"as tuned: {words} (`{command_line('tune', run_dir)}` shows and changes it)")
             total = jobs if planned.whole is None else planned.whole
             simulated = bool(service.api.simulated)
             _tell(
@@ -199,8 +202,8 @@ async def _read(
 
 
 def _stay_paused(state: StateFile, control: Control, stop: Stop) -> None:
-    run_dir, why = state.path.parent, f": {control.reason}" if control.reason else ""
-    stop.request(Reason.PAUSED, f"the run is paused{why}", f"`batcher tune {run_dir} --resume` lets it go on.")
+    why = f": {control.reason}" if control.reason else ""
+    stop.request(Reason.PAUSED, f"the run is paused{why}")
     word = Reason.PAUSED.word
     state.must_commit(
         [lambda: state.change_facts(lambda facts: replace(facts, process=None, live=None, stopped_by=word))]
@@ -246,7 +249,7 @@ def _say_what_was_read(read: Reading, offer: Offer, warning: str | None, surroun
     for text in (*([warning] if warning else []), *read.planned.warnings, *offer.warnings):
         surroundings.say(f"warning: {text}")
     for line in columns_in_words(read.totals.columns) if read.totals is not None else ():
-        surroundings.say(line)
+        surroundings.say(line, "columns")
     if read.listed is not None and read.listed.gone:
         surroundings.say(gone_in_words(read.listed.gone))
 
@@ -263,6 +266,7 @@ def _facts(
             simulated=bool(service.api.simulated),
             manifest=loader.source,
             manifest_path=way_to(loader, run_dir),
+            piped=loader.piped,
             model=loader.model,
             total=planned.jobs if planned.whole is None else planned.whole,
             command=command,
@@ -309,7 +313,9 @@ def _report(
     with suppress(DiskError):  # the report says it all once more
         state.must_commit([lambda: state.change_facts(end)])
     report.write(run_dir, built)
-    way_on = report_words.WayOn(command, limited=facts.limited, piped=piped, needed=room_needed(state, jobs))
+    way_on = report_words.WayOn(
+        command, limited=facts.limited, piped=piped, needed=room_needed(state, jobs), control=control_now(run_dir)
+    )
     words = report_words.summary(built, stop, way_on, facts.warnings)
     lines = report_words.cancelled({} if context is None else context.cancelled)
     return Ended(built, "\n".join([*lines, *_untaken(context), words]), stop, context)

@@ -1,7 +1,7 @@
 """Where a run stands now, going or not, or several runs as one: what ``batcher status`` and ``Run.status()`` say."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 from batcher.core.units import show_count
 from batcher.runner import report
+from batcher.runner.progress_words import in_flight_hint, limit_in_words, time_left
 from batcher.store import connect_to_read, is_going, read_facts, reading
 from batcher.store.facts import Live
 from batcher.store.joined import Joined
@@ -37,6 +38,7 @@ def together(whole: Joined) -> Facts:
         **of(whole.path),
         **{name: _sum([run[name] for run in runs]) for name in _MONEY},
         "run": whole.name,
+        "cost_by_state": _costs([run["cost_by_state"] for run in runs]),
         "going": any(run["going"] for run in runs),
         "rate": sum(run["rate"] or 0.0 for run in runs) or None,
         "eta_seconds": max((run["eta_seconds"] for run in runs if run["eta_seconds"] is not None), default=None),
@@ -61,6 +63,7 @@ def _of(connection: sqlite3.Connection, run_dir: Path) -> Facts:
         "price_at": recorded.price_at,
         "rate": live.rate if live else None,
         "eta_seconds": live.eta if live else None,
+        "time_left": time_left(live) if live else "",
         "note": live.note if live else "",
         "workers": list(live.workers) if live else [],
         "simulated": bool(recorded.simulated),
@@ -69,10 +72,20 @@ def _of(connection: sqlite3.Connection, run_dir: Path) -> Facts:
         "resume": recorded.command,
         "failures": report.causes(connection),
         "ended": None if going or recorded.ended is None else asdict(recorded.ended),
+        "limit": _limit(live, run_dir) if live else [],
         "limited_by": live.limited_by if live else None,
         "limited_for_seconds": live.limited_for if live else None,
         "in_flight_cap": live.in_flight_cap if live else None,
     }
+
+
+def _limit(live: Live, run_dir: Path) -> list[str]:
+    return [*filter(None, (limit_in_words(live), in_flight_hint(live, live.slots, run_dir)))]
+
+
+def _costs(runs: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    names = dict.fromkeys(name for run in runs for name in run)
+    return {name: _sum([run.get(name, 0.0) for run in runs]) for name in names}
 
 
 def _sum(numbers: Sequence[float | None]) -> float | None:

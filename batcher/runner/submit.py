@@ -15,6 +15,7 @@ from batcher.core.budget import kind_of
 from batcher.core.circuit_breaker import CircuitBreaker
 from batcher.core.errors import (
     AccountError,
+    Cause,
     DiskError,
     NotFound,
     NotSent,
@@ -28,7 +29,7 @@ from batcher.core.job import Accepted, Entry, State
 from batcher.core.retry import REFUSALS
 from batcher.pacing import LATE, SlowStart
 from batcher.runner.departures import Departures
-from batcher.runner.events import Noted
+from batcher.runner.events import CameBack, Noted
 from batcher.runner.lying_there import LyingThere
 from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason, pause
@@ -193,29 +194,36 @@ class Submitter:
         except NotSent as problem:
             self.breaker.failed(context.now())
             context.unheard(problem)
-            return await self._release(entry)
+            return await self._came_back(entry, str(problem), refused=False)
         except Refused as problem:
             self._answered()
             self._slow_start.close()
             self.pace.refused(context.now(), problem.retry_after, left_at)
             context.tally.rate_limited += 1
-            return await self._release(entry)
+            return await self._came_back(entry, str(problem), refused=True)
         except Rejected as problem:
             self._answered()
-            context.came_to(entry, problem.cause)
-            context.unspend(entry)
-            context.tally.submitted(left_at)
-            return await context.queue.durable(context.state.reject, entry, problem.cause, context.wall())
-        except AccountError:
-            await self._release(entry)
+            return await self._rejected(entry, problem.cause, left_at)
+        except AccountError as problem:
+            await self._came_back(entry, problem.message, refused=True)
             raise
         except DiskError as problem:  # nothing would have said that it left
             context.machine_failed(problem)
-            return await self._release(entry)
+            return await self._came_back(entry, problem.message, refused=False)
         self._answered()
+        context.no_catalogue = None
         context.tally.submitted(left_at)
         context.left_at[entry.id] = left_at
         return await self._accept(entry, accepted)
+
+    async def _rejected(self, entry: Entry, cause: Cause, left_at: float) -> Entry:
+        context = self.context
+        if context.is_wrong_address(cause):
+            return await self._release(entry)
+        context.came_to(entry, cause)
+        context.unspend(entry)
+        context.tally.submitted(left_at)
+        return await context.queue.durable(context.state.reject, entry, cause, context.wall())
 
     async def _answer(self, entry: Entry, inputs: Mapping[str, Any]) -> Accepted:
         journal = self.journal
@@ -246,6 +254,10 @@ class Submitter:
             context.settle(entry, None)
             context.doubted(entry, after.cause)
         return after
+
+    async def _came_back(self, entry: Entry, why: str, *, refused: bool) -> Entry:
+        self.context.tell(CameBack(entry=entry, refused=refused, why=why, at=self.context.wall()))
+        return await self._release(entry)
 
     async def _release(self, entry: Entry) -> Entry:
         """A release that is not on the disk is a submit in doubt to the next start."""

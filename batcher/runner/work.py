@@ -1,39 +1,39 @@
 """A run that has a service to talk to: the table is drained, and every part that this takes is opened and closed."""
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from batcher.client.catalogue import Offer
-from batcher.core import limits
 from batcher.core.budget import Budget, kind_of
 from batcher.core.errors import DiskError
 from batcher.core.job import Entry, utc
 from batcher.core.settings import Deadline, Settings
 from batcher.core.tally import Snapshot, Tally
-from batcher.core.units import show_count, show_duration, show_rate
+from batcher.core.units import show_count
 from batcher.images import Downloader, Dress, Trust
 from batcher.images.embed import at_arrival
 from batcher.images.storage import place_of
 from batcher.runner import departures
 from batcher.runner.cancel import cancel_all
-from batcher.runner.control import Control, Controller
+from batcher.runner.control import Control
+from batcher.runner.controller import Controller
 from batcher.runner.deadline import deadline_at
 from batcher.runner.drain import Drain
 from batcher.runner.engines.engine import Local
 from batcher.runner.engines.opening import Hire, open_engine, ray_crew
 from batcher.runner.events import Noted, Observer, Ticked
 from batcher.runner.media_inputs import MediaInputs
+from batcher.runner.progress_words import in_flight_hint
 from batcher.runner.run_context import RunContext
 from batcher.runner.service import Service
 from batcher.runner.stop import GRACE, Reason, Stop
 from batcher.store import Ballast, CommitQueue, RunFacts, StateFile, connect_to_read, reading
 from batcher.store.facts import Live
+from batcher.store.money import money_in_all
 
-HINT_AFTER = 20.0  # seconds that a limit lasts before a person hears what would lift it
 TICK = 0.25  # seconds between looks at the tally and at control.json
 REMEMBERED = 1_000  # jobs of earlier processes whose costs tell what others will cost
 LIVE_EVERY = 8  # ticks between notes for `batcher status`
@@ -62,9 +62,10 @@ class Surroundings:
     wall: Callable[[], float] = time.time
     elapsed: Callable[[], float] = _elapsed
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, name: str = "note") -> None:
+        """name: of the event in a log."""
         for observer in self.observers:
-            observer(Noted(text=text, at=self.wall()))
+            observer(Noted(text=text, at=self.wall(), name=name))
 
 
 async def drain(
@@ -92,7 +93,9 @@ async def drain(
     async with _opened(
         state, service, tuned, stop, surroundings, price=offer.price, total=total,
         simulated=bool(service.api.simulated), past_deadline=_past(settings.deadline, surroundings), media=media,
+        limit=limit,
     ) as context:  # fmt: skip
+        context.no_catalogue = offer.absent
         with closing(departures.Departures(run_dir)) as journal:
             controller = Controller(context, run_dir, settings, control)
             async with surroundings.attend(context):
@@ -143,7 +146,7 @@ async def fetch_again(
 async def _opened(
     state: StateFile, service: Service, settings: Settings, stop: Stop, surroundings: Surroundings, *,
     price: float | None, total: int, simulated: bool, past_deadline: Callable[[], bool] = lambda: False,
-    patient: bool = True, media: MediaInputs | None = None,
+    patient: bool = True, media: MediaInputs | None = None, limit: int | None = None,
 ) -> AsyncIterator[RunContext]:  # fmt: skip
     """Every part that a run works with. Raises DiskError."""
     run_dir = state.path.parent
@@ -151,7 +154,7 @@ async def _opened(
     with closing(connect_to_read(run_dir)) as reader, ExitStack() as held:
         held.callback(ballast.drop)
         _lay(ballast)
-        counts = reading.counts(reader, total)
+        counts = reading.counts(reader, total, limit)
         async with (
             Downloader(
                 place_of(run_dir), trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
@@ -196,7 +199,7 @@ async def _remember(context: RunContext, offer: Offer) -> None:
 
 
 def _budget(state: StateFile, settings: Settings, price: float | None) -> Budget:
-    money, each = reading.money(state.connection), price or 0.0
+    money, each = money_in_all(state.connection), price or 0.0
     budget = Budget(
         settings.budget,
         price,
@@ -246,7 +249,7 @@ async def _tick(context: RunContext, controller: Controller) -> None:
     ticks, hinted, noted = 0, False, None
     while True:
         snapshot = _snapshot(context)
-        if not hinted and (hint := in_flight_hint(snapshot, context.slots.size)):
+        if not hinted and (hint := in_flight_hint(snapshot, context.slots.size, context.state.path.parent)):
             hinted = True
             context.tell(Noted(text=hint, at=context.wall()))
         context.tell(Ticked(snapshot=snapshot, at=context.wall()))
@@ -259,20 +262,6 @@ async def _tick(context: RunContext, controller: Controller) -> None:
                 noted = live
         ticks += 1
         await asyncio.sleep(TICK)
-
-
-def in_flight_hint(snapshot: Snapshot, slots: int) -> str:
-    """What to set where ``--in-flight`` keeps a run well below its rate; empty where it does not."""
-    cap, asked = snapshot.in_flight_cap, snapshot.asked
-    if snapshot.limited_by != limits.IN_FLIGHT or snapshot.limited_for < HINT_AFTER or not cap or not asked:
-        return ""
-    if cap > 0.8 * asked:
-        return ""
-    takes = slots / cap
-    return (
-        f"--in-flight {slots} caps the rate at {show_rate(cap)}, as jobs take about {show_duration(takes)}:"
-        f" --in-flight {math.ceil(1.1 * asked * takes)} would reach {show_rate(asked)}"
-    )
 
 
 def _note(state: StateFile, live: Live) -> None:

@@ -102,13 +102,14 @@ class RunFacts:
     """None, 0 or empty where nothing is known.
 
     service: where the run went; None too where the state file was made anew from sidecars. manifest: as it was named;
-    manifest_path: from the run directory to it. total: jobs of the manifest. command: all of it, to be typed again.
-    price_usd: of an image, known since price_at (UTC). shard: as ``--shard`` has it. batchers: versions that worked
-    here. process: of a going run, or of one that was killed. stopped_by: a word, as in the report. refused: calls of
-    ended runs, for their rate. run_id: of the run directory, wherever it is copied to. succeeded_at: when a run last
-    ended with everything done, UTC. tables: what ``records.jsonl`` and ``failures.jsonl`` look like from outside, None
-    when they are out of date. control: what ``tune`` asked for and since when it is obeyed; control_history: that and
-    those before, the oldest first. workers_left: there may be temporary files of workers.
+    manifest_path: from the run directory to it; piped: its hash, where it came through a pipe. total: jobs of the
+    manifest. command: all of it, to be typed again. price_usd: of an image, known since price_at (UTC). shard: as
+    ``--shard`` has it. batchers: versions that worked here. process: of a going run, or of one that was killed.
+    stopped_by: a word, as in the report. refused: calls of ended runs, for their rate. run_id: of the run
+    directory, wherever it is copied to. succeeded_at: when a run last ended with everything done, UTC. tables: what
+    ``records.jsonl`` and ``failures.jsonl`` look like from outside, None when they are out of date. control: what
+    ``tune`` asked for and since when it is obeyed; control_history: that and those before, the oldest first.
+    workers_left: there may be temporary files of workers.
     """
 
     service: str | None = None
@@ -116,6 +117,7 @@ class RunFacts:
     simulated: bool | None = None
     manifest: str | None = None
     manifest_path: str | None = None
+    piped: str | None = None
     model: str | None = None
     total: int | None = None
     command: str | None = None

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import filelock
 
+from batcher.core.command_line import command_line
 from batcher.core.errors import BusyError, DiskError
 from batcher.store.facts import Process, read_facts
 
@@ -36,7 +37,7 @@ def locked(run_dir: Path) -> Iterator[None]:
     except filelock.Timeout:
         raise BusyError(
             f"{run_dir} is in use by another batcher",
-            hint=f"`batcher status {run_dir}` shows how far it is. Stop it with Ctrl-C, or wait.",
+            hint=f"`{command_line('status', run_dir)}` shows how far it is. Stop it with Ctrl-C, or wait.",
         ) from None
     except OSError as error:
         raise unwritable(run_dir, error) from error

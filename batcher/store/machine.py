@@ -3,6 +3,7 @@
 import errno
 import sqlite3
 
+from batcher.core.command_line import repair
 from batcher.core.errors import Damaged, DiskError
 
 _OF_THE_DISK = frozenset(
@@ -37,7 +38,7 @@ def machine_problem(error: BaseException) -> DiskError | None:
 
 def damaged(message: str, run: str = "RUN") -> Damaged:
     """message: of a state file that is. run: its run directory."""
-    way = f"`batcher verify {run} --repair` makes a new one from the images and their sidecars"
+    way = f"`{repair(run)}` makes a new one from the images and their sidecars"
     return Damaged(message, hint=f"{way}; the old one is kept.")
 
 

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from batcher.core.command_line import repair
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.store.lock import unwritable
 from batcher.store.machine import damaged
@@ -33,16 +34,20 @@ def prepare(run_dir: Path) -> None:
         raise _foreign(run_dir, names)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """The writer's connection: durable at every commit. Raises UsageError for a file that isn't ours, DiskError."""
+def connect(path: Path, *, is_scratch: bool = False) -> sqlite3.Connection:
+    """The writer's connection: durable at every commit. Raises UsageError for a file that isn't ours, DiskError.
+
+    is_scratch: the file is thrown away in the end, so that nothing has to be on the disk, nor be written twice.
+    """
     try:
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=BUSY, cached_statements=512
         )
         try:
             empty = not _check(connection, path)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, not only with the system
+            connection.execute(f"PRAGMA journal_mode = {'MEMORY' if is_scratch else 'WAL'}")
+            # FULL: a commit is on the disk, not only with the system
+            connection.execute(f"PRAGMA synchronous = {'OFF' if is_scratch else 'FULL'}")
             connection.execute("PRAGMA temp_store = FILE")
             connection.execute("PRAGMA cache_size = -16000")
             if empty:
@@ -154,7 +159,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
         raise UsageError(
             f"{path} was written by an older batcher (state version {version}; this one reads version {VERSION})",
             hint="Nothing was touched. Finish that run with the older batcher. Or move the file away: then"
-            f" `batcher verify {path.parent} --repair` makes a new one from the images and their sidecars.",
+            f" `{repair(path.parent)}` makes a new one from the images and their sidecars.",
         )
     return int(version)
 
@@ -175,8 +180,8 @@ def _foreign(run_dir: Path, names: list[str]) -> UsageError:
     if {"images", "records.jsonl", BUCKET} & set(names):
         return UsageError(
             f"{run_dir} holds images of an earlier run but its {STATE} is gone",
-            hint=f"Running there would pay for them again. `batcher verify {run_dir} --repair` makes a new {STATE} from"
-            " their sidecars. Or choose another directory with -o.",
+            hint=f"Running there would pay for them again. `{repair(run_dir)}` makes a new {STATE}"
+            " from their sidecars. Or choose another directory with -o.",
         )
     return UsageError(
         f"{run_dir} is not empty and not a run directory of batcher",

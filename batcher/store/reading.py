@@ -10,12 +10,10 @@ from typing import Any
 from batcher.core.errors import Cause
 from batcher.core.job import Counts, Entry, State, sidecar, utc
 from batcher.store.facts import read_facts
+from batcher.store.money import IN_FLIGHT
 from batcher.store.rows import ENTRY, ENTRY_WIDTH, PICTURE, artifact_of, cause_of, entry_of
 
 _CHUNK = 500
-_UNCHARGED = "('rejected', 'cancelled', 'failed')"  # outcomes that the service documents no charge for
-_UNPRICED = f"cost_usd IS NULL AND outcome NOT IN {_UNCHARGED}"
-_IN_FLIGHT = "state IN ('submitting', 'running') AND finished_at IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +24,6 @@ class Failure:
     cause: Cause
     count: int
     example: str
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """Over the life of the run directory, jobs that left the manifest included: it was spent all the same.
-
-    known_usd: what the service said it charged. unpriced: images of ended or doubtful submits whose cost it did not
-    say. failed: images of submits that it failed without a word on their cost (nobody documents whether those are
-    charged). open: images of jobs at the service now. submits: all that may have been taken up.
-    """
-
-    known_usd: float
-    unpriced: int
-    failed: int
-    open: int
-    submits: int
 
 
 def by_id(connection: sqlite3.Connection, number: int) -> Entry:
@@ -123,12 +105,17 @@ def any_is(connection: sqlite3.Connection, states: Sequence[State]) -> bool:
     )
 
 
-def counts(connection: sqlite3.Connection, total: int | None = None) -> Counts:
-    """total: jobs in the manifest, by default as the last run knew it."""
+def counts(connection: sqlite3.Connection, total: int | None = None, limit: int | None = None) -> Counts:
+    """total: jobs in the manifest, by default as the last run knew it. limit: with it, those jobs count that a run with
+    this ``--limit`` brings to their end: not the pending ones at positions from it on.
+    """
     states = by_state(connection)
     if total is None:
         last = read_facts(connection).total
         total = sum(states.values()) if last is None else last
+    elif limit is not None:
+        within = "SELECT count(*) FROM jobs WHERE position IS NOT NULL AND (state <> 'pending' OR position < ?)"
+        (total,) = connection.execute(within, (limit,)).fetchone()
     return Counts(
         total=total,
         done=states.get(State.DONE, 0),
@@ -162,22 +149,6 @@ def pictures(connection: sqlite3.Connection) -> tuple[int, int, int]:
     return images, size, odd
 
 
-def money(connection: sqlite3.Connection) -> Money:
-    sums = (
-        "coalesce(sum(cost_usd), 0), coalesce(sum(images) FILTER (WHERE {unpriced}), 0),"
-        " coalesce(sum(images) FILTER (WHERE cost_usd IS NULL AND outcome = 'failed'), 0)"
-    )
-    newest = connection.execute(
-        f"SELECT {sums.format(unpriced=f'{_UNPRICED} AND NOT ({_IN_FLIGHT})')},"
-        f" coalesce(sum(images) FILTER (WHERE {_IN_FLIGHT}), 0), sum(attempts) FROM jobs WHERE attempts > 0"
-    ).fetchone()
-    past = connection.execute(f"SELECT {sums.format(unpriced=_UNPRICED)} FROM past_attempts").fetchone()
-    return Money(
-        known_usd=round(newest[0] + past[0], 9), unpriced=newest[1] + past[1], failed=newest[2] + past[2],
-        open=newest[3], submits=newest[4] or 0,
-    )  # fmt: skip
-
-
 def costs(connection: sqlite3.Connection, most: int) -> Iterator[tuple[str, dict[str, Any], int, float]]:
     """Of the last jobs that are done and whose cost the service told: model, inputs, images, dollars."""
     rows = connection.execute(
@@ -191,7 +162,7 @@ def costs(connection: sqlite3.Connection, most: int) -> Iterator[tuple[str, dict
 
 def open_jobs(connection: sqlite3.Connection) -> Iterator[tuple[str, dict[str, Any], int]]:
     """Model, inputs and images of each job that is at the service, or on its way there."""
-    for model, inputs, images in connection.execute(f"SELECT model, inputs, images FROM jobs WHERE {_IN_FLIGHT}"):
+    for model, inputs, images in connection.execute(f"SELECT model, inputs, images FROM jobs WHERE {IN_FLIGHT}"):
         yield model, json.loads(inputs), images
 
 

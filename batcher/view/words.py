@@ -1,12 +1,11 @@
 """The numbers of a run in words, as the page shows them: its HTML names them, its JavaScript only puts them there."""
 
-import shlex
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
+from batcher.core.command_line import command_line
 from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
 
 Facts = Mapping[str, Any]
@@ -18,11 +17,6 @@ _LOST = (
     "Submitted, but the answer was lost: it may have been paid for. Look at your generations at the service before you"
     " submit again."
 )
-
-
-def command(verb: str, run_dir: Path | str, *more: object) -> str:
-    """A command line about a run, to be copied. Arguments that are None are left out."""
-    return shlex.join(["batcher", verb, str(run_dir), *(str(one) for one in more if one is not None)])
 
 
 def overview(facts: Facts) -> dict[str, Any]:
@@ -56,7 +50,7 @@ def overview(facts: Facts) -> dict[str, Any]:
         "files": f"{show_count(facts['images'], 'picture')}, {show_bytes(facts['bytes'])}",
         "troubles": [_trouble(run, group) for group in _groups(facts)],
         "pause": "Resume" if paused else "Pause",
-        "tune": command("tune", run, "--resume" if paused else "--pause"),
+        "tune": command_line("tune", run, "--resume" if paused else "--pause"),
         "history": [[one.get("obeyed_at"), _asked(one)] for one in reversed(facts["control_history"][-5:])],
         "rate": control.get("rate"),
         "in_flight": control.get("in_flight"),
@@ -75,7 +69,7 @@ def _trouble(run: str, group: Facts) -> dict[str, Any]:
     return {
         "state": state, "count": group["count"], "message": group["message"],
         "title": ": ".join(filter(None, (_plain(state), _plain(cause)))),
-        "advice": _LOST if state == "in_doubt" else "", "command": command("retry", run, *which),
+        "advice": _LOST if state == "in_doubt" else "", "command": command_line("retry", run, *which),
         "which": {"states": [state], "causes": [cause] if cause else []},
     }  # fmt: skip
 
@@ -102,7 +96,7 @@ def speed(ended: Mapping[int, int], took: Mapping[float, int]) -> dict[str, Any]
     median, late, longest = (lengths[bisect_left(so_far, share * so_far[-1])] for share in (0.5, 0.9, 0.99))
     spread = histogram(took, lengths[0], max(longest, lengths[0] + 0.1), 40)
     return {
-        "plots": {"over_time": over_time, "spread": spread},
+        "plots": {"over_time": bars(over_time), "spread": bars(spread)},
         "fastest": f"up to {show_rate(max(over_time) * len(over_time) / (last - first))}",
         "began_at": first,
         "ended_at": last - 1,
@@ -119,6 +113,28 @@ def histogram(counts: Mapping[float, int] | Mapping[int, int], low: float, high:
         if value >= low:
             found[min(count - 1, int((value - low) / (high - low) * count))] += many
     return found
+
+
+def bars(counts: Sequence[int]) -> str:
+    """A histogram as the path of an SVG of 300 by 72."""
+    step, most = 300 / len(counts), max(*counts, 1)
+    return "".join(
+        f"M{at * step + 0.5:.1f} 72v{-68 * count / most:.1f}h{max(0.5, step - 1):.1f}V72z"
+        for at, count in enumerate(counts)
+        if count
+    )
+
+
+def notice(unreadable: int, strangers: int) -> dict[str, str] | None:
+    """What a page says when it is opened: lines of picks.jsonl that can't be read, verdicts on what is not there."""
+    said = []
+    if unreadable:
+        lines = show_count(unreadable, "line", "lines")
+        said.append(f"{lines} of picks.jsonl can't be read and {'is' if unreadable == 1 else 'are'} passed over.")
+    if strangers:
+        verdicts = show_count(strangers, "verdict is", "verdicts are")
+        said.append(f"{verdicts} about pictures that are not in this run any more.")
+    return {"message": " ".join(said), "hint": "Nothing was removed from the file."} if said else None
 
 
 def retry(found: Facts, *, done: bool) -> list[str]:

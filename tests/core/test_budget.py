@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.core.budget import EVEN, LEAST, MANY, Budget, Kind, kind_of
+from batcher.core.budget import FEW, LEAST, Budget, Kind, kind_of
 
 PRICES = st.sampled_from([0.01, 0.02, 0.039, 0.04, 0.1, 0.3, 1.0, 7.77])
 moves = st.lists(st.tuples(st.sampled_from(["reserve", "release", "settle", "settle at cost"]), st.integers(1, 4)))
@@ -14,7 +14,7 @@ moves = st.lists(st.tuples(st.sampled_from(["reserve", "release", "settle", "set
 
 def experienced(budget: Budget, kind: Kind = ()) -> Budget:
     """One that has seen enough of a kind to believe its price."""
-    for _ in range(MANY):
+    for _ in range(FEW):
         budget.learn(kind, 1, budget.price or 0.0)
     return budget
 
@@ -70,7 +70,7 @@ def test_a_round_budget_buys_the_number_of_images_that_it_should(ceiling: float,
 
 
 def test_what_earlier_processes_spent_and_left_at_the_service_counts() -> None:
-    budget = experienced(Budget(1.0, 0.25, spent=0.5))
+    budget = experienced(Budget(2.5, 0.25, spent=0.5))
     budget.hold((), 1)
     assert budget.reserve(1)
     assert not budget.reserve(1)
@@ -93,7 +93,7 @@ def test_without_a_ceiling_nothing_is_refused() -> None:
 
 
 def test_giving_back_more_than_was_set_aside_never_makes_room_that_is_not_there() -> None:
-    budget = experienced(Budget(1.0, 0.5, spent=0.0))
+    budget = experienced(Budget(4.0, 0.5, spent=0.0))
     budget.release(100)
     assert budget.reserved == 0.0
     assert [budget.reserve(1) for _ in range(3)] == [True, True, False]
@@ -126,6 +126,13 @@ def test_uneven_costs_pass_the_ceiling_by_one_job_at_most(places: int) -> None:
     costs = [0.02, 0.08, 0.05, 0.02, 0.02, 0.07] * 400
     for ceiling in (0.4, 1.0, 5.3):
         assert overshoot(ceiling, 0.02, costs, places) <= 0.08
+
+
+@pytest.mark.parametrize("factor", [2.0, 4.0])
+@pytest.mark.parametrize("told", [1, 16, 100])
+def test_a_price_that_goes_up_in_the_night_passes_the_ceiling_by_one_job_at_most(told: int, factor: float) -> None:
+    for ceiling in (0.4, 1.0, 5.3):
+        assert overshoot(ceiling, 0.02, [0.02] * told + [0.02 * factor] * 400, 64) <= 0.02 * factor + 1e-9
 
 
 def test_a_price_of_nothing_is_tried_by_one_job_before_others_follow() -> None:
@@ -182,7 +189,7 @@ def test_whatever_jobs_cost_the_ceiling_is_passed_by_one_of_them_at_most_while_c
         while len(held) < places and budget.reserve(1):
             seen = budget._seen(())
             times, known = seen.times, budget._price(seen)
-            most = known if times == EVEN else times * max(known, LEAST)
+            most = times * max(known, LEAST)
             held = [(cost, min(bound, most)) for cost, bound in held]
             held.append((costs[turn % len(costs)], most if held else float("inf")))
         if not held:

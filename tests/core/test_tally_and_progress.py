@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from batcher.core.job import Counts, State
 from batcher.core.tally import WINDOW, Snapshot, Tally
-from batcher.runner.progress import COLUMNS, LINE_EVERY, Bar, JsonLines, Lines, Silent, in_words, listener
+from batcher.runner.progress import LINE_EVERY, Bar, JsonLines, Lines, Silent, listener
+from batcher.runner.progress_words import COLUMNS, in_words
 
 EMPTY = Snapshot(
     total=1632,
@@ -144,7 +145,7 @@ def test_the_submit_rate_is_that_between_the_first_and_the_last_submit() -> None
 
 
 def test_a_usual_moment_in_words() -> None:
-    assert in_words(BUSY) == "690/1,632 done, 3 failed, 32 in flight, 12.3/s, 1 min 16 s left, $1.20"
+    assert in_words(BUSY) == "690/1,632 done, 3 failed, 32 in flight, 12.3/s, 76 s left, $1.20"
 
 
 def test_what_is_nothing_is_not_said() -> None:

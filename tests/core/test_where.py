@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,6 +97,13 @@ def test_any_text_is_an_expression_or_an_error_with_a_column_in_it(text: str) ->
     except WhereError as error:
         column = error.column
     assert 1 <= column <= max(1, len(text))
+
+
+def test_what_python_thinks_of_a_backslash_reaches_no_terminal() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert Where(r'prompt == "a \e"')({"prompt": r"a \e"})
+    assert not caught
 
 
 @pytest.mark.parametrize(

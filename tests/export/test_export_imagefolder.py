@@ -16,7 +16,8 @@ from batcher.export.imagefolder import ImageFolder
 from batcher.export.selection import Selection
 from batcher.store import connect_to_read
 from tests.export.conftest import Batcher
-from tests.support.handmade_runs import MODEL, Asked, a_run, picture, seeds, tree
+from tests.support.handmade_runs import Asked, a_run, picture, seeds, tree
+from tests.support.state_files import MODEL
 
 SPLIT_WORDS = [
     "a train at night",

@@ -1,4 +1,4 @@
-"""Pictures in object storage: created where none stand, found again, refused in words; a folder and a real server."""
+"""Pictures in object storage: created where none stand, found again, refused in words; in stores of each kind."""
 
 import asyncio
 import json
@@ -14,27 +14,20 @@ from batcher.images import Downloader, Trust, storage
 from batcher.store.files.place import Taken
 from batcher.store.files.safe_reader import Absent, Outside
 from tests.support.file_host import answer, file_host, picture
-from tests.support.object_store import ObjectStore, Proxy, object_store, proxied
+from tests.support.object_store import ObjectStore, Proxy, proxied
 
 ONE, TWO = {"job": "a" * 32}, {"job": "b" * 32}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    with object_store(tmp_path_factory.mktemp("weed")) as found:
-        yield found
-
-
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["file", "s3", "gs", "az"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A bucket that belongs to the run in tmp_path."""
-    if request.param == "s3":
-        server = request.getfixturevalue("server")
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        url = f"s3://tests/{tmp_path.parent.name}-{tmp_path.name}".lower().replace("_", "-")
-    else:
+    if request.param == "file":
         url = f"file://{tmp_path}/bucket"
+    else:
+        for name, value in request.getfixturevalue(request.param).items():
+            monkeypatch.setenv(name, value)
+        url = f"{request.param}://tests/{tmp_path.parent.name}-{tmp_path.name}".lower().replace("_", "-")
     storage.claim(tmp_path, url)
     return storage.bucket(tmp_path, url)
 

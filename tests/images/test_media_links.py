@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,7 +16,7 @@ from batcher.core.errors import CallError, DiskError, UsageError
 from batcher.images.media_links import MediaLinks
 from batcher.manifest.media_files import Unusable
 from batcher.store.media import Media, Source
-from tests.support.object_store import ObjectStore, object_store, obstore
+from tests.support.object_store import ObjectStore, obstore
 from tests.support.rude_server import answer, serving
 
 CONTENT = Media("ab" * 32, 10, "image/png")
@@ -71,12 +71,6 @@ def test_credentials_of_a_session_are_warned_of(monkeypatch: pytest.MonkeyPatch)
     assert "30 min" in str(links.warning(0.0))
     monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "1970-01-03T00:00:00Z")
     assert links.warning(0.0) is None
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    with object_store(tmp_path_factory.mktemp("weed")) as found:
-        yield found
 
 
 @pytest.fixture

@@ -6,14 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.support.object_store import ObjectStore, object_store, obstore, proxied
+from tests.support.object_store import ObjectStore, obstore, proxied
 
 MODEL = "bytedance/seedream-5.0-pro/image-to-image"  # takes a list of pictures
 ONE = "clarity/upscaler/image-to-image"  # takes one picture, and no prompt
@@ -78,12 +77,6 @@ class Inputs:
         lines = (self.dir / ".simulator.jsonl").read_text(encoding="utf-8").splitlines()
         accepted = [json.loads(line) for line in lines if '"accepted"' in line]
         return [one["inputs"].get("image", one["inputs"].get("image_url")) for one in accepted]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    with object_store(tmp_path_factory.mktemp("weed")) as found:
-        yield found
 
 
 @pytest.fixture
@@ -250,6 +243,29 @@ def test_an_object_that_somebody_changed_is_read_again_and_is_another_job(inputs
     obstore.put(inputs.store, "mine.png", (inputs.folder / "dog.png").read_bytes())
     assert inputs.batcher(*inputs.words("m.csv")).returncode == 0
     assert inputs.report()["submits"] == 1
+
+
+def test_objects_are_read_several_at_a_time_and_those_beyond_the_limit_not_at_all(inputs: Inputs) -> None:
+    for number in range(12):
+        content = inputs.picture("one.png", number).read_bytes()
+        obstore.put(inputs.store, f"mine/{number}.png", content)
+    rows = [f"picture {number},{inputs.place}/mine/{number}.png\n" for number in range(12)]
+    inputs.write("m.csv", "prompt,image\n" + "".join(rows))
+    with proxied(inputs.server) as (proxy, endpoint):
+        proxy.rude = "wants company"
+        words = ["plan", "m.csv", "--simulate", "--model", MODEL, "--set", "aspect_ratio=1:1", "--limit", "8"]
+        done = inputs.batcher(*words, AWS_ENDPOINT_URL=endpoint)
+        assert done.returncode == 0, done.stderr
+        assert not proxy.company.broken  # each of them waited until three others were under way
+        read = [path for method, path in proxy.seen if method == "GET"]
+        assert len(read) == 8
+
+
+def test_a_place_that_is_none_is_said_with_its_line(inputs: Inputs) -> None:
+    inputs.write("m.yaml", "prompts:\n  - {prompt: a, image: {file: cat.png}}\nmedia: s3:/inputs\n")
+    refused = inputs.batcher(*inputs.words("m.yaml"))
+    assert refused.returncode == 65
+    assert "m.yaml:3:8: `media` s3:/inputs: not a place in a bucket" in refused.stderr
 
 
 def test_a_run_that_is_killed_uploads_nothing_twice_and_pays_nothing_twice(inputs: Inputs) -> None:

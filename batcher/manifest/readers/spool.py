@@ -15,6 +15,10 @@ class Spool:
     def __init__(self) -> None:
         self._path: str | None = None
 
+    @property
+    def is_used(self) -> bool:
+        return self._path is not None
+
     def keep(self, stream: BinaryIO) -> str:
         """Where all that the stream gives is now; raises DiskError."""
         try:

@@ -44,7 +44,7 @@ _LONGEST = 64 * 2**20  # characters of YAML: all of it is held, unlike the files
 
 @dataclass(frozen=True, slots=True)
 class RunOption:
-    """One flag written in the manifest's ``run:`` block: its text as written, and where it stands."""
+    """One flag in the manifest (``media:``, and those of ``run:``): its text as written, and where it stands."""
 
     text: str
     file: str
@@ -64,7 +64,7 @@ class Document:
     sections: dict[str, Node] = field(default_factory=dict)
     model: str | None = None
     prompt_input: str | None = None
-    media: str | None = None
+    media: RunOption | None = None
     run: dict[str, RunOption] = field(default_factory=dict)
     template: tuple[str, Node] | None = None
     group: str | None = None
@@ -151,8 +151,8 @@ def _read_model(document: Document) -> None:
         document.model = text_of(document, document.sections["model"], "`model`")
     if "prompt_input" in document.sections:
         document.prompt_input = text_of(document, document.sections["prompt_input"], "`prompt_input`")
-    if "media" in document.sections:
-        document.media = text_of(document, document.sections["media"], "`media`")
+    if (node := document.sections.get("media")) is not None and (url := text_of(document, node, "`media`")):
+        document.media = RunOption(url, document.label, node.line, node.column)
 
 
 def _read_run(document: Document) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.problems import Problems
+from batcher.manifest.readers import leftovers
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import Reader, format_of, reader
 from batcher.manifest.readers.meanings import Meanings, input_meant
@@ -68,6 +69,8 @@ class FromFile:
         meanings = Meanings(model, model_inputs, self._repeats)
         reading = Reading(model_inputs, problems, self.carried, self._prompt_column, self._is_named, meanings)
         plain = reader(self.source, self.form, reading)
+        if self.form in leftovers.FORMATS and not self._is_named:
+            plain = leftovers.LeftoversSeen(plain.rows(), self.form, reading)
         return plain if self.dynamic is None else Expanding(plain, self.dynamic, model_inputs, problems)
 
 

@@ -4,6 +4,7 @@ A file is a text with one value a line, or a table with a value in each row of o
 var unless ``column`` names another. Its values are held, so it is no place for prompts by the million.
 """
 
+import re
 from typing import Any
 
 from batcher.core.errors import ManifestError
@@ -13,6 +14,7 @@ from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import reader
 from batcher.manifest.readers.rows import Carried, Reading, with_line_ends_alike
 from batcher.manifest.readers.source import Source
+from batcher.manifest.schema.words import shown
 from batcher.manifest.yaml.document import Document, kind_of, text_of
 from batcher.manifest.yaml.named import NamedFiles
 from batcher.manifest.yaml.node import Node
@@ -38,8 +40,24 @@ class VarTexts:
             if not name or set(name) & set("{}"):
                 self._document.add(key, f"`{word(name)}` can't be the name of a var", "use letters, digits and `_`")
             else:  # a var that can't be read is still known: `{name}` elsewhere is no second mistake
+                self._look_at(name, value)
                 texts[name] = self._texts(name, value) or ("{" + name + "}",)
         return texts
+
+    def _look_at(self, name: str, value: Node) -> None:
+        """Whether one text was meant to be a list."""
+        parts = [part.strip() for part in re.split(r"[,;|]", value.text)]
+        if value.kind == "text" and not value.quoted and len(parts) > 1 and all(parts):
+            place = f"{self._document.label}:{value.line}:{value.column}"
+            mend = f'write [{word(", ".join(parts))}] for {len(parts)} texts, "{word(value.text)}" for this one'
+            self._document.problems.warn(f"{place}: the var `{word(name)}` is one text: {mend}")
+
+    def _look_at_name(self, node: Node) -> None:
+        """Whether a text is the name of a file of texts."""
+        if "." in node.text and self._files.is_there(node.text):
+            what = f"{shown(node.text)} is the name of a file, and is read as the text of a var"
+            mend = f"write {{file: {word(node.text)}}} to read the texts in it"
+            self._document.problems.doubt(self._document.label, node.line, node.column, what, mend)
 
     def _texts(self, name: str, value: Node) -> tuple[str, ...] | None:
         texts: list[str] = []
@@ -53,6 +71,7 @@ class VarTexts:
                 self._document.add(node, f"the var `{word(name)}` needs text, not {kind_of(node)}", "write it out")
                 return None
             else:
+                self._look_at_name(node)
                 texts.append(node.text)
         if not texts:
             self._document.add(value, f"the var `{word(name)}` has no values", "list at least one")

@@ -1,0 +1,113 @@
+"""A going run obeys ``control.json``: it looks at the file four times a second and does what it asks.
+
+It acknowledges that in the state file, with the time and the reason.
+"""
+
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from batcher.core.command_line import command_line
+from batcher.core.errors import UsageError
+from batcher.core.job import utc
+from batcher.core.settings import Settings
+from batcher.runner.control import BACK, CONTROL, Control, read_control
+from batcher.runner.events import Steered
+from batcher.runner.run_context import RunContext
+from batcher.runner.stop import Reason
+from batcher.store import StateFile
+
+MOST_HISTORY = 200  # changes that the state file remembers
+
+
+class Controller:
+    """Obeys the file while a run goes. commanded: the settings of the command. began: Unix seconds, of this process."""
+
+    def __init__(self, context: RunContext, run_dir: Path, commanded: Settings, control: Control) -> None:
+        self._context = context
+        self._run_dir = run_dir
+        self._commanded = commanded
+        self._control = control
+        self._looks: tuple[int, int, int] | None = None  # it may have changed since it was read: look once more
+        self._told = context.past_deadline
+        self._apply(control)
+
+    def _look(self) -> tuple[int, int, int] | None:
+        try:
+            facts = (self._run_dir / CONTROL).stat()
+        except OSError:
+            return None
+        return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+    async def obey(self) -> str | None:
+        """To be called often. What was changed, in words; None when nothing was. Raises DiskError."""
+        looks = self._look()
+        if looks == self._looks:
+            return None
+        self._looks = looks
+        try:
+            control = read_control(self._run_dir)
+        except UsageError as error:
+            return f"{error.message}; going on as before"
+        if control == self._control:
+            return None
+        before, self._control = self._control, control
+        self._apply(control)
+        context = self._context
+        context.tell(_steered(before, control, context.wall()))
+        if control.drain:
+            why = f": {control.reason}" if control.reason else ""
+            context.stop.request(Reason.DRAINED, f"asked to finish what is at the service and end{why}")
+        await context.queue.durable(_acknowledge, context.state, control, context.wall())
+        asked = "end when what is at the service is here" if control.drain else control.words() or "as the command says"
+        return f"tuned: {asked}" + (f" ({control.reason})" if control.reason else "")
+
+    def _apply(self, control: Control) -> None:
+        context, now = self._context, self._context.now()
+        settings = control.settings(self._commanded)
+        if settings.rate != context.pace.ceiling:
+            context.pace.change(settings.rate, now)
+        context.settings = settings
+        context.slots.size = settings.in_flight
+        context.downloads.size = context.engine.resize(settings.downloads)
+        context.budget.ceiling = settings.budget
+        context.money_moved.set()
+        deadline = control.deadline
+        context.past_deadline = self._told if deadline is None else lambda: context.wall() >= deadline
+        if control.paused:
+            context.go_on.clear()
+            why = f" ({control.reason})" if control.reason else ""
+            context.tally.control_note = f"paused{why}: {command_line('tune', self._run_dir, '--resume')} goes on"
+        else:
+            context.go_on.set()
+            context.tally.control_note = ""
+
+
+def _steered(before: Control, now: Control, at: float) -> Steered:
+    """What is another now."""
+    names = {"rate": "rate", "in_flight": "in_flight", "downloads": "downloads", "budget": "budget_usd"}
+    changed = {name for name in Control.__slots__ if getattr(now, name) != getattr(before, name)}
+    changes: dict[str, Any] = {said: getattr(now, name) for name, said in names.items() if name in changed}
+    if "deadline" in changed:
+        changes["deadline"] = None if now.deadline is None else utc(now.deadline)
+    changes = {name: BACK if value is None else value for name, value in changes.items()}
+    if now.drain:
+        changes["drain"] = True
+    return Steered(changes=changes, paused=now.paused if "paused" in changed else None, reason=now.reason, at=at)
+
+
+def _acknowledge(state: StateFile, control: Control, now: float) -> None:
+    """Notes what is obeyed, since when, and what was before."""
+    obeyed = {**asdict(control), "obeyed_at": utc(now)}
+    state.change_facts(
+        lambda facts: replace(facts, control=obeyed, control_history=(*facts.control_history, obeyed)[-MOST_HISTORY:])
+    )
+
+
+def is_paused(state: StateFile, control: Control, now: float) -> bool:
+    """Whether a run is not to start; what it is asked for is acknowledged. Raises DiskError."""
+    if control == Control():
+        return False
+    state.must_commit([partial(_acknowledge, state, control, now)])
+    return control.paused

@@ -1,0 +1,98 @@
+"""One moment of a going run in words: how far it is, what limits it and what would lift that, how long it may take."""
+
+import math
+from typing import Protocol
+
+from batcher.core import limits
+from batcher.core.command_line import command_line
+from batcher.core.tally import Snapshot
+from batcher.core.units import show_about, show_rate, show_usd
+
+HINT_AFTER = 20.0  # seconds that a limit lasts before a person hears what would lift it
+LONG_ENOUGH = 10.0  # seconds that a limit lasts before it is worth a word
+COLUMNS = 80
+ROOM = COLUMNS - len("12:34:56  ")
+
+
+def in_words(snapshot: Snapshot, room: int = ROOM) -> str:
+    """``690/1,632 done, 3 failed, 32 in flight, 12.3/s, 76 s left, $1.20``, in ``room`` columns.
+
+    Where that is too little, what matters least is left out first.
+    """
+    left = time_left(snapshot) if snapshot.finished < snapshot.total else ""
+    limit = limit_in_words(snapshot)
+    expected = snapshot.limited_by == limits.RATE  # it goes as fast as it was asked to
+    parts = (  # (what matters more has the lower number, whether there is anything to say, what)
+        (0, True, f"{snapshot.done:,}/{snapshot.total:,} done"),
+        (1, snapshot.failed > 0, f"{snapshot.failed:,} failed"),
+        (2, snapshot.in_doubt > 0, f"{snapshot.in_doubt:,} in doubt"),
+        (8, snapshot.in_flight > 0, f"{snapshot.in_flight:,} in flight"),
+        (5, snapshot.rate > 0, _rate(snapshot)),
+        (3, left != "", left),
+        (6, bool(snapshot.cost_usd), show_usd(snapshot.cost_usd or 0.0)),
+        (7 if expected else 4, limit != "", limit),
+    )
+    free = room + len(", ")
+    kept = set()
+    for rank, was_said, text in sorted(parts):
+        if was_said and (rank == 0 or len(text) + len(", ") <= free):
+            kept.add(rank)
+            free -= len(text) + len(", ")
+    return ", ".join(text for rank, _, text in parts if rank in kept)
+
+
+class Moment(Protocol):
+    """What a snapshot has of it, and what ``batcher status`` reads of a going run."""
+
+    @property
+    def eta(self) -> float | None: ...
+    @property
+    def eta_model(self) -> float | None: ...
+    @property
+    def limited_by(self) -> str: ...
+    @property
+    def limited_for(self) -> float | None: ...
+    @property
+    def asked(self) -> float | None: ...
+    @property
+    def in_flight_cap(self) -> float | None: ...
+
+
+def time_left(moment: Moment) -> str:
+    """``5 min left``, or ``5 min to 9 min left`` where what was seen and what is to be expected differ; or nothing."""
+    estimates = sorted(one for one in (moment.eta, moment.eta_model) if one is not None)
+    if not estimates or moment.limited_by in {limits.PAUSED, limits.SILENT}:
+        return ""
+    low, high = estimates[0], estimates[-1]
+    if high > 1.5 * low and high - low > 30.0:
+        return f"{show_about(low)} to {show_about(high)} left"
+    return f"{show_about(high)} left"
+
+
+def limit_in_words(moment: Moment) -> str:
+    """What keeps the run from going faster, and for how long it has: ``limited by --in-flight for 3 min``."""
+    by, seconds = moment.limited_by, moment.limited_for or 0.0
+    if not by or seconds < LONG_ENOUGH:
+        return ""
+    limited = "" if by in {limits.PAUSED, limits.SILENT} else "limited by "
+    return f"{limited}{limits.WORDS[by]} for {show_about(seconds)}"
+
+
+def in_flight_hint(moment: Moment, slots: int, run: object) -> str:
+    """What to set where ``--in-flight`` keeps a run well below its rate; empty where it does not."""
+    cap, asked = moment.in_flight_cap, moment.asked
+    is_long = (moment.limited_for or 0.0) >= HINT_AFTER
+    if moment.limited_by != limits.IN_FLIGHT or not is_long or not cap or not asked or cap > 0.8 * asked:
+        return ""
+    takes = slots / cap
+    tune = command_line("tune", run, "--in-flight", math.ceil(1.1 * asked * takes))
+    return (
+        f"--in-flight {slots} caps the rate at {show_rate(cap)}, as jobs take about {show_about(takes)}:"
+        f" `{tune}` would reach {show_rate(asked)}"
+    )
+
+
+def _rate(snapshot: Snapshot) -> str:
+    """Never above what was asked for, and in one unit for the whole run."""
+    rate = snapshot.rate if snapshot.asked is None else min(snapshot.rate, snapshot.asked)
+    return f"{rate:.1f}/s" if (snapshot.asked or rate) >= 1 else show_rate(rate)

@@ -1,0 +1,45 @@
+"""Object stores of each kind, one for all tests of this folder; each gives the environment that a client needs."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.needs import need_buckets
+
+if TYPE_CHECKING:
+    from tests.support.object_store import ObjectStore
+
+CONTAINER = "tests"  # at Azure: it has to be there before anything is put
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[ObjectStore]":
+    need_buckets()
+    from tests.support.object_store import object_store  # noqa: PLC0415  needs the extra
+
+    with object_store(tmp_path_factory.mktemp("weed")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def s3(server: "ObjectStore") -> dict[str, str]:
+    return server.environment
+
+
+@pytest.fixture(scope="session")
+def gs() -> Iterator[dict[str, str]]:
+    need_buckets()
+    from tests.support.google_store import google_store  # noqa: PLC0415
+
+    with google_store() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def az(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    need_buckets()
+    from tests.support.azure_store import azure_store  # noqa: PLC0415
+
+    with azure_store(tmp_path_factory.mktemp("azurite"), CONTAINER) as found:
+        yield found

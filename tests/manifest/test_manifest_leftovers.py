@@ -1,0 +1,85 @@
+"""Rows of a table that are no prompts: an error for a run, a warning for a plan; a header that stands there twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from batcher.manifest import Overrides, open_manifest
+from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
+
+ROWS = "prompt,cost\na kite,1\na fox,2\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        (f"{ROWS}#REF!,3\na hill,4\n", 4, "for no value"),
+        (f"{ROWS}NULL,3\n", 4, "for no value"),
+        (f"{ROWS}Total,3\n", 4, "the last row"),
+        (f'{ROWS},\nTOTAL:,"$1,234.50"\n', 5, "the last row"),
+        (f"{ROWS}Sum,3\nAverage,1.5\n", 4, "the last row"),
+    ],
+)
+def test_a_row_that_is_no_prompt_is_an_error_for_a_run_and_a_warning_for_a_plan(
+    tmp_path: Path, text: str, line: int, words: str
+) -> None:
+    path = write(tmp_path, text, "p.csv")
+    first = problems(path)[0]
+    assert (first.line, first.column) == (line, 1)
+    assert words in first.what
+    with open_manifest(path, Overrides()) as loader:
+        made = list(loader.jobs(IMAGEN, lenient=True))
+        assert loader.totals is not None
+        assert any(words in warning for warning in loader.totals.warnings)
+    assert made == jobs(path, format="csv"), "a named format sends them as they stand"
+
+
+@pytest.mark.parametrize("name", ["p.tsv", "p.jsonl", "p.json"])
+def test_it_is_seen_in_every_table(tmp_path: Path, name: str) -> None:
+    rows = [{"prompt": "a kite", "cost": 1}, {"prompt": "#N/A", "cost": 1}, {"prompt": "Total", "cost": 2}]
+    lines = [json.dumps(row) for row in rows]
+    text = {
+        "p.tsv": "prompt\tcost\n" + "".join(f"{row['prompt']}\t{row['cost']}\n" for row in rows),
+        "p.jsonl": "\n".join(lines),
+        "p.json": json.dumps(rows),
+    }[name]
+    assert len(problems(write(tmp_path, text, name))) == 2
+
+
+@pytest.mark.parametrize("text", [f"{ROWS}Total,3\na hill,4\n", f"{ROWS}Total,a film\n", "prompt\na kite\nTotal\n"])
+def test_a_word_for_a_sum_that_stands_elsewhere_is_a_prompt(tmp_path: Path, text: str) -> None:
+    assert "Total" in inputs(jobs(write(tmp_path, text, "p.csv")), "prompt")
+
+
+def test_many_rows_without_a_value_are_three_places_and_a_count(tmp_path: Path) -> None:
+    found = problems(write(tmp_path, "prompt,cost\n" + "nan,1\n" * 40, "p.csv"))
+    assert len(found) == 3
+    assert "37 more" in found[-1].what
+
+
+def test_a_header_once_more_is_left_out_and_said(tmp_path: Path) -> None:
+    read = checked(write(tmp_path, "prompt,seed\na kite,7\n\ufeffprompt,seed\na fox,8\n", "p.csv"))
+    assert [(job.inputs["prompt"], job.line) for job in read.made] == [("a kite", 2), ("a fox", 4)]
+    assert [":3: the header stands here once more" in warning for warning in read.warnings] == [True]
+
+
+def test_another_header_in_between_is_refused(tmp_path: Path) -> None:
+    first = problems(write(tmp_path, "prompt,seed\na kite,7\nseed,prompt\n8,a fox\n", "p.csv"))[0]
+    assert (first.line, "another order" in first.what) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [("fox, cat", "write [fox, cat] for 2 texts"), ("fox | cat", "for 2 texts"), ('"fox, cat"', ""), ("fox", "")],
+)
+def test_a_var_that_looks_like_a_list_and_is_one_text_is_warned_of(tmp_path: Path, values: str, words: str) -> None:
+    text = f"prompts:\n  - prompt: a {{animal}}\n    vars:\n      animal: {values}\n"
+    read = checked(write(tmp_path, text))
+    assert any(words in warning for warning in read.warnings) is bool(words)
+
+
+def test_a_var_that_is_the_name_of_a_file_is_an_error_for_a_run(tmp_path: Path) -> None:
+    write(tmp_path, "fox\ncat\n", "animals.txt")
+    path = write(tmp_path, "prompts:\n  - prompt: a {animal}\n    vars: {animal: animals.txt}\n")
+    assert "{file: animals.txt}" in problems(path)[0].mend
