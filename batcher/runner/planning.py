@@ -46,7 +46,7 @@ async def _plan(options: Options, remote: Remote | None, say: Progress) -> dict[
         recorded = held.enter_context(closing(connect_to_read(run_dir))) if has_state(run_dir) else None
         offer = await _offer(options, loader, settings, recorded, say)
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="batcher-")))
-        state = StateFile(folder / STATE)
+        state = StateFile(folder / STATE, is_scratch=True)
         try:
             limit = options.overrides.limit
             place = media_inputs.place_of(options.media, loader)
@@ -124,7 +124,7 @@ def _facts(
         starts.append(at)
         at += share.jobs
     submitted, price = _SUBMITTED[settings.in_doubt], offer.price
-    whole = difference.stand(0, None)
+    whole = sum((part.stand for part in parts), difference.stand(at, None))  # and what was added beside the manifest
     new, images = whole.jobs_at(submitted), whole.images_at(submitted)
     limited = totals.whole is None or totals.jobs < totals.whole
     return {
