@@ -74,6 +74,7 @@ class Terminal:
         os.set_blocking(self._here, False)
         self.stream = os.fdopen(there, "w", encoding="utf-8")
         self._rows = [""]
+        self._column = 0
 
     def look(self) -> list[str]:
         """The rows that are shown now."""
@@ -89,7 +90,9 @@ class Terminal:
                         self._put(char)
         return [row.rstrip() for row in self._rows if row.strip()]
 
-    _column = 0
+    def close(self) -> None:
+        self.stream.close()
+        os.close(self._here)
 
     def _put(self, char: str) -> None:
         row = self._rows[-1].ljust(self._column)
@@ -99,7 +102,12 @@ class Terminal:
 
 def shown(screen: Screen) -> list[str]:
     """What stands on the terminal."""
-    terminal, taken = Terminal(), []
+    with contextlib.closing(Terminal()) as terminal:
+        return _shown(screen, terminal)
+
+
+def _shown(screen: Screen, terminal: Terminal) -> list[str]:
+    taken: list[str] = []
     bar = Bar(terminal.stream)
 
     def hear(event: Event) -> None:
@@ -112,9 +120,8 @@ def shown(screen: Screen) -> list[str]:
         terminal.look()
 
     async def all_of_it() -> Came:
-        return await go(
-            run_dir, manifest, Simulator(steady(**screen.service)), hear=hear, command=screen.command, **how
-        )
+        service = Simulator(steady(**screen.service))
+        return await go(run_dir, manifest, service, hear=hear, command=screen.command, **screen.how)
 
     name = Path(screen.command.split()[2]).stem
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):

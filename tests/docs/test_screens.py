@@ -13,9 +13,8 @@ PAGE = Path(__file__).parents[2] / "batcher" / "manual" / "screens.md"
 def of_page() -> dict[str, list[str]]:
     """The lines of each screen, by its title."""
     parts = PAGE.read_text("utf-8").split("\n## ")[1:]
-    return {
-        part.partition("\n")[0]: part.partition("```console\n")[2].partition("\n```")[0].split("\n") for part in parts
-    }
+    screens = {part.partition("\n")[0]: part.partition("```console\n")[2].partition("\n```")[0] for part in parts}
+    return {title: text.split("\n") for title, text in screens.items()}
 
 
 def without_numbers(line: str) -> str:

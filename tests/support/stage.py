@@ -78,7 +78,7 @@ async def visit(
     command: str = "batcher",
     **settings: Any,
 ) -> Came:
-    """command: as typed. deadline: seconds from the start. price: what the catalogue says, whatever the service charges."""
+    """deadline: seconds from the start. price: what the catalogue says, whatever the service charges."""
     now, wall = asyncio.get_running_loop().time, virtual_wall()
     began = now()
     limit = None if deadline is None else Deadline(seconds=deadline)
@@ -108,7 +108,8 @@ async def visit(
                 Surroundings(
                     observers=() if hear is None else (hear,), attend=attend, hire=hire, wall=wall, elapsed=now
                 ),
-                listener("none"), command=command, limit=overrides.limit, continue_copy=continue_copy, elapsed=lambda: now() - began,
+                listener("none"), command=command, limit=overrides.limit, continue_copy=continue_copy,
+                elapsed=lambda: now() - began,
             )  # fmt: skip
     return Came(ended.stop, ended.context, ended.report, ended.summary, now() - began)
 
