@@ -12,13 +12,13 @@ from typing import Any
 from batcher.core.errors import ManifestError
 from batcher.core.job import Job, canonical_json, images_asked, key_of_json
 from batcher.core.naming import TemplateError
-from batcher.manifest import media_files
 from batcher.manifest.paths import Facts, prompt_name
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.rows import Carried, Row, with_line_ends_alike
 from batcher.manifest.row_check import RowCheck
+from batcher.manifest.schema import media_files
 from batcher.manifest.sweep.counts import AxisCounts
 from batcher.manifest.templates import variables
 from batcher.manifest.templates.dynamic import VARIANT
