@@ -1,5 +1,6 @@
 """``batcher`` and ``python -m batcher``: the one place where exceptions become messages and exit codes."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
@@ -122,9 +123,22 @@ def _explain_defect() -> None:
     )
 
 
+def _with_utf8_names() -> None:
+    """Starts again where the locale would have file names in another encoding: disks have UTF-8, and so do prompts."""
+    if os.name == "posix" and sys.getfilesystemencoding() != "utf-8":
+        # The terminal goes on getting the encoding that it shows.
+        environ = {"PYTHONIOENCODING": f"{sys.stdout.encoding}:backslashreplace", **os.environ}
+        os.execve(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]], environ)  # noqa: S606  itself
+
+
 def entry() -> NoReturn:
     """The console script."""
     import signal  # noqa: PLC0415
+
+    from batcher.commands import streams  # noqa: PLC0415
+
+    streams.prepare()
+    _with_utf8_names()
 
     # As Ctrl-C, so that what is half done is put away, and said. Who ignores it (nohup, a parent) goes on ignoring it.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:

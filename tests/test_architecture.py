@@ -48,7 +48,7 @@ HARMLESS = frozenset(  # nothing in these knows the time, the machine or chance,
         "functools",
         "warnings",
     }
-    | {"hashlib", "itertools", "json", "keyword", "math", "operator", "re", "shlex", "typing", "unicodedata"}
+    | {"hashlib", "itertools", "json", "keyword", "math", "msgspec", "operator", "re", "shlex", "typing", "unicodedata"}
 )
 IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today", "localtime", "astimezone"})
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from batcher.client.api import Api
@@ -32,13 +32,15 @@ ONCE = RetryPolicy(attempts=1, wait_initial=1.0, wait_max=1.0)
 class Offer:
     """schema: None when nobody knows it, then inputs go unchecked. price: dollars an image, None when unknown.
 
-    fresh: False when the price is what an earlier run knew.
+    fresh: False when the price is what an earlier run knew. absent: the answer where there is no catalogue (404), else
+    None.
     """
 
     schema: ModelSchema | None
     price: float | None
     fresh: bool = True
     warnings: tuple[str, ...] = ()
+    absent: str | None = None
 
 
 async def ask(
@@ -64,7 +66,8 @@ async def ask(
             )
             what = f"the service does not know the model {one_line(model, 200)!r} ({problem.cause.message})"
             raise ManifestError([Problem("model", 0, 0, what, mend)]) from None
-        return offline(model, given_price, "the service's catalogue does not list it", unchecked=unchecked)
+        offer = offline(model, given_price, "the service's catalogue does not list it", unchecked=unchecked)
+        return replace(offer, absent=problem.cause.message if problem.cause.http_status == 404 else None)
     except (NotSent, Unclear, Refused) as problem:
         return offline(model, given_price, f"the catalogue is broken ({problem.cause.message})", unchecked=unchecked)
     listed, note = price_of(entry)

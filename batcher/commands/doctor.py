@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from batcher.commands.options import service_options
-from batcher.commands.printing import WIDTH, say, say_json
+from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import optional_run_argument
 from batcher.core.command_line import command_line
+from batcher.core.folding import WIDTH
 from batcher.core.units import show_bytes, show_count
 
 SLOW_FSYNC = 0.05  # seconds: beyond it the disk limits a run to some tens of jobs a second

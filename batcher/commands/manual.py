@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 
-from batcher.commands.printing import columns
+from batcher.core.folding import columns
 
 FOLDER = Path(__file__).parents[1] / "manual"
 

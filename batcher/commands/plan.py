@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from batcher.commands.options import collect, manifest_options, run_options, service_options
-from batcher.commands.printing import cut, say, say_json
+from batcher.commands.printing import say, say_json
 from batcher.commands.recorded import TakesRun
+from batcher.core.folding import cut
 from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
 
 SHOWN_GROUPS = 20

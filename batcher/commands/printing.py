@@ -5,11 +5,10 @@ import re
 import sys
 from typing import Any
 
-WIDTH = 80
+from batcher.core.folding import folded
+
 # What moves the cursor, changes colours, hides or reorders text; a line's own end is ours. JSON may escape them all.
 _UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_QUOTED_COMMAND = re.compile(r"`[^`]*`")
-_HELD = "\ue000"  # stands for a space at which a line must not end
 
 
 def say(text: str) -> None:
@@ -23,39 +22,6 @@ def say_json(facts: Any) -> None:
 
     plain = not _encoding().lower().startswith("utf")
     _print(_UNSAFE.sub(_escape, json.dumps(facts, indent=2, ensure_ascii=plain)))
-
-
-def folded(line: str) -> list[str]:
-    """The line as lines of at most WIDTH columns. Paths and commands stay whole, so that they can be copied."""
-    if columns(line) <= WIDTH or line.lstrip().startswith("batcher "):
-        return [line]
-    indent = " " * (len(line) - len(line.lstrip()))
-    words = _QUOTED_COMMAND.sub(lambda match: match[0].replace(" ", _HELD), line).split()
-    lines = [indent + words[0]]
-    for word in words[1:]:
-        if columns(lines[-1]) + 1 + columns(word) <= WIDTH:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(f"{indent}  {word}")
-    return [part.replace(_HELD, " ") for part in lines]
-
-
-def cut(text: str, most: int) -> str:
-    """The beginning of the text, at most so many columns of it."""
-    if columns(text) <= most:
-        return text
-    while columns(text) > most - 1:
-        text = text[: min(most, len(text) - 1)]
-    return f"{text}…"
-
-
-def columns(text: str) -> int:
-    """Places on a terminal: ideographs and most emoji take two, marks that combine none."""
-    if text.isascii():
-        return len(text)
-    from unicodedata import category, east_asian_width  # noqa: PLC0415  start-up time
-
-    return sum(0 if category(one) in {"Mn", "Me", "Cf"} else 1 + (east_asian_width(one) in "WF") for one in text)
 
 
 def _encoding() -> str:

@@ -55,6 +55,7 @@ class ModelInputs:
         self.model = model
         self.schema = schema if schema is not None and schema.inputs else None
         self.prompt = prompt_input or (_prompt_of(self.schema) if self.schema else "prompt")
+        self._renames = self.prompt not in {"prompt", None}
         names = self.schema.inputs if self.schema else [*COMMON, *filter(_can_be_a_name, named)]
         self.columns = tuple(dict.fromkeys(self._ours(name) for name in names if not self._is_hidden(name)))
         self._takes: dict[str, Wanted | None] = {}
@@ -85,7 +86,7 @@ class ModelInputs:
 
     def sent(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The inputs under the model's own names."""
-        if self.prompt in {"prompt", None} or "prompt" not in inputs:
+        if not self._renames or "prompt" not in inputs:
             return inputs
         return {self.own_name(name): value for name, value in inputs.items()}
 
@@ -119,6 +120,10 @@ class ModelInputs:
             theirs = self.own_name(name)
             return self.schema.takes_integers(theirs) or not self.schema.takes_text(theirs)
         return name not in _TEXTS
+
+    def takes_only_integers(self, name: str) -> bool:
+        """Whether digits in a cell can mean nothing but their number."""
+        return self.schema is not None and self.schema.takes_only_integers(self.own_name(name))
 
     def drawn_from(self, name: str) -> range:
         """What seeds are drawn from: 0 to 2^31 - 1, less what the schema says is too small or too large."""
@@ -171,7 +176,7 @@ class ModelInputs:
         if (takes := self.takes_files(name)) is not None:
             fits = self._with_files(fits, takes)
         if name == "prompt":
-            return lambda value: _wrong_prompt(value) or fits(value) or _no_text(value)
+            return lambda value: (_wrong_prompt(value) or fits(value)) if type(value) is str else _no_text(fits, value)
         fine: set[str] = set()  # of most inputs there are few texts, time and again
 
         def check(value: Any) -> str | None:
@@ -254,14 +259,13 @@ def _can_be_a_name(name: str) -> bool:
     return name.isprintable() and len(name) <= _LONGEST_NAME
 
 
-def _no_text(value: Any) -> str | None:
-    return None if isinstance(value, str) else f"must be text, not {described(value)}"
+def _no_text(fits: Callable[[Any], str | None], value: Any) -> str:
+    """In the schema's own words, if it has any."""
+    return fits(value) or f"must be text, not {described(value)}"
 
 
-def _wrong_prompt(value: Any) -> str | None:
-    if not isinstance(value, str):
-        return None  # the schema says so in its own words
-    if not value.strip(_INVISIBLE):
+def _wrong_prompt(value: str) -> str | None:
+    if not (value[:1].isalnum() or value.strip(_INVISIBLE)):
         return "is empty"
     if len(value) > LONGEST_PROMPT // 4 and len(value.encode(errors="replace")) > LONGEST_PROMPT:
         return f"is longer than {LONGEST_PROMPT // 2**20} MB, the most that batcher sends"

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from batcher.core import naming
 from batcher.core.naming import PART_BYTES, Template, safe_part, short
+from batcher.manifest.readers.rows import Row
 
 RESERVED = ("prompt_id", "index", "shard", "copy", "model", "key")
 MOST_ENTRIES = 10_000  # of one folder: beyond it, listing and copying it gets slow everywhere
@@ -25,27 +26,32 @@ class Paths(Protocol):
 class Facts:
     """What the jobs of one prompt have in common.
 
-    prompt_id: its name. swept: the names that may tell jobs apart. texts: what vars and templates chose. prompt: its
-    text, which the model may know under another name.
+    row: where it stands. prompt_id: its name. swept: the names that may tell jobs apart. texts: what vars and templates
+    chose; chosen: these and what a repeat chose, None where nothing was. prompt: its text, which the model may know
+    under another name.
     """
 
-    __slots__ = ("_name", "meta", "model", "prompt", "prompt_id", "swept", "texts")
+    __slots__ = ("_name", "chosen", "meta", "model", "prompt", "prompt_id", "row", "swept", "texts")
 
     def __init__(
         self,
+        row: Row,
         prompt_id: str,
         model: str,
         swept: tuple[str, ...],
         texts: Mapping[str, str],
         meta: Mapping[str, Any],
         prompt: str | None = None,
+        chosen: Mapping[str, Any] | None = None,
     ) -> None:
+        self.row = row
         self.prompt = prompt
         self.prompt_id = prompt_id
         self.model = model
         self.swept = swept
         self.texts = texts
         self.meta = meta
+        self.chosen = chosen
         self._name: str | None = None
 
     def name(self) -> str:
@@ -61,14 +67,14 @@ class DefaultPaths:
 
     def path(self, facts: Facts, inputs: Mapping[str, Any], index: int, copy: int, key: str) -> str:  # noqa: ARG002  the protocol's
         name = facts.name()
-        for swept in facts.swept:
-            if swept in inputs:
-                name += self._tag(swept, inputs[swept])
-        for text in facts.texts.values():
-            name += self._tag("", text)
-        if copy > 1:
-            name += f"_c{copy}"
-        if name != facts.name():
+        if facts.swept or facts.texts or copy > 1:
+            for swept in facts.swept:
+                if swept in inputs:
+                    name += self._tag(swept, inputs[swept])
+            for text in facts.texts.values():
+                name += self._tag("", text)
+            if copy > 1:
+                name += f"_c{copy}"
             name = safe_part(name, limit=PART_BYTES)
         return f"{self._folder}{index // _PER_FOLDER:04d}/{name}"
 

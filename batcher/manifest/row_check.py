@@ -124,7 +124,7 @@ class RowCheck:
         if not self._tries_path:
             return
         sweep = self._group.sweep
-        facts = Facts(row.id or "id", self._plan.model, sweep.keys, rendering.texts, row.meta)
+        facts = Facts(row, row.id or "id", self._plan.model, sweep.keys, rendering.texts, row.meta)
         first: dict[str, Any] = next(sweep.combinations(sweep.pins(rendering.inputs)), {})
         try:
             self._group.paths.path(facts, {**sweep.base, **first, **rendering.inputs}, 0, 1, "0" * 32)

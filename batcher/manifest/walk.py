@@ -4,9 +4,8 @@ A matrix is checked by its axes, once, and a row by its own values, so the produ
 the jobs. Copy numbers are asked for in groups, because whoever counts them may do so in a database.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -52,20 +51,9 @@ class CopiesInMemory:
         return numbers
 
 
-@dataclass(slots=True)  # not frozen: made by the million, and four times as fast so
-class _Unnumbered:
-    """A job that waits for its copy number. key: as a first copy. chosen: None where nothing was chosen. named: the
-    inputs as names of pictures have them.
-    """
-
-    row: Row
-    facts: Facts
-    group: Group
-    inputs: dict[str, Any]
-    json: str
-    key: str
-    chosen: Mapping[str, Any] | None
-    named: dict[str, Any]
+# A job that waits for its copy number: facts of its prompt, its inputs as sent, these as names of pictures have them,
+# as canonical JSON, and its key as a first copy. A tuple, as it is made by the million.
+_Unnumbered = tuple[Facts, dict[str, Any], dict[str, Any], str, str]
 
 
 def _end_lines_alike(row: Row) -> None:
@@ -110,6 +98,7 @@ class Walk:
         self._waiting: list[_Unnumbered] = []
         self._looked = self._made = 0
         self._refused = False
+        self._has_files = plan.model_inputs.may_take_files  # among the inputs
         self._beyond = 0  # rows of files that were read though the limit needs none of them
         self._cut = False  # whether the reading of the file at hand ended before its end
         self.shares: list[Share] = []
@@ -133,6 +122,7 @@ class Walk:
             looked, made, whole, planned = self._looked, self._made, self.whole, self.planned
             problems = self._problems.added
             yield from self._entries(group)
+            yield from self._numbered()
             prompts, texts = self._looked - looked, self._made - made
             self.shares.append(
                 Share(group.name, prompts, texts, self.planned - planned, self.whole - whole, self._axes.result())
@@ -142,7 +132,6 @@ class Walk:
                 shared, shared_texts = prompts, max(texts, shared_texts)  # the same ones each time
             else:
                 self.prompts, self.texts = self.prompts + prompts, self.texts + texts
-        yield from self._numbered()
         self.prompts, self.texts = self.prompts + shared, self.texts + shared_texts
         if self._progress:
             self._progress(self._looked)
@@ -217,7 +206,7 @@ class Walk:
         """Its jobs; returns the vars that it uses. Each rendering of a row is a prompt of its own."""
         used: frozenset[str] = frozenset()
         _end_lines_alike(row)
-        if "prompt" in row.inputs and self._plan.model_inputs.takes_files("prompt"):
+        if self._has_files and "prompt" in row.inputs and self._plan.model_inputs.takes_files("prompt"):
             row.inputs["prompt"] = media_files.as_text(row.inputs["prompt"])
         if self._wants_meta and len(self._names) < MOST_NAMES:
             self._names.update(f"meta.{name}" for name in row.meta)
@@ -243,41 +232,37 @@ class Walk:
         self._made += -(-made // variables.copies(row))
         return used
 
-    def _prompt(self, row: Row, rendering: variables.Rendering) -> Iterable[Job]:
-        pins = self._sweep.pins(rendering.inputs)
-        many = self._sweep.count(pins)
+    def _prompt(self, row: Row, rendering: variables.Rendering) -> Iterator[Job]:
+        sweep, own = self._sweep, rendering.inputs
+        pins = sweep.pins(own)
+        many = sweep.count(pins)
         self.whole += many
         wanted = max(0, min(many, self._most - self.planned)) if self._limited else many
         self.planned += wanted
-        self._axes.add(pins, wanted, whole=wanted == many)
+        if sweep.axes:
+            self._axes.add(pins, wanted, whole=wanted == many)
         if self._problems.total or self.too_many:
             self._waiting.clear()
             self._check.path(row, rendering)
-            return ()
-        return self._combined(row, rendering, pins, wanted) if wanted else ()
-
-    def _combined(
-        self, row: Row, rendering: variables.Rendering, pins: Mapping[str, Any], wanted: int
-    ) -> Iterator[Job]:
-        group, model, base = self._group, self._plan.model, self._sweep.base
-        meta = row.meta
-        if group.name is not None and "group" not in meta:
-            meta = {**meta, "group": group.name}
-        model_inputs = self._plan.model_inputs
-        name = row.id or prompt_name(_shown(rendering.inputs, model_inputs.media_among(rendering.inputs)))
-        swept = self._sweep.keys if rendering.number is None else (*self._sweep.keys, "seed")
-        facts = Facts(name, model, swept, rendering.texts, meta, rendering.inputs.get("prompt"))
-        chosen = rendering.chosen
-        for combination in self._sweep.combinations(pins):
-            inputs = {**base, **combination, **rendering.inputs}
+            return
+        if not wanted:
+            return
+        model, model_inputs, meta = self._plan.model, self._plan.model_inputs, row.meta
+        if self._group.name is not None and "group" not in meta:
+            meta = {**meta, "group": self._group.name}
+        name = row.id or prompt_name(_shown(own, model_inputs.media_among(own)) if self._has_files else own)
+        swept = sweep.keys if rendering.number is None else (*sweep.keys, "seed")
+        facts = Facts(row, name, model, swept, rendering.texts, meta, own.get("prompt"), rendering.chosen)
+        for combination in sweep.combinations(pins):
+            inputs = {**sweep.base, **combination, **own}
             sent = named = model_inputs.sent(inputs)
-            if media := model_inputs.media_among(inputs):
+            if self._has_files and (media := model_inputs.media_among(inputs)):
                 shown = _shown(inputs, media)
                 sent, named = model_inputs.sent(model_inputs.with_contents(inputs, media)), model_inputs.sent(shown)
-                files = model_inputs.names_of_files(inputs, media)
-                facts = Facts(name, model, swept, rendering.texts, {**files, **meta}, shown.get("prompt"))
+                files = {**model_inputs.names_of_files(inputs, media), **meta}
+                facts = Facts(row, name, model, swept, rendering.texts, files, shown.get("prompt"), rendering.chosen)
             text = canonical_json(sent)
-            self._waiting.append(_Unnumbered(row, facts, group, sent, text, key_of_json(model, text), chosen, named))
+            self._waiting.append((facts, sent, named, text, key_of_json(model, text)))
             if len(self._waiting) >= _AT_ONCE:
                 yield from self._numbered()
             wanted -= 1
@@ -288,15 +273,15 @@ class Walk:
         waiting, self._waiting = self._waiting, []
         if not waiting or self._problems.total:
             return
-        default_images = self._plan.model_inputs.default_images
-        for job, copy in zip(waiting, self._copies([job.key for job in waiting]), strict=True):
-            row, facts = job.row, job.facts
-            key = job.key
+        default_images, path_of = self._plan.model_inputs.default_images, self._group.paths.path
+        copies = self._copies([key for *_, key in waiting])
+        for (facts, inputs, named, text, key), copy in zip(waiting, copies, strict=True):
+            row = facts.row
             if copy > 1:
                 self.repeated.add(copy, row.source, row.line)
-                key = key_of_json(facts.model, job.json, copy)
+                key = key_of_json(facts.model, text, copy)  # noqa: PLW2901
             try:
-                path = job.group.paths.path(facts, job.named, self.made, copy, key)
+                path = path_of(facts, named, self.made, copy, key)
             except TemplateError as error:
                 self._check.bad_path(row, error)
                 return
@@ -304,14 +289,14 @@ class Walk:
             yield Job(
                 key=key,
                 model=facts.model,
-                inputs=job.inputs,
+                inputs=inputs,
                 copy=copy,
                 prompt_id=facts.prompt_id,
                 meta=facts.meta,
                 source=row.source,
                 line=row.line,
                 path=path,
-                chosen=job.chosen,
-                images=images_asked(job.inputs, default_images),
-                inputs_json=job.json,
+                chosen=facts.chosen,
+                images=images_asked(inputs, default_images),
+                inputs_json=text,
             )

@@ -46,7 +46,7 @@ async def _plan(options: Options, remote: Remote | None, say: Progress) -> dict[
         recorded = held.enter_context(closing(connect_to_read(run_dir))) if has_state(run_dir) else None
         offer = await _offer(options, loader, settings, recorded, say)
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="batcher-")))
-        state = StateFile(folder / STATE)
+        state = StateFile(folder / STATE, is_scratch=True)
         try:
             limit = options.overrides.limit
             place = media_inputs.place_of(options.media, loader)
@@ -80,9 +80,18 @@ async def _offer(
             )
     except (AccountError, ServiceError) as error:
         offer = offline(loader.model, settings.price, error.message, unchecked=settings.no_schema_check)
+        if not any(error.message in warning for warning in offer.warnings):
+            offer = replace(offer, warnings=(*offer.warnings, _in_the_way(error)))
         if offer.price is None and recorded is not None:
             return replace(offer, price=read_facts(recorded).price_usd)
         return offer
+
+
+def _in_the_way(error: AccountError | ServiceError) -> str:
+    """Why a run could not begin now, though this plan can be made."""
+    if isinstance(error, AccountError):
+        return f"{error.message}: `batcher run` needs one (`batcher help service` says where to get it)"
+    return f"{error.message}: `batcher run` would stop here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ def _facts(
         starts.append(at)
         at += share.jobs
     submitted, price = _SUBMITTED[settings.in_doubt], offer.price
-    whole = difference.stand(0, None)
+    whole = sum((part.stand for part in parts), difference.stand(at, None))  # and what was added beside the manifest
     new, images = whole.jobs_at(submitted), whole.images_at(submitted)
     limited = totals.whole is None or totals.jobs < totals.whole
     return {

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol, TextIO, TypeVar
 
+from batcher.core.folding import folded
 from batcher.core.one_line import one_line
 from batcher.core.tally import Snapshot
 from batcher.runner.events import Event, Noted, Observer, RunEnded, Ticked
@@ -250,21 +251,19 @@ class Bar(Silent):
         self._bar.total = snapshot.total
         self._bar.unit = f"{100 * snapshot.done // max(1, snapshot.total):3d}"  # tqdm would round up to 100
         self._bar.n = min(snapshot.done, snapshot.total)  # 100 % is when all are done, and not before
-        self._bar.set_description_str(_with_note(snapshot, self._room()))
+        self._bar.set_description_str(_with_note(snapshot, self._columns() - len("100%||") - SHORT_BAR))
 
-    def _room(self) -> int:
-        """Columns for words, beside a short bar."""
+    def _columns(self) -> int:
         try:
-            columns = os.get_terminal_size(self.stream.fileno()).columns
+            return os.get_terminal_size(self.stream.fileno()).columns or COLUMNS
         except (OSError, ValueError):
-            columns = 0
-        return (columns or COLUMNS) - len("100%||") - SHORT_BAR
+            return COLUMNS
 
     def say(self, text: str) -> None:
         with suppress(OSError, ValueError):
             if self._bar is not None:
                 self._bar.clear()
-            super().say(text)
+            self.write("\n".join(folded(one_line(text, 2000), self._columns())))
             if self._bar is not None:
                 self._bar.refresh()
 

@@ -193,7 +193,7 @@ def resume(facts: Mapping[str, Any], stopped_by: str | None, command: str, contr
         return _larger_budget(facts, command, control)
     if stopped_by == Reason.DEADLINE.word and control.deadline is not None:
         without_it = command_line("tune", run, "--deadline", "none")
-        return "The deadline was set with `batcher tune`. Go on without it:", f"{without_it} && {command}"
+        return "The deadline was set by tune. Go on without it:", f"{without_it} && {command}"
     if stopped_by == Reason.MAX_FAILURES.word:
         more = f"{without(command, '--max-failures')} --max-failures {2 * facts['failed']}"
         return "Go on with a larger --max-failures:", more
@@ -213,7 +213,7 @@ def _larger_budget(facts: Mapping[str, Any], command: str, control: Control) -> 
     if control.budget >= enough:
         return f"The budget is {show_usd(control.budget)} now. Go on with:", command
     more = command_line("tune", facts["run"], "--budget", f"{enough:.2f}")
-    words = f"The budget was set with `batcher tune`. {show_usd(enough)} would be enough for all of it:"
+    words = f"The budget was set by tune. {show_usd(enough)} would be enough for all of it:"
     return words, f"{more} && {command}"
 
 

@@ -25,12 +25,13 @@ from batcher.runner.events import Event, Observer
 from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.places import Places
 from batcher.runner.rescue import Rescue
-from batcher.runner.stop import Reason, Stop, of_disk, pause
+from batcher.runner.stop import CANCELS, GRACE, Reason, Stop, of_disk, pause
 from batcher.store import Ballast, CommitQueue
 from batcher.store.machine import machine_problem, may_have_lost
 
 PATIENCE = 6 * 3600.0  # seconds without any answer before the run gives up on a service that had answered before
 FIRST_PATIENCE = 60.0  # and on one that never did
+NOWHERE = 3  # answers that nothing is at an address, before it is believed
 NOTEWORTHY = 10.0  # seconds of silence worth a word to the person who watches
 
 
@@ -73,6 +74,8 @@ class RunContext:
         self.money_moved = asyncio.Event()
         self.go_on = asyncio.Event()  # cleared while the run is paused
         self.go_on.set()
+        self.no_catalogue: str | None = None  # what the address answered in its place, until a submit is taken up there
+        self._nowhere = 0  # such answers to submits
         self.files: dict[int, list[Artifact]] = {}  # of jobs that have just been saved, until nobody works on them
         self.left_at: dict[int, float] = {}  # of submits whose answer is not waited for yet, on the clock of ``now``
         self.in_air = 0  # submits without an answer yet
@@ -81,6 +84,11 @@ class RunContext:
         self.started = self.wall()
         self._born = self.now()
         self._heard: float | None = None
+
+    @property
+    def grace(self) -> float:
+        """Seconds that submits and downloads in the air get after an interruption."""
+        return GRACE - CANCELS if self.settings.cancel_on_interrupt else GRACE
 
     def tell(self, event: Event) -> None:
         for observer in self.observers:
@@ -129,6 +137,21 @@ class RunContext:
                 "What is at the service was collected. Look for the jobs in doubt on RunComfy's Generations page; then"
                 f" `{command_line('retry', self.state.path.parent, '--state', 'in_doubt')}` submits them again.",
             )
+
+    def is_wrong_address(self, cause: Cause) -> bool:
+        """Whether a submit got the very 404 that the catalogue got, and none was taken up yet: then neither is there,
+        and the job is not to blame. The third such answer ends the run.
+        """
+        if cause.http_status != 404 or cause.code is not None or cause.message != self.no_catalogue:
+            return False
+        self._nowhere += 1
+        if self._nowhere >= NOWHERE:
+            self.stop.request(
+                Reason.SERVICE,
+                f"{self.api.base_url} is no Model API: it answers 404 to catalogue and submits ({cause.message})",
+                "Nothing was submitted. Check --base-url, then run the same command again.",
+            )
+        return True
 
     def machine_failed(self, problem: DiskError) -> None:
         """Its disk, its memory or its threads: the run ends, and what is at the service is left to the next one."""

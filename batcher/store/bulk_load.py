@@ -4,8 +4,8 @@ Written row by row, an index of random keys costs more than the table: every row
 """
 
 import sqlite3
+from array import array
 from collections.abc import Sequence
-from struct import iter_unpack
 
 from batcher.core.job import Job
 from batcher.core.naming import folded, with_key
@@ -22,7 +22,7 @@ class BulkLoad:
         ).fetchall()
         for name, _ in self._indexes:
             connection.execute(f"DROP INDEX {name}")
-        self._keys = _KeyFilter()
+        self._keys = _KeySet()
 
     def add(self, jobs: Sequence[tuple[int, Job]]) -> None:
         """jobs: each with its position. No key twice (``are_new``)."""
@@ -55,23 +55,26 @@ class BulkLoad:
         return len(clashes)
 
 
-class _KeyFilter:
-    """A Bloom filter of 16 MB over job keys, whose digits are random already: each sets four bits, where its four parts
-    of 32 bits say. Of a million keys hardly one is taken for an earlier one by mistake, and never the other way.
+class _KeySet:
+    """A hash table over the first half of job keys, whose digits are random already, so that each is its own hash. An
+    empty slot is 0. Flat: 16 MB, for 1.3 million keys.
     """
 
     def __init__(self) -> None:
-        self._bits = bytearray(1 << 24)
+        self._slots = array("Q", bytes(8 << 21))
+        self._free = len(self._slots) * 5 // 8
 
     def add(self, keys: Sequence[str]) -> bool:
-        """Whether all of them are new for certain."""
-        bits, fresh = self._bits, True
-        for parts in iter_unpack("<4I", bytes.fromhex("".join(keys))):
-            new = False
-            for part in parts:
-                at, bit = part >> 8, 1 << (part & 7)
-                if not (byte := bits[at]) & bit:
-                    bits[at], new = byte | bit, True
-            if not new:
-                fresh = False
-        return fresh
+        """Whether all of them are new; False also when there is no room to tell."""
+        self._free -= len(keys)
+        if self._free < 0:
+            return False
+        slots, last, are_new = self._slots, len(self._slots) - 1, True
+        for half in array("Q", bytes.fromhex("".join(keys)))[::2]:
+            at = half & last
+            while (other := slots[at]) and other != half:
+                at = at + 1 & last
+            if other:
+                are_new = False
+            slots[at] = half
+        return are_new

@@ -20,6 +20,9 @@ class Stand:
     jobs: Counter[str] = field(default_factory=Counter)
     images: Counter[str] = field(default_factory=Counter)
 
+    def __add__(self, other: "Stand") -> "Stand":
+        return Stand(self.jobs + other.jobs, self.images + other.images)
+
     def jobs_at(self, states: Iterable[str]) -> int:
         return sum(self.jobs[state] for state in states)
 
@@ -40,11 +43,12 @@ class Difference:
 
     def stand(self, start: int, jobs: int | None) -> Stand:
         """Of so many jobs from this position on; None: of all."""
-        stand = Stand()
-        state = f"coalesce(r.state, '{NEW}')" if self.against else f"'{NEW}'"
+        stand, state, join = Stand(), f"'{NEW}'", ""
+        if self.against:
+            state, join = f"coalesce(r.state, '{NEW}')", "LEFT JOIN main.jobs r ON r.key = p.key"
         rows = self._connection.execute(
-            f"SELECT {state}, count(*), sum(p.images) FROM planned.jobs p LEFT JOIN main.jobs r ON r.key = p.key"
-            " WHERE p.position >= ? AND p.position < ? GROUP BY 1",
+            f"SELECT {state}, count(*), sum(p.images) FROM planned.jobs p {join}"
+            " WHERE p.state = 'pending' AND p.position >= ? AND p.position < ? GROUP BY 1",  # as all are: by the index
             (start, 1 << 62 if jobs is None else start + jobs),
         )
         for where, many, images in rows:
@@ -65,7 +69,7 @@ class Difference:
         for start in starts:
             rows = self._connection.execute(
                 "SELECT position, key, path, name, inputs, source, line FROM planned.jobs"
-                " WHERE position >= ? ORDER BY position LIMIT ?",
+                " WHERE state = 'pending' AND position >= ? ORDER BY position LIMIT ?",
                 (start, each),
             )
             for position, key, path, name, inputs, source, line in rows:

@@ -34,16 +34,20 @@ def prepare(run_dir: Path) -> None:
         raise _foreign(run_dir, names)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """The writer's connection: durable at every commit. Raises UsageError for a file that isn't ours, DiskError."""
+def connect(path: Path, *, is_scratch: bool = False) -> sqlite3.Connection:
+    """The writer's connection: durable at every commit. Raises UsageError for a file that isn't ours, DiskError.
+
+    is_scratch: the file is thrown away in the end, so that nothing has to be on the disk, nor be written twice.
+    """
     try:
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=BUSY, cached_statements=512
         )
         try:
             empty = not _check(connection, path)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, not only with the system
+            connection.execute(f"PRAGMA journal_mode = {'MEMORY' if is_scratch else 'WAL'}")
+            # FULL: a commit is on the disk, not only with the system
+            connection.execute(f"PRAGMA synchronous = {'OFF' if is_scratch else 'FULL'}")
             connection.execute("PRAGMA temp_store = FILE")
             connection.execute("PRAGMA cache_size = -16000")
             if empty:

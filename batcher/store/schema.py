@@ -69,7 +69,7 @@ CREATE TABLE jobs (  -- one row for each request ever planned, with its newest a
 """,
     "CREATE UNIQUE INDEX job_keys ON jobs (key)",
     "CREATE UNIQUE INDEX job_names ON jobs (name)",
-    "CREATE INDEX job_states ON jobs (state, position)",
+    "CREATE INDEX job_states ON jobs (state, position, images)",  # images: then sums over jobs read the index alone
     *REQUEST_IDS[:1],
     """
 CREATE TABLE past_attempts (  -- submits before the newest one of a job; see the view "attempts"

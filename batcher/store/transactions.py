@@ -20,11 +20,13 @@ GLANCE = 0.02  # seconds between two tries to be the writer
 
 
 class Transactions:
-    """Several processes may have one open: every move is guarded by the state it starts from."""
+    """Several processes may have one open: every move is guarded by the state it starts from. is_scratch: the file is
+    thrown away in the end.
+    """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_scratch: bool = False) -> None:
         self.path = path
-        self.connection = connect(path)
+        self.connection = connect(path, is_scratch=is_scratch)
         self._identity = identity(path)
         self._in_place = True
         self._generation: str | None = None  # JSON, as in ``meta``, of the run that this process is; None for no run

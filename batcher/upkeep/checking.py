@@ -31,7 +31,7 @@ def check(run_dir: Path, *, depth: Depth, threads: int, progress: Progress | Non
         with closing(connect_to_read(run_dir)) as connection:
             return look(run_dir, connection, depth=depth, threads=threads, progress=progress)
     with tempfile.TemporaryDirectory(prefix="batcher-") as folder:
-        state = StateFile(Path(folder) / STATE)
+        state = StateFile(Path(folder) / STATE, is_scratch=True)
         try:
             rebuilt = rebuild(run_dir, state)
             survey = look(run_dir, state.connection, depth=depth, threads=threads, progress=progress)

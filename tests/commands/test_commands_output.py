@@ -2,8 +2,8 @@
 
 import json
 
-from batcher.commands.printing import columns, cut, folded
 from batcher.core.errors import Cause
+from batcher.core.folding import columns, cut, folded
 from tests.support.command_line import Came, Shell, assert_fits, assert_no_traceback
 from tests.support.state_files import NOW, a_job
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from batcher.core.tally import Snapshot
 from batcher.runner.events import Event, Noted, Ticked
 from batcher.runner.progress_words import in_words
 from batcher.simulator import Latency, Simulator
-from tests.support.stage import Came, go, lines, steady
+from tests.support.stage import NO_OVERRIDES, Came, go, lines, steady
 from tests.support.virtual import run
 
 
@@ -68,6 +69,14 @@ def test_the_time_left_is_right_to_a_third_from_the_first_results_on_and_never_a
         low, high = sorted((one.eta or 0.0, one.eta_model or one.eta or 0.0))
         assert 0.65 * low - 10 <= end - one.elapsed <= 1.35 * high + 35, one
     assert came.exit_code == 0
+
+
+def test_with_a_limit_the_line_counts_the_jobs_within_it(tmp_path: Path) -> None:
+    snapshots, _, came = seen(tmp_path, 60, 4.0, rate=5.0, overrides=replace(NO_OVERRIDES, limit=20))
+    assert {one.total for one in snapshots} == {20}
+    assert (snapshots[-1].done, came.report["total"], came.report["stopped_by"]) == (20, 60, "limit")
+    more, _, _ = seen(tmp_path, 60, 4.0, rate=5.0, overrides=replace(NO_OVERRIDES, limit=30))
+    assert {(one.total, one.done >= 20) for one in more} == {(30, True)}
 
 
 def test_no_figure_is_above_the_rate_asked_for(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 from batcher.core.job import CancelOutcome
 from batcher.runner.cancel import cancel_all
 from batcher.runner.stop import Reason
-from batcher.simulator import Fault, Latency, Simulator
+from batcher.simulator import Address, Fault, Latency, Simulator, serve
 from batcher.store import connect_to_read
-from tests.support.stage import Came, Going, go, lines, steady
+from tests.support.rude_server import answer, serving
+from tests.support.stage import Came, Going, go, lines, steady, visit
 from tests.support.virtual import run
 
 
@@ -46,6 +47,47 @@ def test_rejected_submits_blow_the_fuse_too_though_they_cost_nothing(tmp_path: P
     came, stats = finished(tmp_path, lambda: Simulator(profile), 500, rate=50.0)
     assert came.exit_code == 69
     assert stats["calls"]["submit"] < 60
+
+
+class Elsewhere(Address):
+    """A path of the same server at which nothing is."""
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.origin}/v7"
+
+
+def test_an_address_that_answers_404_to_catalogue_and_submits_alike_ends_the_run_and_blames_no_job(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "manifest.txt"
+    path.write_text(lines(60))
+
+    async def twice() -> tuple[Came, Came, dict[str, Any]]:
+        service = Simulator(steady())
+        async with serve(service) as address:
+            wrong = await visit(tmp_path / "run", path, Elsewhere(address.host, address.port), service)
+            right = await visit(tmp_path / "run", path, address, service)
+            return wrong, right, service.stats()
+
+    wrong, right, stats = run(twice())
+    assert (wrong.exit_code, wrong.report["stopped_by"]) == (69, "service")
+    assert (wrong.report["failed"], wrong.report["pending"], wrong.report["cost_usd"]) == (0, 60, 0.0)
+    assert "Check --base-url" in wrong.summary
+    assert (right.exit_code, stats["charged"]) == (0, 60)
+
+
+def test_a_404_that_speaks_of_the_job_fails_it_also_where_there_is_no_catalogue(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.txt"
+    path.write_text(lines(5))
+
+    async def all_of_it() -> Came:
+        async with serving(answer({"detail": "Not Found"}, 404), answer({"message": "no such style"}, 404)) as service:
+            address = Address("127.0.0.1", service.port)
+            return await visit(tmp_path / "run", path, address, Simulator(steady()))
+
+    came = run(all_of_it())
+    assert (came.exit_code, came.report["failed"]) == (3, 5)
 
 
 def test_submits_that_are_lost_while_reads_go_well_stop_the_run_after_ten_in_a_row(tmp_path: Path) -> None:

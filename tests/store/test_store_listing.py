@@ -1,12 +1,12 @@
 """A manifest's jobs become rows, the first of an empty table all at once."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from batcher.core.job import Job, job_key
 from batcher.store import StateFile

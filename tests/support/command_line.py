@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from batcher.__main__ import main
-from batcher.commands.printing import columns
+from batcher.core.folding import columns
 from tests.support.state_files import Book, a_book
 
 TOKEN = "sk-a-very-secret-token"

@@ -7,7 +7,6 @@ import csv
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from batcher.core.suggest import fold_name
@@ -38,8 +37,8 @@ class Dialect:
         return {"delimiter": self.separator, "strict": True, "skipinitialspace": self.blanks}
 
 
-def sniffed(stream: Iterator[str]) -> tuple[list[str], Iterator[str]]:
-    """The first lines of a text, and all of its lines."""
+def first_lines(stream: Iterator[str]) -> list[str]:
+    """The lines of a text that its dialect is told from."""
     first: list[str] = []
     size = 0
     for line in stream:
@@ -47,7 +46,7 @@ def sniffed(stream: Iterator[str]) -> tuple[list[str], Iterator[str]]:
         size += len(line)
         if len(first) == _MOST_LINES or size > _MOST_CHARACTERS:
             break
-    return first, chain(first, stream)
+    return first
 
 
 def dialect_of(style: str, lines: Sequence[str], prompt_column: str | None, *, is_named: bool) -> Dialect:

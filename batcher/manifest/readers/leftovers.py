@@ -79,12 +79,16 @@ class LeftoversSeen:
             for row in self._rows:
                 prompt = row.inputs.get("prompt")
                 text = prompt.strip() if type(prompt) is str and len(prompt) <= _LONGEST else ""
+                if not text:
+                    sums.clear()
+                    yield row
+                    continue
                 if _FAILED.fullmatch(text) or text.lower() in _NOTHING:
                     self._see(
                         row.place("prompt"),
                         f"the prompt of this row is {shown(text)}, which programs write for no value",
                     )
-                elif text and _is_sum(text, row):
+                elif _is_sum(text, row):
                     sums.append(
                         (row.place("prompt"), f"the last row is {shown(text)} and a number, and is read as a prompt")
                     )

@@ -8,11 +8,13 @@ model inputs, which the schema gives a type.
 import csv
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from itertools import chain
+from typing import Any, TextIO
 
+from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.problems import MOST, failure
 from batcher.manifest.readers.columns import Layout, no_prompt, note_columns, word
-from batcher.manifest.readers.dialects import Dialect, dialect_of, quote_fault, sniffed
+from batcher.manifest.readers.dialects import Dialect, dialect_of, first_lines, quote_fault
 from batcher.manifest.readers.leftovers import header_again, written
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import LONGEST_LINE, Source
@@ -21,6 +23,8 @@ _MOST_LINES = 20_000  # of one record: beyond it, a quote was never closed
 _LONGEST_RECORD = 4 * LONGEST_LINE  # characters of one record, which is held whole
 _MOST_COLUMNS = 16_384  # as spreadsheets have them
 _LONGEST_HEADER = 2**18
+_LONGEST_INTEGER = 19  # digits
+_AT_ONCE = 2**14  # characters, or a few more
 _MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts whose values are known, and characters of one
 _CURLY = "\u201c\u201d\u201e\u2018\u2019"
 
@@ -32,8 +36,9 @@ class Table:
         self._source = source
         self._style = style
         self._reading = reading
-        self._lines: list[str] = []  # of the record at hand, as they stand in the file
-        self._held = 0  # characters of them
+        self._begin = self._end = 0  # of the record at hand: how many lines are before it, and up to its end
+        self._lines: list[str] = []  # as they stand in the file, from the first _dropped lines on
+        self._dropped = 0
         self._dialect = Dialect(",")
         self._warned: set[str] = set()  # kinds of quotes
 
@@ -41,48 +46,51 @@ class Table:
         # The limit is the csv module's own, for the whole process; its default is less than a long prompt.
         csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
         with self._source.text() as stream:
-            first, lines = sniffed(stream)
+            first = first_lines(stream)
             column = self._reading.prompt_column
             self._dialect = dialect_of(self._style, first, column, is_named=self._reading.is_named)
             if self._dialect.said:
                 self._reading.model_inputs.warn(f"{self._source.label}: {self._dialect.said}")
-            for _ in range(self._dialect.skipped):
-                next(lines)
-            yield from self._read(csv.reader(self._fed(lines), **self._dialect.options()))
+            lines = chain.from_iterable(self._kept(first[self._dialect.skipped :], stream))
+            yield from self._read(csv.reader(lines, **self._dialect.options()))
 
-    def _fed(self, stream: Iterator[str]) -> Iterator[str]:
-        lines = self._lines
-        for line in stream:
-            lines.append(line)
-            self._held += len(line)
-            if len(lines) > _MOST_LINES or self._held > _LONGEST_RECORD:
+    def _kept(self, first: list[str], stream: TextIO) -> Iterator[list[str]]:
+        """The lines, some at a time. Those from the beginning of the record at hand on are kept for messages."""
+        lines = first
+        while lines:
+            self._lines += lines
+            yield lines
+            lines = stream.readlines(_AT_ONCE)
+            del self._lines[: self._begin - self._dropped]
+            self._dropped = self._begin
+            if len(self._lines) > _MOST_LINES or sum(map(len, self._lines)) > _LONGEST_RECORD:
                 raise csv.Error("too many lines")
-            yield line
+
+    def _text(self) -> str:
+        """The record at hand, as it stands in the file."""
+        return "".join(self._lines[self._begin - self._dropped : self._end - self._dropped])
 
     def _read(self, records: Any) -> Iterator[Row]:
         skipped = self._dialect.skipped
-        header = self._next(records, 1 + skipped) or []
+        header = self._next(records) or []
         plan = self._plan(header, 1 + skipped)
-        lines = self._lines
-        while True:
-            line = records.line_num + 1 + skipped
-            lines.clear()
-            self._held = 0
-            cells = self._next(records, line)
-            if cells is None:
-                return
+        while (cells := self._next(records)) is not None:
+            line = self._begin + 1 + skipped
             if not any(cells) or self._is_header(cells, line, plan):
                 continue
             if (row := self._row(cells, line, plan)) is not None:
                 yield row
 
-    def _next(self, records: Any, line: int) -> list[str] | None:
+    def _next(self, records: Any) -> list[str] | None:
         """The cells of the next record, none for one that is wrong; None at the end."""
+        self._begin = self._end
         try:
             cells: list[str] | None = next(records, None)
         except csv.Error as error:
-            self._broken(line, str(error))
+            self._end = records.line_num
+            self._broken(self._begin + 1 + self._dialect.skipped, str(error))
             return []
+        self._end = records.line_num
         return cells
 
     def _plan(self, header: list[str], line: int) -> "_Plan":
@@ -105,7 +113,7 @@ class Table:
         if columns.prompt is None and reading.needs_prompt:
             raise failure(label, line, 1, *no_prompt(names, reading.prompt_column, reading.model_inputs.prompt))
         note_columns(label, columns, reading.model_inputs)
-        return _Plan(names, columns)
+        return _Plan(names, columns, reading.model_inputs)
 
     def _row(self, cells: list[str], line: int, plan: "_Plan") -> Row | None:
         if len(cells) != plan.width:
@@ -117,7 +125,7 @@ class Table:
         inputs: dict[str, Any] = dict(carried.inputs)
         if plan.prompt is not None:
             inputs["prompt"] = cells[plan.prompt]
-            if self._style == "csv":
+            if self._style == "csv" and not inputs["prompt"][:1].isalnum():
                 self._look_at(inputs["prompt"], line, plan.prompt)
         self._convert(cells, line, plan, inputs)
         meta = carried.with_meta({name: cells[at] for name, at in plan.meta})
@@ -144,9 +152,11 @@ class Table:
 
     def _convert(self, cells: list[str], line: int, plan: "_Plan", inputs: dict[str, Any]) -> None:
         model_inputs = self._reading.model_inputs
-        for name, at, column in plan.inputs:
+        for name, at, column, is_integer in plan.inputs:
             text = cells[at]
-            if text in column:
+            if is_integer and text.isdecimal() and text.isascii() and len(text) < _LONGEST_INTEGER:
+                inputs[name] = int(text)
+            elif text in column:
                 inputs[name] = column[text]
             elif text:
                 try:
@@ -175,7 +185,7 @@ class Table:
                 warn(f'{self._source.label}:{line}: {what}; in a CSV file only " quotes a cell')
 
     def _too_many(self, cells: list[str], line: int, plan: "_Plan") -> None:
-        text = "".join(self._lines)
+        text = self._text()
         what = f"{len(cells)} cells, and the header has {plan.width}"
         mend = "put cells with the separator in them in quotes" if self._dialect.quoted else "remove the extra tabs"
         if any(char in text for char in _CURLY[:3]) and '"' not in text:
@@ -191,11 +201,11 @@ class Table:
         if plan.prompt is None:
             return False
         at = self._cell_offset(plan.prompt)
-        return "".join(self._lines)[at : at + 1] != '"'
+        return self._text()[at : at + 1] != '"'
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         plan: _Plan = row.raw
-        inputs = {column: at for column, at, _ in plan.inputs} | {kind: at for kind, _, at in plan.special}
+        inputs = {name: at for name, at, _, _ in plan.inputs} | {kind: at for kind, _, at in plan.special}
         at = plan.prompt if name == "prompt" else plan.id if name == "id" else inputs.get(name)
         if at is None:
             return self._reading.carried.places.get(name, (row.source, row.line, 1))
@@ -203,12 +213,12 @@ class Table:
 
     def _cell_place(self, line: int, wanted: int) -> tuple[int, int]:
         """Line and column where a cell of the record at hand begins."""
-        return _place("".join(self._lines), self._cell_offset(wanted), line)
+        return _place(self._text(), self._cell_offset(wanted), line)
 
     def _cell_offset(self, wanted: int) -> int:
         cell, quoted = 0, False
         quote = '"' if self._dialect.quoted else None
-        text = "".join(self._lines)
+        text = self._text()
         for at, char in enumerate(text):
             if cell == wanted:
                 return at
@@ -219,7 +229,7 @@ class Table:
         return len(text.rstrip("\r\n"))
 
     def _broken(self, line: int, error: str) -> None:
-        text = "".join(self._lines)
+        text = self._text()
         if "field larger" in error or "too many lines" in error:
             what = "a cell without end begins here: a quote was opened and not closed, it seems"
             raise failure(self._source.label, line, 1, what, _UNCLOSED[1])
@@ -251,15 +261,18 @@ _STRAY = (
 class _Plan:
     """Which cell is what. A record with fewer cells than the header gets a plan of its own."""
 
-    def __init__(self, names: list[str], columns: Layout, width: int | None = None) -> None:
-        self.names, self._found = names, columns
+    def __init__(self, names: list[str], columns: Layout, model_inputs: ModelInputs, width: int | None = None) -> None:
+        self.names, self._columns, self._model_inputs = names, columns, model_inputs
         self.width = len(names) if width is None else width
         at = {name: place for place, name in enumerate(names[: self.width])}
         self.header = written(names)
         self.prompt = at.get(columns.prompt) if columns.prompt is not None else None
         self.id = at.get(columns.id) if columns.id is not None else None
-        self.inputs: tuple[tuple[str, int, dict[str, str]], ...] = tuple(  # with texts whose values are known
-            (name, at[column], {}) for name, column in columns.inputs if column in at
+        # Name, cell, texts whose values are known, whether its digits are an integer.
+        self.inputs: tuple[tuple[str, int, dict[str, str], bool], ...] = tuple(
+            (name, at[column], {}, model_inputs.takes_only_integers(name))
+            for name, column in columns.inputs
+            if column in at
         )
         self.special = tuple((kind, name, at[name]) for kind, name in columns.special if name in at)
         self.meta = tuple((name, at[name]) for name in columns.meta if name in at)
@@ -267,5 +280,5 @@ class _Plan:
 
     def short(self, width: int) -> "_Plan":
         if width not in self._short:
-            self._short[width] = _Plan(self.names, self._found, width)
+            self._short[width] = _Plan(self.names, self._columns, self._model_inputs, width)
         return self._short[width]

@@ -1,9 +1,9 @@
 """Which values stand where: by what was asked for, and by what a run has."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from batcher.core.errors import UsageError
 from batcher.export.sheets.axes import Plan, Seen, choose, in_order, label_of, value_of

@@ -1,0 +1,32 @@
+"""The standard streams of the process, made so that nothing said on them can end a run."""
+
+import io
+import os
+import sys
+from typing import Any
+
+
+class _Forgiving(io.FileIO):
+    """Standard error where nobody may read it any more: a full disk, a closed terminal."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError:
+            return len(data)
+
+
+def prepare() -> None:
+    """Opens those that the parent has closed, on nothing, and lets standard error forgive who can't hear it.
+
+    Raises nothing. A file must never get the number of a standard stream: what is printed would go into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            while (opened := os.open(os.devnull, os.O_RDWR)) < number:
+                pass
+            if opened == number:
+                setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+    errors = sys.stderr
+    raw = io.BufferedWriter(_Forgiving(errors.fileno(), "wb", closefd=False))
+    sys.stderr = io.TextIOWrapper(raw, errors.encoding, "backslashreplace", line_buffering=True)
