@@ -53,14 +53,14 @@ class Waiter:
         began = asked_since - max(0.0, context.wall() - submitted) if left_at is None else left_at
         ours = submitted >= context.started
         watch = self.planner.watch(began, learns=ours)
-        look_at = watch.next(context.now(), draw(entry, 0)) if ours else context.now()
-        looks = empty = 0
+        poll_at = watch.next(context.now(), draw(entry, 0)) if ours else context.now()
+        polls = empty = 0
         trouble = Trouble()
-        while not await pause(look_at - context.now(), context.stop.leave):
+        while not await pause(poll_at - context.now(), context.stop.leave):
             if watch.follows:
-                look_at = watch.next(context.now(), draw(entry, looks))
+                poll_at = watch.next(context.now(), draw(entry, polls))
                 continue
-            looks += 1
+            polls += 1
             try:
                 await context.call_turn()
                 asked_at = context.now()
@@ -69,7 +69,7 @@ class Waiter:
                 after = await self._unread(entry, trouble, problem)
                 if isinstance(after, Cause):
                     return await self._give_up(entry, after)
-                look_at = context.now() + after
+                poll_at = context.now() + after
                 continue
             finally:
                 self.asked(entry)
@@ -81,12 +81,12 @@ class Waiter:
                 if min(age, (context.now() - asked_since) * WATCHED) > context.settings.timeout:
                     return await self._give_up(entry, _too_long(answer, age))
                 watch.missed(asked_at, answer.queue_position)
-                look_at = watch.next(context.now(), draw(entry, looks))
+                poll_at = watch.next(context.now(), draw(entry, polls))
             elif isinstance(answer, FailedThere) and answer.cause.kind == "no_output":
                 empty += 1
                 if empty > MOST_EMPTY:  # paid for: a new submit would pay again, asking later is free
                     return await self._give_up(entry, answer.cause)
-                look_at = context.now() + 1.0
+                poll_at = context.now() + 1.0
             else:
                 watch.found(asked_at)
                 return await self._conclude(entry, answer)

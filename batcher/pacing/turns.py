@@ -1,6 +1,6 @@
-"""Looks in turn: however alike the jobs are, their looks don't come in a burst. Pure.
+"""Polls in turn: however alike the jobs are, their polls don't come in a burst. Pure.
 
-Every job at the service has one look booked, so N bookings of gaps that are G seconds long in the mean make N / G looks
+Every job at the service has one poll booked, so N bookings of gaps that are G seconds long on average make N / G polls
 a second. A stretch of WIDTH seconds takes at most CROWD times its share of that, or what lets all of them pass within
 LATE of their gap and LATE_SECONDS, if that is more; who comes later gets the next stretch with room. That delays no job
 but those submitted in one burst, and them only once: they are apart ever after.
@@ -9,12 +9,12 @@ but those submitted in one burst, and them only once: they are apart ever after.
 WIDTH = 0.05
 CROWD = 2.2
 LATE, LATE_SECONDS = 0.08, 1.0  # jobs that ended together must not wait long for their turn, however many
-ALWAYS = 4  # looks in a stretch that are never too many
+ALWAYS = 4  # polls in a stretch that are never too many
 MEMORY = 0.98  # of the mean gap, each booking
 
 
 class Turns:
-    """Times are seconds on any one clock that only goes forward. booked: looks still to come."""
+    """Times are seconds on any one clock that only goes forward. booked: polls still to come."""
 
     def __init__(self) -> None:
         self._stretches: dict[int, int] = {}
@@ -23,10 +23,10 @@ class Turns:
         self._gaps = self._weight = 1.0
 
     def book(self, now: float, wanted: float, soonest: float = 0.0) -> float:
-        """The moment, at or after ``wanted`` and ``soonest``, for a look that is decided about ``now``."""
+        """The moment, at or after ``wanted`` and ``soonest``, for a poll that is decided about ``now``."""
         if (current := int(now / WIDTH)) != self._now:
             self._drop_past(current)
-        if wanted > now:  # a look that is overdue tells of no gap
+        if wanted > now:  # a poll that is overdue tells of no gap
             self._gaps = self._gaps * MEMORY + wanted - now
             self._weight = self._weight * MEMORY + 1.0
         wanted = max(wanted, soonest)
