@@ -1,16 +1,18 @@
 """The four functions of ``import batcher``: run, start, plan, open."""
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from batcher.api.going import GoingRun, Quiet
-from batcher.api.manifests import DEFAULT_RUN, from_python, path_of
+from batcher.api.going import GoingRun
+from batcher.api.manifests import DEFAULT_RUN, from_python, is_path, path_of
 from batcher.api.options import edges_of, is_run, options_of, recorded, texts_of
 from batcher.api.run import Run
+from batcher.api.shown import Quiet
 from batcher.api.threads import in_thread
 from batcher.api.values import Plan, Report
 from batcher.core.errors import UsageError
@@ -67,7 +69,8 @@ def plan(manifest: Any, *, out: Out = None, simulate: bool = False, **options: A
 
     def made() -> dict[str, Any]:
         with _aside(manifest, out, texts) as given:
-            return asyncio.run(planning.plan(given, Quiet()))
+            facts = asyncio.run(planning.plan(given, Quiet()))
+            return facts if is_path(manifest) else _where_it_will_be(facts, given.manifest)
 
     return Plan.of(in_thread(made))
 
@@ -121,6 +124,13 @@ def _aside(manifest: Any, out: Out, texts: dict[str, Any]) -> Iterator[Options]:
         return
     with memory.aside() as path:
         yield options_of(path, str(DEFAULT_RUN) if out is None else str(out), texts)
+
+
+def _where_it_will_be(facts: dict[str, Any], path: str) -> dict[str, Any]:
+    """With the place of the manifest in the run directory, instead of that of its copy for the plan."""
+    place = Path(facts["run"]) / Path(path).name
+    named: dict[str, Any] = json.loads(json.dumps(facts).replace(json.dumps(path)[1:-1], json.dumps(str(place))[1:-1]))
+    return named
 
 
 def _resumed(run_dir: Path, out: Out, texts: dict[str, Any]) -> Options:

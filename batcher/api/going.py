@@ -6,23 +6,23 @@ in one process; nothing is patched and no signal is handled.
 
 import asyncio
 import atexit
-import sys
+import html
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from batcher.api.options import Edges, texts_of
+from batcher.api.run import Run
+from batcher.api.shown import progress_of
 from batcher.api.values import Failed, Image, Report, failed_of, image_of
 from batcher.core.errors import BatcherError, Interrupted, UsageError
 from batcher.core.job import State
 from batcher.runner import session
 from batcher.runner.events import Event, JobMoved, RunBegan
-from batcher.runner.events_log import LOGGER
-from batcher.runner.progress import Progress, listener
 from batcher.runner.run_context import RunContext
 from batcher.runner.service import Options
 from batcher.runner.stop import Reason
@@ -41,19 +41,6 @@ class _Soon:
 
     def __await__(self) -> Generator[Any, None, None]:
         return asyncio.sleep(0).__await__()
-
-
-class Quiet:
-    """Progress for a program: nothing is printed; what must not be missed goes to ``logging``."""
-
-    def show(self, snapshot: Any) -> None:
-        pass
-
-    def say(self, text: str) -> None:
-        LOGGER.warning("%s", text)
-
-    def close(self, snapshot: Any) -> None:
-        pass
 
 
 class GoingRun:
@@ -86,6 +73,12 @@ class GoingRun:
     def __repr__(self) -> str:
         state = "over" if self._over else "going" if self._began else "not begun"
         return f"<GoingRun {self.path or ''} {state}>"
+
+    def _repr_html_(self) -> str:
+        """Where it stands, and its newest pictures."""
+        if self.path is None:
+            return f"<p>{html.escape(repr(self))}</p>"
+        return Run(self.path)._repr_html_()
 
     # --- entering and leaving
 
@@ -203,18 +196,19 @@ class GoingRun:
 
     async def _run(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        with ExitStack() as held:
-            options = held.enter_context(self._place())
-            watch = held.enter_context(Watch(self._edges.log, self._edges.metrics, self._edges.on_end))
-            progress = _progress(options)
-            watch.say_warnings(progress.say)
-            surroundings = Surroundings(observers=(self._hear, watch), attend=self._attend)
+        with Watch(self._edges.log, self._edges.metrics, self._edges.on_end) as watch:
+            name = "a run from Python"
             try:
-                report, self.summary = await session.run(options, surroundings, progress)
+                with self._place() as options:
+                    name = options.out or options.manifest
+                    progress = progress_of(options)
+                    watch.say_warnings(progress.say)
+                    surroundings = Surroundings(observers=(self._hear, watch), attend=self._attend)
+                    report, self.summary = await session.run(options, surroundings, progress)
             except asyncio.CancelledError:
                 raise Interrupted("stopped before it began", hint="Nothing was submitted.") from None
             except BatcherError as error:
-                watch.failed_to_start(error, str(options.out or options.manifest))
+                watch.failed_to_start(error, name)
                 raise
             self.report = Report.of(report)
             self.path = Path(self.report.run)
@@ -318,10 +312,3 @@ class GoingRun:
 def _settle(future: "asyncio.Future[None]") -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _progress(options: Options) -> Progress:
-    """Nothing is printed unless asked; a notebook asks for a bar."""
-    if "progress" in options.flags:
-        return listener(options.flags["progress"].text)
-    return listener("bar") if "ipykernel" in sys.modules else Quiet()

@@ -97,7 +97,7 @@ class Memory:
 
 def from_python(manifest: Any) -> Memory | None:
     """None for a path. Raises ManifestError with the places of all values that can't be used, UsageError."""
-    if isinstance(manifest, (str, PathLike)):
+    if is_path(manifest):
         return None
     if isinstance(manifest, Mapping):
         return _mapping(manifest)
@@ -111,6 +111,10 @@ def from_python(manifest: Any) -> Memory | None:
     if not lines:
         raise ManifestError([Problem("rows", 0, 0, "there are none", "give at least one prompt")])
     return Memory(_ROWS, "rows", "".join(f"{line}\n" for line in lines))
+
+
+def is_path(manifest: Any) -> bool:
+    return isinstance(manifest, (str, PathLike))
 
 
 def path_of(manifest: Any) -> str:

@@ -1,23 +1,43 @@
 """``batcher.open``: a run directory, going or not, or several as one. No service is needed to look at it."""
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from batcher import export
 from batcher.api.options import options_of, recorded
+from batcher.api.shown import Quiet
 from batcher.api.threads import in_thread
-from batcher.api.values import Failed, Image, Images, Plan, Report, failed_of, image_of_view
+from batcher.api.values import (
+    THUMBNAILS,
+    Failed,
+    Image,
+    Images,
+    Plan,
+    Report,
+    failed_of,
+    image_of_view,
+    more_images,
+)
 from batcher.core.errors import UsageError
 from batcher.core.job import Counts, State
 from batcher.core.where import Where, WhereError, usage_error
-from batcher.runner import report, standing
+from batcher.export import picking
+from batcher.export.more import add, plan_more
+from batcher.export.viewed import matching, viewed
+from batcher.images.flagging import asked_for
+from batcher.runner import planning, report, standing
 from batcher.runner.reopening import Reopen, reopen
 from batcher.store import connect_to_read, is_going, picks, reading
 from batcher.store.joined import Joined, joined, whose
+from batcher.upkeep import checking
+from batcher.upkeep.survey import THREADS
 
 _ENDED = (State.FAILED, State.IN_DOUBT, State.CANCELLED)
 
@@ -43,7 +63,8 @@ class Run:
         return f"batcher.open({given!r})"
 
     def _repr_html_(self) -> str:
-        return self.status()._repr_html_() + self.images()._repr_html_()
+        report, some = self.status(), self._first(THUMBNAILS)
+        return report._repr_html_() + some._repr_html_() + more_images(report.images - len(some))
 
     @property
     def going(self) -> bool:
@@ -72,15 +93,18 @@ class Run:
 
         where: as ``--where`` of the commands: ``'seed < 10 and pick == "yes"'``. Raises UsageError for a bad one.
         """
-        from batcher.export.viewed import matching, viewed  # noqa: PLC0415  the picture library
-        from batcher.images.flagging import asked_for  # noqa: PLC0415
-
         test = None if where is None else _where(where)
         with self._whole() as (whole, connection):
             flags = asked_for(test.names if test else (), whole.path, connection)
             everything = viewed(connection, picks.read(whole.path), flags)
             meant = everything if test is None else matching(everything, test)
             return Images([image_of_view(*whose(whole.path, one.picture.file), one) for one in meant])
+
+    def _first(self, most: int) -> Images:
+        """So many of the pictures, for a look."""
+        with self._whole() as (whole, connection):
+            some = islice(viewed(connection, picks.read(whole.path), {}), most)
+            return Images([image_of_view(*whose(whole.path, one.picture.file), one) for one in some])
 
     def failures(self) -> list[Failed]:
         """The jobs that failed, were cancelled or are in doubt, each with its cause."""
@@ -89,11 +113,6 @@ class Run:
 
     def plan(self) -> Plan:
         """What the command that made this run would still do, and cost. Spends nothing."""
-        import asyncio  # noqa: PLC0415  only here
-
-        from batcher.api.going import Quiet  # noqa: PLC0415
-        from batcher.runner import planning  # noqa: PLC0415
-
         manifest, texts = recorded(self.path)
         options = options_of(manifest, str(self.path), texts)
         return Plan.of(in_thread(lambda: asyncio.run(planning.plan(options, Quiet()))))
@@ -119,14 +138,11 @@ class Run:
 
         ``file`` is relative to the run directory; of several runs each dict has its ``run``.
         """
-        from batcher.upkeep.checking import check as look  # noqa: PLC0415  the picture library
-        from batcher.upkeep.survey import THREADS  # noqa: PLC0415
-
         if check not in {"decode", "structure"}:
             raise UsageError(f"check={check!r}: it must be decode or structure")
         found = []
         for path in self.paths:
-            survey = look(path, depth=check, threads=THREADS, progress=None)  # type: ignore[arg-type]
+            survey = checking.check(path, depth=check, threads=THREADS, progress=None)  # type: ignore[arg-type]
             which = {} if len(self.paths) == 1 else {"run": str(path)}
             found += [{**which, **finding.as_json()} for finding in survey.findings]
         return found
@@ -137,26 +153,21 @@ class Run:
         where: an expression, a picture, or None for all. more: ``stars=0..5``, ``tags=[...]``; ``scores=FILE``,
         ``best=N``, ``by=COLUMN``, ``rest="no"`` as the command's flags.
         """
-        from batcher.export.picking import Picking  # noqa: PLC0415  the picture library
-        from batcher.export.picking import pick as make  # noqa: PLC0415
-
         if isinstance(where, Image):
             where = f'job == "{where.job}" and output_index == {where.output_index}'
-        allowed = set(Picking.__slots__) - {"where", "word"}
+        allowed = set(picking.Picking.__slots__) - {"where", "word"}
         if unknown := sorted(set(more) - allowed):
             raise UsageError(f"pick has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(allowed))}.")
         if verdict not in {"yes", "no", "clear", None}:
             raise UsageError(f"{verdict!r} is no verdict", hint='Use "yes", "no" or "clear".')
         plain = {**more, **({"tags": tuple(more["tags"])} if "tags" in more else {})}
-        return make(self.path, Picking(where=where, word=verdict, **plain))
+        return picking.pick(self.path, picking.Picking(where=where, word=verdict, **plain))
 
     def more(self, seeds: int, where: str | None = None, *, dry_run: bool = False) -> dict[str, Any]:
         """Adds drawn seeds to each group that has no picked image, or that ``where`` means, as ``batcher more``.
 
         The next run makes them. Returns ``groups``, ``jobs``, ``cost_usd`` and ``budget_left_usd``.
         """
-        from batcher.export.more import add, plan_more  # noqa: PLC0415  the picture library
-
         plan = plan_more(self.path, seeds, where)
         if not dry_run:
             add(self.path, plan)
@@ -170,14 +181,12 @@ class Run:
 
         to: imagefolder, webdataset, parquet, captions, ... options: the command's flags: ``where=``, ``split=``.
         """
-        from batcher.export import Options, ordered  # noqa: PLC0415  the picture library
-        from batcher.export import export as make  # noqa: PLC0415
-
-        names = set(Options.__slots__) - {"to"}
+        names = set(export.Options.__slots__) - {"to"}
         if unknown := sorted(set(options) - names):
             raise UsageError(f"export has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(names))}.")
         with joined(self.paths) as whole:
-            return make(ordered(whole.path, Path(folder), Options(to=to, **options)), None, replace=replace)
+            order = export.ordered(whole.path, Path(folder), export.Options(to=to, **options))
+            return export.export(order, None, replace=replace)
 
     @contextmanager
     def _whole(self) -> Iterator[tuple[Joined, sqlite3.Connection]]:

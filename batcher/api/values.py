@@ -6,14 +6,13 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from batcher.core.groups import seed_of
 from batcher.core.job import Artifact, Entry, State
 from batcher.core.units import show_count, show_usd
-
-if TYPE_CHECKING:  # start-up time
-    from batcher.export.viewed import Viewed
+from batcher.export.sheets.thumbnails import Unreadable, thumbnail
+from batcher.export.viewed import Viewed
 
 THUMBNAILS = 24  # shown at most
 _SIDE = 160  # pixels
@@ -195,11 +194,15 @@ class Images(Sequence[Image]):
         return f"<{show_count(len(self), 'image')}>"
 
     def _repr_html_(self) -> str:
-        more = f"<p>... and {len(self) - THUMBNAILS:,} more</p>" if len(self) > THUMBNAILS else ""
-        return "".join(_figure(image) for image in self._images[:THUMBNAILS]) + more
+        return "".join(_figure(image) for image in self._images[:THUMBNAILS]) + more_images(len(self) - THUMBNAILS)
 
 
-def image_of_view(run_dir: Path, file: str, view: "Viewed") -> Image:
+def more_images(count: int) -> str:
+    """The line below thumbnails, as HTML. count: images that are not shown."""
+    return f"<p>... and {count:,} more</p>" if count > 0 else ""
+
+
+def image_of_view(run_dir: Path, file: str, view: Viewed) -> Image:
     """file: its name in the run directory."""
     picture, verdict = view.picture, view.verdict
     return Image(
@@ -252,8 +255,6 @@ def _figure(image: Image) -> str:
 
 
 def _picture(image: Image) -> str:
-    from batcher.export.sheets.thumbnails import Unreadable, thumbnail  # noqa: PLC0415  the picture library
-
     try:
         small = thumbnail(image.path, 2 * _SIDE, 2 * _SIDE)
     except Unreadable as error:

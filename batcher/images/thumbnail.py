@@ -28,26 +28,27 @@ def make(source: Path, target: Path | None) -> tuple[bytes, Look]:
 
     Raises OSError, ValueError, SyntaxError, EOFError for what is no picture that can be decoded.
     """
-    small = _small(source)
+    made = small(source)
     content = io.BytesIO()
-    small.save(content, "WEBP", quality=_QUALITY, method=0)
+    made.save(content, "WEBP", quality=_QUALITY, method=0)
     if target is not None:
         with suppress(OSError, DiskError):
             target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, [content.getvalue()], durable=False)
-    return content.getvalue(), look(small)
+    return content.getvalue(), look(made)
 
 
 def measure(source: Path) -> Look:
     """The measures alone. Raises what ``make`` raises."""
-    return look(_small(source))
+    return look(small(source))
 
 
-def _small(source: Path) -> Image.Image:
+def small(source: Path, longest: int = LONGEST) -> Image.Image:
+    """RGB, or RGBA where it is transparent, upright, ``longest`` pixels at most. Raises what ``make`` raises."""
     with Image.open(source) as image:
-        image.draft("RGB", (LONGEST, LONGEST))
+        image.draft("RGB", (longest, longest))
         ImageOps.exif_transpose(image, in_place=True)
-        image.thumbnail((LONGEST, LONGEST), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        image.thumbnail((longest, longest), Image.Resampling.BILINEAR, reducing_gap=2.0)
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 

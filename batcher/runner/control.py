@@ -19,6 +19,7 @@ from batcher.core.units import show_count, show_rate, show_usd
 from batcher.store.files.whole import write_whole
 
 CONTROL = "control.json"
+BACK = "none"  # gives a setting back to the command
 MOST_BYTES = 65_536
 
 

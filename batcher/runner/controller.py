@@ -6,12 +6,14 @@ It acknowledges that in the state file, with the time and the reason.
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from batcher.core.command_line import command_line
 from batcher.core.errors import UsageError
 from batcher.core.job import utc
 from batcher.core.settings import Settings
-from batcher.runner.control import CONTROL, Control, read_control
+from batcher.runner.control import BACK, CONTROL, Control, read_control
+from batcher.runner.events import Steered
 from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason
 from batcher.store import StateFile
@@ -50,9 +52,10 @@ class Controller:
             return f"{error.message}; going on as before"
         if control == self._control:
             return None
-        self._control = control
+        before, self._control = self._control, control
         self._apply(control)
         context = self._context
+        context.tell(_steered(before, control, context.wall()))
         if control.drain:
             why = f": {control.reason}" if control.reason else ""
             context.stop.request(Reason.DRAINED, f"asked to finish what is at the service and end{why}")
@@ -79,6 +82,19 @@ class Controller:
         else:
             context.go_on.set()
             context.tally.control_note = ""
+
+
+def _steered(before: Control, now: Control, at: float) -> Steered:
+    """What is another now."""
+    names = {"rate": "rate", "in_flight": "in_flight", "downloads": "downloads", "budget": "budget_usd"}
+    changed = {name for name in Control.__slots__ if getattr(now, name) != getattr(before, name)}
+    changes: dict[str, Any] = {said: getattr(now, name) for name, said in names.items() if name in changed}
+    if "deadline" in changed:
+        changes["deadline"] = None if now.deadline is None else utc(now.deadline)
+    changes = {name: BACK if value is None else value for name, value in changes.items()}
+    if now.drain:
+        changes["drain"] = True
+    return Steered(changes=changes, paused=now.paused if "paused" in changed else None, reason=now.reason, at=at)
 
 
 def _acknowledge(state: StateFile, control: Control, now: float) -> None:

@@ -4,7 +4,7 @@ An observer is a function of one event. It is called on the event loop, after wh
 must return at once; what it raises is a defect of the observer and ends the run like any other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,11 +49,38 @@ class Ticked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CameBack:
+    """A submit that costs nothing: the service refused it (its rate, the token, the balance), or it never got there.
+
+    entry: as it was submitted; the job is pending again. why: in words.
+    """
+
+    entry: Entry
+    refused: bool
+    why: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steered:
+    """A person or a program changed the going run. changes: settings by name; "none": as the command says.
+
+    paused: whether it was paused (True) or goes on (False) with that; None: neither.
+    """
+
+    changes: Mapping[str, Any]
+    paused: bool | None
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """A message for a person: a warning, or what the run does about something."""
+    """A message for a person: a warning, or what the run does about something. name: of the event in a log."""
 
     text: str
     at: float
+    name: str = "note"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,5 +102,5 @@ class RunEnded:
     at: float = 0.0
 
 
-Event = RunBegan | JobMoved | Ticked | Noted | WorkerMoved | RunEnded
+Event = RunBegan | JobMoved | CameBack | Steered | Ticked | Noted | WorkerMoved | RunEnded
 Observer = Callable[[Event], None]

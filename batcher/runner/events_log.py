@@ -16,7 +16,17 @@ from batcher.core.errors import BatcherError, DiskError
 from batcher.core.job import Entry, State, utc
 from batcher.core.one_line import one_line
 from batcher.core.version import __version__
-from batcher.runner.events import Event, JobMoved, Noted, RunBegan, RunEnded, Ticked, WorkerMoved
+from batcher.runner.events import (
+    CameBack,
+    Event,
+    JobMoved,
+    Noted,
+    RunBegan,
+    RunEnded,
+    Steered,
+    Ticked,
+    WorkerMoved,
+)
 
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 LOGGER = logging.getLogger("batcher")
@@ -38,6 +48,10 @@ class Kind:
 EVENTS: Mapping[str, Kind] = {
     "run_start": Kind(INFO, "manifest model total simulated price_usd budget_usd batcher", "a run begins to work"),
     "submit": Kind(INFO, "job prompt_id attempt request_id reserved_usd", "the service took a job up"),
+    "refused": Kind(
+        INFO, "job prompt_id attempt cause", "the service refused a submit; it waits for its next turn, free"
+    ),
+    "unsent": Kind(WARNING, "job prompt_id attempt cause", "a submit never left or never got there; it waits, free"),
     "in_doubt": Kind(ERROR, "job prompt_id attempt cause reserved_usd", "a submit was not answered: it may cost"),
     "result": Kind(INFO, "job request_id seconds cost_usd", "the service finished a job; its files are to come"),
     "again": Kind(WARNING, "job request_id attempt cause cost_usd", "the service failed a job; it is submitted again"),
@@ -46,8 +60,12 @@ EVENTS: Mapping[str, Kind] = {
     "failed": Kind(ERROR, "job prompt_id request_id attempt cause http_status code cost_usd", "a job failed for good"),
     "cancelled": Kind(INFO, "job prompt_id request_id", "a job was cancelled"),
     "limit": Kind(INFO, "by", "what keeps the run from going faster is something else now"),
+    "pause": Kind(INFO, "reason", "nothing new is submitted until it is taken back"),
+    "resume": Kind(INFO, "reason", "submits go on"),
+    "tune": Kind(INFO, "rate in_flight downloads budget_usd deadline drain reason", "settings were changed"),
     "stall": Kind(WARNING, "seconds", "no job moved for a while"),
     "worker": Kind(INFO, "worker at_work orders", "a worker of `--engine ray` began to work, or was lost"),
+    "columns": Kind(INFO, "message", "what the columns of a prompt file became"),
     "note": Kind(WARNING, "message", "what a person should know; it is on standard error too"),
     "start_failed": Kind(ERROR, "exit_code message", "the run ended before it began"),
     "run_end": Kind(
@@ -102,25 +120,19 @@ class EventLog:
             if by != self._limit:
                 self._limit = by
                 yield "limit", {"by": by or "nothing"}
-        elif isinstance(event, WorkerMoved):
-            yield "worker", {"worker": event.worker, "at_work": event.at_work, "orders": event.orders}
-        elif isinstance(event, Noted):
-            yield "note", {"message": event.text}
         elif isinstance(event, RunBegan):
             self._price = event.price_usd
             names = ("manifest", "model", "total", "simulated", "price_usd", "budget_usd")
             yield "run_start", {**{name: getattr(event, name) for name in names}, "batcher": __version__}
-        elif isinstance(event, RunEnded):
-            yield "run_end", event.report
+        else:
+            yield from _named(event)
 
     def _of_job(self, event: JobMoved, entry: Entry) -> dict[str, Any]:
         cause = entry.cause
         began, ended = entry.submitted_at, entry.finished_at
         return {
-            "job": entry.job.key,
-            "prompt_id": one_line(entry.job.prompt_id, 80),
+            **_job(entry),
             "request_id": entry.request_id,
-            "attempt": entry.attempts,
             "cost_usd": entry.cost_usd,
             "reserved_usd": None if self._price is None else self._price * entry.job.images,
             "seconds": None if began is None or ended is None else max(0.0, ended - began),
@@ -130,6 +142,27 @@ class EventLog:
             "http_status": None if cause is None else cause.http_status,
             "code": None if cause is None else cause.code,
         }
+
+
+def _named(event: Event) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Of an event that says all there is to say."""
+    if isinstance(event, WorkerMoved):
+        yield "worker", {"worker": event.worker, "at_work": event.at_work, "orders": event.orders}
+    elif isinstance(event, CameBack):
+        yield "refused" if event.refused else "unsent", {**_job(event.entry), "cause": event.why}
+    elif isinstance(event, Steered):
+        if event.paused is not None:
+            yield "pause" if event.paused else "resume", {"reason": event.reason or None}
+        if event.changes:
+            yield "tune", {**event.changes, "reason": event.reason or None}
+    elif isinstance(event, Noted):
+        yield event.name, {"message": event.text}
+    elif isinstance(event, RunEnded):
+        yield "run_end", event.report
+
+
+def _job(entry: Entry) -> dict[str, Any]:
+    return {"job": entry.job.key, "prompt_id": one_line(entry.job.prompt_id, 80), "attempt": entry.attempts}
 
 
 def to_logging(run: str) -> Write:

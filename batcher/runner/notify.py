@@ -39,12 +39,15 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _APPRISE_HINT = "Install it: pip install apprise"
 
 
+Sheet = Callable[[], bytes | None]  # draws the contact sheet, a JPEG; None: there is nothing to show
+
+
 class Receiver(Protocol):
     """Takes one message. ``where`` names it in messages and gives no secret away."""
 
     where: str
 
-    def deliver(self, title: str, text: str) -> None:
+    def deliver(self, title: str, text: str, sheet: Sheet) -> None:
         """Blocks; raises OSError, HTTPException or ValueError when it did not arrive."""
 
 
@@ -55,7 +58,7 @@ class Webhook:
         self._url = _checked(url, NOTIFY)
         self.where = host_of(url)
 
-    def deliver(self, title: str, text: str) -> None:
+    def deliver(self, title: str, text: str, sheet: Sheet) -> None:  # noqa: ARG002  it takes texts alone
         body = json.dumps({"text": f"{title}\n{text}" if text else title}).encode()
         _call(self._url, body)
 
@@ -71,7 +74,16 @@ class Apprise:
         if not self._apprise.add(url):
             raise UsageError(f"{NOTIFY}: Apprise can't read the {self.where} address", hint="See its manual.")
 
-    def deliver(self, title: str, text: str) -> None:
+    def deliver(self, title: str, text: str, sheet: Sheet) -> None:
+        """With the contact sheet where the service takes pictures; without it where it refuses that one."""
+        from apprise.attachment.memory import AttachMemory  # noqa: PLC0415  an extra
+
+        takes_pictures = any(service.attachment_support for service in self._apprise)
+        if takes_pictures and (content := sheet()) is not None:
+            kind: Any = AttachMemory  # it has no types
+            picture = kind(content=content, name="contact-sheet.jpg", mimetype="image/jpeg")
+            if self._apprise.notify(title=title, body=text or title, attach=picture):
+                return
         if not self._apprise.notify(title=title, body=text or title):
             raise ValueError("Apprise could not deliver it")
 
@@ -84,12 +96,12 @@ class Line:
         self.problem = ""  # why the last message did not arrive, empty when it did
         self._receiver = receiver
         self._pause = pause
-        self._waiting: queue.Queue[tuple[str, str] | None] = queue.Queue(MOST_WAITING)
+        self._waiting: queue.Queue[tuple[str, str, Sheet] | None] = queue.Queue(MOST_WAITING)
         self._thread = threading.Thread(target=self._work, name=f"notify {self.where}", daemon=True)
         self._thread.start()
 
-    def send(self, title: str, text: str) -> None:
-        self._put((title, text))
+    def send(self, title: str, text: str, sheet: Sheet) -> None:
+        self._put((title, text, sheet))
 
     def close(self, until: float) -> bool:
         """Whether all was tried before ``until`` (monotonic seconds). The thread is left to itself if not."""
@@ -97,7 +109,7 @@ class Line:
         self._thread.join(max(0.0, until - time.monotonic()))
         return not self._thread.is_alive()
 
-    def _put(self, item: tuple[str, str] | None) -> None:
+    def _put(self, item: tuple[str, str, Sheet] | None) -> None:
         while True:
             try:
                 self._waiting.put_nowait(item)
@@ -125,9 +137,10 @@ class Messenger:
     def __init__(self, receivers: Sequence[Receiver] = ()) -> None:
         self._lines = [Line(receiver) for receiver in receivers]
 
-    def send(self, title: str, text: str = "") -> None:
+    def send(self, title: str, text: str = "", sheet: Sheet = lambda: None) -> None:
+        """sheet: called in the receiver's thread, if it takes pictures at all."""
         for line in self._lines:
-            line.send(title, text)
+            line.send(title, text, sheet)
 
     def close(self, seconds: float = LAST_WAIT) -> list[str]:
         """Waits for what is under way, ``seconds`` at most. Returns what did not arrive, one line for each receiver."""

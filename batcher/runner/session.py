@@ -79,14 +79,15 @@ async def _run(
         cluster.address()  # what is wrong with it is said before anything is made
     run_dir = run_dir_of(options, loader)
     progress = listener(settings.progress) if progress is None else progress
+    heard = Heard(progress, surroundings.observers, surroundings.wall)
     with ExitStack() as held:
         held.callback(loader.close)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
         if remote is not None:
-            remote.keep(run_dir, progress)
+            remote.keep(run_dir, heard)
         storage.claim(run_dir, options.images)
-        async with open_service(options, run_dir, progress) as service:
+        async with open_service(options, run_dir, heard) as service:
             ended = await conduct(
                 loader, settings, run_dir, service, surroundings, progress,
                 limit=options.overrides.limit, continue_copy=options.continue_copy, shard=options.shard,
@@ -248,7 +249,7 @@ def _say_what_was_read(read: Reading, offer: Offer, warning: str | None, surroun
     for text in (*([warning] if warning else []), *read.planned.warnings, *offer.warnings):
         surroundings.say(f"warning: {text}")
     for line in columns_in_words(read.totals.columns) if read.totals is not None else ():
-        surroundings.say(line)
+        surroundings.say(line, "columns")
     if read.listed is not None and read.listed.gone:
         surroundings.say(gone_in_words(read.listed.gone))
 

@@ -29,7 +29,7 @@ from batcher.core.job import Accepted, Entry, State
 from batcher.core.retry import REFUSALS
 from batcher.pacing import LATE, SlowStart
 from batcher.runner.departures import Departures
-from batcher.runner.events import Noted
+from batcher.runner.events import CameBack, Noted
 from batcher.runner.lying_there import LyingThere
 from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason, pause
@@ -59,18 +59,18 @@ class Submitter:
         self.pace = context.pace
         self._slow_start = SlowStart()
         self.breaker = CircuitBreaker()
-        self._lying = LyingThere(context.state.path.parent, simulated=context.simulated)
+        self._lying = LyingThere(context)
         self._line = asyncio.Lock()  # whose turn it is to be written down as leaving
         self._at_door = 0  # written down, waiting for their moment
         self._ahead = 0  # written down, not left yet
 
     async def submit(self, entry: Entry) -> Entry:
-        """PENDING to RUNNING, FAILED or IN_DOUBT; PENDING still when the run stops first.
+        """PENDING to RUNNING, FAILED or IN_DOUBT; DONE for what lies there; PENDING still when the run stops first.
 
         Raises AccountError; Overtaken when another process has moved the job.
         """
-        if self._lying.is_possible(entry) and (saved := await self._found(entry)):
-            return saved
+        if (there := await self._lying.take(entry)) is not None:
+            return there
         if self.context.media is not None:
             await self.context.media.ready(entry, self.context.reader)
         unsent = 0
@@ -89,20 +89,6 @@ class Submitter:
             unsent += 1
             if self.breaker.failures:
                 await pause(self.context.delay(REFUSALS, unsent, entry), self.context.stop.nothing_new)
-
-    async def _found(self, entry: Entry) -> Entry | None:
-        """DONE, when its picture and its sidecar lie in their place: that is free."""
-        context = self.context
-        there = await asyncio.to_thread(self._lying.find, entry)
-        if there is None:
-            return None
-        attempt, files = there
-        saved = await context.queue.durable(context.state.find, attempt, files)
-        context.files[entry.id] = files
-        context.found += 1
-        unsaid = entry.job.images * (context.budget.price or 0.0)
-        context.budget.spent += unsaid if saved.cost_usd is None else saved.cost_usd
-        return saved
 
     async def _turn(self, entry: Entry) -> bool:
         """Waits until one more submit may be written down. False: none may any more."""
@@ -208,22 +194,22 @@ class Submitter:
         except NotSent as problem:
             self.breaker.failed(context.now())
             context.unheard(problem)
-            return await self._release(entry)
+            return await self._came_back(entry, str(problem), refused=False)
         except Refused as problem:
             self._answered()
             self._slow_start.close()
             self.pace.refused(context.now(), problem.retry_after, left_at)
             context.tally.rate_limited += 1
-            return await self._release(entry)
+            return await self._came_back(entry, str(problem), refused=True)
         except Rejected as problem:
             self._answered()
             return await self._rejected(entry, problem.cause, left_at)
-        except AccountError:
-            await self._release(entry)
+        except AccountError as problem:
+            await self._came_back(entry, problem.message, refused=True)
             raise
         except DiskError as problem:  # nothing would have said that it left
             context.machine_failed(problem)
-            return await self._release(entry)
+            return await self._came_back(entry, problem.message, refused=False)
         self._answered()
         context.no_catalogue = None
         context.tally.submitted(left_at)
@@ -268,6 +254,10 @@ class Submitter:
             context.settle(entry, None)
             context.doubted(entry, after.cause)
         return after
+
+    async def _came_back(self, entry: Entry, why: str, *, refused: bool) -> Entry:
+        self.context.tell(CameBack(entry=entry, refused=refused, why=why, at=self.context.wall()))
+        return await self._release(entry)
 
     async def _release(self, entry: Entry) -> Entry:
         """A release that is not on the disk is a submit in doubt to the next start."""

@@ -5,8 +5,11 @@ and the metrics say once when their file can't be written, and receivers have th
 """
 
 import os
+import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,11 +17,14 @@ from typing import Any, Self
 from batcher.core import limits
 from batcher.core.errors import BatcherError, UsageError
 from batcher.core.tally import Snapshot
+from batcher.images import contact_sheet
 from batcher.runner import notify, notify_hook, notify_text
 from batcher.runner.events import Event, JobMoved, Observer, RunBegan, RunEnded, Ticked, WorkerMoved
 from batcher.runner.events_log import LOGGER, EventLog, LogFile, start_failed, to_logging
 from batcher.runner.metrics import MetricsFile
 from batcher.runner.notify import Heartbeat, Messenger
+from batcher.store import connect_to_read, viewing
+from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader
 
 STALL = 15 * 60.0  # seconds without any job moving that are worth a message
 
@@ -51,13 +57,13 @@ class Watch:
         self._said_stall = False
 
     def __enter__(self) -> Self:
+        self._name_run("")
         try:
             self._messenger = Messenger(notify.receivers(notify.addresses(self._environ)))
             if url := self._environ.get(notify.HEARTBEAT, "").strip():
                 self._heart = Heartbeat(url, lambda: time.time() - self._ticked < notify.PULSE)
         except UsageError as error:
             self._warn(f"warning: {error.message}: no messages are sent. {error.hint}")
-        self._name_run("")
         return self
 
     def __exit__(
@@ -90,13 +96,12 @@ class Watch:
             self._run_dir = Path(str(event.report["run"]))
             if self._metrics is not None:
                 self._metrics.end()
-            self._messenger.send(*notify_text.at_end(event.report))
+            self._messenger.send(*notify_text.at_end(event.report), partial(_sheet, self._run_dir))
 
     def failed_to_start(self, error: BatcherError, run: str) -> None:
         """The run ended before it began, or in the middle of it for an error."""
         if self._report is None:
-            for events in self._events:
-                events.emit("start_failed", time.time(), start_failed(error))
+            self._emit("start_failed", start_failed(error))
             self._messenger.send(*notify_text.at_failed_start(run, error.exit_code))
 
     def say_warnings(self, say: Callable[[str], None]) -> None:
@@ -116,6 +121,11 @@ class Watch:
 
     def _warn(self, text: str) -> None:
         self._say(text)
+        self._emit("note", {"message": text})
+
+    def _emit(self, name: str, facts: Mapping[str, Any]) -> None:
+        for events in self._events:
+            events.emit(name, time.time(), facts)
 
     def _name_run(self, run: str) -> None:
         self._events = [EventLog(to_logging(run), LOGGER.isEnabledFor)]
@@ -128,9 +138,24 @@ class Watch:
         if self._said_stall or still < self._stall or snapshot.limited_by == "paused":
             return
         self._said_stall = True
-        for events in self._events:
-            events.emit("stall", at, {"seconds": still})
+        self._emit("stall", {"seconds": still})
         self._messenger.send(*notify_text.at_stall(str(self._run_dir), still, snapshot))
+
+
+def _sheet(run_dir: Path) -> bytes | None:
+    """Of pictures spread over the run; none where they can't be read, or are in a bucket."""
+    try:
+        with closing(connect_to_read(run_dir)) as connection:
+            files = viewing.some_files(connection, contact_sheet.MOST)
+    except (BatcherError, OSError, sqlite3.Error):
+        return None
+    return contact_sheet.draw(_paths(SafeReader(run_dir), files))
+
+
+def _paths(reader: SafeReader, files: Iterable[str]) -> Iterator[Path]:
+    for file in files:
+        with suppress(Absent, NotAFile, Outside, OSError):
+            yield reader.regular(file)
 
 
 def watching_limits(say: Callable[[str], None]) -> Observer:

@@ -63,9 +63,10 @@ class Surroundings:
     wall: Callable[[], float] = time.time
     elapsed: Callable[[], float] = _elapsed
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, name: str = "note") -> None:
+        """name: of the event in a log."""
         for observer in self.observers:
-            observer(Noted(text=text, at=self.wall()))
+            observer(Noted(text=text, at=self.wall(), name=name))
 
 
 async def drain(
@@ -105,7 +106,7 @@ async def drain(
                     if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
                         await context.queue.flush()  # what is known to be finished is not asked to be cancelled
                         with suppress(TimeoutError):
-                            async with asyncio.timeout(GRACE):
+                            async with asyncio.timeout_at(stop.leave_at + GRACE):
                                 await cancel_all(service.api, context.queue, context.reader, context.cancelled)
                 except asyncio.CancelledError:
                     stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
@@ -114,6 +115,9 @@ async def drain(
                     with suppress(asyncio.CancelledError):
                         await ticker
                     await context.rescue.settle(context.queue, context.wall())
+            if stop.reason is Reason.INTERRUPTED:
+                with suppress(DiskError):  # then the next start does it
+                    departures.recover(state, context.wall())  # submits whose answer was not waited for any longer
         if context.found:
             jobs = show_count(context.found, "job was", "jobs were")
             text = f"{jobs} there already, image and sidecar: taken in, not paid for again"

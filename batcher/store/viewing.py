@@ -74,6 +74,23 @@ def some_picture(connection: sqlite3.Connection) -> JobRow | None:
     return None if row is None else JobRow._make(row)
 
 
+def some_files(connection: sqlite3.Connection, most: int) -> list[str]:
+    """Up to so many picture files, spread over all jobs in the order first seen. Reads no more rows than that."""
+    first, last = connection.execute("SELECT min(job_id), max(job_id) FROM images").fetchone()
+    if first is None:
+        return []
+    step = max(1.0, (last - first + 1) / most)
+    found: dict[str, None] = {}
+    for at in range(most):
+        row = connection.execute(
+            "SELECT file FROM images WHERE job_id >= ? AND mime LIKE 'image/%' ORDER BY job_id, output_index LIMIT 1",
+            (first + int(at * step),),
+        ).fetchone()
+        if row is not None:
+            found[row[0]] = None
+    return list(found)
+
+
 def states(connection: sqlite3.Connection) -> Iterator[tuple[int, str, int]]:
     """id, state and position of every job of the manifest. Reads an index alone: 20 ms for 100,000."""
     return connection.execute("SELECT id, state, position FROM jobs INDEXED BY job_states WHERE position IS NOT NULL")

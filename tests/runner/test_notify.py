@@ -1,5 +1,7 @@
 """Messages, to real receivers on loopback: good, slow, broken and hostile ones."""
 
+import base64
+import io
 import json
 import os
 import socket
@@ -9,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from batcher.core.errors import UsageError
+from batcher.images import contact_sheet
 from batcher.runner import notify, notify_hook, notify_text
 from batcher.runner.notify import Heartbeat, Line, Messenger, Webhook, addresses, receivers
 from tests.runner.receivers import OK, receiver, says
@@ -136,6 +140,33 @@ def test_everything_else_goes_through_apprise() -> None:
         assert messenger.close() == []
     assert json.loads(hook.bodies[0])["message"] == "text"
     assert one.where == "json://..."
+
+
+def test_a_service_that_takes_pictures_gets_a_contact_sheet_without_words(tmp_path: Path) -> None:
+    pytest.importorskip("apprise", reason="the extra `notify` is not installed")
+    names = [tmp_path / f"{number}.png" for number in range(7)]
+    for number, name in enumerate(names):
+        Image.new("RGB", (640, 360), (30 * number, 0, 0)).save(name)
+    (tmp_path / "3.png").write_bytes(b"no picture at all")
+    with receiver(OK) as hook:
+        messenger = Messenger(receivers([f"json://127.0.0.1:{hook.port}/secret"]))
+        messenger.send("title", "text", lambda: contact_sheet.draw([*names, tmp_path / "gone.png"]))
+        assert messenger.close(30) == []
+    (body,) = map(json.loads, hook.bodies)
+    (attached,) = body["attachments"]
+    with Image.open(io.BytesIO(base64.b64decode(attached["base64"]))) as sheet:
+        assert sheet.format == "JPEG"
+        assert sheet.size == (6 * 264 + 8, 264 + 8)  # six of the eight can be shown, in one row
+        assert not sheet.getexif()
+
+
+def test_a_contact_sheet_that_fails_is_left_out_of_the_message() -> None:
+    pytest.importorskip("apprise", reason="the extra `notify` is not installed")
+    with receiver(OK) as hook:
+        messenger = Messenger(receivers([f"json://127.0.0.1:{hook.port}/secret"]))
+        messenger.send("title", "text", lambda: None)
+        assert messenger.close(30) == []
+    assert json.loads(hook.bodies[0])["attachments"] == []
 
 
 def test_the_heart_beats_while_the_run_lives_and_not_when_its_loop_hangs() -> None:

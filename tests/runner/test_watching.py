@@ -1,5 +1,7 @@
 """What stands around a real run: messages, heartbeat and the user's command, with receivers good and bad."""
 
+import base64
+import io
 import json
 import socket
 import threading
@@ -7,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from batcher.__main__ import main
 from batcher.core.job import Counts
@@ -44,6 +47,19 @@ def test_the_end_of_a_run_is_told_without_prompt_and_token(monkeypatch: pytest.M
     for request in [*hook.requests, *heart.requests]:
         assert b"kite" not in request
         assert TOKEN.encode() not in request
+
+
+def test_the_contact_sheet_shows_the_images_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("apprise", reason="the extra `notify` is not installed")
+    with receiver(OK) as hook:
+        monkeypatch.setenv("BATCHER_NOTIFY", f"json://127.0.0.1:{hook.port}/secret")
+        assert run("--matrix", "seed=1..20") == 0
+    (body,) = map(json.loads, hook.bodies)
+    (attached,) = body["attachments"]
+    with Image.open(io.BytesIO(base64.b64decode(attached["base64"]))) as sheet:
+        assert sheet.size == (6 * 264 + 8, 4 * 264 + 8)  # 24 of 40
+    assert b"kite" not in hook.requests[0]
+    assert TOKEN.encode() not in hook.requests[0]
 
 
 def test_a_run_that_can_not_start_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
