@@ -14,34 +14,13 @@ FORMATS = frozenset({"csv", "tsv", "tsv-quoted", "xlsx", "parquet", "json", "jso
 _MARKS = ' \t"\ufeff'  # about a name, where files were put together
 _SHOWN = 3
 _LONGEST = 20  # characters of such a text
-_FAILED = re.compile(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|SPILL!|CALC!|ERROR!|GETTING_DATA|[#]+)")
-_NOTHING = frozenset({"nan", "null", "none", "na", "n/a", "<na>", "nil", "-", "--", "\u2013", "\u2014"})
-_SUMS = frozenset(
-    [
-        "total",
-        "totals",
-        "grandtotal",
-        "subtotal",
-        "sum",
-        "average",
-        "mean",
-        "count",
-        "summe",
-        "gesamt",
-        "gesamtsumme",
-        "zwischensumme",
-        "mittelwert",
-        "anzahl",
-        "somme",
-        "moyenne",
-        "totale",
-        "somma",
-        "media",
-        "suma",
-        "promedio",
-        "soma",
-    ]
+_FAILED = re.compile(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|SPILL!|CALC!|ERROR!|GETTING_DATA|#+)|[-=_:*|~.]+")
+_NOTHING = frozenset({"nan", "null", "none", "na", "n/a", "<na>", "nil", "\u2013", "\u2014"})
+_SUMS = re.compile(
+    r"(grand|sub)?totals?|sum|average|mean|count|(zwischen|gesamt)?summe|gesamt|mittelwert|anzahl|somm[ae]|moyenne|totale"
+    r"|suma|promedio|soma"
 )
+_FULL = 3  # rows with more than a prompt, after which a last row without more is odd
 Place = tuple[str, int, int]
 _NUMBER = re.compile(r"[^\w]*[0-9][0-9.,' ]*[^\w]*")
 
@@ -72,34 +51,55 @@ class LeftoversSeen:
         self._rows, self._form, self._reading = rows, form, reading
         self._first: list[tuple[Place, str]] = []
         self._many = 0
+        self._looks_at_negatives = True
+        self._sums: list[tuple[Place, str]] = []  # the rows before this one, as long as they are sums
+        self._full, self._bare = 0, ""  # rows with more than a prompt, -1 where some have; the one row without
 
     def rows(self) -> Iterator[Row]:
-        sums: list[tuple[Place, str]] = []  # the rows before this one, as long as they are sums
         try:
             for row in self._rows:
                 prompt = row.inputs.get("prompt")
                 text = prompt.strip() if type(prompt) is str and len(prompt) <= _LONGEST else ""
-                if not text:
-                    sums.clear()
-                    yield row
-                    continue
-                if _FAILED.fullmatch(text) or text.lower() in _NOTHING:
-                    self._see(
-                        row.place("prompt"),
-                        f"the prompt of this row is {shown(text)}, which programs write for no value",
-                    )
-                elif _is_sum(text, row):
-                    sums.append(
-                        (row.place("prompt"), f"the last row is {shown(text)} and a number, and is read as a prompt")
-                    )
-                    yield row
-                    continue
-                sums.clear()
+                if text and (_FAILED.fullmatch(text) or text.lower() in _NOTHING):
+                    self._see(row.place("prompt"), f"the prompt of this row is {shown(text)}, which is no prompt")
+                if text and _is_sum(text, row):
+                    what = f"the last row is {shown(text)} and a number, and is read as a prompt"
+                    self._sums.append((row.place("prompt"), what))
+                elif self._sums:
+                    self._sums.clear()
+                if self._full >= 0:
+                    self._compare(row)
+                if self._looks_at_negatives:
+                    self._warn_of_negative(row)
                 yield row
-            for place, what in sums:
+            for place, what in self._sums:
                 self._see(place, what)
+            if self._bare and self._full >= _FULL:
+                self._reading.model_inputs.warn(
+                    f"{self._bare}: the last row has nothing but its prompt, and no other row so"
+                )
         finally:  # also when no more rows are wanted
             self._say()
+
+    def _warn_of_negative(self, row: Row) -> None:
+        """Once a file, where what to avoid is a word for nothing."""
+        negative = row.inputs.get("negative_prompt")
+        if type(negative) is str and negative.strip().lower() in _NOTHING:
+            self._looks_at_negatives = False
+            file, line, _ = row.place("negative_prompt")
+            what = f"`negative_prompt` is {shown(negative)}, and is sent as that text: leave the cell empty for none"
+            self._reading.model_inputs.warn(f"{file}:{line}: {what}")
+
+    def _compare(self, row: Row) -> None:
+        """Counts rows with more than a prompt, as long as every row is one."""
+        more = len(row.inputs) > len(self._reading.carried.inputs) + 1 or any(row.meta.values())
+        if more and not self._bare:
+            self._full += 1
+        elif not more and self._full and not self._bare:
+            file, line, _ = row.place("prompt")
+            self._bare = f"{file}:{line}"
+        else:
+            self._full = -1
 
     def _see(self, place: Place, what: str) -> None:
         self._many += 1
@@ -115,7 +115,7 @@ class LeftoversSeen:
 
 def _is_sum(text: str, row: Row) -> bool:
     """Whether a row is a word for a sum, and numbers."""
-    if fold_name(text.rstrip(":")) not in _SUMS:
+    if not _SUMS.fullmatch(fold_name(text.rstrip(":"))):
         return False
     others = [
         value for name, value in {**row.inputs, **row.meta}.items() if name != "prompt" and value not in (None, "")

@@ -14,8 +14,8 @@ from typing import Any
 from batcher.core.errors import ManifestError
 from batcher.manifest.extras import install_command
 from batcher.manifest.problems import failure
-from batcher.manifest.readers.cells import CellTable
 from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.tables.cells import CellTable
 
 _MOST_CELLS = 20_000_000
 _MOST_BYTES = 2**30  # of all sheets, unpacked
