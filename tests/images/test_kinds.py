@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from batcher.core.errors import FileRefused, FileUnavailable
-from batcher.images import Downloader, Trust
 from batcher.images.check import Limits, examine
 from batcher.images.data_url import data_url
+from batcher.images.fetch import Downloader
 from batcher.images.kinds import KINDS, Announced, classify
+from batcher.images.trust import Trust
 from batcher.store.files.safe_reader import EXTENSIONS
 from tests.support.file_host import answer, describe, fetch, files, picture
 

@@ -11,7 +11,7 @@ import pytest
 from batcher.core.errors import ManifestError, UsageError
 from batcher.core.job import job_key
 from batcher.manifest import Overrides, open_manifest
-from batcher.manifest.readers import workbook
+from batcher.manifest.readers.tables import workbook
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
 from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from batcher.core.job import COUNT_INPUTS
 from batcher.core.suggest import fold_name, printable, suggestion
-from batcher.manifest.inputs import RATIO, ModelInputs
+from batcher.manifest.schema.inputs import RATIO, ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.axes import BadAxis
 from batcher.manifest.sweep.repeats import Repeat, Repeats

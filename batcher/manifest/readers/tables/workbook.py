@@ -15,8 +15,8 @@ from batcher.core.errors import ManifestError
 from batcher.core.suggest import fold_name
 from batcher.manifest.extras import install_command
 from batcher.manifest.problems import failure
-from batcher.manifest.readers.cells import CellTable
 from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.tables.cells import CellTable
 
 _MOST_TITLES = 10
 _MOST_CELLS = 20_000_000
