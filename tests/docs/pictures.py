@@ -84,8 +84,8 @@ def landscape(prompt: int, seed: int, width: int, height: int) -> bytes:
     for y in range(height):
         share = y / height
         draw.line([(0, y), (width, y)], fill=colour(0.6 - 0.4 * share, 0.55 + 0.42 * share, 0.1 * share))
-    x, y, radius = width * chance.uniform(0.15, 0.85), height * chance.uniform(0.12, 0.4), height * 0.09
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill="#fff4d8")
+    left, top, size = width * chance.uniform(0.1, 0.75), height * chance.uniform(0.05, 0.3), height * 0.18
+    draw.ellipse((left, top, left + size, top + size), fill="#fff4d8")
     for ridge in range(4):
         base, rough = height * (0.5 + 0.13 * ridge), height * (0.16 - 0.025 * ridge)
         waves = [(chance.uniform(1, 7), chance.uniform(0, 6), chance.random()) for _ in range(5)]
