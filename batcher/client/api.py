@@ -36,7 +36,7 @@ from batcher.client.protocol import (
     read_submit,
 )
 from batcher.client.sessions import Sessions
-from batcher.core.errors import CallError, Cause, NotFound, NotSent, Rejected, Unclear, UsageError
+from batcher.core.errors import CallError, Cause, DiskError, NotFound, NotSent, Rejected, Unclear, UsageError
 from batcher.core.job import Accepted, Answer, CancelOutcome, Succeeded, Waiting
 from batcher.core.one_line import one_line
 from batcher.core.retry import retry_after
@@ -120,7 +120,8 @@ class Api:
     ) -> Accepted:
         """Asks for one job. May cost money once it returns or raises Unclear.
 
-        leaving: called when there is a connection, before a byte of the submit goes out on it.
+        leaving: called right before the first byte of the submit goes out; a DiskError that it raises is raised here,
+        and nothing has left.
 
         Raises NotSent, Refused, Rejected, Unclear (nobody knows), AccountError.
         """
@@ -205,12 +206,16 @@ class Api:
         sessions = await self._awake_sessions()
         session = sessions.reads if leaving is None else sessions.submits
         self.calls += 1
-        left = False
+        left, held_back = False, None
 
         def leave() -> None:
-            nonlocal left
-            if leaving is not None:
-                leaving()
+            nonlocal left, held_back
+            try:
+                if leaving is not None:
+                    leaving()
+            except DiskError as problem:
+                held_back = problem
+                raise
             left = True
 
         try:
@@ -234,6 +239,8 @@ class Api:
             kind = "too_many_files" if error.errno in {errno.EMFILE, errno.ENFILE} else "unreachable"
             raise NotSent(Cause(kind=kind, message=self._words(error))) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            if held_back is not None:
+                raise held_back from None
             if _never_left(error):
                 raise NotSent(Cause(kind="connection", message="the connection was closed before the call")) from None
             kind = "timeout" if isinstance(error, TimeoutError) else "connection"

@@ -12,8 +12,8 @@ IDLE = 4.0  # seconds: an older idle connection may be closing just as a submit 
 class Sessions:
     """A session for reads and one for submits, over the same connections.
 
-    Only submits tell when they have their connection (``trace_request_ctx``, called without arguments): aiohttp's
-    traces cost a tenth of a call, and a read does not need them.
+    Only submits tell when their first byte goes out (``trace_request_ctx``, called without arguments): aiohttp's traces
+    cost a tenth of a call, and a read does not need them.
     """
 
     def __init__(self, token: str, connections: int) -> None:
@@ -45,12 +45,11 @@ def _session(connector: aiohttp.TCPConnector, token: str, traces: list[aiohttp.T
 
 
 def _departures() -> aiohttp.TraceConfig:
-    """Tells a call that it has its connection."""
+    """Tells a call that its head and body are about to be handed to the system, in this very turn of the event loop."""
 
     async def leave(_session: object, context: Any, _facts: object) -> None:
         context.trace_request_ctx()
 
     trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(leave)
-    trace.on_connection_reuseconn.append(leave)
+    trace.on_request_chunk_sent.append(leave)  # "sent" is aiohttp's word: it is called before the chunk is written
     return trace

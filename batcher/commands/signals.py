@@ -59,7 +59,7 @@ class Signals:
             if asked_at is None:
                 asked_at = now
                 words = (
-                    f"stopping: {_under_way(context.in_air, context.tally.downloading, GRACE)}"
+                    f"stopping: {_under_way(context.in_air, context.tally.downloading, context.grace)}"
                     "Ctrl-C once more leaves at once"
                 )
                 context.tell(Noted(text=words, at=context.wall()))

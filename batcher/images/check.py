@@ -22,6 +22,7 @@ from batcher.core.one_line import one_line
 from batcher.images.containers import Damaged
 from batcher.images.kinds import UNKNOWN, Announced, Buffer, Kind, classify
 from batcher.images.structure import Size, can_be_checked, dimensions, walk
+from batcher.store.machine import machine_problem
 
 CheckDepth = Literal["decode", "structure", "none"]
 
@@ -159,8 +160,8 @@ def _decode_now(source: Path | BytesIO, kind: Kind) -> str | None:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise FileRefused(Cause(kind="too_many_pixels", message=one_line(str(error)))) from None
     except Exception as error:  # decoders raise whatever damaged bytes lead them to
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk, not the picture
+        if machine_problem(error) or (isinstance(error, OSError) and error.errno is not None):
+            raise  # the disk or the memory, not the picture
         raise Damaged(f"{type(error).__name__}: {error}") from None
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from batcher.core.errors import Cause, FileUnavailable
 from batcher.core.one_line import one_line
 from batcher.images.kinds import JPEG, PNG, WEBP, Kind
+from batcher.store.machine import machine_problem
 
 FORMATS = {"png": PNG, "jpeg": JPEG, "jpg": JPEG, "webp": WEBP}
 
@@ -64,6 +65,6 @@ def _open(path: Path) -> Image.Image:
         image.load()
         return image
     except Exception as error:  # decoders raise whatever damaged bytes lead them to
-        if isinstance(error, OSError) and error.errno is not None:
+        if machine_problem(error) or (isinstance(error, OSError) and error.errno is not None):
             raise
         raise FileUnavailable(Cause(kind="bad_picture", message=one_line(f"{path.name}: {error}"))) from None

@@ -17,7 +17,7 @@ from batcher.runner.events import JobMoved
 from batcher.runner.fetch import Fetcher
 from batcher.runner.places import Places
 from batcher.runner.run_context import RunContext
-from batcher.runner.stop import GRACE, Reason
+from batcher.runner.stop import Reason
 from batcher.runner.submit import Submitter
 from batcher.runner.wait import Waiter
 from batcher.store import reading
@@ -122,7 +122,7 @@ class Drain:
         """However slowly the service answers, an interruption ends in seconds: submits in the air are then in doubt."""
         await self.context.stop.leave.wait()
         if self.context.stop.reason is Reason.INTERRUPTED:
-            await asyncio.sleep(GRACE)
+            await asyncio.sleep(self.context.grace)
             for task in self._tasks:
                 task.cancel()
 

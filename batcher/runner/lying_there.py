@@ -1,35 +1,89 @@
 """What lies in its place is not paid for: the picture and the sidecar of a job that the state file takes for pending.
 
 That is so after a state file was lost, or an older copy of one was put back. A look costs two questions to the file
-system for each job; only where a sidecar lies is anything read.
+system for each job, and a folder's list; only where a sidecar lies is anything read.
 """
 
+import asyncio
 import hashlib
 import os
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
-from batcher.core.job import Artifact, Entry
+from batcher.core.budget import kind_of
+from batcher.core.errors import Cause
+from batcher.core.job import Artifact, Entry, State
 from batcher.core.naming import numbered
+from batcher.runner.run_context import RunContext
 from batcher.runner.sidecars import Untrue, as_known, read_card, siblings
-from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader
+from batcher.store.files.safe_reader import (
+    ASIDE,
+    EXTENSIONS,
+    IMAGES,
+    Absent,
+    NotAFile,
+    Outside,
+    SafeReader,
+    extension,
+    sidecar_of,
+    stem,
+)
 
 _SEVERAL = 2  # any number of files above one has this first name
 
 
 class LyingThere:
-    def __init__(self, run_dir: Path, *, simulated: bool) -> None:
-        self._root = f"{run_dir}/{IMAGES}/"
-        self._run_dir = run_dir
-        self._simulated = simulated
+    """In the run directory of one run."""
 
-    def is_possible(self, entry: Entry) -> bool:
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        self._run_dir = context.state.path.parent
+        self._root = f"{self._run_dir}/{IMAGES}/"
+        self._media = lru_cache(maxsize=64)(_media)  # jobs come folder by folder
+
+    async def take(self, entry: Entry) -> Entry | None:
+        """DONE, when its picture and its sidecar lie in their place; RUNNING, when the picture is not whole and the
+        sidecar has the request id; IN_DOUBT for a picture that no sidecar proves. None of this pays. Else None.
+        """
+        context, state = self.context, self.context.state
+        if self._is_possible(entry) and (found := await asyncio.to_thread(self._find, entry)):
+            attempt, files = found
+            if not files:
+                return await self._collected_again(entry, attempt)
+            saved = await context.queue.durable(state.find, attempt, files)
+            context.files[entry.id] = files
+            context.found += 1
+            self._count_as_spent(saved)
+            return saved
+        if entry.attempts or (file := self._unproved(entry)) is None:
+            return None
+        message = f"{file} lies there without a whole sidecar: it may be this job's, and paid for"
+        doubt = Cause(kind="unproved", message=message)
+        self._count_as_spent(entry)
+        return await context.queue.durable(lambda: state.doubt(state.claim(entry, context.wall()), doubt))
+
+    async def _collected_again(self, entry: Entry, attempt: Entry) -> Entry:
+        context, state, now = self.context, self.context.state, self.context.wall()
+        before = replace(entry, attempts=max(0, attempt.attempts - 1))
+        left, request_id = attempt.submitted_at or now, attempt.request_id or ""
+        after = await context.queue.durable(lambda: state.accept(state.claim(before, left), request_id, now))
+        if after.state is State.RUNNING:
+            context.budget.hold(kind_of(entry.job.model, entry.job.inputs), entry.job.images)
+        return after
+
+    def _count_as_spent(self, entry: Entry) -> None:
+        budget = self.context.budget
+        budget.spent += entry.job.images * (budget.price or 0.0) if entry.cost_usd is None else entry.cost_usd
+
+    def _is_possible(self, entry: Entry) -> bool:
         """Whether a sidecar lies where the job's would. Quick: no file is read."""
         root, path = self._root, entry.path
         one, first = f"{root}{path}.json", f"{root}{numbered(path, 0, _SEVERAL)}.json"
         return os.path.lexists(one) or os.path.lexists(first)
 
-    def find(self, entry: Entry) -> tuple[Entry, list[Artifact]] | None:
-        """The job with the attempt that its sidecars tell of, and its files, if all of them are here and whole.
+    def _find(self, entry: Entry) -> tuple[Entry, list[Artifact]] | None:
+        """The job with the attempt that its sidecars tell of, and its files; none when not all are here and whole.
 
         Reads the files, so call it in a thread.
         """
@@ -41,11 +95,43 @@ class LyingThere:
                 continue
             cards = siblings(ground, card)
             files = [one.artifact for one in cards]
-            if card.entry.job.key != entry.job.key or card.simulated is not self._simulated:
+            if card.entry.job.key != entry.job.key or card.simulated is not self.context.simulated:
                 continue
-            if len(files) == card.artifact.output_count and all(_is_whole(ground, file) for file in files):
-                return as_known(card, entry), files
+            whole = len(files) == card.artifact.output_count and all(_is_whole(ground, file) for file in files)
+            if whole or card.entry.request_id is not None:
+                return as_known(card, entry), files if whole else []
         return None
+
+    def _unproved(self, entry: Entry) -> str | None:
+        """A file that lies where the first one of the job would, or did before a repair, with no sidecar that proves
+        whose it is.
+        """
+        ground = SafeReader(self._run_dir)
+        for name in (entry.path, numbered(entry.path, 0, _SEVERAL)):
+            folder, _, base = name.rpartition("/")
+            for top in (IMAGES, ASIDE):
+                if (file := self._media(self._run_dir / top / folder).get(base)) is not None:
+                    path = "/".join(part for part in (top, folder, file) if part)
+                    if not _is_proved(ground, sidecar_of(path)):
+                        return path
+        return None
+
+
+def _media(folder: Path) -> dict[str, str]:
+    """Names of media by their stems."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError:
+        return {}
+    return {stem(name): name for name in names if extension(name) in EXTENSIONS - {"json", "part"}}
+
+
+def _is_proved(ground: SafeReader, sidecar: str) -> bool:
+    try:
+        read_card(ground, sidecar)
+    except Untrue:
+        return False
+    return True
 
 
 def _is_whole(ground: SafeReader, artifact: Artifact) -> bool:

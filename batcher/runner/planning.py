@@ -80,9 +80,18 @@ async def _offer(
             )
     except (AccountError, ServiceError) as error:
         offer = offline(loader.model, settings.price, error.message, unchecked=settings.no_schema_check)
+        if not any(error.message in warning for warning in offer.warnings):
+            offer = replace(offer, warnings=(*offer.warnings, _in_the_way(error)))
         if offer.price is None and recorded is not None:
             return replace(offer, price=read_facts(recorded).price_usd)
         return offer
+
+
+def _in_the_way(error: AccountError | ServiceError) -> str:
+    """Why a run could not begin now, though this plan can be made."""
+    if isinstance(error, AccountError):
+        return f"{error.message}: `batcher run` needs one (`batcher help service` says where to get it)"
+    return f"{error.message}: `batcher run` would stop here"
 
 
 @dataclass(frozen=True, slots=True)

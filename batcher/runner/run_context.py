@@ -25,7 +25,7 @@ from batcher.runner.events import Event, Observer
 from batcher.runner.media_inputs import MediaInputs
 from batcher.runner.places import Places
 from batcher.runner.rescue import Rescue
-from batcher.runner.stop import Reason, Stop, of_disk, pause
+from batcher.runner.stop import CANCELS, GRACE, Reason, Stop, of_disk, pause
 from batcher.store import Ballast, CommitQueue
 from batcher.store.machine import machine_problem, may_have_lost
 
@@ -84,6 +84,11 @@ class RunContext:
         self.started = self.wall()
         self._born = self.now()
         self._heard: float | None = None
+
+    @property
+    def grace(self) -> float:
+        """Seconds that submits and downloads in the air get after an interruption."""
+        return GRACE - CANCELS if self.settings.cancel_on_interrupt else GRACE
 
     def tell(self, event: Event) -> None:
         for observer in self.observers:

@@ -16,8 +16,8 @@ from batcher.core.errors import AccountError, ManifestError, UsageError
 from batcher.core.settings import Given, Settings, fold
 from batcher.core.shard import Shard
 from batcher.manifest import Loader, Overrides, open_manifest
-from batcher.manifest.media_files import Unread
 from batcher.manifest.schema import bundled
+from batcher.manifest.schema.media_files import Unread
 from batcher.runner.progress import Progress
 from batcher.store import RunFacts, connect_to_read, has_state, read_facts
 

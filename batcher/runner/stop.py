@@ -35,7 +35,8 @@ class Reason(Enum):
 
 
 SEVERITY = list(Reason)
-GRACE = 8.0  # seconds after an interruption in which what is in the air may finish: who sends SIGTERM kills after ten
+GRACE = 6.0  # seconds after an interruption in which what is in the air may finish: who sends SIGTERM kills after ten
+CANCELS = 2.0  # of these, what cancels get at least where they are asked for
 
 
 class Stop:
@@ -50,6 +51,7 @@ class Stop:
         self.hint = ""
         self.nothing_new = asyncio.Event()
         self.leave = asyncio.Event()
+        self.leave_at = 0.0  # on the loop's clock, when ``leave`` was set
         self.asked: Callable[[], object] = lambda: None
 
     def __repr__(self) -> str:
@@ -59,7 +61,8 @@ class Stop:
         if self.reason is None or SEVERITY.index(reason) < SEVERITY.index(self.reason):
             self.reason, self.message, self.hint = reason, message, hint
         self.nothing_new.set()
-        if reason.hard:
+        if reason.hard and not self.leave.is_set():
+            self.leave_at = asyncio.get_running_loop().time()
             self.leave.set()
         self.asked()
 

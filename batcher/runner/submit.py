@@ -59,18 +59,18 @@ class Submitter:
         self.pace = context.pace
         self._slow_start = SlowStart()
         self.breaker = CircuitBreaker()
-        self._lying = LyingThere(context.state.path.parent, simulated=context.simulated)
+        self._lying = LyingThere(context)
         self._line = asyncio.Lock()  # whose turn it is to be written down as leaving
         self._at_door = 0  # written down, waiting for their moment
         self._ahead = 0  # written down, not left yet
 
     async def submit(self, entry: Entry) -> Entry:
-        """PENDING to RUNNING, FAILED or IN_DOUBT; PENDING still when the run stops first.
+        """PENDING to RUNNING, FAILED or IN_DOUBT; DONE for what lies there; PENDING still when the run stops first.
 
         Raises AccountError; Overtaken when another process has moved the job.
         """
-        if self._lying.is_possible(entry) and (saved := await self._found(entry)):
-            return saved
+        if (there := await self._lying.take(entry)) is not None:
+            return there
         if self.context.media is not None:
             await self.context.media.ready(entry, self.context.reader)
         unsent = 0
@@ -89,20 +89,6 @@ class Submitter:
             unsent += 1
             if self.breaker.failures:
                 await pause(self.context.delay(REFUSALS, unsent, entry), self.context.stop.nothing_new)
-
-    async def _found(self, entry: Entry) -> Entry | None:
-        """DONE, when its picture and its sidecar lie in their place: that is free."""
-        context = self.context
-        there = await asyncio.to_thread(self._lying.find, entry)
-        if there is None:
-            return None
-        attempt, files = there
-        saved = await context.queue.durable(context.state.find, attempt, files)
-        context.files[entry.id] = files
-        context.found += 1
-        unsaid = entry.job.images * (context.budget.price or 0.0)
-        context.budget.spent += unsaid if saved.cost_usd is None else saved.cost_usd
-        return saved
 
     async def _turn(self, entry: Entry) -> bool:
         """Waits until one more submit may be written down. False: none may any more."""

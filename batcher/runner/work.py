@@ -13,9 +13,10 @@ from batcher.core.job import Entry, utc
 from batcher.core.settings import Deadline, Settings
 from batcher.core.tally import Snapshot, Tally
 from batcher.core.units import show_count
-from batcher.images import Downloader, Dress, Trust
 from batcher.images.embed import at_arrival
+from batcher.images.fetch import Downloader, Dress
 from batcher.images.storage import place_of
+from batcher.images.trust import Trust
 from batcher.runner import departures
 from batcher.runner.cancel import cancel_all
 from batcher.runner.control import Control
@@ -105,7 +106,7 @@ async def drain(
                     if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
                         await context.queue.flush()  # what is known to be finished is not asked to be cancelled
                         with suppress(TimeoutError):
-                            async with asyncio.timeout(GRACE):
+                            async with asyncio.timeout_at(stop.leave_at + GRACE):
                                 await cancel_all(service.api, context.queue, context.reader, context.cancelled)
                 except asyncio.CancelledError:
                     stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
@@ -114,6 +115,9 @@ async def drain(
                     with suppress(asyncio.CancelledError):
                         await ticker
                     await context.rescue.settle(context.queue, context.wall())
+            if stop.reason is Reason.INTERRUPTED:
+                with suppress(DiskError):  # then the next start does it
+                    departures.recover(state, context.wall())  # submits whose answer was not waited for any longer
         if context.found:
             jobs = show_count(context.found, "job was", "jobs were")
             text = f"{jobs} there already, image and sidecar: taken in, not paid for again"

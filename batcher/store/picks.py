@@ -30,7 +30,7 @@ class Verdict:
 
     job, output_index: which picture. pick: ``yes``, ``no``, or None for undecided. stars: 0 to 5. tags: in the order
     given. sha256: of the picture that was looked at, None when nobody knows: then the verdict is never stale.
-    at: ISO 8601, UTC. by: who said it.
+    at: ISO 8601, UTC. by: who said it. undo: it puts back what was there before an earlier line.
     """
 
     job: str
@@ -42,6 +42,7 @@ class Verdict:
     sha256: str | None = None
     at: str = ""
     by: str = ""
+    undo: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -58,6 +59,7 @@ class Verdict:
         return {
             "at": self.at, "by": self.by, "job": self.job, "output_index": self.output_index, "pick": self.pick,
             "stars": self.stars, "tags": list(self.tags), "note": self.note, "sha256": self.sha256,
+            **({"undo": True} if self.undo else {}),
         }  # fmt: skip
 
 
@@ -167,7 +169,7 @@ def verdict_of(data: Mapping[str, Any]) -> Verdict | None:
         return None
     return Verdict(
         job=str(job).lower(), output_index=index, pick=pick, stars=stars, tags=tuple(dict.fromkeys(tags)), note=note,
-        sha256=sha256, at=_text(data.get("at")), by=_text(data.get("by")),
+        sha256=sha256, at=_text(data.get("at")), by=_text(data.get("by")), undo=data.get("undo") is True,
     )  # fmt: skip
 
 
@@ -191,21 +193,20 @@ def keepers(picks: Picks) -> Iterator[tuple[str, int]]:
 def steps(verdicts: Iterable[Verdict], by: str) -> list[list[Verdict]]:
     """What undo takes back, the newest last: of each step of this person, the verdicts that were there before it.
 
-    verdicts: as the lines of the file. A step is what one call of ``append`` wrote. One that puts back what was there
-    before the last step is an undo, and takes that step away.
+    verdicts: as the lines of the file. A step is what one call of ``append`` wrote. An undo takes the last one away.
     """
     now: dict[tuple[str, int], Verdict] = {}
     found: list[list[Verdict]] = []
-    for (_, who), lines in groupby(verdicts, key=lambda verdict: (verdict.at, verdict.by)):
+    for (_, who, is_undo), lines in groupby(verdicts, key=lambda verdict: (verdict.at, verdict.by, verdict.undo)):
         some = list(lines)
         before = [now.get(_place(one), Verdict(job=one.job, output_index=one.output_index)) for one in some]
         now |= {_place(one): one for one in some}
         if who != by:
             continue
-        if found and {_place(one): one.said for one in found[-1]} == {_place(one): one.said for one in some}:
-            found.pop()
-        else:
+        if not is_undo:
             found.append(before)
+        elif found:
+            found.pop()
     return found
 
 

@@ -49,14 +49,21 @@ def pick(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
     return {"picks": [wire(verdict) for verdict in picks.append(reader.run_dir, stamped)]}
 
 
+def undo(reader: RunReader, _body: Mapping[str, Any]) -> dict[str, Any]:
+    """Takes back the last thing that this user said; no verdicts where nothing is left. Raises DiskError."""
+    steps = picks.steps(reader.lines(), picks.whoami())
+    before = [replace(verdict, at="", by="", undo=True) for verdict in (steps[-1] if steps else [])]
+    return {"picks": [wire(verdict) for verdict in picks.append(reader.run_dir, before)]}
+
+
 def _is_short(verdict: picks.Verdict) -> bool:
     return (
         len(verdict.note or "") <= _MOST_TEXT and len(verdict.tags) <= 50 and all(len(t) <= 100 for t in verdict.tags)
     )
 
 
-def tune(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
-    """As ``batcher tune``: the texts of its flags, null for what the command says."""
+def tune(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
+    """As ``batcher tune``: the texts of its flags, null for what the command says. facts: the numbers from now on."""
     texts, switches = {"rate", "in_flight", "downloads", "budget", "deadline"}, {"pause", "resume", "drain"}
     given: dict[str, Any] = {}
     for name, value in body.items():
@@ -66,7 +73,7 @@ def tune(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
             given[name] = value
         else:
             raise UsageError(f"{name!r:.60} can't be changed here")
-    return tuning.tune(run_dir, **given)
+    return {**tuning.tune(reader.run_dir, **given), "facts": reader.facts()}
 
 
 def more(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,7 +125,7 @@ def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError("a name is letters, digits, spaces, dots, dashes", hint="The command line takes any folder.")
     if to not in _TARGETS or not (where is None or isinstance(where, str)):
         raise UsageError(f"`to` is one of {', '.join(sorted(_TARGETS))}")
-    which = ("--where", where) if where else ()
+    which = ("--where", where) if where and to != "pairs" else ()  # pairs are of picked and rejected
     line = command_line("export", run_dir, _SETS / name, "--to", to, *which)
     if body.get("dry_run") is True:
         return {"words": [], "command": line, "nothing": False}

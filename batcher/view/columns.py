@@ -21,6 +21,8 @@ CODES = {
     "pending": "p", "submitting": "q", "running": "q", "ready": "r", "done": "d", "failed": "f", "cancelled": "c",
     "in_doubt": "x",
 }  # fmt: skip
+_WORDS = {"p": "waiting", "q": "at the service", "r": "to download", "f": "failed", "c": "cancelled", "x": "in doubt"}
+_MISSING = "missing or damaged", "batcher verify --repair fetches it again, free"
 _SURVEYED = 5_000  # jobs
 _LABEL = 200  # characters
 _decode = msgspec.json.Decoder().decode
@@ -59,8 +61,8 @@ class Columns:
         self._groups: dict[Any, int] = {}
         self._seeds: dict[tuple[str, ...], str | None] = {}
         self._labels: dict[str, str] = {}
-        self._causes: dict[tuple[Any, ...], int] = {}
-        self._tables: dict[str, list[Any]] = {"prompts": [], "groups": [], "causes": []}
+        self._troubles: dict[tuple[str, str], int] = {}
+        self._tables: dict[str, list[Any]] = {"prompts": [], "groups": [], "troubles": []}
 
     def ends(self) -> dict[str, int]:
         """How long the tables are."""
@@ -72,8 +74,8 @@ class Columns:
 
     def columns(self, rows: Iterable[JobRow]) -> dict[str, list[Any]]:
         """n: number. k: key. s: state, one letter. g: group. r, c: values on the axes. w, h: size, or the shape asked
-        for. v: first digits of the content's hash. t: when it ended, Unix seconds. d: seconds it took. e: cause or
-        warning, -1 for none. o: order.
+        for. v: first digits of the content's hash. t: when it ended, Unix seconds. d: seconds it took. e: why there is
+        no picture, -1 where there is one. o: order.
         """
         found: dict[str, list[Any]] = {name: [] for name in "nksgrcwhvtdeo"}
         columns = tuple(found.values())
@@ -94,7 +96,7 @@ class Columns:
             row.id * OUTPUTS + (row.output_index or 0), row.key, CODES[row.state], self._group(row, inputs),
             self._value(row, inputs, self.plan.rows), self._value(row, inputs, self.plan.cols), width, height,
             sha[:8] if sha else "", int(ended) if ended else 0, round(ended - began, 1) if ended and began else 0,
-            self._cause(row) if row.cause or row.warning else -1, row.position or 0,
+            -1 if row.state == "done" and sha else self._trouble(row), row.position or 0,
         )  # fmt: skip
 
     def _value(self, row: JobRow, inputs: Mapping[str, Any], name: str | None) -> Any:
@@ -142,13 +144,15 @@ class Columns:
             self._tables["prompts"].append([text, row.prompt_id])
         return number
 
-    def _cause(self, row: JobRow) -> int:
-        """To be asked of a job that has one, or a warning."""
-        key = ("warning", row.warning, None) if row.warning else (row.cause, (row.message or "")[:500], row.http_status)
-        number = self._causes.get(key)
+    def _trouble(self, row: JobRow) -> int:
+        """In words: what is there in place of a picture, and why."""
+        code = CODES[row.state]
+        cause = ": ".join(filter(None, (row.cause and row.cause.replace("_", " "), (row.message or "")[:500])))
+        key = _MISSING if code == "d" else (_WORDS[code], cause if code in "fcx" else "")
+        number = self._troubles.get(key)
         if number is None:
-            number = self._causes[key] = len(self._causes)
-            self._tables["causes"].append(list(key))
+            number = self._troubles[key] = len(self._troubles)
+            self._tables["troubles"].append(list(key))
         return number
 
 

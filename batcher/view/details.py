@@ -26,7 +26,9 @@ def job(reader: RunReader, key: str) -> Facts:
 
 
 def of(rows: list[JobRow], attempts: Sequence[Facts] = ()) -> Facts:
-    """rows: of one job, one for each picture. sections, files: titles and words for the side panel."""
+    """rows: of one job, one for each picture. sections, files: titles and words for the side panel. values: by the
+    names of ``--where``.
+    """
     row = rows[0]
     inputs, meta = inputs_of(row), _decode(row.meta) if row.meta else {}
     chosen = _decode(row.chosen) if row.chosen else {}
@@ -39,6 +41,15 @@ def of(rows: list[JobRow], attempts: Sequence[Facts] = ()) -> Facts:
         "chosen": chosen,
         "cost_usd": row.cost_usd,
         "attempts": [_attempt(one) for one in attempts],
+        "values": {
+            **inputs,
+            **{f"meta.{name}": value for name, value in meta.items()},
+            **{f"chosen.{name}": value for name, value in chosen.items()},
+            "model": row.model,
+            "state": row.state,
+            "seconds": _seconds(row),
+            "cost_usd": row.cost_usd,
+        },
         "sections": [
             ["Inputs", {name: value for name, value in inputs.items() if name != "prompt"}],
             *([["Meta", meta]] if meta else []),
@@ -56,7 +67,7 @@ def _job(row: JobRow, attempts: Sequence[Facts]) -> Facts:
         "state": row.state.replace("_", " "),
         "cause": row.cause and ": ".join(filter(None, (row.cause.replace("_", " "), row.message))),
         "cost": None if row.cost_usd is None else show_usd(row.cost_usd),
-        "took": _took(row),
+        "took": None if (seconds := _seconds(row)) is None else show_duration(seconds),
         "finished": row.finished_at,
         "request": last.get("request_id"),
         "attempts": ", ".join(outcomes) if len(outcomes) > 1 else None,
@@ -67,11 +78,12 @@ def _job(row: JobRow, attempts: Sequence[Facts]) -> Facts:
     }
 
 
-def _took(row: JobRow) -> str | None:
+def _seconds(row: JobRow) -> float | None:
+    """From the submit to the end."""
     if row.submitted_at is None or row.finished_at is None:
         return None
     took = datetime.fromisoformat(row.finished_at) - datetime.fromisoformat(row.submitted_at)
-    return show_duration(max(0.0, took.total_seconds()))
+    return round(max(0.0, took.total_seconds()), 1)
 
 
 def _file(row: JobRow) -> Facts:

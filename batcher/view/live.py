@@ -19,7 +19,7 @@ import msgspec
 
 from batcher.core.errors import BatcherError
 from batcher.view.judge import Judge
-from batcher.view.run_reader import RunReader, problem
+from batcher.view.run_reader import RunReader
 from batcher.view.thumbs import Thumbs
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Live:
         self._index: tuple[int, bytes] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._asked = 0.0
-        self._broken = ""
+        self._broken: dict[str, str] = {}
         self._loading = asyncio.Lock()
 
     async def ask(self, question: Callable[..., T], *arguments: Any) -> T:
@@ -113,21 +113,25 @@ class Live:
 
     async def _look(self) -> None:
         while self._is_asked():
-            try:
-                changes = await self.ask(self.reader.changes) if self._index is not None else None
-                broken = {}
-            except BatcherError as error:
-                changes, broken = None, problem(error)
-            text = str(broken)
-            if broken and text != self._broken:
-                changes = {"problem": broken}
-            elif self._broken and not broken:
-                changes = {"reset": True}
-            self._broken = text if broken else ""
-            if changes is not None:
-                self.judge.is_behind |= "items" in changes
-                await self._say(changes)
+            await self.look()
             await asyncio.sleep(LOOK_EVERY)
+
+    async def look(self) -> None:
+        """Says what changed since the last time."""
+        if self._index is None:
+            return
+        try:
+            changes, broken = await self.ask(self.reader.changes), {}
+        except BatcherError as error:
+            changes, broken = None, {"message": error.message, "hint": error.hint}
+        if broken and broken != self._broken:
+            changes = {"problem": broken}
+        elif self._broken and not broken:
+            changes = {"reset": True}
+        self._broken = broken
+        if changes is not None:
+            self.judge.is_behind |= "items" in changes
+            await self._say(changes)
 
     async def _judge(self) -> None:
         while self._is_asked():

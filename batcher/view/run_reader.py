@@ -9,18 +9,20 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from batcher.core.command_line import repair
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.runner import report
+from batcher.runner.control import read_control
 from batcher.store import STATE, connect_to_read, is_going, picks, read_facts, reading, viewing
 from batcher.store.facts import Live
 from batcher.store.opening import identity
 from batcher.store.viewing import JobRow
 from batcher.view import words
-from batcher.view.columns import Columns, survey
+from batcher.view.columns import OUTPUTS, Columns, survey
 
 SHARE = 0.02  # of a processor, for looking what moved
 _FACTS_EVERY = 1.0  # seconds, at most so often
@@ -102,8 +104,19 @@ class RunReader:
             "tables": self._columns.tables({}),
             "items": columns,
             "picks": [wire(verdict) for verdict in self._picks.verdicts.values() if not verdict.is_empty],
+            "notice": words.notice(self._picks.unreadable, self._strangers(columns)),
             "facts": self.facts(),
         }
+
+    def _strangers(self, columns: dict[str, list[Any]]) -> int:
+        """How many verdicts are about pictures that are not in this run any more."""
+        verdicts = [place for place, verdict in self._picks.verdicts.items() if not verdict.is_empty]
+        there = (
+            {(key, number % OUTPUTS) for key, number in zip(columns["k"], columns["n"], strict=True)}
+            if verdicts
+            else ()
+        )
+        return sum(place not in there for place in verdicts)
 
     def changes(self) -> dict[str, Any] | None:
         """What came since ``load`` and the last call; ``{"reset": True}`` where it is better to load again; None for
@@ -209,7 +222,7 @@ class RunReader:
             "manifest": run.manifest,
             "model": run.model,
             "resume": run.command,
-            "control": run.control,
+            "control": self._asked() or run.control,
             "control_history": list(run.control_history[-20:]),
             "failures": [_failure(group) for group in reading.failures(connection)],
             "unreadable_picks": self._picks.unreadable,
@@ -218,6 +231,13 @@ class RunReader:
         facts["words"] = {**words.overview(facts), **words.speed(self._ended, self._took)}
         self._facts_turn.took(time.monotonic() - began)
         return facts
+
+    def _asked(self) -> dict[str, Any] | None:
+        """What ``tune`` asked for, also where no run is there to obey it; None where that can't be read."""
+        try:
+            return asdict(read_control(self.run_dir))
+        except UsageError:
+            return None
 
     def shas(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
         """The content of these pictures, of those that there are."""
@@ -236,10 +256,10 @@ class RunReader:
         """Its pictures and its attempts; nothing where there is no such job."""
         return viewing.job_rows(self.connection, key), viewing.attempts(self.connection, key)
 
-    def cover(self) -> list[Any]:
-        """Some picture to know the run by: key of its job, number of the output, first digits of its hash."""
+    def cover(self) -> str | None:
+        """Some picture to know the run by: the end of its address."""
         row = viewing.some_picture(self.connection)
-        return [row.key, row.output_index, (row.sha256 or "")[:8]] if row is not None else []
+        return None if row is None else f"{row.key}/{row.output_index}?{(row.sha256 or '')[:8]}"
 
     def rows(self) -> Iterator[JobRow]:
         return viewing.rows(self.connection)

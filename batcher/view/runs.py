@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from batcher.core.errors import BatcherError, UsageError
 from batcher.store import STATE, has_state
 from batcher.view.live import Live
-from batcher.view.run_reader import RunReader, problem
+from batcher.view.run_reader import RunReader
 from batcher.view.thumbs import Thumbs
 
 _LEFT_BEHIND = ("images", "records.jsonl", "picks.jsonl")  # of a run whose state file is gone
@@ -85,8 +86,13 @@ class Runs:
 def _numbers(name: str, path: Path) -> dict[str, Any]:
     reader = RunReader(path)
     try:
-        return {"name": name, "facts": reader.facts(), "cover": reader.cover()}
+        facts, cover = reader.facts(), reader.cover()
+        title = ", ".join([facts["words"]["title"], *([f"{facts['failed']:,} failed"] if facts["failed"] else [])])
+        return {
+            "name": name, "done": facts["done"], "words": title + (" · running" if facts["going"] else ""),
+            "cover": cover and f"runs/{quote(name, safe='')}/thumb/{cover}",
+        }  # fmt: skip
     except BatcherError as error:
-        return {"name": name, "problem": problem(error)}
+        return {"name": name, "problem": error.message}
     finally:
         reader.close()

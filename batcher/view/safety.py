@@ -77,7 +77,7 @@ class Guard:
             return Refusal(415, "a change is sent as application/json")
         if is_public or self._has_token(headers, cookie):
             return None
-        return Refusal(401, "the token is missing: open the address that `batcher view` printed")
+        return Refusal(401, "the token is missing: open the address that `batcher view` printed, once in this browser")
 
     @staticmethod
     def _is_our_page(headers: Mapping[str, str], host: str, *, is_open: bool) -> bool:

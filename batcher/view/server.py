@@ -17,7 +17,6 @@ from batcher.core.version import __version__
 from batcher.core.where import FLAG
 from batcher.images.storage import reader_of
 from batcher.runner import metrics
-from batcher.store import picks
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside
 from batcher.view import changes, details, filtering
 from batcher.view.live import Live
@@ -32,7 +31,6 @@ _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"})
 _FOREVER = "private, max-age=31536000, immutable"  # the address holds the hash of the content
 _MOST_BODY = 4 << 20  # bytes
-_MOST_STEPS = 1_000  # of undo, in one answer; there is more behind them when they are taken back
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Work = Callable[[Live, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -66,12 +64,12 @@ class Server:
             web.get(f"{run}/changes", self._changes),
             web.get(f"{run}/events", self._events),
             web.get(f"{run}/where", self._where),
-            web.get(f"{run}/undo", self._undo),
             web.get(f"{run}/job/{{key}}", self._job),
             web.get(f"{run}/thumb/{{key}}/{{output:\\d{{1,3}}}}", self._thumb),
             web.get(f"{run}/picture/{{key}}/{{output:\\d{{1,3}}}}", self._picture),
             web.post(f"{run}/picks", self._change(lambda live, body: live.ask(changes.pick, live.reader, body))),
-            web.post(f"{run}/tune", self._change(lambda live, body: _thread(changes.tune, live.run_dir, body))),
+            web.post(f"{run}/undo", self._change(lambda live, body: live.ask(changes.undo, live.reader, body))),
+            web.post(f"{run}/tune", self._change(lambda live, body: live.ask(changes.tune, live.reader, body))),
             web.post(f"{run}/retry", self._change(lambda live, body: _thread(changes.retry, live.run_dir, body))),
             web.post(f"{run}/more", self._change(lambda live, body: _thread(changes.more, live.run_dir, body))),
             web.post(f"{run}/export", self._change(lambda live, body: _thread(changes.export, live.run_dir, body))),
@@ -133,6 +131,7 @@ class Server:
         answer.content_type = "text/event-stream"
         await answer.prepare(request)
         try:
+            await answer.write(b"retry: 500\n\n")  # milliseconds
             async for message in live.follow(at):
                 text = b": here\n\n" if message is None else b"id: %b\ndata: %b\n\n" % (message[0].encode(), message[1])
                 await answer.write(text)
@@ -148,12 +147,6 @@ class Server:
             pictures = show_count(judge.unmeasured, "picture is", "pictures are")
             warnings.append(f"{pictures} not looked at yet: ask again in a while")
         return _json({"items": matches, "warnings": warnings})
-
-    async def _undo(self, request: web.Request) -> web.StreamResponse:
-        """What undo takes back of what this user did, the newest last: of each step, the verdicts before it."""
-        live = self._live(request)
-        steps = await live.ask(lambda: picks.steps(live.reader.lines(), picks.whoami()))
-        return _json({"steps": [[one.as_json() for one in step] for step in steps[-_MOST_STEPS:]]})
 
     async def _job(self, request: web.Request) -> web.StreamResponse:
         live = self._live(request)
@@ -200,7 +193,9 @@ class Server:
             if self._options.read_only:
                 return _json({"error": "this page only shows: it was opened with --read-only", "hint": ""}, status=403)
             live, body = self._live(request), await _body(request)
-            return _json(await work(live, body))
+            answer = await work(live, body)
+            await live.look()  # whoever opens the page now sees it
+            return _json(answer)
 
         return handler
 

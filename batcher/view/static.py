@@ -17,7 +17,6 @@ from typing import Any
 
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.units import show_bytes, show_count
-from batcher.core.version import __version__
 from batcher.images.flagging import look_at_all
 from batcher.images.storage import reader_of
 from batcher.images.thumbnail import make
@@ -26,6 +25,7 @@ from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReade
 from batcher.store.files.whole import write_whole
 from batcher.store.viewing import JobRow
 from batcher.view import details, filtering, words
+from batcher.view.columns import inputs_of
 from batcher.view.run_reader import RunReader
 from batcher.view.server import PAGE
 from batcher.view.thumbs import place
@@ -34,7 +34,7 @@ MARK = ".batcher-page"  # in a folder that this wrote: it may be written again
 ORDER = ("dom", "keys", "layout", "model", "net", "where", "wall", "loupe", "overview", "panel", "app")
 _IMPORT = re.compile(r'^import (.*?) from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
-_EXPORTED = re.compile(r"^export (?:async )?(?:function|class|const) (\$|\w+)", re.MULTILINE)
+_EXPORTED = re.compile(r"^export (?:async )?(?:function|const) (\$|\w+)", re.MULTILINE)
 
 
 def export(run_dir: Path, folder: Path) -> str:
@@ -62,14 +62,9 @@ def _written(reader: RunReader, folder: Path) -> str:
     facts = {**index["facts"], "run": reader.run_dir.name, "going": False, "resume": None, "control_history": []}
     index["facts"] = {**facts, "words": {**facts["words"], **words.overview(facts)}}
     data = {
-        "list": {
-            "version": __version__,
-            "read_only": False,
-            "many": False,
-            "runs": [{"name": reader.run_dir.resolve().name}],
-        },
+        "runs": {"read_only": False, "many": False, "runs": [{"name": reader.run_dir.resolve().name}]},
         "index": {"at": "static.0", **index},
-        "jobs": dict(_jobs(reader)),
+        **dict(_jobs(reader)),
         "files": {f"{row.key}.{row.output_index}": row.file for row in rows},
         "shas": {f"{row.key}.{row.output_index}": row.sha256 for row in rows},
     }
@@ -121,8 +116,9 @@ def _link_or_copy(source: Path, target: Path) -> None:
 def _jobs(reader: RunReader) -> Iterator[tuple[str, dict[str, Any]]]:
     for key, rows in groupby(reader.rows(), key=lambda row: row.key):
         group = list(rows)
-        facts = {str(row.output_index or 0): filtering.facts_of(filtering.ROW, row) for row in group}
-        yield key, {**details.of(group), "facts": facts}
+        inputs = {f"inputs.{name}": value for name, value in inputs_of(group[0]).items()}
+        outputs = {str(row.output_index or 0): inputs | filtering.facts_of(filtering.ROW, row) for row in group}
+        yield f"job/{key}", {**details.of(group), "outputs": outputs}
 
 
 def script() -> str:

@@ -1,7 +1,7 @@
 """The numbers of a run in words, as the page shows them: its HTML names them, its JavaScript only puts them there."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -96,7 +96,7 @@ def speed(ended: Mapping[int, int], took: Mapping[float, int]) -> dict[str, Any]
     median, late, longest = (lengths[bisect_left(so_far, share * so_far[-1])] for share in (0.5, 0.9, 0.99))
     spread = histogram(took, lengths[0], max(longest, lengths[0] + 0.1), 40)
     return {
-        "plots": {"over_time": over_time, "spread": spread},
+        "plots": {"over_time": bars(over_time), "spread": bars(spread)},
         "fastest": f"up to {show_rate(max(over_time) * len(over_time) / (last - first))}",
         "began_at": first,
         "ended_at": last - 1,
@@ -113,6 +113,28 @@ def histogram(counts: Mapping[float, int] | Mapping[int, int], low: float, high:
         if value >= low:
             found[min(count - 1, int((value - low) / (high - low) * count))] += many
     return found
+
+
+def bars(counts: Sequence[int]) -> str:
+    """A histogram as the path of an SVG of 300 by 72."""
+    step, most = 300 / len(counts), max(*counts, 1)
+    return "".join(
+        f"M{at * step + 0.5:.1f} 72v{-68 * count / most:.1f}h{max(0.5, step - 1):.1f}V72z"
+        for at, count in enumerate(counts)
+        if count
+    )
+
+
+def notice(unreadable: int, strangers: int) -> dict[str, str] | None:
+    """What a page says when it is opened: lines of picks.jsonl that can't be read, verdicts on what is not there."""
+    said = []
+    if unreadable:
+        lines = show_count(unreadable, "line", "lines")
+        said.append(f"{lines} of picks.jsonl can't be read and {'is' if unreadable == 1 else 'are'} passed over.")
+    if strangers:
+        verdicts = show_count(strangers, "verdict is", "verdicts are")
+        said.append(f"{verdicts} about pictures that are not in this run any more.")
+    return {"message": " ".join(said), "hint": "Nothing was removed from the file."} if said else None
 
 
 def retry(found: Facts, *, done: bool) -> list[str]:

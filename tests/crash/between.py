@@ -1,6 +1,5 @@
 """What may happen to a run directory while no batcher works in it: people, backups and disks."""
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -19,7 +18,6 @@ class Place:
         self.run = folder / "run"
         self.backup = folder / "backup.db"
         self.count = 0
-        self.unproved: set[str] = set()  # prompts whose picture has lost its sidecar: only the state file knows of it
 
     def fresh(self, name: str) -> Path:
         self.count += 1
@@ -64,9 +62,7 @@ def truncate(place: Place) -> None:
 def delete_sidecar(place: Place) -> None:
     cards = sorted((place.run / "images").rglob("*.json"))
     if cards:
-        card = place.random.choice(cards)
-        place.unproved.add(json.loads(card.read_text())["inputs"]["prompt"])
-        card.unlink()
+        place.random.choice(cards).unlink()
 
 
 def rename(place: Place) -> None:

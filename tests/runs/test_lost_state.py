@@ -19,6 +19,7 @@ from batcher.runner.generation import read_beside, take
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Simulator
 from batcher.store import STATE, StateFile, reading
+from batcher.upkeep.lost_and_found import move_aside
 from tests.support.stage import Came, Going, go, lines, steady
 from tests.support.state_files import NOW, Book, a_book, a_job
 from tests.support.virtual import run
@@ -69,6 +70,35 @@ def test_what_lies_there_is_not_paid_for_again(tmp_path: Path, damage: Callable[
     assert any("not paid for again" in text for text in said)
 
 
+def test_a_lost_state_file_and_files_that_are_not_whole_cost_nothing_either(tmp_path: Path) -> None:
+    """The id in a sidecar collects the picture again; a picture without a sidecar is in doubt, also after a repair."""
+    path, folder = tmp_path / "manifest.txt", tmp_path / "run"
+    path.write_text(lines(12))
+    cards = folder / "images"
+
+    async def story() -> tuple[list[Came], dict[str, Any]]:
+        service = Simulator(steady())
+        for _ in range(2):  # the second one clears the journal of departures
+            await go(folder, path, service)
+        ours = sorted(cards.rglob("*.json"))
+        ours[0].with_suffix(".png").unlink()
+        ours[1].with_suffix(".png").write_bytes(b"half")
+        for card in ours[2:5]:
+            card.unlink()
+        (folder / "records.jsonl").unlink()
+        truncated(folder)
+        came = [await go(folder, path, service)]
+        truncated(folder)
+        move_aside(folder, ours[2].with_suffix(".png").relative_to(folder).as_posix())
+        came.append(await go(folder, path, service))
+        return came, service.stats()
+
+    came, stats = run(story())
+    assert [(one.report["done"], one.report["in_doubt"], one.report["submits"]) for one in came] == [(9, 3, 0)] * 2
+    assert stats["charges_per_input"]["max"] == 1
+    assert "without a whole sidecar" in json.dumps(came[0].report)
+
+
 def test_ids_that_only_a_lost_state_file_knew_are_in_the_journal_and_collected(tmp_path: Path) -> None:
     path, folder = tmp_path / "manifest.txt", tmp_path / "run"
     path.write_text(lines(60))
@@ -110,7 +140,9 @@ def test_doubt_of_an_earlier_run_outlives_the_state_file(tmp_path: Path) -> None
     assert stats["charges_per_input"]["max"] == 1
 
 
-def test_a_picture_that_is_not_whole_or_of_another_job_is_made_again(tmp_path: Path) -> None:
+def test_a_picture_that_is_not_whole_is_collected_again_and_one_with_a_changed_sidecar_is_in_doubt(
+    tmp_path: Path,
+) -> None:
     path, folder = tmp_path / "manifest.txt", tmp_path / "run"
     path.write_text(lines(3))
 
@@ -125,7 +157,7 @@ def test_a_picture_that_is_not_whole_or_of_another_job_is_made_again(tmp_path: P
         return await go(folder, path, service, continue_copy=True)
 
     came = run(story())
-    assert (came.report["submits"], came.report["done"]) == (2, 3)
+    assert (came.report["submits"], came.report["done"], came.report["in_doubt"]) == (0, 2, 1)
 
 
 def in_the_air(book: Book, count: int = 3) -> list[Any]:

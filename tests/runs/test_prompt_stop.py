@@ -19,7 +19,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from batcher.runner.stop import GRACE
+from batcher.runner.stop import CANCELS, GRACE
 from tests.support.rude_server import RudeServer, answer, serving
 from tests.support.simulator_process import service
 
@@ -141,6 +141,24 @@ def test_reads_that_are_refused_for_ten_minutes_do_not_hold_up_a_ctrl_c(tmp_path
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["at_service"] >= 1
     assert report["in_doubt"] == 0
+
+
+def test_cancels_and_submits_that_are_not_answered_do_not_hold_up_a_ctrl_c(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("".join(f"kite {number}\n" for number in range(8)))
+    slow = "".join(
+        f"  - {{where: {place}, kind: slow, seconds: 90, skip: {skip}}}\n"
+        for place, skip in (("submit", 4), ("cancel", 1))
+    )
+    with service(tmp_path, f"latency: 200\nfaults:\n{slow}") as origin:
+        flags = ("--base-url", f"{origin}/v1", "--trust-host", "127.0.0.1", "--progress", "lines")
+        going = start(tmp_path, "p.txt", "--cancel-on-interrupt", *flags)
+        while _submitted(origin) < 6:
+            assert going.poll() is None
+            time.sleep(0.1)
+        _, complained = interrupted(going)
+    assert f"get up to {GRACE - CANCELS:.0f} s to finish" in complained
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert (report["at_service"], report["in_doubt"] >= 1) == (4, True)
 
 
 def _submitted(origin: str) -> int:

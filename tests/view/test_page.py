@@ -18,9 +18,10 @@ FILTERS = {
     'state == "failed"': 1,
     'pick == "yes"': 1,
     "flag:low-entropy and seed == 0": 9,
-    'meta.category in ("c1", "c7")': 12,
+    'meta.category in "c1 and c7"': 12,
     '"number 2" in prompt and not seed < 3': 3,
-    '(0 < seed <= 2 or seed == 3) and aspect_ratio == "3:4"': 9,
+    "inputs.seed == 1 or seed == 3": 18,
+    "stars == null and seed == 0": 9,
 }
 """What the page's own reader of ``--where`` finds, without a server."""
 CURRENT = '.tile[aria-current="true"]'
@@ -109,7 +110,7 @@ def test_undo_goes_back_verdict_by_verdict(page: Any, run: Path) -> None:
     for _ in range(4):
         press(page, "Control+z")
         page.wait_for_timeout(120)
-    assert page.locator("[data-pick]").count() == 0
+    expect_count(page, "[data-pick]", 0)
     assert current(page)[0] == keys[0]
     found = saved(page, run, 10)
     assert all(one["pick"] is None and one["stars"] is None for one in found.values())
@@ -126,6 +127,17 @@ def test_undo_goes_on_after_the_page_was_loaded_again(page: Any, run: Path) -> N
     expect_count(page, ".tile[data-pick]", 0)
     press(page, "Control+z")
     page.get_by_text("Nothing to undo").wait_for()
+
+
+def test_undo_brings_back_a_verdict_that_was_taken_back_by_hand(page: Any, run: Path) -> None:
+    press(page, "p", "ArrowLeft", "u")
+    expect_count(page, ".tile[data-pick]", 0)
+    press(page, "Control+z")
+    expect_count(page, '.tile[data-pick="yes"]', 1)
+    press(page, "Control+z")
+    expect_count(page, ".tile[data-pick]", 0)
+    page.wait_for_timeout(500)  # what the server says of the same lines changes nothing
+    assert page.locator(".tile[data-pick]").count() == 0
 
 
 def test_down_and_up_again_is_where_it_began_though_a_group_between_is_shorter(page: Any, run: Path) -> None:
@@ -312,6 +324,92 @@ def test_a_verdict_that_could_not_be_written_is_taken_back_and_said(page: Any, r
     press(page, "p")
     page.get_by_text("cannot write picks.jsonl").wait_for()
     assert page.locator("[data-pick]").count() == 0
+
+
+def test_two_pages_that_pick_at_once_show_each_others_verdicts_and_lose_none(
+    page: Any, chromium: Any, run: Path
+) -> None:
+    with page_server(run) as second:
+        other = chromium.new_page()
+        other.goto(second.url)
+        other.wait_for_selector(CURRENT)
+        press(other, "End", "ArrowLeft", "ArrowLeft")
+        for key in ("p", "x"):
+            press(page, key)
+            press(other, key)
+        for one in (page, other):
+            for show in ("picked", "rejected"):
+                one.locator(f'[data-show="{show}"]').get_by_text("2", exact=True).wait_for()
+        other.close()
+    assert len(verdicts(run)) == 4
+
+
+def test_half_a_line_and_verdicts_on_what_is_gone_are_said_and_the_next_verdict_is_whole(
+    chromium: Any, run: Path
+) -> None:
+    key = order(run)[0]
+    lines = [{"job": "f" * 32, "output_index": 0, "pick": "yes"}, {"job": key, "output_index": 0, "pick": "no"}]
+    (run / PICKS).write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"job": "3f')
+    with page_server(run) as server:
+        page = chromium.new_page()
+        page.goto(server.url)
+        page.get_by_text("1 verdict is about pictures that are not in this run any more").wait_for()
+        page.wait_for_selector(f'.tile[data-job="{key}"][data-pick="no"]')
+        with page.expect_response("**/picks"):
+            press(page, "p")
+        expect_count(page, '.tile[data-pick="yes"]', 1)
+        page.reload()
+        page.get_by_text("1 line of picks.jsonl can't be read and is passed over").wait_for()
+        page.close()
+    text = (run / PICKS).read_text()
+    assert '{"job": "3f\n{' in text  # what was there stays, and the new line is a line of its own
+    assert len(text.splitlines()) == 4
+
+
+def test_pictures_that_go_or_break_under_the_page_are_tiles_that_say_so(
+    page: Any, chromium: Any, served: Served, run: Path
+) -> None:
+    first, second = order(run)[0:2]
+    page.wait_for_selector(f'.tile.loaded[data-job="{first}"]')
+    (run / "images/16x9-395b64.png").unlink()
+    (run / "images/16x9-a5c9ca.png").write_bytes(b"short")
+    page = chromium.new_page()  # one that has seen nothing of it yet
+    page.goto(served.url)
+    for key, words in ((first, "is gone"), (second, "is damaged")):
+        tile = page.locator(f'.tile[data-job="{key}"]')
+        tile.get_by_text("missing or damaged").wait_for()
+        assert words in tile.inner_text()
+        assert "--repair" in tile.inner_text()
+    expect_count(page, f'.tile.loaded[data-job="{order(run)[2]}"]', 1)
+    page.close()
+
+
+def test_a_state_file_that_goes_and_comes_back_is_said_and_taken_up_again(page: Any, run: Path) -> None:
+    press(page, "ArrowRight", "w")
+    before = current(page)
+    for name in ("state.db-wal", "state.db-shm"):
+        (run / name).unlink(missing_ok=True)
+    (run / "state.db").rename(run / "aside.db")
+    page.get_by_text("has no state.db").wait_for()
+    assert "batcher verify" in page.locator("#trouble").inner_text()
+    (run / "aside.db").rename(run / "state.db")
+    page.locator("#trouble .problem").wait_for(state="detached")
+    page.wait_for_selector(CURRENT)
+    assert current(page) == before
+
+
+def test_a_page_whose_server_ends_says_so_and_calls_no_picture_damaged(chromium: Any, run: Path) -> None:
+    with page_server(run) as server:
+        page = chromium.new_page()
+        page.goto(server.url)
+        page.wait_for_selector(".tile.loaded")
+    press(page, "p")
+    page.get_by_text("the page's server does not answer").wait_for()
+    assert page.locator("[data-pick]").count() == 0
+    press(page, "w", "End")
+    page.wait_for_timeout(1500)
+    assert page.get_by_text("missing or damaged").count() == 0
+    page.close()
 
 
 def test_the_page_from_a_disk_takes_verdicts_and_gives_them_as_a_file(chromium: Any, run: Path, tmp_path: Path) -> None:

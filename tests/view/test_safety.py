@@ -59,6 +59,14 @@ def test_a_name_that_was_rebound_to_this_machine_is_refused(served: Served, host
         assert ask(served, path, **known(served, Host=host.format(port=served.port))).status in {400, 403}
 
 
+def test_a_rebound_name_whose_origin_agrees_with_it_is_refused_too(served: Served, run: Path) -> None:
+    host = f"rebound.example:{served.port}"
+    headers = known(served, Host=host, Origin=f"http://{host}", Sec_Fetch_Site="same-origin")
+    assert ask(served, RUNS, **headers).status == 403
+    assert ask(served, "/runs/night/picks", method="POST", body=verdict(run), **headers).status == 403
+    assert not (run / PICKS).exists()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "[::1]:{port}"])
 def test_the_names_of_this_machine_are_taken(served: Served, host: str) -> None:
     assert ask(served, RUNS, **known(served, Host=host.format(port=served.port))).status == 200
@@ -252,6 +260,7 @@ def test_prompts_names_and_causes_of_a_hostile_manifest_are_only_ever_text(tmp_p
         (evil, evil, json.dumps({evil: evil})),
     )
     connection.execute("UPDATE jobs SET message = ?, cause = ? WHERE state = 'failed'", (evil, evil))
+    connection.execute("UPDATE images SET file = ? WHERE job_id = 3", (evil,))
     connection.commit()
     connection.close()
     with page_server(run) as server:

@@ -14,6 +14,7 @@ from batcher.store.picks import PICKS
 from batcher.view import static
 from batcher.view.run_reader import RunReader
 from batcher.view.runs import Runs
+from batcher.view.server import FILES
 from batcher.view.thumbs import place
 from tests.support.big_run import make_run
 from tests.support.browser import Served, page_server
@@ -60,9 +61,13 @@ def test_the_index_has_every_job_with_its_group_and_its_axes(served: Served) -> 
     assert len(tables["groups"][1]) == 9
     assert tables["groups"][1][1] == [0, "1:1"]
     assert items["s"][5:7] == ["f", "p"]
-    assert tables["causes"][1][items["e"][5]][0] == "content_policy"
+    assert tables["troubles"][1][items["e"][5]] == ["failed", "content policy: refused by the filter"]
     assert (items["w"][0], items["h"][0]) == (1408, 768)
     assert items["w"][6] / items["h"][6] == pytest.approx(1, abs=0.01)  # the shape that was asked for
+
+
+def test_all_javascript_of_the_page_is_below_sixty_thousand_bytes() -> None:
+    assert sum(path.stat().st_size for path in FILES.values() if path.suffix == ".js") < 60_000
 
 
 def test_a_verdict_is_one_line_with_the_hash_of_what_was_looked_at(served: Served, run: Path) -> None:
@@ -186,7 +191,7 @@ def test_a_folder_of_runs_shows_all_of_them(tmp_path: Path) -> None:
     with page_server(tmp_path) as server:
         found = ask(server, "/runs", **known(server)).json
         assert found["many"] is True
-        assert {one["name"]: one["facts"]["done"] for one in found["runs"]} == {"one": 4, "two": 8}
+        assert {one["name"]: one["done"] for one in found["runs"]} == {"one": 4, "two": 8}
         assert ask(server, "/runs/one/changes?since=x", **known(server)).status == 200
         assert ask(server, "/runs/three/index", **known(server)).status == 404
 

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from typing import Protocol
 
-from batcher.manifest.readers.json_rows import JsonDocument, JsonLines
-from batcher.manifest.readers.parquet import ParquetTable
+from batcher.manifest.readers.json.records import Records, begins_with_record
+from batcher.manifest.readers.json.rows import JsonDocument, JsonLines
 from batcher.manifest.readers.prompt_lines import PromptLines
-from batcher.manifest.readers.records import Records, begins_with_record
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
-from batcher.manifest.readers.tables import Table
+from batcher.manifest.readers.tables.parquet import ParquetTable
+from batcher.manifest.readers.tables.text import Table
+from batcher.manifest.readers.tables.workbook import Workbook
 from batcher.manifest.readers.texts import TextFolder, TextLines
-from batcher.manifest.readers.workbook import Workbook
 
 FORMATS = (
     "yaml",

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from batcher.core.suggest import suggestion
-from batcher.manifest.inputs import COMMON
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.source import Source
+from batcher.manifest.schema.inputs import COMMON
 from batcher.manifest.yaml.node import Node
 
 RUN_OPTIONS = (

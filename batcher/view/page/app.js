@@ -1,354 +1,397 @@
 // The page: what is shown, what a key or a button does, what the address says.
 
-import { $, button, clear, h, number, plural, problem } from "./dom.js";
+import { $, button, clear, copy, h, number, plural, problem } from "./dom.js";
 import { action } from "./keys.js";
-import { Loupe } from "./loupe.js";
-import { across, decision, isFilter, Model, next, nextUndecided, toCompare } from "./model.js";
-import { isStatic, list, Run, saved, signIn, valueOf } from "./net.js";
+import * as loupe from "./loupe.js";
+import * as model from "./model.js";
+import * as net from "./net.js";
 import { draw } from "./overview.js";
 import * as panel from "./panel.js";
-import { Wall } from "./wall.js";
+import * as wall from "./wall.js";
 import { where } from "./where.js";
 
-const VIEWS = ["overview", "groups", "grid", "wall"];
-const SHOWS = ["", "undecided", "picked", "rejected", "starred", "flagged", "failed", "waiting"];
 const WORDS = { pick: "Picked", reject: "Rejected", undecide: "Undecided", only: "Picked; the others rejected", none: "None kept" };
-const DONE = { f: "failed", c: "cancelled", x: "in_doubt" };
+const VIEWS = ["overview", "groups", "grid", "wall"];
+const STATES = { f: "failed", c: "cancelled", x: "in_doubt" };
+const { col, facts, page } = model, { isStatic, kept, saved } = net, root = $("app"), box = $("box");
+const fresh = new Set();  // what came and is not shown yet
+const timers = {};
+let about, among, goal, side = "";
 
-class App {
-  constructor() {
-    Object.assign(this, { model: new Model(), marks: new Set(), undone: [], opened: [], fresh: new Set(), current: -1, view: "", show: "", sort: "", q: "", among: null, panel: "", goal: null });
-    this.root = $("app"); this.box = $("box");
-    this.size = Number(saved("size")) || 220; this.movesOn = saved("stay") !== "1";
-    const on = { open: (index) => { this.choose(index); this.act("open"); }, choose: (index) => this.choose(index), mark: (index) => this.mark(index), act: (name) => this.act(name) };
-    this.wall = new Wall(this, on); this.loupe = new Loupe(this, on);
-    this.listen();
-  }
+page.size = Number(saved("size")) || 220;
+$("moves-on").checked = saved("stay") !== "1";
 
-  listen() {
-    addEventListener("keydown", (event) => this.key(event));
-    addEventListener("popstate", () => this.read());
-    addEventListener("click", ({ target }) => {
-      if (target.matches("dialog, [data-close]")) target.closest("dialog").close();
-      const one = target.closest("[data-act], [data-show]"), tile = target.closest(".tile");
-      if (!one) return;
-      if (tile) this.choose(tile.index);
-      if (one.dataset.act === "copy") this.copy(one.previousElementSibling);
-      else if (one.dataset.act) this.act(one.dataset.act); else this.go({ show: one.dataset.show });
-    });
-    addEventListener("submit", (event) => {
-      const { target } = event, input = target.querySelector("input");
-      if (target.method === "dialog") return;
-      event.preventDefault();
-      if (input === this.box) this.filter(input.value); else { input.blur(); this.tune({ [input.name]: input.value.trim() || null }); }
-    });
-    this.box.addEventListener("input", ({ target: { value } }) => {
-      this.box.parentElement.dataset.kind = isFilter(value) ? "filter" : "";
-      clear($("wrong"));
-      if (!value && this.q) this.filter("");
-    });
-    $("order").onchange = () => this.go({ sort: $("order").value });
-    $("moves-on").checked = this.movesOn;
-    $("moves-on").onchange = ({ target }) => { this.movesOn = target.checked; saved("stay", target.checked ? "" : "1"); };
-  }
-
-  async start() {
-    try { await signIn(); this.about = await list(); } catch (error) { this.fail(error); return; }
-    const { many, runs, read_only: readOnly } = this.about, name = new URLSearchParams(location.hash.slice(1)).get("run") || (many ? "" : runs[0].name);
-    this.readOnly = readOnly;
-    if (!name) { this.home(runs); return; }
-    this.run = new Run(name);
-    document.title = `${name} · batcher`;
-    $("run").textContent = name;
-    if (many) $("brand").href = location.pathname;
-    if (isStatic) this.root.dataset.static = "";
-    await this.load();
-    this.run.follow((message) => this.take(message), (state) => { this.root.dataset.link = state; });
-  }
-
-  async load() {
-    try {
-      const index = await this.run.index();
-      this.model = new Model();
-      this.model.take(index);
-      if (isStatic) this.model.take({ picks: saved.lines().map((one) => [one.job, one.output_index, one.pick, one.stars, one.tags, one.note, ""]) });
-      this.trouble();
-      this.read(true);
-    } catch (error) { if (this.model.size) this.trouble(error); else this.fail(error); }
-  }
-  trouble(error) { clear($("trouble"), error && problem(error)); }
-
-  fail(error) {
-    clear(this.root, h("main", { class: "message" }, h("h1", {}, "batcher"), problem(error), error.status === 401
-      ? h("p", {}, "The address that ", h("code", {}, "batcher view"), " prints ends in a token. Open it once in this browser.") : button("Try again", () => location.reload())));
-  }
-  home(runs) {
-    addEventListener("hashchange", () => location.reload());
-    clear(this.root, h("main", { class: "home" }, h("h1", {}, "Runs"), h("ul", { class: "runs" }, runs.map(({ name, facts, cover, problem: wrong }) =>
-      h("li", {}, h("a", { href: `#run=${encodeURIComponent(name)}` },
-        h("div", { class: "cover" }, cover?.length > 0 && h("img", { alt: "", loading: "lazy", src: new Run(name).thumb(...cover) })), h("b", {}, name),
-        h("span", wrong ? { class: "problem" } : {}, wrong ? wrong.error : `${facts.words.title}${facts.failed ? `, ${number(facts.failed)} failed` : ""}${facts.going ? " · running" : ""}`)))))));
-  }
-
-  // The address holds the view.
-  read(first) {
-    const hash = new URLSearchParams(location.hash.slice(1)), { model } = this, get = (name) => hash.get(name) || "", [job, output] = get("at").split(".");
-    const at = model.find(job, output), view = isStatic || !model.facts.going ? (model.size > model.groups.length ? "groups" : "wall") : "overview";
-    Object.assign(this, { view: VIEWS.includes(get("view")) ? get("view") : view, show: get("show"), sort: get("sort"), q: get("q") });
-    this.box.value = this.q;
-    if (at !== undefined) this.current = at; else if (first || this.current >= model.size) this.current = -1;
-    this.arrange(true).then(() => {
-      if (get("open") && this.current >= 0) this.open(get("open") === "compare" ? toCompare(model, this.current, this.marks) : [this.current]); else this.open([]);
-      this.write(true);
-    });
-  }
-  write(replace = false) {
-    const { view, show, sort, q, opened, current } = this;
-    const facts = { run: this.about.many ? this.run.name : "", view, show, sort, q, open: ["", "loupe"][opened.length] ?? "compare", at: current >= 0 && view !== "overview" ? this.model.name(current) : "" };
-    const hash = `#${new URLSearchParams(Object.entries(facts).filter(([, value]) => value))}`;
-    if (hash !== location.hash) history[replace ? "replaceState" : "pushState"](null, "", hash);
-  }
-  async go(changes, ask) {
-    Object.assign(this, changes);
-    this.open([]);
-    await this.arrange(ask);
-    this.write();
-  }
-  async filter(text) {
-    await this.go({ q: text.trim(), view: this.view === "overview" ? "wall" : this.view }, true);
-    if (!$("wrong").childNodes.length) this.focus();
-  }
-
-  // The numbers of items that the filter means.
-  async meant() {
-    const { model, q } = this;
-    try {
-      if (isStatic) { const test = where(q); return new Set(model.n.filter((_, index) => test((name) => valueOf(model, index, name)))); }
-      const { items, warnings } = await this.run.where(q);
-      clear($("wrong"), warnings.map((message) => problem({ message })));
-      return new Set(items);
-    } catch (error) { clear($("wrong"), problem(error)); return new Set(); }
-  }
-
-  // Makes the list of the view anew. ask: also what the filter means.
-  async arrange(ask) {
-    const { model, view, q } = this, filters = isFilter(q);
-    if (ask || !filters) this.among = filters ? await this.meant() : null;
-    this.root.dataset.view = view;
-    this.fresh.clear(); $("pill").hidden = true;
-    for (const tab of $("tabs").children) if (tab.dataset.act === view) tab.setAttribute("aria-current", "page"); else tab.removeAttribute("aria-current");
-    $("order").value = this.sort; $("order").hidden = view !== "wall";
-    if (view !== "overview" && model.size) {
-      const prompt = view === "grid" ? model.prompt(this.current >= 0 ? this.current : model.order[0]) : undefined;
-      const found = model.list({ view, show: this.show, sort: this.sort, words: filters ? "" : q, among: this.among, prompt }), places = new Set(found);
-      if (!places.has(this.current)) this.current = found.find((index) => model.isPicture(index) && !model.pick(index)) ?? found[0] ?? this.current;
-      if (view === "grid") $("heading").textContent = model.prompts[prompt][0];
-      this.wall.show(found, view);
-      this.wall.reveal(this.wall.place.get(this.current), document.activeElement !== this.box);
-    }
-    $("empty").hidden = view === "overview" || Boolean(this.wall.list.length && model.size);
-    $("nothing").textContent = model.size ? "Nothing fits" : "No pictures yet: they appear here as they arrive";
-    this.status();
-    this.details();
-  }
-
-  // Numbers that go with every change.
-  status() {
-    const { model } = this, { going, done, total, control } = model.facts, counts = model.counts(SHOWS);
-    for (const chip of $("chips").children) {
-      const { show } = chip.dataset;
-      chip.hidden = show !== this.show && show !== "" && !counts[show];
-      chip.setAttribute("aria-pressed", show === this.show);
-      chip.querySelector("small").textContent = number(counts[show]);
-    }
-    clear($("live"), going && [h("i", { class: `dot ${control?.paused ? "paused" : "running"}` }), `${number(done)} / ${number(total)}`]);
-    if (this.view === "overview") draw(this);
-  }
-  soon() { clearTimeout(this._soon); this._soon = setTimeout(() => this.status(), this.model.size > 20000 ? 600 : 120); }
-
-  // What came from the server. Nothing that is looked at moves.
-  take(message) {
-    if (message.reset) { this.load(); return; }
-    if (message.problem) { this.trouble({ message: message.problem.error, hint: message.problem.hint }); return; }
-    const { changed, fresh } = this.model.take(message);
-    this.seen(changed);
-    for (const index of [...changed, ...fresh]) if (!this.wall.place.has(index) && this.model.shows(this.show || "arrived", index) && this.view === "wall") this.fresh.add(index);
-    for (const index of fresh) this.fresh.add(index);
-    if (this.fresh.size && !this.wall.list.length) this.arrange();
-    $("pill").hidden = !this.fresh.size || this.view === "overview";
-    $("pill").textContent = `${number(this.fresh.size)} new`;
-  }
-  seen(indexes) { this.wall.refresh(indexes); if (indexes.length) this.loupe.refresh(); this.soon(); }
-
-  choose(index, goal = null) {
-    const before = this.current;
-    this.current = index; this.goal = goal;
-    this.wall.refresh([before, index]);
-    if (this.view === "grid" && !this.wall.place.has(index)) this.arrange(); else this.wall.reveal(this.wall.place.get(index), !this.opened.length);
-    if (this.opened.length) this.open(this.opened.includes(index) ? this.opened : [index]);
-    this.details();
-    clearTimeout(this._write); this._write = setTimeout(() => this.write(true), 250);
-  }
-  goTo(place, goal) { if (this.wall.list[place] !== undefined) this.choose(this.wall.list[place], goal); }
-  mark(index) { if (!this.marks.delete(index)) this.marks.add(index); this.wall.refresh([index]); this.say(this.marks.size ? `${plural(this.marks.size, "picture")} marked` : "No marks"); }
-  open(indexes) { this.opened = indexes; this.loupe.show(indexes); }
-  focus() { this.wall.reveal(this.wall.place.get(this.current)); }
-
-  details() {
-    const { panel: name, current } = this;
-    $("side").hidden = !name || current < 0 || this.view === "overview";
-    clearTimeout(this._details);
-    if (!$("side").hidden) this._details = setTimeout(async () => clear($("details"), await panel[name](this, current).catch(problem)), 60);
-  }
-  say(words, undo) {
-    clear($("toast"), h("span", {}, words), undo && button("Undo", "undo", { class: "quiet small", tabindex: "-1" }));
-    clearTimeout(this._toast); this._toast = setTimeout(() => clear($("toast")), 4000);
-  }
-  async copy(code) {
-    try { await navigator.clipboard.writeText(code.textContent); this.say("Copied"); } catch { getSelection().selectAllChildren(code); }
-  }
-
-  // Verdicts: [[index, changes], ...]; shown at once, taken back where they could not be written. words: empty for undo.
-  async decide(pairs, words) {
-    if (this.readOnly) { this.say("This page only shows: it was opened with --read-only."); return; }
-    const { model } = this, before = [], verdicts = [];
-    for (const [index, changes] of pairs) {
-      const was = model.verdict(index), now = { ...was, ...changes };
-      if (!model.isPicture(index) || JSON.stringify(now) === JSON.stringify(was)) continue;
-      const { pick, stars, tags, note } = now;
-      before.push([index, was]);
-      verdicts.push({ job: model.k[index], output_index: model.output(index), pick, stars, tags, note });
-      model.say(index, now);
-    }
-    if (!verdicts.length) return;
-    const changed = before.map(([index]) => index);
-    this.seen(changed);
-    if (words) { this.undone.push(before); this.say(words, true); }
-    try {  // one after the other: the last line of a picture counts
-      const earlier = this.saving;
-      await (this.saving = (async () => { await earlier?.catch(() => {}); return isStatic ? saved.add(verdicts) : this.run.change("picks", { verdicts }); })());
-      this.trouble();
-    } catch (error) {
-      for (const [index, was] of before) { model.verdicts.set(model.name(index), was); model.mine.delete(model.name(index)); }
-      this.undone = this.undone.filter((one) => one !== before);
-      this.seen(changed);
-      this.trouble(error);
-    }
-  }
-  // Without end: what this page did not do itself is in the lines of picks.jsonl.
-  async undo() {
-    const { model } = this;
-    if (!this.undone.length) {
-      await this.saving?.catch(() => {});
-      const { steps } = isStatic ? { steps: [] } : await this.run.undo();
-      this.undone = steps.map((step) => step.map((one) => [model.find(one.job, one.output_index), one]).filter(([index]) => index !== undefined));
-    }
-    const before = this.undone.pop();
-    if (!before?.length) { this.say("Nothing to undo"); return; }
-    this.decide(before.map(([index, { pick, stars, tags, note }]) => [index, { pick, stars, tags, note }]), "");
-    this.say("Undone");
-    this.choose(before[0][0]);
-  }
-  download() {
-    const lines = saved.lines();
-    h("a", { download: "picks.jsonl", href: URL.createObjectURL(new Blob(lines.map((one) => `${JSON.stringify(one)}\n`))) }).click();
-    this.say(`${plural(lines.length, "verdict")} in picks.jsonl: batcher pick RUN --from picks.jsonl`);
-  }
-
-  // What a key is about: the marked ones, else the current one.
-  get several() { return this.marks.size ? [...this.marks] : [this.current]; }
-  verdict(name) {
-    const { model, current } = this, wholeGroup = name === "only" || name === "none", all = wholeGroup ? [current] : this.several, words = WORDS[name];
-    this.decide(all.flatMap((index) => decision(model, index, name)).map(([index, pick]) => [index, { pick }]), all.length > 1 ? `${words}: ${plural(all.length, "picture")}` : words);
-    if (name === "undecide" || all.length > 1 || this.readOnly || this.opened.length > 1 || !(this.movesOn || wholeGroup)) return;
-    const to = next(model, this.wall.list, this.wall.place.get(current), name);
-    if (to >= 0) this.goTo(to); else if (this.view === "grid") this.otherPrompt(1); else this.say(`${words}. That was the last one.`, true);
-  }
-  otherPrompt(step) {
-    const { model } = this, prompt = model.prompt(this.current) + step;
-    if (model.prompts[prompt]) this.choose(model.members(model.groupsOf(prompt)[0])[0]);
-  }
-  reopen(which) { panel.question(this, "retry", () => which); }
-  async tune(changes) {
-    try {
-      const { control } = await this.run.change("tune", changes), { facts } = this.model;
-      Object.assign(facts, { control });
-      Object.assign(facts.words, control, { pause: control.paused ? "Resume" : "Pause" });
-      this.status();
-      this.say("Asked for; a going run obeys within a second.");
-    } catch (error) { this.say(`${error.message} ${error.hint}`); }
-  }
-  resize(factor) { this.size = Math.round(Math.min(720, Math.max(90, this.size * factor))); saved("size", this.size); this.wall.lay(); this.focus(); }
-
-  // Up or down, in the column where it began.
-  vertical(step) {
-    const { wall, model, current } = this, place = wall.place.get(current), group = (at) => model.g[wall.list[at]];
-    if (this.opened.length > 1) { this.loupe.pan(0, step); return; }
-    let { goal } = this, to;
-    if (this.view === "groups") {
-      if (goal === null) for (goal = 0; goal < place && group(place - goal - 1) === group(place);) goal++;
-      to = across(group, wall.list.length, place, step, goal);
-    } else to = wall.row(place, step, goal ??= wall.middle(place));
-    if (to === place && this.view === "grid") this.otherPrompt(step); else this.goTo(to, goal);
-  }
-  horizontal(step) {
-    const { opened, current, wall } = this, place = wall.place.get(current) + step;
-    if (opened.length > 1) this.choose(opened[(opened.indexOf(current) + step + opened.length) % opened.length]); else this.goTo(place);
-  }
-
-  key(event) {
-    if (event.target === this.box && event.key === "Escape") { this.box.value = this.q; this.focus(); }
-    if (event.target.matches?.("input, select, textarea") || document.querySelector("dialog[open]") || !this.run) return;
-    const name = action(event);
-    if (!name || (["open", "mark"].includes(name) && event.target.closest("button, a, summary"))) return;
-    this.act(name);
-    event.preventDefault();
-  }
-
-  act(name) {
-    const { wall, model, current, loupe, opened, several } = this, place = wall.place.get(current);
-    const anywhere = {
-      wall: () => this.go({ view: name }), groups: () => this.go({ view: name }), overview: () => this.go({ view: name }), grid: () => this.go({ view: name, show: "" }),
-      help: () => panel.show("help"), filter: () => { this.box.focus(); this.box.select(); }, undo: () => this.undo(), refresh: () => this.arrange(true), download: () => this.download(),
-      close: () => { this.panel = ""; this.details(); }, larger: () => this.resize(1.2), smaller: () => this.resize(1 / 1.2), back: () => this.back(),
-      start: async () => { await this.go({ view: model.size > model.groups.length ? "groups" : "wall", show: "" }); this.act("undecided"); },
-      all: () => { this.box.value = ""; clear($("wrong")); this.go({ q: "", show: "" }); },
-      more: () => panel.question(this, "more", () => ({ seeds: Number($("seeds").value), where: null })),
-      export: () => {
-        $("set").value ||= this.run.name;
-        panel.question(this, "export", () => ({ name: $("set").value, to: $("to").value, where: $("to").value === "pairs" ? null : $("what").value || null }));
-      },
-      pause: () => this.tune(model.facts.control?.paused ? { resume: true } : { pause: true }), drain: () => this.tune({ drain: true }),
-    };
-    const looking = {
-      tag: async () => { const found = await panel.tags(this, current); if (found) this.decide(several.map((index) => [index, found]), "Tagged"); this.focus(); },
-      mark: () => this.mark(current), left: () => this.horizontal(-1), right: () => this.horizontal(1), up: () => this.vertical(-1), down: () => this.vertical(1),
-      first: () => this.goTo(0), last: () => this.goTo(wall.list.length - 1), pageUp: () => this.goTo(wall.page(place, -1)), pageDown: () => this.goTo(wall.page(place, 1)),
-      panLeft: () => loupe.pan(-1, 0), panRight: () => loupe.pan(1, 0), panUp: () => loupe.pan(0, -1), panDown: () => loupe.pan(0, 1), promptBefore: () => this.otherPrompt(-1), promptNext: () => this.otherPrompt(1),
-      info: () => { this.panel = this.panel === name ? "" : name; this.details(); }, differs: () => looking.info(),
-      undecided: () => { const to = nextUndecided(model, wall.list, place); if (to < 0) this.say("Nothing here is undecided"); else this.goTo(to); },
-      open: () => { this.open(opened.length ? [] : [current]); this.write(); this.focus(); },
-      zoom: () => { if (!opened.length) looking.open(); loupe.toggleZoom(); },
-      compare: () => {
-        const some = opened.length > 1 ? [] : toCompare(model, current, this.marks);
-        if (some.length === 1) { this.say("Nothing to compare it with"); return; }
-        if (some.length && !some.includes(current)) this.current = some[0];
-        this.open(some); this.write();
-      },
-      retry: () => {
-        const failed = several.filter((index) => DONE[model.s[index]]), states = [...new Set(failed.map((index) => DONE[model.s[index]]))];
-        if (failed.length) this.reopen({ states, keys: [...new Set(failed.map((index) => model.k[index]))] }); else this.say("Only what failed can be retried");
-      },
-    };
-    if (isStatic && ["more", "export", "retry"].includes(name)) this.say("That needs the page of batcher view");
-    else if (anywhere[name]) anywhere[name]();
-    else if (this.view === "overview" || place === undefined) return;
-    else if (WORDS[name]) this.verdict(name);
-    else if (name.startsWith("stars")) { const stars = Number(name[5]) || null; this.decide(several.map((index) => [index, { stars }]), stars ? plural(stars, "star") : "No stars"); } else looking[name]?.();
-  }
-  back() {
-    if (this.opened.length) { this.open([]); this.write(); this.focus(); } else if (this.marks.size) { const marks = [...this.marks]; this.marks.clear(); this.wall.refresh(marks); } else if (this.panel) this.act("close"); else if (this.view === "grid") this.go({ view: "groups" });
-  }
+async function start() {
+	try {
+		await net.signIn();
+		about = await net.get("runs");
+	} catch (error) { return fail(error); }
+	const { many, runs } = about, name = address().run || (many ? "" : runs[0].name);
+	page.readOnly = about.read_only;
+	if (!name) return home(runs);
+	net.choose(page.run = name);
+	document.title = `${name} · batcher`;
+	$("run").textContent = name;
+	if (many) $("brand").href = location.pathname;
+	if (isStatic) root.dataset.static = "";
+	await load();
+	net.follow(take, (link) => {
+		if (link === "live" && root.dataset.link === "gone") wall.lay();  // asks again for what did not come
+		root.dataset.link = link;
+	});
+}
+async function load() {
+	try {
+		const index = await net.index();
+		model.reset();
+		model.take(index);
+		if (isStatic) model.take({ picks: kept.picks() });
+		trouble(index.notice);
+		read(true);
+	} catch (error) { (model.size() ? trouble : fail)(error); }
+}
+const trouble = (error) => clear($("trouble"), error && problem(error));
+const fail = (error) =>
+	clear(root, h("main.message", {}, h("h1", {}, "batcher"), problem(error), button("Try again", "reload")));
+function home(runs) {
+	addEventListener("hashchange", () => location.reload());
+	clear(root, h("main.home", {}, h("h1", {}, "Runs"), h("ul.runs", {}, runs.map((one) => {
+		const line = copy("one-run", one);
+		line.firstChild.href = `#run=${encodeURIComponent(one.name)}`;
+		if (one.cover) line.querySelector("img").src = one.cover;
+		return line;
+	}))));
 }
 
-new App().start();
+// The address holds the view.
+const address = () => Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+const firstView = () => model.size() > model.groups.length ? "groups" : "wall";
+function read(isFirst) {
+	const { view, show = "", sort = "", q = "", at = "", open } = address();
+	Object.assign(page, { view: VIEWS.includes(view) ? view : facts.going ? "overview" : firstView(), show, sort, q });
+	box.value = q;
+	page.current = model.find(...at.split(".")) ?? (isFirst ? -1 : page.current);
+	arrange(true).then(() => {
+		const { current, marks } = page;
+		loupe.show(current < 0 || !open ? [] : open === "compare" ? model.toCompare(current, marks) : [current]);
+		write(true);
+	});
+}
+function write(replace) {
+	const { view, show, sort, q, opened, current } = page;
+	const all = {
+		run: about.many && page.run, view, show, sort, q, open: ["", "loupe"][opened.length] ?? "compare",
+		at: current >= 0 && view !== "overview" && model.name(current),
+	};
+	const hash = `#${new URLSearchParams(Object.entries(all).filter(([, value]) => value))}`;
+	if (hash !== location.hash) history[replace ? "replaceState" : "pushState"](null, "", hash);
+}
+async function go(changes, ask) {
+	Object.assign(page, changes);
+	loupe.show([]);
+	await arrange(ask);
+	write();
+}
+async function filter(text) {
+	await go({ q: text.trim(), view: page.view === "overview" ? "wall" : page.view }, true);
+	if (!$("wrong").childNodes.length) focus();
+}
+// The numbers of items that the filter means.
+async function meant() {
+	try {
+		if (isStatic) { const test = where(page.q); return new Set(col.n.filter((_, i) => test((name) => net.valueOf(i, name)))); }
+		const { items, warnings } = await net.get(`where?q=${encodeURIComponent(page.q)}`);
+		clear($("wrong"), warnings.map((message) => problem({ message })));
+		return new Set(items);
+	} catch (error) {
+		clear($("wrong"), problem(error));
+		return new Set();
+	}
+}
+
+// Makes the list of the view anew. ask: also what the filter means.
+async function arrange(ask) {
+	const { view, show, sort, q } = page, isWords = !model.isFilter(q);
+	if (ask || isWords) among = isWords ? null : await meant();
+	root.dataset.view = view;
+	fresh.clear();
+	$("pill").hidden = true;
+	for (const tab of $("tabs").children) tab.ariaCurrent = tab.dataset.act === view ? "page" : null;
+	$("order").value = sort;
+	if (view !== "overview" && model.size()) {
+		const only = view === "grid" ? model.prompt(page.current >= 0 ? page.current : model.order()[0]) : undefined;
+		const list = model.list({ view, show, sort, words: isWords ? q : "", among, only });
+		if (!list.includes(page.current)) page.current = list[model.nextUndecided(list, -1)] ?? list[0] ?? page.current;
+		if (view === "grid") $("heading").textContent = model.prompts[only][0];
+		wall.show(list, view);
+		focus(document.activeElement !== box);
+	}
+	$("empty").hidden = page.list.length > 0;
+	$("nothing").textContent = model.size() ? "Nothing fits" : "No pictures yet: they appear here as they arrive";
+	status();
+	details();
+}
+const focus = (really) => wall.reveal(place(), really);
+
+function status() {
+	const { going, done, total, control } = facts, counts = model.counts();
+	for (const chip of $("chips").children) {
+		const { show } = chip.dataset;
+		chip.hidden = show !== page.show && !counts[show];
+		chip.ariaPressed = show === page.show;
+		chip.lastChild.textContent = number(counts[show] || 0);
+	}
+	clear($("live"), going && [h(`i.dot ${control?.paused ? "paused" : "running"}`), `${number(done)} / ${number(total)}`]);
+	if (page.view === "overview") draw(reopen);
+}
+// Once, after so many milliseconds in which it was not asked for again.
+function soon(name, wait, what) {
+	clearTimeout(timers[name]);
+	timers[name] = setTimeout(what, wait);
+}
+
+// What came from the server. Nothing that is looked at moves.
+function take(message) {
+	if (message.reset) return load();
+	if (message.problem) return trouble(message.problem);
+	const { changed, fresh: came } = model.take(message);
+	seen(changed);
+	const isHere = (i) => page.view !== "grid" || model.prompt(i) === model.prompt(page.current);
+	for (const i of [...changed, ...came]) if (!page.place.has(i) && model.shows(model.wanted(page), i) && isHere(i)) fresh.add(i);
+	if (fresh.size && !page.list.length) arrange();
+	$("pill").hidden = !fresh.size || page.view === "overview";
+	$("pill").textContent = `${number(fresh.size)} new`;
+}
+function seen(indexes) {
+	wall.refresh(indexes);
+	if (indexes.length) loupe.refresh();
+	soon("status", model.size() > 20000 ? 600 : 120, status);
+}
+
+const place = () => page.place.get(page.current);
+function choose(i, column) {
+	const before = page.current, { opened } = page;
+	page.current = i;
+	goal = column;
+	wall.refresh([before, i]);
+	if (page.view === "grid" && !page.place.has(i)) arrange(); else focus(!opened.length);
+	if (opened.length) loupe.show(opened.includes(i) ? opened : [i]);
+	details();
+	soon("write", 250, () => write(true));
+}
+const goTo = (at, column) => { if (at in page.list) choose(page.list[at], column); };
+function mark(i) {
+	if (!page.marks.delete(i)) page.marks.add(i);
+	wall.refresh([i]);
+	say(page.marks.size ? `${plural(page.marks.size, "picture")} marked` : "No marks");
+}
+function details() {
+	const { current } = page;
+	$("side").hidden = !side || current < 0 || page.view === "overview";
+	soon("details", 60, async () => { if (!$("side").hidden) clear($("details"), await panel[side](current).catch(problem)); });
+}
+function say(words, undo) {
+	clear($("toast"), h("span", {}, words), undo && button("Undo", "undo", { class: "quiet small", tabindex: "-1" }));
+	soon("toast", 4000, () => clear($("toast")));
+}
+
+// Verdicts: [[i, changes], ...]; shown at once, taken back where they could not be written.
+async function decide(pairs, words) {
+	if (page.readOnly) return say("Only to look at: it was opened with --read-only.");
+	const before = [], verdicts = [];
+	for (const [i, changes] of pairs) {
+		const was = model.verdict(i), now = { ...was, ...changes, sha: col.v[i] }, name = model.name(i);
+		if (!model.isPicture(i) || Object.keys(changes).every((key) => `${now[key]}` === `${was[key]}`)) continue;
+		before.push([name, was]);
+		verdicts.push({ ...now, job: col.k[i], output_index: model.output(i) });
+		model.verdicts.set(name, now);
+		model.unsaved.add(name);
+	}
+	if (!verdicts.length) return;
+	const changed = pairs.map(([i]) => i);
+	seen(changed);
+	say(words, true);
+	try {
+		await (isStatic ? kept.add(verdicts) : net.change("picks", { verdicts }));
+		trouble();
+	} catch (error) {
+		for (const [name, was] of before) model.verdicts.set(name, was);
+		seen(changed);
+		trouble(error);
+	}
+	for (const [name] of before) model.unsaved.delete(name);
+}
+// Without end: the lines of picks.jsonl are what it goes back through.
+async function undo() {
+	const { picks } = isStatic ? kept.undo() : await net.change("undo", {});
+	const { changed } = model.take({ picks });
+	seen(changed);
+	if (changed.length) choose(changed[0]);
+	say(picks.length ? "Undone" : "Nothing to undo");
+}
+function download() {
+	const lines = kept.lines();
+	h("a", { download: "picks.jsonl", href: URL.createObjectURL(new Blob(lines.map((one) => `${JSON.stringify(one)}\n`))) }).click();
+	say(`${plural(lines.length, "verdict")} in picks.jsonl: batcher pick RUN --from picks.jsonl`);
+}
+
+// What a key is about: the marked ones, else the current one.
+const several = () => page.marks.size ? [...page.marks] : [page.current];
+function verdict(name) {
+	const { current, list } = page, isGroup = name === "only" || name === "none", all = isGroup ? [current] : several(), words = WORDS[name];
+	decide(all.flatMap((i) => model.decision(i, name)).map(([i, pick]) => [i, { pick }]), all.length > 1 ? `${words}: ${plural(all.length, "picture")}` : words);
+	if (name === "undecide" || all.length > 1 || page.readOnly || page.opened.length > 1 || !(isGroup || $("moves-on").checked)) return;
+	const to = model.next(list, place(), name);
+	if (to >= 0) goTo(to); else if (page.view === "grid") otherPrompt(1); else say(`${words}. That was the last one.`, true);
+}
+function otherPrompt(step) {
+	const prompt = model.prompt(page.current) + step;
+	if (model.prompts[prompt]) choose(model.members(model.groupsOf(prompt)[0])[0]);
+}
+const reopen = (which) => panel.question("retry", () => which);
+async function tune(changes) {
+	model.take(await net.change("tune", changes));
+	trouble();
+	status();
+	say("Asked for; a going run obeys within a second.");
+}
+function resize(factor) {
+	page.size = Math.round(Math.min(720, Math.max(90, page.size * factor)));
+	saved("size", page.size);
+	wall.lay();
+	focus();
+}
+
+// Up or down, in the column where it began.
+function vertical(step) {
+	const from = place();
+	if (page.opened.length > 1) return loupe.pan(0, step);
+	const [to, column] = page.view === "groups" ? model.vertical(page.list, from, step, goal) : wall.vertical(from, step, goal);
+	if (to === from && page.view === "grid") otherPrompt(step); else goTo(to, column);
+}
+function horizontal(step) {
+	const { opened, current } = page, { length } = opened;
+	if (length > 1) choose(opened[(opened.indexOf(current) + step + length) % length]); else goTo(place() + step);
+}
+function open(indexes) {
+	loupe.show(indexes);
+	write();
+	focus(!indexes.length);
+}
+function compare() {
+	const some = page.opened.length > 1 ? [] : model.toCompare(page.current, page.marks);
+	if (some.length === 1) return say("Nothing to compare it with");
+	if (some.length && !some.includes(page.current)) page.current = some[0];
+	open(some);
+}
+function retry() {
+	const failed = several().filter((i) => STATES[col.s[i]]), each = (of) => [...new Set(failed.map(of))];
+	if (failed.length) reopen({ states: each((i) => STATES[col.s[i]]), keys: each((i) => col.k[i]) }); else say("Only what failed can be retried");
+}
+async function tag() {
+	const all = several(), words = await panel.tags(page.current);
+	if (words) decide(all.map((i) => [i, words]), "Tagged");
+	focus();
+}
+function toggleSide(name) {
+	side = side === name ? "" : name;
+	details();
+}
+function back() {
+	if (page.opened.length) open([]);
+	else if (page.marks.size) {
+		page.marks.clear();
+		wall.lay();
+	} else if (side) toggleSide(side);
+	else if (page.view === "grid") go({ view: "groups" });
+}
+
+const ANYWHERE = {
+	help: () => panel.show("help"), filter: () => box.select(), undo, refresh: () => arrange(true), download, back, close: () => toggleSide(side),
+	reload: () => location.reload(), larger: () => resize(1.2), smaller: () => resize(1 / 1.2),
+	start: async () => { await go({ view: firstView(), show: "" }); act("undecided"); },
+	all: () => { box.value = ""; clear($("wrong")); go({ q: "", show: "" }); },
+	more: () => panel.question("more", () => ({ seeds: Number($("seeds").value), where: null })),
+	export: () => {
+		$("set").value ||= page.run;
+		panel.question("export", () => ({ name: $("set").value, to: $("to").value, where: $("what").value || null }));
+	},
+	pause: () => tune(facts.control?.paused ? { resume: true } : { pause: true }), drain: () => tune({ drain: true }),
+};
+const AT_A_PICTURE = {
+	tag, compare, retry, mark: () => mark(page.current), info: () => toggleSide("info"), differs: () => toggleSide("differs"),
+	left: () => horizontal(-1), right: () => horizontal(1), up: () => vertical(-1), down: () => vertical(1),
+	first: () => goTo(0), last: () => goTo(page.list.length - 1), promptBefore: () => otherPrompt(-1), promptNext: () => otherPrompt(1),
+	pageUp: () => goTo(wall.screenAway(place(), -1)), pageDown: () => goTo(wall.screenAway(place(), 1)),
+	panLeft: () => loupe.pan(-1, 0), panRight: () => loupe.pan(1, 0), panUp: () => loupe.pan(0, -1), panDown: () => loupe.pan(0, 1),
+	undecided: () => { const to = model.nextUndecided(page.list, place()); if (to < 0) say("Nothing here is undecided"); else goTo(to); },
+	open: () => open(page.opened.length ? [] : [page.current]),
+	zoom: () => { if (!page.opened.length) open([page.current]); loupe.toggleZoom(); },
+};
+for (const view of VIEWS) ANYWHERE[view] = () => go({ view, show: view === "grid" ? "" : page.show });
+for (const name in WORDS) AT_A_PICTURE[name] = () => verdict(name);
+for (let stars = 0; stars <= 5; stars++) AT_A_PICTURE[`stars${stars}`] = () =>
+	decide(several().map((i) => [i, { stars: stars || null }]), stars ? plural(stars, "star") : "No stars");
+
+function act(name) {
+	if (ANYWHERE[name]) ANYWHERE[name]()?.catch?.(trouble);
+	else if (page.view !== "overview" && place() !== undefined) AT_A_PICTURE[name]();
+}
+
+addEventListener("popstate", () => read());
+addEventListener("keydown", (event) => {
+	const { target, key } = event;
+	if (target === box && key === "Escape") { box.value = page.q; focus(); }
+	if (target.matches?.("input, select, textarea") || document.querySelector("dialog[open]") || !page.run) return;
+	const name = action(event);
+	if (!name || (["open", "mark"].includes(name) && target.closest("button, a, summary"))) return;
+	act(name);
+	event.preventDefault();
+});
+addEventListener("click", ({ target, ctrlKey, metaKey, pointerType }) => {
+	const tile = target.closest(".tile, .thumb"), one = target.closest("[data-act], [data-show]");
+	if (target.matches("dialog, [data-close]")) target.closest("dialog").close();
+	if (tile && !one) {
+		if (ctrlKey || metaKey) mark(tile.i);
+		else if (tile.i === page.current && pointerType === "touch") open([tile.i]);
+		else choose(tile.i);
+		return;
+	}
+	if (tile) choose(tile.i);
+	const { act: name, show } = one?.dataset || {};
+	if (name === "copy") {
+		getSelection().selectAllChildren(one.previousElementSibling);
+		if (document.execCommand("copy")) say("Copied");
+	} else if (name) act(name); else if (one) go({ show });
+});
+addEventListener("dblclick", ({ target }) => {
+	if (target.closest(".pane")) act("zoom"); else if (target.closest(".tile") && !target.closest("button")) open([page.current]);
+});
+// In the loupe a press chooses a pane, and a finger's stroke across goes on.
+let pressedAt = 0;
+$("panes").addEventListener("pointerdown", ({ target, clientX }) => {
+	const i = target.closest(".pane")?.i;
+	pressedAt = clientX;
+	if (i !== undefined && i !== page.current) choose(i);
+});
+$("panes").addEventListener("pointerup", ({ clientX, pointerType }) => {
+	const across = clientX - pressedAt;
+	if (pointerType === "touch" && !loupe.isZoomed() && Math.abs(across) > 50) act(across < 0 ? "right" : "left");
+});
+addEventListener("submit", (event) => {
+	const { target } = event, input = target.querySelector("input");
+	if (target.method === "dialog") return;
+	event.preventDefault();
+	if (input === box) return filter(box.value);
+	input.blur();
+	tune({ [input.name]: input.value.trim() || null }).catch(trouble);
+});
+box.addEventListener("input", () => {
+	box.parentElement.dataset.kind = model.isFilter(box.value) ? "filter" : "";
+	clear($("wrong"));
+	if (!box.value && page.q) filter("");
+});
+$("order").onchange = () => go({ sort: $("order").value });
+$("moves-on").onchange = ({ target }) => saved("stay", target.checked ? "" : "1");
+
+start();

@@ -1,196 +1,185 @@
-// What the page knows of a run: items (pictures, and jobs without one), groups, prompts, verdicts, flags. No DOM.
-// Columns of items: n number for life, k job key, s state, g group, r and c values of the grid's axes, w and h pixels,
-// v digits of the content's hash, t ended at, d seconds it took, e cause, o order.
+// What the page knows of a run, without any DOM: items (pictures, and jobs that have none), their groups and prompts,
+// verdicts, flags. An item is named by its index, i.
 
-const NAMES = ["n", "k", "s", "g", "r", "c", "w", "h", "v", "t", "d", "e", "o"];
+const NAMES = [..."nksgrcwhvtdeo"];
 const OUTPUTS = 1000;
-export const STATES = { p: "waiting", q: "at the service", r: "to download", d: "done", f: "failed", c: "cancelled", x: "in doubt" };
 const NOTHING = Object.freeze({ pick: null, stars: null, tags: [], note: null });
-const said = ({ pick, stars, tags, note }) => JSON.stringify([pick, stars, tags, note]);
 
-export class Model {
-  constructor() {
-    for (const name of NAMES) this[name] = [];
-    this.at = new Map();        // number of an item -> index
-    this.prompts = []; this.groups = []; this.causes = [];  // [text, id], [prompt, label], [kind, message, status]
-    this.verdicts = new Map();  // "key.output" -> verdict
-    this.mine = new Map();      // "key.output" -> what this page said, until the server says it too
-    this.flags = new Map();     // "key.output" -> words
-    this.axes = { rows: null, cols: null, hidden: [] };
-    this.facts = {};
-    this.broken = new Set();    // indexes whose picture can't be shown
-  }
+export const col = {};  // the items, a column a letter: columns.py says which
+export const prompts = [];  // [text, id]
+export const groups = [];  // [prompt, label]
+export const troubles = [];  // [words, why]
+export const axes = {};
+export const facts = {};  // the numbers of the overview
+export const verdicts = new Map();  // by "key.output"
+export const unsaved = new Set();  // those that are on their way: what the server says of them is older
+export const flags = new Map();
+export const broken = new Map();  // by index: what is wrong with a picture that can't be shown
+const TABLES = { prompts, groups, troubles };
+const indexes = new Map();  // by number
+let made = {};  // of all items, when it is asked for
 
-  get size() { return this.n.length; }
+// What is shown of it. list: indexes, in order; place: where each stands in it.
+export const page = { current: -1, list: [], place: new Map(), marks: new Set(), opened: [], view: "", show: "", sort: "", q: "" };
 
-  // A message of the server. Returns indexes: changed (items, verdicts, flags), and fresh ones.
-  take({ axes, facts, tables, items, picks, flags }) {
-    const changed = [], fresh = [];
-    const touch = (name) => { const index = this._keys.get(name); if (index !== undefined) changed.push(index); };
-    if (axes) this.axes = axes;
-    if (facts) this.facts = facts;
-    for (const [name, [from, rows]] of Object.entries(tables || {})) rows.forEach((row, number) => { this[name][from + number] = row; });
-    if (items) {
-      if (!this.size) for (const name of NAMES) this[name] = items[name];
-      items.n.forEach((number, row) => {
-        let index = this.at.get(number);
-        if (index === undefined) { index = this.at.size; this.at.set(number, index); fresh.push(index); } else changed.push(index);
-        if (this.n !== items.n) for (const name of NAMES) this[name][index] = items[name][row];
-        this.broken.delete(index);
-      });
-      this._lazy = {};
-    }
-    for (const [job, output, pick, stars, tags, note, sha] of picks || []) {
-      const name = `${job}.${output}`, verdict = { pick, stars, tags, note, sha }, mine = this.mine.get(name);
-      if (mine && mine.until > Date.now() && mine.said !== said(verdict)) continue;  // an echo of an earlier line
-      this.mine.delete(name);
-      this.verdicts.set(name, verdict);
-      touch(name);
-    }
-    for (const [job, output, words] of flags || []) { this.flags.set(`${job}.${output}`, words); touch(`${job}.${output}`); }
-    return { changed, fresh };
-  }
+export function reset() {
+	for (const name of NAMES) col[name] = [];
+	for (const one of Object.values(TABLES)) one.length = 0;
+	for (const one of [indexes, verdicts, flags, broken, page.marks]) one.clear();
+	made = {};
+}
+reset();
 
-  // What is made of all items when it is asked for, and again when they changed.
-  _made(name, make) { return (this._lazy ||= {})[name] ||= make(); }
-  get _keys() { return this._made("keys", () => new Map(this.n.map((_, index) => [this.name(index), index]))); }
-  _by(name, count, of) {
-    return this._made(name, () => { const lists = Array.from({ length: count }, () => []); of(lists); return lists; });
-  }
-  // All items in the order of the manifest.
-  get order() {
-    return this._made("order", () => {
-      const all = this.n.map((_, index) => index);
-      return all.some((index) => index && this.o[index - 1] > this.o[index]) ? all.sort((a, b) => this.o[a] - this.o[b] || this.n[a] - this.n[b]) : all;
-    });
-  }
-  members(group) { return this._by("members", this.groups.length, (lists) => this.order.forEach((index) => lists[this.g[index]].push(index)))[group]; }
-  groupsOf(prompt) { return this._by("ofPrompt", this.prompts.length, (lists) => this.groups.forEach(([one], group) => lists[one].push(group)))[prompt]; }
-
-  output(index) { return this.n[index] % OUTPUTS; }
-  name(index) { return `${this.k[index]}.${this.output(index)}`; }
-  place(index) { return [this.k[index], this.output(index), this.v[index]]; }
-  find(job, output) { return this._keys.get(`${job}.${output}`); }
-  isPicture(index) { return this.s[index] === "d" && this.v[index] !== ""; }
-  hasFailed(index) { return "fcx".includes(this.s[index]) || (this.s[index] === "d" && !this.v[index]); }
-  ratio(index) { return Math.min(4, Math.max(0.25, this.w[index] / this.h[index])); }
-  prompt(index) { return this.groups[this.g[index]][0]; }
-  promptText(index) { return this.prompts[this.prompt(index)][0]; }
-  seed(index) { return this.axes.rows === "seed" ? this.r[index] : this.axes.cols === "seed" ? this.c[index] : null; }
-  // What tells a picture from the others of its prompt, in words.
-  label(index) { const seed = this.seed(index); return [this.groups[this.g[index]][1], seed === null ? "" : `seed ${seed}`].filter(Boolean).join(" · "); }
-  // Why there is no picture: { words, why }; null where there is one.
-  trouble(index) {
-    if (this.broken.has(index) || (this.s[index] === "d" && !this.v[index])) return { words: "missing or damaged", why: "batcher verify --repair fetches it again, free" };
-    if (this.s[index] === "d") return null;
-    const [kind, message] = this.causes[this.e[index]] || [];
-    return { words: STATES[this.s[index]], why: kind && this.hasFailed(index) ? `${kind.replaceAll("_", " ")}${message ? `: ${message}` : ""}` : "" };
-  }
-
-  say(index, verdict) {
-    this.verdicts.set(this.name(index), { ...verdict, sha: this.v[index] });
-    this.mine.set(this.name(index), { said: said(verdict), until: Date.now() + 4000 });
-  }
-  // The verdict on this very picture; one on a picture that was made anew since does not count.
-  verdict(index) {
-    const found = this.verdicts.size && this.verdicts.get(this.name(index));
-    return found && !(found.sha && this.v[index] && found.sha !== this.v[index]) ? found : NOTHING;
-  }
-  pick(index) { return this.verdict(index).pick; }
-  flagsOf(index) { return (this.flags.size && this.flags.get(this.name(index))) || []; }
-
-  // keepers: how many are picked. open: pictures without a verdict.
-  standing(group) {
-    const picks = this.members(group).filter((index) => this.isPicture(index)).map((index) => this.pick(index));
-    return { pictures: picks.length, keepers: picks.filter((pick) => pick === "yes").length, open: picks.filter((pick) => !pick).length };
-  }
-  groupCounts() {
-    const all = this.groups.map((_, group) => this.standing(group)).filter(({ pictures }) => pictures);
-    const kept = all.filter(({ keepers }) => keepers).length, none = all.filter(({ keepers, open }) => !keepers && !open).length;
-    return { all: all.length, kept, none, open: all.length - kept - none };
-  }
-  // How many items each of these shows.
-  counts(shows) {
-    const found = Object.fromEntries(shows.map((show) => [show, 0]));
-    for (let index = 0; index < this.size; index++) for (const show of shows) if (this.shows(show, index)) found[show]++;
-    return found;
-  }
-  shows(show, index) {
-    switch (show) {
-      case "undecided": return this.isPicture(index) && !this.pick(index);
-      case "picked": return this.isPicture(index) && this.pick(index) === "yes";
-      case "rejected": return this.isPicture(index) && this.pick(index) === "no";
-      case "starred": return this.isPicture(index) && this.verdict(index).stars > 0;
-      case "flagged": return this.flagsOf(index).length > 0;
-      case "failed": return this.hasFailed(index);
-      case "waiting": return "pqr".includes(this.s[index]);
-      case "arrived": return !"pqr".includes(this.s[index]);
-      case "pictures": return this.isPicture(index);
-      default: return true;
-    }
-  }
-
-  // The list that a view shows: a snapshot. words: of a search. among: numbers of items that a filter means, or null.
-  list({ view, show, sort, words, among, prompt }) {
-    const parts = (words || "").toLowerCase().split(/\s+/).filter(Boolean);
-    const hits = parts.length && this.prompts.map((one) => parts.every((part) => one.join(" ").toLowerCase().includes(part)));
-    const all = view === "wall" ? this.order : this._made("byGroup", () => {
-      const prompts = [...new Set(this.order.map((index) => this.prompt(index)))];
-      return prompts.flatMap((one) => this.groupsOf(one)).flatMap((group) => this.members(group));
-    });
-    const found = all.filter((index) => (prompt === undefined || this.prompt(index) === prompt) && (!hits || hits[this.prompt(index)])
-      && (!among || among.has(this.n[index])) && this.shows(show || (view === "wall" ? "arrived" : ""), index));
-    const by = {
-      newest: (a, b) => this.t[b] - this.t[a],
-      slowest: (a, b) => this.d[b] - this.d[a],
-      stars: (a, b) => (this.verdict(b).stars || 0) - (this.verdict(a).stars || 0),
-      prompt: (a, b) => this.promptText(a).localeCompare(this.promptText(b)),
-    }[sort];
-    return by && view === "wall" ? found.sort(by) : found;
-  }
+// A message of the server. Returns indexes: changed (items, verdicts, flags), and fresh ones.
+export function take({ tables, items, picks = [], flags: flagged = [], ...rest }) {
+	const changed = [], fresh = [];
+	const touch = (name) => { if (names().has(name)) changed.push(names().get(name)); };
+	Object.assign(axes, rest.axes);
+	Object.assign(facts, rest.facts);
+	for (const name in tables) {
+		const [from, rows] = tables[name];
+		rows.forEach((row, at) => { TABLES[name][from + at] = row; });
+	}
+	if (items) {
+		const isFirst = !size();
+		if (isFirst) Object.assign(col, items);
+		items.n.forEach((number, row) => {
+			const i = indexes.get(number) ?? indexes.size;
+			(indexes.has(number) ? changed : fresh).push(i);
+			indexes.set(number, i);
+			if (!isFirst) for (const name of NAMES) col[name][i] = items[name][row];
+			broken.delete(i);
+		});
+		made = {};
+	}
+	for (const [job, output, pick, stars, tags, note, sha] of picks) {
+		const name = `${job}.${output}`;
+		if (unsaved.has(name)) continue;
+		verdicts.set(name, { pick, stars, tags, note, sha });
+		touch(name);
+	}
+	for (const [job, output, words] of flagged) {
+		flags.set(`${job}.${output}`, words);
+		touch(`${job}.${output}`);
+	}
+	return { changed, fresh };
 }
 
-// Verdicts of a decision on one picture: [[index, pick], ...]; only: this one, and not the others of its group.
-export function decision(model, index, action) {
-  const all = model.members(model.g[index]).filter((one) => model.isPicture(one));
-  if (action === "only") return all.map((one) => [one, one === index ? "yes" : "no"]);
-  if (action === "none") return all.map((one) => [one, "no"]);
-  return [[index, { pick: "yes", reject: "no", undecide: null }[action]]];
+const make = (name, how) => made[name] ||= how();
+const names = () => make("names", () => new Map(col.n.map((_, i) => [name(i), i])));
+// All items in the order of the manifest, and with those of one group behind each other.
+export const order = () => make("order", () => col.n.map((_, i) => i).sort((a, b) => col.o[a] - col.o[b] || col.n[a] - col.n[b]));
+const byGroup = () => make("byGroup", () => [...new Set(order().map(prompt))].flatMap(groupsOf).flatMap(members));
+export const members = (group) => make("members", () => Object.groupBy(order(), (i) => col.g[i]))[group] || [];
+export const groupsOf = (prompt) => make("groupsOf", () => Object.groupBy(groups.keys(), (group) => groups[group][0]))[prompt];
+
+export const size = () => col.n.length;
+export const output = (i) => col.n[i] % OUTPUTS;
+export const name = (i) => `${col.k[i]}.${output(i)}`;
+export const find = (job, output) => names().get(`${job}.${output}`);
+export const isPicture = (i) => col.s[i] === "d" && col.v[i] !== "";
+export const hasFailed = (i) => "fcx".includes(col.s[i]) || (col.s[i] === "d" && !col.v[i]);
+export const ratio = (i) => Math.min(4, Math.max(0.25, col.w[i] / col.h[i]));
+export const prompt = (i) => groups[col.g[i]][0];
+export const text = (i) => prompts[prompt(i)][0];
+export const seed = (i) => axes.rows === "seed" ? col.r[i] : axes.cols === "seed" ? col.c[i] : null;
+// What tells it from the others of its prompt.
+export const label = (i) => [groups[col.g[i]][1], seed(i) !== null && `seed ${seed(i)}`].filter(Boolean).join(" · ");
+// Why there is nothing to see: [words, why].
+export const trouble = (i) => broken.get(i) || troubles[col.e[i]];
+export const flagsOf = (i) => flags.size && flags.get(name(i)) || [];
+
+// The verdict on this very picture: one on what was there before it was made anew does not count.
+export function verdict(i) {
+	const one = verdicts.size && verdicts.get(name(i));
+	return one && !(one.sha && col.v[i] && one.sha !== col.v[i]) ? one : NOTHING;
+}
+export const pick = (i) => verdict(i).pick;
+
+// keepers: how many are picked. open: pictures without a verdict. state: kept, open, none, empty.
+export function standing(group) {
+	const picks = members(group).filter(isPicture).map(pick), count = (one) => picks.filter((pick) => pick === one).length;
+	const keepers = count("yes"), open = count(null);
+	return { keepers, open, state: keepers ? "kept" : open ? "open" : picks.length ? "none" : "empty" };
+}
+function tally(all) {
+	const sums = {};
+	for (const one of all) sums[one] = (sums[one] || 0) + 1;
+	return sums;
+}
+export const groupCounts = () => tally([...groups.keys()].map((group) => standing(group).state));
+
+// The lists that an item is in.
+function kinds(i) {
+	if (!isPicture(i)) return [hasFailed(i) ? "failed" : "waiting"];
+	const { pick, stars } = verdict(i);
+	return ["pictures", { yes: "picked", no: "rejected" }[pick] || "undecided", stars > 0 && "starred", flagsOf(i).length && "flagged"];
+}
+export const wanted = ({ view, show }) => show || (view === "wall" ? "arrived" : "");
+export const shows = (show, i) => !show || (show === "arrived" ? !"pqr".includes(col.s[i]) : kinds(i).includes(show));
+export const counts = () => ({ "": size(), ...tally(order().flatMap(kinds)) });
+
+// What a view shows: a snapshot. words: of a search. among: numbers of items that a filter means. only: of one prompt.
+export function list({ view, show, sort, words = "", among, only }) {
+	const parts = words.toLowerCase().split(/\s+/).filter(Boolean), isWall = view === "wall", kind = wanted({ view, show });
+	const hits = parts.length && prompts.map((one) => parts.every((part) => one.join(" ").toLowerCase().includes(part)));
+	const found = (isWall ? order() : byGroup()).filter((i) => (only === undefined || prompt(i) === only) && (!hits || hits[prompt(i)])
+		&& (!among || among.has(col.n[i])) && shows(kind, i));
+	const by = {
+		newest: (a, b) => col.t[b] - col.t[a],
+		slowest: (a, b) => col.d[b] - col.d[a],
+		stars: (a, b) => verdict(b).stars - verdict(a).stars,
+		prompt: (a, b) => text(a).localeCompare(text(b)),
+	}[sort];
+	return by && isWall ? found.sort(by) : found;
+}
+
+// The verdicts of a decision on one picture: [[i, pick], ...].
+export function decision(i, action) {
+	const all = members(col.g[i]).filter(isPicture);
+	if (action === "only") return all.map((one) => [one, one === i ? "yes" : "no"]);
+	if (action === "none") return all.map((one) => [one, "no"]);
+	return [[i, { pick: "yes", reject: "no", undecide: null }[action]]];
 }
 
 // The first place behind this one, around the end of the list, that fits; -1 for none.
 function around(list, place, fits) {
-  for (let step = 1; step <= list.length; step++) if (fits(list[(place + step) % list.length])) return (place + step) % list.length;
-  return -1;
+	for (let step = 1; step <= list.length; step++) if (fits(list[(place + step) % list.length])) return (place + step) % list.length;
+	return -1;
 }
-// The place in a list to go to behind a decision; -1 for nowhere.
-export function next(model, list, place, action) {
-  const group = model.g[list[place]];
-  if (action !== "only" && action !== "none") return list.findIndex((index, at) => at > place && model.isPicture(index));
-  const open = around(list, place, (index) => model.g[index] !== group && model.isPicture(index) && model.standing(model.g[index]).open);
-  return open >= 0 ? open : list.findIndex((index, at) => at > place && model.g[index] !== group);
+// The place to go to behind a decision; -1 for nowhere.
+export function next(list, place, action) {
+	const group = col.g[list[place]];
+	if (action !== "only" && action !== "none") return list.findIndex((i, at) => at > place && isPicture(i));
+	const open = around(list, place, (i) => col.g[i] !== group && isPicture(i) && standing(col.g[i]).open);
+	return open >= 0 ? open : list.findIndex((i, at) => at > place && col.g[i] !== group);
 }
-export const nextUndecided = (model, list, place) => around(list, place, (index) => model.isPicture(index) && !model.pick(index));
+export const nextUndecided = (list, place) => around(list, place, (i) => isPicture(i) && !pick(i));
 
-// The place in the group above (-1) or below (1), as far from its first one as goal says; in a shorter group the last.
-export function across(groupOf, count, place, step, goal) {
-  let to = place;
-  while (to >= 0 && to < count && groupOf(to) === groupOf(place)) to += step;
-  if (to < 0 || to >= count) return place;
-  while (step < 0 && to > 0 && groupOf(to - 1) === groupOf(to)) to--;
-  for (let left = goal; left && to + 1 < count && groupOf(to + 1) === groupOf(to); left--) to++;
-  return to;
+// The place in the group above (-1) or below (1), as far from its first one as goal, which is how far this one is unless
+// given; in a shorter group the last. Returns both.
+export function vertical(list, place, step, goal) {
+	const isIn = (group) => (i) => col.g[i] === group, own = isIn(col.g[list[place]]);
+	goal ??= place - list.findIndex(own);
+	let to = place;
+	while (to in list && own(list[to])) to += step;
+	if (!(to in list)) return [place, goal];
+	const other = isIn(col.g[list[to]]);
+	return [Math.min(list.findIndex(other) + goal, list.findLastIndex(other)), goal];
 }
 
 // Pictures to compare with this one: the marked ones, else those of its group that are not rejected; 2 to 4.
-export function toCompare(model, index, marks) {
-  const marked = [...marks].filter((one) => model.isPicture(one));
-  if (marked.length > 1) return marked.slice(0, 4);
-  const group = model.members(model.g[index]).filter((one) => model.isPicture(one));
-  const wanted = group.filter((one) => one === index || model.pick(one) !== "no");
-  const all = wanted.length > 1 ? wanted : group, from = Math.max(0, Math.min(all.indexOf(index), all.length - 4));
-  return all.slice(from, from + 4);
+export function toCompare(i, marks) {
+	const marked = [...marks].filter(isPicture), group = members(col.g[i]).filter(isPicture);
+	if (marked.length > 1) return marked.slice(0, 4);
+	const wanted = group.filter((one) => one === i || pick(one) !== "no");
+	return near(wanted.length > 1 ? wanted : group, i, 4);
+}
+// So many of a list, with one of them in the middle where that can be.
+export function near(list, one, count) {
+	const from = Math.max(0, Math.min(list.indexOf(one) - (count >> 1), list.length - count));
+	return list.slice(from, from + count);
 }
 
 // Whether a text in the box is a filter or words to search for.
-export const isFilter = (text) => /[=<>]|\bflag:\w|^\s*not\s|["')\]]\s+in\s|\bin\s*[(["']|\bin (prompt|tags|flag|meta\.|inputs\.|chosen\.)/.test(text);
+export const isFilter = (text) => /[=<>]|\bflag:\w|^\s*not\s|["')\]]\s+in\s|\bin\s*[(["']/.test(text);

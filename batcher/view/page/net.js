@@ -1,102 +1,110 @@
-// The server, or the data beside a page that has none.
+// The server, or the data beside a page that has none: what a path answers is then a part of that data.
 
-const STATIC = globalThis.BATCHER || null;
+import { broken, col, flagsOf, name, output, verdict } from "./model.js";
+
+const STATIC = globalThis.BATCHER;
 export const isStatic = Boolean(STATIC);
+let base = "", at = "", last;
 
-export class Failure extends Error {
-  constructor(facts, status) { super(facts.error || `answer ${status}`); this.hint = facts.hint || ""; this.status = status; }
+const failure = ({ error, hint = "" }, status) => Object.assign(new Error(error || `answer ${status}`), { hint, status });
+async function ask(path, body) {
+	if (STATIC) throw failure({ error: "That needs the page of `batcher view`." });
+	const headers = { "Content-Type": "application/json", "X-Batcher-Page": "1" };
+	const answer = await fetch(path, body && { method: "POST", body: JSON.stringify(body), headers }).catch(() => {
+		throw failure({ error: "the page's server does not answer", hint: "Is `batcher view` still there? Nothing is lost: start it again." }, 0);
+	});
+	const facts = await answer.json().catch(() => ({}));
+	if (!answer.ok) throw failure(facts, answer.status);
+	return facts;
 }
-
-async function ask(path, options) {
-  const answer = await fetch(path, { credentials: "same-origin", ...options }).catch(() => {
-    throw new Failure({ error: "the page's server does not answer", hint: "Is `batcher view` still there? Nothing is lost: start it again." }, 0);
-  });
-  const facts = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Failure(facts, answer.status);
-  return facts;
-}
-const post = (path, body) => ask(path, {
-  method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json", "X-Batcher-Page": "1" },
-});
-
-export const list = async () => STATIC ? STATIC.list : ask("runs");
+export const get = async (path) => STATIC ? STATIC[path] : ask(base + path);
 
 // The token of the address becomes a cookie, and leaves the address.
 export async function signIn() {
-  const token = location.hash.slice(1);
-  if (STATIC || !/^[\w-]{20,}$/.test(token)) return;
-  await post("session", { token });
-  history.replaceState(null, "", "#");
+	const token = location.hash.slice(1);
+	if (STATIC || !/^[\w-]{20,}$/.test(token)) return;
+	await ask("session", { token });
+	history.replaceState(null, "", "#");
+}
+export const choose = (run) => { base = `runs/${encodeURIComponent(run)}/`; };
+export async function index() {
+	const all = await get("index");
+	at = all.at;
+	return all;
+}
+// In the order they were made: a question about the run knows every verdict given before it.
+export function change(what, body) {
+	const send = () => ask(base + what, body);
+	return last = Promise.resolve(last).then(send, send);
+}
+const path = (what, i) => `${base}${what}/${col.k[i]}/${output(i)}?${col.v[i]}`;
+export const thumb = (i) => STATIC ? `thumbs/${name(i)}.webp` : path("thumb", i);
+export const picture = (i) => STATIC ? STATIC.files[name(i)] : path("picture", i);
+// Notes why a picture did not come; false where that is not the picture's fault.
+export async function isBroken(i) {
+	const { status, message } = await ask(path("thumb", i)).catch((error) => error);
+	return [404, 422, undefined].includes(status) && broken.set(i, ["missing or damaged", !STATIC && message]);
 }
 
-export class Run {
-  constructor(name) { this.name = name; this._base = `runs/${encodeURIComponent(name)}`; this._at = ""; this._source = null; }
-
-  async index() {
-    const index = STATIC ? STATIC.index : await ask(`${this._base}/index`);
-    this._at = index.at;
-    return index;
-  }
-  where(text) { return ask(`${this._base}/where?q=${encodeURIComponent(text)}`); }
-  undo() { return ask(`${this._base}/undo`); }
-  job(key) { return STATIC ? Promise.resolve(STATIC.jobs[key]) : ask(`${this._base}/job/${key}`); }
-  // In the order they were made: a question about the run knows every verdict given before it.
-  change(what, body) {
-    const send = () => post(`${this._base}/${what}`, body);
-    return this._last = Promise.resolve(this._last).then(send, send);
-  }
-  thumb(key, output, sha) { return STATIC ? `thumbs/${key}.${output}.webp` : `${this._base}/thumb/${key}/${output}?${sha}`; }
-  picture(key, output, sha) { return STATIC ? STATIC.files[`${key}.${output}`] : `${this._base}/picture/${key}/${output}?${sha}`; }
-
-  // Messages as they come, while the page is seen. on: called with each; state: with "live", "asking" or "gone".
-  follow(on, state) {
-    if (STATIC) return;
-    let failures = 0, timer = 0;
-    const take = (message, at) => { if (at) this._at = at; on(message); };
-    const poll = async () => {
-      if (document.hidden) return;
-      try {
-        const { at, messages } = await ask(`${this._base}/changes?since=${this._at}`);
-        state("asking");
-        for (const message of messages) take(message, at);
-        this._at = at;
-        if (failures >= 3) timer = setTimeout(poll, 1000); else open();
-      } catch { state("gone"); timer = setTimeout(poll, 3000); }
-    };
-    const close = () => { this._source?.close(); clearTimeout(timer); };
-    const open = () => {
-      close();
-      if (document.hidden) return;
-      if (!globalThis.EventSource) { failures = 3; poll(); return; }
-      const source = this._source = new EventSource(`${this._base}/events?since=${this._at}`);
-      source.onopen = () => { failures = 0; state("live"); };
-      source.onmessage = (event) => take(JSON.parse(event.data), event.lastEventId);
-      source.onerror = () => { failures++; close(); timer = setTimeout(poll, 500); };
-    };
-    document.addEventListener("visibilitychange", () => document.hidden ? close() : open());
-    open();
-  }
+// Messages as they come, while the page is seen. on: called with each; state: with "live", "asking" or "gone".
+export function follow(on, state) {
+	if (STATIC) return;
+	let failures = 0, timer, source;
+	const poll = async () => {
+		try {
+			const answer = await ask(`${base}changes?since=${at}`);
+			answer.messages.forEach(on);
+			at = answer.at;
+			state("asking");
+		} catch { state("gone"); }
+		timer = setTimeout(poll, 1000);
+	};
+	const listen = () => {
+		source?.close();
+		clearTimeout(timer);
+		if (document.hidden) return;
+		source = new EventSource(`${base}events?since=${at}`);
+		source.onopen = () => { failures = 0; state("live"); };
+		source.onmessage = ({ data, lastEventId }) => { at = lastEventId; on(JSON.parse(data)); };
+		source.onerror = () => {  // it tries again by itself, unless it was refused
+			if (++failures < 3 && source.readyState !== EventSource.CLOSED) return;
+			source.close();
+			poll();
+		};
+	};
+	document.addEventListener("visibilitychange", listen);
+	listen();
 }
 
-// What this browser remembers: saved(name), saved(name, value). A page from a disk keeps its verdicts here too.
+// What this browser remembers.
 export function saved(name, value) {
-  try {
-    if (value === undefined) return localStorage.getItem(`batcher-${name}`);
-    localStorage.setItem(`batcher-${name}`, value);
-  } catch { /* private mode */ }
-  return null;
+	try {
+		if (value === undefined) return localStorage.getItem(`batcher-${name}`);
+		localStorage.setItem(`batcher-${name}`, value);
+	} catch { /* private mode */ }
+	return null;
 }
+// The verdicts of a page from a disk. Undo takes away what was added last.
 const PICKS = `picks-${location.pathname}`;
-saved.lines = () => JSON.parse(saved(PICKS) || "[]");
-saved.add = (verdicts) => {
-  const at = new Date().toISOString();
-  saved(PICKS, JSON.stringify([...saved.lines(), ...verdicts.map((one) => ({ at, by: "", ...one, sha256: STATIC.shas[`${one.job}.${one.output_index}`] || null }))]));
+const wire = (one) => [one.job, one.output_index, one.pick, one.stars, one.tags, one.note, ""];
+export const kept = {
+	lines: () => JSON.parse(saved(PICKS) || "[]"),
+	picks: () => kept.lines().map(wire),
+	add(verdicts) {
+		const now = new Date().toISOString(), stamped = verdicts.map((one) => ({ at: now, by: "", ...one, sha256: STATIC.shas[`${one.job}.${one.output_index}`] }));
+		saved(PICKS, JSON.stringify([...kept.lines(), ...stamped]));
+	},
+	undo() {
+		const lines = kept.lines(), left = lines.filter((one) => one.at !== lines.at(-1).at);
+		saved(PICKS, JSON.stringify(left));
+		const gone = lines.slice(left.length).map((one) => ({ ...one, pick: null, stars: null, tags: [], note: null }));
+		return { picks: gone.length ? [...gone.map(wire), ...STATIC.index.picks, ...left.map(wire)] : [] };
+	},
 };
 
 // What a filter asks of an item of a page from a disk.
-export function valueOf(model, index, name) {
-  const { inputs, meta, chosen, facts } = STATIC.jobs[model.k[index]], [place, ...rest] = name.split("."), last = rest.join(".");
-  if (last) return { inputs, meta, chosen }[place]?.[last];
-  if (["pick", "stars", "tags"].includes(name)) return model.verdict(index)[name];
-  return name === "flag" ? model.flagsOf(index) : inputs[name] ?? facts[model.output(index)]?.[name] ?? chosen[name];
+export function valueOf(i, name) {
+	if (name === "flag") return flagsOf(i);
+	const said = verdict(i), { values, outputs } = STATIC[`job/${col.k[i]}`];
+	return name in said ? said[name] : outputs[output(i)]?.[name] ?? values[name];
 }

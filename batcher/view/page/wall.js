@@ -1,201 +1,196 @@
 // The tiles of a view, of which only those near the window are elements. Elements are used again.
 
+import { $, button, clear, h, icon, join, plural } from "./dom.js";
 import { firstBelow, grouped, justified, middle, neighbour, table } from "./layout.js";
-import { $, button, clear, h, icon, join, plain, plural } from "./dom.js";
+import * as model from "./model.js";
+import { isBroken, thumb } from "./net.js";
 
-const GAP = 6;
+const GAP = 6, { col, page } = model;
+const [canvas, cols, field, stage] = ["canvas", "cols", "heads", "stage"].map($);
+const tiles = new Map(), heads = new Map(), free = [];  // tiles by place, heads by number
+let plan, mode, labels, width, frame, later, lastTop = 0;
+
+stage.addEventListener("scroll", () => { frame ||= requestAnimationFrame(() => { frame = 0; draw(); }); }, { passive: true });
+new ResizeObserver(() => { if (page.list.length && ![0, width].includes(stage.clientWidth)) lay(); }).observe(stage);
 
 // What tiles and panes say of a picture to programs and to who can't see it.
-export function mark(element, { model, current }, index) {
-  const { pick } = model.verdict(index), attributes = {
-    "data-job": model.k[index], "data-output": model.output(index), "data-state": model.s[index], "data-pick": pick,
-    "aria-current": index === current ? "true" : null, "aria-label": describe(model, index),
-  };
-  for (const [name, value] of Object.entries(attributes)) if (value === null) element.removeAttribute(name); else element.setAttribute(name, value);
-  element.tabIndex = index === current ? 0 : -1;
+export function mark(element, i) {
+	const isCurrent = i === page.current, pick = model.pick(i);
+	Object.assign(element, { i, ariaLabel: describe(i), ariaCurrent: isCurrent ? "true" : null, tabIndex: isCurrent ? 0 : -1 });
+	Object.assign(element.dataset, { job: col.k[i], output: model.output(i), state: col.s[i], pick });
+	if (!pick) delete element.dataset.pick;
 }
-export const badge = (pick) => pick && h("span", { class: `badge ${pick}` }, icon(pick === "yes" ? "check" : "cross"));
-export const starry = (stars) => stars > 0 && h("span", { class: "stars", "aria-hidden": "true" }, "★".repeat(stars));
-export const gap = ({ words, why }, kind, ...more) => h("div", { class: `gap ${kind}` }, h("strong", {}, words), why && h("span", { class: "why" }, why), more);
+export const badge = (pick) => pick && h(`span.badge ${pick}`, {}, icon(pick === "yes" ? "check" : "cross"));
+export const starry = (stars) => stars > 0 && h("span.stars", { "aria-hidden": "true" }, "★".repeat(stars));
+export const gap = ([words, why], kind, ...more) => h(`div.gap ${kind}`, {}, h("strong", {}, words), why && h("span.why", {}, why), more);
 
-function describe(model, index) {
-  const { pick, stars, tags } = model.verdict(index), { words, why } = model.trouble(index) || {};
-  return [
-    model.promptText(index).slice(0, 200), model.label(index).replace(" · ", ", "), words, why, pick === "yes" ? "picked" : pick === "no" ? "rejected" : "",
-    stars > 0 && plural(stars, "star"), tags.length && `tags ${tags.join(", ")}`, ...model.flagsOf(index).map(plain),
-  ].filter(Boolean).join(", ");
+function describe(i) {
+	const { pick, stars, tags } = model.verdict(i);
+	return [
+		model.text(i).slice(0, 200), model.label(i), ...model.trouble(i) || [], { yes: "picked", no: "rejected" }[pick],
+		stars > 0 && plural(stars, "star"), tags.length && `tags ${tags.join(", ")}`, ...model.flagsOf(i),
+	].filter(Boolean).join(", ");
 }
 
-export class Wall {
-  // on: { open(index), choose(index), mark(index) }.
-  constructor(app, on) {
-    this.app = app;
-    this.canvas = $("canvas"); this.cols = $("cols"); this.stage = $("stage");
-    this.list = []; this.place = new Map(); this.plan = null; this.tiles = new Map(); this.heads = new Map(); this.free = [];
-    const index = (event) => event.target.closest(".tile")?.index;
-    this.stage.addEventListener("scroll", () => { this._frame ||= requestAnimationFrame(() => { this._frame = 0; this.draw(); }); }, { passive: true });
-    this.canvas.addEventListener("click", (event) => {
-      const at = index(event);
-      if (at === undefined || event.target.closest("button")) return;
-      if (event.ctrlKey || event.metaKey) on.mark(at);
-      else if (at === app.current && matchMedia("(pointer: coarse)").matches) on.open(at);
-      else on.choose(at);
-    });
-    this.canvas.addEventListener("dblclick", (event) => { if (index(event) !== undefined) on.open(index(event)); });
-    new ResizeObserver(() => { if (this.list.length && ![0, this.width].includes(this.stage.clientWidth)) this.lay(); }).observe(this.stage);
-  }
+export function show(list, view) {
+	mode = view;
+	enlist(list);
+	lay();
+}
+function enlist(list) {
+	page.list = list;
+	page.place = new Map(list.map((i, place) => [i, place]));
+}
 
-  // mode: wall, groups, grid.
-  show(list, mode) { this.list = list; this.mode = mode; this._index(); this.lay(); }
-  _index() { this.place = new Map(this.list.map((index, place) => [index, place])); }
+export function lay() {
+	const { size, list } = page, current = page.place.get(page.current), ratio = (place) => model.ratio(list[place]);
+	const before = plan?.y[current] - stage.scrollTop;  // where the current one stands, if anywhere
+	width = stage.clientWidth;
+	const inner = width - parseFloat(getComputedStyle(stage).paddingLeft) * 2, narrow = width < 620;
+	if (mode === "groups") {
+		plan = grouped(list.length, ratio, (place) => col.g[list[place]], (place) => model.prompt(list[place]),
+			inner, size * (narrow ? 0.62 : 0.8), GAP, narrow ? 0 : 104, narrow ? 56 : 44);
+	} else if (mode === "grid") plan = crossed(inner, narrow);
+	else plan = justified(list.length, ratio, inner, narrow ? Math.min(size * 0.7, inner / 2) : size, GAP);
+	canvas.style.height = `${plan.height + 90}px`;
+	for (const tile of tiles.values()) drop(tile);
+	for (const one of [tiles, heads]) one.clear();
+	for (const one of [canvas, cols, field]) clear(one);
+	if (Math.abs(before) < stage.clientHeight) stage.scrollTop = plan.y[current] - before;
+	draw();
+}
 
-  lay() {
-    const { model, size, current } = this.app, { list, stage } = this;
-    const before = this.plan?.y[this.place.get(current)] - stage.scrollTop;  // where the current one stands, if anywhere
-    this.width = stage.clientWidth;
-    const width = this.width - parseFloat(getComputedStyle(stage).paddingLeft) * 2, narrow = width < 620;
-    const ratio = (place) => model.ratio(list[place]);
-    if (this.mode === "groups") {
-      this.plan = grouped(list.length, ratio, (place) => model.g[list[place]], (place) => model.prompt(list[place]),
-        width, size * (narrow ? 0.62 : 0.8), GAP, narrow ? 0 : 104, narrow ? 56 : 44);
-    } else if (this.mode === "grid") this.plan = this._table(ratio, width, narrow);
-    else this.plan = justified(list.length, ratio, width, narrow ? Math.min(size * 0.7, width / 2) : size, GAP);
-    this.canvas.style.height = `${this.plan.height + 90}px`;
-    for (const tile of this.tiles.values()) this._drop(tile);
-    for (const head of this.heads.values()) head.remove();
-    this.tiles.clear(); this.heads.clear();
-    if (Math.abs(before) < stage.clientHeight) stage.scrollTop = this.plan.y[this.place.get(current)] - before;
-    this.draw();
-  }
+// The list by rows and columns of the axes.
+function crossed(inner, narrow) {
+	const values = (column) => {
+		const all = [...new Set(page.list.map((i) => column[i]))];
+		return all.every(Number.isFinite) ? all.sort((a, b) => a - b) : all;
+	};
+	labels = { row: values(col.r), col: values(col.c) };
+	const all = Object.groupBy(page.list, (i) => [col.r[i], col.c[i]]);
+	const cells = labels.row.map((row) => labels.col.map((column) => all[[row, column]] || []));
+	enlist(cells.flat(2));
+	const ratios = cells.map((row) => row.map((cell) => cell.map(model.ratio)));
+	return table(ratios, inner, page.size * 1.2, GAP, model.axes.rows ? (narrow ? 46 : 104) : 0, 34);
+}
 
-  _table(ratio, width, narrow) {
-    const { model, size } = this.app, { rows } = model.axes, { list } = this;
-    const values = (of) => {
-      const all = [...new Set(list.map(of))];
-      return all.every((one) => typeof one === "number") ? all.sort((a, b) => a - b) : all;
-    };
-    const row = (index) => rows ? model.r[index] : "", col = (index) => model.c[index];
-    this.labels = { row: values(row), col: values(col) };
-    const rowAt = new Map(this.labels.row.map((value, at) => [value, at])), colAt = new Map(this.labels.col.map((value, at) => [value, at]));
-    list.sort((a, b) => rowAt.get(row(a)) - rowAt.get(row(b)) || colAt.get(col(a)) - colAt.get(col(b)) || model.n[a] - model.n[b]);
-    this._index();
-    const cells = this.labels.row.map(() => this.labels.col.map(() => []));
-    list.forEach((index, place) => cells[rowAt.get(row(index))][colAt.get(col(index))].push(place));
-    return table(list.length, ratio, cells, this.labels.col.length, width, size * 1.2, GAP, rows ? (narrow ? 46 : 104) : 0, 34);
-  }
+function draw() {
+	if (!plan) return;
+	const { rows } = plan, top = stage.scrollTop, screen = stage.clientHeight || 800, wanted = new Set(), isFast = Math.abs(top - lastTop) > screen / 4;
+	const over = isFast ? 0 : screen * 0.6, current = page.place.get(page.current);
+	lastTop = top;
+	for (let at = firstBelow(rows, top - over); at < rows.length && rows[at].top <= top + screen + over; at++)
+		for (let place = rows[at].from; place < rows[at].to; place++) wanted.add(place);
+	if (tiles.has(current)) wanted.add(current);  // it may have the focus
+	for (const [place, tile] of tiles) if (!wanted.has(place)) { drop(tile); tiles.delete(place); }
+	for (const place of wanted) if (!tiles.has(place)) add(place);
+	drawHeads(top - over, top + screen + over);
+	clearTimeout(later);
+	if (isFast) later = setTimeout(draw, 60); else load();
+}
 
-  draw() {
-    if (!this.plan) return;
-    const { rows } = this.plan, top = this.stage.scrollTop, screen = this.stage.clientHeight || 800, now = performance.now();
-    const fast = Math.abs(top - (this._top || 0)) / Math.max(1, now - (this._when || 0)) > 4;  // pixels a millisecond
-    this._top = top; this._when = now;
-    const over = fast ? 0 : screen * 0.6, wanted = new Set();
-    for (let at = firstBelow(rows, top - over); at < rows.length && rows[at].top <= top + screen + over; at++)
-      for (let place = rows[at].from; place < rows[at].to; place++) wanted.add(place);
-    const current = this.place.get(this.app.current);
-    if (this.tiles.has(current)) wanted.add(current);  // it may have the focus
-    for (const [place, tile] of this.tiles) if (!wanted.has(place)) { this._drop(tile); this.tiles.delete(place); }
-    for (const place of wanted) if (!this.tiles.has(place)) this._add(place);
-    this._drawHeads(top - over, top + screen + over);
-    clearTimeout(this._later);
-    if (fast) this._later = setTimeout(() => this.draw(), 60); else this._load();
-  }
+// Pictures nearest to the middle are asked for last: the server makes the newest wish first.
+function load() {
+	const centre = stage.scrollTop + stage.clientHeight / 2, far = ({ at }) => Math.abs(plan.y[at] - centre);
+	const waiting = [...tiles.values()].filter(({ wish, picture }) => wish && !picture.getAttribute("src"));
+	for (const { picture, wish } of waiting.sort((a, b) => far(b) - far(a))) picture.src = wish;
+}
 
-  // Pictures nearest to the middle are asked for last: the server makes the newest wish first.
-  _load() {
-    const centre = this.stage.scrollTop + this.stage.clientHeight / 2, far = (tile) => Math.abs(this.plan.y[tile.at] - centre);
-    const waiting = [...this.tiles.values()].filter((tile) => tile.wish && !tile.picture.getAttribute("src"));
-    for (const tile of waiting.sort((a, b) => far(b) - far(a))) tile.picture.src = tile.wish;
-  }
+function add(place) {
+	const tile = free.pop() || made(), { x, y, w, h: height } = plan;
+	tile.at = place;
+	Object.assign(tile.style, { transform: `translate(${x[place]}px, ${y[place]}px)`, width: `${w[place]}px`, height: `${height[place]}px` });
+	tiles.set(place, tile);
+	paint(tile);
+	canvas.append(tile);
+}
+function made() {
+	const tile = h("div.tile", { role: "option" }), picture = tile.picture = h("img", { alt: "", decoding: "async", draggable: "false" });
+	picture.addEventListener("load", () => tile.classList.add("loaded"));
+	picture.addEventListener("error", async () => {
+		const { i, wish } = tile;
+		if (wish && await isBroken(i) && tile.wish === wish) paint(tile);
+	});
+	return tile;
+}
+function aim(tile, wish) {
+	if (tile.wish === wish) return;
+	tile.wish = wish;
+	tile.picture.removeAttribute("src");
+	tile.classList.remove("loaded");
+}
+function drop(tile) {
+	tile.remove();
+	aim(tile, "");
+	if (free.length < 200) free.push(tile);
+}
 
-  _add(place) {
-    const tile = this.free.pop() || this._new(), { x, y, w, h: height } = this.plan;
-    tile.at = place; tile.index = this.list[place];
-    Object.assign(tile.style, { transform: `translate(${x[place]}px, ${y[place]}px)`, width: `${w[place]}px`, height: `${height[place]}px` });
-    this.tiles.set(place, tile);
-    this.paint(tile);
-    this.canvas.append(tile);
-  }
-  _new() {
-    const picture = h("img", { alt: "", decoding: "async", draggable: "false" }), tile = h("div", { class: "tile", role: "option" });
-    tile.picture = picture;
-    picture.addEventListener("load", () => tile.classList.add("loaded"));
-    picture.addEventListener("error", () => { if (picture.getAttribute("src")) { this.app.model.broken.add(tile.index); this.paint(tile); } });
-    return tile;
-  }
-  _wish(tile, wish) {
-    if (tile.wish === wish) return;
-    tile.wish = wish;
-    tile.picture.removeAttribute("src");
-    tile.classList.remove("loaded");
-  }
-  _drop(tile) { tile.remove(); this._wish(tile, ""); if (this.free.length < 200) this.free.push(tile); }
+export function refresh(indexes) {
+	for (const place of indexes.map((i) => page.place.get(i))) if (tiles.has(place)) paint(tiles.get(place));
+	if (!plan) return;
+	load();
+	for (const head of heads.values()) paintHead(head);
+}
 
-  refresh(indexes) {
-    for (const index of indexes) if (this.tiles.has(this.place.get(index))) this.paint(this.tiles.get(this.place.get(index)));
-    if (!this.plan) return;
-    this._load();
-    for (const head of this.heads.values()) this._paintHead(head);
-  }
+function paint(tile) {
+	const i = page.list[tile.at], trouble = model.trouble(i), flags = model.flagsOf(i), isMarked = page.marks.has(i), state = col.s[i];
+	mark(tile, i);
+	Object.assign(tile, { ariaSelected: isMarked, ariaPosInSet: tile.at + 1, ariaSetSize: page.list.length });
+	tile.classList.toggle("marked", isMarked);
+	aim(tile, trouble ? "" : thumb(i));
+	const words = { grid: "", groups: model.seed(i) ?? "" }[mode] ?? join(model.text(i).slice(0, 80), model.label(i));
+	const retry = "fcx".includes(state) && !page.readOnly && button("Retry", "retry", { class: "small", tabindex: "-1" });
+	clear(tile, trouble ? gap(trouble, "pqr".includes(state) ? "waiting" : "failed", retry) : tile.picture,
+		badge(model.pick(i)), starry(model.verdict(i).stars),
+		flags.length > 0 && h("span.flag", { title: flags.join(", ") }, icon("flag")),
+		words !== "" && h("span.caption", {}, words));
+}
 
-  paint(tile) {
-    const { model, marks, run, readOnly } = this.app, { index } = tile, verdict = model.verdict(index), trouble = model.trouble(index);
-    const flags = model.flagsOf(index), isMarked = marks.has(index), failed = model.hasFailed(index) || model.broken.has(index);
-    mark(tile, this.app, index);
-    tile.setAttribute("aria-selected", isMarked); tile.setAttribute("aria-posinset", tile.at + 1); tile.setAttribute("aria-setsize", this.list.length);
-    tile.classList.toggle("marked", isMarked);
-    this._wish(tile, trouble ? "" : run.thumb(...model.place(index)));
-    const words = this.mode === "grid" ? "" : this.mode === "groups" ? model.seed(index) ?? "" : join(model.promptText(index).slice(0, 80), model.label(index));
-    clear(tile, trouble ? gap(trouble, failed ? "failed" : "waiting", "fcx".includes(model.s[index]) && !readOnly && button("Retry", "retry", { class: "small", tabindex: "-1" })) : tile.picture,
-      badge(verdict.pick), starry(verdict.stars), flags.length > 0 && h("span", { class: "flag", title: flags.map(plain).join(", ") }, icon("flag")),
-      words !== "" && h("span", { class: "caption" }, words));
-  }
+function drawHeads(top, bottom) {
+	const wanted = new Set(), all = plan.heads;
+	for (let at = mode === "groups" ? firstBelow(all, top - 400) : 0; at < all.length; at++) {
+		const { kind, x, top: y, w, height } = all[at];
+		if (kind !== "col" && y > bottom) break;
+		wanted.add(at);
+		if (heads.has(at)) continue;
+		const head = h(`div.head head-${kind}`, { style: { transform: `translate(${x}px, ${y}px)`, width: `${w}px`, height: `${height}px` } });
+		head.of = all[at];
+		heads.set(at, head);
+		paintHead(head);
+		(kind === "col" ? cols : field).append(head);
+	}
+	for (const [at, head] of heads) if (!wanted.has(at)) { head.remove(); heads.delete(at); }
+}
 
-  _drawHeads(top, bottom) {
-    const wanted = new Set(), { heads } = this.plan;
-    for (let at = this.mode === "groups" ? firstBelow(heads, top - 400) : 0; at < heads.length; at++) {
-      const head = heads[at], { kind, x, y, w, h: height } = head;
-      if (kind !== "col" && y > bottom) break;
-      wanted.add(at);
-      if (this.heads.has(at)) continue;
-      const element = h("div", { class: `head head-${kind}`, style: { transform: `translate(${x}px, ${y}px)`, width: `${w}px`, height: `${height}px` } });
-      element.head = head;
-      this.heads.set(at, element);
-      this._paintHead(element);
-      (kind === "col" ? this.cols : this.canvas).append(element);
-    }
-    for (const [at, element] of this.heads) if (!wanted.has(at)) { element.remove(); this.heads.delete(at); }
-  }
+function paintHead(head) {
+	const { kind, id } = head.of;
+	if (kind === "prompt") clear(head, h("h2", { title: model.prompts[id][0] }, model.prompts[id][0]));
+	else if (kind !== "group") clear(head, h("b", {}, `${labels[kind][id] ?? ""}`));
+	else {
+		const { keepers, open, state } = model.standing(id);
+		const words = { kept: plural(keepers, "keeper"), open: `${open} to choose`, none: "none kept", empty: "no picture yet" };
+		head.dataset.standing = state;
+		clear(head, h("b", {}, model.groups[id][1] || plural(model.members(id).length, "picture")), h("span", {}, words[state]));
+	}
+}
 
-  _paintHead(element) {
-    const { model } = this.app, { kind, id } = element.head;
-    if (kind === "prompt") clear(element, h("h2", { title: model.prompts[id][0] }, model.prompts[id][0]));
-    else if (kind === "group") {
-      const { keepers, open, pictures } = model.standing(id);
-      element.dataset.standing = keepers ? "kept" : open || !pictures ? "open" : "none";
-      clear(element, h("b", {}, model.groups[id][1] || plural(model.members(id).length, "picture")),
-        h("span", {}, keepers ? plural(keepers, "keeper") : open ? `${open} to choose` : pictures ? "none kept" : "no picture yet"));
-    } else clear(element, h("b", {}, `${this.labels[kind][id]}`));
-  }
+// Brings a place into the window with some room around it.
+export function reveal(place, focus = true) {
+	if (!plan || !(place in plan.y)) return;
+	const top = plan.y[place], bottom = top + plan.h[place], screen = stage.clientHeight, room = Math.min(120, screen * 0.18);
+	if (top - room < stage.scrollTop) stage.scrollTop = top - room;
+	else if (bottom + room > stage.scrollTop + screen) stage.scrollTop = bottom + room - screen;
+	lastTop = stage.scrollTop;
+	draw();
+	if (focus) tiles.get(place)?.focus({ preventScroll: true });
+}
 
-  // Brings a place into the window with some room around it, and gives it the focus.
-  reveal(place, focus = true) {
-    if (!this.plan || !(place < this.plan.y.length)) return;
-    const { stage } = this, top = this.plan.y[place], bottom = top + this.plan.h[place], room = Math.min(120, stage.clientHeight * 0.18);
-    if (top - room < stage.scrollTop) stage.scrollTop = Math.max(0, top - room);
-    else if (bottom + room > stage.scrollTop + stage.clientHeight) stage.scrollTop = bottom + room - stage.clientHeight;
-    this._top = stage.scrollTop; this._when = 0;
-    this.draw();
-    if (focus) this.tiles.get(place)?.focus({ preventScroll: true });
-  }
-
-  middle(place) { return middle(this.plan, place); }
-  row(place, step, x) { return neighbour(this.plan, place, step, x); }
-  // The place about a screen above (-1) or below (1).
-  page(place, step) {
-    const goal = this.plan.y[place] + step * this.stage.clientHeight * 0.85;
-    let at = place;
-    while (this.list[at + step] !== undefined && (this.plan.y[at] - goal) * step < 0) at += step;
-    return at;
-  }
+// The place above (-1) or below (1), at x, which is the middle of this one unless given. Returns both.
+export function vertical(place, step, x = middle(plan, place)) {
+	return [neighbour(plan, place, step, x), x];
+}
+// The place about a screen above (-1) or below (1).
+export function screenAway(place, step) {
+	const at = firstBelow(plan.rows, plan.y[place] + step * stage.clientHeight * 0.85);
+	return plan.rows[Math.min(at, plan.rows.length - 1)].from;
 }

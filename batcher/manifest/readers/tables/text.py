@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, TextIO
 
-from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.problems import MOST, failure
 from batcher.manifest.readers.columns import Layout, no_prompt, note_columns, word
-from batcher.manifest.readers.dialects import Dialect, dialect_of, first_lines, quote_fault
 from batcher.manifest.readers.leftovers import header_again, written
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import LONGEST_LINE, Source
+from batcher.manifest.readers.tables.dialects import Dialect, dialect_of, first_lines, quote_fault
+from batcher.manifest.schema.inputs import ModelInputs
 
 _MOST_LINES = 20_000  # of one record: beyond it, a quote was never closed
 _LONGEST_RECORD = 4 * LONGEST_LINE  # characters of one record, which is held whole
