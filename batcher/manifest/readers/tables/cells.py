@@ -30,7 +30,7 @@ class CellTable(Table):
 
     def rows(self) -> Iterator[Row]:
         names, batches = self._opened()
-        header = self._header(names, 1, (0, 0))
+        header = self._named(names, 1, (0, 0))
         for number, cells in enumerate(chain.from_iterable(batches), self._first):
             if any(_is_given(cell) for cell in cells) and not self._is_header(cells, number, header):
                 row = self._row(cells, number, header)

@@ -69,8 +69,8 @@ class Table:
     def _wrong(self, place: tuple[int, int], what: str, mend: str, kind: str = "") -> None:
         self._reading.problems.add(self._source.label, *place, what, mend, kind=kind)
 
-    def _header(self, names: list[str], line: int, none: tuple[int, int]) -> Header:
-        """Raises ManifestError when the prompts can't be found. none: where that is said."""
+    def _named(self, names: list[str], line: int, none: tuple[int, int]) -> Header:
+        """The header of these names. Raises ManifestError when the prompts can't be found. none: where that is said."""
         label, reading = self._source.label, self._reading
         columns = reading.layout(names)
         for name in [name for name, times in Counter(names).items() if times > 1][:MOST]:

@@ -98,7 +98,7 @@ class TextTable(Table):
             mend = f"the most is {_MOST_COLUMNS:,} columns; is its first line a header?"
             raise failure(self._source.label, line, 1, what, mend)
         names = [name if name.strip() else f"column {at}" for at, name in enumerate(cells, 1)]
-        return self._header(names, line, (line, 1))
+        return self._named(names, line, (line, 1))
 
     def _row(self, cells: list[str], line: int, header: Header) -> Row | None:
         if len(cells) != header.width:
