@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs import readme
 from tests.support.command_line import Shell
 
-LINES = {row[0]: readme.words(row[1])[0] for row in readme.rows(readme.page("install")) if "completion" in row[1]}
+ROOT = Path(__file__).parents[2]
+TABLE = r"^\| (\w+) \| `(.*completion.*)` \|$"
+LINES = dict(re.findall(TABLE, (ROOT / "batcher/manual/install.md").read_text("utf-8"), re.MULTILINE))
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()>=][AB0]?|\x07|\r")
 WANTED = {
     "batcher stat": "batcher status ",
@@ -71,7 +72,7 @@ def test_a_tab_completes_after_the_line_that_the_manual_gives(kind: str, shell: 
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m batcher "$@"\n')
     program.chmod(0o755)
     environ = {"HOME": str(folder), "PATH": f"{folder}/bin:{os.environ['PATH']}", "TERM": "xterm", "LANG": "C.UTF-8"}
-    environ |= {"PYTHONPATH": str(readme.ROOT), "PS1": "$ "}
+    environ |= {"PYTHONPATH": str(ROOT), "PS1": "$ "}
     subprocess.run(["sh", "-c", LINES[kind]], env=environ, check=True)
     for typed, wanted in WANTED.items():
         with terminal([kind, "-i"], shell.folder, environ) as end:
