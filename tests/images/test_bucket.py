@@ -11,7 +11,9 @@ import pytest
 
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.job import Artifact
-from batcher.images import Downloader, Trust, objects, storage
+from batcher.images import objects, storage
+from batcher.images.fetch import Downloader
+from batcher.images.trust import Trust
 from batcher.store.files.place import Taken
 from batcher.store.files.safe_reader import Absent, Outside
 from tests.support.file_host import answer, file_host, picture
