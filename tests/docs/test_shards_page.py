@@ -1,4 +1,4 @@
-"""The scripts of the pages on shards and workers: their syntax, their fields, and that they start batcher as they mean to."""
+"""The scripts of the pages on shards and workers: their syntax, their fields, and what they start."""
 
 import os
 import re
