@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
+from time import gmtime, strftime
 from typing import Any
 
 import msgspec
@@ -280,9 +281,7 @@ def utc(seconds: float | None) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _second(second: int) -> str:
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415  only where times are written
-
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
+    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
 
 
 def each_once(values: Sequence[str]) -> tuple[str, ...]:
