@@ -6,12 +6,12 @@ from typing import Any
 
 from batcher.core.naming import TemplateError
 from batcher.core.suggest import suggestion
-from batcher.manifest.inputs import RATIO
 from batcher.manifest.paths import Facts
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.rows import Row
+from batcher.manifest.schema.inputs import RATIO
 from batcher.manifest.schema.words import shown
 from batcher.manifest.templates import variables
 from batcher.manifest.yaml.entries import Inline

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from batcher.core.errors import DiskError, ManifestError, UsageError
 from batcher.core.job import job_key
 from batcher.manifest import Loader, Overrides, open_manifest
-from batcher.manifest.readers import json_rows
+from batcher.manifest.readers.json import rows as json_rows
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
 from tests.manifest.manifest_reading import IMAGEN, PARTI, checked, inputs, jobs, needs_parti, problems, write
 

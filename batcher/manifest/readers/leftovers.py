@@ -20,7 +20,7 @@ _SUMS = re.compile(
     r"(grand|sub)?totals?|sum|average|mean|count|(zwischen|gesamt)?summe|gesamt|mittelwert|anzahl|somm[ae]|moyenne|totale"
     r"|suma|promedio|soma"
 )
-_FULL = 3  # rows with more than a prompt, after which a last row without more is odd
+_FEW = 5  # rows with more than a prompt, after which a last row without more is odd
 Place = tuple[str, int, int]
 _NUMBER = re.compile(r"[^\w]*[0-9][0-9.,' ]*[^\w]*")
 
@@ -51,55 +51,50 @@ class LeftoversSeen:
         self._rows, self._form, self._reading = rows, form, reading
         self._first: list[tuple[Place, str]] = []
         self._many = 0
-        self._looks_at_negatives = True
         self._sums: list[tuple[Place, str]] = []  # the rows before this one, as long as they are sums
-        self._full, self._bare = 0, ""  # rows with more than a prompt, -1 where some have; the one row without
 
     def rows(self) -> Iterator[Row]:
+        number, row, all_have_more, is_warned = 0, None, True, False
         try:
-            for row in self._rows:
+            for number, row in enumerate(self._rows, 1):
                 prompt = row.inputs.get("prompt")
-                text = prompt.strip() if type(prompt) is str and len(prompt) <= _LONGEST else ""
-                if text and (_FAILED.fullmatch(text) or text.lower() in _NOTHING):
-                    self._see(row.place("prompt"), f"the prompt of this row is {shown(text)}, which is no prompt")
-                if text and _is_sum(text, row):
-                    what = f"the last row is {shown(text)} and a number, and is read as a prompt"
-                    self._sums.append((row.place("prompt"), what))
+                if type(prompt) is str and len(prompt) <= _LONGEST:
+                    self._look_at(row, prompt.strip())
                 elif self._sums:
                     self._sums.clear()
-                if self._full >= 0:
-                    self._compare(row)
-                if self._looks_at_negatives:
-                    self._warn_of_negative(row)
+                if number <= _FEW:
+                    all_have_more &= self._has_more(row)
+                if not is_warned and (negative := row.inputs.get("negative_prompt")):
+                    is_warned = self._is_nothing(row, negative)
                 yield row
             for place, what in self._sums:
                 self._see(place, what)
-            if self._bare and self._full >= _FULL:
-                self._reading.model_inputs.warn(
-                    f"{self._bare}: the last row has nothing but its prompt, and no other row so"
-                )
+            if row is not None and number > _FEW and all_have_more and not self._has_more(row):
+                what = "the last row has nothing but its prompt, and those above it have more"
+                self._reading.model_inputs.warn(f"{row.source}:{row.line}: {what}")
         finally:  # also when no more rows are wanted
             self._say()
 
-    def _warn_of_negative(self, row: Row) -> None:
-        """Once a file, where what to avoid is a word for nothing."""
-        negative = row.inputs.get("negative_prompt")
-        if type(negative) is str and negative.strip().lower() in _NOTHING:
-            self._looks_at_negatives = False
-            file, line, _ = row.place("negative_prompt")
-            what = f"`negative_prompt` is {shown(negative)}, and is sent as that text: leave the cell empty for none"
-            self._reading.model_inputs.warn(f"{file}:{line}: {what}")
-
-    def _compare(self, row: Row) -> None:
-        """Counts rows with more than a prompt, as long as every row is one."""
-        more = len(row.inputs) > len(self._reading.carried.inputs) + 1 or any(row.meta.values())
-        if more and not self._bare:
-            self._full += 1
-        elif not more and self._full and not self._bare:
-            file, line, _ = row.place("prompt")
-            self._bare = f"{file}:{line}"
+    def _look_at(self, row: Row, text: str) -> None:
+        if _FAILED.fullmatch(text) or text.lower() in _NOTHING:
+            self._see(row.place("prompt"), f"the prompt of this row is {shown(text)}, which is no prompt")
+        if _is_sum(text, row):
+            what = f"the last row is {shown(text)} and a number, and is read as a prompt"
+            self._sums.append((row.place("prompt"), what))
         else:
-            self._full = -1
+            self._sums.clear()
+
+    def _has_more(self, row: Row) -> bool:
+        """Than a prompt and what its file entry gives to every row."""
+        return len(row.inputs) > len(self._reading.carried.inputs) + 1 or any(row.meta.values())
+
+    def _is_nothing(self, row: Row, negative: object) -> bool:
+        """Whether what to avoid is a word for nothing, which is warned of."""
+        if type(negative) is not str or negative.strip().lower() not in _NOTHING:
+            return False
+        what = f"`negative_prompt` is {shown(negative)}, and is sent as that text: leave the cell empty for none"
+        self._reading.model_inputs.warn(f"{row.source}:{row.line}: {what}")
+        return True
 
     def _see(self, place: Place, what: str) -> None:
         self._many += 1

@@ -5,36 +5,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from batcher.core.suggest import suggestion
-from batcher.manifest.inputs import COMMON
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.source import Source
+from batcher.manifest.schema.inputs import COMMON
 from batcher.manifest.yaml.node import Node
 from batcher.manifest.yaml.tree import read_tree
 
 RUN_OPTIONS = (
-    "rate",
-    "in_flight",
-    "downloads",
-    "api_rate",
-    "check",
-    "budget",
-    "price",
-    "in_doubt",
-    "deadline",
-    "attempts",
-    "progress",
-    "max_failures",
-    "cancel_on_interrupt",
-    "fuse",
-    "fuse_share",
-    "timeout",
-    "embed",
-    "check_inputs",
-    "engine",
-    "workers",
-    "no_schema_check",
-)
+    "rate", "in_flight", "downloads", "api_rate", "check", "budget", "price", "in_doubt", "deadline", "attempts",
+    "progress", "max_failures", "cancel_on_interrupt", "fuse", "fuse_share", "timeout", "embed", "check_inputs",
+    "engine", "workers", "no_schema_check",
+)  # fmt: skip
 _TOP = (
     "model", "prompt_input", "media", "defaults", "dynamic", "prompts", "matrix", "zip", "exclude", "include", "groups",
     "output", "run",

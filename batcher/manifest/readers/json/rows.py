@@ -13,8 +13,8 @@ from batcher.core.errors import ManifestError
 from batcher.core.hashes import Hashes
 from batcher.manifest.problems import failure
 from batcher.manifest.readers.columns import Layout, no_id, note_columns, word
-from batcher.manifest.readers.json_shapes import has_texts, of_document, of_entry, of_first_line, of_row
-from batcher.manifest.readers.json_text import DECODER, Window, position, reason
+from batcher.manifest.readers.json.shapes import has_texts, of_document, of_entry, of_first_line, of_row
+from batcher.manifest.readers.json.text import DECODER, Window, position, reason
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import DEEPEST, described, is_deep
