@@ -205,7 +205,7 @@ def _listened(leaves: Path, arguments: list[str]) -> int:
     times: list[float] = []
     submit = Api.submit
 
-    async def timed(api: Api, model: str, inputs: Any, leaves: Callable[[], object]) -> Any:
+    async def timed(api: Api, model: str, inputs: Any, leaves: Callable[[], None]) -> Any:
         times.append(time.monotonic())
         return await submit(api, model, inputs, leaves)
 
