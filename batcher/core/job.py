@@ -14,7 +14,13 @@ from batcher.core.errors import Cause
 
 
 class State(StrEnum):
-    """Where a job stands. The moves between them are in ``lifecycle.py``."""
+    """Where a job stands, as a text too. The moves between them are in ``lifecycle.py``.
+
+    >>> [failed.job for failed in batcher.open("runs/kite").failures() if failed.state is batcher.State.IN_DOUBT]
+    []
+    >>> batcher.State.IN_DOUBT == "in_doubt"
+    True
+    """
 
     PENDING = "pending"  # nothing has left the house
     SUBMITTING = "submitting"  # the intent is on disk, the answer is not
@@ -43,6 +49,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):  # a dataclass takes twent
     images: how many pictures it asks for, at least 1: what its price is multiplied by.
     inputs_json: ``canonical_json`` of the inputs where whoever made the job had it, so that it is not made twice; no
         part of what makes two jobs equal.
+
+    >>> here = {"source": "p.txt", "line": 1, "path": "kite", "prompt_id": "kite", "meta": {}}
+    >>> job = batcher.Job(key="0" * 32, model="vendor/name/text-to-image", inputs={"prompt": "a kite"}, copy=1, **here)
+    >>> job.inputs["prompt"], job.images
+    ('a kite', 1)
     """
 
     key: str

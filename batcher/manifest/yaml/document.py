@@ -12,28 +12,10 @@ from batcher.manifest.schema.inputs import COMMON
 from batcher.manifest.yaml.node import Node
 
 RUN_OPTIONS = (
-    "rate",
-    "in_flight",
-    "downloads",
-    "api_rate",
-    "check",
-    "budget",
-    "price",
-    "in_doubt",
-    "deadline",
-    "attempts",
-    "progress",
-    "max_failures",
-    "cancel_on_interrupt",
-    "fuse",
-    "fuse_share",
-    "timeout",
-    "embed",
-    "check_inputs",
-    "engine",
-    "workers",
-    "no_schema_check",
-)
+    "rate", "in_flight", "downloads", "api_rate", "check", "budget", "price", "in_doubt", "deadline", "attempts",
+    "progress", "max_failures", "cancel_on_interrupt", "fuse", "fuse_share", "timeout", "embed", "check_inputs",
+    "engine", "workers", "no_schema_check",
+)  # fmt: skip
 _TOP = (
     "model", "prompt_input", "media", "defaults", "dynamic", "prompts", "matrix", "zip", "exclude", "include", "groups",
     "output", "run",
