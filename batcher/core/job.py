@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
-from time import gmtime, strftime
 from typing import Any
 
 import msgspec
@@ -292,7 +292,7 @@ def utc(seconds: float | None) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _second(second: int) -> str:
-    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def each_once(values: Sequence[str]) -> tuple[str, ...]:
