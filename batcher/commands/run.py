@@ -62,7 +62,7 @@ def run(  # one word for each of its own flags
     from batcher.runner.work import Surroundings  # noqa: PLC0415
 
     options = collect(given)
-    with Watch(log, metrics, on_end) as watch, Beside() as page:
+    with Watch(log, metrics, on_end) as watch, Beside(to_stderr=as_json) as page:
         observers: list[Observer] = [watch]
         observers += [watching_limits(_to_stderr)] if verbose else []
         observers += [page] if with_page else []
