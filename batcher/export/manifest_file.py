@@ -44,7 +44,7 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
     with disk(str(path.parent)):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, (as_json(line) + "\n" for line in lines))
-    notes = [f"run it on {models[0]}: {command_line('run', path)}; --model ID runs it on another"]
+    notes = [f"run it: {command_line('run', path)}; on another model: {command_line('run', path, '--model', 'ID')}"]
     if len(models) > 1:
         many = f"it is of {len(models)} models ({', '.join(models)}): --model names the one that runs them all"
         notes = [f"run it: {command_line('run', path, '--model', 'ID')}", many]

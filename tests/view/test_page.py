@@ -110,7 +110,7 @@ def test_undo_goes_back_verdict_by_verdict(page: Any, run: Path) -> None:
     for _ in range(4):
         press(page, "Control+z")
         page.wait_for_timeout(120)
-    assert page.locator("[data-pick]").count() == 0
+    expect_count(page, "[data-pick]", 0)
     assert current(page)[0] == keys[0]
     found = saved(page, run, 10)
     assert all(one["pick"] is None and one["stars"] is None for one in found.values())
