@@ -20,8 +20,8 @@ from batcher.store.facts import Generation
 from batcher.store.files.whole import write_whole
 from batcher.store.lock import still_at_work
 from batcher.store.machine import damaged
+from batcher.store.opening import GENERATION
 
-GENERATION = ".generation"
 FLAG = "--continue-copy"
 CHECK = 3.0  # seconds: a file of a million jobs takes about one
 _OPEN = (State.PENDING, State.SUBMITTING, State.RUNNING, State.READY)

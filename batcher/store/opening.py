@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from batcher.core.command_line import repair
@@ -11,6 +13,7 @@ from batcher.store.machine import damaged
 from batcher.store.schema import APPLICATION_ID, REQUEST_IDS, VERSION, create
 
 STATE = "state.db"
+GENERATION = ".generation"  # beside it: which run it is of
 BUCKET = "images.url"  # says where the pictures are, when they are not in the run directory
 MANIFEST_COPY = ("manifest.copy", "manifest.copy.json")  # of a manifest that is a URL: its bytes, and which one it is
 GIVEN = frozenset({"manifest.jsonl", "manifest.yaml", BUCKET, *MANIFEST_COPY})  # there before the state file is
@@ -149,7 +152,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if ours != APPLICATION_ID and (version or tables):
-        raise _not_ours(path)
+        raise _not_ours(path, "it is not one of batcher")
     if version > VERSION:
         raise UsageError(
             f"{path} was written by a newer batcher (state version {version}; this one knows {VERSION})",
@@ -167,13 +170,25 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
 def _unreadable(path: Path, error: sqlite3.DatabaseError) -> BatcherError:
     if "malformed" in str(error):
         return damaged(f"the state file {path} is damaged: {error}", str(path.parent))
-    return _not_ours(path)
+    return _not_ours(path, str(error))
 
 
-def _not_ours(path: Path) -> UsageError:
+def _not_ours(path: Path, why: str) -> BatcherError:
+    """A file of another program; or ours with a damaged head, where other files tell of a run."""
+    if (path.parent / GENERATION).is_file() or _has_sidecar(path.parent):
+        return damaged(f"the state file {path} is damaged: {why}", str(path.parent))
     return UsageError(
         f"{path} is not a state file of batcher", hint="Nothing was touched. Choose another run directory with -o."
     )
+
+
+def _has_sidecar(run_dir: Path) -> bool:
+    """Whether a sidecar of ours is among the first files of the folder of images."""
+    for path in islice(run_dir.glob("images/**/*.json"), 8):
+        with suppress(OSError):
+            if b'"schema": "batcher/1"' in path.read_bytes()[:200]:
+                return True
+    return False
 
 
 def _foreign(run_dir: Path, names: list[str]) -> UsageError:
