@@ -36,8 +36,9 @@ class Beside:
 
 
 def read_beside(run_dir: Path) -> Beside:
+    path = run_dir / GENERATION
     try:
-        facts = json.loads((run_dir / GENERATION).read_bytes())
+        facts = json.loads(path.read_bytes()) if path.is_file() else {}
         return Beside(int(facts["number"]), bool(facts["ended"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Beside()

@@ -32,6 +32,7 @@ def prepare(run_dir: Path) -> None:
     if not os.access(run_dir, os.W_OK | os.X_OK):
         raise unwritable(run_dir, PermissionError("no right to write there"))
     if STATE in names:
+        _check_is_file(run_dir / STATE)
         _check_unopened(run_dir / STATE)
     elif set(names) - GIVEN:
         raise _foreign(run_dir, names)
@@ -87,6 +88,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 def connect_to_read(run_dir: Path) -> sqlite3.Connection:
     """A read-only connection that works beside a going run. Raises UsageError when there is no run."""
     path = run_dir / STATE
+    _check_is_file(path)
     if not has_state(run_dir):
         raise UsageError(f"{run_dir} is not a run directory: it has no {STATE}", hint="`batcher run` makes one.")
     try:
@@ -126,6 +128,13 @@ def _connect_to_read(path: Path, options: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _check_is_file(path: Path) -> None:
+    """Raises Damaged for a folder in its place, or a link to a disk that is not there."""
+    if os.path.lexists(path) and not path.is_file():
+        what = f"a link to {path.readlink()}, which is no file or not there" if path.is_symlink() else "no file"
+        raise damaged(f"{path} is {what}", str(path.parent))
 
 
 def _check_unopened(path: Path) -> None:

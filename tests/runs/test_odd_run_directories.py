@@ -1,4 +1,4 @@
-"""A run directory whose lock or state file is not what it was, by real processes."""
+"""A run directory whose lock, state file or folders are not what they were, by real processes."""
 
 import json
 import os
@@ -123,3 +123,57 @@ def test_a_state_file_without_its_head_is_damaged_and_made_anew_from_the_sidecar
     code, report, complained = desk.ends(desk.start())
     assert (code, report["done"], report["submits"]) == (0, JOBS, 0), complained
     assert desk.stats()["charges_per_input"]["max"] == 1
+
+
+def a_folder(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+def a_link_to_nothing(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.symlink_to(path.parent.parent / "not-mounted" / path.name)
+
+
+@pytest.mark.parametrize("make", [a_folder, a_link_to_nothing])
+def test_what_stands_in_place_of_the_state_file_is_said_and_nothing_is_paid_for_again(
+    desk: Desk, make: Callable[[Path], None]
+) -> None:
+    assert desk.ends(desk.start("--rate", "100/s"))[0] == 0
+    make(desk.run_dir / STATE)
+    for going in (desk.batcher("status", "run"), desk.batcher("run", "p.txt", "-o", "run", "--simulate")):
+        assert going[0] == 73
+        assert STATE in going[1]
+        assert "--repair" in going[1]
+    code, words = desk.batcher("verify", "run", "--repair")
+    assert code == 0, words
+    assert desk.ends(desk.start())[0] == 0
+    assert desk.stats()["charges_per_input"]["max"] == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in the file system")
+@pytest.mark.parametrize("name", [".generation", ".departures.jsonl", ".ballast"])
+def test_a_pipe_or_a_link_in_place_of_a_file_of_ours_neither_hangs_a_run_nor_leads_out(desk: Desk, name: str) -> None:
+    assert desk.ends(desk.start("--rate", "100/s", "--limit", "10"))[0] == 4
+    theirs = desk.folder / "theirs"
+    theirs.write_text("somebody else's")
+    for make in (os.mkfifo, lambda path: path.symlink_to(theirs)):
+        (desk.run_dir / name).unlink(missing_ok=True)
+        make(desk.run_dir / name)
+        code, _, complained = desk.ends(desk.start("--rate", "100/s", "--continue-copy"))
+        assert code == 0, complained
+    assert theirs.read_text() == "somebody else's"
+    assert desk.stats()["charges_per_input"]["max"] == 1
+
+
+@pytest.mark.parametrize("make", [Path.touch, a_link_to_nothing])
+def test_a_folder_of_images_that_can_not_be_is_said_before_anything_is_paid_for(
+    desk: Desk, make: Callable[[Path], None]
+) -> None:
+    desk.run_dir.mkdir()
+    assert desk.ends(desk.start("--limit", "1"))[0] == 4
+    (desk.run_dir / "images").rename(desk.folder / "images")
+    make(desk.run_dir / "images")
+    code, _, complained = desk.ends(desk.start())
+    assert (code, "Nothing was submitted" in complained) == (73, True), complained
+    assert desk.stats()["submits_accepted"] == 1
