@@ -5,6 +5,7 @@ are pure, so that they can be tested to the bottom. The simulator is a witness: 
 """
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -69,6 +70,9 @@ OWNERS = {  # who alone may touch an outside thing, beside the simulator
     "yarl": {"client", "images"},
 }
 
+# Inside the largest package, from the bottom up; its other modules are above its folders, but for two that are below.
+FOLDERS = ("problems", "extras", "schema", "sweep", "readers", "templates", "yaml")
+MOST_MODULES = 12  # of one of its folders
 MOST_LINES = 350
 NO_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
 
@@ -172,6 +176,25 @@ def test_imports_point_down() -> None:
         if unit(name) != WITNESS and RANK[unit(name)] > RANK[unit(module)]
     }
     assert not up
+
+
+def test_inside_the_manifest_imports_point_down_too() -> None:
+    rank = {f"batcher.manifest.{folder}": at for at, folder in enumerate(FOLDERS)}
+
+    def height(module: str) -> int:
+        return rank.get(".".join(module.split(".")[:3]), len(rank))
+
+    inside = [module for module in ALL if unit(module) == "manifest"]
+    assert {height(module) for module in inside} == set(range(len(rank) + 1))
+    up = {
+        (module, name)
+        for module in inside
+        for name in ours(module)
+        if unit(name) == "manifest" and height(name) > height(module)
+    }
+    assert not up
+    folders = Counter(modules()[module].parent for module in inside)
+    assert not {folder: many for folder, many in folders.items() if many > MOST_MODULES}
 
 
 def test_values_and_decisions_import_nothing_that_knows_the_time_the_machine_or_chance() -> None:

@@ -127,7 +127,7 @@ def price_of(entry: Mapping[str, Any]) -> tuple[float | None, str]:
     price, unit = entry.get("base_price_usd"), entry.get("price_unit")
     if isinstance(price, bool) or not isinstance(price, (int, float)) or not 0 <= price <= MOST_USD:
         return None, ""
-    if unit in ("output", "image"):
+    if isinstance(unit, str) and unit.strip().lower() in {"output", "image"}:
         return float(price), ""
     per = one_line(unit, 40) if isinstance(unit, str) and unit.strip() else "request"
     return None, f"{show_usd(float(price))} per {per}"

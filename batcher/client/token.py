@@ -45,6 +45,7 @@ def find_token(token_file: str | None, environ: Mapping[str, str] = os.environ) 
     raise AccountError(
         "no token was given",
         hint="Set RUNCOMFY_TOKEN, or pass --token-file FILE, or sign in with the RunComfy CLI (`runcomfy login`).\n"
+        "Get a token on your Profile page at https://www.runcomfy.com; prices: https://www.runcomfy.com/models.\n"
         "To try batcher without an account, add --simulate.",
     )
 

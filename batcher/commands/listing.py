@@ -33,7 +33,6 @@ def words(runs: Sequence[Facts]) -> str:
 
 
 def _row(facts: Facts) -> tuple[str, str, str, str]:
-
     if "error" in facts:
         return facts["run"], "", facts["error"], ""
     spent = "?" if facts["spent_usd"] is None else show_usd(facts["spent_usd"])
@@ -45,7 +44,8 @@ def _state(facts: Facts) -> str:
     if facts["going"]:
         return "going"
     parts = [f"{facts[name]:,} {word}" for name, word in _NEEDS.items() if facts[name]]
-    return ", ".join(parts) or "done"
+    stopped = (facts["ended"] or {}).get("stopped_by") if parts else None
+    return (", ".join(parts) or "done") + (f" (stopped: {stopped.replace('_', ' ')})" if stopped else "")
 
 
 _NEEDS = {"pending": "to go", "failed": "failed", "in_doubt": "in doubt", "cancelled": "cancelled"}

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
+from batcher.manifest.schema.inputs import ModelInputs
 
 if TYPE_CHECKING:  # aiohttp
     from batcher.client.model_list import Model

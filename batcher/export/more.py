@@ -19,7 +19,8 @@ from batcher.core.job import Job, State, job_key
 from batcher.core.where import FLAG, VERDICTS, Where, WhereError, look_up, usage_error
 from batcher.images.flagging import asked_for, of_jobs
 from batcher.manifest.schema import bundled
-from batcher.manifest.sweep.draws import HIGHEST, MOST, seeds
+from batcher.manifest.schema.inputs import ModelInputs
+from batcher.manifest.sweep.draws import MOST, seeds
 from batcher.runner.control import read_control
 from batcher.runner.report import standing
 from batcher.store import additions, connect_to_read, exporting, picks, read_facts, reading
@@ -156,8 +157,7 @@ def _new_jobs(group: Group, many: int) -> Iterator[Job]:
     name = seed_input(first.inputs) or (seed_input(schema.inputs) if schema else None)
     if name is None:
         return
-    low, high = schema.bounds(name) if schema else (None, None)
-    among = range(max(0, low or 0), min(HIGHEST, HIGHEST if high is None else high) + 1)
+    among = ModelInputs(schema).drawn_from(name)
     about = ["more", group_key(first.model, first.inputs)]
     left = many
     chosen = {what: value for what, value in (first.chosen or {}).items() if what != "repeat"} or None

@@ -49,6 +49,7 @@ def send(folder: Path, url: str) -> dict[str, int]:
     if not owner:
         owner = f"export-{secrets.token_hex(6)}"
         _write(ledger, sent, owner)
+    bucket.probe()
     bucket.claim(owner)
     here = {name: _facts(folder / name) for name in _names(folder)}
     changed = [name for name, facts in here.items() if there.get(name) != facts[0] or sent.get(name) != facts]

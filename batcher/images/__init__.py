@@ -3,10 +3,3 @@
 ``trust`` says where a file may come from, ``fetch`` gets it, ``body`` holds it while it arrives, ``check`` (over
 ``kinds`` and ``structure``) says whether it is what it claims to be, ``saving`` puts it and its sidecar in their place.
 """
-
-from batcher.images.check import CheckDepth, Limits
-from batcher.images.fetch import Downloader, Dress
-from batcher.images.trust import Trust
-from batcher.images.whole_job import fetch_all
-
-__all__ = ["CheckDepth", "Downloader", "Dress", "Limits", "Trust", "fetch_all"]

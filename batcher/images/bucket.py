@@ -128,12 +128,11 @@ class Bucket(Objects):
             obstore.put(self.store, key, path)
 
     def claim(self, owner: str) -> None:
-        """Makes the place ours, before anything is paid: the store honours conditional puts and nobody else is here.
+        """Makes the place ours, before anything is paid. owner: the name of this run.
 
-        owner: the name of this run. Raises UsageError, DiskError.
+        Raises UsageError where somebody else is here, DiskError.
         """
         shutil.rmtree(self._scratch, ignore_errors=True)  # what a killed run left there
-        self._probe()
         mine = json.dumps({"run": owner}).encode()
         with self.speaking(OWNER):
             try:
@@ -152,8 +151,8 @@ class Bucket(Objects):
                 "images.url of this run directory.",
             )
 
-    def _probe(self) -> None:
-        """Raises UsageError for a store that puts over an object though it was asked not to."""
+    def probe(self) -> None:
+        """Raises UsageError for a store that puts over an object though it was asked not to; DiskError."""
         key = f".batcher-probe-{secrets.token_hex(8)}"
         with self.speaking(""):
             obstore.put(self.store, key, b"1", mode="create")

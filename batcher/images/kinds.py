@@ -121,6 +121,7 @@ _BY_MIME = {kind.mime: kind for kind in KINDS if kind not in {FBX, UNKNOWN}} | {
     "text/json": JSON, "model/gltf+json": JSON, "text/xml": XML, "audio/wave": WAV, "audio/x-wav": WAV,
     "image/heif": HEIC,    "audio/x-flac": FLAC, "text/x-markdown": MARKDOWN, "application/x-ndjson": TEXT,
 }  # fmt: skip
+_ANYTHING = frozenset({"application/octet-stream", "binary/octet-stream"})  # how a host of files calls any of them
 _LEAST = 16  # bytes of a file of unknown kind: less is the beginning of something
 _NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
@@ -171,6 +172,8 @@ def classify(data: Buffer, announced: Announced = Announced()) -> Kind | None:
     announced_kind = _BY_EXTENSION.get(announced.extension) or _BY_MIME.get(announced.mime)
     if not is_text(data):
         return UNKNOWN if len(data) >= _LEAST else None
+    if announced_kind is None and announced.mime in _ANYTHING:
+        announced_kind = TEXT  # a file, and of letters: error messages are announced as what they are
     if announced_kind is HTML and announced.extension not in {"html", "htm"}:
         announced_kind = None  # the type of every error page
     return _text(bytes(data[:HEAD]), announced_kind)

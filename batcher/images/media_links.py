@@ -21,8 +21,8 @@ from batcher.core.one_line import one_line
 from batcher.images import storage
 from batcher.images.kinds import KINDS
 from batcher.images.media_contents import name_of, object_place
-from batcher.manifest.media_files import Unusable
 from batcher.manifest.schema.media import is_content, media_problem
+from batcher.manifest.schema.media_files import Unusable
 from batcher.store import media
 
 if TYPE_CHECKING:  # it needs an extra

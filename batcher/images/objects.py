@@ -5,7 +5,7 @@ variables, roles), never of a URL. Whatever a store refuses becomes a DiskError 
 """
 
 import os
-import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.core.one_line import one_line
+from batcher.images.store_words import CREDENTIALS, METADATA, NO_CREDENTIALS, fix, reason
 
 Absent = (exceptions.NotFoundError, FileNotFoundError)
 Changed = (exceptions.PreconditionError, exceptions.AlreadyExistsError)
@@ -29,14 +30,11 @@ _RETRIES: Any = {  # half a minute to a minute in all, then the run stops and ca
 }
 _PIECE = 1 << 20  # bytes
 _PREFIXES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}  # of the variables of each kind of store
-_FIXES = {
-    "ExpiredToken": "Renew the credentials: their session has ended",
-    "RequestTimeTooSkewed": "Set this machine's clock",
-    "QuotaExceeded": "Make room in the bucket, or raise its quota",
-    "StorageFull": "Make room in the store",
-    "InsufficientStorage": "Make room in the store",
-}
-_CODES = re.compile("|".join(_FIXES))
+_KNOCK = 2.0  # seconds
+_OF_AWS = (  # variables that say where credentials are, or that none are needed
+    "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_METADATA_ENDPOINT", "AWS_SKIP_SIGNATURE",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,30 +127,36 @@ class Objects:
             raise self._refused(key, error) from None
 
     def _refused(self, key: str, error: Exception) -> DiskError:
-        reason = one_line(str(error).partition("\n")[0], 240)
-        hint = f"{_fix(error)}, and run the same command again. What is saved stays saved, nothing is paid twice."
-        return DiskError(f"{self.url}/{one_line(key, 120)}: {reason}", hint=hint)
+        return DiskError(
+            f"{self.url}/{one_line(key, 120)}: {one_line(reason(error), 240)}",
+            hint=f"{fix(error, self.url)}, and run the same command again. What is saved stays saved, nothing is paid"
+            " twice.",
+        )
 
 
-def _fix(error: Exception) -> str:
-    """By the store's own code where it says more than the kind of the error."""
-    text = str(error)
-    if match := _CODES.search(text):
-        return _FIXES[match[0]]
-    if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
-        return "Renew the credentials, or let them read and write"
-    if isinstance(error, Absent):
-        return "Make the bucket, or correct its name"
-    return "Check the network, the endpoint and the room there"
+def _can_have_credentials(url: str) -> None:
+    """Whoever has none is told at once: a store's client would ask for the machine's role for a minute."""
+    if any(map(os.environ.get, _OF_AWS)):
+        return
+    try:
+        socket.create_connection((METADATA, 80), _KNOCK).close()
+    except OSError:
+        raise DiskError(f"{url}: {NO_CREDENTIALS}", hint=f"{CREDENTIALS['s3']}, and run it again.") from None
 
 
 def _opened(url: str) -> ObjectStore:
     if url.startswith("file://"):
-        return LocalStore(Path(url.removeprefix("file://")), mkdir=True)
+        try:
+            return LocalStore(Path(url.removeprefix("file://")), mkdir=True)
+        except (OSError, exceptions.BaseError) as error:
+            raise DiskError(f"{url}: {error}", hint="Make that folder, or give another place.") from None
+    if url.startswith("s3://"):
+        _can_have_credentials(url)
     allow = f"{_PREFIXES.get(url.partition(':')[0], '')}_ALLOW_HTTP"
     options: Any = {"allow_http": os.environ.get(allow, "").lower() in {"1", "true"}}
     try:
         return from_url(url, retry_config=_RETRIES, client_options=options)
     except (exceptions.BaseError, ValueError) as error:
-        reason = one_line(str(error).partition("\n")[0], 200)
-        raise UsageError(f"{url}: {reason}", hint="Set what it needs in the environment, AWS_REGION say.") from None
+        raise UsageError(
+            f"{url}: {one_line(reason(error), 200)}", hint=f"{CREDENTIALS[url.partition(':')[0]]}."
+        ) from None

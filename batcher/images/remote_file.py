@@ -19,8 +19,8 @@ from batcher.core.units import show_bytes
 from batcher.core.version import __version__
 from batcher.images import storage
 from batcher.images.media_contents import object_place
-from batcher.manifest.media_files import Unusable
 from batcher.manifest.schema.media import BUCKETS, media_problem
+from batcher.manifest.schema.media_files import Unusable
 
 SECONDS = 600.0  # for all of it
 SILENCE = 30.0  # seconds between two pieces

@@ -60,10 +60,12 @@ def claim(run_dir: Path, url: str | None) -> None:
                 f"{run_dir} has its pictures in its own folder",
                 hint="Leave --images out, or give another -o.",
             )
+        place = bucket(run_dir, url)
+        place.probe()  # before anything is written: a wrong name can be corrected
         record = (url, f"{run_dir.resolve().name}-{secrets.token_hex(6)}")
         write_whole(run_dir / RECORD, [f"{record[0]} {record[1]}\n"])
         try:
-            bucket(run_dir, record[0]).claim(record[1])
+            place.claim(record[1])
         except UsageError:
             (run_dir / RECORD).unlink()  # nothing is there: another try may name another place
             raise
@@ -74,6 +76,7 @@ def claim(run_dir: Path, url: str | None) -> None:
             hint="Leave --images out, or choose another run directory with -o.",
         )
     mine = bucket(run_dir, record[0])
+    mine.probe()
     mine.claim(record[1])
     if not has_state(run_dir) and next(mine.objects(), None) is not None:
         raise UsageError(

@@ -1,7 +1,14 @@
 """Manifests: a YAML file or a plain prompt file becomes jobs, each row read once, checked on the way.
 
 ``open_manifest`` reads syntax (``loader.py``); ``Loader.jobs`` compares it with the model's schema (``compile.py``),
-walks the rows (``walk.py``) and says at the end what is wrong with the whole (``final_checks.py``).
+walks the rows (``walk.py``) and says at the end what is wrong with the whole (``final_checks.py``). The folders, from
+the bottom up; each imports from those before it, and from ``problems.py`` and ``extras.py``:
+
+- ``schema/``: what the model takes: its inputs, checks of values, inputs that are files.
+- ``sweep/``: which combinations a prompt gets: axes, zip, exclude, include, repeat.
+- ``readers/``: files with prompts become rows: ``tables/``, ``json/``, texts, other tools' files.
+- ``templates/``: prompts with blanks in them: vars, wildcards, dynamic prompts.
+- ``yaml/``: YAML manifests: the document with the place of every value, and its sections.
 """
 
 from batcher.manifest.flags import Overrides

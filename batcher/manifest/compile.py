@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 from batcher.core.naming import Template, TemplateError
 from batcher.manifest.flags import Overrides
-from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.paths import DefaultPaths, TemplatePaths
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.readers.rows import Carried
 from batcher.manifest.readers.source import Source
+from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 from batcher.manifest.sweep.sweep import Sweep
-from batcher.manifest.templates.dynamic import Dynamic, Dynamics
+from batcher.manifest.templates.dynamic import Dynamic
 from batcher.manifest.yaml.document import Document
+from batcher.manifest.yaml.dynamics import Dynamics
 from batcher.manifest.yaml.entries import Entries, Entry, FromFile
 from batcher.manifest.yaml.named import NamedFiles
 from batcher.manifest.yaml.sections import Sections

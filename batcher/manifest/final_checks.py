@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 
 from batcher.core.suggest import suggestion
-from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.paths import MOST_ENTRIES, RESERVED, fullest_folder
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
+from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.walk import MOST_JOBS, MOST_NAMES, Walk
 
 _PICTURE = re.compile(r"\.(png|jpe?g|webp|gif|avif)\Z", re.IGNORECASE)

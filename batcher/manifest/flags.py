@@ -7,9 +7,9 @@ from typing import Any
 from batcher.core.errors import UsageError
 from batcher.core.naming import Template, TemplateError
 from batcher.core.suggest import suggestion
-from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import FORMATS, named_format
+from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of_flag, wrong_values
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 

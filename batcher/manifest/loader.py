@@ -16,22 +16,22 @@ from batcher.core.suggest import suggestion
 from batcher.manifest.compile import Compiler, named_inputs
 from batcher.manifest.final_checks import final_checks
 from batcher.manifest.flags import Overrides
-from batcher.manifest.inputs import COMMON, ModelInputs
-from batcher.manifest.media_files import Contents, MediaFiles
 from batcher.manifest.plan import Plan
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import FORMATS, format_of
-from batcher.manifest.readers.records import model_of
+from batcher.manifest.readers.json.records import model_of
 from batcher.manifest.readers.source import Source
 from batcher.manifest.readers.spool import Spool
 from batcher.manifest.readers.texts import hash_of_folder
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
+from batcher.manifest.schema.inputs import COMMON, ModelInputs
+from batcher.manifest.schema.media_files import Contents, MediaFiles
 from batcher.manifest.sweep.counts import merged
-from batcher.manifest.templates.dynamic import Dynamics
 from batcher.manifest.totals import Totals
 from batcher.manifest.walk import Copies, Walk
 from batcher.manifest.yaml.document import Document, RunOption, read_document
+from batcher.manifest.yaml.dynamics import Dynamics
 from batcher.manifest.yaml.groups import groups_of
 from batcher.manifest.yaml.named import NamedFiles, word_path
 

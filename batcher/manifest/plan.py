@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from batcher.core.naming import Template
-from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.paths import Paths
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.formats import Reader
+from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.sweep import Sweep
 from batcher.manifest.yaml.document import Document
 from batcher.manifest.yaml.entries import Entry, Inline

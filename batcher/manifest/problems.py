@@ -1,11 +1,12 @@
 """Everything wrong with a manifest, gathered while reading goes on, so that it is fixed in one go."""
 
+from collections import Counter
 from dataclasses import replace
 
 from batcher.core.errors import ManifestError, Problem
 
 MOST = 50
-_SHOWN = 3  # of one kind in one file, where rows by the thousand have the same fault
+_FEW = 3  # of one fault, and of different ones of a kind, are listed each; of more the first, with a count
 
 
 class Problems:
@@ -22,23 +23,24 @@ class Problems:
         self.doubts: dict[Problem, None] = {}
         self.warnings: dict[str, None] = {}
         self._known: set[Problem] = set()
-        self._kinds: dict[tuple[str, str], list[int]] = {}  # where those shown are, and how many more there are
+        self._kinds: dict[tuple[str, str], dict[str, list[int]]] = {}  # of a file and kind: what is wrong, and where
+        self._more: Counter[int] = Counter()  # by the place of the first of them: how many more there are
 
     def add(self, file: str, line: int, column: int, what: str, mend: str = "", *, kind: str = "") -> None:
-        """kind: of a fault that many rows of a file may have; three are shown, the others counted."""
+        """kind: of a fault that many rows of a file may have: what is the same is shown once, with a count."""
         problem = Problem(file, line, column, what, mend)
         self.added += 1
         if problem in self._known:
             return  # the same value of a file entry, met again with each of its rows
         self.total += 1
-        shown = self._kinds.setdefault((file, kind), [0, 0, 0]) if kind else None
-        if shown is not None and shown[0] >= _SHOWN:
-            shown[1] += 1
+        shown = self._kinds.setdefault((file, kind), {}) if kind else {}
+        alike = shown.get(what, list(shown.values())[-1] if len(shown) >= _FEW else [])
+        if len(alike) >= _FEW or (alike and what not in shown):
+            self._more[alike[0]] += 1
         elif len(self.first) < MOST:
+            shown.setdefault(what, []).append(len(self.first))
             self.first.append(problem)
             self._known.add(problem)
-            if shown is not None:
-                shown[0], shown[2] = shown[0] + 1, len(self.first) - 1
 
     def doubt(self, file: str, line: int, column: int, what: str, mend: str = "") -> None:
         if len(self.doubts) < MOST:
@@ -58,6 +60,8 @@ class Problems:
         copy.first, copy.total, copy.added = list(self.first), self.total, self.added
         copy.doubts, copy.warnings = dict(self.doubts), dict(self.warnings)
         copy._known = set(self._known)
+        copy._kinds = {key: {what: [*at] for what, at in shown.items()} for key, shown in self._kinds.items()}
+        copy._more = Counter(self._more)
         return copy
 
     def raise_if_any(self, *, lenient: bool = True) -> None:
@@ -65,13 +69,14 @@ class Problems:
         doubts = [] if lenient else list(self.doubts)
         if not self.total and not doubts:
             return
-        problems, hidden = list(self.first), 0
-        for _, more, at in self._kinds.values():
-            if more:
-                what = f"{problems[at].what} (and {more:,} more like this)"
-                problems[at] = replace(problems[at], what=what)
-                hidden += more
-        raise ManifestError([*problems, *doubts], total=self.total + len(doubts), counted=hidden)
+        problems, more = dict(enumerate(self.first)), Counter(self._more)
+        for alike in (places for shown in self._kinds.values() for places in shown.values()):
+            for at in alike[1:] if more[alike[0]] else ():
+                del problems[at]
+                more[alike[0]] += 1
+        for at, count in more.items():
+            problems[at] = replace(problems[at], what=f"{problems[at].what} (and {count:,} more like this)")
+        raise ManifestError([*problems.values(), *doubts], total=self.total + len(doubts), counted=more.total())
 
 
 def failure(file: str, line: int, column: int, what: str, mend: str = "") -> ManifestError:

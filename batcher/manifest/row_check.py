@@ -6,12 +6,12 @@ from typing import Any
 
 from batcher.core.naming import TemplateError
 from batcher.core.suggest import suggestion
-from batcher.manifest.inputs import RATIO
 from batcher.manifest.paths import Facts
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.rows import Row
+from batcher.manifest.schema.inputs import RATIO
 from batcher.manifest.schema.words import shown
 from batcher.manifest.templates import variables
 from batcher.manifest.yaml.entries import Inline
@@ -93,7 +93,8 @@ class RowCheck:
             for name in sorted(self._needed - inputs.keys()):
                 own = word(self._plan.model_inputs.own_name(name))
                 what = f"`{own}` is missing" + ("" if name == "prompt" else ", and the model needs it")
-                self._problems.add(*row.place(name), what, f"add `{own}`", kind=_kind(row, f"no {name}"))
+                mend = f"add `{own}`" if isinstance(row.reader, Inline) else f"add `{own}`, or remove the row"
+                self._problems.add(*row.place(name), what, mend, kind=_kind(row, f"no {name}"))
         for name, value in inputs.items():
             check = checks.get(name)
             if check is None:

@@ -12,13 +12,13 @@ from typing import Any
 from batcher.core.errors import ManifestError
 from batcher.core.job import Job, canonical_json, images_asked, key_of_json
 from batcher.core.naming import TemplateError
-from batcher.manifest import media_files
 from batcher.manifest.paths import Facts, prompt_name
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.rows import Carried, Row, with_line_ends_alike
 from batcher.manifest.row_check import RowCheck
+from batcher.manifest.schema import media_files
 from batcher.manifest.sweep.counts import AxisCounts
 from batcher.manifest.templates import variables
 from batcher.manifest.templates.dynamic import VARIANT
@@ -138,6 +138,7 @@ class Walk:
 
     def _turn_to(self, group: Group) -> None:
         self._group, self._sweep = group, group.sweep
+        self._group_meta = {"group": group.name} if group.name is not None else {}
         self._check.turn_to(group)
         self._axes = AxisCounts(group.sweep)
         self._names = self.names.setdefault(group.template.text if group.template else "", set())
@@ -176,7 +177,7 @@ class Walk:
         """The rows. Beyond the limit a file is read only so far that most are counted and checked to their end."""
         self._cut = False
         for row in rows:
-            if is_file and self._is_full:
+            if self._limited and is_file and self._is_full:
                 self._beyond += 1
                 if self._beyond > _BEYOND:
                     self._cut, self.counted_all = True, False
@@ -210,7 +211,8 @@ class Walk:
             row.inputs["prompt"] = media_files.as_text(row.inputs["prompt"])
         if self._wants_meta and len(self._names) < MOST_NAMES:
             self._names.update(f"meta.{name}" for name in row.meta)
-        if not row.is_plain:
+        is_plain = row.is_plain
+        if not is_plain:
             used = frozenset(variables.used(row))
             self._names.update(row.vars)
             if isinstance(row.reader, Inline):  # its own vars; those of a file are for all of its rows
@@ -222,19 +224,19 @@ class Walk:
                 self._problems.add(*row.place("vars"), what, "use fewer values or copies, or a prompt file")
                 return used
         made = 0
-        for rendering in variables.renderings(row):
+        for rendering in (variables.as_it_stands(row),) if is_plain else variables.renderings(row):
             if not self._check.inputs(row, rendering.inputs):
                 break
             made += 1
             if row.variants is None:
                 self._check.braces(row, rendering.inputs.get("prompt"))
             yield from self._prompt(row, rendering)
-        self._made += -(-made // variables.copies(row))
+        self._made += made if is_plain else -(-made // variables.copies(row))
         return used
 
     def _prompt(self, row: Row, rendering: variables.Rendering) -> Iterator[Job]:
         sweep, own = self._sweep, rendering.inputs
-        pins = sweep.pins(own)
+        pins = sweep.pins(own) if sweep.keys else {}
         many = sweep.count(pins)
         self.whole += many
         wanted = max(0, min(many, self._most - self.planned)) if self._limited else many
@@ -248,8 +250,8 @@ class Walk:
         if not wanted:
             return
         model, model_inputs, meta = self._plan.model, self._plan.model_inputs, row.meta
-        if self._group.name is not None and "group" not in meta:
-            meta = {**meta, "group": self._group.name}
+        if self._group_meta and "group" not in meta:
+            meta = {**meta, **self._group_meta}
         name = row.id or prompt_name(_shown(own, model_inputs.media_among(own)) if self._has_files else own)
         swept = sweep.keys if rendering.number is None else (*sweep.keys, "seed")
         facts = Facts(row, name, model, swept, rendering.texts, meta, own.get("prompt"), rendering.chosen)

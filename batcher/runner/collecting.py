@@ -16,7 +16,7 @@ from batcher.client.token import base_url
 from batcher.core.errors import AccountError, BatcherError, CallError, Cause, NotFound, Refused, Rejected
 from batcher.core.job import Entry, State
 from batcher.core.settings import Settings
-from batcher.images import CheckDepth
+from batcher.images.check import CheckDepth
 from batcher.runner.progress import listener
 from batcher.runner.service import Options, Service, as_recorded, open_service
 from batcher.runner.work import fetch_again

@@ -18,7 +18,7 @@ from batcher.images import storage
 from batcher.images.media_contents import MediaContents, object_place, uploaded
 from batcher.images.media_links import AT_ONCE, QUEUE, MediaLinks, contents_in, try_link, with_links
 from batcher.manifest import Loader
-from batcher.manifest.media_files import Unusable
+from batcher.manifest.schema.media_files import Unusable
 from batcher.runner.progress import Progress, counting
 from batcher.store import StateFile, media, reading
 

@@ -20,7 +20,7 @@ from batcher.runner import media_inputs
 from batcher.runner.manifest_jobs import plan_jobs
 from batcher.runner.progress import Progress
 from batcher.runner.remote_manifest import Remote, brought
-from batcher.runner.run_dir import TYPICAL_BYTES
+from batcher.runner.run_dir import TYPICAL_BYTES, other_split
 from batcher.runner.service import Options, open_service, read_manifest, run_dir_of
 from batcher.store import STATE, StateFile, connect_to_read, has_state, read_facts
 from batcher.store.difference import NEW, Difference, Stand
@@ -60,6 +60,8 @@ async def _plan(options: Options, remote: Remote | None, say: Progress) -> dict[
         assert read.totals is not None
         difference = held.enter_context(closing(Difference(folder, None if recorded is None else run_dir)))
         facts = _facts(loader, read.totals, settings, offer, run_dir, difference)
+        if words := other_split(run_dir, options.shard):
+            facts["warnings"].append(words)
         if remote is not None and remote.warning:
             facts["warnings"].append(remote.warning)
         if amount := files.amount():
@@ -80,9 +82,18 @@ async def _offer(
             )
     except (AccountError, ServiceError) as error:
         offer = offline(loader.model, settings.price, error.message, unchecked=settings.no_schema_check)
+        if not any(error.message in warning for warning in offer.warnings):
+            offer = replace(offer, warnings=(*offer.warnings, _in_the_way(error)))
         if offer.price is None and recorded is not None:
             return replace(offer, price=read_facts(recorded).price_usd)
         return offer
+
+
+def _in_the_way(error: AccountError | ServiceError) -> str:
+    """Why a run could not begin now, though this plan can be made."""
+    if isinstance(error, AccountError):
+        return f"{error.message}: `batcher run` needs one (`batcher help service` says where to get it)"
+    return f"{error.message}: `batcher run` would stop here"
 
 
 @dataclass(frozen=True, slots=True)

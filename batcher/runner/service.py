@@ -16,8 +16,8 @@ from batcher.core.errors import AccountError, ManifestError, UsageError
 from batcher.core.settings import Given, Settings, fold
 from batcher.core.shard import Shard
 from batcher.manifest import Loader, Overrides, open_manifest
-from batcher.manifest.media_files import Unread
 from batcher.manifest.schema import bundled
+from batcher.manifest.schema.media_files import Unread
 from batcher.runner.progress import Progress
 from batcher.store import RunFacts, connect_to_read, has_state, read_facts
 
@@ -48,7 +48,11 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """api is open. trust: hosts that files may come from beside RunComfy's. name: what a run directory remembers."""
+    """api is open. trust: hosts that files may come from beside RunComfy's. name: what a run directory remembers.
+
+    >>> batcher.Service(api=None, trust=("files.example.org",), name="simulator").trust
+    ('files.example.org',)
+    """
 
     api: "Api"
     trust: tuple[str, ...]

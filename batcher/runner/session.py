@@ -34,6 +34,7 @@ from batcher.runner.run_dir import (
     gone_in_words,
     hold,
     images_folder,
+    other_split,
     room_needed,
     same_service,
     same_shard,
@@ -89,6 +90,8 @@ async def _run(
         if remote is not None:
             remote.keep(run_dir, heard)
         storage.claim(run_dir, options.images)
+        if words := other_split(run_dir, options.shard):
+            progress.say(f"warning: {words}")
         async with open_service(options, run_dir, heard) as service:
             ended = await conduct(
                 loader, settings, run_dir, service, surroundings, progress,

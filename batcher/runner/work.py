@@ -13,9 +13,10 @@ from batcher.core.job import Entry, utc
 from batcher.core.settings import Deadline, Settings
 from batcher.core.tally import Snapshot, Tally
 from batcher.core.units import show_count
-from batcher.images import Downloader, Dress, Trust
 from batcher.images.embed import at_arrival
+from batcher.images.fetch import Downloader, Dress
 from batcher.images.storage import place_of
+from batcher.images.trust import Trust
 from batcher.runner import departures
 from batcher.runner.cancel import cancel_all
 from batcher.runner.control import Control

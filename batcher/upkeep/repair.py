@@ -60,6 +60,8 @@ class Repaired:
     def did(self, what: str, count: int = 1) -> None:
         if count:
             self.how[what] = self.how.get(what, 0) + count
+            if not self.how[what]:
+                del self.how[what]
 
 
 async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int, progress: Progress | None) -> Repaired:
@@ -86,6 +88,7 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
             repairer = _Repairer(run_dir, state, repaired, repaired.left)
             collected = await collect(state, repairer.fix_on_disk(), options, depth)
             repaired.did("job fetched again, free", len(collected.saved))
+            repairer.bring_back({entry.id for entry, _ in collected.later})
             repairer.write_tables()
             not_fetched += repairer.not_collected(collected)
             jobs = {finding.job for finding in not_fetched}
@@ -123,6 +126,7 @@ class _Repairer:
         self._shelf = place_of(run_dir)
         self._ground = reader_of(run_dir)
         self._simulated = state.facts.simulated
+        self._kept_aside: list[tuple[int, str, str]] = []  # of lost jobs: id, a file of theirs, and where it is now
 
     def fix_on_disk(self) -> list[Entry]:
         """All that needs no network. Gives the jobs whose files have to be fetched, moved to READY or RUNNING."""
@@ -140,14 +144,18 @@ class _Repairer:
         unfetched = [one.entry for one in self.findings if one.kind is Kind.UNFETCHED and one.entry is not None]
         return [*self._lose(lost, lost_ids), *unfetched]
 
-    def _aside(self, files: Iterable[str]) -> None:
+    def _aside(self, files: Iterable[str]) -> list[str]:
+        """Where they are now, those that were there."""
+        moved = []
         for file in files:
             try:
                 self._ground.path(file)
             except Outside:
                 continue  # a name in a tampered state file must not make us move what isn't ours
-            if move_aside(self.run_dir, file) is not None:
+            if (now := move_aside(self.run_dir, file)) is not None:
+                moved.append(now)
                 self.repaired.did("file moved to lost+found")
+        return moved
 
     def _put_back(self, misplaced: Sequence[Finding]) -> None:
         """Every right picture is copied beside its place first, so that a circle of swapped ones comes apart."""
@@ -243,9 +251,25 @@ class _Repairer:
             (after,) = self._moved(entry, artifacts)
             lost.append(after)
         for finding in findings:
-            if finding.kind is not Kind.INCOMPLETE:
-                self._aside([finding.file, sidecar_of(finding.file)])
+            if finding.kind is not Kind.INCOMPLETE and finding.entry is not None:
+                for file in (finding.file, sidecar_of(finding.file)):
+                    self._kept_aside += [(finding.entry.id, file, now) for now in self._aside([file])]
         return lost
+
+    def bring_back(self, ids: set[int]) -> None:
+        """What was moved out of the way for a file that could not be had now: the job is as it was before. A copy of a
+        damaged picture stays in lost+found, as the next run writes over it.
+        """
+        for number, file, now in self._kept_aside:
+            place, kept = self.run_dir / file, self.run_dir / now
+            if number not in ids or not kept.is_file() or place.exists():
+                continue
+            with disk(file):
+                if file.endswith(".json"):
+                    kept.rename(place)
+                    self.repaired.did("file moved to lost+found", -1)
+                else:
+                    shutil.copy2(kept, place)
 
     def _moved(self, entry: Entry, artifacts: Sequence[Artifact]) -> list[Entry]:
         """Durably READY, or RUNNING when a link is not on record."""

@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 import aiohttp
 
 from batcher.core.job import Artifact
-from batcher.images import Downloader, Trust
+from batcher.images.fetch import Downloader
+from batcher.images.trust import Trust
 from tests.benchmarks.process import PYTHON, run
 from tests.benchmarks.service import served
 from tests.benchmarks.table import Line

@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 
 from batcher.core.job import Entry, Job, State, job_key
-from batcher.images import Downloader, Trust
+from batcher.images.fetch import Downloader
+from batcher.images.trust import Trust
 from batcher.runner.engines.cluster import ray_crew
 from batcher.runner.engines.dispatch import Dispatcher
 from batcher.runner.engines.engine import Local

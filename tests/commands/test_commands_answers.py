@@ -51,6 +51,9 @@ def test_plan_needs_no_token_and_no_network_and_makes_nothing(shell: Shell) -> N
     assert facts["axes"] == {"aspect_ratio": {"16:9": 2, "1:1": 2}}
     assert facts["first"][0]["inputs"] == {"prompt": "a heron", "seed": 1, "aspect_ratio": "16:9"}
     assert (facts["price_usd"], facts["cost_usd"], facts["against"]) == (None, None, None)
+    assert facts["warnings"] == [
+        "no token was given: `batcher run` needs one (`batcher help service` says where to get it)"
+    ]
     assert shell.tree() == {"p.csv"}
 
 

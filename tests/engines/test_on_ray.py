@@ -10,13 +10,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Container
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 
 from batcher.simulator import file_bytes
+from tests.support.needs import lacks
 from tests.support.ray_cluster import RayCluster, ray_cluster
 from tests.support.simulator_process import ROOT
 
@@ -24,6 +27,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 WITH_WORKERS = ("--engine", "ray", "--workers", "2")
 TOKEN = "a-token-that-is-looked-for-everywhere"
+LISTS = ("actors", "jobs", "nodes", "objects", "runtime_envs", "tasks", "workers")
+DASHBOARD = (
+    "/api/jobs/", "/api/cluster_status", "/nodes?view=summary", "/logical/actors",
+    *(f"/api/v0/{name}?detail=1" for name in LISTS),
+)  # fmt: skip
 
 
 def prompts(folder: Path, jobs: int) -> None:
@@ -72,6 +80,16 @@ def is_whole(folder: Path, origin: str, jobs: int, in_doubt: int = 0) -> None:
         assert (folder / "run" / card["file"]).read_bytes() == file_bytes(card["inputs"])
     assert [path.name for path in (folder / "run").rglob(".*.part")] == []
     assert list((folder / "run").glob(".batcher-probe-*")) == []
+
+
+def asked(ray: RayCluster, path: str) -> bytes:
+    """What the dashboard answers."""
+    try:
+        with urlopen(ray.dashboard + path, timeout=30) as answer:
+            content: bytes = answer.read()
+    except HTTPError as error:  # what goes wrong in it may be told too
+        content = error.read()
+    return content
 
 
 def until_gone(look: Callable[[], set[int]]) -> bool:
@@ -132,20 +150,25 @@ def test_a_cluster_that_ends_does_not_end_the_run(tmp_path: Path, origin: str) -
     assert "no worker is left: this process fetches the files itself" in said
 
 
-def test_the_token_is_nowhere_in_ray(tmp_path: Path, ray: RayCluster, origin: str) -> None:
+@pytest.mark.usefixtures("ray")  # for its skip
+def test_the_token_is_nowhere_in_ray(tmp_path: Path, origin: str) -> None:
+    """Not in the environment of a process, in what the dashboard answers, or in a log of the session."""
+    if find_spec("aiohttp_cors") is None:
+        lacks("ray", "ray[default] is not installed: no dashboard to ask")
     prompts(tmp_path, 20)
     secret = {"RUNCOMFY_TOKEN": TOKEN, "BATCHER_HEARTBEAT": f"http://127.0.0.1:9/{TOKEN}"}
-    process = batcher(ray, origin, tmp_path, *WITH_WORKERS, "--rate", "5/s", **secret)
-    until_images(tmp_path, 3, process)
-    for pid in ray.workers() | ray.drivers():
-        assert TOKEN.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
-    ended(process)
-    looked_at = 0
-    for path in ray.logs.rglob("*"):
-        if path.is_file():
-            looked_at += 1
-            assert TOKEN.encode() not in path.read_bytes(), path
-    assert looked_at > 20
+    with ray_cluster(dashboard=True) as own:
+        process = batcher(own, origin, tmp_path, *WITH_WORKERS, "--rate", "5/s", **secret)
+        until_images(tmp_path, 3, process)
+        for pid in own.workers() | own.drivers():
+            assert TOKEN.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+        heard = {path: asked(own, path) for path in DASHBOARD}
+        ended(process)
+        heard |= {f"{path} at the end": asked(own, path) for path in DASHBOARD}
+        heard |= {str(path): path.read_bytes() for path in own.logs.rglob("*") if path.is_file()}
+    assert b"Worker.take" in heard["/api/v0/tasks?detail=1 at the end"]
+    assert len(heard) > 2 * len(DASHBOARD) + 20
+    assert [place for place, content in heard.items() if TOKEN.encode() in content] == []
 
 
 def test_a_folder_that_workers_do_not_see_ends_the_run_before_anything_is_paid(

@@ -23,8 +23,7 @@ from batcher.export.request import SPLITS_OF_DATASETS, Options, ordered
 from batcher.export.selection import Sample, Selection
 from batcher.export.target import Target
 from batcher.export.webdataset import WebDataset
-from batcher.images import Limits
-from batcher.images.check import examine
+from batcher.images.check import Limits, examine
 from batcher.store import connect_to_read, exporting
 from tests.export.readers import READERS, Seen
 

@@ -20,7 +20,7 @@ from batcher.core.errors import (
 )
 from batcher.core.job import Accepted, FailedThere, Succeeded, Waiting
 from batcher.core.retry import MOST_PATIENCE, parse_retry_after
-from batcher.images import Trust
+from batcher.images.trust import Trust
 from batcher.manifest.schema import ModelSchema
 from tests.fuzz.manifests import readable, short
 from tests.fuzz.mutation import as_json, mutated, mutated_tree

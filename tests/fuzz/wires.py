@@ -16,7 +16,9 @@ from random import Random
 
 from batcher.client.api import Api
 from batcher.core.errors import AccountError, CallError, FileError
-from batcher.images import Downloader, Limits, Trust
+from batcher.images.check import Limits
+from batcher.images.fetch import Downloader
+from batcher.images.trust import Trust
 from tests.fuzz.answers import BODIES, can_be_kept
 from tests.fuzz.manifests import readable, scratch
 from tests.fuzz.mutation import as_json, mutated_tree

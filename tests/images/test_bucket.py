@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.job import Artifact
-from batcher.images import Downloader, Trust, storage
+from batcher.images import objects, storage
+from batcher.images.fetch import Downloader
+from batcher.images.trust import Trust
 from batcher.store.files.place import Taken
 from batcher.store.files.safe_reader import Absent, Outside
 from tests.support.file_host import answer, file_host, picture
@@ -154,6 +157,54 @@ def test_a_fetch_puts_into_the_bucket_and_leaves_nothing_here(place: Any, tmp_pa
     assert place.get("big.png") == big
     assert not list((tmp_path / "uploads").glob("*")) if (tmp_path / "uploads").exists() else True
     assert not (tmp_path / "images").exists()
+
+
+def test_a_name_that_was_wrong_can_be_corrected(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("no folder")
+    with pytest.raises(DiskError, match="taken"):
+        storage.claim(tmp_path, f"file://{tmp_path}/taken")
+    storage.claim(tmp_path, f"file://{tmp_path}/bucket")
+    assert storage.url_of(tmp_path) == f"file://{tmp_path}/bucket"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [("s3://tests/x", "aws configure export-credentials"), ("az://tests/x", "AZURE_STORAGE_ACCOUNT_NAME")],
+)
+def test_who_has_no_credentials_is_told_which_to_set(
+    url: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_"))]:
+        monkeypatch.delenv(name)
+
+    def nobody(*_: object) -> None:
+        raise OSError("no machine's role here")
+
+    monkeypatch.setattr("batcher.images.objects.socket.create_connection", nobody)
+    with pytest.raises((DiskError, UsageError)) as caught:
+        storage.claim(tmp_path, url)
+    assert words in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("environment", "bucket", "words"),
+    [
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "tests", "403 Forbidden: SignatureDoesNotMatch"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "tests", "127.0.0.1:1 can't be reached (Connection refused)"),
+        ({}, "never-made", "404 Not Found: NoSuchBucket"),
+    ],
+)
+def test_what_a_store_says_is_said_once_and_in_a_line(
+    environment: dict[str, str], bucket: str, words: str, server: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**server.environment, **environment}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setitem(objects._RETRIES, "max_retries", 0)
+    with pytest.raises(DiskError) as caught:
+        objects.Objects(f"s3://{bucket}/x").names("y")
+    assert words in caught.value.message
+    assert caught.value.message.startswith(f"s3://{bucket}/x/y: ")
+    assert "performing" not in caught.value.message
 
 
 @pytest.fixture

@@ -11,8 +11,10 @@ import pytest
 
 from batcher.core.errors import FileRefused, FileUnavailable
 from batcher.core.job import Artifact
-from batcher.images import CheckDepth, Downloader, Limits, Trust
 from batcher.images.body import IN_MEMORY
+from batcher.images.check import CheckDepth, Limits
+from batcher.images.fetch import Downloader
+from batcher.images.trust import Trust
 from tests.support.file_host import answer, describe, fetch, file_host, files, huge_png, picture
 
 BIG = picture(800, 800)  # noise does not compress: over a megabyte

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from batcher.core.errors import FileRefused, FileUnavailable
-from batcher.images import Downloader, Trust
 from batcher.images.check import Limits, examine
 from batcher.images.data_url import data_url
+from batcher.images.fetch import Downloader
 from batcher.images.kinds import KINDS, Announced, classify
+from batcher.images.trust import Trust
 from batcher.store.files.safe_reader import EXTENSIONS
 from tests.support.file_host import answer, describe, fetch, files, picture
 
@@ -51,6 +52,8 @@ WHOLE = [
     (ZIP, "", "zip", "application/zip"),
     (b'{"scene": [1, 2]}', "application/json", "json5", "application/json"),
     ("Käse, at dawn\n".encode(), "text/plain; charset=utf-8", "txt", "text/plain"),
+    (b"a kite over a hill\n", "application/octet-stream", "txt", "text/plain"),
+    (b'{"boxes": [[1, 2]]}', "binary/octet-stream", "json5", "application/json"),
     (b"1\n00:00:01,000 --> 00:00:02,000\nHello\n", "application/x-subrip", "srt", "application/x-subrip"),
 ]
 
@@ -93,6 +96,8 @@ def test_bytes_that_nobody_has_a_name_for_are_kept_with_a_warning_after_one_down
         (b"<html>", "image/png", "png"),
         (b'{"error": "busy"}', "application/json", "png"),
         (b"upstream timed out", "text/plain", "mp4"),
+        (b"<html>", "application/octet-stream", ""),
+        (b"upstream timed out", "application/octet-stream", "png"),
         (b"too short\x00", "", ""),
         (b"", "", ""),
     ],

@@ -14,7 +14,7 @@ import pytest
 from batcher.client.api import Api
 from batcher.core.errors import CallError, DiskError, UsageError
 from batcher.images.media_links import MediaLinks
-from batcher.manifest.media_files import Unusable
+from batcher.manifest.schema.media_files import Unusable
 from batcher.store.media import Media, Source
 from tests.support.object_store import ObjectStore, obstore
 from tests.support.rude_server import answer, serving

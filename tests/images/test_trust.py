@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from batcher.core.errors import FileRefused, UsageError
-from batcher.images import Trust
+from batcher.images.trust import Trust
 
 
 def is_refused(url: str, *extra: str) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from batcher.core.errors import DiskError, ManifestError, UsageError
 from batcher.core.job import job_key
 from batcher.manifest import Loader, Overrides, open_manifest
-from batcher.manifest.readers import json_rows
+from batcher.manifest.readers.json import rows as json_rows
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
 from tests.manifest.manifest_reading import IMAGEN, PARTI, checked, inputs, jobs, needs_parti, problems, write
 
@@ -337,12 +337,18 @@ def test_a_cell_in_error_is_placed_by_line_and_column(tmp_path: Path) -> None:
     assert [(found.line, found.column) for found in problems(path)] == [(3, 10), (4, 5)]
 
 
-def test_all_errors_come_at_once_three_of_a_kind_and_the_first_fifty_with_a_count(tmp_path: Path) -> None:
+def test_all_errors_come_at_once_one_of_a_kind_and_the_first_fifty_with_a_count(tmp_path: Path) -> None:
     path = write(tmp_path, "prompt,seed\n" + "a,x\n" * 80, "p.csv")
     with pytest.raises(ManifestError) as caught:
         checked(path)
-    assert (len(caught.value.problems), caught.value.total) == (3, 80)
-    assert "(and 77 more like this)" in str(caught.value)
+    assert (len(caught.value.problems), caught.value.total) == (1, 80)
+    assert "(and 79 more like this)" in str(caught.value)
+    path = write(tmp_path, "prompt,seed\n" + "a,x\n" * 3 + "a,y\n" * 20 + "a,z\n" + "a,w\n" * 2, "p.csv")
+    with pytest.raises(ManifestError) as caught:
+        checked(path)
+    assert [problem.line for problem in caught.value.problems] == [2, 3, 4, 5, 25]
+    assert caught.value.total == 26
+    assert [str(caught.value).count(f"(and {count} more") for count in (19, 2)] == [1, 1]
     texts = [f"`k{n}` is" for n in range(60)]
     path = write(tmp_path, json.dumps({"prompts": [{"prompt": "a", text: 1} for text in texts]}))
     with pytest.raises(ManifestError) as caught:

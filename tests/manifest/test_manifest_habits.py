@@ -11,7 +11,7 @@ import pytest
 from batcher.core.errors import ManifestError, UsageError
 from batcher.core.job import job_key
 from batcher.manifest import Overrides, open_manifest
-from batcher.manifest.readers import workbook
+from batcher.manifest.readers.tables import workbook
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
 from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
 
@@ -510,6 +510,14 @@ def test_a_spreadsheet_is_read_with_whole_numbers_and_the_rows_of_the_sheet(tmp_
         ("k2", {"prompt": "a fox"}, 4),
     ]
     assert any("`notes`" in warning for warning in read.warnings)
+
+
+def test_titles_above_the_header_of_a_spreadsheet_are_left_out_and_said(tmp_path: Path) -> None:
+    pytest.importorskip("python_calamine", reason="an extra")
+    cells: dict[str, str | float] = {"A1": "My prompts", "A3": "id", "B3": "Prompt", "A4": "k1", "B4": "a kite"}
+    read = checked(spreadsheet(tmp_path, cells))
+    assert [(job.prompt_id, job.line) for job in read.made] == [("k1", 4)]
+    assert any("above its header" in text for text in read.warnings)
 
 
 def test_a_spreadsheet_of_a_few_cells_far_apart_is_refused_before_it_is_held(tmp_path: Path) -> None:

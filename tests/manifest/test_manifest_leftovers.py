@@ -14,8 +14,8 @@ ROWS = "prompt,cost\na kite,1\na fox,2\n"
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        (f"{ROWS}#REF!,3\na hill,4\n", 4, "for no value"),
-        (f"{ROWS}NULL,3\n", 4, "for no value"),
+        (f"{ROWS}#REF!,3\na hill,4\n", 4, "no prompt"),
+        (f"{ROWS}NULL,3\n", 4, "no prompt"),
         (f"{ROWS}Total,3\n", 4, "the last row"),
         (f'{ROWS},\nTOTAL:,"$1,234.50"\n', 5, "the last row"),
         (f"{ROWS}Sum,3\nAverage,1.5\n", 4, "the last row"),
@@ -83,3 +83,23 @@ def test_a_var_that_is_the_name_of_a_file_is_an_error_for_a_run(tmp_path: Path) 
     write(tmp_path, "fox\ncat\n", "animals.txt")
     path = write(tmp_path, "prompts:\n  - prompt: a {animal}\n    vars: {animal: animals.txt}\n")
     assert "{file: animals.txt}" in problems(path)[0].mend
+
+
+def test_a_last_row_with_nothing_but_its_prompt_is_warned_of(tmp_path: Path) -> None:
+    rows = "".join(f"kite {number},{number}\n" for number in range(9))
+    note = "Exported from a program,\n"
+    read = checked(write(tmp_path, f"prompt,seed\n{rows}{note}", "p.csv"))
+    assert [":11: the last row has nothing but" in text for text in read.warnings] == [True]
+    for other in (f"prompt,seed\n{rows}{note}{rows}", f"prompt,seed\n{note}{rows}{note}"):
+        assert not any("nothing but" in text for text in checked(write(tmp_path, other, "p.csv")).warnings)
+
+
+def test_a_word_for_nothing_among_negative_prompts_is_warned_of_once(tmp_path: Path) -> None:
+    read = checked(write(tmp_path, "prompt,negative_prompt\na kite,NULL\na fox,blur\na hill,NULL\n", "p.csv"))
+    assert [":2: `negative_prompt`" in text for text in read.warnings].count(True) == 1
+
+
+@pytest.mark.parametrize("name", ["model", "Model", "model_id", "modelId"])
+def test_a_model_of_one_prompt_is_refused_in_yaml_in_any_spelling(tmp_path: Path, name: str) -> None:
+    (problem,) = problems(write(tmp_path, f"prompts:\n  - {{prompt: a kite, {name}: a/b/c}}\n"))
+    assert "run it once for each" in problem.mend

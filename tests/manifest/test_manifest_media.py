@@ -9,9 +9,9 @@ import pytest
 from batcher.core.errors import ManifestError
 from batcher.core.job import Job, job_key
 from batcher.manifest import Overrides, open_manifest
-from batcher.manifest.media_files import Unusable
 from batcher.manifest.schema import ModelSchema
 from batcher.manifest.schema.media import Wanted
+from batcher.manifest.schema.media_files import Unusable
 
 MODEL = "v/edit"
 SCHEMA = ModelSchema.from_json(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from batcher.core.errors import ManifestError
 from batcher.manifest import Overrides, open_manifest
-from batcher.manifest.readers import parquet
+from batcher.manifest.readers.tables import parquet
 from tests.manifest.manifest_reading import IMAGEN, checked, inputs, jobs, problems, write
 
 pa = pytest.importorskip("pyarrow")

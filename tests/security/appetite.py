@@ -26,7 +26,9 @@ def tell(**facts):
 """
 
 FETCH = """
-from batcher.images import Downloader, Limits, Trust
+from batcher.images.check import Limits
+from batcher.images.fetch import Downloader
+from batcher.images.trust import Trust
 from batcher.core.errors import FileError
 async def main():
     limits = Limits(**json.loads(sys.argv[4]))

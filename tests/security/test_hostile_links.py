@@ -8,7 +8,8 @@ from yarl import URL
 
 from batcher.client.outputs import find_urls
 from batcher.core.errors import FileError, FileRefused
-from batcher.images import Downloader, Trust
+from batcher.images.fetch import Downloader
+from batcher.images.trust import Trust
 from tests.support.file_host import answer, describe, file_host, files, picture
 
 # {port} is that of a host on this machine that must never be asked.

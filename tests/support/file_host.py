@@ -13,8 +13,9 @@ from typing import Any
 from PIL import Image
 
 from batcher.core.job import Artifact, utc
-from batcher.images import Downloader, Limits, Trust
-from batcher.images.check import CheckDepth
+from batcher.images.check import CheckDepth, Limits
+from batcher.images.fetch import Downloader
+from batcher.images.trust import Trust
 
 Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
 Route = bytes | Script

@@ -1,4 +1,4 @@
-"""A real Ray cluster on this machine: small, without a dashboard, and ended with the block that it is used in."""
+"""A real Ray cluster on this machine: small, and ended with the block that it is used in."""
 
 import os
 from collections.abc import Iterator
@@ -22,6 +22,10 @@ class RayCluster:
     def logs(self) -> Path:
         return Path(self.cluster.head_node.get_session_dir_path())
 
+    @property
+    def dashboard(self) -> str:
+        return f"http://{self.cluster.head_node.webui_url}"
+
     def add_node(self, cpus: int = 2) -> Any:
         return self.cluster.add_node(num_cpus=cpus, object_store_memory=STORE)
 
@@ -44,13 +48,13 @@ class RayCluster:
 
 
 @contextmanager
-def ray_cluster(cpus: int = 2) -> Iterator[RayCluster]:
-    """One node with so many CPUs; 0 for a head that others are added to."""
+def ray_cluster(cpus: int = 2, *, dashboard: bool = False) -> Iterator[RayCluster]:
+    """One node with so many CPUs; 0 for a head that others are added to. dashboard: it needs ``ray[default]``."""
     before = {name: os.environ.get(name) for name in QUIET}
     os.environ.update(QUIET)
     from ray.cluster_utils import Cluster  # noqa: PLC0415  an extra, and half a second
 
-    head = {"num_cpus": cpus, "object_store_memory": STORE, "include_dashboard": False}
+    head = {"num_cpus": cpus, "object_store_memory": STORE, "include_dashboard": dashboard, "dashboard_port": 0}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         yield RayCluster(cluster.address, cluster)

@@ -75,6 +75,7 @@ async def visit(
     token: str = "a-token",
     continue_copy: bool = False,
     hire: Hire = ray_crew,
+    command: str = "batcher",
     **settings: Any,
 ) -> Came:
     """deadline: seconds from the start. price: what the catalogue says, whatever the service charges."""
@@ -107,7 +108,8 @@ async def visit(
                 Surroundings(
                     observers=() if hear is None else (hear,), attend=attend, hire=hire, wall=wall, elapsed=now
                 ),
-                listener("none"), limit=overrides.limit, continue_copy=continue_copy, elapsed=lambda: now() - began,
+                listener("none"), command=command, limit=overrides.limit, continue_copy=continue_copy,
+                elapsed=lambda: now() - began,
             )  # fmt: skip
     return Came(ended.stop, ended.context, ended.report, ended.summary, now() - began)
 

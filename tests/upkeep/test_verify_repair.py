@@ -257,10 +257,14 @@ def test_without_a_token_the_reason_is_said_and_nothing_is_given_up(
 ) -> None:
     without_settings(monkeypatch, tmp_path)
     there.images()[9].unlink()
-    facts = there.verify("--repair")  # the file host is not trusted, so the link is of no use
-    assert facts["by_repair"] == {"free": 1}
-    assert "token" in facts["findings"][0]["message"]
-    assert {row["state"] for row in there.rows("jobs")} == {"done", "running"}
+    there.images()[3].write_bytes(b"cut")
+    before = {path: path.read_bytes() for path in there.folder.glob("images/**/*.*")}
+    for _ in range(2):
+        facts = there.verify("--repair")  # the file host is not trusted, so the link is of no use
+        assert facts["by_repair"] == {"free": 2}
+        assert "token" in facts["findings"][0]["message"]
+        assert {row["state"] for row in there.rows("jobs")} == {"done", "running"}
+        assert {path: path.read_bytes() for path in there.folder.glob("images/**/*.*")} == before, "nothing was moved"
 
 
 def test_another_service_that_knows_nothing_of_them_does_not_make_them_gone(

@@ -74,11 +74,12 @@ def in_order(values: Iterable[Any]) -> list[Any]:
 class Seen:
     """What the jobs of a selection have: all names, and what varies within a prompt, by the first few thousand.
 
-    of_prompt: jobs of each prompt, by ``prompt_key``.
+    of_prompt: jobs of each prompt, by ``prompt_key``. chosen: the first values of what vars and templates chose.
     """
 
     jobs: int = 0
     names: dict[str, None] = field(default_factory=lambda: dict.fromkeys(("prompt", *OF_THE_JOB, REPEAT)))
+    chosen: dict[str, set[str]] = field(default_factory=dict)
     of_prompt: Counter[int] = field(default_factory=Counter)
     _values: dict[str, dict[str, set[str]]] = field(default_factory=dict)
 
@@ -88,6 +89,8 @@ class Seen:
         if len(self.names) < _MOST_NAMES:
             self.names.update(dict.fromkeys([*job.inputs, *(job.chosen or ()), *(f"meta.{name}" for name in job.meta)]))
         if self.jobs <= _LOOKED_AT:
+            for name, value in (job.chosen or {}).items():
+                self.chosen.setdefault(name, set()).add(canonical_json(value))
             prompt = self._values.setdefault(canonical_json(job.inputs.get("prompt")), {})
             for name in ("model", "copy", *job.inputs):
                 prompt.setdefault(name, set()).add(canonical_json(value_of(job, name)))
@@ -129,7 +132,7 @@ def choose(seen: Seen, rows: str | None, cols: str | None, per: tuple[str, ...])
     free = {name: count for name, count in seen.varying().items() if name not in (*asked, *per)}
     if REPEAT in (*asked, *per) and (seed := seed_input(free)) is not None:
         del free[seed]
-    sheets = _sheets(per, asked, bool(free))
+    sheets = _sheets(per, asked, seen, bool(free))
     if sheets == () and seen.prompts > 1 and not {"prompt", "prompt_id"} & {*asked, *per}:
         free["prompt"] = seen.prompts
     cols = cols or _pick(free, "aspect_ratio", min)
@@ -137,14 +140,22 @@ def choose(seen: Seen, rows: str | None, cols: str | None, per: tuple[str, ...])
     if cols is None:  # one axis: the pictures flow
         cols = rows or "prompt"
         rows = None
-    left = tuple(name for name in free if name != "prompt")
-    return Plan(rows, cols, sheets, left)
+    left = [name for name in free if name != "prompt"]
+    if sheets == ("prompt_id",):
+        left += [
+            name for name, values in seen.chosen.items() if len(values) > 1 and name not in (*asked, *left, REPEAT)
+        ]
+    return Plan(rows, cols, sheets, tuple(left))
 
 
-def _sheets(per: tuple[str, ...], asked: list[str], sweeps: bool) -> tuple[str, ...]:
-    """One sheet a prompt, unless prompts stand along a side, or there is nothing else to put there."""
+def _sheets(per: tuple[str, ...], asked: list[str], seen: Seen, sweeps: bool) -> tuple[str, ...]:
+    """One sheet a prompt, unless prompts stand along a side, or there is nothing else to put there. Where what vars
+    chose stands along a side, a prompt is all its texts.
+    """
     if per:
         return tuple(name for name in per if name != NONE)
+    if {*asked} & {name for name in seen.chosen if name != REPEAT}:
+        return ("prompt_id",)
     if {"prompt", "prompt_id"} & set(asked) or not (asked or sweeps):
         return ()
     return ("prompt",)

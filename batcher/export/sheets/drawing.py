@@ -202,8 +202,9 @@ def _warnings(drawn: Drawn, writer: Writer) -> Iterator[str]:
     if writer.unshaped:
         yield "Pillow here was built without Raqm: Arabic, Indic and Thai letters stand unjoined. Install its wheel."
     if drawn.plan.hidden:
-        names = ", ".join(drawn.plan.hidden)
-        yield f"Within a cell, {names} varies too: name it with --rows, --cols or --per to tell the pictures apart."
+        *names, last = drawn.plan.hidden
+        words = f"{', '.join(names)} and {last} vary too: name them" if names else f"{last} varies too: name it"
+        yield f"Within a cell, {words} with --rows, --cols or --per to tell the pictures apart."
 
 
 def _mend(script: str) -> str:

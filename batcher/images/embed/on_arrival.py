@@ -12,7 +12,7 @@ from batcher.images.embed.embedding import embed, has_c2pa
 from batcher.images.embed.splice import NotEmbedded, Signed
 
 if TYPE_CHECKING:
-    from batcher.images import Dress
+    from batcher.images.fetch import Dress
 
 
 def at_arrival(wanted: AbstractSet[str]) -> "Dress | None":

@@ -1,1 +1,1 @@
-"""Files as people have them, one reader a format: CSV, TSV, JSON, JSONL, Parquet, text, other tools' prompt files."""
+"""Files as people have them, one reader a format: tables, JSON, text, other tools' prompt files."""

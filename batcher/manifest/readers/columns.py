@@ -6,8 +6,8 @@ from itertools import islice
 from shlex import quote
 
 from batcher.core.suggest import fold_name, nearest
-from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.readers.meanings import kind_of_name, text_columns
+from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 
 _MOST_COMPARED = 200  # names of one file that are compared with those of inputs: each comparison costs

@@ -14,34 +14,13 @@ FORMATS = frozenset({"csv", "tsv", "tsv-quoted", "xlsx", "parquet", "json", "jso
 _MARKS = ' \t"\ufeff'  # about a name, where files were put together
 _SHOWN = 3
 _LONGEST = 20  # characters of such a text
-_FAILED = re.compile(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|SPILL!|CALC!|ERROR!|GETTING_DATA|[#]+)")
-_NOTHING = frozenset({"nan", "null", "none", "na", "n/a", "<na>", "nil", "-", "--", "\u2013", "\u2014"})
-_SUMS = frozenset(
-    [
-        "total",
-        "totals",
-        "grandtotal",
-        "subtotal",
-        "sum",
-        "average",
-        "mean",
-        "count",
-        "summe",
-        "gesamt",
-        "gesamtsumme",
-        "zwischensumme",
-        "mittelwert",
-        "anzahl",
-        "somme",
-        "moyenne",
-        "totale",
-        "somma",
-        "media",
-        "suma",
-        "promedio",
-        "soma",
-    ]
+_FAILED = re.compile(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|SPILL!|CALC!|ERROR!|GETTING_DATA|#+)|[-=_:*|~.]+")
+_NOTHING = frozenset({"nan", "null", "none", "na", "n/a", "<na>", "nil", "\u2013", "\u2014"})
+_SUMS = re.compile(
+    r"(grand|sub)?totals?|sum|average|mean|count|(zwischen|gesamt)?summe|gesamt|mittelwert|anzahl|somm[ae]|moyenne|totale"
+    r"|suma|promedio|soma"
 )
+_FEW = 5  # rows with more than a prompt, after which a last row without more is odd
 Place = tuple[str, int, int]
 _NUMBER = re.compile(r"[^\w]*[0-9][0-9.,' ]*[^\w]*")
 
@@ -72,34 +51,50 @@ class LeftoversSeen:
         self._rows, self._form, self._reading = rows, form, reading
         self._first: list[tuple[Place, str]] = []
         self._many = 0
+        self._sums: list[tuple[Place, str]] = []  # the rows before this one, as long as they are sums
 
     def rows(self) -> Iterator[Row]:
-        sums: list[tuple[Place, str]] = []  # the rows before this one, as long as they are sums
+        number, row, all_have_more, is_warned = 0, None, True, False
         try:
-            for row in self._rows:
+            for number, row in enumerate(self._rows, 1):
                 prompt = row.inputs.get("prompt")
-                text = prompt.strip() if type(prompt) is str and len(prompt) <= _LONGEST else ""
-                if not text:
-                    sums.clear()
-                    yield row
-                    continue
-                if _FAILED.fullmatch(text) or text.lower() in _NOTHING:
-                    self._see(
-                        row.place("prompt"),
-                        f"the prompt of this row is {shown(text)}, which programs write for no value",
-                    )
-                elif _is_sum(text, row):
-                    sums.append(
-                        (row.place("prompt"), f"the last row is {shown(text)} and a number, and is read as a prompt")
-                    )
-                    yield row
-                    continue
-                sums.clear()
+                if type(prompt) is str and len(prompt) <= _LONGEST:
+                    self._look_at(row, prompt.strip())
+                elif self._sums:
+                    self._sums.clear()
+                if number <= _FEW:
+                    all_have_more &= self._has_more(row)
+                if not is_warned and (negative := row.inputs.get("negative_prompt")):
+                    is_warned = self._is_nothing(row, negative)
                 yield row
-            for place, what in sums:
+            for place, what in self._sums:
                 self._see(place, what)
+            if row is not None and number > _FEW and all_have_more and not self._has_more(row):
+                what = "the last row has nothing but its prompt, and those above it have more"
+                self._reading.model_inputs.warn(f"{row.source}:{row.line}: {what}")
         finally:  # also when no more rows are wanted
             self._say()
+
+    def _look_at(self, row: Row, text: str) -> None:
+        if _FAILED.fullmatch(text) or text.lower() in _NOTHING:
+            self._see(row.place("prompt"), f"the prompt of this row is {shown(text)}, which is no prompt")
+        if _is_sum(text, row):
+            what = f"the last row is {shown(text)} and a number, and is read as a prompt"
+            self._sums.append((row.place("prompt"), what))
+        else:
+            self._sums.clear()
+
+    def _has_more(self, row: Row) -> bool:
+        """Than a prompt and what its file entry gives to every row."""
+        return len(row.inputs) > len(self._reading.carried.inputs) + 1 or any(row.meta.values())
+
+    def _is_nothing(self, row: Row, negative: object) -> bool:
+        """Whether what to avoid is a word for nothing, which is warned of."""
+        if type(negative) is not str or negative.strip().lower() not in _NOTHING:
+            return False
+        what = f"`negative_prompt` is {shown(negative)}, and is sent as that text: leave the cell empty for none"
+        self._reading.model_inputs.warn(f"{row.source}:{row.line}: {what}")
+        return True
 
     def _see(self, place: Place, what: str) -> None:
         self._many += 1
@@ -115,7 +110,7 @@ class LeftoversSeen:
 
 def _is_sum(text: str, row: Row) -> bool:
     """Whether a row is a word for a sum, and numbers."""
-    if fold_name(text.rstrip(":")) not in _SUMS:
+    if not _SUMS.fullmatch(fold_name(text.rstrip(":"))):
         return False
     others = [
         value for name, value in {**row.inputs, **row.meta}.items() if name != "prompt" and value not in (None, "")

@@ -14,13 +14,23 @@ from typing import Any
 
 from batcher.core.job import COUNT_INPUTS
 from batcher.core.suggest import fold_name, printable, suggestion
-from batcher.manifest.inputs import RATIO, ModelInputs
+from batcher.manifest.schema.inputs import RATIO, ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.axes import BadAxis
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 
 _NAMES = {
-    "model": ("model", "modelid", "modelname", "modelpath", "checkpoint", "sdmodel"),
+    "model": (
+        "model",
+        "modelid",
+        "modelname",
+        "modelpath",
+        "aimodel",
+        "imagemodel",
+        "basemodel",
+        "checkpoint",
+        "sdmodel",
+    ),
     "aspect_ratio": ("aspectratio", "ratio", "ar", "aspect", "imageratio", "imageaspectratio"),
     "negative_prompt": ("negativeprompt", "negative", "neg", "negprompt", "negativeprompts", "negativetext"),
     "seed": ("seed", "seeds", "seednumber", "randomseed", "noiseseed", "rngseed"),
@@ -32,27 +42,13 @@ _NAMES = {
 }
 _KINDS = {name: kind for kind, names in _NAMES.items() for name in names}
 _WORDS = {
-    "model": "a model",
-    "aspect_ratio": "an aspect ratio",
-    "negative_prompt": "what to avoid",
-    "seed": "a seed",
-    "width": "a size",
-    "height": "a size",
-    "size": "a size",
-    "pictures": "a number of pictures",
+    "model": "a model", "aspect_ratio": "an aspect ratio", "negative_prompt": "what to avoid", "seed": "a seed",
+    "width": "a size", "height": "a size", "size": "a size", "pictures": "a number of pictures",
     "repeat": "a number of copies",
-}
+}  # fmt: skip
 _TEXTS = (
-    "text",
-    "caption",
-    "captions",
-    "description",
-    "positive",
-    "positiveprompt",
-    "prompttext",
-    "prompten",
-    "sentence",
-)
+    "text", "caption", "captions", "description", "positive", "positiveprompt", "prompttext", "prompten", "sentence",
+)  # fmt: skip
 _COUNTS = (*COUNT_INPUTS, "batch_size")
 _SIZE = re.compile(r"\s*([1-9][0-9]{0,4})\s*[x\u00d7*]\s*([1-9][0-9]{0,4})\s*(?:px)?\s*", re.IGNORECASE)
 _REMARK = re.compile(r"\s*[(\[][^()\[\]]{0,40}[)\]]\s*\Z")
@@ -71,7 +67,7 @@ def kind_of_name(name: str) -> str | None:
 def input_meant(name: str, inputs: Iterable[str]) -> str:
     """How to fix the name of an input that the model does not have: by what it means, else by its spelling."""
     names, kind = list(inputs), kind_of_name(name)
-    if kind == "model" and name == "model":
+    if kind == "model":
         return "a manifest has one model, at its top or with --model: run it once for each, with an -o of its own"
     if kind in names:
         return f"did you mean `{kind}`?"
@@ -82,7 +78,11 @@ def input_meant(name: str, inputs: Iterable[str]) -> str:
 
 def text_columns(names: list[str]) -> list[str]:
     """Those of the names under which other tools keep the text of a prompt."""
-    return [name for name in names if fold_name(name.strip()) in _TEXTS or fold_name(name).startswith("prompt")]
+    return [name for name in names if fold_name(name.strip()) in _TEXTS or _has_prompt(name)]
+
+
+def _has_prompt(name: str) -> bool:
+    return "prompt" in fold_name(name) and kind_of_name(name) is None
 
 
 @dataclass(slots=True)

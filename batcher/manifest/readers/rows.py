@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import Layout, layout
 from batcher.manifest.readers.meanings import Meanings
+from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.repeats import Repeat
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from hashlib import blake2b
 
 from batcher.core.units import show_count
-from batcher.manifest.inputs import LONGEST_PROMPT
 from batcher.manifest.problems import failure
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.lookalikes import Lookalikes
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
+from batcher.manifest.schema.inputs import LONGEST_PROMPT
 from batcher.manifest.schema.words import shown
 
 _OTHER_TEXTS = (".caption", ".md", ".text", ".prompt", ".csv", ".json", ".jsonl", ".tags")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from batcher.core.job import canonical_json
-from batcher.manifest.inputs import ModelInputs
+from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.draws import MOST, seeds
 

@@ -12,7 +12,6 @@ from typing import Any
 from batcher.core.job import canonical_json
 
 MOST = 100_000  # seeds of one draw: they are held
-HIGHEST = 2**31 - 1  # drawn: what every model and every reader takes
 
 
 def seeds(about: Sequence[Any], many: int, among: range) -> list[int]:

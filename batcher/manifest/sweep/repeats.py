@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.manifest.inputs import ModelInputs
+from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.axes import BadAxis
 from batcher.manifest.sweep.draws import MOST, seeds
 

@@ -1,1 +1,1 @@
-"""Prompts with blanks in them: vars, wildcards and dynamic prompts."""
+"""Prompts with blanks in them: vars, wildcards and templates."""

@@ -6,7 +6,7 @@ count: a var that a file entry carries does not multiply the rows that have no u
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -75,14 +75,13 @@ def repeats(row: Row) -> bool:
     return row.repeat is not None and "seed" not in row.inputs
 
 
-def renderings(row: Row) -> Iterable[Rendering]:
-    """The row with its variants and vars filled in; once, as it is, without any. A row that repeats: each of them with
-    one seed after the other.
-    """
-    return (Rendering(row.inputs, _NO_TEXTS),) if row.is_plain else _filled_in_and_repeated(row)
+def as_it_stands(row: Row) -> Rendering:
+    """The one rendering of a plain row."""
+    return Rendering(row.inputs, _NO_TEXTS)
 
 
-def _filled_in_and_repeated(row: Row) -> Iterator[Rendering]:
+def renderings(row: Row) -> Iterator[Rendering]:
+    """The row with its variants and vars filled in. A row that repeats: each of them with one seed after the other."""
     for inputs, texts in _filled_in(row):
         if row.repeat and repeats(row):
             for number, seed in enumerate(row.repeat.seeds(inputs), 1):

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers import leftovers
 from batcher.manifest.readers.columns import word
@@ -13,10 +12,12 @@ from batcher.manifest.readers.formats import Reader, format_of, reader
 from batcher.manifest.readers.meanings import Meanings, input_meant
 from batcher.manifest.readers.rows import Carried, Reading, Row
 from batcher.manifest.readers.source import Source
+from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.repeats import Repeat, Repeats
-from batcher.manifest.templates.dynamic import Dynamic, Dynamics, Expanding
+from batcher.manifest.templates.dynamic import Dynamic, Expanding
 from batcher.manifest.yaml.document import Document, kind_of, text_of
+from batcher.manifest.yaml.dynamics import Dynamics
 from batcher.manifest.yaml.named import NamedFiles
 from batcher.manifest.yaml.node import Node
 from batcher.manifest.yaml.sections import Sections

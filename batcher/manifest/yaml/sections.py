@@ -6,9 +6,9 @@ from itertools import cycle, islice
 from typing import Any
 
 from batcher.core.suggest import suggestion
-from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.meanings import input_meant
+from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of, bounded, identity, values_of, wrong_values
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 from batcher.manifest.sweep.zipped import Zip

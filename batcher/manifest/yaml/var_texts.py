@@ -9,11 +9,11 @@ from typing import Any
 
 from batcher.core.errors import ManifestError
 from batcher.core.suggest import suggestion
-from batcher.manifest.inputs import ModelInputs
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import reader
 from batcher.manifest.readers.rows import Carried, Reading, with_line_ends_alike
 from batcher.manifest.readers.source import Source
+from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.yaml.document import Document, kind_of, text_of
 from batcher.manifest.yaml.named import NamedFiles

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from batcher.core.errors import Defect, DiskError, FileError
 from batcher.core.job import Artifact, Entry
-from batcher.images import CheckDepth
+from batcher.images.check import CheckDepth
 
 MOST_IN_GROUP = 64
 

@@ -18,7 +18,7 @@ field.addEventListener("pointermove", (event) => {
 // indexes: one, or those to be compared; none closes it.
 export function show(indexes) {
 	if (element.hidden || indexes.length !== page.opened.length) field.classList.remove("zoomed");
-	element.hidden = !indexes.length;
+	element.hidden = !($("stage").inert = indexes.length > 0);
 	page.opened = indexes;
 	while (panes.length < indexes.length) panes.push(h("figure.pane", { role: "option" }, h("div.frame"), h("figcaption")));
 	field.dataset.many = indexes.length;

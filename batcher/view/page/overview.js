@@ -6,7 +6,7 @@ import { counts, facts, groupCounts, page } from "./model.js";
 const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 const bar = (id, parts) => clear($(id), parts.map(([name, count]) => h(`span.part ${name}`, { style: { flexGrow: count } })));
 
-// reopen: called with the states and causes that a retry is for.
+// reopen: called with what a retry is for.
 export function draw(reopen) {
 	const { going, words } = facts;
 	if (!words) return;

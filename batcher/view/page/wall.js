@@ -6,7 +6,7 @@ import * as model from "./model.js";
 import { isBroken, thumb } from "./net.js";
 
 const GAP = 6, { col, page } = model;
-const canvas = $("canvas"), cols = $("cols"), stage = $("stage");
+const [canvas, cols, field, stage] = ["canvas", "cols", "heads", "stage"].map($);
 const tiles = new Map(), heads = new Map(), free = [];  // tiles by place, heads by number
 let plan, mode, labels, width, frame, later, lastTop = 0;
 
@@ -55,8 +55,7 @@ export function lay() {
 	canvas.style.height = `${plan.height + 90}px`;
 	for (const tile of tiles.values()) drop(tile);
 	for (const one of [tiles, heads]) one.clear();
-	clear(canvas);
-	clear(cols);
+	for (const one of [canvas, cols, field]) clear(one);
 	if (Math.abs(before) < stage.clientHeight) stage.scrollTop = plan.y[current] - before;
 	draw();
 }
@@ -158,7 +157,7 @@ function drawHeads(top, bottom) {
 		head.of = all[at];
 		heads.set(at, head);
 		paintHead(head);
-		(kind === "col" ? cols : canvas).append(head);
+		(kind === "col" ? cols : field).append(head);
 	}
 	for (const [at, head] of heads) if (!wanted.has(at)) { head.remove(); heads.delete(at); }
 }

@@ -1,4 +1,4 @@
-// Filters on a page without a server: the comparisons of --where with `and` and `or` between them, and no parentheses.
+// Filters on a page without a server: comparisons of --where with `and` and `or` between them, without parentheses.
 
 const SIDE = "\"[^\"]*\"|'[^']*'|[\\w.-]+", OUTSIDE_OF_QUOTES = "(?=(?:[^\"']|\"[^\"]*\"|'[^']*')*$)";
 const PART = RegExp(`^(not )?\\s*(?:flag:([\\w-]+)|(${SIDE})\\s*([=!<>]=|[<>]|(?:not )?in\\b)\\s*(${SIDE}))$`);

@@ -320,3 +320,12 @@ def test_repeat_is_an_axis(tmp_path: Path) -> None:
     placed = boxes(Path(done.files[0]["file"]), colours)
     assert len({box.left for box in placed.values()}) == 3
     assert len({box.top for box in placed.values()}) == 2
+
+
+def test_what_vars_chose_stands_along_a_side_of_one_sheet_and_what_else_varies_is_named(tmp_path: Path) -> None:
+    prompt = "{prompt: 'a {style} house in the {light}', id: house, vars: {style: [red, old], light: [rain, sun]}}"
+    run_dir = made(tmp_path, f"prompts: [{prompt}]\n")
+    paint(run_dir)
+    both = drawn(run_dir, rows="light", cols="style")
+    assert (both.sheets, both.plan.per, both.plan.hidden) == (1, ("prompt_id",), ())
+    assert drawn(run_dir, rows="light").plan.hidden == ("style",)

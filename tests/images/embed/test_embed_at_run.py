@@ -10,10 +10,12 @@ import pytest
 
 from batcher import __version__
 from batcher.core.job import Artifact, Entry, Job, State, sidecar
-from batcher.images import Downloader, Trust, fetch
+from batcher.images import fetch
 from batcher.images.body import IN_MEMORY
 from batcher.images.embed import at_arrival, embed, strip
 from batcher.images.embed.embedding import read_infotext
+from batcher.images.fetch import Downloader
+from batcher.images.trust import Trust
 from batcher.store.files import whole
 from tests.support.embedded import check_infotext
 from tests.support.file_host import answer, file_host, files, picture

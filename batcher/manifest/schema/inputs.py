@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from batcher.manifest.media_files import MediaFiles, as_text, names_of
 from batcher.manifest.schema import ModelSchema
 from batcher.manifest.schema.media import Wanted, wanted
+from batcher.manifest.schema.media_files import MediaFiles, as_text, names_of
 from batcher.manifest.schema.words import described
-from batcher.manifest.sweep.draws import HIGHEST
 
 COMMON = ("prompt", "negative_prompt", "seed", "aspect_ratio")  # inputs of most models, when no schema says so
 LONGEST_PROMPT = 2**20  # bytes
+_HIGHEST_SEED = 2**31 - 1  # drawn: what every model and every reader takes
 EXACT = 2**53  # beyond it, JSON readers that use floats round integers
 
 _INVISIBLE = (
@@ -128,7 +128,7 @@ class ModelInputs:
     def drawn_from(self, name: str) -> range:
         """What seeds are drawn from: 0 to 2^31 - 1, less what the schema says is too small or too large."""
         low, high = self.schema.bounds(name) if self.schema else (None, None)
-        return range(max(0, low or 0), min(HIGHEST, HIGHEST if high is None else high) + 1)
+        return range(max(0, low or 0), min(_HIGHEST_SEED, _HIGHEST_SEED if high is None else high) + 1)
 
     def convert(self, name: str, text: str) -> Any:
         """Text from a cell or a flag as a value; raises ValueError with words that follow the name."""

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from batcher.manifest.readers.columns import word
-from batcher.manifest.readers.json_rows import JsonLines
-from batcher.manifest.readers.json_text import Window
+from batcher.manifest.readers.json.rows import JsonLines
+from batcher.manifest.readers.json.text import Window
 from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import LONGEST_LINE
 from batcher.manifest.schema.words import described

@@ -13,8 +13,8 @@ from batcher.core.errors import ManifestError
 from batcher.core.hashes import Hashes
 from batcher.manifest.problems import failure
 from batcher.manifest.readers.columns import Layout, no_id, note_columns, word
-from batcher.manifest.readers.json_shapes import has_texts, of_document, of_entry, of_first_line, of_row
-from batcher.manifest.readers.json_text import DECODER, Window, position, reason
+from batcher.manifest.readers.json.shapes import has_texts, of_document, of_entry, of_first_line, of_row
+from batcher.manifest.readers.json.text import DECODER, Window, position, reason
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import DEEPEST, described, is_deep
@@ -46,7 +46,8 @@ class _Objects:
                 self._source.label, line, inputs, key, dict(carried.meta), carried.vars, self, None, carried.repeat
             )
         if not isinstance(value, dict):
-            self._add(line, None, f"a prompt must be a string or an object, not {described(value)}", "put it in quotes")
+            mend = 'name its values: {"prompt": ...}' if isinstance(value, list) else "put it in quotes"
+            self._add(line, None, f"a prompt must be a string or an object, not {described(value)}", mend)
             return None
         columns = self._layout(value)
         if not self._has_prompt(value, columns, line):

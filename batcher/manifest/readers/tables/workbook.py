@@ -9,14 +9,17 @@ import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any
 
 from batcher.core.errors import ManifestError
+from batcher.core.suggest import fold_name
 from batcher.manifest.extras import install_command
 from batcher.manifest.problems import failure
-from batcher.manifest.readers.cells import CellTable
 from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.tables.cells import CellTable
 
+_MOST_TITLES = 10
 _MOST_CELLS = 20_000_000
 _MOST_BYTES = 2**30  # of all sheets, unpacked
 _PIECE = 2**20
@@ -34,14 +37,29 @@ class Workbook(CellTable):
             what = "is read with python-calamine, which is not installed"
             raise failure(label, 0, 0, what, f"{install_command('xlsx')}, or {_SAVE}")
         rows = self._sheet()
-        header = next((at for at, cells in enumerate(rows) if any(cell not in {"", None} for cell in cells)), None)
-        if header is None:
-            raise failure(label, 0, 0, "is empty", "give a header row and a row for each prompt")
+        header = self._header(rows)
         self._first = header + 2
         names = [str(name).strip() or f"column {at + 1}" for at, name in enumerate(map(_plain, rows[header]))]
         names = ["" if name == "None" else name for name in names]
         names = [name or f"column {at + 1}" for at, name in enumerate(names)]
         return names, iter([map(tuple, (map(_plain, cells) for cells in rows[header + 1 :]))])
+
+    def _header(self, rows: list[list[Any]]) -> int:
+        """The first row that is not empty, or a later one that names the prompt, below titles, which are one cell."""
+        label = self._source.label
+        given = ((at, [cell for cell in cells if cell not in {"", None}]) for at, cells in enumerate(rows))
+        filled = list(islice(((at, cells) for at, cells in given if cells), _MOST_TITLES))
+        if not filled:
+            raise failure(label, 0, 0, "is empty", "give a header row and a row for each prompt")
+        wanted = {fold_name(self._reading.prompt_column)} if self._reading.prompt_column else {"prompt", "prompts"}
+        for at, cells in filled:
+            if any(fold_name(str(cell).strip()) in wanted for cell in cells):
+                if at > filled[0][0]:
+                    self._reading.model_inputs.warn(f"{label}: the rows above its header are left out")
+                return at
+            if len(cells) > 1:
+                break
+        return filled[0][0]
 
     def _sheet(self) -> list[list[Any]]:
         import python_calamine as calamine  # noqa: PLC0415  an extra

@@ -1,0 +1,1 @@
+"""JSON, JSONL, and records of a run as prompt files."""

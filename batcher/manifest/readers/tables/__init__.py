@@ -1,0 +1,1 @@
+"""Tables as prompt files: CSV and TSV (text), Parquet and spreadsheets (cells)."""

@@ -1,0 +1,89 @@
+"""``dynamic:`` of a manifest, of a file and of a prompt: whether prompts are templates, and how many of their variants
+are made.
+"""
+
+import os
+from dataclasses import replace
+
+from batcher.manifest.readers.columns import word
+from batcher.manifest.schema.inputs import ModelInputs
+from batcher.manifest.templates.dynamic import MOST, Dynamic
+from batcher.manifest.templates.wildcards import Wildcards
+from batcher.manifest.yaml.document import Document, kind_of
+from batcher.manifest.yaml.named import ELSEWHERE, word_path
+from batcher.manifest.yaml.node import Node
+
+_KEYS = ("wildcards", "most", "sample", "from")
+_FOLDER = "wildcards"
+
+
+class Dynamics:
+    """Reads ``dynamic``. base: the folder that names are relative to; None for a manifest from elsewhere."""
+
+    def __init__(self, document: Document, model_inputs: ModelInputs, base: str | None) -> None:
+        self._document, self._base = document, base or ""
+        self._is_elsewhere = base is None
+        self._is_ours = model_inputs.schema is None or "dynamic" not in model_inputs.schema.inputs
+        self._folders: dict[str, Wildcards] = {}
+
+    def means_templates(self, name: str) -> bool:
+        """``dynamic`` is ours, unless the model has an input called so."""
+        return name == "dynamic" and self._is_ours
+
+    def for_all(self, *, flag: bool) -> Dynamic | None:
+        """What the manifest says for all of its prompts. flag: the command line's, which turns it on."""
+        plain = Dynamic(self._lists(_FOLDER)) if flag else None
+        node = self._document.sections.get("dynamic")
+        return self.read(node, plain) or plain if node is not None else plain
+
+    def read(self, node: Node, outer: Dynamic | None) -> Dynamic | None:
+        """What a prompt or file says about itself; ``outer``: what is said for all, which it may change in part."""
+        if node.kind == "boolean":
+            return (outer or Dynamic(self._lists(_FOLDER))) if node.value() else None
+        if node.kind != "mapping":
+            self._document.add(node, f"`dynamic` is true, false or a mapping, not {kind_of(node)}", "write true")
+            return None
+        dynamic = outer or Dynamic(self._lists(_FOLDER))
+        for name, (_, value) in self._document.mapping(node, "`dynamic`", _KEYS).items():
+            if name == "wildcards":
+                dynamic = self._with_folder(dynamic, value)
+            elif name == "from":
+                dynamic = replace(dynamic, start=self._number(value, name, -(2**63), 2**63 - 1) or 0)
+            elif (many := self._number(value, name, 1, MOST)) is not None:
+                dynamic = replace(dynamic, most=many) if name == "most" else replace(dynamic, sample=many)
+        drawn = [name for name in ("sample", "from") if name in node.pairs]
+        if len(drawn) == 1 and (outer is None or outer.sample is None):
+            mend = "write {sample: 20, from: 7}: 20 variants of each prompt, with the same `from` the same ones"
+            self._document.add(node, f"`{drawn[0]}` without `{'from' if drawn == ['sample'] else 'sample'}`", mend)
+        return dynamic
+
+    def digests(self) -> list[str]:
+        """Of the folders of lists, those that are read and those that may be. Raises ManifestError."""
+        return [self._folders[name].digest() for name in sorted(self._folders)]
+
+    def _with_folder(self, dynamic: Dynamic, node: Node) -> Dynamic:
+        if node.kind != "text" or not node.text.strip() or "\0" in node.text:
+            self._document.add(node, f"`wildcards` is a folder, not {kind_of(node)}", "name the folder with the lists")
+        elif self._is_elsewhere:
+            self._document.add(node, *ELSEWHERE)
+        elif not os.path.isdir(_beside(self._base, node.text)):  # noqa: PTH112
+            what = f"there is no folder `{word(node.text)}`"
+            self._document.add(node, what, "paths are relative to the manifest")
+        else:
+            return replace(dynamic, wildcards=self._lists(node.text))
+        return dynamic
+
+    def _lists(self, name: str) -> Wildcards:
+        folder = _beside(self._base, name)
+        return self._folders.setdefault(folder, Wildcards(folder, word_path(folder)))
+
+    def _number(self, node: Node, name: str, least: int, most: int) -> int | None:
+        if node.kind == "integer" and least <= node.value() <= most:
+            return int(node.value())
+        mend = f"write a number from {least:,} to {most:,}"
+        self._document.add(node, f"`{name}` is a number, not {kind_of(node)}", mend)
+        return None
+
+
+def _beside(base: str, name: str) -> str:
+    return os.path.join(base, os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd
