@@ -49,7 +49,7 @@ _WORDS = {
     "width": "a size",
     "height": "a size",
     "size": "a size",
-    "pictures": "a number of pictures",
+    "pictures": "a number of images",
     "repeat": "a number of copies",
 }
 _TEXTS = (
@@ -177,7 +177,7 @@ class Meanings:
         if name is not None and name not in inputs:
             self._input(name, column, value, inputs, applied)
         elif str(value).strip() not in {"1", "1.0"}:
-            what = f"`{printable(column)}` asks for {shown(str(value))} pictures, and the model makes one at a time"
+            what = f"`{printable(column)}` asks for {shown(str(value))} images, and the model makes one at a time"
             applied.refused.append((column, what, f"call the column `repeat`, or {_aside(column)}"))
 
     def _size(self, column: str, value: Any, inputs: dict[str, Any], applied: Applied) -> None:
