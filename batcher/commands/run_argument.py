@@ -3,10 +3,13 @@
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:  # start-up time
+    from batcher.core.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,7 +61,7 @@ def said_newest() -> Path:
 def found_run(name: str) -> Path:
     """The run directory that is meant: a path, a name below ``runs/``, or the manifest of a run there.
 
-    What is nothing of these is given back as it is, for the command to refuse.
+    A folder that is nothing of these is given back as it is, for the command to refuse or repair. Raises UsageError.
     """
     path = Path(name)
     if is_run(path):
@@ -66,7 +69,22 @@ def found_run(name: str) -> Path:
     for other in (RUNS / name, RUNS / path.stem):
         if is_run(other) and (other.name == name or os.path.isfile(name)):  # noqa: PTH113  any text is answered
             return other
+    if not os.path.lexists(name):
+        raise _no_such_run(name)
     return path
+
+
+def _no_such_run(name: str) -> "UsageError":
+    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
+    from batcher.core.one_line import one_line  # noqa: PLC0415
+    from batcher.core.suggest import nearest  # noqa: PLC0415
+
+    near = nearest(Path(name).name, [run.name for run in runs_here()])
+    guess = f"Did you mean {RUNS / near}? " if near else ""
+    return UsageError(
+        f"{one_line(name, 200)} is not a run directory: there is no such folder",
+        hint=f"{guess}`batcher status` lists the runs below {RUNS}/; `batcher run` makes one.",
+    )
 
 
 def newest_run() -> Path:
