@@ -19,12 +19,12 @@ STATE = "state.db"
 
 def run_argument(command: F) -> F:
     """Gives a command its ``run_dir``, a text. Without RUN it is the newest run, and that is said."""
-    return _argument("run_dir", "[RUN]", lambda given: str(found_run(given)) if given else str(said_newest()))(command)
+    return _argument("run_dir", "[RUN]", lambda given: str(_there(given)) if given else str(said_newest()))(command)
 
 
 def optional_run_argument(command: F) -> F:
     """The same, where ``run_dir`` is None without RUN."""
-    return _argument("run_dir", "[RUN]", lambda given: str(found_run(given)) if given else None)(command)
+    return _argument("run_dir", "[RUN]", lambda given: str(_there(given)) if given else None)(command)
 
 
 def runs_argument(command: F) -> F:
@@ -47,8 +47,8 @@ def _argument(name: str, metavar: str, resolved: Callable[[Any], Any], nargs: in
 
 
 def found_runs(names: Iterable[str]) -> tuple[Path, ...]:
-    """Each as ``found_run``."""
-    return tuple(map(found_run, names))
+    """Each as ``found_run``. Raises UsageError for one that is nowhere."""
+    return tuple(map(_there, names))
 
 
 def said_newest() -> Path:
@@ -61,7 +61,7 @@ def said_newest() -> Path:
 def found_run(name: str) -> Path:
     """The run directory that is meant: a path, a name below ``runs/``, or the manifest of a run there.
 
-    A folder that is nothing of these is given back as it is, for the command to refuse or repair. Raises UsageError.
+    What is nothing of these is given back as it is, for the command to refuse or repair.
     """
     path = Path(name)
     if is_run(path):
@@ -69,9 +69,14 @@ def found_run(name: str) -> Path:
     for other in (RUNS / name, RUNS / path.stem):
         if is_run(other) and (other.name == name or os.path.isfile(name)):  # noqa: PTH113  any text is answered
             return other
-    if not os.path.lexists(name):
-        raise _no_such_run(name)
     return path
+
+
+def _there(name: str) -> Path:
+    run = found_run(name)
+    if not os.path.lexists(run):
+        raise _no_such_run(name)
+    return run
 
 
 def _no_such_run(name: str) -> "UsageError":
