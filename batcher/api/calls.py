@@ -34,9 +34,9 @@ def run(manifest: Any, *, out: Out = None, simulate: bool = False, **options: An
     or BusyError when the run could not begin; then nothing was submitted. A Ctrl-C is raised when what was under way
     is put away; nothing is lost.
 
-    >>> report = run(["a red kite"], out="runs/kite", simulate=True)
-    >>> report.done
-    1
+    >>> report = batcher.run(["a red kite"], out="runs/kite", simulate=True)
+    >>> report.done, report.exit_code
+    (1, 0)
     """
     with start(manifest, out=out, simulate=simulate, **options) as going:
         for _ in going:
@@ -48,12 +48,13 @@ def run(manifest: Any, *, out: Out = None, simulate: bool = False, **options: An
 def start(manifest: Any, *, out: Out = None, simulate: bool = False, **options: Any) -> GoingRun:
     """The same as ``run``, giving each result as it comes. To be entered: ``async with``, or ``with`` without a loop.
 
-    .. code-block:: python
-
-        async with batcher.start(rows, out="runs/x", budget=5) as run:
-            async for result in run:
-                if isinstance(result, batcher.Image):
-                    show(result.path)
+    >>> async def main():
+    ...     async with batcher.start(["a blue kite"], out="runs/blue", budget=5, simulate=True) as run:
+    ...         async for result in run:
+    ...             if isinstance(result, batcher.Image):
+    ...                 print(result.prompt, result.cost_usd)
+    >>> asyncio.run(main())
+    a blue kite 0.02
     """
     texts = texts_of({**options, "simulate": simulate})
     return GoingRun(_placed(manifest, out, texts), edges_of(texts))
@@ -62,7 +63,7 @@ def start(manifest: Any, *, out: Out = None, simulate: bool = False, **options: 
 def plan(manifest: Any, *, out: Out = None, simulate: bool = False, **options: Any) -> Plan:
     """What ``run`` would do with the same arguments, and cost. Spends and makes nothing. Raises as ``run`` does.
 
-    >>> plan(["a red kite"], matrix={"seed": [1, 2]}, simulate=True).jobs
+    >>> batcher.plan(["a red kite"], matrix={"seed": [1, 2]}, simulate=True).jobs
     2
     """
     texts = texts_of({**options, "simulate": simulate})
@@ -81,7 +82,7 @@ def open(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> Run:  # n
     Several of them, such as the shards of a manifest, are looked at and exported as one. Raises UsageError for what is
     no run directory, and for none at all.
 
-    >>> open("runs/kite").status().done
+    >>> batcher.open("runs/kite").status().done
     1
     """
     paths = [path] if isinstance(path, (str, PathLike)) else list(path)

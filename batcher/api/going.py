@@ -8,6 +8,7 @@ import asyncio
 import atexit
 import html
 import threading
+import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
@@ -42,6 +43,9 @@ class _Soon:
     def __await__(self) -> Generator[Any, None, None]:
         return asyncio.sleep(0).__await__()
 
+    def __repr__(self) -> str:
+        return "<asked for>"
+
 
 class GoingRun:
     """A run while it goes. Made by ``start``; to be entered with ``async with`` or ``with``.
@@ -49,6 +53,12 @@ class GoingRun:
     Iterating gives an ``Image`` or ``Failed`` for each job that ends now; what was done before is in
     ``batcher.open(run.path).images()``. Leaving the block before the end is the first Ctrl-C: nothing new is submitted,
     and what is at the service is collected by the next start.
+
+    >>> with batcher.start(["a green kite"], out="runs/green", simulate=True) as run:
+    ...     _ = run.tune(rate="5/s")
+    ...     results = list(run)
+    >>> run.report.done
+    1
     """
 
     def __init__(self, place: Callable[[], AbstractContextManager[Options]], edges: Edges) -> None:
@@ -67,12 +77,17 @@ class GoingRun:
         self._context: RunContext | None = None
         self._asked = 0  # to stop: once as the first Ctrl-C, twice as the second
         self._began = False
+        self._complained = False  # that it has not been entered
         self._over = False
         self._error: BaseException | None = None
 
     def __repr__(self) -> str:
         state = "over" if self._over else "going" if self._began else "not begun"
         return f"<GoingRun {self.path or ''} {state}>"
+
+    def __del__(self) -> None:
+        if self._thread is None and not self._complained:
+            warnings.warn(f"batcher.start was never entered, so nothing was run: {_HOW}", RuntimeWarning, stacklevel=2)
 
     def _repr_html_(self) -> str:
         """Where it stands, and its newest pictures."""
@@ -119,6 +134,7 @@ class GoingRun:
         self._raise_defect(error)
 
     def __await__(self) -> Generator[Any, None, Any]:
+        self._complained = True
         raise UsageError("a run is not awaited", hint=f"{_HOW[:1].upper()}{_HOW[1:]}")
 
     # --- results
@@ -160,6 +176,7 @@ class GoingRun:
 
         A later start knows it too. Raises UsageError for anything else.
         """
+        self._require_entered()
         texts = texts_of(changes)
         if unknown := sorted(set(texts) - {"rate", "in_flight", "downloads", "budget", "deadline"}):
             raise UsageError(f"{unknown[0]} can't be changed while a run goes", hint="Stop, and start anew.")
@@ -258,6 +275,7 @@ class GoingRun:
 
     def _require_entered(self) -> None:
         if self._thread is None:
+            self._complained = True
             raise UsageError("the run has not been entered", hint=f"{_HOW[:1].upper()}{_HOW[1:]}")
 
     def _raise_early(self) -> None:

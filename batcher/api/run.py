@@ -43,7 +43,14 @@ _ENDED = (State.FAILED, State.IN_DOUBT, State.CANCELLED)
 
 
 class Run:
-    """A run directory. Every call looks at the disk anew, so it may be asked beside a going run."""
+    """A run directory. Every call looks at the disk anew, so it may be asked beside a going run.
+
+    >>> kite = batcher.open("runs/kite")
+    >>> kite.verify(), kite.failures(), kite.plan().to_submit
+    ([], [], 0)
+    >>> kite.pick('"red" in prompt', "yes")["written"]
+    1
+    """
 
     def __init__(self, *paths: Path) -> None:
         """Raises UsageError for what is no run directory."""

@@ -24,6 +24,10 @@ class Image:
 
     path: of the file; its sidecar stands beside it with the ending ``.json``. inputs: as sent. meta: carried along.
     job: the key, 32 hex digits. width, height: pixels. pick: ``yes``, ``no`` or None; stars, tags: a person's verdict.
+
+    >>> image = batcher.open("runs/kite").images()[0]
+    >>> image.prompt, image.path.suffix, image.seed
+    ('a red kite', '.png', None)
     """
 
     path: Path
@@ -60,6 +64,9 @@ class Failed:
     """A job that came to nothing. state: failed, cancelled or in_doubt (it may have been paid for, nobody knows).
 
     cause: one word, as ``status`` and ``retry --cause`` have it. message, http_status, code: what the service said.
+
+    >>> for failed in batcher.open("runs/kite").failures():
+    ...     print(failed.prompt, failed.cause, failed.message)
     """
 
     state: State
@@ -89,6 +96,9 @@ class Report:
 
     exit_code: 0 when every job is done, else as the README's table has it. stopped_by: why it ended early, in a word.
     submits, seconds: of the last start; submits_total: of all.
+
+    >>> print(batcher.open("runs/kite").status())
+    runs/kite: 1 of 1 job done; $0.02 of play money
     """
 
     run: str
@@ -143,6 +153,10 @@ class Plan:
     """What a run would do. jobs: of the manifest. new: not in the run directory yet. cost_usd: None when unknown.
 
     against: how the manifest differs from the run directory, None where there is none. facts: all of ``plan --json``.
+
+    >>> plan = batcher.plan(["a red kite", "a gull"], out="runs/kite", simulate=True)
+    >>> plan.jobs, plan.new, plan.cost_usd
+    (2, 1, 0.02)
     """
 
     manifest: str
@@ -176,7 +190,11 @@ class Plan:
 
 
 class Images(Sequence[Image]):
-    """A list of pictures that shows thumbnails in a notebook."""
+    """A list of pictures that shows thumbnails in a notebook.
+
+    >>> batcher.open("runs/kite").images("width > height")
+    <1 image>
+    """
 
     def __init__(self, images: Sequence[Image]) -> None:
         self._images = images

@@ -3,26 +3,40 @@
 import os
 import subprocess
 import sys
+from threading import Thread
 from typing import Self
+
+import click
 
 from batcher.client.token import TOKEN_ENV
 from batcher.runner.events import Event, RunBegan
 
 
 class Beside:
-    """An observer that starts the page when the run directory is there. A page that can't start stops no run."""
+    """An observer that starts the page when the run directory is there. A page that can't start stops no run.
 
-    def __init__(self) -> None:
-        self._page: subprocess.Popen[bytes] | None = None
+    to_stderr: where its address goes, as standard output is for a report that programs read.
+    """
+
+    def __init__(self, *, to_stderr: bool) -> None:
+        self._to_stderr = to_stderr
+        self._page: subprocess.Popen[str] | None = None
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunBegan) and self._page is None:
             environ = {name: value for name, value in os.environ.items() if name not in TOKEN_ENV}
             words = [sys.executable, "-m", "batcher", "view", str(event.run_dir)]
-            # Its address goes where the progress goes; a Ctrl-C for the run is not for the page.
             self._page = subprocess.Popen(  # noqa: S603  our own command
-                words, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno(), env=environ, start_new_session=True
-            )
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environ,
+                start_new_session=True,  # a Ctrl-C for the run is not for the page
+            )  # fmt: skip
+            Thread(target=self._say_address, args=(self._page,), daemon=True).start()
+
+    def _say_address(self, page: subprocess.Popen[str]) -> None:
+        """Its first line; what it says of its own end is not true beside a run."""
+        assert page.stdout is not None
+        if address := page.stdout.readline().strip():
+            click.echo(address, err=self._to_stderr)
 
     def __enter__(self) -> Self:
         return self

@@ -6,7 +6,7 @@ import click
 
 from batcher.commands.options import service_options
 from batcher.commands.printing import say, say_json
-from batcher.commands.values import complete_model
+from batcher.commands.values import complete_model_word
 from batcher.core.errors import AccountError, ServiceError, UsageError
 from batcher.core.units import show_count
 
@@ -24,7 +24,7 @@ Examples:
   batcher models show                     the inputs of Imagen 4 Fast, without the service
   batcher models show ID --manifest       a manifest to copy"""
 )
-@click.argument("words", nargs=-1, shell_complete=complete_model, metavar="[WORDS | show [ID]]")
+@click.argument("words", nargs=-1, shell_complete=complete_model_word, metavar="[WORDS | show [ID]]")
 @service_options
 @click.option("--manifest", "as_manifest", is_flag=True, help="With show: print a manifest to copy.")
 @click.option("--refresh", is_flag=True, help="Ask the service, even if the kept list is new.")

@@ -5,7 +5,8 @@ from typing import Any, TypeVar
 
 import click
 
-from batcher.commands.values import complete_choice, complete_input, complete_model
+from batcher.commands.run_argument import complete_runs
+from batcher.commands.values import complete_choice, complete_file, complete_input, complete_model
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -90,7 +91,13 @@ def run_options(command: F) -> F:
 def manifest_options(command: F) -> F:
     for option in reversed(
         [
-            click.option("-o", "--out", metavar="DIR", help="Run directory.  [default: runs/<manifest stem>]"),
+            click.option(
+                "-o",
+                "--out",
+                metavar="DIR",
+                shell_complete=complete_runs,
+                help="Run directory.  [default: runs/<manifest stem>]",
+            ),
             click.option(
                 "--model",
                 metavar="ID",
@@ -166,7 +173,9 @@ def service_options(command: F) -> F:
                 multiple=True,
                 help="Also download from this host, over http too; repeatable.  [default: RunComfy's, https only]",
             ),
-            click.option("--token-file", metavar="FILE", help="Read the API token from this file."),
+            click.option(
+                "--token-file", metavar="FILE", shell_complete=complete_file, help="Read the API token from this file."
+            ),
         ]
     ):
         command = option(command)

@@ -8,6 +8,7 @@ import click
 from batcher.commands.options import collect, manifest_options, run_options, service_options
 from batcher.commands.printing import say, say_json
 from batcher.commands.recorded import TakesRun
+from batcher.commands.values import complete_file
 from batcher.core.folding import cut
 from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
 
@@ -21,7 +22,7 @@ Examples:
   batcher plan jobs/aspect_sweep.yaml
   batcher plan prompts.csv --matrix seed=1..20 --price 0.02 --json""",
 )
-@click.argument("manifest")
+@click.argument("manifest", shell_complete=complete_file)
 @manifest_options
 @run_options
 @service_options

@@ -7,6 +7,7 @@ import click
 from batcher.commands.options import collect, manifest_options, progress_option, run_options, service_options
 from batcher.commands.printing import say, say_json
 from batcher.commands.recorded import TakesRun
+from batcher.commands.values import complete_file
 
 
 @click.command(
@@ -18,7 +19,7 @@ Examples:
   batcher run prompts.txt --matrix aspect_ratio=16:9,1:1 --matrix seed=1..20
   cat prompts.txt | batcher run - -o runs/tonight --budget 25 --deadline 07:00""",
 )
-@click.argument("manifest")
+@click.argument("manifest", shell_complete=complete_file)
 @manifest_options
 @run_options
 @service_options
@@ -26,8 +27,13 @@ Examples:
 @click.option("--continue-copy", is_flag=True, help="Go on in a copy of a run whose original will not be run again.")
 @progress_option()
 @click.option("-v", "--verbose", is_flag=True, help="Also say what keeps the run from going faster, as it changes.")
-@click.option("--log", metavar="FILE", help="Append the events of the run as JSON lines (batcher help logs).")
-@click.option("--metrics", metavar="FILE", help="Keep a Prometheus text file up to date.")
+@click.option(
+    "--log",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="Append the events of the run as JSON lines (batcher help logs).",
+)
+@click.option("--metrics", metavar="FILE", shell_complete=complete_file, help="Keep a Prometheus text file up to date.")
 @click.option("--on-end", metavar="CMD", help="Run this in a shell at the end, with BATCHER_* (batcher help messages).")
 @click.option("--view", "with_page", is_flag=True, help="Open the page beside the run (batcher help view).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
@@ -56,7 +62,7 @@ def run(  # one word for each of its own flags
     from batcher.runner.work import Surroundings  # noqa: PLC0415
 
     options = collect(given)
-    with Watch(log, metrics, on_end) as watch, Beside() as page:
+    with Watch(log, metrics, on_end) as watch, Beside(to_stderr=as_json) as page:
         observers: list[Observer] = [watch]
         observers += [watching_limits(_to_stderr)] if verbose else []
         observers += [page] if with_page else []

@@ -1,7 +1,12 @@
 """What a shell may complete as the value of a flag."""
 
+from typing import TYPE_CHECKING
+
 import click
 from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:  # start-up time
+    from batcher.client.model_list import Catalogue
 
 # By flag, for flags whose text is parsed by the settings and not by click.
 _CHOICES = {
@@ -25,16 +30,30 @@ def complete_choice(ctx: click.Context, param: click.Parameter, incomplete: str)
     return [word for word in words if word.startswith(incomplete)]
 
 
-def complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001  click's
-    """Model ids: those of the runs here, and the default."""
-    return [model for model in _models() if model.startswith(incomplete)]
+def complete_file(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Any file; the shell looks itself."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """Model ids: those of the catalogue that was kept, those of the runs here, and the default."""
+    return [model for model in _models(ctx) if model.startswith(incomplete)]
+
+
+def complete_model_word(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """What may follow ``batcher models``."""
+    first = [] if ctx.params.get("words") else ["show"]
+    return [*(word for word in first if word.startswith(incomplete)), *complete_model(ctx, param, incomplete)]
 
 
 def complete_input(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
     """``NAME=`` for the inputs of the model that is given so far, and ``NAME=VALUE`` where the schema has choices."""
     from batcher.manifest.schema.bundled import DEFAULT_MODEL, bundled  # noqa: PLC0415  start-up time
 
-    schema = bundled(ctx.params.get("model") or DEFAULT_MODEL)
+    model = ctx.params.get("model") or DEFAULT_MODEL
+    listed = _kept(ctx)
+    entry = None if listed is None else listed.get(model)
+    schema = bundled(model) or (None if entry is None else entry.schema)
     if schema is None:
         return []
     name, equals, _ = incomplete.partition("=")
@@ -45,7 +64,19 @@ def complete_input(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return [CompletionItem(word) for word in offered if word.startswith(incomplete)]
 
 
-def _models() -> list[str]:
+def _kept(ctx: click.Context) -> "Catalogue | None":
+    """The catalogue as it was read last. Nobody is asked."""
+    from batcher.client.model_list import kept  # noqa: PLC0415  start-up time
+    from batcher.client.token import base_url  # noqa: PLC0415
+    from batcher.core.errors import BatcherError  # noqa: PLC0415
+
+    try:
+        return kept(base_url(ctx.params.get("base_url")))
+    except BatcherError:
+        return None
+
+
+def _models(ctx: click.Context) -> list[str]:
     from contextlib import closing  # noqa: PLC0415  start-up time
 
     from batcher.commands.run_argument import runs_here  # noqa: PLC0415
@@ -53,7 +84,8 @@ def _models() -> list[str]:
     from batcher.manifest.schema.bundled import DEFAULT_MODEL  # noqa: PLC0415
     from batcher.store import connect_to_read, read_facts  # noqa: PLC0415
 
-    models = {DEFAULT_MODEL}
+    listed = _kept(ctx)
+    models = {DEFAULT_MODEL} if listed is None else {DEFAULT_MODEL, *(model.model_id for model in listed.models)}
     for path in runs_here()[:20]:
         try:
             with closing(connect_to_read(path)) as connection:

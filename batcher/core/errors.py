@@ -59,7 +59,14 @@ class Cause:
 
 
 class BatcherError(Exception):
-    """Base of what a person reads. ``hint`` says how to mend it and what was kept."""
+    """Base of what a person reads. ``hint`` says how to fix it and what was kept.
+
+    >>> try:
+    ...     batcher.run(["a kite"], out="runs/none", aspect="1:1", simulate=True)
+    ... except batcher.BatcherError as error:
+    ...     print(error.exit_code, error.message)
+    64 batcher has no option 'aspect'
+    """
 
     exit_code: ClassVar[int]
 
@@ -73,7 +80,14 @@ class BatcherError(Exception):
 
 
 class UsageError(BatcherError):
-    """The call or the command line is wrong; nothing was done."""
+    """The call or the command line is wrong; nothing was done.
+
+    >>> try:
+    ...     batcher.run(["a kite"], out="runs/none", rate="fast", simulate=True)
+    ... except batcher.UsageError as error:
+    ...     print(error.message)
+    rate 'fast': a rate looks like 5/s, 300/min or 1000/h
+    """
 
     exit_code = 64
 
@@ -83,6 +97,9 @@ class Problem:
     """One thing wrong in a manifest: ``file:line:column: what: how to mend it``.
 
     line and column count from 1; 0 means "not a place in the text" (a missing file, say) and is left out.
+
+    >>> print(batcher.Problem("night.csv", 7, 3, "`seed` must be an integer", "write 4"))
+    night.csv:7:3: `seed` must be an integer: write 4
     """
 
     file: str
@@ -102,6 +119,12 @@ class ManifestError(BatcherError):
     """The manifest is wrong; ``problems`` lists all of it (the first ``len(problems)`` of ``total``).
 
     counted: how many of those that are not listed stand as a number in the text of one that is.
+
+    >>> try:
+    ...     batcher.run([{"prompt": "a kite", "aspect_ratio": "17:9"}], out="runs/none", simulate=True)
+    ... except batcher.ManifestError as error:
+    ...     print([problem.file for problem in error.problems])
+    ['rows[0].aspect_ratio']
     """
 
     exit_code = 65
@@ -116,13 +139,24 @@ class ManifestError(BatcherError):
 
 
 class ServiceError(BatcherError):
-    """The service can't be reached, or answers what nobody understands. A later start goes on."""
+    """The service can't be reached, or answers what nobody understands. A later start goes on.
+
+    >>> batcher.ServiceError.exit_code
+    69
+    """
 
     exit_code = 69
 
 
 class DiskError(BatcherError):
-    """The disk takes no more, or forbids it. A later start goes on."""
+    """The disk takes no more, or forbids it. A later start goes on.
+
+    >>> try:
+    ...     batcher.run(["a kite"], out="runs/kite/report.json/below", simulate=True)
+    ... except batcher.DiskError as error:
+    ...     print(error.exit_code)
+    73
+    """
 
     exit_code = 73
 
@@ -132,7 +166,15 @@ class Damaged(DiskError):  # noqa: N818  what happened
 
 
 class BusyError(BatcherError):
-    """Another batcher is at work in that run directory."""
+    """Another batcher is at work in that run directory.
+
+    >>> with batcher.start(["a kite"], out="runs/busy", simulate=True) as run:
+    ...     try:
+    ...         batcher.run(["a kite"], out="runs/busy", simulate=True)
+    ...     except batcher.BusyError as error:
+    ...         print(error.exit_code)
+    75
+    """
 
     exit_code = 75
 
@@ -144,7 +186,14 @@ class TakenOver(DiskError):  # noqa: N818  what happened
 
 
 class AccountError(BatcherError):
-    """The token is missing or refused, or the balance is gone. A later start goes on."""
+    """The token is missing or refused, or the balance is gone. A later start goes on.
+
+    >>> try:
+    ...     batcher.run(["a kite"], out="runs/none")
+    ... except batcher.AccountError as error:
+    ...     print(error.exit_code, error.message)
+    77 no token was given
+    """
 
     exit_code = 77
 
@@ -154,7 +203,11 @@ class BalanceGone(AccountError):  # noqa: N818  read as an outcome
 
 
 class Interrupted(BatcherError):  # noqa: N818  nothing went wrong
-    """It was asked to stop before the end."""
+    """It was asked to stop before the end.
+
+    >>> batcher.Interrupted.exit_code
+    130
+    """
 
     exit_code = 130
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
@@ -14,7 +15,13 @@ from batcher.core.errors import Cause
 
 
 class State(StrEnum):
-    """Where a job stands. The moves between them are in ``lifecycle.py``."""
+    """Where a job stands, as a text too. The moves between them are in ``lifecycle.py``.
+
+    >>> [failed.job for failed in batcher.open("runs/kite").failures() if failed.state is batcher.State.IN_DOUBT]
+    []
+    >>> batcher.State.IN_DOUBT == "in_doubt"
+    True
+    """
 
     PENDING = "pending"  # nothing has left the house
     SUBMITTING = "submitting"  # the intent is on disk, the answer is not
@@ -43,6 +50,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):  # a dataclass takes twent
     images: how many pictures it asks for, at least 1: what its price is multiplied by.
     inputs_json: ``canonical_json`` of the inputs where whoever made the job had it, so that it is not made twice; no
         part of what makes two jobs equal.
+
+    >>> here = {"source": "p.txt", "line": 1, "path": "kite", "prompt_id": "kite", "meta": {}}
+    >>> job = batcher.Job(key="0" * 32, model="vendor/name/text-to-image", inputs={"prompt": "a kite"}, copy=1, **here)
+    >>> job.inputs["prompt"], job.images
+    ('a kite', 1)
     """
 
     key: str
@@ -280,8 +292,6 @@ def utc(seconds: float | None) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _second(second: int) -> str:
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415  only where times are written
-
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
 
 

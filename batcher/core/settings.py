@@ -41,6 +41,9 @@ class Settings:
     no_schema_check: inputs of the model that are sent as they are. check_inputs: which URLs of file inputs are looked
     at before the first submit: auto (the first 200 different ones, then a sample), all or none.
     engine: who fetches files: local (this process), or ray, with so many workers, None for one for each free CPU.
+
+    >>> batcher.Settings().rate, batcher.Settings().attempts
+    (2.0, 2)
     """
 
     rate: float = 2.0

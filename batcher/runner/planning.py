@@ -20,7 +20,7 @@ from batcher.runner import media_inputs
 from batcher.runner.manifest_jobs import plan_jobs
 from batcher.runner.progress import Progress
 from batcher.runner.remote_manifest import Remote, brought
-from batcher.runner.run_dir import TYPICAL_BYTES
+from batcher.runner.run_dir import TYPICAL_BYTES, other_split
 from batcher.runner.service import Options, open_service, read_manifest, run_dir_of
 from batcher.store import STATE, StateFile, connect_to_read, has_state, read_facts
 from batcher.store.difference import NEW, Difference, Stand
@@ -60,6 +60,8 @@ async def _plan(options: Options, remote: Remote | None, say: Progress) -> dict[
         assert read.totals is not None
         difference = held.enter_context(closing(Difference(folder, None if recorded is None else run_dir)))
         facts = {**_facts(loader, read.totals, settings, offer, run_dir, difference), "missing": missing}
+        if words := other_split(run_dir, options.shard):
+            facts["warnings"].append(words)
         if remote is not None and remote.warning:
             facts["warnings"].append(remote.warning)
         if amount := files.amount():

@@ -1,6 +1,7 @@
 """The run directory at the start of a run: ours alone, of this service, with room, and told what the manifest holds."""
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -184,3 +185,13 @@ def same_shard(state: StateFile, shard: Shard | None) -> None:
             hint=f"Jobs would be paid for twice. {f'Add --shard {recorded}' if recorded else 'Leave --shard out'},"
             " or choose another run directory with -o.",
         )
+
+
+def other_split(run_dir: Path, shard: Shard | None) -> str | None:
+    """A warning where shards of another number stand beside this one, under the names that they have by default."""
+    stem = "" if shard is None else run_dir.name.removesuffix(f"-{shard.number}-of-{shard.of}")
+    if shard is None or stem == run_dir.name:
+        return None
+    another = re.compile(rf"{re.escape(stem)}-\d+-of-(?!{shard.of}\Z)\d+")
+    beside = sorted(path for path in run_dir.parent.glob("*-of-*") if another.fullmatch(path.name) and has_state(path))
+    return f"{beside[0]} is of another number of shards: jobs of both are paid for twice" if beside else None

@@ -48,7 +48,11 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """api is open. trust: hosts that files may come from beside RunComfy's. name: what a run directory remembers."""
+    """api is open. trust: hosts that files may come from beside RunComfy's. name: what a run directory remembers.
+
+    >>> batcher.Service(api=None, trust=("files.example.org",), name="simulator").trust
+    ('files.example.org',)
+    """
 
     api: "Api"
     trust: tuple[str, ...]

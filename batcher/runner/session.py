@@ -33,6 +33,7 @@ from batcher.runner.run_dir import (
     check_room,
     gone_in_words,
     hold,
+    other_split,
     room_needed,
     same_service,
     same_shard,
@@ -87,6 +88,8 @@ async def _run(
         if remote is not None:
             remote.keep(run_dir, heard)
         storage.claim(run_dir, options.images)
+        if words := other_split(run_dir, options.shard):
+            progress.say(f"warning: {words}")
         async with open_service(options, run_dir, heard) as service:
             ended = await conduct(
                 loader, settings, run_dir, service, surroundings, progress,

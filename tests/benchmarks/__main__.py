@@ -66,7 +66,7 @@ def _by_itself(part: str) -> Iterable[Line]:
             del facts["part"]
             yield Line(**facts)
         errors = process.stderr.read()
-    if process.returncode not in {0, 1}:
+    if process.returncode not in {0, 1} or "Traceback" in errors:  # 1 is also what Python makes of an exception
         raise RuntimeError(f"the part {part} ended with {process.returncode}:\n{errors[-2000:]}")
 
 

@@ -1,4 +1,4 @@
-"""The scripts of the page on shards: their syntax, their fields, and that they start batcher as they mean to."""
+"""The scripts of the pages on shards and workers: their syntax, their fields, and what they start."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from tests.docs import readme
 PAGE = readme.page("shards")
 BASH = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
 SLURM = next(block for block in BASH if "#SBATCH" in block)
-RAY = next(block for block in BASH if block.startswith("ray "))
+RAY = re.findall(r"```bash\n(.*?)```", readme.page("workers"), re.DOTALL)[0]
 JOB = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0])
 
 # batch/v1 Job and core/v1 Pod, as far as the page goes.
@@ -31,7 +31,7 @@ CONTAINER_FIELDS = {"name", "image", "workingDir", "command", "args", "env", "re
 SBATCH_FLAGS = {"--job-name", "--array", "--time", "--cpus-per-task", "--mem", "--signal", "--output"}
 
 
-@pytest.mark.parametrize("block", BASH, ids=lambda block: block.split("\n")[0][:40])
+@pytest.mark.parametrize("block", [*BASH, RAY], ids=lambda block: block.split("\n")[0][:40])
 def test_bash_reads_every_script(block: str) -> None:
     subprocess.run(["bash", "-n"], input=block, text=True, check=True)
 

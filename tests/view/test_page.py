@@ -300,6 +300,26 @@ def test_who_can_not_see_it_is_told_what_there_is(page: Any, run: Path) -> None:
         ".filter(one => one.checkVisibility() && !one.textContent.trim() && !one.ariaLabel).length"
     )
     assert page.evaluate(nameless) == 0
+    assert page.evaluate("[...document.querySelectorAll('[role=listbox] > *')].every(one => one.role === 'option')")
+
+
+def test_tab_reaches_views_search_lists_and_one_picture_and_enter_opens_it(page: Any) -> None:
+    press(page, "Home")
+    names = []
+    for _ in range(25):
+        press(page, "Shift+Tab")
+        names.append(page.evaluate("(one => one.dataset.act || one.dataset.job || one.id)(document.activeElement)"))
+    assert {"overview", "groups", "grid", "wall", "box", "help", "smaller", "larger"} <= set(names)
+    assert sum(len(name) == 32 for name in names) <= 1  # of the pictures the current one alone
+    press(page, "w")
+    page.locator('[data-act="grid"]').focus()
+    press(page, "Enter")  # a button's own Enter
+    page.wait_for_selector(".head-col")
+    page.locator(CURRENT).focus()
+    press(page, "Enter")
+    page.wait_for_selector(".loupe:not([hidden]) .pane[aria-current]")
+    press(page, "Tab")
+    assert page.evaluate("document.activeElement.closest('.loupe') !== null")  # the wall behind it is out of reach
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,7 +2,9 @@
 
 import json
 import os
+import sqlite3
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,6 @@ RUNS = "/runs"
 
 
 def verdict(run: Path) -> dict[str, object]:
-    import sqlite3  # noqa: PLC0415
-
     connection = sqlite3.connect(run / "state.db")
     (key,) = connection.execute("SELECT key FROM jobs ORDER BY id").fetchone()
     connection.close()
@@ -139,8 +139,6 @@ def test_a_path_never_leads_to_a_file(served: Served, path: str) -> None:
 
 
 def test_a_state_file_that_names_files_outside_of_the_run_shows_none_of_them(run: Path) -> None:
-    import sqlite3  # noqa: PLC0415
-
     (run.parent / "secret.png").write_bytes((run / "images/1x1-395b64.png").read_bytes())
     (run / "images/link.png").symlink_to(run.parent / "secret.png")
     connection = sqlite3.connect(run / "state.db")
@@ -188,6 +186,26 @@ def test_the_api_token_is_nowhere_in_the_process_of_the_page(run: Path) -> None:
     with page_server(run, environ=dict.fromkeys(TOKEN_ENV, secret)) as server:
         assert secret.encode() not in Path(f"/proc/{server.pid}/environ").read_bytes()
         assert ask(server, RUNS, **known(server)).status == 200
+        memory = memory_of(server.pid)
+        assert b"batcher-view-" in memory  # what its process holds is seen
+        assert secret.encode() not in memory
+
+
+def memory_of(pid: int) -> bytes:
+    """All that a process can write to, which is where a secret would be."""
+    parts = []
+    try:
+        with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
+            for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+                span, rights = line.split()[:2]
+                if rights.startswith("rw") and not line.endswith(("[vvar]", "[vsyscall]")):
+                    first, last = (int(part, 16) for part in span.split("-"))
+                    memory.seek(first)
+                    with suppress(OSError):
+                        parts.append(memory.read(last - first))
+    except PermissionError:
+        pytest.skip("this system lets nobody look into a process")
+    return b"".join(parts)
 
 
 def test_beyond_this_machine_it_is_said_aloud_and_still_asks_for_the_token(run: Path) -> None:
@@ -197,6 +215,15 @@ def test_beyond_this_machine_it_is_said_aloud_and_still_asks_for_the_token(run: 
         assert ask(server, RUNS, **known(server)).status == 200
         assert ask(server, RUNS, **known(server, Host=f"192.168.7.7:{server.port}")).status == 200
         assert ask(server, RUNS, **known(server, Host=f"evil.example:{server.port}")).status == 403
+    words = [sys.executable, "-m", "batcher", "view", str(run), "--host", "0.0.0.0", "--port", "0", "--no-browser"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = ""
+        while "Ctrl-C ends the page" not in said:
+            said += process.stdout.readline()
+        process.terminate()
+    assert "Listening on 0.0.0.0: whoever can reach this machine" in said
+    assert "ssh -L" in said
 
 
 def test_a_server_for_all_addresses_takes_numbers_and_its_own_name_and_no_other() -> None:
@@ -238,8 +265,6 @@ def test_an_export_goes_below_sets_alone(served: Served, run: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_an_error_in_words(served: Served, run: Path) -> None:
-    import sys  # noqa: PLC0415
-
     done = subprocess.run(
         [sys.executable, "-m", "batcher", "view", str(run), "--no-browser", "--port", str(served.port)],
         capture_output=True, text=True, check=False, env=os.environ,
@@ -249,8 +274,6 @@ def test_a_port_that_is_taken_is_an_error_in_words(served: Served, run: Path) ->
 
 
 def test_prompts_names_and_causes_of_a_hostile_manifest_are_only_ever_text(tmp_path: Path, chromium: object) -> None:
-    import sqlite3  # noqa: PLC0415
-
     run = tmp_path / "<img src=x onerror=alert(1)>"
     make_run(run, 12, states={1: "failed"})
     evil = "</script><script>window.hacked=1</script><img src=x onerror='window.hacked=1'>"

@@ -256,6 +256,39 @@ def state_of(run: Path, number: int) -> str:
     return str(state)
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_run_with_view_says_the_address_first_and_its_page_ends_with_it(tmp_path: Path, as_json: bool) -> None:
+    import subprocess  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+
+    (tmp_path / "prompts.txt").write_text("a heron\na kite\na jay\n")
+    words = [
+        "run",
+        "prompts.txt",
+        "--simulate",
+        "-o",
+        "night",
+        "--rate",
+        "1/s",
+        "--view",
+        *(["--json"] if as_json else []),
+    ]
+    command = [sys.executable, "-m", "batcher", *words]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        line = next(line for line in run.stderr if line.startswith("http")) if as_json else run.stdout.readline()
+        server = Served(line.strip(), run.pid)
+        assert ask(server, "/runs", **known(server)).json["runs"][0]["name"] == "night"
+        rest = run.communicate()[0]
+    assert run.returncode == 0
+    if as_json:
+        assert json.loads(rest)["done"] == 3
+    with pytest.raises(ConnectionError):
+        ask(server, "/runs", **known(server))
+
+
 def test_a_page_that_is_killed_changes_nothing(run: Path) -> None:
     import os  # noqa: PLC0415
     import signal  # noqa: PLC0415

@@ -11,48 +11,23 @@ from batcher.manifest.readers.prompt_lines import PromptLines
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.readers.tables.parquet import ParquetTable
-from batcher.manifest.readers.tables.text import Table
+from batcher.manifest.readers.tables.text import TextTable
 from batcher.manifest.readers.tables.workbook import Workbook
 from batcher.manifest.readers.texts import TextFolder, TextLines
 
 FORMATS = (
-    "yaml",
-    "csv",
-    "tsv",
-    "tsv-quoted",
-    "jsonl",
-    "json",
-    "records",
-    "parquet",
-    "xlsx",
-    "txt",
-    "a1111",
-    "kohya",
+    "yaml", "csv", "tsv", "tsv-quoted", "jsonl", "json", "records", "parquet", "xlsx", "txt", "a1111", "kohya",
     "folder",
-)
+)  # fmt: skip
 _EXTENSIONS = {
-    ".yaml": "yaml",
-    ".yml": "yaml",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".parquet": "parquet",
-    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "xlsx"),
-    ".txt": "txt",
-}
+    ".yaml": "yaml", ".yml": "yaml", ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl",
+    ".ndjson": "jsonl", ".json": "json", ".parquet": "parquet", **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls",
+    ".ods"), "xlsx"), ".txt": "txt",
+}  # fmt: skip
 _SYNONYMS = {
-    "text": "txt",
-    "yml": "yaml",
-    "ndjson": "jsonl",
-    "dir": "folder",
-    "automatic1111": "a1111",
-    "excel": "xlsx",
-    "xls": "xlsx",
-    "ods": "xlsx",
-}
+    "text": "txt", "yml": "yaml", "ndjson": "jsonl", "dir": "folder", "automatic1111": "a1111", "excel": "xlsx",
+    "xls": "xlsx", "ods": "xlsx",
+}  # fmt: skip
 
 
 class Reader(Protocol):
@@ -78,7 +53,7 @@ def reader(source: Source, form: str, reading: Reading) -> Reader:
     if form in {"a1111", "kohya"}:
         return PromptLines(source, form, reading)
     plain = _READERS.get(form)
-    return plain(source, reading) if plain else Table(source, form, reading)
+    return plain(source, reading) if plain else TextTable(source, form, reading)
 
 
 _READERS: dict[str, Callable[[Source, Reading], Reader]] = {

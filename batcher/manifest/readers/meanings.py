@@ -42,27 +42,13 @@ _NAMES = {
 }
 _KINDS = {name: kind for kind, names in _NAMES.items() for name in names}
 _WORDS = {
-    "model": "a model",
-    "aspect_ratio": "an aspect ratio",
-    "negative_prompt": "what to avoid",
-    "seed": "a seed",
-    "width": "a size",
-    "height": "a size",
-    "size": "a size",
-    "pictures": "a number of images",
+    "model": "a model", "aspect_ratio": "an aspect ratio", "negative_prompt": "what to avoid", "seed": "a seed",
+    "width": "a size", "height": "a size", "size": "a size", "pictures": "a number of images",
     "repeat": "a number of copies",
-}
+}  # fmt: skip
 _TEXTS = (
-    "text",
-    "caption",
-    "captions",
-    "description",
-    "positive",
-    "positiveprompt",
-    "prompttext",
-    "prompten",
-    "sentence",
-)
+    "text", "caption", "captions", "description", "positive", "positiveprompt", "prompttext", "prompten", "sentence",
+)  # fmt: skip
 _COUNTS = (*COUNT_INPUTS, "batch_size")
 _SIZE = re.compile(r"\s*([1-9][0-9]{0,4})\s*[x\u00d7*]\s*([1-9][0-9]{0,4})\s*(?:px)?\s*", re.IGNORECASE)
 _REMARK = re.compile(r"\s*[(\[][^()\[\]]{0,40}[)\]]\s*\Z")

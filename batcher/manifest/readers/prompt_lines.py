@@ -43,25 +43,10 @@ _KOHYA: dict[str, tuple[str, ...]] = {
     "g": ("guidance_scale",),
     **dict.fromkeys(("t", "nl", "am", "ow", "oh", "nw", "nh", "ct", "cl", "c", "f", "ss", "cn", "fs"), ()),
 }
-_MIDJOURNEY = frozenset(
-    (
-        "v",
-        "no",
-        "style",
-        "stylize",
-        "chaos",
-        "q",
-        "quality",
-        "iw",
-        "niji",
-        "tile",
-        "weird",
-        "raw",
-        "version",
-        "stop",
-        "sref",
-    )
-)
+_MIDJOURNEY = (
+    "v", "no", "style", "stylize", "chaos", "q", "quality", "iw", "niji", "tile", "weird", "raw", "version", "stop",
+    "sref",
+)  # fmt: skip
 _MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts whose values are known, and characters of one
 _OPTION = re.compile(r"(?:^|(?<=[ \t]))--")
 _BLANKS = re.compile(r"[ \t\r\n]*")

@@ -11,13 +11,8 @@ from typing import Any
 _DEEPEST = 40
 _TYPES = {"string", "integer", "number", "boolean", "array", "object", "null"}
 _RENAMED = {
-    "float": "number",
-    "double": "number",
-    "int": "integer",
-    "str": "string",
-    "bool": "boolean",
-    "list": "array",
-}
+    "float": "number", "double": "number", "int": "integer", "str": "string", "bool": "boolean", "list": "array",
+}  # fmt: skip
 _ASIDE = frozenset(
     {"format", "validations", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$vocabulary", "default"}
 )

@@ -4,14 +4,9 @@ import json
 from typing import Any
 
 _KINDS = {
-    "string": "text",
-    "integer": "an integer",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "a mapping",
-    "null": "null",
-}
+    "string": "text", "integer": "an integer", "number": "a number", "boolean": "true or false", "array": "a list",
+    "object": "a mapping", "null": "null",
+}  # fmt: skip
 
 
 DEEPEST = 60  # levels of lists and mappings: Python's own writers of JSON give up not far beyond
