@@ -118,8 +118,8 @@ def test_a_state_file_without_its_head_is_damaged_and_made_anew_from_the_sidecar
         assert "--repair" in complained
     code, _, complained = desk.ends(desk.start())
     assert (code, "is damaged" in complained) == (73, True)
-    code, words = desk.batcher("verify", "run", "--repair")
-    assert code == 0, words
+    code, printed = desk.batcher("verify", "run", "--repair")
+    assert code == 0, printed
     code, report, complained = desk.ends(desk.start())
     assert (code, report["done"], report["submits"]) == (0, JOBS, 0), complained
     assert desk.stats()["charges_per_input"]["max"] == 1
