@@ -35,7 +35,9 @@ class Finding:
 
 
 async def look_at(urls: Mapping[str, Wanted], *, public_only: bool = True) -> dict[str, Finding]:
-    """What is wrong with any of the URLs, by URL. urls: each with what its input takes. public_only: redirects may only lead to public https hosts."""
+    """What is wrong with any of the URLs, by URL. urls: each with what its input takes.
+    public_only: redirects may only lead to public https hosts.
+    """
     places = asyncio.Semaphore(TOGETHER)
     findings: dict[str, Finding] = {}
     async with aiohttp.ClientSession(
@@ -69,13 +71,18 @@ async def _verdict(session: aiohttp.ClientSession, url: str, wanted: Wanted, *, 
         return f"answers HTTP {answer.status}", False
     if answer.kind in {"text/html", "application/xhtml+xml"}:
         return "is a web page, and not a file", True
+    return _odd(answer, wanted), False
+
+
+def _odd(answer: "_Answer", wanted: Wanted) -> str:
+    """Why a file that can be fetched may not do."""
     kind = answer.kind.partition("/")[0]
     if wanted.kind and kind in _KINDS and kind != wanted.kind:
-        return f"is {answer.kind}, and the input takes {wanted.kind} files", False
+        return f"is {answer.kind}, and the input takes {wanted.kind} files"
     most = min(ADVISED[kind], wanted.most) if kind in ADVISED else None
     if most is not None and answer.size is not None and answer.size > most:
-        return f"has {answer.size / 1e6:,.0f} MB; the service advises at most {most / 1e6:.0f} MB", False
-    return "", False
+        return f"has {answer.size / 1e6:,.0f} MB; the service advises at most {most / 1e6:.0f} MB"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
