@@ -84,7 +84,7 @@ def check_room(state: StateFile, jobs: int, progress: Progress) -> None:
     free = shutil.disk_usage(state.path.parent).free
     if needed > free:
         progress.say(
-            f"warning: the images to come may need about {show_bytes(needed)}, and {show_bytes(free)} are free;"
+            f"warning: the remaining images may need about {show_bytes(needed)}, and {show_bytes(free)} are free;"
             " when the disk is full the run stops and can be resumed"
         )
 

@@ -108,7 +108,7 @@ async def drain(
                             async with asyncio.timeout_at(stop.leave_at + GRACE):
                                 await cancel_all(service.api, context.queue, context.reader, context.cancelled)
                 except asyncio.CancelledError:
-                    stop.request(Reason.INTERRUPTED, "interrupted twice: nothing more was waited for")
+                    stop.request(Reason.INTERRUPTED, "interrupted twice: left at once")
                 finally:
                     ticker.cancel()
                     with suppress(asyncio.CancelledError):

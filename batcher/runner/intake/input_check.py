@@ -29,7 +29,7 @@ async def check_inputs(
         file, line, name = urls[url]
         what = f"`{one_line(name, 80)}`: {one_line(url, 150)} {finding.reason}"
         if finding.error:
-            problems.append(Problem(file, line, 1, what, "correct it; --check-inputs none sends it as it is"))
+            problems.append(Problem(file, line, 1, what, "fix it, or send it as it is with --check-inputs none"))
         else:
             warnings.append(f"{file}:{line}: {what}")
     if problems:

@@ -89,10 +89,10 @@ def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool
     if not (run_dir / JOURNAL).is_file():
         raise UsageError(
             f"{run_dir / STATE} {what}, and {JOURNAL} is gone too: requests made since then are not known",
-            hint="Put the newest copy of both back. `batcher verify --repair` takes in the pictures that are there. To"
+            hint="Put the newest copy of both back. `batcher verify --repair` takes in the images that are there. To"
             f" go on without the rest, which may be paid for again, add {FLAG}.",
         )
-    return f"the state file {what}: pictures that lie here are not paid for again, and known requests are collected"
+    return f"the state file {what}: images that lie here are not paid for again, and known requests are collected"
 
 
 def take(state: StateFile, run_dir: Path, beside: Beside, now: float) -> None:

@@ -46,7 +46,8 @@ class _Objects:
                 self._source.label, line, inputs, key, dict(carried.meta), carried.vars, self, None, carried.repeat
             )
         if not isinstance(value, dict):
-            self._add(line, None, f"a prompt must be a string or an object, not {described(value)}", "put it in quotes")
+            mend = 'name its values: {"prompt": ...}' if isinstance(value, list) else "put it in quotes"
+            self._add(line, None, f"a prompt must be a string or an object, not {described(value)}", mend)
             return None
         columns = self._layout(value)
         if not self._has_prompt(value, columns, line):
