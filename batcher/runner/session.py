@@ -35,6 +35,7 @@ from batcher.runner.run_dir import (
     check_room,
     gone_in_words,
     hold,
+    images_folder,
     other_split,
     room_needed,
     same_service,
@@ -87,6 +88,7 @@ async def _run(
         held.callback(loader.close)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
+        images_folder(run_dir)
         if remote is not None:
             remote.keep(run_dir, heard)
         storage.claim(run_dir, options.images)
