@@ -8,7 +8,7 @@ from aiohttp import web
 
 from batcher.images.input_files import Finding, look_at
 from batcher.manifest.schema.media import wanted
-from batcher.runner.input_check import FIRST, SAMPLE, _chosen
+from batcher.runner.intake.input_check import FIRST, SAMPLE, _chosen
 
 PICTURE = {"Content-Type": "image/png"}
 
