@@ -76,7 +76,7 @@ class TextFolder:
         if len(lines) >= _MANY_LINES and max(map(len, lines)) < 300:
             self._lists.append((label, len(lines)))
         if not self._reading.is_named and any(line.startswith("Steps: ") and "Sampler: " in line for line in lines):
-            what = "it is the infotext of a picture, and all of it is read as a prompt"
+            what = "it is the infotext of an image, and all of it is read as a prompt"
             self._reading.problems.doubt(label, 1, 1, what, f"keep the prompt alone; --format folder {_AS_IS}")
 
     def _warn_of_others(self) -> None:

@@ -42,7 +42,8 @@ class _Objects:
         if isinstance(value, str):
             return self._reading.row(self._source.label, line, {"prompt": value}, self, ident=key)
         if not isinstance(value, dict):
-            self._add(line, None, f"a prompt must be a string or an object, not {described(value)}", "put it in quotes")
+            mend = 'name its values: {"prompt": ...}' if isinstance(value, list) else "put it in quotes"
+            self._add(line, None, f"a prompt must be a string or an object, not {described(value)}", mend)
             return None
         columns = self._layout(value)
         if not self._has_prompt(value, columns, line):
