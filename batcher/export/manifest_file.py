@@ -38,7 +38,7 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
     models = sorted({line["model"] for line in lines})
     if not lines:
         raise UsageError(
-            f"no picture of {name_of(order.run)} is meant, so there is no prompt to write",
+            f"no image of {name_of(order.run)} is meant, so there is no prompt to write",
             hint="\n".join([*selection.warnings, "Nothing was written."]),
         )
     with disk(str(path.parent)):
