@@ -160,6 +160,24 @@ def test_a_service_that_takes_pictures_gets_a_contact_sheet_without_words(tmp_pa
         assert not sheet.getexif()
 
 
+def test_a_service_of_apprise_whose_answer_never_ends_takes_none_of_our_memory_and_delays_nobody() -> None:
+    pytest.importorskip("apprise", reason="the extra `notify` is not installed")
+    over = threading.Event()
+
+    def flood(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not over.wait(0.001):
+            connection.sendall(b"x" * 65536)
+
+    with receiver(flood) as hook:
+        messenger = Messenger(receivers([f"json://127.0.0.1:{hook.port}/secret"]))
+        messenger.send("title", "text")
+        _until(lambda: bool(hook.requests))
+        assert messenger.close(0.5) == ["no message to json://...: no answer in time"]
+        assert not [one for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
+        over.set()
+
+
 def test_a_contact_sheet_that_fails_is_left_out_of_the_message() -> None:
     pytest.importorskip("apprise", reason="the extra `notify` is not installed")
     with receiver(OK) as hook:

@@ -8,11 +8,14 @@ Receivers come from the environment (``BATCHER_NOTIFY``, ``BATCHER_HEARTBEAT``) 
 read, never from a flag or a manifest: those are shared, and a stranger's manifest must not call anybody.
 """
 
+import base64
 import json
 import os
 import queue
 import re
 import stat
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -25,9 +28,11 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from batcher.client.token import TOKEN_ENV
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
 from batcher.core.version import __version__
+from batcher.runner.watchers import notify_child
 
 NOTIFY, HEARTBEAT = "BATCHER_NOTIFY", "BATCHER_HEARTBEAT"
 PATIENCE = 10.0  # seconds that one call may wait for a byte
@@ -70,6 +75,7 @@ class Apprise:
     def __init__(self, url: str) -> None:
         import apprise  # noqa: PLC0415  an extra
 
+        self._url = url
         self.where = f"{one_line(url.partition(':')[0], 20)}://..."
         self._apprise = apprise.Apprise()
         if not self._apprise.add(url):
@@ -77,15 +83,17 @@ class Apprise:
 
     def deliver(self, title: str, text: str, sheet: Sheet) -> None:
         """With the contact sheet where the service takes pictures; without it where it refuses that one."""
-        from apprise.attachment.memory import AttachMemory  # noqa: PLC0415  an extra
-
         takes_pictures = any(service.attachment_support for service in self._apprise)
-        if takes_pictures and (content := sheet()) is not None:
-            kind: Any = AttachMemory  # it has no types
-            picture = kind(content=content, name="contact-sheet.jpg", mimetype="image/jpeg")
-            if self._apprise.notify(title=title, body=text or title, attach=picture):
-                return
-        if not self._apprise.notify(title=title, body=text or title):
+        content = sheet() if takes_pictures else None
+        picture = None if content is None else base64.b64encode(content).decode()
+        message = {"url": self._url, "title": title, "text": text or title, "sheet": picture}
+        secrets = {*TOKEN_ENV, NOTIFY, HEARTBEAT}
+        child = subprocess.run(  # noqa: S603  our own module
+            [sys.executable, "-m", notify_child.__name__], input=json.dumps(message).encode(),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=notify_child.MOST_SECONDS, check=False,
+            env={name: value for name, value in os.environ.items() if name not in secrets},
+        )  # fmt: skip
+        if child.returncode:
             raise ValueError("Apprise could not deliver it")
 
 

@@ -1,0 +1,45 @@
+"""``python -m``: one message through Apprise, in a process that may be given up: what Apprise talks to can be hostile.
+
+It reads JSON on standard input (``url``, ``title``, ``text``, ``sheet``: a JPEG in base64, or null), and ends with 0
+when the message was delivered. It has bounds of its own, as whoever started it may be gone: time, and memory for an
+answer that never ends, which Apprise would read whole.
+"""
+
+import base64
+import json
+import signal
+import sys
+from contextlib import suppress
+from typing import Any
+
+MOST_SECONDS = 30
+MOST_MEMORY = 1 << 30  # bytes of address space
+
+
+def main() -> int:
+    _bound()
+    import apprise  # noqa: PLC0415  an extra
+    from apprise.attachment.memory import AttachMemory  # noqa: PLC0415
+
+    message = json.load(sys.stdin)
+    receiver = apprise.Apprise()
+    receiver.add(message["url"])
+    if message["sheet"] is not None:
+        kind: Any = AttachMemory  # it has no types
+        picture = kind(content=base64.b64decode(message["sheet"]), name="contact-sheet.jpg", mimetype="image/jpeg")
+        if receiver.notify(title=message["title"], body=message["text"], attach=picture):
+            return 0
+    return 0 if receiver.notify(title=message["title"], body=message["text"]) else 1
+
+
+def _bound() -> None:
+    if hasattr(signal, "alarm"):
+        signal.alarm(MOST_SECONDS)
+    with suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415  where there is one
+
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
