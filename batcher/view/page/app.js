@@ -70,7 +70,7 @@ function read(isFirst) {
 	const { view, show = "", sort = "", q = "", at = "", open } = address();
 	Object.assign(page, { view: VIEWS.includes(view) ? view : facts.going ? "overview" : firstView(), show, sort, q });
 	box.value = q;
-	page.current = model.find(...at.split(".")) ?? (isFirst ? -1 : page.current);
+	page.current = (at ? model.find(...at.split(".")) : null) ?? (isFirst ? -1 : page.current);
 	arrange(true).then(() => {
 		const { current, marks } = page;
 		loupe.show(current < 0 || !open ? [] : open === "compare" ? model.toCompare(current, marks) : [current]);
