@@ -135,7 +135,7 @@ def recorded(run_dir: Path) -> tuple[str, dict[str, Any]]:
     finally:
         connection.close()
     if words[:2] != ["batcher", "run"]:
-        raise UsageError(f"{run_dir} does not say which command made it", hint="Give the manifest, and out=RUN.")
+        raise UsageError(f"{run_dir} does not record which command made it", hint="Give the manifest, and out=RUN.")
     manifest, walk = "", iter(words[2:])
     texts: dict[str, Any] = {}
     for word in walk:

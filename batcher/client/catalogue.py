@@ -136,7 +136,7 @@ def price_of(entry: Mapping[str, Any]) -> tuple[float | None, str]:
 def _price(listed: float | None, note: str, given: float | None) -> tuple[float | None, tuple[str, ...]]:
     """The price that counts, the higher one, and what there is to say about it."""
     if listed is None:
-        says = f"the catalogue's price is {note}, which is no price of an image: give --price USD to know the cost"
+        says = f"the catalogue's price is {note}, not per image: give --price USD to know the cost"
         return given, (says,) if note and given is None else ()
     if given is None or given == listed:
         return listed, ()

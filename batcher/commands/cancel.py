@@ -41,7 +41,7 @@ def _words(facts: dict[str, Any]) -> str:
     if facts["closed"]:
         lines.append(f"{facts['closed']:,} waiting {'job' if facts['closed'] == 1 else 'jobs'} cancelled")
     if facts["going"]:
-        lines.append("A run is at work there: it records what it sees.")
+        lines.append("A run is going there: it records what it sees.")
     if facts["cancelled"] or facts["closed"]:
         lines.append(f"`{command_line('retry', facts['run'], '--state', 'cancelled')}` reopens them")
     return "\n".join(lines)

@@ -130,7 +130,7 @@ def _disk(folder: Path) -> Iterator[Check]:
         yield Check("disk", "ok", times)
     if not disk.locks:
         fix = "Never start two runs in one run directory here, or use a file system with locks."
-        yield Check("locks", "bad", "a file lock that is held can be taken again", fix)
+        yield Check("locks", "bad", "a held file lock can be taken a second time", fix)
     if disk.folds_case:
         yield Check("names", "ok", "upper and lower case are one name on this disk; batcher keeps such names apart")
 
@@ -216,7 +216,7 @@ def _run(folder: Path) -> Iterator[Check]:
     left = counts.total - counts.done - counts.failed - counts.in_doubt - counts.cancelled
     if counts.in_doubt:
         fix = f"Read `batcher help troubles`, then: {command_line('retry', folder, '--state', 'in_doubt', '--dry-run')}"
-        yield Check("run", "bad", _jobs(counts.in_doubt, "in doubt: paid, or never heard of"), fix)
+        yield Check("run", "bad", _jobs(counts.in_doubt, "in doubt: charged or not, nobody knows"), fix)
     for group in causes:
         fix = command_line("retry", folder, "--cause", group.cause.kind)
         if group.cause.kind in {"content_policy", "invalid_input"}:

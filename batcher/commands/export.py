@@ -29,7 +29,7 @@ Examples:
   batcher export runs/birds-*-of-4 sets/birds --to parquet    several runs as one
   batcher export runs/draft best.jsonl --to manifest --where 'pick == "yes"'
 Run the same command again to add what is new.
-Exit code 3 when pictures are missing; --allow-missing makes that 0."""
+Exit code 3 when images are missing; --allow-missing makes that 0."""
 )
 @click.argument("words", metavar="[RUN]... DIR", nargs=-1, required=True, shell_complete=complete_runs)
 @click.option("--to", type=click.Choice(TARGETS), required=True, help="The reader it is for.")
@@ -46,11 +46,11 @@ Exit code 3 when pictures are missing; --allow-missing makes that 0."""
     help="job, prompt, or meta.NAME: equal ones stay together.  [default: job]",
 )
 @click.option("--convert", metavar="FORMAT", help="webp:90, jpeg:95 or png.  [default: as delivered]")
-@click.option("--embed", metavar="WHAT", help="Write into each picture what made it: infotext, xmp, iptc.")
+@click.option("--embed", metavar="WHAT", help="Write into each image what made it: infotext, xmp, iptc.")
 @click.option("--include-removed", is_flag=True, help="Also what is no longer in the manifest.")
-@click.option("--allow-missing", is_flag=True, help="Exit 0 also when some jobs have no picture.")
+@click.option("--allow-missing", is_flag=True, help="Exit 0 also when some jobs have no image.")
 @click.option("--copy", is_flag=True, help="Copies even where hard links can be made.")
-@click.option("--caption", metavar="TEXT", help="Its text: 'a photo, {prompt}'.  [default: {prompt}]")
+@click.option("--caption", metavar="TEXT", help="The caption: 'a photo, {prompt}'.  [default: {prompt}]")
 @click.option(
     "--layout",
     shell_complete=complete_choice,
@@ -58,9 +58,9 @@ Exit code 3 when pictures are missing; --allow-missing makes that 0."""
     help="geneval, t2i-compbench, dpg-bench, hpsv2, or '{stem}/{index:05d}'.",
 )
 @click.option("--shard-size", metavar="SIZE", help="For webdataset, parquet, pairs: 1GB.  [default: 500MB]")
-@click.option("--shard-count", type=click.IntRange(1), metavar="N", help="Most pictures a shard.  [default: 10000]")
+@click.option("--shard-count", type=click.IntRange(1), metavar="N", help="Most images a shard.  [default: 10000]")
 @click.option("--no-pictures", is_flag=True, help="For parquet: only the table.")
-@click.option("--replace", is_flag=True, help="Make anew an export that was made with other options.")
+@click.option("--replace", is_flag=True, help="Replace an export that was made with other options.")
 @progress_option("auto")
 @click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
 def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, **given: Any) -> int:
@@ -84,7 +84,8 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
     with joined(runs) as whole:
         folder = upload.staging(whole.runs[0], place) if upload.is_url(place) else Path(place)
         order = ordered(whole.path, folder, Options(**given))
-        report = make(order, listener(progress), replace=replace)
+        with upload.named(folder, place):
+            report = make(order, listener(progress), replace=replace)
     if upload.is_url(place):
         report |= {"export": place, "objects": upload.send(folder, place)}
     if whole.twice:
@@ -148,6 +149,6 @@ def _without(report: dict[str, Any]) -> list[str]:
     count, total = report["without_picture"], report["jobs"]
     states = ", ".join(f"{n:,} {state.replace('_', ' ')}" for state, n in report["without_picture_by_state"].items())
     return [
-        f"left out: {count:,} of {show_count(total, 'job')} {'has' if count == 1 else 'have'} no picture ({states})",
+        f"left out: {count:,} of {show_count(total, 'job')} {'has' if count == 1 else 'have'} no image ({states})",
         f"`{command_line('status', *report['runs'])}` says why; --allow-missing exports without them and exits 0.",
     ]

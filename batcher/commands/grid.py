@@ -54,12 +54,12 @@ repeat (the number of the job among those that differ in their seed alone)."""
     default=256,
     metavar="PX",
     show_default=True,
-    help="Longest side of a picture.",
+    help="Longest side of an image.",
 )
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N sheets.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def grid(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
-    """Draw labelled contact sheets, with a mark wherever a picture is missing and why.
+    """Draw labelled contact sheets, with a mark wherever an image is missing and why.
 
     Several RUNs are drawn as one.
     """
@@ -112,7 +112,7 @@ def _words(facts: dict[str, Any]) -> str:
     pages = f" on {len(files):,} pages" if len(files) > facts["sheets"] else ""
     lines = [
         f"{show_count(facts['sheets'], 'sheet')}{pages}: {axes}{per}",
-        f"{show_count(facts['pictures'], 'picture')}, {size} in {show_duration(facts['seconds'])}",
+        f"{show_count(facts['pictures'], 'image')}, {size} in {show_duration(facts['seconds'])}",
     ]
     if facts["gaps"]:
         lines.append(

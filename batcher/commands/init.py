@@ -10,7 +10,7 @@ MANIFEST = """\
 # A manifest: which images to make. Try it first, it costs nothing:
 #
 #   batcher plan batch.yaml                what it comes to, and every error with its place
-#   batcher run batch.yaml --simulate      a rehearsal: no account, pictures stamped SIMULATED
+#   batcher run batch.yaml --simulate      a rehearsal: no account, images stamped SIMULATED
 #   batcher run batch.yaml -o runs/real    the real thing; needs a token: batcher help service
 #
 # Run the same command again to resume. What is done is never paid for twice.

@@ -121,7 +121,7 @@ def _inline(text: str) -> str:
 def _link(match: re.Match[str]) -> str:
     picture, words, target = match.groups()
     if picture:
-        return f"[picture: {words}]"
+        return f"[image: {words}]"
     page = re.fullmatch(r"([\w-]+)\.md(#.*)?", target)
     if page:
         return f"{words} (`batcher help {page[1]}`)"

@@ -27,7 +27,7 @@ Examples:
 @click.argument("words", nargs=-1, shell_complete=complete_model_word, metavar="[WORDS | show [ID]]")
 @service_options
 @click.option("--manifest", "as_manifest", is_flag=True, help="With show: print a manifest to copy.")
-@click.option("--refresh", is_flag=True, help="Ask the service, however new the list that was kept is.")
+@click.option("--refresh", is_flag=True, help="Ask the service, even if the kept list is new.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def models(words: tuple[str, ...], as_manifest: bool, refresh: bool, as_json: bool, **given: Any) -> int:
     """List the models of the service, or show one: price, and inputs as keys of a manifest. Costs nothing.

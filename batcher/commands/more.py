@@ -20,8 +20,8 @@ A group is one request with all its seeds. The new jobs go to additions.jsonl
 and are part of the run from then on: the next `batcher run` makes them."""
 )
 @run_argument
-@click.option("--seeds", type=click.IntRange(1, 100_000), required=True, metavar="N", help="So many for each group.")
-@click.option("--where", metavar="EXPR", help="Instead: the groups that have such a job, picked or not.")
+@click.option("--seeds", type=click.IntRange(1, 100_000), required=True, metavar="N", help="How many for each group.")
+@click.option("--where", metavar="EXPR", help="Only groups that have such a job, picked or not.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--dry-run", is_flag=True, help="Only say what it would add.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON; asks nothing, so it needs --yes or --dry-run.")
@@ -41,7 +41,10 @@ def more(run_dir: str, seeds: int, where: str | None, yes: bool, dry_run: bool, 
         say(_words(facts, seeds))
     if not dry_run:
         if not yes and (as_json or not sys.stdin.isatty()):
-            raise UsageError("nobody can be asked here", hint="Add --yes to add these jobs. Nothing was written.")
+            raise UsageError(
+                "there is no terminal to ask on",
+                hint="Add --yes to add these jobs. Nothing was written.",
+            )
         facts["added"] = yes or click.confirm("Add them?")
         if facts["added"]:
             add(folder, plan)

@@ -52,7 +52,7 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
         "WHICH",
         "Who fetches the images: local (this process), or ray (workers on a cluster).  [default: local]",
     ),
-    ("--workers", "N", "With --engine ray: so many workers.  [default: one for each free CPU, at most 16]"),
+    ("--workers", "N", "With --engine ray: how many workers.  [default: one for each free CPU, at most 16]"),
     ("--timeout", "TIME", "Give up on a job that is unfinished for this long; its id is kept.  [default: 30m]"),
 ]
 
@@ -155,7 +155,7 @@ def manifest_options(command: F) -> F:
                 help="The model's input that prompts go to.  [default: prompt, else its one required text]",
             ),
             click.option("--meta", metavar="COLUMN", multiple=True, help="Carry this column along, whatever its name."),
-            click.option("--path", metavar="TEMPLATE", help="Where pictures go: {index:05d}_{prompt_id} ..."),
+            click.option("--path", metavar="TEMPLATE", help="Where images go: {index:05d}_{prompt_id} ..."),
         ]
     ):
         command = option(command)

@@ -33,7 +33,7 @@ Exit code 3 when rows of the file name no image of this run."""
 @click.option("--best", type=click.IntRange(1), metavar="N", help="Pick the best N of each group (all but the seed).")
 @click.option("--by", metavar="COLUMN", help="What --best goes by.  [default: the file's one column of numbers]")
 @click.option("--rest", type=click.Choice(("no", "clear")), help="What --best says of the others.  [default: nothing]")
-@click.option("--by-whom", "by_whom", metavar="NAME", default="", help="Who says so.  [default: your user name]")
+@click.option("--by-whom", "by_whom", metavar="NAME", default="", help="Whose verdict.  [default: your user name]")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def pick(words: tuple[str, ...], scores: str | None, as_json: bool, **given: Any) -> int:
     """Say which images of RUN are keepers (yes), which are not (no), how many stars they have."""

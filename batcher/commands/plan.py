@@ -59,6 +59,7 @@ def _words(facts: dict[str, Any]) -> str:
     lines += [f"  {line}" for line in columns_in_words(facts["columns"])]
     lines += ["", "First jobs:", *map(_job, facts["first"])]
     lines += ["", *_against(facts), *_estimate(facts)]
+    lines += [facts["missing"]] if facts["missing"] else []
     lines += [f"warning: {warning}" for warning in facts["warnings"]]
     return "\n".join(lines)
 

@@ -72,7 +72,7 @@ def _recorded(run_dir: Path) -> list[str]:
     words = shlex.split(command)
     if words[:2] != ["batcher", "run"]:
         raise UsageError(
-            f"{run_dir} does not say which command made it", hint="Name the manifest: batcher run MANIFEST -o RUN"
+            f"{run_dir} does not record which command made it", hint="Name the manifest: batcher run MANIFEST -o RUN"
         )
     if "-" in words[2:]:
         raise UsageError(

@@ -31,7 +31,7 @@ Then: batcher run, as before."""
     "jobs",
     multiple=True,
     metavar="JOB",
-    help="Only this one: its key or a beginning of it, its id, or its picture.",
+    help="Only this one: its key or a beginning of it, its id, or its image.",
 )
 @click.option("--resubmit", is_flag=True, help="Submit anew also what could be collected free (pays again).")
 @click.option("--dry-run", is_flag=True, help="Only say what it would do.")
@@ -54,7 +54,7 @@ def _words(facts: dict[str, Any]) -> str:
     would = "would be " if facts["dry_run"] else ""
     lines = []
     if facts["reopened"]:
-        unknown = "nobody knows how much: the price is unknown"
+        unknown = "an unknown amount: no price is known"
         cost = unknown if facts["may_cost_usd"] is None else f"up to {show_usd(facts['may_cost_usd'])}"
         lines.append(f"{facts['reopened']:,} {would}reopened: they are submitted again, which may cost {cost}")
         if facts["in_doubt"]:

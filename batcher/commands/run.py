@@ -58,15 +58,17 @@ def run(  # one word for each of its own flags
     from batcher.images.remote_file import shown  # noqa: PLC0415
     from batcher.runner import session  # noqa: PLC0415
     from batcher.runner.events import Observer  # noqa: PLC0415
-    from batcher.runner.watching import Watch, watching_limits  # noqa: PLC0415
+    from batcher.runner.progress import listener  # noqa: PLC0415
+    from batcher.runner.watchers.watching import Watch, watching_limits  # noqa: PLC0415
     from batcher.runner.work import Surroundings  # noqa: PLC0415
 
     options = collect(given)
+    say_beside = listener("json").say if given["progress"] == "json" else _to_stderr
     with Watch(log, metrics, on_end) as watch, Beside(to_stderr=as_json) as page:
         observers: list[Observer] = [watch]
-        observers += [watching_limits(_to_stderr)] if verbose else []
+        observers += [watching_limits(say_beside)] if verbose else []
         observers += [page] if with_page else []
-        watch.say_warnings(_to_stderr)
+        watch.say_warnings(say_beside)
         with Signals() as signals:
             surroundings = Surroundings(observers=observers, attend=signals.attend)
             try:

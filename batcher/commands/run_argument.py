@@ -3,10 +3,13 @@
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:  # start-up time
+    from batcher.core.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -16,12 +19,12 @@ STATE = "state.db"
 
 def run_argument(command: F) -> F:
     """Gives a command its ``run_dir``, a text. Without RUN it is the newest run, and that is said."""
-    return _argument("run_dir", "[RUN]", lambda given: str(found_run(given)) if given else str(said_newest()))(command)
+    return _argument("run_dir", "[RUN]", lambda given: str(_there(given)) if given else str(said_newest()))(command)
 
 
 def optional_run_argument(command: F) -> F:
     """The same, where ``run_dir`` is None without RUN."""
-    return _argument("run_dir", "[RUN]", lambda given: str(found_run(given)) if given else None)(command)
+    return _argument("run_dir", "[RUN]", lambda given: str(_there(given)) if given else None)(command)
 
 
 def runs_argument(command: F) -> F:
@@ -44,8 +47,8 @@ def _argument(name: str, metavar: str, resolved: Callable[[Any], Any], nargs: in
 
 
 def found_runs(names: Iterable[str]) -> tuple[Path, ...]:
-    """Each as ``found_run``."""
-    return tuple(map(found_run, names))
+    """Each as ``found_run``. Raises UsageError for one that is nowhere."""
+    return tuple(map(_there, names))
 
 
 def said_newest() -> Path:
@@ -58,7 +61,7 @@ def said_newest() -> Path:
 def found_run(name: str) -> Path:
     """The run directory that is meant: a path, a name below ``runs/``, or the manifest of a run there.
 
-    What is nothing of these is given back as it is, for the command to refuse.
+    What is nothing of these is given back as it is, for the command to refuse or repair.
     """
     path = Path(name)
     if is_run(path):
@@ -67,6 +70,26 @@ def found_run(name: str) -> Path:
         if is_run(other) and (other.name == name or os.path.isfile(name)):  # noqa: PTH113  any text is answered
             return other
     return path
+
+
+def _there(name: str) -> Path:
+    run = found_run(name)
+    if not os.path.lexists(run):
+        raise _no_such_run(name)
+    return run
+
+
+def _no_such_run(name: str) -> "UsageError":
+    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
+    from batcher.core.one_line import one_line  # noqa: PLC0415
+    from batcher.core.suggest import nearest  # noqa: PLC0415
+
+    near = nearest(Path(name).name, [run.name for run in runs_here()])
+    guess = f"Did you mean {RUNS / near}? " if near else ""
+    return UsageError(
+        f"{one_line(name, 200)} is not a run directory: there is no such folder",
+        hint=f"{guess}`batcher status` lists the runs below {RUNS}/; `batcher run` makes one.",
+    )
 
 
 def newest_run() -> Path:

@@ -47,7 +47,7 @@ def simulate(
 ) -> None:
     """Serve a RunComfy Model API that costs nothing, on this machine.
 
-    It takes any token, makes small pictures stamped SIMULATED, and counts what it is asked, at /_simulator/stats.
+    It takes any token, makes small images stamped SIMULATED, and counts what it is asked, at /_simulator/stats.
     Flags win over --profile.
     """
     if list_faults:

@@ -30,7 +30,7 @@ Exit code 0 when nothing is wrong (any more), 3 when something is."""
     "depth",
     type=click.Choice(("decode", "structure")),
     default="decode",
-    help="How deep each picture is checked.  [default: decode]",
+    help="How thoroughly each image is checked.  [default: decode]",
 )
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Files read at once.  [default: by the machine]")
 @service_options
@@ -135,7 +135,7 @@ def _words(facts: dict[str, Any]) -> str:
         )
     ]
     if facts["going"]:
-        lines.append("A run is at work there: what it is writing now was left out.")
+        lines.append("A run is going there: what it is writing now was left out.")
     if facts["repaired"]:
         lines += _fixed(facts)
     lines += _groups(facts["findings"])
@@ -191,7 +191,7 @@ def _advice(facts: dict[str, Any]) -> list[str]:
         lines.append(f"{by['free']:,} can be fixed free another time: `{repair(facts['run'])}`")
     if facts["paid_jobs"]:
         price = "an unknown price" if facts["paid_usd"] is None else show_usd(facts["paid_usd"])
-        lines.append(f"{show_count(facts['paid_jobs'], 'job')} can only be made anew, for {price}:")
+        lines.append(f"{show_count(facts['paid_jobs'], 'job')} can only be made again, for {price}:")
         first = "" if facts["repaired"] else f"{repair(facts['run'])}, then "
         lines.append(f"  {first}{command_line('retry', facts['run'], '--cause', 'gone', '--resubmit')}")
     if by.get("by_hand"):

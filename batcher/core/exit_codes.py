@@ -12,7 +12,7 @@ EXIT_CODES = {
     0: Meaning("every job of the manifest is done", ""),
     1: Meaning("a defect in batcher, with a traceback", "please report it; the run directory can be resumed"),
     3: Meaning(
-        "finished; some jobs failed, listed with their causes; or an export had to leave pictures out; or a check"
+        "finished; some jobs failed, listed with their causes; or an export had to leave images out; or a check"
         " found something wrong",
         "`batcher retry RUN` for failed jobs; else see the message",
     ),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
@@ -291,8 +292,6 @@ def utc(seconds: float | None) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _second(second: int) -> str:
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415  only where times are written
-
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
 
 

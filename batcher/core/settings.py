@@ -72,7 +72,7 @@ class Settings:
 def _choice(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.strip().lower() not in words:
-            raise ValueError(f"it must be one of {', '.join(words)}")
+            raise ValueError(f"must be one of {', '.join(words)}")
         return text.strip().lower()
 
     return parse
@@ -107,7 +107,7 @@ def _yes_or_no(text: str) -> bool:
 def _names(text: str) -> frozenset[str]:
     names = frozenset(name.strip() for name in text.split(",") if name.strip())
     if not names or any(len(name) > 200 or not name.isprintable() for name in names):
-        raise ValueError("it must be names of the model's inputs, with commas")
+        raise ValueError("must be names of the model's inputs, separated by commas")
     return names
 
 
@@ -118,7 +118,7 @@ def parse_embed(text: str) -> frozenset[str]:
         return frozenset()
     if not words <= {"infotext", "xmp", "iptc", "signed"} or words == {"signed"}:
         raise ValueError(
-            "it must be of infotext, xmp and iptc, with commas (signed beside them overrules C2PA), or none"
+            "must be infotext, xmp or iptc, separated by commas (add signed to write into signed files too), or none"
         )
     return frozenset(words)
 

@@ -25,5 +25,5 @@ def parse_shard(text: str) -> Shard:
     """``2/8``: the second of eight. Raises ValueError."""
     match = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]) <= _MOST:
-        raise ValueError(f"it must be I/N with I from 1 to N, such as 2/8 (N at most {_MOST:,})")
+        raise ValueError(f"must be I/N with I from 1 to N, such as 2/8 (N at most {_MOST:,})")
     return Shard(int(match[1]), int(match[2]))

@@ -24,10 +24,10 @@ from batcher.core.mismatch import Mismatch, kind_of, spelled
 from batcher.core.suggest import nearest
 
 VERDICTS = ("pick", "stars", "tags")
-"""What was said of a picture: these names are the verdict's, also where a model has an input of that name."""
+"""What was said of an image: these names are the verdict's, also where a model has an input of that name."""
 
 FLAG = "flag"
-"""What is to be seen of a picture, a list of words: ``"blank" in flag``, or in short ``flag:blank``."""
+"""What is to be seen of an image, a list of words: ``"blank" in flag``, or in short ``flag:blank``."""
 
 Values = Mapping[str, Any]
 _Part = Callable[[Values], Any]

@@ -28,8 +28,8 @@ def card(
         yield f"  - split: {split}\n    path: {json.dumps(list(patterns))}\n"
     yield f"task_categories:\n- text-to-image\nsize_categories:\n- {_size(total)}\ntags:\n- synthetic\n---\n\n"
     yield f"# {title}\n\n"
-    kind = "pictures from a simulator, stamped as such: no model made them" if simulated else "generated pictures"
-    yield f"{total:,} {kind}.\n\n```python\n{load}\n```\n\n| split | pictures |\n| --- | --- |\n"
+    kind = "images from a simulator, stamped as such: no model made them" if simulated else "generated images"
+    yield f"{total:,} {kind}.\n\n```python\n{load}\n```\n\n| split | images |\n| --- | --- |\n"
     for split, count in pictures.items():
         yield f"| {split} | {count:,} |\n"
     yield "\n| column | type |\n| --- | --- |\n" + ("| image | image |\n" if image else "")

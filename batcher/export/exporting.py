@@ -126,7 +126,7 @@ def _without(selection: Selection) -> str:
         return ""
     states = ", ".join(f"{n:,} {str(state).replace('_', ' ')}" for state, n in selection.without.items() if n)
     total = selection.jobs + count
-    return f"{count:,} of {show_count(total, 'job')} {'has' if count == 1 else 'have'} no picture ({states})"
+    return f"{count:,} of {show_count(total, 'job')} {'has' if count == 1 else 'have'} no image ({states})"
 
 
 def _mark(order: Order, target: Target) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Layouts(FileTarget):
         if order.layout in LAYOUTS:
             self.way_out = (
                 f"{order.layout} tells prompts apart by their place in one file, or by name: export each prompt file"
-                " on its own with --where 'source == \"FILE\"', or one picture of a prompt with --where 'seed == 7'."
+                " on its own with --where 'source == \"FILE\"', or one image of a prompt with --where 'seed == 7'."
             )
         self._described: set[int] = set()
 
@@ -155,9 +155,9 @@ class Layouts(FileTarget):
         notes = []
         if gaps:
             sheets = show_count(gaps, "sheet has", "sheets have")
-            notes.append(f"{sheets} fewer than four pictures; the rest is black")
+            notes.append(f"{sheets} fewer than four images; the rest is black")
         if left := self.extensions["left"]:
-            notes.append(f"{show_count(left, 'picture is', 'pictures are')} in no sheet: it takes four a prompt")
+            notes.append(f"{show_count(left, 'image is', 'images are')} in no sheet: it takes four a prompt")
         return notes
 
     def _sheets(self) -> Iterator[Made]:
@@ -276,5 +276,5 @@ def _tiled(recode: Recode, paths: list[Path | None]) -> bytes:
         return recode.tiled(paths)
     except FileUnavailable as error:
         raise UsageError(
-            f"a picture can't be decoded: {error.cause.message}", hint="`batcher verify` says more."
+            f"an image can't be decoded: {error.cause.message}", hint="`batcher verify` says more."
         ) from None

@@ -38,7 +38,7 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
     models = sorted({line["model"] for line in lines})
     if not lines:
         raise UsageError(
-            f"no picture of {name_of(order.run)} is meant, so there is no prompt to write",
+            f"no image of {name_of(order.run)} is meant, so there is no prompt to write",
             hint="\n".join([*selection.warnings, "Nothing was written."]),
         )
     with disk(str(path.parent)):
@@ -46,7 +46,8 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
     write_whole(path, (as_json(line) + "\n" for line in lines))
     notes = [f"run it: {command_line('run', path)}; on another model: {command_line('run', path, '--model', 'ID')}"]
     if len(models) > 1:
-        notes.append(f"it is of {len(models)} models ({', '.join(models)}): --model names the one that runs them all")
+        many = f"it is of {len(models)} models ({', '.join(models)}): --model names the one that runs them all"
+        notes = [f"run it: {command_line('run', path, '--model', 'ID')}", many]
     return _report(order, path, selection, len(lines), notes, time.monotonic() - began)
 
 

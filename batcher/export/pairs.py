@@ -58,13 +58,13 @@ class Pairs(ShardTarget):
         self.pictures = Counter(split for split, _ in self._pairs())
         if not self.pictures:
             raise UsageError(
-                f"no group of {name_of(self.order.run)} has both a picked and a rejected picture",
+                f"no group of {name_of(self.order.run)} has both a picked and a rejected image",
                 hint="Pick some first: batcher pick RUN --where EXPR yes, and no for others of the same group.",
             )
         left = sum(not (yes and no) for yes, no in self._groups.values())
         if left:
             groups = show_count(left, "group has", "groups have")
-            self.notes.append(f"{groups} only picked or only rejected pictures, which make no pair")
+            self.notes.append(f"{groups} only picked or only rejected images, which make no pair")
 
     def _pairs(self) -> Iterator[tuple[str, Pair]]:
         for picked, rejected in self._groups.values():

@@ -76,7 +76,7 @@ def _pick(run_dir: Path, connection: sqlite3.Connection, picking: Picking) -> di
 def _check(picking: Picking) -> None:
     if picking.where is None and picking.scores is None and picking.best is None:
         raise UsageError(
-            "which pictures are meant?", hint="Say --where EXPR (such as 'pick is null'), --from FILE or --best N."
+            "which images are meant?", hint="Say --where EXPR (such as 'pick is null'), --from FILE or --best N."
         )
     says = picking.word is not None or picking.stars is not None or picking.tags
     if picking.best is not None:
@@ -125,7 +125,7 @@ def _best(picking: Picking, meant: Sequence[Viewed], file: Scores | None) -> Ite
         if number is not None:
             groups[one.group].append((number, one))
     if not groups:
-        raise UsageError(f"--by {by}: no picture has a number there", hint="Name a column of numbers.")
+        raise UsageError(f"--by {by}: no image has a number there", hint="Name a column of numbers.")
     for group in groups.values():
         ranked = sorted(group, key=lambda pair: -pair[0])
         for rank, (_, one) in enumerate(ranked):

@@ -18,10 +18,10 @@ from batcher.images.recode import FORMATS, Recode
 TARGETS: Mapping[str, str] = {
     "imagefolder": 'load_dataset("imagefolder", data_dir=DIR)',
     "webdataset": "tar shards for the webdataset and datasets libraries",
-    "parquet": "tables that datasets, DuckDB and pandas read, pictures inside",
-    "captions": "a one-line .txt beside each picture, for trainers",
+    "parquet": "tables that datasets, DuckDB and pandas read, images inside",
+    "captions": "a one-line .txt beside each image, for trainers",
     "layout": "the folders a benchmark scores, or any layout by a template",
-    "pairs": "picked against rejected pictures of one group, for preference training (DPO)",
+    "pairs": "picked against rejected images of one group, for preference training (DPO)",
     "manifest": "the chosen jobs as a prompt file to run again, on another model say",
 }
 # Words that datasets finds splits by; any other folder is passed over, or loaded as part of train.
@@ -97,7 +97,7 @@ def ordered(run: Path, folder: Path, options: Options) -> Order:
         if name in given and options.to not in targets:
             raise UsageError(f"--{name.replace('_', '-')} is for --to {' and '.join(targets)}, not for {options.to}")
     if options.to == "manifest" and (strange := [name for name in ("convert", "embed", "copy") if name in given]):
-        raise UsageError(f"--{strange[0]} is not for --to manifest: no picture is written")
+        raise UsageError(f"--{strange[0]} is not for --to manifest: no image is written")
     if options.to == "layout" and options.layout is None:
         raise UsageError(
             "--to layout needs --layout", hint="Such as --layout geneval, or --layout '{index:05d}/{sample:04d}'."
@@ -190,7 +190,7 @@ def _embed(options: Options) -> frozenset[str]:
         raise UsageError(f"--embed {one_line(options.embed, 60)!r}: {error}", hint="Nothing was written.") from None
     layout = LAYOUTS.get(options.layout or "")
     if words and layout is not None and layout.tiles:
-        raise UsageError(f"--embed is not for {options.layout}: each of its files is made of four pictures")
+        raise UsageError(f"--embed is not for {options.layout}: each of its files is made of four images")
     if words and options.no_pictures:
         raise UsageError("--embed and --no-pictures contradict each other", hint="Leave one of them out.")
     return words

@@ -51,7 +51,7 @@ def read(path: Path, pictures: Sequence[Viewed]) -> Scores:
         places = index.find(row)
         if places is None:
             names = ", ".join(name for several in KEYS.values() for name in several[:1])
-            raise UsageError(f"{path}:{line}: this row names no picture", hint=f"Give it one of the columns {names}.")
+            raise UsageError(f"{path}:{line}: this row names no image", hint=f"Give it one of the columns {names}.")
         if not places:
             scores.unmatched += 1
             if len(scores.examples) < 3:
@@ -60,7 +60,7 @@ def read(path: Path, pictures: Sequence[Viewed]) -> Scores:
         for place in places:
             scores.rows[place] = values
     if not scores.rows and not scores.unmatched:
-        raise UsageError(f"{path} has no rows", hint="It has a header and a row for each picture.")
+        raise UsageError(f"{path} has no rows", hint="It has a header and a row for each image.")
     ours = {name for several in KEYS.values() for name in several} | {OUTPUT}
     scores.columns = tuple(name for name in columns if name.lower() not in ours)
     return scores

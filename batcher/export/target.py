@@ -131,7 +131,7 @@ class Target(ABC):
         except FileUnavailable as error:
             verify = repair(*runs_of(self.order.run))
             raise UsageError(
-                f"a picture can't be decoded: {error.cause.message}",
+                f"an image can't be decoded: {error.cause.message}",
                 hint=f"`{verify}` fixes what can be fetched free.",
             ) from None
 
@@ -189,7 +189,7 @@ class FileTarget(Target):
         lines = [f"  {one_line(name, 200)}  <-  {one_line(file, 200)}" for name, file in examples[:6]]
         more = f"\n  ... and {len(examples) - 6:,} more" if len(examples) > 6 else ""
         return UsageError(
-            f"{len(examples):,} pictures would share {show_count(names, 'file name')},"
+            f"{len(examples):,} images would share {show_count(names, 'file name')},"
             " and nothing was written:\n" + "\n".join(lines) + more,
             hint=self.way_out,
         )

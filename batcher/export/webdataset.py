@@ -41,7 +41,7 @@ class WebDataset(ShardTarget):
         if len(self.extensions) > 1:
             counts = ", ".join(f"{count:,} {extension}" for extension, count in self.extensions.most_common())
             raise UsageError(
-                f"the pictures are of different kinds ({counts}), and every sample must have the same fields",
+                f"the images are of different kinds ({counts}), and every sample must have the same fields",
                 hint="Make them one kind with --convert webp:90, jpeg:95 or png.",
             )
         total = sum(self.pictures.values())
@@ -93,7 +93,7 @@ class WebDataset(ShardTarget):
             f'\n\nimport webdataset\n\nshards = "{first}/{{000000..{last:06d}}}.tar"\n'
             "dataset = webdataset.WebDataset(shards, shardshuffle=False)"
         )
-        note = "The picture's field is called by its format, the caption is `txt`, all else in `json`."
+        note = "The image's field is called by its format, the caption is `txt`, all else in `json`."
         return self.card(self.columns.kinds(), load=load, note=note)
 
 

@@ -146,7 +146,7 @@ class Bucket(Objects):
             theirs = None
         if theirs != owner:
             raise UsageError(
-                f"{self.url} has the pictures of another run ({one_line(str(theirs), 80)})",
+                f"{self.url} has the images of another run ({one_line(str(theirs), 80)})",
                 hint=f"Give another prefix. To go on with that run from here, put {theirs} behind the URL in the file "
                 "images.url of this run directory.",
             )

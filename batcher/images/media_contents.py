@@ -19,7 +19,7 @@ from batcher.store import media
 
 _PIECE = 1 << 20
 _AT_ONCE = 16
-_KINDS = {"image": "a picture", "video": "a film", "audio": "a sound"}
+_KINDS = {"image": "an image", "video": "a film", "audio": "a sound"}
 
 
 class MediaContents:
@@ -280,5 +280,5 @@ def _mime(head: bytes, name: str) -> str:
     kind = classify(head, Announced(extension=name.rpartition(".")[2].lower()))
     if kind is None or kind.mime.partition("/")[0] not in _KINDS:
         what = "nothing known" if kind is None or kind.extension == "bin" else kind.mime
-        raise Unusable(f"is neither a picture, a film nor a sound by its bytes, but {what}")
+        raise Unusable(f"is neither an image, a film nor a sound by its bytes, but {what}")
     return kind.mime

@@ -57,7 +57,7 @@ def claim(run_dir: Path, url: str | None) -> None:
     if record is None:
         if url is None or any((run_dir / "images").glob("*")):
             raise UsageError(
-                f"{run_dir} has its pictures in its own folder",
+                f"{run_dir} has its images in its own folder",
                 hint="Leave --images out, or give another -o.",
             )
         place = bucket(run_dir, url)
@@ -72,7 +72,7 @@ def claim(run_dir: Path, url: str | None) -> None:
         return
     if url not in {None, record[0]}:
         raise UsageError(
-            f"the pictures of {run_dir} are in {record[0]}",
+            f"the images of {run_dir} are in {record[0]}",
             hint="Leave --images out, or choose another run directory with -o.",
         )
     mine = bucket(run_dir, record[0])

@@ -93,7 +93,8 @@ class RowCheck:
             for name in sorted(self._needed - inputs.keys()):
                 own = word(self._plan.model_inputs.own_name(name))
                 what = f"`{own}` is missing" + ("" if name == "prompt" else ", and the model needs it")
-                self._problems.add(*row.place(name), what, f"add `{own}`", kind=_kind(row, f"no {name}"))
+                mend = f"add `{own}`" if isinstance(row.reader, Inline) else f"add `{own}`, or remove the row"
+                self._problems.add(*row.place(name), what, mend, kind=_kind(row, f"no {name}"))
         for name, value in inputs.items():
             check = checks.get(name)
             if check is None:

@@ -236,7 +236,7 @@ class Walk:
 
     def _prompt(self, row: Row, rendering: variables.Rendering) -> Iterator[Job]:
         sweep, own = self._sweep, rendering.inputs
-        pins = sweep.pins(own)
+        pins = sweep.pins(own) if sweep.keys else {}
         many = sweep.count(pins)
         self.whole += many
         wanted = max(0, min(many, self._most - self.planned)) if self._limited else many

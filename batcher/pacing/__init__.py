@@ -1,7 +1,9 @@
-"""When a call may start: at the rate that was asked for, and below a limit that the service only tells by refusing.
+"""When a call may start, and when a job is polled.
 
-Pure: times are arguments, in seconds on any one clock that only goes forward. ``pace`` puts together ``starts`` (our
-own rate, kept to the call), ``limit`` (theirs, found) and, beside them, ``opening`` (the first second).
+A call starts at the rate that was asked for (``own_rate``) and below a limit that the service only tells by refusing
+(``service_limit``); ``pace`` is the two together, ``slow_start`` the first second. ``polling`` says when to ask about a
+job, ``turns`` keeps polls from coming in a burst. Pure: times are arguments, in seconds on any one clock that only goes
+forward.
 """
 
 from batcher.pacing.own_rate import LATE

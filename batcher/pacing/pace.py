@@ -23,7 +23,7 @@ class Pace:
         self.ceiling = ceiling
         self._starts.change(ceiling, now)
         self._limit.change(ceiling)
-        self.rate = self._limit.pace(now, None) if self._limit.found else ceiling
+        self.rate = self._limit.pace(now, None) if self._limit.is_met else ceiling
 
     @property
     def interval(self) -> float:
@@ -60,7 +60,7 @@ class Pace:
         silence = UNKNOWN if left is None else 0.0
         left = self._starts.last(now) if left is None else left
         before = self._starts.before(left)
-        if not self._limit.found:
+        if not self._limit.is_met:
             span = left - self._starts.first() if before else 0.0
             self._limit.first(before, span, self.rate)
         self._limit.refused(now, left, before, self.rate or math.inf, retry_after or 0.0, silence)

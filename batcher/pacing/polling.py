@@ -65,7 +65,8 @@ class PollPlanner:
 
     def __repr__(self) -> str:
         median = f"median {self._times[len(self._times) // 2]:.3g} s" if self._times else "nothing known"
-        return f"<PollPlanner {median} of {len(self._newest)} jobs, {self.changes} changes, {self.turns.booked} booked>"
+        seen = len(self._newest)
+        return f"<PollPlanner {median}, jobs seen: {seen}, {self.changes} changes, {self.turns.booked} booked>"
 
     @property
     def knows(self) -> bool:

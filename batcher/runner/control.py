@@ -92,18 +92,18 @@ def write_control(run_dir: Path, control: Control) -> None:
 def _control(facts: Any) -> Control:
     """Raises ValueError, TypeError."""
     if not isinstance(facts, dict):
-        raise TypeError("it is no JSON object")
+        raise TypeError("it is not a JSON object")
     control = Control(**{name: value for name, value in facts.items() if name in Control.__slots__})
     for name in ("rate", "budget", "deadline", "at"):
         value = getattr(control, name)
         if value is not None and (isinstance(value, bool) or not math.isfinite(value) or value < 0):
-            raise ValueError(f"`{name}` is {value!r}, which is no number from 0 on")
+            raise ValueError(f"`{name}` is {value!r}, which is not a number of 0 or more")
     if control.rate == 0:
-        raise ValueError("`rate` is 0; `paused` stops submits")
+        raise ValueError("`rate` is 0; use `paused` to stop submits")
     for name in ("in_flight", "downloads"):
         value = getattr(control, name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ValueError(f"`{name}` is {value!r}, which is no number from 1 on")
+            raise ValueError(f"`{name}` is {value!r}, which is not a whole number of 1 or more")
     for name in ("paused", "drain"):
         if getattr(control, name) not in {True, False}:
             raise ValueError(f"`{name}` is not true or false")

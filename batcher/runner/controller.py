@@ -58,7 +58,7 @@ class Controller:
         context.tell(_steered(before, control, context.wall()))
         if control.drain:
             why = f": {control.reason}" if control.reason else ""
-            context.stop.request(Reason.DRAINED, f"asked to finish what is at the service and end{why}")
+            context.stop.request(Reason.DRAINED, f"was asked to finish what is at the service, then end{why}")
         await context.queue.durable(_acknowledge, context.state, control, context.wall())
         asked = "end when what is at the service is here" if control.drain else control.words() or "as the command says"
         return f"tuned: {asked}" + (f" ({control.reason})" if control.reason else "")

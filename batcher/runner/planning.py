@@ -16,11 +16,11 @@ from batcher.core.errors import AccountError, ServiceError
 from batcher.core.job import State
 from batcher.core.settings import Settings
 from batcher.manifest import Loader, Share, Totals
-from batcher.runner import media_inputs
-from batcher.runner.manifest_jobs import plan_jobs
+from batcher.runner.intake import media_inputs
+from batcher.runner.intake.manifest_jobs import plan_jobs
+from batcher.runner.intake.remote_manifest import Remote, brought
 from batcher.runner.progress import Progress
-from batcher.runner.remote_manifest import Remote, brought
-from batcher.runner.run_dir import TYPICAL_BYTES
+from batcher.runner.run_dir import TYPICAL_BYTES, other_split
 from batcher.runner.service import Options, open_service, read_manifest, run_dir_of
 from batcher.store import STATE, StateFile, connect_to_read, has_state, read_facts
 from batcher.store.difference import NEW, Difference, Stand
@@ -44,7 +44,7 @@ async def _plan(options: Options, remote: Remote | None, say: Progress) -> dict[
     with ExitStack() as held:
         held.callback(loader.close)
         recorded = held.enter_context(closing(connect_to_read(run_dir))) if has_state(run_dir) else None
-        offer = await _offer(options, loader, settings, recorded, say)
+        offer, missing = await _offer(options, loader, settings, recorded, say)
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="batcher-")))
         state = StateFile(folder / STATE, is_scratch=True)
         try:
@@ -59,7 +59,9 @@ async def _plan(options: Options, remote: Remote | None, say: Progress) -> dict[
             state.close()
         assert read.totals is not None
         difference = held.enter_context(closing(Difference(folder, None if recorded is None else run_dir)))
-        facts = _facts(loader, read.totals, settings, offer, run_dir, difference)
+        facts = {**_facts(loader, read.totals, settings, offer, run_dir, difference), "missing": missing}
+        if words := other_split(run_dir, options.shard):
+            facts["warnings"].append(words)
         if remote is not None and remote.warning:
             facts["warnings"].append(remote.warning)
         if amount := files.amount():
@@ -71,20 +73,19 @@ async def _plan(options: Options, remote: Remote | None, say: Progress) -> dict[
 
 async def _offer(
     options: Options, loader: Loader, settings: Settings, recorded: sqlite3.Connection | None, say: Progress
-) -> Offer:
-    """From the service where it can be asked; a plan without a token or network is a plan all the same."""
+) -> tuple[Offer, str]:
+    """From the service where it can be asked; a plan without a token or network is a plan all the same. And what a run
+    would miss, in words.
+    """
     try:
         async with open_service(options, None, say) as service:
-            return await ask(
-                service.api, loader.model, settings.price, patient=False, unchecked=settings.no_schema_check
-            )
+            unchecked = settings.no_schema_check
+            return await ask(service.api, loader.model, settings.price, patient=False, unchecked=unchecked), ""
     except (AccountError, ServiceError) as error:
         offer = offline(loader.model, settings.price, error.message, unchecked=settings.no_schema_check)
-        if not any(error.message in warning for warning in offer.warnings):
-            offer = replace(offer, warnings=(*offer.warnings, _in_the_way(error)))
         if offer.price is None and recorded is not None:
-            return replace(offer, price=read_facts(recorded).price_usd)
-        return offer
+            offer = replace(offer, price=read_facts(recorded).price_usd)
+        return offer, _in_the_way(error)
 
 
 def _in_the_way(error: AccountError | ServiceError) -> str:

@@ -32,7 +32,7 @@ STATES = {  # in words, and what is to be known of them
 }
 AS_IT_STANDS = {  # causes for which the same request would fail again
     "content_policy": "reword these prompts in the manifest; a retry would send the same text again",
-    "invalid_input": "correct these inputs in the manifest; a retry would send the same again",
+    "invalid_input": "fix these inputs in the manifest; a retry would send the same again",
 }
 IN_DOUBT = "may have been made and charged; submitting again may pay twice (batcher help troubles)"
 FIRST = {  # what to do before the retry
@@ -175,7 +175,7 @@ def _to_go(report: Mapping[str, Any], reason: Reason | None, way_on: WayOn) -> l
     left = f"{pending:,} to go" if pending else "There is more in the manifest"
     how, command = resume(report, report["stopped_by"], way_on.command, way_on.control)
     if reason is Reason.DISK:
-        how = f"The images to come need about {show_bytes(way_on.needed)}. {how}"
+        how = f"The remaining images need about {show_bytes(way_on.needed)}. {how}"
     elif way_on.piped:
         how = f"{how[:-1]} and the same prompts piped in:"
     return [f"{left}. {how}", f"  {command}"]

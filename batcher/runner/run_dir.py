@@ -1,6 +1,7 @@
 """The run directory at the start of a run: ours alone, of this service, with room, and told what the manifest holds."""
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -18,13 +19,14 @@ from batcher.core.shard import Shard
 from batcher.core.units import show_bytes, show_count
 from batcher.core.version import __version__
 from batcher.images.storage import present, url_of
-from batcher.runner.departures import JOURNAL, Recovered, recover
-from batcher.runner.generation import GENERATION
 from batcher.runner.progress import Progress
+from batcher.runner.recovery.departures import JOURNAL, Recovered, recover
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason
 from batcher.store import LOCK, RunFacts, StateFile, auditing, has_state, locked, prepare, reading
 from batcher.store.facts import Process
+from batcher.store.files.safe_reader import IMAGES
+from batcher.store.opening import GENERATION
 
 if TYPE_CHECKING:  # start-up time
     from batcher.client.catalogue import Offer
@@ -60,6 +62,17 @@ def some_room(run_dir: Path) -> None:
         )
 
 
+def images_folder(run_dir: Path) -> None:
+    """Raises DiskError when no picture could be saved: a link to a disk that is not there, a file."""
+    folder = run_dir / IMAGES
+    if os.path.lexists(folder) and not folder.is_dir():
+        what = f"a link to {folder.readlink()}, where no folder is" if folder.is_symlink() else "a file"
+        raise DiskError(
+            f"{folder} is {what}",
+            hint="Nothing was submitted. Mount that disk, or remove what is in the way; then run the command again.",
+        )
+
+
 def _unmake(folders: Sequence[Path]) -> None:
     with suppress(OSError):  # somebody else's file in it is a reason to leave it
         for name in (LOCK, embedded.JOURNAL, GENERATION, JOURNAL):
@@ -83,7 +96,7 @@ def check_room(state: StateFile, jobs: int, progress: Progress) -> None:
     free = shutil.disk_usage(state.path.parent).free
     if needed > free:
         progress.say(
-            f"warning: the images to come may need about {show_bytes(needed)}, and {show_bytes(free)} are free;"
+            f"warning: the remaining images may need about {show_bytes(needed)}, and {show_bytes(free)} are free;"
             " when the disk is full the run stops and can be resumed"
         )
 
@@ -184,3 +197,13 @@ def same_shard(state: StateFile, shard: Shard | None) -> None:
             hint=f"Jobs would be paid for twice. {f'Add --shard {recorded}' if recorded else 'Leave --shard out'},"
             " or choose another run directory with -o.",
         )
+
+
+def other_split(run_dir: Path, shard: Shard | None) -> str | None:
+    """A warning where shards of another number stand beside this one, under the names that they have by default."""
+    stem = "" if shard is None else run_dir.name.removesuffix(f"-{shard.number}-of-{shard.of}")
+    if shard is None or stem == run_dir.name:
+        return None
+    another = re.compile(rf"{re.escape(stem)}-\d+-of-(?!{shard.of}\Z)\d+")
+    beside = sorted(path for path in run_dir.parent.glob("*-of-*") if another.fullmatch(path.name) and has_state(path))
+    return f"{beside[0]} is of another number of shards: jobs of both are paid for twice" if beside else None

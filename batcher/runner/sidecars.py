@@ -87,9 +87,9 @@ def _believed(values: Mapping[str, Any], file: str | None) -> Card:
     attempts = _whole(values["attempts"], 1, MOST_ATTEMPTS)
     request_id, cost = values["request_id"], values["cost_usd"]
     if not (request_id is None or is_request_id(request_id)) or not isinstance(values["simulated"], bool):
-        raise Untrue("its request id or its mark of simulation is none")
+        raise Untrue("its request id or `simulated` is not valid")
     if cost is not None and (isinstance(cost, bool) or not 0 <= float(cost) < 1e9):
-        raise Untrue("its cost is none")
+        raise Untrue("its cost is not an amount")
     entry = Entry(
         id=0, job=job, state=State.DONE, path=job.path, attempts=attempts, request_id=request_id,
         submitted_at=seconds(values["submitted_at"]), finished_at=seconds(values["finished_at"]),
@@ -102,11 +102,11 @@ def described(values: Mapping[str, Any], path: str) -> Job:
     """The job that a sidecar or a line of failures.jsonl is about. Raises Untrue when its key is not of its inputs."""
     key, model, inputs, source = values["job"], values["model"], values["inputs"], values["source"]
     if not is_model_id(model) or not isinstance(inputs, dict) or not isinstance(values["meta"], dict):
-        raise Untrue("its model, inputs or meta are none")
+        raise Untrue("its model, inputs or meta are not valid")
     if not isinstance(values["prompt_id"], str) or not isinstance(source["manifest"], str):
-        raise Untrue("its prompt id or source are none")
+        raise Untrue("its prompt id or source are not valid")
     if not isinstance(chosen := values.get("chosen"), dict | None):
-        raise Untrue("what was chosen is no object")
+        raise Untrue("`chosen` is not an object")
     return Job(
         key=key, model=model, inputs=inputs, copy=copy_number(key, model, inputs), prompt_id=values["prompt_id"],
         meta=values["meta"], source=source["manifest"], line=_whole(source["line"], 0, 1 << 53), path=path,
@@ -131,7 +131,7 @@ def copy_number(key: str, model: str, inputs: Mapping[str, Any]) -> int:
 def _artifact(values: Mapping[str, Any]) -> Artifact:
     sha256, file, mime, url = values["sha256"], values["file"], values["mime"], values["url"]
     if len(bytes.fromhex(sha256)) != 32 or not all(isinstance(text, str) for text in (file, mime, url)):
-        raise Untrue("its file, sha256, type or link are none")
+        raise Untrue("its file, sha256, type or link are not valid")
     if not is_plain(file):
         raise Untrue("its file is not in the folder of images")
     count = _whole(values["output_count"], 1, 1_000)
@@ -169,7 +169,7 @@ def _whole(value: Any, least: int, most: int) -> int:
 
 
 def _no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number")
 
 
 def as_known(card: Card, entry: Entry) -> Entry:

@@ -1,6 +1,8 @@
 """The catalogue's pages and the check of inputs against the schemas."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -133,8 +135,20 @@ def _private(rule: Mapping[str, Any], value: Any, name: str) -> list[dict[str, A
     return [
         _complaint("url_scheme", ["input", name], "URL should be a public https URL", url)
         for url in (value if isinstance(value, list) else [value])
-        if not is_here(url) and (urlsplit(str(url)).scheme != "https" or not urlsplit(str(url)).hostname)
+        if not is_here(url) and not _is_public(str(url))
     ]
+
+
+def _is_public(url: str) -> bool:
+    """Whether it is an https URL of a host that is not plainly private."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    with suppress(ValueError):
+        return parts.scheme == "https" and ip_address(host).is_global
+    return parts.scheme == "https" and host not in {"", "localhost"} and not host.endswith((".local", ".localhost"))
 
 
 def is_here(url: Any) -> bool:

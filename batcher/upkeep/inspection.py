@@ -105,7 +105,7 @@ def _content(data: Buffer, rules: Rules, entry: Entry, artifact: Artifact, looke
     facts: Facts | None = None
     try:
         facts = examine(data, depth=rules.depth, limits=LIMITS, announced=recorded_as(artifact), wanted_ratio=wanted)
-        actual, state = facts.sha256, "still a whole picture"
+        actual, state = facts.sha256, "still a whole image"
     except (FileUnavailable, FileRefused) as problem:
         actual, state = hashlib.sha256(data).hexdigest(), problem.cause.message
     if actual != artifact.sha256:

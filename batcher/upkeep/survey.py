@@ -166,7 +166,7 @@ def _placed(finding: Finding, here: dict[str, Finding], connection: sqlite3.Conn
         return finding
     source = here.get(finding.expected or "")
     owner = auditing.file_with(connection, finding.actual) if finding.actual else None
-    message = f"holds the picture of {owner}" if owner else finding.message
+    message = f"holds the image of {owner}" if owner else finding.message
     if source is None:
         return replace(finding, message=message)
     swapped = source.expected is not None and finding.actual is not None

@@ -42,7 +42,7 @@ def pick(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
     shas = reader.shas([(verdict.job, verdict.output_index) for verdict in whole])
     for verdict in whole:
         if (verdict.job, verdict.output_index) not in shas and not verdict.is_empty:
-            raise UsageError(f"there is no picture {verdict.output_index} of job {verdict.job[:40]}")
+            raise UsageError(f"there is no image {verdict.output_index} of job {verdict.job[:40]}")
     stamped = [
         replace(verdict, sha256=shas.get((verdict.job, verdict.output_index)), at="", by="") for verdict in whole
     ]

@@ -55,7 +55,7 @@ async def serve(paths: Sequence[Path], address: Address, options: Options, say: 
 
 def _say_more(address: Address, port: int, url: str, say: Callable[[str], None]) -> None:
     if address.host not in _LOOPBACK:
-        say(f"Listening on {address.host}: whoever can reach this machine and has the address above sees the pictures.")
+        say(f"Listening on {address.host}: whoever can reach this machine and has the address above sees the images.")
         say(f"Safer: without --host, and `ssh -L {port}:127.0.0.1:{port}` from the other machine.")
     say("Ctrl-C ends the page; a run goes on without it.")
     if address.browser:

@@ -16,7 +16,7 @@ from batcher.core.units import show_count
 from batcher.core.version import __version__
 from batcher.core.where import FLAG
 from batcher.images.storage import reader_of
-from batcher.runner import metrics
+from batcher.runner.watchers import metrics
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside
 from batcher.view import changes, details, filtering
 from batcher.view.live import Live
@@ -144,7 +144,7 @@ class Server:
         text, judge = request.query.get("q", ""), live.judge
         matches, warnings = await live.ask(filtering.matching, live.reader, text, judge.flags)
         if FLAG in text and judge.unmeasured:
-            pictures = show_count(judge.unmeasured, "picture is", "pictures are")
+            pictures = show_count(judge.unmeasured, "image is", "images are")
             warnings.append(f"{pictures} not looked at yet: ask again in a while")
         return _json({"items": matches, "warnings": warnings})
 
@@ -178,7 +178,7 @@ class Server:
         key, output = request.match_info["key"], int(request.match_info["output"])
         row = await live.ask(live.reader.picture, key, output)
         if row is None:
-            raise _not_found("there is no such picture")
+            raise _not_found("there is no such image")
         try:
             path = await asyncio.to_thread(lambda: reader_of(live.run_dir).regular(row.file or ""))
             size = path.stat().st_size

@@ -75,10 +75,10 @@ def _written(reader: RunReader, folder: Path) -> str:
         shutil.copyfile(PAGE / name, folder / name)
     write_whole(folder / "index.html", [_html()])
     missing = kept.count(False)
-    lost = f" {show_count(missing, 'picture was', 'pictures were')} missing or damaged and left out." if missing else ""
+    lost = f" {show_count(missing, 'image was', 'images were')} missing or damaged and left out." if missing else ""
     size = sum(row.bytes or 0 for row, there in zip(rows, kept, strict=True) if there)
     return (
-        f"{show_count(len(rows) - missing, 'picture')}, {show_bytes(size)}, in {folder}/index.html.{lost}\n"
+        f"{show_count(len(rows) - missing, 'image')}, {show_bytes(size)}, in {folder}/index.html.{lost}\n"
         "Verdicts made there: Save verdicts, then batcher pick RUN --from picks.jsonl"
     )
 

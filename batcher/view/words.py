@@ -47,7 +47,7 @@ def overview(facts: Facts) -> dict[str, Any]:
         "purse": [["done", spent], ["at_service", reserved], ["waiting", max(0, (budget or 0) - spent - reserved)]],
         "price": _usd(facts["price_usd"]) if facts["price_usd"] else "",
         "simulated": facts["simulated"],
-        "files": f"{show_count(facts['images'], 'picture')}, {show_bytes(facts['bytes'])}",
+        "files": f"{show_count(facts['images'], 'image')}, {show_bytes(facts['bytes'])}",
         "troubles": [_trouble(run, group) for group in _groups(facts)],
         "pause": "Resume" if paused else "Pause",
         "tune": command_line("tune", run, "--resume" if paused else "--pause"),
@@ -133,7 +133,7 @@ def notice(unreadable: int, strangers: int) -> dict[str, str] | None:
         said.append(f"{lines} of picks.jsonl can't be read and {'is' if unreadable == 1 else 'are'} passed over.")
     if strangers:
         verdicts = show_count(strangers, "verdict is", "verdicts are")
-        said.append(f"{verdicts} about pictures that are not in this run any more.")
+        said.append(f"{verdicts} about images that are not in this run any more.")
     return {"message": " ".join(said), "hint": "Nothing was removed from the file."} if said else None
 
 

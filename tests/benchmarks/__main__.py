@@ -24,6 +24,7 @@ PARTS = {
     "big_files": "downloads of a megabyte, beside other downloaders",
     "bucket": "pictures into a bucket, beside a bare loop of obstore",
     "start": "how long commands take to start",
+    "programs": "what a program pays: import batcher, and results of `async for`",
     "loops": "what uvloop gains",
     "workers": "what workers on Ray take from the coordinator, and what they add",
     "view": "the page of a hundred thousand pictures in a browser",
@@ -66,7 +67,7 @@ def _by_itself(part: str) -> Iterable[Line]:
             del facts["part"]
             yield Line(**facts)
         errors = process.stderr.read()
-    if process.returncode not in {0, 1}:
+    if process.returncode not in {0, 1} or "Traceback" in errors:  # 1 is also what Python makes of an exception
         raise RuntimeError(f"the part {part} ended with {process.returncode}:\n{errors[-2000:]}")
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from batcher.commands.cli import COMMANDS
+from batcher.commands.cli import COMMANDS, load
 from tests.support.command_line import Shell
 
 PAGE = Path(__file__).parents[2] / "batcher" / "manual" / "json.md"
+LOGS = PAGE.with_name("logs.md")
 TYPES: Mapping[str, tuple[type, ...]] = {
     "text": (str,),
     "whole number": (int,),
@@ -35,10 +36,10 @@ COMMAND_LINES = {  # {} stands for the run directory
     "more": ["more", "{}", "--seeds", "1", "--where", "seed > 0", "--dry-run", "--json"],
     "tune": ["tune", "{}", "--rate", "3/s", "--json"],
     "doctor": ["doctor", "{}", "--json"],
+    "init": ["init", "night", "--json"],
     "models": ["models", "--json"],
     "models show": ["models", "show", MODEL, "--json"],
 }
-WITHOUT = {"init", "simulate", "help", "completion", "view"}  # these print what they are for
 
 
 def tables() -> dict[str, dict[str, str]]:
@@ -74,8 +75,28 @@ def test_the_output_has_the_fields_of_the_manual(
     assert not wrong
 
 
+def test_progress_as_json_is_as_the_manual_has_it_and_the_output_has_only_the_report(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCHER_NOTIFY", "nonsense://x")  # which is warned of
+    rows = re.findall(
+        r"^\| `(\w+)` \| ([a-z ]+?) \|", LOGS.read_text("utf-8").split("## Progress as JSON")[1], re.MULTILINE
+    )
+    shell.file("p.csv", "prompt,seed,extra\na kite,1,x\na hill,2,y\n")
+    came = shell("run", "p.csv", "--simulate", "--progress", "json", "-v", "--json")
+    assert json.loads(came.out)["done"] == 2
+    lines = [json.loads(line) for line in came.err.splitlines()]
+    assert {line["event"] for line in lines} == {"progress", "note", "end"}
+    assert lines[-1]["event"] == "end"
+    for line in lines:
+        fields = dict(rows) if line.pop("event") != "note" else {"message": "text"}
+        assert set(line) == set(fields)
+        assert not [value for field, value in line.items() if not has_type(value, fields[field])]
+
+
 def test_no_command_is_left_out(schema: dict[str, dict[str, str]]) -> None:
-    assert set(COMMANDS) - WITHOUT <= {name.partition(" ")[0] for name in schema}
+    with_json = {name for name in COMMANDS if any("--json" in option.opts for option in load(name).params)}
+    assert with_json == {name.partition(" ")[0] for name in schema}
     assert set(schema) == set(COMMAND_LINES)
 
 

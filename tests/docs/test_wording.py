@@ -16,10 +16,10 @@ PLURAL = re.compile(rf" (?:\w+ ){{0,2}}({'|'.join(f'{word}s' for word in COUNTED
 NEVER_ONE = {  # where a single one says something else, or is no case
     " jobs are done",  # "every job is done"
     " jobs, and the most is ",
-    " pictures would share ",
+    " images would share ",
     " models (",
     " prompts",  # lines of one prompt that has several
-    " pictures, and the model makes one at a time",
+    " images, and the model makes one at a time",
     " prompts of one, and the most is ",
     " prompts of one",
     " groups",  # the most that a manifest may have

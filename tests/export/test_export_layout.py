@@ -150,7 +150,7 @@ def test_files_that_would_share_a_name_are_refused_before_anything_is_written(ba
     run = a_run(tmp_path / "run", seeds(["a", "A"], 2))
     came = batcher("export", run, tmp_path / "out", "--to", "layout", "--layout", "{prompt}")
     assert came.code == 64
-    assert "4 pictures would share 1 file name" in came.err
+    assert "4 images would share 1 file name" in came.err
     assert "images/0000/p3.png" in came.err
     assert not (tmp_path / "out").exists()
 

@@ -21,7 +21,7 @@ def test_jobs_without_a_picture_are_counted_and_end_with_3(batcher: Batcher, tmp
     run = a_run(tmp_path / "run", [*seeds(["a"], 3), Asked(prompt="b", fails=True), Asked(prompt="c", fails=True)])
     came = batcher("export", run, tmp_path / "out", "--to", "captions", "--progress", "none")
     assert came.code == 3
-    assert "left out: 2 of 5 jobs have no picture (2 failed)" in came.out
+    assert "left out: 2 of 5 jobs have no image (2 failed)" in came.out
     assert "batcher status" in came.out
     report = batcher("export", run, tmp_path / "out", "--to", "captions", *QUIET, "--allow-missing").json
     assert (report["exit_code"], report["jobs"], report["without_picture"]) == (0, 5, 2)

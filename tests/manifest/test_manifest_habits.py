@@ -142,7 +142,7 @@ def test_a_sidecar_is_a_manifest_of_one_job_and_other_files_of_a_run_say_what_th
     assert "the report of a run" in problem.what
     line = '{"at": "x", "by": "me", "job": "j", "output_index": 0, "pick": "yes"}\n'
     (problem,) = problems(write(tmp_path, line, "picks.jsonl"))
-    assert "verdicts on pictures" in problem.what
+    assert "verdicts on images" in problem.what
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_what_is_wrong_in_the_file_is_told_with_its_own_line_and_column(tmp_path
         "name the column with `column:`; the columns are `bird`, `n`",
     )
     binary = of_file(tmp_path, b"\x89PNG\r\n\x1a\n", "picture.txt")
-    assert "a PNG picture" in binary.what
+    assert "a PNG image" in binary.what
     latin = of_file(tmp_path, "vögel\n".encode("latin-1"), "latin.txt")
     assert "byte 0xF6 at offset 1" in latin.what
     assert "no values" in of_file(tmp_path, "\n \n", "blank.txt").what

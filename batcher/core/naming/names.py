@@ -104,9 +104,10 @@ def short_text(text: str) -> str:
 def _slug(text: str) -> str:
     """Words of ``text``, lower case, joined by ``-``, at most 40 bytes, without the names of dataset splits."""
     start = text[:400]  # far more than can be needed, so that a prompt of 100 KB costs what a short one does
-    words = _letters(start)
+    is_ascii = start.isascii()
+    words = b"-".join(start.encode().translate(_TO_BLANKS).split()).decode() if is_ascii else _letters(start)
     # Each of the names of splits has one of these in it; most texts have none.
-    if not start.isascii() or "train" in words or "val" in words or "dev" in words or "test" in words:
+    if not is_ascii or "train" in words or "val" in words or "dev" in words or "test" in words:
         words = _without_split_words(words)
         return _without_split_words(cut(words, _SLUG_BYTES))  # again: cutting "trainer" may leave "train"
     return words[:_SLUG_BYTES].strip("-")
@@ -114,8 +115,6 @@ def _slug(text: str) -> str:
 
 def _letters(text: str) -> str:
     """Letters with their marks and digits of every script, lower case; everything else is ``-``."""
-    if text.isascii():
-        return b"-".join(text.encode().translate(_TO_BLANKS).split()).decode()
     lower = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
     return "".join(char if unicodedata.category(char)[0] in "LM" or char.isdecimal() else "-" for char in lower)
 
@@ -151,7 +150,7 @@ def as_text(value: Any) -> str:
 
 
 def _hash(text: str) -> str:
-    return blake2b(_bytes(text), digest_size=_HASH_DIGITS // 2).hexdigest()
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=_HASH_DIGITS // 2).hexdigest()
 
 
 def _bytes(text: str) -> bytes:

@@ -173,7 +173,7 @@ class _Target:
 
 def _subtitle(sheet: Sheet, pictures: int, gaps: Counter[str], *, simulated: bool) -> str:
     words = [word for word in (sheet.facts["prompt_id"], sheet.facts["model"]) if word]
-    words.append(show_count(pictures, "picture"))
+    words.append(show_count(pictures, "image"))
     if gaps:
         words.append(", ".join(f"{count:,} {word}" for word, count in sorted(gaps.items())))
     if simulated:
@@ -204,7 +204,7 @@ def _warnings(drawn: Drawn, writer: Writer) -> Iterator[str]:
     if drawn.plan.hidden:
         *names, last = drawn.plan.hidden
         words = f"{', '.join(names)} and {last} vary too: name them" if names else f"{last} varies too: name it"
-        yield f"Within a cell, {words} with --rows, --cols or --per to tell the pictures apart."
+        yield f"Within a cell, {words} with --rows, --cols or --per to tell the images apart."
 
 
 def _mend(script: str) -> str:

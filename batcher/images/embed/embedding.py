@@ -101,7 +101,7 @@ def _opened(content: bytes) -> Iterator[Container]:
     kind = identify(content)
     container = _CONTAINERS.get(kind) if kind else None
     if kind is None or container is None:
-        raise NotEmbedded(f"{kind.mime} has no place for it" if kind else "it is no picture")
+        raise NotEmbedded(f"{kind.mime} has no place for it" if kind else "it is no image")
     try:
         walk(content, kind)
         yield container

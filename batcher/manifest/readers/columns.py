@@ -143,7 +143,7 @@ def note_columns(label: str, columns: Layout, model_inputs: ModelInputs) -> None
         elif fold_name(name) in _HOW and model_inputs.schema is not None:
             model_inputs.warn(f"{label}: `{word(name)}` goes to meta: the model has no such input")
         elif name.strip().casefold() == "n":
-            model_inputs.warn(f"{label}: `n` goes to meta: a column `repeat` asks for a number of pictures")
+            model_inputs.warn(f"{label}: `n` goes to meta: a column `repeat` asks for a number of images")
 
 
 def word(name: str) -> str:

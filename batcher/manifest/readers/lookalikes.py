@@ -37,7 +37,7 @@ _KINDS: _Looks = {
         "blocks of positive and negative prompts",
         _TABLE,
     ),
-    "infotext": (re.compile(r"Steps: [0-9]+, "), "the infotext of a picture", f"keep its prompt alone, or {_TABLE}"),
+    "infotext": (re.compile(r"Steps: [0-9]+, "), "the infotext of an image", f"keep its prompt alone, or {_TABLE}"),
     "yaml": (re.compile(rf"({_KEYS}):(\s|\Z)"), "YAML", "--format yaml reads a manifest"),
 }
 _SEVERAL: _Looks = {

@@ -43,7 +43,7 @@ _NAMES = {
 _KINDS = {name: kind for kind, names in _NAMES.items() for name in names}
 _WORDS = {
     "model": "a model", "aspect_ratio": "an aspect ratio", "negative_prompt": "what to avoid", "seed": "a seed",
-    "width": "a size", "height": "a size", "size": "a size", "pictures": "a number of pictures",
+    "width": "a size", "height": "a size", "size": "a size", "pictures": "a number of images",
     "repeat": "a number of copies",
 }  # fmt: skip
 _TEXTS = (
@@ -163,7 +163,7 @@ class Meanings:
         if name is not None and name not in inputs:
             self._input(name, column, value, inputs, applied)
         elif str(value).strip() not in {"1", "1.0"}:
-            what = f"`{printable(column)}` asks for {shown(str(value))} pictures, and the model makes one at a time"
+            what = f"`{printable(column)}` asks for {shown(str(value))} images, and the model makes one at a time"
             applied.refused.append((column, what, f"call the column `repeat`, or {_aside(column)}"))
 
     def _size(self, column: str, value: Any, inputs: dict[str, Any], applied: Applied) -> None:

@@ -18,9 +18,9 @@ LONGEST_LINE = 4 * 2**20  # bytes
 _CHUNK = 128 * 1024
 _PIECE = 1024 * 1024
 _MAGIC = {
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"GIF8": "a GIF picture",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
     b"RIFF": "a RIFF media file",
     b"PK\x03\x04": "a zip archive or an Office document",
     b"\xd0\xcf\x11\xe0": "an old Office document",

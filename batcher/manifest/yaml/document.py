@@ -10,6 +10,7 @@ from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.inputs import COMMON
 from batcher.manifest.yaml.node import Node
+from batcher.manifest.yaml.tree import read_tree
 
 RUN_OPTIONS = (
     "rate", "in_flight", "downloads", "api_rate", "check", "budget", "price", "in_doubt", "deadline", "attempts",
@@ -75,8 +76,6 @@ class Document:
 
 def read_document(source: Source) -> Document:
     """Raises ManifestError for what is not YAML at all; everything else is in ``problems``."""
-    from batcher.manifest.yaml.tree import read_tree  # noqa: PLC0415  PyYAML: start-up time, and most manifests are no YAML
-
     with source.text() as stream:
         text = stream.read(_LONGEST + 1)
         if len(text) > _LONGEST:

@@ -72,7 +72,7 @@ def no_use(rate: float, cores: int) -> str:
         return ""
     return (
         f"workers will not make this run faster: {show_rate(rate)} is the limit, and this machine alone fetches and"
-        f" checks some {EASY * cores:.0f} full-size pictures a second, or hundreds of small ones"
+        f" checks some {EASY * cores:.0f} full-size images a second, or hundreds of small ones"
     )
 
 

@@ -22,7 +22,7 @@ def test_a_run_becomes_sheets_and_is_told_of(shell: Shell) -> None:
     came = shell("grid", run)
     assert came.code == 0
     assert came.out.splitlines()[0] == "2 sheets: seed by aspect_ratio, one for each prompt"
-    assert "12 pictures" in came.out
+    assert "12 images" in came.out
     assert "runs/p/grid/00001-a-kite-over-hill-number-0" in came.out
     assert_fits(came.out)
     assert shell("verify", run).code == 0  # sheets are no strangers in a run directory

@@ -57,7 +57,7 @@ def of_row(value: Mapping[str, Any], prompt: str = "prompt") -> tuple[str, str] 
     """What is wrong with an object that has no prompt: where one is inside of it, or which key may hold it."""
     names = list(value)
     if {"job", "output_index", "pick"} <= value.keys():
-        return "these are verdicts on pictures, not prompts", "give the records.jsonl of the same run directory"
+        return "these are verdicts on images, not prompts", "give the records.jsonl of the same run directory"
     body = value.get("body")
     if isinstance(body, dict) and "custom_id" in value:
         mend = "its prompts are in `body`: jq -c '{id: .custom_id, prompt: .body.prompt}' FILE > prompts.jsonl"

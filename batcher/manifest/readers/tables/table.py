@@ -11,6 +11,8 @@ from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.inputs import ModelInputs
 
+_MARGIN = 20  # blanks and marks about a name, where a header stands in a file once more
+
 
 class Header:
     """Which cell is what, from 0. A record with fewer cells than there are names has a header of its own.
@@ -22,6 +24,7 @@ class Header:
         self.names, self._columns, self._model_inputs = names, columns, model_inputs
         self.width = len(names) if width is None else width
         self.written = written(names)
+        self.longest = max(map(len, names), default=0) + _MARGIN
         at = {name: place for place, name in enumerate(names[: self.width])}
         self.prompt = at.get(columns.prompt) if columns.prompt is not None else None
         self.id = at.get(columns.id) if columns.id is not None else None
@@ -86,7 +89,9 @@ class Table:
     def _is_header(self, cells: Sequence[Any], line: int, header: Header) -> bool:
         """Whether a row is the header once more, as in files that were put together; it is left out, and said."""
         at = header.prompt or 0
-        if at >= len(cells) or (names := header_again(cells, at, header.written)) is None:
+        if at >= len(cells) or (type(cells[at]) is str and len(cells[at]) > header.longest):
+            return False
+        if (names := header_again(cells, at, header.written)) is None:
             return False
         if names == list(header.written):
             label = self._source.label

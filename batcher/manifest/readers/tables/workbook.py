@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any
 
 from batcher.core.errors import ManifestError
@@ -46,13 +47,12 @@ class Workbook(CellTable):
     def _header(self, rows: list[list[Any]]) -> int:
         """The first row that is not empty, or a later one that names the prompt, below titles, which are one cell."""
         label = self._source.label
-        filled = [
-            (at, cells) for at, row in enumerate(rows) if (cells := [cell for cell in row if cell not in {"", None}])
-        ]
+        given = ((at, [cell for cell in cells if cell not in {"", None}]) for at, cells in enumerate(rows))
+        filled = list(islice(((at, cells) for at, cells in given if cells), _MOST_TITLES))
         if not filled:
             raise failure(label, 0, 0, "is empty", "give a header row and a row for each prompt")
         wanted = {fold_name(self._reading.prompt_column)} if self._reading.prompt_column else {"prompt", "prompts"}
-        for at, cells in filled[:_MOST_TITLES]:
+        for at, cells in filled:
             if any(fold_name(str(cell).strip()) in wanted for cell in cells):
                 if at > filled[0][0]:
                     self._reading.model_inputs.warn(f"{label}: the rows above its header are left out")

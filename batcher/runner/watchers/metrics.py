@@ -60,7 +60,7 @@ class Collector:
         for name, text, value in (
             ("spent_usd", "Dollars spent over the life of the run directory.", money["spent_usd"]),
             ("reserved_usd", "Dollars set aside for what is at the service.", money["reserved_usd"]),
-            ("unclear_usd", "Dollars of submits that failed there without a word on their cost.", money["unclear_usd"]),
+            ("unclear_usd", "Dollars of submits that failed there, charge not known.", money["unclear_usd"]),
             ("budget_usd", "The most that may be spent.", live.budget),
             ("in_flight", "Jobs at the service.", money["at_service"]),
             ("pace_per_second", "Submits a second that are allowed now.", live.pace if self._going else 0.0),

@@ -21,11 +21,11 @@ WHY = {
     "interrupted": "it was interrupted",
     "budget": "the budget is committed",
     "deadline": "the deadline is reached",
-    "max_failures": "the most failures allowed are reached",
+    "max_failures": "--max-failures is reached",
     "manifest_changed": "the manifest changed meanwhile",
     "limit": "--limit is reached",
     "paused": "it is paused",
-    "drained": "it was asked to finish",
+    "drained": "it was asked to finish and end",
 }
 
 
@@ -55,7 +55,7 @@ def at_stall(run: str, seconds: float, snapshot: Snapshot) -> tuple[str, str]:
 def at_failed_start(run: str, exit_code: int) -> tuple[str, str]:
     """When a run ended before it began: a token that is missing at three in the morning, say."""
     why = {64: "the command line is wrong", 65: "the manifest is wrong", 69: "the service can't be reached"}
-    why |= {73: "the disk can't take it", 75: "another batcher is at work there", 77: "the token or the balance"}
+    why |= {73: "the disk can't take it", 75: "another batcher is running there", 77: "the token or the balance"}
     return f"batcher: {one_line(run, 200)} did not start: {why.get(exit_code, f'exit code {exit_code}')}", ""
 
 

@@ -23,13 +23,13 @@ async def check_inputs(
     if which == "none" or schema is None or not schema.media_inputs:
         return ()
     urls = _chosen(_urls(connection, schema.media_inputs, limit), everything=which == "all")
-    findings = await look_at(urls)
+    findings = await look_at({url: schema.wanted(name) for url, (_, _, name) in urls.items()})
     problems, warnings = [], []
     for url, finding in findings.items():
         file, line, name = urls[url]
         what = f"`{one_line(name, 80)}`: {one_line(url, 150)} {finding.reason}"
         if finding.error:
-            problems.append(Problem(file, line, 1, what, "correct it; --check-inputs none sends it as it is"))
+            problems.append(Problem(file, line, 1, what, "fix it, or send it as it is with --check-inputs none"))
         else:
             warnings.append(f"{file}:{line}: {what}")
     if problems:

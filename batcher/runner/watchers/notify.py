@@ -32,6 +32,7 @@ from batcher.core.version import __version__
 NOTIFY, HEARTBEAT = "BATCHER_NOTIFY", "BATCHER_HEARTBEAT"
 PATIENCE = 10.0  # seconds that one call may wait for a byte
 LAST_WAIT = 5.0  # seconds that the end of a run waits for its messages
+SHORT_WAIT = 1.5  # the same after an interruption: somebody waits, or kills after ten seconds
 PULSE = 60.0  # seconds between two beats of the heart
 MOST_WAITING = 20  # messages to one receiver; the oldest is dropped for a newer one
 TRIES = 2

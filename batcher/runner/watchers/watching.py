@@ -18,11 +18,12 @@ from batcher.core import limits
 from batcher.core.errors import BatcherError, UsageError
 from batcher.core.tally import Snapshot
 from batcher.images import contact_sheet
-from batcher.runner import notify, notify_hook, notify_text
 from batcher.runner.events import Event, JobMoved, Observer, RunBegan, RunEnded, Ticked, WorkerMoved
-from batcher.runner.events_log import LOGGER, EventLog, LogFile, start_failed, to_logging
-from batcher.runner.metrics import MetricsFile
-from batcher.runner.notify import Heartbeat, Messenger
+from batcher.runner.stop import Reason
+from batcher.runner.watchers import notify, notify_hook, notify_text
+from batcher.runner.watchers.events_log import LOGGER, EventLog, LogFile, start_failed, to_logging
+from batcher.runner.watchers.metrics import MetricsFile
+from batcher.runner.watchers.notify import Heartbeat, Messenger
 from batcher.store import connect_to_read, viewing
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader
 
@@ -112,7 +113,9 @@ class Watch:
 
     def finish(self) -> None:
         """Once the run directory is free: waits a little for the messages, then runs the user's command."""
-        for words in self._messenger.close():
+        stopped_by = None if self._report is None else self._report.get("stopped_by")
+        seconds = notify.SHORT_WAIT if stopped_by == Reason.INTERRUPTED.word else notify.LAST_WAIT
+        for words in self._messenger.close(seconds):
             self._warn(f"warning: {words}")
         if self._on_end is not None and self._report is not None:
             words = notify_hook.run(self._on_end, self._report, self._run_dir)

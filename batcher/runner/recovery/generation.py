@@ -14,14 +14,14 @@ from pathlib import Path
 
 from batcher.core.errors import BusyError, UsageError
 from batcher.core.job import State
-from batcher.runner.departures import JOURNAL
+from batcher.runner.recovery.departures import JOURNAL
 from batcher.store import STATE, StateFile, auditing, reading
 from batcher.store.facts import Generation
 from batcher.store.files.whole import write_whole
 from batcher.store.lock import still_at_work
 from batcher.store.machine import damaged
+from batcher.store.opening import GENERATION
 
-GENERATION = ".generation"
 FLAG = "--continue-copy"
 CHECK = 3.0  # seconds: a file of a million jobs takes about one
 _OPEN = (State.PENDING, State.SUBMITTING, State.RUNNING, State.READY)
@@ -36,8 +36,9 @@ class Beside:
 
 
 def read_beside(run_dir: Path) -> Beside:
+    path = run_dir / GENERATION
     try:
-        facts = json.loads((run_dir / GENERATION).read_bytes())
+        facts = json.loads(path.read_bytes()) if path.is_file() else {}
         return Beside(int(facts["number"]), bool(facts["ended"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Beside()
@@ -89,10 +90,10 @@ def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool
     if not (run_dir / JOURNAL).is_file():
         raise UsageError(
             f"{run_dir / STATE} {what}, and {JOURNAL} is gone too: requests made since then are not known",
-            hint="Put the newest copy of both back. `batcher verify --repair` takes in the pictures that are there. To"
+            hint="Put the newest copy of both back. `batcher verify --repair` takes in the images that are there. To"
             f" go on without the rest, which may be paid for again, add {FLAG}.",
         )
-    return f"the state file {what}: pictures that lie here are not paid for again, and known requests are collected"
+    return f"the state file {what}: images that lie here are not paid for again, and known requests are collected"
 
 
 def take(state: StateFile, run_dir: Path, beside: Beside, now: float) -> None:

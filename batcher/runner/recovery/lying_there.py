@@ -58,7 +58,7 @@ class LyingThere:
             return saved
         if entry.attempts or (file := self._unproved(entry)) is None:
             return None
-        message = f"{file} lies there without a whole sidecar: it may be this job's, and paid for"
+        message = f"{file} is there without a complete sidecar: it may be this job's, and paid for"
         doubt = Cause(kind="unproved", message=message)
         self._count_as_spent(entry)
         return await context.queue.durable(lambda: state.doubt(state.claim(entry, context.wall()), doubt))
