@@ -84,7 +84,8 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
     with joined(runs) as whole:
         folder = upload.staging(whole.runs[0], place) if upload.is_url(place) else Path(place)
         order = ordered(whole.path, folder, Options(**given))
-        report = make(order, listener(progress), replace=replace)
+        with upload.named(folder, place):
+            report = make(order, listener(progress), replace=replace)
     if upload.is_url(place):
         report |= {"export": place, "objects": upload.send(folder, place)}
     if whole.twice:

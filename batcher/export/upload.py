@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,15 @@ def staging(run_dir: Path, url: str) -> Path:
     """The folder in which the export to ``url`` is made. Raises UsageError for what is no such place."""
     url = storage.checked_url(url, "the place of an export")
     return run_dir / STAGING / blake2b(url.encode(), digest_size=8).hexdigest() / url.rpartition("/")[2]
+
+
+@contextmanager
+def named(folder: Path, place: str) -> Iterator[None]:
+    """Messages about the folder of an export name the place that was given."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(error.message.replace(str(folder), place), hint=error.hint) from None
 
 
 def send(folder: Path, url: str) -> dict[str, int]:

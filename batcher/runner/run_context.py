@@ -22,9 +22,9 @@ from batcher.core.units import show_usd
 from batcher.pacing import Pace
 from batcher.runner.engines.engine import Engine
 from batcher.runner.events import Event, Observer
-from batcher.runner.media_inputs import MediaInputs
+from batcher.runner.intake.media_inputs import MediaInputs
 from batcher.runner.places import Places
-from batcher.runner.rescue import Rescue
+from batcher.runner.recovery.rescue import Rescue
 from batcher.runner.stop import CANCELS, GRACE, Reason, Stop, of_disk, pause
 from batcher.store import Ballast, CommitQueue
 from batcher.store.machine import machine_problem, may_have_lost
@@ -67,6 +67,7 @@ class RunContext:
         self.rescue = Rescue(self.state)
         self.pace = Pace(self.settings.rate)  # of submits
         self.calls = Pace(self.settings.api_rate)  # of all calls
+        self.reads = Pace(None)  # of status and result, by what refusals of these have taught: submits have their own
         self.slots = Places(self.settings.in_flight)  # at the service
         self.downloads = Places(self.engine.resize(self.settings.downloads))
         self.waits = Waits()
@@ -160,9 +161,9 @@ class RunContext:
             self.rescue.distrust_journal()
 
     async def call_turn(self) -> None:
-        """Waits until one more API call of any kind may leave (``--api-rate``, and after a refused read)."""
-        wait = self.calls.reserve(self.now()) - self.now()
-        await pause(wait, self.stop.leave)
+        """Waits until one more read may leave (``--api-rate``, and after a refused read)."""
+        await pause(self.reads.reserve(self.now()) - self.now(), self.stop.leave)
+        await pause(self.calls.reserve(self.now()) - self.now(), self.stop.leave)
 
     def heard(self) -> None:
         """The service answered, whatever it said."""
@@ -194,7 +195,7 @@ class RunContext:
         if isinstance(problem, Refused):
             self.heard()
             if problem.cause.http_status != 503:  # that one speaks of the moment, not of our rate
-                self.calls.refused(self.now(), problem.retry_after)
+                self.reads.refused(self.now(), problem.retry_after)
             self.tally.rate_limited += 1
         else:
             self.unheard(problem)

@@ -19,13 +19,14 @@ from batcher.core.shard import Shard
 from batcher.core.units import show_bytes, show_count
 from batcher.core.version import __version__
 from batcher.images.storage import present, url_of
-from batcher.runner.departures import JOURNAL, Recovered, recover
-from batcher.runner.generation import GENERATION
 from batcher.runner.progress import Progress
+from batcher.runner.recovery.departures import JOURNAL, Recovered, recover
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason
 from batcher.store import LOCK, RunFacts, StateFile, auditing, has_state, locked, prepare, reading
 from batcher.store.facts import Process
+from batcher.store.files.safe_reader import IMAGES
+from batcher.store.opening import GENERATION
 
 if TYPE_CHECKING:  # start-up time
     from batcher.client.catalogue import Offer
@@ -58,6 +59,17 @@ def some_room(run_dir: Path) -> None:
         raise DiskError(
             f"only {show_bytes(free)} are free at {run_dir}; a run starts with {show_bytes(LEAST_FREE)} or more",
             hint="Nothing more was submitted. Make room, then run the same command again.",
+        )
+
+
+def images_folder(run_dir: Path) -> None:
+    """Raises DiskError when no picture could be saved: a link to a disk that is not there, a file."""
+    folder = run_dir / IMAGES
+    if os.path.lexists(folder) and not folder.is_dir():
+        what = f"a link to {folder.readlink()}, where no folder is" if folder.is_symlink() else "a file"
+        raise DiskError(
+            f"{folder} is {what}",
+            hint="Nothing was submitted. Mount that disk, or remove what is in the way; then run the command again.",
         )
 
 

@@ -123,6 +123,9 @@ class Waiter:
 
     async def _unread(self, entry: Entry, trouble: Trouble, problem: CallError) -> float | Cause:
         """After a read that came to nothing: seconds until the next, or why there is no use in another."""
+        if isinstance(problem, Refused):
+            self._unasked.clear()  # reads have to wait: submits need not wait for them
+            self._all_asked.set()
         if isinstance(problem, NotFound | Rejected):
             trouble.denials += 1
             policy = EARLY if self.context.patient else FINISHED

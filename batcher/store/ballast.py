@@ -18,7 +18,8 @@ class Ballast:
 
     def lay(self) -> None:
         """Raises OSError when there isn't even that much room."""
-        with self.path.open("wb") as file:
+        self.path.unlink(missing_ok=True)
+        with self.path.open("xb") as file:  # never through a link that somebody put there
             file.write(os.urandom(SIZE))  # a file system that compresses or leaves out zeros would keep nothing back
             file.flush()
             os.fsync(file.fileno())

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from batcher.core.command_line import repair
@@ -11,6 +13,7 @@ from batcher.store.machine import damaged
 from batcher.store.schema import APPLICATION_ID, REQUEST_IDS, VERSION, create
 
 STATE = "state.db"
+GENERATION = ".generation"  # beside it: which run it is of
 BUCKET = "images.url"  # says where the pictures are, when they are not in the run directory
 MANIFEST_COPY = ("manifest.copy", "manifest.copy.json")  # of a manifest that is a URL: its bytes, and which one it is
 GIVEN = frozenset({"manifest.jsonl", "manifest.yaml", BUCKET, *MANIFEST_COPY})  # there before the state file is
@@ -29,6 +32,7 @@ def prepare(run_dir: Path) -> None:
     if not os.access(run_dir, os.W_OK | os.X_OK):
         raise unwritable(run_dir, PermissionError("no right to write there"))
     if STATE in names:
+        _check_is_file(run_dir / STATE)
         _check_unopened(run_dir / STATE)
     elif set(names) - GIVEN:
         raise _foreign(run_dir, names)
@@ -84,6 +88,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 def connect_to_read(run_dir: Path) -> sqlite3.Connection:
     """A read-only connection that works beside a going run. Raises UsageError when there is no run."""
     path = run_dir / STATE
+    _check_is_file(path)
     if not has_state(run_dir):
         raise UsageError(f"{run_dir} is not a run directory: it has no {STATE}", hint="`batcher run` makes one.")
     try:
@@ -125,6 +130,13 @@ def _connect_to_read(path: Path, options: str) -> sqlite3.Connection:
     return connection
 
 
+def _check_is_file(path: Path) -> None:
+    """Raises Damaged for a folder in its place, or a link to a disk that is not there."""
+    if os.path.lexists(path) and not path.is_file():
+        what = f"a link to {path.readlink()}, which is no file or not there" if path.is_symlink() else "no file"
+        raise damaged(f"{path} is {what}", str(path.parent))
+
+
 def _check_unopened(path: Path) -> None:
     """The same before the lock, the simulator's journal or SQLite leave anything beside a file that isn't ours.
 
@@ -149,7 +161,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if ours != APPLICATION_ID and (version or tables):
-        raise _not_ours(path)
+        raise _not_ours(path, "it is not one of batcher")
     if version > VERSION:
         raise UsageError(
             f"{path} was written by a newer batcher (state version {version}; this one knows {VERSION})",
@@ -167,13 +179,25 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
 def _unreadable(path: Path, error: sqlite3.DatabaseError) -> BatcherError:
     if "malformed" in str(error):
         return damaged(f"the state file {path} is damaged: {error}", str(path.parent))
-    return _not_ours(path)
+    return _not_ours(path, str(error))
 
 
-def _not_ours(path: Path) -> UsageError:
+def _not_ours(path: Path, why: str) -> BatcherError:
+    """A file of another program; or ours with a damaged head, where other files tell of a run."""
+    if (path.parent / GENERATION).is_file() or _has_sidecar(path.parent):
+        return damaged(f"the state file {path} is damaged: {why}", str(path.parent))
     return UsageError(
         f"{path} is not a state file of batcher", hint="Nothing was touched. Choose another run directory with -o."
     )
+
+
+def _has_sidecar(run_dir: Path) -> bool:
+    """Whether a sidecar of ours is among the first files of the folder of images."""
+    for path in islice(run_dir.glob("images/**/*.json"), 8):
+        with suppress(OSError):
+            if b'"schema": "batcher/1"' in path.read_bytes()[:200]:
+                return True
+    return False
 
 
 def _foreign(run_dir: Path, names: list[str]) -> UsageError:

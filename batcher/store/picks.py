@@ -120,7 +120,8 @@ def append(run_dir: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
     path = run_dir / PICKS
     is_new = not path.exists()
     with disk(PICKS, len(content)):
-        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        odd = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | odd, 0o666)
         try:
             if _ends_in_half_a_line(handle):
                 content = b"\n" + content

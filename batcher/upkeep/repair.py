@@ -7,6 +7,7 @@ touched, so a repair that ends half way is finished by the next one, or by the n
 """
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -67,7 +68,7 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
     """Checks, fixes what can be had free, checks again. Raises BusyError, UsageError, DiskError."""
     with ExitStack() as held:
         held.enter_context(locked(run_dir))
-        damaged = has_state(run_dir) and _set_aside_if_damaged(run_dir)
+        damaged = _set_aside_if_damaged(run_dir)
         rebuilt = None if has_state(run_dir) else put_in_place(run_dir)
         state = StateFile(run_dir / STATE)
         held.callback(state.close)
@@ -99,6 +100,8 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
 
 def _set_aside_if_damaged(run_dir: Path) -> bool:
     """Moves a state file that SQLite can't read to lost+found: nothing that it says can be relied upon."""
+    if not os.path.lexists(run_dir / STATE) or ((run_dir / STATE).is_file() and not has_state(run_dir)):
+        return False  # or of no bytes: there is nothing to keep
     try:
         with closing(connect_to_read(run_dir)) as connection:
             damage = auditing.damage(connection)

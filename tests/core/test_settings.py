@@ -12,7 +12,7 @@ import pytest
 from batcher.client.token import BASE_URL, BASE_URL_ENV, TOKEN_ENV, Token, base_url, find_token
 from batcher.core.errors import AccountError, ManifestError, UsageError
 from batcher.core.settings import PARSERS, Deadline, Given, Settings, fold, parse_deadline
-from batcher.runner.deadline import deadline_at
+from batcher.runner.stop import deadline_at
 
 SECRET = "sk-very-secret-0123456789"
 

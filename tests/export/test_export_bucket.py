@@ -91,3 +91,13 @@ def test_an_export_never_goes_over_what_somebody_else_put_there(run: Run) -> Non
     refused = run.batcher("export", run.dir, f"s3://runs/{run.prefix}-theirs", "--to", "imagefolder")
     assert refused.returncode == 64
     assert "is not empty" in refused.stderr
+
+
+def test_an_export_with_other_options_is_refused_by_the_name_that_was_given(run: Run) -> None:
+    assert run.run(2).returncode == 0
+    words = ["export", run.dir, f"s3://runs/{run.prefix}-set", "--to", "imagefolder"]
+    assert run.batcher(*words, "--where", "seed == 1").returncode == 0
+    refused = run.batcher(*words)
+    assert refused.returncode == 64
+    assert f"s3://runs/{run.prefix}-set is an export made with other options" in refused.stderr
+    assert run.batcher(*words, "--replace").returncode == 0

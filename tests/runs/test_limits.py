@@ -1,5 +1,6 @@
 """What limits a run, found while it goes, in virtual time; and progress that is honest about it."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,10 +9,12 @@ from typing import Any
 
 from batcher.core import limits
 from batcher.core.tally import Snapshot
+from batcher.manifest import Overrides
 from batcher.runner.events import Event, Noted, Ticked
 from batcher.runner.progress_words import in_words
-from batcher.simulator import Latency, Simulator
-from tests.support.stage import NO_OVERRIDES, Came, go, lines, steady
+from batcher.runner.stop import Reason
+from batcher.simulator import Fault, Latency, Simulator
+from tests.support.stage import NO_OVERRIDES, Came, Going, go, lines, steady
 from tests.support.virtual import run
 
 
@@ -101,3 +104,25 @@ def test_a_line_says_a_hundred_per_cent_only_when_all_is_done(tmp_path: Path) ->
         drawn = stream.getvalue()[before:]
         assert ("100%" in drawn) <= (snapshot.done == snapshot.total)
     bar.close(snapshots[-1])
+
+
+def test_reads_that_are_refused_for_ten_minutes_hold_up_no_submit(tmp_path: Path) -> None:
+    """Nor, at the start of the next run, those that wait for what is at the service to be asked about."""
+    path = tmp_path / "manifest.txt"
+    path.write_text(lines(20))
+    accepted: list[int] = []
+
+    async def look(going: Going) -> None:
+        await asyncio.sleep(30.0)
+        accepted.append(going.simulator.stats()["submits_accepted"])
+        going.context.stop.request(Reason.INTERRUPTED)
+
+    async def story() -> None:
+        refused = Fault(where="result", kind="429_seconds", seconds=600.0)
+        service = Simulator(steady(latency=Latency(kind="fixed", median=2.0), faults=(refused,)))
+        ten = Overrides(model=None, set=(), matrix=(), format=None, prompt_column=None, limit=10)
+        await go(tmp_path / "run", path, service, rate=1.0, overrides=ten, meanwhile=look)
+        await go(tmp_path / "run", path, service, rate=1.0, meanwhile=look)
+
+    run(story())
+    assert accepted == [10, 20]

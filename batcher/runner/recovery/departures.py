@@ -20,7 +20,7 @@ from typing import Any
 from batcher.client.protocol import is_request_id
 from batcher.core.errors import Cause
 from batcher.core.job import Entry, State
-from batcher.runner.rescue import remove, rescued
+from batcher.runner.recovery.rescue import remove, rescued
 from batcher.store import StateFile, auditing, reading
 from batcher.store.files.disk import disk
 from batcher.store.files.whole import write_whole
@@ -44,7 +44,8 @@ class Departures:
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / JOURNAL
-        self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        self._handle = os.open(self._path, flags, 0o644)
         self._torn = True  # half a line may stand at the end
         self._write({"boot": boot_id(), "file": _file_id(os.fstat(self._handle))})
 
@@ -132,7 +133,7 @@ def read_journal(run_dir: Path, rescued: Iterable[dict[str, Any]] = ()) -> Journ
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    if path.is_symlink():
+    if path.is_symlink() or not path.is_file():
         return
     with suppress(OSError), path.open("rb") as lines:
         for line in lines:

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from batcher.core.errors import BusyError, UsageError
 from batcher.core.job import State
-from batcher.runner.departures import JOURNAL
+from batcher.runner.recovery.departures import JOURNAL
 from batcher.store import STATE, StateFile, auditing, reading
 from batcher.store.facts import Generation
 from batcher.store.files.whole import write_whole
 from batcher.store.lock import still_at_work
 from batcher.store.machine import damaged
+from batcher.store.opening import GENERATION
 
-GENERATION = ".generation"
 FLAG = "--continue-copy"
 CHECK = 3.0  # seconds: a file of a million jobs takes about one
 _OPEN = (State.PENDING, State.SUBMITTING, State.RUNNING, State.READY)
@@ -36,8 +36,9 @@ class Beside:
 
 
 def read_beside(run_dir: Path) -> Beside:
+    path = run_dir / GENERATION
     try:
-        facts = json.loads((run_dir / GENERATION).read_bytes())
+        facts = json.loads(path.read_bytes()) if path.is_file() else {}
         return Beside(int(facts["number"]), bool(facts["ended"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Beside()
