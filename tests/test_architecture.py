@@ -224,7 +224,10 @@ def test_an_import_changes_nothing_for_the_whole_process() -> None:
             targets = node.targets if isinstance(node, ast.Assign) else []
             if call or any(isinstance(target, ast.Attribute | ast.Subscript) for target in targets):
                 changes.add((module, ast.unparse(node)))
-    own_logger = ("batcher.runner.events_log", "LOGGER.addHandler(logging.NullHandler())")  # as every library does
+    own_logger = (
+        "batcher.runner.watchers.events_log",
+        "LOGGER.addHandler(logging.NullHandler())",
+    )  # as every library does
     assert changes == {own_logger}
 
 

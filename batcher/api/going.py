@@ -28,7 +28,7 @@ from batcher.runner.run_context import RunContext
 from batcher.runner.service import Options
 from batcher.runner.stop import Reason
 from batcher.runner.tuning import tune
-from batcher.runner.watching import Watch
+from batcher.runner.watchers.watching import Watch
 from batcher.runner.work import Surroundings
 
 Result = Image | Failed

@@ -59,7 +59,7 @@ def run(  # one word for each of its own flags
     from batcher.runner import session  # noqa: PLC0415
     from batcher.runner.events import Observer  # noqa: PLC0415
     from batcher.runner.progress import listener  # noqa: PLC0415
-    from batcher.runner.watching import Watch, watching_limits  # noqa: PLC0415
+    from batcher.runner.watchers.watching import Watch, watching_limits  # noqa: PLC0415
     from batcher.runner.work import Surroundings  # noqa: PLC0415
 
     options = collect(given)

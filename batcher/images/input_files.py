@@ -6,7 +6,7 @@ only advises against (over 50 MB for images, 100 MB for videos) are warnings.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urljoin
@@ -15,12 +15,13 @@ import aiohttp
 
 from batcher.core.one_line import one_line
 from batcher.core.version import __version__
-from batcher.manifest.schema.media import ADVISED, media_problem
+from batcher.manifest.schema.media import ADVISED, Wanted, media_problem
 
 TIMEOUT = aiohttp.ClientTimeout(total=15.0, sock_connect=10.0)  # of one call
 TOGETHER = 16
 LONGEST = 60.0  # seconds, for all of them
 MOST_REDIRECTS = 5
+_KINDS = frozenset({"image", "video", "audio", "text", "font"})  # that are told by the first word of a type
 _NO = frozenset({400, 401, 402, 403, 404, 410, 451})
 
 
@@ -33,8 +34,10 @@ class Finding:
     error: bool
 
 
-async def look_at(urls: Iterable[str], *, public_only: bool = True) -> dict[str, Finding]:
-    """What is wrong with any of the URLs, by URL. public_only: redirects may only lead to public https hosts."""
+async def look_at(urls: Mapping[str, Wanted], *, public_only: bool = True) -> dict[str, Finding]:
+    """What is wrong with any of the URLs, by URL. urls: each with what its input takes.
+    public_only: redirects may only lead to public https hosts.
+    """
     places = asyncio.Semaphore(TOGETHER)
     findings: dict[str, Finding] = {}
     async with aiohttp.ClientSession(
@@ -45,17 +48,17 @@ async def look_at(urls: Iterable[str], *, public_only: bool = True) -> dict[str,
 
         async def one(url: str) -> None:
             async with places:
-                reason, error = await _verdict(session, url, public_only=public_only)
+                reason, error = await _verdict(session, url, urls[url], public_only=public_only)
             if reason:
                 findings[url] = Finding(url, reason, error)
 
         with suppress(TimeoutError):  # what was not looked at by then is left to the service
             async with asyncio.timeout(LONGEST):
-                await asyncio.gather(*(one(url) for url in dict.fromkeys(urls)))
+                await asyncio.gather(*(one(url) for url in urls))
     return findings
 
 
-async def _verdict(session: aiohttp.ClientSession, url: str, *, public_only: bool) -> tuple[str, bool]:
+async def _verdict(session: aiohttp.ClientSession, url: str, wanted: Wanted, *, public_only: bool) -> tuple[str, bool]:
     try:
         answer = await _ask(session, "HEAD", url, public_only=public_only)
         if not 200 <= answer.status < 300:
@@ -68,10 +71,18 @@ async def _verdict(session: aiohttp.ClientSession, url: str, *, public_only: boo
         return f"answers HTTP {answer.status}", False
     if answer.kind in {"text/html", "application/xhtml+xml"}:
         return "is a web page, and not a file", True
-    most = ADVISED.get(answer.kind.partition("/")[0])
+    return _odd(answer, wanted), False
+
+
+def _odd(answer: "_Answer", wanted: Wanted) -> str:
+    """Why a file that can be fetched may not do."""
+    kind = answer.kind.partition("/")[0]
+    if wanted.kind and kind in _KINDS and kind != wanted.kind:
+        return f"is {answer.kind}, and the input takes {wanted.kind} files"
+    most = min(ADVISED[kind], wanted.most) if kind in ADVISED else None
     if most is not None and answer.size is not None and answer.size > most:
-        return f"has {answer.size / 1e6:,.0f} MB; the service advises at most {most / 1e6:.0f} MB", False
-    return "", False
+        return f"has {answer.size / 1e6:,.0f} MB; the service advises at most {most / 1e6:.0f} MB"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

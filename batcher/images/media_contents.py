@@ -272,7 +272,7 @@ def _fits_size(size: int, wanted: Wanted) -> None:
     if not size:
         raise Unusable("is empty")
     if size > wanted.most:
-        raise Unusable(f"has {size / 1e6:,.0f} MB, and the most is {wanted.most / 1e6:,.0f} MB")
+        raise Unusable(f"has {size:,} bytes, and the most is {wanted.most / 1e6:,.0f} MB")
 
 
 def _mime(head: bytes, name: str) -> str:

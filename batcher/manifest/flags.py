@@ -52,7 +52,7 @@ class Overrides:
             return Template(self.path)
         except TemplateError as error:
             what = f"--path {word(self.path)}: column {error.column}: {error.what}"
-            raise UsageError(what, hint=f"{error.mend[:1].upper()}{error.mend[1:]}.") from None
+            raise bad_flag(what, error.mend) from None
 
     def axes_as_text(self) -> list[tuple[str, str]]:
         """``KEY``, ``SPEC`` of each ``--matrix``; raises UsageError."""
@@ -97,7 +97,7 @@ class Overrides:
             try:
                 axis = axis_of_flag(name, spec, model_inputs)
             except BadAxis as error:
-                raise UsageError(f"{flag}: {error.what}", hint=f"{error.mend[:1].upper()}{error.mend[1:]}.") from None
+                raise bad_flag(f"{flag}: {error.what}", error.mend) from None
             wrong = next(wrong_values(name, axis, model_inputs), None)
             if wrong:
                 raise UsageError(f"{flag}: `{name}` {wrong[1]}")
@@ -111,13 +111,17 @@ class Overrides:
         try:
             return repeats.read(self.repeat)
         except BadAxis as error:
-            hint = f"{error.mend[:1].upper()}{error.mend[1:]}."
-            raise UsageError(f"--repeat {self.repeat}: {error.what}", hint=hint) from None
+            raise bad_flag(f"--repeat {self.repeat}: {error.what}", error.mend) from None
+
+
+def bad_flag(what: str, mend: str) -> UsageError:
+    """mend: how to fix it, as in problems of a manifest; it becomes a sentence."""
+    return UsageError(what, hint=f"{mend[:1].upper()}{mend[1:]}{'' if mend.endswith('?') else '.'}")
 
 
 def _refuse_name(flag: str, name: str, model_inputs: ModelInputs) -> None:
     if name in {"prompt", model_inputs.prompt}:
         raise UsageError(f"{flag}: prompts come from the manifest", hint="List them there, or use vars.")
     if not model_inputs.knows(name):
-        hint = suggestion(name, [column for column in model_inputs.columns if column != "prompt"])
-        raise UsageError(f"{flag}: the model has no input `{word(name)}`", hint=hint[:1].upper() + hint[1:])
+        mend = suggestion(name, [column for column in model_inputs.columns if column != "prompt"])
+        raise bad_flag(f"{flag}: the model has no input `{word(name)}`", mend)

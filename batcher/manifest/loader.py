@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 from urllib.parse import unquote, urlsplit
 
-from batcher.core.errors import ManifestError, UsageError
+from batcher.core.errors import ManifestError
 from batcher.core.job import Job, canonical_json
 from batcher.core.suggest import suggestion
 from batcher.manifest.compile import Compiler, named_inputs
 from batcher.manifest.final_checks import final_checks
-from batcher.manifest.flags import Overrides
+from batcher.manifest.flags import Overrides, bad_flag
 from batcher.manifest.plan import Plan
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
@@ -242,7 +242,7 @@ class Loader:
             suggestion(name, model_inputs.schema.inputs if model_inputs.schema else COMMON),
         )
         if self._overrides.prompt_input is not None:
-            raise UsageError(f"--prompt-input {word(name)}: {what}", hint=f"{mend[:1].upper()}{mend[1:]}.")
+            raise bad_flag(f"--prompt-input {word(name)}: {what}", mend)
         node = self._document.sections["prompt_input"]
         problems.add(self._source.label, node.line, node.column, what, mend)
 

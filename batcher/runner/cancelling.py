@@ -1,5 +1,7 @@
-"""Cancelling over the service: what is queued can still be had back, what is running can't. Works beside a run."""
+"""Asking the service to give up what is still queued there; what runs can't be had back. Works beside a going run."""
 
+import asyncio
+import sqlite3
 import time
 from collections import Counter
 from contextlib import closing
@@ -7,12 +9,65 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batcher.core.errors import Overtaken
-from batcher.core.job import CancelOutcome, State
-from batcher.runner.cancel import cancel_all
+from batcher.client.api import Api
+from batcher.core.errors import CallError, NotFound, Overtaken, Rejected
+from batcher.core.job import CancelOutcome, Entry, State
+from batcher.core.retry import CANCELS, GiveUp, decide
 from batcher.runner.progress import listener
+from batcher.runner.run_context import draw
 from batcher.runner.service import Options, as_recorded, open_service
 from batcher.store import STATE, CommitQueue, StateFile, connect_to_read, is_going, read_facts, reading
+
+AT_ONCE = 8  # cancels in the air
+
+
+async def cancel_all(
+    api: Api, queue: CommitQueue, reader: sqlite3.Connection, tally: Counter[CancelOutcome], *, record: bool = True
+) -> Counter[CancelOutcome]:
+    """Cancels every request that is at the service, and counts what became of them in ``tally``.
+
+    CANCELLED is recorded, unless ``record`` is False: beside a going run, which sees for itself. TOO_LATE (running or
+    finished: it is charged, and the next run collects it) and UNKNOWN keep their ids. Raises AccountError, DiskError;
+    what was cancelled till then is recorded.
+    """
+    places = asyncio.Semaphore(AT_ONCE)
+    problems: list[Exception] = []
+
+    async def one(entry: Entry) -> None:
+        try:
+            outcome = await _cancel(api, entry)
+            if record and outcome is CancelOutcome.CANCELLED:
+                await queue.durable(queue.state.cancel, entry, api.wall())
+            tally[outcome] += 1
+        except Exception as problem:  # noqa: BLE001  raised below, once the others are through
+            problems.append(problem)
+        finally:
+            places.release()
+
+    async with asyncio.TaskGroup() as group:
+        for entry in reading.entries(reader, [State.RUNNING]):
+            await places.acquire()
+            if problems:
+                break
+            group.create_task(one(entry))
+    if problems:
+        raise problems[0]
+    return tally
+
+
+async def _cancel(api: Api, entry: Entry) -> CancelOutcome:
+    failures = 0
+    while True:
+        try:
+            return await api.cancel(entry.request_id or "")
+        except (NotFound, Rejected):
+            return CancelOutcome.UNKNOWN
+        except CallError as problem:
+            failures += 1
+            again = decide(CANCELS, failures, draw(entry, failures), asked=problem.retry_after)
+            if isinstance(again, GiveUp):
+                return CancelOutcome.UNKNOWN
+            await asyncio.sleep(again.delay)
 
 
 async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[str, Any]:

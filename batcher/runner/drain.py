@@ -12,10 +12,10 @@ from batcher.core import limits
 from batcher.core.errors import AccountError, BalanceGone, Defect, Overtaken
 from batcher.core.job import Entry, State
 from batcher.core.lifecycle import AT_REST, PAID_FOR
-from batcher.runner.departures import Departures
 from batcher.runner.events import JobMoved
 from batcher.runner.fetch import Fetcher
 from batcher.runner.places import Places
+from batcher.runner.recovery.departures import Departures
 from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason
 from batcher.runner.submit import Submitter

@@ -16,10 +16,10 @@ from batcher.core.errors import AccountError, ServiceError
 from batcher.core.job import State
 from batcher.core.settings import Settings
 from batcher.manifest import Loader, Share, Totals
-from batcher.runner import media_inputs
-from batcher.runner.manifest_jobs import plan_jobs
+from batcher.runner.intake import media_inputs
+from batcher.runner.intake.manifest_jobs import plan_jobs
+from batcher.runner.intake.remote_manifest import Remote, brought
 from batcher.runner.progress import Progress
-from batcher.runner.remote_manifest import Remote, brought
 from batcher.runner.run_dir import TYPICAL_BYTES, other_split
 from batcher.runner.service import Options, open_service, read_manifest, run_dir_of
 from batcher.store import STATE, StateFile, connect_to_read, has_state, read_facts

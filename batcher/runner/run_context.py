@@ -22,9 +22,9 @@ from batcher.core.units import show_usd
 from batcher.pacing import Pace
 from batcher.runner.engines.engine import Engine
 from batcher.runner.events import Event, Observer
-from batcher.runner.media_inputs import MediaInputs
+from batcher.runner.intake.media_inputs import MediaInputs
 from batcher.runner.places import Places
-from batcher.runner.rescue import Rescue
+from batcher.runner.recovery.rescue import Rescue
 from batcher.runner.stop import CANCELS, GRACE, Reason, Stop, of_disk, pause
 from batcher.store import Ballast, CommitQueue
 from batcher.store.machine import machine_problem, may_have_lost

@@ -19,8 +19,8 @@ from batcher.core.shard import Shard
 from batcher.core.units import show_bytes, show_count
 from batcher.core.version import __version__
 from batcher.images.storage import present, url_of
-from batcher.runner.departures import JOURNAL, Recovered, recover
 from batcher.runner.progress import Progress
+from batcher.runner.recovery.departures import JOURNAL, Recovered, recover
 from batcher.runner.service import Service
 from batcher.runner.stop import Reason
 from batcher.store import LOCK, RunFacts, StateFile, auditing, has_state, locked, prepare, reading

@@ -15,17 +15,19 @@ from batcher.core.shard import Shard
 from batcher.images import storage
 from batcher.manifest import Loader
 from batcher.manifest.totals import columns_in_words
-from batcher.runner import generation, media_inputs, report, report_words
 from batcher.runner import records as tables
+from batcher.runner import report, report_words
 from batcher.runner.control import Control, control_now, read_control
 from batcher.runner.controller import is_paused
 from batcher.runner.engines import cluster
 from batcher.runner.events import RunBegan, RunEnded
-from batcher.runner.input_check import check_inputs
-from batcher.runner.manifest_jobs import Reading, plan_jobs
-from batcher.runner.media_inputs import MediaInputs
+from batcher.runner.intake import media_inputs
+from batcher.runner.intake.input_check import check_inputs
+from batcher.runner.intake.manifest_jobs import Reading, plan_jobs
+from batcher.runner.intake.media_inputs import MediaInputs
+from batcher.runner.intake.remote_manifest import Remote, brought
 from batcher.runner.progress import Heard, Progress, listener, observing
-from batcher.runner.remote_manifest import Remote, brought
+from batcher.runner.recovery import generation
 from batcher.runner.run_context import RunContext
 from batcher.runner.run_dir import (
     FactsChange,

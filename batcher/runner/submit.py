@@ -28,9 +28,9 @@ from batcher.core.errors import (
 from batcher.core.job import Accepted, Entry, State
 from batcher.core.retry import REFUSALS
 from batcher.pacing import LATE, SlowStart
-from batcher.runner.departures import Departures
 from batcher.runner.events import CameBack, Noted
-from batcher.runner.lying_there import LyingThere
+from batcher.runner.recovery.departures import Departures
+from batcher.runner.recovery.lying_there import LyingThere
 from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason, pause
 

@@ -11,7 +11,7 @@ from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
 from batcher.core.settings import PARSERS
 from batcher.runner.control import BACK, read_control, write_control
-from batcher.runner.deadline import deadline_at
+from batcher.runner.stop import deadline_at
 from batcher.store import connect_to_read, is_going, read_facts
 
 

@@ -17,20 +17,19 @@ from batcher.images.embed import at_arrival
 from batcher.images.fetch import Downloader, Dress
 from batcher.images.storage import place_of
 from batcher.images.trust import Trust
-from batcher.runner import departures
-from batcher.runner.cancel import cancel_all
+from batcher.runner.cancelling import cancel_all
 from batcher.runner.control import Control
 from batcher.runner.controller import Controller
-from batcher.runner.deadline import deadline_at
 from batcher.runner.drain import Drain
 from batcher.runner.engines.engine import Local
 from batcher.runner.engines.opening import Hire, open_engine, ray_crew
 from batcher.runner.events import Noted, Observer, Ticked
-from batcher.runner.media_inputs import MediaInputs
+from batcher.runner.intake.media_inputs import MediaInputs
 from batcher.runner.progress_words import in_flight_hint
+from batcher.runner.recovery import departures
 from batcher.runner.run_context import RunContext
 from batcher.runner.service import Service
-from batcher.runner.stop import GRACE, Reason, Stop
+from batcher.runner.stop import GRACE, Reason, Stop, deadline_at
 from batcher.store import Ballast, CommitQueue, RunFacts, StateFile, connect_to_read, reading
 from batcher.store.facts import Live
 from batcher.store.money import money_in_all

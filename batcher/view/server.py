@@ -16,7 +16,7 @@ from batcher.core.units import show_count
 from batcher.core.version import __version__
 from batcher.core.where import FLAG
 from batcher.images.storage import reader_of
-from batcher.runner import metrics
+from batcher.runner.watchers import metrics
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside
 from batcher.view import changes, details, filtering
 from batcher.view.live import Live

@@ -10,8 +10,8 @@ import pytest
 from batcher.__main__ import main
 from batcher.core import limits
 from batcher.core.errors import BatcherError
-from batcher.runner.events_log import EVENTS, clean
-from batcher.runner.notify_hook import FACTS
+from batcher.runner.watchers.events_log import EVENTS, clean
+from batcher.runner.watchers.notify_hook import FACTS
 
 MANUAL = Path(__file__).parents[2] / "batcher" / "manual"
 

@@ -21,7 +21,7 @@ from urllib.request import urlopen
 
 from batcher.manifest import Overrides, open_manifest
 from batcher.manifest.schema import ModelSchema
-from batcher.runner.manifest_jobs import plan_jobs
+from batcher.runner.intake.manifest_jobs import plan_jobs
 from batcher.runner.progress import listener
 from batcher.store import STATE, RunFacts, StateFile, prepare
 from tests.benchmarks.process import BATCHER, run

@@ -12,7 +12,7 @@ import pytest
 from batcher.client.token import BASE_URL, BASE_URL_ENV, TOKEN_ENV, Token, base_url, find_token
 from batcher.core.errors import AccountError, ManifestError, UsageError
 from batcher.core.settings import PARSERS, Deadline, Given, Settings, fold, parse_deadline
-from batcher.runner.deadline import deadline_at
+from batcher.runner.stop import deadline_at
 
 SECRET = "sk-very-secret-0123456789"
 
@@ -70,13 +70,13 @@ BAD = [
     ("progress", "fancy", "one of auto, bar, lines, json, none"),
     ("fuse", "0", "a whole number, 1 or more"),
     ("fuse_share", "150%", "a share looks like 90% or 0.9"),
-    ("embed", "exif", "it must be of infotext, xmp and iptc, with commas"),
-    ("embed", "signed", "it must be of infotext, xmp and iptc, with commas"),
-    ("embed", "", "it must be of infotext, xmp and iptc, with commas"),
-    ("embed", "none,xmp", "it must be of infotext, xmp and iptc, with commas"),
+    ("embed", "exif", "must be infotext, xmp or iptc, separated by commas"),
+    ("embed", "signed", "must be infotext, xmp or iptc, separated by commas"),
+    ("embed", "", "must be infotext, xmp or iptc, separated by commas"),
+    ("embed", "none,xmp", "must be infotext, xmp or iptc, separated by commas"),
     ("fuse_share", "nan", "a share looks like 90% or 0.9"),
     ("cancel_on_interrupt", "maybe", "one of true, false"),
-    ("no_schema_check", ",", "names of the model's inputs, with commas"),
+    ("no_schema_check", ",", "names of the model's inputs, separated by commas"),
     ("check_inputs", "some", "one of auto, all, none"),
     ("engine", "spark", "one of local, ray"),
     ("workers", "0", "a whole number, 1 or more"),

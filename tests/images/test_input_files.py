@@ -7,7 +7,8 @@ import pytest
 from aiohttp import web
 
 from batcher.images.input_files import Finding, look_at
-from batcher.runner.input_check import FIRST, SAMPLE, _chosen
+from batcher.manifest.schema.media import wanted
+from batcher.runner.intake.input_check import FIRST, SAMPLE, _chosen
 
 PICTURE = {"Content-Type": "image/png"}
 
@@ -26,6 +27,8 @@ async def host(request: web.Request) -> web.StreamResponse:  # noqa: PLR0911  on
             )
         case "/page":
             return web.Response(text="<html>", content_type="text/html")
+        case "/film":
+            return web.Response(body=b"x" * 100, content_type="video/mp4")
         case "/busy":
             return web.Response(status=503)
         case "/moved":
@@ -44,7 +47,8 @@ def looked(*paths: str, public_only: bool = False) -> dict[str, Finding]:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         root = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        found = await look_at([root + path for path in paths], public_only=public_only)
+        takes = wanted("image_url", {"type": "string"})
+        found = await look_at(dict.fromkeys((root + path for path in paths), takes), public_only=public_only)
         await runner.cleanup()
         return {url.removeprefix(root): finding for url, finding in found.items()}
 
@@ -62,7 +66,7 @@ def test_a_file_that_can_not_be_fetched_is_an_error(path: str, word: str) -> Non
     assert word in finding.reason
 
 
-@pytest.mark.parametrize(("path", "word"), [("/busy", "HTTP 503"), ("/only-get", "80 MB")])
+@pytest.mark.parametrize(("path", "word"), [("/busy", "HTTP 503"), ("/only-get", "80 MB"), ("/film", "video/mp4")])
 def test_what_may_pass_and_what_is_only_advised_against_is_no_error(path: str, word: str) -> None:
     finding = looked(path)[path]
     assert not finding.error

@@ -201,7 +201,7 @@ def test_a_file_that_is_gone_after_its_upload_is_no_loss(inputs: Inputs) -> None
         ("gone.png", None, "is not there"),
         ("page.png", b"<!doctype html><html>", "by its bytes"),
         ("empty.png", b"", "is empty"),
-        ("film.png", b"\0\0\0\x18ftypisom" + bytes(40), "must be a picture"),
+        ("film.png", b"\0\0\0\x18ftypisom" + bytes(40), "must be an image"),
         ("large.png", b"\x89PNG\r\n\x1a\n" + bytes(30_000_001), "30 MB"),  # the schema says 30 MB
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import batcher
-from batcher.runner.events_log import EVENTS
+from batcher.runner.watchers.events_log import EVENTS
 from tests.support.simulator_process import service
 
 TOKEN = "a-token-0123456789abcdef"

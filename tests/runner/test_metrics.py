@@ -63,7 +63,7 @@ def test_a_file_that_cant_be_written_is_said_once_and_the_run_goes_on(capsys: py
 def test_the_numbers_of_a_state_file_with_nothing_in_it() -> None:
     from contextlib import closing  # noqa: PLC0415
 
-    from batcher.runner.metrics import text  # noqa: PLC0415
+    from batcher.runner.watchers.metrics import text  # noqa: PLC0415
 
     Path("run").mkdir()
     state = StateFile(Path("run/state.db"))

@@ -15,8 +15,8 @@ from PIL import Image
 
 from batcher.core.errors import UsageError
 from batcher.images import contact_sheet
-from batcher.runner import notify, notify_hook, notify_text
-from batcher.runner.notify import Heartbeat, Line, Messenger, Webhook, addresses, receivers
+from batcher.runner.watchers import notify, notify_hook, notify_text
+from batcher.runner.watchers.notify import Heartbeat, Line, Messenger, Webhook, addresses, receivers
 from tests.runner.receivers import OK, receiver, says
 
 REPORT = {

@@ -15,8 +15,8 @@ from batcher.__main__ import main
 from batcher.core.job import Counts
 from batcher.core.tally import Tally
 from batcher.runner.events import RunBegan, RunEnded, Ticked
-from batcher.runner.notify import LAST_WAIT
-from batcher.runner.watching import Watch
+from batcher.runner.watchers.notify import LAST_WAIT
+from batcher.runner.watchers.watching import Watch
 from tests.runner.receivers import OK, receiver
 
 TOKEN = "a-secret-token-0123456789"

@@ -14,8 +14,8 @@ import pytest
 from batcher.core.errors import TakenOver, UsageError
 from batcher.core.job import State
 from batcher.manifest import Overrides
-from batcher.runner.departures import JOURNAL, Departures, recover
-from batcher.runner.generation import read_beside, take
+from batcher.runner.recovery.departures import JOURNAL, Departures, recover
+from batcher.runner.recovery.generation import read_beside, take
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Simulator
 from batcher.store import STATE, StateFile, reading

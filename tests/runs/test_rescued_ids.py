@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from batcher.core.job import State
-from batcher.runner import rescue as module
-from batcher.runner.departures import LOST, Departures, recover
-from batcher.runner.rescue import Rescue, rescued
+from batcher.runner.recovery import rescue as module
+from batcher.runner.recovery.departures import LOST, Departures, recover
+from batcher.runner.recovery.rescue import Rescue, rescued
 from batcher.store import reading
 from tests.support.state_files import NOW, Book, a_book, a_job
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from batcher.core.job import CancelOutcome
-from batcher.runner.cancel import cancel_all
+from batcher.runner.cancelling import cancel_all
 from batcher.runner.stop import Reason
 from batcher.simulator import Address, Fault, Latency, Simulator, serve
 from batcher.store import connect_to_read

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import AccountError, ServiceError
-from batcher.runner.cancel import cancel_all
+from batcher.runner.cancelling import cancel_all
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Profile, Simulator
 from batcher.simulator.faults import OUTCOMES, PLACES, kinds

@@ -77,15 +77,14 @@ class PromptLines:
         self._values: dict[tuple[str, str], Any] = {}  # of texts that come often
 
     def rows(self) -> Iterator[Row]:
-        label, carried = self._source.label, self._reading.carried
+        label = self._source.label
         with self._source.text() as stream:
             for line, text in enumerate(stream, 1):
                 if text.isspace() or self._is_comment(text):
                     continue
                 try:
                     for own, places in self._prompts(text.rstrip(), line):
-                        inputs, meta = {**carried.inputs, **own}, dict(carried.meta)
-                        yield Row(label, line, inputs, None, meta, carried.vars, self, places, carried.repeat)
+                        yield self._reading.row(label, line, own, self, places)
                 except _BadLine as error:
                     self._reading.problems.add(label, line, *error.problem, kind=error.problem[1])
 

@@ -96,6 +96,22 @@ class Reading:
     def needs_prompt(self) -> bool:
         return self.model_inputs.prompt is not None
 
+    def row(
+        self,
+        label: str,
+        line: int,
+        own: Mapping[str, Any],
+        reader: "Places",
+        raw: Any = None,
+        *,
+        ident: str | None = None,
+        meta: dict[str, Any] | None = None,
+    ) -> Row:
+        """A row with these inputs, over what its file carries. meta: of both together; None: it has none itself."""
+        carried = self.carried
+        meta = dict(carried.meta) if meta is None else meta
+        return Row(label, line, {**carried.inputs, **own}, ident, meta, carried.vars, reader, raw, carried.repeat)
+
     def carry_out(self, row: Row, given: Mapping[str, tuple[str, Any]]) -> list[tuple[str, str, str]]:
         """Does to a row what its columns with a meaning say; returns (column, what, mend) of those that are refused.
 

@@ -28,7 +28,7 @@ class TextLines:
         self._reading = reading
 
     def rows(self) -> Iterator[Row]:
-        label, carried, looks = self._source.label, self._reading.carried, Lookalikes()
+        label, looks = self._source.label, Lookalikes()
         try:
             with self._source.text() as stream:
                 for line, text in enumerate(stream, 1):
@@ -36,8 +36,7 @@ class TextLines:
                         continue
                     if not self._reading.is_named:
                         looks.see(text, line)
-                    inputs = {**carried.inputs, "prompt": text.rstrip("\r\n").lstrip("\ufeff")}
-                    yield Row(label, line, inputs, None, dict(carried.meta), carried.vars, self, None, carried.repeat)
+                    yield self._reading.row(label, line, {"prompt": text.rstrip("\r\n").lstrip("\ufeff")}, self)
         finally:  # also when no more lines are wanted
             if (likeness := looks.found()) is not None:
                 self._reading.problems.doubt(label, likeness[0], 1, *likeness[1:])
@@ -67,7 +66,8 @@ class TextFolder:
                 while stream.read(LONGEST_PROMPT):
                     pass
             self._look_at(file.label, text)
-            yield self._row(file.label, name, re.sub(r"(\r\n|\n|\r)\Z", "", text))
+            prompt = re.sub(r"(\r\n|\n|\r)\Z", "", text)
+            yield self._reading.row(file.label, 1, {"prompt": prompt}, self, ident=name[: -len(".txt")])
         self._warn_of_others()
 
     def _look_at(self, label: str, text: str) -> None:
@@ -99,11 +99,6 @@ class TextFolder:
                 some = ", ".join(shown(name)[1:-1] for name in sorted(names)[:3])
                 many = show_count(len(names), f"{one} is", f"{several} are")
                 warn(f"{self._source.label}: {many} passed over, as only its .txt files are read ({some})")
-
-    def _row(self, label: str, name: str, text: str) -> Row:
-        carried = self._reading.carried
-        inputs = {**carried.inputs, "prompt": text}
-        return Row(label, 1, inputs, name[: -len(".txt")], dict(carried.meta), carried.vars, self, None, carried.repeat)
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         return self._reading.carried.places.get(name, (row.source, row.line, 1))

@@ -87,11 +87,9 @@ class Records(JsonLines):
             what = f"`prompt_id` must be text and `meta` an object, not {described(ident)} and {described(meta)}"
             self._add(line, "prompt_id", what, "give the record as the run wrote it")
             return None
-        carried = self._reading.carried
         own = {name: self._reading.model_inputs.normal(name, given) for name, given in value["inputs"].items()}
-        meta = {**carried.meta, **(meta or {})}
-        inputs = {**carried.inputs, **own}
-        return Row(self._source.label, line, inputs, ident or None, meta, carried.vars, self, own, carried.repeat)
+        meta = {**self._reading.carried.meta, **(meta or {})}
+        return self._reading.row(self._source.label, line, own, self, own, ident=ident or None, meta=meta)
 
     def _is_of_the_model(self, model: Any, line: int) -> bool:
         wanted = self._reading.model_inputs.model

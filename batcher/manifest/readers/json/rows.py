@@ -37,14 +37,10 @@ class _Objects:
         self._column = 1  # where it begins
 
     def _row(self, value: Any, line: int, key: str | None = None) -> Row | None:
-        carried = self._reading.carried
         if not self._is_sound(value, line):
             return None
         if isinstance(value, str):
-            inputs = {**carried.inputs, "prompt": value}
-            return Row(
-                self._source.label, line, inputs, key, dict(carried.meta), carried.vars, self, None, carried.repeat
-            )
+            return self._reading.row(self._source.label, line, {"prompt": value}, self, ident=key)
         if not isinstance(value, dict):
             mend = 'name its values: {"prompt": ...}' if isinstance(value, list) else "put it in quotes"
             self._add(line, None, f"a prompt must be a string or an object, not {described(value)}", mend)
@@ -52,17 +48,18 @@ class _Objects:
         columns = self._layout(value)
         if not self._has_prompt(value, columns, line):
             return None
-        inputs = dict(carried.inputs)
+        own: dict[str, Any] = {}
         if columns.prompt is not None and value[columns.prompt] is not None:
-            inputs["prompt"] = value[columns.prompt]
+            own["prompt"] = value[columns.prompt]
         for name, column in columns.inputs:
             if value[column] is not None:
-                inputs[name] = self._reading.model_inputs.normal(name, value[column])
+                own[name] = self._reading.model_inputs.normal(name, value[column])
         ident = key if key is not None else self._ident(value, columns, line)
         meta = self._meta(value, columns, keyed=key is not None)
-        row = Row(self._source.label, line, inputs, ident, meta, carried.vars, self, columns, carried.repeat)
-        if columns.special:
-            self._carry_out(row, value, columns)
+        row = self._reading.row(self._source.label, line, own, self, columns, ident=ident, meta=meta)
+        given = {kind: (name, value[name]) for kind, name in columns.special if value[name] not in (None, "")}
+        for name, what, mend in self._reading.carry_out(row, given):
+            self._add(line, name, what, mend, kind=f"column {name}")
         return row
 
     def _has_prompt(self, value: dict[str, Any], columns: Layout, line: int) -> bool:
@@ -76,11 +73,6 @@ class _Objects:
             return True
         self._add(line, None, *wrong, kind="no prompt")
         return False
-
-    def _carry_out(self, row: Row, value: dict[str, Any], columns: Layout) -> None:
-        given = {kind: (name, value[name]) for kind, name in columns.special if value[name] not in (None, "")}
-        for name, what, mend in self._reading.carry_out(row, given):
-            self._add(row.line, name, what, mend, kind=f"column {name}")
 
     def _is_sound(self, value: Any, line: int) -> bool:
         if "\\u" in self._text and not _is_text(value):

@@ -38,19 +38,18 @@ class CellTable(Table):
                     yield row
 
     def _row(self, cells: tuple[Any, ...], number: int, header: Header) -> Row | None:
-        carried = self._reading.carried
-        inputs = dict(carried.inputs)
+        inputs: dict[str, Any] = {}
         before = self._reading.problems.added
         if header.prompt is not None and cells[header.prompt] is not None:
             inputs["prompt"] = cells[header.prompt]
         for name, at, _, _ in header.inputs:
             self._into(inputs, name, cells[at], number, at)
-        meta = carried.with_meta({name: cells[at] for name, at in header.meta if cells[at] is not None})
+        meta = self._reading.carried.with_meta({name: cells[at] for name, at in header.meta if cells[at] is not None})
         ident = None if header.id is None else self._ident(cells[header.id], number, header.id)
         if self._nested and (is_deep(meta) or is_deep(inputs)):
             what = f"is nested more than {DEEPEST} deep"
             self._wrong((number, 1), what, "flatten it: no tool reads such data back")
-        row = Row(self._source.label, number, inputs, ident, meta, carried.vars, self, header, carried.repeat)
+        row = self._reading.row(self._source.label, number, inputs, self, header, ident=ident, meta=meta)
         if header.special:
             given = {kind: (name, cells[at]) for kind, name, at in header.special if _is_given(cells[at])}
             self._carry_out(row, given, header)

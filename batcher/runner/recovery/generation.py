@@ -14,7 +14,7 @@ from pathlib import Path
 
 from batcher.core.errors import BusyError, UsageError
 from batcher.core.job import State
-from batcher.runner.departures import JOURNAL, was_put_back
+from batcher.runner.recovery.departures import JOURNAL, was_put_back
 from batcher.store import STATE, StateFile, auditing, reading
 from batcher.store.facts import Generation
 from batcher.store.files.whole import write_whole

@@ -23,7 +23,7 @@ async def check_inputs(
     if which == "none" or schema is None or not schema.media_inputs:
         return ()
     urls = _chosen(_urls(connection, schema.media_inputs, limit), everything=which == "all")
-    findings = await look_at(urls)
+    findings = await look_at({url: schema.wanted(name) for url, (_, _, name) in urls.items()})
     problems, warnings = [], []
     for url, finding in findings.items():
         file, line, name = urls[url]

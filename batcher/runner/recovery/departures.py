@@ -20,7 +20,7 @@ from typing import Any
 from batcher.client.protocol import is_request_id
 from batcher.core.errors import Cause
 from batcher.core.job import Entry, State
-from batcher.runner.rescue import remove, rescued
+from batcher.runner.recovery.rescue import remove, rescued
 from batcher.store import StateFile, auditing, reading
 from batcher.store.files.disk import disk
 from batcher.store.files.whole import write_whole

@@ -18,12 +18,12 @@ from batcher.core import limits
 from batcher.core.errors import BatcherError, UsageError
 from batcher.core.tally import Snapshot
 from batcher.images import contact_sheet
-from batcher.runner import notify, notify_hook, notify_text
 from batcher.runner.events import Event, JobMoved, Observer, RunBegan, RunEnded, Ticked, WorkerMoved
-from batcher.runner.events_log import LOGGER, EventLog, LogFile, start_failed, to_logging
-from batcher.runner.metrics import MetricsFile
-from batcher.runner.notify import Heartbeat, Messenger
 from batcher.runner.stop import Reason
+from batcher.runner.watchers import notify, notify_hook, notify_text
+from batcher.runner.watchers.events_log import LOGGER, EventLog, LogFile, start_failed, to_logging
+from batcher.runner.watchers.metrics import MetricsFile
+from batcher.runner.watchers.notify import Heartbeat, Messenger
 from batcher.store import connect_to_read, viewing
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader
 

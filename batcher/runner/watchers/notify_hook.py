@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.client.token import TOKEN_ENV
-from batcher.runner.notify import HEARTBEAT, NOTIFY
+from batcher.runner.watchers.notify import HEARTBEAT, NOTIFY
 
 PATIENCE = 30.0  # seconds that a run waits for the command
 FACTS = (  # of the report, that the command gets by name
