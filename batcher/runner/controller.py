@@ -91,7 +91,7 @@ def _steered(before: Control, now: Control, at: float) -> Steered:
     """What is another now."""
     names = {"rate": "rate", "in_flight": "in_flight", "downloads": "downloads", "budget": "budget_usd"}
     changed = {name for name in Control.__slots__ if getattr(now, name) != getattr(before, name)}
-    changes: dict[str, Any] = {said: getattr(now, name) for name, said in names.items() if name in changed}
+    changes: dict[str, Any] = {word: getattr(now, name) for name, word in names.items() if name in changed}
     if "deadline" in changed:
         changes["deadline"] = None if now.deadline is None else utc(now.deadline)
     changes = {name: BACK if value is None else value for name, value in changes.items()}
