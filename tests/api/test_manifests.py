@@ -93,6 +93,19 @@ def test_what_the_model_does_not_take_has_its_place_in_rows_and_in_a_dict() -> N
     assert not Path("run").exists()
 
 
+def test_nested_objects_are_carried_in_meta_and_refused_as_an_input_that_takes_none() -> None:
+    (row,) = [{"prompt": "a kite", "meta": {"shot": {"lens": [35, {"by": "me"}]}}}]
+    batcher.run([row], out="run", simulate=True)
+    assert batcher.open("run").images()[0].meta == row["meta"]
+    for name in ("prompt", "seed", "negative_prompt"):
+        with pytest.raises(batcher.ManifestError) as refused:
+            batcher.plan([{"prompt": "a kite", name: {"a": {"b": 1}}}], simulate=True)
+        (problem,) = refused.value.problems
+        assert problem.file == f"rows[0].{name}"
+        assert "not the mapping" in problem.what
+        assert problem.mend
+
+
 def test_two_columns_of_one_name_are_refused() -> None:
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame([["a", "b"]], columns=["prompt", "prompt"])

@@ -24,6 +24,7 @@ PARTS = {
     "big_files": "downloads of a megabyte, beside other downloaders",
     "bucket": "pictures into a bucket, beside a bare loop of obstore",
     "start": "how long commands take to start",
+    "programs": "what a program pays: import batcher, and results of `async for`",
     "loops": "what uvloop gains",
     "workers": "what workers on Ray take from the coordinator, and what they add",
     "view": "the page of a hundred thousand pictures in a browser",

@@ -1,5 +1,6 @@
 """What a newcomer types: a file for a command, no RUN, a run directory for a manifest, flags of other tools."""
 
+import json
 import os
 from pathlib import Path
 
@@ -139,6 +140,24 @@ def test_completion_offers_commands_flags_and_runs(shell: Shell, monkeypatch: py
     assert offered["batcher run --check st"] == ["plain,structure"]
     assert offered["batcher run --set aspect"] == ["plain,aspect_ratio="]
     assert offered["batcher plan --model google"] == ["plain,google-deepmind/imagen-4/fast/text-to-image"]
+
+
+def test_completion_knows_the_catalogue_that_was_kept(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = "https://service.example/v1"
+    schema = {"properties": {"prompt": {"type": "string"}, "size": {"type": "string", "enum": ["1K", "2K"]}}}
+    entry = {"model_id": "vendor/great/text-to-image", "input_schema": schema, "required_inputs": ["prompt"]}
+    (shell.folder / "cache/batcher").mkdir(parents=True)
+    shell.file("cache/batcher/models-service.example.json", json.dumps({"at": 1.0, "models": [entry]}))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(shell.folder / "cache"))
+    monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", base)
+    monkeypatch.setenv("_BATCHER_COMPLETE", "bash_complete")
+    offered = []
+    for line in ("models show v", "run --model v", "run --model vendor/great/text-to-image --matrix size="):
+        monkeypatch.setenv("COMP_WORDS", f"batcher {line}")
+        monkeypatch.setenv("COMP_CWORD", str(len(line.split())))
+        offered.append(shell.process().out.split())
+    model = "plain,vendor/great/text-to-image"
+    assert offered == [[model], [model], ["plain,size=1K", "plain,size=2K"]]
 
 
 def test_help_lists_the_manual_and_shows_its_pages_and_the_flags_of_commands(shell: Shell) -> None:
