@@ -61,7 +61,10 @@ class Controller:
             context.stop.request(Reason.DRAINED, f"was asked to finish what is at the service, then end{why}")
         await context.queue.durable(_acknowledge, context.state, control, context.wall())
         asked = "end when what is at the service is here" if control.drain else control.words() or "as the command says"
-        return f"tuned: {asked}" + (f" ({control.reason})" if control.reason else "")
+        words = f"tuned: {asked}" + (f" ({control.reason})" if control.reason else "")
+        return (
+            f"{words}; `{command_line('tune', self._run_dir, '--resume')}` lets it go on" if control.paused else words
+        )
 
     def _apply(self, control: Control) -> None:
         context, now = self._context, self._context.now()
@@ -78,7 +81,7 @@ class Controller:
         if control.paused:
             context.go_on.clear()
             why = f" ({control.reason})" if control.reason else ""
-            context.tally.control_note = f"paused{why}: {command_line('tune', self._run_dir, '--resume')} goes on"
+            context.tally.control_note = f"paused{why}"
         else:
             context.go_on.set()
             context.tally.control_note = ""

@@ -74,6 +74,15 @@ class Departures:
         self._torn = False
 
 
+def was_put_back(run_dir: Path) -> bool:
+    """Whether the journal is gone, or a copy of the one that was written here, which may have known more."""
+    path = run_dir / JOURNAL
+    if not path.is_file():
+        return True
+    named = [line["file"] for line in _lines(path) if isinstance(line.get("file"), list)]
+    return bool(named) and named[-1][1:] != _file_id(path.stat())[1:]  # a disk may get another number, a file does not
+
+
 def _file_id(facts: os.stat_result) -> list[int]:
     return [facts.st_dev, facts.st_ino]
 
