@@ -3,10 +3,17 @@
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+from tests.support.needs import need_buckets
+
+if TYPE_CHECKING:
+    from tests.support.object_store import ObjectStore
 
 # What takes over two seconds on an idle machine, and so has the marker `slow`: whole folders, and tests by name.
 SLOW_FOLDERS = {"crash", "disk", "fuzz", "storms"}
@@ -53,3 +60,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = Path(item.path).parent.name
         if folder in SLOW_FOLDERS or getattr(item, "originalname", item.name) in SLOW:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[ObjectStore]":
+    """One S3 server for all tests; each makes a bucket, or a prefix, of its own."""
+    need_buckets()
+    from tests.support.object_store import object_store  # noqa: PLC0415  needs the extra
+
+    with object_store(tmp_path_factory.mktemp("weed")) as found:
+        yield found

@@ -54,7 +54,7 @@ def parse_usd(text: str) -> float:
     if match is None:
         raise ValueError("an amount in dollars looks like 10 or 0.04")
     if float(match.group(1)) > MOST_USD:
-        raise ValueError("must be at most a billion dollars")
+        raise ValueError("an amount is at most a billion dollars")
     return float(match.group(1))
 
 

@@ -49,6 +49,8 @@ class MediaContents:
 
     def ahead(self, name: str, wanted: Wanted) -> None:
         """Begins to read a file or an object that is asked for soon. name: an absolute path, or a URL."""
+        if self._place is None and "://" not in name:
+            return  # it is refused
         if (name, wanted) not in self._coming and name not in self._sources:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="inputs")
@@ -59,6 +61,7 @@ class MediaContents:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
+            self._coming.clear()
 
     def of_file(self, path: str, wanted: Wanted) -> str:
         """Raises Unusable."""
@@ -272,7 +275,7 @@ def _fits_size(size: int, wanted: Wanted) -> None:
     if not size:
         raise Unusable("is empty")
     if size > wanted.most:
-        raise Unusable(f"has {size / 1e6:,.0f} MB, and the most is {wanted.most / 1e6:,.0f} MB")
+        raise Unusable(f"has {size:,} bytes, and the most is {wanted.most / 1e6:,.0f} MB")
 
 
 def _mime(head: bytes, name: str) -> str:

@@ -61,7 +61,10 @@ class Controller:
             context.stop.request(Reason.DRAINED, f"was asked to finish what is at the service, then end{why}")
         await context.queue.durable(_acknowledge, context.state, control, context.wall())
         asked = "end when what is at the service is here" if control.drain else control.words() or "as the command says"
-        return f"tuned: {asked}" + (f" ({control.reason})" if control.reason else "")
+        words = f"tuned: {asked}" + (f" ({control.reason})" if control.reason else "")
+        return (
+            f"{words}; `{command_line('tune', self._run_dir, '--resume')}` lets it go on" if control.paused else words
+        )
 
     def _apply(self, control: Control) -> None:
         context, now = self._context, self._context.now()
@@ -78,7 +81,7 @@ class Controller:
         if control.paused:
             context.go_on.clear()
             why = f" ({control.reason})" if control.reason else ""
-            context.tally.control_note = f"paused{why}: {command_line('tune', self._run_dir, '--resume')} goes on"
+            context.tally.control_note = f"paused{why}"
         else:
             context.go_on.set()
             context.tally.control_note = ""
@@ -88,7 +91,7 @@ def _steered(before: Control, now: Control, at: float) -> Steered:
     """What is another now."""
     names = {"rate": "rate", "in_flight": "in_flight", "downloads": "downloads", "budget": "budget_usd"}
     changed = {name for name in Control.__slots__ if getattr(now, name) != getattr(before, name)}
-    changes: dict[str, Any] = {said: getattr(now, name) for name, said in names.items() if name in changed}
+    changes: dict[str, Any] = {word: getattr(now, name) for name, word in names.items() if name in changed}
     if "deadline" in changed:
         changes["deadline"] = None if now.deadline is None else utc(now.deadline)
     changes = {name: BACK if value is None else value for name, value in changes.items()}

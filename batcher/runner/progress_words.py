@@ -78,6 +78,13 @@ def limit_in_words(moment: Moment) -> str:
     return f"{limited}{limits.WORDS[by]} for {show_about(seconds)}"
 
 
+def way_out(moment: Moment, slots: int, run: object) -> str:
+    """What lets a run go faster, or go on, where there is something that does."""
+    if moment.limited_by == limits.PAUSED:
+        return f"`{command_line('tune', run, '--resume')}` lets it go on"
+    return in_flight_hint(moment, slots, run)
+
+
 def in_flight_hint(moment: Moment, slots: int, run: object) -> str:
     """What to set where ``--in-flight`` keeps a run well below its rate; empty where it does not."""
     cap, asked = moment.in_flight_cap, moment.asked

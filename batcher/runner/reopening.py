@@ -12,6 +12,7 @@ from batcher.core.job import Entry, State
 from batcher.store import STATE, StateFile, connect_to_read, reading
 
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,5}\Z")
+_NAMED = 20  # jobs that are named
 STATES = ("failed", "cancelled", "in_doubt")
 
 
@@ -43,6 +44,7 @@ class _Found:
     images: int = 0
     free: int = 0
     left: Counter[str] = field(default_factory=Counter)
+    first: list[str] = field(default_factory=list)
 
 
 def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
@@ -70,6 +72,8 @@ def _reopen(state: StateFile, run: str, which: Reopen) -> dict[str, Any]:
             counted.paid += 1
             counted.images += entry.job.images
             moves.append(partial(state.reopen, entry))
+            if len(counted.first) < _NAMED:
+                counted.first.append(entry.path)
     if moves and not which.dry_run:
         state.must_commit(moves)
     facts = state.facts
@@ -78,6 +82,7 @@ def _reopen(state: StateFile, run: str, which: Reopen) -> dict[str, Any]:
         "run": run,
         "states": [str(name) for name in wanted],
         "reopened": counted.paid,
+        "reopened_first": counted.first,
         "collected_again": counted.free,
         "left": counted.left.total(),
         "left_by_cause": dict(counted.left),

@@ -80,7 +80,7 @@ class RunContext:
         self.files: dict[int, list[Artifact]] = {}  # of jobs that have just been saved, until nobody works on them
         self.left_at: dict[int, float] = {}  # of submits whose answer is not waited for yet, on the clock of ``now``
         self.in_air = 0  # submits without an answer yet
-        self.found = 0  # jobs whose files lay in their place
+        self.lay_there = 0  # jobs whose files lay in their place
         self.cancelled: Counter[CancelOutcome] = Counter()  # what --cancel-on-interrupt came to
         self.started = self.wall()
         self._born = self.now()

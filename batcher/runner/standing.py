@@ -9,7 +9,7 @@ from typing import Any
 
 from batcher.core.units import show_count
 from batcher.runner import report
-from batcher.runner.progress_words import in_flight_hint, limit_in_words, time_left
+from batcher.runner.progress_words import limit_in_words, time_left, way_out
 from batcher.store import connect_to_read, is_going, read_facts, reading
 from batcher.store.facts import Live
 from batcher.store.joined import Joined
@@ -80,7 +80,7 @@ def _of(connection: sqlite3.Connection, run_dir: Path) -> Facts:
 
 
 def _limit(live: Live, run_dir: Path) -> list[str]:
-    return [*filter(None, (limit_in_words(live), in_flight_hint(live, live.slots, run_dir)))]
+    return [*filter(None, (limit_in_words(live), way_out(live, live.slots, run_dir)))]
 
 
 def _costs(runs: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:

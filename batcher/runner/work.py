@@ -117,8 +117,8 @@ async def drain(
             if stop.reason is Reason.INTERRUPTED:
                 with suppress(DiskError):  # then the next start does it
                     departures.recover(state, context.wall())  # submits whose answer was not waited for any longer
-        if context.found:
-            jobs = show_count(context.found, "job was", "jobs were")
+        if context.lay_there:
+            jobs = show_count(context.lay_there, "job was", "jobs were")
             text = f"{jobs} there already, image and sidecar: taken in, not paid for again"
             context.tell(Noted(text=text, at=context.wall()))
         await _remember(context, offer)

@@ -60,7 +60,7 @@ class Ended:
 class Generation:
     """Which run is the one that counts. path: where it was made. place: inode of that folder and the machine.
 
-    settled: nothing was left to do at its end. at: Unix seconds.
+    file: inode of the state file, 0: not known. settled: nothing was left to do at its end. at: Unix seconds.
     """
 
     id: str
@@ -68,6 +68,7 @@ class Generation:
     path: str = ""
     at: float = 0.0
     place: tuple[int, str] | None = None
+    file: int = 0
     settled: bool = False
 
 

@@ -41,8 +41,8 @@ class Money:
     waiting: int = 0
 
     def __add__(self, other: "Money") -> "Money":
-        known, *rest = (one + another for one, another in zip(astuple(self), astuple(other), strict=True))
-        return Money(round(known, 9), *rest)
+        usd, *rest = (one + another for one, another in zip(astuple(self), astuple(other), strict=True))
+        return Money(round(usd, 9), *rest)
 
     def cost(self, price: float | None) -> float | None:
         """Dollars, at ``price`` for an image where the service named no cost; None when unknown."""
@@ -61,11 +61,11 @@ def money_by_state(connection: sqlite3.Connection) -> dict[str, Money]:
     """By where a job stands now, its earlier attempts included: ``done``, ``at_service``, ``to_download``, ``pending``
     (to be submitted), ``failed``, ``in_doubt``, ``cancelled``, ``removed``. Without those that have none.
     """
-    found: dict[str, Money] = {}
+    sums: dict[str, Money] = {}
 
     def add(state: str, numbers: Iterable[float]) -> None:
-        name, (known, *counts) = _NAMES.get(state, state), numbers
-        found[name] = found.get(name, Money()) + Money(known, *map(int, counts))
+        name, (usd, *counts) = _NAMES.get(state, state), numbers
+        sums[name] = sums.get(name, Money()) + Money(usd, *map(int, counts))
 
     rest = _in_sql(state for state in STATES if state != "done")
     for statement in (
@@ -77,7 +77,7 @@ def money_by_state(connection: sqlite3.Connection) -> dict[str, Money]:
     ):
         for name, *numbers in connection.execute(statement):
             add(name, numbers)
-    return {name: one for name, one in found.items() if one != Money()}
+    return {name: one for name, one in sums.items() if one != Money()}
 
 
 def _in_sql(words: Iterable[str]) -> str:

@@ -197,7 +197,7 @@ def steps(verdicts: Iterable[Verdict], by: str) -> list[list[Verdict]]:
     verdicts: as the lines of the file. A step is what one call of ``append`` wrote. An undo takes the last one away.
     """
     now: dict[tuple[str, int], Verdict] = {}
-    found: list[list[Verdict]] = []
+    done: list[list[Verdict]] = []
     for (_, who, is_undo), lines in groupby(verdicts, key=lambda verdict: (verdict.at, verdict.by, verdict.undo)):
         some = list(lines)
         before = [now.get(_place(one), Verdict(job=one.job, output_index=one.output_index)) for one in some]
@@ -205,10 +205,10 @@ def steps(verdicts: Iterable[Verdict], by: str) -> list[list[Verdict]]:
         if who != by:
             continue
         if not is_undo:
-            found.append(before)
-        elif found:
-            found.pop()
-    return found
+            done.append(before)
+        elif done:
+            done.pop()
+    return done
 
 
 def _place(verdict: Verdict) -> tuple[str, int]:

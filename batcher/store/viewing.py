@@ -80,15 +80,15 @@ def some_files(connection: sqlite3.Connection, most: int) -> list[str]:
     if first is None:
         return []
     step = max(1.0, (last - first + 1) / most)
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for at in range(most):
         row = connection.execute(
             "SELECT file FROM images WHERE job_id >= ? AND mime LIKE 'image/%' ORDER BY job_id, output_index LIMIT 1",
             (first + int(at * step),),
         ).fetchone()
         if row is not None:
-            found[row[0]] = None
-    return list(found)
+            names[row[0]] = None
+    return list(names)
 
 
 def states(connection: sqlite3.Connection) -> Iterator[tuple[int, str, int]]:

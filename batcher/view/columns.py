@@ -75,9 +75,9 @@ class Columns:
     def columns(self, rows: Iterable[JobRow]) -> dict[str, list[Any]]:
         """n: number. k: key. s: state, one letter. g: group. r, c: values on the axes. w, h: size, or the shape asked
         for. v: first digits of the content's hash. t: when it ended, Unix seconds. d: seconds it took. e: why there is
-        no picture, -1 where there is one. o: order.
+        no picture, -1 where there is one. o: order. q: seed, None for none.
         """
-        found: dict[str, list[Any]] = {name: [] for name in "nksgrcwhvtdeo"}
+        found: dict[str, list[Any]] = {name: [] for name in "nksgrcwhvtdeoq"}
         columns = tuple(found.values())
         for row in rows:  # no tuples are kept: the garbage collector would go through them again and again
             for column, value in zip(columns, self._item(row), strict=True):
@@ -89,14 +89,16 @@ class Columns:
         width, height = row.width, row.height
         if not width or not height:
             width, height = round(1000 * min(max(asked_ratio(inputs) or 1.0, 0.1), 10)), 1000
+        seed = self._seed_input(inputs)
         ended = _seconds(row.finished_at)
         began = _seconds(row.submitted_at)
         sha = row.sha256
         return (
-            row.id * OUTPUTS + (row.output_index or 0), row.key, CODES[row.state], self._group(row, inputs),
+            row.id * OUTPUTS + (row.output_index or 0), row.key, CODES[row.state], self._group(row, inputs, seed),
             self._value(row, inputs, self.plan.rows), self._value(row, inputs, self.plan.cols), width, height,
             sha[:8] if sha else "", int(ended) if ended else 0, round(ended - began, 1) if ended and began else 0,
             -1 if row.state == "done" and sha else self._trouble(row), row.position or 0,
+            inputs[seed] if seed else None,
         )  # fmt: skip
 
     def _value(self, row: JobRow, inputs: Mapping[str, Any], name: str | None) -> Any:
@@ -116,11 +118,13 @@ class Columns:
             label = self._labels[value] = label_of(value)[:_LABEL]
         return label
 
-    def _group(self, row: JobRow, inputs: dict[str, Any]) -> int:
+    def _seed_input(self, inputs: Mapping[str, Any]) -> str | None:
         names = tuple(inputs)
         if names not in self._seeds:
             self._seeds[names] = seed_input(names)
-        seed = self._seeds[names]
+        return self._seeds[names]
+
+    def _group(self, row: JobRow, inputs: dict[str, Any], seed: str | None) -> int:
         rest = {**inputs, seed: None} if seed else inputs
         try:
             key: Any = (row.model, *rest.items())

@@ -137,4 +137,4 @@ def _html() -> str:
     module = '<script type="module" src="page/app.js"></script>'
     assert module in text
     scripts = '<script src="data.js" defer></script>\n<script src="page.js" defer></script>'
-    return text.replace(module, scripts).replace('href="page/', 'href="')
+    return text.replace(module, scripts).replace('="page/', '="')

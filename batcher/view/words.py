@@ -145,6 +145,9 @@ def retry(found: Facts, *, done: bool) -> list[str]:
         price = "an unknown amount" if cost is None else f"up to {show_usd(cost)}"
         does = "reopened" if done else "would be submitted again"
         words.append(f"{show_count(again, 'job')} {does}, which may cost {price}.")
+        named = found["reopened_first"]
+        rest = f", and {again - len(named):,} more" if again > len(named) else ""
+        words += [] if done else [", ".join(named) + rest]
     if free:
         does = "are" if done else "would be"
         words.append(f"{show_count(free, 'job')} {does} collected again: paid for already, asking is free.")

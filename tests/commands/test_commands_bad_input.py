@@ -15,7 +15,7 @@ MANIFESTS: dict[str, tuple[str, bytes, str]] = {
     "blank": ("p.txt", b"\n  \n\n", "there is no prompt in it"),
     "a header alone": ("p.csv", b"prompt,seed\n", "there is no prompt in it"),
     "empty YAML": ("p.yaml", b"", "p.yaml"),
-    "a picture": ("p.csv", b"\x89PNG\r\n\x1a\n" + bytes(100), "is a PNG picture"),
+    "a picture": ("p.csv", b"\x89PNG\r\n\x1a\n" + bytes(100), "is a PNG image"),
     "binary": ("p.txt", b"a heron\n\0\1\2", "zero byte at offset 8"),
     "Latin-1": ("p.txt", "a heron\nein Käse\n".encode("latin-1"), "byte 0xE4 at offset 13"),
     "no known ending": ("p.xyz", b"a heron\n", "--format"),

@@ -1,20 +1,13 @@
 """Exports that go straight to a bucket: added to, gone on with after an end in the middle, read by the real readers."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.export import readers
 from tests.support.bucket_run import Run
-from tests.support.object_store import ObjectStore, object_store, obstore, proxied
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    with object_store(tmp_path_factory.mktemp("weed")) as found:
-        yield found
+from tests.support.object_store import ObjectStore, obstore, proxied
 
 
 @pytest.fixture

@@ -185,9 +185,9 @@ def test_making_it_anew_goes_on_where_it_was_interrupted(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--to", "captions", "--embed", "exif"), "it must be of infotext, xmp and iptc"),
-        (("--to", "captions", "--embed", ""), "it must be of infotext, xmp and iptc"),
-        (("--to", "layout", "--layout", "dpg-bench", "--embed", "xmp"), "made of four pictures"),
+        (("--to", "captions", "--embed", "exif"), "must be infotext, xmp or iptc"),
+        (("--to", "captions", "--embed", ""), "must be infotext, xmp or iptc"),
+        (("--to", "layout", "--layout", "dpg-bench", "--embed", "xmp"), "made of four images"),
         (("--to", "parquet", "--no-pictures", "--embed", "xmp"), "contradict each other"),
     ],
 )

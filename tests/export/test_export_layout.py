@@ -121,8 +121,8 @@ def test_dpg_bench_finds_two_by_two_tiles_named_by_the_prompt_file(exported: Any
     with Image.open(out / "whoops4.png") as gappy:
         assert gappy.getpixel((30, 30)) == (0, 0, 0)
     assert report["notes"] == [
-        "1 sheet has fewer than four pictures; the rest is black",
-        "2 pictures are in no sheet: it takes four a prompt",
+        "1 sheet has fewer than four images; the rest is black",
+        "2 images are in no sheet: it takes four a prompt",
     ]
 
 

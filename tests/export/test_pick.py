@@ -102,7 +102,7 @@ def test_verdicts_of_another_person_are_taken_as_they_are(pick: Callable[..., An
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("yes",), "which pictures are meant"),
+        (("yes",), "which images are meant"),
         (("--where", "seed == 3"), "what is to be said"),
         (("--where", "seed = 3", "yes"), "write '=='"),
         (("--where", "sed == 3", "yes"), "did you mean seed?"),
@@ -126,7 +126,7 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("prompt,score\na kite,1\n", "names no picture"),
+        ("prompt,score\na kite,1\n", "names no image"),
         ("job,pick\nabc,maybe\n", "Write yes, no"),
         ("job,stars\nabc,9\n", "0 to 5"),
         ("job,pick\nabc,yes,more\n", "more cells"),

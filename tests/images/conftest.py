@@ -14,15 +14,6 @@ CONTAINER = "tests"  # at Azure: it has to be there before anything is put
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[ObjectStore]":
-    need_buckets()
-    from tests.support.object_store import object_store  # noqa: PLC0415  needs the extra
-
-    with object_store(tmp_path_factory.mktemp("weed")) as found:
-        yield found
-
-
-@pytest.fixture(scope="session")
 def s3(server: "ObjectStore") -> dict[str, str]:
     return server.environment
 

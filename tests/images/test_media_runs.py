@@ -12,23 +12,18 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.support.bucket_run import Place
 from tests.support.object_store import ObjectStore, obstore, proxied
 
 MODEL = "bytedance/seedream-5.0-pro/image-to-image"  # takes a list of pictures
 ONE = "clarity/upscaler/image-to-image"  # takes one picture, and no prompt
 
 
-class Inputs:
+class Inputs(Place):
     """A folder with pictures and a manifest, and a bucket of its own for inputs."""
 
     def __init__(self, folder: Path, server: ObjectStore) -> None:
-        self.server = server
-        self.folder = folder
-        self.dir = folder / "run"
-        self.prefix = folder.name.lower().replace("_", "-")
-        self.place = f"s3://inputs/{self.prefix}"
-        self.store = server.store("inputs", self.prefix)
-        obstore.put(server.store("inputs", "warm-up"), "a", b"a")  # a bucket is made with its first object
+        super().__init__(folder, server, "inputs")
         for number, name in enumerate(("cat", "dog", "owl")):
             self.picture(f"{name}.png", number)
 
@@ -38,16 +33,6 @@ class Inputs:
         Image.new("RGB", (20, 20), (colour, 0, 0)).save(path)
         return path
 
-    def batcher(self, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*words), env={**os.environ, **self.server.environment, **environment}, capture_output=True,
-            text=True, timeout=120, check=False, cwd=self.folder,
-        )  # fmt: skip
-
-    @staticmethod
-    def command(*words: object) -> list[str]:
-        return [sys.executable, "-m", "batcher", *map(str, words)]
-
     def words(self, manifest: str, *more: str, model: str = MODEL) -> list[str]:
         ratio = ["--set", "aspect_ratio=1:1"] if model == MODEL else []
         flags = ["--simulate", "--model", model, *ratio, "--rate", "200/s", "--progress", "none"]
@@ -55,14 +40,11 @@ class Inputs:
 
     def run(self, manifest: str, *more: str, model: str = MODEL, **environment: str) -> Any:
         """With --media."""
-        return self.batcher(*self.words(manifest, "--media", self.place, *more, model=model), **environment)
+        return self.batcher(*self.words(manifest, "--media", self.url, *more, model=model), **environment)
 
     def write(self, name: str, text: str) -> str:
         (self.folder / name).write_text(text, encoding="utf-8")
         return name
-
-    def objects(self) -> set[str]:
-        return {meta["path"] for lot in obstore.list(self.store) for meta in lot}
 
     def report(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.dir / "report.json").read_bytes())
@@ -98,7 +80,7 @@ prompts:
 
 def test_files_and_objects_are_sent_as_links_and_no_link_is_kept(inputs: Inputs) -> None:
     obstore.put(inputs.store, "mine/owl.png", (inputs.folder / "owl.png").read_bytes())
-    inputs.write("m.yaml", YAML.format(place=inputs.place))
+    inputs.write("m.yaml", YAML.format(place=inputs.url))
     words = ["run", "m.yaml", "-o", inputs.dir, "--simulate", "--log", inputs.folder / "log.jsonl"]
     done = inputs.batcher(*words)
     assert done.returncode == 0, done.stderr
@@ -108,7 +90,7 @@ def test_files_and_objects_are_sent_as_links_and_no_link_is_kept(inputs: Inputs)
     assert file["inputs"]["image"][0].startswith("sha256:")
     assert file["meta"]["image_file"] == "cat.png"
     assert path["meta"]["image_file"] == "./dog.png"
-    assert several["meta"]["image_file"] == ["cat.png", f"{inputs.place}/mine/owl.png"]
+    assert several["meta"]["image_file"] == ["cat.png", f"{inputs.url}/mine/owl.png"]
     assert {tuple(one["inputs"]["image"]) for one in chosen} == {
         tuple(file["inputs"]["image"]), tuple(path["inputs"]["image"])
     }  # fmt: skip
@@ -158,7 +140,7 @@ import batcher
 rows = [{{"prompt": "a", "image": "cat.png"}}, {{"prompt": "b", "image": Path("dog.png")}},
         {{"prompt": "c", "image": {{"file": "owl.png"}}}}]
 report = batcher.run(rows, out="run", simulate=True, model="{MODEL}", set={{"aspect_ratio": "1:1"}},
-                     media="{inputs.place}")
+                     media="{inputs.url}")
 assert report.done == 3, report
 images = batcher.open("run").images()
 assert all(image.inputs["image"][0].startswith("sha256:") for image in images)
@@ -201,7 +183,7 @@ def test_a_file_that_is_gone_after_its_upload_is_no_loss(inputs: Inputs) -> None
         ("gone.png", None, "is not there"),
         ("page.png", b"<!doctype html><html>", "by its bytes"),
         ("empty.png", b"", "is empty"),
-        ("film.png", b"\0\0\0\x18ftypisom" + bytes(40), "must be a picture"),
+        ("film.png", b"\0\0\0\x18ftypisom" + bytes(40), "must be an image"),
         ("large.png", b"\x89PNG\r\n\x1a\n" + bytes(30_000_001), "30 MB"),  # the schema says 30 MB
     ],
 )
@@ -228,7 +210,7 @@ def test_without_a_place_for_uploads_a_path_says_what_to_do(inputs: Inputs) -> N
 
 def test_plan_says_how_much_there_is_to_upload_and_uploads_nothing(inputs: Inputs) -> None:
     inputs.write("m.csv", "prompt,image\na,cat.png\nb,cat.png\nc,dog.png\n")
-    words = ["plan", "m.csv", "--simulate", "--model", MODEL, "--set", "aspect_ratio=1:1", "--media", inputs.place]
+    words = ["plan", "m.csv", "--simulate", "--model", MODEL, "--set", "aspect_ratio=1:1", "--media", inputs.url]
     facts = json.loads(inputs.batcher(*words, "--json").stdout)
     assert (facts["jobs"], facts["media"]["files"], facts["media"]["to_upload"]) == (3, 2, 2)
     assert not inputs.objects()
@@ -236,7 +218,7 @@ def test_plan_says_how_much_there_is_to_upload_and_uploads_nothing(inputs: Input
 
 def test_an_object_that_somebody_changed_is_read_again_and_is_another_job(inputs: Inputs) -> None:
     obstore.put(inputs.store, "mine.png", (inputs.folder / "cat.png").read_bytes())
-    inputs.write("m.csv", f"prompt,image\na,{inputs.place}/mine.png\n")
+    inputs.write("m.csv", f"prompt,image\na,{inputs.url}/mine.png\n")
     assert inputs.batcher(*inputs.words("m.csv")).returncode == 0  # no --media: nothing is uploaded
     assert inputs.batcher(*inputs.words("m.csv")).returncode == 0
     assert inputs.report()["submits"] == 0
@@ -249,7 +231,7 @@ def test_objects_are_read_several_at_a_time_and_those_beyond_the_limit_not_at_al
     for number in range(12):
         content = inputs.picture("one.png", number).read_bytes()
         obstore.put(inputs.store, f"mine/{number}.png", content)
-    rows = [f"picture {number},{inputs.place}/mine/{number}.png\n" for number in range(12)]
+    rows = [f"picture {number},{inputs.url}/mine/{number}.png\n" for number in range(12)]
     inputs.write("m.csv", "prompt,image\n" + "".join(rows))
     with proxied(inputs.server) as (proxy, endpoint):
         proxy.rude = "wants company"
@@ -273,7 +255,7 @@ def test_a_run_that_is_killed_uploads_nothing_twice_and_pays_nothing_twice(input
     inputs.write("m.csv", f"prompt,image\n{rows}")
     with proxied(inputs.server) as (proxy, endpoint):
         environment = {**inputs.server.environment, "AWS_ENDPOINT_URL": endpoint}
-        words = inputs.words("m.csv", "--media", inputs.place)
+        words = inputs.words("m.csv", "--media", inputs.url)
         words[words.index("200/s")] = "20/s"
         process = subprocess.Popen(
             inputs.command(*words), env={**os.environ, **environment}, cwd=inputs.folder, stdout=subprocess.DEVNULL
@@ -328,7 +310,7 @@ def test_an_exported_manifest_names_its_files_by_what_is_in_them(inputs: Inputs)
     assert inputs.batcher("export", inputs.dir, chosen, "--to", "manifest").returncode == 0
     records = next(chosen.rglob("*.jsonl"))
     again = inputs.batcher(
-        "run", records, "-o", inputs.folder / "again", "--simulate", "--media", inputs.place, "--progress", "none"
+        "run", records, "-o", inputs.folder / "again", "--simulate", "--media", inputs.url, "--progress", "none"
     )
     assert again.returncode == 0, again.stderr
     report = json.loads((inputs.folder / "again" / "report.json").read_bytes())

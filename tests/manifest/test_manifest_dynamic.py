@@ -175,7 +175,7 @@ def test_the_manifest_names_the_folder_of_lists(tmp_path: Path) -> None:
         ("__colour__", "leads back to itself"),
         ("# nothing", "without a line"),
         (b"\xff\xfe\xff", "is not UTF-16"),
-        (b"\x89PNG", "a PNG picture"),
+        (b"\x89PNG", "a PNG image"),
         (b"a\0b", "zero byte"),
         (b"caf\xe9", "is not UTF-8"),
         ("a\n\n {b", "never closed"),

@@ -296,7 +296,7 @@ BAD = {
         (b'prompt,n\na,1\nb,"open', "a quote is opened here and never closed"),
         (b"prompt\ncaf\xe9\n", "is not UTF-8: byte 0xE9 at offset 10"),
         (b"a\0b", "zero byte at offset 1"),
-        (b"\x89PNG\r\n\x1a\n", "a PNG picture, a binary file"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG image, a binary file"),
         (b"x" * (5 * 2**20), "a line of more than 4 MB"),
     ],
     "p.jsonl": [

@@ -179,6 +179,13 @@ def test_a_tsv_whose_cells_are_plainly_quoted_is_read_so_unless_tsv_is_named(tmp
     assert inputs(jobs(plain, format="tsv"), "prompt") == ['"a kite, at dusk"']
 
 
+@pytest.mark.parametrize("above", range(45, 52))
+def test_a_quoted_tsv_is_told_wherever_the_look_at_its_first_lines_ends(tmp_path: Path, above: int) -> None:
+    rows = "".join(f'"a ""red"" kite, {number}"\t{number}\n' for number in range(above))
+    path = write(tmp_path, f'\nprompt\tseed\n{rows}"a kite\nof two\nlines"\t7\n', "p.tsv")
+    assert inputs(jobs(path), "prompt")[-1] == "a kite\nof two\nlines"
+
+
 def test_a_wrong_column_is_three_places_and_a_count(tmp_path: Path) -> None:
     path = write(tmp_path, "prompt,seed\n" + "".join(f"a,x{n}\n" for n in range(4_000)), "p.csv")
     with pytest.raises(ManifestError) as caught:

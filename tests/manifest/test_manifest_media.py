@@ -10,7 +10,7 @@ from batcher.core.errors import ManifestError
 from batcher.core.job import Job, job_key
 from batcher.manifest import Overrides, open_manifest
 from batcher.manifest.schema import ModelSchema
-from batcher.manifest.schema.media import Wanted
+from batcher.manifest.schema.media import Wanted, wanted
 from batcher.manifest.schema.media_files import Unusable
 
 MODEL = "v/edit"
@@ -128,3 +128,24 @@ def test_without_a_schema_only_what_can_be_nothing_else_is_a_file(tmp_path: Path
     sent: dict[str, Any] = {"prompt": "a", "image_url": content("cat.png"), "style": "cat.png"}
     assert job.inputs == sent
     assert job.meta == {"image_url_file": "cat.png"}
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "kind", "most"),
+    [
+        ("image", {"type": "string"}, "image", 50_000_000),
+        ("source", {"type": "string", "format": "video_uri"}, "video", 100_000_000),
+        ("video_url", {"type": "string"}, "video", 100_000_000),
+        (
+            "image",
+            {"validations": [{"validation_rule": "max_file_size_mb", "validation_value": 30}]},
+            "image",
+            30_000_000,
+        ),
+    ],
+)
+def test_a_file_may_be_as_large_as_the_service_advises_or_as_the_model_says(
+    name: str, schema: dict[str, Any], kind: str, most: int
+) -> None:
+    takes = wanted(name, schema)
+    assert (takes.kind, takes.most) == (kind, most)

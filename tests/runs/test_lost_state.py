@@ -96,7 +96,33 @@ def test_a_lost_state_file_and_files_that_are_not_whole_cost_nothing_either(tmp_
     came, stats = run(story())
     assert [(one.report["done"], one.report["in_doubt"], one.report["submits"]) for one in came] == [(9, 3, 0)] * 2
     assert stats["charges_per_input"]["max"] == 1
-    assert "without a whole sidecar" in json.dumps(came[0].report)
+    assert "complete sidecar" in json.dumps(came[0].report)
+
+
+def test_a_whole_run_directory_that_was_put_back_as_it_was_asks_before_it_pays(tmp_path: Path) -> None:
+    """A backup of all of it, unpacked into the same folder: nothing in it knows what was submitted since."""
+    path, folder, backup = tmp_path / "manifest.txt", tmp_path / "run", tmp_path / "backup"
+    path.write_text(lines(60))
+
+    async def interrupt(going: Going) -> None:
+        await asyncio.sleep(3.0)
+        going.context.stop.request(Reason.INTERRUPTED)
+
+    async def story() -> Came:
+        service = Simulator(steady())
+        await go(folder, path, service, rate=5.0, meanwhile=interrupt)
+        shutil.copytree(folder, backup)
+        await go(folder, path, service, rate=5.0, meanwhile=interrupt)
+        for item in folder.iterdir():
+            item.rename(tmp_path / f"gone-{item.name}")
+        shutil.copytree(backup, folder, dirs_exist_ok=True)
+        before = service.stats()["submits_accepted"]
+        with pytest.raises(UsageError, match="was put back as it was at an earlier time"):
+            await go(folder, path, service)
+        assert service.stats()["submits_accepted"] == before
+        return await go(folder, path, service, continue_copy=True)
+
+    assert run(story()).exit_code == 0
 
 
 def test_ids_that_only_a_lost_state_file_knew_are_in_the_journal_and_collected(tmp_path: Path) -> None:

@@ -31,6 +31,22 @@ def test_a_line_says_when_and_by_whom(tmp_path: Path) -> None:
     assert set(line) == {"at", "by", "job", "output_index", "pick", "stars", "tags", "note", "sha256"}
 
 
+def test_undo_goes_back_step_by_step_and_what_was_taken_back_by_hand_is_a_step(tmp_path: Path) -> None:
+    me = picks.whoami()
+
+    def lines() -> list[Verdict]:
+        return [verdict for line in (tmp_path / PICKS).read_bytes().splitlines() if (verdict := picks.parsed(line))]
+
+    for number, pick in enumerate(("yes", None, "no")):
+        picks.append(tmp_path, [Verdict(job=JOB, pick=pick, at=f"2026-11-29T00:00:0{number}.000Z")])
+    for number, before in enumerate((None, "yes", None), 3):
+        (last,) = picks.steps(lines(), me)[-1]
+        assert last.pick == before
+        picks.append(tmp_path, [Verdict(job=JOB, pick=before, undo=True, at=f"2026-11-29T00:00:0{number}.000Z")])
+    assert picks.steps(lines(), me) == []
+    assert picks.steps(lines(), "somebody else") == []
+
+
 def test_half_a_line_at_the_end_is_passed_over_and_the_next_verdict_stands_on_a_line_of_its_own(tmp_path: Path) -> None:
     picks.append(tmp_path, [Verdict(job=JOB, pick="yes")])
     with (tmp_path / PICKS).open("ab") as file:

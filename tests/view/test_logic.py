@@ -23,7 +23,7 @@ const columns = (rows) => {
 };
 const item = (number, s, more) => ({
 	n: 1000 * (number + 1), k: `job${number}`, s, g: number >> 2, r: number % 4, c: "1:1", w: 3, h: 2,
-	v: s === "d" ? `sha${number}` : "", t: number, d: 9 - number, e: -1, o: number, ...more,
+	v: s === "d" ? `sha${number}` : "", t: number, d: 9 - number, e: -1, o: number, q: number % 4, ...more,
 });
 // Prompts of three groups (ratios) of four seeds; states: of their jobs, one letter each.
 function take(states) {

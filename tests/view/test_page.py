@@ -198,6 +198,7 @@ def test_what_failed_is_a_tile_with_its_cause_and_a_retry_that_asks_first(page: 
     tile.get_by_role("button", name="Retry").click()
     page.get_by_text("1 job would be submitted again").wait_for()
     assert "$0.02" in page.locator("dialog[open]").inner_text()
+    assert page.locator("dialog[open]").get_by_text("images/5", exact=True).is_visible()  # which one it is
     assert "batcher retry" in page.locator("dialog[open] code").inner_text()
     page.locator("dialog[open]").get_by_role("button", name="Retry").click()
     page.get_by_text("1 job reopened").wait_for()
@@ -373,7 +374,7 @@ def test_half_a_line_and_verdicts_on_what_is_gone_are_said_and_the_next_verdict_
     with page_server(run) as server:
         page = chromium.new_page()
         page.goto(server.url)
-        page.get_by_text("1 verdict is about pictures that are not in this run any more").wait_for()
+        page.get_by_text("1 verdict is about images that are not in this run any more").wait_for()
         page.wait_for_selector(f'.tile[data-job="{key}"][data-pick="no"]')
         with page.expect_response("**/picks"):
             press(page, "p")
@@ -437,6 +438,8 @@ def test_the_page_from_a_disk_takes_verdicts_and_gives_them_as_a_file(chromium: 
     page = chromium.new_page()
     page.goto((tmp_path / "gallery/index.html").as_uri())
     page.wait_for_selector(".tile.loaded")
+    broken = "[...document.images].filter(one => one.complete && one.src && !one.naturalWidth).map(one => one.src)"
+    assert page.evaluate(broken) == []
     press(page, "Shift+P")
     with page.expect_download() as download:
         page.get_by_role("button", name="Save verdicts").click()
@@ -459,6 +462,9 @@ def test_a_folder_of_runs_opens_each_of_them(chromium: Any, tmp_path: Path) -> N
     with page_server(tmp_path) as server:
         page = chromium.new_page()
         page.goto(server.url)
+        page.wait_for_selector(".cover img")
+        for cover in page.locator(".cover img").all():
+            cover.evaluate("one => one.decode()")  # fails for one that did not come
         page.get_by_role("link", name="two").click()
         page.wait_for_selector(CURRENT)
         expect_count(page, ".tile", 8)

@@ -14,6 +14,7 @@ FORMATS = frozenset({"csv", "tsv", "tsv-quoted", "xlsx", "parquet", "json", "jso
 _MARKS = ' \t"\ufeff'  # about a name, where files were put together
 _SHOWN = 3
 _LONGEST = 20  # characters of such a text
+_MOST_DIGITS = 40
 _FAILED = re.compile(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|SPILL!|CALC!|ERROR!|GETTING_DATA|#+)|[-=_:*|~.]+")
 _NOTHING = frozenset({"nan", "null", "none", "na", "n/a", "<na>", "nil", "\u2013", "\u2014"})
 _SUMS = re.compile(
@@ -115,4 +116,4 @@ def _is_sum(text: str, row: Row) -> bool:
     others = [
         value for name, value in {**row.inputs, **row.meta}.items() if name != "prompt" and value not in (None, "")
     ]
-    return bool(others) and all(_NUMBER.fullmatch(str(value)) for value in others)
+    return bool(others) and all(_NUMBER.fullmatch(str(value)[:_MOST_DIGITS]) for value in others)

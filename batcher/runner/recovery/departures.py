@@ -74,6 +74,15 @@ class Departures:
         self._torn = False
 
 
+def was_put_back(run_dir: Path) -> bool:
+    """Whether the journal is gone, or a copy of the one that was written here, which may have known more."""
+    path = run_dir / JOURNAL
+    if not path.is_file():
+        return True
+    named = [line["file"] for line in _lines(path) if isinstance(line.get("file"), list)]
+    return bool(named) and named[-1][1:] != _file_id(path.stat())[1:]  # a disk may get another number, a file does not
+
+
 def _file_id(facts: os.stat_result) -> list[int]:
     return [facts.st_dev, facts.st_ino]
 
@@ -178,14 +187,14 @@ def recover(state: StateFile, now: float) -> Recovered:
             moves.append(partial(state.doubt, entry, LOST))
     lost = list(_lost(state, journal.attempts))
     moves += [partial(_remember, state, entry, facts, now) for entry, facts in lost]
-    found = list(_found(state, lines))
-    moves += [partial(_bring_back, state, entry, facts, now) for entry, facts in found]
+    rescued_ids = list(_rescued(state, lines))
+    moves += [partial(_bring_back, state, entry, facts, now) for entry, facts in rescued_ids]
     if moves:
         state.must_commit(moves)
     remove(path for path, lines in files if _are_in_the_table(state, lines))
     moments = [facts.left for _, facts in lost if facts.left is not None]
     since, until = min(moments, default=None), max(moments, default=None)
-    return Recovered(accepted + len(found), pending, doubted, len(lost), since, until)
+    return Recovered(accepted + len(rescued_ids), pending, doubted, len(lost), since, until)
 
 
 def _never_left(facts: Known | None, whole: bool) -> bool:
@@ -205,7 +214,7 @@ def _lost(state: StateFile, attempts: dict[tuple[str, int], Known]) -> Iterator[
             yield replace(entry, attempts=number - 1), facts
 
 
-def _found(state: StateFile, rescued: Iterable[dict[str, Any]]) -> Iterator[tuple[Entry, Known]]:
+def _rescued(state: StateFile, rescued: Iterable[dict[str, Any]]) -> Iterator[tuple[Entry, Known]]:
     """Jobs in doubt whose id came to light: an earlier start could not read the file that has it."""
     for facts in rescued:
         if is_request_id(facts.get("id")):

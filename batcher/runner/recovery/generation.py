@@ -14,7 +14,7 @@ from pathlib import Path
 
 from batcher.core.errors import BusyError, UsageError
 from batcher.core.job import State
-from batcher.runner.recovery.departures import JOURNAL
+from batcher.runner.recovery.departures import JOURNAL, was_put_back
 from batcher.store import STATE, StateFile, auditing, reading
 from batcher.store.facts import Generation
 from batcher.store.files.whole import write_whole
@@ -78,11 +78,18 @@ def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool
     if go_on or (last is None and not beside.number):
         return None
     moved = last is not None and last.place != _place(run_dir)
-    if last is not None and moved and not last.settled and reading.any_is(state.connection, list(_OPEN)):
+    is_open = last is not None and not last.settled and reading.any_is(state.connection, list(_OPEN))
+    if last is not None and moved and is_open:
         raise UsageError(
             f"{run_dir} is a copy of {last.path}, made while jobs were pending or at the service",
             hint="The original may go on, and each would pay for them. Go on there; or, if it is gone or will not be"
             f" run again, add {FLAG}.",
+        )
+    if last is not None and is_open and last.file not in {0, state.path.stat().st_ino} and was_put_back(run_dir):
+        raise UsageError(
+            f"{run_dir} was put back as it was at an earlier time: requests made since then are not known",
+            hint=f"Put the newest copy back. If nothing was submitted since that copy was made, add {FLAG}; else what"
+            " was submitted then may be paid for again.",
         )
     if not lost_journal and last is not None and last.number >= beside.number:
         return None
@@ -101,7 +108,12 @@ def take(state: StateFile, run_dir: Path, beside: Beside, now: float) -> None:
     last = state.facts.generation
     number = max(0 if last is None else last.number, beside.number) + 1
     ours = Generation(
-        id=secrets.token_hex(8), number=number, path=str(run_dir.absolute()), at=now, place=_place(run_dir)
+        id=secrets.token_hex(8),
+        number=number,
+        path=str(run_dir.absolute()),
+        at=now,
+        place=_place(run_dir),
+        file=state.path.stat().st_ino,
     )
     run_id = state.facts.run_id or secrets.token_hex(8)
     state.must_commit([lambda: state.change_facts(lambda facts: replace(facts, generation=ours, run_id=run_id))])

@@ -47,13 +47,13 @@ class LyingThere:
         sidecar has the request id; IN_DOUBT for a picture that no sidecar proves. None of this pays. Else None.
         """
         context, state = self.context, self.context.state
-        if self._is_possible(entry) and (found := await asyncio.to_thread(self._find, entry)):
-            attempt, files = found
+        if self._is_possible(entry) and (proof := await asyncio.to_thread(self._find, entry)):
+            attempt, files = proof
             if not files:
                 return await self._collected_again(entry, attempt)
             saved = await context.queue.durable(state.find, attempt, files)
             context.files[entry.id] = files
-            context.found += 1
+            context.lay_there += 1
             self._count_as_spent(saved)
             return saved
         if entry.attempts or (file := self._unproved(entry)) is None:

@@ -131,13 +131,13 @@ def rescued(state: StateFile) -> list[tuple[Path, list[dict[str, Any]]]]:
     A folder for temporary files belongs to everybody: what is not a plain file of our own is passed over.
     """
     identity, run_dir = _identity(state), str(state.path.parent.absolute())
-    found = []
+    files = []
     for path in sorted(path for place in places() for path in place.glob(f"{PREFIX}*.jsonl")):
         header, *lines = list(_lines(path)) or [{}]
         ours = header.get("run") == run_dir or (header.get("id") or "") == identity["id"]
         if "run" in header and ours and header.get("service") == identity["service"]:
-            found.append((path, lines))
-    return found
+            files.append((path, lines))
+    return files
 
 
 def remove(paths: Iterable[Path]) -> None:

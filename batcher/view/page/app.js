@@ -36,7 +36,7 @@ async function start() {
 	if (isStatic) root.dataset.static = "";
 	await load();
 	net.follow(take, (link) => {
-		if (link === "live" && root.dataset.link === "gone") wall.lay();  // asks again for what did not come
+		if (root.dataset.link === "gone" && link !== "gone") wall.lay();  // asks again for what did not come
 		root.dataset.link = link;
 	});
 }
@@ -70,7 +70,7 @@ function read(isFirst) {
 	const { view, show = "", sort = "", q = "", at = "", open } = address();
 	Object.assign(page, { view: VIEWS.includes(view) ? view : facts.going ? "overview" : firstView(), show, sort, q });
 	box.value = q;
-	page.current = model.find(...at.split(".")) ?? (isFirst ? -1 : page.current);
+	page.current = (at ? model.find(...at.split(".")) : null) ?? (isFirst ? -1 : page.current);
 	arrange(true).then(() => {
 		const { current, marks } = page;
 		loupe.show(current < 0 || !open ? [] : open === "compare" ? model.toCompare(current, marks) : [current]);
@@ -156,7 +156,7 @@ function take(message) {
 	if (message.problem) return trouble(message.problem);
 	const { changed, fresh: came } = model.take(message);
 	seen(changed);
-	const isHere = (i) => page.view !== "grid" || model.prompt(i) === model.prompt(page.current);
+	const isHere = (i) => page.view !== "grid" || page.current < 0 || model.prompt(i) === model.prompt(page.current);
 	for (const i of [...changed, ...came]) if (!page.place.has(i) && model.shows(model.wanted(page), i) && isHere(i)) fresh.add(i);
 	if (fresh.size && !page.list.length) arrange();
 	$("pill").hidden = !fresh.size || page.view === "overview";
@@ -307,7 +307,7 @@ function back() {
 }
 
 const ANYWHERE = {
-	help: () => panel.show("help"), filter: () => box.select(), undo, refresh: () => arrange(true), download, back, close: () => toggleSide(side),
+	help: () => panel.show("help"), filter: () => { box.focus(); box.select(); }, undo, refresh: () => arrange(true), download, back, close: () => toggleSide(side),
 	reload: () => location.reload(), larger: () => resize(1.2), smaller: () => resize(1 / 1.2),
 	start: async () => { await go({ view: firstView(), show: "" }); act("undecided"); },
 	all: () => { box.value = ""; clear($("wrong")); go({ q: "", show: "" }); },

@@ -1,7 +1,7 @@
 // What the page knows of a run, without any DOM: items (pictures, and jobs that have none), their groups and prompts,
 // verdicts, flags. An item is named by its index, i.
 
-const NAMES = [..."nksgrcwhvtdeo"];
+const NAMES = [..."nksgrcwhvtdeoq"];
 const OUTPUTS = 1000;
 const NOTHING = Object.freeze({ pick: null, stars: null, tags: [], note: null });
 
@@ -82,9 +82,8 @@ export const hasFailed = (i) => "fcx".includes(col.s[i]) || (col.s[i] === "d" &&
 export const ratio = (i) => Math.min(4, Math.max(0.25, col.w[i] / col.h[i]));
 export const prompt = (i) => groups[col.g[i]][0];
 export const text = (i) => prompts[prompt(i)][0];
-export const seed = (i) => axes.rows === "seed" ? col.r[i] : axes.cols === "seed" ? col.c[i] : null;
 // What tells it from the others of its prompt.
-export const label = (i) => [groups[col.g[i]][1], seed(i) !== null && `seed ${seed(i)}`].filter(Boolean).join(" · ");
+export const label = (i) => [groups[col.g[i]][1], col.q[i] !== null && `seed ${col.q[i]}`].filter(Boolean).join(" · ");
 // Why there is nothing to see: [words, why].
 export const trouble = (i) => broken.get(i) || troubles[col.e[i]];
 export const flagsOf = (i) => flags.size && flags.get(name(i)) || [];

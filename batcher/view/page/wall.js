@@ -138,7 +138,7 @@ function paint(tile) {
 	Object.assign(tile, { ariaSelected: isMarked, ariaPosInSet: tile.at + 1, ariaSetSize: page.list.length });
 	tile.classList.toggle("marked", isMarked);
 	aim(tile, trouble ? "" : thumb(i));
-	const words = { grid: "", groups: model.seed(i) ?? "" }[mode] ?? join(model.text(i).slice(0, 80), model.label(i));
+	const words = { grid: "", groups: col.q[i] ?? "" }[mode] ?? join(model.text(i).slice(0, 80), model.label(i));
 	const retry = "fcx".includes(state) && !page.readOnly && button("Retry", "retry", { class: "small", tabindex: "-1" });
 	clear(tile, trouble ? gap(trouble, "pqr".includes(state) ? "waiting" : "failed", retry) : tile.picture,
 		badge(model.pick(i)), starry(model.verdict(i).stars),

@@ -253,8 +253,8 @@ def test_other_boxes_in_a_jpeg_are_no_manifest() -> None:
         (picture(form="GIF"), "image/gif has no place for it"),
         (picture(form="AVIF"), "image/avif has no place for it"),
         (b"\0\0\0\x18ftypisom" + bytes(12), "video/mp4 has no place for it"),
-        (b"<html>", "it is no picture"),
-        (b"", "it is no picture"),
+        (b"<html>", "it is no image"),
+        (b"", "it is no image"),
     ],
 )
 def test_what_has_no_place_for_it_is_said_so(content: bytes, why: str) -> None:

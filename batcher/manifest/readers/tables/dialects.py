@@ -60,7 +60,8 @@ def dialect_of(style: str, lines: Sequence[str], prompt_column: str | None, *, i
     lines, skipped, quoted = lines[hinted + above :], hinted + above, True
     separator = "\t" if style != "csv" else hint[1] if hint else _separator(lines, wanted)
     if style == "tsv":
-        quoted = not is_named and _is_quoted(lines)
+        is_cut = len(lines) + skipped >= _MOST_LINES or sum(map(len, lines)) > _MOST_CHARACTERS
+        quoted = not is_named and _is_quoted(lines, is_cut=is_cut)
         notes += ["its cells are in quotes, and are read without them; --format tsv keeps them"] if quoted else []
     blanks = style == "csv" and any(_has_blank_quotes(line, separator) for line in lines[1:])
     notes += ["blanks between a separator and a quote are left out"] if blanks else []
@@ -121,20 +122,20 @@ def _has_blank_quotes(line: str, separator: str) -> bool:
     return False
 
 
-def _is_quoted(lines: Sequence[str]) -> bool:
+def _is_quoted(lines: Sequence[str], *, is_cut: bool) -> bool:
     """Whether the cells of a TSV are plainly in quotes, as Excel and pandas write them: with quotes doubled, commas or
-    lines inside of them, and every row as wide as the header.
+    lines inside of them, and every row as wide as the header. is_cut: whether there are more lines than these.
     """
     text = "".join(lines)
     if '\t"' not in text and '\n"' not in text:
         return False
-    ended = text.endswith(("\n", "\r"))
+    records: list[list[str]] = []
     try:
-        records = list(csv.reader(text.splitlines(keepends=True), delimiter="\t", strict=True))
-    except csv.Error:
-        return False
-    if not ended and len(records) > 1 and len(lines) == _MOST_LINES:
-        records.pop()
+        for record in csv.reader(text.splitlines(keepends=True), delimiter="\t", strict=True):
+            records.append(record)  # noqa: PERF402  those before an error count
+    except csv.Error as error:
+        if not is_cut or "unexpected end" not in str(error):  # a cell goes on behind the lines that are looked at
+            return False
     raw = [cell for line in lines[1:] for cell in line.rstrip("\r\n").split("\t")]
     plain = [cell for cell in raw if cell.startswith('"')]
     evident = any(re.search(r'.""|,|"[^"]*\Z', cell[1:-1]) or not cell.endswith('"') for cell in plain)
