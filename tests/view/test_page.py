@@ -463,7 +463,7 @@ def test_the_page_from_a_disk_takes_verdicts_and_gives_them_as_a_file(chromium: 
 def test_shards_are_one_wall(chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("kites.csv").write_text("prompt,seed\n" + "".join(f"kite {n // 4},{n % 4}\n" for n in range(12)))
-    shards = [batcher.run("kites.csv", simulate=True, rate="200/s", shard=shard).path for shard in ("1/2", "2/2")]
+    shards = [Path(batcher.run("kites.csv", simulate=True, rate="200/s", shard=shard).run) for shard in ("1/2", "2/2")]
     with page_server(shards[0], str(shards[1])) as server:
         page = chromium.new_page()
         page.goto(server.url)
