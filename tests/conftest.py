@@ -11,13 +11,13 @@ import pytest
 from hypothesis import settings
 
 from tests.support.needs import need_buckets
+from tests.support.slow import SLOW_FOLDERS
 
 if TYPE_CHECKING:
     from tests.support.object_store import ObjectStore
 
 # What takes over two seconds on an idle machine, and so has the marker `slow`: whole folders, and the tests of
 # slow.txt, which `python -m tests.support.slow JUNIT.XML` makes from a run of the suite with `--junitxml`.
-SLOW_FOLDERS = {"crash", "engines", "fuzz", "storms"}
 SLOW = frozenset(Path(__file__).with_name("slow.txt").read_text("utf-8").split())
 
 settings.register_profile("no clock", deadline=None)  # other tests have the processors at the same time
