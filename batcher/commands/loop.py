@@ -6,10 +6,13 @@ from collections.abc import Coroutine
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
+from batcher.commands import libraries
+
 T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
+    libraries.log_in_one_line()
     gc.freeze()  # modules live as long as the process: no search for garbage need visit them
     gc.set_threshold(20_000, 20, 50)  # at full speed the default costs a tenth of the processor time
     with asyncio.Runner(loop_factory=_factory()) as runner:

@@ -26,7 +26,8 @@ class Journal:
     def _open(self) -> int:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+            odd = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)  # a run directory may hold a link there
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | odd
             self._file = os.open(self._path, flags, 0o644)
         return self._file
 
