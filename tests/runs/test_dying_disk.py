@@ -163,8 +163,8 @@ entry()
 def test_a_decoder_that_gets_no_memory_ends_the_run_with_73_and_nothing_is_lost(desk: Desk, images: int) -> None:
     run = desk.folder / "run"
     going = desk.start(run, "-c", NO_DECODER, str(images))
-    _, complained = going.communicate(timeout=120)
-    assert (going.returncode, "not enough memory" in complained) == (73, True), complained
+    out, complained = going.communicate(timeout=120)
+    assert (going.returncode, "not enough memory" in out) == (73, True), out + complained
     assert "Traceback" not in complained
     assert len(list((run / "images").rglob("*.png"))) <= images
     desk.finish(run)

@@ -199,12 +199,12 @@ def every_command(run: Path, prompts: Path, quick: tuple[str, ...]) -> None:
     watched = ("--log", run / "log.jsonl", "--metrics", run / "metrics.prom")
     Remote("https://somewhere.test/m.yaml", prompts).keep(run, listener("none"))
     ends = [
-        ran("run", prompts, "-o", run, *quick, *watched),
-        ran("pick", run, "--where", "seed == 1", "yes"),
+        ran("run", prompts, "-o", run, *quick),
         ran("more", run, "--seeds", "1", "--yes"),
+        *(ran("pick", run, "--where", "seed == 1", verdict) for verdict in ("yes", "clear")),
         ran("tune", run, "--rate", "9/s"),
         ran("status", run),
-        ran("run", prompts, "-o", run, *quick, "--cancel-on-interrupt"),
+        ran("run", prompts, "-o", run, *quick, *watched),
         ran("run", prompts, "-o", run, "--simulate", "--progress", "none"),
         ran("verify", run, "--repair"),
     ]
@@ -216,20 +216,20 @@ def every_command(run: Path, prompts: Path, quick: tuple[str, ...]) -> None:
 def test_no_file_of_a_run_directory_is_written_through_a_link_that_stands_in_its_place(
     tmp_path: Path, quick: tuple[str, ...], prompts: Path, secret: Path, first: tuple[Path, list[Path]]
 ) -> None:
-    plain, run = tmp_path / "plain", tmp_path / "run"
-    shutil.copytree(first[0], plain)
-    every_command(plain, prompts, quick)
-    files = {path.relative_to(plain) for path in plain.rglob("*") if path.is_file()} - set(first[1])
-    names = sorted(file for file in files if file.parts[0] not in {"images", *NOT_OURS_TO_REPLACE})
-    print(names)
+    run = tmp_path / "run"
     shutil.copytree(first[0], run)
-    for name in names:
-        (run / name).parent.mkdir(exist_ok=True)
-        (run / name).unlink(missing_ok=True)
-        (run / name).symlink_to(secret / "precious")
     every_command(run, prompts, quick)
-    assert (secret / "precious").read_text() == "precious"
-    assert [path.name for path in secret.iterdir()] == ["precious"]
+    (run / ".ballast").write_text("left by a kill")
+    (run / "thumbs/measures.jsonl").write_text("")
+    files = {path.relative_to(run) for path in run.rglob("*") if path.is_file()}
+    names = {file for file in files if file.parts[0] not in {"images", *NOT_OURS_TO_REPLACE}}
+    assert names >= {Path("picks.jsonl"), Path("additions.jsonl"), Path("thumbs/measures.jsonl"), Path("log.jsonl")}
+    for name in names:
+        (run / name).rename(secret / name.name)
+        (run / name).symlink_to(secret / name.name)
+    before = {path.name: path.read_bytes() for path in secret.iterdir()}
+    every_command(run, prompts, quick)
+    assert {path.name: path.read_bytes() for path in secret.iterdir()} == before
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])

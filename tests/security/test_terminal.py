@@ -208,7 +208,7 @@ entry()
 
 def test_what_a_library_warns_of_is_one_line_that_does_nothing_to_the_terminal(tmp_path: Path, rude: Service) -> None:
     path = tmp_path / "m.txt"
-    path.write_text("a kite\n")
+    path.write_text("".join(f"a kite over hill {number}\n" for number in range(8)))  # some are refused there
     loud = f"EVIL = {SAID!r}{LOUD}"
     words = ["run", str(path), "-o", str(tmp_path / "run"), *map(str, to(rude)), "--progress", "none"]
     done = subprocess.run(
