@@ -53,21 +53,25 @@ class Measures:
     """What was measured in a run so far, by sha256."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._path = run_dir / MEASURES
+        self._run_dir = run_dir
         self.looks: dict[str, Look] = {}
-        with suppress(OSError), self._path.open("rb") as lines:
+        with suppress(OSError), (run_dir / MEASURES).open("rb") as lines:
             for line in lines:
                 with suppress(ValueError, TypeError):
                     sha256, dhash, entropy, spread = json.loads(line)
                     self.looks[str(sha256)] = Look(int(dhash), float(entropy), float(spread))
 
-    def add(self, looks: Mapping[str, Look]) -> None:
-        """A disk that can't take it is no reason not to say what was seen."""
+    def add(self, looks: Mapping[str, Look], run_dir: Path | None = None) -> None:
+        """run_dir: where they are kept, when several runs are read as one.
+
+        A disk that can't take it is no reason not to say what was seen.
+        """
+        path = (run_dir or self._run_dir) / MEASURES
         self.looks.update(looks)
         lines = [json.dumps([sha256, look.dhash, look.entropy, look.spread]) for sha256, look in looks.items()]
         with suppress(OSError):
-            self._path.parent.mkdir(exist_ok=True)
-            handle = open_own(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            path.parent.mkdir(exist_ok=True)
+            handle = open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             with os.fdopen(handle, "a", encoding="ascii") as file:
                 file.write("".join(f"{line}\n" for line in lines))
 
