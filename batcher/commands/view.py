@@ -41,10 +41,12 @@ def view(run_dirs: tuple[Path, ...], folder: str | None, **given: Any) -> int:
         return 0
     import asyncio  # noqa: PLC0415
 
+    from batcher.commands import libraries  # noqa: PLC0415
     from batcher.view.serve import Address, serve  # noqa: PLC0415
     from batcher.view.server import Options  # noqa: PLC0415
 
     _without_secrets()
+    libraries.log_in_one_line()
     browser = not given["no_browser"] and _has_browser()
     address = Address(host=given["host"], port=given["port"], browser=browser)
     asyncio.run(serve(run_dirs, address, Options(read_only=given["read_only"]), say))

@@ -254,7 +254,8 @@ class Rejected(CallError):  # noqa: N818
 class FileError(Exception):
     """One file could not be had. ``retry_after`` as in CallError.
 
-    digest: sha256 of what came, where it came whole and was damaged: the same bytes twice are no accident on the way.
+    digest: sha256 of what came, where it came whole and is not the file: the same bytes twice are no accident on the
+    way.
     """
 
     def __init__(self, cause: Cause, *, retry_after: float | None = None, digest: str | None = None) -> None:

@@ -24,6 +24,7 @@ from batcher.images.flags import Look, Pictured, asked_ratio, flags
 from batcher.images.storage import reader_of
 from batcher.images.thumbnail import measure
 from batcher.store import exporting
+from batcher.store.files.disk import open_own
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside
 
 MEASURES = Path("thumbs/measures.jsonl")
@@ -70,7 +71,8 @@ class Measures:
         lines = [json.dumps([sha256, look.dhash, look.entropy, look.spread]) for sha256, look in looks.items()]
         with suppress(OSError):
             path.parent.mkdir(exist_ok=True)
-            with path.open("a", encoding="ascii") as file:
+            handle = open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            with os.fdopen(handle, "a", encoding="ascii") as file:
                 file.write("".join(f"{line}\n" for line in lines))
 
 

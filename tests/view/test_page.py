@@ -405,6 +405,9 @@ def test_pictures_that_go_or_break_under_the_page_are_tiles_that_say_so(
         tile.get_by_role("button", name="Copy").click()
         page.get_by_text("Copied").wait_for()
         assert page.evaluate("getSelection().toString()").strip() == f"batcher verify {run} --repair"
+    press(page, "Home", "Enter")
+    page.locator(".pane").get_by_text(f"batcher verify {run} --repair").wait_for()
+    press(page, "Escape")
     expect_count(page, f'.tile.loaded[data-job="{order(run)[2]}"]', 1)
     page.close()
 
