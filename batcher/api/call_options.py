@@ -25,7 +25,7 @@ def options_for(call: str, kind: type, given: Mapping[str, Any], *, without: Col
 
 def path_in(name: str, value: Any) -> str:
     """Raises UsageError for what is no path."""
-    if not isinstance(value, (str, PathLike)):
+    if not isinstance(value, (str, PathLike)) or not fspath(value):
         raise UsageError(f"{name}={value!r}: it must be a path")
     return str(fspath(value))
 

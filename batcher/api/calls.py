@@ -11,7 +11,7 @@ from typing import Any
 from batcher.api.call_options import path_in
 from batcher.api.going import GoingRun
 from batcher.api.loops import in_thread
-from batcher.api.manifests import DEFAULT_RUN, from_python, is_path, path_of
+from batcher.api.manifests import DEFAULT_RUN, from_python, is_path
 from batcher.api.options import edges_of, is_run, options_of, recorded, texts_of
 from batcher.api.run import Run
 from batcher.api.shown import Quiet
@@ -99,7 +99,7 @@ def _placed(manifest: Any, out: Out, texts: dict[str, Any]) -> Callable[[], Any]
         return _constant(_resumed(Path(manifest), out, texts))
     memory = from_python(manifest)
     if memory is None:
-        return _constant(options_of(path_of(manifest), _text(out), texts))
+        return _constant(options_of(path_in("manifest", manifest), _text(out), texts))
     run_dir = DEFAULT_RUN if out is None else Path(out)
 
     @contextmanager

@@ -117,10 +117,6 @@ def is_path(manifest: Any) -> bool:
     return isinstance(manifest, (str, PathLike))
 
 
-def path_of(manifest: Any) -> str:
-    return str(fspath(manifest))
-
-
 def _mapping(manifest: Mapping[Any, Any]) -> Memory:
     problems: list[Problem] = []
     data = _plain(manifest, "manifest", problems, 0)

@@ -91,6 +91,7 @@ def test_the_command_that_is_recorded_gives_the_same_options_back(
         (lambda run: run.pick(None, best=1, rest="maybe"), "--rest maybe: no or clear"),
         (lambda run: run.images(3), "where=3: it must be a text"),
         (lambda run: run.more("2"), "seeds='2': it must be a whole number"),
+        (lambda _run: batcher.run("", simulate=True), "manifest='': it must be a path"),
         (lambda _run: batcher.run(["a kite"], out=3, simulate=True), "out=3: it must be a path"),  # type: ignore[arg-type]
     ],
 )

@@ -126,7 +126,7 @@ class Watch:
         for words in self._messenger.close(notify.LAST_WAIT if until is None else notify.SHORT_WAIT):
             self._warn(f"warning: {words}")
         if self._on_end is not None and self._report is not None:
-            patience = notify_hook.PATIENCE if until is None else max(0.0, until - time.monotonic())
+            patience = notify_hook.PATIENCE if until is None else max(0.5, until - time.monotonic())  # most end at once
             words = notify_hook.run(self._on_end, self._report, self._run_dir, patience)
             if words:
                 self._warn(f"warning: {words}")
