@@ -447,7 +447,7 @@ def test_line_ends_inside_a_text_are_one_form_and_keys_without_them_stay_as_they
         ("p.json", '{"columns": ["prompt"], "data": [["a"]]}', "orient='records'"),
         ("p.json", '{"prompt": "a"}\n{"prompt": "b"}\n', "--format jsonl"),
         ("p.jsonl", '[\n  {"prompt": "a"}\n]\n', "--format json"),
-        ("p.json", '{"a": 3, "b": 4}', "which is no prompt"),
+        ("p.json", '{"a": 3, "b": 4}', "which is not a prompt"),
     ],
 )
 def test_json_of_another_shape_is_one_message_that_names_what_helps(

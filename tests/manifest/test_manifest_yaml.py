@@ -182,7 +182,7 @@ BAD = [
     ("prompts:\n- [a]", 2, 3, "not a list", "quotes"),
     ("prompts:\n- A dog: big", 2, 3, "unknown key `A dog`", "colon"),
     ("prompts:\n- {prompt: a, sede: 3}", 2, 15, "unknown key `sede`", "`seed`"),
-    ("prompts:\n- {prompt: a, prompt: b}", 2, 15, "is here twice", "keep one"),
+    ("prompts:\n- {prompt: a, prompt: b}", 2, 15, "appears twice", "keep one"),
     ("prompts:\n- {prompt: a, seed: abc}", 2, 21, "must be an integer", "fix it"),
     ("prompts:\n- {prompt: a, seed: 1.5}", 2, 21, "must be an integer", "fix it"),
     ("prompts:\n- {prompt: a, seed: }", 2, 21, "has no value", "remove the key"),

@@ -58,7 +58,7 @@ class TextFolder:
             if not name.isprintable():  # letters that are not UTF-8 are among these, as halves of pairs
                 mend = "rename it: its name becomes the prompt's id"
                 label = self._source.label
-                self._reading.problems.add(label, 0, 0, f"{shown(name)} is no printable file name", mend)
+                self._reading.problems.add(label, 0, 0, f"{shown(name)} is not a printable file name", mend)
                 continue
             file = Source(os.path.join(self._source.path, name), f"{self._source.label.rstrip('/')}/{name}")  # noqa: PTH118
             with file.text() as stream:
@@ -77,7 +77,7 @@ class TextFolder:
             self._lists.append((label, len(lines)))
         if not self._reading.is_named and any(line.startswith("Steps: ") and "Sampler: " in line for line in lines):
             what = "it is the infotext of an image, and all of it is read as a prompt"
-            self._reading.problems.doubt(label, 1, 1, what, f"keep the prompt alone; --format folder {_AS_IS}")
+            self._reading.problems.doubt(label, 1, 1, what, f"keep only the prompt; --format folder {_AS_IS}")
 
     def _warn_of_others(self) -> None:
         """Of files that are lists, and of what else in the folder looks like prompts, and is passed over."""
