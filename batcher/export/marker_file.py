@@ -24,7 +24,9 @@ def look(folder: Path, runs: Iterable[Path]) -> dict[str, Any] | None:
         _refuse_the_runs_own(folder, run)
     with disk(str(folder)):
         if folder.is_symlink() and not folder.exists():
-            raise UsageError(f"{folder} is a link whose target does not exist", hint="Remove the link, or mount its target.")
+            raise UsageError(
+                f"{folder} is a link whose target does not exist", hint="Remove the link, or mount its target."
+            )
         if not folder.exists():
             return None
         if not folder.is_dir():

@@ -23,7 +23,7 @@ from batcher.manifest.schema import media_files
 from batcher.manifest.sweep.counts import AxisCounts
 from batcher.manifest.templates import variables
 from batcher.manifest.templates.dynamic import VARIANT
-from batcher.manifest.totals import Repeated, SharedIds, Share
+from batcher.manifest.totals import Repeated, Share, SharedIds
 from batcher.manifest.yaml.entries import Entry, FromFile, Inline
 
 MOST_JOBS = 10_000_000  # of one run: more are a mistake in a matrix far more often than a wish
@@ -211,8 +211,7 @@ class Walk:
         """Its jobs; returns the vars that it uses. Each rendering of a row is a prompt of its own."""
         used: frozenset[str] = frozenset()
         _end_lines_alike(row)
-        if row.id is not None and not isinstance(row.reader, Records):  # one id is there for each text that vars made
-            self.shared_ids.add(row.id, row.inputs.get("prompt"), row.source, row.line)
+        self._note_id(row)
         if self._has_files and "prompt" in row.inputs and self._plan.model_inputs.takes_files("prompt"):
             row.inputs["prompt"] = media_files.as_text(row.inputs["prompt"])
         if self._wants_meta and len(self._names) < MOST_NAMES:
@@ -239,6 +238,11 @@ class Walk:
             yield from self._prompt(row, rendering)
         self._made += made if is_plain else -(-made // variables.copies(row))
         return used
+
+    def _note_id(self, row: Row) -> None:
+        """Records have one id for all the texts that vars made of a prompt."""
+        if row.id is not None and not isinstance(row.reader, Records):
+            self.shared_ids.add(row.id, row.inputs.get("prompt"), row.source, row.line)
 
     def _prompt(self, row: Row, rendering: variables.Rendering) -> Iterator[Job]:
         sweep, own = self._sweep, rendering.inputs

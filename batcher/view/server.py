@@ -191,7 +191,9 @@ class Server:
     def _change(self, work: Work) -> Handler:
         async def handler(request: web.Request) -> web.StreamResponse:
             if self._options.read_only:
-                return _json({"error": "this page is read-only: it was opened with --read-only", "hint": ""}, status=403)
+                return _json(
+                    {"error": "this page is read-only: it was opened with --read-only", "hint": ""}, status=403
+                )
             live, body = self._live(request), await _body(request)
             answer = await work(live, body)
             await live.look()  # whoever opens the page now sees it

@@ -62,7 +62,7 @@ TABLE = [
     ("34-meaning-columns/dupseed.csv", "", 0, "keep one of them"),
     ("34-meaning-columns/size.yaml", "", 0, "did you mean `aspect_ratio`?"),
     ("34-meaning-columns/three.csv", "", 0, "are the prompt"),
-    ("36-folder/d", "", 1, "1 subfolder is passed over"),
+    ("36-folder/d", "", 1, "1 subfolder is skipped"),
     ("36-folder/f", "", 1, "infotext of an image"),
     ("36-folder/h", "", 0, "name one that has: h/10_kite"),
     ("40-excel-tsv/p.tsv", "", 3, "its cells are in quotes"),

@@ -199,7 +199,7 @@ BAD = [
     ("prompts: [a]\nmatrix: {seed: 9..1}", 2, 16, "counts down", "1..9"),
     ("prompts: [a]\nmatrix: {seed: {start: 1}}", 2, 16, "must be integers", "count"),
     ("prompts: [a]\nmatrix: {prompt: [b]}", 2, 10, "`prompt` in `matrix`", "prompts:"),
-    ("prompts: [a]\nmatrix: {seed: 1}\nexclude: [{sed: 1}]", 3, 12, "no axis", "`seed`"),
+    ("prompts: [a]\nmatrix: {seed: 1}\nexclude: [{sed: 1}]", 3, 12, "not an axis", "`seed`"),
     ("prompts: [a]\nrun: {rat: 5/s}", 2, 7, "unknown run option `rat`", "`rate`"),
     ("prompts: [a]\nrun: {rate: [5]}", 2, 13, "needs one value", "command line"),
     ("prompts: [a]\noutput: {path: 'x/{sed}'}", 2, 19, "unknown field {sed}", "`seed`"),

@@ -98,7 +98,7 @@ class TextFolder:
             if names:
                 some = ", ".join(shown(name)[1:-1] for name in sorted(names)[:3])
                 many = show_count(len(names), f"{one} is", f"{several} are")
-                warn(f"{self._source.label}: {many} passed over, as only its .txt files are read ({some})")
+                warn(f"{self._source.label}: {many} skipped, as only its .txt files are read ({some})")
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         return self._reading.carried.places.get(name, (row.source, row.line, 1))

@@ -234,8 +234,8 @@ class Entries:
         return False
 
     def _file_meta(self, node: Node) -> dict[str, Any]:
-        """``meta: [model, width]`` names columns that are plain metadata (``_columns_aside``); a mapping in it, as alone, is
-        what each prompt gets.
+        """``meta: [model, width]`` names columns that are plain metadata (``_columns_aside``); a mapping in it, as
+        alone, is what each prompt gets.
         """
         if node.kind != "list":
             return self._meta(node)
