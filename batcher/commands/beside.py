@@ -44,4 +44,7 @@ class Beside:
     def __exit__(self, *_error: object) -> None:
         if self._page is not None:
             self._page.terminate()
-            self._page.wait(10)
+            try:
+                self._page.wait(10)
+            except subprocess.TimeoutExpired:
+                self._page.kill()

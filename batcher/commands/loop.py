@@ -1,7 +1,6 @@
 """The event loop that a run goes on: uvloop where it is installed (the extra ``speed``), else asyncio's own."""
 
 import asyncio
-import gc
 from collections.abc import Coroutine
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -10,8 +9,6 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    gc.freeze()  # modules live as long as the process: no search for garbage need visit them
-    gc.set_threshold(20_000, 20, 50)  # at full speed the default costs a tenth of the processor time
     with asyncio.Runner(loop_factory=_factory()) as runner:
         return runner.run(main)
 

@@ -74,8 +74,10 @@ def found_run(name: str) -> Path:
 
 def _there(name: str) -> Path:
     run = found_run(name)
-    if not os.path.lexists(run):
-        raise _no_such_run(name)
+    try:
+        os.lstat(run)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no path at all
+        raise _no_such_run(name) from None
     return run
 
 

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+import msgspec
+from msgspec import Meta
 
 from batcher.client.protocol import is_model_id, is_request_id
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json, images_asked, sidecar
@@ -18,14 +21,61 @@ from batcher.core.one_line import one_line
 from batcher.images.kinds import Buffer
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, is_plain, stem
 
-SCHEMA = "batcher/1"
 MOST_COPIES = 100_000
-MOST_ATTEMPTS = 1_000
-_HEX = frozenset("0123456789abcdef")
+
+Size = Annotated[int, Meta(ge=0, le=1 << 53)]
+Side = Annotated[int, Meta(ge=0, lt=1 << 31)]  # of an image, in pixels
+Moment = Annotated[datetime, Meta(tz=True)]
+Dollars = Annotated[float, Meta(ge=0, lt=1e9)]
+
+
+T = TypeVar("T")
 
 
 class Untrue(Exception):  # noqa: N818  what was seen, and it reads as one
     """It is no sidecar, or it contradicts itself; the text says how."""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where a prompt stands: the file, and its line from 1; 0 for a file without lines."""
+
+    manifest: str
+    line: Size
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sidecar and a line of failures.jsonl both say of a job."""
+
+    job: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+    model: str
+    inputs: dict[str, Any]
+    prompt_id: str
+    meta: dict[str, Any]
+    source: Source
+    chosen: dict[str, Any] | None = None
+
+
+class Sidecar(Described, frozen=True, kw_only=True):
+    """A sidecar, version 1. Fields of later versions are not looked at."""
+
+    schema: Literal["batcher/1"]
+    request_id: str | None
+    file: str
+    bytes: Size
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    mime: str
+    width: Side | None
+    height: Side | None
+    url: str
+    output_index: Annotated[int, Meta(ge=0, lt=1_000)]
+    output_count: Annotated[int, Meta(ge=1, le=1_000)]
+    submitted_at: Moment | None
+    finished_at: Moment | None
+    downloaded_at: Moment
+    attempts: Annotated[int, Meta(ge=1, le=1_000)]
+    cost_usd: Dollars | None
+    simulated: bool
+    batcher: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,47 +121,47 @@ def _same(one: Any, other: Any) -> bool:
 
 def believed(values: Mapping[str, Any], file: str | None) -> Card:
     """What a sidecar at ``file`` tells; None: it comes from records.jsonl. Raises Untrue."""
-    try:
-        return _believed(values, file)
-    except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
-        raise Untrue("fields are missing or of another type") from None
-
-
-def _believed(values: Mapping[str, Any], file: str | None) -> Card:
-    if values["schema"] != SCHEMA:
-        raise Untrue(f"not of the schema {SCHEMA}")
-    artifact = _artifact(values)
-    if file is not None and stem(artifact.file) != stem(file):
-        raise Untrue(one_line(f"it belongs to {artifact.file}", 200))
-    job = described(values, _path(artifact))
-    attempts = _whole(values["attempts"], 1, MOST_ATTEMPTS)
-    request_id, cost = values["request_id"], values["cost_usd"]
-    if not (request_id is None or is_request_id(request_id)) or not isinstance(values["simulated"], bool):
-        raise Untrue("its request id or `simulated` is not valid")
-    if cost is not None and (isinstance(cost, bool) or not 0 <= float(cost) < 1e9):
-        raise Untrue("its cost is not an amount")
-    entry = Entry(
-        id=0, job=job, state=State.DONE, path=job.path, attempts=attempts, request_id=request_id,
-        submitted_at=seconds(values["submitted_at"]), finished_at=seconds(values["finished_at"]),
-        cost_usd=None if cost is None else float(cost),
+    said = _typed(values, Sidecar)
+    if not is_plain(said.file) or said.output_index >= said.output_count:
+        raise Untrue("its file is not in the folder of images, or not one of the job's")
+    if file is not None and stem(said.file) != stem(file):
+        raise Untrue(one_line(f"it belongs to {said.file}", 200))
+    if not (said.request_id is None or is_request_id(said.request_id)):
+        raise Untrue("its request id is not valid")
+    artifact = Artifact(
+        file=said.file, bytes=said.bytes, sha256=said.sha256, mime=said.mime, width=said.width, height=said.height,
+        url=said.url, output_index=said.output_index, output_count=said.output_count,
+        downloaded_at=_unix(said.downloaded_at),
     )  # fmt: skip
-    return Card(entry, artifact, values["simulated"], str(values["batcher"]))
+    job = _job(said, _path(artifact))
+    entry = Entry(
+        id=0, job=job, state=State.DONE, path=job.path, attempts=said.attempts, request_id=said.request_id,
+        submitted_at=None if said.submitted_at is None else _unix(said.submitted_at),
+        finished_at=None if said.finished_at is None else _unix(said.finished_at), cost_usd=said.cost_usd,
+    )  # fmt: skip
+    return Card(entry, artifact, said.simulated, said.batcher)
 
 
 def described(values: Mapping[str, Any], path: str) -> Job:
-    """The job that a sidecar or a line of failures.jsonl is about. Raises Untrue when its key is not of its inputs."""
-    key, model, inputs, source = values["job"], values["model"], values["inputs"], values["source"]
-    if not is_model_id(model) or not isinstance(inputs, dict) or not isinstance(values["meta"], dict):
-        raise Untrue("its model, inputs or meta are not valid")
-    if not isinstance(values["prompt_id"], str) or not isinstance(source["manifest"], str):
-        raise Untrue("its prompt id or source are not valid")
-    if not isinstance(chosen := values.get("chosen"), dict | None):
-        raise Untrue("`chosen` is not an object")
+    """The job that a line of failures.jsonl is about. Raises Untrue when its key is not of its inputs."""
+    return _job(_typed(values, Described), path)
+
+
+def _job(said: Described, path: str) -> Job:
+    if not is_model_id(said.model):
+        raise Untrue("its model is not valid")
     return Job(
-        key=key, model=model, inputs=inputs, copy=copy_number(key, model, inputs), prompt_id=values["prompt_id"],
-        meta=values["meta"], source=source["manifest"], line=_whole(source["line"], 0, 1 << 53), path=path,
-        images=images_asked(inputs), chosen=chosen,
+        key=said.job, model=said.model, inputs=said.inputs, copy=copy_number(said.job, said.model, said.inputs),
+        prompt_id=said.prompt_id, meta=said.meta, source=said.source.manifest, line=said.source.line, path=path,
+        images=images_asked(said.inputs), chosen=said.chosen,
     )  # fmt: skip
+
+
+def _typed(values: Mapping[str, Any], kind: type[T]) -> T:
+    try:
+        return msgspec.convert(values, kind)
+    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError) as error:
+        raise Untrue(one_line(str(error), 200)) from None
 
 
 def copy_number(key: str, model: str, inputs: Mapping[str, Any]) -> int:
@@ -120,30 +170,11 @@ def copy_number(key: str, model: str, inputs: Mapping[str, Any]) -> int:
     The same text as in ``job.job_key``, put together once: "copy" comes first in it.
     """
     rest = canonical_json({"inputs": inputs, "model": model})[1:].encode()
-    if len(key) == 32 and set(key) <= _HEX:
-        digest = bytes.fromhex(key)
-        for copy in range(1, MOST_COPIES):
-            if blake2b(b'{"copy":%d,' % copy + rest, digest_size=16).digest() == digest:
-                return copy
+    digest = bytes.fromhex(key)
+    for copy in range(1, MOST_COPIES):
+        if blake2b(b'{"copy":%d,' % copy + rest, digest_size=16).digest() == digest:
+            return copy
     raise Untrue("its job key is not that of its inputs")
-
-
-def _artifact(values: Mapping[str, Any]) -> Artifact:
-    sha256, file, mime, url = values["sha256"], values["file"], values["mime"], values["url"]
-    if len(bytes.fromhex(sha256)) != 32 or not all(isinstance(text, str) for text in (file, mime, url)):
-        raise Untrue("its file, sha256, type or link are not valid")
-    if not is_plain(file):
-        raise Untrue("its file is not in the folder of images")
-    count = _whole(values["output_count"], 1, 1_000)
-    sides = [None if values[side] is None else _whole(values[side], 0, 1 << 31) for side in ("width", "height")]
-    downloaded = seconds(values["downloaded_at"])
-    if downloaded is None:
-        raise Untrue("it does not say when it was downloaded")
-    return Artifact(
-        file=file, bytes=_whole(values["bytes"], 0, 1 << 53), sha256=sha256, mime=mime, width=sides[0],
-        height=sides[1], url=url, output_index=_whole(values["output_index"], 0, count - 1), output_count=count,
-        downloaded_at=downloaded,
-    )  # fmt: skip
 
 
 def _path(artifact: Artifact) -> str:
@@ -153,19 +184,16 @@ def _path(artifact: Artifact) -> str:
 
 
 def seconds(text: Any) -> float | None:
-    """The inverse of ``job.utc``."""
-    if text is None:
-        return None
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise Untrue("a time without its zone")
+    """The inverse of ``job.utc``. Raises Untrue."""
+    try:
+        moment = msgspec.convert(text, Moment | None)
+    except msgspec.ValidationError as error:
+        raise Untrue(str(error)) from None
+    return None if moment is None else _unix(moment)
+
+
+def _unix(moment: datetime) -> float:
     return round(moment.timestamp() * 1000) / 1000
-
-
-def _whole(value: Any, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise Untrue(f"a number is not between {least} and {most}")
-    return value
 
 
 def _no_number(word: str) -> NoReturn:

@@ -184,7 +184,7 @@ def _recall(state: StateFile, job: Job, values: dict[str, Any]) -> None:
 def _moment(text: Any) -> float:
     try:
         return seconds(text) or 0.0
-    except (Untrue, ValueError, TypeError):
+    except Untrue:
         return 0.0
 
 

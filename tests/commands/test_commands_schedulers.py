@@ -42,7 +42,8 @@ def test_systemd_takes_the_service_and_the_timer(tmp_path: Path) -> None:
         cwd=tmp_path, env={**os.environ, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (came.returncode, came.stderr) == (0, "")
+    ours = [line for line in came.stderr.splitlines() if "batcher." in line.partition(":")[0]]  # it checks all it finds
+    assert (came.returncode, ours) == (0, [])
 
 
 def test_the_line_for_cron_works_with_what_cron_gives(tmp_path: Path) -> None:

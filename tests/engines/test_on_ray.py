@@ -114,7 +114,7 @@ def test_workers_and_their_node_are_killed_and_every_file_comes_once(
     report, said = ended(process)
     assert (report["done"], report["submits"]) == (250, 250)
     is_whole(tmp_path, origin, 250)
-    assert said.count("is lost") >= 3
+    assert said.count("is lost") >= 2  # the node may be missed only after the last file
     events = [json.loads(line) for line in log.read_text().splitlines()]
     assert {event["at_work"] for event in events if event["event"] == "worker"} == {True, False}
     assert until_gone(ray.workers)

@@ -176,14 +176,14 @@ def test_an_outage_costs_only_what_was_in_the_air_and_a_handful(tmp_path: Path) 
         await asyncio.sleep(5.0)
         bad = [{"where": place, "kind": "502_html"} for place in ("submit", "result", "status", "catalog")]
         going.simulator.change({"faults": bad})
-        await asyncio.sleep(3600.0)
+        await asyncio.sleep(900.0)
         going.simulator.change({"faults": []})
 
     came, stats, _ = one_run(tmp_path, lines(300), steady(), rate=5.0, meanwhile=outage)
     assert came.report["done"] + came.report["in_doubt"] == 300
-    assert came.report["in_doubt"] <= 10, "an hour at 5/s would have been 18,000 submits"
+    assert came.report["in_doubt"] <= 10, "a quarter of an hour at 5/s would have been 4,500 submits"
     assert stats["charges_per_input"]["max"] == 1
-    assert came.seconds < 3600 + 200
+    assert came.seconds < 900 + 200
 
 
 def test_a_refused_token_stops_the_run_and_keeps_what_is_there(tmp_path: Path) -> None:

@@ -118,9 +118,10 @@ class LyingThere:
 
 
 def _media(folder: Path) -> dict[str, str]:
-    """Names of media by their stems."""
+    """Names of media by their stems. A link is none: batcher writes files."""
     try:
-        names = [path.name for path in folder.iterdir()]
+        with os.scandir(folder) as there:
+            names = [one.name for one in there if one.is_file(follow_symlinks=False)]
     except OSError:
         return {}
     return {stem(name): name for name in names if extension(name) in EXTENSIONS - {"json", "part"}}
