@@ -127,7 +127,7 @@ async function arrange(ask) {
 		focus(document.activeElement !== box);
 	}
 	$("empty").hidden = page.list.length > 0;
-	$("nothing").textContent = model.size() ? "Nothing fits" : "No pictures yet: they appear here as they arrive";
+	$("nothing").textContent = model.size() ? "Nothing fits" : "No images yet: they appear here as they arrive";
 	status();
 	details();
 }
@@ -183,7 +183,7 @@ const goTo = (at, column) => { if (at in page.list) choose(page.list[at], column
 function mark(i) {
 	if (!page.marks.delete(i)) page.marks.add(i);
 	wall.refresh([i]);
-	say(page.marks.size ? `${plural(page.marks.size, "picture")} marked` : "No marks");
+	say(page.marks.size ? `${plural(page.marks.size, "image")} marked` : "No marks");
 }
 function details() {
 	const { current } = page;
@@ -239,7 +239,7 @@ function download() {
 const several = () => page.marks.size ? [...page.marks] : [page.current];
 function verdict(name) {
 	const { current, list } = page, isGroup = name === "only" || name === "none", all = isGroup ? [current] : several(), words = WORDS[name];
-	decide(all.flatMap((i) => model.decision(i, name)).map(([i, pick]) => [i, { pick }]), all.length > 1 ? `${words}: ${plural(all.length, "picture")}` : words);
+	decide(all.flatMap((i) => model.decision(i, name)).map(([i, pick]) => [i, { pick }]), all.length > 1 ? `${words}: ${plural(all.length, "image")}` : words);
 	if (name === "undecide" || all.length > 1 || page.readOnly || page.opened.length > 1 || !(isGroup || $("moves-on").checked)) return;
 	const to = model.next(list, place(), name);
 	if (to >= 0) goTo(to); else if (page.view === "grid") otherPrompt(1); else say(`${words}. That was the last one.`, true);

@@ -168,9 +168,9 @@ function paintHead(head) {
 	else if (kind !== "group") clear(head, h("b", {}, `${labels[kind][id] ?? ""}`));
 	else {
 		const { keepers, open, state } = model.standing(id);
-		const words = { kept: plural(keepers, "keeper"), open: `${open} to choose`, none: "none kept", empty: "no picture yet" };
+		const words = { kept: plural(keepers, "keeper"), open: `${open} to choose`, none: "none kept", empty: "no image yet" };
 		head.dataset.standing = state;
-		clear(head, h("b", {}, model.groups[id][1] || plural(model.members(id).length, "picture")), h("span", {}, words[state]));
+		clear(head, h("b", {}, model.groups[id][1] || plural(model.members(id).length, "image")), h("span", {}, words[state]));
 	}
 }
 
