@@ -374,13 +374,13 @@ def test_half_a_line_and_verdicts_on_what_is_gone_are_said_and_the_next_verdict_
     with page_server(run) as server:
         page = chromium.new_page()
         page.goto(server.url)
-        page.get_by_text("1 verdict is about images that are not in this run any more").wait_for()
+        page.get_by_text("1 verdict is about images that are no longer in this run").wait_for()
         page.wait_for_selector(f'.tile[data-job="{key}"][data-pick="no"]')
         with page.expect_response("**/picks"):
             press(page, "p")
         expect_count(page, '.tile[data-pick="yes"]', 1)
         page.reload()
-        page.get_by_text("1 line of picks.jsonl can't be read and is passed over").wait_for()
+        page.get_by_text("1 line of picks.jsonl can't be read and is skipped").wait_for()
         page.close()
     text = (run / PICKS).read_text()
     assert '{"job": "3f\n{' in text  # what was there stays, and the new line is a line of its own
