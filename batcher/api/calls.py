@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from batcher.api.going import GoingRun
+from batcher.api.loops import in_thread
 from batcher.api.manifests import DEFAULT_RUN, from_python, is_path, path_of
 from batcher.api.options import edges_of, is_run, options_of, recorded, texts_of
 from batcher.api.run import Run
 from batcher.api.shown import Quiet
-from batcher.api.threads import in_thread
 from batcher.api.values import Plan, Report
 from batcher.core.errors import UsageError
 from batcher.runner import planning
@@ -59,7 +59,8 @@ def start(manifest: Any, *, out: Out = None, simulate: bool = False, **options: 
     """
     _require_utf8_names()
     texts = texts_of({**options, "simulate": simulate})
-    return GoingRun(_placed(manifest, out, texts), edges_of(texts))
+    run_dir = manifest if is_run(manifest) else out if out is not None or is_path(manifest) else DEFAULT_RUN
+    return GoingRun(_placed(manifest, out, texts), edges_of(texts, _text(run_dir) or ""))
 
 
 def plan(manifest: Any, *, out: Out = None, simulate: bool = False, **options: Any) -> Plan:

@@ -8,14 +8,16 @@ import asyncio
 import atexit
 import html
 import threading
+import time
 import warnings
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from batcher.api.loops import Soon, this_loop
 from batcher.api.options import Edges, texts_of
 from batcher.api.run import Run
 from batcher.api.shown import progress_of
@@ -35,16 +37,6 @@ Result = Image | Failed
 _HOW = "use it so: async with batcher.start(...) as run: async for result in run: ..."
 _ENDED = (State.FAILED, State.CANCELLED, State.IN_DOUBT)
 _LAST_WAIT = 15.0  # seconds that the end of the process waits for a run that nobody ended
-
-
-class _Soon:
-    """What is done already, and may be awaited all the same: ``run.pause()`` and ``await run.pause()`` both do."""
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return asyncio.sleep(0).__await__()
-
-    def __repr__(self) -> str:
-        return "<asked for>"
 
 
 class GoingRun:
@@ -72,10 +64,12 @@ class GoingRun:
         self._moved = threading.Condition()
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
         self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # of the engine
+        self._entered_in: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._context: RunContext | None = None
         self._asked = 0  # to stop: once as the first Ctrl-C, twice as the second
+        self._asked_at: float | None = None  # when that was first, on ``time.monotonic``
         self._began = False
         self._complained = False  # that it has not been entered
         self._over = False
@@ -98,6 +92,7 @@ class GoingRun:
     # --- entering and leaving
 
     async def __aenter__(self) -> Self:
+        self._entered_in = this_loop()
         self._launch()
         try:
             await self._until(lambda: self._began or self._over)
@@ -107,9 +102,13 @@ class GoingRun:
         self._raise_early()
         return self
 
-    async def __aexit__(
+    def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
+        self._require_loop()
+        return self._leave(error)
+
+    async def _leave(self, error: BaseException | None) -> None:
         if not self._over and not self._asked:
             self._ask()
         try:
@@ -143,7 +142,11 @@ class GoingRun:
         self._require_entered()
         return self
 
-    async def __anext__(self) -> Result:
+    def __anext__(self) -> Coroutine[Any, Any, Result]:
+        self._require_loop()
+        return self._next()
+
+    async def _next(self) -> Result:
         await self._until(lambda: bool(self._results) or self._over)
         if self._results:
             return self._results.popleft()
@@ -163,15 +166,15 @@ class GoingRun:
 
     # --- steering
 
-    def pause(self, reason: str = "") -> _Soon:
+    def pause(self, reason: str = "") -> Soon:
         """Nothing new is submitted until ``resume``; what is at the service is collected."""
         return self._tune(reason, pause=True)
 
-    def resume(self, reason: str = "") -> _Soon:
+    def resume(self, reason: str = "") -> Soon:
         """Submits go on."""
         return self._tune(reason, resume=True)
 
-    def tune(self, *, reason: str = "", **changes: Any) -> _Soon:
+    def tune(self, *, reason: str = "", **changes: Any) -> Soon:
         """Changes ``rate``, ``in_flight``, ``downloads``, ``budget`` or ``deadline`` within a second.
 
         A later start knows it too. Raises UsageError for anything else.
@@ -182,14 +185,14 @@ class GoingRun:
             raise UsageError(f"{unknown[0]} can't be changed while a run goes", hint="Stop, and start anew.")
         return self._tune(reason, **texts)
 
-    def stop(self) -> _Soon:
+    def stop(self) -> Soon:
         """As the first Ctrl-C, however often it is called. The rest of the results still comes; ``report`` is there
         when the loop ends.
         """
         self._require_entered()
         if not self._asked:
             self._ask()
-        return _Soon()
+        return Soon()
 
     # --- inside
 
@@ -213,7 +216,8 @@ class GoingRun:
 
     async def _run(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        with Watch(self._edges.log, self._edges.metrics, self._edges.on_end) as watch:
+        edges = self._edges
+        with Watch(edges.log, edges.metrics, edges.on_end, run=edges.run) as watch:
             name = "a run from Python"
             try:
                 with self._place() as options:
@@ -229,7 +233,7 @@ class GoingRun:
                 raise
             self.report = Report.of(report)
             self.path = Path(self.report.run)
-            await asyncio.to_thread(watch.finish)
+            await asyncio.to_thread(watch.finish, self._asked_at)
 
     @asynccontextmanager
     async def _attend(self, context: RunContext) -> AsyncIterator[None]:
@@ -256,6 +260,7 @@ class GoingRun:
 
     def _ask(self) -> None:
         self._asked += 1
+        self._asked_at = self._asked_at or time.monotonic()
         if self._loop is not None:
             with suppress(RuntimeError):  # it has just ended
                 self._loop.call_soon_threadsafe(self._stop_now)
@@ -267,16 +272,21 @@ class GoingRun:
         elif self._context is not None:
             self._context.stop.request(Reason.INTERRUPTED, "stopped by the program")
 
-    def _tune(self, reason: str, **changes: Any) -> _Soon:
+    def _tune(self, reason: str, **changes: Any) -> Soon:
         self._require_entered()
         assert self.path is not None
         tune(self.path, reason=reason or None, **changes)
-        return _Soon()
+        return Soon()
 
     def _require_entered(self) -> None:
         if self._thread is None:
             self._complained = True
             raise UsageError("the run has not been entered", hint=f"{_HOW[:1].upper()}{_HOW[1:]}")
+
+    def _require_loop(self) -> None:
+        """Where the loop that it was entered in is closed and no other is going, nothing can be awaited."""
+        if self._entered_in is not None and self._entered_in.is_closed():
+            this_loop()
 
     def _raise_early(self) -> None:
         if self._over and self._error is not None:
@@ -297,7 +307,7 @@ class GoingRun:
                 loop.call_soon_threadsafe(_settle, future)
 
     async def _until(self, holds: Callable[[], bool]) -> None:
-        loop = asyncio.get_running_loop()
+        loop = this_loop()
         while True:
             with self._moved:
                 if holds():

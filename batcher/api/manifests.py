@@ -145,7 +145,7 @@ def _rows(manifest: Any) -> Iterator[Any]:
             return
     if not isinstance(manifest, Iterable):
         raise UsageError(
-            f"a manifest can't be a {type(manifest).__name__}",
+            f"a manifest can't be of type {type(manifest).__name__}",
             hint="Give a path, a dict with the YAML's keys, a list of dicts or texts, or a table with rows.",
         )
     try:
@@ -165,7 +165,7 @@ def _line(row: Any, place: str, problems: list[Problem], *, table: bool) -> str:
     if hasattr(row, "_asdict"):  # a named tuple
         row = row._asdict()
     if not isinstance(row, Mapping):
-        problems.append(Problem(place, 0, 0, f"a row can't be a {type(row).__name__}", "give a dict or a text"))
+        problems.append(Problem(place, 0, 0, f"a row can't be of type {type(row).__name__}", "give a dict or a text"))
         return ""
     if table:
         row = {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
@@ -199,15 +199,14 @@ def _leaf(value: Any, place: str, problems: list[Problem]) -> Any:
         number = float(value)
         if math.isfinite(number):
             return int(number) if number.is_integer() and abs(number) < 2**53 else number
-        mend = "give a number, or None for an empty cell"
-        kind = f"value {value}, which is no number"
-    elif isinstance(value, (dt.date, dt.time)):
+        return _wrong(problems, place, f"{value} is not a number", "give a number, or None for an empty cell")
+    if isinstance(value, (dt.date, dt.time)):
         mend = "give a text: value.isoformat()"
     elif isinstance(value, (bytes, bytearray, memoryview)):
         mend = "give a text, or the address of a file"
     else:
         mend = "give a text, a number, a list or a dict"
-    return _wrong(problems, place, f"a {kind} can't be sent", mend)
+    return _wrong(problems, place, f"a value of type {kind} can't be sent", mend)
 
 
 def _object(value: Mapping[Any, Any], place: str, problems: list[Problem], depth: int) -> dict[str, Any]:

@@ -47,8 +47,12 @@ NAMES = (*_TEXTS, *_LISTS, *_SWITCHES, *(name for name in _SETTINGS if name not 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edges:
-    """What stands around a run: files it writes for others, and the user's own command at its end."""
+    """What stands around a run: files it writes for others, and the user's own command at its end.
 
+    run: the run directory as far as it is known, for the log.
+    """
+
+    run: str = ""
     log: str | None = None
     metrics: str | None = None
     on_end: str | None = None
@@ -113,8 +117,8 @@ def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, type
     )
 
 
-def edges_of(texts: Mapping[str, Any]) -> Edges:
-    return Edges(**{name: texts.get(name) for name in _EDGES})
+def edges_of(texts: Mapping[str, Any], run: str) -> Edges:
+    return Edges(run=run, **{name: texts.get(name) for name in _EDGES})
 
 
 def command(manifest: str, out: str | None, texts: Mapping[str, Any]) -> str:

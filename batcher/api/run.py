@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from batcher import export
+from batcher.api.loops import in_thread
 from batcher.api.options import options_of, recorded
 from batcher.api.shown import Quiet
-from batcher.api.threads import in_thread
 from batcher.api.values import (
     THUMBNAILS,
     Failed,
@@ -173,27 +173,24 @@ class Run:
     def more(self, seeds: int, where: str | None = None, *, dry_run: bool = False) -> dict[str, Any]:
         """Adds drawn seeds to each group that has no picked image, or that ``where`` means, as ``batcher more``.
 
-        The next run makes them. Returns ``groups``, ``jobs``, ``cost_usd`` and ``budget_left_usd``.
+        The next run makes them. Returns ``groups``, ``jobs``, ``cost_usd``, ``budget_left_usd`` and the rest of
+        ``more --json``.
         """
         plan = plan_more(self.path, seeds, where)
         if not dry_run:
             add(self.path, plan)
-        return {
-            "groups": plan.groups, "jobs": len(plan.jobs), "cost_usd": plan.cost_usd, "added": not dry_run,
-            "budget_left_usd": plan.left_usd, "warnings": list(plan.warnings),
-        }  # fmt: skip
+        return {**plan.as_json(self.path), "added": not dry_run}
 
     def export(self, folder: str | Path, to: str, *, replace: bool = False, **options: Any) -> dict[str, Any]:
-        """Writes the pictures as another program reads them, as ``batcher export``; again, to add what is new.
+        """Writes the images as another program reads them, as ``batcher export``; again, to add what is new.
 
-        to: imagefolder, webdataset, parquet, captions, ... options: the command's flags: ``where=``, ``split=``.
+        folder: or a bucket, ``s3://...``. to: imagefolder, webdataset, parquet, captions, ... options: the command's
+        flags: ``where=``, ``split=``.
         """
         names = set(export.Options.__slots__) - {"to"}
         if unknown := sorted(set(options) - names):
             raise UsageError(f"export has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(names))}.")
-        with joined(self.paths) as whole:
-            order = export.ordered(whole.path, Path(folder), export.Options(to=to, **options))
-            return export.export(order, None, replace=replace)
+        return export.export_to(self.paths, str(folder), export.Options(to=to, **options), None, replace=replace)
 
     @contextmanager
     def _whole(self) -> Iterator[tuple[Joined, sqlite3.Connection]]:

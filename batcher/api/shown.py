@@ -24,4 +24,11 @@ def progress_of(options: Options) -> Progress:
     """What ``progress=`` names; without it a bar in a notebook, and nothing elsewhere."""
     if "progress" in options.flags:
         return listener(options.flags["progress"].text)
-    return listener("bar") if "ipykernel" in sys.modules else Quiet()
+    return listener("bar") if _in_notebook() else Quiet()
+
+
+def _in_notebook() -> bool:
+    """Whether this process is a notebook's: other programs may have its modules, too."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None

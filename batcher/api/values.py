@@ -65,8 +65,14 @@ class Failed:
 
     cause: one word, as ``status`` and ``retry --cause`` have it. message, http_status, code: what the service said.
 
-    >>> for failed in batcher.open("runs/kite").failures():
-    ...     print(failed.prompt, failed.cause, failed.message)
+    >>> odd = {"prompt": "a kite", "aspect_ratio": "17:9"}
+    >>> batcher.run([odd], out="runs/odd", no_schema_check="aspect_ratio", simulate=True).failed
+    1
+    >>> failed = batcher.open("runs/odd").failures()[0]
+    >>> failed.cause, failed.http_status, failed.prompt, failed.inputs["aspect_ratio"]
+    ('invalid_input', 422, 'a kite', '17:9')
+    >>> batcher.open("runs/odd").retry(cause=failed.cause, dry_run=True)["may_cost_usd"]
+    0.02
     """
 
     state: State
@@ -157,6 +163,8 @@ class Plan:
     >>> plan = batcher.plan(["a red kite", "a gull"], out="runs/kite", simulate=True)
     >>> plan.jobs, plan.new, plan.cost_usd
     (2, 1, 0.02)
+    >>> print(plan)
+    runs/kite/manifest.jsonl: 1 job to submit, $0.02
     """
 
     manifest: str
@@ -181,10 +189,13 @@ class Plan:
     def new(self) -> int:
         return self.jobs if self.against is None else self.against["new"]
 
-    def _repr_html_(self) -> str:
+    def __str__(self) -> str:
         cost = "cost unknown" if self.cost_usd is None else show_usd(self.cost_usd)
+        return f"{self.manifest}: {show_count(self.to_submit, 'job')} to submit, {cost}"
+
+    def _repr_html_(self) -> str:
         return _table(
-            f"{self.manifest}: {show_count(self.to_submit, 'job')} to submit, {cost}",
+            str(self),
             {"prompts": self.prompts, "jobs": self.jobs, **{name: ", ".join(axis) for name, axis in self.axes.items()}},
         )
 

@@ -37,11 +37,11 @@ async def simulator(run_dir: Path | None) -> AsyncIterator[str]:
     assert child.stdout is not None
     assert child.stderr is not None
     assert child.stdin is not None
-    first = await child.stdout.readline()
-    if not first.strip():
-        lines = (await child.stderr.read()).decode(errors="replace").strip().splitlines()
-        raise ServiceError(f"the simulator did not start: {lines[-1] if lines else 'no reason given'}")
     try:
+        first = await child.stdout.readline()
+        if not first.strip():
+            lines = (await child.stderr.read()).decode(errors="replace").strip().splitlines()
+            raise ServiceError(f"the simulator did not start: {lines[-1] if lines else 'no reason given'}")
         yield str(json.loads(first)["base_url"])
     finally:
         child.stdin.close()

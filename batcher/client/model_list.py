@@ -22,6 +22,7 @@ from batcher.store.files.whole import write_whole
 
 PAGE = 100  # entries; the service gives up to 500, other clients ask for 100
 MOST_PAGES = 100
+ELSEWHERE = "none published by RunComfy; elsewhere $0.02 per image (Google, fal, Replicate; November 2026)"
 KEPT = 24 * 3600.0  # seconds that a list is used without asking again
 
 
@@ -58,7 +59,10 @@ class Catalogue:
 
 def builtin() -> Catalogue:
     """What is there without the service: the default model."""
-    entry = {"model_id": DEFAULT_MODEL, "display_name": "Imagen 4 Fast", "categories": ["text-to-image"]}
+    entry = {
+        "model_id": DEFAULT_MODEL, "display_name": "Imagen 4 Fast", "categories": ["text-to-image"],
+        "pricing_note": ELSEWHERE,
+    }  # fmt: skip
     return Catalogue((model_of(entry, bundled(DEFAULT_MODEL)),), None)
 
 

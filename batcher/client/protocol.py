@@ -37,6 +37,7 @@ CANCELLED = frozenset({"cancelled", "canceled"})
 RUNNING = frozenset(
     {"in_queue", "in_progress", "queued", "pending", "waiting", "starting", "processing", "running"}
 )  # what RunComfy's documents and clients use
+NO_MONEY = "no_money"  # the kind of a read that was refused because the balance is gone
 NOT_READY = "400005"  # of a result that is asked for before the job has ended
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -198,7 +199,9 @@ def _problem(reply: Reply, body: Any, code: str | None, *, submit: bool) -> Call
     if status == 403 and code != "403001":  # of what stands before the service: a submit did not get there
         return (NotSent if submit else Unclear)(_renamed(cause, "blocked"), retry_after=reply.retry_after)
     server_side = max(status, meant) >= 500 or status // 100 == 3 or not _AMBIGUOUS_4XX.isdisjoint({status, meant})
-    if server_side or _balance_is_gone(status, code):  # a read is free: one that asks for money is asked again
+    if _balance_is_gone(status, code):  # a read is free: one that asks for money is asked again, for a while
+        return Unclear(_renamed(cause, NO_MONEY), retry_after=reply.retry_after)
+    if server_side:
         return Unclear(_renamed(cause, "service_error"), retry_after=reply.retry_after)
     return Rejected(_renamed(cause, _rejection(status, code, text)))
 

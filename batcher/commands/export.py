@@ -71,26 +71,11 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
     Images are hard links where the disk allows it. Nothing in DIR that this command did not make is touched. DIR may be
     a bucket: s3://, gs:// or az://.
     """
-    from batcher.export import (  # noqa: PLC0415  start-up time
-        Options,
-        ordered,
-        upload,
-    )
-    from batcher.export import export as make  # noqa: PLC0415
+    from batcher.export import Options, export_to  # noqa: PLC0415  start-up time
     from batcher.runner.progress import listener  # noqa: PLC0415
-    from batcher.store.joined import joined  # noqa: PLC0415
 
     runs, place = _places(words)
-    with joined(runs) as whole:
-        folder = upload.staging(whole.runs[0], place) if upload.is_url(place) else Path(place)
-        order = ordered(whole.path, folder, Options(**given))
-        with upload.named(folder, place):
-            report = make(order, listener(progress), replace=replace)
-    if upload.is_url(place):
-        report |= {"export": place, "objects": upload.send(folder, place)}
-    if whole.twice:
-        are = show_count(whole.twice, "job is", "jobs are")
-        report["notes"].append(f"{are} in more than one of these runs and exported once")
+    report = export_to(runs, place, Options(**given), listener(progress), replace=replace)
     say_json(report) if as_json else say(_words(report))
     return int(report["exit_code"])
 

@@ -5,10 +5,13 @@ from collections.abc import Coroutine
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
+from batcher.commands import libraries
+
 T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
+    libraries.log_in_one_line()
     with asyncio.Runner(loop_factory=_factory()) as runner:
         return runner.run(main)
 

@@ -50,7 +50,7 @@ def models(words: tuple[str, ...], as_manifest: bool, refresh: bool, as_json: bo
 
 def _show(words: tuple[str, ...], given: dict[str, Any], *, as_manifest: bool, refresh: bool, as_json: bool) -> None:
     from batcher.client.model_list import builtin  # noqa: PLC0415  start-up time
-    from batcher.core.suggest import suggestion  # noqa: PLC0415
+    from batcher.core.suggest import nearest, printable  # noqa: PLC0415
     from batcher.manifest.schema import DEFAULT_MODEL  # noqa: PLC0415
 
     if len(words) > 1:
@@ -59,8 +59,12 @@ def _show(words: tuple[str, ...], given: dict[str, Any], *, as_manifest: bool, r
     catalogue, why = _catalogue(given, refresh=refresh)
     model = catalogue.get(model_id) or builtin().get(model_id)
     if model is None:
-        near = suggestion(model_id, [one.model_id for one in catalogue.models])
-        raise UsageError(f"no model {model_id!r} in the catalogue{f' ({why})' if why else ''}", hint=near)
+        near = nearest(model_id, [one.model_id for one in catalogue.models])
+        guess = f"Did you mean {near}? " if near else ""
+        hint = "\n".join(
+            [f"{guess}`batcher models WORDS` finds ids by words of their names.", *_footer(catalogue, why)]
+        )
+        raise UsageError(f"no model {printable(model_id)!r} in the catalogue", hint=hint)
     if as_manifest:
         from batcher.commands.starter import manifest_for  # noqa: PLC0415  start-up time
 
@@ -129,7 +133,8 @@ def _described(model: "Model") -> list[str]:
 
     lines = [f"{model.model_id}  {model.name}".rstrip()]
     lines += [part for part in (", ".join(model.tasks), model.description) if part]
-    lines.append(f"price: {model.price_words or 'not said by the catalogue; give --price USD to know the cost'}")
+    way = "" if model.price is not None else "; give --price USD to know the cost"
+    lines.append(f"price: {model.price_words or 'not said by the catalogue'}{way}")
     if model.schema is None:
         return [*lines, "The catalogue gives no inputs for it: a manifest's keys are sent as they are."]
     inputs = inputs_of(model.schema)

@@ -32,11 +32,7 @@ def more(run_dir: str, seeds: int, where: str | None, yes: bool, dry_run: bool, 
 
     folder = Path(run_dir)
     plan = plan_more(folder, seeds, where)
-    facts = {
-        "run": run_dir, "groups": plan.groups, "jobs": len(plan.jobs), "groups_with_a_keeper": plan.kept,
-        "groups_without_a_seed": plan.without_seed, "added_before": plan.earlier, "cost_usd": plan.cost_usd,
-        "budget_left_usd": plan.left_usd, "added": False, "resume": plan.resume, "warnings": list(plan.warnings),
-    }  # fmt: skip
+    facts = plan.as_json(folder)
     if not as_json:
         say(_words(facts, seeds))
     if not dry_run:

@@ -49,33 +49,8 @@ def pick(words: tuple[str, ...], scores: str | None, as_json: bool, **given: Any
     if not runs:
         click.echo(f"RUN not given: using {run_dir}, the newest run.", err=True)
     facts = picked(run_dir, Picking(word=word, scores=Path(scores) if scores else None, **given))
-    if facts["written"]:
-        facts["records"] = _refresh(run_dir)
     say_json(facts) if as_json else say(_words(facts))
     return int(facts["exit_code"])
-
-
-def _refresh(run_dir: Path) -> bool:
-    """Whether ``records.jsonl`` was written anew; a run that is going does so at its end."""
-    from batcher.core.errors import BusyError  # noqa: PLC0415  start-up time
-    from batcher.runner import records  # noqa: PLC0415
-    from batcher.runner.progress import listener  # noqa: PLC0415
-    from batcher.runner.run_dir import hold  # noqa: PLC0415
-    from batcher.store import STATE, StateFile  # noqa: PLC0415
-
-    if not (run_dir / records.RECORDS).exists():
-        return False
-    try:
-        with hold(run_dir):
-            state = StateFile(run_dir / STATE)
-            try:
-                simulated = bool(state.facts.simulated)
-                records.write(state, simulated=simulated, progress=listener("none"))
-            finally:
-                state.close()
-    except BusyError:
-        return False
-    return True
 
 
 def _words(facts: dict[str, Any]) -> str:

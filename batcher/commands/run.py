@@ -64,7 +64,7 @@ def run(  # one word for each of its own flags
 
     options = collect(given)
     say_beside = listener("json").say if given["progress"] == "json" else _to_stderr
-    with Watch(log, metrics, on_end) as watch, Beside(to_stderr=as_json) as page:
+    with Watch(log, metrics, on_end, run=options.out or "") as watch, Beside(to_stderr=as_json) as page:
         observers: list[Observer] = [watch]
         observers += [watching_limits(say_beside)] if verbose else []
         observers += [page] if with_page else []
@@ -82,7 +82,7 @@ def run(  # one word for each of its own flags
                     click.echo(summary, err=True)
             else:
                 say(summary)
-        watch.finish()
+        watch.finish(signals.asked_at)
     return int(report["exit_code"])
 
 

@@ -29,6 +29,7 @@ class Signals:
         self._before: dict[int, Any] = {}
         self._heard: Callable[[int], None] | None = None
         self._over = False
+        self.asked_at: float | None = None  # when the first one came while jobs went, on ``time.monotonic``
 
     def __enter__(self) -> Self:
         for number in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
@@ -51,13 +52,11 @@ class Signals:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
-        asked_at: float | None = None
 
         def heard(number: int) -> None:
-            nonlocal asked_at
             now = time.monotonic()
-            if asked_at is None:
-                asked_at = now
+            if self.asked_at is None:
+                self.asked_at = now
                 words = (
                     f"stopping: {_under_way(context.in_air, context.tally.downloading, context.grace)}"
                     "Ctrl-C once more leaves at once"
@@ -66,7 +65,7 @@ class Signals:
                 context.stop.request(Reason.INTERRUPTED, "interrupted")
                 if number == signal.SIGTERM:
                     loop.call_later(GRACE, task.cancel)
-            elif now - asked_at > ONE:
+            elif now - self.asked_at > ONE:
                 task.cancel()
 
         def wake(number: int) -> None:

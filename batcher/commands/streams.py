@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import warnings
 from typing import Any
 
 
@@ -17,7 +18,8 @@ class _Forgiving(io.FileIO):
 
 
 def prepare() -> None:
-    """Opens those that the parent has closed, on nothing, and lets standard error forgive who can't hear it.
+    """Opens those that the parent has closed, on nothing, and lets standard error forgive who can't hear it. Warnings
+    of libraries, which are for developers, stay off it unless ``python -W`` asks for them.
 
     Raises nothing. A file must never get the number of a standard stream: what is printed would go into it.
     """
@@ -27,6 +29,8 @@ def prepare() -> None:
                 pass
             if opened == number:
                 setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     errors = sys.stderr
     raw = io.BufferedWriter(_Forgiving(errors.fileno(), "wb", closefd=False))
     sys.stderr = io.TextIOWrapper(raw, errors.encoding, "backslashreplace", line_buffering=True)

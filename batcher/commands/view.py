@@ -17,7 +17,7 @@ Examples:
   batcher view                          the newest run
   batcher view runs/tonight --port 0 --no-browser
   batcher view runs                     every run in that folder
-  batcher view runs/birds-*-of-4        these runs
+  batcher view runs/birds-*-of-4        these runs as one
   batcher view runs/tonight --export gallery
 The first line on standard output is the page's address. It works before,
 during and after the run; Ctrl-C ends the page and nothing else. Keys: press ?"""
@@ -31,7 +31,7 @@ during and after the run; Ctrl-C ends the page and nothing else. Keys: press ?""
 def view(run_dirs: tuple[Path, ...], folder: str | None, **given: Any) -> int:
     """Look at a run in the browser, live or after; pick, reject, retry, ask for more.
 
-    Several RUNs, or a folder of them, are one page with a list. --export writes a folder in DIR for each.
+    Several RUNs are one wall; of a folder of runs there is a list. --export writes a folder in DIR for each RUN.
     """
     if folder is not None:
         from batcher.view.static import export  # noqa: PLC0415  start-up time
@@ -41,10 +41,12 @@ def view(run_dirs: tuple[Path, ...], folder: str | None, **given: Any) -> int:
         return 0
     import asyncio  # noqa: PLC0415
 
+    from batcher.commands import libraries  # noqa: PLC0415
     from batcher.view.serve import Address, serve  # noqa: PLC0415
     from batcher.view.server import Options  # noqa: PLC0415
 
     _without_secrets()
+    libraries.log_in_one_line()
     browser = not given["no_browser"] and _has_browser()
     address = Address(host=given["host"], port=given["port"], browser=browser)
     asyncio.run(serve(run_dirs, address, Options(read_only=given["read_only"]), say))

@@ -139,10 +139,16 @@ class ManifestError(BatcherError):
 
 
 class ServiceError(BatcherError):
-    """The service can't be reached, or answers what nobody understands. A later start goes on.
+    """The service can't be reached, or answers what nobody understands; also the host of a manifest that is a URL.
 
-    >>> batcher.ServiceError.exit_code
-    69
+    It is raised before anything is submitted. A service that is lost later ends the run in good order instead: then the
+    report has ``stopped_by="service"`` and this exit code. The same call goes on.
+
+    >>> try:
+    ...     batcher.run("http://127.0.0.1:9/prompts.csv", out="runs/none", simulate=True)
+    ... except batcher.ServiceError as error:
+    ...     print(error.exit_code, error.hint)
+    69 Nothing was submitted. Check the URL and the network, or download the file and give its path.
     """
 
     exit_code = 69
@@ -203,10 +209,14 @@ class BalanceGone(AccountError):  # noqa: N818  read as an outcome
 
 
 class Interrupted(BatcherError):  # noqa: N818  nothing went wrong
-    """It was asked to stop before the end.
+    """It was stopped before it began, so there is no report. A run that is stopped later has one, with this exit code.
 
-    >>> batcher.Interrupted.exit_code
-    130
+    >>> with batcher.start(["a gull", "a tern"], out="runs/short", rate="1/min", simulate=True) as run:
+    ...     _ = run.stop()  # as leaving the block, or Ctrl-C
+    >>> run.report.stopped_by, run.report.exit_code == batcher.Interrupted.exit_code
+    ('interrupted', True)
+    >>> batcher.run("runs/short", rate="100/s").done  # the next start makes the rest
+    2
     """
 
     exit_code = 130
@@ -244,7 +254,8 @@ class Rejected(CallError):  # noqa: N818
 class FileError(Exception):
     """One file could not be had. ``retry_after`` as in CallError.
 
-    digest: sha256 of what came, where it came whole and was damaged: the same bytes twice are no accident on the way.
+    digest: sha256 of what came, where it came whole and is not the file: the same bytes twice are no accident on the
+    way.
     """
 
     def __init__(self, cause: Cause, *, retry_after: float | None = None, digest: str | None = None) -> None:

@@ -51,10 +51,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):  # a dataclass takes twent
     inputs_json: ``canonical_json`` of the inputs where whoever made the job had it, so that it is not made twice; no
         part of what makes two jobs equal.
 
-    >>> here = {"source": "p.txt", "line": 1, "path": "kite", "prompt_id": "kite", "meta": {}}
-    >>> job = batcher.Job(key="0" * 32, model="vendor/name/text-to-image", inputs={"prompt": "a kite"}, copy=1, **here)
-    >>> job.inputs["prompt"], job.images
-    ('a kite', 1)
+    ``Image.job`` and ``Failed.job`` are its key: the same in every run, so tables of several runs can be joined by it.
+
+    >>> batcher.run(["a gull", "a red kite"], out="runs/two", simulate=True).done
+    2
+    >>> red = batcher.open("runs/two").images('"red" in prompt')[0]
+    >>> red.job == batcher.open("runs/kite").images()[0].job
+    True
     """
 
     key: str

@@ -35,15 +35,20 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """rate, api_rate: per second. timeout: seconds a job may be unfinished at the service before it is given up on
+    """What the options of the same names come to: flags over the manifest's ``run:`` over these defaults.
+
+    rate, api_rate: per second. timeout: seconds a job may be unfinished at the service before it is given up on
     (its id is kept). attempts: paid tries a job, at most. budget, price: dollars.
     embed: of infotext, xmp, iptc; signed: into files with a C2PA manifest too.
     no_schema_check: inputs of the model that are sent as they are. check_inputs: which URLs of file inputs are looked
     at before the first submit: auto (the first 200 different ones, then a sample), all or none.
     engine: who fetches files: local (this process), or ray, with so many workers, None for one for each free CPU.
 
-    >>> batcher.Settings().rate, batcher.Settings().attempts
-    (2.0, 2)
+    >>> usual = batcher.Settings()
+    >>> usual.rate, usual.in_flight, usual.attempts, usual.budget
+    (2.0, 32, 2, None)
+    >>> batcher.run(["a red kite"], out="runs/kite", rate=10 * usual.rate, attempts=1, simulate=True).done
+    1
     """
 
     rate: float = 2.0

@@ -5,7 +5,7 @@ above 2^63 rounds all seeds, a ``.json`` beside a picture makes it a text datase
 rules, all were found by running the reader, and the tests open every kind of export with it.
 """
 
-from batcher.export.exporting import export
+from batcher.export.exporting import export, export_to
 from batcher.export.request import TARGETS, Options, ordered
 
-__all__ = ["TARGETS", "Options", "export", "ordered"]
+__all__ = ["TARGETS", "Options", "export", "export_to", "ordered"]

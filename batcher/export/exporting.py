@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
 from batcher.core.units import show_count
 from batcher.core.version import __version__
+from batcher.export import upload
 from batcher.export.captions import Captions
 from batcher.export.folder import Folder, opened
 from batcher.export.imagefolder import ImageFolder
@@ -19,13 +20,13 @@ from batcher.export.manifest_file import export_manifest
 from batcher.export.marker_file import FORMAT, look
 from batcher.export.pairs import Pairs
 from batcher.export.parquet import Parquet
-from batcher.export.request import Order
+from batcher.export.request import Options, Order, ordered
 from batcher.export.selection import Selection
 from batcher.export.target import Target
 from batcher.export.webdataset import WebDataset
 from batcher.runner.progress import Meter, Progress
 from batcher.store import connect_to_read, exporting
-from batcher.store.joined import name_of, runs_of
+from batcher.store.joined import joined, name_of, runs_of
 
 KINDS: dict[str, Callable[[Order, Selection], Target]] = {
     "imagefolder": ImageFolder,
@@ -35,6 +36,23 @@ KINDS: dict[str, Callable[[Order, Selection], Target]] = {
     "layout": Layouts,
     "pairs": Pairs,
 }
+
+
+def export_to(
+    runs: Sequence[Path], place: str, options: Options, progress: Progress | None, *, replace: bool = False
+) -> dict[str, Any]:
+    """Several runs as one, to a folder or to the URL of a bucket. Raises as ``export`` does."""
+    with joined(runs) as whole:
+        folder = upload.staging(whole.runs[0], place) if upload.is_url(place) else Path(place)
+        order = ordered(whole.path, folder, options)
+        with upload.named(folder, place):
+            report = export(order, progress, replace=replace)
+    if upload.is_url(place):
+        report |= {"export": place, "objects": upload.send(folder, place)}
+    if whole.twice:
+        are = show_count(whole.twice, "job is", "jobs are")
+        report["notes"].append(f"{are} in more than one of these runs and exported once")
+    return report
 
 
 def export(order: Order, progress: Progress | None, *, replace: bool = False) -> dict[str, Any]:

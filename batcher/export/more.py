@@ -57,6 +57,14 @@ class More:
     resume: str | None
     warnings: tuple[str, ...] = ()
 
+    def as_json(self, run_dir: Path) -> dict[str, Any]:
+        """Before anything is added."""
+        return {
+            "run": str(run_dir), "groups": self.groups, "jobs": len(self.jobs), "groups_with_a_keeper": self.kept,
+            "groups_without_a_seed": self.without_seed, "added_before": self.earlier, "cost_usd": self.cost_usd,
+            "budget_left_usd": self.left_usd, "added": False, "resume": self.resume, "warnings": list(self.warnings),
+        }  # fmt: skip
+
 
 def plan_more(run_dir: Path, many: int, where: str | None = None) -> More:
     """``many`` new seeds for each group without a keeper, or that has a job which ``where`` means. Changes nothing.

@@ -106,10 +106,10 @@ def kind_of(data: Buffer, announced: Announced = NOTHING) -> Kind:
     if kind is not None:
         return kind
     if not len(data):
-        raise _not_a_picture("the file is empty")
+        raise _not_a_picture("the file is empty", data)
     start = bytes(data[:64]).lstrip(b"\xef\xbb\xbf \t\r\n")
     what = "a web page or JSON" if start[:1] in {b"<", b"{", b"["} else "a text"
-    raise _not_a_picture(f"{what} came instead of the file: {one_line(start.decode(errors='replace'), 60)!r}")
+    raise _not_a_picture(f"{what} came instead of the file: {one_line(start.decode(errors='replace'), 60)!r}", data)
 
 
 def _unchecked(kind: Kind) -> str | None:
@@ -191,9 +191,12 @@ def _ratio_note(size: Size | None, wanted: str | None) -> str | None:
 
 
 def _bad(kind: Kind, what: str, data: Buffer) -> FileUnavailable:
-    cause = Cause(kind="bad_picture", message=one_line(f"damaged {kind.extension}: {what}"))
-    return FileUnavailable(cause, digest=hashlib.sha256(data).hexdigest())
+    return _unusable("bad_picture", one_line(f"damaged {kind.extension}: {what}"), data)
 
 
-def _not_a_picture(message: str) -> FileUnavailable:
-    return FileUnavailable(Cause(kind="not_a_picture", message=message))
+def _not_a_picture(message: str, data: Buffer) -> FileUnavailable:
+    return _unusable("not_a_picture", message, data)
+
+
+def _unusable(kind: str, message: str, data: Buffer) -> FileUnavailable:
+    return FileUnavailable(Cause(kind=kind, message=message), digest=hashlib.sha256(data).hexdigest())

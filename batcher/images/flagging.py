@@ -24,6 +24,7 @@ from batcher.images.flags import Look, Pictured, asked_ratio, flags
 from batcher.images.storage import reader_of
 from batcher.images.thumbnail import measure
 from batcher.store import exporting
+from batcher.store.files.disk import open_own
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside
 
 MEASURES = Path("thumbs/measures.jsonl")
@@ -52,21 +53,26 @@ class Measures:
     """What was measured in a run so far, by sha256."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._path = run_dir / MEASURES
+        self._run_dir = run_dir
         self.looks: dict[str, Look] = {}
-        with suppress(OSError), self._path.open("rb") as lines:
+        with suppress(OSError), (run_dir / MEASURES).open("rb") as lines:
             for line in lines:
                 with suppress(ValueError, TypeError):
                     sha256, dhash, entropy, spread = json.loads(line)
                     self.looks[str(sha256)] = Look(int(dhash), float(entropy), float(spread))
 
-    def add(self, looks: Mapping[str, Look]) -> None:
-        """A disk that can't take it is no reason not to say what was seen."""
+    def add(self, looks: Mapping[str, Look], run_dir: Path | None = None) -> None:
+        """run_dir: where they are kept, when several runs are read as one.
+
+        A disk that can't take it is no reason not to say what was seen.
+        """
+        path = (run_dir or self._run_dir) / MEASURES
         self.looks.update(looks)
         lines = [json.dumps([sha256, look.dhash, look.entropy, look.spread]) for sha256, look in looks.items()]
         with suppress(OSError):
-            self._path.parent.mkdir(exist_ok=True)
-            with self._path.open("a", encoding="ascii") as file:
+            path.parent.mkdir(exist_ok=True)
+            handle = open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            with os.fdopen(handle, "a", encoding="ascii") as file:
                 file.write("".join(f"{line}\n" for line in lines))
 
 

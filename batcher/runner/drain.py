@@ -129,6 +129,7 @@ class Drain:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH)
+            self.context.look()
             try:
                 self._changed = await self._changed_elsewhere() or self._changed
             except Exception as error:  # noqa: BLE001

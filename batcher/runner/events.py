@@ -14,6 +14,14 @@ from batcher.core.tally import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunNamed:
+    """Which run directory it is: known before the manifest is read, so before ``RunBegan``, which may never come."""
+
+    run_dir: Path
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunBegan:
     """total: jobs of the manifest, or those within ``--limit``. at: Unix seconds, as in all events.
 
@@ -102,5 +110,5 @@ class RunEnded:
     at: float = 0.0
 
 
-Event = RunBegan | JobMoved | CameBack | Steered | Ticked | Noted | WorkerMoved | RunEnded
+Event = RunNamed | RunBegan | JobMoved | CameBack | Steered | Ticked | Noted | WorkerMoved | RunEnded
 Observer = Callable[[Event], None]

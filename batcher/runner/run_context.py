@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from batcher.client.api import Api
+from batcher.client.protocol import NO_MONEY
 from batcher.core.budget import Budget, kind_of
 from batcher.core.command_line import command_line
 from batcher.core.errors import CallError, Cause, DiskError, Refused
@@ -31,6 +32,7 @@ from batcher.store.machine import machine_problem, may_have_lost
 
 PATIENCE = 6 * 3600.0  # seconds without any answer before the run gives up on a service that had answered before
 FIRST_PATIENCE = 60.0  # and on one that never did
+LAST_PATIENCE = 30.0  # once the money is gone or the deadline is reached, while nothing can be had
 NOWHERE = 3  # answers that nothing is at an address, before it is believed
 NOTEWORTHY = 10.0  # seconds of silence worth a word to the person who watches
 
@@ -85,6 +87,8 @@ class RunContext:
         self.started = self.wall()
         self._born = self.now()
         self._heard: float | None = None
+        self._stuck_since: float | None = None  # nothing that is paid for could be had since; None: the last could
+        self._stuck_for = ""  # the kind of cause
 
     @property
     def grace(self) -> float:
@@ -189,6 +193,26 @@ class RunContext:
                 f"the service does not answer: {problem.cause.message}",
                 f"Nothing is lost. Check the network and --base-url ({self.api.base_url}).",
             )
+
+    def stuck(self, cause: Cause) -> None:
+        """A result or a file that is paid for could not be had."""
+        self._stuck_since = self.now() if self._stuck_since is None else self._stuck_since
+        self._stuck_for = cause.kind
+
+    def went_on(self) -> None:
+        """One could, or there is no use in asking for it again."""
+        self._stuck_since = None
+
+    def look(self) -> None:
+        """To be called now and then. Trouble is waited for, but not past the deadline, and not for money."""
+        if self._stuck_since is None or self.now() - self._stuck_since < LAST_PATIENCE:
+            return
+        hint = "What is paid for and not here stays at the service: the same command collects it."
+        if self._stuck_for == NO_MONEY:
+            why = "the balance is gone: the service gives no results without one"
+            self.stop.request(Reason.BALANCE, why, f"Top the account up. {hint}", leave=True)
+        elif self.past_deadline():
+            self.stop.request(Reason.DEADLINE, "the deadline is reached, and nothing can be had", hint, leave=True)
 
     def trouble(self, problem: CallError, count: int, entry: Entry) -> float:
         """Seconds until a read that got no answer, ``count`` times now, is tried again."""

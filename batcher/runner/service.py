@@ -48,10 +48,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """api is open. trust: hosts that files may come from beside RunComfy's. name: what a run directory remembers.
+    """Where the calls of a run go: RunComfy, another address (``base_url=``), or the simulator (``simulate=True``).
 
-    >>> batcher.Service(api=None, trust=("files.example.org",), name="simulator").trust
-    ('files.example.org',)
+    api is open. trust: hosts that files may come from beside RunComfy's (``trust_host=``). name: what a run directory
+    remembers: it goes on with the same service, and is refused at any other.
+
+    >>> simulator = batcher.Service(api=None, trust=("127.0.0.1",), name="simulator")
+    >>> batcher.open("runs/kite").status().simulated and simulator.name  # so this run needs simulate=True
+    'simulator'
     """
 
     api: "Api"

@@ -20,7 +20,7 @@ from batcher.runner import report, report_words
 from batcher.runner.control import Control, control_now, read_control
 from batcher.runner.controller import is_paused
 from batcher.runner.engines import cluster
-from batcher.runner.events import RunBegan, RunEnded
+from batcher.runner.events import RunBegan, RunEnded, RunNamed
 from batcher.runner.intake import media_inputs
 from batcher.runner.intake.input_check import check_inputs
 from batcher.runner.intake.manifest_jobs import Reading, plan_jobs
@@ -82,6 +82,7 @@ async def _run(
     if settings.engine == "ray":
         cluster.address()  # what is wrong with it is said before anything is made
     run_dir = run_dir_of(options, loader)
+    _tell(surroundings.observers, RunNamed(run_dir=run_dir, at=surroundings.wall()))
     progress = listener(settings.progress) if progress is None else progress
     heard = Heard(progress, surroundings.observers, surroundings.wall)
     with ExitStack() as held:

@@ -27,6 +27,19 @@ def of(run_dir: Path) -> Facts:
 def together(whole: Joined) -> Facts:
     """Of several runs as of one: each job counts once, the money is what all of them cost. ``runs`` has each."""
     runs = [of(run) for run in whole.runs]
+    return {
+        **of(whole.path),
+        **sums(runs),
+        "run": whole.name,
+        "twice": whole.twice,
+        "absent": list(whole.absent),
+        "notes": notes(whole),
+        "runs": runs,
+    }
+
+
+def notes(whole: Joined) -> list[str]:
+    """What is to be known of runs that are read as one, in words."""
     notes = []
     if whole.twice:
         notes.append(
@@ -34,18 +47,17 @@ def together(whole: Joined) -> Facts:
         )
     if whole.absent:
         notes.append(f"Not among them: {show_count(len(whole.absent), 'shard')}, {', '.join(whole.absent[:8])}.")
+    return notes
+
+
+def sums(runs: Sequence[Facts]) -> Facts:
+    """Of the numbers of several runs those that are not in a table of their jobs: money and pace."""
     return {
-        **of(whole.path),
         **{name: _sum([run[name] for run in runs]) for name in _MONEY},
-        "run": whole.name,
         "cost_by_state": _costs([run["cost_by_state"] for run in runs]),
         "going": any(run["going"] for run in runs),
         "rate": sum(run["rate"] or 0.0 for run in runs) or None,
         "eta_seconds": max((run["eta_seconds"] for run in runs if run["eta_seconds"] is not None), default=None),
-        "twice": whole.twice,
-        "absent": list(whole.absent),
-        "notes": notes,
-        "runs": runs,
     }
 
 

@@ -59,11 +59,12 @@ class Stop:
     def __repr__(self) -> str:
         return f"<Stop {self.reason.word if self.reason else 'no reason'}>"
 
-    def request(self, reason: Reason, message: str = "", hint: str = "") -> None:
+    def request(self, reason: Reason, message: str = "", hint: str = "", *, leave: bool = False) -> None:
+        """leave: also what is at the service is left to the next run, though the reason is a soft one."""
         if self.reason is None or SEVERITY.index(reason) < SEVERITY.index(self.reason):
             self.reason, self.message, self.hint = reason, message, hint
         self.nothing_new.set()
-        if reason.hard and not self.leave.is_set():
+        if (reason.hard or leave) and not self.leave.is_set():
             self.leave_at = asyncio.get_running_loop().time()
             self.leave.set()
         self.asked()

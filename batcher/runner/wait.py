@@ -75,6 +75,7 @@ class Waiter:
                 self.asked(entry)
             context.heard()
             self._read_at = context.now()
+            context.went_on()
             trouble, age = Trouble(), context.now() - began
             if isinstance(answer, Waiting):
                 self._notice(answer)
@@ -116,6 +117,7 @@ class Waiter:
 
     async def _give_up(self, entry: Entry, cause: Cause) -> Entry:
         """Paid for, not to be had: failed here, and `batcher retry` asks for it again, free."""
+        self.context.went_on()
         if entry.finished_at is None:
             self.context.settle(entry, None)
         self.context.came_to(entry, cause)
@@ -136,6 +138,7 @@ class Waiter:
         trouble.count += 1
         if trouble.count == 1:
             trouble.since = self.context.now()
+        self.context.stuck(problem.cause)
         trouble.misses += await self._answers_others(entry, trouble.since)
         if trouble.misses >= MOST_MISSES:
             return _unanswered(problem, self.context.now() - trouble.since)

@@ -6,6 +6,7 @@ operating system at once: it survives ``kill -9`` of this process, though not a 
 kill leaves, and is dropped.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -26,8 +27,14 @@ class Journal:
     def _open(self) -> int:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-            self._file = os.open(self._path, flags, 0o644)
+            odd = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)  # a run directory may hold a link there
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | odd
+            try:
+                self._file = os.open(self._path, flags, 0o644)
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    raise JournalError(f"{self._path} is a link: remove it") from None
+                raise
         return self._file
 
     def records(self) -> Iterator[dict[str, Any]]:

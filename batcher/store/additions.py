@@ -10,12 +10,12 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from batcher.core.errors import UsageError
 from batcher.core.job import Job, images_asked, job_key, utc
 from batcher.core.naming import safe_part
-from batcher.store.files.disk import disk, force_folder
+from batcher.store.files.disk import disk, force_folder, open_own
 
 ADDITIONS = "additions.jsonl"
 
@@ -50,20 +50,20 @@ def append(run_dir: Path, added: Iterable[Job]) -> None:
     content = text.encode(errors="backslashreplace")
     path = run_dir / ADDITIONS
     with disk(ADDITIONS, len(content)):
-        start = path.stat().st_size if path.exists() else 0
-        with path.open("ab") as file:
-            file.truncate(_end_of_lines(path, start))
+        with os.fdopen(open_own(path, os.O_RDWR | os.O_CREAT), "r+b") as file:
+            file.truncate(_end_of_lines(file))
+            file.seek(0, os.SEEK_END)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         force_folder(run_dir)
 
 
-def _end_of_lines(path: Path, size: int) -> int:
+def _end_of_lines(file: BinaryIO) -> int:
     """Where the last whole line ends."""
-    with path.open("rb") as file:
-        file.seek(max(0, size - (1 << 20)))
-        tail = file.read()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - (1 << 20)))
+    tail = file.read()
     return size - (len(tail) - tail.rfind(b"\n") - 1)
 
 

@@ -29,6 +29,7 @@ INSERT INTO seen VALUES (?, ?, ?, 1) ON CONFLICT (key) DO UPDATE SET runs = runs
 """
 _BY_LINES = (PICKS, "thumbs/measures.jsonl")  # of several runs one is put behind the other
 _runs: dict[Path, tuple[Path, ...]] = {}  # by the temporary folder
+_room: dict[Path, int] = {}  # bits for the ids of one run: a job has the same id in the next copy, while there is room
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +52,44 @@ class Joined:
 @contextmanager
 def joined(runs: Sequence[Path]) -> Iterator[Joined]:
     """One run directory is given as it is. Raises UsageError for what is none, DiskError."""
-    unique = tuple({run.resolve(): run for run in runs}.values())
+    unique = distinct(runs)
     if len(unique) == 1:
         yield Joined(unique[0], unique)
         return
-    folder = Path(tempfile.mkdtemp(prefix="batcher-joined-"))
-    _runs[folder] = unique
-    try:
-        with closing(sqlite3.connect(folder / STATE, isolation_level=None)) as connection:
-            twice, facts = _copied(connection, unique)
+    with closing(Whole(unique)) as whole:
+        yield whole.copy()
+
+
+def distinct(runs: Sequence[Path]) -> tuple[Path, ...]:
+    """The same without those that are given twice."""
+    return tuple({run.resolve(): run for run in runs}.values())
+
+
+class Whole:
+    """The temporary folder. Who has its state file open keeps the copy that it opened."""
+
+    def __init__(self, runs: Sequence[Path]) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="batcher-joined-"))
+        self._runs = _runs[self.path] = tuple(runs)
+
+    def copy(self) -> Joined:
+        """The runs as they are now. Raises UsageError for what is none, DiskError."""
+        new = self.path / f"new-{STATE}"
+        new.unlink(missing_ok=True)
+        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            room = _room[self.path] = _bits(self._runs, _room.get(self.path, 0))
+            twice, facts = _copied(connection, self._runs, room)
+        new.replace(self.path / STATE)
         for name in _BY_LINES:
-            (folder / name).parent.mkdir(exist_ok=True)
-            parts = [(run / name).read_bytes() for run in unique if (run / name).is_file()]
-            (folder / name).write_bytes(b"\n".join(parts))
-        yield Joined(folder, unique, twice, tuple(_absent(facts)))
-    finally:
-        del _runs[folder]
-        shutil.rmtree(folder, ignore_errors=True)
+            (self.path / name).parent.mkdir(exist_ok=True)
+            parts = [(run / name).read_bytes() for run in self._runs if (run / name).is_file()]
+            (self.path / name).write_bytes(b"\n".join(parts))
+        return Joined(self.path, self._runs, twice, tuple(_absent(facts)))
+
+    def close(self) -> None:
+        _runs.pop(self.path, None)
+        _room.pop(self.path, None)
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 def runs_of(run_dir: Path) -> tuple[Path, ...]:
@@ -84,13 +106,27 @@ def whose(run_dir: Path, file: str) -> tuple[Path, str]:
     return runs[int(number) - 1], IMAGES + rest
 
 
+def run_of(run_dir: Path, job_id: int) -> Path:
+    """The run directory that a job of the whole is from. job_id: as its state file has it."""
+    return runs_of(run_dir)[job_id >> _room[run_dir] if run_dir in _room else 0]
+
+
 def name_of(run_dir: Path) -> str:
     """As a message has it."""
     runs = runs_of(run_dir)
     return str(runs[0]) if len(runs) == 1 else ", ".join(map(str, runs)) if len(runs) < 4 else f"{len(runs)} runs"
 
 
-def _copied(connection: sqlite3.Connection, runs: Sequence[Path]) -> tuple[int, list[RunFacts]]:
+def _bits(runs: Sequence[Path], before: int) -> int:
+    """As before where that is enough; else with room for as many jobs again."""
+    largest = 0
+    for run in runs:
+        with closing(connect_to_read(run)) as source:
+            largest = max(largest, *source.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone())
+    return before if largest < 1 << before else largest.bit_length() + 1
+
+
+def _copied(connection: sqlite3.Connection, runs: Sequence[Path], room: int) -> tuple[int, list[RunFacts]]:
     """How many jobs are in several runs, and the facts of each run."""
     connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
     create(connection)
@@ -108,7 +144,7 @@ def _copied(connection: sqlite3.Connection, runs: Sequence[Path]) -> tuple[int, 
     for number, run in enumerate(runs, 1):
         with closing(connect_to_read(run)) as source:
             source.execute("BEGIN")  # the tables as of one moment, though a run goes on
-            total += _copy(connection, source, number)
+            total += _copy(connection, source, number, room)
     (twice,) = connection.execute("SELECT count(*) FROM seen WHERE runs > 1").fetchone()
     facts = {
         "simulated": any(one.simulated for one in every),
@@ -121,9 +157,9 @@ def _copied(connection: sqlite3.Connection, runs: Sequence[Path]) -> tuple[int, 
     return int(twice), every
 
 
-def _copy(connection: sqlite3.Connection, source: sqlite3.Connection, number: int) -> int:
+def _copy(connection: sqlite3.Connection, source: sqlite3.Connection, number: int, room: int) -> int:
     """The jobs that count in this run, and what belongs to them; how many of them are in a manifest."""
-    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
+    first = (number - 1) << room
     mine = {key for (key,) in connection.execute("SELECT key FROM seen WHERE run = ?", (number,))}
     ids = {row[0] for row in source.execute("SELECT id, key FROM jobs") if row[1] in mine}
     place = f"{IMAGES}{number}/"
@@ -135,16 +171,16 @@ def _copy(connection: sqlite3.Connection, source: sqlite3.Connection, number: in
         rows = source.execute(f"SELECT {', '.join(names)} FROM {table}")
         connection.executemany(
             f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
-            (_moved(row, at, last, paths, place) for row in rows if row[at] in ids),
+            (_moved(row, at, first, paths, place) for row in rows if row[at] in ids),
         )
     connection.execute("COMMIT")
-    (listed,) = connection.execute("SELECT count(position) FROM jobs WHERE id > ?", (last,)).fetchone()
+    (listed,) = connection.execute("SELECT count(position) FROM jobs WHERE id > ?", (first,)).fetchone()
     return int(listed)
 
 
-def _moved(row: Sequence[object], at: int, last: int, paths: Sequence[int], place: str) -> list[object]:
+def _moved(row: Sequence[object], at: int, first: int, paths: Sequence[int], place: str) -> list[object]:
     values = list(row)
-    values[at] = last + int(str(values[at]))
+    values[at] = first + int(str(values[at]))
     for path in paths:
         values[path] = place + str(values[path]).removeprefix(IMAGES)
     return values

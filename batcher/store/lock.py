@@ -17,13 +17,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 
 import filelock
 
 from batcher.core.command_line import command_line
-from batcher.core.errors import BatcherError, BusyError
+from batcher.core.errors import BatcherError, BusyError, DiskError
 from batcher.core.one_line import one_line
 from batcher.store.facts import Process, read_facts
+from batcher.store.files.disk import is_link
 from batcher.store.opening import connect_to_read, unwritable
 
 LOCK = ".lock"
@@ -43,6 +45,12 @@ def locked(run_dir: Path) -> Iterator[None]:
             hint=f"`{command_line('status', run_dir)}` shows how far it is. Stop it with Ctrl-C, or wait.",
         ) from None
     except OSError as error:
+        if is_link(error):
+            raise DiskError(
+                f"{run_dir / LOCK} is a link, and the lock has to be a file of its own",
+                hint=f"Nothing was submitted. Remove it (rm {quote(str(run_dir / LOCK))}), then run the same command"
+                " again.",
+            ) from error
         raise unwritable(run_dir, error) from error
     try:
         yield

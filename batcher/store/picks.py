@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.job import utc
-from batcher.store.files.disk import disk, force_folder
+from batcher.store.files.disk import disk, force_folder, open_own
+from batcher.store.files.whole import write_all
 
 PICKS = "picks.jsonl"
 YES, NO = "yes", "no"
@@ -120,13 +121,11 @@ def append(run_dir: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
     path = run_dir / PICKS
     is_new = not path.exists()
     with disk(PICKS, len(content)):
-        odd = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | odd, 0o666)
+        handle = open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
             if _ends_in_half_a_line(handle):
                 content = b"\n" + content
-            while content:
-                content = content[os.write(handle, content) :]
+            write_all(handle, content)
             os.fsync(handle)
         finally:
             os.close(handle)

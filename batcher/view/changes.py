@@ -17,6 +17,7 @@ from batcher.runner import tuning
 from batcher.runner.control import BACK
 from batcher.runner.reopening import STATES, Reopen, reopen
 from batcher.store import picks
+from batcher.store.joined import runs_of
 from batcher.view import words
 from batcher.view.run_reader import RunReader, wire
 
@@ -46,14 +47,14 @@ def pick(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
     stamped = [
         replace(verdict, sha256=shas.get((verdict.job, verdict.output_index)), at="", by="") for verdict in whole
     ]
-    return {"picks": [wire(verdict) for verdict in picks.append(reader.run_dir, stamped)]}
+    return {"picks": [wire(verdict) for verdict in reader.append(stamped)]}
 
 
 def undo(reader: RunReader, _body: Mapping[str, Any]) -> dict[str, Any]:
     """Takes back the last thing that this user said; no verdicts where nothing is left. Raises DiskError."""
     steps = picks.steps(reader.lines(), picks.whoami())
     before = [replace(verdict, at="", by="", undo=True) for verdict in (steps[-1] if steps else [])]
-    return {"picks": [wire(verdict) for verdict in picks.append(reader.run_dir, before)]}
+    return {"picks": [wire(verdict) for verdict in reader.append(before)]}
 
 
 def _is_short(verdict: picks.Verdict) -> bool:
@@ -64,6 +65,7 @@ def _is_short(verdict: picks.Verdict) -> bool:
 
 def tune(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
     """As ``batcher tune``: the texts of its flags, null for what the command says. facts: the numbers from now on."""
+    _alone(reader.run_dir, "what `tune` changes")
     texts, switches = {"rate", "in_flight", "downloads", "budget", "deadline"}, {"pause", "resume", "drain"}
     given: dict[str, Any] = {}
     for name, value in body.items():
@@ -78,6 +80,7 @@ def tune(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def more(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
     """As ``batcher more``. dry_run: only say how many jobs, and what they cost."""
+    _alone(run_dir, "asking for more seeds")
     seeds, where = body.get("seeds"), body.get("where")
     if type(seeds) is not int or not (where is None or isinstance(where, str)):
         raise UsageError("`seeds` is a number, `where` an expression")
@@ -101,18 +104,33 @@ def more(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, "words": words.more(found, done=done), "command": line, "nothing": not plan.jobs}
 
 
-def retry(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
-    """As ``batcher retry``. dry_run: only say which jobs, and what it may cost."""
+def retry(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
+    """As ``batcher retry``, of each run that the page shows. dry_run: only say which jobs, and what it may cost."""
+    runs = runs_of(reader.run_dir)
+    if reader.twice:
+        raise UsageError(
+            f"{show_count(reader.twice, 'job is', 'jobs are')} in more than one of these runs: a retry here could pay"
+            " for the same job twice",
+            hint=f"Retry in one run: {command_line('view', runs[0])}",
+        )
     states, causes, keys = (_texts(body, name) for name in ("states", "causes", "keys"))
     if not states or not set(states) <= set(STATES):
         raise UsageError(f"`states` are some of {', '.join(STATES)}")
     done = body.get("dry_run") is False
-    found = reopen(run_dir, Reopen(states=states, causes=causes, jobs=keys, dry_run=not done))
+    meant = Reopen(states=states, causes=causes, jobs=keys, dry_run=not done)
+    parts = [reopen(run, meant) for run in runs]
+    costs = [part["may_cost_usd"] for part in parts if part["reopened"]]
+    found = {
+        **parts[0], **{name: sum(part[name] for part in parts) for name in ("reopened", "collected_again")},
+        "reopened_first": [name for part in parts for name in part["reopened_first"]],
+        "may_cost_usd": None if None in costs else round(sum(costs), 6),
+    }  # fmt: skip
     which = [("--state", one) for one in states if one != "failed"]
     which += [("--cause", one) for one in causes] + [("--job", one) for one in keys]
-    line = command_line("retry", run_dir, *(word for pair in which for word in pair))
-    nothing = not found["reopened"] and not found["collected_again"]
-    return {**found, "words": words.retry(found, done=done), "command": line, "nothing": nothing}
+    words_of = [word for pair in which for word in pair]
+    some = [run for run, part in zip(runs, parts, strict=True) if part["reopened"] or part["collected_again"]]
+    line = " && ".join(command_line("retry", run, *words_of) for run in some or runs)
+    return {**found, "words": words.retry(found, done=done), "command": line, "nothing": not some}
 
 
 def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,7 +144,7 @@ def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
     if to not in _TARGETS or not (where is None or isinstance(where, str)):
         raise UsageError(f"`to` is one of {', '.join(sorted(_TARGETS))}")
     which = ("--where", where) if where and to != "pairs" else ()  # pairs are of picked and rejected
-    line = command_line("export", run_dir, _SETS / name, "--to", to, *which)
+    line = command_line("export", *runs_of(run_dir), _SETS / name, "--to", to, *which)
     if body.get("dry_run") is True:
         return {"words": [], "command": line, "nothing": False}
     done = subprocess.run(  # noqa: S603  our own command
@@ -138,6 +156,16 @@ def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
     )
     output = f"{done.stdout}{done.stderr}"[-4_000:]
     return {"exit_code": done.returncode, "output": output, "words": [output], "command": line}
+
+
+def _alone(run_dir: Path, what: str) -> None:
+    """Raises UsageError where several runs are one page."""
+    runs = runs_of(run_dir)
+    if len(runs) > 1:
+        raise UsageError(
+            f"this page shows {len(runs)} runs as one, and {what} belongs to one run",
+            hint=f"Open it by itself: {command_line('view', runs[0])}",
+        )
 
 
 def _texts(body: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from batcher.core.errors import UsageError
 from batcher.core.units import show_bytes, show_duration, show_usd
 from batcher.store.files.safe_reader import sidecar_of
+from batcher.store.joined import whose
 from batcher.store.viewing import JobRow
 from batcher.view.columns import inputs_of
 from batcher.view.run_reader import RunReader
@@ -22,12 +24,13 @@ def job(reader: RunReader, key: str) -> Facts:
     rows, attempts = reader.job(key)
     if not rows:
         raise UsageError("this job is no longer in the run")
-    return of(rows, attempts)
+    return of(rows, attempts, reader.run_dir)
 
 
-def of(rows: list[JobRow], attempts: Sequence[Facts] = ()) -> Facts:
-    """rows: of one job, one for each picture. sections, files: titles and words for the side panel. values: by the
-    names of ``--where``.
+def of(rows: list[JobRow], attempts: Sequence[Facts] = (), run_dir: Path | None = None) -> Facts:
+    """rows: of one job, one for each picture. run_dir: where they were read, when that may be several runs as one.
+
+    sections, files: titles and words for the side panel. values: by the names of ``--where``.
     """
     row = rows[0]
     inputs, meta = inputs_of(row), _decode(row.meta) if row.meta else {}
@@ -56,7 +59,7 @@ def of(rows: list[JobRow], attempts: Sequence[Facts] = ()) -> Facts:
             *([["Chosen", chosen]] if chosen else []),
             ["Job", _job(row, attempts)],
         ],
-        "files": {str(one.output_index): _file(one) for one in rows if one.sha256},
+        "files": {str(one.output_index): _file(one, run_dir) for one in rows if one.sha256},
     }
 
 
@@ -86,10 +89,14 @@ def _seconds(row: JobRow) -> float | None:
     return round(max(0.0, took.total_seconds()), 1)
 
 
-def _file(row: JobRow) -> Facts:
+def _file(row: JobRow, run_dir: Path | None) -> Facts:
+    file = row.file or ""
+    if run_dir is not None:
+        run, file = whose(run_dir, file)
+        file = file if run == run_dir else str(run / file)
     return {
-        "file": row.file,
-        "sidecar": sidecar_of(row.file or ""),
+        "file": file,
+        "sidecar": sidecar_of(file),
         "size": f"{row.width} × {row.height}, {show_bytes(row.bytes or 0)}",  # noqa: RUF001  as people write it
         "warning": row.warning,
         "sha256": row.sha256,

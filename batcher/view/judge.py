@@ -6,6 +6,8 @@ waits for, and not beside a going run.
 
 import asyncio
 import time
+from collections import defaultdict
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from batcher.core.errors import BatcherError
 from batcher.images.flagging import Flagged, Measures, Place, flagged
 from batcher.images.flags import Look
 from batcher.images.storage import reader_of
-from batcher.store import connect_to_read, is_going
+from batcher.store import connect_to_read
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside
+from batcher.store.joined import whose
 from batcher.view.thumbs import Thumbs, place
 
 _SHARE = 0.05  # of the time, for judging: all pictures are compared with each other
@@ -24,23 +27,24 @@ _EVERY = 1.0  # seconds, at most so often
 
 class Judge:
     """flags: by job and output index, as last judged. unmeasured: pictures that nobody looked at. is_behind: set it
-    when pictures came.
+    when pictures came. is_going: asked from another thread.
     """
 
-    def __init__(self, run_dir: Path, thumbs: Thumbs) -> None:
+    def __init__(self, run_dir: Path, thumbs: Thumbs, is_going: Callable[[], bool]) -> None:
         self._run_dir = run_dir
         self._thumbs = thumbs
+        self._is_going = is_going
         self._measures: Measures | None = None
         self._left: dict[str, str] = {}
-        self._fresh: dict[str, Look] = {}
+        self._fresh: defaultdict[Path, dict[str, Look]] = defaultdict(dict)
         self._next = 0.0
         self.flags: dict[Place, list[str]] = {}
         self.unmeasured = 0
         self.is_behind = True
 
-    def saw(self, sha256: str, look: Look) -> None:
-        """A thumbnail was made."""
-        self._fresh[sha256] = look
+    def saw(self, run_dir: Path, sha256: str, look: Look) -> None:
+        """A thumbnail was made. run_dir: of its picture."""
+        self._fresh[run_dir][sha256] = look
         self._left.pop(sha256, None)
 
     def message(self) -> dict[str, Any]:
@@ -71,13 +75,12 @@ class Judge:
     def _judged(self) -> Flagged:
         if self._measures is None:
             self._measures = Measures(self._run_dir)
-        fresh, self._fresh = self._fresh, {}
-        self._measures.add(fresh)
+        fresh, self._fresh = self._fresh, defaultdict(dict)
+        for run_dir, looks in fresh.items():
+            self._measures.add(looks, run_dir)
         with closing(connect_to_read(self._run_dir)) as connection:
             flags_of = flagged(connection, self._measures)
-            if is_going(connection, self._run_dir):
-                return flags_of._replace(left={})
-            return flags_of
+        return flags_of._replace(left={}) if self._is_going() else flags_of
 
     async def measure(self) -> None:
         """Until it is time to judge again."""
@@ -86,11 +89,12 @@ class Judge:
                 await asyncio.sleep(min(wait, _EVERY / 4))
                 continue
             sha256, file = self._left.popitem()
+            run_dir, file = whose(self._run_dir, file)
             with suppress(Absent, NotAFile, Outside, BatcherError, OSError, ValueError):
-                path = await asyncio.to_thread(lambda: reader_of(self._run_dir).regular(file))  # noqa: B023  awaited
-                look = (await self._thumbs.made(path, place(self._run_dir, sha256), sha256))[1]
+                path = await asyncio.to_thread(lambda: reader_of(run_dir).regular(file))  # noqa: B023  awaited
+                look = (await self._thumbs.made(path, place(run_dir, sha256), sha256))[1]
                 if look is not None:
-                    self.saw(sha256, look)
+                    self.saw(run_dir, sha256, look)
 
 
 def _wire(flags: dict[Place, list[str]]) -> list[list[Any]]:

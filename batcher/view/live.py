@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -33,10 +32,10 @@ _IDLE = 10.0  # seconds after the last question
 class Live:
     """A run. ``reader`` is only to be used through ``ask``."""
 
-    def __init__(self, run_dir: Path, thumbs: Thumbs) -> None:
-        self.run_dir = run_dir
-        self.judge = Judge(run_dir, thumbs)
-        self.reader = RunReader(run_dir)
+    def __init__(self, reader: RunReader, thumbs: Thumbs) -> None:
+        self.run_dir = reader.run_dir
+        self.judge = Judge(reader.run_dir, thumbs, lambda: reader.going)
+        self.reader = reader
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._generation = secrets.token_hex(4)
         self._newest = 0

@@ -15,8 +15,8 @@ from typing import Any
 
 from batcher.core.command_line import repair
 from batcher.core.errors import BatcherError, DiskError, UsageError
-from batcher.runner import report
-from batcher.runner.control import read_control
+from batcher.runner import report, report_words
+from batcher.runner.control import control_now, read_control
 from batcher.store import STATE, connect_to_read, is_going, picks, read_facts, reading, viewing
 from batcher.store.facts import Live
 from batcher.store.opening import identity
@@ -35,7 +35,7 @@ def wire(verdict: picks.Verdict) -> list[Any]:
     return [verdict.job, verdict.output_index, verdict.pick, verdict.stars, list(verdict.tags), verdict.note, sha]
 
 
-class _Turn:
+class Turn:
     """When something that costs time may be done again."""
 
     def __init__(self, least: float = 0.0) -> None:
@@ -64,10 +64,13 @@ class RunReader:
         self._ends: dict[str, int] = {}
         self._picks = picks.Picks()
         self._picks_read = 0  # bytes
-        self._moves_turn, self._facts_turn = _Turn(), _Turn(_FACTS_EVERY)
-        self._behind = self._facts_behind = self._going = False
+        self._moves_turn, self._facts_turn = Turn(), Turn(_FACTS_EVERY)
+        self._behind = self._facts_behind = self.going = False  # going: as of the last facts
 
     def close(self) -> None:
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -77,7 +80,7 @@ class RunReader:
         """Opened anew where the file was replaced (by a rebuild, say)."""
         now = identity(self.run_dir / STATE)
         if self._connection is None or now != self._identity:
-            self.close()
+            self._disconnect()
             if now is None:
                 raise UsageError(
                     f"{self.run_dir} has no {STATE}",
@@ -86,6 +89,17 @@ class RunReader:
             self._connection = connect_to_read(self.run_dir)
             self._identity, self._columns = now, None
         return self._connection
+
+    @property
+    def twice(self) -> int:
+        """Jobs that are in more than one of the runs that this one is made of."""
+        return 0
+
+    @property
+    def version(self) -> tuple[Any, int]:
+        """Another one after every commit of another process, and where the file was replaced."""
+        version = viewing.data_version(self.connection)
+        return self._identity, version
 
     def load(self) -> dict[str, Any]:
         """Everything: the message that a page begins with."""
@@ -96,8 +110,8 @@ class RunReader:
         columns = self._columns.columns(viewing.rows(connection))
         self._ended, self._took = Counter(columns["t"]), Counter(columns["d"])
         self._ends = self._columns.ends()
-        self._picks, self._picks_read = picks.Picks(), 0
-        self._new_verdicts()
+        self.forget_verdicts()
+        self.new_verdicts()
         plan = self._columns.plan
         return {
             "axes": {"rows": plan.rows, "cols": plan.cols, "hidden": list(plan.hidden)},
@@ -126,7 +140,7 @@ class RunReader:
         if self._columns is None:
             return {"reset": True}
         changes: dict[str, Any] = {}
-        if verdicts := self._new_verdicts():
+        if verdicts := self.new_verdicts():
             changes["picks"] = [wire(verdict) for verdict in verdicts]
         version = viewing.data_version(connection)
         if version != self._version:
@@ -150,7 +164,7 @@ class RunReader:
 
     def _is_going_changes(self) -> bool:
         """A run that was killed writes nothing more."""
-        return self._facts_turn.has_come() and self.is_going() != self._going
+        return self._facts_turn.has_come() and self.is_going() != self.going
 
     def is_going(self) -> bool:
         """Whether a run is at work there."""
@@ -168,7 +182,11 @@ class RunReader:
         self._moves_turn.took(time.monotonic() - began)
         return None if count < len(states) or len(moved) > _MOST_MOVES else moved
 
-    def _new_verdicts(self) -> list[picks.Verdict]:
+    def forget_verdicts(self) -> None:
+        """``new_verdicts`` begins anew."""
+        self._picks, self._picks_read = picks.Picks(), 0
+
+    def new_verdicts(self) -> list[picks.Verdict]:
         """Lines that came to ``picks.jsonl``. One that was made shorter is read from the start."""
         path = self.run_dir / picks.PICKS
         try:
@@ -176,7 +194,7 @@ class RunReader:
             if size == self._picks_read:
                 return []
             if size < self._picks_read:
-                self._picks, self._picks_read = picks.Picks(), 0
+                self.forget_verdicts()
             with path.open("rb") as file:
                 file.seek(self._picks_read)
                 content = file.read()
@@ -199,6 +217,10 @@ class RunReader:
             return []
         return [verdict for verdict in map(picks.parsed, content.splitlines()) if verdict is not None]
 
+    def append(self, verdicts: Sequence[picks.Verdict]) -> list[picks.Verdict]:
+        """Writes them, as ``picks.append``."""
+        return picks.append(self.run_dir, verdicts)
+
     @property
     def verdicts(self) -> picks.Picks:
         return self._picks
@@ -206,13 +228,20 @@ class RunReader:
     def facts(self) -> dict[str, Any]:
         """The numbers of the overview: those of ``batcher status --json``, and what ``tune`` last asked for."""
         began = time.monotonic()
+        facts = self.numbers()
+        facts["words"] = {**words.overview(facts), **words.speed(self._ended, self._took)}
+        self._facts_turn.took(time.monotonic() - began)
+        return facts
+
+    def numbers(self) -> dict[str, Any]:
+        """The same without their words."""
         connection = self.connection
         run = read_facts(connection)
-        self._going = self.is_going()
-        live = (run.live if self._going else None) or Live()
+        self.going = self.is_going()
+        live = (run.live if self.going else None) or Live()
         facts = {
             "run": str(self.run_dir),
-            "going": self._going,
+            "going": self.going,
             **report.standing(connection, reading.counts(connection), run.price_usd),
             "price_usd": run.price_usd,
             "rate": live.rate,
@@ -221,16 +250,17 @@ class RunReader:
             "simulated": bool(run.simulated),
             "manifest": run.manifest,
             "model": run.model,
-            "resume": run.command,
             "control": self._asked() or run.control,
             "control_history": list(run.control_history[-20:]),
             "failures": [_failure(group) for group in reading.failures(connection)],
             "unreadable_picks": self._picks.unreadable,
             "at": time.time(),
         }
-        facts["words"] = {**words.overview(facts), **words.speed(self._ended, self._took)}
-        self._facts_turn.took(time.monotonic() - began)
-        return facts
+        how = "", ""
+        if facts["pending"] and not self.going and run.command:
+            stopped_by = run.ended.stopped_by if run.ended else None
+            how = report_words.resume(facts, stopped_by, run.command, control_now(self.run_dir))
+        return {**facts, "way_on": how[0], "resume": how[1]}
 
     def _asked(self) -> dict[str, Any] | None:
         """What ``tune`` asked for, also where no run is there to obey it; None where that can't be read."""

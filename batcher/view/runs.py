@@ -1,4 +1,4 @@
-"""Which runs a page shows: one, several, or all in a folder."""
+"""Which runs a page shows: one, several as one, or all in a folder, each by itself."""
 
 import asyncio
 from collections import Counter
@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from batcher.core.errors import BatcherError, UsageError
 from batcher.store import STATE, has_state
+from batcher.store.joined import distinct
+from batcher.view.joined_reader import JoinedReader
 from batcher.view.live import Live
 from batcher.view.run_reader import RunReader
 from batcher.view.thumbs import Thumbs
@@ -20,15 +22,15 @@ class Runs:
     """Raises UsageError for what is neither a run nor a folder of runs."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = paths
-        self._path = paths[0]
+        self._paths = distinct(paths)
+        self._path = self._paths[0]
         self.thumbs = Thumbs()
         self._live: dict[str, Live] = {}
         self._preparing: asyncio.Task[None] | None = None
-        single = [has_state(path) or any((path / name).exists() for name in _LEFT_BEHIND) for path in paths]
-        self.are_many = len(paths) > 1 or (not single[0] and bool(self._found()))
-        for path, is_run in zip(paths, single, strict=True):
-            if not is_run and (len(paths) > 1 or not self.are_many):
+        single = [has_state(path) or any((path / name).exists() for name in _LEFT_BEHIND) for path in self._paths]
+        self.are_many = len(single) == 1 and not single[0] and bool(self._found())
+        for path, is_run in zip(self._paths, single, strict=True):
+            if not is_run and not self.are_many:
                 what = "is not a run directory" if path.is_dir() else "does not exist"
                 raise UsageError(
                     f"{path} {what}: there is no {STATE}, nor a folder in it that has one",
@@ -38,8 +40,7 @@ class Runs:
     def _found(self) -> dict[str, Path]:
         """By name, the newest first; two of one name are told apart by where they are."""
         try:
-            paths = self._path.iterdir() if len(self._paths) == 1 else self._paths
-            runs = [(one.stat().st_mtime, one) for one in paths if (one / STATE).is_file()]
+            runs = [(one.stat().st_mtime, one) for one in self._path.iterdir() if (one / STATE).is_file()]
         except OSError:
             return {}
         names = Counter(one.absolute().name for _, one in runs)
@@ -53,9 +54,10 @@ class Runs:
         live = self._live.get(name)
         if live is None:
             path = self._found().get(name) if self.are_many else self._path if name == self.name else None
-            live = self._live[name] = Live(path, self.thumbs) if path is not None else None  # type: ignore[assignment]
-            if live is None:
-                del self._live[name]
+            if path is None:
+                return None
+            reader = RunReader(path) if len(self._paths) == 1 else JoinedReader(self._paths)
+            live = self._live[name] = Live(reader, self.thumbs)
         return live
 
     def prepare(self) -> None:
@@ -66,7 +68,8 @@ class Runs:
 
     @property
     def name(self) -> str:
-        return self._path.resolve().name or "run"
+        more = len(self._paths) - 1
+        return (self._path.resolve().name or "run") + (f" and {more} more" if more else "")
 
     async def listed(self) -> list[dict[str, Any]]:
         """name, and of several runs their numbers."""

@@ -18,6 +18,8 @@ from batcher.core.where import FLAG
 from batcher.images.storage import reader_of
 from batcher.runner.watchers import metrics
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside
+from batcher.store.joined import whose
+from batcher.store.viewing import JobRow
 from batcher.view import changes, details, filtering
 from batcher.view.live import Live
 from batcher.view.run_reader import problem
@@ -70,7 +72,7 @@ class Server:
             web.post(f"{run}/picks", self._change(lambda live, body: live.ask(changes.pick, live.reader, body))),
             web.post(f"{run}/undo", self._change(lambda live, body: live.ask(changes.undo, live.reader, body))),
             web.post(f"{run}/tune", self._change(lambda live, body: live.ask(changes.tune, live.reader, body))),
-            web.post(f"{run}/retry", self._change(lambda live, body: _thread(changes.retry, live.run_dir, body))),
+            web.post(f"{run}/retry", self._change(lambda live, body: _thread(changes.retry, live.reader, body))),
             web.post(f"{run}/more", self._change(lambda live, body: _thread(changes.more, live.run_dir, body))),
             web.post(f"{run}/export", self._change(lambda live, body: _thread(changes.export, live.run_dir, body))),
         ])  # fmt: skip
@@ -154,39 +156,43 @@ class Server:
 
     async def _thumb(self, request: web.Request) -> web.StreamResponse:
         live = self._live(request)
-        row, path = await self._file(live, request)
-        target = place(live.run_dir, row.sha256 or "")
+        row, path, run_dir = await self._file(live, request)
+        target = place(run_dir, row.sha256 or "")
         headers = {"Cache-Control": _FOREVER if request.query_string else "no-cache"}
         if target.is_file() and not target.is_symlink():
             return web.FileResponse(target, headers={**headers, "Content-Type": "image/webp"})
         try:
             content, look = await self._runs.thumbs.made(path, target, row.sha256 or "")
         except (OSError, ValueError, SyntaxError, EOFError) as error:
-            return _json({"error": f"{row.file} can't be shown: {error}", "hint": ""}, status=422)
+            why = f"{path.name} can't be shown: {error}. If it is damaged, this fetches it again, free:"
+            return _json({"error": why, "hint": repair(run_dir)}, status=422)
         if look is not None:
-            live.judge.saw(row.sha256 or "", look)
+            live.judge.saw(run_dir, row.sha256 or "", look)
         return web.Response(body=content, content_type="image/webp", headers=headers)
 
     async def _picture(self, request: web.Request) -> web.StreamResponse:
-        row, path = await self._file(self._live(request), request)
+        row, path, _ = await self._file(self._live(request), request)
         mime = row.mime if row.mime in _IMAGES else "application/octet-stream"
         headers = {"Content-Type": mime, "Cache-Control": _FOREVER if request.query_string else "no-cache"}
         return web.FileResponse(path, headers=headers)
 
-    async def _file(self, live: Live, request: web.Request) -> tuple[Any, Path]:
-        """By key, never by path; what the state file names is checked as if a stranger had written it."""
+    async def _file(self, live: Live, request: web.Request) -> tuple[JobRow, Path, Path]:
+        """A picture, where it is and the run it is of. By key, never by path; what the state file names is checked as
+        if a stranger had written it.
+        """
         key, output = request.match_info["key"], int(request.match_info["output"])
         row = await live.ask(live.reader.picture, key, output)
         if row is None:
             raise _not_found("there is no such image")
+        run_dir, file = whose(live.run_dir, row.file or "")
         try:
-            path = await asyncio.to_thread(lambda: reader_of(live.run_dir).regular(row.file or ""))
+            path = await asyncio.to_thread(lambda: reader_of(run_dir).regular(file))
             size = path.stat().st_size
         except (Absent, NotAFile, Outside, OSError, ValueError):
-            raise _not_found(f"{row.file} is gone: `{repair(live.run_dir)}` fetches it again") from None
+            raise _not_found(f"{file} is gone. This fetches it again, free:", repair(run_dir)) from None
         if size != row.bytes:
-            raise _not_found(f"{row.file} is damaged: `{repair(live.run_dir)}` fetches it again")
-        return row, path
+            raise _not_found(f"{file} is damaged. This fetches it again, free:", repair(run_dir))
+        return row, path, run_dir
 
     def _change(self, work: Work) -> Handler:
         async def handler(request: web.Request) -> web.StreamResponse:
@@ -237,8 +243,8 @@ async def _body(request: web.Request) -> dict[str, Any]:
     return body
 
 
-def _not_found(why: str) -> aiohttp.web.HTTPNotFound:
-    return web.HTTPNotFound(text=json.dumps({"error": why, "hint": ""}), content_type="application/json")
+def _not_found(why: str, hint: str = "") -> aiohttp.web.HTTPNotFound:
+    return web.HTTPNotFound(text=json.dumps({"error": why, "hint": hint}), content_type="application/json")
 
 
 def _json(facts: Mapping[str, Any], status: int = 200) -> web.Response:

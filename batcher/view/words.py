@@ -21,16 +21,18 @@ _LOST = (
 
 def overview(facts: Facts) -> dict[str, Any]:
     """facts: of ``RunReader.facts``. What there is nothing to say of is empty, and not shown."""
-    control = facts["control"] or {}
-    going, paused, run, budget = facts["going"], bool(control.get("paused")), facts["run"], control.get("budget")
-    state = ("paused" if paused else "running") if going else "not running" if facts["pending"] else "finished"
+    control, runs = facts["control"] or {}, facts.get("runs", [facts])
+    going, paused, budget = facts["going"], bool(control.get("paused")), control.get("budget")
+    state = _state(facts)
     waiting = max(0, facts["pending"] - facts["at_service"] - facts["to_download"])
     parts = [[name, facts[name], word] for name, word in _PARTS.items()] + [["waiting", waiting, "to submit"]]
     left = facts["eta_seconds"] if going else None
     standing = (
         state, "simulated" if facts["simulated"] else "", show_rate(facts["rate"]) if facts["rate"] else "",
         "" if left is None else f"{show_duration(left)} left", facts["note"],
+        f"{len(runs)} runs as one" if len(runs) > 1 else "",
     )  # fmt: skip
+    tune = command_line("tune", facts["run"], "--resume" if paused else "--pause")
     spent, reserved = facts["spent_usd"] or 0, facts["reserved_usd"] or 0
     return {
         "state": state,
@@ -38,7 +40,9 @@ def overview(facts: Facts) -> dict[str, Any]:
         "title": f"{facts['done']:,} of {show_count(facts['total'], 'job')} done",
         "standing": " · ".join(filter(None, standing)),
         "parts": [part for part in parts if part[1]],
-        "resume": facts["resume"] if facts["pending"] and not going else "",
+        "runs": "" if len(runs) == 1 else "\n".join([*map(_member, runs), *facts["notes"], _alone(runs)]),
+        "way_on": facts["way_on"],
+        "resume": facts["resume"],
         "spent": _usd(facts["spent_usd"]),
         "reserved": _usd(reserved) if reserved else "",
         "projected": _usd(facts["projected_usd"]) if facts["pending"] else "",
@@ -48,9 +52,9 @@ def overview(facts: Facts) -> dict[str, Any]:
         "price": _usd(facts["price_usd"]) if facts["price_usd"] else "",
         "simulated": facts["simulated"],
         "files": f"{show_count(facts['images'], 'image')}, {show_bytes(facts['bytes'])}",
-        "troubles": [_trouble(run, group) for group in _groups(facts)],
+        "troubles": [_trouble(runs, group) for group in _groups(facts)],
         "pause": "Resume" if paused else "Pause",
-        "tune": command_line("tune", run, "--resume" if paused else "--pause"),
+        "tune": tune if len(runs) == 1 else "",
         "history": [[one.get("obeyed_at"), _asked(one)] for one in reversed(facts["control_history"][-5:])],
         "rate": control.get("rate"),
         "in_flight": control.get("in_flight"),
@@ -58,18 +62,37 @@ def overview(facts: Facts) -> dict[str, Any]:
     }
 
 
+def _alone(runs: Sequence[Facts]) -> str:
+    return f"Pace, budget and more seeds belong to one run: {command_line('view', runs[0]['run'])} opens it by itself."
+
+
+def _state(facts: Facts) -> str:
+    if facts["going"]:
+        return "paused" if (facts["control"] or {}).get("paused") else "running"
+    return "not running" if facts["pending"] else "finished"
+
+
+def _member(run: Facts) -> str:
+    """One of several runs in a line."""
+    failed = f", {run['failed']:,} failed" if run["failed"] else ""
+    return f"{run['run']}: {run['done']:,} of {show_count(run['total'], 'job')} done{failed}, {_state(run)}"
+
+
 def _groups(facts: Facts) -> list[Facts]:
     cancelled = {"state": "cancelled", "cause": "", "message": "", "count": facts["cancelled"]}
     return [*facts["failures"], *([cancelled] if facts["cancelled"] else [])]
 
 
-def _trouble(run: str, group: Facts) -> dict[str, Any]:
+def _trouble(runs: Sequence[Facts], group: Facts) -> dict[str, Any]:
+    """runs: each with its groups; the command is for those that have this one."""
     state, cause = group["state"], group["cause"]
+    mine = [run for run in runs if any((one["state"], one["cause"]) == (state, cause) for one in _groups(run))]
     which = [*(() if state == "failed" else ("--state", state)), *(("--cause", cause) if cause else ())]
     return {
         "state": state, "count": group["count"], "message": group["message"],
         "title": ": ".join(filter(None, (_plain(state), _plain(cause)))),
-        "advice": _LOST if state == "in_doubt" else "", "command": command_line("retry", run, *which),
+        "advice": _LOST if state == "in_doubt" else "",
+        "command": " && ".join(command_line("retry", run["run"], *which) for run in mine),
         "which": {"states": [state], "causes": [cause] if cause else []},
     }  # fmt: skip
 

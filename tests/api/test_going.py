@@ -1,6 +1,7 @@
 """Runs from Python: in a loop, in a thread, twice at once, left early, steered; against the real simulator."""
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -209,6 +210,10 @@ def test_results_are_read_in_another_loop_when_the_first_was_closed() -> None:
     run = batcher.start(ROWS, out="run", simulate=True, rate="20/s")
     first.run_until_complete(run.__aenter__())
     first.close()
+    for use in (run.__anext__, lambda: run.__aexit__(None, None, None)):
+        with pytest.raises(batcher.UsageError, match="no event loop of asyncio is going") as refused:
+            first.run_until_complete(use())
+        assert "for result in run" in refused.value.hint
 
     async def rest() -> list[str]:
         return [result.prompt async for result in run]
@@ -296,6 +301,8 @@ def test_a_run_is_looked_at_picked_from_and_exported() -> None:
     assert len(run.images()) == 12
     assert [image.seed for image in run.images("seed == 1")] == [1] * 6
     assert run.pick("seed == 1", "yes", stars=4, tags=["good"])["written"] == 6
+    records = map(json.loads, Path("run/records.jsonl").read_text().splitlines())
+    assert sum(record.get("pick") == "yes" for record in records) == 6  # as after `batcher pick`
     (first, *_) = run.images('pick == "yes" and stars > 3')
     assert (first.pick, first.tags) == ("yes", ("good",))
     assert run.pick(first, "clear")["written"] == 1
@@ -305,6 +312,9 @@ def test_a_run_is_looked_at_picked_from_and_exported() -> None:
     assert run.more(2, "seed == 1")["jobs"] == 12
     assert batcher.run("run").done == 24
     assert run.export("sets/x", to="imagefolder", where="seed == 1")["pictures"] == 6
+    with pytest.raises(batcher.UsageError, match="ftp"):  # the address of a bucket is none of a folder
+        run.export("ftp://host/sets", to="imagefolder")
+    assert not Path("ftp:").exists()
     assert "<img" in run.images()[:1]._repr_html_()
     assert "24 of 24" in run._repr_html_()
     with pytest.raises(batcher.UsageError, match="there is no sed"):

@@ -59,9 +59,9 @@ def test_an_empty_cell_of_a_table_is_no_value_and_numbers_of_numpy_are_numbers()
 @pytest.mark.parametrize(
     ("value", "what"),
     [
-        (float("nan"), "no number"),
-        (float("inf"), "no number"),
-        (Decimal("NaN"), "no number"),
+        (float("nan"), "not a number"),
+        (float("inf"), "not a number"),
+        (Decimal("NaN"), "not a number"),
         (dt.date(2026, 1, 2), "date"),
         (dt.datetime(2026, 1, 2, tzinfo=dt.UTC), "datetime"),
         (b"bytes", "bytes"),

@@ -65,15 +65,17 @@ def test_a_log_has_only_documented_events_with_documented_fields_and_its_money_a
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("p.txt").write_text("a kite\na hill\n")
+    Path("p.csv").write_text("prompt,mood\na kite,calm\na hill,calm\n")
     for limit in ("1", "2"):
-        main(["run", "p.txt", "--simulate", "--progress", "none", "--log", "log.jsonl", "--limit", limit])
+        main(["run", "p.csv", "--simulate", "--progress", "none", "--log", "log.jsonl", "--limit", limit])
     lines = [json.loads(line) for line in Path("log.jsonl").read_text().splitlines()]
     for line in lines:
         allowed = {"ts", "level", "event", "run", *EVENTS[line["event"]].fields.split()}
         assert set(line) <= allowed
         assert line["level"] == logging.getLevelName(EVENTS[line["event"]].level).lower()
+    assert {line["run"] for line in lines} == {"runs/p"}
     names = [line["event"] for line in lines]
+    assert names[0] == "columns"
     assert names.count("run_start") == names.count("run_end") == 2
     assert names.count("submit") == names.count("result") == names.count("saved") == 2
     assert sum(line["cost_usd"] for line in lines if line["event"] == "saved") == pytest.approx(0.04)
@@ -85,8 +87,10 @@ def test_a_run_that_does_not_start_is_an_event_too(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     Path("p.csv").write_text("prompt,aspect_ratio\na kite,17:9\n")
     assert main(["run", "p.csv", "--simulate", "--log", "log.jsonl", "--progress", "none"]) == 65
-    (line,) = map(json.loads, Path("log.jsonl").read_text().splitlines())
-    assert (line["event"], line["exit_code"]) == ("start_failed", 65)
+    assert main(["run", "p.csv", "--simulate", "--log", "log.jsonl", "--matrix", "seed=1..", "-o", "mine"]) == 64
+    wrong, line = map(json.loads, Path("log.jsonl").read_text().splitlines())
+    assert (wrong["event"], wrong["exit_code"], wrong["run"]) == ("start_failed", 65, "runs/p")
+    assert (line["event"], line["exit_code"], line["run"]) == ("start_failed", 64, "mine")
 
 
 def test_a_log_that_cant_be_written_is_refused_before_anything_is_submitted(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 from batcher.core.errors import BusyError
 from batcher.runner.stop import GRACE
+from batcher.runner.watchers.watching import AFTER_A_SIGNAL
 from batcher.store import locked
 from tests.support.command_line import Shell
 
@@ -142,6 +144,28 @@ def test_signals_without_end_leave_at_once_and_lose_nothing(shell: Shell) -> Non
     again = shell("run", "runs/p", "--rate", "500/s", "--progress", "none", "--json")
     assert again.json["done"] == 200
     assert again.json["submits_total"] == 200
+
+
+def test_after_a_sigterm_a_long_command_at_the_end_is_left_to_itself_in_time(shell: Shell) -> None:
+    command = [*RUN, "--rate", "10/s", "--on-end", "echo $$ >began; exec sleep 60"]
+    shell.file("p.txt", "".join(f"a kite over hill {number}\n" for number in range(200)))
+    with (shell.folder / "err").open("w") as err:  # a pipe would stay open for as long as the command lives
+        process = subprocess.Popen(
+            command, cwd=shell.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err
+        )
+    deadline = time.monotonic() + 30
+    while not list((shell.folder / "runs").glob("p/images/**/*.png")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 130
+    text = (shell.folder / "err").read_text()
+    words = re.search(r"--on-end still runs after ([\d.]+) s: left to itself \(process (\d+)\)", text)
+    assert words is not None, text
+    assert float(words[1]) <= AFTER_A_SIGNAL  # seconds: who sends SIGTERM kills after ten
+    assert (shell.folder / "began").read_text().strip() == words[2]
+    os.kill(int(words[2]), signal.SIGTERM)  # it lives, in a session of its own
+    ended_well(shell, "Resume with")
 
 
 def test_a_sigterm_ends_a_run_within_ten_seconds_whatever_the_service_does(shell: Shell) -> None:

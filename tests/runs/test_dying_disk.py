@@ -143,6 +143,33 @@ def test_a_machine_that_gives_no_more_threads_ends_the_run_with_73_and_nothing_i
     desk.finish(run)
 
 
+NO_DECODER = """
+import sys
+from PIL import ImageFile
+load, most, count = ImageFile.ImageFile.load, int(sys.argv.pop(1)), 0
+def limited(self):
+    global count
+    count += 1
+    if count > most:
+        raise MemoryError
+    return load(self)
+ImageFile.ImageFile.load = limited
+from batcher.__main__ import entry
+entry()
+"""
+
+
+@pytest.mark.parametrize("images", [0, 15])
+def test_a_decoder_that_gets_no_memory_ends_the_run_with_73_and_nothing_is_lost(desk: Desk, images: int) -> None:
+    run = desk.folder / "run"
+    going = desk.start(run, "-c", NO_DECODER, str(images))
+    out, complained = going.communicate(timeout=120)
+    assert (going.returncode, "not enough memory" in out) == (73, True), out + complained
+    assert "Traceback" not in complained
+    assert len(list((run / "images").rglob("*.png"))) <= images
+    desk.finish(run)
+
+
 @pytest.mark.parametrize("megabytes", [60, 90, 95, 140])
 def test_with_too_little_address_space_a_run_ends_and_nothing_is_lost(desk: Desk, megabytes: int) -> None:
     """A compiled library that gets no memory may abort the process: then it is as a kill, and without words."""

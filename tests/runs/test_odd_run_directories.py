@@ -25,10 +25,10 @@ class Desk:
         self.folder, self.origin, self.run_dir = folder, origin, folder / "run"
         (folder / "p.txt").write_text("".join(f"kite {number}\n" for number in range(JOBS)))
 
-    def start(self, *flags: str) -> "subprocess.Popen[str]":
+    def start(self, *flags: str, program: tuple[str, str] = ("-m", "batcher")) -> "subprocess.Popen[str]":
         return self._start(
             "run", "p.txt", "-o", "run", "--base-url", f"{self.origin}/v1", "--trust-host", "127.0.0.1", "--rate",
-            "10/s", "--progress", "none", "--json", *flags,
+            "10/s", "--progress", "none", "--json", *flags, program=program,
         )  # fmt: skip
 
     def batcher(self, *words: str) -> tuple[int, str]:
@@ -37,9 +37,9 @@ class Desk:
         assert "Traceback" not in complained
         return going.returncode, out + complained
 
-    def _start(self, *words: str) -> "subprocess.Popen[str]":
+    def _start(self, *words: str, program: tuple[str, str] = ("-m", "batcher")) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "batcher", *words], cwd=self.folder, text=True, stdin=subprocess.DEVNULL,
+            [sys.executable, *program, *words], cwd=self.folder, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
@@ -163,6 +163,26 @@ def test_a_pipe_or_a_link_in_place_of_a_file_of_ours_neither_hangs_a_run_nor_lea
         code, _, complained = desk.ends(desk.start("--rate", "100/s", "--continue-copy"))
         assert code == 0, complained
     assert theirs.read_text() == "somebody else's"
+    assert desk.stats()["charges_per_input"]["max"] == 1
+
+
+NO_LOCKS = "import fcntl; fcntl.flock = lambda *_: None; from batcher.__main__ import entry; entry()"
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_where_locks_do_nothing_two_runs_of_one_directory_pay_for_nothing_twice(desk: Desk, together: bool) -> None:
+    """Some network file systems grant every lock."""
+    first = desk.start(program=("-c", NO_LOCKS))
+    if not together:
+        desk.until_submitted(4, first)
+    second = desk.start(program=("-c", NO_LOCKS))
+    ends = [desk.ends(first), desk.ends(second)]
+    codes = [code for code, _, _ in ends]
+    assert 75 in codes, ends
+    assert set(codes) <= {0, 75}, ends
+    assert all("Traceback" not in complained for _, _, complained in ends)
+    code, report, complained = desk.ends(desk.start())
+    assert (code, report["done"]) == (0, JOBS), complained
     assert desk.stats()["charges_per_input"]["max"] == 1
 
 

@@ -4,9 +4,13 @@ import json
 import os
 import shutil
 import sqlite3
+import time
+import zlib
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -14,7 +18,9 @@ import batcher
 from batcher.core.errors import UsageError
 from batcher.store.joined import joined
 from batcher.view.runs import Runs
+from tests.support.browser import Served, page_server
 from tests.support.command_line import Shell
+from tests.support.raw_http import ask, known
 
 SHARDS = ("runs/kites-1-of-2", "runs/kites-2-of-2")
 
@@ -106,12 +112,107 @@ def test_verify_checks_each_of_them(command: Shell) -> None:
     assert (facts["jobs"], facts["wrong"], [run["run"] for run in facts["runs"]]) == (16, 0, list(SHARDS))
 
 
-def test_a_page_of_several_runs_lists_these(tmp_path: Path) -> None:
+def test_a_page_takes_runs_and_nothing_else_beside_them(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         Runs([Path(SHARDS[0]), tmp_path])
+    assert Runs([Path(SHARDS[0]), Path(SHARDS[0])]).name == "kites-1-of-2"
     runs = Runs([*map(Path, SHARDS)])
-    assert runs.are_many
-    assert set(runs._found()) == {"kites-1-of-2", "kites-2-of-2"}
+    assert (runs.are_many, runs.name) == (False, "kites-1-of-2 and 1 more")
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> list[Path]:
+    """Copies of the shards, to be written to."""
+    for shard in SHARDS:
+        shutil.copytree(shard, tmp_path / shard)
+    return [tmp_path / shard for shard in SHARDS]
+
+
+def test_a_page_of_several_runs_is_one_wall_and_a_verdict_goes_to_the_run_of_its_image(mine: list[Path]) -> None:
+    with page_server(mine[0], str(mine[1])) as server:
+        listed = ask(server, "/runs", **known(server)).json
+        assert (listed["many"], [run["name"] for run in listed["runs"]]) == (False, ["kites-1-of-2 and 1 more"])
+        whole = index(server)
+        assert (len(whole["items"]["k"]), whole["facts"]["total"], whole["facts"]["done"]) == (16, 16, 16)
+        one, other = keys(mine[0])[0], keys(mine[1])[0]
+        assert post(server, "picks", verdicts=[{"job": one, "pick": "yes"}, {"job": other, "pick": "no"}]).status == 200
+        assert [[line["job"] for line in lines(run)] for run in mine] == [[one], [other]]
+        for run, key in zip(mine, (one, other), strict=True):
+            assert ask(server, f"{PAGE}/thumb/{key}/0", **known(server)).status == 200
+            assert list(run.glob("thumbs/*/*.webp"))
+            file = ask(server, f"{PAGE}/job/{key}", **known(server)).json["files"]["0"]["file"]
+            assert Path(file).is_file()
+            assert Path(file).is_relative_to(run)
+        assert ask(server, f"{PAGE}/where?q=pick+%3D%3D+%22yes%22", **known(server)).json["items"]
+        post(server, "undo")  # one step, though it was written to two files
+        assert [[line["pick"] for line in lines(run)] for run in mine] == [["yes", None], ["no", None]]
+        for what, body in (("tune", {"pause": True}), ("more", {"seeds": 2})):
+            refused = post(server, what, **body)
+            assert refused.status == 400
+            assert "belongs to one run" in refused.json["error"]
+
+
+def test_what_happens_in_one_of_several_runs_comes_to_the_page_and_a_retry_goes_to_that_run(mine: list[Path]) -> None:
+    key = keys(mine[1])[0]
+    with page_server(mine[0], str(mine[1])) as server:
+        at = index(server)["at"]
+        with closing(sqlite3.connect(mine[1] / "state.db")) as connection, connection:
+            connection.execute("UPDATE jobs SET state = 'failed', cause = 'moderation' WHERE key = ?", (key,))
+        end = time.monotonic() + 60
+        moved: list[str] = []
+        while key not in moved and time.monotonic() < end:
+            messages = ask(server, f"{PAGE}/changes?since={at}", **known(server)).json["messages"]
+            assert {"reset": True} not in messages
+            moved = [one for message in messages for one in message.get("items", {}).get("k", [])]
+            time.sleep(0.1)
+        assert moved == [key]
+        asked = post(server, "retry", states=["failed"], keys=[key]).json
+        assert (asked["reopened"], asked["command"].split()[2]) == (1, str(mine[1]))
+        assert post(server, "retry", states=["failed"], keys=[key], dry_run=False).json["reopened"] == 1
+    with closing(sqlite3.connect(mine[1] / "state.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM jobs WHERE state = 'pending'").fetchone() == (1,)
+
+
+def test_a_page_does_not_retry_a_job_that_is_in_two_of_its_runs(mine: list[Path], tmp_path: Path) -> None:
+    shutil.copytree(mine[0], tmp_path / "again")
+    with page_server(mine[0], str(mine[1]), str(tmp_path / "again")) as server:
+        assert len(index(server, "kites-1-of-2 and 2 more")["items"]["k"]) == 16
+        refused = post(server, "retry", "kites-1-of-2 and 2 more", states=["failed"]).json
+    assert "could pay for the same job twice" in refused["error"]
+
+
+def test_a_run_of_several_that_lost_its_state_file_is_named_and_the_page_goes_on_when_it_is_back(
+    mine: list[Path],
+) -> None:
+    (mine[1] / "state.db").rename(mine[1] / "aside.db")
+    (mine[1] / "records.jsonl").touch()
+    with page_server(mine[0], str(mine[1])) as server:
+        answer = ask(server, f"{PAGE}/index", **known(server)).json
+        assert f"{mine[1]} has no state.db" in answer["error"]
+        (mine[1] / "aside.db").rename(mine[1] / "state.db")
+        assert len(index(server)["items"]["k"]) == 16
+
+
+PAGE = "/runs/kites-1-of-2%20and%201%20more"
+
+
+def index(server: Served, name: str = "") -> Any:
+    path = f"/runs/{quote(name)}" if name else PAGE
+    return json.loads(zlib.decompress(ask(server, f"{path}/index", **known(server)).body))
+
+
+def post(server: Served, what: str, name: str = "", **body: Any) -> Any:
+    path = f"/runs/{quote(name)}" if name else PAGE
+    return ask(server, f"{path}/{what}", method="POST", body=body, **known(server))
+
+
+def keys(run: Path) -> list[str]:
+    with closing(sqlite3.connect(run / "state.db")) as connection:
+        return [key for (key,) in connection.execute("SELECT key FROM jobs ORDER BY id")]
+
+
+def lines(run: Path) -> list[Any]:
+    return [json.loads(line) for line in (run / "picks.jsonl").read_text().splitlines()]
 
 
 def test_python_opens_several_runs_as_one(tmp_path: Path) -> None:

@@ -128,6 +128,56 @@ def test_an_empty_balance_ends_the_run_once_everything_paid_for_is_collected(tmp
     assert (stats["submits_accepted"], came.report["done"]) == (10, 10)
 
 
+NO_READS = [("402", 77, "balance"), ("500", 4, "deadline"), ("429_seconds", 4, "deadline")]
+
+
+@pytest.mark.parametrize(("kind", "code", "stopped_by"), NO_READS)
+def test_reads_that_come_to_nothing_hold_up_no_deadline_and_the_next_run_collects(
+    tmp_path: Path, kind: str, code: int, stopped_by: str
+) -> None:
+    path = tmp_path / "manifest.txt"
+    path.write_text(lines(40))
+    reads = tuple(Fault(where=place, kind=kind, seconds=900.0) for place in ("status", "result"))
+
+    async def twice() -> tuple[Came, Came, dict[str, Any]]:
+        service = Simulator(steady(faults=reads, balance=0.6 if kind == "402" else None))
+        ill = await go(tmp_path / "run", path, service, rate=2.0, deadline=20.0)
+        service.change({"faults": [], "balance": None})
+        return ill, await go(tmp_path / "run", path, service), service.stats()
+
+    ill, well, stats = run(twice())
+    assert (ill.exit_code, ill.report["stopped_by"]) == (code, stopped_by), ill.summary
+    assert ill.report["done"] == 0
+    assert ill.seconds < 20.0 + 2 * 60.0
+    assert (well.exit_code, well.report["done"]) == (0, 40)
+    assert stats["charges_per_input"]["max"] == 1
+
+
+def test_results_that_are_not_given_without_a_balance_are_not_asked_for_all_night(tmp_path: Path) -> None:
+    reads = tuple(Fault(where=place, kind="402") for place in ("status", "result"))
+    came, stats = finished(tmp_path, lambda: Simulator(steady(faults=reads)), 20, rate=10.0)
+    assert (came.exit_code, came.report["stopped_by"]) == (77, "balance")
+    assert came.seconds < 120.0
+    assert (came.report["failed"], came.report["in_doubt"], stats["charged"]) == (0, 0, 20)
+
+
+def test_a_file_host_that_is_down_holds_up_no_deadline(tmp_path: Path) -> None:
+    profile = steady(faults=(Fault(where="file", kind="503"),))
+    came, _ = finished(tmp_path, lambda: Simulator(profile), 40, rate=2.0, deadline=10.0)
+    assert (came.exit_code, came.report["stopped_by"]) == (4, "deadline")
+    assert came.seconds < 10.0 + 2 * 60.0
+    assert came.report["failed"] == 0
+
+
+@pytest.mark.parametrize("kind", ["html_200", "empty"])
+def test_a_page_in_place_of_an_image_is_believed_when_it_comes_twice(tmp_path: Path, kind: str) -> None:
+    profile = steady(faults=(Fault(where="file", kind=kind),))
+    came, stats = finished(tmp_path, lambda: Simulator(profile), 10, rate=10.0)
+    assert (came.exit_code, came.report["failed"]) == (3, 10)
+    assert stats["calls"]["file"] == 2 * 10
+    assert came.seconds < 15.0
+
+
 def test_failures_of_many_kinds_do_not_blow_the_fuse(tmp_path: Path) -> None:
     profile = steady(faults=(Fault(where="result", kind="content_policy", probability=0.5),))
     came, _ = finished(tmp_path, lambda: Simulator(profile), 120, rate=20.0)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from batcher.runner.intake.remote_manifest import Remote
+from batcher.runner.progress import listener
 from tests.security.ground import ran, simulator, to
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links and rights as POSIX has them")
@@ -185,8 +187,49 @@ def test_the_lock_is_not_taken_through_a_link(
     (run / ".lock").unlink(missing_ok=True)
     (run / ".lock").symlink_to(secret / "precious")
     done = ran("run", prompts, "-o", run, *quick)
-    assert b"Traceback" not in done.stderr
+    assert (done.returncode, b".lock is a link" in done.stderr) == (73, True), done.stderr
     assert (secret / "precious").read_text() == "precious"
+
+
+NOT_OURS_TO_REPLACE = {"state.db", "state.db-wal", "state.db-shm", ".lock"}  # each has a test of its own
+
+
+def every_command(run: Path, prompts: Path, quick: tuple[str, ...]) -> None:
+    """All that write into a run directory; some end with an error where a link is in their way."""
+    watched = ("--log", run / "log.jsonl", "--metrics", run / "metrics.prom")
+    Remote("https://somewhere.test/m.yaml", prompts).keep(run, listener("none"))
+    ends = [
+        ran("run", prompts, "-o", run, *quick),
+        ran("more", run, "--seeds", "1", "--yes"),
+        *(ran("pick", run, "--where", "seed == 1", verdict) for verdict in ("yes", "clear")),
+        ran("tune", run, "--rate", "9/s"),
+        ran("status", run),
+        ran("run", prompts, "-o", run, *quick, *watched),
+        ran("run", prompts, "-o", run, "--simulate", "--progress", "none"),
+        ran("verify", run, "--repair"),
+    ]
+    for end in ends:
+        assert b"Traceback" not in end.stderr
+        assert end.returncode != 1, end.stderr
+
+
+def test_no_file_of_a_run_directory_is_written_through_a_link_that_stands_in_its_place(
+    tmp_path: Path, quick: tuple[str, ...], prompts: Path, secret: Path, first: tuple[Path, list[Path]]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(first[0], run)
+    every_command(run, prompts, quick)
+    (run / ".ballast").write_text("left by a kill")
+    (run / "thumbs/measures.jsonl").write_text("")
+    files = {path.relative_to(run) for path in run.rglob("*") if path.is_file()}
+    names = {file for file in files if file.parts[0] not in {"images", *NOT_OURS_TO_REPLACE}}
+    assert names >= {Path("picks.jsonl"), Path("additions.jsonl"), Path("thumbs/measures.jsonl"), Path("log.jsonl")}
+    for name in names:
+        (run / name).rename(secret / name.name)
+        (run / name).symlink_to(secret / name.name)
+    before = {path.name: path.read_bytes() for path in secret.iterdir()}
+    every_command(run, prompts, quick)
+    assert {path.name: path.read_bytes() for path in secret.iterdir()} == before
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])

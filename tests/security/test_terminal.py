@@ -190,3 +190,30 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 65_536)
     except OSError:  # the other side has closed it
         return b""
+
+
+LOUD = """
+import logging, warnings
+from PIL import ImageFile
+load = ImageFile.ImageFile.load
+def loud(self):
+    warnings.warn("an odd image " + EVIL, UserWarning, stacklevel=2)
+    logging.getLogger("a library").warning("an odd image %s", EVIL)
+    return load(self)
+ImageFile.ImageFile.load = loud
+from batcher.__main__ import entry
+entry()
+"""
+
+
+def test_what_a_library_warns_of_is_one_line_that_does_nothing_to_the_terminal(tmp_path: Path, rude: Service) -> None:
+    path = tmp_path / "m.txt"
+    path.write_text("".join(f"a kite over hill {number}\n" for number in range(8)))  # some are refused there
+    loud = f"EVIL = {SAID!r}{LOUD}"
+    words = ["run", str(path), "-o", str(tmp_path / "run"), *map(str, to(rude)), "--progress", "none"]
+    done = subprocess.run(
+        [sys.executable, "-c", loud, *words], cwd=ROOT, env=environment(), capture_output=True, timeout=60, check=False
+    )
+    check(done, 0, 3, 5)
+    assert b"an odd image" in done.stderr
+    assert b"UserWarning" not in done.stderr

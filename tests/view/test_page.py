@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import batcher
 from batcher.store.picks import PICKS
 from batcher.view import static
 from tests.support.big_run import make_run
@@ -400,7 +401,13 @@ def test_pictures_that_go_or_break_under_the_page_are_tiles_that_say_so(
         tile = page.locator(f'.tile[data-job="{key}"]')
         tile.get_by_text("missing or damaged").wait_for()
         assert words in tile.inner_text()
-        assert "--repair" in tile.inner_text()
+        assert f"batcher verify {run} --repair" in tile.inner_text()
+        tile.get_by_role("button", name="Copy").click()
+        page.get_by_text("Copied").wait_for()
+        assert page.evaluate("getSelection().toString()").strip() == f"batcher verify {run} --repair"
+    press(page, "Home", "Enter")
+    page.locator(".pane").get_by_text(f"batcher verify {run} --repair").wait_for()
+    press(page, "Escape")
     expect_count(page, f'.tile.loaded[data-job="{order(run)[2]}"]', 1)
     page.close()
 
@@ -454,6 +461,31 @@ def test_the_page_from_a_disk_takes_verdicts_and_gives_them_as_a_file(chromium: 
     page.keyboard.press("Enter")
     page.locator(".wrong .problem").wait_for()
     page.close()
+
+
+def test_shards_are_one_wall(chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("kites.csv").write_text("prompt,seed\n" + "".join(f"kite {n // 4},{n % 4}\n" for n in range(12)))
+    shards = [Path(batcher.run("kites.csv", simulate=True, rate="200/s", shard=shard).run) for shard in ("1/2", "2/2")]
+    with page_server(shards[0], str(shards[1])) as server:
+        page = chromium.new_page()
+        page.goto(server.url)
+        page.wait_for_selector(CURRENT)
+        expect_count(page, ".tile.loaded", 12)
+        assert page.locator(".head-prompt").count() == 3  # a group is whole, though its seeds are in two runs
+        press(page, "Shift+P", "Shift+P", "Shift+P")
+        expect_count(page, '[data-pick="yes"]', 3)
+        page.get_by_text("That was the last one").or_(page.locator('[data-pick="no"]').nth(8)).first.wait_for()
+        found = [sum((run / PICKS).read_text().count('"job"') for run in shards)]
+        assert found == [12]
+        press(page, "o")
+        page.get_by_text("12 of 12 jobs done", exact=True).wait_for()
+        for run in shards:
+            assert f"{run}: " in page.locator("#numbers").inner_text()
+        assert page.get_by_text("Control", exact=True).is_hidden()
+        press(page, "m")
+        page.get_by_text("belongs to one run").wait_for()
+        page.close()
 
 
 def test_a_folder_of_runs_opens_each_of_them(chromium: Any, tmp_path: Path) -> None:

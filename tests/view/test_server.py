@@ -220,7 +220,8 @@ def test_a_picture_that_is_gone_or_damaged_is_said_with_the_way_out(served: Serv
     for key in (first, second):
         answer = ask(served, f"{N}/thumb/{key}/0", **known(served))
         assert answer.status == 404
-        assert "--repair" in answer.json["error"]
+        assert "again, free" in answer.json["error"]
+        assert answer.json["hint"] == f"batcher verify {run} --repair"
     assert ask(served, f"{N}/thumb/{third}/0", **known(served)).status == 422
     assert ask(served, f"{N}/thumb/{keys(run)[3]}/0", **known(served)).status == 200  # the maker of thumbnails lives
 

@@ -22,7 +22,7 @@ from batcher.core.errors import Cause
 from batcher.core.job import Entry, State
 from batcher.runner.recovery.rescue import remove, rescued
 from batcher.store import StateFile, auditing, reading
-from batcher.store.files.disk import disk
+from batcher.store.files.disk import disk, open_own
 from batcher.store.files.whole import write_whole
 
 JOURNAL = ".departures.jsonl"
@@ -44,8 +44,7 @@ class Departures:
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / JOURNAL
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
-        self._handle = os.open(self._path, flags, 0o644)
+        self._handle = open_own(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._torn = True  # half a line may stand at the end
         self._write({"boot": boot_id(), "file": _file_id(os.fstat(self._handle))})
 

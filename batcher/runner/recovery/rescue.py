@@ -8,7 +8,6 @@ the run reads that file, and removes it once its ids are in the state file.
 import json
 import os
 import secrets
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from batcher.core.errors import Overtaken
 from batcher.core.job import Entry
 from batcher.core.units import show_count
 from batcher.store import CommitQueue, StateFile
+from batcher.store.files.disk import open_own
 from batcher.store.machine import machine_problem
 
 PREFIX = "batcher-ids-"
@@ -158,7 +158,7 @@ def _line(entry: Entry, request_id: str) -> dict[str, Any]:
 
 def _write(path: Path, lines: list[dict[str, Any]], flags: int) -> None:
     text = "".join(f"\n{json.dumps(line)}\n" for line in lines).encode()  # half a line may stand before it
-    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | flags, 0o600)
+    handle = open_own(path, os.O_WRONLY | flags, 0o600)
     try:
         if os.write(handle, text) < len(text):
             raise OSError("the disk is full")
@@ -169,11 +169,11 @@ def _write(path: Path, lines: list[dict[str, Any]], flags: int) -> None:
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     with suppress(OSError):
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0))
+        handle = open_own(path, os.O_RDONLY)
         with os.fdopen(handle, "rb") as file:
             facts = os.fstat(handle)
             mine = not hasattr(os, "geteuid") or facts.st_uid == os.geteuid()
-            if not (mine and stat.S_ISREG(facts.st_mode)) or facts.st_size > MOST_BYTES:
+            if not mine or facts.st_size > MOST_BYTES:
                 return
             for line in file:
                 with suppress(ValueError, RecursionError):

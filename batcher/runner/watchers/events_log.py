@@ -6,6 +6,7 @@ costs money carries it, in dollars. Lines hold no secret, no prompt, and links w
 
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from batcher.runner.events import (
     Ticked,
     WorkerMoved,
 )
+from batcher.store import has_state
+from batcher.store.files.disk import open_own
 
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 LOGGER = logging.getLogger("batcher")
@@ -184,7 +187,9 @@ class LogFile:
         self.run = run
         self._say = say
         try:
-            self._file: TextIO | None = path.open("a", encoding="utf-8", buffering=1)
+            opened = open_own if has_state(path.parent) else os.open  # a run directory may come from somebody else
+            handle = opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            self._file: TextIO | None = os.fdopen(handle, "a", encoding="utf-8", buffering=1)
         except OSError as error:
             hint = "Nothing was submitted. Give --log a file that can be written."
             raise DiskError(f"--log {path} can't be written: {error.strerror}", hint=hint) from error

@@ -42,6 +42,7 @@ SHORT_WAIT = 1.5  # the same after an interruption: somebody waits, or kills aft
 PULSE = 60.0  # seconds between two beats of the heart
 MOST_WAITING = 20  # messages to one receiver; the oldest is dropped for a newer one
 TRIES = 2
+LATE = "no answer in time"  # the message was sent, and nobody knows whether it was taken
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -157,8 +158,10 @@ class Messenger:
         failed = []
         for line in self._lines:
             in_time = line.close(until)
-            if not in_time or line.problem:
-                failed.append(f"no message to {line.where}: {line.problem if in_time else 'no answer in time'}")
+            if not in_time or line.problem == LATE:
+                failed.append(f"the message to {line.where} may still arrive: {LATE}")
+            elif line.problem:
+                failed.append(f"no message to {line.where}: {line.problem}")
         self._lines = []
         return failed
 
@@ -247,7 +250,7 @@ def reason(error: Exception) -> str:
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, OSError):
         error = error.reason
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return LATE
     if isinstance(error, OSError) and error.strerror:
         return one_line(error.strerror, 100)
     return type(error).__name__

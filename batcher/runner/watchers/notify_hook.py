@@ -30,7 +30,7 @@ def environment(report: Mapping[str, Any], run_dir: Path, environ: Mapping[str, 
 
 
 def run(command: str, report: Mapping[str, Any], run_dir: Path, patience: float = PATIENCE) -> str:
-    """Starts the command and waits a while for it. Returns what went wrong, empty when nothing did."""
+    """Starts the command and waits ``patience`` seconds for it. Returns what went wrong, empty when nothing did."""
     try:
         process = subprocess.Popen(  # noqa: S602  it is the user's own command, from the command line and nowhere else
             command, shell=True, env=environment(report, run_dir), start_new_session=True, stdin=subprocess.DEVNULL,
@@ -42,7 +42,7 @@ def run(command: str, report: Mapping[str, Any], run_dir: Path, patience: float 
         code = process.wait(patience)
     except subprocess.TimeoutExpired:
         process.returncode = 0  # left to itself, and not a zombie to warn of
-        return f"--on-end still runs after {patience:.0f} s: left to itself (process {process.pid})"
+        return f"--on-end still runs after {patience:.1f} s: left to itself (process {process.pid})"
     return f"--on-end ended with {code}" if code else ""
 
 

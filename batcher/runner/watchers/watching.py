@@ -18,8 +18,7 @@ from batcher.core import limits
 from batcher.core.errors import BatcherError, UsageError
 from batcher.core.tally import Snapshot
 from batcher.images import contact_sheet
-from batcher.runner.events import Event, JobMoved, Observer, RunBegan, RunEnded, Ticked, WorkerMoved
-from batcher.runner.stop import Reason
+from batcher.runner.events import Event, JobMoved, Observer, RunBegan, RunEnded, RunNamed, Ticked, WorkerMoved
 from batcher.runner.watchers import notify, notify_hook, notify_text
 from batcher.runner.watchers.events_log import LOGGER, EventLog, LogFile, start_failed, to_logging
 from batcher.runner.watchers.metrics import MetricsFile
@@ -28,6 +27,7 @@ from batcher.store import connect_to_read, viewing
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader
 
 STALL = 15 * 60.0  # seconds without any job moving that are worth a message
+AFTER_A_SIGNAL = 8.0  # seconds from it to the end of the process, in all: who sends SIGTERM kills after ten
 
 
 class Watch:
@@ -40,14 +40,19 @@ class Watch:
         on_end: str | None = None,
         environ: Mapping[str, str] = os.environ,
         stall: float = STALL,
+        run: str = "",
     ) -> None:
-        """Raises DiskError for a log that can't be written, UsageError for metrics without their library."""
+        """run: the run directory, "" where the manifest is to name it.
+
+        Raises DiskError for a log that can't be written, UsageError for metrics without their library.
+        """
         self._unsaid: list[str] = []
         self._say: Callable[[str], None] = self._unsaid.append
         self._on_end = on_end
         self._environ = environ
         self._stall = stall
-        self._log = None if log is None else LogFile(Path(log), "", self._warn)
+        self._run = run
+        self._log = None if log is None else LogFile(Path(log), run, self._warn)
         self._metrics = None if metrics is None else MetricsFile(Path(metrics), self._warn)
         self._events: list[EventLog] = []
         self._messenger = Messenger()
@@ -58,7 +63,7 @@ class Watch:
         self._said_stall = False
 
     def __enter__(self) -> Self:
-        self._name_run("")
+        self._name_run(self._run)
         try:
             self._messenger = Messenger(notify.receivers(notify.addresses(self._environ)))
             if url := self._environ.get(notify.HEARTBEAT, "").strip():
@@ -79,8 +84,9 @@ class Watch:
             self._log.close()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, RunBegan):
+        if isinstance(event, RunNamed):
             self._name_run(str(event.run_dir))
+        if isinstance(event, RunBegan):
             self._run_dir = event.run_dir
             self._ticked = self._moved = event.at
             if self._metrics is not None:
@@ -99,11 +105,11 @@ class Watch:
                 self._metrics.end()
             self._messenger.send(*notify_text.at_end(event.report), partial(_sheet, self._run_dir))
 
-    def failed_to_start(self, error: BatcherError, run: str) -> None:
-        """The run ended before it began, or in the middle of it for an error."""
+    def failed_to_start(self, error: BatcherError, name: str) -> None:
+        """The run ended before it began, or in the middle of it for an error. name: for a person."""
         if self._report is None:
             self._emit("start_failed", start_failed(error))
-            self._messenger.send(*notify_text.at_failed_start(run, error.exit_code))
+            self._messenger.send(*notify_text.at_failed_start(name, error.exit_code))
 
     def say_warnings(self, say: Callable[[str], None]) -> None:
         """What goes wrong out here is said there from now on, and what was not said yet at once."""
@@ -111,14 +117,17 @@ class Watch:
         while self._unsaid:
             say(self._unsaid.pop(0))
 
-    def finish(self) -> None:
-        """Once the run directory is free: waits a little for the messages, then runs the user's command."""
-        stopped_by = None if self._report is None else self._report.get("stopped_by")
-        seconds = notify.SHORT_WAIT if stopped_by == Reason.INTERRUPTED.word else notify.LAST_WAIT
-        for words in self._messenger.close(seconds):
+    def finish(self, asked_at: float | None = None) -> None:
+        """Once the run directory is free: waits a little for the messages, then runs the user's command.
+
+        asked_at: when the run was asked to stop, on ``time.monotonic``; None: it was not. Who asked may kill soon.
+        """
+        until = None if asked_at is None else asked_at + AFTER_A_SIGNAL
+        for words in self._messenger.close(notify.LAST_WAIT if until is None else notify.SHORT_WAIT):
             self._warn(f"warning: {words}")
         if self._on_end is not None and self._report is not None:
-            words = notify_hook.run(self._on_end, self._report, self._run_dir)
+            patience = notify_hook.PATIENCE if until is None else max(0.0, until - time.monotonic())
+            words = notify_hook.run(self._on_end, self._report, self._run_dir, patience)
             if words:
                 self._warn(f"warning: {words}")
 
@@ -131,6 +140,7 @@ class Watch:
             events.emit(name, time.time(), facts)
 
     def _name_run(self, run: str) -> None:
+        self._run = run
         self._events = [EventLog(to_logging(run), LOGGER.isEnabledFor)]
         if self._log is not None:
             self._log.run = run

@@ -1,7 +1,8 @@
-"""What the disk does and says: its refusals in words, temp names, folders forced."""
+"""What the disk does and says: its refusals in words, temp names, folders forced, files opened without a detour."""
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
@@ -21,6 +22,7 @@ _HINTS = {
     errno.EPERM: "Make the folder writable for you",
     errno.EMFILE: "Raise the limit on open files (ulimit -n), or use fewer --downloads",
     errno.ENFILE: "Close other programs: the whole machine is out of open files",
+    errno.ELOOP: "Remove the link",
     errno.ENOENT: "Put the run directory back where it was: it was moved or removed during the run",
 }
 
@@ -92,6 +94,31 @@ def or_discarded(temp: str | Path) -> Iterator[None]:
     except BaseException:
         discard(temp)
         raise
+
+
+def open_own(path: Path, flags: int, mode: int = 0o666) -> int:
+    """A file of a run directory that is written in place: an ordinary file, never what a link in its place leads to.
+
+    flags: as for ``os.open``; never waits for a pipe. Raises OSError that says what stands there instead.
+    """
+    odd = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_BINARY"))
+    try:
+        handle = os.open(path, flags | sum(odd), mode)
+    except OSError as error:
+        if is_link(error):
+            raise OSError(errno.ELOOP, "a link stands in its place", str(path)) from None
+        if error.errno == errno.ENXIO:  # a pipe that nobody reads
+            raise OSError(errno.ENXIO, "it is not an ordinary file", str(path)) from None
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.ENXIO, "it is not an ordinary file", str(path))
+    return handle
+
+
+def is_link(error: OSError) -> bool:
+    """Whether a file was not opened because a link stands in its place."""
+    return error.errno in {errno.ELOOP, errno.EMLINK}  # EMLINK: FreeBSD
 
 
 def create(temp: str | Path) -> int:

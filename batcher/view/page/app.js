@@ -316,9 +316,9 @@ const ANYWHERE = {
 		$("set").value ||= page.run;
 		panel.question("export", () => ({ name: $("set").value, to: $("to").value, where: $("what").value || null }));
 	},
-	pause: () => tune(facts.control?.paused ? { resume: true } : { pause: true }), drain: () => tune({ drain: true }),
+	pause: () => tune({ [facts.control?.paused ? "resume" : "pause"]: true }), drain: () => tune({ drain: true }),
 };
-const AT_A_PICTURE = {
+const AT_IMAGE = {
 	tag, compare, retry, mark: () => mark(page.current), info: () => toggleSide("info"), differs: () => toggleSide("differs"),
 	left: () => horizontal(-1), right: () => horizontal(1), up: () => vertical(-1), down: () => vertical(1),
 	first: () => goTo(0), last: () => goTo(page.list.length - 1), promptBefore: () => otherPrompt(-1), promptNext: () => otherPrompt(1),
@@ -329,13 +329,13 @@ const AT_A_PICTURE = {
 	zoom: () => { if (!page.opened.length) open([page.current]); loupe.toggleZoom(); },
 };
 for (const view of VIEWS) ANYWHERE[view] = () => go({ view, show: view === "grid" ? "" : page.show });
-for (const name in WORDS) AT_A_PICTURE[name] = () => verdict(name);
-for (let stars = 0; stars <= 5; stars++) AT_A_PICTURE[`stars${stars}`] = () =>
+for (const name in WORDS) AT_IMAGE[name] = () => verdict(name);
+for (let stars = 0; stars <= 5; stars++) AT_IMAGE[`stars${stars}`] = () =>
 	decide(several().map((i) => [i, { stars: stars || null }]), stars ? plural(stars, "star") : "No stars");
 
 function act(name) {
 	if (ANYWHERE[name]) ANYWHERE[name]()?.catch?.(trouble);
-	else if (page.view !== "overview" && place() !== undefined) AT_A_PICTURE[name]();
+	else if (page.view !== "overview" && place() !== undefined) AT_IMAGE[name]();
 }
 
 addEventListener("popstate", () => read());
@@ -357,8 +357,8 @@ addEventListener("click", ({ target, ctrlKey, metaKey, pointerType }) => {
 		else choose(tile.i);
 		return;
 	}
-	if (tile) choose(tile.i);
 	const { act: name, show } = one?.dataset || {};
+	if (tile && name !== "copy") choose(tile.i);
 	if (name === "copy") {
 		getSelection().selectAllChildren(one.previousElementSibling);
 		if (document.execCommand("copy")) say("Copied");

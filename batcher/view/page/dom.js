@@ -18,7 +18,7 @@ export function clear(element, ...inside) {
 
 // Puts facts where the HTML asks for them: data-text words, data-if shown where there is one, data-value an input.
 export function fill(root, facts) {
-	for (const one of root.querySelectorAll("[data-text], [data-if], [data-value]")) {
+	for (const one of root.querySelectorAll("[data-text]:not(.gap *), [data-if], [data-value]")) {
 		const { text, if: wanted, value } = one.dataset, words = facts[text] ?? "";
 		if (text) one.textContent = typeof words === "number" ? number(words) : words;
 		if (wanted) one.hidden = !facts[wanted];

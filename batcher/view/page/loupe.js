@@ -43,7 +43,7 @@ export function refresh() {
 		mark(small, i);
 		return small;
 	}));
-	if (isOne) for (const i of [list[at + 1], list[at - 1]]) if (model.isPicture(i)) new Image().src = picture(i);  // before they are wanted
+	if (isOne) for (const i of [list[at + 1], list[at - 1]]) if (model.isPicture(i)) new Image().src = picture(i);  // fetched ahead
 }
 
 function paint(pane, i) {

@@ -42,8 +42,8 @@ export const thumb = (i) => STATIC ? `thumbs/${name(i)}.webp` : path("thumb", i)
 export const picture = (i) => STATIC ? STATIC.files[name(i)] : path("picture", i);
 // Notes why a picture did not come; false where that is not the picture's fault.
 export async function isBroken(i) {
-	const { status, message } = await ask(path("thumb", i)).catch((error) => error);
-	return [404, 422, undefined].includes(status) && broken.set(i, ["missing or damaged", !STATIC && message]);
+	const { status, message, hint } = await ask(path("thumb", i)).catch((error) => error);
+	return [404, 422, undefined].includes(status) && broken.set(i, ["missing or damaged", !STATIC && message, hint]);
 }
 
 // Messages as they come, while the page is seen. on: called with each; state: with "live", "asking" or "gone".

@@ -12,8 +12,8 @@ export function draw(reopen) {
 	if (!words) return;
 	const { kept = 0, none = 0, open = 0 } = groupCounts(), canChange = !page.readOnly;
 	fill($("numbers"), {
-		...words, ...counts(), going, canChange, began: clock(words.began_at * 1000), ended: clock(words.ended_at * 1000), troubles: words.troubles.length,
-		kept: `${number(kept)} / ${number(kept + none + open)}`, more: none && canChange && plural(none, "group"),
+		...words, ...counts(), going, control: canChange && words.tune, began: clock(words.began_at * 1000), ended: clock(words.ended_at * 1000), troubles: words.troubles.length,
+		kept: `${number(kept)} / ${number(kept + none + open)}`, more: none && canChange && words.tune && plural(none, "group"),
 	});
 	for (const [id, bars] of Object.entries(words.plots || {})) $(id).setAttribute("d", bars);
 	$("dot").className = `dot ${words.state.replace(" ", "-")}`;

@@ -1,6 +1,6 @@
 // The tiles of a view, of which only those near the window are elements. Elements are used again.
 
-import { $, button, clear, h, icon, join, plural } from "./dom.js";
+import { $, button, clear, command, h, icon, join, plural } from "./dom.js";
 import { firstBelow, grouped, justified, middle, neighbour, table } from "./layout.js";
 import * as model from "./model.js";
 import { isBroken, thumb } from "./net.js";
@@ -22,7 +22,7 @@ export function mark(element, i) {
 }
 export const badge = (pick) => pick && h(`span.badge ${pick}`, {}, icon(pick === "yes" ? "check" : "cross"));
 export const starry = (stars) => stars > 0 && h("span.stars", { "aria-hidden": "true" }, "★".repeat(stars));
-export const gap = ([words, why], kind, ...more) => h(`div.gap ${kind}`, {}, h("strong", {}, words), why && h("span.why", {}, why), more);
+export const gap = ([words, why, line], kind, ...more) => h(`div.gap ${kind}`, {}, h("strong", {}, words), why && h("span.why", {}, why), line && command(line), more);
 
 function describe(i) {
 	const { pick, stars, tags } = model.verdict(i);
@@ -89,7 +89,7 @@ function draw() {
 	if (isFast) later = setTimeout(draw, 60); else load();
 }
 
-// Pictures nearest to the middle are asked for last: the server makes the newest wish first.
+// Those nearest the middle are asked for last: the server makes the newest wish first.
 function load() {
 	const centre = stage.scrollTop + stage.clientHeight / 2, far = ({ at }) => Math.abs(plan.y[at] - centre);
 	const waiting = [...tiles.values()].filter(({ wish, picture }) => wish && !picture.getAttribute("src"));
