@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from batcher.api.call_options import path_in
 from batcher.api.going import GoingRun
 from batcher.api.loops import in_thread
 from batcher.api.manifests import DEFAULT_RUN, from_python, is_path, path_of
@@ -58,7 +59,7 @@ def start(manifest: Any, *, out: Out = None, simulate: bool = False, **options: 
     a blue kite 0.02
     """
     _require_utf8_names()
-    texts = texts_of({**options, "simulate": simulate})
+    texts, out = texts_of({**options, "simulate": simulate}), _text(out)
     run_dir = manifest if is_run(manifest) else out if out is not None or is_path(manifest) else DEFAULT_RUN
     return GoingRun(_placed(manifest, out, texts), edges_of(texts, _text(run_dir) or ""))
 
@@ -69,7 +70,7 @@ def plan(manifest: Any, *, out: Out = None, simulate: bool = False, **options: A
     >>> batcher.plan(["a red kite"], matrix={"seed": [1, 2]}, simulate=True).jobs
     2
     """
-    texts = texts_of({**options, "simulate": simulate})
+    texts, out = texts_of({**options, "simulate": simulate}), _text(out)
 
     def made() -> dict[str, Any]:
         with _aside(manifest, out, texts) as given:
@@ -154,5 +155,5 @@ def _resumed(run_dir: Path, out: Out, texts: dict[str, Any]) -> Options:
     return options_of(manifest, str(run_dir), {**options, **texts})
 
 
-def _text(out: Out) -> str | None:
-    return None if out is None else str(out)
+def _text(out: Any) -> str | None:
+    return None if out is None else path_in("out", out)

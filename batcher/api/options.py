@@ -75,7 +75,7 @@ def texts_of(given: Mapping[str, Any]) -> dict[str, Any]:
         elif plain in _LISTS:
             texts[plain] = _pairs(plain, value)
         else:
-            texts[plain] = _text(plain, value)
+            texts[plain] = text_of(plain, value)
     return texts
 
 
@@ -166,7 +166,8 @@ def is_run(manifest: Any) -> bool:
     return isinstance(manifest, (str, PathLike)) and has_state(Path(fspath(manifest)))
 
 
-def _text(name: str, value: Any) -> str:
+def text_of(name: str, value: Any) -> str:
+    """A Python value as the text of a flag. Raises UsageError."""
     if isinstance(value, str):
         return value
     if isinstance(value, PathLike):

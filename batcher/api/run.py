@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher import export
+from batcher.api.call_options import options_for, path_in, whole_number
 from batcher.api.loops import in_thread
 from batcher.api.options import options_of, recorded
 from batcher.api.shown import Quiet
@@ -162,13 +163,10 @@ class Run:
         """
         if isinstance(where, Image):
             where = f'job == "{where.job}" and output_index == {where.output_index}'
-        allowed = set(picking.Picking.__slots__) - {"where", "word"}
-        if unknown := sorted(set(more) - allowed):
-            raise UsageError(f"pick has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(allowed))}.")
+        given = options_for("pick", picking.Picking, more, without={"where", "word"})
         if verdict not in {"yes", "no", "clear", None}:
             raise UsageError(f"{verdict!r} is no verdict", hint='Use "yes", "no" or "clear".')
-        plain = {**more, **({"tags": tuple(more["tags"])} if "tags" in more else {})}
-        return picking.pick(self.path, picking.Picking(where=where, word=verdict, **plain))
+        return picking.pick(self.path, picking.Picking(where=where, word=verdict, **given))
 
     def more(self, seeds: int, where: str | None = None, *, dry_run: bool = False) -> dict[str, Any]:
         """Adds drawn seeds to each group that has no picked image, or that ``where`` means, as ``batcher more``.
@@ -176,7 +174,7 @@ class Run:
         The next run makes them. Returns ``groups``, ``jobs``, ``cost_usd``, ``budget_left_usd`` and the rest of
         ``more --json``.
         """
-        plan = plan_more(self.path, seeds, where)
+        plan = plan_more(self.path, whole_number("seeds", seeds), where)
         if not dry_run:
             add(self.path, plan)
         return {**plan.as_json(self.path), "added": not dry_run}
@@ -187,10 +185,10 @@ class Run:
         folder: or a bucket, ``s3://...``. to: imagefolder, webdataset, parquet, captions, ... options: the command's
         flags: ``where=``, ``split=``.
         """
-        names = set(export.Options.__slots__) - {"to"}
-        if unknown := sorted(set(options) - names):
-            raise UsageError(f"export has no option {unknown[0]!r}", hint=f"Use {', '.join(sorted(names))}.")
-        return export.export_to(self.paths, str(folder), export.Options(to=to, **options), None, replace=replace)
+        if to not in export.TARGETS:
+            raise UsageError(f"no reader is called {to!r}", hint=f"Use {', '.join(export.TARGETS)}.")
+        given = export.Options(to=to, **options_for("export", export.Options, options, without={"to"}))
+        return export.export_to(self.paths, path_in("folder", folder), given, None, replace=replace)
 
     @contextmanager
     def _whole(self) -> Iterator[tuple[Joined, sqlite3.Connection]]:
@@ -206,6 +204,8 @@ class Run:
 
 
 def _where(text: str) -> Where:
+    if not isinstance(text, str):
+        raise UsageError(f"where={text!r}: it must be a text", hint="Such as 'seed < 10 and pick is null'.")
     try:
         return Where(text)
     except WhereError as error:

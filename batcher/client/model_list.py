@@ -22,7 +22,7 @@ from batcher.store.files.whole import write_whole
 
 PAGE = 100  # entries; the service gives up to 500, other clients ask for 100
 MOST_PAGES = 100
-ELSEWHERE = "none published by RunComfy; elsewhere $0.02 per image (Google, fal, Replicate; November 2026)"
+ELSEWHERE = "not published; elsewhere $0.02 per image (Google, fal, Replicate; November 2026)"
 KEPT = 24 * 3600.0  # seconds that a list is used without asking again
 
 

@@ -1,5 +1,6 @@
 """``batcher models``: the service's catalogue, and one model's inputs as keys of a manifest."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,7 +61,8 @@ def _show(words: tuple[str, ...], given: dict[str, Any], *, as_manifest: bool, r
     model = catalogue.get(model_id) or builtin().get(model_id)
     if model is None:
         near = nearest(model_id, [one.model_id for one in catalogue.models])
-        guess = f"Did you mean {near}? " if near else ""
+        matches = [near] if near else [one.model_id for one in catalogue.find(re.split(r"[\W_]+", model_id))]
+        guess = f"Did you mean {matches[0]}? " if matches else ""
         hint = "\n".join(
             [f"{guess}`batcher models WORDS` finds ids by words of their names.", *_footer(catalogue, why)]
         )
@@ -113,10 +115,15 @@ def _date(catalogue: "Catalogue") -> str | None:
 
 def _listed(matches: "list[Model]", of: int) -> list[str]:
     rows = [("model", "task", "price")]
-    rows += [(model.model_id, ", ".join(model.tasks), model.price_words or "not said") for model in matches]
+    rows += [(model.model_id, ", ".join(model.tasks), _price(model)) for model in matches]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows]
     return [*(lines if matches else []), f"{len(matches):,} of {show_count(of, 'model')}"]
+
+
+def _price(model: "Model") -> str:
+    """In a list, where ``show`` has the rest."""
+    return model.price_words.partition("; ")[0] or "not said"
 
 
 def _footer(catalogue: "Catalogue", why: str) -> list[str]:

@@ -94,6 +94,12 @@ def _check(picking: Picking) -> None:
         raise UsageError(
             "which images are meant?", hint="Say --where EXPR (such as 'pick is null'), --from FILE or --best N."
         )
+    if picking.stars is not None and not 0 <= picking.stars <= 5:
+        raise UsageError(f"--stars {picking.stars}: a number from 0 to 5")
+    if picking.best is not None and picking.best < 1:
+        raise UsageError(f"--best {picking.best}: a number from 1")
+    if picking.rest not in {None, NO, CLEAR}:
+        raise UsageError(f"--rest {picking.rest}: no or clear")
     says = picking.word is not None or picking.stars is not None or picking.tags
     if picking.best is not None:
         if picking.word in {NO, CLEAR}:

@@ -315,6 +315,8 @@ def test_a_run_is_looked_at_picked_from_and_exported() -> None:
     with pytest.raises(batcher.UsageError, match="ftp"):  # the address of a bucket is none of a folder
         run.export("ftp://host/sets", to="imagefolder")
     assert not Path("ftp:").exists()
+    with pytest.raises(batcher.UsageError, match="no reader is called 'imagefolders'"):
+        run.export("sets/y", to="imagefolders")
     assert "<img" in run.images()[:1]._repr_html_()
     assert "24 of 24" in run._repr_html_()
     with pytest.raises(batcher.UsageError, match="there is no sed"):

@@ -1,5 +1,6 @@
 """Options of the Python API are the flags of the command, by the same names and the same parsers."""
 
+import re
 import shlex
 from datetime import timedelta
 from pathlib import Path
@@ -76,3 +77,39 @@ def test_the_command_that_is_recorded_gives_the_same_options_back(
     assert manifest == "my run/manifest.jsonl"
     assert texts == texts_of(given)
     assert shlex.split(command(manifest, "my run", texts))[:3] == ["batcher", "run", "my run/manifest.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda run: run.export("set", to="imagefolder", split=3), "--split '3'"),
+        (lambda run: run.export("set", to="imagefolder", copy=1), "copy=1: it must be True or False"),
+        (lambda run: run.export("set", to="imagefolder", splits="a"), "export has no option 'splits'"),
+        (lambda run: run.export(3, to="imagefolder"), "folder=3: it must be a path"),
+        (lambda run: run.pick(None, "yes", best="1"), "best='1': it must be a whole number"),
+        (lambda run: run.pick("seed == 1", "yes", stars=9), "--stars 9: a number from 0 to 5"),
+        (lambda run: run.pick(None, best=1, rest="maybe"), "--rest maybe: no or clear"),
+        (lambda run: run.images(3), "where=3: it must be a text"),
+        (lambda run: run.more("2"), "seeds='2': it must be a whole number"),
+        (lambda _run: batcher.run(["a kite"], out=3, simulate=True), "out=3: it must be a path"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_value_of_another_type_is_refused_in_words(call: Any, words: str, a_run: Any) -> None:
+    with pytest.raises(batcher.UsageError, match=re.escape(words)):
+        call(a_run)
+
+
+def test_options_of_pick_and_export_are_python_values(a_run: Any) -> None:
+    run = a_run
+    assert run.pick("seed == 1", "yes", tags="good")["written"] == 1
+    assert run.images('pick == "yes"')[0].tags == ("good",)
+    Path("scores.csv").write_text(f"job,score\n{run.images()[0].job},3\n")
+    assert run.pick(None, scores="scores.csv", best=1)["written"] in {0, 1}
+    assert run.export("set", to="imagefolder", split={"train": 0.5, "test": 0.5})["pictures"] == 2
+
+
+@pytest.fixture
+def a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+    batcher.run(["a kite"], out="run", simulate=True, rate=100, matrix={"seed": [1, 2]})
+    return batcher.open("run")

@@ -212,8 +212,9 @@ def test_without_a_schema_common_inputs_are_recognised_and_whoever_has_none_to_g
     manifest = checked(path, None, set=(("steps", "8"),), model="someone/model")
     assert next(manifest.jobs()).inputs == {"prompt": "a", "seed": 7, "steps": 20}
     assert manifest.warnings == ()
-    (said,) = checked(path, ModelSchema.from_json("someone/model", {}), model="someone/model").warnings
+    said, lost = checked(path, ModelSchema.from_json("someone/model", {}), model="someone/model").warnings
     assert "names no inputs" in said
+    assert "`steps` goes to meta" in lost
 
 
 def test_standard_input_is_kept_so_that_it_can_be_hashed_and_read_and_removed_at_the_end() -> None:

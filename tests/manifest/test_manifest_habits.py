@@ -42,6 +42,13 @@ def test_a_row_that_begins_with_the_word_prompt_is_no_header(tmp_path: Path) -> 
     assert "--prompt-column caption" in problem.mend
 
 
+def test_columns_that_may_be_inputs_of_a_model_that_nobody_knows_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "prompt,image,shot\nmake it red,https://example.com/a.png,12\n", "p.csv")
+    (warning,) = checked(path, None, model="acme/edit/image").warnings
+    assert "`image`, `shot` goes to meta, not to the model" in warning
+    assert checked(path).warnings == ()
+
+
 def test_a_column_n_and_settings_of_other_tools_are_warned_of(tmp_path: Path) -> None:
     read = checked(write(tmp_path, "prompt,n,CFG Scale\na kite,4,7\n", "p.csv"))
     assert ["`n` goes to meta" in warning for warning in read.warnings].count(True) == 1

@@ -130,11 +130,16 @@ def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[st
     return what, "put one prompt in [ ]; of several give only the list, or an object of ids and prompts"
 
 
-def note_columns(label: str, columns: Layout, model_inputs: ModelInputs) -> None:
+def note_columns(label: str, columns: Layout, model_inputs: ModelInputs, aside: Collection[str] = ()) -> None:
     """Keeps what each column of a file became, and warns of near misses: a misspelt input becomes meta without a
-    sound, and the whole run is made without it.
+    sound, and the whole run is made without it. aside: as for ``layout``.
     """
     model_inputs.note(label, columns.became())
+    unclear = [f"`{word(name)}`" for name in columns.meta if name not in aside]
+    if unclear and model_inputs.schema is None:
+        some = ", ".join(unclear[:5]) + (", ..." if len(unclear) > 5 else "")
+        why = "the model's inputs are not known here, so this may be one of them"
+        model_inputs.warn(f"{label}: {some} goes to meta, not to the model: {why} (in YAML every such name is sent)")
     names = [name for name in model_inputs.columns if name != "prompt"]
     for name in islice(columns.meta, _MOST_COMPARED):
         near = nearest(name, names) if len(name) > 2 else None

@@ -91,7 +91,7 @@ class _Objects:
             if len(self._layouts) < _MOST_LAYOUTS and len(names) < _MOST_NAMES:
                 self._layouts[names] = columns
                 if len(self._layouts) <= _MOST_WARNED:
-                    note_columns(self._source.label, columns, self._reading.model_inputs)
+                    note_columns(self._source.label, columns, self._reading.model_inputs, self._reading.carried.aside)
         return columns
 
     def _meta(self, value: dict[str, Any], columns: Layout, *, keyed: bool) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Table:
             self._wrong(self._place(line, names.index(name)), what, mend)
         if columns.prompt is None and reading.needs_prompt:
             raise failure(label, *none, *no_prompt(names, reading.prompt_column, reading.model_inputs.prompt))
-        note_columns(label, columns, reading.model_inputs)
+        note_columns(label, columns, reading.model_inputs, reading.carried.aside)
         return Header(names, columns, reading.model_inputs)
 
     def _is_header(self, cells: Sequence[Any], line: int, header: Header) -> bool:
