@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -57,6 +58,7 @@ def start(manifest: Any, *, out: Out = None, simulate: bool = False, **options: 
     >>> asyncio.run(main())
     a blue kite 0.02
     """
+    _require_utf8_names()
     texts, out = texts_of({**options, "simulate": simulate}), _text(out)
     run_dir = manifest if is_run(manifest) else out if out is not None or is_path(manifest) else DEFAULT_RUN
     return GoingRun(_placed(manifest, out, texts), edges_of(texts, _text(run_dir) or ""))
@@ -91,6 +93,16 @@ def open(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> Run:  # n
     if not paths:
         raise UsageError("no run directory is given", hint="Give one, or a list of them.")
     return Run(*map(Path, paths))
+
+
+def _require_utf8_names() -> None:
+    """The command starts itself again where names of files are not in UTF-8; somebody else's process can't be."""
+    encoding = sys.getfilesystemencoding()
+    if encoding != "utf-8":
+        raise UsageError(
+            f"this Python writes names of files in {encoding}, and images may be named after prompts in any script",
+            hint="Start it with PYTHONUTF8=1 or `python -X utf8`. Nothing was submitted.",
+        )
 
 
 def _placed(manifest: Any, out: Out, texts: dict[str, Any]) -> Callable[[], Any]:

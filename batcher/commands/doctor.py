@@ -1,7 +1,6 @@
 """``batcher doctor``: is everything ready for a run, and what of a run needs a person."""
 
 import platform
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,7 +72,7 @@ def _versions() -> Iterator[Check]:
     from importlib.metadata import PackageNotFoundError, requires, version  # noqa: PLC0415  start-up time
 
     from batcher.core.version import __version__  # noqa: PLC0415
-    from batcher.manifest.extras import DISTRIBUTION  # noqa: PLC0415
+    from batcher.manifest.extras import DISTRIBUTION, install  # noqa: PLC0415
 
     python = platform.python_version()
     yield Check("batcher", "ok", f"{__version__}, Python {python}, {platform.system()} {platform.machine()}")
@@ -93,7 +92,7 @@ def _versions() -> Iterator[Check]:
         if version_there == "missing" or _numbers(version_there) < _numbers(lowest):
             wrong.append(f"{name} is {version_there}, {lowest} or newer is needed")
     if wrong:
-        fix = f"{sys.executable} -m pip install --upgrade {' '.join(word.split()[0] for word in wrong)}"
+        fix = install(*(word.split()[0] for word in wrong), upgrade=True)
         yield Check("libraries", "bad", "; ".join(wrong), fix)
     else:
         yield Check("libraries", "ok", ", ".join(names))
@@ -123,7 +122,7 @@ def _disk(folder: Path) -> Iterator[Check]:
         return
     times = f"fsync {disk.fsync * 1000:.1f} ms, rename {disk.rename * 1000:.1f} ms, {show_bytes(disk.free)} free"
     if disk.free < LEAST_FREE:
-        yield Check("disk", "warn", times, "Make room: a full disk stops a run. It can be resumed.")
+        yield Check("disk", "warn", times, "Free some space: a full disk stops a run. It can be resumed.")
     elif disk.fsync > SLOW_FSYNC:
         yield Check("disk", "warn", f"{times}: slow", "Put run directories on a local disk with -o.")
     else:

@@ -121,7 +121,7 @@ def _words(report: dict[str, Any]) -> str:
     lines += [f"left out: {count:,} {reason}" for reason, count in report["left_out"].items()]
     if report["missing"]:
         lines += [f"  {file}" for file in report["missing"]]
-        lines.append(f"`{repair(*report['runs'])}` fetches again what can be had free.")
+        lines.append(f"`{repair(*report['runs'])}` fetches again what is free to fetch.")
     if report["not_embedded"]:
         lines.append(f"as they were, nothing embedded: {report['not_embedded']:,} of those made now, such as:")
         lines += [f"  {example}" for example in report["not_embedded_examples"]]

@@ -7,6 +7,7 @@ import click
 
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import run_argument
+from batcher.core.suggest import nearest, printable
 from batcher.core.units import show_count, show_usd
 
 STATES = ("failed", "cancelled", "in_doubt")
@@ -49,8 +50,12 @@ def retry(run_dir: str, as_json: bool, **given: Any) -> int:
     return 0
 
 
-def _words(facts: dict[str, Any]) -> str:
+def _meant(cause: str, facts: dict[str, Any]) -> str:
+    near = nearest(cause, [name for name in facts["left_by_cause"] if name not in STATES])
+    return f": did you mean {near}?" if near else ""
 
+
+def _words(facts: dict[str, Any]) -> str:
     would = "would be " if facts["dry_run"] else ""
     lines = []
     if facts["reopened"]:
@@ -64,8 +69,13 @@ def _words(facts: dict[str, Any]) -> str:
     if facts["left"]:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in facts["left_by_cause"].items())
         lines.append(f"{show_count(facts['left'], 'job')} left alone ({kinds})")
+    states = " or ".join(facts["states"]).replace("_", " ")
+    lines += [
+        f"no {states} job has the cause {printable(cause)}{_meant(cause, facts)}"
+        for cause in facts["causes_without_a_job"]
+    ]
     if not facts["reopened"] and not facts["collected_again"]:
-        lines.insert(0, f"Nothing to retry: no {' or '.join(facts['states']).replace('_', ' ')} job matches")
+        lines.insert(0, f"Nothing to retry: no {states} job matches")
         lines += [
             f"{show_count(count, 'job is', 'jobs are')} {state.replace('_', ' ')}: use --state {state}"
             for state, count in facts["others"].items()

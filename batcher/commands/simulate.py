@@ -22,7 +22,7 @@ Examples:
 
 @click.command(epilog=_EXAMPLES, short_help="Serve a local simulator of the Model API.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
 @click.option("--profile", "profile_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings, YAML.")
 @click.option("--journal", type=click.Path(path_type=Path), metavar="FILE", help="Remember requests over restarts.")
 @click.option("--latency", metavar="SECONDS|LOW-HIGH", help="How long a job takes: 2.5, or 20-60.")

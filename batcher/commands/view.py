@@ -23,7 +23,7 @@ The first line on standard output is the page's address. It works before,
 during and after the run; Ctrl-C ends the page and nothing else. Keys: press ?"""
 )
 @runs_argument
-@click.option("--port", type=click.IntRange(0, 65_535), metavar="N", help="0 takes a free one.  [default: 8642]")
+@click.option("--port", type=click.IntRange(0, 65_535), metavar="N", help="0 picks a free one.  [default: 8642]")
 @click.option("--host", metavar="H", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option("--read-only", is_flag=True, help="Show everything, change nothing.")

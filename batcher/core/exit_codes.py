@@ -29,7 +29,7 @@ EXIT_CODES = {
     69: Meaning(
         "the service is unreachable or broken, or a row of identical failures blew the fuse", "run again later"
     ),
-    73: Meaning("the disk cannot take it (full, read-only)", "make room, run again"),
+    73: Meaning("the disk cannot take it (full, read-only)", "free some space, run again"),
     75: Meaning("the run directory is in use by another batcher", "wait, or stop the other one"),
     77: Meaning("the token is missing or refused, or the balance is gone", "fix it, run again"),
     130: Meaning("interrupted (Ctrl-C, or SIGTERM)", "run again"),

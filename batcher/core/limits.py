@@ -13,7 +13,7 @@ WORDS = {
     API_RATE: "--api-rate",
     IN_FLIGHT: "--in-flight",
     DOWNLOADS: "downloads",
-    BUDGET: "the budget: waiting for what is at the service",
+    BUDGET: "the budget",
     PAUSED: "paused",
     SILENT: "the service does not answer",
 }
@@ -32,9 +32,9 @@ class Waits:
         self.since = 0.0
         self._seen: deque[str] = deque(maxlen=WINDOW)
 
-    def look(self, now: float) -> None:
-        """To be called a few times a second."""
-        self._seen.append(self.line or self.feed)
+    def look(self, now: float, *, files_wait: bool = False) -> None:
+        """To be called a few times a second. files_wait: for a place among the downloads, whatever submits do."""
+        self._seen.append(self.line or self.feed or (DOWNLOADS if files_wait else ""))
         seen = Counter(self._seen)
         most, count = seen.most_common(1)[0]
         if self.line == PAUSED:

@@ -196,7 +196,7 @@ class Columns:
                 yield f"{column.name}: {what}, so the whole column is written as text"
             if column.name != column.key:
                 key = printable(column.key)
-                yield f"{PLACES[column.place]}.{key} is called {column.name} here: its own name is taken"
+                yield f"{PLACES[column.place]}.{key} is called {column.name} here: another column has its own name"
 
     def kinds(self) -> dict[str, Kind]:
         return {column.name: column.kind for column in self.all} | dict(FACTS)

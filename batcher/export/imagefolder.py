@@ -107,7 +107,7 @@ class ImageFolder(FileTarget):
                     self._witnesses[split].add(row)
             if any(_looks(column).values()) and column.kind is Kind.TEXT:
                 self.moments.append(column.name)
-                self.notes.append(f"{column.name} holds dates only: datasets reads them as moments in time")
+                self.notes.append(f"{column.name} holds dates only: datasets reads them as timestamps")
 
     def _card(self) -> Iterator[str]:
         def pattern(split: str) -> list[str]:

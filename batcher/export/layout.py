@@ -51,7 +51,7 @@ class Layouts(FileTarget):
         self._changed: set[str] = set()  # prompts that can't be a name as they are
         if order.layout in LAYOUTS:
             self.way_out = (
-                f"{order.layout} tells prompts apart by their place in one file, or by name: export each prompt file"
+                f"{order.layout} identifies prompts by their place in one file, or by name: export each prompt file"
                 " on its own with --where 'source == \"FILE\"', or one image of a prompt with --where 'seed == 7'."
             )
         self._described: set[int] = set()
@@ -79,7 +79,7 @@ class Layouts(FileTarget):
             prompts = show_count(len(self._changed), "prompt")
             self.notes.append(
                 f"{prompts} can't stand in a file name unchanged, and {self.order.layout} takes the prompt from the"
-                f" name: it scores {one_line(min(self._changed), 60)!r} as a file can be called"
+                f" name: it would score {one_line(min(self._changed), 60)!r} as a file can be called"
             )
         super().settle()
 
@@ -157,7 +157,7 @@ class Layouts(FileTarget):
             sheets = show_count(gaps, "sheet has", "sheets have")
             notes.append(f"{sheets} fewer than four images; the rest is black")
         if left := self.extensions["left"]:
-            notes.append(f"{show_count(left, 'image is', 'images are')} in no sheet: it takes four a prompt")
+            notes.append(f"{show_count(left, 'image is', 'images are')} in no sheet: a sheet takes four of a prompt")
         return notes
 
     def _sheets(self) -> Iterator[Made]:

@@ -29,9 +29,9 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
     began = time.monotonic()
     path = order.folder if order.folder.suffix.lower() in _ENDINGS else order.folder / NAME
     if path.is_dir() or path.parent.resolve() in {run.resolve() for run in runs_of(order.run)}:
-        raise UsageError(f"{path} is no place for a new file", hint="Name a .jsonl file, or a folder beside the run.")
+        raise UsageError(f"{path} can't be used for a new file", hint="Name a .jsonl file, or a folder beside the run.")
     if path.exists() and not replace:
-        raise UsageError(f"{path} is there already", hint="Nothing was touched. Choose another, or say --replace.")
+        raise UsageError(f"{path} already exists", hint="Nothing was touched. Choose another, or say --replace.")
     with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
         selection = Selection(order, connection)
         lines = list(_lines(selection))

@@ -24,7 +24,9 @@ def look(folder: Path, runs: Iterable[Path]) -> dict[str, Any] | None:
         _refuse_the_runs_own(folder, run)
     with disk(str(folder)):
         if folder.is_symlink() and not folder.exists():
-            raise UsageError(f"{folder} is a link to what is not there", hint="Remove the link, or mount its target.")
+            raise UsageError(
+                f"{folder} is a link whose target does not exist", hint="Remove the link, or mount its target."
+            )
         if not folder.exists():
             return None
         if not folder.is_dir():
@@ -34,7 +36,7 @@ def look(folder: Path, runs: Iterable[Path]) -> dict[str, Any] | None:
         rest = [item.name for item in folder.iterdir() if item.name != MARK]
     if rest:
         raise UsageError(
-            f"{folder} is not empty and no export of batcher: it holds {rest[0]!r}",
+            f"{folder} is not empty and is not an export made by batcher: it holds {rest[0]!r}",
             hint="Nothing was touched. Choose a new or empty folder.",
         )
     return None
@@ -55,7 +57,7 @@ def read_mark(folder: Path) -> dict[str, Any]:
         mark = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise UsageError(
-            f"{folder} is no export of batcher: it has no {MARK}", hint="`batcher export` makes one."
+            f"{folder} is not an export made by batcher: it has no {MARK}", hint="`batcher export` makes one."
         ) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} can't be read: {error}", hint="Remove the folder and export anew.") from None

@@ -93,7 +93,9 @@ def _plan_more(run_dir: Path, connection: sqlite3.Connection, many: int, text: s
             group.added += 1
     chosen = [group for group in groups.values() if (group.meant if where else not group.kept)]
     if not chosen:
-        what = "no group is meant by --where" if where else "every group has a keeper" if groups else "no job is there"
+        what = (
+            "no group is meant by --where" if where else "every group has a keeper" if groups else "there are no jobs"
+        )
         raise UsageError(f"{run_dir}: {what}, so there is nothing to add", hint="Nothing was written.")
     jobs, without = [], 0
     for group in chosen:

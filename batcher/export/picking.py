@@ -109,7 +109,7 @@ def _check(picking: Picking) -> None:
     elif picking.rest is not None or picking.by is not None:
         raise UsageError("--rest and --by go with --best N", hint="Add --best 1.")
     elif picking.scores is None and not says:
-        raise UsageError("what is to be said of them?", hint="Add yes, no, clear, --stars N or --tag TEXT.")
+        raise UsageError("what should be recorded for them?", hint="Add yes, no, clear, --stars N or --tag TEXT.")
 
 
 def _where(text: str | None) -> Where | None:

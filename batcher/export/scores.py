@@ -140,7 +140,7 @@ def _json_rows(path: Path, file: Any) -> Iterator[tuple[int, dict[str, Any]]]:
         except ValueError:
             row = None
         if not isinstance(row, dict):
-            raise UsageError(f"{path}:{number}: this is no JSON object", hint="One object a line.")
+            raise UsageError(f"{path}:{number}: this is not a JSON object", hint="One object a line.")
         yield number, row
 
 

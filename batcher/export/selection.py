@@ -205,7 +205,7 @@ class Selection:
             extension = EXTENSIONS.get(picture.mime)
             if extension is None:
                 if collect is not None:
-                    self.left["no pictures"] += 1
+                    self.left["no images"] += 1
                 continue
             split = whole or splits.of(self._group(picture, inputs, meta))
             yield Sample(picture, inputs, meta, chosen, verdict, split, name(picture), recoded or extension)
@@ -279,7 +279,7 @@ class Selection:
         except (FileNotFoundError, NotADirectoryError, ValueError):
             fine = False
         except OSError as error:
-            raise DiskError(f"{picture.file} can't be read: {error.strerror}", hint="Check its rights.") from None
+            raise DiskError(f"{picture.file} can't be read: {error.strerror}", hint="Check its permissions.") from None
         if not fine:
             self.left["missing or damaged"] += 1
             if len(self.missing) < 3:

@@ -39,13 +39,13 @@ def parse_splits(text: str) -> Splits:
     for part in text.split(","):
         match = _PART.fullmatch(part)
         if match is None:
-            raise _wrong(text, f"{part.strip()!r} is not NAME=SHARE, with a name in small letters")
+            raise _wrong(text, f"{part.strip()!r} is not NAME=SHARE with a lower-case name")
         if match[1] in shares:
-            raise _wrong(text, f"{match[1]} is there twice")
+            raise _wrong(text, f"{match[1]} appears twice")
         shares[match[1]] = float(match[2]) / (100 if match[3] else 1)
     total = sum(shares.values())
     if not math.isclose(total, 1, abs_tol=1e-6) or min(shares.values()) <= 0:
-        raise _wrong(text, f"the shares must be above 0 and add up to 1, and they add up to {total:g}")
+        raise _wrong(text, f"the shares must be above 0 and add up to 1, but they add up to {total:g}")
     ends = [round(2**64 * share) for share in accumulate(shares.values())]
     return Splits(tuple(shares), (*ends[:-1], 2**64))
 

@@ -62,7 +62,9 @@ class Target(ABC):
         self.columns.settle()
         self.notes += self.columns.warnings()
         if self.has_columns and _PATTERN.search(str(self.order.folder)):
-            self.notes.append("datasets reads the signs * ? [ ] in a path as patterns: choose a folder without them")
+            self.notes.append(
+                "datasets reads the characters * ? [ ] in a path as patterns: choose a folder without them"
+            )
         self._row = self.columns.reader()
 
     def values(self, sample: Sample) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from obstore import exceptions
 _FIXES = {
     "ExpiredToken": "Renew the credentials: their session has ended",
     "RequestTimeTooSkewed": "Set this machine's clock",
-    "QuotaExceeded": "Make room in the bucket, or raise its quota",
-    "StorageFull": "Make room in the store",
-    "InsufficientStorage": "Make room in the store",
+    "QuotaExceeded": "Free some space in the bucket, or raise its quota",
+    "StorageFull": "Free some space in the store",
+    "InsufficientStorage": "Free some space in the store",
     "NoSuchBucket": "Make the bucket, or correct its name",
     "ContainerNotFound": "Make the container, or correct its name",
 }

@@ -21,20 +21,24 @@ EXTRAS = {
 
 
 def install_command(extra: str) -> str:
-    """The command to type for an extra, whether batcher was installed by pip, pipx or uv.
+    """The command to type for an extra. Raises KeyError for an extra that does not exist."""
+    return install(*EXTRAS[extra])
 
-    It names the libraries themselves, so it also works in a clone. Raises KeyError for an extra that does not exist.
+
+def install(*libraries: str, upgrade: bool = False) -> str:
+    """The command that adds libraries to this installation, whether it was made by pip, pipx or uv.
+
+    It names no distribution to be downloaded but the libraries, so it also works for an installation from a clone.
     """
-    libraries = EXTRAS[extra]
-    parts = Path(sys.prefix).parts
-    if "pipx" in parts:
-        words = ["pipx", "inject", DISTRIBUTION, *libraries]
-    elif parts[-3:-1] == ("uv", "tools"):
-        words = ["uv", "tool", "install", DISTRIBUTION, *(word for name in libraries for word in ("--with", name))]
+    upgraded = ["--upgrade"] if upgrade else []
+    if "pipx" in Path(sys.prefix).parts:
+        name = Path(sys.prefix).name
+        words = ["pipx", "runpip", name, "install", *upgraded] if upgrade else ["pipx", "inject", name]
+        words += libraries
     elif find_spec("pip") is None:
-        words = ["uv", "pip", "install", "--python", _python(), *libraries]
+        words = ["uv", "pip", "install", *upgraded, "--python", _python(), *libraries]
     else:
-        words = [_python(), "-m", "pip", "install", *libraries]
+        words = [_python(), "-m", "pip", "install", *upgraded, *libraries]
     return shlex.join(words)
 
 

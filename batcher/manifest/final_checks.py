@@ -28,8 +28,9 @@ def final_checks(plan: Plan, walk: Walk, problems: Problems) -> None:
     _warn_of_names(plan)
     if walk.counted_all:
         _warn_of_crowds(plan, walk)
-    if words := walk.repeated.words():
-        plan.model_inputs.warn(words)
+    for words in (walk.repeated.words(), walk.shared_ids.words()):
+        if words:
+            plan.model_inputs.warn(words)
 
 
 def _refuse_size(plan: Plan, walk: Walk, problems: Problems) -> None:
@@ -37,7 +38,7 @@ def _refuse_size(plan: Plan, walk: Walk, problems: Problems) -> None:
     document = plan.groups[largest].document
     node = document.sections.get("matrix") or document.place
     line, column = (node.line, node.column) if node else (0, 0)
-    what = f"it makes {walk.whole:,} jobs, and the most is {MOST_JOBS:,}"
+    what = f"it makes {walk.whole:,} jobs; the maximum is {MOST_JOBS:,}"
     problems.add(document.label, line, column, what, "use fewer values, or make the first ones with --limit N")
 
 

@@ -20,7 +20,7 @@ class Overrides:
 
     set: pairs of ``--set KEY=VALUE``; matrix: texts of ``--matrix KEY=SPEC``; limit: only the first N jobs.
     repeat: copies of each prompt. dynamic: prompts are templates. prompt_input: the model's input that prompts go to.
-    path: of pictures, as ``output.path``. meta: names of columns that are mere meta.
+    path: of pictures, as ``output.path``. meta: names of columns that are plain metadata.
     """
 
     model: str | None = None

@@ -30,9 +30,9 @@ def spreadsheet_fault(value: Any, allowed: Sequence[Any] | None) -> tuple[str, s
     meant = None
     if (match := _TIME.fullmatch(value.strip())) and value.strip() != f"{match[1]}:{match[2]}":
         meant = next((one for one in allowed if one == f"{match[1]}:{match[2]}"), None)
-        what = f"is {value.strip()}, a time, as spreadsheet programs make one of a ratio"
+        what = f"is {value.strip()}, a time, which is what spreadsheet programs turn a ratio into"
     elif _FRACTION.fullmatch(value.strip()):
-        what = f"is {value.strip()[:20]}, a part of a day, as spreadsheet programs make one of a ratio"
+        what = f"is {value.strip()[:20]}, a part of a day, which is what spreadsheet programs turn a ratio into"
     else:
         return None
     return what, f"format the column as text, and write {meant or 'the ratio'} again"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batcher.core.one_line import one_line
+from batcher.core.suggest import printable
 from batcher.core.units import show_count
 
 _MOST_FILES, _MOST_NAMES, _LONGEST_NAME = 5, 12, 40
@@ -71,6 +72,45 @@ class Repeated:
         return (
             f"{requests} in the manifest more than once (the first at {self.first[0]}:{self.first[1]}):"
             f" {jobs} another one, each made and paid for"
+        )
+
+
+class SharedIds:
+    """Ids that stand for different prompts of one group, which a user can hardly have meant: images are grouped and
+    named by them. One prompt may have its id on many rows, each with a seed or a ratio of its own.
+
+    Only the first 50,000 ids are remembered, so that memory stays flat.
+    """
+
+    _MOST = 50_000
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[str, int, int]] = {}
+        self._shared: dict[str, tuple[str, int, str, int]] = {}
+
+    def next_group(self) -> None:
+        """Each group has a folder of its own, and so ids of its own."""
+        self._first.clear()
+
+    def add(self, ident: str, prompt: object, source: str, line: int) -> None:
+        mark = hash(str(prompt))
+        first = self._first.get(ident)
+        if first is None:
+            if len(self._first) < self._MOST:
+                self._first[ident] = (source, line, mark)
+        elif first[2] != mark and ident not in self._shared and len(self._shared) < self._MOST:
+            self._shared[ident] = (*first[:2], source, line)
+
+    def words(self) -> str | None:
+        """As a warning, None where there is nothing to warn of."""
+        if not self._shared:
+            return None
+        ident, (source, line, other, its_line) = next(iter(self._shared.items()))
+        many = len(self._shared)
+        what = "an id stands for different prompts" if many == 1 else f"{many:,} ids stand for different prompts each"
+        return (
+            f"{what}: {'' if many == 1 else 'the first is '}`{printable(ident)}`, at {source}:{line} and"
+            f" {other}:{its_line}; images are named and grouped by id, so give each prompt an id of its own"
         )
 
 

@@ -16,13 +16,14 @@ from batcher.manifest.paths import Facts, prompt_name
 from batcher.manifest.plan import Group, Plan
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.json.records import Records
 from batcher.manifest.readers.rows import Carried, Row, with_line_ends_alike
 from batcher.manifest.row_check import RowCheck
 from batcher.manifest.schema import media_files
 from batcher.manifest.sweep.counts import AxisCounts
 from batcher.manifest.templates import variables
 from batcher.manifest.templates.dynamic import VARIANT
-from batcher.manifest.totals import Repeated, Share
+from batcher.manifest.totals import Repeated, Share, SharedIds
 from batcher.manifest.yaml.entries import Entry, FromFile, Inline
 
 MOST_JOBS = 10_000_000  # of one run: more are a mistake in a matrix far more often than a wish
@@ -77,6 +78,7 @@ class Walk:
     in. whole: jobs without a limit, as far as they were counted. counted_all: whether that is all of them. made: jobs
     given out. sound: of each group, whether nothing was wrong with its prompts. names: of all vars met, by the template
     of the groups they were met in. repeated: requests that were asked for more than once.
+    shared_ids: ids that different prompts have.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Walk:
         self.counted_all = True
         self.names: dict[str, set[str]] = {}
         self.repeated = Repeated()
+        self.shared_ids = SharedIds()
 
     @property
     def too_many(self) -> bool:
@@ -138,6 +141,7 @@ class Walk:
 
     def _turn_to(self, group: Group) -> None:
         self._group, self._sweep = group, group.sweep
+        self.shared_ids.next_group()
         self._group_meta = {"group": group.name} if group.name is not None else {}
         self._check.turn_to(group)
         self._axes = AxisCounts(group.sweep)
@@ -207,6 +211,7 @@ class Walk:
         """Its jobs; returns the vars that it uses. Each rendering of a row is a prompt of its own."""
         used: frozenset[str] = frozenset()
         _end_lines_alike(row)
+        self._note_id(row)
         if self._has_files and "prompt" in row.inputs and self._plan.model_inputs.takes_files("prompt"):
             row.inputs["prompt"] = media_files.as_text(row.inputs["prompt"])
         if self._wants_meta and len(self._names) < MOST_NAMES:
@@ -220,7 +225,7 @@ class Walk:
             if row.variants is not None:
                 self._names.add(VARIANT)
             if variables.bound(row) > _MOST_RENDERINGS:
-                what = f"its variants, vars and copies make more than {_MOST_RENDERINGS:,} prompts of one"
+                what = f"its variants, vars and copies make more than {_MOST_RENDERINGS:,} prompts from one"
                 self._problems.add(*row.place("vars"), what, "use fewer values or copies, or a prompt file")
                 return used
         made = 0
@@ -233,6 +238,11 @@ class Walk:
             yield from self._prompt(row, rendering)
         self._made += made if is_plain else -(-made // variables.copies(row))
         return used
+
+    def _note_id(self, row: Row) -> None:
+        """Records have one id for all the texts that vars made of a prompt."""
+        if row.id is not None and not isinstance(row.reader, Records):
+            self.shared_ids.add(row.id, row.inputs.get("prompt"), row.source, row.line)
 
     def _prompt(self, row: Row, rendering: variables.Rendering) -> Iterator[Job]:
         sweep, own = self._sweep, rendering.inputs

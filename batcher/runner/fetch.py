@@ -90,7 +90,7 @@ class Fetcher:
         self.context.stuck(cause)
         if self._misses >= MANY_MISSES:
             self.context.tally.file_note = (
-                f"no file could be had {self._misses} times in a row ({cause}); still retrying"
+                f"no file could be downloaded {self._misses} times in a row ({cause}); still retrying"
             )
 
     def forget(self, entry: Entry) -> None:

@@ -23,6 +23,11 @@ class Places:
         self._size = size
         self._let_in()
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether somebody waits for a place."""
+        return bool(self._waiting)
+
     async def acquire(self) -> None:
         """First come, first served."""
         if self._taken < self._size and not self._waiting:

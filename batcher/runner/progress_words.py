@@ -60,7 +60,8 @@ class Moment(Protocol):
 
 def time_left(moment: Moment) -> str:
     """``5 min left``, or ``5 min to 9 min left`` where what was seen and what is to be expected differ; or nothing."""
-    estimates = sorted(one for one in (moment.eta, moment.eta_model) if one is not None)
+    model = None if moment.limited_by == limits.DOWNLOADS else moment.eta_model  # which knows nothing of files
+    estimates = sorted(one for one in (moment.eta, model) if one is not None)
     if not estimates or moment.limited_by in {limits.PAUSED, limits.SILENT}:
         return ""
     low, high = estimates[0], estimates[-1]

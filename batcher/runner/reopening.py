@@ -60,9 +60,10 @@ def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
 def _reopen(state: StateFile, run: str, which: Reopen) -> dict[str, Any]:
     by_state = reading.by_state(state.connection)
     wanted = [State(name) for name in which.states]
-    counted, moves = _Found(), []
+    counted, moves, kinds = _Found(), [], set()
     for entry in reading.entries(state.connection, wanted, listed_only=True):
         kind = entry.cause.kind if entry.cause else ""
+        kinds.add(kind)
         if (which.causes and kind not in which.causes) or not which.means(entry):
             counted.left[kind or str(entry.state)] += 1
         elif entry.state is State.FAILED and not which.resubmit and reading.was_taken_up(state.connection, entry):
@@ -86,6 +87,7 @@ def _reopen(state: StateFile, run: str, which: Reopen) -> dict[str, Any]:
         "collected_again": counted.free,
         "left": counted.left.total(),
         "left_by_cause": dict(counted.left),
+        "causes_without_a_job": [cause for cause in dict.fromkeys(which.causes) if cause not in kinds],
         "may_cost_usd": None if price is None else round(counted.images * price, 6),
         "in_doubt": State.IN_DOUBT in wanted,
         "others": {

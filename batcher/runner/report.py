@@ -110,11 +110,12 @@ def standing(connection: sqlite3.Connection, counts: Counts, price: float | None
     spent_usd: for submits that came to an end, or are in doubt. reserved_usd: for those at the service. unclear_usd:
     for those it failed without saying what they cost; a budget counts them, nothing else does. projected_usd: with what
     is still to be submitted. cost_by_state: cost_usd in parts, by where the jobs stand now, as ``money_by_state``.
+    warnings: images with one.
     """
     by_state = reading.by_state(connection)
     at_service = by_state.get(State.RUNNING, 0) + by_state.get(State.SUBMITTING, 0)
     to_download = by_state.get(State.READY, 0)
-    images, size, _ = reading.pictures(connection)
+    images, size, odd = reading.pictures(connection)
     money = money_by_state(connection)
     whole = sum(money.values(), Money())
     total = whole.cost(price)
@@ -139,6 +140,7 @@ def standing(connection: sqlite3.Connection, counts: Counts, price: float | None
         "unclear_usd": None if price is None and whole.failed else round(whole.failed * (price or 0.0), 6),
         "projected_usd": None if total is None or (price is None and counts.pending) else round(total + to_come, 6),
         "cost_by_state": {name: one.cost(price) for name, one in money.items()},
+        "warnings": odd,
     }
 
 

@@ -58,7 +58,7 @@ def some_room(run_dir: Path) -> None:
     if free < LEAST_FREE:
         raise DiskError(
             f"only {show_bytes(free)} are free at {run_dir}; a run starts with {show_bytes(LEAST_FREE)} or more",
-            hint="Nothing more was submitted. Make room, then run the same command again.",
+            hint="Nothing more was submitted. Free some space, then run the same command again.",
         )
 
 

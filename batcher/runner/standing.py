@@ -62,7 +62,6 @@ def sums(runs: Sequence[Facts]) -> Facts:
 
 
 def _of(connection: sqlite3.Connection, run_dir: Path) -> Facts:
-    _, _, odd = reading.pictures(connection)
     recorded = read_facts(connection)
     price, going = recorded.price_usd, is_going(connection, run_dir)
     live = (recorded.live or Live()) if going else None
@@ -70,7 +69,6 @@ def _of(connection: sqlite3.Connection, run_dir: Path) -> Facts:
         "run": str(run_dir),
         "going": going,
         **report.standing(connection, reading.counts(connection), price),
-        "warnings": odd,
         "price_usd": price,
         "price_at": recorded.price_at,
         "rate": live.rate if live else None,

@@ -280,7 +280,7 @@ def _live(context: RunContext, snapshot: Snapshot) -> Live:
 
 def _snapshot(context: RunContext) -> Snapshot:
     is_known = context.budget.price is not None or context.budget.spent > 0
-    context.waits.look(context.now())
+    context.waits.look(context.now(), files_wait=context.downloads.is_crowded)
     return context.tally.snapshot(
         context.now(), context.budget.spent if is_known else None, waits=context.waits, asked=context.pace.ceiling,
         pace=context.pace.rate, slots=context.slots.size,

@@ -43,7 +43,7 @@ class Address:
 
 @asynccontextmanager
 async def serve(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Address]:
-    """Listen while the block runs. port 0 takes a free one. Raises OSError when the port is taken."""
+    """Listen while the block runs. port 0 picks a free one. Raises OSError when the port is taken."""
     simulator.now()
     loop = asyncio.get_running_loop()
 

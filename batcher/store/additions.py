@@ -35,7 +35,7 @@ def jobs(run_dir: Path) -> Iterator[Job]:
             if not line.endswith(b"\n"):
                 return
             raise UsageError(
-                f"{run_dir / ADDITIONS}:{number}: this is no job that `batcher more` added",
+                f"{run_dir / ADDITIONS}:{number}: this is not a job that `batcher more` added",
                 hint="Remove the line, or put the file back as it was. Nothing was submitted.",
             )
         if job.key not in seen:

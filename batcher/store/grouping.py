@@ -42,7 +42,7 @@ class Grouped:
         try:
             self._rows.execute(statement, values)
         except sqlite3.OperationalError as error:
-            hint = "Make room there, or name another folder in SQLITE_TMPDIR."
+            hint = "Free some space there, or name another folder in SQLITE_TMPDIR."
             raise DiskError(f"temporary files can't be written: {error}", hint=hint) from None
 
     def close(self) -> None:

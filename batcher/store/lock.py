@@ -14,16 +14,19 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from shlex import quote
 
 import filelock
 
 from batcher.core.command_line import command_line
-from batcher.core.errors import BusyError, DiskError
+from batcher.core.errors import BatcherError, BusyError, DiskError
+from batcher.core.one_line import one_line
 from batcher.store.facts import Process, read_facts
 from batcher.store.files.disk import is_link
+from batcher.store.opening import connect_to_read, unwritable
 
 LOCK = ".lock"
 _BEGAN = 18  # of the numbers in /proc/PID/stat after the state: clock ticks from the start of the machine
@@ -38,7 +41,7 @@ def locked(run_dir: Path) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout:
         raise BusyError(
-            f"{run_dir} is in use by another batcher",
+            f"{run_dir} is in use by another batcher{_holder(run_dir)}",
             hint=f"`{command_line('status', run_dir)}` shows how far it is. Stop it with Ctrl-C, or wait.",
         ) from None
     except OSError as error:
@@ -53,6 +56,19 @@ def locked(run_dir: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _holder(run_dir: Path) -> str:
+    """`` (process 17928 on nightbox, since 2026-11-29 23:48)``; empty where it is not on record, as of a repair."""
+    try:
+        with closing(connect_to_read(run_dir)) as connection:
+            process = read_facts(connection).process
+    except (BatcherError, sqlite3.Error):
+        return ""
+    if process is None or (process.host == socket.gethostname() and not _is_there(process.pid)):
+        return ""
+    since = f", since {datetime.fromtimestamp(process.since).astimezone():%Y-%m-%d %H:%M}" if process.since else ""
+    return f" (process {process.pid} on {one_line(process.host, 60)}{since})"
 
 
 def is_going(connection: sqlite3.Connection, run_dir: Path) -> bool:
@@ -111,8 +127,3 @@ def _is_there(pid: int) -> bool:
     except PermissionError:
         pass  # somebody else's, but alive
     return True
-
-
-def unwritable(run_dir: Path, error: Exception) -> DiskError:
-    reason = getattr(error, "strerror", None) or str(error)
-    return DiskError(f"the run directory {run_dir} can't be written: {reason}", hint="Choose another with -o.")

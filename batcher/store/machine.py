@@ -26,13 +26,13 @@ def machine_problem(error: BaseException) -> DiskError | None:
     elif isinstance(error, sqlite3.Error) and not isinstance(error, _OF_A_CALL):
         problem = _of_the_state_file(error)
     elif isinstance(error, OSError) and error.errno in _OF_THE_DISK:
-        what = f"{error.filename} can't be read or written" if error.filename else "the disk fails"
-        hint = f"{_KEPT} Free some space or look after the disk, then run the same command again."
+        what = f"{error.filename} can't be read or written" if error.filename else "the disk is failing"
+        hint = f"{_KEPT} Free some space or check the disk, then run the same command again."
         problem = DiskError(f"{what}: {error.strerror}", hint=hint)
     elif _is_about_memory(error):
         problem = _too_little("there is not enough memory")
     elif isinstance(error, RuntimeError) and "start new thread" in str(error):
-        problem = _too_little("the system does not let batcher start another thread")
+        problem = _too_little("the system does not allow batcher to start another thread")
     return problem
 
 
@@ -69,8 +69,8 @@ def _of_the_state_file(error: sqlite3.Error) -> DiskError:
     if isinstance(error, sqlite3.OperationalError) and code == sqlite3.SQLITE_NOMEM:
         return _too_little("there is not enough memory")
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or "malformed" in str(error):
-        return damaged(f"the state file of the run is damaged, or its disk fails: {error}")
+        return damaged(f"the state file of the run is damaged, or its disk is failing: {error}")
     return DiskError(
         f"the state file of the run can't be read or written: {error}",
-        hint=f"{_KEPT} Free some space or look after the disk, then run the same command again.",
+        hint=f"{_KEPT} Free some space or check the disk, then run the same command again.",
     )

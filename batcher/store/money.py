@@ -14,6 +14,7 @@ _SUMS = (
     "coalesce(sum({p}cost_usd), 0), coalesce(sum({p}images) FILTER (WHERE {p}cost_usd IS NULL AND {unpriced}), 0),"
     " coalesce(sum({p}images) FILTER (WHERE {p}cost_usd IS NULL AND {p}outcome = 'failed'), 0)"
 )
+_DONE = _SUMS.format(p="", unpriced=f"outcome NOT IN {_UNCHARGED}") + ", 0, coalesce(sum(attempts), 0), 0"
 _NEWEST = (
     _SUMS.format(p="", unpriced=f"outcome NOT IN {_UNCHARGED} AND NOT ({IN_FLIGHT})")
     + f", coalesce(sum(images) FILTER (WHERE {IN_FLIGHT}), 0), coalesce(sum(attempts), 0),"
@@ -70,7 +71,7 @@ def money_by_state(connection: sqlite3.Connection) -> dict[str, Money]:
     rest = _in_sql(state for state in STATES if state != "done")
     for statement in (
         # Done jobs may be a million: a walk over the table (+ keeps SQLite from its index). The rest goes by the index.
-        f"SELECT 'done', {_NEWEST} FROM jobs WHERE +state = 'done' AND position IS NOT NULL",
+        f"SELECT 'done', {_DONE} FROM jobs WHERE +state = 'done' AND position IS NOT NULL",
         f"SELECT state, {_NEWEST} FROM jobs WHERE state IN {rest} AND position IS NOT NULL GROUP BY state",
         f"SELECT '{REMOVED}', {_NEWEST} FROM jobs WHERE state IN {_in_sql(STATES)} AND position IS NULL",
         f"SELECT iif(j.position IS NULL, '{REMOVED}', j.state), {_PAST} {_OF_JOBS} GROUP BY 1",

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from batcher.core.command_line import repair
 from batcher.core.errors import BatcherError, DiskError, UsageError
-from batcher.store.lock import unwritable
 from batcher.store.machine import damaged
 from batcher.store.schema import APPLICATION_ID, REQUEST_IDS, VERSION, create
 
@@ -30,7 +29,7 @@ def prepare(run_dir: Path) -> None:
     except OSError as error:
         raise unwritable(run_dir, error) from error
     if not os.access(run_dir, os.W_OK | os.X_OK):
-        raise unwritable(run_dir, PermissionError("no right to write there"))
+        raise unwritable(run_dir, PermissionError("no permission to write there"))
     if STATE in names:
         _check_is_file(run_dir / STATE)
         _check_unopened(run_dir / STATE)
@@ -101,7 +100,7 @@ def connect_to_read(run_dir: Path) -> sqlite3.Connection:
                 raise
             return _connect_to_read(path, "mode=ro&immutable=1")
     except sqlite3.OperationalError as error:
-        raise DiskError(f"{path} can't be read: {error}", hint="Check the rights of the folder.") from error
+        raise DiskError(f"{path} can't be read: {error}", hint="Check the permissions of the folder.") from error
     except sqlite3.DatabaseError as error:
         raise _unreadable(path, error) from error
 
@@ -133,7 +132,7 @@ def _connect_to_read(path: Path, options: str) -> sqlite3.Connection:
 def _check_is_file(path: Path) -> None:
     """Raises Damaged for a folder in its place, or a link to a disk that is not there."""
     if os.path.lexists(path) and not path.is_file():
-        what = f"a link to {path.readlink()}, which is no file or not there" if path.is_symlink() else "no file"
+        what = f"a link to {path.readlink()}, which is not a file or does not exist" if path.is_symlink() else "no file"
         raise damaged(f"{path} is {what}", str(path.parent))
 
 
@@ -211,3 +210,8 @@ def _foreign(run_dir: Path, names: list[str]) -> UsageError:
         f"{run_dir} is not empty and not a run directory of batcher",
         hint="Nothing was touched. Choose an empty or new directory with -o.",
     )
+
+
+def unwritable(run_dir: Path, error: Exception) -> DiskError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return DiskError(f"the run directory {run_dir} can't be written: {reason}", hint="Choose another with -o.")

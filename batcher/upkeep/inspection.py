@@ -163,7 +163,7 @@ def _sidecar(ground: SafeReader, rules: Rules, entry: Entry, artifact: Artifact,
         return found(Kind.SIDECAR_UNREADABLE, str(problem))
     except (OSError, ValueError) as error:
         return found(Kind.UNREADABLE, _reason(error), Fix.BY_HAND)
-    return found(Kind.SIDECAR_DIFFERS, f"other than recorded: {', '.join(wrong)}") if wrong else []
+    return found(Kind.SIDECAR_DIFFERS, f"different from the record: {', '.join(wrong)}") if wrong else []
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -66,7 +66,7 @@ def _sidecar(ground: SafeReader, connection: sqlite3.Connection, file: str, acco
         return
     cards = [one for one in siblings(ground, card) if one.artifact.output_index not in recorded]
     if card.artifact.output_index in recorded or not _worth_taking_in(ground, entry, cards, len(recorded)):
-        yield _orphan(ground, file, Kind.ORPHAN, "its job has another image, or this one is not whole")
+        yield _orphan(ground, file, Kind.ORPHAN, "its job has another image, or this one is damaged")
         return
     accounted.update(one.artifact.file for one in cards)
     if cards[0].artifact.file == card.artifact.file:
@@ -74,7 +74,7 @@ def _sidecar(ground: SafeReader, connection: sqlite3.Connection, file: str, acco
             kind=Kind.UNRECORDED,
             file=card.artifact.file,
             job=card.entry.job.key,
-            message="the state file does not know of it" if entry is None else f"the state file says {entry.state}",
+            message="it is not in the state file" if entry is None else f"the state file says {entry.state}",
             fix=Fix.FREE,
             entry=entry,
             cards=tuple(cards),

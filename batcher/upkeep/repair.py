@@ -174,7 +174,7 @@ class _Repairer:
             with disk(finding.file):
                 force(temp)
                 land(temp, self.run_dir / finding.file)
-            self.repaired.did("picture put back in its place")
+            self.repaired.did("image put back in its place")
 
     def _temp(self, file: str) -> Path:
         name = file.removeprefix(f"{IMAGES}/")

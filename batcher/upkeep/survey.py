@@ -192,7 +192,7 @@ def _records(run_dir: Path, connection: sqlite3.Connection, rules: Rules) -> Ite
                 yield _record(f"line {number:,} is not as recorded")
                 return
     if next(expected, None) is not None:
-        yield _record("it ends too early")
+        yield _record("it is cut short")
 
 
 def _is_record(line: bytes, expected: dict[str, Any] | None, versions: frozenset[str]) -> bool:

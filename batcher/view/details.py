@@ -23,7 +23,7 @@ def job(reader: RunReader, key: str) -> Facts:
     """Raises UsageError when there is no such job."""
     rows, attempts = reader.job(key)
     if not rows:
-        raise UsageError("there is no such job in this run any more")
+        raise UsageError("this job is no longer in the run")
     return of(rows, attempts, reader.run_dir)
 
 

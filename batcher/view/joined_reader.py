@@ -93,8 +93,13 @@ class JoinedReader(RunReader):
         whole, runs = self._joined, [reader.numbers() for reader in self._readers]
         assert whole is not None
         commands = [run["resume"] for run in runs if run["resume"]]
+        copied = super().numbers()
+        # The copy is a little older than the runs, and needed only where a job counts once for two of them.
+        now = {} if whole.twice else {
+            name: sum(run[name] for run in runs) for name, value in copied.items() if type(value) is int
+        }  # fmt: skip
         return {
-            **super().numbers(), **standing.sums(runs), "run": whole.name, "control": None, "runs": runs,
+            **copied, **now, **standing.sums(runs), "run": whole.name, "control": None, "runs": runs,
             "notes": standing.notes(whole), "resume": "; ".join(commands),
             "way_on": "Go on, one run after the other:" if len(commands) > 1 else "Go on with:",
         }  # fmt: skip

@@ -201,7 +201,7 @@ class RunReader:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise DiskError(f"{path} can't be read: {error.strerror}", hint="Check its rights.") from None
+            raise DiskError(f"{path} can't be read: {error.strerror}", hint="Check its permissions.") from None
         whole = content.rfind(b"\n") + 1
         self._picks_read += whole
         lines = content[:whole].splitlines(keepends=True)

@@ -70,7 +70,7 @@ class Guard:
             return Refusal(403, "this is not an address of the page: open the one that `batcher view` printed")
         changes = method not in {"GET", "HEAD"}
         if not self._is_our_page(headers, host, is_open=is_public and not changes):
-            return Refusal(403, "another page asks")
+            return Refusal(403, "the request comes from another page")
         if changes and HEADER not in headers:
             return Refusal(403, f"a change needs the header {HEADER}")
         if changes and headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":

@@ -89,7 +89,7 @@ def _listen(address: Address) -> socket.socket:
                 f"--host {address.host}: {error.strerror}", hint="Give an address of this machine, or leave it out."
             ) from None
         raise UsageError(
-            f"port {address.port} can't be had: {error.strerror}", hint="--port 0 takes a free one."
+            f"port {address.port} can't be used: {error.strerror}", hint="--port 0 picks a free one."
         ) from None
 
 

@@ -147,7 +147,7 @@ class Server:
         matches, warnings = await live.ask(filtering.matching, live.reader, text, judge.flags)
         if FLAG in text and judge.unmeasured:
             pictures = show_count(judge.unmeasured, "image is", "images are")
-            warnings.append(f"{pictures} not looked at yet: ask again in a while")
+            warnings.append(f"{pictures} not looked at yet: try again in a while")
         return _json({"items": matches, "warnings": warnings})
 
     async def _job(self, request: web.Request) -> web.StreamResponse:
@@ -197,7 +197,9 @@ class Server:
     def _change(self, work: Work) -> Handler:
         async def handler(request: web.Request) -> web.StreamResponse:
             if self._options.read_only:
-                return _json({"error": "this page only shows: it was opened with --read-only", "hint": ""}, status=403)
+                return _json(
+                    {"error": "this page is read-only: it was opened with --read-only", "hint": ""}, status=403
+                )
             live, body = self._live(request), await _body(request)
             answer = await work(live, body)
             await live.look()  # whoever opens the page now sees it
@@ -237,7 +239,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        raise web.HTTPBadRequest(text='{"error": "no JSON object", "hint": ""}', content_type="application/json")
+        raise web.HTTPBadRequest(text='{"error": "not a JSON object", "hint": ""}', content_type="application/json")
     return body
 
 

@@ -40,12 +40,12 @@ _EXPORTED = re.compile(r"^export (?:async )?(?:function|const) (\$|\w+)", re.MUL
 def export(run_dir: Path, folder: Path) -> str:
     """Writes the page of a run; what it came to, in words. Raises UsageError, DiskError."""
     if folder.exists() and not (folder / MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is not empty and no page of batcher", hint="Choose a new folder.")
+        raise UsageError(f"{folder} is not empty and is not a page made by batcher", hint="Choose a new folder.")
     with closing(RunReader(run_dir)) as reader:
         try:
             return _written(reader, folder)
         except OSError as error:
-            raise DiskError(f"{folder} can't be written: {error}", hint="Make room, and run it again.") from None
+            raise DiskError(f"{folder} can't be written: {error}", hint="Free some space, and run it again.") from None
 
 
 def _written(reader: RunReader, folder: Path) -> str:

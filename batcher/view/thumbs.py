@@ -16,9 +16,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def place(run_dir: Path, sha256: str) -> Path:
-    """Where the thumbnail of this content is kept. Raises ValueError for what is no SHA-256."""
+    """Where the thumbnail of this content is kept. Raises ValueError for what is not a SHA-256."""
     if not _SHA256.fullmatch(sha256):
-        raise ValueError(f"{sha256!r:.80} is no SHA-256")
+        raise ValueError(f"{sha256!r:.80} is not a SHA-256")
     return run_dir / THUMBS / sha256[:2] / f"{sha256}.webp"
 
 

@@ -153,10 +153,10 @@ def notice(unreadable: int, strangers: int) -> dict[str, str] | None:
     said = []
     if unreadable:
         lines = show_count(unreadable, "line", "lines")
-        said.append(f"{lines} of picks.jsonl can't be read and {'is' if unreadable == 1 else 'are'} passed over.")
+        said.append(f"{lines} of picks.jsonl can't be read and {'is' if unreadable == 1 else 'are'} skipped.")
     if strangers:
         verdicts = show_count(strangers, "verdict is", "verdicts are")
-        said.append(f"{verdicts} about images that are not in this run any more.")
+        said.append(f"{verdicts} about images that are no longer in this run.")
     return {"message": " ".join(said), "hint": "Nothing was removed from the file."} if said else None
 
 

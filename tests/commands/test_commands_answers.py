@@ -219,6 +219,17 @@ def test_retry_says_in_words_what_it_did_and_may_cost(shell: Shell) -> None:
     assert_fits(came.out)
 
 
+def test_retry_names_the_cause_that_was_probably_meant(shell: Shell) -> None:
+    with shell.run_directory() as book:
+        mixed(book)
+    came = shell("retry", "run", "--cause", "expird")
+    assert came.out.startswith("Nothing to retry: no failed job matches\n")
+    assert "no failed job has the cause expird: did you mean expired?\n" in came.out
+    partly = shell("retry", "run", "--cause", "expird", "--cause", "timeout", "--dry-run")
+    assert "1 would be reopened" in partly.out
+    assert "no failed job has the cause expird: did you mean expired?" in partly.out
+
+
 def test_a_retried_job_is_made_by_the_next_run(shell: Shell) -> None:
     run = shell.simulated(2, "--limit", "1")
     came = shell("cancel", run, "--pending")

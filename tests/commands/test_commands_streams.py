@@ -43,6 +43,17 @@ def test_any_locale_runs_prompts_of_any_language(shell: Shell, environ: dict[str
     assert any(name.startswith("ein-grüner-leuchtturm") for name in names), names
 
 
+def test_python_that_can_not_name_files_in_utf8_is_refused_before_anything_is_paid(shell: Shell) -> None:
+    code = "import batcher; batcher.run(['ein gr\\u00fcner Leuchtturm'], out='uni', simulate=True)"
+    came = subprocess.run(
+        [sys.executable, "-c", code], cwd=shell.folder, capture_output=True, text=True, check=False,
+        env={**os.environ, **NAMES_IN_LATIN},
+    )  # fmt: skip
+    assert "UsageError: this Python writes names of files in" in came.stderr
+    assert "Nothing was submitted" in came.stderr
+    assert not (shell.folder / "uni").exists()
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")  # noqa: PTH110
 @pytest.mark.parametrize(
     ("line", "code"),

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from batcher.commands.cli import COMMANDS
-from batcher.manifest.extras import DISTRIBUTION, EXTRAS
+from batcher.manifest.extras import DISTRIBUTION, EXTRAS, install
 from tests.docs import readme
 
 ROOT = readme.ROOT
@@ -69,3 +69,26 @@ def test_the_hints_about_extras_are_those_of_the_project() -> None:
     declared = PROJECT["project"]["optional-dependencies"]
     assert PROJECT["project"]["name"] == DISTRIBUTION
     assert {name: tuple(Requirement(text).name for text in texts) for name, texts in declared.items()} == EXTRAS
+
+
+@pytest.mark.parametrize(
+    ("prefix", "has_pip", "command"),
+    [
+        ("/home/me/.local/share/pipx/venvs/prompt-batcher", True, "pipx inject prompt-batcher pyarrow"),
+        ("/home/me/.local/share/uv/tools/prompt-batcher", False, "uv pip install --python PYTHON pyarrow"),
+        ("/home/me/images/.venv", True, "PYTHON -m pip install pyarrow"),
+    ],
+)
+def test_a_hint_installs_libraries_into_the_installation_at_hand_and_never_a_strangers_package(
+    monkeypatch: pytest.MonkeyPatch, prefix: str, has_pip: bool, command: str
+) -> None:
+    monkeypatch.setattr("sys.prefix", prefix)
+    monkeypatch.setattr("sys.executable", f"{prefix}/bin/python")
+    monkeypatch.setattr("batcher.manifest.extras.find_spec", lambda _: object() if has_pip else None)
+    assert install("pyarrow") == command.replace("PYTHON", f"{prefix}/bin/python")
+
+
+def test_no_page_installs_the_distribution_by_name_as_it_is_in_no_registry() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "batcher" / "manual").glob("*.md"))]
+    named = re.compile(rf"install [^`\n]*{DISTRIBUTION}(?!`; run)|--with {DISTRIBUTION}|inject {DISTRIBUTION}")
+    assert [page.name for page in pages if named.search(page.read_text("utf-8").replace("pip uninstall", ""))] == []

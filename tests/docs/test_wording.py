@@ -15,13 +15,13 @@ COUNTED = (
 PLURAL = re.compile(rf" (?:\w+ ){{0,2}}({'|'.join(f'{word}s' for word in COUNTED)})\b")
 NEVER_ONE = {  # where a single one says something else, or is no case
     " jobs are done",  # "every job is done"
-    " jobs, and the most is ",
+    " jobs; the maximum is ",
     " images would share ",
     " models (",
     " prompts",  # lines of one prompt that has several
     " images, and the model makes one at a time",
-    " prompts of one, and the most is ",
-    " prompts of one",
+    " prompts from one; the maximum is ",
+    " prompts from one",
     " groups",  # the most that a manifest may have
     " files/s)",
     " sheets",  # too many for one file

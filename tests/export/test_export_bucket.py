@@ -70,7 +70,7 @@ def test_an_export_that_a_bucket_ended_goes_on_where_it_was(run: Run) -> None:
         rude.rude, rude.after = "is full", 5
         ended = run.batcher(*words, AWS_ENDPOINT_URL=endpoint)
         assert ended.returncode == 73, ended.stderr
-        assert "Make room" in ended.stderr
+        assert "Free some space" in ended.stderr
         rude.rude = ""
         again = run.batcher(*words, AWS_ENDPOINT_URL=endpoint)
     assert again.returncode == 0, again.stderr

@@ -166,7 +166,7 @@ def test_folders_stay_small(exported: Any, tmp_path: Path, monkeypatch: pytest.M
 def test_jobs_of_several_images_and_other_files(exported: Any, load: Callable[..., Any], tmp_path: Path) -> None:
     asked = [Asked(prompt="four", images=4), Asked(prompt="film", kind="mp4"), Asked(prompt="三只猫", id="三只猫")]
     report = exported(a_run(tmp_path / "run", asked), "imagefolder")
-    assert report["left_out"] == {"no pictures": 1}
+    assert report["left_out"] == {"no images": 1}
     rows = list(load()["train"])
     assert [(row["prompt"], row["output_index"]) for row in rows] == [("four", n) for n in range(4)] + [("三只猫", 0)]
 

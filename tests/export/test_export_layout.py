@@ -122,7 +122,7 @@ def test_dpg_bench_finds_two_by_two_tiles_named_by_the_prompt_file(exported: Any
         assert gappy.getpixel((30, 30)) == (0, 0, 0)
     assert report["notes"] == [
         "1 sheet has fewer than four images; the rest is black",
-        "2 images are in no sheet: it takes four a prompt",
+        "2 images are in no sheet: a sheet takes four of a prompt",
     ]
 
 

@@ -114,4 +114,4 @@ def test_the_chosen_jobs_are_a_prompt_file_that_runs_on_another_model(batcher: B
 def test_a_prompt_file_never_stands_among_the_files_of_a_run(batcher: Batcher, tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", [Asked(prompt="a")])
     came = batcher("export", run, run / "records.jsonl", "--to", "manifest", "--replace")
-    assert (came.code, "no place" in came.err) == (64, True)
+    assert (came.code, "can't be used for a new file" in came.err) == (64, True)

@@ -103,7 +103,7 @@ def test_verdicts_of_another_person_are_taken_as_they_are(pick: Callable[..., An
     ("words", "why"),
     [
         (("yes",), "which images are meant"),
-        (("--where", "seed == 3"), "what is to be said"),
+        (("--where", "seed == 3"), "what should be recorded"),
         (("--where", "seed = 3", "yes"), "write '=='"),
         (("--where", "sed == 3", "yes"), "did you mean seed?"),
         (("--best", "1"), "--by COLUMN"),

@@ -56,7 +56,7 @@ def test_a_flag_whose_name_is_not_text_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_half_of_a_surrogate_pair_in_the_key_of_a_prompt_is_an_error(tmp_path: Path) -> None:
-    assert "a key that is no text" in refused(tmp_path, "m.json", '{"\\ud800": "a heron"}')[0]
+    assert "a key that is not text" in refused(tmp_path, "m.json", '{"\\ud800": "a heron"}')[0]
 
 
 def test_an_exclude_over_a_trillion_values_is_refused_and_not_walked(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_credentials_that_are_wrong_spend_nothing_and_say_what_to_do(run: Run) -
     ("begins", "fix"),
     [
         ("denies", b"Renew the credentials"),
-        ("is full", b"Make room in the bucket"),
+        ("is full", b"Free some space in the bucket"),
         ("has ended the session", b"their session has ended"),
     ],
 )

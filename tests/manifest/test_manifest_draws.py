@@ -71,7 +71,7 @@ def test_only_integers_can_be_drawn(tmp_path: Path) -> None:
 
 
 def test_a_half_written_draw_on_the_command_line_says_how_to_write_it(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match='"random:20" is no draw') as caught:
+    with pytest.raises(UsageError, match='"random:20" is not a draw') as caught:
         checked(write(tmp_path, "A\n", "p.txt"), matrix=("seed=random:20",))
     assert "random:20:7" in str(caught.value.hint)
 

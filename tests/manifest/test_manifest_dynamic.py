@@ -172,8 +172,8 @@ def test_the_manifest_names_the_folder_of_lists(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("__colour__", "leads back to itself"),
-        ("# nothing", "without a line"),
+        ("__colour__", "refers back to itself"),
+        ("# nothing", "is an empty list"),
         (b"\xff\xfe\xff", "is not UTF-16"),
         (b"\x89PNG", "a PNG image"),
         (b"a\0b", "zero byte"),

@@ -155,14 +155,14 @@ def test_an_id_that_a_json_object_has_twice_is_an_error_with_both_places(tmp_pat
     path = write(tmp_path, text, "p.json")
     found = problems(path)
     assert [(problem.line, problem.column) for problem in found] == [(2, 3), (3, 12)]
-    assert all(f"`a` is here twice (first at {path}:1:2)" in problem.what for problem in found)
+    assert all(f"`a` appears twice (first at {path}:1:2)" in problem.what for problem in found)
 
 
 def test_ids_that_share_a_hash_by_chance_are_not_taken_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_rows, "hash", lambda _: 7, raising=False)
     assert len(jobs(write(tmp_path, '{"a": "x", "b": "y"}', "p.json"))) == 2
     (problem,) = problems(write(tmp_path, '{"a": "x", "b": "y", "a": "z"}', "p.json"))
-    assert "`a` is here twice" in problem.what
+    assert "`a` appears twice" in problem.what
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ BAD = {
     ],
     "p.jsonl": [
         (b"{bad\n", "not valid JSON"),
-        (b'{"prompt": "a", "prompt": "b"}', "the key `prompt` is here twice"),
+        (b'{"prompt": "a", "prompt": "b"}', "the key `prompt` appears twice"),
         (b'{"prompt": 3}', "`prompt` must be text, not 3"),
         (b'{"prompt": "a", "seed": NaN}', "NaN is not a JSON number"),
         (b'{"prompt": "a", "seed": true}', "`seed` must be an integer, not true"),

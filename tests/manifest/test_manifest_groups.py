@@ -153,7 +153,7 @@ def test_a_draw_of_the_matrix_is_the_same_in_a_group(tmp_path: Path) -> None:
         ("prompts: [a]\ngroups: {a.png: {matrix: {seed: 1}}}\n", 2, 10, "can't be the name of a group", "letters"),
         ("prompts: [a]\ngroups: {..: {matrix: {seed: 1}}}\n", 2, 10, "can't be the name of a group", "letters"),
         ("prompts: [a]\ngroups: {x: {matrix: {seed: 1}}, X: {matrix: {seed: 2}}}\n", 2, 34, "letter case", "rename"),
-        ("prompts: [a]\ngroups: {x: {matrix: {seed: 1}}, x: {matrix: {seed: 2}}}\n", 2, 34, "here twice", "keep one"),
+        ("prompts: [a]\ngroups: {x: {matrix: {seed: 1}}, x: {matrix: {seed: 2}}}\n", 2, 34, "appears twice", "keep"),
         ("prompts: [a]\nmatrix: {seed: 1}\ngroups: {x: {matrix: {seed: 1}}}\n", 2, 9, "can't be used", "move it"),
         ("prompts: [a]\ninclude: [{seed: 1}]\ngroups: {x: {matrix: {seed: 1}}}\n", 2, 10, "can't be used", "move"),
         ("groups: {x: {matrix: {seed: 1}}}\n", 1, 13, "no prompts for the group `x`", "for all at the top"),

@@ -70,7 +70,7 @@ def test_blanks_before_quotes_are_left_out_and_a_warning_says_so(tmp_path: Path)
 def test_a_blank_before_a_quote_far_down_a_file_is_an_error_with_its_place(tmp_path: Path) -> None:
     rows = "7,fox\n" * 60
     (problem,) = problems(write(tmp_path, f'seed,prompt\n{rows}8, "a fox"\n', "p.csv"))
-    assert "a blank before the quote" in problem.what
+    assert "a space before the quote" in problem.what
     assert (problem.line, problem.column) == (62, 3)
 
 
@@ -356,8 +356,8 @@ def test_a_folder_says_what_it_passes_over_and_which_file_is_a_list(tmp_path: Pa
     write(folder, "a fox", "2.caption")
     warnings = " ".join(checked(str(folder)).warnings)
     assert "has 20 lines" in warnings
-    assert "1 subfolder is passed over, as only its .txt files are read (sub)" in warnings
-    assert "1 other text is passed over, as only its .txt files are read (2.caption)" in warnings
+    assert "1 subfolder is skipped, as only its .txt files are read (sub)" in warnings
+    assert "1 other text is skipped, as only its .txt files are read (2.caption)" in warnings
 
 
 # --- YAML that reads as less
@@ -375,7 +375,7 @@ def test_a_block_of_lines_is_one_prompt_and_a_warning_says_so(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("prompt", "words"), [("p.txt", "the name of a file"), ("prompt:a kite", "blank after its colon")]
+    ("prompt", "words"), [("p.txt", "the name of a file"), ("prompt:a kite", "space after its colon")]
 )
 def test_a_prompt_that_is_plainly_something_else_is_an_error_for_a_run(tmp_path: Path, prompt: str, words: str) -> None:
     write(tmp_path, "a kite\n", "p.txt")
@@ -389,7 +389,7 @@ def test_a_prompt_that_is_plainly_something_else_is_an_error_for_a_run(tmp_path:
     [
         ("prompts:\n  - \u201ca kite: red\u201d\n", "curly"),
         ("prompts: [a]\nmatrix: {seed: 'range(1,4)'}\n", "write 1..3"),
-        ("prompts: [a]\nmatrix:\n  seed:1..4\n", "blank after the colon"),
+        ("prompts: [a]\nmatrix:\n  seed:1..4\n", "space after the colon"),
         ("prompts: [{prompt: a, ratio: '16:9'}]\n", "did you mean `aspect_ratio`"),
         ("prompts: [{prompt: a, width: 512}]\n", "takes an aspect ratio"),
     ],
@@ -454,7 +454,7 @@ def test_line_ends_inside_a_text_are_one_form_and_keys_without_them_stay_as_they
         ("p.json", '{"columns": ["prompt"], "data": [["a"]]}', "orient='records'"),
         ("p.json", '{"prompt": "a"}\n{"prompt": "b"}\n', "--format jsonl"),
         ("p.jsonl", '[\n  {"prompt": "a"}\n]\n', "--format json"),
-        ("p.json", '{"a": 3, "b": 4}', "which is no prompt"),
+        ("p.json", '{"a": 3, "b": 4}', "which is not a prompt"),
     ],
 )
 def test_json_of_another_shape_is_one_message_that_names_what_helps(

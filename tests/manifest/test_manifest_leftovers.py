@@ -14,8 +14,8 @@ ROWS = "prompt,cost\na kite,1\na fox,2\n"
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        (f"{ROWS}#REF!,3\na hill,4\n", 4, "no prompt"),
-        (f"{ROWS}NULL,3\n", 4, "no prompt"),
+        (f"{ROWS}#REF!,3\na hill,4\n", 4, "not a prompt"),
+        (f"{ROWS}NULL,3\n", 4, "not a prompt"),
         (f"{ROWS}Total,3\n", 4, "the last row"),
         (f'{ROWS},\nTOTAL:,"$1,234.50"\n', 5, "the last row"),
         (f"{ROWS}Sum,3\nAverage,1.5\n", 4, "the last row"),
@@ -61,7 +61,7 @@ def test_many_rows_without_a_value_are_three_places_and_a_count(tmp_path: Path) 
 def test_a_header_once_more_is_left_out_and_said(tmp_path: Path) -> None:
     read = checked(write(tmp_path, "prompt,seed\na kite,7\n\ufeffprompt,seed\na fox,8\n", "p.csv"))
     assert [(job.inputs["prompt"], job.line) for job in read.made] == [("a kite", 2), ("a fox", 4)]
-    assert [":3: the header stands here once more" in warning for warning in read.warnings] == [True]
+    assert [":3: the header is repeated here" in warning for warning in read.warnings] == [True]
 
 
 def test_another_header_in_between_is_refused(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_kohya_line_means_what_it_means_there(tmp_path: Path, line: str, wante
         ("a1111", "--prompt x --foo 1", 12, "unknown option `--foo`", "use one of"),
         ("a1111", "--prompt x --sed 1", 12, "unknown option `--sed`", "did you mean `seed`"),
         ("a1111", "--prompt x --steps 20", 12, "the model has no input for it", "sed -E 's/ --steps"),
-        ("a1111", "--prompt x --sampler_name 'DPM++ 2M'", 12, "no input for it", "take it out"),
+        ("a1111", "--prompt x --sampler_name 'DPM++ 2M'", 12, "no input for it", "remove it"),
         ("a1111", "--prompt it's --seed 1", 12, "a quote that does not end", "double quotes"),
         ("a1111", '--prompt "it --seed 1', 10, "a quote that does not end", "close it"),
         ("a1111", "--prompt x --seed 1 \\", 21, "a quote that does not end", "\\"),

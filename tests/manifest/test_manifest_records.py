@@ -66,7 +66,7 @@ def test_records_of_two_models_are_refused_where_the_second_begins(tmp_path: Pat
     (problem,) = problems(write(tmp_path, record(one) + record(two, model="a/b"), "records.jsonl"))
     assert problem.line == 2
     assert problem.column == record(two).index('"model"') + 1
-    assert "this record is of `a/b`" in problem.what
+    assert "this record is for `a/b`" in problem.what
 
 
 def test_records_can_be_named_in_a_yaml_manifest_and_by_their_format(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_it_reads_no_file_of_this_machine(web: Web, tmp_path: Path) -> None:
     model = ["--model", "bytedance/seedream-5.0-pro/image-to-image", "--set", "aspect_ratio=1:1"]
     refused = web.run("/m.csv", *model, "--media", "s3://nowhere/x")
     assert refused.returncode == 65
-    assert "may name none" in refused.stderr
+    assert "can't use one" in refused.stderr
 
 
 def test_an_endless_file_is_refused_at_the_bound(web: Web, tmp_path: Path) -> None:

@@ -11,14 +11,16 @@ from batcher.core import limits
 from batcher.core.tally import Snapshot
 from batcher.manifest import Overrides
 from batcher.runner.events import Event, Noted, Ticked
-from batcher.runner.progress_words import in_words
+from batcher.runner.progress_words import in_words, time_left
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Simulator
 from tests.support.stage import NO_OVERRIDES, Came, Going, go, lines, steady
 from tests.support.virtual import run
 
 
-def seen(tmp_path: Path, jobs: int, latency: float, **settings: Any) -> tuple[list[Snapshot], list[str], Came]:
+def seen(
+    tmp_path: Path, jobs: int, latency: float, faults: tuple[Fault, ...] = (), **settings: Any
+) -> tuple[list[Snapshot], list[str], Came]:
     """The snapshots of a whole run, its notes, and what it came to. latency: seconds that a job takes."""
     path = tmp_path / "manifest.txt"
     path.write_text(lines(jobs))
@@ -32,7 +34,7 @@ def seen(tmp_path: Path, jobs: int, latency: float, **settings: Any) -> tuple[li
             notes.append(event.text)
 
     async def all_of_it() -> Came:
-        service = Simulator(steady(latency=Latency(kind="fixed", median=latency)))
+        service = Simulator(steady(latency=Latency(kind="fixed", median=latency), faults=faults))
         return await go(tmp_path / "run", path, service, hear=hear, **settings)
 
     came = run(all_of_it())
@@ -60,6 +62,24 @@ def test_in_flight_that_caps_the_rate_is_named_with_the_number_that_would_do(tmp
     words = in_words(snapshots[len(snapshots) // 2], 200)
     assert "limited by --in-flight for" in words
     assert re.search(r"\b3[012] in flight", words), words  # one or two may be between two jobs
+
+
+def test_downloads_that_hold_up_a_run_whose_jobs_are_all_submitted_are_named_and_counted_on(tmp_path: Path) -> None:
+    slow = Fault(where="file", kind="slow", seconds=10.0)
+    snapshots, _, _ = seen(tmp_path, 60, 1.0, faults=(slow,), rate=10.0, in_flight=64, downloads=4)
+    late = [one for one in snapshots if one.elapsed > 60 and one.done < 50]
+    assert late
+    assert {one.limited_by for one in late} == {limits.DOWNLOADS}
+    for one in late:  # the pace of submits says nothing any more
+        assert " to " not in time_left(one)
+        assert "limited by downloads for" in in_words(one, 70)
+
+
+def test_a_budget_that_holds_up_a_run_is_named_in_a_narrow_window(tmp_path: Path) -> None:
+    snapshots, _, _ = seen(tmp_path, 30, 15.0, rate=10.0, in_flight=64, budget=0.5, price=0.02)
+    waiting = [one for one in snapshots if one.limited_by == limits.BUDGET and one.limited_for > 12]
+    assert waiting
+    assert all("limited by the budget for" in in_words(one, 70) for one in waiting)
 
 
 def test_the_time_left_is_right_to_a_third_from_the_first_results_on_and_never_a_promise(tmp_path: Path) -> None:

@@ -138,3 +138,16 @@ def test_where_nobody_can_ask_the_process_number_decides(tmp_path: Path) -> None
         (tmp_path / LOCK).symlink_to(LOCK)  # can't be opened, by nobody
         book.note(process=process(os.getpid()))
         assert is_going(book.state.connection, tmp_path)
+
+
+def test_who_holds_a_run_directory_is_named_and_a_killed_run_is_not(tmp_path: Path) -> None:
+    with held_by_a_child(tmp_path) as holder, a_book(tmp_path) as book:
+        book.note(process=Process(pid=holder.pid, host=socket.gethostname(), since=1_795_996_080.0))
+        with (
+            pytest.raises(BusyError, match=rf"\(process {holder.pid} on .+, since 2026-11-\d\d \d\d:\d\d\)"),
+            locked(tmp_path),
+        ):
+            pass
+        book.note(process=process(1 << 22))  # of a run that was killed: another command holds the lock
+        with pytest.raises(BusyError, match=r"another batcher\n"), locked(tmp_path):
+            pass

@@ -239,7 +239,7 @@ def test_swapped_files_are_put_right_without_asking_the_service(run: Run) -> Non
     (run.folder / ".simulator.jsonl").unlink()
     facts = run.verify("--repair")
     assert facts["exit_code"] == 0
-    assert facts["mended"] == {"picture put back in its place": 2}
+    assert facts["mended"] == {"image put back in its place": 2}
     assert not run.aside()
 
 
@@ -258,7 +258,7 @@ def test_a_picture_put_in_the_place_of_another_that_is_put_back_is_kept(run: Run
     path.write_bytes(own)
     facts = run.verify("--repair")
     assert facts["exit_code"] == 0
-    assert facts["mended"]["picture put back in its place"] == 1
+    assert facts["mended"]["image put back in its place"] == 1
     assert own in [kept.read_bytes() for kept in run.aside()]
 
 

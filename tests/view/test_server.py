@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from batcher.core.errors import UsageError
+from batcher.runner import tuning
 from batcher.store import picks
 from batcher.store.picks import PICKS
 from batcher.view import static
@@ -154,6 +155,16 @@ def test_what_happens_in_the_run_comes_within_a_second(served: Served, run: Path
     assert items["s"] == ["f"]
     assert items["n"] == [7000]
     connection.close()
+
+
+def test_what_to_type_next_knows_what_tune_set(run: Path) -> None:
+    with page_server(run) as server:
+        assert index(server)["facts"]["words"]["resume"] == "batcher run night.yaml"
+    tuning.tune(run, pause=True)
+    with page_server(run) as server:
+        words = index(server)["facts"]["words"]
+    assert words["way_on"] == "It is paused. Go on with:"
+    assert words["resume"] == f"batcher tune {run} --resume && batcher run night.yaml"
 
 
 def test_a_state_file_that_was_made_anew_is_read_anew(served: Served, run: Path) -> None:

@@ -127,7 +127,7 @@ def choose(seen: Seen, rows: str | None, cols: str | None, per: tuple[str, ...])
         if name is not None and (flag, name) != ("--per", NONE):
             _check(flag, name, seen.names)
     if rows is not None and rows == cols:
-        raise UsageError(f"--rows and --cols are both {rows!r}", hint="Give each side an input of its own.")
+        raise UsageError(f"--rows and --cols are both {rows!r}", hint="Give each of them its own input.")
     asked = [name for name in (rows, cols) if name is not None]
     free = {name: count for name, count in seen.varying().items() if name not in (*asked, *per)}
     if REPEAT in (*asked, *per) and (seed := seed_input(free)) is not None:

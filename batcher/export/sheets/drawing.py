@@ -72,7 +72,7 @@ def draw(
     began = time.monotonic()
     seen = survey(connection, where)
     if not seen.jobs:
-        what = "no job of the run is selected" if where else "no job has been begun with"
+        what = "no job of the run is selected" if where else "no job has started yet"
         raise UsageError(
             f"{run_dir}: {what}, so there is nothing to draw", hint="`batcher status` shows what there is."
         )
@@ -198,9 +198,9 @@ def _write(path: Path, image: Image.Image, form: str) -> int:
 
 def _warnings(drawn: Drawn, writer: Writer) -> Iterator[str]:
     for script, char in writer.missing.items():
-        yield f"No font here has {script} ({char}): boxes stand in its place. {_mend(script)}"
+        yield f"No font here has {script} ({char}): boxes are drawn in its place. {_mend(script)}"
     if writer.unshaped:
-        yield "Pillow here was built without Raqm: Arabic, Indic and Thai letters stand unjoined. Install its wheel."
+        yield "Pillow here was built without Raqm: Arabic, Indic and Thai letters are not joined. Install its wheel."
     if drawn.plan.hidden:
         *names, last = drawn.plan.hidden
         words = f"{', '.join(names)} and {last} vary too: name them" if names else f"{last} varies too: name it"

@@ -52,7 +52,7 @@ _INDIRECT = {"model", "repeat", "size", "width", "height", "pictures"}
 def layout(
     names: Sequence[str], model_inputs: ModelInputs, prompt_column: str | None, aside: Collection[str] = ()
 ) -> Layout:
-    """aside: names that the user declared to be mere meta."""
+    """aside: names that the user declared to be plain metadata."""
     prompt = find_prompt(names, prompt_column, model_inputs.prompt or "prompt")
     by_fold = {fold_name(name): name for name in model_inputs.columns if name != "prompt"}
     inputs: dict[str, str] = {}
@@ -125,9 +125,9 @@ def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[st
     if key is None or not isinstance(value, (str, list)) or find_prompt([key], prompt_column) is None:
         return None
     if isinstance(value, list):
-        return f"the prompts are in the list `{word(key)}`", f"give it alone: jq '.{word(key)}' FILE > prompts.json"
+        return f"the prompts are in the list `{word(key)}`", f"extract it: jq '.{word(key)}' FILE > prompts.json"
     what = f"`{word(key)}` is what a prompt's text is called, not the id of one"
-    return what, "put one prompt in [ ]; of several give the list alone, or an object of ids and prompts"
+    return what, "put one prompt in [ ]; of several give only the list, or an object of ids and prompts"
 
 
 def note_columns(label: str, columns: Layout, model_inputs: ModelInputs, aside: Collection[str] = ()) -> None:

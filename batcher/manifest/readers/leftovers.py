@@ -78,7 +78,7 @@ class LeftoversSeen:
 
     def _look_at(self, row: Row, text: str) -> None:
         if _FAILED.fullmatch(text) or text.lower() in _NOTHING:
-            self._see(row.place("prompt"), f"the prompt of this row is {shown(text)}, which is no prompt")
+            self._see(row.place("prompt"), f"the prompt of this row is {shown(text)}, which is not a prompt")
         if _is_sum(text, row):
             what = f"the last row is {shown(text)} and a number, and is read as a prompt"
             self._sums.append((row.place("prompt"), what))

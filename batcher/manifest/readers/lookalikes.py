@@ -23,7 +23,7 @@ _KINDS: _Looks = {
     "imagine": (
         re.compile(r"/imagine\b"),
         "Midjourney's commands",
-        "take `/imagine prompt:` out; --format kohya reads --ar, --neg and --seed",
+        "remove `/imagine prompt:`; --format kohya reads --ar, --neg and --seed",
     ),
     "rule": (
         re.compile(r"(-{3,}|={3,}|_{3,}|\*{3,}|~{3,})\Z"),
@@ -31,13 +31,13 @@ _KINDS: _Looks = {
         "give one prompt a line, or one file a prompt in a folder",
     ),
     "bars": (re.compile(r".*\|\|"), "prompts separated by ||", "give one prompt a line"),
-    "fence": (re.compile(r"```"), "a block of code in Markdown", "take the lines with ``` out"),
+    "fence": (re.compile(r"```"), "a block of code in Markdown", "remove the lines with ```"),
     "block": (
         re.compile(r"(positive|negative)( prompt)?\s*:", re.IGNORECASE),
         "blocks of positive and negative prompts",
         _TABLE,
     ),
-    "infotext": (re.compile(r"Steps: [0-9]+, "), "the infotext of an image", f"keep its prompt alone, or {_TABLE}"),
+    "infotext": (re.compile(r"Steps: [0-9]+, "), "the infotext of an image", f"keep only its prompt, or {_TABLE}"),
     "yaml": (re.compile(rf"({_KEYS}):(\s|\Z)"), "YAML", "--format yaml reads a manifest"),
 }
 _SEVERAL: _Looks = {
@@ -47,13 +47,13 @@ _SEVERAL: _Looks = {
         "--format jsonl reads one JSON value a line, --format json a list (--format records, those of a run)",
     ),
     "table": (re.compile(r"\|.*\|\Z"), "a table in Markdown", "give the table as CSV"),
-    "heading": (re.compile(r"(#{1,6}|//)\s"), "headings or comments", "take the lines with # out"),
+    "heading": (re.compile(r"(#{1,6}|//)\s"), "headings or comments", "remove the lines with #"),
     "numbered": (
         re.compile(r"[0-9]{1,4}[.)]\s"),
         "a numbered list",
-        "take the numbers out: sed -E 's/^[0-9]+[.)] //'",
+        "remove the numbers: sed -E 's/^[0-9]+[.)] //'",
     ),
-    "list": (re.compile(r"[-*\u2022]\s"), "a list with dashes", "take the dashes out: sed -E 's/^[-*] //'"),
+    "list": (re.compile(r"[-*\u2022]\s"), "a list with dashes", "remove the dashes: sed -E 's/^[-*] //'"),
 }
 _ALL = _KINDS | _SEVERAL
 _LONGEST = 2_000  # characters of a line that are looked at
@@ -123,7 +123,7 @@ class Lookalikes:
         if "mj" in self._options:
             return (
                 "options as Midjourney reads them",
-                "--format kohya reads --ar, --neg and --seed; take the others out",
+                "--format kohya reads --ar, --neg and --seed; remove the others",
             )
         return "options as kohya reads them", "--format kohya reads them"
 

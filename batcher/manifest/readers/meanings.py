@@ -200,7 +200,7 @@ class Meanings:
 
 def _aside(column: str) -> str:
     name = printable(column)
-    return f"carry it along as mere meta: --meta {quote(name)} (`meta: [{name}]` beside `file:`)"
+    return f"keep it as metadata: --meta {quote(name)} (`meta: [{name}]` beside `file:`)"
 
 
 def ratio_of(width: int, height: int, model_inputs: ModelInputs) -> tuple[str | None, tuple[str, str]]:

@@ -97,7 +97,7 @@ class PromptLines:
         if not (self._kohya and text.startswith("#")):
             return False
         self._reading.model_inputs.warn(
-            f"{self._source.label}: lines that begin with # are left out as comments, as there"
+            f"{self._source.label}: lines that begin with # are left out as comments, as kohya does"
         )
         return True
 
@@ -130,12 +130,12 @@ class PromptLines:
         if meant is None:
             if option in self._known:
                 what = f"`--{option}`: the model has no input for it"
-                mend = f"""take it out of every line: sed -E 's/ --{option} +("[^"]*"|[^ ]+)//g'"""
+                mend = f"""remove it from every line: sed -E 's/ --{option} +("[^"]*"|[^ ]+)//g'"""
                 if option in {"n_iter", "batch_size"}:
                     mend += "; --repeat N makes copies"
             elif option in _MIDJOURNEY:
                 what = f"`--{option}` is Midjourney's, and the model has no input for it"
-                mend = f"take it out of every line: sed -E 's/ --{option}( +[^ -][^ ]*)?//g'"
+                mend = f"remove it from every line: sed -E 's/ --{option}( +[^ -][^ ]*)?//g'"
                 if option == "no":
                     mend = "write it as --neg: sed 's/ --no / --neg /'"
             else:
@@ -154,7 +154,7 @@ class PromptLines:
         if not text.strip():
             raise _BadLine(column, f"`--{option}` has no value", "give one, or remove it")
         if name in {"width", "height"} and not _PIXELS.fullmatch(text):
-            raise _BadLine(column, f"`--{option}` is a number of pixels, not {shown(text)}", "correct it")
+            raise _BadLine(column, f"`--{option}` is a number of pixels, not {shown(text)}", "fix it")
         try:
             value = model_inputs.convert(name, text) if name in model_inputs.columns else int(text)
         except ValueError as error:
@@ -170,7 +170,7 @@ class PromptLines:
             return
         column = places[given[0]]
         if len(given) == 1:
-            raise _BadLine(column, f"a {given[0]} alone is no size", "give width and height")
+            raise _BadLine(column, f"a {given[0]} alone is not a size", "give width and height")
         if "aspect_ratio" in inputs:
             raise _BadLine(column, "a size beside --ar", "keep one of them")
         width, height = inputs.pop("width"), inputs.pop("height")

@@ -58,7 +58,7 @@ class Places(Protocol):
 class Carried:
     """What a file entry gives to each of its prompts, and where (file, line, column) it says so.
 
-    aside: names of columns that are declared to be mere meta.
+    aside: names of columns that are declared to be plain metadata.
     """
 
     inputs: dict[str, Any] = field(default_factory=dict)

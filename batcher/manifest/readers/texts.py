@@ -58,7 +58,7 @@ class TextFolder:
             if not name.isprintable():  # letters that are not UTF-8 are among these, as halves of pairs
                 mend = "rename it: its name becomes the prompt's id"
                 label = self._source.label
-                self._reading.problems.add(label, 0, 0, f"{shown(name)} is no printable file name", mend)
+                self._reading.problems.add(label, 0, 0, f"{shown(name)} is not a printable file name", mend)
                 continue
             file = Source(os.path.join(self._source.path, name), f"{self._source.label.rstrip('/')}/{name}")  # noqa: PTH118
             with file.text() as stream:
@@ -77,7 +77,7 @@ class TextFolder:
             self._lists.append((label, len(lines)))
         if not self._reading.is_named and any(line.startswith("Steps: ") and "Sampler: " in line for line in lines):
             what = "it is the infotext of an image, and all of it is read as a prompt"
-            self._reading.problems.doubt(label, 1, 1, what, f"keep the prompt alone; --format folder {_AS_IS}")
+            self._reading.problems.doubt(label, 1, 1, what, f"keep only the prompt; --format folder {_AS_IS}")
 
     def _warn_of_others(self) -> None:
         """Of files that are lists, and of what else in the folder looks like prompts, and is passed over."""
@@ -98,7 +98,7 @@ class TextFolder:
             if names:
                 some = ", ".join(shown(name)[1:-1] for name in sorted(names)[:3])
                 many = show_count(len(names), f"{one} is", f"{several} are")
-                warn(f"{self._source.label}: {many} passed over, as only its .txt files are read ({some})")
+                warn(f"{self._source.label}: {many} skipped, as only its .txt files are read ({some})")
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         return self._reading.carried.places.get(name, (row.source, row.line, 1))

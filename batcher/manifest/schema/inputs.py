@@ -228,10 +228,10 @@ class ModelInputs:
 
     def mend(self, name: str) -> str:
         if self.takes_files(name):
-            return "correct it (names of files are relative to the manifest)"
+            return "fix it (file names are relative to the manifest)"
         default = self.schema.default(self.own_name(name)) if self.schema else None
         if name == "prompt" or default is None or not str(default).isprintable() or len(str(default)) > 40:
-            return "correct it"
+            return "fix it"
         return f"fix it, or leave it out to use the model's default ({default})" if default != "" else "fix it"
 
     def warn(self, text: str) -> None:

@@ -113,7 +113,7 @@ def _url_problem(url: str) -> str | None:
 def _host_problem(host: str) -> str | None:
     if not host or "%" in host:
         return "has no readable host name"
-    private = "points to a host that is not public, which the service can't fetch"
+    private = "points to a host that is not public, which the service can't reach"
     try:
         return None if _is_public(ipaddress.ip_address(host)) else private
     except ValueError:

@@ -56,7 +56,8 @@ class ModelSchema:
         self.required = frozenset(name for name in self.asked if self.default(name) is None)
         nowhere = [name for name in listed_names if name not in self._given]
         self.notes = tuple(
-            f"the schema asks for {shown(name)}, which is none of its inputs: that is ignored" for name in nowhere[:5]
+            f"the schema asks for {shown(name)}, which is not one of its inputs: that is ignored"
+            for name in nowhere[:5]
         )
 
     @classmethod

@@ -136,7 +136,7 @@ def bounded(values: Sequence[Any]) -> Sequence[Any]:
 def _drawn_by_flag(name: str, spec: str, model_inputs: ModelInputs) -> Sequence[int]:
     if match := _RANDOM.match(spec):
         return _drawn(name, {"random": int(match[1]), "from": int(match[2])}, model_inputs)
-    raise BadAxis(f"{shown(spec)} is no draw", "write random:20:7 for 20 seeds, with the same 7 the same ones")
+    raise BadAxis(f"{shown(spec)} is not a draw", "write random:20:7 for 20 seeds, with the same 7 the same ones")
 
 
 def _drawn(name: str, spec: dict[str, Any], model_inputs: ModelInputs) -> Sequence[int]:
@@ -152,7 +152,7 @@ def _drawn(name: str, spec: dict[str, Any], model_inputs: ModelInputs) -> Sequen
     among = model_inputs.drawn_from(name)
     most = min(len(among), MOST)
     if not 1 <= many <= most:
-        mend = f"draw 1 to {most:,} values" if most else "list the values: the model takes none from 0 to 2^31 - 1"
+        mend = f"draw 1 to {most:,} values" if most else "list the values: the model accepts none from 0 to 2^31 - 1"
         raise BadAxis(f"can't draw {many} different values", mend)
     return seeds(["axis", start], many, among)
 

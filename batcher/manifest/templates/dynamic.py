@@ -85,7 +85,7 @@ class Dynamic:
             many = f"{text.count:,}" if text.count < MANY else f"more than {MANY - 1:,}"
             most = f"`dynamic: {{most: {text.count}}}` makes them all, " if text.count <= MOST else ""
             mend = f"{most}`dynamic: {{sample: 20, from: 7}}` draws 20 of them (in a YAML manifest)"
-            raise BadTemplate(0, f"makes {many} prompts of one, and the most is {self.most:,}", mend)
+            raise BadTemplate(0, f"makes {many} prompts from one; the maximum is {self.most:,}", mend)
 
 
 def _place(row: Row, prompt: str, at: int) -> tuple[tuple[str, int, int], str]:

@@ -90,7 +90,7 @@ class Template:
         if char == "}":
             self._refuse(at, "a `}` without its `{`", "write \\} for a brace that is text")
         if char in "$%" and following == "{":
-            what = f"`{char}{{`: {'variables' if char == '$' else 'wraps'} of other tools are not known here"
+            what = f"`{char}{{`: {'variables' if char == '$' else 'wraps'} of other tools are not supported"
             self._refuse(at, what, f"use vars, or write \\{char} for a sign that is text")
         if char == "_" and following == "_":
             return self._list(depth + 1)

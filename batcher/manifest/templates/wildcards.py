@@ -58,7 +58,7 @@ class Wildcards:
     def _read(self, name: str, at: int, depth: int) -> Choice | tuple[Problem, ...]:
         if name in self._open:
             circle = " → ".join(map(word, [*self._open[self._open.index(name) :], name]))
-            raise BadTemplate(at, f"the list leads back to itself: {circle}", "break the circle")
+            raise BadTemplate(at, f"the list refers back to itself: {circle}", "remove one of these references")
         path = self._path(name, at)
         if self._read_lists == _MOST_LISTS:
             raise BadTemplate(at, f"more than {_MOST_LISTS:,} lists", "use fewer")
@@ -75,7 +75,7 @@ class Wildcards:
     def _path(self, name: str, at: int) -> str:
         if "*" in name:
             mend = "name one list, or make a list that names others, each in a line of its own"
-            raise BadTemplate(at, f"`__{word(name)}__`: patterns of names are not known here", mend)
+            raise BadTemplate(at, f"`__{word(name)}__`: patterns of names are not supported", mend)
         if not all(_PART.match(part) for part in name.split("/")):
             mend = "write a name as in __colour__ or __animals/birds__, or \\_\\_ for text"
             raise BadTemplate(at, f"`__{word(name)}__` can't be the name of a list", mend)
@@ -132,7 +132,7 @@ class Wildcards:
                     problems.take(error)
         problems.raise_if_any()
         if not options:
-            raise failure(source.label, 0, 0, "is a list without a line", "write one choice a line")
+            raise failure(source.label, 0, 0, "is an empty list", "write one choice a line")
         choice = Choice(*different(options))
         if choice.size > MANY:
             raise failure(source.label, 0, 0, "is a list that grows without bounds", "name fewer lists in its lines")

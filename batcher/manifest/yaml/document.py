@@ -62,7 +62,7 @@ class Document:
         if node.kind != "mapping":
             mend = "write `key: value` lines below it"
             if node.kind == "text" and _NO_BLANK.match(node.text):
-                mend = f"put a blank after the colon: `{word(node.text.replace(':', ': ', 1))}`"
+                mend = f"put a space after the colon: `{word(node.text.replace(':', ': ', 1))}`"
             self.add(node, f"{what} must be a mapping, not {kind_of(node)}", mend)
             return {}
         if keys is None:
@@ -145,7 +145,7 @@ def _read_run(document: Document) -> None:
         if option not in RUN_OPTIONS:
             document.add(key, f"unknown run option `{word(name)}`", suggestion(name, RUN_OPTIONS))
         elif option in document.run:
-            document.add(key, f"the run option `{option}` is here twice", "keep one of them")
+            document.add(key, f"the run option `{option}` appears twice", "keep one of them")
         elif value.kind in {"list", "mapping"} or not value.text:
             document.add(value, f"`{option}` needs one value, not {kind_of(value)}", "write it as on the command line")
         else:

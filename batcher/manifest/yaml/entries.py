@@ -80,7 +80,7 @@ Entry = Inline | FromFile
 
 class Entries:
     """Reads the ``prompts:`` node of a document. repeat, dynamic: of prompts that do not say. aside: columns of all
-    files that are mere meta.
+    files that are plain metadata.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class Entries:
             else:
                 self._model_inputs.warn(f"{self._where(node)}: {what}; {mend}")
         elif not node.quoted and (match := _NO_BLANK.match(text)):
-            what = f"{shown(text, 40)} is read as a prompt: a key has a blank after its colon"
+            what = f"{shown(text, 40)} is read as a prompt: a key has a space after its colon"
             mend = f"write `{match[1]}: ...`, or put a prompt like this one in quotes"
             problems.doubt(label, node.line, node.column, what, mend)
         elif text and text[0] in _CURLY and text[-1] in _CURLY:
@@ -234,8 +234,8 @@ class Entries:
         return False
 
     def _file_meta(self, node: Node) -> dict[str, Any]:
-        """``meta: [model, width]`` names columns that are mere meta (``_columns_aside``); a mapping in it, as alone, is
-        what each prompt gets.
+        """``meta: [model, width]`` names columns that are plain metadata (``_columns_aside``); a mapping in it, as
+        alone, is what each prompt gets.
         """
         if node.kind != "list":
             return self._meta(node)

@@ -88,7 +88,9 @@ def _group(document: Document, name: str, node: Node) -> Document:
             what = (
                 f"`{key}` in the group `{name}`" if of_the_whole else f"unknown key `{word(key)}` in the group `{name}`"
             )
-            document.add(place, what, "groups have no groups: put them side by side" if key == "groups" else mend)
+            document.add(
+                place, what, "a group can't contain groups: put them side by side" if key == "groups" else mend
+            )
     if "prompts" not in group.sections:
         _take_prompts(group, document)
     if "output" in group.sections:

@@ -81,7 +81,7 @@ class Sections:
             entry = {}
             for name, (key, spec) in node.pairs.items():
                 if name not in axes:
-                    what = f"`{word(name)}` in `exclude` is no axis of the matrix"
+                    what = f"`{word(name)}` in `exclude` is not an axis of the matrix"
                     self.document.add(key, what, suggestion(name, axes))
                 elif (axis := self._axis(name, spec, listed=True)) is not None:
                     entry[name] = axis

@@ -115,7 +115,7 @@ class _Builder:
         if not event.implicit[0] or end.line >= len(self._lines):
             return
         if _NO_COMMENT.match(self._lines[end.line], end.column):
-            what = f"{self._label}:{end.line + 1}:{end.column + 1}: the text ends here, at a # after a blank"
+            what = f"{self._label}:{end.line + 1}:{end.column + 1}: the text ends here, at a # after a space"
             self._problems.warn(f"{what}, which begins a comment: put it in quotes if the # belongs to it")
 
     def _refuse_tag(self, event: Any, line: int, column: int, allowed: str) -> None:
@@ -168,7 +168,7 @@ class _Builder:
             self._merge(parent, key, node)
         elif key.text in parent.pairs and parent.pairs[key.text][0].text != "<<":
             first = parent.pairs[key.text][0].line
-            what = f"the key `{shown(key.text)[1:-1]}` is here twice (first in line {first})"
+            what = f"the key `{shown(key.text)[1:-1]}` appears twice (first in line {first})"
             self._problems.add(self._label, key.line, key.column, what, "keep one of them")
         else:
             parent.pairs[key.text] = (key, node)

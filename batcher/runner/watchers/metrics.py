@@ -16,6 +16,7 @@ from typing import Any
 from batcher.core.errors import BatcherError, UsageError
 from batcher.core.job import Counts, State
 from batcher.core.version import __version__
+from batcher.manifest.extras import install_command
 from batcher.runner import report
 from batcher.store import connect_to_read, measures, read_facts, reading
 from batcher.store.facts import Live
@@ -101,7 +102,7 @@ def _library() -> Any:
     try:
         import prometheus_client  # noqa: PLC0415  an extra
     except ImportError:
-        raise UsageError("--metrics needs prometheus-client", hint="pip install prometheus-client") from None
+        raise UsageError("--metrics needs prometheus-client", hint=install_command("metrics")) from None
     return prometheus_client
 
 

@@ -32,6 +32,7 @@ from batcher.client.token import TOKEN_ENV
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
 from batcher.core.version import __version__
+from batcher.manifest.extras import install_command
 from batcher.runner.watchers import notify_child
 
 NOTIFY, HEARTBEAT = "BATCHER_NOTIFY", "BATCHER_HEARTBEAT"
@@ -43,7 +44,6 @@ MOST_WAITING = 20  # messages to one receiver; the oldest is dropped for a newer
 TRIES = 2
 LATE = "no answer in time"  # the message was sent, and nobody knows whether it was taken
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_APPRISE_HINT = "Install it: pip install apprise"
 
 
 Sheet = Callable[[], bytes | None]  # draws the contact sheet, a JPEG; None: there is nothing to show
@@ -225,7 +225,7 @@ def _receiver(address: str) -> Receiver:
     if not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) or "://" not in address:
         raise UsageError(f"{NOTIFY} holds what is not an address", hint="An address looks like https://host/path")
     if find_spec("apprise") is None:
-        raise UsageError(f"{NOTIFY}: {one_line(scheme, 20)}:// addresses need Apprise", hint=_APPRISE_HINT)
+        raise UsageError(f"{NOTIFY}: {one_line(scheme, 20)}:// addresses need Apprise", hint=install_command("notify"))
     return Apprise(address)
 
 

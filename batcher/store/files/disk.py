@@ -14,8 +14,8 @@ from batcher.core.one_line import one_line
 _BAD_NAME = frozenset([errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ])
 _NO_FOLDER_SYNC = frozenset([errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF])
 _HINTS = {
-    errno.ENOSPC: "Make room on that disk",
-    errno.EDQUOT: "Make room within your quota",
+    errno.ENOSPC: "Free some space on that disk",
+    errno.EDQUOT: "Free some space within your quota",
     errno.EFBIG: "Raise the limit on the size of files (ulimit -f)",
     errno.EROFS: "Mount the disk writable, or give another folder",
     errno.EACCES: "Make the folder writable for you",

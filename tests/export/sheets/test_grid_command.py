@@ -50,7 +50,7 @@ def test_letters_that_no_font_has_are_told_with_the_remedy(shell: Shell, monkeyp
     shell("run", "p.txt", "--simulate", "--progress", "none")
     came = shell("grid", "runs/p")
     assert came.code == 0
-    assert "No font here has CJK (三): boxes stand in its place." in " ".join(came.out.split())
+    assert "No font here has CJK (三): boxes are drawn in its place." in " ".join(came.out.split())
     assert "pip install noto-cjk-sans-otc fontpkg-noto-sans-devanagari" in " ".join(came.out.split())
 
 
@@ -104,7 +104,7 @@ def test_a_run_without_jobs_has_nothing_to_draw(shell: Shell) -> None:
     with shell.run_directory():
         pass
     came = shell("grid", "run")
-    assert (came.code, "no job has been begun with" in came.err) == (64, True)
+    assert (came.code, "no job has started yet" in came.err) == (64, True)
 
 
 def test_a_prompt_with_escape_sequences_is_printed_nowhere(shell: Shell) -> None:

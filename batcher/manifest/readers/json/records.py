@@ -96,7 +96,7 @@ class Records(JsonLines):
         if wanted is None or model == wanted:
             return True
         shown_model = f"`{word(model)}`" if isinstance(model, str) else "no model"
-        what = f"this record is of {shown_model}, and this manifest runs `{word(wanted)}`"
+        what = f"this record is for {shown_model}, and this manifest runs `{word(wanted)}`"
         self._add(line, "model", what, "name the model to run with --model (or `model:`), or split the records")
         return False
 

@@ -214,7 +214,7 @@ class JsonDocument(_Objects):
     def _shape(self, window: Window, key: str, value: Any) -> tuple[str, str]:
         """What an object is that holds no prompts: told from the key that seems to hold them, if there is one."""
         lacking = of_row(value, self._prompt) if isinstance(value, dict) else None
-        odd = lacking or (f"`{word(key)}` holds {described(value)}, which is no prompt", _NO_PROMPTS)
+        odd = lacking or (f"`{word(key)}` holds {described(value)}, which is not a prompt", _NO_PROMPTS)
         first: tuple[str, str] | None = None
         for _ in range(_MOST_WARNED):
             if (wrong := of_entry(key, value)) is not None:
@@ -247,7 +247,7 @@ class JsonDocument(_Objects):
                     continue
                 before = first.setdefault(key, place)
                 if before != place:
-                    what = f"the id `{word(key)}` is here twice (first at {self._source.label}:{before[0]}:{before[1]})"
+                    what = f"the id `{word(key)}` appears twice (first at {self._source.label}:{before[0]}:{before[1]})"
                     self._reading.problems.add(self._source.label, *place, what, "rename one of them, or remove it")
 
     def _key(self, window: Window) -> str:
@@ -255,7 +255,7 @@ class JsonDocument(_Objects):
         line, column = window.line, window.column
         key, _ = window.value()
         if not isinstance(key, str) or not _is_text(key):
-            raise failure(self._source.label, line, column, "a key that is no text", "put it in quotes, as it is read")
+            raise failure(self._source.label, line, column, "a key that is not text", "put it in quotes, as it is read")
         window.take("`:`", ":")
         return key
 

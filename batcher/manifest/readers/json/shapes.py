@@ -42,7 +42,7 @@ def of_entry(key: str, value: Any) -> tuple[str, str] | None:
     if isinstance(value, list) and value and all(isinstance(item, dict | str) for item in value):
         return (
             f"the prompts are in the list `{word(key)}`, it seems",
-            f"give it alone: jq '.{_jq(key)}' FILE > prompts.json",
+            f"extract it: jq '.{_jq(key)}' FILE > prompts.json",
         )
     return None
 
@@ -68,7 +68,7 @@ def of_row(value: Mapping[str, Any], prompt: str = "prompt") -> tuple[str, str] 
     if inside is not None:
         return (
             f"`prompt` is missing, and there is one in `{word(inside)}`",
-            f"give that alone: jq -c '.{_jq(inside)}' FILE",
+            f"extract that: jq -c '.{_jq(inside)}' FILE",
         )
     if not names:
         return None

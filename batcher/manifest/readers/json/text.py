@@ -26,7 +26,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # adds
-        raise _NotJson(f"the key `{word(twice)}` is here twice")
+        raise _NotJson(f"the key `{word(twice)}` appears twice")
     return values
 
 

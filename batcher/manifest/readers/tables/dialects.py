@@ -64,7 +64,7 @@ def dialect_of(style: str, lines: Sequence[str], prompt_column: str | None, *, i
         quoted = not is_named and _is_quoted(lines, is_cut=is_cut)
         notes += ["its cells are in quotes, and are read without them; --format tsv keeps them"] if quoted else []
     blanks = style == "csv" and any(_has_blank_quotes(line, separator) for line in lines[1:])
-    notes += ["blanks between a separator and a quote are left out"] if blanks else []
+    notes += ["spaces between a separator and a quote are left out"] if blanks else []
     return Dialect(separator, quoted=quoted, blanks=blanks, skipped=skipped, said="; ".join(notes) or None)
 
 

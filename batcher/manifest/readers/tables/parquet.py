@@ -38,7 +38,7 @@ class ParquetTable(CellTable):
             left_out = [field.name for field in schema if _holds_bytes(field.type)]
             if len(schema) > _MOST_COLUMNS:
                 what = f"a table of {len(schema):,} columns"
-                raise failure(self._source.label, 0, 0, what, f"the most is {_MOST_COLUMNS:,}")
+                raise failure(self._source.label, 0, 0, what, f"the maximum is {_MOST_COLUMNS:,}")
             self._nested = any(field.type.num_fields for field in schema)
             file = pq.ParquetFile(self._source.path, buffer_size=_BUFFER, pre_buffer=False)
         self._refuse_bytes(left_out, list(schema.names))

@@ -95,10 +95,10 @@ class Table:
             return False
         if names == list(header.written):
             label = self._source.label
-            self._reading.model_inputs.warn(f"{label}:{line}: the header stands here once more, and is left out")
+            self._reading.model_inputs.warn(f"{label}:{line}: the header is repeated here, and is left out")
         else:
-            what = "another header: its columns stand in another order"
-            self._wrong((line, 1), what, "keep the tables in files of their own", "another header")
+            what = "another header, with its columns in another order"
+            self._wrong((line, 1), what, "put each table into a file of its own", "another header")
         return True
 
     def _carry_out(self, row: Row, given: dict[str, tuple[str, Any]], header: Header) -> None:

@@ -95,7 +95,7 @@ class TextTable(Table):
             raise failure(self._source.label, 0, 0, "is empty", "give a header line and a line for each prompt")
         if len(cells) > _MOST_COLUMNS or sum(map(len, cells)) > _LONGEST_HEADER:
             what = f"a header of {len(cells):,} columns and {sum(map(len, cells)):,} characters"
-            mend = f"the most is {_MOST_COLUMNS:,} columns; is its first line a header?"
+            mend = f"the maximum is {_MOST_COLUMNS:,} columns; is its first line a header?"
             raise failure(self._source.label, line, 1, what, mend)
         names = [name if name.strip() else f"column {at}" for at, name in enumerate(cells, 1)]
         return self._named(names, line, (line, 1))
@@ -143,7 +143,7 @@ class TextTable(Table):
         stripped = prompt.strip()
         first, last = stripped[:1], stripped[-1:]
         if first == '"' and prompt[:1] == " ":  # the first rows had none, else it would be left out
-            self._wrong(self._place(line, at), *_BLANK, "blank before a quote")
+            self._wrong(self._place(line, at), *_BLANK, "space before a quote")
         elif first and (first in _CURLY or first == "'") and (last in _CURLY or last == "'") and len(stripped) > 1:
             kind = "single" if first == "'" else "curly"
             what = f"prompts begin and end with {kind} quotes, and are sent with them"
@@ -211,7 +211,7 @@ _UNCLOSED = (
     "a quote is opened here and never closed",
     'close it; write a quote inside of a quoted cell as ""; files without quoting rules are --format tsv',
 )
-_BLANK = ("a blank before the quote, which then quotes nothing", "take out the blanks between separators and quotes")
+_BLANK = ("a space before the quote, so the quote is read as text", "remove the spaces between separators and quotes")
 _STRAY = (
     "the quotes of this cell end before the cell does",
     'quote the whole cell, and double the quotes in it: "a ""red"" kite"',

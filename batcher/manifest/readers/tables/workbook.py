@@ -75,7 +75,7 @@ class Workbook(CellTable):
             raise
         except Exception as error:  # noqa: BLE001  whatever a damaged file makes of a foreign reader
             if self._source.start(8)[:2] not in {b"PK", b"\xd0\xcf"}:
-                what = "is no spreadsheet, whatever its name says"
+                what = "is not a spreadsheet, whatever its name says"
                 raise failure(label, 0, 0, what, "--format csv or tsv reads a table of text") from None
             what = f"can't be read as a spreadsheet: {word(str(error)[:120]) or type(error).__name__}"
             raise failure(label, 0, 0, what, _SAVE) from None
