@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,21 @@ def test_arrivals_move_neither_the_focus_nor_the_scroll(page: Any, run: Path) ->
     page.locator(".pill").wait_for(state="hidden")
     assert current(page) == before[0]
     assert page.evaluate("document.activeElement.dataset.job") == before[0][0]
+
+
+@pytest.mark.parametrize("holds_back", [False, True])
+def test_a_proxy_without_events_makes_the_page_ask(page: Any, run: Path, holds_back: bool) -> None:
+    page.route("**/events*", lambda route: None if holds_back else route.abort())
+    page.reload()
+    page.locator(".tile").first.wait_for()
+    press(page, "w", "End")
+    with closing(sqlite3.connect(run / "state.db")) as connection, connection:
+        connection.execute("UPDATE jobs SET state = 'done', finished_at = '2026-11-29T05:00:00.000Z' WHERE id = 7")
+        connection.execute(
+            "INSERT INTO images SELECT 7, 0, 1, file, bytes, sha256, mime, width, height, downloaded_at, url, NULL"
+            " FROM images WHERE job_id = 8"
+        )
+    page.get_by_text("1 new").wait_for(timeout=20_000)
 
 
 def test_the_grid_has_seeds_down_and_ratios_across(page: Any, run: Path) -> None:

@@ -1,4 +1,4 @@
-// The server, or the data beside a page that has none: what a path answers is then a part of that data.
+// The server, or the data beside a page that has none, by the same paths.
 
 import { broken, col, flagsOf, name, output, verdict } from "./model.js";
 
@@ -32,7 +32,7 @@ export async function index() {
 	at = all.at;
 	return all;
 }
-// In the order they were made: a question about the run knows every verdict given before it.
+// In order: a question about the run knows every verdict before it.
 export function change(what, body) {
 	const send = () => ask(base + what, body);
 	return last = Promise.resolve(last).then(send, send);
@@ -40,13 +40,13 @@ export function change(what, body) {
 const path = (what, i) => `${base}${what}/${col.k[i]}/${output(i)}?${col.v[i]}`;
 export const thumb = (i) => STATIC ? `thumbs/${name(i)}.webp` : path("thumb", i);
 export const picture = (i) => STATIC ? STATIC.files[name(i)] : path("picture", i);
-// Notes why a picture did not come; false where that is not the picture's fault.
+// Why a picture did not come; false where that is not its fault.
 export async function isBroken(i) {
 	const { status, message, hint } = await ask(path("thumb", i)).catch((error) => error);
 	return [404, 422, undefined].includes(status) && broken.set(i, ["missing or damaged", !STATIC && message, hint]);
 }
 
-// Messages as they come, while the page is seen. on: called with each; state: with "live", "asking" or "gone".
+// Messages as they come, while the page is seen. on: takes each; state: "live", "asking" or "gone".
 export function follow(on, state) {
 	if (STATIC) return;
 	let failures = 0, timer, source;
@@ -66,10 +66,10 @@ export function follow(on, state) {
 		source = new EventSource(`${base}events?since=${at}`);
 		source.onopen = () => { failures = 0; state("live"); };
 		source.onmessage = ({ data, lastEventId }) => { at = lastEventId; on(JSON.parse(data)); };
+		const fall = () => { source.close(); poll(); };
+		timer = setTimeout(() => source.readyState || fall(), 5000);  // a proxy may hold all back
 		source.onerror = () => {  // it tries again by itself, unless it was refused
-			if (++failures < 3 && source.readyState !== EventSource.CLOSED) return;
-			source.close();
-			poll();
+			if (++failures > 2 || source.readyState > 1) fall();
 		};
 	};
 	document.addEventListener("visibilitychange", listen);
@@ -84,7 +84,7 @@ export function saved(name, value) {
 	} catch { /* private mode */ }
 	return null;
 }
-// The verdicts of a page from a disk. Undo takes away what was added last.
+// Verdicts of a page from a disk. Undo takes away the last ones.
 const PICKS = `picks-${location.pathname}`;
 const wire = (one) => [one.job, one.output_index, one.pick, one.stars, one.tags, one.note, ""];
 export const kept = {
