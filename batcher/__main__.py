@@ -124,7 +124,7 @@ def _explain_defect() -> None:
 
 
 def _with_utf8_names() -> None:
-    """Starts again where the locale would have file names in another encoding: disks have UTF-8, and so do prompts."""
+    """Restarts the command in UTF-8 mode where the locale has another encoding for file names."""
     if os.name == "posix" and sys.getfilesystemencoding() != "utf-8":
         # The terminal goes on getting the encoding that it shows.
         environ = {"PYTHONIOENCODING": f"{sys.stdout.encoding}:backslashreplace", **os.environ}
@@ -142,14 +142,12 @@ def entry() -> NoReturn:
     streams.prepare()
     _with_utf8_names()
 
-    # As Ctrl-C, so that what is half done is put away, and said. Who ignores it (nohup, a parent) goes on ignoring it.
+    # As Ctrl-C, so that the run ends cleanly. Where it was ignored at the start (nohup, a parent), it stays ignored.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = main()
-    for name in (
-        "SIGTERM",
-        "SIGHUP",
-    ):  # all is written: a second signal must not change the exit code while Python ends
+    # All is written: a second signal must not change the exit code while Python ends.
+    for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     sys.exit(code)

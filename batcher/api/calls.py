@@ -96,7 +96,7 @@ def open(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> Run:  # n
 
 
 def _require_utf8_names() -> None:
-    """The command starts itself again where names of files are not in UTF-8; somebody else's process can't be."""
+    """Raises UsageError. The command restarts itself in UTF-8 mode; the caller's process can't be restarted."""
     encoding = sys.getfilesystemencoding()
     if encoding != "utf-8":
         raise UsageError(

@@ -1,5 +1,5 @@
-"""What libraries log where nobody has set up ``logging``: Python prints it raw, and it may repeat what came from
-outside, a broken image or an answer of a stranger.
+"""Log messages of libraries as one escaped line: Python prints them raw, and they may quote hostile bytes, such as
+those of an image or an answer.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The standard streams of the process, made so that nothing said on them can end a run."""
+"""The standard streams of the process. Output that can't be written must not end a run."""
 
 import io
 import os
@@ -7,8 +7,8 @@ import warnings
 from typing import Any
 
 
-class _Forgiving(io.FileIO):
-    """Standard error where nobody may read it any more: a full disk, a closed terminal."""
+class _IgnoresErrors(io.FileIO):
+    """Standard error that ignores writes that fail, as on a full disk or a closed terminal."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -18,8 +18,8 @@ class _Forgiving(io.FileIO):
 
 
 def prepare() -> None:
-    """Opens those that the parent has closed, on nothing, and lets standard error forgive who can't hear it. Warnings
-    of libraries, which are for developers, stay off it unless ``python -W`` asks for them.
+    """Opens closed streams on the null device, and makes standard error ignore writes that fail. Hides warnings of
+    libraries, which are for developers, unless ``python -W`` asks for them.
 
     Raises nothing. A file must never get the number of a standard stream: what is printed would go into it.
     """
@@ -32,5 +32,5 @@ def prepare() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     errors = sys.stderr
-    raw = io.BufferedWriter(_Forgiving(errors.fileno(), "wb", closefd=False))
+    raw = io.BufferedWriter(_IgnoresErrors(errors.fileno(), "wb", closefd=False))
     sys.stderr = io.TextIOWrapper(raw, errors.encoding, "backslashreplace", line_buffering=True)

@@ -1,15 +1,16 @@
 """The ceiling on money. Pure arithmetic, in dollars; one instance for the life of a run.
 
-What a submit may cost is reserved before it leaves, settled by what the service says it cost, and given back when it
-was never taken up; so concurrency can't overshoot the ceiling. Only a price that is too low could: what is at the
-service when the first cost is told costs more than was set aside. So a submit beside others needs room for several
-times its price, and for all that is at the service too: many times as long as nobody has bought one of its kind, four
-times from then on, or as many as its costs differ. Without that room they go one by one. So the ceiling is passed by
-one job's cost at most, as long as no job costs more than so many times what is known of its kind; with one job at the
-service at a time, whatever jobs cost. The first job of all goes alone.
+The cost of a submit is reserved before it leaves. It is replaced by the cost that the service reports, and given back
+when the submit was never taken up. So many submits at once stay below the ceiling, unless the price is too low: then
+the jobs at the service cost more than was reserved for them.
 
-A kind is what decides on a job's price: the model and its inputs but texts and seed. Thirty cheap drafts tell nothing
-of what the same model takes for 4K.
+Against that, a submit that leaves while others are at the service needs room for a multiple of its price, and of
+theirs: FIRST while no job of its kind has a cost, YOUNG for the first FEW, then GROWN, or the highest cost over the
+lowest. Without that room, jobs leave one at a time; the first job of a run always does. So at most one job's cost goes
+over the ceiling, as long as no cost is above that multiple. With ``--in-flight 1`` that holds for any cost.
+
+The kind of a job is what its price depends on: the model, and its inputs without texts and seed. The cost of a draft
+says nothing about the same model at 4K.
 """
 
 from collections.abc import Hashable, Mapping
@@ -17,13 +18,13 @@ from typing import Any
 
 from batcher.core.units import show_usd
 
-FIRST = 100  # times its price that a job of a kind needs that nobody has bought yet
-YOUNG = 10  # the same until FEW of its kind are settled
+FIRST = 100  # times its price, while no job of the kind has a cost
+YOUNG = 10  # the same, until FEW jobs of the kind have one
 FEW = 4
-GROWN = 4  # the same from then on, or how much the costs of its kind differ, if that is more
-LEAST = 0.01  # dollars an image: how dear a job may be beside others that is free so far
+GROWN = 4  # the same from then on, or the highest cost over the lowest, if that is more
+LEAST = 0.01  # dollars an image: what is taken for the price of a job that was free so far
 EPSILON = 1e-9  # of the ceiling: sums of prices like 0.04 must not miss a round budget by a rounding error
-MOST_KINDS = 200  # that are told apart; all others are one
+MOST_KINDS = 200  # further ones count as one
 
 _NO_PRICE = frozenset({"seed", "prompt", "negative_prompt", "text", "promptText", "tags", "lyrics"})
 _LONGEST = 24  # characters of a text that is a choice
@@ -32,7 +33,7 @@ Kind = Hashable
 
 
 def kind_of(model: str, inputs: Mapping[str, Any]) -> Kind:
-    """What decides on the price of a request, as far as can be told from its inputs."""
+    """What the price of a request depends on, as far as its inputs show it."""
     choices = []
     for name, value in inputs.items():
         if name not in _NO_PRICE and isinstance(value, str | int | float):
@@ -43,20 +44,20 @@ def kind_of(model: str, inputs: Mapping[str, Any]) -> Kind:
 
 
 class _Seen:
-    """Of one kind: images at the service (counted, so that nothing is left of a sum), jobs that were settled and that
-    told what they cost, and what one image cost.
+    """One kind. at_service: images. settled: jobs. priced: those of them that have a cost. lowest, highest: dollars for
+    one image.
     """
 
-    __slots__ = ("at_service", "highest", "lowest", "settled", "told")
+    __slots__ = ("at_service", "highest", "lowest", "priced", "settled")
 
     def __init__(self) -> None:
-        self.at_service = self.settled = self.told = 0
+        self.at_service = self.settled = self.priced = 0
         self.lowest = self.highest = 0.0
 
     def add(self, cost: float) -> None:
-        self.lowest = min(self.lowest, cost) if self.told else cost
+        self.lowest = min(self.lowest, cost) if self.priced else cost
         self.highest = max(self.highest, cost)
-        self.told += 1
+        self.priced += 1
 
     @property
     def times(self) -> float:
@@ -65,7 +66,7 @@ class _Seen:
             return FIRST
         if self.settled < FEW:
             return YOUNG
-        if not self.told:
+        if not self.priced:
             return GROWN
         return max(GROWN, min(FIRST, self.highest / self.lowest if self.lowest else FIRST))
 
@@ -103,7 +104,7 @@ class Budget:
 
     def _price(self, seen: _Seen) -> float:
         """Of one image of a kind: what it cost, and at least the listed price; until that is known, the highest."""
-        return max(self._listed or 0.0, seen.highest) if seen.told else self.price or 0.0
+        return max(self._listed or 0.0, seen.highest) if seen.priced else self.price or 0.0
 
     def hold(self, kind: Kind, images: int) -> None:
         """Of a job that an earlier process left at the service."""
@@ -113,9 +114,9 @@ class Budget:
         """What a job of an earlier process cost."""
         seen = self._seen(kind)
         seen.settled += 1
-        self._told(seen, cost_usd / images)
+        self._charged(seen, cost_usd / images)
 
-    def _told(self, seen: _Seen, each: float) -> None:
+    def _charged(self, seen: _Seen, each: float) -> None:
         seen.add(each)
         self.price = max(self.price or 0.0, each)
 
@@ -163,7 +164,7 @@ class Budget:
             self._tried = True
         if cost_usd is not None:
             self.spent += cost_usd
-            self._told(seen, cost_usd / images)  # from now on that much is set aside
+            self._charged(seen, cost_usd / images)  # from now on that much is set aside
         elif failed:
             self.feared += images * self._price(seen)
         else:

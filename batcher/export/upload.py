@@ -38,7 +38,7 @@ def staging(run_dir: Path, url: str) -> Path:
 
 @contextmanager
 def named(folder: Path, place: str) -> Iterator[None]:
-    """Messages about the folder of an export name the place that was given."""
+    """Error messages about ``folder`` name ``place`` instead, which is what the user gave."""
     try:
         yield
     except UsageError as error:

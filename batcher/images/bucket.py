@@ -152,7 +152,7 @@ class Bucket(Objects):
             )
 
     def probe(self) -> None:
-        """Raises UsageError for a store that puts over an object though it was asked not to; DiskError."""
+        """Raises UsageError for a store that replaces an object though it was asked not to; DiskError."""
         key = f".batcher-probe-{secrets.token_hex(8)}"
         with self.speaking(""):
             obstore.put(self.store, key, b"1", mode="create")

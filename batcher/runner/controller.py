@@ -1,4 +1,4 @@
-"""A going run obeys ``control.json``: it looks at the file four times a second and does what it asks.
+"""A going run obeys ``control.json``: it checks the file four times a second and does what it asks.
 
 It acknowledges that in the state file, with the time and the reason.
 """
@@ -29,11 +29,11 @@ class Controller:
         self._run_dir = run_dir
         self._commanded = commanded
         self._control = control
-        self._looks: tuple[int, int, int] | None = None  # it may have changed since it was read: look once more
-        self._told = context.past_deadline
+        self._file_seen: tuple[int, int, int] | None = None  # None: it may have changed since it was read
+        self._deadline_of_command = context.past_deadline
         self._apply(control)
 
-    def _look(self) -> tuple[int, int, int] | None:
+    def _stat(self) -> tuple[int, int, int] | None:
         try:
             facts = (self._run_dir / CONTROL).stat()
         except OSError:
@@ -42,10 +42,10 @@ class Controller:
 
     async def obey(self) -> str | None:
         """To be called often. What was changed, in words; None when nothing was. Raises DiskError."""
-        looks = self._look()
-        if looks == self._looks:
+        seen = self._stat()
+        if seen == self._file_seen:
             return None
-        self._looks = looks
+        self._file_seen = seen
         try:
             control = read_control(self._run_dir)
         except UsageError as error:
@@ -77,7 +77,7 @@ class Controller:
         context.budget.ceiling = settings.budget
         context.money_moved.set()
         deadline = control.deadline
-        context.past_deadline = self._told if deadline is None else lambda: context.wall() >= deadline
+        context.past_deadline = self._deadline_of_command if deadline is None else lambda: context.wall() >= deadline
         if control.paused:
             context.go_on.clear()
             why = f" ({control.reason})" if control.reason else ""

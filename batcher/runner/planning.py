@@ -74,8 +74,8 @@ async def _plan(options: Options, remote: Remote | None, say: Progress) -> dict[
 async def _offer(
     options: Options, loader: Loader, settings: Settings, recorded: sqlite3.Connection | None, say: Progress
 ) -> tuple[Offer, str]:
-    """From the service where it can be asked; a plan without a token or network is a plan all the same. And what a run
-    would miss, in words.
+    """What the service offers, or what is known without it: a plan needs no token and no network. And what a run would
+    miss, in words.
     """
     try:
         async with open_service(options, None, say) as service:

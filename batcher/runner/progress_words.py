@@ -22,7 +22,7 @@ def in_words(snapshot: Snapshot, room: int = ROOM) -> str:
     left = time_left(snapshot) if snapshot.finished < snapshot.total else ""
     limit = limit_in_words(snapshot)
     expected = snapshot.limited_by == limits.RATE  # it goes as fast as it was asked to
-    parts = (  # (what matters more has the lower number, whether there is anything to say, what)
+    parts = (  # (rank, the most important first; whether it applies; text)
         (0, True, f"{snapshot.done:,}/{snapshot.total:,} done"),
         (1, snapshot.failed > 0, f"{snapshot.failed:,} failed"),
         (2, snapshot.in_doubt > 0, f"{snapshot.in_doubt:,} in doubt"),
@@ -34,8 +34,8 @@ def in_words(snapshot: Snapshot, room: int = ROOM) -> str:
     )
     free = room + len(", ")
     kept = set()
-    for rank, was_said, text in sorted(parts):
-        if was_said and (rank == 0 or len(text) + len(", ") <= free):
+    for rank, applies, text in sorted(parts):
+        if applies and (rank == 0 or len(text) + len(", ") <= free):
             kept.add(rank)
             free -= len(text) + len(", ")
     return ", ".join(text for rank, _, text in parts if rank in kept)

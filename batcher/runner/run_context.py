@@ -195,16 +195,18 @@ class RunContext:
             )
 
     def stuck(self, cause: Cause) -> None:
-        """A result or a file that is paid for could not be had."""
+        """A result or a file that was paid for could not be fetched."""
         self._stuck_since = self.now() if self._stuck_since is None else self._stuck_since
         self._stuck_for = cause.kind
 
     def went_on(self) -> None:
-        """One could, or there is no use in asking for it again."""
+        """One was fetched, or will not be asked for again."""
         self._stuck_since = None
 
     def look(self) -> None:
-        """To be called now and then. Trouble is waited for, but not past the deadline, and not for money."""
+        """Stops the run when nothing could be fetched for a while, and waiting is no use: past the deadline, or without
+        a balance. To be called now and then.
+        """
         if self._stuck_since is None or self.now() - self._stuck_since < LAST_PATIENCE:
             return
         hint = "What is paid for and not here stays at the service: the same command collects it."

@@ -27,8 +27,6 @@ Size = Annotated[int, Meta(ge=0, le=1 << 53)]
 Side = Annotated[int, Meta(ge=0, lt=1 << 31)]  # of an image, in pixels
 Moment = Annotated[datetime, Meta(tz=True)]
 Dollars = Annotated[float, Meta(ge=0, lt=1e9)]
-
-
 T = TypeVar("T")
 
 
@@ -121,25 +119,25 @@ def _same(one: Any, other: Any) -> bool:
 
 def believed(values: Mapping[str, Any], file: str | None) -> Card:
     """What a sidecar at ``file`` tells; None: it comes from records.jsonl. Raises Untrue."""
-    said = _typed(values, Sidecar)
-    if not is_plain(said.file) or said.output_index >= said.output_count:
+    given = _typed(values, Sidecar)
+    if not is_plain(given.file) or given.output_index >= given.output_count:
         raise Untrue("its file is not in the folder of images, or not one of the job's")
-    if file is not None and stem(said.file) != stem(file):
-        raise Untrue(one_line(f"it belongs to {said.file}", 200))
-    if not (said.request_id is None or is_request_id(said.request_id)):
+    if file is not None and stem(given.file) != stem(file):
+        raise Untrue(one_line(f"it belongs to {given.file}", 200))
+    if not (given.request_id is None or is_request_id(given.request_id)):
         raise Untrue("its request id is not valid")
     artifact = Artifact(
-        file=said.file, bytes=said.bytes, sha256=said.sha256, mime=said.mime, width=said.width, height=said.height,
-        url=said.url, output_index=said.output_index, output_count=said.output_count,
-        downloaded_at=_unix(said.downloaded_at),
+        file=given.file, bytes=given.bytes, sha256=given.sha256, mime=given.mime, width=given.width,
+        height=given.height, url=given.url, output_index=given.output_index, output_count=given.output_count,
+        downloaded_at=_unix(given.downloaded_at),
     )  # fmt: skip
-    job = _job(said, _path(artifact))
+    job = _job(given, _path(artifact))
     entry = Entry(
-        id=0, job=job, state=State.DONE, path=job.path, attempts=said.attempts, request_id=said.request_id,
-        submitted_at=None if said.submitted_at is None else _unix(said.submitted_at),
-        finished_at=None if said.finished_at is None else _unix(said.finished_at), cost_usd=said.cost_usd,
+        id=0, job=job, state=State.DONE, path=job.path, attempts=given.attempts, request_id=given.request_id,
+        submitted_at=None if given.submitted_at is None else _unix(given.submitted_at),
+        finished_at=None if given.finished_at is None else _unix(given.finished_at), cost_usd=given.cost_usd,
     )  # fmt: skip
-    return Card(entry, artifact, said.simulated, said.batcher)
+    return Card(entry, artifact, given.simulated, given.batcher)
 
 
 def described(values: Mapping[str, Any], path: str) -> Job:
@@ -147,13 +145,13 @@ def described(values: Mapping[str, Any], path: str) -> Job:
     return _job(_typed(values, Described), path)
 
 
-def _job(said: Described, path: str) -> Job:
-    if not is_model_id(said.model):
+def _job(given: Described, path: str) -> Job:
+    if not is_model_id(given.model):
         raise Untrue("its model is not valid")
     return Job(
-        key=said.job, model=said.model, inputs=said.inputs, copy=copy_number(said.job, said.model, said.inputs),
-        prompt_id=said.prompt_id, meta=said.meta, source=said.source.manifest, line=said.source.line, path=path,
-        images=images_asked(said.inputs), chosen=said.chosen,
+        key=given.job, model=given.model, inputs=given.inputs, copy=copy_number(given.job, given.model, given.inputs),
+        prompt_id=given.prompt_id, meta=given.meta, source=given.source.manifest, line=given.source.line, path=path,
+        images=images_asked(given.inputs), chosen=given.chosen,
     )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def notes(whole: Joined) -> list[str]:
 
 
 def sums(runs: Sequence[Facts]) -> Facts:
-    """Of the numbers of several runs those that are not in a table of their jobs: money and pace."""
+    """Money and pace of several runs together: the numbers that the joined job table does not have."""
     return {
         **{name: _sum([run[name] for run in runs]) for name in _MONEY},
         "cost_by_state": _costs([run["cost_by_state"] for run in runs]),

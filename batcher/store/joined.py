@@ -66,7 +66,7 @@ def distinct(runs: Sequence[Path]) -> tuple[Path, ...]:
 
 
 class Whole:
-    """The temporary folder. Who has its state file open keeps the copy that it opened."""
+    """A temporary folder with the copy. A connection to an earlier copy stays valid."""
 
     def __init__(self, runs: Sequence[Path]) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="batcher-joined-"))

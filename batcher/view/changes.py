@@ -159,7 +159,7 @@ def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _alone(run_dir: Path, what: str) -> None:
-    """Raises UsageError where several runs are one page."""
+    """Raises UsageError where the page shows several runs as one. what: what needs a single run."""
     runs = runs_of(run_dir)
     if len(runs) > 1:
         raise UsageError(

@@ -84,7 +84,7 @@ def _groups(facts: Facts) -> list[Facts]:
 
 
 def _trouble(runs: Sequence[Facts], group: Facts) -> dict[str, Any]:
-    """runs: each with its groups; the command is for those that have this one."""
+    """One group of failures. runs: all that the page shows; the command names those that have the group."""
     state, cause = group["state"], group["cause"]
     mine = [run for run in runs if any((one["state"], one["cause"]) == (state, cause) for one in _groups(run))]
     which = [*(() if state == "failed" else ("--state", state)), *(("--cause", cause) if cause else ())]

@@ -100,7 +100,7 @@ class MediaFiles:
         return content
 
     def stop_reading(self) -> None:
-        """Files that are named from now on are of no job that is made."""
+        """From now on files are not read: no job will be made of the rows that name them."""
         if self._contents is not None:
             self._contents = Unread()
 

@@ -238,8 +238,8 @@ _Check = Callable[[Any], str | None]
 
 
 def _sooner(check: _Check, schema: Any) -> _Check:
-    """The same check, which does without the validator where a schema asks for text or an integer between bounds and no
-    more, as most do.
+    """The same check, without the validator where the schema asks only for text or an integer within bounds, as most
+    do.
     """
     kind = schema.get("type") if isinstance(schema, Mapping) else None
     names = {"string": ("minLength", "maxLength"), "integer": ("minimum", "maximum")}.get(str(kind))

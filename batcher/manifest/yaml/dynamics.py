@@ -58,7 +58,7 @@ class Dynamics:
         return dynamic
 
     def digests(self) -> list[str]:
-        """Of the folders of lists, those that are read and those that may be. Raises ManifestError."""
+        """Of the folders that have lists of words, used or not. Raises ManifestError."""
         return [self._folders[name].digest() for name in sorted(self._folders)]
 
     def _with_folder(self, dynamic: Dynamic, node: Node) -> Dynamic:

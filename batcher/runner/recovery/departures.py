@@ -79,7 +79,7 @@ def was_put_back(run_dir: Path) -> bool:
     if not path.is_file():
         return True
     named = [line["file"] for line in _lines(path) if isinstance(line.get("file"), list)]
-    return bool(named) and named[-1][1:] != _file_id(path.stat())[1:]  # a disk may get another number, a file does not
+    return bool(named) and named[-1][1:] != _file_id(path.stat())[1:]  # the device may change, the inode does not
 
 
 def _file_id(facts: os.stat_result) -> list[int]:

@@ -1,7 +1,7 @@
-"""What lies in its place is not paid for: the picture and the sidecar of a job that the state file takes for pending.
+"""Images that are already in the run directory are not paid for again, though the state file has their jobs as pending.
 
-That is so after a state file was lost, or an older copy of one was put back. A look costs two questions to the file
-system for each job, and a folder's list; only where a sidecar lies is anything read.
+That happens after a state file was lost, or replaced by an older copy. The check costs two file-system calls a job and
+one listing of each folder. Files are read only where a sidecar is there.
 """
 
 import asyncio
@@ -43,8 +43,8 @@ class LyingThere:
         self._media = lru_cache(maxsize=64)(_media)  # jobs come folder by folder
 
     async def take(self, entry: Entry) -> Entry | None:
-        """DONE, when its picture and its sidecar lie in their place; RUNNING, when the picture is not whole and the
-        sidecar has the request id; IN_DOUBT for a picture that no sidecar proves. None of this pays. Else None.
+        """DONE, when its image and its sidecar are in their place; RUNNING, when the image is not whole and the
+        sidecar has the request id; IN_DOUBT for an image that no sidecar proves. None of this is paid for. Else None.
         """
         context, state = self.context, self.context.state
         if self._is_possible(entry) and (proof := await asyncio.to_thread(self._find, entry)):
@@ -118,7 +118,7 @@ class LyingThere:
 
 
 def _media(folder: Path) -> dict[str, str]:
-    """Names of media by their stems. A link is none: batcher writes files."""
+    """Names of media by their stems. Links are left out: batcher never writes one."""
     try:
         with os.scandir(folder) as there:
             names = [one.name for one in there if one.is_file(follow_symlinks=False)]

@@ -4,6 +4,7 @@ Null, and an empty text, is a value that is not given; texts for an input are re
 number, from 1.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -24,9 +25,9 @@ class CellTable(Table):
         self._first = 1
         self._nested = False
 
+    @abstractmethod
     def _opened(self) -> tuple[list[str], Iterator[Iterator[tuple[Any, ...]]]]:
         """Names of the columns that can be read, and batches of their cells, row by row."""
-        raise NotImplementedError
 
     def rows(self) -> Iterator[Row]:
         names, batches = self._opened()

@@ -1,5 +1,6 @@
 """What all tables share: a header, whose names say what each cell of a row is, and rows."""
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -48,15 +49,15 @@ class Header:
         return self.prompt if name == "prompt" else self.id if name == "id" else inputs.get(name)
 
 
-class Table:
-    """A reader of rows, each a row of ``line``. ``_place`` is the file format's."""
+class Table(ABC):
+    """A reader of rows. ``rows`` and ``_place`` are those of the file format."""
 
     def __init__(self, source: Source, reading: Reading) -> None:
         self._source = source
         self._reading = reading
 
-    def rows(self) -> Iterator[Row]:
-        raise NotImplementedError
+    @abstractmethod
+    def rows(self) -> Iterator[Row]: ...
 
     def _place(self, line: int, at: int) -> tuple[int, int]:
         """Line and column of a cell of the row at hand."""
