@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.support import quick_start
 from tests.support.needs import need_buckets
 from tests.support.slow import SLOW_FOLDERS
 
@@ -23,6 +24,7 @@ SLOW = frozenset(Path(__file__).with_name("slow.txt").read_text("utf-8").split()
 settings.register_profile("no clock", deadline=None)  # other tests have the processors at the same time
 settings.load_profile("no clock")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # batcher is started some hundred times and need be compiled once only
+quick_start.install()
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a script put in the background
     with contextlib.suppress(ValueError):  # not the main thread
