@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from batcher.simulator import answers, catalog, links, media, pictures, png, wire
+from batcher.simulator import answers, catalog, links, media, pictures, wire
 from batcher.simulator.answers import Answer
 from batcher.simulator.faults import Fault
 from batcher.simulator.jobs import Request, State
@@ -74,12 +74,12 @@ _TYPES = {"wrong_type": "text/html", "no_type": "application/octet-stream"}
 
 _OTHER_BYTES: Mapping[str, Callable[[Request, bytes], bytes]] = {
     "empty": lambda _, __: b"",
-    "corrupt": lambda _, body: png.flipped(body),
+    "corrupt": lambda _, body: pictures.flipped(body),
     "short": lambda _, body: body[: len(body) // 2],
     "wrong_ratio": lambda owner, _: pictures.picture(owner.inputs, ratio=_another_ratio(owner.inputs)),
     "black": lambda owner, _: pictures.black(owner.inputs),
     "placeholder": lambda _, __: pictures.picture({"prompt": "placeholder"}),
-    "bomb": lambda _, __: png.bomb(),
+    "bomb": lambda _, __: pictures.bomb(),
 }
 
 _Stream = Callable[[Fault, web.BaseRequest, bytes, str], Awaitable[web.StreamResponse]]
