@@ -4,8 +4,8 @@ Each is a small landscape (a sky, a sun, ridges one behind the other) drawn from
 strip that says SIMULATED, the ratio, the seed and the beginning of the prompt. The same request gives the same
 bytes; another prompt, seed, ratio or index gives others, since the hash also stands in a text chunk of the file.
 
-One byte a pixel, so that drawing, compressing and sending handle a quarter of the data. The byte means something else by
-range, and the palette gives each range its colours:
+One byte a pixel, so that drawing, compressing and sending handle a quarter of the data. The byte means something else
+by range, and the palette gives each range its colours:
 
     0-159   sky, from the horizon up       160-175  sun, from its rim in
     176-239 four ridges, 16 shades each    240-255  the strip: its ground, then the blends up to the text's white
