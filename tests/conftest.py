@@ -3,10 +3,11 @@
 import contextlib
 import os
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -27,9 +28,21 @@ settings.load_profile("no clock")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # batcher is started some hundred times and need be compiled once only
 quick_start.install()
 
+_wait = subprocess.Popen.__exit__
+
+
+def _kill_and_wait(process: "subprocess.Popen[Any]", kind: Any, error: Any, trace: Any) -> None:
+    """What a failed test leaves at the end of a ``with`` may be a service, which nobody will end any more."""
+    if kind is not None:
+        process.kill()
+    _wait(process, kind, error, trace)
+
+
+subprocess.Popen.__exit__ = _kill_and_wait  # type: ignore[method-assign]
+
 
 def in_memory(folder: str = "/dev/shm", room: int = 4 << 30) -> bool:
-    """Whether the tests' temporary files can lie there: what waits for the disk all day long would take twice as long."""
+    """Whether the tests' temporary files can lie there: on a disk, a third of the time goes by waiting for it."""
     try:
         about = os.statvfs(folder)
     except OSError:
