@@ -129,9 +129,14 @@ def _ask(start: Start, descriptors: list[int]) -> int:
         ctypes.CDLL(None).prctl(SUBREAPER, 1)
         try:
             socket.send_fds(_template[0], [message], descriptors)
-            return int(_template[0].recv(20))
+            return int(_template[0].recv(20) or _without_template())
         finally:
             ctypes.CDLL(None).prctl(SUBREAPER, 0)
+
+
+def _without_template() -> int:
+    _template.pop().close()
+    raise OSError
 
 
 def _new_template() -> socket.socket:
