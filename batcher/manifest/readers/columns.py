@@ -61,7 +61,9 @@ def layout(
     columns = {name: name for name in model_inputs.columns if name != "prompt"}
     by_fold = {fold_name(name): name for name in columns}
     taken: dict[str, str] = {}  # by input or meaning, the name in the file
-    inputs, special, meta, wrong, ident = [], [], [], [], None
+    inputs: list[tuple[str, str]] = []
+    special: list[tuple[str, str]] = []
+    meta, wrong, ident = [], [], None
     for name in names:
         column = columns.get(name) or by_fold.get(fold_name(name.strip()))
         means = column or kind_of_name(name)
