@@ -105,8 +105,16 @@ def _started(
 
 def _alike(variables: dict[bytes, bytes]) -> bool:
     """Whether Python itself would start in the same way with these variables."""
-    ours = {name: value for name, value in AT_START.items() if os.fsdecode(name).startswith(READ_BY_PYTHON)}
-    return ours == {name: value for name, value in variables.items() if os.fsdecode(name).startswith(READ_BY_PYTHON)}
+    return _read_by_python(variables) == _read_by_python(AT_START)
+
+
+def _read_by_python(variables: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    root = os.fsencode(Path(__file__).parents[2])
+    return {
+        name: value
+        for name, value in variables.items()
+        if os.fsdecode(name).startswith(READ_BY_PYTHON) and (name, value) != (b"PYTHONPATH", root)
+    }
 
 
 AT_START = dict(os.environb)
