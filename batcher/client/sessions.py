@@ -1,5 +1,7 @@
-"""The connections to the API, and what sends calls over them."""
+"""HTTP sessions: without cookies, and without what the machine says of proxies and passwords."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -7,6 +9,9 @@ import aiohttp
 from batcher.core.version import __version__
 
 IDLE = 4.0  # seconds: an older idle connection may be closing just as a submit leaves on it, which puts it in doubt
+
+MOST_REDIRECTS = 5
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Sessions:
@@ -19,8 +24,8 @@ class Sessions:
     def __init__(self, token: str, connections: int) -> None:
         """connections: how many may be open at once. To be made inside the event loop."""
         connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=IDLE)
-        self.reads = _session(connector, token, [])
-        self.submits = _session(connector, token, [_departures()])
+        self.reads = session(token, connector=connector, connector_owner=False)
+        self.submits = session(token, connector=connector, connector_owner=False, trace_configs=[_departures()])
         self._connector = connector
 
     async def close(self) -> None:
@@ -29,19 +34,31 @@ class Sessions:
         await self._connector.close()
 
 
-def _session(connector: aiohttp.TCPConnector, token: str, traces: list[aiohttp.TraceConfig]) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector,
-        connector_owner=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={
-            "Authorization": f"Bearer {token}",
-            "Accept": "application/json",
-            "User-Agent": f"batcher/{__version__}",
-        },
-        trust_env=False,  # a netrc or proxy must not see the token
-        trace_configs=traces,
-    )
+def session(token: str | None = None, **options: Any) -> aiohttp.ClientSession:
+    """To be made inside the event loop. token: None for hosts that must never see it. options: of aiohttp's."""
+    headers = {"User-Agent": f"batcher/{__version__}", "Accept": "*/*" if token is None else "application/json"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    headers |= options.pop("headers", {})
+    return aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, **options)
+
+
+@asynccontextmanager
+async def answered(
+    calls: aiohttp.ClientSession, method: str, url: str, onward: Callable[[str, str], str], **options: Any
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The last answer of a chain of redirects. onward: gives the next URL for a URL and its ``Location``, or raises.
+
+    Raises what aiohttp raises, ClientError also for redirects without end.
+    """
+    for _ in range(MOST_REDIRECTS + 1):
+        async with calls.request(method, url, allow_redirects=False, **options) as answer:
+            location = answer.headers.get("Location")
+            if answer.status not in REDIRECTS or not location:
+                yield answer
+                return
+            url = onward(url, location)
+    raise aiohttp.ClientError("it redirects without end")
 
 
 def _departures() -> aiohttp.TraceConfig:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import yarl
 
+from batcher.client.sessions import session
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.one_line import one_line
 from batcher.images import storage
@@ -217,8 +218,8 @@ async def try_link(link: str, content: media.Media) -> None:
     shown = link.partition("?")[0]
     try:
         async with (
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=_FETCH, trust_env=False) as session,
-            session.get(yarl.URL(link, encoded=True), allow_redirects=False) as answer,
+            session(timeout=_FETCH) as calls,
+            calls.get(yarl.URL(link, encoded=True), allow_redirects=False) as answer,
         ):
             status, digest, size = answer.status, hashlib.sha256(), 0
             async for piece in answer.content.iter_chunked(1 << 20):
