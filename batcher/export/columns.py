@@ -20,15 +20,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
-from json.encoder import encode_basestring
 from typing import Any
 
 from batcher.core.job import canonical_json
-from batcher.core.json_text import as_json
 from batcher.core.suggest import printable
 from batcher.core.where import VERDICTS
 
-_quoted = encode_basestring
 LARGEST = 2**63 - 1
 _EXACT = 2**53  # beyond this a fraction no longer holds every whole number
 _RESERVED = frozenset(
@@ -213,26 +210,6 @@ class Columns:
             return values
 
         return row
-
-    def json_writer(self) -> Callable[[Places], str]:
-        """The same as ``reader``, as the inside of a JSON object, at a third of the price of making it from that."""
-        plan = [(f"{_quoted(c.name)}:", c.place, c.key, c.writer, c.kind) for c in self.all]
-
-        def fields(places: Places) -> str:
-            parts = []
-            for name, place, key, write, kind in plan:
-                value = places[place].get(key)
-                if value is None:
-                    parts.append(f"{name}null")
-                elif kind is Kind.TEXT:
-                    parts.append(name + _quoted(value if write is None else write(value)))
-                elif kind is Kind.INTEGER:
-                    parts.append(f"{name}{value}")
-                else:
-                    parts.append(name + as_json(value if write is None else write(value)))
-            return ",".join(parts)
-
-        return fields
 
 
 def _free(column: Column, taken: set[str]) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
 from batcher.core.settings import parse_embed
-from batcher.core.where import Where, WhereError, usage_error
 from batcher.export.layouts import LAYOUTS
 from batcher.export.splits import ONE, Splits, parse_splits
 from batcher.images.kinds import PNG
@@ -45,7 +44,7 @@ class Order:
     run: Path
     folder: Path
     target: str
-    where: Where | None
+    where: str | None
     splits: Splits
     split_by: str
     recode: Recode | None
@@ -112,7 +111,7 @@ def ordered(run: Path, folder: Path, options: Options) -> Order:
         run=run,
         folder=folder,
         target=options.to,
-        where=_where(options.where),
+        where=options.where,
         splits=splits,
         split_by=options.split_by or "job",
         recode=_layout_recode(options) or _recode(options.convert),
@@ -155,15 +154,6 @@ def _splits(options: Options) -> Splits:
                 hint="Use train, validation and test, each once.",
             )
     return splits
-
-
-def _where(text: str | None) -> Where | None:
-    if text is None:
-        return None
-    try:
-        return Where(text)
-    except WhereError as error:
-        raise usage_error(text, error) from None
 
 
 def _recode(text: str | None) -> Recode | None:

@@ -18,10 +18,11 @@ from batcher.core.naming import prompt_id, safe_part, short
 from batcher.core.units import show_count
 from batcher.export.sheets.axes import Plan, choose
 from batcher.export.sheets.faces import Faces
-from batcher.export.sheets.gather import Sheet, Where, gather, sheet_of, survey
+from batcher.export.sheets.gather import Sheet, gather, sheet_of, survey
 from batcher.export.sheets.layout import Layout, Page
 from batcher.export.sheets.page import Painter
 from batcher.export.sheets.text import Writer
+from batcher.export.viewed import JobFilter
 from batcher.manifest.extras import install_command
 from batcher.runner.progress import Meter, Progress
 from batcher.store import read_facts
@@ -47,6 +48,7 @@ class Wanted:
     form: Literal["png", "webp"] | None = None
     size: int = 256
     limit: int | None = None
+    where: str | None = None
 
 
 @dataclass(slots=True)
@@ -66,13 +68,14 @@ class Drawn:
 
 def draw(
     run_dir: Path, connection: sqlite3.Connection, wanted: Wanted, *,
-    where: Where | None = None, faces: Faces | None = None, progress: Progress | None = None,
+    faces: Faces | None = None, progress: Progress | None = None,
 ) -> Drawn:  # fmt: skip
     """Raises UsageError before anything is written, DiskError."""
     began = time.monotonic()
+    where = JobFilter(wanted.where, run_dir, connection)
     seen = survey(connection, where)
     if not seen.jobs:
-        what = "no job of the run is selected" if where else "no job has started yet"
+        what = "no job of the run is selected" if wanted.where else "no job has started yet"
         raise UsageError(
             f"{run_dir}: {what}, so there is nothing to draw", hint="`batcher status` shows what there is."
         )
@@ -88,9 +91,10 @@ def draw(
     finally:
         grouped.close()
     drawn.warnings += _warnings(drawn, writer)
-    if where is None and (unknown := (facts.total or 0) - seen.jobs) > 0:
+    if wanted.where is None and (unknown := (facts.total or 0) - seen.jobs) > 0:
         jobs = show_count(unknown, "job has not started yet and is", "jobs have not started yet and are")
         drawn.warnings.append(f"{jobs} not shown.")
+    drawn.warnings += where.warnings()
     drawn.seconds = time.monotonic() - began
     return drawn
 

@@ -6,17 +6,16 @@ are sorted by sheet on disk. What is held in memory is one sheet: a few hundred 
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json
 from batcher.core.naming import short
 from batcher.export.sheets.axes import REPEAT, Plan, Repeats, Seen, in_order, label_of, prompt_key, same
+from batcher.export.viewed import JobFilter
 from batcher.store import auditing, reading
 from batcher.store.grouping import Grouped
-
-Where = Callable[[Mapping[str, Any]], bool]
 
 _WORDS = {
     State.PENDING: "not yet run",
@@ -57,31 +56,22 @@ class Sheet:
     axes: tuple[str | None, str] = (None, "prompt")
 
 
-def facts_of(entry: Entry) -> dict[str, Any]:
-    """What a filter may ask of a job."""
-    job = entry.job
-    return {
-        "job": job.key, "prompt_id": job.prompt_id, "model": job.model, "copy": job.copy, "source": job.source,
-        "line": job.line, "state": str(entry.state),
-        "inputs": dict(job.inputs), "meta": dict(job.meta), "chosen": dict(job.chosen or {}),
-    }  # fmt: skip
-
-
-def jobs_of(connection: sqlite3.Connection, where: Where | None) -> Iterator[Entry]:
+def jobs_of(connection: sqlite3.Connection, where: JobFilter) -> Iterator[Entry]:
     """All jobs of the manifest that a run has begun with, in the order first seen."""
     for entry in reading.entries(connection, list(State), listed_only=True):
-        if where is None or where(facts_of(entry)):
+        if where.means(entry):
             yield entry
 
 
-def survey(connection: sqlite3.Connection, where: Where | None) -> Seen:
+def survey(connection: sqlite3.Connection, where: JobFilter) -> Seen:
     seen = Seen()
     for entry in jobs_of(connection, where):
         seen.see(entry.job)
+    where.check()
     return seen
 
 
-def gather(connection: sqlite3.Connection, plan: Plan, seen: Seen, where: Where | None) -> Grouped:
+def gather(connection: sqlite3.Connection, plan: Plan, seen: Seen, where: JobFilter) -> Grouped:
     """Every job, by the sheet that it goes on. Prompts with one job each go on one sheet, where there are several."""
     grouped, repeats = Grouped(), Repeats()
     alone = plan.per == ("prompt",) and sum(count == 1 for count in seen.of_prompt.values()) > 1
@@ -119,7 +109,7 @@ def sheet_of(texts: Sequence[str], plan: Plan) -> Sheet:
     return sheet
 
 
-def _with_files(connection: sqlite3.Connection, where: Where | None) -> Iterator[tuple[Entry, tuple[Artifact, ...]]]:
+def _with_files(connection: sqlite3.Connection, where: JobFilter) -> Iterator[tuple[Entry, tuple[Artifact, ...]]]:
     """Both walks go by row number, so the one with the files is only moved on to each job that is done."""
     done = auditing.finished(connection)
     at = next(done, None)
