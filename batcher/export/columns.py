@@ -152,11 +152,16 @@ class Columns:
     def __init__(self) -> None:
         self._by_place: tuple[dict[str, Column], ...] = tuple({} for _ in PLACES)
         self.rows: dict[str, int] = {}
+        self._last: tuple[Any, ...] = (None, *({} for _ in PLACES))
         self.all: tuple[Column, ...] = ()
 
     def see(self, places: Places, split: str) -> None:
         row = self.rows[split] = self.rows.get(split, -1) + 1
+        last_split, *last = self._last
+        self._last = (split, *places)
         for place, (columns, values) in enumerate(zip(self._by_place, places, strict=True)):
+            if values is last[place] and split == last_split:  # pictures of one prompt share their meta: nothing is new
+                continue
             for key, value in values.items():
                 if value is not None:
                     column = columns.get(key)

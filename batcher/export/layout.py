@@ -45,8 +45,6 @@ class Layouts(FileTarget):
         self._fields = [(name, _COUNTED.get(name)) for name in self._template.names]
         self._check_shape()
         self._places = Places(selection)
-        self._known: set[str] = set()
-        self._carried: set[str] = set()
         self._cells: dict[str, dict[int, str]] = {}
         self._changed: set[str] = set()  # prompts that can't be a name as they are
         if order.layout in LAYOUTS:
@@ -57,12 +55,6 @@ class Layouts(FileTarget):
         self._described: set[int] = set()
 
     def see(self, sample: Sample) -> None:
-        if not self._known:
-            self._known |= {*sample.facts, "index", "sample", "number", "stem"}
-        if not sample.inputs.keys() <= self._known:
-            self._known.update(sample.inputs)
-        if not sample.meta.keys() <= self._carried:
-            self._carried.update(sample.meta)
         if self.layout.tiles and self._places.of(sample).sample >= 4:
             self.extensions["left"] += 1
             return
@@ -71,7 +63,7 @@ class Layouts(FileTarget):
         super().see(sample)
 
     def settle(self) -> None:
-        self._template.require(self._known | {f"meta.{key}" for key in self._carried})
+        self._template.require({*self.selection.names, *_COUNTED, "stem"})
         if self.layout.tiles:  # four pictures share a name on purpose
             self.notes += self._gather()
             return
@@ -88,7 +80,7 @@ class Layouts(FileTarget):
         text = ""
         part, last_part = (_exact_part, _as_it_is) if self.layout.exact else (_part, _safe_last)
         for most in _CUTS:  # a long prompt is cut, and not the number behind it
-            text = self._template.render({key: part(value, most) for key, value in values.items()})
+            text = self._template.render({key: part(value, most) for key, value in values.items()}.get)
             if _fits(text):
                 break
         folder, slash, last = text.rpartition("/")
@@ -124,10 +116,8 @@ class Layouts(FileTarget):
                 values[field] = place[at]
             elif field == "stem":
                 values[field] = _stem(sample.picture.source)
-            elif field.startswith("meta."):
-                values[field] = sample.meta.get(field[5:])
             else:
-                values[field] = sample.facts.get(field)
+                values[field] = sample.value(field)
         return values
 
     def _check_shape(self) -> None:

@@ -10,8 +10,9 @@ import os
 import re
 import sqlite3
 import stat
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import file_digest
 from json.scanner import make_scanner
@@ -31,10 +32,11 @@ from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.store import exporting, picks, read_facts, reading
 from batcher.store.exporting import Picture
 from batcher.store.files.inside import Folders, is_plain, leads_inside
-from batcher.store.joined import runs_of, whose
+from batcher.store.joined import name_of, runs_of, whose
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
 _NOTHING: Mapping[str, Any] = {}
+_ATTRIBUTES = {name: name for name in PICTURE_FACTS} | {"job": "key", "source_sha256": "sha256"}  # of a picture
 _CLEAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _SPLIT_WORD = re.compile(
     r"(?:^|[-0-9])(?:train|training|validation|valid|dev|val|test|testing|eval|evaluation)(?:[-0-9]|$)", re.IGNORECASE
@@ -61,12 +63,12 @@ class Sample(NamedTuple):
     def places(self) -> Places:
         return self.inputs, self.meta, self.chosen, self.verdict
 
-    @property
-    def fields(self) -> dict[str, Any]:
-        """What a template can ask for."""
-        named = [("meta", self.meta), ("chosen", self.chosen)]
-        carried = {f"{place}.{name}": value for place, values in named for name, value in values.items()}
-        return {**self.chosen, **self.facts, **self.inputs, **self.verdict, **carried}
+    def value(self, name: str) -> Any:
+        """Of a name that a template has; None where there is none."""
+        facts: Mapping[str, Any] = self.verdict
+        if (attribute := _ATTRIBUTES.get(name)) is not None:
+            facts = {name: getattr(self.picture, attribute)}
+        return look_up(name, self.inputs, self.meta, facts, self.chosen)
 
     @property
     def prompt(self) -> str:
@@ -103,8 +105,12 @@ class Selection:
         self.jobs = 0
         self.without: Counter[State] = Counter()
         self._bad: set[tuple[int, int]] = set()
-        self._folders = {run: Folders(run.absolute(), run.absolute() / "images") for run in runs_of(order.run)}
-        self._in_bucket = {run for run in self._folders if storage.url_of(run) is not None}
+        self._homes = {
+            run: _Home(run, Folders(run.absolute(), run.absolute() / "images"), storage.url_of(run) is not None)
+            for run in runs_of(order.run)
+        }
+        only, *others = self._homes.values()
+        self._only = None if others else only
         self._links: dict[str, str] = {}
         self.left: Counter[str] = Counter()
         self.missing: list[str] = []
@@ -113,8 +119,15 @@ class Selection:
         """Of an ordinary file: where the run has a link, of what it leads to."""
         if self._links and picture.file in self._links:
             return self._links[picture.file]
+        home, file = self._home(picture)
+        return f"{home.folders.base}/{file}"
+
+    def _home(self, picture: Picture) -> "tuple[_Home, str]":
+        """The run directory that has it, and the file's name there."""
+        if self._only is not None:
+            return self._only, picture.file
         run, file = whose(self._order.run, picture.file)
-        return f"{self._folders[run].base}/{file}"
+        return self._homes[run], file
 
     def first_look(self) -> Iterator[Sample]:
         """Every picture that is meant and there. Raises UsageError at the end when ``--where`` asks for the unknown."""
@@ -133,8 +146,25 @@ class Selection:
             raise UsageError(f"--split-by {by}: there is no such column", hint="Use job, prompt, or meta.NAME.")
 
     @property
+    def names(self) -> set[str]:
+        """What a template can ask for, after the first look."""
+        return self._where.seen | _ATTRIBUTES.keys()
+
+    @property
     def warnings(self) -> list[str]:
         return self._where.warnings()
+
+    def report(self, place: Path, began: float, notes: Sequence[str], **facts: Any) -> dict[str, Any]:
+        """Of an export to ``place`` that began then (``time.monotonic``). facts: what differs from nothing done."""
+        run, to = self._order.run, self._order.to
+        return {
+            "run": name_of(run), "runs": list(map(str, runs_of(run))), "export": str(place), "to": to, "pictures": 0,
+            "jobs": self.jobs, "splits": {}, "bytes": 0, "linked": 0, "copied": 0, "written": 0, "unchanged": 0,
+            "removed": 0, "without_picture": 0, "without_picture_by_state": {}, "left_out": dict(self.left),
+            "missing": self.missing, "not_embedded": 0, "not_embedded_examples": [],
+            "notes": [*self.warnings, *notes], "simulated": self.simulated,
+            "seconds": round(time.monotonic() - began, 3), "exit_code": 3 if self.missing else 0, **facts,
+        }  # fmt: skip
 
     def again(self, *, by_arrival: bool = False) -> Iterator[Sample]:
         """The same pictures."""
@@ -144,7 +174,7 @@ class Selection:
 
     def asked(self) -> Iterator[tuple[exporting.Asked, dict[str, Any]]]:
         """Every job that is meant, done or not, with its inputs, as far as that can be said without pictures."""
-        for job in exporting.asked(self._connection, removed=self._order.removed):
+        for job in exporting.asked(self._connection, removed=self._order.include_removed):
             inputs = _decode(job.inputs, 0)[0]
             if self._where(job, inputs, json.loads(job.meta) if job.meta else _NOTHING, _NOTHING, _NOTHING):
                 yield job, inputs
@@ -167,7 +197,7 @@ class Selection:
         whole = splits.names[0] if len(splits.names) == 1 else None
         carried: str | None = None  # a prompt's pictures mostly come one after the other, with one meta
         meta: Mapping[str, Any] = _NOTHING
-        for picture in exporting.pictures(self._connection, removed=order.removed, by_arrival=by_arrival):
+        for picture in exporting.pictures(self._connection, removed=order.include_removed, by_arrival=by_arrival):
             inputs = _decode(picture.inputs, 0)[0]
             if picture.meta != carried:
                 carried = picture.meta
@@ -204,19 +234,17 @@ class Selection:
 
         What will be decoded is read: a damaged picture must be known before there is a row about it.
         """
-        run, file = whose(self._order.run, picture.file)
-        if run in self._in_bucket:
-            self._links[picture.file] = str(storage.local(run, file, picture.sha256))
+        home, file = self._home(picture)
+        if home.is_bucket:
+            self._links[picture.file] = str(storage.local(home.run, file, picture.sha256))
         path = self.path(picture)
         try:
             facts = os.lstat(path)
-            inside = run in self._in_bucket or (
-                is_plain(file) and self._folders[run].is_inside(file.rpartition("/")[0])
-            )
+            inside = home.is_bucket or (is_plain(file) and home.folders.is_inside(file.rpartition("/")[0]))
             if stat.S_ISLNK(facts.st_mode):
                 facts = os.stat(path)  # noqa: PTH116  half of Path's price
                 real = self._links[picture.file] = os.path.realpath(path)
-                inside = inside and leads_inside(real, *self._folders[run].roots)
+                inside = inside and leads_inside(real, *home.folders.roots)
             fine = inside and facts.st_size == picture.bytes and stat.S_ISREG(facts.st_mode)
             fine = fine and (self._order.recode is None or _sha256(path) == picture.sha256)
         except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -228,6 +256,14 @@ class Selection:
             if len(self.missing) < 3:
                 self.missing.append(picture.file)
         return fine
+
+
+class _Home(NamedTuple):
+    """A run directory with pictures. is_bucket: they are in one, and here in its cache."""
+
+    run: Path
+    folders: Folders
+    is_bucket: bool
 
 
 def _recorded(sample: Sample) -> tuple[str, str | None]:

@@ -42,7 +42,7 @@ class Target(ABC):
         self.order = order
         self.selection = selection
         self.simulated = selection.simulated
-        self.embedder = _embedder(order, simulated=self.simulated) if order.embed else None
+        self.embedder = _embedder(order, simulated=self.simulated) if order.words else None
         self.columns = Columns()
         self.pictures: Counter[str] = Counter()
         self.extensions: Counter[str] = Counter()
@@ -141,7 +141,7 @@ class Target(ABC):
 def _embedder(order: Order, *, simulated: bool) -> "MetadataEmbedder":
     from batcher.export.embed_metadata import MetadataEmbedder  # noqa: PLC0415  start-up time
 
-    return MetadataEmbedder(order.run, order.embed, simulated=simulated)
+    return MetadataEmbedder(order.run, order.words, simulated=simulated)
 
 
 class FileTarget(Target):

@@ -196,7 +196,7 @@ class Comparison:
                 self._different[key] = seen._replace(values=values, picture=None)
         if seen.picture is not None:
             self._judge_picture(key, seen.picture, due)
-        elif not seen.problem and self.expected.target.order.pictures:
+        elif not seen.problem and not self.expected.target.order.no_pictures:
             self._findings.add("broken", f"{_named(key)}: no picture")
 
     def _judge_picture(self, key: Key, picture: bytes, due: Due) -> None:

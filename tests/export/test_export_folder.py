@@ -307,8 +307,8 @@ def _half(source: str, target: Path) -> None:
 
 def test_a_polite_kill_ends_it_as_ctrl_c_does(exported: Any, run: Path, tmp_path: Path) -> None:
     script = (
-        "import os, signal; from batcher.__main__ import entry; from batcher.export.placing import Placing\n"
-        "Placing.all = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or signal.pause()\n"
+        "import os, signal; from batcher.__main__ import entry; from batcher.export.folder import Folder\n"
+        "Folder.place = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or signal.pause()\n"
         "entry()"
     )
     words = ["export", str(run), str(tmp_path / "out"), "--to", "captions", "--progress", "none"]

@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw
 from batcher.export.sheets.cell import Spot
 from batcher.export.sheets.layout import Page, Style
 from batcher.export.sheets.text import Colour, Writer, line_height
-from batcher.export.sheets.thumbnails import Unreadable, thumbnail
 from batcher.images.storage import local
+from batcher.images.thumbnail import Unreadable, on_white
 
 GROUND: Colour = (247, 247, 248)
 INK: Colour = (28, 30, 34)
@@ -79,7 +79,7 @@ class Painter:
         if tile.file is None:
             return tile.word, tile.why
         try:
-            return thumbnail(local(self._run_dir, tile.file), spot.width, spot.height)
+            return on_white(local(self._run_dir, tile.file), (spot.width, spot.height))
         except Unreadable as problem:
             self.unreadable += 1
             return "unreadable", str(problem)
