@@ -12,7 +12,7 @@ from batcher.core.groups import seed_of
 from batcher.core.job import Artifact, Entry, State
 from batcher.core.units import show_count, show_usd
 from batcher.export.viewed import Viewed
-from batcher.images.thumbnail import Unreadable
+from batcher.images.thumbnail import Unreadable, on_white
 
 THUMBNAILS = 24  # shown at most
 _SIDE = 160  # pixels

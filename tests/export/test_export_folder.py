@@ -339,7 +339,7 @@ def test_what_ends_it_is_said_below_the_bar_and_the_bar_is_not_drawn_again(
 
     monkeypatch.setattr("batcher.runner.progress.PATIENCE", 0)
     monkeypatch.setattr("batcher.runner.progress.listener", lambda _: Bar(sys.stderr))
-    monkeypatch.setattr("batcher.export.folder.write_whole", full)
+    monkeypatch.setattr("batcher.export.folder.Folder.write", full)
     came = batcher("export", run, tmp_path / "out", "--to", "imagefolder")
     gc.collect()  # a bar that is left open draws itself once more when it goes
     assert came.code == 73
