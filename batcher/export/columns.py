@@ -15,9 +15,9 @@ for something else (``image``, ``..._file_name``), gets ``meta_`` before or ``_t
 """
 
 import re
-from calendar import monthrange
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from itertools import chain
 from typing import Any
@@ -47,10 +47,7 @@ _RESERVED = frozenset(
 )
 _FILE = re.compile(r"file_names?$", re.IGNORECASE)
 # What Arrow reads as a moment in time when a whole column looks so; it has no fractions of a second in JSON.
-_MOMENT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d)(?::(\d\d)(?::(\d\d))?)?(?:Z|[+-](\d\d)(?::?(\d\d))?)?)?", re.ASCII
-)
-_MOST = (None, 12, None, 23, 59, 59, 23, 59)  # of each number in it
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d)?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)
 
 PLACES = ("inputs", "meta", "chosen", "verdict")
 """Where a column's values are: of a job, of its row, of what ``vars`` and ``repeat`` chose, of what was said of it."""
@@ -120,14 +117,10 @@ class Column:
 
 def is_moment(text: str) -> bool:
     """Whether Arrow reads it as a moment in time; ``0000-00-00`` and ``2024-02-30`` are none."""
-    match = _MOMENT.fullmatch(text)
-    if match is None:
+    try:
+        return _MOMENT.fullmatch(text) is not None and bool(datetime.fromisoformat(text))
+    except ValueError:
         return False
-    numbers = [int(digits or 0) for digits in match.groups()]
-    year, month, day = numbers[:3]
-    if not month or any(most is not None and number > most for number, most in zip(numbers, _MOST, strict=True)):
-        return False
-    return 1 <= day <= monthrange(year or 4, month)[1]  # the year 0 is a leap year
 
 
 def as_text(value: Any) -> str:
