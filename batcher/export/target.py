@@ -6,22 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from batcher.core.command_line import repair
 from batcher.core.errors import DiskError, FileUnavailable, UsageError
 from batcher.core.one_line import one_line
 from batcher.core.units import show_count
 from batcher.export.columns import Columns
+from batcher.export.embed_metadata import MetadataEmbedder
 from batcher.export.folder import Folder
 from batcher.export.request import Order
 from batcher.export.selection import Sample, Selection
 from batcher.store.files.link_or_copy import Made
 from batcher.store.files.name_sets import Names, number
 from batcher.store.joined import runs_of
-
-if TYPE_CHECKING:
-    from batcher.export.embed_metadata import MetadataEmbedder
 
 Advance = Callable[[int], None]
 _PATTERN = re.compile(r"[*?\[\]]")
@@ -41,7 +39,7 @@ class Target(ABC):
         self.order = order
         self.selection = selection
         self.simulated = selection.simulated
-        self.embedder = _embedder(order, simulated=self.simulated) if order.words else None
+        self.embedder = MetadataEmbedder(order.run, order.words, simulated=self.simulated) if order.words else None
         self.columns = Columns()
         self.pictures: Counter[str] = Counter()
         self.extensions: Counter[str] = Counter()
@@ -118,12 +116,6 @@ class Target(ABC):
                 f"an image can't be decoded: {error.cause.message}",
                 hint=f"`{verify}` fixes what can be fetched free.",
             ) from None
-
-
-def _embedder(order: Order, *, simulated: bool) -> "MetadataEmbedder":
-    from batcher.export.embed_metadata import MetadataEmbedder  # noqa: PLC0415  start-up time
-
-    return MetadataEmbedder(order.run, order.words, simulated=simulated)
 
 
 class FileTarget(Target):
