@@ -8,8 +8,9 @@ import asyncio
 import hashlib
 import os
 from contextlib import suppress
-from dataclasses import replace
 from functools import lru_cache
+
+from msgspec.structs import replace
 
 from batcher.core.budget import kind_of
 from batcher.core.errors import Cause
