@@ -8,15 +8,15 @@ a page or an error message that came where a file should have been: that may pas
 import mmap
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 Buffer = bytes | mmap.mmap
 
 HEAD = 4_096  # bytes that are enough to tell
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """extension: without the dot. decoder: Pillow's name for it, None for what it can't decode. text: of letters."""
 
     extension: str
@@ -25,13 +25,14 @@ class Kind:
     text: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
+class Announced(msgspec.Struct, frozen=True):
     """What the host says: the media type of its answer, and the end of the URL's path. Empty where it says nothing."""
 
     mime: str = ""
     extension: str = ""
 
+
+NOTHING = Announced()
 
 PNG = Kind("png", "image/png", "PNG")
 JPEG = Kind("jpg", "image/jpeg", "JPEG")
@@ -159,7 +160,7 @@ def _of_sound(head: bytes) -> Kind | None:
     return AAC if head[1] & 0xF6 == 0xF0 else None
 
 
-def classify(data: Buffer, announced: Announced = Announced()) -> Kind | None:
+def classify(data: Buffer, announced: Announced = NOTHING) -> Kind | None:
     """The kind of a file that begins with ``data``; UNKNOWN for bytes that nobody has a name for.
 
     None for next to nothing, and for text where no text was announced: an error page or message in place of the file.
