@@ -1,27 +1,34 @@
 """The ceiling on money. Pure arithmetic, in dollars; one instance for the life of a run.
 
 The cost of a submit is reserved before it leaves. It is replaced by the cost that the service reports, and given back
-when the submit was never taken up. So many submits at once stay below the ceiling, unless the price is too low: then
-the jobs at the service cost more than was reserved for them.
+when the submit was never taken up. A submit leaves only when two things hold:
 
-Against that, a submit that leaves while others are at the service needs room for a multiple of its price, and of
-theirs: FIRST while no job of its kind has a cost, YOUNG for the first FEW, then GROWN, or the highest cost over the
-lowest. Without that room, jobs leave one at a time; the first job of a run always does. So at most one job's cost goes
-over the ceiling, as long as no cost is above that multiple. With ``--in-flight 1`` that holds for any cost.
+- its price fits below the ceiling, beside what is spent and what is reserved;
+- what is at the service already stays below the ceiling, should each of those jobs cost its worst.
+
+So at most the cost of the last job goes over the ceiling, whatever that job costs, as long as no other costs more than
+its worst. With ``--in-flight 1`` there is no other, and the rule holds for any cost.
+
+The worst cost of a job is a multiple of its price: FIRST while no image of its kind is paid, YOUNG for the first FEW,
+then GROWN, or the highest cost over the lowest. It is the price itself while all costs were the same and SURE images
+are paid for each one at the service: so a budget that is just enough does not end slowly. The first job of a run leaves
+alone.
 
 The kind of a job is what its price depends on: the model, and its inputs without texts and seed. The cost of a draft
 says nothing about the same model at 4K.
 """
 
 from collections.abc import Hashable, Mapping
+from math import isclose
 from typing import Any
 
 from batcher.core.units import show_usd
 
 FIRST = 100  # times its price, while no job of the kind has a cost
-YOUNG = 10  # the same, until FEW jobs of the kind have one
+YOUNG = 10  # the same, until FEW images of the kind are paid
 FEW = 4
 GROWN = 4  # the same from then on, or the highest cost over the lowest, if that is more
+SURE = 10  # images that all cost the same, for each at the service that is believed to cost no more
 LEAST = 0.01  # dollars an image: what is taken for the price of a job that was free so far
 EPSILON = 1e-9  # of the ceiling: sums of prices like 0.04 must not miss a round budget by a rounding error
 MOST_KINDS = 200  # further ones count as one
@@ -44,30 +51,29 @@ def kind_of(model: str, inputs: Mapping[str, Any]) -> Kind:
 
 
 class _Seen:
-    """One kind. at_service: images. settled: jobs. priced: those of them that have a cost. lowest, highest: dollars for
-    one image.
-    """
+    """One kind. at_service, settled: images. priced: a cost is known. lowest, highest: dollars for one image."""
 
     __slots__ = ("at_service", "highest", "lowest", "priced", "settled")
 
     def __init__(self) -> None:
-        self.at_service = self.settled = self.priced = 0
+        self.at_service = self.settled = 0
+        self.priced = False
         self.lowest = self.highest = 0.0
 
     def add(self, cost: float) -> None:
         self.lowest = min(self.lowest, cost) if self.priced else cost
         self.highest = max(self.highest, cost)
-        self.priced += 1
+        self.priced = True
 
     @property
     def times(self) -> float:
-        """How many times its price one more may cost, with nothing lost but its own cost."""
+        """How many times its price each of those at the service may cost."""
         if not self.settled:
             return FIRST
         if self.settled < FEW:
             return YOUNG
-        if not self.priced:
-            return GROWN
+        if isclose(self.lowest, self.highest):
+            return 1 if self.at_service * SURE <= self.settled else GROWN
         return max(GROWN, min(FIRST, self.highest / self.lowest if self.lowest else FIRST))
 
 
@@ -113,7 +119,7 @@ class Budget:
     def learn(self, kind: Kind, images: int, cost_usd: float) -> None:
         """What a job of an earlier process cost."""
         seen = self._seen(kind)
-        seen.settled += 1
+        seen.settled += images
         self._charged(seen, cost_usd / images)
 
     def _charged(self, seen: _Seen, each: float) -> None:
@@ -133,22 +139,18 @@ class Budget:
     def reserve(self, images: int, kind: Kind = ()) -> bool:
         """Sets the price of one submit aside; False when the ceiling does not allow it (nothing is set aside then)."""
         seen = self._seen(kind)
-        if self.ceiling is not None and self._commitment(seen, images) > self.ceiling * (1.0 + EPSILON):
-            return False
+        if self.ceiling is not None:
+            room = self.ceiling * (1.0 + EPSILON) - self.spent - self.feared
+            if self.reserved + images * self._price(seen) > room or (self.waits and self._worst() > room):
+                return False
         seen.at_service += images
         return True
 
-    def _commitment(self, one: _Seen, images: int) -> float:
-        """Dollars that are gone at worst when one more leaves."""
-        gone = self.spent + self.feared
-        if not self.waits:
-            return gone + images * self._price(one)
+    def _worst(self) -> float:
+        """Dollars that what is at the service may cost."""
         if not self._tried:
             return float("inf")
-        for seen in self._kinds.values():
-            if many := seen.at_service + (images if seen is one else 0):
-                gone += many * seen.times * max(self._price(seen), LEAST)
-        return gone
+        return sum(one.at_service * one.times * max(self._price(one), LEAST) for one in self._kinds.values())
 
     def release(self, images: int, kind: Kind = ()) -> None:
         """The submit was never taken up."""
@@ -160,7 +162,7 @@ class Budget:
         self.release(images, kind)
         seen = self._seen(kind)
         if not failed or cost_usd is not None:
-            seen.settled += 1
+            seen.settled += images
             self._tried = True
         if cost_usd is not None:
             self.spent += cost_usd

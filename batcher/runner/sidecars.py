@@ -19,7 +19,7 @@ from batcher.client.protocol import is_model_id, is_request_id
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json, images_asked, sidecar
 from batcher.core.naming import numbered
 from batcher.core.one_line import one_line
-from batcher.images.kinds import Buffer
+from batcher.images.containers import Buffer
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, is_plain, stem
 
 MOST_COPIES = 100_000

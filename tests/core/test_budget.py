@@ -71,7 +71,7 @@ def test_a_round_budget_buys_the_number_of_images_that_it_should(ceiling: float,
 
 def test_what_earlier_processes_spent_and_left_at_the_service_counts() -> None:
     budget = experienced(Budget(2.5, 0.25, spent=0.5))
-    budget.hold((), 1)
+    budget.hold((), 2)
     assert budget.reserve(1)
     assert not budget.reserve(1)
 
@@ -96,7 +96,7 @@ def test_giving_back_more_than_was_set_aside_never_makes_room_that_is_not_there(
     budget = experienced(Budget(4.0, 0.5, spent=0.0))
     budget.release(100)
     assert budget.reserved == 0.0
-    assert [budget.reserve(1) for _ in range(3)] == [True, True, False]
+    assert [budget.reserve(1) for _ in range(4)] == [True, True, True, False]
 
 
 def overshoot(ceiling: float, price: float, costs: list[float], places: int, *, tells: bool = True) -> float:
@@ -155,10 +155,11 @@ def test_a_kind_that_nobody_bought_yet_does_not_leave_in_a_crowd_because_another
     draft, print_ = kind_of("a/b", {"resolution": "1k"}), kind_of("a/b", {"resolution": "4k"})
     budget = experienced(Budget(2.0, 0.02, spent=0.0), draft)
     assert all(budget.reserve(1, draft) for _ in range(10))
-    assert not budget.reserve(1, print_), "it may cost a hundred times as much"
+    assert budget.reserve(1, print_)
+    assert not budget.reserve(1, print_), "the first may cost a hundred times as much"
+    assert not budget.reserve(1, draft)
     for _ in range(10):
         budget.settle(1, 0.02, draft)
-    assert budget.reserve(1, print_)
     budget.settle(1, 1.5, print_)
     assert not budget.reserve(1, print_), "and so it did"
     assert budget.reserve(1, draft), "which says nothing of drafts"
@@ -200,6 +201,24 @@ def test_whatever_jobs_cost_the_ceiling_is_passed_by_one_of_them_at_most_while_c
         spent, dearest = spent + real, max(dearest, real)
         budget.settle(1, told)
     assert spent <= ceiling + dearest + 1e-9
+
+
+@pytest.mark.parametrize(("confirmed", "places"), [(100, 10), (400, 40), (1_000, 64)])
+def test_a_price_that_hundreds_of_images_confirmed_is_used_up_by_many_at_once(confirmed: int, places: int) -> None:
+    budget = Budget(0.02 * (confirmed + places), 0.02, spent=0.02 * confirmed)
+    for _ in range(confirmed):
+        budget.learn((), 1, 0.02)
+    assert all(budget.reserve(1) for _ in range(places))
+    assert not budget.reserve(1)
+
+
+@given(told=st.integers(0, 2_000), factor=st.floats(1.0, 1e4), left=st.integers(1, 300), places=st.integers(1, 64))
+def test_a_price_that_goes_up_at_any_moment_is_paid_for_what_is_at_the_service_and_no_further(
+    told: int, factor: float, left: int, places: int
+) -> None:
+    """Nothing can tell what jobs cost that are at the service already; only so many are there."""
+    over = overshoot(0.02 * (told + left), 0.02, [0.02] * told + [0.02 * factor] * 400, places)
+    assert over <= 0.02 * factor * (1 + max(told / 10, left / 4)) + 1e-6
 
 
 @given(
