@@ -15,18 +15,18 @@ from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from PIL import Image
 
 from batcher.core.errors import Cause, FileRefused, FileUnavailable
 from batcher.core.one_line import one_line
-from batcher.images.containers import Damaged
-from batcher.images.kinds import UNKNOWN, Announced, Buffer, Kind, classify
-from batcher.images.structure import Size, can_be_checked, dimensions, walk
+from batcher.images.containers import Buffer, Damaged
+from batcher.images.kinds import NOTHING, UNKNOWN, Announced, Kind, classify
+from batcher.images.structure import Size
 from batcher.store.machine import machine_problem
 
 CheckDepth = Literal["decode", "structure", "none"]
 
-NOTHING = Announced()
 _BIG_PIXELS = 8_000_000
 _RATIO_TOLERANCE = 0.1  # Imagen 4 gives 1408x768 for 16:9 and 1280x896 for 4:3, 3 and 7 % off
 # A decoded picture takes 4 bytes a pixel: sixteen threads with 64 megapixels each would be 4 GiB at once.
@@ -48,8 +48,7 @@ class Limits:
         return self.max_image_bytes if kind is not None and (kind.decoder or kind is UNKNOWN) else self.max_bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What an examination found; sizes as in Artifact."""
 
     kind: Kind
@@ -86,7 +85,7 @@ def examine(
     try:
         size = _checked_size(data, kind, depth, limits)
         if depth != "none":
-            walk(data, kind)
+            kind.check(data)
     except Damaged as damage:
         raise _bad(kind, str(damage), data) from None
     colour = None
@@ -115,7 +114,7 @@ def kind_of(data: Buffer, announced: Announced = NOTHING) -> Kind:
 def _unchecked(kind: Kind) -> str | None:
     if kind is UNKNOWN:
         return "kept as it came: it is not a kind of file that is known"
-    return None if kind.decoder or can_be_checked(kind) else f"kept as it came: a {kind.extension} can't be checked"
+    return None if kind.decoder or kind.walk else f"kept as it came: a {kind.extension} can't be checked"
 
 
 def too_big(size: int, limit: int) -> FileRefused:
@@ -124,7 +123,7 @@ def too_big(size: int, limit: int) -> FileRefused:
 
 def _checked_size(data: Buffer, kind: Kind, depth: CheckDepth, limits: Limits) -> Size | None:
     try:
-        size = dimensions(data, kind)
+        size = kind.size(data)
     except Damaged:
         if depth == "none":
             return None

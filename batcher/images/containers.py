@@ -6,6 +6,7 @@ end mark. A walk raises Damaged there.
 Sources: PNG (W3C, third edition) 5.3; JPEG T.81 annex B; RFC 9649 (WebP); ISO 14496-12 4.2 (boxes).
 """
 
+import mmap
 import re
 from collections.abc import Iterator
 from itertools import repeat
@@ -13,7 +14,7 @@ from struct import error as StructError  # noqa: N812  an exception, and it read
 from struct import unpack_from
 from typing import NamedTuple
 
-from batcher.images.kinds import Buffer
+Buffer = bytes | mmap.mmap
 
 BARE_MARKERS = frozenset([0x01, *range(0xD0, 0xD8)])  # JPEG markers without a length
 _MOST_FILL = 65_536  # bytes between a JPEG's segments: Pillow reads them one by one, 200 MB of them in minutes

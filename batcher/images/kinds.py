@@ -5,72 +5,98 @@ The bytes decide wherever they can; the header and the end of the URL are asked 
 a page or an error message that came where a file should have been: that may pass.
 """
 
-import mmap
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from struct import error as StructError  # noqa: N812  an exception, and it reads as one
 
-Buffer = bytes | mmap.mmap
+import msgspec
 
+from batcher.images import structure as of
+from batcher.images.containers import Buffer, Damaged, riff_end
+from batcher.images.structure import Measure, Size, Walk
+
+_IN_HEADER = "it ends in the middle of its header"
 HEAD = 4_096  # bytes that are enough to tell
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """extension: without the dot. decoder: Pillow's name for it, None for what it can't decode. text: of letters."""
+class Kind(msgspec.Struct, frozen=True):
+    """extension: without the dot. decoder: Pillow's name for it, None for what it can't decode. text: of letters.
+
+    walk: tells a whole file from one that was cut short, where that can be told. measure: reads a picture's size.
+    """
 
     extension: str
     mime: str
+    walk: Walk | None = None
+    measure: Measure | None = None
     decoder: str | None = None
     text: bool = False
 
+    def size(self, data: Buffer) -> Size | None:
+        """Width and height from the header; None for what has none that we read. Raises Damaged."""
+        try:
+            return self.measure(data) if self.measure else None
+        except (StructError, IndexError):
+            raise Damaged(_IN_HEADER) from None
 
-@dataclass(frozen=True, slots=True)
-class Announced:
+    def check(self, data: Buffer) -> None:
+        """Raises Damaged if the file is not whole."""
+        try:
+            if self.walk:
+                self.walk(data)
+        except (StructError, IndexError):
+            raise Damaged(_IN_HEADER) from None
+
+
+class Announced(msgspec.Struct, frozen=True):
     """What the host says: the media type of its answer, and the end of the URL's path. Empty where it says nothing."""
 
     mime: str = ""
     extension: str = ""
 
 
-PNG = Kind("png", "image/png", "PNG")
-JPEG = Kind("jpg", "image/jpeg", "JPEG")
-WEBP = Kind("webp", "image/webp", "WEBP")
-GIF = Kind("gif", "image/gif", "GIF")
-AVIF = Kind("avif", "image/avif", "AVIF")
-BMP = Kind("bmp", "image/bmp", "BMP")
-TIFF = Kind("tif", "image/tiff", "TIFF")
-HEIC = Kind("heic", "image/heic")
-JXL = Kind("jxl", "image/jxl")
-JP2 = Kind("jp2", "image/jp2")
+NOTHING = Announced()
+
+PNG = Kind("png", "image/png", of.walk_png, of.png_size, "PNG")
+JPEG = Kind("jpg", "image/jpeg", of.walk_jpeg, of.jpeg_size, "JPEG")
+WEBP = Kind("webp", "image/webp", riff_end, of.webp_size, "WEBP")
+GIF = Kind("gif", "image/gif", of.walk_gif, of.gif_size, "GIF")
+AVIF = Kind("avif", "image/avif", of.walk_boxes, of.boxed_size, "AVIF")
+BMP = Kind("bmp", "image/bmp", of.announced_at(2), of.bmp_size, "BMP")
+TIFF = Kind("tif", "image/tiff", of.walk_tiff, of.tiff_size, "TIFF")
+HEIC = Kind("heic", "image/heic", of.walk_boxes, of.boxed_size)
+JXL = Kind("jxl", "image/jxl", of.walk_boxes)
+JP2 = Kind("jp2", "image/jp2", of.walk_boxes)
 PSD = Kind("psd", "image/vnd.adobe.photoshop")
 EXR = Kind("exr", "image/x-exr")
 HDR = Kind("hdr", "image/vnd.radiance")
-SVG = Kind("svg", "image/svg+xml", text=True)
-MP4 = Kind("mp4", "video/mp4")
-MOV = Kind("mov", "video/quicktime")
-WEBM = Kind("webm", "video/webm")
-MKV = Kind("mkv", "video/x-matroska")
-AVI = Kind("avi", "video/x-msvideo")
-OGV = Kind("ogv", "video/ogg")
-M4A = Kind("m4a", "audio/mp4")
+SVG = Kind("svg", "image/svg+xml", of.ends_with(b"svg>", b"/>"), text=True)
+MP4 = Kind("mp4", "video/mp4", of.walk_boxes)
+MOV = Kind("mov", "video/quicktime", of.walk_boxes)
+WEBM = Kind("webm", "video/webm", of.walk_ebml)
+MKV = Kind("mkv", "video/x-matroska", of.walk_ebml)
+AVI = Kind("avi", "video/x-msvideo", of.walk_riff)
+OGV = Kind("ogv", "video/ogg", of.walk_ogg)
+M4A = Kind("m4a", "audio/mp4", of.walk_boxes)
 MP3 = Kind("mp3", "audio/mpeg")
 AAC = Kind("aac", "audio/aac")
-WAV = Kind("wav", "audio/wav")
-OGG = Kind("ogg", "audio/ogg")
-FLAC = Kind("flac", "audio/flac")
+WAV = Kind("wav", "audio/wav", of.walk_riff)
+OGG = Kind("ogg", "audio/ogg", of.walk_ogg)
+FLAC = Kind("flac", "audio/flac", of.walk_flac)
 AIFF = Kind("aiff", "audio/aiff")
 MIDI = Kind("mid", "audio/midi")
-GLB = Kind("glb", "model/gltf-binary")
+GLB = Kind("glb", "model/gltf-binary", of.announced_at(8))
 FBX = Kind("fbx", "application/octet-stream")
 PLY = Kind("ply", "model/ply")
 OBJ = Kind("obj", "model/obj", text=True)
-USDZ = Kind("usdz", "model/vnd.usdz+zip")
-THREE_MF = Kind("3mf", "model/3mf")
-PDF = Kind("pdf", "application/pdf")
-ZIP = Kind("zip", "application/zip")
+USDZ = Kind("usdz", "model/vnd.usdz+zip", of.walk_zip)
+THREE_MF = Kind("3mf", "model/3mf", of.walk_zip)
+PDF = Kind("pdf", "application/pdf", of.ends_with(b"%%EOF"))
+ZIP = Kind("zip", "application/zip", of.walk_zip)
 GZIP = Kind("gz", "application/gzip")
-JSON = Kind("json5", "application/json", text=True)  # .json beside a picture is its sidecar; JSON5 holds all of JSON
+JSON = Kind(
+    "json5", "application/json", of.walk_json, text=True
+)  # .json beside a picture is its sidecar; JSON5 holds all of JSON
 HTML = Kind("html", "text/html", text=True)
 XML = Kind("xml", "application/xml", text=True)
 CSV = Kind("csv", "text/csv", text=True)
@@ -159,7 +185,7 @@ def _of_sound(head: bytes) -> Kind | None:
     return AAC if head[1] & 0xF6 == 0xF0 else None
 
 
-def classify(data: Buffer, announced: Announced = Announced()) -> Kind | None:
+def classify(data: Buffer, announced: Announced = NOTHING) -> Kind | None:
     """The kind of a file that begins with ``data``; UNKNOWN for bytes that nobody has a name for.
 
     None for next to nothing, and for text where no text was announced: an error page or message in place of the file.

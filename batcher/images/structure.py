@@ -1,7 +1,7 @@
 """Whether a file is whole, told from its own skeleton, without decoding a pixel; and the size of a picture.
 
 This costs microseconds where decoding costs milliseconds, and catches one thing that decoders let pass: a PNG without
-its end chunk. Of a kind without pieces that could be counted, nothing is said.
+its end chunk. ``kinds`` says which kind is walked by what; a short header raises what it leads to.
 
 Sources: those of ``containers``; GIF89a 2-27; RFC 8118 (PDF), APPNOTE 4.3.16 (ZIP), RFC 3533 (Ogg), RFC 9639 (FLAC),
 RFC 8794 (EBML), glTF 2.0 4.4.1 (GLB), TIFF 6.0 section 2, BITMAPINFOHEADER (BMP).
@@ -10,56 +10,25 @@ RFC 8794 (EBML), glTF 2.0 4.4.1 (GLB), TIFF 6.0 section 2, BITMAPINFOHEADER (BMP
 import json
 import zlib
 from collections.abc import Callable
-from struct import error as StructError  # noqa: N812  an exception, and it reads as one
 from struct import unpack_from
 
-from batcher.images import kinds
-from batcher.images.containers import (
-    Damaged,
-    boxes,
-    jpeg_segments,
-    pieces,
-    png_chunks,
-    riff_end,
-    shown,
-)
-from batcher.images.kinds import Buffer, Kind
+from batcher.images.containers import Buffer, Damaged, boxes, jpeg_segments, pieces, png_chunks, riff_end, shown
 
 Size = tuple[int, int]
+Measure = Callable[[Buffer], Size | None]  # width and height from the header, None where it has none
+Walk = Callable[[Buffer], object]  # raises Damaged for a file that is not whole
 
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MOST_JSON = 64 << 20  # bytes that are parsed to see whether they are whole
 _TAIL = 65_600  # bytes at the end of a file in which its last mark stands
 
 
-def dimensions(data: Buffer, kind: Kind) -> Size | None:
-    """Width and height from the header; None for what has none that we read. Raises Damaged."""
-    return _ask(_DIMENSIONS.get(kind), data)
-
-
-def walk(data: Buffer, kind: Kind) -> None:
-    """Raises Damaged if the file is not whole. Kinds without a walk pass."""
-    _ask(_WALKS.get(kind), data)
-
-
-def can_be_checked(kind: Kind) -> bool:
-    """Whether ``walk`` can tell a whole file of this kind from one that was cut short."""
-    return kind in _WALKS
-
-
-def _ask(reader: Callable[[Buffer], Size | None] | None, data: Buffer) -> Size | None:
-    try:
-        return reader(data) if reader else None
-    except (StructError, IndexError):
-        raise Damaged("it ends in the middle of its header") from None
-
-
-def _png_size(data: Buffer) -> Size:
+def png_size(data: Buffer) -> Size:
     width, height = unpack_from(">II", data, 16)
     return int(width), int(height)
 
 
-def _walk_png(data: Buffer) -> None:
+def walk_png(data: Buffer) -> None:
     pixels, ended = False, False
     if data[12:16] != b"IHDR":
         raise Damaged("its header chunk is missing")
@@ -73,7 +42,7 @@ def _walk_png(data: Buffer) -> None:
         raise Damaged("cut short before its end chunk" if pixels else "it has no pixels")
 
 
-def _jpeg_size(data: Buffer) -> Size:
+def jpeg_size(data: Buffer) -> Size:
     for segment in jpeg_segments(data):
         if segment.marker in _FRAME_HEADERS:
             height, width = unpack_from(">HH", data, segment.body + 1)
@@ -83,17 +52,17 @@ def _jpeg_size(data: Buffer) -> Size:
     raise Damaged("it has no frame header")
 
 
-def _walk_jpeg(data: Buffer) -> None:
+def walk_jpeg(data: Buffer) -> None:
     if not [segment for segment in jpeg_segments(data) if segment.marker == 0xDA]:
         raise Damaged("it has no pixels")
 
 
-def _gif_size(data: Buffer) -> Size:
+def gif_size(data: Buffer) -> Size:
     width, height = unpack_from("<HH", data, 6)
     return int(width), int(height)
 
 
-def _walk_gif(data: Buffer) -> None:
+def walk_gif(data: Buffer) -> None:
     at, frames, steps = 13 + _colours(data[10]), 0, pieces()
     while data[at] != 0x3B:
         if data[at] == 0x2C:
@@ -117,7 +86,7 @@ def _colours(flags: int) -> int:
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _webp_size(data: Buffer) -> Size:
+def webp_size(data: Buffer) -> Size:
     name = data[12:16]
     if name == b"VP8X":
         return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
@@ -130,17 +99,13 @@ def _webp_size(data: Buffer) -> Size:
     raise Damaged("its header chunk is missing")
 
 
-def _walk_webp(data: Buffer) -> None:
-    riff_end(data)
-
-
-def _walk_riff(data: Buffer) -> None:
+def walk_riff(data: Buffer) -> None:
     if unpack_from("<I", data, 4)[0] in {0, 0xFFFF_FFFF}:  # written as a stream, whose length nobody knew
         return
     riff_end(data)
 
 
-def _boxed_size(data: Buffer) -> Size | None:
+def boxed_size(data: Buffer) -> Size | None:
     """The largest image that the properties announce: the tiles of a grid have sizes too, smaller ones."""
     sizes = []
     at = data.find(b"ispe", 0, 65_536)
@@ -151,14 +116,14 @@ def _boxed_size(data: Buffer) -> Size | None:
     return max(sizes, key=lambda size: size[0] * size[1], default=None)
 
 
-def _walk_boxes(data: Buffer) -> None:
+def walk_boxes(data: Buffer) -> None:
     if data[:2] == b"\xff\x0a":  # JPEG XL without boxes
         return
     for _ in boxes(data):
         pass
 
 
-def _bmp_size(data: Buffer) -> Size:
+def bmp_size(data: Buffer) -> Size:
     if data[14] == 12:
         width, height = unpack_from("<HH", data, 18)
     else:
@@ -166,12 +131,7 @@ def _bmp_size(data: Buffer) -> Size:
     return abs(int(width)), abs(int(height))
 
 
-def _walk_bmp(data: Buffer) -> None:
-    if unpack_from("<I", data, 2)[0] > len(data):
-        raise Damaged("shorter than its header says")
-
-
-def _tiff_size(data: Buffer) -> Size | None:
+def tiff_size(data: Buffer) -> Size | None:
     order = "<" if data[:2] == b"II" else ">"
     (at,) = unpack_from(f"{order}I", data, 4)
     (count,) = unpack_from(f"{order}H", data, at)
@@ -183,17 +143,12 @@ def _tiff_size(data: Buffer) -> Size | None:
     return (sides[256], sides[257]) if len(sides) == 2 else None
 
 
-def _walk_tiff(data: Buffer) -> None:
-    if _tiff_size(data) is None:
+def walk_tiff(data: Buffer) -> None:
+    if tiff_size(data) is None:
         raise Damaged("its directory has no size")
 
 
-def _walk_glb(data: Buffer) -> None:
-    if unpack_from("<I", data, 8)[0] > len(data):
-        raise Damaged("shorter than its header says")
-
-
-def _walk_ogg(data: Buffer) -> None:
+def walk_ogg(data: Buffer) -> None:
     at = 0
     for _ in pieces():
         if at >= len(data):
@@ -206,7 +161,7 @@ def _walk_ogg(data: Buffer) -> None:
             raise Damaged("cut short in a page")
 
 
-def _walk_flac(data: Buffer) -> None:
+def walk_flac(data: Buffer) -> None:
     at = 4
     for _ in pieces():
         header = int(unpack_from(">I", data, at)[0])
@@ -217,7 +172,7 @@ def _walk_flac(data: Buffer) -> None:
         raise Damaged("cut short before its sound")
 
 
-def _walk_ebml(data: Buffer) -> None:
+def walk_ebml(data: Buffer) -> None:
     """The elements of the top: header and segment; one of unknown length goes to the end of the file."""
     at = 0
     for _ in pieces():
@@ -239,66 +194,37 @@ def _vint_bytes(first: int) -> int:
     return 9 - first.bit_length()
 
 
-def _walk_pdf(data: Buffer) -> None:
-    _ends_with(data, b"%%EOF")
-
-
-def _walk_zip(data: Buffer) -> None:
+def walk_zip(data: Buffer) -> None:
     tail = bytes(data[-_TAIL:])
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or at + 22 > len(tail):
         raise Damaged("cut short before its directory")
 
 
-def _walk_svg(data: Buffer) -> None:
-    _ends_with(data, b"svg>", b"/>")
+def ends_with(*marks: bytes) -> Walk:
+    """Of a kind that has one of the marks at its end."""
+
+    def walk(data: Buffer) -> None:
+        if not any(mark in bytes(data[-_TAIL:]) for mark in marks):
+            raise Damaged("cut short before its end mark")
+
+    return walk
 
 
-def _ends_with(data: Buffer, *marks: bytes) -> None:
-    tail = bytes(data[-_TAIL:])
-    if not any(mark in tail for mark in marks):
-        raise Damaged("cut short before its end mark")
+def announced_at(place: int) -> Walk:
+    """Of a kind whose length stands at ``place``."""
+
+    def walk(data: Buffer) -> None:
+        if unpack_from("<I", data, place)[0] > len(data):
+            raise Damaged("shorter than its header says")
+
+    return walk
 
 
-def _walk_json(data: Buffer) -> None:
+def walk_json(data: Buffer) -> None:
     if len(data) > _MOST_JSON:
         return
     try:
         json.loads(bytes(data).removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError) as error:
         raise Damaged(f"not JSON: {error}") from None
-
-
-_DIMENSIONS: dict[Kind, Callable[[Buffer], Size | None]] = {
-    kinds.PNG: _png_size,
-    kinds.JPEG: _jpeg_size,
-    kinds.GIF: _gif_size,
-    kinds.WEBP: _webp_size,
-    kinds.AVIF: _boxed_size,
-    kinds.HEIC: _boxed_size,
-    kinds.BMP: _bmp_size,
-    kinds.TIFF: _tiff_size,
-}
-_WALKS: dict[Kind, Callable[[Buffer], None]] = {
-    kinds.PNG: _walk_png,
-    kinds.JPEG: _walk_jpeg,
-    kinds.GIF: _walk_gif,
-    kinds.WEBP: _walk_webp,
-    kinds.BMP: _walk_bmp,
-    kinds.TIFF: _walk_tiff,
-    kinds.SVG: _walk_svg,
-    kinds.WEBM: _walk_ebml,
-    kinds.MKV: _walk_ebml,
-    kinds.WAV: _walk_riff,
-    kinds.AVI: _walk_riff,
-    kinds.OGG: _walk_ogg,
-    kinds.OGV: _walk_ogg,
-    kinds.FLAC: _walk_flac,
-    kinds.GLB: _walk_glb,
-    kinds.PDF: _walk_pdf,
-    kinds.ZIP: _walk_zip,
-    kinds.USDZ: _walk_zip,
-    kinds.THREE_MF: _walk_zip,
-    kinds.JSON: _walk_json,
-    **dict.fromkeys((kinds.AVIF, kinds.HEIC, kinds.JXL, kinds.JP2, kinds.MP4, kinds.MOV, kinds.M4A), _walk_boxes),
-}

@@ -6,19 +6,20 @@ number, and it must lie where it says its image lies.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from batcher.client.protocol import is_model_id, is_request_id
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json, images_asked, sidecar
 from batcher.core.naming import numbered
 from batcher.core.one_line import one_line
-from batcher.images.kinds import Buffer
+from batcher.images.containers import Buffer
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, is_plain, stem
 
 MOST_COPIES = 100_000

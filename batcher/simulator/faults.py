@@ -8,8 +8,10 @@ calls of all subjects in the order they come.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Annotated
+
+import msgspec
 
 from batcher.simulator.chance import chance
 
@@ -102,8 +104,7 @@ FILES = {
 _CREATES = frozenset({"drop_after", "slow", "cut", "html_200", "empty_200", "unknown_word", "huge", "endless"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rule.
 
     where: one of PLACES. kind: a key of ERRORS or TRANSPORT; for files of FILES; for results also of OUTCOMES, which
@@ -117,7 +118,7 @@ class Fault:
 
     where: str
     kind: str
-    probability: float = 1.0
+    probability: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     count: int | None = None
     first: int | None = None
     skip: int = 0
@@ -134,8 +135,6 @@ class Fault:
             near = get_close_matches(str(self.kind), kinds_there, 1)
             mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(kinds_there)}"
             raise ValueError(f"no such fault at {self.where}: {self.kind!r}; {mend}")
-        if not 0 <= self.probability <= 1:
-            raise ValueError(f"a probability is between 0 and 1, not {self.probability}")
 
     @property
     def creates(self) -> bool:

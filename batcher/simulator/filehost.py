@@ -1,11 +1,11 @@
 """The host of the pictures: knows no tokens, and is the place where most downloads go wrong."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from batcher.simulator import answers, catalog, links, media, pictures, png, wire
+from batcher.simulator import answers, catalog, links, media, pictures, wire
 from batcher.simulator.answers import Answer
 from batcher.simulator.faults import Fault
 from batcher.simulator.jobs import Request, State
@@ -73,33 +73,20 @@ def _error(status: int) -> web.Response:
 _TYPES = {"wrong_type": "text/html", "no_type": "application/octet-stream"}
 
 _OTHER_BYTES: Mapping[str, Callable[[Request, bytes], bytes]] = {
-    "empty": lambda _, __: b"",
-    "corrupt": lambda _, body: png.flipped(body),
+    "corrupt": lambda _, body: pictures.flipped(body),
     "short": lambda _, body: body[: len(body) // 2],
     "wrong_ratio": lambda owner, _: pictures.picture(owner.inputs, ratio=_another_ratio(owner.inputs)),
     "black": lambda owner, _: pictures.black(owner.inputs),
     "placeholder": lambda _, __: pictures.picture({"prompt": "placeholder"}),
-    "bomb": lambda _, __: png.bomb(),
-}
-
-_Stream = Callable[[Fault, web.BaseRequest, bytes, str], Awaitable[web.StreamResponse]]
-_STREAMS: Mapping[str, _Stream] = {
-    "slow": lambda rule, _, body, kind: wire.late(body, kind=kind, seconds=rule.seconds),
-    "trickle": lambda rule, request, body, kind: wire.trickle(request, body, kind=kind, seconds=rule.seconds),
-    "no_length": lambda _, request, body, kind: wire.unmeasured(request, body, kind=kind),
-    "truncated": lambda _, request, body, kind: wire.cut(request, body, kind=kind),
-    "huge": lambda rule, request, body, kind: wire.flood(request, kind=kind, opening=body[:64], size=rule.size),
-    "endless": lambda _, request, body, kind: wire.flood(request, kind=kind, opening=body[:64], size=None),
+    "bomb": lambda _, __: pictures.bomb(),
 }
 
 
 async def _spoilt(
     rule: Fault, request: web.BaseRequest, owner: Request, body: bytes, *, kind: str, origin: str
 ) -> web.StreamResponse:
-    if stream := _STREAMS.get(rule.kind):
-        return await stream(rule, request, body, kind)
-    if rule.kind == "drop":
-        return wire.drop(request)
+    if (response := await wire.spoilt(rule, request, body, kind=kind, opening=body[:64])) is not None:
+        return response
     if (answer := _other_answer(rule, request, origin)) is not None:
         return wire.reply(answer)
     other = _OTHER_BYTES.get(rule.kind)
@@ -107,10 +94,8 @@ async def _spoilt(
 
 
 def _other_answer(rule: Fault, request: web.BaseRequest, origin: str) -> Answer | None:
-    """What is no file at all: an error, a page, or the way to somewhere else."""
+    """What is no file at all: an error, or the way to somewhere else."""
     path = request.raw_path.partition("?")[0]
-    if rule.kind == "html_200":
-        return Answer(200, answers.HTML.format("Just a moment..."))
     if rule.kind == "redirect_same":
         return Answer(302, "", {"Location": f"{origin}{path}?moved"})
     if rule.kind == "redirect_other":

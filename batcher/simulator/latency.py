@@ -2,14 +2,16 @@
 
 import math
 from collections import deque
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from batcher.simulator.chance import chance, normal
 
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A distribution of seconds.
 
     fixed: always ``median``. uniform: between ``low`` and ``high``. lognormal: ``median``, spread ``sigma`` (0.4 puts
@@ -18,12 +20,12 @@ class Latency:
     """
 
     kind: Literal["fixed", "uniform", "lognormal", "bimodal"] = "lognormal"
-    median: float = 0.4
-    sigma: float = 0.4
-    low: float = 0.2
-    high: float = 2.0
-    slow: float = 0.1
-    most: float = math.inf
+    median: Seconds = 0.4
+    sigma: Seconds = 0.4
+    low: Seconds = 0.2
+    high: Seconds = 2.0
+    slow: Seconds = 0.1
+    most: Seconds = math.inf
 
     def draw(self, *what: object) -> float:
         if self.kind == "fixed":

@@ -1,6 +1,5 @@
 """API calls that go wrong on purpose."""
 
-import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
@@ -26,29 +25,10 @@ async def misbehave(
         return wire.reply(Answer(307, "", {"Location": target}))
     if answer is None:
         return wire.drop(request)
-    return await _spoilt(rule, request, answer)
-
-
-async def _spoilt(rule: Fault, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     body, kind = wire.encoded(answer)
-    match rule.kind:
-        case "slow":
-            await asyncio.sleep(rule.seconds)
-        case "cut":
-            return await wire.cut(request, body, kind=kind)
-        case "huge" | "endless":
-            size = rule.size if rule.kind == "huge" else None
-            return await wire.flood(request, kind=kind, opening=b'{"padding": "', size=size)
-        case "drop_after" | "drop":
-            return wire.drop(request)
-        case _:
-            answer = _other_answer(rule.kind, answer)
+    spoilt = await wire.spoilt(rule, request, body, kind=kind, opening=b'{"padding": "')
+    if spoilt is not None:
+        return spoilt
+    if rule.kind == "unknown_word" and isinstance(answer.body, dict) and "status" in answer.body:
+        answer = Answer(answer.status, answer.body | {"status": "hibernating"})
     return wire.reply(answer)
-
-
-def _other_answer(kind: str, answer: Answer) -> Answer:
-    if kind in {"html_200", "empty_200"}:
-        return Answer(200, answers.HTML.format("Just a moment...") if kind == "html_200" else "")
-    if kind == "unknown_word" and isinstance(answer.body, dict) and "status" in answer.body:
-        return Answer(answer.status, answer.body | {"status": "hibernating"})
-    return answer

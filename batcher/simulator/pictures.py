@@ -4,27 +4,27 @@ Each is a small landscape (a sky, a sun, ridges one behind the other) drawn from
 strip that says SIMULATED, the ratio, the seed and the beginning of the prompt. The same request gives the same
 bytes; another prompt, seed, ratio or index gives others, since the hash also stands in a text chunk of the file.
 
-What makes it fast: one byte a pixel, so that drawing, compressing and sending handle a quarter of the data. The
-byte means something else by range, and the palette gives each range its colours:
+One byte a pixel, so that drawing, compressing and sending handle a quarter of the data. The byte means something else
+by range, and the palette gives each range its colours:
 
     0-159   sky, from the horizon up       160-175  sun, from its rim in
     176-239 four ridges, 16 shades each    240-255  the strip: its ground, then the blends up to the text's white
 
 Text is drawn with smooth edges because on the strip's ground (240) a half-covered pixel is an index in between.
-The image is one pixel wider than the picture: that column stays 0 and is PNG's filter byte ("none") of each row.
 """
 
 import colorsys
 import io
 import math
+import zlib
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
-from batcher.simulator import png
 from batcher.simulator.chance import fingerprint
 
 SIDE = 240
@@ -48,21 +48,16 @@ def picture(
 ) -> bytes:
     """The file for one output of a request.
 
-    form: ``png``, ``jpeg`` or ``webp``. side: see SIDE. size: pad the file to this many bytes (an odd number of them
-    may come out one less in WebP). ratio: draw this shape instead of the one asked for.
+    form: ``png``, ``jpeg`` or ``webp``. side: see SIDE. size: the file has at least so many bytes; what follows its end
+    is skipped by decoders. ratio: draw this shape instead of the one asked for.
     """
     asked = ratio or asked_ratio(inputs)
     key = blake2b(f"{fingerprint(model, inputs)} {index} {asked} {side}".encode(), digest_size=32).digest()
-    width, height = dimensions(asked, side)
-    canvas = _landscape(width, height, key)
-    _stamp(canvas, width, height, _caption(inputs, asked, index), str(inputs.get("prompt", "")))
-    palette = _palette(key[0] % _PALETTES)
-    if form == "png":
-        note = b"Comment\x00SIMULATED by batcher " + key.hex().encode()
-        made = png.assemble(width, height, palette, canvas.tobytes(), note)
-    else:
-        made = _encoded(canvas, palette, form)
-    return png.padded(made, size) if size else made
+    canvas = _landscape(*dimensions(asked, side), key)
+    _stamp(canvas, _caption(inputs, asked, index), str(inputs.get("prompt", "")))
+    canvas.putpalette(_palette(key[0] % _PALETTES))
+    made = _encoded(canvas, form, f"SIMULATED by batcher {key.hex()}")
+    return made + bytes(max(0, (size or 0) - len(made)))
 
 
 def asked_ratio(inputs: Mapping[str, Any]) -> str:
@@ -83,8 +78,28 @@ def dimensions(ratio: str, side: int = SIDE) -> tuple[int, int]:
 
 def black(inputs: Mapping[str, Any], side: int = SIDE) -> bytes:
     """A picture of the right shape with nothing on it."""
-    width, height = dimensions(asked_ratio(inputs), side)
-    return png.assemble(width, height, bytes(768), bytes((width + 1) * height), b"Comment\x00SIMULATED")
+    return _encoded(Image.new("L", dimensions(asked_ratio(inputs), side)), "png", "SIMULATED")
+
+
+def flipped(picture: bytes) -> bytes:
+    """One bit wrong in the picture's data, everything else as it was."""
+    at = picture.find(b"IDAT")
+    at = len(picture) * 2 // 3 if at < 0 else at + 4 + int.from_bytes(picture[at - 4 : at], "big") // 2
+    return picture[:at] + bytes([picture[at] ^ 0x10]) + picture[at + 1 :]
+
+
+@lru_cache(maxsize=1)
+def bomb(side: int = 20_000) -> bytes:
+    """A small PNG that says it is ``side`` by ``side`` pixels: more than a gigabyte once decoded to RGB."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return b"".join((len(data).to_bytes(4, "big"), name, data, zlib.crc32(name + data).to_bytes(4, "big")))
+
+    packer = zlib.compressobj()
+    rows = bytes(1 + (side + 7) // 8) * 100
+    data = b"".join(packer.compress(rows) for _ in range(side // 100)) + packer.flush()
+    header = side.to_bytes(4, "big") * 2 + b"\1\0\0\0\0"
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def _landscape(width: int, height: int, key: bytes) -> Image.Image:
@@ -94,12 +109,11 @@ def _landscape(width: int, height: int, key: bytes) -> Image.Image:
     _sun(draw, width, ground, key)
     for ridge in range(4):
         _ridge(draw, width, ground, ridge, key[6 + 5 * ridge : 11 + 5 * ridge])
-    canvas.paste(0, (0, 0, 1, height))  # the sun may have crossed PNG's column
     return canvas
 
 
 def _sun(draw: ImageDraw.ImageDraw, width: int, ground: int, key: bytes) -> None:
-    x = 1 + width * (20 + key[2] % 160) // 200
+    x = width * (20 + key[2] % 160) // 200
     y = ground * (15 + key[3] % 45) // 100
     radius = min(width, ground) * (9 + key[4] % 14) // 100
     for ring, part in enumerate((100, 94, 86, 76)):
@@ -113,9 +127,9 @@ def _ridge(draw: ImageDraw.ImageDraw, width: int, ground: int, ridge: int, key: 
     swing, detail = ground * (0.05 + key[1] / 3000), ground * (0.012 + key[2] / 12000)
     slow, quick = (1.2 + key[3] / 90) * math.tau / 24, (4 + key[4] / 32) * math.tau / 24
     phase = key[0] + key[3]
-    points: list[tuple[float, float]] = [(1, ground)]
+    points: list[tuple[float, float]] = [(0, ground)]
     points += [
-        (1 + width * step / 24, base - swing * math.sin(phase + slow * step) - detail * math.sin(phase + quick * step))
+        (width * step / 24, base - swing * math.sin(phase + slow * step) - detail * math.sin(phase + quick * step))
         for step in range(25)
     ]
     points.append((width, ground))
@@ -124,7 +138,7 @@ def _ridge(draw: ImageDraw.ImageDraw, width: int, ground: int, ridge: int, key: 
 
 @lru_cache(maxsize=256)
 def _sky(width: int, height: int, kind: int) -> Image.Image:
-    """A gradient over 0-159, in bands wide enough to compress well; column 0 is left to PNG."""
+    """A gradient over 0-159, in bands wide enough to compress well."""
     box = (width, height)
     if kind == 0:
         field = Image.radial_gradient("L").crop((0, 0, 256, 150)).resize(box)
@@ -134,10 +148,7 @@ def _sky(width: int, height: int, kind: int) -> Image.Image:
         turned = Image.linear_gradient("L").rotate((0, 12, -12)[kind - 2], Image.Resampling.BILINEAR)
         field = turned.crop((40, 30, 216, 226)).resize(box)
     low, high = (float(edge) for edge in field.getextrema())  # type: ignore[arg-type]  # one band: two numbers
-    field = field.point([int(min(max((v - low) / (high - low), 0), 1) * 53) * 3 for v in range(256)])
-    canvas = Image.new("L", (width + 1, height), 0)
-    canvas.paste(field, (1, 0))
-    return canvas
+    return field.point([int(min(max((v - low) / (high - low), 0), 1) * 53) * 3 for v in range(256)])
 
 
 @lru_cache(maxsize=_PALETTES)
@@ -169,9 +180,9 @@ def _caption(inputs: Mapping[str, Any], ratio: str, index: int) -> str:
     return "  ".join(words + ([f"#{index + 1}"] if index else []))
 
 
-def _stamp(canvas: Image.Image, width: int, height: int, caption: str, prompt: str) -> None:
-    top = max(0, height - _STRIP)
-    canvas.paste(_strip(width), (1, top))
+def _stamp(canvas: Image.Image, caption: str, prompt: str) -> None:
+    width, top = canvas.width, max(0, canvas.height - _STRIP)
+    canvas.paste(_strip(width), (0, top))
     draw = ImageDraw.Draw(canvas)
     draw.text((width - 5, top + 4), caption, fill=252, font=_font(10), anchor="ra")
     for line, text in enumerate(_lines(prompt, width)):
@@ -202,10 +213,13 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size=size)
 
 
-def _encoded(canvas: Image.Image, palette: bytes, form: str) -> bytes:
-    image = canvas.crop((1, 0, *canvas.size))
-    image.putpalette(palette)
+def _encoded(image: Image.Image, form: str, note: str) -> bytes:
     target = io.BytesIO()
-    options = {"quality": 80} if form == "jpeg" else {"quality": 70, "method": 0}
-    image.convert("RGB").save(target, form, **options)
+    if form == "png":  # run-length matching is the fastest of zlib's strategies, and flat shapes lose little by it
+        info = PngInfo()
+        info.add_text("Comment", note)
+        image.save(target, form, compress_level=1, compress_type=zlib.Z_RLE, pnginfo=info)
+    else:
+        options = {"quality": 80} if form == "jpeg" else {"quality": 70, "method": 0}
+        image.convert("RGB").save(target, form, **options)
     return target.getvalue()

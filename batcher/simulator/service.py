@@ -76,8 +76,9 @@ class Simulator:
     def _apply(self) -> None:
         profile = self.profile
         self.faults = FaultBook(profile.seed, profile.faults)
-        self._submits = _gate(profile.rate_limit, profile.rate_burst, profile.rate_shape)
-        self._calls = _gate(profile.call_rate_limit, profile.call_rate_burst, profile.call_rate_shape)
+        rate, calls = profile.rate_limit, profile.call_rate_limit
+        self._submits = Gate(rate, profile.rate_burst, profile.rate_shape) if rate else None
+        self._calls = Gate(calls, None, profile.rate_shape) if calls else None
 
     def admit(self, endpoint: str) -> None:
         """Raises Refusal with 429 when the call comes too soon."""
@@ -290,10 +291,6 @@ class Simulator:
         """One JSON object a request, in the order of acceptance."""
         self.advance()
         return (request.shown(self._wall_start) for request in self.requests.values())
-
-
-def _gate(rate: float | None, burst: int | None, shape: Any) -> Gate | None:
-    return Gate(rate, burst, shape) if rate else None
 
 
 def _request_id(*what: object) -> str:

@@ -120,9 +120,9 @@ def _word(simulator: Simulator, request: Request) -> str:
         case State.RUNNING:
             return profile.running_word
         case State.CANCELLED:
-            return request.outcome or profile.cancelled_word
+            return request.outcome or "cancelled"
         case _:
-            return profile.ended_word
+            return "completed"
 
 
 def _result_word(simulator: Simulator, request: Request) -> str:

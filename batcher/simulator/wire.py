@@ -2,14 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain, repeat
 
 from aiohttp import web
 
-from batcher.simulator.answers import Answer
+from batcher.simulator.answers import HTML, Answer
+from batcher.simulator.faults import Fault
 
 MARK = {"X-Batcher-Simulator": "1"}
 _PIECE = b" " * 65536
+_PAGES = {"html_200": HTML.format("Just a moment..."), "empty_200": "", "empty": ""}
 
 
 def reply(answer: Answer) -> web.Response:
@@ -34,55 +37,52 @@ def drop(request: web.BaseRequest) -> web.StreamResponse:
     return web.Response()  # has nowhere to go
 
 
-async def late(body: bytes, *, kind: str, seconds: float) -> web.StreamResponse:
-    await asyncio.sleep(seconds)
-    return raw(body, kind=kind)
-
-
-async def cut(request: web.BaseRequest, body: bytes, *, kind: str) -> web.StreamResponse:
-    """Announce all of the body, send half of it, hang up."""
-    response = web.StreamResponse(headers={**MARK, "Content-Type": kind, "Content-Length": str(len(body))})
-    await response.prepare(request)
-    await response.write(body[: len(body) // 2])
-    drop(request)
-    return response
-
-
-async def unmeasured(request: web.BaseRequest, body: bytes, *, kind: str) -> web.StreamResponse:
-    """The body in chunks, without Content-Length."""
+async def stream(
+    request: web.BaseRequest, pieces: Iterable[bytes], *, kind: str, length: int | None = None, pause: float = 0.0
+) -> web.StreamResponse:
+    """The pieces for as long as the client takes them, with ``pause`` seconds before each. length: what is announced;
+    where less than that comes, the connection is closed.
+    """
     response = web.StreamResponse(headers={**MARK, "Content-Type": kind})
-    response.enable_chunked_encoding()
+    response.content_length = length
     await response.prepare(request)
-    await response.write(body)
-    await response.write_eof()
-    return response
-
-
-async def trickle(request: web.BaseRequest, body: bytes, *, kind: str, seconds: float) -> web.StreamResponse:
-    """The body in twenty pieces with pauses between them."""
-    response = web.StreamResponse(headers={**MARK, "Content-Type": kind, "Content-Length": str(len(body))})
-    await response.prepare(request)
-    step = max(1, -(-len(body) // 20))
-    for start in range(0, len(body), step):
-        await asyncio.sleep(seconds / 20)
-        await response.write(body[start : start + step])
-    await response.write_eof()
-    return response
-
-
-async def flood(request: web.BaseRequest, *, kind: str, opening: bytes, size: int | None) -> web.StreamResponse:
-    """``size`` bytes, or, without one, bytes for as long as the client takes them."""
-    response = web.StreamResponse(headers={**MARK, "Content-Type": kind})
-    if size is not None:
-        response.content_length = size
-    await response.prepare(request)
-    await response.write(opening[:size])
-    left = size - len(opening) if size is not None else None
-    while left is None or left > 0:
+    left = length
+    for piece in pieces:
+        await asyncio.sleep(pause)
         if request.transport is None or request.transport.is_closing():
             break
-        piece = _PIECE if left is None else _PIECE[:left]
-        await response.write(piece)
-        await asyncio.sleep(0)
+        await response.write(piece if left is None else piece[:left])
         left = None if left is None else left - len(piece)
+        if left is not None and left <= 0:
+            break
+    if left is not None and left > 0:
+        drop(request)
     return response
+
+
+async def spoilt(
+    rule: Fault, request: web.BaseRequest, body: bytes, *, kind: str, opening: bytes = b""
+) -> web.StreamResponse | None:
+    """What becomes of a good answer on its way; None for a rule that changes what it says. opening: of a flood."""
+    if rule.kind in _PAGES:
+        return reply(Answer(200, _PAGES[rule.kind]))
+    if rule.kind in {"drop", "drop_after"}:
+        return drop(request)
+    if rule.kind == "slow":
+        await asyncio.sleep(rule.seconds)
+        return raw(body, kind=kind)
+    step = max(1, -(-len(body) // 20))
+    flood, half = chain([opening], repeat(_PIECE)), [body[: len(body) // 2]]
+    ways: dict[str, tuple[Iterable[bytes], int | None]] = {
+        "trickle": ((body[start : start + step] for start in range(0, len(body), step)), len(body)),
+        "no_length": ([body], None),
+        "cut": (half, len(body)),
+        "truncated": (half, len(body)),
+        "huge": (flood, rule.size),
+        "endless": (flood, None),
+    }
+    if rule.kind not in ways:
+        return None
+    pieces, length = ways[rule.kind]
+    pause = rule.seconds / 20 if rule.kind == "trickle" else 0.0
+    return await stream(request, pieces, kind=kind, length=length, pause=pause)

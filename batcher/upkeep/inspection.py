@@ -13,7 +13,8 @@ from batcher.core.errors import FileRefused, FileUnavailable
 from batcher.core.job import Artifact, Entry
 from batcher.core.one_line import one_line
 from batcher.images.check import Facts, Limits, examine
-from batcher.images.kinds import Announced, Buffer
+from batcher.images.containers import Buffer
+from batcher.images.kinds import Announced
 from batcher.runner.sidecars import Untrue, differences, parse, read_card
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader, extension, sidecar_of
 from batcher.upkeep.findings import Finding, Fix, Kind, of_job

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from batcher.images.embed import strip
-from batcher.images.embed.embedding import read_infotext
 from batcher.store import connect_to_read, exporting, picks
 from batcher.store.picks import Verdict
 from tests.export.conftest import Batcher
+from tests.support.embedded import read_infotext
 from tests.support.handmade_runs import Asked, a_run, seeds, tree
 from tests.support.pictures import with_chunk
 

@@ -49,7 +49,7 @@ class Client:
 @asynccontextmanager
 async def service(*, journal: Path | None = None, **settings: Any) -> AsyncIterator[Client]:
     """A served simulator and a client for it. Jobs take 10 seconds unless told otherwise."""
-    profile = Profile.from_mapping({"latency": 10, **settings})
+    profile = Profile().merged({"latency": 10, **settings})
     simulator = Simulator(profile, wall=virtual_wall(), journal=journal)
     async with serve(simulator) as address, aiohttp.ClientSession() as session:
         yield Client(simulator, address, session)

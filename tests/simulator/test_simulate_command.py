@@ -39,7 +39,7 @@ def test_it_says_where_it_is_serves_until_ctrl_c_and_sums_up(tmp_path: Path) -> 
     [
         (["--fault", "submit:droop"], "did you mean drop"),
         (["--latency", "soon"], "expected seconds"),
-        (["--rate-limit", "0"], "0 would let nothing through"),
+        (["--rate-limit", "0"], "rate_limit: Expected `float` > 0"),
         (["--profile", "none.yaml"], "none.yaml"),
         (["--host", "192.0.2.1"], "can't serve at 192.0.2.1:8765"),
         (["--fail", "2"], "0<=x<=1"),

@@ -155,7 +155,7 @@ def test_submits_over_the_rate_limit_get_429_and_reads_do_not(mode: str) -> None
 
 def test_calls_of_all_kinds_can_be_limited_apart() -> None:
     async def story() -> Counter[int]:
-        async with service(call_rate_limit=3, call_rate_shape="window", call_retry_after="seconds") as client:
+        async with service(call_rate_limit=3, rate_shape="window", call_retry_after="seconds") as client:
             return Counter([(await client.call("GET", "/v1/models"))[0] for _ in range(5)])
 
     assert run(story()) == {200: 3, 429: 2}

@@ -20,11 +20,11 @@ from typing import Any
 from PIL import Image
 
 from batcher.core.one_line import one_line
-from batcher.images.embed.embedding import read_infotext
-from batcher.images.embed.infotext import Infotext, of, parse
+from batcher.images.embed.infotext import Infotext, of
 from batcher.images.embed.splice import NotEmbedded
 
 MOST_FINDINGS = 100
+_EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
 _OUT_OF_REACH = "it can't read this one, whoever wrote it"
 
 Reader = Callable[[bytes], Infotext | None]
@@ -106,6 +106,23 @@ def _readers(check: InfotextCheck) -> dict[str, Reader]:
             check.missing.append(package)
     check.readers = dict.fromkeys(readers, 0)
     return readers
+
+
+def read_infotext(content: bytes) -> str | None:
+    """As Pillow finds it, whoever wrote it."""
+    with Image.open(BytesIO(content)) as image:
+        if image.format == "PNG":
+            text = image.info.get("parameters")
+            return None if text is None else str(text)
+        comment = bytes(image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT, b""))
+    return comment[8:].decode("utf-16-be", "replace") if comment.startswith(b"UNICODE\0") else None
+
+
+def parse(text: str) -> Infotext:
+    head, _, last = text.rpartition("\n")
+    prompt, _, negative = f"\n{head}".partition("\nNegative prompt:")
+    pairs = (pair.partition(":") for pair in last.split(","))
+    return Infotext(prompt.strip(), negative.strip(), {key.strip(): value.strip() for key, _, value in pairs})
 
 
 def _own(content: bytes) -> Infotext | None:

@@ -13,18 +13,7 @@ What goes where, in all three containers:
   for any of them, and of the three containers only JPEG has a place for that block. So it is never written.
 """
 
-from batcher.images.embed.embedding import WORDS, Embedded, embed, embed_file, has_c2pa, strip
-from batcher.images.embed.on_arrival import at_arrival
+from batcher.images.embed.embedding import at_arrival, embed, has_c2pa, strip
 from batcher.images.embed.splice import NotEmbedded, Signed
 
-__all__ = [
-    "WORDS",
-    "Embedded",
-    "NotEmbedded",
-    "Signed",
-    "at_arrival",
-    "embed",
-    "embed_file",
-    "has_c2pa",
-    "strip",
-]
+__all__ = ["NotEmbedded", "Signed", "at_arrival", "embed", "has_c2pa", "strip"]

@@ -32,18 +32,6 @@ def changed(block: bytes, text: str | None) -> bytes:
     return base if text is None else _extended(base or _EMPTY, _UNICODE + text.encode("utf-16-be", "replace"))
 
 
-def comment(block: bytes) -> str | None:
-    """The text of a comment in UTF-16. Raises NotEmbedded for a block that can't be read."""
-    order = _order(block or _EMPTY)
-    _, _, entries = _directories(block or _EMPTY, order)
-    entry = entries.get(_USER_COMMENT)
-    if entry is None:
-        return None
-    count, at = unpack_from(order + "II", entry, 4)
-    value = block[at : at + count]
-    return value[8:].decode("utf-16-be", "replace") if value.startswith(_UNICODE) else None
-
-
 def _restored(block: bytes) -> bytes:
     """The block as it was before ``_extended``."""
     size = calcsize(_FOOTER)

@@ -74,14 +74,6 @@ def of(record: Mapping[str, Any]) -> Infotext:
     return Infotext(prompt, negative, dict(_settings(inputs, record)))
 
 
-def parse(text: str) -> Infotext:
-    """Our own reading of an infotext."""
-    head, _, last = text.rpartition("\n")
-    prompt, _, negative = f"\n{head}".partition("\nNegative prompt:")
-    pairs = (pair.partition(":") for pair in last.split(","))
-    return Infotext(prompt.strip(), negative.strip(), {key.strip(): value.strip() for key, _, value in pairs})
-
-
 def _settings(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, str]:
     settings = {"Steps": _first(inputs, _STEPS) or "0", "Sampler": _first(inputs, _SAMPLER) or "unknown"}
     scale, seed = _first(inputs, _CFG), _value(inputs.get("seed"))

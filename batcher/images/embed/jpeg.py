@@ -23,11 +23,6 @@ def c2pa(content: bytes) -> bool:
     return any(_is_c2pa(content, segment) for segment in _segments(content))
 
 
-def infotext(content: bytes) -> str | None:
-    """Raises NotEmbedded for an EXIF block that can't be read, or for two."""
-    return exif.comment(_only(content, "infotext") or b"")
-
-
 def xmp(content: bytes) -> bytes | None:
     """Raises NotEmbedded for two."""
     return _only(content, "xmp")

@@ -22,15 +22,6 @@ def c2pa(content: bytes) -> bool:
     return any(name == _C2PA for name, _, _ in png_chunks(content))
 
 
-def infotext(content: bytes) -> str | None:
-    """Of several the last: that is the one which readers show. Raises NotEmbedded for one that can't be read."""
-    text = None
-    for name, start, end in png_chunks(content):
-        if _slot(content, Piece(name, start, end)) == "infotext":
-            text = name, start + len(_INFOTEXT), end
-    return text and _text(text[0], content[text[1] : text[2]])
-
-
 def xmp(content: bytes) -> bytes | None:
     """Raises NotEmbedded for one that can't be read, or for two."""
     places = (chunk for chunk in png_chunks(content) if _slot(content, chunk) == "xmp")
@@ -75,14 +66,6 @@ def _infotext(text: str) -> bytes:
 
 def _chunk(name: bytes, content: bytes) -> bytes:
     return pack(">I", len(content)) + name + content + pack(">I", zlib.crc32(name + content))
-
-
-def _text(name: bytes, value: bytes) -> str:
-    if name == b"tEXt":
-        return value.decode("latin-1")
-    if name == b"zTXt":
-        return _inflated(value[1:]).decode("latin-1")
-    return _itxt(value).decode("utf-8", "replace")
 
 
 def _itxt(value: bytes) -> bytes:

@@ -13,7 +13,6 @@ from batcher.images.containers import Damaged, Piece, riff_chunks, riff_end
 from batcher.images.embed import exif
 from batcher.images.embed.splice import Changes, NotEmbedded, splice
 from batcher.images.kinds import WEBP
-from batcher.images.structure import dimensions
 
 _PICTURE = frozenset([b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"VP8X"])
 _FIRST = frozenset([b"VP8 ", b"VP8L", b"VP8X"])
@@ -24,11 +23,6 @@ _MOST = 0xFFFF_FFF6  # bytes that a file can say it has
 
 def c2pa(content: bytes) -> bool:
     return any(name == b"C2PA" for name, _, _ in riff_chunks(content))
-
-
-def infotext(content: bytes) -> str | None:
-    """Raises NotEmbedded for an EXIF block that can't be read, or for two."""
-    return exif.comment((_only(content, b"EXIF") or b"").removeprefix(exif.PREFIX))
 
 
 def xmp(content: bytes) -> bytes | None:
@@ -81,7 +75,7 @@ def _extended_header(content: bytes, chunks: list[Piece], values: Mapping[bytes,
         return b"" if simple else _chunk(b"VP8X", bytes([flags]) + content[start + 1 : end])
     if not metadata:
         return b""
-    size = dimensions(content, WEBP)
+    size = WEBP.size(content)
     assert size is not None
     if 0 in size:
         raise Damaged("its header says that it has no pixels")

@@ -13,11 +13,10 @@ from batcher.core.job import Artifact, Entry, Job, State, sidecar
 from batcher.images import fetch
 from batcher.images.body import IN_MEMORY
 from batcher.images.embed import at_arrival, embed, strip
-from batcher.images.embed.embedding import read_infotext
 from batcher.images.fetch import Downloader
 from batcher.images.trust import Trust
 from batcher.store.files import whole
-from tests.support.embedded import check_infotext
+from tests.support.embedded import check_infotext, read_infotext
 from tests.support.file_host import answer, file_host, files, picture
 from tests.support.finished_runs import Run, copied, kinds, made
 from tests.support.pictures import BARE, RECORD, decoded, with_chunk

@@ -9,8 +9,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from batcher.images.check import Limits, examine
 from batcher.images.embed import NotEmbedded, Signed, embed, has_c2pa, strip
-from batcher.images.embed.embedding import read_infotext
 from batcher.images.embed.infotext import of
+from tests.support.embedded import read_infotext
 from tests.support.file_host import picture
 from tests.support.pictures import (
     ALL,

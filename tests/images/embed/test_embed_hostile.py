@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.images.embed import NotEmbedded, embed, has_c2pa, strip
-from batcher.images.embed.embedding import read_infotext
 from tests.support.pictures import ALL, BARE, EVERY, RECORD, pieces, with_chunk, with_riff, with_segment
 
 FORMS = sorted(EVERY)
@@ -30,7 +29,6 @@ def attempted(work: Callable[[bytes], object], content: bytes) -> object:
 def everything(content: bytes) -> bytes | None:
     """All that can be done with a file; None when embedding was refused."""
     has_c2pa(content)
-    attempted(read_infotext, content)
     attempted(strip, content)
     result = attempted(lambda file: embed(file, RECORD, ALL, force=True), content)
     assert result is None or isinstance(result, bytes)
@@ -120,8 +118,6 @@ def test_a_compressed_text_that_swells_is_not_let_in() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(NotEmbedded, match="longer than any reader takes"):
-            read_infotext(infotext)
-        with pytest.raises(NotEmbedded, match="longer than any reader takes"):
             embed(packet, RECORD, ALL)
         assert strip(embed(infotext, RECORD, {"infotext"})) == BARE["png"]  # to replace it nobody has to read it
         assert tracemalloc.get_traced_memory()[1] < 6 << 20
@@ -131,7 +127,7 @@ def test_a_compressed_text_that_swells_is_not_let_in() -> None:
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "webp icc"])
 def test_a_file_of_very_many_pieces_takes_the_memory_of_its_own_size(form: str) -> None:
-    count = 60_000
+    count = 20_000
     if form == "png":
         chunk = pieces(with_chunk(BARE[form], b"tEXt", b"parameters\0"))[-2][1]
         raw = pack(">I4s", len(chunk), b"tEXt") + chunk + pack(">I", zlib.crc32(b"tEXt" + chunk))
@@ -144,7 +140,7 @@ def test_a_file_of_very_many_pieces_takes_the_memory_of_its_own_size(form: str) 
     tracemalloc.start()
     try:
         embedded = embed(content, RECORD, ALL)
-        assert tracemalloc.get_traced_memory()[1] < 4 * len(content) + (12 << 20)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(content) + (4 << 20)
     finally:
         tracemalloc.stop()
     assert strip(embedded) == (BARE["png"] if form == "png" else content)

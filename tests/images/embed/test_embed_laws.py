@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from batcher.images.embed import embed, strip
-from batcher.images.embed.embedding import read_infotext
+from tests.support.embedded import read_infotext
 from tests.support.pictures import ALL, BARE, EVERY, ICC, LONG_ICC, RECORD, decoded, pieces, record
 
 every = pytest.mark.parametrize("name", EVERY)
