@@ -89,7 +89,7 @@ async def _balance(session: aiohttp.ClientSession, root: str) -> float | None:
 
 
 async def _get(session: aiohttp.ClientSession, url: str) -> tuple[Reply, dict[str, str]]:
-    async with session.get(url, allow_redirects=False, timeout=READ) as response:
+    async with session.get(url, allow_redirects=False, timeout=aiohttp.ClientTimeout(total=READ)) as response:
         body = await response.content.read(_MOST_BYTES)
         return Reply(response.status, body), dict(response.headers)
 

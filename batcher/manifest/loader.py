@@ -124,6 +124,7 @@ class Loader:
         self._compiled: _Compiled | None = None
         self.is_remote = False  # a URL: then it names no files of this machine
         self.totals: Totals | None = None
+        self.unchecked: frozenset[str] = frozenset()  # names that are inputs whatever the schema says
         self.contents: Contents | None = None  # looks into the files that inputs are; set by whoever can upload them
         whole = PurePath(os.path.abspath(path))  # noqa: PTH100  only its name is wanted
         stem = whole.name if form == "folder" else whole.stem
@@ -172,7 +173,9 @@ class Loader:
         except ManifestError:
             return ""
         its_schema = compiled.plan.model_inputs.schema
-        mark = None if its_schema is None else [its_schema.fingerprint(), sorted(its_schema.media_inputs)]
+        mark: list[Any] | None = sorted(self.unchecked) or None
+        if its_schema is not None:
+            mark = [its_schema.fingerprint(), sorted(its_schema.media_inputs)]
         facts = [EXPANSION_VERSION, self.source, self.model, self._flags(), self._form, files, lists, mark]
         return blake2b(canonical_json(facts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
@@ -223,7 +226,7 @@ class Loader:
         parts = groups_of(document) if self._is_yaml else [document]
         holders = [document, *parts] if self._is_yaml else []
         prompt_input = self._overrides.prompt_input or self._document.prompt_input
-        names = named_inputs(holders, self._overrides)
+        names = [*named_inputs(holders, self._overrides), *self.unchecked]
         only = None if self._model_is_named else self.model
         files = MediaFiles(self._base(), self.contents)
         model_inputs = ModelInputs(schema, names, only, prompt_input, files)

@@ -211,10 +211,12 @@ def test_without_a_schema_common_inputs_are_recognised_and_whoever_has_none_to_g
     path = write(tmp_path, "prompt,seed,steps,size\na,7,20,big\n", "p.csv")
     manifest = checked(path, None, set=(("steps", "8"),), model="someone/model")
     assert next(manifest.jobs()).inputs == {"prompt": "a", "seed": 7, "steps": 20}
-    assert manifest.warnings == ()
-    said, lost = checked(path, ModelSchema.from_json("someone/model", {}), model="someone/model").warnings
-    assert "names no inputs" in said
-    assert "`steps` goes to meta" in lost
+    (size,) = manifest.warnings
+    assert "`size` goes to meta" in size
+    empty = ModelSchema.from_json("someone/model", {})
+    (problem,) = problems(path, empty, model="someone/model")
+    assert "--meta steps" in problem.mend
+    assert "names no inputs" in checked(path, empty, model="someone/model", meta=("steps", "size")).warnings[-1]
 
 
 def test_standard_input_is_kept_so_that_it_can_be_hashed_and_read_and_removed_at_the_end() -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 from batcher.core.suggest import fold_name
+from batcher.manifest.readers.meanings import kind_of_name, text_columns
 
 _MIDJOURNEY = r"v|no|iw|cw|sw|niji|style|stylize|chaos|weird|tile|raw|sref|cref|stop|quality|version|fast|relax|draft"
 _KOHYA = r"n|w|h|d|l|g|ss|t|nl|am|ow|oh|neg"
@@ -38,9 +39,44 @@ _KINDS: _Looks = {
         _TABLE,
     ),
     "infotext": (re.compile(r"Steps: [0-9]+, "), "the infotext of an image", f"keep only its prompt, or {_TABLE}"),
+    "chat": (
+        re.compile(r"(sure|certainly|of course|here (are|is)|here's)\b.{0,120}\bprompts?\b.{0,60}:\Z", re.IGNORECASE),
+        "the words of an assistant before its list",
+        "remove that line",
+    ),
     "yaml": (re.compile(rf"({_KEYS}):(\s|\Z)"), "YAML", "--format yaml reads a manifest"),
 }
 _SEVERAL: _Looks = {
+    "labelled": (
+        re.compile(r"prompt( ?[0-9]{1,4})?\s*:\s*\S", re.IGNORECASE),
+        "the word `prompt:` before each prompt",
+        "remove it: sed -E 's/^ *[Pp]rompt ?[0-9]* *: *//'",
+    ),
+    "quoted": (
+        re.compile(r'"[^"]+",?\Z'),
+        "prompts in quotes",
+        """remove the quotes: sed -E 's/^ *"(.*)",? *$/\\1/'""",
+    ),
+    "cells": (
+        re.compile(r"[^\t]+\t+[^\t]|.*[;|]\s*[0-9]{1,19}(\s*[:x]\s*[0-9]{1,4})?\Z"),
+        "rows of a table without a header",
+        "put the names of its columns into a first line, and add --format csv (or tsv)",
+    ),
+    "addresses": (
+        re.compile(r"https?://\S+\Z", re.IGNORECASE),
+        "addresses instead of prompts",
+        "give a table (CSV) with the columns prompt and that of the model's input",
+    ),
+    "captioned": (
+        re.compile(r"\S{1,200}\.(png|jpe?g|webp)[\"']?\s*[:,|]", re.IGNORECASE),
+        "names of images before their captions",
+        "give a table (CSV) with the columns id and prompt",
+    ),
+    "markup": (
+        re.compile(r"<[a-z]{2,20}>.*</[a-z]{2,20}>\Z", re.IGNORECASE),
+        "markup",
+        "remove it: sed -E 's/<[^>]*>//g'",
+    ),
     "json": (
         re.compile(r'[{\[]\s*("[^"]{1,60}"\s*:|[{"])'),
         "JSON",
@@ -49,13 +85,16 @@ _SEVERAL: _Looks = {
     "table": (re.compile(r"\|.*\|\Z"), "a table in Markdown", "give the table as CSV"),
     "heading": (re.compile(r"(#{1,6}|//)\s"), "headings or comments", "remove the lines with #"),
     "numbered": (
-        re.compile(r"[0-9]{1,4}[.)]\s"),
+        re.compile(r"(\*\*)?[0-9]{1,4}[.)](\*\*)?\s"),
         "a numbered list",
         "remove the numbers: sed -E 's/^[0-9]+[.)] //'",
     ),
     "list": (re.compile(r"[-*\u2022]\s"), "a list with dashes", "remove the dashes: sed -E 's/^[-*] //'"),
 }
 _ALL = _KINDS | _SEVERAL
+_SIGNS = re.compile(
+    r"[|:;\t]|\.(?:png|jpe?g|webp)"
+)  # without any of them, a line that begins with a letter is a prompt
 _LONGEST = 2_000  # characters of a line that are looked at
 _FLAG = "--format txt sends the lines as they stand"
 
@@ -63,8 +102,9 @@ _FLAG = "--format txt sends the lines as they stand"
 class Lookalikes:
     """Looks at the lines of one file as they go by."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, takes_files: bool = False) -> None:
         self._lines = 0
+        self._takes_files = takes_files  # in the place of prompts: then an address, or the name of a file, is one
         self._first: dict[str, int] = {}  # line of the first one of each kind
         self._many: dict[str, int] = {}
         self._options: set[str] = set()
@@ -80,7 +120,7 @@ class Lookalikes:
             self._count("options", line)
             self._options.update(name for name in match.groupdict() if match[name])
         first = stripped[0]
-        if first.isalnum() and "||" not in stripped and not first.isdigit() and ":" not in stripped:
+        if first.isalnum() and not first.isdigit() and not _SIGNS.search(stripped):
             return  # nearly all prompts: nothing below looks like them
         for name, (pattern, _, _) in _ALL.items():
             if pattern.match(stripped) and self._is_meant(name, stripped):
@@ -88,7 +128,9 @@ class Lookalikes:
                 return
 
     def _is_meant(self, name: str, text: str) -> bool:
-        return _is_json(text) if name == "json" else name != "yaml" or self._lines == 1
+        if name in {"addresses", "captioned"} and self._takes_files:
+            return False
+        return _is_json(text) if name == "json" else name not in {"yaml", "chat"} or self._lines == 1
 
     def _count(self, name: str, line: int) -> None:
         self._first.setdefault(name, line)
@@ -134,9 +176,20 @@ def table_header(line: str) -> tuple[str, str] | None:
         return "csv", line.strip('"')
     for separator, form in ((",", "csv"), (";", "csv"), ("\t", "tsv"), ("|", "csv")):
         cells = [cell.strip().strip('"') for cell in line.strip("|").split(separator)]
-        if len(cells) > 1 and any(fold_name(cell) in {"prompt", "prompts"} for cell in cells) and _are_names(cells):
+        if len(cells) > 1 and _are_names(cells) and (_has_prompts(cells) or _are_known(cells)):
             return form, ", ".join(cells[:6])
     return None
+
+
+def _has_prompts(cells: Sequence[str]) -> bool:
+    return any(fold_name(cell) in {"prompt", "prompts"} for cell in cells)
+
+
+def _are_known(cells: Sequence[str]) -> bool:
+    """Whether all are names of columns as people have them, one of them that of a text: ``id,caption,seed``."""
+    texts = [cell for cell in cells if text_columns([cell])]
+    others = [cell for cell in cells if fold_name(cell) == "id" or kind_of_name(cell)]
+    return bool(texts and others) and len(texts) + len(others) == len(cells)
 
 
 def _are_names(cells: Sequence[str]) -> bool:

@@ -37,8 +37,21 @@ _NAMES = {
     "width": ("width", "imagewidth"),
     "height": ("height", "imageheight"),
     "size": ("size", "imagesize", "resolution", "dimensions"),
-    "pictures": ("numimages", "numberofimages", "maximages", "numoutputs", "batchsize", "niter"),
+    "pictures": (
+        "numimages",
+        "numberofimages",
+        "maximages",
+        "numoutputs",
+        "batchsize",
+        "niter",
+        "numimagesperprompt",
+        "imagesperprompt",
+        "imagecount",
+        "numsamples",
+        "nsamples",
+    ),
     "repeat": ("repeat", "repeats", "copies"),
+    "sections": ("vars", "matrix", "defaults", "dynamic"),
 }
 _KINDS = {name: kind for kind, names in _NAMES.items() for name in names}
 _WORDS = {
@@ -51,6 +64,7 @@ _TEXTS = (
 )  # fmt: skip
 _COUNTS = (*COUNT_INPUTS, "batch_size")
 _SIZE = re.compile(r"\s*([1-9][0-9]{0,4})\s*[x\u00d7*]\s*([1-9][0-9]{0,4})\s*(?:px)?\s*", re.IGNORECASE)
+_COARSE = re.compile(r"\s*([1-9][0-9]?\s*k|[0-9]{3,4}p|(u|f|q)?hd|(square|landscape|portrait)(_.*)?)\s*", re.IGNORECASE)
 _REMARK = re.compile(r"\s*[(\[][^()\[\]]{0,40}[)\]]\s*\Z")
 _PIXELS = re.compile(r"\s*([1-9][0-9]{0,4})(?:\.0)?\s*(?:px)?\s*", re.IGNORECASE)
 # Pixels of Imagen 4, which are its own idea of these ratios.
@@ -71,6 +85,8 @@ def input_meant(name: str, inputs: Iterable[str]) -> str:
         return "a manifest has one model, at its top or with --model: run it once for each, with an -o of its own"
     if kind in names:
         return f"did you mean `{kind}`?"
+    if "prompt" in names and text_columns([name]):
+        return "did you mean `prompt`?"
     if kind in {"width", "height", "size"} and "aspect_ratio" in names:
         return "the model takes an aspect ratio, as in `aspect_ratio: 16:9`"
     return suggestion(name, names)
@@ -99,6 +115,7 @@ class Meanings:
 
     def __init__(self, model: str, model_inputs: ModelInputs, repeats: Repeats | None = None) -> None:
         self._model, self._model_inputs, self._repeats = model, model_inputs, repeats
+        self._warned = False
 
     def apply(self, given: Mapping[str, tuple[str, Any]], inputs: dict[str, Any]) -> Applied:
         """given: by kind, the column and its value, which is not empty. inputs: of the row, which are added to."""
@@ -110,6 +127,10 @@ class Meanings:
                 self._copies(column, value, applied)
             elif kind == "pictures":
                 self._pictures(column, value, inputs, applied)
+            elif kind == "sections":
+                what = f"`{printable(column)}` is a section of a YAML manifest, and means nothing in this file"
+                mend = f"write a YAML manifest with `{fold_name(column)}` beside `file:`, or {_aside(column)}"
+                applied.refused.append((column, what, mend))
             elif kind == "size":
                 self._size(column, value, inputs, applied)
             elif kind == "width" and "height" in given:
@@ -169,10 +190,14 @@ class Meanings:
     def _size(self, column: str, value: Any, inputs: dict[str, Any], applied: Applied) -> None:
         if match := _SIZE.fullmatch(str(value)):
             self._shape(column, int(match[1]), int(match[2]), inputs, applied)
-        elif re.fullmatch(r"\s*[1-9][0-9]?\s*k\s*", str(value), re.IGNORECASE):
+        elif _COARSE.fullmatch(str(value)):
             self._refuse(column, "size", applied)
         else:
             applied.meta.append(column)
+            if not self._warned:
+                self._warned = True
+                what = f"`{printable(column)}` goes to meta: {shown(str(value))}, for one, is not a size in pixels"
+                self._model_inputs.warn(what)
 
     def _pixels(self, column: str, width: Any, height: Any, inputs: dict[str, Any], applied: Applied) -> None:
         wide, high = _PIXELS.fullmatch(str(width)), _PIXELS.fullmatch(str(height))

@@ -28,7 +28,8 @@ class TextLines:
         self._reading = reading
 
     def rows(self) -> Iterator[Row]:
-        label, looks = self._source.label, Lookalikes()
+        label = self._source.label
+        looks = Lookalikes(takes_files=self._reading.model_inputs.takes_files("prompt") is not None)
         try:
             with self._source.text() as stream:
                 for line, text in enumerate(stream, 1):

@@ -116,7 +116,7 @@ class Entries:
         if node.kind == "list" and not node.items:
             self._document.add(node, "`prompts` is empty", "list at least one")
             return []
-        if node.kind == "text" and (lines := node.text.strip().count("\n") + 1) > 1:
+        if node.kind == "text" and (lines := max(node.lines, node.text.strip().count("\n") + 1)) > 1:
             what = f"{self._where(node)}: `prompts` is one prompt of {lines} lines"
             self._model_inputs.warn(f"{what}; write `- ` before each line to make it {lines} prompts")
         entries: list[Entry] = []
@@ -228,7 +228,7 @@ class Entries:
         mend = input_meant(name, columns)
         if name[:1] in _CURLY:
             mend = 'its quotes are curly, and quote nothing: replace them by plain ones (")'
-        elif " " in name.strip():
+        elif " " in name.strip() and not mend.startswith("did you mean"):
             mend = "put a prompt with a colon in it in quotes"
         self._document.add(key, f"unknown key `{word(name)}`: the model has no such input", mend)
         return False

@@ -97,7 +97,9 @@ class Records(JsonLines):
             return True
         shown_model = f"`{word(model)}`" if isinstance(model, str) else "no model"
         what = f"this record is for {shown_model}, and this manifest runs `{word(wanted)}`"
-        self._add(line, "model", what, "name the model to run with --model (or `model:`), or split the records")
+        self._add(
+            line, "model", what, "name the model to run with --model (or `model:`), or split the records", kind="model"
+        )
         return False
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:

@@ -7,14 +7,17 @@ element by element from a window over the text, so a file of any size costs the 
 import json
 import re
 from collections.abc import Container, Iterator
+from shlex import quote
 from typing import Any
 
 from batcher.core.errors import ManifestError
 from batcher.core.hashes import Hashes
+from batcher.core.suggest import fold_name
 from batcher.manifest.problems import failure
 from batcher.manifest.readers.columns import Layout, no_id, note_columns, word
-from batcher.manifest.readers.json.shapes import has_texts, of_document, of_entry, of_first_line, of_row
+from batcher.manifest.readers.json.shapes import has_texts, jq_key, of_document, of_entry, of_first_line, of_row
 from batcher.manifest.readers.json.text import DECODER, Window, position, reason
+from batcher.manifest.readers.meanings import kind_of_name
 from batcher.manifest.readers.rows import Reading, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import DEEPEST, described, is_deep
@@ -22,6 +25,10 @@ from batcher.manifest.schema.words import DEEPEST, described, is_deep
 _MOST_LAYOUTS = 1000
 _MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must not be
 _MOST_WARNED = 50
+# Keys under which APIs and other tools have the inputs of a request.
+_HOLDERS = frozenset(
+    {"parameters", "params", "inputs", "input", "options", "settings", "config", "args", "generationconfig"}
+)
 _NO_PROMPTS = "give a list of prompts, or an object of ids and prompts"
 
 
@@ -64,7 +71,10 @@ class _Objects:
 
     def _has_prompt(self, value: dict[str, Any], columns: Layout, line: int) -> bool:
         for name, what, mend in columns.wrong:
-            self._add(line, name, what, mend)
+            self._add(line, name, what, mend, kind=f"column {name}")
+        for name, inner in ((name, value[name]) for name in columns.meta):
+            if isinstance(inner, dict) and fold_name(name) in _HOLDERS and name not in self._reading.carried.aside:
+                self._refuse_inside(name, inner, line)
         if (
             columns.prompt is not None
             or not self._reading.needs_prompt
@@ -73,6 +83,17 @@ class _Objects:
             return True
         self._add(line, None, *wrong, kind="no prompt")
         return False
+
+    def _refuse_inside(self, name: str, inner: dict[str, Any], line: int) -> None:
+        """Inputs that stand one level down would be carried along, and not be sent."""
+        inputs = self._reading.model_inputs
+        if (one := next((key for key in inner if inputs.names(key) or kind_of_name(key)), None)) is None:
+            return
+        what = f"`{word(name)}` has `{word(one)}` in it, and inputs stand beside the prompt"
+        mend = (
+            f"jq -c '. + .{jq_key(name)} | del(.{jq_key(name)})' FILE moves them, --meta {quote(word(name))} keeps it"
+        )
+        self._add(line, name, what, mend, kind=f"column {name}")
 
     def _is_sound(self, value: Any, line: int) -> bool:
         if "\\u" in self._text and not _is_text(value):
