@@ -88,7 +88,7 @@ async def _balance(calls: aiohttp.ClientSession, root: str) -> float | None:
 
 
 async def _get(calls: aiohttp.ClientSession, url: str) -> tuple[Reply, dict[str, str]]:
-    async with calls.get(url, allow_redirects=False, timeout=READ) as response:
+    async with calls.get(url, allow_redirects=False, timeout=aiohttp.ClientTimeout(total=READ)) as response:
         body = await response.content.read(_MOST_BYTES)
         return Reply(response.status, body), dict(response.headers)
 
