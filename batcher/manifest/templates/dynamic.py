@@ -16,7 +16,7 @@ from batcher.manifest.problems import Problems
 from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.texts import TextFolder, TextLines
 from batcher.manifest.schema.inputs import LONGEST_PROMPT, ModelInputs
-from batcher.manifest.templates.choices import MANY, Text, every, some
+from batcher.manifest.templates.choices import MANY, Text, different_texts, some
 from batcher.manifest.templates.templates import BadTemplate, Template, is_dynamic
 from batcher.manifest.templates.wildcards import Wildcards
 
@@ -35,7 +35,7 @@ class Variants:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         sample = self._setting.sample
         if sample is None:
-            made = every(self._text)
+            made = different_texts(self._text.variants())
         else:
             about = canonical_json(["dynamic", self._setting.start, self._about])
             made = some(self._text, sample, about.encode(errors="replace"))
@@ -73,7 +73,7 @@ class Dynamic:
             model_inputs.warn(
                 f"{row.source}: lines of dynamic prompts that begin with # are left out as comments; \\# is text"
             )
-            if text.count == 1 and not "".join(text.variant(0)).strip():
+            if text.count == 1 and not "".join(next(text.variants())).strip():
                 return False
         row.variants = Variants(text, self, prompt)
         return True
