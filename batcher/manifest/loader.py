@@ -13,10 +13,9 @@ from urllib.parse import unquote, urlsplit
 from batcher.core.errors import ManifestError
 from batcher.core.job import Job, canonical_json
 from batcher.core.suggest import suggestion
-from batcher.manifest.compile import Compiler, named_inputs
 from batcher.manifest.final_checks import final_checks
 from batcher.manifest.flags import Overrides, bad_flag
-from batcher.manifest.plan import Plan
+from batcher.manifest.plan import Compiler, Plan, named_inputs
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import FORMATS, format_of

@@ -53,8 +53,7 @@ class Source:
                 try:
                     yield stream
                 except UnicodeDecodeError as error:
-                    offset = stream.buffer.tell() - len(error.object) + error.start
-                    raise guard.undecodable(stream.encoding, error, offset) from None
+                    raise guard.undecodable(stream.encoding, error) from None
                 except OSError as error:
                     raise self.unreadable(error) from None
 
@@ -95,7 +94,7 @@ class Source:
         return failure(self.label, 0, 0, f"can't be read ({error.strerror})", "check the file and its permissions")
 
     def _decoded(self, guard: "_Guarded") -> io.TextIOWrapper:
-        buffered = io.BufferedReader(guard, _CHUNK)
+        buffered = guard.buffered = io.BufferedReader(guard, _CHUNK)
         encoding = _encoding(buffered.peek(4)[:4])
         guard.wide = encoding.startswith("utf-16")
         return io.TextIOWrapper(buffered, encoding=encoding, errors="strict", newline="")
@@ -116,6 +115,7 @@ class _Guarded(io.RawIOBase):
         self._run = 0
         self._read = 0
         self.wide: bool | None = None
+        self.buffered: io.BufferedReader | None = None  # what the decoder reads from
 
     def readable(self) -> bool:
         return True
@@ -161,8 +161,10 @@ class _Guarded(io.RawIOBase):
     def tell(self) -> int:
         return self._read
 
-    def undecodable(self, encoding: str, error: UnicodeDecodeError, offset: int) -> ManifestError:
-        """offset: of the first byte that is no text."""
+    def undecodable(self, encoding: str, error: UnicodeDecodeError) -> ManifestError:
+        """Where the first byte is that is no text: so far before the end of what the decoder was given."""
+        assert self.buffered is not None
+        offset = self.buffered.tell() - len(error.object) + error.start
         if encoding.startswith("utf-16"):
             return failure(self._label, 0, 0, f"is not UTF-16: {error.reason}", "save it as UTF-8")
         line, column = self._place_of(offset)

@@ -8,7 +8,6 @@ would do it behind the user's back.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from batcher.core.errors import ManifestError
 from batcher.core.job import canonical_json
@@ -95,15 +94,3 @@ def _place(row: Row, prompt: str, at: int) -> tuple[tuple[str, int, int], str]:
         before = prompt[:at].replace("\r\n", "\n").replace("\r", "\n").split("\n")
         return (file, line + len(before) - 1, len(before[-1]) + 1), ""
     return (file, line, column), f" (character {at + 1:,} of the prompt)" if at else ""
-
-
-class Expanding:
-    """A reader of a file whose prompts are templates."""
-
-    def __init__(self, reader: Any, setting: Dynamic, model_inputs: ModelInputs, problems: Problems) -> None:
-        self._reader, self._setting, self._model_inputs, self._problems = reader, setting, model_inputs, problems
-
-    def rows(self) -> Iterator[Row]:
-        for row in self._reader.rows():
-            if self._setting.expand(row, self._model_inputs, self._problems):
-                yield row
