@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.support import quick_start
 from tests.support.needs import need_buckets
 from tests.support.slow import SLOW_FOLDERS
 
@@ -26,6 +28,20 @@ ALARM_AGAIN = 20.0  # seconds
 settings.register_profile("no clock", deadline=None)  # other tests have the processors at the same time
 settings.load_profile("no clock")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # batcher is started some hundred times and need be compiled once only
+quick_start.install()
+
+
+def in_memory(folder: str = "/dev/shm", room: int = 4 << 30) -> bool:
+    """Whether the tests' temporary files can lie there: on a disk, a third of the time goes by waiting for it."""
+    try:
+        about = os.statvfs(folder)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK) and not about.f_flag & os.ST_NOEXEC and about.f_bavail * about.f_frsize > room
+
+
+if in_memory():
+    os.environ["TMPDIR"] = tempfile.tempdir = "/dev/shm"
 
 _wait = subprocess.Popen.__exit__
 

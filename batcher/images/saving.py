@@ -4,8 +4,8 @@ Forcing one file to the disk makes a journalling file system write its journal; 
 the first to be forced pays and the others find the work done. And each call into the system from a second thread makes
 two threads hand the interpreter's lock to each other, which for a small picture costs more than its checksum. So while
 one group is being written, and for ``GATHER`` seconds after it began, the next one gathers. A second thread helps when
-a whole group waits or a picture has waited for long, up to one for each core; more than that only where no group has
-ended for a second, which is a slow disk.
+the bytes of a whole group wait or a picture has waited for long, up to one for each core; more than that only where no
+group has ended for a second, which is a slow disk.
 
 The order within a group is the order that one file alone would have: content forced, then renamed, image before
 sidecar, then the folder. What goes wrong with one picture is that picture's; a folder that can't be forced is
@@ -19,8 +19,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from batcher.core.job import Artifact
 from batcher.store.files.disk import disk, force_folder
@@ -28,14 +28,13 @@ from batcher.store.files.place import Put
 from batcher.store.files.whole import Part
 
 GATHER = 0.05  # seconds between the beginnings of two groups, unless one is full
-LINGER = 0.1  # seconds that a picture waits before one more thread is put to work
+LINGER = 0.2  # seconds that a picture waits before one more thread is put to work
 STUCK = 1.0  # seconds without the end of a group after which threads beyond the number of cores help
 MOST, MOST_BYTES = 64, 4 << 20  # of one group
 MOST_HELD = 8 << 20  # bytes that wait in memory: while there are more, no others are asked for
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """A checked picture and what is still to be done until it is safe."""
 
     artifact: Artifact
@@ -45,12 +44,20 @@ class Written:
 Write = Callable[[], Written]
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class Saved(asyncio.Future[Artifact]):
+    """Whoever waits for it and is cancelled waits for its end all the same, and is cancelled then: a thread can't be
+    called back, and what it writes must not come to life after the clean-up.
+    """
+
+    def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+
+class _Waiting(NamedTuple):
     write: Write
     size: int
     since: float
-    future: asyncio.Future[Artifact]
+    future: Saved
 
 
 class Saver:
@@ -76,12 +83,12 @@ class Saver:
             self._room.clear()
             await self._room.wait()
 
-    def save(self, write: Write, size: int) -> asyncio.Future[Artifact]:
+    def save(self, write: Write, size: int) -> Saved:
         """write: called in a worker thread. size: bytes, so that a group is not all too much.
 
         The future has the artifact once its files survive a power cut, or what ``write`` or the disk raised.
         """
-        future: asyncio.Future[Artifact] = self._loop.create_future()
+        future = Saved(loop=self._loop)
         self._waiting.append(_Waiting(write, size, self._loop.time(), future))
         self._held += size
         self._put_to_work()
@@ -99,7 +106,7 @@ class Saver:
         """When the next group begins."""
         if self._at_work >= self._cores:
             return max(self._began, self._ended) + STUCK
-        if len(self._waiting) >= self._most_in_group or self._held >= MOST_BYTES:
+        if self._held >= MOST_BYTES or (len(self._waiting) >= self._most_in_group and not self._at_work):
             return float("-inf")
         return self._waiting[0].since + LINGER if self._at_work else self._began + GATHER
 
@@ -140,8 +147,6 @@ class Saver:
         self._at_work -= 1
         self._ended = self._loop.time()
         for item, outcome in zip(group, outcomes, strict=True):
-            if item.future.done():
-                continue
             if isinstance(outcome, Exception):
                 item.future.set_exception(outcome)
             else:

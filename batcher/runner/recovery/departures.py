@@ -11,11 +11,14 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from batcher.client.protocol import is_request_id
 from batcher.core.errors import Cause
@@ -86,8 +89,7 @@ def _file_id(facts: os.stat_result) -> list[int]:
     return [facts.st_dev, facts.st_ino]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What the journal knows of one attempt. here: written since this machine was started, so nothing of it is lost.
 
     left: Unix seconds, None when it never left. ended: it came back without an id. unsent: that is sure, wherever the
