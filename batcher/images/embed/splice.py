@@ -9,7 +9,7 @@ Edit = tuple[int, int, bytes]  # start and end of what goes, and what comes ther
 
 
 class Spot(NamedTuple):
-    """A piece of a file that matters here: its slot (``infotext``, ``xmp``, ``c2pa``), its span, and that of its text."""
+    """A piece that matters here: its slot (``infotext``, ``xmp``, ``c2pa``), its span, and that of its text."""
 
     slot: str
     start: int
