@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import yarl
 
+from batcher.client.sessions import session
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.one_line import one_line
 from batcher.images import storage
@@ -127,7 +129,7 @@ class MediaLinks:
 
     def _upload(self, objects: "Objects", key: str, content: media.Media, sources: list[media.Source]) -> None:
         for source in sources:
-            with self._room(content.bytes):
+            with self._large if content.bytes > LARGE else nullcontext():
                 data = _read(source.source, content)
                 if data is None:
                     continue
@@ -147,9 +149,6 @@ class MediaLinks:
                 hint="Nothing was sent to the service. Delete that object, and run the same command again.",
             )
 
-    def _room(self, size: int) -> Any:
-        return self._large if size > LARGE else _NO_LOCK
-
     def warning(self, now: float) -> str | None:
         """Where the credentials end before a link would."""
         ends = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "")
@@ -162,17 +161,6 @@ class MediaLinks:
         if left is None and os.environ.get("AWS_SESSION_TOKEN"):
             return "links to the inputs end with the session of AWS_SESSION_TOKEN, which may be before the jobs do"
         return None
-
-
-class _NoLock:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
-_NO_LOCK = _NoLock()
 
 
 def _by_file(source: media.Source) -> bool:
@@ -217,8 +205,8 @@ async def try_link(link: str, content: media.Media) -> None:
     shown = link.partition("?")[0]
     try:
         async with (
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=_FETCH, trust_env=False) as session,
-            session.get(yarl.URL(link, encoded=True), allow_redirects=False) as answer,
+            session(timeout=_FETCH) as calls,
+            calls.get(yarl.URL(link, encoded=True), allow_redirects=False) as answer,
         ):
             status, digest, size = answer.status, hashlib.sha256(), 0
             async for piece in answer.content.iter_chunked(1 << 20):

@@ -22,8 +22,6 @@ from batcher.simulator.journal import Journal, JournalError
 from batcher.simulator.latency import Gate
 from batcher.simulator.profile import Profile
 
-_COUNTERS_EVERY = 1.0
-
 
 class Simulator:
     """A RunComfy Model API in memory.
@@ -50,7 +48,6 @@ class Simulator:
         self._promised = 0.0  # what jobs that wait will cost
         self._loop_start: float | None = None
         self._wall_start = 0.0
-        self._counted = 0.0
         self.profile = profile or Profile()
         self._apply()
 
@@ -171,10 +168,7 @@ class Simulator:
         return request.state is State.CANCELLED
 
     def advance(self) -> None:
-        now = self.now()
-        self._line.advance(now, self.profile.slots)
-        if self._journal and now - self._counted >= _COUNTERS_EVERY:
-            self.flush()
+        self._line.advance(self.now(), self.profile.slots)
 
     def queue_position(self, request: Request) -> int:
         return self._line.position(request)
@@ -221,15 +215,9 @@ class Simulator:
         if self._journal:
             self._journal.write(kind, **values)
 
-    def flush(self) -> None:
-        """Put the counters on disk; everything else is there already."""
-        self._counted = self.now()
-        self._write("counters", **self.counters.kept())
-
     def close(self) -> None:
         """Let go of the journal. Serving again takes it up again."""
         if self._journal:
-            self.flush()
             self._journal.close()
 
     def _restore(self) -> None:
@@ -258,8 +246,6 @@ class Simulator:
                 request.state, request.finished = State.CANCELLED, record["at"] - self._wall_start
             case "leak":
                 self.counters.leaks += 1
-            case "counters":
-                self.counters.restore(record)
 
     def _reread(self, record: Mapping[str, Any], number: int) -> Request:
         wait, run, outcome = record["plan"]
