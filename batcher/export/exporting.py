@@ -60,7 +60,7 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
 
     replace: an export that was made with other options is made anew; of its files, those that are ours are removed.
     """
-    if order.target == "manifest":
+    if order.to == "manifest":
         return export_manifest(order, replace=replace)
     began = time.monotonic()
     mark = look(order.folder, runs_of(order.run))
@@ -68,7 +68,7 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
         if mark is not None and not replace:
             _refuse_other_options(order, mark)
         selection = Selection(order, connection)
-        target = KINDS[order.target](order, selection)
+        target = KINDS[order.to](order, selection)
         for sample in selection.first_look():
             target.see(sample)
         _refuse_nothing(order, target, exporting.removed(connection))
@@ -79,14 +79,14 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
             with closing(Meter(sum(target.pictures.values()), progress)) as meter:
                 target.write(folder, meter.show)
             folder.finish(_mark(order, target))
-        return _report(order, target, folder, time.monotonic() - began, exporting.removed(connection))
+        return _report(order, target, folder, began, exporting.removed(connection))
 
 
 def _is_other(order: Order, mark: dict[str, Any] | None) -> bool:
     """Whether files of other options, or of another run, may be there: also when making it anew was interrupted."""
     if mark is None:
         return False
-    return bool(mark.get("anew")) or not _is_same_run(order, mark) or mark.get("options") != dict(order.options)
+    return bool(mark.get("anew")) or not _is_same_run(order, mark) or mark.get("options") != dict(order.known_by)
 
 
 def _is_same_run(order: Order, mark: dict[str, Any]) -> bool:
@@ -102,12 +102,12 @@ def _runs(order: Order) -> list[str]:
 def _refuse_other_options(order: Order, mark: dict[str, Any]) -> None:
     same_run = _is_same_run(order, mark)
     options = mark.get("options", {})
-    if same_run and options == dict(order.options):
+    if same_run and options == dict(order.known_by):
         return
     if not same_run:
         what = f"of another run, {str(mark.get('run')).replace(os.pathsep, ', ')}"
     else:
-        now = dict(order.options)
+        now = dict(order.known_by)
         names = [name for name in {**options, **now} if options.get(name) != now.get(name)]
         what = "made with other options: " + ", ".join(
             f"--{name.replace('_', '-')} was {_said(options.get(name))} and is {_said(now.get(name))}" for name in names
@@ -127,7 +127,7 @@ def _refuse_nothing(order: Order, target: Target, removed: int) -> None:
         return
     left = target.selection.left
     reasons = [f"{count:,} {reason}" for reason, count in left.items()]
-    if removed and not order.removed:
+    if removed and not order.include_removed:
         reasons.append(f"{removed:,} left the manifest (--include-removed takes them too)")
     if without := _without(target.selection):
         reasons.append(without)
@@ -151,45 +151,26 @@ def _mark(order: Order, target: Target) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "batcher": __version__,
-        "target": order.target,
+        "target": order.to,
         "run": os.pathsep.join(_runs(order)),
-        "options": dict(order.options),
+        "options": dict(order.known_by),
         "pictures": dict(target.pictures),
         "columns": {name: str(kind) for name, kind in target.columns.kinds().items()},
         **target.facts,
     }
 
 
-def _report(order: Order, target: Target, folder: Folder, seconds: float, removed: int) -> dict[str, Any]:
-    selection = target.selection
-    left = dict(selection.left)
-    is_partial = bool(selection.missing or (selection.without.total() and not order.allow_missing))
-    if removed and not order.removed:
-        left["no longer in the manifest"] = removed
-    done = folder.done
-    return {
-        "run": name_of(order.run),
-        "runs": list(map(str, runs_of(order.run))),
-        "export": str(order.folder),
-        "to": order.target,
-        "pictures": sum(target.pictures.values()),
-        "splits": dict(target.pictures),
-        "bytes": target.bytes,
-        "linked": done["link"],
-        "copied": done["copy"],
-        "written": done["written"],
-        "unchanged": done["same"],
-        "removed": done["removed"],
-        "jobs": selection.jobs + selection.without.total(),
-        "without_picture": selection.without.total(),
-        "without_picture_by_state": {str(state): count for state, count in selection.without.items() if count},
-        "left_out": left,
-        "missing": selection.missing,
-        "not_embedded": target.embedder.refused if target.embedder else 0,
-        "not_embedded_examples": target.embedder.examples if target.embedder else [],
-        "notes": [*selection.warnings, *target.notes],
-        "simulated": target.simulated,
-        "seconds": round(seconds, 3),
-        "exit_code": 3 if is_partial else 0,
+def _report(order: Order, target: Target, folder: Folder, began: float, removed: int) -> dict[str, Any]:
+    selection, done, embedder = target.selection, folder.done, target.embedder
+    without = selection.without.total()
+    if removed and not order.include_removed:
+        selection.left["no longer in the manifest"] = removed
+    return selection.report(
+        order.folder, began, target.notes, pictures=sum(target.pictures.values()), splits=dict(target.pictures),
+        bytes=target.bytes, linked=done["link"], copied=done["copy"], written=done["written"], unchanged=done["same"],
+        removed=done["removed"], jobs=selection.jobs + without, without_picture=without,
+        without_picture_by_state={str(state): count for state, count in selection.without.items() if count},
+        not_embedded=embedder.refused if embedder else 0, not_embedded_examples=embedder.examples if embedder else [],
+        exit_code=3 if selection.missing or (without and not order.allow_missing) else 0,
         **{name: value for name, value in target.facts.items() if name != "digests"},
-    }
+    )  # fmt: skip

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import BinaryIO
 
+import msgspec
+
 from batcher.core.errors import UsageError
 from batcher.export import arrow
 from batcher.export.columns import Column, Kind
@@ -26,6 +28,7 @@ from batcher.manifest.extras import install_command
 from batcher.store.files.link_or_copy import Made
 
 _FOLDER = 500  # jobs a folder of pictures: below 10,000 files, whatever a job gives
+_as_json = msgspec.json.Encoder().encode
 _EARLY = 100  # rows that are in the first 10 MB for certain
 
 
@@ -85,10 +88,7 @@ class ImageFolder(FileTarget):
             sheet = arrow.ParquetFile(file.name, columns, image=False)
             stack.callback(sheet.close)
             return lambda sample, name: sheet.add({"file_name": name, **self.values(sample)})
-        fields = self.columns.json_writer()
-        return lambda sample, name: file.write(
-            f'{{"file_name":"{name}",{fields(sample.places)},{sample.facts_as_json}}}\n'.encode()
-        )
+        return lambda sample, name: file.write(_as_json({"file_name": name, **self.values(sample)}) + b"\n")
 
     def _not_for_json(self) -> str:
         """Why JSON lines can't tell the types, nothing when they can."""

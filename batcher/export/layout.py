@@ -42,11 +42,14 @@ class Layouts(FileTarget):
         super().__init__(order, selection)
         self.layout = LAYOUTS.get(order.layout) or Layout(order.layout)
         self._template = Template(self.layout.template, "--layout")
-        self._fields = [(name, _COUNTED.get(name)) for name in self._template.names]
-        self._check_shape()
+        if "\\" in self.layout.template or not is_plain(self.layout.template):
+            raise UsageError(
+                f"--layout {self.layout.template!r}: not a place inside the folder",
+                hint="Such as '{stem}/{index:05d}_{sample:02d}'.",
+            )
+        # A scorer takes the prompt from the name: it stands there as it is, where the system takes all signs.
+        self._is_exact = self.layout.exact and os.name != "nt"
         self._places = Places(selection)
-        self._known: set[str] = set()
-        self._carried: set[str] = set()
         self._cells: dict[str, dict[int, str]] = {}
         self._changed: set[str] = set()  # prompts that can't be a name as they are
         if order.layout in LAYOUTS:
@@ -57,21 +60,15 @@ class Layouts(FileTarget):
         self._described: set[int] = set()
 
     def see(self, sample: Sample) -> None:
-        if not self._known:
-            self._known |= {*sample.facts, "index", "sample", "number", "stem"}
-        if not sample.inputs.keys() <= self._known:
-            self._known.update(sample.inputs)
-        if not sample.meta.keys() <= self._carried:
-            self._carried.update(sample.meta)
         if self.layout.tiles and self._places.of(sample).sample >= 4:
             self.extensions["left"] += 1
             return
-        if self.layout.exact and _exact_part(sample.prompt, _LONGEST) != sample.prompt:
+        if self.layout.exact and self._part(sample.prompt, _LONGEST) != sample.prompt:
             self._changed.add(sample.prompt)
         super().see(sample)
 
     def settle(self) -> None:
-        self._template.require(self._known | {f"meta.{key}" for key in self._carried})
+        self._template.require({*self.selection.names, *_COUNTED, "stem"})
         if self.layout.tiles:  # four pictures share a name on purpose
             self.notes += self._gather()
             return
@@ -86,13 +83,25 @@ class Layouts(FileTarget):
     def name(self, sample: Sample) -> str:
         values = self._values(sample)
         text = ""
-        part, last_part = (_exact_part, _as_it_is) if self.layout.exact else (_part, _safe_last)
         for most in _CUTS:  # a long prompt is cut, and not the number behind it
-            text = self._template.render({key: part(value, most) for key, value in values.items()})
-            if _fits(text):
+            text = self._template.render({key: self._part(value, most) for key, value in values.items()}.get)
+            if all(len(part.encode()) <= _LONGEST for part in text.split("/")):
                 break
         folder, slash, last = text.rpartition("/")
-        return f"{_safe_folder(folder)}{slash}{last_part(last)}.{sample.extension}"
+        last = last if self._is_exact else safe_part(last, limit=_LONGEST)
+        return f"{_safe_folder(folder)}{slash}{last}.{sample.extension}"
+
+    def _part(self, value: Any, most: int) -> Any:
+        """A value as it can stand in a name: a text makes no folder, and takes so many bytes at most."""
+        if not isinstance(value, str):
+            return value
+        plain = (_NO_NAME.sub(" ", value) if self._is_exact else value).replace("/", "-").replace("\\", "-")
+        if 4 * len(plain) <= most:
+            return plain
+        encoded = plain.encode(errors="replace")
+        if len(encoded) <= most:
+            return plain
+        return f"{encoded[: most - 9].decode(errors='ignore')}-{blake2b(encoded, digest_size=4).hexdigest()}"
 
     def made(self, sample: Sample) -> Iterable[Made]:
         picture = self.picture(sample, self.name(sample))
@@ -114,28 +123,15 @@ class Layouts(FileTarget):
 
     def _values(self, sample: Sample) -> dict[str, Any]:
         """What the template asks for; a place is only counted where no input goes by that name."""
-        place: Place | None = None
-        values = {}
-        for field, at in self._fields:
-            if field in sample.inputs:
-                values[field] = sample.inputs[field]
-            elif at is not None:
-                place = place or self._places.of(sample)
-                values[field] = place[at]
-            elif field == "stem":
+        values: dict[str, Any] = {}
+        for field in self._template.names:
+            if field in _COUNTED and field not in sample.inputs:
+                values[field] = self._places.of(sample)[_COUNTED[field]]
+            elif field == "stem" and field not in sample.inputs:
                 values[field] = _stem(sample.picture.source)
-            elif field.startswith("meta."):
-                values[field] = sample.meta.get(field[5:])
             else:
-                values[field] = sample.facts.get(field)
+                values[field] = sample.value(field)
         return values
-
-    def _check_shape(self) -> None:
-        text = self.layout.template
-        if "\\" in text or not is_plain(text):
-            raise UsageError(
-                f"--layout {text!r}: not a place inside the folder", hint="Such as '{stem}/{index:05d}_{sample:02d}'."
-            )
 
     def _gather(self) -> list[str]:
         """Raises UsageError where two prompts would share a sheet."""
@@ -199,9 +195,8 @@ class Places:
             if prompt == len(samples):
                 samples.append(0)
             self._add(asked.job, prompt, samples[prompt], number)
-            images = images_of(inputs)
-            samples[prompt] += images
-            number += images
+            samples[prompt] += asked.images
+            number += asked.images
         ranks = _ranks(prompts)
         if ranks:
             self._index = array("q", map(ranks.__getitem__, self._index))
@@ -224,38 +219,6 @@ def _safe_folder(folder: str) -> str:
     return "/".join(safe_part(part, limit=_LONGEST) for part in folder.split("/")) if folder else ""
 
 
-def _fits(text: str) -> bool:
-    if len(text) <= _LONGEST and text.isascii():
-        return True  # so does each part of it
-    return all(len(part.encode()) <= _LONGEST for part in text.split("/"))
-
-
-def _exact_part(value: Any, most: int) -> Any:
-    """A prompt as a name: as it is where the system takes all signs, without ``/`` and controls."""
-    if os.name == "nt" or not isinstance(value, str):
-        return _part(value, most)
-    return _part(_NO_NAME.sub(" ", value), most)
-
-
-def _as_it_is(last: str) -> str:
-    return safe_part(last, limit=_LONGEST) if os.name == "nt" else last
-
-
-def _safe_last(last: str) -> str:
-    return safe_part(last, limit=_LONGEST)
-
-
-def _part(value: Any, most: int) -> Any:
-    """A value as it can stand in a name: a text makes no folder, and takes so many bytes at most."""
-    if not isinstance(value, str) or (4 * len(value) <= most and "/" not in value and "\\" not in value):
-        return value
-    plain = value.replace("/", "-").replace("\\", "-")
-    if len(plain.encode(errors="replace")) <= most:
-        return plain
-    digits = blake2b(plain.encode(errors="replace"), digest_size=4).hexdigest()
-    return f"{plain.encode(errors='replace')[: most - 9].decode(errors='ignore')}-{digits}"
-
-
 def _ranks(prompts: Mapping[tuple[str, int, int], int]) -> list[int]:
     """The place of each prompt in its file, by its number: by line, and as first seen where a line has several."""
     ranks = [0] * len(prompts)
@@ -264,11 +227,6 @@ def _ranks(prompts: Mapping[tuple[str, int, int], int]) -> list[int]:
         ranks[number] = at[source]
         at[source] += 1
     return ranks
-
-
-def images_of(inputs: Mapping[str, Any]) -> int:
-    wanted = inputs.get("num_images")
-    return wanted if isinstance(wanted, int) and wanted > 0 else 1
 
 
 def _tiled(recode: Recode, paths: list[Path | None]) -> bytes:

@@ -46,7 +46,6 @@ class Pairs(ShardTarget):
 
     def see(self, sample: Sample) -> None:
         super().see(sample)
-        self.caption.see(sample)
         pick = sample.verdict.get("pick")
         if pick in {YES, NO}:
             group = self._groups.setdefault(group_key(sample.picture.model, sample.inputs), ([], []))
@@ -54,7 +53,7 @@ class Pairs(ShardTarget):
 
     def settle(self) -> None:
         super().settle()
-        self.caption.template.require(self.caption.known)
+        self.caption.template.require(self.selection.names)
         self.pictures = Counter(split for split, _ in self._pairs())
         if not self.pictures:
             raise UsageError(

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import BusyError, UsageError
-from batcher.core.where import Where, WhereError, usage_error
+from batcher.core.filter import PICTURE_FACTS, Filter
 from batcher.export import scores
 from batcher.export.scores import SAID, Scores, number_of
-from batcher.export.viewed import Viewed, matching, viewed
-from batcher.images.flagging import asked_for
+from batcher.export.viewed import Viewed, viewed
 from batcher.runner import records
 from batcher.runner.progress import listener
 from batcher.runner.run_dir import hold
@@ -65,9 +64,10 @@ def _refresh(run_dir: Path) -> bool:
 
 def _pick(run_dir: Path, connection: sqlite3.Connection, picking: Picking) -> dict[str, Any]:
     there = picks.read(run_dir)
-    where = _where(picking.where)
-    everything = list(viewed(connection, there, asked_for(where.names if where else (), run_dir, connection)))
-    meant = list(matching(iter(everything), where)) if where else everything
+    where = Filter(picking.where, PICTURE_FACTS)
+    meant = everything = list(viewed(run_dir, connection, where))
+    if picking.scores and picking.where is not None:  # a row of the file may name one that is not meant
+        everything = list(viewed(run_dir, connection, Filter(None, PICTURE_FACTS)))
     file = scores.read(picking.scores, everything) if picking.scores else None
     if file is not None:
         meant = [one for one in meant if one.place in file.rows]
@@ -84,7 +84,7 @@ def _pick(run_dir: Path, connection: sqlite3.Connection, picking: Picking) -> di
         "unmatched": file.unmatched if file else 0,
         "unmatched_examples": file.examples if file else [],
         "groups": len({one.group for one in meant}) if picking.best is not None else None,
-        "warnings": where.warnings() if where else [],
+        "warnings": where.warnings(),
         "exit_code": 3 if file and file.unmatched else 0,
     }
 
@@ -110,13 +110,6 @@ def _check(picking: Picking) -> None:
         raise UsageError("--rest and --by go with --best N", hint="Add --best 1.")
     elif picking.scores is None and not says:
         raise UsageError("what should be recorded for them?", hint="Add yes, no, clear, --stars N or --tag TEXT.")
-
-
-def _where(text: str | None) -> Where | None:
-    try:
-        return None if text is None else Where(text)
-    except WhereError as error:
-        raise usage_error(text or "", error) from None
 
 
 def _verdicts(picking: Picking, meant: Sequence[Viewed], file: Scores | None) -> Iterable[Verdict]:

@@ -84,7 +84,7 @@ class ShardTarget(Target):
         for split, size, row in self.rows():
             self.models.update(sample.picture.model for sample in row.samples)
             rows = waiting[split]
-            full = sizes[split] + size > self.order.shard_size or len(rows) == self.order.shard_count
+            full = sizes[split] + size > self.order.shard_bytes or len(rows) == self.order.shard_count
             if rows and full:
                 yield split, rows
                 rows = waiting[split] = []
@@ -113,7 +113,7 @@ class ShardTarget(Target):
 
     def _digest(self, rows: list[Row]) -> str:
         digest = blake2b(digest_size=16)
-        digest.update(as_compact_json([self.columns.kinds(), dict(self.order.options)]).encode(errors="replace"))
+        digest.update(as_compact_json([self.columns.kinds(), dict(self.order.known_by)]).encode(errors="replace"))
         for row in rows:
             names = " ".join(f"{sample.name}.{sample.extension}" for sample in row.samples)
             digest.update(f"{names}{as_compact_json(row.values)}".encode(errors="replace"))
