@@ -195,6 +195,7 @@ class Selection:
         order, where, splits = self._order, self._where, self._order.splits
         recoded = order.recode.kind.extension if order.recode else None
         whole = splits.names[0] if len(splits.names) == 1 else None
+        has_picks = bool(self._picks)
         carried: str | None = None  # a prompt's pictures mostly come one after the other, with one meta
         meta: Mapping[str, Any] = _NOTHING
         for picture in exporting.pictures(self._connection, removed=order.include_removed, by_arrival=by_arrival):
@@ -203,9 +204,9 @@ class Selection:
                 carried = picture.meta
                 meta = _decode(carried, 0)[0] if carried else _NOTHING
             chosen = _decode(picture.chosen, 0)[0] if picture.chosen else _NOTHING
-            verdict = self._verdict(picture) if self._picks else _NOTHING
+            verdict = self._verdict(picture) if has_picks else _NOTHING
             more = verdict_of(verdict, self._flags.get((picture.key, picture.output_index), ())) if where.names else {}
-            if not where(picture, inputs, meta, chosen, more):
+            if (is_first or where.names) and not where(picture, inputs, meta, chosen, more):
                 continue
             extension = EXTENSIONS.get(picture.mime)
             if extension is None:
