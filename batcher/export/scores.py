@@ -22,7 +22,7 @@ KEYS = {
     "prompt_id": ("prompt_id", "id"),
 }
 OUTPUT = "output_index"
-SAID = ("pick", "stars", "tags", "note")
+COLUMNS = ("pick", "stars", "tags", "note")
 _SHORTEST = 8  # digits of a job key
 Place = tuple[str, int]  # job key, output index
 _WORDS: Mapping[str, str | None] = {

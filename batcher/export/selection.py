@@ -221,7 +221,7 @@ class Selection:
 
     def _verdict(self, picture: Picture) -> Mapping[str, Any]:
         verdict = self._picks.of(picture.key, picture.output_index, picture.sha256)
-        return _NOTHING if verdict is None else verdict.said
+        return _NOTHING if verdict is None else verdict.given
 
     def _group(self, picture: Picture, inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
         by = self._order.split_by
