@@ -14,15 +14,7 @@ from batcher.export.splits import ONE, Splits, parse_splits
 from batcher.images.kinds import PNG
 from batcher.images.recode import FORMATS, Recode
 
-TARGETS: Mapping[str, str] = {
-    "imagefolder": 'load_dataset("imagefolder", data_dir=DIR)',
-    "webdataset": "tar shards for the webdataset and datasets libraries",
-    "parquet": "tables that datasets, DuckDB and pandas read, images inside",
-    "captions": "a one-line .txt beside each image, for trainers",
-    "layout": "the folders a benchmark scores, or any layout by a template",
-    "pairs": "picked against rejected images of one group, for preference training (DPO)",
-    "manifest": "the chosen jobs as a prompt file to run again, on another model say",
-}
+TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest")
 # Words that datasets finds splits by; any other folder is passed over, or loaded as part of train.
 SPLITS_OF_DATASETS: Mapping[str, str] = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "dev": "validation",
