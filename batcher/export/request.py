@@ -69,6 +69,8 @@ _ONLY: Mapping[str, tuple[str, ...]] = {  # which targets an option is for
     "no_pictures": ("parquet",),
     "caption": ("captions", "webdataset", "pairs"),
     "layout": ("layout",),
+    "split": ("imagefolder", "webdataset", "parquet", "captions", "pairs"),  # a benchmark is scored whole
+    **dict.fromkeys(("convert", "embed", "copy"), TARGETS[:-1]),  # with manifest no image is written
 }
 
 
@@ -77,9 +79,7 @@ def ordered(run: Path, folder: Path, options: Options) -> Order:
     given = options.given()
     for name, targets in _ONLY.items():
         if name in given and options.to not in targets:
-            raise UsageError(f"--{name.replace('_', '-')} is for --to {' and '.join(targets)}, not for {options.to}")
-    if options.to == "manifest" and (strange := [name for name in ("convert", "embed", "copy") if name in given]):
-        raise UsageError(f"--{strange[0]} is not for --to manifest: no image is written")
+            raise UsageError(f"--{name.replace('_', '-')} is for --to {', '.join(targets)}, not for {options.to}")
     if options.to == "layout" and not options.layout:
         raise UsageError(
             "--to layout needs --layout", hint="Such as --layout geneval, or --layout '{index:05d}/{sample:04d}'."
@@ -99,10 +99,6 @@ def _splits(options: Options) -> Splits:
         if options.split_by != "job":
             raise UsageError("--split-by needs --split", hint="Such as --split train=0.9,test=0.1 --split-by prompt.")
         return ONE
-    if options.to == "layout":
-        raise UsageError("--split is not for --to layout: a benchmark is scored whole")
-    if options.to == "manifest":
-        raise UsageError("--split is not for --to manifest: a run takes its prompts whole")
     if options.to == "pairs" and options.split_by not in {"job", "prompt"}:
         raise UsageError("--to pairs keeps the pairs of a prompt together", hint="Leave --split-by out.")
     splits = parse_splits(options.split)

@@ -103,7 +103,7 @@ def _draw_all(
 ) -> None:  # fmt: skip
     painter = Painter(run_dir, writer)
     for number, sheet in enumerate(sheets, 1):
-        layout = Layout(sheet, sheet.axes, target.wanted.size, writer)
+        layout = Layout(sheet, target.wanted.size, writer)
         gaps = Counter(tile.word for cell in sheet.cells.values() for tile in cell if not tile.file)
         tiles = sum(map(len, sheet.cells.values()))
         pictures = tiles - gaps.total()
