@@ -176,7 +176,7 @@ class Selection:
         """Every job that is meant, done or not, with its inputs, as far as that can be said without pictures."""
         for job in exporting.asked(self._connection, removed=self._order.include_removed):
             inputs = _decode(job.inputs, 0)[0]
-            if self._where(job, inputs, json.loads(job.meta) if job.meta else _NOTHING, _NOTHING, _NOTHING):
+            if self._where(job, inputs, _decode(job.meta, 0)[0] if job.meta else _NOTHING, _NOTHING, _NOTHING):
                 yield job, inputs
 
     def _count_without(self) -> None:
