@@ -84,12 +84,15 @@ class Layouts(FileTarget):
     def name(self, sample: Sample) -> str:
         text = ""
         for most in _CUTS:  # a long prompt is cut, and not the number behind it
-            text = self._template.render(lambda field, most=most: self._part(self._value(sample, field), most))  # type: ignore[misc]
+            text = self._template.render(partial(self._cut, sample, most))
             if 4 * len(text) <= _LONGEST or all(len(part.encode()) <= _LONGEST for part in text.split("/")):
                 break
         folder, slash, last = text.rpartition("/")
         last = last if self._is_exact else safe_part(last, limit=_LONGEST)
         return f"{_safe_folder(folder)}{slash}{last}.{sample.extension}"
+
+    def _cut(self, sample: Sample, most: int, field: str) -> Any:
+        return self._part(self._value(sample, field), most)
 
     def _value(self, sample: Sample, field: str) -> Any:
         """Of a field of the template; a place is only counted where no input goes by that name."""
