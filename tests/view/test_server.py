@@ -22,6 +22,7 @@ from batcher.view.run_reader import RunReader
 from batcher.view.runs import Runs
 from batcher.view.server import FILES
 from batcher.view.thumbs import place
+from tests.support import raw_http
 from tests.support.big_run import make_run
 from tests.support.browser import Served, page_server
 from tests.support.raw_http import ask, known
@@ -325,13 +326,16 @@ sys.exit(__main__.entry())
 
 
 @pytest.mark.parametrize("stuck", ["more", "undo"])
-def test_a_page_whose_disk_never_answers_ends_at_the_first_ctrl_c(run: Path, stuck: str) -> None:
+def test_a_page_whose_disk_never_answers_ends_at_the_first_ctrl_c(
+    run: Path, stuck: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = [sys.executable, "-c", STUCK, "view", str(run), "--port", "0", "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         server = Served(process.stdout.readline().strip(), process.pid)
+        monkeypatch.setattr(raw_http, "PATIENCE", 1.0)
         with pytest.raises(TimeoutError):
-            ask(server, f"{N}/{stuck}", method="POST", body={}, patience=1.0, **known(server))
+            ask(server, f"{N}/{stuck}", method="POST", body={}, **known(server))
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
 
