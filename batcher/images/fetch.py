@@ -24,9 +24,10 @@ import aiohttp
 import msgspec
 from msgspec.structs import replace
 
+from batcher.client.sessions import MOST_REDIRECTS, REDIRECTS, session
 from batcher.core.errors import Cause, FileRefused, FileUnavailable, LinkDead
-from batcher.core.job import Artifact
-from batcher.core.naming import with_key
+from batcher.core.job import Artifact, Entry, sidecar
+from batcher.core.naming import numbered, with_key
 from batcher.core.retry import retry_after
 from batcher.core.version import __version__
 from batcher.images.body import IN_MEMORY, Body
@@ -39,8 +40,6 @@ from batcher.images.trust import Trust
 from batcher.store.files.disk import discard, disk
 from batcher.store.files.place import Place, Shelf, Taken
 
-MOST_REDIRECTS = 5
-
 MOST_DRESSED = 64 << 20  # bytes: dressing takes memory for two of them
 
 Describe = Callable[[Artifact], Mapping[str, Any]]
@@ -48,7 +47,6 @@ Turn = AbstractAsyncContextManager[object]
 Dress = Callable[[bytes, Mapping[str, Any]], tuple[bytes, str | None]]
 
 ANY_TIME = nullcontext()
-_REDIRECTS = frozenset([301, 302, 303, 307, 308])
 _DEAD = frozenset([403, 404, 410])
 _MAY_PASS = frozenset([408, 425, 429])
 
@@ -97,14 +95,12 @@ class Downloader:
         limits = self._limits
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="images")
         self._saver = Saver(self._pool, self._threads, grouped=self._place.grouped)
-        self._session = aiohttp.ClientSession(
+        self._session = session(
             connector=aiohttp.TCPConnector(limit=0),  # the runner bounds downloads
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
             timeout=aiohttp.ClientTimeout(
                 total=limits.total_timeout, sock_connect=limits.connect_timeout, sock_read=limits.read_timeout
             ),
-            headers={"User-Agent": f"batcher/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"},
+            headers={"Accept-Encoding": "identity"},
         )
         return self
 
@@ -187,7 +183,7 @@ class Downloader:
                 return response
             response.close()
             location = response.headers.get("Location")
-            if response.status not in _REDIRECTS or not location:
+            if response.status not in REDIRECTS or not location:
                 self._refuse(response)
             url = onward(str(checked), location)
         raise FileRefused(Cause(kind="redirects", message=f"more than {MOST_REDIRECTS} redirects"))
@@ -257,6 +253,34 @@ class Downloader:
             downloaded_at=moment,
             warning=facts.warning,
         )
+
+
+async def fetch_all(
+    downloader: Downloader, entry: Entry, *, simulated: bool, turn: Turn = ANY_TIME, moment: float | None = None
+) -> list[Artifact]:
+    """Fetches ``entry.urls``, each in its ``turn``. moment: as ``Downloader.fetch`` takes it.
+
+    Raises as ``Downloader.fetch`` does; files before the one that failed stay.
+    """
+    ratio = entry.job.inputs.get("aspect_ratio")
+    count = len(entry.urls)
+
+    def describe(artifact: Artifact) -> Mapping[str, Any]:
+        return sidecar(entry, artifact, simulated=simulated, version=__version__)
+
+    return [
+        await downloader.fetch(
+            url,
+            path=numbered(entry.path, index, count),
+            output_index=index,
+            output_count=count,
+            wanted_ratio=ratio if isinstance(ratio, str) else None,
+            describe=describe,
+            turn=turn,
+            moment=moment,
+        )
+        for index, url in enumerate(entry.urls)
+    ]
 
 
 def _noted(facts: Facts, note: str | None) -> Facts:

@@ -13,16 +13,14 @@ from urllib.parse import unquote, urlsplit
 from batcher.core.errors import ManifestError
 from batcher.core.job import Job, canonical_json
 from batcher.core.suggest import suggestion
-from batcher.manifest.compile import Compiler, named_inputs
 from batcher.manifest.final_checks import final_checks
 from batcher.manifest.flags import Overrides, bad_flag
-from batcher.manifest.plan import Plan
+from batcher.manifest.plan import Compiler, Plan, named_inputs
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import FORMATS, format_of
 from batcher.manifest.readers.json.records import model_of
-from batcher.manifest.readers.source import Source
-from batcher.manifest.readers.spool import Spool
+from batcher.manifest.readers.source import Source, Spool
 from batcher.manifest.readers.texts import hash_of_folder
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
 from batcher.manifest.schema.inputs import COMMON, ModelInputs
@@ -167,8 +165,9 @@ class Loader:
         compiled = self._compiled = self._compile(schema)
         if compiled.problems.total:
             return ""
+        named = [(self._source, self._form), *compiled.files.found.values()]
         try:
-            files = [_hash(source, form, progress) for source, form in self._files(compiled)]
+            files = [_hash(source, form, progress) for source, form in named]
             lists = compiled.dynamics.digests()
         except ManifestError:
             return ""
@@ -255,16 +254,11 @@ class Loader:
             return None
         return "" if self.source == "-" else os.path.dirname(self.source)  # noqa: PTH120
 
-    def _files(self, compiled: _Compiled) -> list[tuple[Source, str | None]]:
-        """Itself and the files that it names, with their formats. Only of a manifest in which nothing is wrong."""
-        named = compiled.files.all_of(self._document) if self._is_yaml else []
-        return [(self._source, self._form), *named]
-
     def _flags(self) -> dict[str, Any]:
         """All that shape the jobs; ``--limit`` only says how many of them."""
         return {name: getattr(self._overrides, name) for name in Overrides.__slots__ if name != "limit"}
 
 
-def _hash(source: Source, form: str | None, progress: Callable[[int], None] | None) -> str:
+def _hash(source: Source, form: str, progress: Callable[[int], None] | None) -> str:
     """Raises ManifestError."""
     return hash_of_folder(source) if form == "folder" else source.hash(progress)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from batcher.core.errors import DiskError, ManifestError, UsageError
 from batcher.core.job import job_key
 from batcher.manifest import Loader, Overrides, open_manifest
-from batcher.manifest.readers.json import rows as json_rows
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
 from tests.manifest.manifest_reading import IMAGEN, PARTI, checked, inputs, jobs, needs_parti, problems, write
 
@@ -156,13 +155,6 @@ def test_an_id_that_a_json_object_has_twice_is_an_error_with_both_places(tmp_pat
     found = problems(path)
     assert [(problem.line, problem.column) for problem in found] == [(2, 3), (3, 12)]
     assert all(f"`a` appears twice (first at {path}:1:2)" in problem.what for problem in found)
-
-
-def test_ids_that_share_a_hash_by_chance_are_not_taken_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_rows, "hash", lambda _: 7, raising=False)
-    assert len(jobs(write(tmp_path, '{"a": "x", "b": "y"}', "p.json"))) == 2
-    (problem,) = problems(write(tmp_path, '{"a": "x", "b": "y", "a": "z"}', "p.json"))
-    assert "`a` appears twice" in problem.what
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,15 @@ from typing import Any
 from batcher.manifest.problems import Problems
 from batcher.manifest.readers import leftovers
 from batcher.manifest.readers.columns import word
-from batcher.manifest.readers.formats import Reader, format_of, reader
+from batcher.manifest.readers.formats import format_of, reader
 from batcher.manifest.readers.meanings import Meanings, input_meant
-from batcher.manifest.readers.rows import Carried, Reading, Row
+from batcher.manifest.readers.reading import Reading
+from batcher.manifest.readers.rows import Carried, Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.repeats import Repeat, Repeats
-from batcher.manifest.templates.dynamic import Dynamic, Expanding
+from batcher.manifest.templates.dynamic import Dynamic
 from batcher.manifest.yaml.document import Document, kind_of, text_of
 from batcher.manifest.yaml.dynamics import Dynamics
 from batcher.manifest.yaml.named import NamedFiles
@@ -35,9 +36,6 @@ class Inline:
 
     def __init__(self) -> None:
         self.held: list[Row] = []
-
-    def rows(self) -> Iterator[Row]:
-        return iter(self.held)
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
         line, column = row.raw.get(name, row.raw[""])
@@ -66,13 +64,15 @@ class FromFile:
         self._is_named = is_named or dynamic is not None  # templates have comments and signs of their own
         self._repeats = repeats
 
-    def open(self, model: str, model_inputs: ModelInputs, problems: Problems) -> Reader:
+    def rows(self, model: str, model_inputs: ModelInputs, problems: Problems) -> Iterator[Row]:
+        """Its prompts in order. Raises ManifestError where reading ends."""
         meanings = Meanings(model, model_inputs, self._repeats)
         reading = Reading(model_inputs, problems, self.carried, self._prompt_column, self._is_named, meanings)
-        plain = reader(self.source, self.form, reading)
+        rows = reader(self.source, self.form, reading).rows()
         if self.form in leftovers.FORMATS and not self._is_named:
-            plain = leftovers.LeftoversSeen(plain.rows(), self.form, reading)
-        return plain if self.dynamic is None else Expanding(plain, self.dynamic, model_inputs, problems)
+            rows = leftovers.Leftovers(self.form, reading).among(rows)
+        dynamic = self.dynamic
+        return rows if dynamic is None else (row for row in rows if dynamic.expand(row, model_inputs, problems))
 
 
 Entry = Inline | FromFile

@@ -12,7 +12,7 @@ from batcher.manifest.readers.meanings import input_meant
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of, bounded, identity, values_of, wrong_values
 from batcher.manifest.sweep.repeats import Repeat, Repeats
-from batcher.manifest.sweep.zipped import Zip
+from batcher.manifest.sweep.sweep import Zip
 from batcher.manifest.yaml.document import Document, kind_of
 from batcher.manifest.yaml.node import Node
 

@@ -102,10 +102,9 @@ class Records(JsonLines):
         )
         return False
 
-    def place(self, row: Row, name: str) -> tuple[str, int, int]:
-        if name not in row.raw and name in self._reading.carried.places:
-            return self._reading.carried.places[name]
-        return (row.source, *self._find(row.line, name))
+    def _at(self, row: Row, name: str) -> tuple[int, int] | None:
+        given = self._reading.carried.places
+        return None if name not in row.raw and name in given else self._find(row.line, name)
 
 
 def _is_record(value: Any) -> bool:
