@@ -120,9 +120,9 @@ class Lookalikes:
         first = stripped[0]
         if first.isalnum() and not first.isdigit() and not _SIGNS.search(stripped):
             return  # nearly all prompts: nothing below looks like them
-        match = _ANY.match(stripped)
-        if match and match.lastgroup and self._is_meant(match.lastgroup, stripped):
-            self._count(match.lastgroup, line)
+        alike = _ANY.match(stripped)
+        if alike is not None and alike.lastgroup and self._is_meant(alike.lastgroup, stripped):
+            self._count(alike.lastgroup, line)
 
     def _is_meant(self, name: str, text: str) -> bool:
         if name in {"addresses", "captioned"} and self._takes_files:
@@ -133,7 +133,7 @@ class Lookalikes:
         self._first.setdefault(name, line)
         self._many[name] = self._many.get(name, 0) + 1
 
-    def found(self) -> tuple[int, str, str] | None:
+    def likeness(self) -> tuple[int, str, str] | None:
         """Line, what, and how to fix it, of the first that is plainly something else; None when nothing is."""
         if self._header is not None:
             form, words = self._header
