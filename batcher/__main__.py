@@ -150,6 +150,7 @@ def entry() -> NoReturn:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    gc.freeze()  # Python would go through everything once more before it ends: a tenth of a second
     sys.exit(code)
 
 
