@@ -12,9 +12,11 @@ ended. A 403 without one of RunComfy's codes comes from what stands before the s
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from batcher.client.outputs import find_urls
 from batcher.core.errors import (
@@ -58,8 +60,7 @@ _AMBIGUOUS_4XX = frozenset({408, 409, 425, 499})  # a proxy may say these of a r
 _ABOUT_THE_CALL = _AMBIGUOUS_4XX | {401, 402, 403, 404, 405, 429}  # 4xx that speak of the call, never of the job
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """One HTTP answer. retry_after: seconds, already parsed, None when not given."""
 
     status: int
@@ -123,18 +124,21 @@ def read_status(reply: Reply, request_id: str | None = None) -> Answer | None:
 def _job(reply: Reply, request_id: str | None) -> dict[str, Any]:
     """The body of an answer about a job. The end of a job outranks an ``error_code`` beside it, which belongs to it."""
     parsed = _parse(reply.body)
-    ended = isinstance(parsed, dict) and _is_the_end(reply.status, parsed)
-    body: dict[str, Any] = parsed if ended else read_json(reply)
+    readable = isinstance(parsed, dict) and _is_about_the_job(reply.status, parsed)
+    body: dict[str, Any] = parsed if readable else read_json(reply)
     other = body.get("request_id")
     if request_id is not None and isinstance(other, str) and other and other != request_id:
         raise Unclear(Cause(kind="foreign", message="the answer is about another request", http_status=reply.status))
     return body
 
 
-def _is_the_end(http_status: int, body: dict[str, Any]) -> bool:
+def _is_about_the_job(http_status: int, body: dict[str, Any]) -> bool:
+    """Whether it has no error, or one that belongs to the end of the job."""
     word, code = _word(body), _code(body)
     if http_status // 100 == 2:
-        of_the_token = code is not None and _BAD_TOKEN.fullmatch(code) is not None and word == "error"
+        if code is None:
+            return True
+        of_the_token = _BAD_TOKEN.fullmatch(code) is not None and word == "error"
         return (word in FAILURE and not of_the_token) or (word in SUCCESS and bool(find_urls(body.get("output"))))
     about_the_job = http_status // 100 == 4 and http_status not in _ABOUT_THE_CALL
     return about_the_job and word in FAILURE and is_request_id(body.get("request_id"))

@@ -26,9 +26,10 @@ from msgspec.structs import replace
 
 from batcher.client.sessions import MOST_REDIRECTS, REDIRECTS, session
 from batcher.core.errors import Cause, FileRefused, FileUnavailable, LinkDead
-from batcher.core.job import Artifact
-from batcher.core.naming import with_key
+from batcher.core.job import Artifact, Entry, sidecar
+from batcher.core.naming import numbered, with_key
 from batcher.core.retry import retry_after
+from batcher.core.version import __version__
 from batcher.images.body import IN_MEMORY, Body
 from batcher.images.check import CheckDepth, Facts, Limits, allow, examine
 from batcher.images.data_url import data_url, is_data_url, without_content
@@ -252,6 +253,34 @@ class Downloader:
             downloaded_at=moment,
             warning=facts.warning,
         )
+
+
+async def fetch_all(
+    downloader: Downloader, entry: Entry, *, simulated: bool, turn: Turn = ANY_TIME, moment: float | None = None
+) -> list[Artifact]:
+    """Fetches ``entry.urls``, each in its ``turn``. moment: as ``Downloader.fetch`` takes it.
+
+    Raises as ``Downloader.fetch`` does; files before the one that failed stay.
+    """
+    ratio = entry.job.inputs.get("aspect_ratio")
+    count = len(entry.urls)
+
+    def describe(artifact: Artifact) -> Mapping[str, Any]:
+        return sidecar(entry, artifact, simulated=simulated, version=__version__)
+
+    return [
+        await downloader.fetch(
+            url,
+            path=numbered(entry.path, index, count),
+            output_index=index,
+            output_count=count,
+            wanted_ratio=ratio if isinstance(ratio, str) else None,
+            describe=describe,
+            turn=turn,
+            moment=moment,
+        )
+        for index, url in enumerate(entry.urls)
+    ]
 
 
 def _noted(facts: Facts, note: str | None) -> Facts:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -22,7 +21,7 @@ from batcher.core.errors import DiskError, UsageError
 from batcher.core.one_line import one_line
 from batcher.images import storage
 from batcher.images.kinds import KINDS
-from batcher.images.media_contents import name_of, object_place
+from batcher.images.media_contents import name_of, object_place, pieces
 from batcher.manifest.schema.media import is_content, media_problem
 from batcher.manifest.schema.media_files import Unusable
 from batcher.store import media
@@ -170,13 +169,8 @@ def _by_file(source: media.Source) -> bool:
 def _read(source: str, content: media.Media) -> bytes | None:
     """The bytes, None where they are not those any more."""
     try:
-        if "://" in source:
-            root, key = object_place(source)
-            data = b"".join(storage.objects(root).pieces(key, content.bytes))
-        else:
-            with Path(source).open("rb") as file:
-                data = file.read(content.bytes + 1)
-    except (OSError, KeyError, OverflowError):
+        data = b"".join(pieces(source, content.bytes))
+    except Unusable:
         return None
     return data if hashlib.sha256(data).hexdigest() == content.sha256 else None
 

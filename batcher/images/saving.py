@@ -3,9 +3,9 @@
 Forcing one file to the disk makes a journalling file system write its journal; of many files that were written before,
 the first to be forced pays and the others find the work done. And each call into the system from a second thread makes
 two threads hand the interpreter's lock to each other, which for a small picture costs more than its checksum. So while
-one group is being written, and for ``GATHER`` seconds after it began, the next one gathers. A second thread helps when
-the bytes of a whole group wait or a picture has waited for long, up to one for each core; more than that only where no
-group has ended for a second, which is a slow disk.
+one group is being written, and for ``GATHER`` seconds after it began, the next one gathers. Big pictures are written in
+a thread for each core, as their checks take time without that lock; more threads help only where no group has ended for
+a second, which is a slow disk.
 
 The order within a group is the order that one file alone would have: content forced, then renamed, image before
 sidecar, then the folder. What goes wrong with one picture is that picture's; a folder that can't be forced is
@@ -28,8 +28,7 @@ from batcher.store.files.place import Put
 from batcher.store.files.whole import Part
 
 GATHER = 0.05  # seconds between the beginnings of two groups, unless one is full
-LINGER = 0.2  # seconds that a picture waits before one more thread is put to work
-STUCK = 1.0  # seconds without the end of a group after which threads beyond the number of cores help
+STUCK = 1.0  # seconds without the end of a group after which one more thread helps
 MOST, MOST_BYTES = 64, 4 << 20  # of one group
 MOST_HELD = 8 << 20  # bytes that wait in memory: while there are more, no others are asked for
 
@@ -56,7 +55,6 @@ class Saved(asyncio.Future[Artifact]):
 class _Waiting(NamedTuple):
     write: Write
     size: int
-    since: float
     future: Saved
 
 
@@ -67,6 +65,7 @@ class Saver:
         self._pool = pool
         self._most = most
         self._most_in_group = MOST if grouped else 1
+        self._usual = 1 if grouped else most
         self._cores = min(most, os.cpu_count() or 1) if grouped else most
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
@@ -89,7 +88,7 @@ class Saver:
         The future has the artifact once its files survive a power cut, or what ``write`` or the disk raised.
         """
         future = Saved(loop=self._loop)
-        self._waiting.append(_Waiting(write, size, self._loop.time(), future))
+        self._waiting.append(_Waiting(write, size, future))
         self._held += size
         self._put_to_work()
         return future
@@ -104,11 +103,11 @@ class Saver:
 
     def _due(self) -> float:
         """When the next group begins."""
-        if self._at_work >= self._cores:
+        full = len(self._waiting) >= self._most_in_group
+        big = self._held >= MOST_BYTES and not full
+        if self._at_work >= (self._cores if big else self._usual):
             return max(self._began, self._ended) + STUCK
-        if self._held >= MOST_BYTES or (len(self._waiting) >= self._most_in_group and not self._at_work):
-            return float("-inf")
-        return self._waiting[0].since + LINGER if self._at_work else self._began + GATHER
+        return float("-inf") if full or big else self._began + GATHER
 
     def _look_at(self, moment: float) -> None:
         if moment < self._looking_at:

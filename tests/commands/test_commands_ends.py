@@ -67,7 +67,7 @@ WAYS: dict[str, tuple[str | None, int, dict[str, Any], dict[str, Any]]] = {
 def ended(shell: Shell, way: str) -> Came:
     _, _, service, told = WAYS[way]
     manifest = shell.folder / "p.txt"
-    manifest.write_text(lines(60))
+    manifest.write_text(lines(30))
     return run(go(shell.folder / RUN, manifest, Simulator(steady(**service)), **told))
 
 

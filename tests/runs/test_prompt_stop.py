@@ -21,6 +21,7 @@ import pytest
 
 from batcher.commands.signals import ONE
 from batcher.runner.stop import CANCELS, GRACE
+from tests.support.quick_start import own_interpreter
 from tests.support.rude_server import RudeServer, answer, serving
 from tests.support.simulator_process import service
 
@@ -30,10 +31,11 @@ HANGS = 60.0  # seconds
 
 def start(folder: Path, manifest: str, *flags: str, stdin: Any = subprocess.DEVNULL) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "batcher", "run", manifest, "-o", str(folder / "run"), *flags]
-    return subprocess.Popen(
-        command, cwd=folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    with own_interpreter():
+        return subprocess.Popen(
+            command, cwd=folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
 
 
 def interrupted(going: "subprocess.Popen[str]") -> tuple[str, str]:

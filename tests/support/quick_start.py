@@ -33,7 +33,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-MODULES = {"batcher", "batcher.simulator", "tests.crash.victim"}
+MODULES = {"batcher", "batcher.simulator", "tests.crash.victim", "tests.export.victim"}
 UNTOUCHED = ("__main__", "ray_", "parquet", "bucket", "remote")  # extras that start threads when they are imported
 READ_BY_PYTHON = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "TZ", "AIOHTTP_")
 LARGEST = 100_000  # bytes of a message
@@ -105,8 +105,16 @@ def _started(
 
 def _alike(variables: dict[bytes, bytes]) -> bool:
     """Whether Python itself would start in the same way with these variables."""
-    ours = {name: value for name, value in AT_START.items() if os.fsdecode(name).startswith(READ_BY_PYTHON)}
-    return ours == {name: value for name, value in variables.items() if os.fsdecode(name).startswith(READ_BY_PYTHON)}
+    return _read_by_python(variables) == _read_by_python(AT_START)
+
+
+def _read_by_python(variables: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    root = os.fsencode(Path(__file__).parents[2])
+    return {
+        name: value
+        for name, value in variables.items()
+        if os.fsdecode(name).startswith(READ_BY_PYTHON) and (name, value) != (b"PYTHONPATH", root)
+    }
 
 
 AT_START = dict(os.environb)

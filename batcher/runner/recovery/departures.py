@@ -69,7 +69,7 @@ class Departures:
             self._write({"no": entry.job.key, "n": entry.attempts})
 
     def _write(self, facts: dict[str, Any]) -> None:
-        line = f"{chr(10) if self._torn else ''}{json.dumps(facts)}\n".encode()
+        line = (b"\n" if self._torn else b"") + msgspec.json.encode(facts) + b"\n"
         self._torn = True
         if os.write(self._handle, line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), JOURNAL)
