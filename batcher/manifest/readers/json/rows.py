@@ -192,7 +192,7 @@ class JsonDocument(_Objects):
         with self._source.text() as stream:
             window = Window(stream, self._source.label)
             keyed = window.take("a list or an object of prompts", "[{") == "{"
-            keys: dict[str, tuple[int, int]] | None = {} if keyed else None
+            keys: dict[str, int] | None = {} if keyed else None
             close = "}" if keyed else "]"
             if window.peek() == close:
                 window.take(close, close)
@@ -200,7 +200,7 @@ class JsonDocument(_Objects):
                 yield from self._elements(window, close, keys)
             window.finish()
 
-    def _elements(self, window: Window, close: str, keys: dict[str, tuple[int, int]] | None) -> Iterator[Row]:
+    def _elements(self, window: Window, close: str, keys: dict[str, int] | None) -> Iterator[Row]:
         """keys: gets the places of those of an object; None of a list."""
         is_first = True
         while True:
@@ -246,14 +246,15 @@ class JsonDocument(_Objects):
                 break
         return first or odd
 
-    def _new_key(self, window: Window, keys: dict[str, tuple[int, int]]) -> str:
+    def _new_key(self, window: Window, keys: dict[str, int]) -> str:
         window.peek()
-        place = window.line, window.column
+        line, column = window.line, window.column
         key = self._key(window)
-        first = keys.setdefault(key, place)
-        if first != place:
-            what = f"the id `{word(key)}` appears twice (first at {self._source.label}:{first[0]}:{first[1]})"
-            self._wrong(place, what, "rename one of them, or remove it")
+        place = line << 32 | column  # one number, as they are kept by the hundred thousand
+        if (first := keys.setdefault(key, place)) != place:
+            before = f"{self._source.label}:{first >> 32}:{first % 2**32}"
+            what = f"the id `{word(key)}` appears twice (first at {before})"
+            self._wrong((line, column), what, "rename one of them, or remove it")
         return key
 
     def _key(self, window: Window) -> str:
