@@ -3,13 +3,16 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import tempfile
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
+from tests.support import quick_start
 from tests.support.needs import need_buckets
 from tests.support.slow import SLOW_FOLDERS
 
@@ -20,9 +23,37 @@ if TYPE_CHECKING:
 # slow.txt, which `python -m tests.support.slow JUNIT.XML` makes from a run of the suite with `--junitxml`.
 SLOW = frozenset(Path(__file__).with_name("slow.txt").read_text("utf-8").split())
 
+ALARM_AGAIN = 20.0  # seconds
+
 settings.register_profile("no clock", deadline=None)  # other tests have the processors at the same time
 settings.load_profile("no clock")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # batcher is started some hundred times and need be compiled once only
+quick_start.install()
+
+
+def in_memory(folder: str = "/dev/shm", room: int = 4 << 30) -> bool:
+    """Whether the tests' temporary files can lie there: on a disk, a third of the time goes by waiting for it."""
+    try:
+        about = os.statvfs(folder)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK) and not about.f_flag & os.ST_NOEXEC and about.f_bavail * about.f_frsize > room
+
+
+if in_memory():
+    os.environ["TMPDIR"] = tempfile.tempdir = "/dev/shm"
+
+_wait = subprocess.Popen.__exit__
+
+
+def _kill_and_wait(process: "subprocess.Popen[Any]", kind: Any, error: Any, trace: Any) -> None:
+    """What a failed test leaves at the end of a ``with`` may be a service, which nobody will end any more."""
+    if kind is not None:
+        process.kill()
+    _wait(process, kind, error, trace)
+
+
+subprocess.Popen.__exit__ = _kill_and_wait  # type: ignore[method-assign]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a script put in the background
     with contextlib.suppress(ValueError):  # not the main thread
@@ -32,6 +63,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a scri
 def pytest_xdist_auto_num_workers() -> int:
     """Twice the processors: half of the time, a test waits for another process, for the disk or for a clock."""
     return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_timeout_set_timer(settings: Any) -> Generator[None, Any, Any]:
+    """The alarm of the time limit comes again: the first one may lead into a ``finally`` that waits, into the end of an
+    event loop, or into Hypothesis, which takes it for a finding and tries the same once more.
+    """
+    answer = yield
+    if settings.method == "signal":
+        signal.setitimer(signal.ITIMER_REAL, settings.timeout, ALARM_AGAIN)
+    return answer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,15 +27,14 @@ from batcher.api.values import (
     more_images,
 )
 from batcher.core.errors import UsageError
+from batcher.core.filter import PICTURE_FACTS, Filter
 from batcher.core.job import Counts, State
-from batcher.core.where import Where, WhereError, usage_error
 from batcher.export import picking
 from batcher.export.more import add, plan_more
-from batcher.export.viewed import matching, viewed
-from batcher.images.flagging import asked_for
+from batcher.export.viewed import viewed
 from batcher.runner import planning, report, standing
 from batcher.runner.reopening import MISSING, STATES, Reopen, reopen
-from batcher.store import connect_to_read, is_going, picks, reading
+from batcher.store import connect_to_read, is_going, reading
 from batcher.store.joined import Joined, joined, whose
 from batcher.upkeep import checking
 from batcher.upkeep.survey import THREADS
@@ -101,17 +100,18 @@ class Run:
 
         where: as ``--where`` of the commands: ``'seed < 10 and pick == "yes"'``. Raises UsageError for a bad one.
         """
-        test = None if where is None else _where(where)
-        with self._whole() as (whole, connection):
-            flags = asked_for(test.names if test else (), whole.path, connection)
-            everything = viewed(connection, picks.read(whole.path), flags)
-            meant = everything if test is None else matching(everything, test)
-            return Images([image_of_view(*whose(whole.path, one.picture.file), one) for one in meant])
+        return self._images(where, None)
 
     def _first(self, most: int) -> Images:
         """So many of the pictures, for a look."""
+        return self._images(None, most)
+
+    def _images(self, where: str | None, most: int | None) -> Images:
+        if not isinstance(where, str | None):
+            raise UsageError(f"where={where!r}: it must be a text", hint="Such as 'seed < 10 and pick is null'.")
+        asked = Filter(where, PICTURE_FACTS)
         with self._whole() as (whole, connection):
-            some = islice(viewed(connection, picks.read(whole.path), {}), most)
+            some = islice(viewed(whole.path, connection, asked), most)
             return Images([image_of_view(*whose(whole.path, one.picture.file), one) for one in some])
 
     def failures(self) -> list[Failed]:
@@ -201,15 +201,6 @@ class Run:
         except (OSError, ValueError):
             return {}
         return facts if isinstance(facts, dict) else {}
-
-
-def _where(text: str) -> Where:
-    if not isinstance(text, str):
-        raise UsageError(f"where={text!r}: it must be a text", hint="Such as 'seed < 10 and pick is null'.")
-    try:
-        return Where(text)
-    except WhereError as error:
-        raise usage_error(text, error) from None
 
 
 def _list(value: str | Sequence[str]) -> Sequence[str]:

@@ -11,8 +11,8 @@ from typing import Any
 from batcher.core.groups import seed_of
 from batcher.core.job import Artifact, Entry, State
 from batcher.core.units import show_count, show_usd
-from batcher.export.sheets.thumbnails import Unreadable, thumbnail
 from batcher.export.viewed import Viewed
+from batcher.images.thumbnail import Unreadable, on_white
 
 THUMBNAILS = 24  # shown at most
 _SIDE = 160  # pixels
@@ -285,7 +285,7 @@ def _figure(image: Image) -> str:
 
 def _picture(image: Image) -> str:
     try:
-        small = thumbnail(image.path, 2 * _SIDE, 2 * _SIDE)
+        small = on_white(image.path, (2 * _SIDE, 2 * _SIDE))
     except Unreadable as error:
         return f"<em>{html.escape(str(error))}</em>"
     held = io.BytesIO()

@@ -9,9 +9,9 @@ import aiohttp
 
 from batcher.client.api import READ, SIMULATOR_HEADER, checked_base
 from batcher.client.protocol import Reply, read_json, read_status
+from batcher.client.sessions import session
 from batcher.core.errors import AccountError, CallError
 from batcher.core.one_line import one_line
-from batcher.core.version import __version__
 
 # A request that nobody made: an accepted token gets "not found" for it, a refused one is refused.
 NO_REQUEST = "00000000-0000-0000-0000-000000000000"
@@ -44,17 +44,16 @@ async def probe(base_url: str, token: str) -> Probe:
     service that has everything in one place tells it.
     """
     root = checked_base(base_url)
-    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": f"batcher/{__version__}"}
-    async with aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False) as session:
+    async with session(token) as calls:
         began = time.monotonic()
         try:
-            reply, answer = await _get(session, f"{root}/requests/{NO_REQUEST}/status")
+            reply, answer = await _get(calls, f"{root}/requests/{NO_REQUEST}/status")
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             reason = one_line(str(error).replace(token, "[token]"), 200) or type(error).__name__
             return Probe(reachable=False, accepted=None, trouble=reason)
         seconds = time.monotonic() - began
         accepted, trouble = _verdict(reply)
-        balance = await _balance(session, root) if accepted else None
+        balance = await _balance(calls, root) if accepted else None
     return Probe(
         reachable=True,
         accepted=accepted,
@@ -77,19 +76,19 @@ def _verdict(reply: Reply) -> tuple[bool | None, str]:
     return True, ""
 
 
-async def _balance(session: aiohttp.ClientSession, root: str) -> float | None:
+async def _balance(calls: aiohttp.ClientSession, root: str) -> float | None:
     """Dollars; None when the answer does not say."""
     parts = urlsplit(root)
     try:
-        reply, _ = await _get(session, f"{parts.scheme}://{parts.netloc}{_BALANCE}")
+        reply, _ = await _get(calls, f"{parts.scheme}://{parts.netloc}{_BALANCE}")
         usd = read_json(reply).get("balance_usd")
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, CallError, AccountError):
         return None
     return float(usd) if isinstance(usd, (int, float)) and not isinstance(usd, bool) else None
 
 
-async def _get(session: aiohttp.ClientSession, url: str) -> tuple[Reply, dict[str, str]]:
-    async with session.get(url, allow_redirects=False, timeout=READ) as response:
+async def _get(calls: aiohttp.ClientSession, url: str) -> tuple[Reply, dict[str, str]]:
+    async with calls.get(url, allow_redirects=False, timeout=aiohttp.ClientTimeout(total=READ)) as response:
         body = await response.content.read(_MOST_BYTES)
         return Reply(response.status, body), dict(response.headers)
 

@@ -35,9 +35,9 @@ from batcher.client.protocol import (
     read_status,
     read_submit,
 )
-from batcher.client.sessions import Sessions
-from batcher.core.errors import CallError, Cause, DiskError, NotFound, NotSent, Rejected, Unclear, UsageError
-from batcher.core.job import Accepted, Answer, CancelOutcome, Succeeded, Waiting
+from batcher.client.sessions import JsonBody, open_session
+from batcher.core.errors import CallError, Cause, NotFound, NotSent, Rejected, Unclear, UsageError
+from batcher.core.job import Accepted, Answer, CancelOutcome, Succeeded, Waiting, canonical_json
 from batcher.core.one_line import one_line
 from batcher.core.retry import retry_after
 from batcher.store.machine import machine_problem
@@ -45,12 +45,10 @@ from batcher.store.machine import machine_problem
 MOST_BYTES = 4 * 1024 * 1024  # of one answer; most are a few hundred bytes
 MOST_RESULT_BYTES = 16 * 1024 * 1024  # of a result, which may hold its pictures as data: URIs
 CONNECT = 10.0  # seconds, as the official nodes wait
-SUBMIT = aiohttp.ClientTimeout(total=100.0, sock_connect=CONNECT)
-READ = aiohttp.ClientTimeout(total=30.0, sock_connect=CONNECT)
+SUBMIT, READ = 100.0, 30.0  # seconds for the whole of a call
 NO_TOTAL = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT)  # the whole of a call is timed by AwakeTimeouts
 QUIET = 0.5  # seconds without a call, after which connections are looked at before one leaves on them
 SHORTEST_SECRET = 8  # characters: cutting a shorter "token" out of an answer would only garble it ("id", "any")
-_JSON = {"Content-Type": "application/json"}
 SIMULATOR_HEADER = "X-Batcher-Simulator"
 ODD_POLLS = 2  # polls of a success under a word that nobody knows, before it is believed
 
@@ -91,7 +89,7 @@ class Api:
         self._connections = connections
         self._result_waits = False  # the result endpoint was seen to answer for an unfinished job
         self._status_first = False
-        self._sessions: Sessions | None = None
+        self._session: aiohttp.ClientSession | None = None
         self._timeouts = AwakeTimeouts()
         self._closing: set[asyncio.Task[None]] = set()
         self._called_at = 0.0
@@ -99,7 +97,7 @@ class Api:
         self._odd: dict[str, int] = {}  # polls of requests whose success has a word that nobody knows
 
     async def __aenter__(self) -> Self:
-        self._sessions = Sessions(self._token, self._connections)
+        self._session = open_session(self._token, self._connections)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -107,8 +105,8 @@ class Api:
         for task in list(self._closing):
             task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
-        if self._sessions is not None:
-            await self._sessions.close()
+        if self._session is not None:
+            await self._session.close()
 
     def hide_queries(self, base: str) -> None:
         """Links that begin with ``base`` are signed: what the service repeats of them loses its query."""
@@ -125,9 +123,8 @@ class Api:
 
         Raises NotSent, Refused, Rejected, Unclear (nobody knows), AccountError.
         """
-        body = json.dumps(inputs, ensure_ascii=False).encode()
-        reply = await self._call("POST", f"/models/{_model_path(model)}", wait=SUBMIT, body=body, leaving=leaving)
-        return read_submit(reply)
+        body = JsonBody(canonical_json(inputs).encode(), leaving)
+        return read_submit(await self._call("POST", f"/models/{_model_path(model)}", wait=SUBMIT, body=body))
 
     async def poll(self, request_id: str) -> Answer:
         """Where a request stands, and its files once it is finished. Free.
@@ -198,38 +195,17 @@ class Api:
         method: str,
         path: str,
         *,
-        wait: aiohttp.ClientTimeout,
-        body: bytes | None = None,
+        wait: float,
+        body: JsonBody | None = None,
         most: int = MOST_BYTES,
-        leaving: Callable[[], None] | None = None,
     ) -> Reply:
-        sessions = await self._awake_sessions()
-        session = sessions.reads if leaving is None else sessions.submits
+        session = await self._awake_session()
         self.calls += 1
-        left, held_back = False, None
-
-        def leave() -> None:
-            nonlocal left, held_back
-            try:
-                if leaving is not None:
-                    leaving()
-            except DiskError as problem:
-                held_back = problem
-                raise
-            left = True
-
+        url = yarl.URL(self.base_url + path, encoded=True)  # nothing in it needs quoting
         try:
             async with (
-                self._timeouts.within(wait.total or 0.0),
-                session.request(
-                    method,
-                    yarl.URL(self.base_url + path, encoded=True),  # nothing in it needs quoting
-                    data=body,
-                    headers=None if body is None else _JSON,
-                    allow_redirects=False,
-                    timeout=NO_TOTAL,
-                    trace_request_ctx=leave,
-                ) as response,
+                self._timeouts.within(wait),
+                session.request(method, url, data=body, allow_redirects=False, timeout=NO_TOTAL) as response,
             ):
                 self.simulated = SIMULATOR_HEADER in response.headers
                 content = self._without_secrets(await _read_capped(response, most))
@@ -239,8 +215,8 @@ class Api:
             kind = "too_many_files" if error.errno in {errno.EMFILE, errno.ENFILE} else "unreachable"
             raise NotSent(Cause(kind=kind, message=self._words(error))) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            if held_back is not None:
-                raise held_back from None
+            if body is not None and body.held_back is not None:
+                raise body.held_back from None
             if _never_left(error):
                 raise NotSent(Cause(kind="connection", message="the connection was closed before the call")) from None
             kind = "timeout" if isinstance(error, TimeoutError) else "connection"
@@ -248,24 +224,26 @@ class Api:
         except (MemoryError, RuntimeError) as error:
             if (problem := machine_problem(error)) is None:
                 raise
-            raise (Unclear if left else NotSent)(Cause(kind="no_room", message=problem.message)) from error
+            raise (Unclear if body is not None and body.left else NotSent)(
+                Cause(kind="no_room", message=problem.message)
+            ) from error
 
-    async def _awake_sessions(self) -> Sessions:
-        """The sessions, without connections that died while nothing was called: a machine that sleeps drops them
+    async def _awake_session(self) -> aiohttp.ClientSession:
+        """The session, without connections that died while nothing was called: a machine that sleeps drops them
         without a word, and a connection that the other end has closed is only known to be so once the loop has looked.
         """
-        assert self._sessions is not None
+        assert self._session is not None
         now = asyncio.get_running_loop().time()
         if now - self._called_at > QUIET:
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         self._called_at = now
         if self._timeouts.woke_up():
-            old, self._sessions = self._sessions, Sessions(self._token, self._connections)
+            old, self._session = self._session, open_session(self._token, self._connections)
             task = asyncio.create_task(_close_later(old), name="connections of before the sleep")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
-        return self._sessions
+        return self._session
 
     def _without_secrets(self, content: bytes) -> bytes:
         """A service that repeats the token, or a signed link, must not get it into a message or the state file, escaped
@@ -303,12 +281,12 @@ def _never_left(error: BaseException) -> bool:
     return False
 
 
-async def _close_later(sessions: Sessions) -> None:
+async def _close_later(session: aiohttp.ClientSession) -> None:
     """Calls that are open on it may still get their answer."""
     try:
-        await asyncio.sleep((SUBMIT.total or 0.0) + CONNECT)
+        await asyncio.sleep(SUBMIT + CONNECT)
     finally:
-        await sessions.close()
+        await session.close()
 
 
 async def _read_capped(response: aiohttp.ClientResponse, most: int) -> bytes:

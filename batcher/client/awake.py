@@ -8,8 +8,7 @@ that it had before, which is more than enough to read what is there.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 
 TICK = 0.5  # seconds; also how exact a time-out is
 LATE = 2.0  # ticks: what came later than this was a jump
@@ -25,19 +24,13 @@ class AwakeTimeouts:
         self._timer: asyncio.TimerHandle | None = None
         self._drift = _suspended()
 
-    @asynccontextmanager
-    async def within(self, seconds: float) -> AsyncIterator[None]:
+    def within(self, seconds: float) -> "_Within":
         """Raises TimeoutError when the block takes longer, by up to one tick more."""
         loop = asyncio.get_running_loop()
         if self._timer is None:
             self._ticked = loop.time()
             self._timer = loop.call_later(TICK, self._tick)
-        async with asyncio.timeout(None) as scope:
-            self._open[scope] = self._awake + min(loop.time() - self._ticked, TICK) + seconds
-            try:
-                yield
-            finally:
-                del self._open[scope]
+        return _Within(self._open, self._awake + min(loop.time() - self._ticked, TICK) + seconds)
 
     def woke_up(self) -> bool:
         """Whether the machine slept since this was asked last: connections may be dead without having said so."""
@@ -61,6 +54,27 @@ class AwakeTimeouts:
         for scope, until in self._open.items():
             if until <= self._awake and not scope.expired():
                 scope.reschedule(now)
+
+
+class _Within:
+    """until: in awake seconds."""
+
+    __slots__ = ("_open", "_scope", "_until")
+
+    def __init__(self, open_scopes: dict[asyncio.Timeout, float], until: float) -> None:
+        self._open = open_scopes
+        self._scope = asyncio.timeout(None)
+        self._until = until
+
+    async def __aenter__(self) -> None:
+        await self._scope.__aenter__()
+        self._open[self._scope] = self._until
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        del self._open[self._scope]
+        await self._scope.__aexit__(kind, error, trace)
 
 
 def _suspended() -> float:

@@ -72,18 +72,16 @@ async def ask(
         return offline(model, given_price, f"the catalogue is broken ({problem.cause.message})", unchecked=unchecked)
     listed, note = price_of(entry)
     price, words = _price(listed, note, given_price)
-    schema = entry.get("input_schema")
-    if not isinstance(schema, dict):
-        without = offline(model, price, "the catalogue gives no input schema for it", unchecked=unchecked)
-        return Offer(schema=without.schema, price=price, warnings=(*words, *without.warnings))
-    try:
-        checked = ModelSchema.from_json(model, {"required": entry.get("required_inputs"), **schema})
-    except ValueError as error:
-        why = f"its schema in the catalogue can't be used: {one_line(str(error), 200)}"
-        without = offline(model, price, why, unchecked=unchecked)
-        return Offer(schema=without.schema, price=price, warnings=(*words, *without.warnings))
-    notes = (f"{one_line(model, 200)}: {note}" for note in checked.notes)
-    return Offer(schema=checked.unchecked(unchecked), price=price, warnings=(*words, *notes))
+    schema, why = entry.get("input_schema"), "the catalogue gives no input schema for it"
+    if isinstance(schema, dict):
+        try:
+            checked = ModelSchema.from_json(model, {"required": entry.get("required_inputs"), **schema})
+            notes = (f"{one_line(model, 200)}: {note}" for note in checked.notes)
+            return Offer(schema=checked.unchecked(unchecked), price=price, warnings=(*words, *notes))
+        except ValueError as error:
+            why = f"its schema in the catalogue can't be used: {one_line(str(error), 200)}"
+    without = offline(model, price, why, unchecked=unchecked)
+    return replace(without, warnings=(*words, *without.warnings))
 
 
 def offline(model: str, given_price: float | None, why: str, *, unchecked: Collection[str] = ()) -> Offer:

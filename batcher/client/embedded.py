@@ -7,13 +7,16 @@ service do.
 import asyncio
 import json
 import os
+import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from batcher.core.errors import ServiceError
 
+LAST = 10.0  # seconds that its end may take
 JOURNAL = ".simulator.jsonl"
 TOKEN = "simulated"  # noqa: S105  the simulator takes any; no real one is ever sent to it
 
@@ -24,25 +27,27 @@ async def simulator(run_dir: Path | None) -> AsyncIterator[str]:
     arguments = ["--port", "0", "--exit-with-parent"]
     if run_dir is not None:
         arguments += ["--journal", str(run_dir / JOURNAL)]
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "batcher.simulator",
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if not name.startswith("RUNCOMFY_")},  # no real token
-    )
-    assert child.stdout is not None
-    assert child.stderr is not None
-    assert child.stdin is not None
-    try:
-        first = await child.stdout.readline()
-        if not first.strip():
-            lines = (await child.stderr.read()).decode(errors="replace").strip().splitlines()
-            raise ServiceError(f"the simulator did not start: {lines[-1] if lines else 'no reason given'}")
-        yield str(json.loads(first)["base_url"])
-    finally:
-        child.stdin.close()
-        await child.wait()
+    without_token = {name: value for name, value in os.environ.items() if not name.startswith("RUNCOMFY_")}
+    with subprocess.Popen(  # noqa: ASYNC220, S603  it takes a millisecond, and the program is ours
+        [sys.executable, "-m", "batcher.simulator", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=without_token,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
+        try:
+            first = await asyncio.to_thread(child.stdout.readline)
+            if not first.strip():
+                lines = child.stderr.read().decode(errors="replace").strip().splitlines()
+                raise ServiceError(f"the simulator did not start: {lines[-1] if lines else 'no reason given'}")
+            yield str(json.loads(first)["base_url"])
+        finally:
+            child.stdin.close()
+            last = threading.Timer(LAST, child.kill)  # one that was stopped, or is stuck
+            last.daemon = True
+            last.start()
+            await asyncio.to_thread(child.wait)
+            last.cancel()

@@ -12,9 +12,11 @@ ended. A 403 without one of RunComfy's codes comes from what stands before the s
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from batcher.client.outputs import find_urls
 from batcher.core.errors import (
@@ -58,8 +60,7 @@ _AMBIGUOUS_4XX = frozenset({408, 409, 425, 499})  # a proxy may say these of a r
 _ABOUT_THE_CALL = _AMBIGUOUS_4XX | {401, 402, 403, 404, 405, 429}  # 4xx that speak of the call, never of the job
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """One HTTP answer. retry_after: seconds, already parsed, None when not given."""
 
     status: int
@@ -78,7 +79,7 @@ def is_model_id(text: str) -> bool:
 
 def read_submit(reply: Reply) -> Accepted:
     """Raises NotSent, Refused, Rejected, Unclear (in doubt) or AccountError."""
-    body = _open(reply, submit=True)
+    body = read_json(reply, submit=True)
     for name in ("request_id", "requestId", "id"):
         if is_request_id(body.get(name)):
             return Accepted(request_id=body[name])
@@ -123,18 +124,21 @@ def read_status(reply: Reply, request_id: str | None = None) -> Answer | None:
 def _job(reply: Reply, request_id: str | None) -> dict[str, Any]:
     """The body of an answer about a job. The end of a job outranks an ``error_code`` beside it, which belongs to it."""
     parsed = _parse(reply.body)
-    ended = isinstance(parsed, dict) and _is_the_end(reply.status, parsed)
-    body: dict[str, Any] = parsed if ended else _open(reply, submit=False)
+    readable = isinstance(parsed, dict) and _is_about_the_job(reply.status, parsed)
+    body: dict[str, Any] = parsed if readable else read_json(reply)
     other = body.get("request_id")
     if request_id is not None and isinstance(other, str) and other and other != request_id:
         raise Unclear(Cause(kind="foreign", message="the answer is about another request", http_status=reply.status))
     return body
 
 
-def _is_the_end(http_status: int, body: dict[str, Any]) -> bool:
+def _is_about_the_job(http_status: int, body: dict[str, Any]) -> bool:
+    """Whether it has no error, or one that belongs to the end of the job."""
     word, code = _word(body), _code(body)
     if http_status // 100 == 2:
-        of_the_token = code is not None and _BAD_TOKEN.fullmatch(code) is not None and word == "error"
+        if code is None:
+            return True
+        of_the_token = _BAD_TOKEN.fullmatch(code) is not None and word == "error"
         return (word in FAILURE and not of_the_token) or (word in SUCCESS and bool(find_urls(body.get("output"))))
     about_the_job = http_status // 100 == 4 and http_status not in _ABOUT_THE_CALL
     return about_the_job and word in FAILURE and is_request_id(body.get("request_id"))
@@ -143,7 +147,7 @@ def _is_the_end(http_status: int, body: dict[str, Any]) -> bool:
 def _failed(body: dict[str, Any], cost_usd: float | None) -> FailedThere:
     cause = failure_cause(body.get("error") or body.get("error_message") or body.get("detail") or body.get("message"))
     if cause.code is None and (code := _code(body)):
-        cause = Cause(kind=cause.kind, message=cause.message, code=code)
+        cause = replace(cause, code=code)
     return FailedThere(cause=cause, final=cause.kind in {"content_policy", "invalid_input"}, cost_usd=cost_usd)
 
 
@@ -152,16 +156,11 @@ def read_cancel(reply: Reply) -> CancelOutcome:
 
     Raises Refused, NotFound, Unclear or AccountError.
     """
-    body = _open(reply, submit=False)
+    body = read_json(reply)
     outcome = str(body.get("outcome") or "").strip().lower()
     if outcome in CANCELLED or (not outcome and _word(body).startswith("cancel")):
         return CancelOutcome.CANCELLED
     return CancelOutcome.TOO_LATE if outcome == "not_cancellable" else CancelOutcome.UNKNOWN
-
-
-def read_json(reply: Reply) -> dict[str, Any]:
-    """Any other readable answer (catalog, balance). Raises as read_result."""
-    return _open(reply, submit=False)
 
 
 def failure_cause(error: Any) -> Cause:
@@ -174,8 +173,8 @@ def failure_cause(error: Any) -> Cause:
     return Cause(kind=_kind(message), message=message, code=code)
 
 
-def _open(reply: Reply, *, submit: bool) -> dict[str, Any]:
-    """The body of an answer that is one; everything else is raised as what it means."""
+def read_json(reply: Reply, *, submit: bool = False) -> dict[str, Any]:
+    """The body of an answer that is one; everything else is raised as what it means: as read_submit, or read_result."""
     body = _parse(reply.body)
     code = _code(body)
     if reply.status // 100 == 2 and code is None:
@@ -195,15 +194,15 @@ def _problem(reply: Reply, body: Any, code: str | None, *, submit: bool) -> Call
     if 429 in {status, meant} or (status == 503 and reply.retry_after is not None):
         return Refused(cause, retry_after=reply.retry_after)
     if not submit and 404 in {status, meant}:
-        return NotFound(_renamed(cause, "not_found"))
+        return NotFound(replace(cause, kind="not_found"))
     if status == 403 and code != "403001":  # of what stands before the service: a submit did not get there
-        return (NotSent if submit else Unclear)(_renamed(cause, "blocked"), retry_after=reply.retry_after)
+        return (NotSent if submit else Unclear)(replace(cause, kind="blocked"), retry_after=reply.retry_after)
     server_side = max(status, meant) >= 500 or status // 100 == 3 or not _AMBIGUOUS_4XX.isdisjoint({status, meant})
     if _balance_is_gone(status, code):  # a read is free: one that asks for money is asked again, for a while
-        return Unclear(_renamed(cause, NO_MONEY), retry_after=reply.retry_after)
+        return Unclear(replace(cause, kind=NO_MONEY), retry_after=reply.retry_after)
     if server_side:
-        return Unclear(_renamed(cause, "service_error"), retry_after=reply.retry_after)
-    return Rejected(_renamed(cause, _rejection(status, code, text)))
+        return Unclear(replace(cause, kind="service_error"), retry_after=reply.retry_after)
+    return Rejected(replace(cause, kind=_rejection(status, code, text)))
 
 
 def _rejection(status: int, code: str | None, text: str) -> str:
@@ -297,10 +296,6 @@ def _kind(message: str, otherwise: str = "failed") -> str:
     if _CONTENT_POLICY.search(message):
         return "content_policy"
     return "invalid_input" if _INVALID.search(message) else otherwise
-
-
-def _renamed(cause: Cause, kind: str) -> Cause:
-    return Cause(kind=kind, message=cause.message, http_status=cause.http_status, code=cause.code)
 
 
 def _unreadable(reply: Reply) -> str:

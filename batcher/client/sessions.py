@@ -1,55 +1,69 @@
-"""The connections to the API, and what sends calls over them."""
+"""HTTP sessions, without cookies and what the machine says of proxies and passwords; and what is sent on them."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 
+from batcher.core.errors import DiskError
 from batcher.core.version import __version__
 
 IDLE = 4.0  # seconds: an older idle connection may be closing just as a submit leaves on it, which puts it in doubt
+MOST_REDIRECTS = 5
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-class Sessions:
-    """A session for reads and one for submits, over the same connections.
+def open_session(token: str, connections: int) -> aiohttp.ClientSession:
+    """Of the API. connections: how many may be open at once. To be called inside the event loop."""
+    return session(token, connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=IDLE))
 
-    Only submits tell when their first byte goes out (``trace_request_ctx``, called without arguments): aiohttp's traces
-    cost a tenth of a call, and a read does not need them.
+
+def session(token: str | None = None, **options: Any) -> aiohttp.ClientSession:
+    """To be made inside the event loop. token: None for hosts that must never see it. options: of aiohttp's."""
+    headers = {"User-Agent": f"batcher/{__version__}", "Accept": "*/*" if token is None else "application/json"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    headers |= options.pop("headers", {})
+    return aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, **options)
+
+
+@asynccontextmanager
+async def answered(
+    calls: aiohttp.ClientSession, method: str, url: str, onward: Callable[[str, str], str], **options: Any
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The last answer of a chain of redirects. onward: gives the next URL for a URL and its ``Location``, or raises.
+
+    Raises what aiohttp raises, ClientError also for redirects without end.
+    """
+    for _ in range(MOST_REDIRECTS + 1):
+        async with calls.request(method, url, allow_redirects=False, **options) as answer:
+            location = answer.headers.get("Location")
+            if answer.status not in REDIRECTS or not location:
+                yield answer
+                return
+            url = onward(url, location)
+    raise aiohttp.ClientError("it redirects without end")
+
+
+class JsonBody(aiohttp.BytesPayload):
+    """A body that knows when it leaves. leaving: called when head and body are about to be handed to the system, in
+    this very turn of the event loop; they are not where it raises DiskError, which is then ``held_back``.
     """
 
-    def __init__(self, token: str, connections: int) -> None:
-        """connections: how many may be open at once. To be made inside the event loop."""
-        connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=IDLE)
-        self.reads = _session(connector, token, [])
-        self.submits = _session(connector, token, [_departures()])
-        self._connector = connector
+    def __init__(self, content: bytes, leaving: Callable[[], None] | None) -> None:
+        super().__init__(content, content_type="application/json")
+        self._leaving = leaving
+        self.left = False
+        self.held_back: DiskError | None = None
 
-    async def close(self) -> None:
-        await self.reads.close()
-        await self.submits.close()
-        await self._connector.close()
-
-
-def _session(connector: aiohttp.TCPConnector, token: str, traces: list[aiohttp.TraceConfig]) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector,
-        connector_owner=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={
-            "Authorization": f"Bearer {token}",
-            "Accept": "application/json",
-            "User-Agent": f"batcher/{__version__}",
-        },
-        trust_env=False,  # a netrc or proxy must not see the token
-        trace_configs=traces,
-    )
-
-
-def _departures() -> aiohttp.TraceConfig:
-    """Tells a call that its head and body are about to be handed to the system, in this very turn of the event loop."""
-
-    async def leave(_session: object, context: Any, _facts: object) -> None:
-        context.trace_request_ctx()
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_chunk_sent.append(leave)  # "sent" is aiohttp's word: it is called before the chunk is written
-    return trace
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        if self._leaving is not None:
+            try:
+                self._leaving()
+            except DiskError as problem:
+                self.held_back = problem
+                raise
+        self.left = True
+        await super().write_with_length(writer, content_length)

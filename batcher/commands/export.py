@@ -75,7 +75,8 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
     from batcher.runner.progress import listener  # noqa: PLC0415
 
     runs, place = _places(words)
-    report = export_to(runs, place, Options(**given), listener(progress), replace=replace)
+    options = Options(**{name: value for name, value in given.items() if value is not None})
+    report = export_to(runs, place, options, listener(progress), replace=replace)
     say_json(report) if as_json else say(_words(report))
     return int(report["exit_code"])
 

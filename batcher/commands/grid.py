@@ -67,20 +67,16 @@ def grid(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
 
     from batcher.core.errors import UsageError  # noqa: PLC0415
     from batcher.export.sheets.drawing import Wanted, draw  # noqa: PLC0415
-    from batcher.export.sheets.filtering import Filter  # noqa: PLC0415
     from batcher.runner.progress import listener  # noqa: PLC0415
-    from batcher.store import connect_to_read, picks  # noqa: PLC0415
+    from batcher.store import connect_to_read  # noqa: PLC0415
     from batcher.store.joined import joined  # noqa: PLC0415
 
-    out, text = given.pop("out"), given.pop("where")
+    out = given.pop("out")
     wanted = Wanted(**given, out=Path(out) if out else None)
     with joined(run_dirs) as whole, closing(connect_to_read(whole.path)) as connection:
         if len(whole.runs) > 1 and not out:
             raise UsageError("there are several runs", hint="Say where their sheets go with -o.")
-        where = None if text is None else Filter(text, connection, whole.path, picks.read(whole.path))
-        progress = listener("none" if as_json else "auto")
-        drawn = draw(whole.path, connection, wanted, where=where, progress=progress)
-        drawn.warnings += where.warnings() if where else []
+        drawn = draw(whole.path, connection, wanted, progress=listener("none" if as_json else "auto"))
         facts = _facts(whole.name, drawn)
     say_json(facts) if as_json else say(_words(facts))
     return 0

@@ -1,10 +1,14 @@
 """Ctrl-C, SIGTERM and a closed terminal, from the start of a run until its summary is out."""
 
 import asyncio
+import math
+import os
+import select
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +18,11 @@ if TYPE_CHECKING:  # start-up time
     from batcher.runner.run_context import RunContext
 
 ONE = 0.5  # seconds: signals this close together are one (`timeout` sends two, to the child and to its group)
+LAST = 15.0  # seconds that leaving at once and writing the report may take
+WORDS = """
+batcher: a disk or a service has not answered for %.0f s, so this process ends as a kill would end it.
+What was paid for is kept. Resume with the same command.
+"""
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
@@ -21,14 +30,18 @@ class Signals:
     """Signals as a context manager around a whole run. A signal that is ignored at the start (nohup) stays ignored.
 
     Before the jobs begin, a signal raises KeyboardInterrupt. While they go, the first one ends the run in good order, a
-    second one, or a SIGTERM eight seconds ago, leaves at once. While report and summary are written, signals are
-    ignored: that takes moments.
+    second one, or a SIGTERM six seconds ago, leaves at once. While report and summary are written, signals are
+    ignored: that takes moments. Where it takes more than LAST, a disk or a bucket keeps a thread for ever, and the
+    process ends as a kill would end it.
     """
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
         self._heard: Callable[[int], None] | None = None
         self._over = False
+        self._first: float | None = None
+        self._leave_by = math.inf
+        self._left = threading.Event()
         self.asked_at: float | None = None  # when the first one came while jobs went, on ``time.monotonic``
 
     def __enter__(self) -> Self:
@@ -40,6 +53,7 @@ class Signals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._left.set()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -65,6 +79,7 @@ class Signals:
                 context.stop.request(Reason.INTERRUPTED, "interrupted")
                 if number == signal.SIGTERM:
                     loop.call_later(GRACE, task.cancel)
+                    self._leave_by = min(self._leave_by, now + GRACE + LAST)
             elif now - self.asked_at > ONE:
                 task.cancel()
 
@@ -72,16 +87,29 @@ class Signals:
             loop.call_soon_threadsafe(heard, number)
 
         self._heard = wake
+        threading.Thread(target=self._leave_in_time, name="leave", daemon=True).start()
         try:
             yield
         finally:
             self._heard, self._over = None, True
 
     def _came(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  the signal module's signature
+        now = time.monotonic()
+        self._first = now if self._first is None else self._first
+        if self._over or now - self._first > ONE:
+            self._leave_by = min(self._leave_by, now + LAST)
         if self._heard is not None:
             self._heard(number)
         elif not self._over:
             raise KeyboardInterrupt
+
+    def _leave_in_time(self) -> None:
+        while not self._left.wait(1.0):  # it looks, so that a signal's handler needs no lock to wake it
+            if time.monotonic() > self._leave_by:
+                with suppress(OSError, ValueError):  # closed
+                    if select.select([], [2], [], 1.0)[1]:
+                        os.write(2, (WORDS % LAST).encode())
+                os._exit(130)
 
 
 def _under_way(submits: int, downloads: int, grace: float) -> str:

@@ -10,16 +10,13 @@ So at most the cost of the last job goes over the ceiling, whatever that job cos
 its worst. With ``--in-flight 1`` there is no other, and the rule holds for any cost.
 
 The worst cost of a job is a multiple of its price: FIRST while no image of its kind is paid, YOUNG for the first FEW,
-then GROWN, or the highest cost over the lowest. It is the price itself while all costs were the same and SURE images
-are paid for each one at the service: so a budget that is just enough does not end slowly. The first job of a run leaves
-alone.
+then GROWN, or the highest cost over the lowest. The first job of a run leaves alone.
 
 The kind of a job is what its price depends on: the model, and its inputs without texts and seed. The cost of a draft
 says nothing about the same model at 4K.
 """
 
 from collections.abc import Hashable, Mapping
-from math import isclose
 from typing import Any
 
 from batcher.core.units import show_usd
@@ -28,7 +25,6 @@ FIRST = 100  # times its price, while no job of the kind has a cost
 YOUNG = 10  # the same, until FEW images of the kind are paid
 FEW = 4
 GROWN = 4  # the same from then on, or the highest cost over the lowest, if that is more
-SURE = 10  # images that all cost the same, for each at the service that is believed to cost no more
 LEAST = 0.01  # dollars an image: what is taken for the price of a job that was free so far
 EPSILON = 1e-9  # of the ceiling: sums of prices like 0.04 must not miss a round budget by a rounding error
 MOST_KINDS = 200  # further ones count as one
@@ -72,8 +68,8 @@ class _Seen:
             return FIRST
         if self.settled < FEW:
             return YOUNG
-        if isclose(self.lowest, self.highest):
-            return 1 if self.at_service * SURE <= self.settled else GROWN
+        if not self.priced:
+            return GROWN
         return max(GROWN, min(FIRST, self.highest / self.lowest if self.lowest else FIRST))
 
 

@@ -125,8 +125,7 @@ def key_of_json(model: str, inputs_json: str, copy: int = 1) -> str:
 _model_json = lru_cache(maxsize=64)(canonical_json)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A job as the state file knows it.
 
     id: row number, from 1, for life.
@@ -150,23 +149,20 @@ class Entry:
     cause: Cause | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """The service took a submit up: from now on it may cost money."""
 
     request_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """Not finished. ``status`` is the service's own word, lower case; unknown words mean this too."""
 
     status: str
     queue_position: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Succeeded:
+class Succeeded(msgspec.Struct, frozen=True, kw_only=True):
     """Finished with something to fetch.
 
     urls: in order, without duplicates, at least one.
@@ -180,8 +176,7 @@ class Succeeded:
     word: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedThere:
+class FailedThere(msgspec.Struct, frozen=True, kw_only=True):
     """Finished without: the service's own failure. ``final`` when paying again can't mend it (content policy)."""
 
     cause: Cause
@@ -189,8 +184,7 @@ class FailedThere:
     cost_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelledThere:
+class CancelledThere(msgspec.Struct, frozen=True, kw_only=True):
     """The service says this request was cancelled."""
 
 
@@ -206,8 +200,7 @@ class CancelOutcome(StrEnum):
 CARRIES_C2PA = "it carries a C2PA manifest"  # in a warning, which is how the state file remembers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """One file that is safely on disk, with its sidecar beside it.
 
     file: relative to the run directory, ``/`` between parts (``images/...``).

@@ -18,7 +18,6 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from batcher.core.errors import UsageError
 from batcher.core.flag import Flag
 from batcher.core.mismatch import Mismatch, kind_of, spelled
 from batcher.core.suggest import nearest
@@ -53,15 +52,6 @@ class WhereError(ValueError):
         self.column = column
         self.what = what
         self.mend = mend
-
-
-def usage_error(text: str, error: WhereError) -> UsageError:
-    """What a person is told of it."""
-    at = error.column - 1
-    return UsageError(
-        f"--where: column {error.column}, at {text[at : at + 24]!r}: {error.what}",
-        hint=f"{error.mend}{'' if error.mend.endswith('?') else '.'} Nothing was written.",
-    )
 
 
 def look_up(name: str, inputs: Values, meta: Values, facts: Values, chosen: Values | None = None) -> Any:

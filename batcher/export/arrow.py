@@ -1,11 +1,8 @@
 """Tables as Arrow knows them: the schema of our columns, and a parquet file written a few rows at a time."""
 
 import json
-from array import array
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from importlib.util import find_spec
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +40,23 @@ class ParquetFile:
         import pyarrow as pa  # noqa: PLC0415  an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
 
-        self._pa, self._columns, self._image = pa, columns, image
-        self._types = {
+        self._pa, self._image = pa, image
+        types = {
             Kind.TEXT: pa.string(), Kind.INTEGER: pa.int64(), Kind.NUMBER: pa.float64(), Kind.BOOLEAN: pa.bool_(),
             Kind.BINARY: pa.binary(),
         }  # fmt: skip
-        self._schema = self._of_columns()
+        fields = [pa.field(name, types[kind]) for name, kind in columns.items()]
+        features: dict[str, Any] = {n: {"dtype": _DATASETS[kind], "_type": "Value"} for n, kind in columns.items()}
         self._heavy = [name for name, kind in columns.items() if kind is Kind.BINARY]
         names = [name for name in columns if name not in self._heavy]
-        packed = (
-            dict.fromkeys(self._heavy, "none")
-            | dict.fromkeys(names, "zstd")
-            | ({"image.bytes": "none", "image.path": "zstd"} if image else {})
-        )
-        self._file = pa.OSFile(path, "wb")  # three times as fast as a file of Python's
+        packed = dict.fromkeys(self._heavy, "none") | dict.fromkeys(names, "zstd")
+        if image:
+            fields.insert(0, pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
+            features = {"image": {"_type": "Image"}, **features}
+            packed |= {"image.bytes": "none", "image.path": "zstd"}
+        self._schema = pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
         self._writer = pq.ParquetWriter(
-            self._file,
+            path,
             self._schema,
             compression=packed,
             use_dictionary=names,
@@ -69,9 +67,6 @@ class ParquetFile:
         )
         self._rows: list[Mapping[str, Any]] = []
         self._bytes = 0
-        # One row group is on its way to the disk while the next is read: Arrow leaves the interpreter alone meanwhile.
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="parquet")
-        self._on_its_way: Future[None] | None = None
 
     def add(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
@@ -80,54 +75,11 @@ class ParquetFile:
             self._flush()
 
     def close(self) -> None:
-        try:
-            self._flush()
-            self._arrive()
-            self._writer.close()
-            self._file.close()
-        finally:
-            self._worker.shutdown()
-
-    def _of_columns(self) -> Any:
-        pa = self._pa
-        fields = [pa.field(name, self._types[kind]) for name, kind in self._columns.items()]
-        features: dict[str, Any] = {
-            name: {"dtype": _DATASETS[kind], "_type": "Value"} for name, kind in self._columns.items()
-        }
-        if self._image:
-            fields.insert(0, pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
-            features = {"image": {"_type": "Image"}, **features}
-        return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
+        self._flush()
+        self._writer.close()
 
     def _flush(self) -> None:
-        pa, rows = self._pa, self._rows
-        if not rows:
-            return
-        arrays = [
-            _binary(pa, [row[name] for row in rows])
-            if kind is Kind.BINARY
-            else pa.array([row[name] for row in rows], self._types[kind])
-            for name, kind in self._columns.items()
-        ]
-        if self._image:
-            parts = [
-                _binary(pa, [row["image"]["bytes"] for row in rows]),
-                pa.array([row["image"]["path"] for row in rows], pa.string()),
-            ]
-            arrays.insert(0, pa.StructArray.from_arrays(parts, ["bytes", "path"]))
+        if self._rows:
+            self._writer.write_table(self._pa.Table.from_pylist(self._rows, self._schema))
         self._rows = []
         self._bytes = 0
-        self._arrive()
-        table = pa.Table.from_arrays(arrays, schema=self._schema)
-        self._on_its_way = self._worker.submit(self._writer.write_table, table)
-
-    def _arrive(self) -> None:
-        if self._on_its_way is not None:
-            self._on_its_way.result()
-            self._on_its_way = None
-
-
-def _binary(pa: Any, values: Sequence[bytes]) -> Any:
-    """An array of these, copied once; Arrow's own way doubles its memory time and again as it grows."""
-    ends = array("i", accumulate(map(len, values), initial=0))
-    return pa.Array.from_buffers(pa.binary(), len(values), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))])

@@ -23,15 +23,9 @@ class Caption:
 
     def __init__(self, template: str) -> None:
         self.template = Template(template, "--caption")
-        self._plain = template == "{prompt}"
-        self.known = {"prompt"}
-
-    def see(self, sample: Sample) -> None:
-        if not self._plain:
-            self.known |= sample.fields.keys()
 
     def of(self, sample: Sample) -> str:
-        text = sample.prompt if self._plain else self.template.render(sample.fields)
+        text = self.template.render(sample.value)
         return one_line(text) or one_line(sample.prompt) or sample.picture.prompt_id
 
 
@@ -46,13 +40,9 @@ class Captions(FileTarget):
         super().__init__(order, selection)
         self.caption = Caption(order.caption)
 
-    def see(self, sample: Sample) -> None:
-        super().see(sample)
-        self.caption.see(sample)
-
     def settle(self) -> None:
         super().settle()
-        self.caption.template.require(self.caption.known)
+        self.caption.template.require(self.selection.names)
         if self.extensions["webp"]:
             self.notes.append("ai-toolkit reads no webp reliably; --convert jpeg:95 suits all trainers")
 

@@ -15,20 +15,17 @@ for something else (``image``, ``..._file_name``), gets ``meta_`` before or ``_t
 """
 
 import re
-from calendar import monthrange
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from itertools import chain
-from json.encoder import encode_basestring
 from typing import Any
 
 from batcher.core.job import canonical_json
-from batcher.core.json_text import as_json
 from batcher.core.suggest import printable
 from batcher.core.where import VERDICTS
 
-_quoted = encode_basestring
 LARGEST = 2**63 - 1
 _EXACT = 2**53  # beyond this a fraction no longer holds every whole number
 _RESERVED = frozenset(
@@ -50,10 +47,7 @@ _RESERVED = frozenset(
 )
 _FILE = re.compile(r"file_names?$", re.IGNORECASE)
 # What Arrow reads as a moment in time when a whole column looks so; it has no fractions of a second in JSON.
-_MOMENT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d)(?::(\d\d)(?::(\d\d))?)?(?:Z|[+-](\d\d)(?::?(\d\d))?)?)?", re.ASCII
-)
-_MOST = (None, 12, None, 23, 59, 59, 23, 59)  # of each number in it
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d)?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)
 
 PLACES = ("inputs", "meta", "chosen", "verdict")
 """Where a column's values are: of a job, of its row, of what ``vars`` and ``repeat`` chose, of what was said of it."""
@@ -123,14 +117,10 @@ class Column:
 
 def is_moment(text: str) -> bool:
     """Whether Arrow reads it as a moment in time; ``0000-00-00`` and ``2024-02-30`` are none."""
-    match = _MOMENT.fullmatch(text)
-    if match is None:
+    try:
+        return _MOMENT.fullmatch(text) is not None and bool(datetime.fromisoformat(text))
+    except ValueError:
         return False
-    numbers = [int(digits or 0) for digits in match.groups()]
-    year, month, day = numbers[:3]
-    if not month or any(most is not None and number > most for number, most in zip(numbers, _MOST, strict=True)):
-        return False
-    return 1 <= day <= monthrange(year or 4, month)[1]  # the year 0 is a leap year
 
 
 def as_text(value: Any) -> str:
@@ -155,11 +145,16 @@ class Columns:
     def __init__(self) -> None:
         self._by_place: tuple[dict[str, Column], ...] = tuple({} for _ in PLACES)
         self.rows: dict[str, int] = {}
+        self._last: tuple[Any, ...] = (None, *({} for _ in PLACES))
         self.all: tuple[Column, ...] = ()
 
     def see(self, places: Places, split: str) -> None:
         row = self.rows[split] = self.rows.get(split, -1) + 1
+        last_split, *last = self._last
+        self._last = (split, *places)
         for place, (columns, values) in enumerate(zip(self._by_place, places, strict=True)):
+            if values is last[place] and split == last_split:  # pictures of one prompt share their meta: nothing is new
+                continue
             for key, value in values.items():
                 if value is not None:
                     column = columns.get(key)
@@ -213,26 +208,6 @@ class Columns:
             return values
 
         return row
-
-    def json_writer(self) -> Callable[[Places], str]:
-        """The same as ``reader``, as the inside of a JSON object, at a third of the price of making it from that."""
-        plan = [(f"{_quoted(c.name)}:", c.place, c.key, c.writer, c.kind) for c in self.all]
-
-        def fields(places: Places) -> str:
-            parts = []
-            for name, place, key, write, kind in plan:
-                value = places[place].get(key)
-                if value is None:
-                    parts.append(f"{name}null")
-                elif kind is Kind.TEXT:
-                    parts.append(name + _quoted(value if write is None else write(value)))
-                elif kind is Kind.INTEGER:
-                    parts.append(f"{name}{value}")
-                else:
-                    parts.append(name + as_json(value if write is None else write(value)))
-            return ",".join(parts)
-
-        return fields
 
 
 def _free(column: Column, taken: set[str]) -> str:

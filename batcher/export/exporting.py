@@ -60,65 +60,53 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
 
     replace: an export that was made with other options is made anew; of its files, those that are ours are removed.
     """
-    if order.target == "manifest":
+    if order.to == "manifest":
         return export_manifest(order, replace=replace)
     began = time.monotonic()
     mark = look(order.folder, runs_of(order.run))
     with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
-        if mark is not None and not replace:
-            _refuse_other_options(order, mark)
+        difference = _difference(order, mark) if mark is not None else ""
+        if difference and not replace:
+            raise UsageError(
+                f"{order.folder} is an export {difference}",
+                hint="Nothing was touched. Choose another folder, or say --replace to make this one anew.",
+            )
         selection = Selection(order, connection)
-        target = KINDS[order.target](order, selection)
+        target = KINDS[order.to](order, selection)
         for sample in selection.first_look():
             target.see(sample)
         _refuse_nothing(order, target, exporting.removed(connection))
         target.settle()
-        with opened(order.folder, copy=order.copy, anew=_is_other(order, mark)) as folder:
+        # Files of other options may be there, also where making it anew was interrupted.
+        is_anew = bool(difference or (mark or {}).get("anew"))
+        with opened(order.folder, copy=order.copy, anew=is_anew) as folder:
             target.facts["digests"] = dict((mark or {}).get("digests", {}))
             folder.claim(_mark(order, target))
             with closing(Meter(sum(target.pictures.values()), progress)) as meter:
                 target.write(folder, meter.show)
             folder.finish(_mark(order, target))
-        return _report(order, target, folder, time.monotonic() - began, exporting.removed(connection))
+        return _report(order, target, folder, began, exporting.removed(connection))
 
 
-def _is_other(order: Order, mark: dict[str, Any] | None) -> bool:
-    """Whether files of other options, or of another run, may be there: also when making it anew was interrupted."""
-    if mark is None:
-        return False
-    return bool(mark.get("anew")) or not _is_same_run(order, mark) or mark.get("options") != dict(order.options)
-
-
-def _is_same_run(order: Order, mark: dict[str, Any]) -> bool:
-    """Also where more runs came to it, and where they were moved."""
+def _difference(order: Order, mark: dict[str, Any]) -> str:
+    """What the export that is there is of, where that is not what is ordered. Runs may have been added, or moved."""
     before = str(mark.get("run", "")).split(os.pathsep)
-    return set(before) <= set(_runs(order)) or not any(Path(run).exists() for run in before)
+    if not set(before) <= set(_runs(order)) and any(Path(run).exists() for run in before):
+        return f"of another run, {', '.join(before)}"
+    was, now = mark.get("options", {}), dict(order.known_by)
+    changed = [
+        f"--{name.replace('_', '-')} was {_shown(was.get(name))} and is {_shown(now.get(name))}"
+        for name in {**was, **now}
+        if was.get(name) != now.get(name)
+    ]
+    return f"made with other options: {', '.join(changed)}" if changed else ""
 
 
 def _runs(order: Order) -> list[str]:
     return [str(run.resolve()) for run in runs_of(order.run)]
 
 
-def _refuse_other_options(order: Order, mark: dict[str, Any]) -> None:
-    same_run = _is_same_run(order, mark)
-    options = mark.get("options", {})
-    if same_run and options == dict(order.options):
-        return
-    if not same_run:
-        what = f"of another run, {str(mark.get('run')).replace(os.pathsep, ', ')}"
-    else:
-        now = dict(order.options)
-        names = [name for name in {**options, **now} if options.get(name) != now.get(name)]
-        what = "made with other options: " + ", ".join(
-            f"--{name.replace('_', '-')} was {_said(options.get(name))} and is {_said(now.get(name))}" for name in names
-        )
-    raise UsageError(
-        f"{order.folder} is an export {what}",
-        hint="Nothing was touched. Choose another folder, or say --replace to make this one anew.",
-    )
-
-
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     return "not given" if value is None else "given" if value is True else one_line(str(value), 100)
 
 
@@ -127,7 +115,7 @@ def _refuse_nothing(order: Order, target: Target, removed: int) -> None:
         return
     left = target.selection.left
     reasons = [f"{count:,} {reason}" for reason, count in left.items()]
-    if removed and not order.removed:
+    if removed and not order.include_removed:
         reasons.append(f"{removed:,} left the manifest (--include-removed takes them too)")
     if without := _without(target.selection):
         reasons.append(without)
@@ -151,45 +139,26 @@ def _mark(order: Order, target: Target) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "batcher": __version__,
-        "target": order.target,
+        "target": order.to,
         "run": os.pathsep.join(_runs(order)),
-        "options": dict(order.options),
+        "options": dict(order.known_by),
         "pictures": dict(target.pictures),
         "columns": {name: str(kind) for name, kind in target.columns.kinds().items()},
         **target.facts,
     }
 
 
-def _report(order: Order, target: Target, folder: Folder, seconds: float, removed: int) -> dict[str, Any]:
-    selection = target.selection
-    left = dict(selection.left)
-    is_partial = bool(selection.missing or (selection.without.total() and not order.allow_missing))
-    if removed and not order.removed:
-        left["no longer in the manifest"] = removed
-    done = folder.done
-    return {
-        "run": name_of(order.run),
-        "runs": list(map(str, runs_of(order.run))),
-        "export": str(order.folder),
-        "to": order.target,
-        "pictures": sum(target.pictures.values()),
-        "splits": dict(target.pictures),
-        "bytes": target.bytes,
-        "linked": done["link"],
-        "copied": done["copy"],
-        "written": done["written"],
-        "unchanged": done["same"],
-        "removed": done["removed"],
-        "jobs": selection.jobs + selection.without.total(),
-        "without_picture": selection.without.total(),
-        "without_picture_by_state": {str(state): count for state, count in selection.without.items() if count},
-        "left_out": left,
-        "missing": selection.missing,
-        "not_embedded": target.embedder.refused if target.embedder else 0,
-        "not_embedded_examples": target.embedder.examples if target.embedder else [],
-        "notes": [*selection.warnings, *target.notes],
-        "simulated": target.simulated,
-        "seconds": round(seconds, 3),
-        "exit_code": 3 if is_partial else 0,
+def _report(order: Order, target: Target, folder: Folder, began: float, removed: int) -> dict[str, Any]:
+    selection, done, embedder = target.selection, folder.done, target.embedder
+    without = selection.without.total()
+    if removed and not order.include_removed:
+        selection.left["no longer in the manifest"] = removed
+    return selection.report(
+        order.folder, began, target.notes, pictures=sum(target.pictures.values()), splits=dict(target.pictures),
+        bytes=target.bytes, linked=done["link"], copied=done["copy"], written=done["written"], unchanged=done["same"],
+        removed=done["removed"], jobs=selection.jobs + without, without_picture=without,
+        without_picture_by_state={str(state): count for state, count in selection.without.items() if count},
+        not_embedded=embedder.refused if embedder else 0, not_embedded_examples=embedder.examples if embedder else [],
+        exit_code=3 if selection.missing or (without and not order.allow_missing) else 0,
         **{name: value for name, value in target.facts.items() if name != "digests"},
-    }
+    )  # fmt: skip

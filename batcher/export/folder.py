@@ -10,18 +10,21 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from batcher.core.errors import BusyError, UsageError
 from batcher.export.marker_file import MARK, write_mark
-from batcher.export.placing import Placing
 from batcher.store import locked
 from batcher.store.files.disk import disk
 from batcher.store.files.inside import is_plain, leads_inside
 from batcher.store.files.link_or_copy import Landing, Made
 from batcher.store.files.name_sets import Names
 from batcher.store.files.whole import encode, whole_file, write_whole
+
+_LOT = 512  # files
 
 
 class Folder:
@@ -39,6 +42,7 @@ class Folder:
         self.old = Names(_lines(self._ledger))
         self._now = Names()  # what belongs here; of a folder that was empty, all that is in the ledger does
         self._landing = Landing(path, self.old, copy=copy, anew=anew)
+        self._threads = min(8, os.cpu_count() or 1)
         self.done: Counter[str] = Counter()
 
     def claim(self, mark: Mapping[str, Any]) -> None:
@@ -50,8 +54,32 @@ class Folder:
         self.claim({**self._mark, **facts})
 
     def place(self, things: Iterable[Made]) -> Iterator[int]:
-        """Makes these files, many at once; gives how many are there, now and then. Raises DiskError, UsageError."""
-        return Placing(self._landing, self.note, self._located, self.done).all(things)
+        """Makes these files; gives how many are there, now and then. Raises DiskError, UsageError.
+
+        A link or a small text is made at once. What has to be copied, or made by decoding and encoding, goes to
+        threads, one for each core: the libraries that do it leave the interpreter alone.
+        """
+        placed, walk = 0, iter(things)
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="export")
+        try:
+            while lot := list(islice(walk, _LOT)):
+                self.note([thing.name for thing in lot])
+                links = self._landing.links
+                quick, slow = list[Made](), list[Made]()
+                for thing in lot:
+                    is_quick = links if thing.source is not None else isinstance(thing.content, bytes)
+                    (quick if is_quick else slow).append(thing)
+                under_way = pool.map(self._put, slow)
+                self.done.update(map(self._put, quick))
+                self.done.update(under_way)
+                placed += len(lot)
+                yield placed
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _put(self, thing: Made) -> str:
+        with disk(thing.name):
+            return self._landing.put(thing, self._located(thing.name))
 
     def note(self, names: list[str]) -> None:
         """Into the ledger, before they are made."""
@@ -66,15 +94,12 @@ class Folder:
 
     def write(self, name: str, chunks: Iterable[bytes | str]) -> None:
         """One table, whole or not at all, forced to the disk."""
-        self.note([name])
-        path = self._located(name)
-        self._landing.refuse_what_is_not_ours(name, path)
-        write_whole(Path(path), chunks)
-        self.done["written"] += 1
+        with self.growing(name) as file:
+            file.writelines(encode(chunk) if isinstance(chunk, str) else chunk for chunk in chunks)
 
     @contextlib.contextmanager
     def growing(self, name: str) -> Iterator[BinaryIO]:
-        """The same, for what is written bit by bit beside other work: under its name once the block is left."""
+        """The same, for what is written bit by bit: under its name once the block is left."""
         self.note([name])
         path = Path(self._located(name))
         self._landing.refuse_what_is_not_ours(name, str(path))

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 from batcher.core.errors import FileUnavailable, UsageError
 from batcher.core.json_text import as_json
@@ -32,6 +32,7 @@ from batcher.store.files.link_or_copy import Made
 
 _LONGEST = 240  # bytes of a part: benchmarks take whole prompts for names
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_COUNTED = ("index", "sample", "number")
 _CUTS = (_LONGEST, 200, 120, 60)
 
 
@@ -42,11 +43,14 @@ class Layouts(FileTarget):
         super().__init__(order, selection)
         self.layout = LAYOUTS.get(order.layout) or Layout(order.layout)
         self._template = Template(self.layout.template, "--layout")
-        self._fields = [(name, _COUNTED.get(name)) for name in self._template.names]
-        self._check_shape()
+        if "\\" in self.layout.template or not is_plain(self.layout.template):
+            raise UsageError(
+                f"--layout {self.layout.template!r}: not a place inside the folder",
+                hint="Such as '{stem}/{index:05d}_{sample:02d}'.",
+            )
+        # A scorer takes the prompt from the name: it stands there as it is, where the system takes all signs.
+        self._is_exact = self.layout.exact and os.name != "nt"
         self._places = Places(selection)
-        self._known: set[str] = set()
-        self._carried: set[str] = set()
         self._cells: dict[str, dict[int, str]] = {}
         self._changed: set[str] = set()  # prompts that can't be a name as they are
         if order.layout in LAYOUTS:
@@ -57,21 +61,15 @@ class Layouts(FileTarget):
         self._described: set[int] = set()
 
     def see(self, sample: Sample) -> None:
-        if not self._known:
-            self._known |= {*sample.facts, "index", "sample", "number", "stem"}
-        if not sample.inputs.keys() <= self._known:
-            self._known.update(sample.inputs)
-        if not sample.meta.keys() <= self._carried:
-            self._carried.update(sample.meta)
-        if self.layout.tiles and self._places.of(sample).sample >= 4:
+        if self.layout.tiles and self._places.of(sample, "sample") >= 4:
             self.extensions["left"] += 1
             return
-        if self.layout.exact and _exact_part(sample.prompt, _LONGEST) != sample.prompt:
+        if self.layout.exact and self._part(sample.prompt, _LONGEST) != sample.prompt:
             self._changed.add(sample.prompt)
         super().see(sample)
 
     def settle(self) -> None:
-        self._template.require(self._known | {f"meta.{key}" for key in self._carried})
+        self._template.require({*self.selection.names, *_COUNTED, "stem"})
         if self.layout.tiles:  # four pictures share a name on purpose
             self.notes += self._gather()
             return
@@ -84,15 +82,37 @@ class Layouts(FileTarget):
         super().settle()
 
     def name(self, sample: Sample) -> str:
-        values = self._values(sample)
         text = ""
-        part, last_part = (_exact_part, _as_it_is) if self.layout.exact else (_part, _safe_last)
         for most in _CUTS:  # a long prompt is cut, and not the number behind it
-            text = self._template.render({key: part(value, most) for key, value in values.items()})
-            if _fits(text):
+            text = self._template.render(partial(self._cut, sample, most))
+            if 4 * len(text) <= _LONGEST or all(len(part.encode()) <= _LONGEST for part in text.split("/")):
                 break
         folder, slash, last = text.rpartition("/")
-        return f"{_safe_folder(folder)}{slash}{last_part(last)}.{sample.extension}"
+        last = last if self._is_exact else safe_part(last, limit=_LONGEST)
+        return f"{_safe_folder(folder)}{slash}{last}.{sample.extension}"
+
+    def _cut(self, sample: Sample, most: int, field: str) -> Any:
+        return self._part(self._value(sample, field), most)
+
+    def _value(self, sample: Sample, field: str) -> Any:
+        """Of a field of the template; a place is only counted where no input goes by that name."""
+        if field in _COUNTED and field not in sample.inputs:
+            return self._places.of(sample, field)
+        if field == "stem" and field not in sample.inputs:
+            return _stem(sample.picture.source)
+        return sample.value(field)
+
+    def _part(self, value: Any, most: int) -> Any:
+        """A value as it can stand in a name: a text makes no folder, and takes so many bytes at most."""
+        if not isinstance(value, str):
+            return value
+        plain = (_NO_NAME.sub(" ", value) if self._is_exact else value).replace("/", "-").replace("\\", "-")
+        if 4 * len(plain) <= most:
+            return plain
+        encoded = plain.encode(errors="replace")
+        if len(encoded) <= most:
+            return plain
+        return f"{encoded[: most - 9].decode(errors='ignore')}-{blake2b(encoded, digest_size=4).hexdigest()}"
 
     def made(self, sample: Sample) -> Iterable[Made]:
         picture = self.picture(sample, self.name(sample))
@@ -100,7 +120,7 @@ class Layouts(FileTarget):
 
     def _metadata(self, sample: Sample) -> Iterator[Made]:
         """The line of a prompt, once."""
-        index = self._places.of(sample).index
+        index = self._places.of(sample, "index")
         if index not in self._described:
             self._described.add(index)
             line = as_json({**sample.meta, "prompt": sample.prompt}) + "\n"
@@ -112,43 +132,18 @@ class Layouts(FileTarget):
         for placed in folder.place(things):
             advance(min(placed * each, sum(self.pictures.values())))
 
-    def _values(self, sample: Sample) -> dict[str, Any]:
-        """What the template asks for; a place is only counted where no input goes by that name."""
-        place: Place | None = None
-        values = {}
-        for field, at in self._fields:
-            if field in sample.inputs:
-                values[field] = sample.inputs[field]
-            elif at is not None:
-                place = place or self._places.of(sample)
-                values[field] = place[at]
-            elif field == "stem":
-                values[field] = _stem(sample.picture.source)
-            elif field.startswith("meta."):
-                values[field] = sample.meta.get(field[5:])
-            else:
-                values[field] = sample.facts.get(field)
-        return values
-
-    def _check_shape(self) -> None:
-        text = self.layout.template
-        if "\\" in text or not is_plain(text):
-            raise UsageError(
-                f"--layout {text!r}: not a place inside the folder", hint="Such as '{stem}/{index:05d}_{sample:02d}'."
-            )
-
     def _gather(self) -> list[str]:
         """Raises UsageError where two prompts would share a sheet."""
         prompts: dict[str, str] = {}
         shared: list[tuple[str, str]] = []
         for sample in self.selection.again():
-            place = self._places.of(sample)
-            if place.sample < 4:
+            place = self._places.of(sample, "sample")
+            if place < 4:
                 name = self.name(sample)
                 cells = self._cells.setdefault(name, {})
-                if place.sample in cells or prompts.setdefault(name, sample.prompt) != sample.prompt:
+                if place in cells or prompts.setdefault(name, sample.prompt) != sample.prompt:
                     shared.append((name, sample.picture.file))
-                cells[place.sample] = self.selection.path(sample.picture)
+                cells[place] = self.selection.path(sample.picture)
         if shared:
             raise self._shared(sorted(shared), len({name for name, _ in shared}))
         gaps = sum(len(cells) < 4 for cells in self._cells.values())
@@ -168,27 +163,19 @@ class Layouts(FileTarget):
             yield Made(name, content=partial(_tiled, recode, paths))
 
 
-class Place(NamedTuple):
-    """index: of the prompt in its file. sample: of the picture among those of the prompt. number: among all."""
-
-    index: int  # type: ignore[assignment]  # hides a method of tuples that nobody asks of a place
-    sample: int
-    number: int
-
-
-_COUNTED = {field: at for at, field in enumerate(Place._fields)}
-
-
 class Places:
-    """The places of all jobs: 24 bytes each, and one entry for each prompt while they are settled."""
+    """The places of all jobs: 24 bytes each, and one entry for each prompt while they are settled.
+
+    index: of the prompt in its file. sample: of the picture among those of the prompt. number: among all.
+    """
 
     def __init__(self, selection: Selection) -> None:
-        self._index, self._sample, self._number = array("q"), array("q"), array("q")
+        self._columns = {name: array("q") for name in _COUNTED}
         self._settle(selection)
 
-    def of(self, sample: Sample) -> Place:
-        job, output = sample.picture.job, sample.picture.output_index
-        return Place(self._index[job], self._sample[job] + output, self._number[job] + output)
+    def of(self, sample: Sample, name: str) -> int:
+        place = self._columns[name][sample.picture.job]
+        return place if name == "index" else place + sample.picture.output_index
 
     def _settle(self, selection: Selection) -> None:
         prompts: dict[tuple[str, int, int], int] = {}  # file's stem, line and text: numbered as first seen
@@ -199,16 +186,15 @@ class Places:
             if prompt == len(samples):
                 samples.append(0)
             self._add(asked.job, prompt, samples[prompt], number)
-            images = images_of(inputs)
-            samples[prompt] += images
-            number += images
+            samples[prompt] += asked.images
+            number += asked.images
         ranks = _ranks(prompts)
         if ranks:
-            self._index = array("q", map(ranks.__getitem__, self._index))
+            self._columns["index"] = array("q", map(ranks.__getitem__, self._columns["index"]))
 
     def _add(self, job: int, prompt: int, sample: int, number: int) -> None:
         """Jobs come by their row numbers, in which there may be gaps."""
-        for column, value in ((self._index, prompt), (self._sample, sample), (self._number, number)):
+        for column, value in zip(self._columns.values(), (prompt, sample, number), strict=True):
             if gap := job - len(column):
                 column.extend([0] * gap)
             column.append(value)
@@ -224,38 +210,6 @@ def _safe_folder(folder: str) -> str:
     return "/".join(safe_part(part, limit=_LONGEST) for part in folder.split("/")) if folder else ""
 
 
-def _fits(text: str) -> bool:
-    if len(text) <= _LONGEST and text.isascii():
-        return True  # so does each part of it
-    return all(len(part.encode()) <= _LONGEST for part in text.split("/"))
-
-
-def _exact_part(value: Any, most: int) -> Any:
-    """A prompt as a name: as it is where the system takes all signs, without ``/`` and controls."""
-    if os.name == "nt" or not isinstance(value, str):
-        return _part(value, most)
-    return _part(_NO_NAME.sub(" ", value), most)
-
-
-def _as_it_is(last: str) -> str:
-    return safe_part(last, limit=_LONGEST) if os.name == "nt" else last
-
-
-def _safe_last(last: str) -> str:
-    return safe_part(last, limit=_LONGEST)
-
-
-def _part(value: Any, most: int) -> Any:
-    """A value as it can stand in a name: a text makes no folder, and takes so many bytes at most."""
-    if not isinstance(value, str) or (4 * len(value) <= most and "/" not in value and "\\" not in value):
-        return value
-    plain = value.replace("/", "-").replace("\\", "-")
-    if len(plain.encode(errors="replace")) <= most:
-        return plain
-    digits = blake2b(plain.encode(errors="replace"), digest_size=4).hexdigest()
-    return f"{plain.encode(errors='replace')[: most - 9].decode(errors='ignore')}-{digits}"
-
-
 def _ranks(prompts: Mapping[tuple[str, int, int], int]) -> list[int]:
     """The place of each prompt in its file, by its number: by line, and as first seen where a line has several."""
     ranks = [0] * len(prompts)
@@ -264,11 +218,6 @@ def _ranks(prompts: Mapping[tuple[str, int, int], int]) -> list[int]:
         ranks[number] = at[source]
         at[source] += 1
     return ranks
-
-
-def images_of(inputs: Mapping[str, Any]) -> int:
-    wanted = inputs.get("num_images")
-    return wanted if isinstance(wanted, int) and wanted > 0 else 1
 
 
 def _tiled(recode: Recode, paths: list[Path | None]) -> bytes:

@@ -7,7 +7,6 @@ pictures is one line.
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from batcher.core.command_line import command_line
@@ -44,11 +43,12 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
     with disk(str(path.parent)):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, (as_json(line) + "\n" for line in lines))
-    notes = [f"run it: {command_line('run', path)}; on another model: {command_line('run', path, '--model', 'ID')}"]
+    on_one = command_line("run", path, "--model", "ID")
+    notes = [f"run it: `{command_line('run', path)}`; on another model: `{on_one}`"]
     if len(models) > 1:
-        many = f"it is of {len(models)} models ({', '.join(models)}): --model names the one that runs them all"
-        notes = [f"run it: {command_line('run', path, '--model', 'ID')}", many]
-    return _report(order, path, selection, len(lines), notes, time.monotonic() - began)
+        notes = [f"run it: `{on_one}`; it is of {len(models)} models ({', '.join(models)}), and one runs them all"]
+    size = path.stat().st_size
+    return selection.report(path, began, notes, jobs=len(lines), splits={"train": len(lines)}, bytes=size, written=1)
 
 
 def _lines(selection: Selection) -> Iterator[dict[str, Any]]:
@@ -62,33 +62,3 @@ def _lines(selection: Selection) -> Iterator[dict[str, Any]]:
                 "prompt_id": picture.prompt_id, "meta": sample.meta,
                 "source": {"manifest": picture.source, "line": picture.line}, **sample.verdict,
             }  # fmt: skip
-
-
-def _report(
-    order: Order, path: Path, selection: Selection, jobs: int, notes: list[str], seconds: float
-) -> dict[str, Any]:
-    return {
-        "run": name_of(order.run),
-        "runs": list(map(str, runs_of(order.run))),
-        "export": str(path),
-        "to": order.target,
-        "pictures": 0,
-        "jobs": jobs,
-        "splits": {"train": jobs},
-        "bytes": path.stat().st_size,
-        "linked": 0,
-        "copied": 0,
-        "written": 1,
-        "unchanged": 0,
-        "removed": 0,
-        "without_picture": 0,
-        "without_picture_by_state": {},
-        "left_out": dict(selection.left),
-        "missing": selection.missing,
-        "not_embedded": 0,
-        "not_embedded_examples": [],
-        "notes": [*selection.warnings, *notes],
-        "simulated": selection.simulated,
-        "seconds": round(seconds, 3),
-        "exit_code": 3 if selection.missing else 0,
-    }

@@ -20,8 +20,11 @@ _OPTIONS = frozenset(field.name for field in fields(Options))
 
 def look(folder: Path, runs: Iterable[Path]) -> dict[str, Any] | None:
     """What is known of an export at ``folder``, None where one may be made. Raises UsageError; touches nothing."""
+    place = folder.resolve()
     for run in runs:
-        _refuse_the_runs_own(folder, run)
+        for own in _OF_THE_RUN:  # verify and repair would take the export for the run's images, and move them
+            if place.is_relative_to((run / own).resolve()):
+                raise UsageError(f"{folder} is in the run's own folder {own}", hint="Choose a folder outside of it.")
     with disk(str(folder)):
         if folder.is_symlink() and not folder.exists():
             raise UsageError(
@@ -33,21 +36,13 @@ def look(folder: Path, runs: Iterable[Path]) -> dict[str, Any] | None:
             raise UsageError(f"{folder} is a file, not a folder", hint="Nothing was touched. Choose another folder.")
         if (folder / MARK / "export.json").is_file():
             return read_mark(folder)
-        rest = [item.name for item in folder.iterdir() if item.name != MARK]
-    if rest:
-        raise UsageError(
-            f"{folder} is not empty and is not an export made by batcher: it holds {rest[0]!r}",
-            hint="Nothing was touched. Choose a new or empty folder.",
-        )
+        for item in folder.iterdir():
+            if item.name != MARK:
+                raise UsageError(
+                    f"{folder} is not empty and is not an export made by batcher: it holds {item.name!r}",
+                    hint="Nothing was touched. Choose a new or empty folder.",
+                )
     return None
-
-
-def _refuse_the_runs_own(folder: Path, run: Path) -> None:
-    """There verify, prune and repair would take the export for the run's pictures, and move them."""
-    place = folder.resolve()
-    for own in _OF_THE_RUN:
-        if place.is_relative_to((run / own).resolve()):
-            raise UsageError(f"{folder} is in the run's own folder {own}", hint="Choose a folder outside of it.")
 
 
 def read_mark(folder: Path) -> dict[str, Any]:
@@ -61,9 +56,7 @@ def read_mark(folder: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} can't be read: {error}", hint="Remove the folder and export anew.") from None
-    if not isinstance(mark, dict) or mark.get("format") != FORMAT:
-        raise UsageError(f"{path} is of another version of batcher", hint="Export to another folder.")
-    if not _is_ours(mark):
+    if not isinstance(mark, dict) or mark.get("format") != FORMAT or not _is_ours(mark):
         raise UsageError(f"{path} was changed, or is of another version of batcher", hint="Export to another folder.")
     return mark
 

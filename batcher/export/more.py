@@ -6,7 +6,7 @@ makes them. Seeds are drawn from a hash of the group, so nobody's clock decides;
 
 import shlex
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -16,17 +16,14 @@ from typing import Any
 from batcher.core.errors import UsageError
 from batcher.core.groups import group_key, seed_input, seed_of
 from batcher.core.job import Job, State, job_key
-from batcher.core.where import FLAG, VERDICTS, Where, WhereError, look_up, usage_error
-from batcher.images.flagging import asked_for, of_jobs
+from batcher.export.viewed import JobFilter
 from batcher.manifest.schema import bundled
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.draws import MOST, seeds
 from batcher.runner.control import read_control
 from batcher.runner.report import standing
-from batcher.store import additions, connect_to_read, exporting, picks, read_facts, reading
+from batcher.store import additions, connect_to_read, exporting, read_facts, reading
 from batcher.store.picks import YES
-
-_FACTS = ("prompt_id", "model", "source", "line", "job", "copy", "state")
 
 
 @dataclass(slots=True)
@@ -37,7 +34,6 @@ class Group:
     seeds: set[Any] = field(default_factory=set)
     kept: int = 0
     meant: bool = False
-    added: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,19 +79,16 @@ def add(run_dir: Path, more: More) -> None:
 
 
 def _plan_more(run_dir: Path, connection: sqlite3.Connection, many: int, text: str | None) -> More:
-    where = _where(text)
+    where = JobFilter(text, run_dir, connection)
     before = list(additions.jobs(run_dir))
-    groups = _groups(run_dir, connection, where)
+    groups = _groups(connection, where)
     for job in before:
         group = groups.get(group_key(job.model, job.inputs))
         if group is not None:
             group.seeds.add(seed_of(job.inputs))
-            group.added += 1
-    chosen = [group for group in groups.values() if (group.meant if where else not group.kept)]
+    chosen = [group for group in groups.values() if (group.meant if text else not group.kept)]
     if not chosen:
-        what = (
-            "no group is meant by --where" if where else "every group has a keeper" if groups else "there are no jobs"
-        )
+        what = "no group is meant by --where" if text else "every group has a keeper" if groups else "there are no jobs"
         raise UsageError(f"{run_dir}: {what}, so there is nothing to add", hint="Nothing was written.")
     jobs, without = [], 0
     for group in chosen:
@@ -114,49 +107,20 @@ def _plan_more(run_dir: Path, connection: sqlite3.Connection, many: int, text: s
         jobs=tuple(jobs), groups=len(chosen) - without, kept=len(groups) - len(chosen), without_seed=without,
         earlier=len(before), cost_usd=None if price is None else round(images * price, 6),
         left_usd=_left(run_dir, connection, price), resume=facts.command,
-        warnings=tuple(where.warnings()) if where else (),
+        warnings=tuple(where.warnings()),
     )  # fmt: skip
 
 
-def _where(text: str | None) -> Where | None:
-    try:
-        return None if text is None else Where(text)
-    except WhereError as error:
-        raise usage_error(text or "", error) from None
-
-
-def _groups(run_dir: Path, connection: sqlite3.Connection, where: Where | None) -> dict[str, Group]:
-    """By key, in the order first seen. A verdict of a picture that was made anew since does not count."""
-    there = picks.read(run_dir)
-    verdicts: dict[str, list[Mapping[str, Any]]] = {}
-    if there.verdicts:
-        for picture in exporting.pictures(connection, removed=False):
-            if verdict := there.of(picture.key, picture.output_index, picture.sha256):
-                verdicts.setdefault(picture.key, []).append(verdict.said)
+def _groups(connection: sqlite3.Connection, where: JobFilter) -> dict[str, Group]:
+    """By key, in the order first seen."""
     groups: dict[str, Group] = {}
-    flags = of_jobs(asked_for(where.names if where else (), run_dir, connection))
-    names = {*_FACTS, *VERDICTS}
-    try:
-        for entry in reading.entries(connection, list(State), listed_only=True):
-            job = entry.job
-            group = groups.setdefault(group_key(job.model, job.inputs), Group(job))
-            group.seeds.add(seed_of(job.inputs))
-            group.kept += sum(verdict.get("pick") == YES for verdict in verdicts.get(job.key, ()))
-            if where is not None:
-                chosen = job.chosen or {}
-                names.update(job.inputs, chosen, (f"meta.{n}" for n in job.meta), (f"chosen.{n}" for n in chosen))
-                facts = {
-                    "prompt_id": job.prompt_id, "model": job.model, "source": job.source, "line": job.line,
-                    "job": job.key, "copy": job.copy, "state": str(entry.state), FLAG: flags.get(job.key, []),
-                }  # fmt: skip
-                for words in verdicts.get(job.key) or [{}]:  # each of its pictures may be asked for
-                    values_of = {**facts, **words}
-                    values = {name: look_up(name, job.inputs, job.meta, values_of, chosen) for name in where.names}
-                    group.meant = group.meant or where(values)
-        if where is not None:
-            where.require(names)
-    except WhereError as error:
-        raise usage_error(where.text if where else "", error) from None
+    for entry in reading.entries(connection, list(State), listed_only=True):
+        job = entry.job
+        group = groups.setdefault(group_key(job.model, job.inputs), Group(job))
+        group.seeds.add(seed_of(job.inputs))
+        group.kept += sum(verdict.get("pick") == YES for verdict in where.verdicts.get(job.key, ()))
+        group.meant = where.means(entry) or group.meant
+    where.check()
     return groups
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from batcher.export import arrow
 from batcher.export.columns import Kind
+from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
 from batcher.export.request import Order
 from batcher.export.selection import Sample, Selection
@@ -25,20 +26,20 @@ class Parquet(ShardTarget):
 
     def values(self, sample: Sample) -> dict[str, Any]:
         values = super().values(sample)
-        return values if self.order.pictures else {"file": sample.picture.file, **values}
+        return {"file": sample.picture.file, **values} if self.order.no_pictures else values
 
     def write(self, folder: Folder, advance: Advance) -> None:
         super().write(folder, advance)
-        folder.write("README.md", self.card(self.columns.kinds()))
+        folder.write("README.md", card(self, "parquet", "*.parquet", self.columns.kinds()))
 
     def write_shard(self, folder: Folder, name: str, rows: list[Row]) -> None:
         columns = self.columns.kinds()
-        if not self.order.pictures:
+        if self.order.no_pictures:
             columns = {"file": Kind.TEXT, **columns}
         with folder.growing(name) as file:
-            table = arrow.ParquetFile(file.name, columns, image=self.order.pictures)
+            table = arrow.ParquetFile(file.name, columns, image=not self.order.no_pictures)
             for (sample, *_), values in rows:
-                table.add({**values, "image": self._image(sample)} if self.order.pictures else values)
+                table.add(values if self.order.no_pictures else {**values, "image": self._image(sample)})
             table.close()
 
     def _image(self, sample: Sample) -> dict[str, Any]:

@@ -2,28 +2,19 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
 from batcher.core.settings import parse_embed
-from batcher.core.where import Where, WhereError, usage_error
 from batcher.export.layouts import LAYOUTS
 from batcher.export.splits import ONE, Splits, parse_splits
 from batcher.images.kinds import PNG
 from batcher.images.recode import FORMATS, Recode
 
-TARGETS: Mapping[str, str] = {
-    "imagefolder": 'load_dataset("imagefolder", data_dir=DIR)',
-    "webdataset": "tar shards for the webdataset and datasets libraries",
-    "parquet": "tables that datasets, DuckDB and pandas read, images inside",
-    "captions": "a one-line .txt beside each image, for trainers",
-    "layout": "the folders a benchmark scores, or any layout by a template",
-    "pairs": "picked against rejected images of one group, for preference training (DPO)",
-    "manifest": "the chosen jobs as a prompt file to run again, on another model say",
-}
+TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest")
 # Words that datasets finds splits by; any other folder is passed over, or loaded as part of train.
 SPLITS_OF_DATASETS: Mapping[str, str] = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "dev": "validation",
@@ -34,51 +25,42 @@ _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2*
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """An export, as ordered. removed: also what left the manifest. allow_missing: a job
-    without a picture is no reason for exit code 3. copy: no hard links. shard_size: bytes.
-
-    pictures: whether a table holds them. embed: as in ``Settings``. options: as typed, by which an export is known
-    again.
-    """
-
-    run: Path
-    folder: Path
-    target: str
-    where: Where | None
-    splits: Splits
-    split_by: str
-    recode: Recode | None
-    embed: frozenset[str]
-    removed: bool
-    allow_missing: bool
-    copy: bool
-    shard_size: int
-    shard_count: int
-    pictures: bool
-    caption: str
-    layout: str
-    options: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options as typed; None for what was not."""
+    """The options as typed, and what holds where one was not. allow_missing: a job without an image is no reason for
+    exit code 3.
+    """
 
     to: str
     where: str | None = None
     split: str | None = None
-    split_by: str | None = None
+    split_by: str = "job"
     convert: str | None = None
     embed: str | None = None
     include_removed: bool = False
     allow_missing: bool = False
     copy: bool = False
-    shard_size: str | None = None
-    shard_count: int | None = None
+    shard_size: str = "500MB"
+    shard_count: int = 10_000
     no_pictures: bool = False
-    caption: str | None = None
-    layout: str | None = None
+    caption: str = "{prompt}"
+    layout: str = ""
+
+    def given(self) -> dict[str, Any]:
+        """Those that are not as they are by default; ``to`` is always one."""
+        return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) != one.default}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order(Options):
+    """The options, checked. words: of ``embed``. known_by: options by which an export is known again."""
+
+    run: Path
+    folder: Path
+    splits: Splits
+    recode: Recode | None
+    words: frozenset[str]
+    shard_bytes: int
+    known_by: Mapping[str, Any]
 
 
 _ONLY: Mapping[str, tuple[str, ...]] = {  # which targets an option is for
@@ -87,58 +69,37 @@ _ONLY: Mapping[str, tuple[str, ...]] = {  # which targets an option is for
     "no_pictures": ("parquet",),
     "caption": ("captions", "webdataset", "pairs"),
     "layout": ("layout",),
+    "split": ("imagefolder", "webdataset", "parquet", "captions", "pairs"),  # a benchmark is scored whole
+    **dict.fromkeys(("convert", "embed", "copy"), TARGETS[:-1]),  # with manifest no image is written
 }
 
 
 def ordered(run: Path, folder: Path, options: Options) -> Order:
     """Raises UsageError for options that are wrong, or are not for this target."""
-    given = {name: value for name, value in asdict(options).items() if value not in {None, False}}
+    given = options.given()
     for name, targets in _ONLY.items():
         if name in given and options.to not in targets:
-            raise UsageError(f"--{name.replace('_', '-')} is for --to {' and '.join(targets)}, not for {options.to}")
-    if options.to == "manifest" and (strange := [name for name in ("convert", "embed", "copy") if name in given]):
-        raise UsageError(f"--{strange[0]} is not for --to manifest: no image is written")
-    if options.to == "layout" and options.layout is None:
+            raise UsageError(f"--{name.replace('_', '-')} is for --to {', '.join(targets)}, not for {options.to}")
+    if options.to == "layout" and not options.layout:
         raise UsageError(
             "--to layout needs --layout", hint="Such as --layout geneval, or --layout '{index:05d}/{sample:04d}'."
         )
     splits = _splits(options)
-    embed = _embed(options)
-    given.pop("embed", None)
-    given.pop("allow_missing", None)
-    if embed:
-        given["embed"] = ",".join(sorted(embed))
+    words = _embed(options)
+    known_by = {name: value for name, value in given.items() if name not in {"embed", "allow_missing"}}
     return Order(
-        run=run,
-        folder=folder,
-        target=options.to,
-        where=_where(options.where),
-        splits=splits,
-        split_by=options.split_by or "job",
-        recode=_layout_recode(options) or _recode(options.convert),
-        embed=embed,
-        removed=options.include_removed,
-        allow_missing=options.allow_missing,
-        copy=options.copy,
-        shard_size=_size(options.shard_size or "500MB"),
-        shard_count=options.shard_count or 10_000,
-        pictures=not options.no_pictures,
-        caption=options.caption or "{prompt}",
-        layout=options.layout or "",
-        options=given,
-    )
+        **asdict(options), run=run, folder=folder, splits=splits, words=words,
+        recode=_layout_recode(options) or _recode(options.convert), shard_bytes=_size(options.shard_size),
+        known_by=known_by | ({"embed": ",".join(sorted(words))} if words else {}),
+    )  # fmt: skip
 
 
 def _splits(options: Options) -> Splits:
     if options.split is None:
-        if options.split_by:
+        if options.split_by != "job":
             raise UsageError("--split-by needs --split", hint="Such as --split train=0.9,test=0.1 --split-by prompt.")
         return ONE
-    if options.to == "layout":
-        raise UsageError("--split is not for --to layout: a benchmark is scored whole")
-    if options.to == "manifest":
-        raise UsageError("--split is not for --to manifest: a run takes its prompts whole")
-    if options.to == "pairs" and options.split_by not in {None, "prompt"}:
+    if options.to == "pairs" and options.split_by not in {"job", "prompt"}:
         raise UsageError("--to pairs keeps the pairs of a prompt together", hint="Leave --split-by out.")
     splits = parse_splits(options.split)
     if options.to in {"imagefolder", "webdataset", "parquet", "pairs"}:
@@ -155,15 +116,6 @@ def _splits(options: Options) -> Splits:
                 hint="Use train, validation and test, each once.",
             )
     return splits
-
-
-def _where(text: str | None) -> Where | None:
-    if text is None:
-        return None
-    try:
-        return Where(text)
-    except WhereError as error:
-        raise usage_error(text, error) from None
 
 
 def _recode(text: str | None) -> Recode | None:
@@ -188,7 +140,7 @@ def _embed(options: Options) -> frozenset[str]:
         words = parse_embed(options.embed)
     except ValueError as error:
         raise UsageError(f"--embed {one_line(options.embed, 60)!r}: {error}", hint="Nothing was written.") from None
-    layout = LAYOUTS.get(options.layout or "")
+    layout = LAYOUTS.get(options.layout)
     if words and layout is not None and layout.tiles:
         raise UsageError(f"--embed is not for {options.layout}: each of its files is made of four images")
     if words and options.no_pictures:
@@ -198,7 +150,7 @@ def _embed(options: Options) -> frozenset[str]:
 
 def _layout_recode(options: Options) -> Recode | None:
     """The format that a benchmark insists on."""
-    layout = LAYOUTS.get(options.layout or "")
+    layout = LAYOUTS.get(options.layout)
     if layout is None:
         if options.layout and "{" not in options.layout:
             raise UsageError(

@@ -10,19 +10,20 @@ import os
 import re
 import sqlite3
 import stat
+import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import file_digest
-from json.encoder import encode_basestring
 from json.scanner import make_scanner
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from batcher.core.errors import DiskError, UsageError
+from batcher.core.filter import PICTURE_FACTS, Filter, verdict_of
 from batcher.core.job import State
 from batcher.core.naming import prompt_id
-from batcher.core.where import FLAG, VERDICTS, WhereError, look_up, usage_error
+from batcher.core.where import look_up
 from batcher.export.columns import Places
 from batcher.export.request import Order
 from batcher.images import storage
@@ -31,14 +32,11 @@ from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.store import exporting, picks, read_facts, reading
 from batcher.store.exporting import Picture
 from batcher.store.files.inside import Folders, is_plain, leads_inside
-from batcher.store.joined import runs_of, whose
+from batcher.store.joined import name_of, runs_of, whose
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
-_FACTS = (
-    "prompt_id", "model", "width", "height", "bytes", "mime", "source", "line", "job", "file", "output_index", "copy",
-    "cost_usd",
-)  # fmt: skip
 _NOTHING: Mapping[str, Any] = {}
+_ATTRIBUTES = {name: name for name in PICTURE_FACTS} | {"job": "key", "source_sha256": "sha256"}  # of a picture
 _CLEAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _SPLIT_WORD = re.compile(
     r"(?:^|[-0-9])(?:train|training|validation|valid|dev|val|test|testing|eval|evaluation)(?:[-0-9]|$)", re.IGNORECASE
@@ -54,7 +52,7 @@ class Sample(NamedTuple):
 
     picture: Picture
     inputs: dict[str, Any]
-    meta: dict[str, Any]
+    meta: Mapping[str, Any]
     chosen: Mapping[str, Any]
     verdict: Mapping[str, Any]
     split: str
@@ -65,12 +63,12 @@ class Sample(NamedTuple):
     def places(self) -> Places:
         return self.inputs, self.meta, self.chosen, self.verdict
 
-    @property
-    def fields(self) -> dict[str, Any]:
-        """What a template can ask for."""
-        named = [("meta", self.meta), ("chosen", self.chosen)]
-        carried = {f"{place}.{name}": value for place, values in named for name, value in values.items()}
-        return {**self.chosen, **self.facts, **self.inputs, **self.verdict, **carried}
+    def value(self, name: str) -> Any:
+        """Of a name that a template has; None where there is none."""
+        facts: Mapping[str, Any] = self.verdict
+        if (attribute := _ATTRIBUTES.get(name)) is not None:
+            facts = {name: getattr(self.picture, attribute)}
+        return look_up(name, self.inputs, self.meta, facts, self.chosen)
 
     @property
     def prompt(self) -> str:
@@ -91,17 +89,6 @@ class Sample(NamedTuple):
             "output_index": picture.output_index,
         }
 
-    @property
-    def facts_as_json(self) -> str:
-        """The same as the inside of a JSON object: a fifth of the price, for a hundred thousand."""
-        picture = self.picture
-        width, height = (picture.width, picture.height) if picture.width is not None else ("null", "null")
-        return (
-            f'"prompt_id":{encode_basestring(picture.prompt_id)},"model":{encode_basestring(picture.model)},'
-            f'"width":{width},"height":{height},"source_sha256":"{picture.sha256}","job":"{picture.key}",'
-            f'"output_index":{picture.output_index}'
-        )
-
 
 class Selection:
     """left: pictures that are left out, by reason. missing: examples of files that are not as recorded. jobs: with a
@@ -113,15 +100,17 @@ class Selection:
         self._connection = connection
         self.simulated = bool(read_facts(connection).simulated)
         self._picks = picks.read(order.run)
-        self._flags = asked_for(order.where.names if order.where else (), order.run, connection)
+        self._where = Filter(order.where, PICTURE_FACTS)
+        self._flags = asked_for(self._where.names, order.run, connection)
         self.jobs = 0
         self.without: Counter[State] = Counter()
-        self.warnings: list[str] = []
-        self._known: set[str] = {*_FACTS, *VERDICTS}
-        self._carried: set[str] = set()
         self._bad: set[tuple[int, int]] = set()
-        self._folders = {run: Folders(run.absolute(), run.absolute() / "images") for run in runs_of(order.run)}
-        self._in_bucket = {run for run in self._folders if storage.url_of(run) is not None}
+        self._homes = {
+            run: _Home(run, Folders(run.absolute(), run.absolute() / "images"), storage.url_of(run) is not None)
+            for run in runs_of(order.run)
+        }
+        only, *others = self._homes.values()
+        self._only = None if others else only
         self._links: dict[str, str] = {}
         self.left: Counter[str] = Counter()
         self.missing: list[str] = []
@@ -130,13 +119,20 @@ class Selection:
         """Of an ordinary file: where the run has a link, of what it leads to."""
         if self._links and picture.file in self._links:
             return self._links[picture.file]
+        home, file = self._home(picture)
+        return f"{home.folders.base}/{file}"
+
+    def _home(self, picture: Picture) -> "tuple[_Home, str]":
+        """The run directory that has it, and the file's name there."""
+        if self._only is not None:
+            return self._only, picture.file
         run, file = whose(self._order.run, picture.file)
-        return f"{self._folders[run].base}/{file}"
+        return self._homes[run], file
 
     def first_look(self) -> Iterator[Sample]:
         """Every picture that is meant and there. Raises UsageError at the end when ``--where`` asks for the unknown."""
         last = -1
-        for sample in storage.brought(self._order.run, self._meant(self._collect), _recorded):
+        for sample in storage.brought(self._order.run, self._meant(is_first=True), _recorded):
             self.jobs += sample.picture.job != last
             last = sample.picture.job
             if self._is_there(sample.picture):
@@ -144,24 +140,44 @@ class Selection:
             else:
                 self._bad.add((sample.picture.job, sample.picture.output_index))
         self._count_without()
-        self._check_names()
+        self._where.check()
+        by = self._order.split_by
+        if by != "job" and by not in self._where.seen:
+            raise UsageError(f"--split-by {by}: there is no such column", hint="Use job, prompt, or meta.NAME.")
+
+    @property
+    def names(self) -> set[str]:
+        """What a template can ask for, after the first look."""
+        return self._where.seen | _ATTRIBUTES.keys()
+
+    @property
+    def warnings(self) -> list[str]:
+        return self._where.warnings()
+
+    def report(self, place: Path, began: float, notes: Sequence[str], **facts: Any) -> dict[str, Any]:
+        """Of an export to ``place`` that began then (``time.monotonic``). facts: what differs from nothing done."""
+        run, to = self._order.run, self._order.to
+        return {
+            "run": name_of(run), "runs": list(map(str, runs_of(run))), "export": str(place), "to": to, "pictures": 0,
+            "jobs": self.jobs, "splits": {}, "bytes": 0, "linked": 0, "copied": 0, "written": 0, "unchanged": 0,
+            "removed": 0, "without_picture": 0, "without_picture_by_state": {}, "left_out": dict(self.left),
+            "missing": self.missing, "not_embedded": 0, "not_embedded_examples": [],
+            "notes": [*self.warnings, *notes], "simulated": self.simulated,
+            "seconds": round(time.monotonic() - began, 3), "exit_code": 3 if self.missing else 0, **facts,
+        }  # fmt: skip
 
     def again(self, *, by_arrival: bool = False) -> Iterator[Sample]:
         """The same pictures."""
-        for sample in self._meant(None, by_arrival=by_arrival):
+        for sample in self._meant(by_arrival=by_arrival):
             if not self._bad or (sample.picture.job, sample.picture.output_index) not in self._bad:
                 yield sample
 
     def asked(self) -> Iterator[tuple[exporting.Asked, dict[str, Any]]]:
         """Every job that is meant, done or not, with its inputs, as far as that can be said without pictures."""
-        where = self._order.where
-        for job in exporting.asked(self._connection, removed=self._order.removed):
+        for job in exporting.asked(self._connection, removed=self._order.include_removed):
             inputs = _decode(job.inputs, 0)[0]
-            if where is not None:
-                facts = {"prompt_id": job.prompt_id, "model": job.model, "source": job.source, "line": job.line}
-                if not self._matches(inputs, json.loads(job.meta) if job.meta else {}, {}, {}, facts):
-                    continue
-            yield job, inputs
+            if self._where(job, inputs, _decode(job.meta, 0)[0] if job.meta else _NOTHING, _NOTHING, _NOTHING):
+                yield job, inputs
 
     def _count_without(self) -> None:
         """Jobs of the manifest that are not done, with ``--where`` those that it means."""
@@ -173,39 +189,28 @@ class Selection:
             return
         for entry in reading.entries(self._connection, states, listed_only=True):
             job = entry.job
-            facts = {
-                "prompt_id": job.prompt_id, "model": job.model, "source": job.source, "line": job.line, "job": job.key,
-                "copy": job.copy,
-            }  # fmt: skip
-            self._collect(job.inputs, job.meta, job.chosen or {})
-            self.without[entry.state] += self._matches(job.inputs, job.meta, job.chosen or {}, {}, facts)
+            self.without[entry.state] += self._where(job, job.inputs, job.meta, job.chosen or _NOTHING, _NOTHING)
 
-    def _meant(self, collect: Any, *, by_arrival: bool = False) -> Iterator[Sample]:
-        order, where, splits = self._order, self._order.where, self._order.splits
+    def _meant(self, *, is_first: bool = False, by_arrival: bool = False) -> Iterator[Sample]:
+        order, where, splits = self._order, self._where, self._order.splits
         recoded = order.recode.kind.extension if order.recode else None
-        asked = where.names if where else frozenset()
         whole = splits.names[0] if len(splits.names) == 1 else None
+        has_picks = bool(self._picks)
         carried: str | None = None  # a prompt's pictures mostly come one after the other, with one meta
-        meta: dict[str, Any] = {}
-        for picture in exporting.pictures(self._connection, removed=order.removed, by_arrival=by_arrival):
+        meta: Mapping[str, Any] = _NOTHING
+        for picture in exporting.pictures(self._connection, removed=order.include_removed, by_arrival=by_arrival):
             inputs = _decode(picture.inputs, 0)[0]
             if picture.meta != carried:
                 carried = picture.meta
-                meta = _decode(carried, 0)[0] if carried else {}
+                meta = _decode(carried, 0)[0] if carried else _NOTHING
             chosen = _decode(picture.chosen, 0)[0] if picture.chosen else _NOTHING
-            if collect is not None:
-                collect(inputs, meta, chosen)
-            verdict = self._verdict(picture) if self._picks else _NOTHING
-            if where is not None:
-                facts = _facts(asked, picture)
-                if self._flags:
-                    facts[FLAG] = self._flags.get((picture.key, picture.output_index), [])
-                if not self._matches(inputs, meta, chosen, verdict, facts):
-                    continue
+            verdict = self._verdict(picture) if has_picks else _NOTHING
+            more = verdict_of(verdict, self._flags.get((picture.key, picture.output_index), ())) if where.names else {}
+            if (is_first or where.names) and not where(picture, inputs, meta, chosen, more):
+                continue
             extension = EXTENSIONS.get(picture.mime)
             if extension is None:
-                if collect is not None:
-                    self.left["no images"] += 1
+                self.left["no images"] += is_first
                 continue
             split = whole or splits.of(self._group(picture, inputs, meta))
             yield Sample(picture, inputs, meta, chosen, verdict, split, name(picture), recoded or extension)
@@ -216,44 +221,13 @@ class Selection:
 
     def _verdict(self, picture: Picture) -> Mapping[str, Any]:
         verdict = self._picks.of(picture.key, picture.output_index, picture.sha256)
-        return _NOTHING if verdict is None else verdict.said
+        return _NOTHING if verdict is None else verdict.given
 
-    def _matches(
-        self, inputs: Any, meta: Any, chosen: Mapping[str, Any], verdict: Mapping[str, Any], facts: dict[str, Any]
-    ) -> bool:
-        where = self._order.where
-        assert where is not None
-        facts.update(verdict)
-        try:
-            return where({name: look_up(name, inputs, meta, facts, chosen) for name in where.names})
-        except WhereError as error:
-            raise usage_error(where.text, error) from None
-
-    def _collect(self, inputs: Mapping[str, Any], meta: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
-        if not inputs.keys() <= self._known:
-            self._known.update(inputs)
-        if not meta.keys() <= self._carried:
-            self._carried.update(meta)
-        if chosen:
-            self._known.update(chosen, (f"chosen.{name}" for name in chosen))
-
-    def _check_names(self) -> None:
-        where, by = self._order.where, self._order.split_by
-        self._known.update(f"meta.{key}" for key in self._carried)
-        if where is not None:
-            try:
-                where.require(self._known)
-            except WhereError as error:
-                raise usage_error(where.text, error) from None
-            self.warnings = where.warnings()
-        if by != "job" and by not in self._known:
-            raise UsageError(f"--split-by {by}: there is no such column", hint="Use job, prompt, or meta.NAME.")
-
-    def _group(self, picture: Picture, inputs: dict[str, Any], meta: dict[str, Any]) -> str:
+    def _group(self, picture: Picture, inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
         by = self._order.split_by
         if by == "job":
             return picture.key
-        value = look_up(by, inputs, meta, _facts({by}, picture))
+        value = look_up(by, inputs, meta, {by: getattr(picture, by, None)})
         return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
     def _is_there(self, picture: Picture) -> bool:
@@ -261,19 +235,17 @@ class Selection:
 
         What will be decoded is read: a damaged picture must be known before there is a row about it.
         """
-        run, file = whose(self._order.run, picture.file)
-        if run in self._in_bucket:
-            self._links[picture.file] = str(storage.local(run, file, picture.sha256))
+        home, file = self._home(picture)
+        if home.is_bucket:
+            self._links[picture.file] = str(storage.local(home.run, file, picture.sha256))
         path = self.path(picture)
         try:
             facts = os.lstat(path)
-            inside = run in self._in_bucket or (
-                is_plain(file) and self._folders[run].is_inside(file.rpartition("/")[0])
-            )
+            inside = home.is_bucket or (is_plain(file) and home.folders.is_inside(file.rpartition("/")[0]))
             if stat.S_ISLNK(facts.st_mode):
                 facts = os.stat(path)  # noqa: PTH116  half of Path's price
                 real = self._links[picture.file] = os.path.realpath(path)
-                inside = inside and leads_inside(real, *self._folders[run].roots)
+                inside = inside and leads_inside(real, *home.folders.roots)
             fine = inside and facts.st_size == picture.bytes and stat.S_ISREG(facts.st_mode)
             fine = fine and (self._order.recode is None or _sha256(path) == picture.sha256)
         except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -285,6 +257,14 @@ class Selection:
             if len(self.missing) < 3:
                 self.missing.append(picture.file)
         return fine
+
+
+class _Home(NamedTuple):
+    """A run directory with pictures. is_bucket: they are in one, and here in its cache."""
+
+    run: Path
+    folders: Folders
+    is_bucket: bool
 
 
 def _recorded(sample: Sample) -> tuple[str, str | None]:
@@ -311,7 +291,3 @@ def _words(ident: str) -> str:
     if _CLEAN.fullmatch(clean) and not _SPLIT_WORD.search(clean):
         return clean
     return prompt_id(clean)
-
-
-def _facts(names: Collection[str], picture: Picture) -> dict[str, Any]:
-    return {name: picture.key if name == "job" else getattr(picture, name) for name in names if name in _FACTS}

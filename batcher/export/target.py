@@ -5,24 +5,21 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from batcher.core.command_line import repair
 from batcher.core.errors import DiskError, FileUnavailable, UsageError
 from batcher.core.one_line import one_line
 from batcher.core.units import show_count
 from batcher.export.columns import Columns
+from batcher.export.embed_metadata import MetadataEmbedder
 from batcher.export.folder import Folder
 from batcher.export.request import Order
 from batcher.export.selection import Sample, Selection
 from batcher.store.files.link_or_copy import Made
 from batcher.store.files.name_sets import Names, number
 from batcher.store.joined import runs_of
-
-if TYPE_CHECKING:
-    from batcher.export.embed_metadata import MetadataEmbedder
 
 Advance = Callable[[int], None]
 _PATTERN = re.compile(r"[*?\[\]]")
@@ -42,10 +39,11 @@ class Target(ABC):
         self.order = order
         self.selection = selection
         self.simulated = selection.simulated
-        self.embedder = _embedder(order, simulated=self.simulated) if order.embed else None
+        self.embedder = MetadataEmbedder(order.run, order.words, simulated=self.simulated) if order.words else None
         self.columns = Columns()
         self.pictures: Counter[str] = Counter()
         self.extensions: Counter[str] = Counter()
+        self.models: set[str] = set()
         self.bytes = 0
         self.notes: list[str] = []
         self.facts: dict[str, Any] = {}
@@ -55,6 +53,7 @@ class Target(ABC):
             self.columns.see(sample.places, sample.split)
         self.pictures[sample.split] += 1
         self.extensions[sample.extension] += 1
+        self.models.add(sample.picture.model)
         self.bytes += sample.picture.bytes
 
     def settle(self) -> None:
@@ -73,50 +72,33 @@ class Target(ABC):
 
     @abstractmethod
     def write(self, folder: Folder, advance: Advance) -> None:
-        """Makes all files. ``tell``: how many pictures are there."""
+        """Makes all files. advance: is told how many pictures are there."""
 
     def picture(self, sample: Sample, name: str) -> Made:
         """The file of a picture, as it is, in another format, or with what ``--embed`` adds."""
         path = self.selection.path(sample.picture)
+        if self.embedder is None and not self.is_recoded(sample):
+            return Made(name, source=path)
         if self.embedder is not None and self.selection.was_judged(sample.picture):
-            # Its time tells nothing of its stars: it is compared as a whole.
-            return Made(name, content=partial(self._with_stars, sample, path))
-        if self.embedder is not None:
-            return Made(name, content=partial(self._embedded, sample, path), time_of=path)
-        if self.is_recoded(sample):
-            return Made(name, content=partial(self.recoded, path), time_of=path)
-        return Made(name, source=path)
+            # Its time does not show whether its stars changed: it is compared as a whole.
+            return Made(name, content=lambda: self._anew(sample, path) or self._read(sample, path))
+        return Made(name, content=partial(self._anew, sample, path), time_of=path)
 
     def content(self, sample: Sample) -> bytes:
         """Its bytes, where they go into a larger file. Raises DiskError, UsageError."""
-        made = self.picture(sample, "")
-        content: bytes | None = made.content() if made.content is not None else None
-        return self._read(sample, made.source or made.time_of or "") if content is None else content
-
-    def sha256(self, sample: Sample) -> bytes:
-        """Of what ``picture`` makes; of the run's own file where that is recoded, which no two encoders do alike.
-
-        A file that was damaged since it was saved is no measure: what is due is what was saved.
-        """
-        saved = bytes.fromhex(sample.picture.sha256)
-        if self.embedder is None or self.is_recoded(sample):
-            return saved
-        plain = self._read(sample, self.selection.path(sample.picture))
-        return sha256(self.embedder.embed(sample, plain)).digest() if sha256(plain).digest() == saved else saved
+        path = self.selection.path(sample.picture)
+        return self._anew(sample, path) or self._read(sample, path)
 
     def is_recoded(self, sample: Sample) -> bool:
         return self.order.recode is not None and sample.picture.mime != self.order.recode.kind.mime
 
-    def _embedded(self, sample: Sample, path: str) -> bytes | None:
-        """None where the file is right as it is."""
-        assert self.embedder is not None
+    def _anew(self, sample: Sample, path: str) -> bytes | None:
+        """Recoded, embedded; None where the file is right as it is."""
+        if self.embedder is None:
+            return self.recoded(path) if self.is_recoded(sample) else None
         plain = self.recoded(path) if self.is_recoded(sample) else self._read(sample, path)
-        dressed = self.embedder.embed(sample, plain)
-        return dressed if dressed != plain or self.is_recoded(sample) else None
-
-    def _with_stars(self, sample: Sample, path: str) -> bytes:
-        content = self._embedded(sample, path)
-        return self._read(sample, path) if content is None else content
+        embedded = self.embedder.embed(sample, plain)
+        return embedded if embedded != plain or self.is_recoded(sample) else None
 
     @staticmethod
     def _read(sample: Sample, path: str) -> bytes:
@@ -136,12 +118,6 @@ class Target(ABC):
                 f"an image can't be decoded: {error.cause.message}",
                 hint=f"`{verify}` fixes what can be fetched free.",
             ) from None
-
-
-def _embedder(order: Order, *, simulated: bool) -> "MetadataEmbedder":
-    from batcher.export.embed_metadata import MetadataEmbedder  # noqa: PLC0415  start-up time
-
-    return MetadataEmbedder(order.run, order.embed, simulated=simulated)
 
 
 class FileTarget(Target):

@@ -4,7 +4,7 @@
 ``}}`` for braces. A name is an input, ``meta.NAME``, or one of the facts that the template's owner has.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 from batcher.core.errors import UsageError
@@ -38,10 +38,10 @@ class Template:
                 mend = f"did you mean {{{near}}}?" if near else f"there are {', '.join(sorted(names)[:20])}"
                 raise self._wrong(TemplateError(field.column, f"there is no {{{field.name}}}", mend))
 
-    def render(self, values: Mapping[str, Any]) -> str:
-        """A value that is not there is nothing. Raises UsageError when a format does not fit."""
+    def render(self, value: Callable[[str], Any]) -> str:
+        """value: gives that of a name; None is written as nothing. Raises UsageError when a format does not fit."""
         try:
-            return "".join([piece if isinstance(piece, str) else _value(piece, values) for piece in self._pieces])
+            return "".join([p if isinstance(p, str) else _written(p, value(p.name)) for p in self._pieces])
         except TemplateError as error:
             raise self._wrong(error) from None
 
@@ -51,8 +51,7 @@ class Template:
         return UsageError(f"{where}: {error.what}", hint=error.mend)
 
 
-def _value(field: Field, values: Mapping[str, Any]) -> str:
-    value = values.get(field.name)
+def _written(field: Field, value: Any) -> str:
     if value is None:
         return ""
     return field.format(value) if field.spec else as_text(value)

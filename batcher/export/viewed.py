@@ -1,21 +1,19 @@
-"""The pictures of a run with all that can be asked of them, as ``pick`` and ``more`` choose them."""
+"""The pictures and the jobs of a run as ``--where`` chooses them, with the verdicts on them."""
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from batcher.core.filter import JOB_FACTS, PICTURE_FACTS, Filter, verdict_of
 from batcher.core.groups import group_key
-from batcher.core.where import FLAG, VERDICTS, Where, WhereError, look_up, usage_error
-from batcher.images.flagging import Place
-from batcher.store import exporting
+from batcher.core.job import Entry
+from batcher.core.where import look_up
+from batcher.images.flagging import asked_for, of_jobs
+from batcher.store import exporting, picks
 from batcher.store.exporting import Picture
-from batcher.store.picks import Picks, Verdict
-
-FACTS = (
-    "prompt_id", "model", "width", "height", "bytes", "mime", "source", "line", "job", "file", "output_index", "copy",
-    "cost_usd",
-)  # fmt: skip
+from batcher.store.picks import Verdict
 
 
 class Viewed(NamedTuple):
@@ -26,7 +24,6 @@ class Viewed(NamedTuple):
     meta: Mapping[str, Any]
     chosen: Mapping[str, Any]
     verdict: Verdict | None
-    flags: Sequence[str] = ()
 
     @property
     def place(self) -> tuple[str, int]:
@@ -38,10 +35,8 @@ class Viewed(NamedTuple):
 
     def value(self, name: str) -> Any:
         """Of a name of ``--where``; None where it has none."""
-        values = self.verdict.said if self.verdict else {}
-        own = {"job": self.picture.key} if name == "job" else {name: getattr(self.picture, name, None)}
-        facts = {**(own if name in FACTS else {}), **values, FLAG: list(self.flags)}
-        return look_up(name, self.inputs, self.meta, facts, self.chosen)
+        facts = {fact: getattr(self.picture, fact) for fact in PICTURE_FACTS} | {"job": self.picture.key}
+        return look_up(name, self.inputs, self.meta, facts | (self.verdict.given if self.verdict else {}), self.chosen)
 
     @property
     def names(self) -> set[str]:
@@ -49,24 +44,43 @@ class Viewed(NamedTuple):
         return {*self.inputs, *self.chosen, *carried}
 
 
-def viewed(connection: sqlite3.Connection, picks: Picks, flags: Mapping[Place, list[str]]) -> Iterator[Viewed]:
-    """All of them, in the order of the state file. flags: as ``images.flagging`` gives them."""
+def viewed(run_dir: Path, connection: sqlite3.Connection, where: Filter) -> Iterator[Viewed]:
+    """Those that are meant, in the order of the state file. Raises UsageError, at the end for an unknown name."""
+    flags = asked_for(where.names, run_dir, connection)
+    there = picks.read(run_dir)
     for picture in exporting.pictures(connection, removed=False):
         place = picture.key, picture.output_index
-        verdict = picks.of(*place, picture.sha256)
-        meta = json.loads(picture.meta) if picture.meta else {}
-        chosen = json.loads(picture.chosen) if picture.chosen else {}
-        yield Viewed(picture, json.loads(picture.inputs), meta, chosen, verdict, flags.get(place, ()))
+        verdict = there.of(*place, picture.sha256)
+        inputs, meta, chosen = (
+            json.loads(text) if text else {} for text in (picture.inputs, picture.meta, picture.chosen)
+        )
+        more = verdict_of(verdict.given if verdict else {}, flags.get(place, ()))
+        if where(picture, inputs, meta, chosen, more):
+            yield Viewed(picture, inputs, meta, chosen, verdict)
+    where.check()
 
 
-def matching(everything: Iterator[Viewed], where: Where) -> Iterator[Viewed]:
-    """Those that ``where`` means. Raises UsageError, at the end also for a name that nothing has."""
-    names = {*FACTS, *VERDICTS}
-    try:
-        for one in everything:
-            names |= one.names
-            if where({name: one.value(name) for name in where.names}):
-                yield one
-        where.require(names)
-    except WhereError as error:
-        raise usage_error(where.text, error) from None
+class JobFilter(Filter):
+    """``--where`` over jobs, with pictures or without: a job is meant when one of its pictures is.
+
+    verdicts: by job key, one for each picture that has one, but for those of a picture that was made anew since.
+    """
+
+    def __init__(self, text: str | None, run_dir: Path, connection: sqlite3.Connection) -> None:
+        super().__init__(text, JOB_FACTS)
+        self._flags = of_jobs(asked_for(self.names, run_dir, connection))
+        self.verdicts: dict[str, list[Mapping[str, Any]]] = {}
+        there = picks.read(run_dir)
+        for picture in exporting.pictures(connection, removed=False) if there else ():
+            if verdict := there.of(picture.key, picture.output_index, picture.sha256):
+                self.verdicts.setdefault(picture.key, []).append(verdict.given)
+
+    def means(self, entry: Entry) -> bool:
+        """Raises UsageError for an order between text and numbers."""
+        job = entry.job
+        of_job = {"state": str(entry.state)}
+        flags = self._flags.get(job.key, ())
+        for verdict in self.verdicts.get(job.key) or [{}]:
+            if self(job, job.inputs, job.meta, job.chosen or {}, of_job | verdict_of(verdict, flags)):
+                return True
+        return False

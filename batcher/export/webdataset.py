@@ -13,14 +13,14 @@ from batcher.core.errors import UsageError
 from batcher.core.json_text import as_compact_json
 from batcher.export.captions import Caption
 from batcher.export.columns import Kind
+from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
 from batcher.export.request import Order
 from batcher.export.selection import Sample, Selection
 from batcher.export.shards import Row, ShardTarget
 from batcher.export.target import Advance
 
-_BLOCK = 512
-_END = bytes(2 * _BLOCK)
+_END = bytes(2 * tarfile.BLOCKSIZE)
 
 
 class WebDataset(ShardTarget):
@@ -32,12 +32,11 @@ class WebDataset(ShardTarget):
 
     def see(self, sample: Sample) -> None:
         super().see(sample)
-        self.caption.see(sample)
         self.columns.see_gaps(sample.places)
 
     def settle(self) -> None:
         super().settle()
-        self.caption.template.require(self.caption.known)
+        self.caption.template.require(self.selection.names)
         if len(self.extensions) > 1:
             counts = ", ".join(f"{count:,} {extension}" for extension, count in self.extensions.most_common())
             raise UsageError(
@@ -94,24 +93,14 @@ class WebDataset(ShardTarget):
             "dataset = webdataset.WebDataset(shards, shardshuffle=False)"
         )
         note = "The image's field is called by its format, the caption is `txt`, all else in `json`."
-        return self.card(self.columns.kinds(), load=load, note=note)
+        return card(self, "webdataset", "*.tar", self.columns.kinds(), load=load, note=note)
 
 
 def member(name: str, content: bytes) -> Iterator[bytes]:
     """A file in a tar archive: header, content, padding. No owner, no time: the same files make the same archive."""
-    yield _header(name, len(content))
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
     yield content
-    if rest := len(content) % _BLOCK:
-        yield bytes(_BLOCK - rest)
-
-
-def _header(name: str, size: int) -> bytes:
-    """POSIX ustar; ``tarfile`` writes the rare names that need more than that, at ten times the price."""
-    if len(name) > 100 or size >= 8**11 or not name.isascii():
-        info = tarfile.TarInfo(name)
-        info.size = size
-        return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
-    head = b"%-100b0000644\x000000000\x000000000\x00%011o\x0000000000000\x00" % (name.encode().ljust(100, b"\0"), size)
-    tail = b"0".ljust(101, b"\0") + b"ustar\x0000".ljust(248, b"\0")
-    total = sum(head) + 8 * 32 + sum(tail)
-    return head + b"%06o\x00 " % total + tail + bytes(_BLOCK - len(head) - 8 - len(tail))
+    if rest := len(content) % tarfile.BLOCKSIZE:
+        yield bytes(tarfile.BLOCKSIZE - rest)

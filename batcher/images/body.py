@@ -14,8 +14,8 @@ from typing import Protocol, TypeVar
 import aiofiles
 
 from batcher.core.errors import DiskError
-from batcher.images.check import NOTHING, Limits, kind_of, too_big
-from batcher.images.kinds import HEAD
+from batcher.images.check import Limits, kind_of, too_big
+from batcher.images.kinds import HEAD, NOTHING
 from batcher.store.files.disk import discard, disk
 from batcher.store.files.place import Place
 
@@ -32,7 +32,7 @@ class _Stream(Protocol):
 class Body:
     """One arriving body. announced: what the host says that it is.
 
-    Give it ``add`` after ``add``, then ``finish``; ``discard`` at the end in any case.
+    Give it ``add`` after ``add``, then ``finish``, or ``discard`` where that is not reached.
     """
 
     def __init__(self, name: str, *, place: Place, pool: Executor, limits: Limits) -> None:
@@ -75,7 +75,7 @@ class Body:
         return self._temp
 
     async def discard(self) -> None:
-        """Leave nothing behind. What was renamed to its final place is not touched."""
+        """Leave nothing behind."""
         try:
             with suppress(DiskError):  # a full disk says so again on closing
                 await self._close()

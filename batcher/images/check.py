@@ -15,18 +15,18 @@ from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from PIL import Image
 
 from batcher.core.errors import Cause, FileRefused, FileUnavailable
 from batcher.core.one_line import one_line
 from batcher.images.containers import Buffer, Damaged
-from batcher.images.kinds import UNKNOWN, Announced, Kind, classify
+from batcher.images.kinds import NOTHING, UNKNOWN, Announced, Kind, classify
 from batcher.images.structure import Size
 from batcher.store.machine import machine_problem
 
 CheckDepth = Literal["decode", "structure", "none"]
 
-NOTHING = Announced()
 _BIG_PIXELS = 8_000_000
 _RATIO_TOLERANCE = 0.1  # Imagen 4 gives 1408x768 for 16:9 and 1280x896 for 4:3, 3 and 7 % off
 # A decoded picture takes 4 bytes a pixel: sixteen threads with 64 megapixels each would be 4 GiB at once.
@@ -48,8 +48,7 @@ class Limits:
         return self.max_image_bytes if kind is not None and (kind.decoder or kind is UNKNOWN) else self.max_bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What an examination found; sizes as in Artifact."""
 
     kind: Kind

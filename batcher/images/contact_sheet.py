@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from batcher.images.thumbnail import small
+from batcher.images.thumbnail import Unreadable, on_white
 
 COLUMNS, ROWS = 6, 4
 MOST = COLUMNS * ROWS
@@ -25,8 +25,8 @@ def draw(paths: Iterable[Path], clock: Callable[[], float] = time.monotonic) -> 
     for path in paths:
         if len(tiles) == MOST or clock() > until:
             break
-        with suppress(Exception):  # decoders raise whatever damaged bytes lead them to; the message goes without it
-            tiles.append(small(path, _CELL))
+        with suppress(Unreadable):  # the message goes without it
+            tiles.append(on_white(path, (_CELL, _CELL)))
     return _side_by_side(tiles) if tiles else None
 
 
@@ -38,7 +38,7 @@ def _side_by_side(tiles: list[Image.Image]) -> bytes:
     for at, tile in enumerate(tiles):
         left = _GAP + at % columns * step + (_CELL - tile.width) // 2
         top = _GAP + at // columns * step + (_CELL - tile.height) // 2
-        sheet.paste(tile, (left, top), tile if tile.mode == "RGBA" else None)
+        sheet.paste(tile, (left, top))
     content = io.BytesIO()
     sheet.save(content, "JPEG", quality=80)
     return content.getvalue()

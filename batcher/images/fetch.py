@@ -15,30 +15,30 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import aiohttp
+import msgspec
+from msgspec.structs import replace
 
+from batcher.client.sessions import MOST_REDIRECTS, REDIRECTS, session
 from batcher.core.errors import Cause, FileRefused, FileUnavailable, LinkDead
-from batcher.core.job import Artifact
-from batcher.core.naming import with_key
+from batcher.core.job import Artifact, Entry, sidecar
+from batcher.core.naming import numbered, with_key
 from batcher.core.retry import retry_after
 from batcher.core.version import __version__
-from batcher.images.body import IN_MEMORY, Body, unbroken
+from batcher.images.body import IN_MEMORY, Body
 from batcher.images.check import CheckDepth, Facts, Limits, allow, examine
 from batcher.images.data_url import data_url, is_data_url, without_content
 from batcher.images.kinds import Announced
 from batcher.images.network import NETWORK, announced_kind, announced_size, onward, receive, whole
 from batcher.images.saving import Saver, Written
 from batcher.images.trust import Trust
-from batcher.store.files.disk import disk
+from batcher.store.files.disk import discard, disk
 from batcher.store.files.place import Place, Shelf, Taken
-
-MOST_REDIRECTS = 5
 
 MOST_DRESSED = 64 << 20  # bytes: dressing takes memory for two of them
 
@@ -47,13 +47,11 @@ Turn = AbstractAsyncContextManager[object]
 Dress = Callable[[bytes, Mapping[str, Any]], tuple[bytes, str | None]]
 
 ANY_TIME = nullcontext()
-_REDIRECTS = frozenset([301, 302, 303, 307, 308])
 _DEAD = frozenset([403, 404, 410])
 _MAY_PASS = frozenset([408, 425, 429])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Order:
+class _Order(msgspec.Struct, frozen=True, kw_only=True):
     """What fetch was asked for."""
 
     url: str
@@ -97,14 +95,12 @@ class Downloader:
         limits = self._limits
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="images")
         self._saver = Saver(self._pool, self._threads, grouped=self._place.grouped)
-        self._session = aiohttp.ClientSession(
+        self._session = session(
             connector=aiohttp.TCPConnector(limit=0),  # the runner bounds downloads
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
             timeout=aiohttp.ClientTimeout(
                 total=limits.total_timeout, sock_connect=limits.connect_timeout, sock_read=limits.read_timeout
             ),
-            headers={"User-Agent": f"batcher/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"},
+            headers={"Accept-Encoding": "identity"},
         )
         return self
 
@@ -145,44 +141,49 @@ class Downloader:
             wanted_ratio=wanted_ratio,
             describe=describe,
         )
+        async with turn:
+            await self._saver.room()
+            content, size, announced = await self._received(url, path)
+        write = partial(self._written, order, content, announced, self._wall() if moment is None else moment)
+        try:
+            return await self._saver.save(write, size)
+        finally:
+            if isinstance(content, Path):
+                discard(content)
+
+    async def _received(self, url: str, path: str) -> tuple[bytes | Path, int, Announced]:
+        """What came, itself or where it lies, its size, and what the host says that it is."""
         body = Body(path, place=self._place, pool=self._pool, limits=self._limits)
         try:
-            async with turn:
-                await self._saver.room()
-                content, size = await self._received(url, body)
-            write = partial(self._written, order, content, body.announced, self._wall() if moment is None else moment)
-            return await unbroken(self._saver.save(write, size))
-        finally:
-            await body.discard()
-
-    async def _received(self, url: str, body: Body) -> tuple[bytes | Path, int]:
-        """What came, itself or where it lies, and its size."""
-        if is_data_url(url):
-            body.announced, content = data_url(url)
-            await body.add(content)
-            return await body.finish(), body.size
-        with NETWORK:
-            response = await self._opened(url)
-        async with response:
-            size = announced_size(response, self._limits)
-            body.announced = announced_kind(response)
+            if is_data_url(url):
+                body.announced, content = data_url(url)
+                await body.add(content)
+                return await body.finish(), body.size, body.announced
             with NETWORK:
-                if size is not None and size <= IN_MEMORY:
-                    content = await response.read()
-                    return content, whole(len(content), size)
-                await receive(response, body)
-            return await body.finish(), body.size
+                response = await self._opened(url)
+            async with response:
+                size = announced_size(response, self._limits)
+                body.announced = announced_kind(response)
+                with NETWORK:
+                    if size is not None and size <= IN_MEMORY:
+                        content = await response.read()
+                        return content, whole(len(content), size), body.announced
+                    await receive(response, body)
+                return await body.finish(), body.size, body.announced
+        except BaseException:
+            await body.discard()
+            raise
 
     async def _opened(self, url: str) -> aiohttp.ClientResponse:
         """The answer with the file: redirects are followed here, each within the trusted hosts."""
         for _ in range(MOST_REDIRECTS + 1):
             checked = self._trust.check(url)
             response = await self._session.get(checked, allow_redirects=False)
-            location = response.headers.get("Location")
             if response.status == 200:
                 return response
             response.close()
-            if response.status not in _REDIRECTS or not location:
+            location = response.headers.get("Location")
+            if response.status not in REDIRECTS or not location:
                 self._refuse(response)
             url = onward(str(checked), location)
         raise FileRefused(Cause(kind="redirects", message=f"more than {MOST_REDIRECTS} redirects"))
@@ -252,6 +253,34 @@ class Downloader:
             downloaded_at=moment,
             warning=facts.warning,
         )
+
+
+async def fetch_all(
+    downloader: Downloader, entry: Entry, *, simulated: bool, turn: Turn = ANY_TIME, moment: float | None = None
+) -> list[Artifact]:
+    """Fetches ``entry.urls``, each in its ``turn``. moment: as ``Downloader.fetch`` takes it.
+
+    Raises as ``Downloader.fetch`` does; files before the one that failed stay.
+    """
+    ratio = entry.job.inputs.get("aspect_ratio")
+    count = len(entry.urls)
+
+    def describe(artifact: Artifact) -> Mapping[str, Any]:
+        return sidecar(entry, artifact, simulated=simulated, version=__version__)
+
+    return [
+        await downloader.fetch(
+            url,
+            path=numbered(entry.path, index, count),
+            output_index=index,
+            output_count=count,
+            wanted_ratio=ratio if isinstance(ratio, str) else None,
+            describe=describe,
+            turn=turn,
+            moment=moment,
+        )
+        for index, url in enumerate(entry.urls)
+    ]
 
 
 def _noted(facts: Facts, note: str | None) -> Facts:

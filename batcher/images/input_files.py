@@ -13,14 +13,13 @@ from urllib.parse import urljoin
 
 import aiohttp
 
+from batcher.client.sessions import answered, session
 from batcher.core.one_line import one_line
-from batcher.core.version import __version__
 from batcher.manifest.schema.media import ADVISED, Wanted, media_problem
 
 TIMEOUT = aiohttp.ClientTimeout(total=15.0, sock_connect=10.0)  # of one call
 TOGETHER = 16
 LONGEST = 60.0  # seconds, for all of them
-MOST_REDIRECTS = 5
 _KINDS = frozenset({"image", "video", "audio", "text", "font"})  # that are told by the first word of a type
 _NO = frozenset({400, 401, 402, 403, 404, 410, 451})
 
@@ -40,15 +39,11 @@ async def look_at(urls: Mapping[str, Wanted], *, public_only: bool = True) -> di
     """
     places = asyncio.Semaphore(TOGETHER)
     findings: dict[str, Finding] = {}
-    async with aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": f"batcher/{__version__}", "Accept": "*/*"},
-        trust_env=False,
-    ) as session:
+    async with session(timeout=TIMEOUT) as calls:
 
         async def one(url: str) -> None:
             async with places:
-                reason, error = await _verdict(session, url, urls[url], public_only=public_only)
+                reason, error = await _verdict(calls, url, urls[url], public_only=public_only)
             if reason:
                 findings[url] = Finding(url, reason, error)
 
@@ -58,11 +53,11 @@ async def look_at(urls: Mapping[str, Wanted], *, public_only: bool = True) -> di
     return findings
 
 
-async def _verdict(session: aiohttp.ClientSession, url: str, wanted: Wanted, *, public_only: bool) -> tuple[str, bool]:
+async def _verdict(calls: aiohttp.ClientSession, url: str, wanted: Wanted, *, public_only: bool) -> tuple[str, bool]:
     try:
-        answer = await _ask(session, "HEAD", url, public_only=public_only)
+        answer = await _ask(calls, "HEAD", url, public_only=public_only)
         if not 200 <= answer.status < 300:
-            answer = await _ask(session, "GET", url, public_only=public_only)
+            answer = await _ask(calls, "GET", url, public_only=public_only)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         return f"can't be reached from here: {one_line(str(error), 150) or type(error).__name__}", False
     if answer.status in _NO:
@@ -94,17 +89,15 @@ class _Answer:
     size: int | None
 
 
-async def _ask(session: aiohttp.ClientSession, method: str, url: str, *, public_only: bool) -> _Answer:
-    headers = {"Range": "bytes=0-0"} if method == "GET" else {}
-    for _ in range(MOST_REDIRECTS):
-        call = session.request(method, url, headers=headers, allow_redirects=False, timeout=TIMEOUT)
-        async with call as response:
-            location = response.headers.get("Location")
-            if response.status // 100 != 3 or not location:
-                whole = response.headers.get("Content-Range", "").rpartition("/")[2]
-                size = int(whole) if whole.isascii() and whole.isdigit() else response.content_length
-                return _Answer(response.status, response.content_type, None if size == 1 else size)
+async def _ask(calls: aiohttp.ClientSession, method: str, url: str, *, public_only: bool) -> _Answer:
+    def onward(url: str, location: str) -> str:
         url = urljoin(url, location)
         if public_only and (reason := media_problem(url)):
             raise ValueError(f"redirects to {one_line(url, 100)}, which {reason}")
-    raise ValueError("redirects without end")
+        return url
+
+    headers = {"Range": "bytes=0-0"} if method == "GET" else {}
+    async with answered(calls, method, url, onward, headers=headers) as answer:
+        whole = answer.headers.get("Content-Range", "").rpartition("/")[2]
+        size = int(whole) if whole.isascii() and whole.isdigit() else answer.content_length
+        return _Answer(answer.status, answer.content_type, None if size == 1 else size)

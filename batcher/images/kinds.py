@@ -7,8 +7,9 @@ a page or an error message that came where a file should have been: that may pas
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from struct import error as StructError  # noqa: N812  an exception, and it reads as one
+
+import msgspec
 
 from batcher.images import structure as of
 from batcher.images.containers import Buffer, Damaged, riff_end
@@ -18,8 +19,7 @@ _IN_HEADER = "it ends in the middle of its header"
 HEAD = 4_096  # bytes that are enough to tell
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """extension: without the dot. decoder: Pillow's name for it, None for what it can't decode. text: of letters.
 
     walk: tells a whole file from one that was cut short, where that can be told. measure: reads a picture's size.
@@ -48,13 +48,14 @@ class Kind:
             raise Damaged(_IN_HEADER) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
+class Announced(msgspec.Struct, frozen=True):
     """What the host says: the media type of its answer, and the end of the URL's path. Empty where it says nothing."""
 
     mime: str = ""
     extension: str = ""
 
+
+NOTHING = Announced()
 
 PNG = Kind("png", "image/png", of.walk_png, of.png_size, "PNG")
 JPEG = Kind("jpg", "image/jpeg", of.walk_jpeg, of.jpeg_size, "JPEG")
@@ -184,7 +185,7 @@ def _of_sound(head: bytes) -> Kind | None:
     return AAC if head[1] & 0xF6 == 0xF0 else None
 
 
-def classify(data: Buffer, announced: Announced = Announced()) -> Kind | None:
+def classify(data: Buffer, announced: Announced = NOTHING) -> Kind | None:
     """The kind of a file that begins with ``data``; UNKNOWN for bytes that nobody has a name for.
 
     None for next to nothing, and for text where no text was announced: an error page or message in place of the file.

@@ -195,7 +195,7 @@ def _read(name: str, wanted: Wanted, before: media.Source | None) -> _Found | No
         return _Found(before, is_new=False)
     _fits_size(version[0], wanted)
     digest, head = hashlib.sha256(), b""
-    for piece in _pieces(name, wanted.most):
+    for piece in pieces(name, wanted.most):
         head = head or piece[:HEAD]
         digest.update(piece)
     return _Found(media.Source(name, digest.hexdigest(), *version), is_new=True, head=head)
@@ -210,8 +210,8 @@ def _version(name: str) -> tuple[int, str] | None:
     return None if facts is None else (facts.size, facts.version)
 
 
-def _pieces(name: str, most: int) -> Iterator[bytes]:
-    """Raises Unusable, DiskError."""
+def pieces(name: str, most: int) -> Iterator[bytes]:
+    """The content of a file or an object. Raises Unusable also for more than ``most`` bytes; DiskError."""
     try:
         if "://" in name:
             root, key = object_place(name)
@@ -219,6 +219,8 @@ def _pieces(name: str, most: int) -> Iterator[bytes]:
             return
         with Path(name).open("rb") as file:
             while piece := file.read(_PIECE):
+                if (most := most - len(piece)) < 0:
+                    raise OverflowError
                 yield piece
     except (KeyError, OverflowError):
         raise Unusable("was changed while it was read") from None

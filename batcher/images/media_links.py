@@ -9,18 +9,19 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import yarl
 
+from batcher.client.sessions import session
 from batcher.core.errors import DiskError, UsageError
 from batcher.core.one_line import one_line
 from batcher.images import storage
 from batcher.images.kinds import KINDS
-from batcher.images.media_contents import name_of, object_place
+from batcher.images.media_contents import name_of, object_place, pieces
 from batcher.manifest.schema.media import is_content, media_problem
 from batcher.manifest.schema.media_files import Unusable
 from batcher.store import media
@@ -127,7 +128,7 @@ class MediaLinks:
 
     def _upload(self, objects: "Objects", key: str, content: media.Media, sources: list[media.Source]) -> None:
         for source in sources:
-            with self._room(content.bytes):
+            with self._large if content.bytes > LARGE else nullcontext():
                 data = _read(source.source, content)
                 if data is None:
                     continue
@@ -147,9 +148,6 @@ class MediaLinks:
                 hint="Nothing was sent to the service. Delete that object, and run the same command again.",
             )
 
-    def _room(self, size: int) -> Any:
-        return self._large if size > LARGE else _NO_LOCK
-
     def warning(self, now: float) -> str | None:
         """Where the credentials end before a link would."""
         ends = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "")
@@ -164,17 +162,6 @@ class MediaLinks:
         return None
 
 
-class _NoLock:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
-_NO_LOCK = _NoLock()
-
-
 def _by_file(source: media.Source) -> bool:
     return "://" in source.source
 
@@ -182,13 +169,8 @@ def _by_file(source: media.Source) -> bool:
 def _read(source: str, content: media.Media) -> bytes | None:
     """The bytes, None where they are not those any more."""
     try:
-        if "://" in source:
-            root, key = object_place(source)
-            data = b"".join(storage.objects(root).pieces(key, content.bytes))
-        else:
-            with Path(source).open("rb") as file:
-                data = file.read(content.bytes + 1)
-    except (OSError, KeyError, OverflowError):
+        data = b"".join(pieces(source, content.bytes))
+    except Unusable:
         return None
     return data if hashlib.sha256(data).hexdigest() == content.sha256 else None
 
@@ -217,8 +199,8 @@ async def try_link(link: str, content: media.Media) -> None:
     shown = link.partition("?")[0]
     try:
         async with (
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=_FETCH, trust_env=False) as session,
-            session.get(yarl.URL(link, encoded=True), allow_redirects=False) as answer,
+            session(timeout=_FETCH) as calls,
+            calls.get(yarl.URL(link, encoded=True), allow_redirects=False) as answer,
         ):
             status, digest, size = answer.status, hashlib.sha256(), 0
             async for piece in answer.content.iter_chunked(1 << 20):

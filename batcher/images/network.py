@@ -1,6 +1,5 @@
 """A file host's answer as it arrives, and what can go wrong on the way."""
 
-from pathlib import PurePosixPath
 from urllib.parse import urljoin
 
 import aiohttp
@@ -31,7 +30,7 @@ def announced_size(response: aiohttp.ClientResponse, limits: Limits) -> int | No
 def announced_kind(response: aiohttp.ClientResponse) -> Announced:
     """The media type, and the end of the path of the URL that was asked for in the end."""
     mime = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return Announced(mime, PurePosixPath(response.url.path).suffix[1:].lower())
+    return Announced(mime, response.url.suffix[1:].lower())
 
 
 async def receive(response: aiohttp.ClientResponse, body: Body) -> None:

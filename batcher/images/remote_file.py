@@ -13,10 +13,10 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
+from batcher.client.sessions import answered, session
 from batcher.core.errors import DiskError, ServiceError, UsageError
 from batcher.core.one_line import one_line
 from batcher.core.units import show_bytes
-from batcher.core.version import __version__
 from batcher.images import storage
 from batcher.images.media_contents import object_place
 from batcher.manifest.schema.media import BUCKETS, media_problem
@@ -24,7 +24,6 @@ from batcher.manifest.schema.media_files import Unusable
 
 SECONDS = 600.0  # for all of it
 SILENCE = 30.0  # seconds between two pieces
-MOST_REDIRECTS = 5
 _TRIES = 3
 _AGAIN = 2.0  # seconds before another try
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -68,33 +67,21 @@ async def fetch(url: str, path: Path, most: int) -> str:
 
 
 async def _fetch_http(url: str, path: Path, most: int) -> str:
-    asked = url
-    async with aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(), headers={"User-Agent": f"batcher/{__version__}"}, timeout=_TIMES,
-        trust_env=False,
-    ) as session:  # fmt: skip
-        for _ in range(MOST_REDIRECTS + 1):
-            async with session.get(url, allow_redirects=False) as answer:
-                location = answer.headers.get("Location")
-                if answer.status in {301, 302, 303, 307, 308} and location:
-                    url = _onward(asked, url, location)
-                    continue
-                if answer.status >= 500 or answer.status == 429:
-                    raise aiohttp.ClientPayloadError(f"it answers HTTP {answer.status}")
-                if answer.status != 200:
-                    raise _missing(asked, f"it answers HTTP {answer.status}")
-                await _keep(asked, answer, path, most)
-                return answer.content_type
-    raise _missing(asked, "it redirects without end")
+    def onward(before: str, location: str) -> str:
+        with suppress(ValueError):
+            after = urljoin(before, location)
+            if not (reason := _refusal(url, after)):
+                return after
+            raise _missing(url, f"it redirects to {one_line(shown(after), 150)}, which {reason}")
+        raise _missing(url, "it redirects to what is not a URL")
 
-
-def _onward(asked: str, url: str, location: str) -> str:
-    with suppress(ValueError):
-        url = urljoin(url, location)
-        if not (reason := _refusal(asked, url)):
-            return url
-        raise _missing(asked, f"it redirects to {one_line(shown(url), 150)}, which {reason}")
-    raise _missing(asked, "it redirects to what is not a URL")
+    async with session(timeout=_TIMES) as calls, answered(calls, "GET", url, onward) as answer:
+        if answer.status >= 500 or answer.status == 429:
+            raise aiohttp.ClientPayloadError(f"it answers HTTP {answer.status}")
+        if answer.status != 200:
+            raise _missing(url, f"it answers HTTP {answer.status}")
+        await _keep(url, answer, path, most)
+        return answer.content_type
 
 
 async def _keep(asked: str, answer: aiohttp.ClientResponse, path: Path, most: int) -> None:

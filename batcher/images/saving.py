@@ -3,9 +3,9 @@
 Forcing one file to the disk makes a journalling file system write its journal; of many files that were written before,
 the first to be forced pays and the others find the work done. And each call into the system from a second thread makes
 two threads hand the interpreter's lock to each other, which for a small picture costs more than its checksum. So while
-one group is being written, and for ``GATHER`` seconds after it began, the next one gathers. A second thread helps when
-a whole group waits or a picture has waited for long, up to one for each core; more than that only where no group has
-ended for a second, which is a slow disk.
+one group is being written, and for ``GATHER`` seconds after it began, the next one gathers. Big pictures are written in
+a thread for each core, as their checks take time without that lock; more threads help only where no group has ended for
+a second, which is a slow disk.
 
 The order within a group is the order that one file alone would have: content forced, then renamed, image before
 sidecar, then the folder. What goes wrong with one picture is that picture's; a folder that can't be forced is
@@ -19,8 +19,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from batcher.core.job import Artifact
 from batcher.store.files.disk import disk, force_folder
@@ -28,14 +28,12 @@ from batcher.store.files.place import Put
 from batcher.store.files.whole import Part
 
 GATHER = 0.05  # seconds between the beginnings of two groups, unless one is full
-LINGER = 0.1  # seconds that a picture waits before one more thread is put to work
-STUCK = 1.0  # seconds without the end of a group after which threads beyond the number of cores help
+STUCK = 1.0  # seconds without the end of a group after which one more thread helps
 MOST, MOST_BYTES = 64, 4 << 20  # of one group
 MOST_HELD = 8 << 20  # bytes that wait in memory: while there are more, no others are asked for
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """A checked picture and what is still to be done until it is safe."""
 
     artifact: Artifact
@@ -45,12 +43,19 @@ class Written:
 Write = Callable[[], Written]
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class Saved(asyncio.Future[Artifact]):
+    """Whoever waits for it and is cancelled waits for its end all the same, and is cancelled then: a thread can't be
+    called back, and what it writes must not come to life after the clean-up.
+    """
+
+    def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+
+class _Waiting(NamedTuple):
     write: Write
     size: int
-    since: float
-    future: asyncio.Future[Artifact]
+    future: Saved
 
 
 class Saver:
@@ -60,6 +65,7 @@ class Saver:
         self._pool = pool
         self._most = most
         self._most_in_group = MOST if grouped else 1
+        self._usual = 1 if grouped else most
         self._cores = min(most, os.cpu_count() or 1) if grouped else most
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
@@ -76,13 +82,13 @@ class Saver:
             self._room.clear()
             await self._room.wait()
 
-    def save(self, write: Write, size: int) -> asyncio.Future[Artifact]:
+    def save(self, write: Write, size: int) -> Saved:
         """write: called in a worker thread. size: bytes, so that a group is not all too much.
 
         The future has the artifact once its files survive a power cut, or what ``write`` or the disk raised.
         """
-        future: asyncio.Future[Artifact] = self._loop.create_future()
-        self._waiting.append(_Waiting(write, size, self._loop.time(), future))
+        future = Saved(loop=self._loop)
+        self._waiting.append(_Waiting(write, size, future))
         self._held += size
         self._put_to_work()
         return future
@@ -97,11 +103,11 @@ class Saver:
 
     def _due(self) -> float:
         """When the next group begins."""
-        if self._at_work >= self._cores:
+        full = len(self._waiting) >= self._most_in_group
+        big = self._held >= MOST_BYTES * max(1.0, len(self._waiting) / MOST)
+        if self._at_work >= (self._cores if big else self._usual):
             return max(self._began, self._ended) + STUCK
-        if len(self._waiting) >= self._most_in_group or self._held >= MOST_BYTES:
-            return float("-inf")
-        return self._waiting[0].since + LINGER if self._at_work else self._began + GATHER
+        return float("-inf") if full or big else self._began + GATHER
 
     def _look_at(self, moment: float) -> None:
         if moment < self._looking_at:
@@ -140,8 +146,6 @@ class Saver:
         self._at_work -= 1
         self._ended = self._loop.time()
         for item, outcome in zip(group, outcomes, strict=True):
-            if item.future.done():
-                continue
             if isinstance(outcome, Exception):
                 item.future.set_exception(outcome)
             else:

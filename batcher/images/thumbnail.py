@@ -15,11 +15,13 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from batcher.core.errors import DiskError
+from batcher.core.one_line import one_line
 from batcher.images.flags import Look, look
 from batcher.store.files.whole import write_whole
 
 LONGEST = 512  # pixels: sharp in a row of 220 on a screen with two pixels a point
 _QUALITY = 76
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
 _MOST_PIXELS = 300_000_000
 
 
@@ -43,13 +45,37 @@ def measure(source: Path) -> Look:
     return look(small(source))
 
 
-def small(source: Path, longest: int = LONGEST) -> Image.Image:
-    """RGB, or RGBA where it is transparent, upright, ``longest`` pixels at most. Raises what ``make`` raises."""
-    with Image.open(source) as image:
-        image.draft("RGB", (longest, longest))
+def small(source: Path, box: tuple[int, int] = (LONGEST, LONGEST)) -> Image.Image:
+    """RGB, or RGBA where it is transparent, upright, so wide and high at most. Raises what ``make`` raises."""
+    with Image.open(source, formats=_FORMATS) as image:
+        image.draft("RGB", box)  # a JPEG is decoded at an eighth of its size, if that is enough
         ImageOps.exif_transpose(image, in_place=True)
-        image.thumbnail((longest, longest), Image.Resampling.BILINEAR, reducing_gap=2.0)
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+        made: Image.Image = image
+        if image.mode.startswith("I"):  # 16 bits
+            made = image.convert("I").point(lambda value: value / 257).convert("L")
+        mode = "RGBA" if made.has_transparency_data else "RGB"
+        made = made if made.mode == mode else made.convert(mode)
+        made.thumbnail(box, Image.Resampling.BILINEAR, reducing_gap=2.0)
+        return made
+
+
+class Unreadable(Exception):  # noqa: N818  an outcome, and read as such
+    """The file can't be shown; the message says why in a few words."""
+
+
+def on_white(source: Path, box: tuple[int, int]) -> Image.Image:
+    """The same as RGB, what is transparent on white. Raises Unreadable."""
+    try:
+        image = small(source, box)
+        if image.mode == "RGB":
+            return image
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    except FileNotFoundError:
+        raise Unreadable("the file is gone") from None
+    except OSError as error:
+        raise Unreadable(one_line(error.strerror or "damaged", 100)) from None
+    except Exception as error:  # noqa: BLE001  decoders raise whatever damaged bytes lead them to
+        raise Unreadable(one_line(f"can't be decoded: {error}", 100)) from None
 
 
 def _answer(line: bytes) -> bytes:

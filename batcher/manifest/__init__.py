@@ -1,6 +1,6 @@
 """Manifests: a YAML file or a plain prompt file becomes jobs, each row read once, checked on the way.
 
-``open_manifest`` reads syntax (``loader.py``); ``Loader.jobs`` compares it with the model's schema (``compile.py``),
+``open_manifest`` reads syntax (``loader.py``); ``Loader.jobs`` compares it with the model's schema (``plan.py``),
 walks the rows (``walk.py``) and says at the end what is wrong with the whole (``final_checks.py``). The folders, from
 the bottom up; each imports from those before it, and from ``problems.py`` and ``extras.py``:
 

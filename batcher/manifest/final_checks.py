@@ -38,7 +38,8 @@ def _refuse_size(plan: Plan, walk: Walk, problems: Problems) -> None:
     document = plan.groups[largest].document
     node = document.sections.get("matrix") or document.place
     line, column = (node.line, node.column) if node else (0, 0)
-    what = f"it makes {walk.whole:,} jobs; the maximum is {MOST_JOBS:,}"
+    most = "" if plan.groups[largest].sweep.plain else "up to "
+    what = f"it makes {most}{walk.whole:,} jobs; the maximum is {MOST_JOBS:,}"
     problems.add(document.label, line, column, what, "use fewer values, or make the first ones with --limit N")
 
 

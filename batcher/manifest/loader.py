@@ -13,16 +13,14 @@ from urllib.parse import unquote, urlsplit
 from batcher.core.errors import ManifestError
 from batcher.core.job import Job, canonical_json
 from batcher.core.suggest import suggestion
-from batcher.manifest.compile import Compiler, named_inputs
 from batcher.manifest.final_checks import final_checks
 from batcher.manifest.flags import Overrides, bad_flag
-from batcher.manifest.plan import Plan
+from batcher.manifest.plan import Compiler, Plan, named_inputs
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import FORMATS, format_of
 from batcher.manifest.readers.json.records import model_of
-from batcher.manifest.readers.source import Source
-from batcher.manifest.readers.spool import Spool
+from batcher.manifest.readers.source import Source, Spool
 from batcher.manifest.readers.texts import hash_of_folder
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
 from batcher.manifest.schema.inputs import COMMON, ModelInputs
@@ -124,6 +122,7 @@ class Loader:
         self._compiled: _Compiled | None = None
         self.is_remote = False  # a URL: then it names no files of this machine
         self.totals: Totals | None = None
+        self.unchecked: frozenset[str] = frozenset()  # names that are inputs whatever the schema says
         self.contents: Contents | None = None  # looks into the files that inputs are; set by whoever can upload them
         whole = PurePath(os.path.abspath(path))  # noqa: PTH100  only its name is wanted
         stem = whole.name if form == "folder" else whole.stem
@@ -166,13 +165,16 @@ class Loader:
         compiled = self._compiled = self._compile(schema)
         if compiled.problems.total:
             return ""
+        named = [(self._source, self._form), *compiled.files.opened.values()]
         try:
-            files = [_hash(source, form, progress) for source, form in self._files(compiled)]
+            files = [_hash(source, form, progress) for source, form in named]
             lists = compiled.dynamics.digests()
         except ManifestError:
             return ""
         its_schema = compiled.plan.model_inputs.schema
-        mark = None if its_schema is None else [its_schema.fingerprint(), sorted(its_schema.media_inputs)]
+        mark: list[Any] | None = sorted(self.unchecked) or None
+        if its_schema is not None:
+            mark = [its_schema.fingerprint(), sorted(its_schema.media_inputs)]
         facts = [EXPANSION_VERSION, self.source, self.model, self._flags(), self._form, files, lists, mark]
         return blake2b(canonical_json(facts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
@@ -223,7 +225,7 @@ class Loader:
         parts = groups_of(document) if self._is_yaml else [document]
         holders = [document, *parts] if self._is_yaml else []
         prompt_input = self._overrides.prompt_input or self._document.prompt_input
-        names = named_inputs(holders, self._overrides)
+        names = [*named_inputs(holders, self._overrides), *self.unchecked]
         only = None if self._model_is_named else self.model
         files = MediaFiles(self._base(), self.contents)
         model_inputs = ModelInputs(schema, names, only, prompt_input, files)
@@ -252,16 +254,11 @@ class Loader:
             return None
         return "" if self.source == "-" else os.path.dirname(self.source)  # noqa: PTH120
 
-    def _files(self, compiled: _Compiled) -> list[tuple[Source, str | None]]:
-        """Itself and the files that it names, with their formats. Only of a manifest in which nothing is wrong."""
-        named = compiled.files.all_of(self._document) if self._is_yaml else []
-        return [(self._source, self._form), *named]
-
     def _flags(self) -> dict[str, Any]:
         """All that shape the jobs; ``--limit`` only says how many of them."""
         return {name: getattr(self._overrides, name) for name in Overrides.__slots__ if name != "limit"}
 
 
-def _hash(source: Source, form: str | None, progress: Callable[[int], None] | None) -> str:
+def _hash(source: Source, form: str, progress: Callable[[int], None] | None) -> str:
     """Raises ManifestError."""
     return hash_of_folder(source) if form == "folder" else source.hash(progress)

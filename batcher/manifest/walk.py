@@ -155,14 +155,14 @@ class Walk:
         return self._limited and self.planned >= self._most
 
     def _entries(self, group: Group) -> Iterator[Job]:
-        for entry, reader in self._plan.readers(group, self._problems):
+        for entry in group.entries:
             carried = entry.carried if isinstance(entry, FromFile) else Carried()
             unused = set(carried.vars)
             self._names.update(unused)
-            if isinstance(entry, FromFile) and entry.dynamic is not None:
+            if isinstance(entry, FromFile) and entry.templates is not None:
                 self._names.add(VARIANT)
             try:
-                rows = reader.rows()
+                rows = self._plan.rows(entry, self._problems)
                 if self._plan.model_inputs.schema and self._plan.model_inputs.may_take_files:
                     rows = self._scouted(rows, entry)
                 for row in self._counted(rows, is_file=isinstance(entry, FromFile)):
@@ -196,7 +196,7 @@ class Walk:
 
         They are found by another reader of the same prompts: the place of a value is known of the row at hand only.
         """
-        scout = self._plan.reader(entry, Problems()).rows()
+        scout = self._plan.rows(entry, Problems())
         ahead, most = 0, self._most - self.planned if self._limited else MOST_JOBS
         for at, row in enumerate(rows):
             if self._is_full:

@@ -36,8 +36,7 @@ class Drain:
         self.fetcher = Fetcher(context)
         self._steps: dict[State, Callable[[Entry], Awaitable[Entry]]] = {State.READY: self.fetcher.fetch}
         self._room = Places(context.settings.in_flight + BACKLOG)
-        self._at_work: set[int] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._at_work: dict[int, asyncio.Task[None] | None] = {}  # by job; None: it has no place yet
         self._wake = asyncio.Event()  # a job ended, the run is to stop, or the table was changed by somebody else
         self._changed = False
         self._defects: list[Exception] = []
@@ -123,7 +122,7 @@ class Drain:
         await self.context.stop.leave.wait()
         if self.context.stop.reason is Reason.INTERRUPTED:
             await asyncio.sleep(self.context.grace)
-            for task in self._tasks:
+            for task in filter(None, self._at_work.values()):
                 task.cancel()
 
     async def _watch(self) -> None:
@@ -142,7 +141,7 @@ class Drain:
         return state.changed_elsewhere() if queue.is_idle else await queue.durable(state.changed_elsewhere)
 
     async def _begin(self, tasks: asyncio.TaskGroup, entry: Entry) -> None:
-        self._at_work.add(entry.id)
+        self._at_work[entry.id] = None
         waits = self.context.waits
         waits.feed = limits.DOWNLOADS
         await self._room.acquire()
@@ -151,9 +150,7 @@ class Drain:
             waits.feed = limits.IN_FLIGHT
             await self.context.slots.acquire()
         waits.feed = ""
-        task = tasks.create_task(self._work(entry, held=held), name=f"job {entry.job.key}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._at_work[entry.id] = tasks.create_task(self._work(entry, held=held), name=f"job {entry.job.key}")
 
     async def _work(self, entry: Entry, *, held: bool) -> None:
         """One job. Each step moves it on; a step that leaves it where it is leaves it to the next run.
@@ -190,7 +187,7 @@ class Drain:
             self._room.release()
             self.waiter.asked(entry)
             self.fetcher.forget(entry)
-            self._at_work.discard(entry.id)
+            del self._at_work[entry.id]
             if not self._at_work:
                 self._wake.set()
 

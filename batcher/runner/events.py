@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from batcher.core.job import Artifact, Entry, State
 from batcher.core.tally import Snapshot
 
@@ -38,8 +40,7 @@ class RunBegan:
     budget_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobMoved:
+class JobMoved(msgspec.Struct, frozen=True, kw_only=True):
     """A job is in another state: ``entry.state`` now, ``before`` until then. artifacts: its files, when it is done."""
 
     entry: Entry

@@ -92,7 +92,7 @@ def _with_verdicts(records: Iterable[dict[str, Any]], run_dir: Path) -> Iterator
     there = picks.read(run_dir)
     for record in records:
         verdict = there.of(record["job"], record["output_index"], record["sha256"]) if there.verdicts else None
-        yield record if verdict is None else {**record, **verdict.said}
+        yield record if verdict is None else {**record, **verdict.given}
 
 
 def failures(connection: Connection, run_dir: Path) -> Iterator[dict[str, Any]]:

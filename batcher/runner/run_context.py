@@ -166,8 +166,10 @@ class RunContext:
 
     async def call_turn(self) -> None:
         """Waits until one more read may leave (``--api-rate``, and after a refused read)."""
-        await pause(self.reads.reserve(self.now()) - self.now(), self.stop.leave)
-        await pause(self.calls.reserve(self.now()) - self.now(), self.stop.leave)
+        for pace in (self.reads, self.calls):
+            now = self.now()
+            if (at := pace.reserve(now)) > now:
+                await pause(at - now, self.stop.leave)
 
     def heard(self) -> None:
         """The service answered, whatever it said."""

@@ -6,13 +6,14 @@ number, and it must lie where it says its image lies.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from batcher.client.protocol import is_model_id, is_request_id
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json, images_asked, sidecar

@@ -69,36 +69,33 @@ def retry_after(wait: float, mode: str, date: float) -> dict[str, str]:
 
 
 def error(rule: Fault, *, token: str, date: float) -> Answer:
-    """The answer of a fault out of ``faults.ERRORS``."""
+    """The answer of a fault out of ``faults.ERRORS``: a numbered one, or ``500``, ``502_html``, ``504_empty``."""
     kind = rule.kind
-    if kind.startswith("429"):
-        return too_many(rule.seconds, kind.partition("_")[2], date)
-    if kind == "503_seconds":
-        return Answer(503, {"message": "Service unavailable"}, retry_after(rule.seconds, "seconds", date))
-    if kind in {"400001", "400002", "400004", "403001", "404001"}:
-        return coded(int(kind))
-    special = _special(kind, token)
-    return special or _by_status(kind)
-
-
-def _special(kind: str, token: str) -> Answer | None:
-    if kind == "200_error":
-        return coded(500001, status=200)
-    if kind == "422":
-        return invalid([{"type": "value_error", "loc": ["input", "prompt"], "msg": "Value error", "input": ""}])
-    if kind == "escape":
-        text = "\x1b]0;owned\x07\x1b[2J\x1b[31mall your\r\nterminal\x9b1m\u202e"
-        return Answer(400, {"error_code": 400001, "error_message": text})
+    number, _, form = kind.partition("_")
+    if number == "429" or form == "seconds":
+        words = "Too many requests" if number == "429" else "Service unavailable"
+        return Answer(int(number), {"message": words}, retry_after(rule.seconds, form, date))
+    if kind in _SPECIAL:
+        return _SPECIAL[kind]
     if kind == "reflect_token":
         return Answer(400, {"message": f"bad header: Authorization: Bearer {token}"})
-    return None
-
-
-def _by_status(kind: str) -> Answer:
-    """``500``, ``502_html``, ``504_empty`` and their like."""
-    number, _, form = kind.partition("_")
     status = int(number)
+    if status in _CODES:
+        return coded(status)
     words = _STATUS_WORDS.get(status) or HTTPStatus(status).phrase
     if form == "empty":
         return Answer(status, "")
     return Answer(status, HTML.format(f"{status} {words}") if form == "html" else {"message": words})
+
+
+_SPECIAL = {
+    "200_error": coded(500001, status=200),
+    "422": invalid([{"type": "value_error", "loc": ["input", "prompt"], "msg": "Value error", "input": ""}]),
+    "escape": Answer(
+        400,
+        {
+            "error_code": 400001,
+            "error_message": "\x1b]0;owned\x07\x1b[2J\x1b[31mall your\r\nterminal\x9b1m\u202e",
+        },
+    ),
+}

@@ -13,11 +13,12 @@ from typing import Any
 
 from aiohttp import web
 
-from batcher.simulator import catalog, filehost, inspection, views, wire
+from batcher.simulator import answers, catalog, filehost, links, views, wire
 from batcher.simulator.answers import Answer, Refusal, coded, invalid
 from batcher.simulator.chance import fingerprint
+from batcher.simulator.faults import ERRORS, Fault
 from batcher.simulator.fetching import fetched
-from batcher.simulator.misbehave import misbehave
+from batcher.simulator.profile import ProfileError
 from batcher.simulator.service import Simulator
 
 _MOST_BODY = 64 * 2**20
@@ -80,7 +81,7 @@ class App:
             self._count("file")
             return await filehost.serve_file(self.simulator, request, _origin(request))
         if first == "_simulator":
-            return await inspection.inspect(self.simulator, request, rest)
+            return await self._inspect(request, rest)
         if path == "/prod/v2/balance":
             self._count("balance")
             return await self._call(request, "balance", "", self._balance)
@@ -133,7 +134,41 @@ class App:
         if rule is None:
             return wire.reply(act())
         simulator.counters.faults[f"{where}:{rule.kind}"] += 1
-        return await misbehave(rule, request, act, origin=_origin(request), date=simulator.date())
+        return await self._misbehave(rule, request, act)
+
+    async def _misbehave(self, rule: Fault, request: web.BaseRequest, act: Callable[[], Answer]) -> web.StreamResponse:
+        """Answer as the rule says. ``act`` is left out where the fault comes first; what it refuses is refused."""
+        answer = act() if rule.creates else None
+        if rule.kind in ERRORS:
+            token = request.headers.get("Authorization", "").partition(" ")[2]
+            return wire.reply(answers.error(rule, token=token, date=self.simulator.date()))
+        if rule.kind == "redirect":
+            target = f"http://{rule.to or links.other_name(_origin(request))}/untrusted{request.raw_path}"
+            return wire.reply(Answer(307, "", {"Location": target}))
+        if answer is None:
+            return wire.drop(request)
+        body, kind = wire.encoded(answer)
+        spoilt = await wire.spoilt(rule, request, body, kind=kind, opening=b'{"padding": "')
+        if spoilt is None and isinstance(answer.body, dict) and "status" in answer.body:  # an unknown word
+            answer = Answer(answer.status, answer.body | {"status": "hibernating"})
+        return spoilt or wire.reply(answer)
+
+    async def _inspect(self, request: web.BaseRequest, page: str) -> web.Response:
+        """What was asked (``stats``, ``requests``), and how it shall behave from now on (POST ``profile``)."""
+        match request.method, page:
+            case "GET", "stats":
+                return wire.reply(Answer(200, self.simulator.stats()))
+            case "GET", "requests":
+                lines = "".join(json.dumps(line) + "\n" for line in self.simulator.listing())
+                return wire.raw(lines.encode(), kind="application/x-ndjson")
+            case "POST", "profile":
+                try:
+                    self.simulator.change(json.loads(await request.read()))
+                except ValueError as error:
+                    what = "" if isinstance(error, ProfileError) else "not JSON: "
+                    return wire.reply(Answer(422, {"detail": f"{what}{error}"}))
+                return wire.reply(Answer(200, {"changed": True}))
+        return wire.reply(Answer(404, {"detail": "there are stats, requests and (to POST to) profile"}))
 
     def _about(self, request: web.BaseRequest, request_id: str, what: str) -> Answer:
         job = self.simulator.find(request_id)

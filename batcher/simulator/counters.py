@@ -1,7 +1,7 @@
 """What the simulator was asked, so that tests and people can check what a client did."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,16 +27,6 @@ class Counters:
     files: int = 0
     file_bytes: int = 0
     charged_usd: float = 0.0
-
-    def kept(self) -> dict[str, Any]:
-        """The part that can't be told from the other records of a journal."""
-        plain = {name: getattr(self, name) for name in ("refused", "strays", "altered_links", "files", "file_bytes")}
-        return plain | {"calls": dict(self.calls), "faults": dict(self.faults)}
-
-    def restore(self, kept: Mapping[str, Any]) -> None:
-        for name in ("refused", "strays", "altered_links", "files", "file_bytes"):
-            setattr(self, name, int(kept.get(name, 0)))
-        self.calls, self.faults = Counter(kept.get("calls", {})), Counter(kept.get("faults", {}))
 
     def shown(self) -> dict[str, Any]:
         return {

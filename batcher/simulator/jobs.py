@@ -7,11 +7,13 @@ All times are seconds on the service's own clock, which ``Simulator.now()`` read
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Any
+
+from batcher.simulator.chance import fingerprint
 
 
 class State(StrEnum):
@@ -26,7 +28,7 @@ class State(StrEnum):
 class Request:
     """One accepted submit.
 
-    copy: the n-th accepted submit of the same inputs. outcome: a key of ``faults.OUTCOMES``, or "" for a good end.
+    outcome: a key of ``faults.OUTCOMES``, or "" for a good end.
     wait, run: seconds it queues at least, and takes once it runs. reads: status and result reads so far; ended_reads:
     result reads since it ended.
     """
@@ -36,7 +38,6 @@ class Request:
     model: str
     inputs: Mapping[str, Any]
     fingerprint: str
-    copy: int
     accepted: float
     wait: float
     run: float
@@ -47,6 +48,17 @@ class Request:
     cost: float | None = None
     reads: int = 0
     ended_reads: int = 0
+
+    @classmethod
+    def planned(
+        cls, number: int, id_: str, model: str, inputs: Mapping[str, Any], accepted: float, plan: Sequence[Any]
+    ) -> "Request":
+        """plan: wait, run and outcome."""
+        wait, run, outcome = plan
+        return cls(
+            number=number, id=id_, model=model, inputs=inputs, fingerprint=fingerprint(model, inputs),
+            accepted=accepted, wait=wait, run=run, outcome=outcome,
+        )  # fmt: skip
 
     @property
     def ended(self) -> bool:

@@ -1,9 +1,8 @@
 """What a killed simulator leaves behind: one JSON record a line, in the order things happened.
 
 Records: ``accepted`` (a request with the plan of its future), ``started`` (and what it was charged), ``cancelled``,
-``leak`` (a token came to the file host), and now and then ``counters`` (the last one counts). Each is handed to the
-operating system at once: it survives ``kill -9`` of this process, though not a power cut. A torn last line is what a
-kill leaves, and is dropped.
+``leak`` (a token came to the file host). Each is handed to the operating system at once: it survives ``kill -9`` of
+this process, though not a power cut. A torn last line is what a kill leaves, and is dropped.
 """
 
 import errno

@@ -22,8 +22,6 @@ from batcher.simulator.journal import Journal, JournalError
 from batcher.simulator.latency import Gate
 from batcher.simulator.profile import Profile
 
-_COUNTERS_EVERY = 1.0
-
 
 class Simulator:
     """A RunComfy Model API in memory.
@@ -50,7 +48,6 @@ class Simulator:
         self._promised = 0.0  # what jobs that wait will cost
         self._loop_start: float | None = None
         self._wall_start = 0.0
-        self._counted = 0.0
         self.profile = profile or Profile()
         self._apply()
 
@@ -118,26 +115,11 @@ class Simulator:
         outcome = self.faults.outcome(print_, copy)
         if outcome:
             self.counters.faults[f"result:{outcome.kind}"] += 1
-        request = Request(
-            number=len(self.requests) + 1,
-            id=_request_id(self._salt, seed, print_, copy),
-            model=model,
-            inputs=inputs,
-            fingerprint=print_,
-            copy=copy,
-            accepted=now,
-            wait=self.profile.queue.draw(seed, "queue", print_, copy),
-            run=self.profile.latency.draw(seed, "run", print_, copy),
-            outcome=outcome.kind if outcome else "",
-        )
-        self._write(
-            "accepted",
-            id=request.id,
-            model=model,
-            inputs=inputs,
-            at=self.date(now),
-            plan=[request.wait, request.run, request.outcome],
-        )
+        wait = self.profile.queue.draw(seed, "queue", print_, copy)
+        plan = (wait, self.profile.latency.draw(seed, "run", print_, copy), outcome.kind if outcome else "")
+        request_id = _request_id(self._salt, seed, print_, copy)
+        request = Request.planned(len(self.requests) + 1, request_id, model, inputs, now, plan)
+        self._write("accepted", id=request_id, model=model, inputs=inputs, at=self.date(now), plan=plan)
         self._enter(request)
         self.advance()
         return request
@@ -171,10 +153,7 @@ class Simulator:
         return request.state is State.CANCELLED
 
     def advance(self) -> None:
-        now = self.now()
-        self._line.advance(now, self.profile.slots)
-        if self._journal and now - self._counted >= _COUNTERS_EVERY:
-            self.flush()
+        self._line.advance(self.now(), self.profile.slots)
 
     def queue_position(self, request: Request) -> int:
         return self._line.position(request)
@@ -221,15 +200,9 @@ class Simulator:
         if self._journal:
             self._journal.write(kind, **values)
 
-    def flush(self) -> None:
-        """Put the counters on disk; everything else is there already."""
-        self._counted = self.now()
-        self._write("counters", **self.counters.kept())
-
     def close(self) -> None:
         """Let go of the journal. Serving again takes it up again."""
         if self._journal:
-            self.flush()
             self._journal.close()
 
     def _restore(self) -> None:
@@ -248,7 +221,9 @@ class Simulator:
     def _replay(self, record: Mapping[str, Any], restored: dict[str, Request]) -> None:
         match record["t"]:
             case "accepted":
-                restored[record["id"]] = self._reread(record, len(restored) + 1)
+                accepted, number = record["at"] - self._wall_start, len(restored) + 1
+                what = (record["id"], record["model"], record["inputs"])
+                restored[record["id"]] = Request.planned(number, *what, accepted, record["plan"])
             case "started":
                 request = restored[record["id"]]
                 request.started = record["at"] - self._wall_start
@@ -258,23 +233,6 @@ class Simulator:
                 request.state, request.finished = State.CANCELLED, record["at"] - self._wall_start
             case "leak":
                 self.counters.leaks += 1
-            case "counters":
-                self.counters.restore(record)
-
-    def _reread(self, record: Mapping[str, Any], number: int) -> Request:
-        wait, run, outcome = record["plan"]
-        return Request(
-            number=number,
-            id=record["id"],
-            model=record["model"],
-            inputs=record["inputs"],
-            fingerprint=fingerprint(record["model"], record["inputs"]),
-            copy=0,
-            accepted=record["at"] - self._wall_start,
-            wait=wait,
-            run=run,
-            outcome=outcome,
-        )
 
     def stats(self) -> dict[str, Any]:
         """Everything counted so far, as JSON data; how many requests are in each state is of this moment."""

@@ -52,7 +52,7 @@ class Picture(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A job, whatever became of it. job: row number. inputs, meta: JSON as above."""
+    """A job, whatever became of it. job: row number. inputs, meta: JSON as above. images: so many were asked for."""
 
     job: int
     source: str
@@ -61,6 +61,7 @@ class Asked(NamedTuple):
     meta: str | None
     prompt_id: str
     model: str
+    images: int
 
 
 @contextmanager
@@ -91,5 +92,7 @@ def removed(connection: sqlite3.Connection) -> int:
 def asked(connection: sqlite3.Connection, *, removed: bool) -> Iterator[Asked]:
     """Every job, done or not, in the order first seen."""
     among = "" if removed else "WHERE position IS NOT NULL"
-    rows = connection.execute(f"SELECT id, source, line, inputs, meta, prompt_id, model FROM jobs {among} ORDER BY id")
+    rows = connection.execute(
+        f"SELECT id, source, line, inputs, meta, prompt_id, model, images FROM jobs {among} ORDER BY id"
+    )
     return map(Asked._make, rows)

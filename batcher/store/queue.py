@@ -60,17 +60,17 @@ class CommitQueue:
         while self._writer is not None:
             await asyncio.wait([self._writer])
 
-    async def durable(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs the call in the next group and returns its value once that is on the disk.
+    def durable(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Runs the call in the next group; its value is there once that is on the disk.
 
-        Raises what the call raised, or DiskError when the disk could not take the group.
+        The future has what the call raised, or DiskError when the disk could not take the group.
         A cancelled waiter does not take its call back: it is still written.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((partial(call, *args, **kwargs), future))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write(), name="state file writer")
-        return await future
+        return future
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()

@@ -6,9 +6,10 @@ A move is a guarded update, by id and present state, behind the lifecycle table.
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
+
+from msgspec.structs import replace
 
 from batcher.core.errors import Cause, Overtaken
 from batcher.core.job import Artifact, Entry, State, utc

@@ -8,11 +8,13 @@ What no file tells of are jobs that were at the service when the state file went
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from batcher.client.protocol import is_request_id
 from batcher.core.errors import Cause, UsageError

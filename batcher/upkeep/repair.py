@@ -18,6 +18,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from batcher.core.errors import Damaged, FileRefused, FileUnavailable
 from batcher.core.job import Artifact, Entry, canonical_json, sidecar
 from batcher.core.version import __version__
@@ -205,7 +207,7 @@ class _Repairer:
         except (Absent, Outside, NotAFile, OSError, FileUnavailable, FileRefused):
             return None
         size = facts.size or (None, None)
-        return replace(
+        return structs.replace(
             artifact, bytes=facts.bytes, sha256=facts.sha256, mime=facts.kind.mime, width=size[0], height=size[1]
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 from batcher.core.command_line import command_line
 from batcher.core.errors import UsageError
 from batcher.core.units import show_count
+from batcher.export import TARGETS
 from batcher.export.more import add, plan_more
 from batcher.runner import tuning
 from batcher.runner.control import BACK
@@ -25,7 +26,6 @@ _MOST_VERDICTS = 10_000  # in one request
 _MOST_TEXT = 2_000  # characters of a note
 _SETS = Path("sets")  # where exports from the page go
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
-_TARGETS = frozenset({"imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest"})
 
 
 def pick(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,8 +141,8 @@ def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
     name, to, where = body.get("name"), body.get("to"), body.get("where")
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith("."):
         raise UsageError("a name is letters, digits, spaces, dots, dashes", hint="The command line takes any folder.")
-    if to not in _TARGETS or not (where is None or isinstance(where, str)):
-        raise UsageError(f"`to` is one of {', '.join(sorted(_TARGETS))}")
+    if to not in TARGETS or not (where is None or isinstance(where, str)):
+        raise UsageError(f"`to` is one of {', '.join(TARGETS)}")
     which = ("--where", where) if where and to != "pairs" else ()  # pairs are of picked and rejected
     line = command_line("export", *runs_of(run_dir), _SETS / name, "--to", to, *which)
     if body.get("dry_run") is True:

@@ -5,8 +5,7 @@ from typing import Any
 
 import msgspec
 
-from batcher.core.where import FLAG, VERDICTS, Where, WhereError, look_up, usage_error
-from batcher.store.picks import Picks
+from batcher.core.filter import Filter, verdict_of
 from batcher.store.viewing import JobRow
 from batcher.view.columns import OUTPUTS, inputs_of
 from batcher.view.run_reader import RunReader
@@ -15,38 +14,26 @@ ROW = frozenset(
     {"prompt_id", "model", "copy", "source", "line", "state", "cause", "cost_usd", "width", "height", "bytes"}
     | {"mime", "file", "output_index", "warning"}
 )
-NAMES = frozenset({*ROW, *VERDICTS, "job", FLAG})
-"""What can be asked for beside inputs, ``meta.NAME`` and ``chosen.NAME``. flag: a list, as in ``"blank" in flag``."""
+"""What can be asked for beside the job, verdicts, inputs, ``meta.NAME`` and ``chosen.NAME``."""
 _decode = msgspec.json.Decoder().decode
 Flags = Mapping[tuple[str, int], Collection[str]]
 
 
 def matching(reader: RunReader, text: str, flags: Flags) -> tuple[list[int], list[str]]:
     """The numbers of the items that are meant, and warnings. Raises UsageError for what is no such expression."""
-    try:
-        where = Where(text)
-        matches, names = [], set(NAMES)
-        for row in reader.rows():
-            inputs = inputs_of(row)
-            meta, chosen = (_decode(text) if text else {} for text in (row.meta, row.chosen))
-            names.update(inputs, chosen, (f"meta.{name}" for name in meta), (f"chosen.{name}" for name in chosen))
-            facts = {**facts_of(where.names, row), **_seen(row, reader.verdicts, flags)}
-            if where({name: look_up(name, inputs, meta, facts, chosen) for name in where.names}):
-                matches.append(row.id * OUTPUTS + (row.output_index or 0))
-        where.require(names)
-        return matches, where.warnings()
-    except WhereError as error:
-        raise usage_error(text, error) from None
+    where = Filter(text, {*ROW, "job"})
+    matches = []
+    for row in reader.rows():
+        meta, chosen = (_decode(text) if text else {} for text in (row.meta, row.chosen))
+        place = row.key, row.output_index or 0
+        verdict = reader.verdicts.of(*place, row.sha256 or "")
+        more = verdict_of(verdict.given if verdict else {}, flags.get(place, ()))
+        if where(row, inputs_of(row), meta, chosen, more):
+            matches.append(row.id * OUTPUTS + (row.output_index or 0))
+    where.check()
+    return matches, where.warnings()
 
 
-def facts_of(names: Collection[str], row: JobRow) -> dict[str, Any]:
-    """What a row says of itself, of what is asked for."""
-    facts = {name: getattr(row, name) for name in names if name in ROW}
-    return facts | {"job": row.key}
-
-
-def _seen(row: JobRow, verdicts: Picks, flags: Flags) -> dict[str, Any]:
-    """What was said of a picture, and what is to be seen of it."""
-    place = row.key, row.output_index or 0
-    verdict = verdicts.of(*place, row.sha256 or "")
-    return {FLAG: list(flags.get(place, ())), **(verdict.said if verdict is not None else {})}
+def facts_of(row: JobRow) -> dict[str, Any]:
+    """What a row says of itself."""
+    return {name: getattr(row, name) for name in ROW} | {"job": row.key}

@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 LOOK_EVERY = 0.25  # seconds
 _KEPT = 400  # messages
+_LAST = 5.0  # seconds that the end of the page waits for a question
 _PATIENCE = 15.0  # seconds without a message, then a comment says that the connection lives
 _IDLE = 10.0  # seconds after the last question
 
@@ -58,7 +59,8 @@ class Live:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.records.close()
-        await self.ask(self.reader.close)
+        with suppress(TimeoutError):  # a disk that never answers
+            await asyncio.wait_for(self.ask(self.reader.close), _LAST)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def index(self) -> bytes:

@@ -117,7 +117,7 @@ def _jobs(reader: RunReader) -> Iterator[tuple[str, dict[str, Any]]]:
     for key, rows in groupby(reader.rows(), key=lambda row: row.key):
         group = list(rows)
         inputs = {f"inputs.{name}": value for name, value in inputs_of(group[0]).items()}
-        outputs = {str(row.output_index or 0): inputs | filtering.facts_of(filtering.ROW, row) for row in group}
+        outputs = {str(row.output_index or 0): inputs | filtering.facts_of(row) for row in group}
         yield f"job/{key}", {**details.of(group), "outputs": outputs}
 
 

@@ -79,9 +79,8 @@ def test_the_command_that_is_recorded_gives_the_same_options_back(
     assert shlex.split(command(manifest, "my run", texts))[:3] == ["batcher", "run", "my run/manifest.jsonl"]
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
+def test_a_value_of_another_type_is_refused_in_words(a_run: Any) -> None:
+    refused: list[tuple[Any, str]] = [
         (lambda run: run.export("set", to="imagefolder", split=3), "--split '3'"),
         (lambda run: run.export("set", to="imagefolder", copy=1), "copy=1: it must be True or False"),
         (lambda run: run.export("set", to="imagefolder", splits="a"), "export has no option 'splits'"),
@@ -93,11 +92,10 @@ def test_the_command_that_is_recorded_gives_the_same_options_back(
         (lambda run: run.more("2"), "seeds='2': it must be a whole number"),
         (lambda _run: batcher.run("", simulate=True), "manifest='': it must be a path"),
         (lambda _run: batcher.run(["a kite"], out=3, simulate=True), "out=3: it must be a path"),  # type: ignore[arg-type]
-    ],
-)
-def test_a_value_of_another_type_is_refused_in_words(call: Any, words: str, a_run: Any) -> None:
-    with pytest.raises(batcher.UsageError, match=re.escape(words)):
-        call(a_run)
+    ]
+    for call, words in refused:
+        with pytest.raises(batcher.UsageError, match=re.escape(words)):
+            call(a_run)
 
 
 def test_options_of_pick_and_export_are_python_values(a_run: Any) -> None:

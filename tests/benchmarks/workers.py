@@ -11,10 +11,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from msgspec.structs import replace
 from PIL import Image
 
 from batcher.core.job import Entry, Job, State, job_key

@@ -43,8 +43,7 @@ def test_a_block_in_time_is_left_alone() -> None:
 STOPPED = """
 import asyncio, sys
 from batcher.client import api as module
-import aiohttp
-module.SUBMIT = aiohttp.ClientTimeout(total=1.5)
+module.SUBMIT = 1.5
 async def story():
     async with module.Api(sys.argv[1], "token-of-the-test") as api:
         print("ready", flush=True)

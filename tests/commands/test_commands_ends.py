@@ -67,7 +67,7 @@ WAYS: dict[str, tuple[str | None, int, dict[str, Any], dict[str, Any]]] = {
 def ended(shell: Shell, way: str) -> Came:
     _, _, service, told = WAYS[way]
     manifest = shell.folder / "p.txt"
-    manifest.write_text(lines(60))
+    manifest.write_text(lines(30))
     return run(go(shell.folder / RUN, manifest, Simulator(steady(**service)), **told))
 
 
@@ -77,7 +77,9 @@ def table(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_summary_status_and_report_say_the_same_however_a_run_ends(shell: Shell, way: str) -> None:
+def test_summary_status_and_report_say_the_same_however_a_run_ends_and_each_class_has_its_money(
+    shell: Shell, way: str
+) -> None:
     stopped_by, code, _, _ = WAYS[way]
     came = ended(shell, way)
     report = json.loads((shell.folder / RUN / "report.json").read_text())
@@ -99,12 +101,7 @@ def test_summary_status_and_report_say_the_same_however_a_run_ends(shell: Shell,
     if stopped_by not in {None, "limit"}:
         assert report["message"] in " ".join(came.summary.split())
         assert report["message"] in " ".join(words.split())
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_each_class_of_jobs_has_its_money(shell: Shell, way: str) -> None:
-    came = ended(shell, way)
-    report, costs = came.report, came.report["cost_by_state"]
+    costs = report["cost_by_state"]
     each = {name: 0.02 * report[name] for name in ("done", "at_service", "to_download", "in_doubt") if report[name]}
     assert {name: costs[name] for name in each} == pytest.approx(each)
     if way == "fuse":

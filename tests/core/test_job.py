@@ -1,12 +1,12 @@
 """The nouns: identity that never drifts, and the sidecar as the contract has it."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from batcher.core.job import (
     COUNT_INPUTS,

@@ -26,9 +26,8 @@ def test_accidents_in_any_order_end_with_every_job_done_or_said_and_no_charge_un
 
 
 SHORT = """
-import aiohttp
 from batcher.client import api
-api.SUBMIT = api.READ = aiohttp.ClientTimeout(total=4.0, sock_connect=4.0)
+api.SUBMIT = api.READ = 4.0
 from batcher.__main__ import entry
 entry()
 """

@@ -1,5 +1,6 @@
-"""One real Ray cluster of two nodes for the tests that want one; and a service that outlives every run."""
+"""A real Ray cluster of two nodes, with its dashboard, for the tests that want one; and a service for every run."""
 
+import contextlib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,12 +14,21 @@ from tests.support.simulator_process import service
 
 
 @pytest.fixture(scope="session")
-def ray() -> Iterator[RayCluster]:
+def running() -> Iterator[tuple[contextlib.ExitStack, list[RayCluster]]]:
+    with contextlib.ExitStack() as stack:
+        yield stack, []
+
+
+@pytest.fixture
+def ray(running: tuple[contextlib.ExitStack, list[RayCluster]]) -> RayCluster:
+    """The cluster of all these tests; a new one after the test that ends it."""
     if find_spec("ray") is None:
         lacks("ray", "the extra `ray` is not installed: no cluster to test with")
-    with ray_cluster(cpus=0) as found:
-        found.add_node()
-        yield found
+    stack, clusters = running
+    if not clusters or clusters[-1].ended:
+        clusters.append(stack.enter_context(ray_cluster(cpus=0, dashboard=find_spec("aiohttp_cors") is not None)))
+        clusters[-1].add_node()
+    return clusters[-1]
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from tests.support.fake_crew import DELAY, HANG, KILL, TWICE, UNKNOWN, FakeCrew,
 from tests.support.stage import Came, Going, go, lines, steady
 from tests.support.virtual import run
 
-JOBS = 60
+JOBS = 24
 
 
 def with_workers(
@@ -148,8 +148,8 @@ def test_without_any_worker_this_process_fetches_the_files_itself(tmp_path: Path
         for number in range(hiring.crew.size):
             hiring.crew.kill(number)
 
-    came, stats, events = with_workers(tmp_path, hiring, meanwhile=cluster_ends)
-    is_whole(tmp_path / "run", came, stats)
+    came, stats, events = with_workers(tmp_path, hiring, jobs=60, meanwhile=cluster_ends)
+    is_whole(tmp_path / "run", came, stats, 60)
     assert "no worker is left: this process fetches the files itself" in notes(events)
 
 

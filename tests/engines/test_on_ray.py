@@ -20,7 +20,7 @@ import pytest
 
 from batcher.simulator import file_bytes
 from tests.support.needs import lacks
-from tests.support.ray_cluster import RayCluster, ray_cluster
+from tests.support.ray_cluster import RayCluster
 from tests.support.simulator_process import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -138,34 +138,20 @@ def test_the_coordinator_is_killed_and_the_run_goes_on_with_and_without_ray(
     is_whole(tmp_path, origin, report["done"], report["in_doubt"])
 
 
-@pytest.mark.usefixtures("ray")  # for its skip
-def test_a_cluster_that_ends_does_not_end_the_run(tmp_path: Path, origin: str) -> None:
-    prompts(tmp_path, 120)
-    with ray_cluster() as own:
-        process = batcher(own, origin, tmp_path, *WITH_WORKERS, "--rate", "10/s")
-        until_images(tmp_path, 10, process)
-    report, said = ended(process)
-    assert report["done"] == 120
-    is_whole(tmp_path, origin, 120)
-    assert "no worker is left: this process fetches the files itself" in said
-
-
-@pytest.mark.usefixtures("ray")  # for its skip
-def test_the_token_is_nowhere_in_ray(tmp_path: Path, origin: str) -> None:
+def test_the_token_is_nowhere_in_ray(tmp_path: Path, ray: RayCluster, origin: str) -> None:
     """Not in the environment of a process, in what the dashboard answers, or in a log of the session."""
     if find_spec("aiohttp_cors") is None:
         lacks("ray", "ray[default] is not installed: no dashboard to ask")
     prompts(tmp_path, 20)
     secret = {"RUNCOMFY_TOKEN": TOKEN, "BATCHER_HEARTBEAT": f"http://127.0.0.1:9/{TOKEN}"}
-    with ray_cluster(dashboard=True) as own:
-        process = batcher(own, origin, tmp_path, *WITH_WORKERS, "--rate", "5/s", **secret)
-        until_images(tmp_path, 3, process)
-        for pid in own.workers() | own.drivers():
-            assert TOKEN.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
-        heard = {path: asked(own, path) for path in DASHBOARD}
-        ended(process)
-        heard |= {f"{path} at the end": asked(own, path) for path in DASHBOARD}
-        heard |= {str(path): path.read_bytes() for path in own.logs.rglob("*") if path.is_file()}
+    process = batcher(ray, origin, tmp_path, *WITH_WORKERS, "--rate", "5/s", **secret)
+    until_images(tmp_path, 3, process)
+    for pid in ray.workers() | ray.drivers():
+        assert TOKEN.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+    heard = {path: asked(ray, path) for path in DASHBOARD}
+    ended(process)
+    heard |= {f"{path} at the end": asked(ray, path) for path in DASHBOARD}
+    heard |= {str(path): path.read_bytes() for path in ray.logs.rglob("*") if path.is_file()}
     assert b"Worker.take" in heard["/api/v0/tasks?detail=1 at the end"]
     assert len(heard) > 2 * len(DASHBOARD) + 20
     assert [place for place, content in heard.items() if TOKEN.encode() in content] == []
@@ -194,3 +180,15 @@ def test_a_folder_that_workers_do_not_see_ends_the_run_before_anything_is_paid(
     assert "Nothing was submitted" in done.stderr
     with urlopen(f"{origin}/_simulator/requests", timeout=30) as answer:
         assert tmp_path.name not in answer.read().decode()
+
+
+def test_a_cluster_that_ends_does_not_end_the_run(tmp_path: Path, ray: RayCluster, origin: str) -> None:
+    """The last one: the others would have to start a cluster again."""
+    prompts(tmp_path, 120)
+    process = batcher(ray, origin, tmp_path, *WITH_WORKERS, "--rate", "10/s")
+    until_images(tmp_path, 10, process)
+    ray.end()
+    report, said = ended(process)
+    assert report["done"] == 120
+    is_whole(tmp_path, origin, 120)
+    assert "no worker is left: this process fetches the files itself" in said

@@ -43,7 +43,7 @@ def _of_export(folder: Path) -> tuple[Order, Mapping[str, Any]]:
 
 
 def _pairs(order: Order, selection: Selection, mark: Mapping[str, Any] | None) -> Iterator[Pair]:
-    embedder = MetadataEmbedder(order.run, order.embed, simulated=selection.simulated)
+    embedder = MetadataEmbedder(order.run, order.words, simulated=selection.simulated)
     target = None if mark is None else KINDS[mark["target"]](order, selection)
     assert target is None or isinstance(target, FileTarget)
     for sample in selection.again():

@@ -307,8 +307,8 @@ def _half(source: str, target: Path) -> None:
 
 def test_a_polite_kill_ends_it_as_ctrl_c_does(exported: Any, run: Path, tmp_path: Path) -> None:
     script = (
-        "import os, signal; from batcher.__main__ import entry; from batcher.export.placing import Placing\n"
-        "Placing.all = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or signal.pause()\n"
+        "import os, signal; from batcher.__main__ import entry; from batcher.export.folder import Folder\n"
+        "Folder.place = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or signal.pause()\n"
         "entry()"
     )
     words = ["export", str(run), str(tmp_path / "out"), "--to", "captions", "--progress", "none"]
@@ -339,7 +339,7 @@ def test_what_ends_it_is_said_below_the_bar_and_the_bar_is_not_drawn_again(
 
     monkeypatch.setattr("batcher.runner.progress.PATIENCE", 0)
     monkeypatch.setattr("batcher.runner.progress.listener", lambda _: Bar(sys.stderr))
-    monkeypatch.setattr("batcher.export.folder.write_whole", full)
+    monkeypatch.setattr("batcher.export.folder.Folder.write", full)
     came = batcher("export", run, tmp_path / "out", "--to", "imagefolder")
     gc.collect()  # a bar that is left open draws itself once more when it goes
     assert came.code == 73

@@ -1,13 +1,16 @@
 """``batcher pick`` and ``batcher more``: keepers by expression, file or score, and new seeds where there are none."""
 
+import contextlib
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from batcher.__main__ import main
 from batcher.store import additions, picks
 from tests.export.conftest import Batcher
 
@@ -18,10 +21,20 @@ matrix: {aspect_ratio: ["16:9", "1:1"], seed: [3, 1, 10]}
 RUN = ("--simulate", "--progress", "none", "--rate", "200/s", "--budget", "1")
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the manifest and its run; never written to."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "n.yaml").write_text(MANIFEST)
+    with contextlib.chdir(folder):
+        assert main(["run", "n.yaml", "-o", "run", *RUN]) == 0
+    return folder
+
+
 @pytest.fixture
-def run(batcher: Batcher, tmp_path: Path) -> Path:
-    (tmp_path / "n.yaml").write_text(MANIFEST)
-    assert batcher("run", tmp_path / "n.yaml", "-o", tmp_path / "run", *RUN).code == 0
+def run(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path / "run"
 
 

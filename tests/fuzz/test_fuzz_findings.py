@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -13,9 +12,6 @@ from batcher.core.settings import Given, fold
 from batcher.core.units import parse_clock, parse_count, parse_duration, parse_rate, parse_usd
 from batcher.manifest import Overrides, open_manifest
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema, bundled
-from batcher.manifest.sweep import counts
-from batcher.manifest.sweep.axes import Axis
-from batcher.manifest.sweep.sweep import Sweep
 from tests.support.effort import at_most
 from tests.support.terminal import harmless
 
@@ -62,21 +58,6 @@ def test_half_of_a_surrogate_pair_in_the_key_of_a_prompt_is_an_error(tmp_path: P
 def test_an_exclude_over_a_trillion_values_is_refused_and_not_walked(tmp_path: Path) -> None:
     text = "prompts: [a]\nmatrix: {seed: 1..9}\nexclude: [{seed: {start: 1, count: 999999999999}}]\n"
     assert "in a list" in refused(tmp_path, "m.yaml", text)[0]
-
-
-def test_counting_a_sweep_by_arithmetic_agrees_with_walking_it() -> None:
-    rng = Random(1)
-    for _ in range(2_000):
-        axes = {name: Axis(rng.choices(range(5), k=rng.randrange(1, 5))) for name in "abc"[: rng.randrange(4)]}
-        exclude = [
-            {name: Axis([rng.randrange(5)]) for name in axes if rng.random() < 0.6} for _ in range(rng.randrange(3))
-        ]
-        include = [{name: rng.randrange(6) for name in "abcd" if rng.random() < 0.6} for _ in range(rng.randrange(3))]
-        base = {name: rng.randrange(5) for name in "abcd" if rng.random() < 0.2}
-        sweep = Sweep(axes, [entry for entry in exclude if entry], [entry for entry in include if entry], base)
-        pins = sweep.pins({name: rng.randrange(6) for name in "abcd" if rng.random() < 0.3})
-        walked = counts._walked(sweep, pins, 10**9)
-        assert {name: +tally for name, tally in walked.items()} == counts._reckoned(sweep, pins)
 
 
 def test_a_model_name_that_a_terminal_would_obey_is_shown_escaped(tmp_path: Path) -> None:

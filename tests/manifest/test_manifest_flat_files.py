@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from batcher.core.errors import DiskError, ManifestError, UsageError
 from batcher.core.job import job_key
 from batcher.manifest import Loader, Overrides, open_manifest
-from batcher.manifest.readers.json import rows as json_rows
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema
 from tests.manifest.manifest_reading import IMAGEN, PARTI, checked, inputs, jobs, needs_parti, problems, write
 
@@ -158,13 +157,6 @@ def test_an_id_that_a_json_object_has_twice_is_an_error_with_both_places(tmp_pat
     assert all(f"`a` appears twice (first at {path}:1:2)" in problem.what for problem in found)
 
 
-def test_ids_that_share_a_hash_by_chance_are_not_taken_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_rows, "hash", lambda _: 7, raising=False)
-    assert len(jobs(write(tmp_path, '{"a": "x", "b": "y"}', "p.json"))) == 2
-    (problem,) = problems(write(tmp_path, '{"a": "x", "b": "y", "a": "z"}', "p.json"))
-    assert "`a` appears twice" in problem.what
-
-
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -211,10 +203,12 @@ def test_without_a_schema_common_inputs_are_recognised_and_whoever_has_none_to_g
     path = write(tmp_path, "prompt,seed,steps,size\na,7,20,big\n", "p.csv")
     manifest = checked(path, None, set=(("steps", "8"),), model="someone/model")
     assert next(manifest.jobs()).inputs == {"prompt": "a", "seed": 7, "steps": 20}
-    assert manifest.warnings == ()
-    said, lost = checked(path, ModelSchema.from_json("someone/model", {}), model="someone/model").warnings
-    assert "names no inputs" in said
-    assert "`steps` goes to meta" in lost
+    (size,) = manifest.warnings
+    assert "`size` goes to meta" in size
+    empty = ModelSchema.from_json("someone/model", {})
+    (problem,) = problems(path, empty, model="someone/model")
+    assert "--meta steps" in problem.mend
+    assert "names no inputs" in checked(path, empty, model="someone/model", meta=("steps", "size")).warnings[-1]
 
 
 def test_standard_input_is_kept_so_that_it_can_be_hashed_and_read_and_removed_at_the_end() -> None:

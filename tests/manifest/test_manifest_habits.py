@@ -42,17 +42,50 @@ def test_a_row_that_begins_with_the_word_prompt_is_no_header(tmp_path: Path) -> 
     assert "--prompt-column caption" in problem.mend
 
 
-def test_columns_that_may_be_inputs_of_a_model_that_nobody_knows_are_named(tmp_path: Path) -> None:
-    path = write(tmp_path, "prompt,image,shot\nmake it red,https://example.com/a.png,12\n", "p.csv")
+@pytest.mark.parametrize("name", ["image", "Mask URL", "steps", "CFG Scale", "lora"])
+def test_columns_that_many_models_know_are_refused_where_nobody_knows_the_models_inputs(
+    tmp_path: Path, name: str
+) -> None:
+    rows = [{"prompt": "make it red", name: "x"}, {"prompt": "b", name: "y"}]
+    write(tmp_path, "".join(json.dumps(row) + "\n" for row in rows), "p.jsonl")
+    write(tmp_path, f"prompt,{name}\nmake it red,x\n", "p.csv")
+    for path in (str(tmp_path / "p.csv"), str(tmp_path / "p.jsonl")):
+        first, *_ = problems(path, None, model="acme/edit/image")
+        assert f"--no-schema-check {shlex.quote(name)} sends it" in first.mend
+        assert jobs(path, None, model="acme/edit/image", meta=(name,))[0].meta == {name: "x"}
+        with open_manifest(path, Overrides(model="acme/edit/image")) as loader:
+            loader.unchecked = frozenset({name})
+            assert next(loader.jobs(None)).inputs == {"prompt": "make it red", name: "x"}
+        assert [f"`{name}` goes to meta" in warning for warning in checked(path).warnings] == [True]
+
+
+def test_a_column_that_may_be_an_input_of_a_model_that_nobody_knows_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "prompt,shot\nmake it red,12\n", "p.csv")
     (warning,) = checked(path, None, model="acme/edit/image").warnings
-    assert "`image`, `shot` goes to meta, not to the model" in warning
+    assert "`shot` goes to meta, not to the model" in warning
     assert checked(path).warnings == ()
 
 
-def test_a_column_n_and_settings_of_other_tools_are_warned_of(tmp_path: Path) -> None:
-    read = checked(write(tmp_path, "prompt,n,CFG Scale\na kite,4,7\n", "p.csv"))
-    assert ["`n` goes to meta" in warning for warning in read.warnings].count(True) == 1
-    assert ["`CFG Scale` goes to meta" in warning for warning in read.warnings].count(True) == 1
+@pytest.mark.parametrize("name", ["n", "CFG Scale", "image_url", "Variations", "orientation"])
+def test_numbers_of_images_and_inputs_of_other_models_are_warned_of(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, f"prompt,{name}\na kite,4\n", "p.csv")
+    assert [f"`{name}` goes to meta" in warning for warning in checked(path).warnings] == [True]
+    assert checked(path, meta=(name,)).warnings == ()
+
+
+def test_a_size_that_is_none_is_meta_and_a_warning_says_so(tmp_path: Path) -> None:
+    (warning,) = checked(write(tmp_path, "prompt,size\na,large\nb,small\n", "p.csv")).warnings
+    assert '`size` goes to meta: "large"' in warning
+
+
+@pytest.mark.parametrize("inner", ['{"seed": 7}', '{"width": 512}'])
+def test_inputs_one_level_below_the_prompt_are_refused_with_how_to_move_them(tmp_path: Path, inner: str) -> None:
+    path = write(tmp_path, f'{{"prompt": "a kite", "parameters": {inner}}}\n', "p.jsonl")
+    (problem,) = problems(path)
+    assert (problem.line, problem.column) == (1, 22)
+    assert "jq -c '. + .parameters | del(.parameters)' FILE" in problem.mend
+    assert len(jobs(path, meta=("parameters",))) == 1
+    assert len(jobs(write(tmp_path, '{"prompt": "a kite", "parameters": {"author": "x"}}\n', "q.jsonl"))) == 1
 
 
 def test_bars_separate_and_a_separator_that_names_the_prompt_wins(tmp_path: Path) -> None:
@@ -238,6 +271,9 @@ def test_sizes_are_the_ratio_that_they_are_exactly(tmp_path: Path, name: str, te
         ("size", "512x768", "512x768 is 2:3"),
         ("resolution", "2K", "means a size"),
         ("num_images", "4", "asks for"),
+        ("num_images_per_prompt", "4", "asks for"),
+        ("resolution", "1080p", "means a size"),
+        ("vars", "red", "a section of a YAML manifest"),
         ("batch size", "2", "asks for"),
     ],
 )
@@ -318,6 +354,16 @@ def test_ratios_that_a_spreadsheet_program_took_for_times_are_told_as_such(
         ("a kite || a fox\n", "||"),
         ("| prompt |\n|---|\n| a kite |\n", "table in Markdown"),
         ("a kite\nSteps: 20, Sampler: Euler\n", "infotext"),
+        ("prompt: a kite\nprompt: a fox\n", "sed -E"),
+        ('"a kite",\n"a fox"\n', "prompts in quotes"),
+        ("a kite\t7\na fox\t8\n", "without a header"),
+        ("a kite | 16:9\na fox | 1:1\n", "without a header"),
+        ("https://example.com/a.png\nhttps://example.com/b.png\n", "addresses"),
+        ("a.png: a kite\nb.png: a fox\n", "names of images"),
+        ("<prompt>a kite</prompt>\n<prompt>a fox</prompt>\n", "markup"),
+        ("Sure! Here are 2 prompts:\na kite\na fox\n", "assistant"),
+        ("**1.** a kite\n**2.** a fox\n", "numbered"),
+        ("id,caption,seed\n1,a kite,7\n", "--format csv"),
     ],
 )
 def test_text_that_is_plainly_another_format_is_an_error_for_a_run_and_a_warning_for_a_plan(
@@ -343,6 +389,10 @@ def test_text_that_is_plainly_another_format_is_an_error_for_a_run_and_a_warning
         "a {red} kite\n-5 degrees\nb\n",
         "prompt engineering, a diagram\nb\n",
         "a kite\n# 5 in a row\n",
+        '"OPEN" on a sign\na sign that says "CLOSED"\n',
+        "text, signature, logo\nb\n",
+        "a fox; 3 tails\na fox | a kite\n",
+        "here are two foxes: one red, one white\nb\n",
     ],
 )
 def test_prompts_that_only_look_a_little_like_it_are_prompts(tmp_path: Path, text: str) -> None:
@@ -369,8 +419,9 @@ def test_a_hash_that_cuts_a_text_is_warned_of_and_a_comment_is_not(tmp_path: Pat
     assert [":2:" in warning for warning in read.warnings] == [True]
 
 
-def test_a_block_of_lines_is_one_prompt_and_a_warning_says_so(tmp_path: Path) -> None:
-    read = checked(write(tmp_path, "prompts: |\n  a kite\n  a fox\n"))
+@pytest.mark.parametrize("sign", ["|", ""])
+def test_a_block_of_lines_is_one_prompt_and_a_warning_says_so(tmp_path: Path, sign: str) -> None:
+    read = checked(write(tmp_path, f"prompts: {sign}\n  a kite\n  a fox\n"))
     assert [("one prompt of 2 lines" in warning) for warning in read.warnings] == [True]
 
 
@@ -392,6 +443,10 @@ def test_a_prompt_that_is_plainly_something_else_is_an_error_for_a_run(tmp_path:
         ("prompts: [a]\nmatrix:\n  seed:1..4\n", "space after the colon"),
         ("prompts: [{prompt: a, ratio: '16:9'}]\n", "did you mean `aspect_ratio`"),
         ("prompts: [{prompt: a, width: 512}]\n", "takes an aspect ratio"),
+        ("prompts: [{prompt: a, aspect ratio: '1:1'}]\n", "did you mean `aspect_ratio`"),
+        ("prompts: [{text: a}]\n", "did you mean `prompt`"),
+        ("prompts: [a]\ndefaults:\n  aspect_ratio: 16:09\n", "write 16:9"),
+        ("prompts: [a]\nseeds: [1, 2]\n", "put `seed` into `matrix`"),
     ],
 )
 def test_what_a_beginner_writes_is_answered_with_what_was_meant(tmp_path: Path, text: str, words: str) -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.manifest.sweep.axes import Axis
-from batcher.manifest.sweep.sweep import Sweep
-from batcher.manifest.sweep.zipped import Zip
+from batcher.manifest.sweep.counts import AxisCounts
+from batcher.manifest.sweep.sweep import Sweep, Zip
 from tests.manifest.manifest_reading import checked, inputs, jobs, problems, write
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -54,10 +54,10 @@ def test_counting_agrees_with_walking_and_no_request_comes_twice(
     assert made.count(swept) == len(sent)
     assert len({tuple(sorted(each.items())) for each in sent}) == len(sent)
     assert {tuple(sorted(each.items())) for each in sent} == expected(sweep, own, base)
-    added = len(made.added(swept))
-    for name in made.axes:
-        counted = Counter({value: jobs for value, jobs in made.in_product(name, swept) if jobs})
-        assert counted == Counter(each[name] for each in sent[: len(sent) - added])
+    tally = AxisCounts(made)
+    tally.add(swept, len(sent), whole=True)
+    for name, counted in tally.result().items():
+        assert counted == Counter(str(each.get(name, "(not given)")) for each in sent)
 
 
 def expected(sweep: Drawn, own: dict[str, int], base: dict[str, int]) -> set[tuple[tuple[str, Any], ...]]:

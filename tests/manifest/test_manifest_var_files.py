@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from batcher.core.errors import Problem
-from batcher.manifest.readers.formats import Reader, reader
-from batcher.manifest.readers.rows import Reading
+from batcher.manifest.readers.formats import reader
+from batcher.manifest.readers.reading import FileReader, Reading
 from batcher.manifest.readers.source import Source
 from batcher.manifest.yaml import var_texts
 from tests.manifest.manifest_reading import checked, inputs, jobs, problems, write
@@ -61,7 +61,7 @@ def test_a_file_that_many_prompts_name_is_read_once(tmp_path: Path, monkeypatch:
     write(tmp_path, "heron\n", "animals.txt")
     opened: list[str] = []
 
-    def noted(source: Source, form: str, reading: Reading) -> Reader:
+    def noted(source: Source, form: str, reading: Reading) -> FileReader:
         opened.append(source.label)
         return reader(source, form, reading)
 

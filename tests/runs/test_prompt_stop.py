@@ -19,7 +19,9 @@ from urllib.request import urlopen
 
 import pytest
 
+from batcher.commands.signals import ONE
 from batcher.runner.stop import CANCELS, GRACE
+from tests.support.quick_start import own_interpreter
 from tests.support.rude_server import RudeServer, answer, serving
 from tests.support.simulator_process import service
 
@@ -29,10 +31,11 @@ HANGS = 60.0  # seconds
 
 def start(folder: Path, manifest: str, *flags: str, stdin: Any = subprocess.DEVNULL) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "batcher", "run", manifest, "-o", str(folder / "run"), *flags]
-    return subprocess.Popen(
-        command, cwd=folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    with own_interpreter():
+        return subprocess.Popen(
+            command, cwd=folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
 
 
 def interrupted(going: "subprocess.Popen[str]") -> tuple[str, str]:
@@ -189,3 +192,37 @@ def test_answers_of_a_byte_a_second_do_not_hold_up_a_ctrl_c_and_it_says_what_it_
     rude, complained = asyncio.run(story())
     assert f"2 submits without an answer yet get up to {GRACE:.0f} s" in complained
     assert sum(seen.method == "POST" for seen in rude.seen) == 2
+
+
+STUCK = """
+import os, sys
+from batcher.commands import signals
+from batcher.images import saving
+signals.LAST = 1.0
+saving.write_group = lambda *_: os.read(os.pipe()[0], 1)  # a disk that never answers
+from batcher.__main__ import entry
+entry()
+"""
+
+
+def test_a_disk_that_never_answers_does_not_hold_up_the_second_ctrl_c(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("".join(f"kite {number}\n" for number in range(8)))
+    with service(tmp_path, "latency: 0.1\n") as origin:
+        words = ["run", "p.txt", "-o", "run", "--base-url", f"{origin}/v1", "--trust-host", "127.0.0.1", "--json"]
+        command = [sys.executable, "-c", STUCK, *words]
+        with subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+            env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "PYTHONPATH": str(ROOT)},
+        ) as going:  # fmt: skip
+            while _submitted(origin) < 8:
+                assert going.poll() is None
+                time.sleep(0.1)
+            asleep(going)
+            going.send_signal(signal.SIGINT)
+            time.sleep(2 * ONE)
+            _, complained = interrupted(going)
+        assert "Resume with the same command" in complained
+        resumed = start(tmp_path, "p.txt", *words[4:], "--in-doubt", "resubmit")
+        out, complained = resumed.communicate(timeout=HANGS)
+        assert (resumed.returncode, json.loads(out)["done"]) == (0, 8), complained
+        assert _submitted(origin) == 8

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from batcher.core.errors import FileUnavailable
-from batcher.images.check import CheckDepth, Limits, examine
+from batcher.images.check import Limits, examine
 from tests.security.appetite import ASK, FETCH, MOST, Body, endless, measured, sending
 from tests.support.effort import at_most
 from tests.support.file_host import huge_png, picture
@@ -188,11 +188,10 @@ def _of_tiny_pieces() -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("depth", ["structure", "decode"])
-def test_files_of_millions_of_tiny_pieces_do_not_take_the_processor_for_minutes(depth: CheckDepth) -> None:
+def test_files_of_millions_of_tiny_pieces_do_not_take_the_processor_for_minutes() -> None:
     for data in _of_tiny_pieces().values():
         with at_most(200), pytest.raises(FileUnavailable, match=r"more pieces than|padded beyond"):
-            examine(data, depth=depth, limits=Limits())
+            examine(data, depth="decode", limits=Limits())  # it looks at the structure first
 
 
 def test_gzip_itself_is_not_the_problem(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from tests.security.ground import (
     stop,
     to,
 )
+from tests.support.quick_start import own_interpreter
 
 FAULTS = [
     {"where": "submit", "kind": "redirect", "count": 2},
@@ -119,14 +120,17 @@ def test_nobody_sees_the_token_in_the_process_list_or_in_the_files_of_a_going_ru
     run = tmp_path / "run"
     with simulator(tmp_path, tokens=[TOKEN], latency=1) as service:
         command = [sys.executable, "-m", "batcher", "run", str(manifest(tmp_path, 400)), "-o", str(run), *to(service)]
-        with subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as going:
+        with (
+            own_interpreter(),
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            ) as going,
+        ):
             deadline = time.monotonic() + 30
             while not list((run / "images").rglob("*.png")) and time.monotonic() < deadline:
                 time.sleep(0.02)

@@ -196,7 +196,6 @@ def _request(number: int, accepted: float, wait: float, run: float) -> Request:
         model="m",
         inputs={},
         fingerprint="f",
-        copy=1,
         accepted=accepted,
         wait=wait,
         run=run,

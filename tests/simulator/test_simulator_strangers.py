@@ -13,7 +13,7 @@ from tests.support.virtual import run
 HEADERS = {"Authorization": "Bearer whatever"}
 BAD_DAY: dict[str, Any] = {
     "latency": "20-60",
-    "slots": 100,
+    "slots": 40,
     "output_shape": "both",
     "rate_limit": 20,
     "retry_after": "seconds",
@@ -104,18 +104,18 @@ async def stubborn(client: aiohttp.ClientSession, base: str, number: int) -> tup
     return request_id, hashlib.sha256(picture).hexdigest(), result["finished_at"]
 
 
-def test_three_hundred_jobs_on_a_bad_day_go_the_same_way_every_time() -> None:
+def test_a_hundred_jobs_on_a_bad_day_go_the_same_way_every_time() -> None:
     async def story() -> tuple[Any, ...]:
         async with service(**BAD_DAY) as client:
             base = client.address.base_url
-            ends = await asyncio.gather(*(stubborn(client.session, base, number) for number in range(300)))
+            ends = await asyncio.gather(*(stubborn(client.session, base, number) for number in range(100)))
             return ends, client.stats(), asyncio.get_running_loop().time()
 
     first = run(story())
     assert run(story()) == first
     stats = first[1]
-    assert stats["submits_per_input"] == {"distinct": 300, "max": 1, "histogram": {"1": 300}}
-    assert stats["charged"] == stats["finished"] == 300 - stats["failed"]
-    assert 10 < stats["failed"] < 60
-    assert stats["peak_running"] == 100
-    assert stats["refused"] > 100
+    assert stats["submits_per_input"] == {"distinct": 100, "max": 1, "histogram": {"1": 100}}
+    assert stats["charged"] == stats["finished"] == 100 - stats["failed"]
+    assert 3 < stats["failed"] < 25
+    assert stats["peak_running"] == 40
+    assert stats["refused"] > 20

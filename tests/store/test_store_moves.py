@@ -1,12 +1,12 @@
 """Every move of the lifecycle through the state file, and that nothing else moves a job."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from batcher.core.errors import Cause, Defect, Overtaken
 from batcher.core.job import Entry, State

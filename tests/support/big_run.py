@@ -3,7 +3,9 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from functools import cache
 from hashlib import blake2b, sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +83,19 @@ def _images(rows: list[tuple[Any, ...]], files: list[tuple[Any, ...]], seeds: in
 
 def _picture(folder: Path, ratio: str, colour: str) -> tuple[Any, ...]:
     width, height = RATIOS[ratio]
+    content = _drawn(width, height, colour)
+    file = f"images/{ratio.replace(':', 'x')}-{colour[1:]}.png"
+    (folder / file).write_bytes(content)
+    return file, len(content), sha256(content).hexdigest(), width, height
+
+
+@cache
+def _drawn(width: int, height: int, colour: str) -> bytes:
     image = Image.new("RGB", (width, height), colour)
     draw = ImageDraw.Draw(image)
     draw.ellipse((width * 0.6, height * 0.15, width * 0.8, height * 0.15 + width * 0.2), fill="#fff3d6")
     draw.polygon([(0, height), (width * 0.35, height * 0.4), (width * 0.7, height)], fill="#1f2a36")
     draw.polygon([(width * 0.4, height), (width * 0.75, height * 0.55), (width, height)], fill="#2e3d4d")
-    file = f"images/{ratio.replace(':', 'x')}-{colour[1:]}.png"
-    image.save(folder / file)
-    content = (folder / file).read_bytes()
-    return file, len(content), sha256(content).hexdigest(), width, height
+    held = BytesIO()
+    image.save(held, "PNG")
+    return held.getvalue()

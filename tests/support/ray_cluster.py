@@ -17,6 +17,12 @@ class RayCluster:
 
     address: str
     cluster: Any
+    ended: bool = False
+
+    def end(self) -> None:
+        if not self.ended:
+            self.ended = True
+            self.cluster.shutdown()
 
     @property
     def logs(self) -> Path:
@@ -56,10 +62,11 @@ def ray_cluster(cpus: int = 2, *, dashboard: bool = False) -> Iterator[RayCluste
 
     head = {"num_cpus": cpus, "object_store_memory": STORE, "include_dashboard": dashboard, "dashboard_port": 0}
     cluster = Cluster(initialize_head=True, head_node_args=head)
+    found = RayCluster(cluster.address, cluster)
     try:
-        yield RayCluster(cluster.address, cluster)
+        yield found
     finally:
-        cluster.shutdown()  # type: ignore[no-untyped-call]
+        found.end()
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

@@ -8,6 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from batcher.core.errors import Cause
 from batcher.core.job import Artifact, Entry, Job, State, images_asked, job_key
 from batcher.store import STATE, StateFile
@@ -50,7 +52,7 @@ def a_picture(entry: Entry, *, content: str | None = None, index: int = 0, count
 
 def with_sidecar(entry: Entry) -> Entry:
     """The entry as a sidecar on disk tells of it: there was an attempt, whatever the state file knows."""
-    return replace(entry, attempts=max(1, entry.attempts), request_id="request-of-sidecar", submitted_at=NOW)
+    return structs.replace(entry, attempts=max(1, entry.attempts), request_id="request-of-sidecar", submitted_at=NOW)
 
 
 @contextmanager

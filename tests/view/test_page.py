@@ -76,7 +76,7 @@ def verdicts(run: Path) -> dict[str, Any]:
 
 def saved(page: Any, run: Path, count: int) -> dict[str, Any]:
     """Verdicts, as soon as so many lines are there."""
-    for _ in range(100):
+    for _ in range(600):
         if (run / PICKS).exists() and len((run / PICKS).read_text().splitlines()) >= count:
             break
         page.wait_for_timeout(50)

@@ -16,6 +16,7 @@ from batcher.store.picks import PICKS
 from batcher.view.safety import Guard
 from tests.support.big_run import make_run
 from tests.support.browser import Served, page_server
+from tests.support.quick_start import own_interpreter
 from tests.support.raw_http import ask, known
 
 RUNS = "/runs"
@@ -183,7 +184,7 @@ def test_a_page_that_only_shows_changes_nothing(run: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 def test_the_api_token_is_nowhere_in_the_process_of_the_page(run: Path) -> None:
     secret = "rc-secret-4711"
-    with page_server(run, environ=dict.fromkeys(TOKEN_ENV, secret)) as server:
+    with own_interpreter(), page_server(run, environ=dict.fromkeys(TOKEN_ENV, secret)) as server:
         assert secret.encode() not in Path(f"/proc/{server.pid}/environ").read_bytes()
         assert ask(server, RUNS, **known(server)).status == 200
         memory = memory_of(server.pid)

@@ -177,8 +177,3 @@ def _check(flag: str, name: str, names: Mapping[str, None]) -> None:
     guess = f" Did you mean {near}?" if near else ""
     listed = ", ".join(one_line(listed, 60) for listed in names)
     raise UsageError(f"{flag} {one_line(name, 100)}: no job of this run has that.{guess}", hint=f"There is: {listed}.")
-
-
-def same(value: Any) -> str:
-    """Equal values have equal texts, whatever their type."""
-    return canonical_json(value)

@@ -13,20 +13,21 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from batcher.core.errors import DiskError, FileRefused, UsageError
+from batcher.core.errors import FileRefused, UsageError
 from batcher.core.naming import prompt_id, safe_part, short
 from batcher.core.units import show_count
 from batcher.export.sheets.axes import Plan, choose
 from batcher.export.sheets.faces import Faces
-from batcher.export.sheets.gather import Sheet, Where, gather, sheet_of, survey
+from batcher.export.sheets.gather import Sheet, gather, sheet_of, survey
 from batcher.export.sheets.layout import Layout, Page
 from batcher.export.sheets.page import Painter
 from batcher.export.sheets.text import Writer
+from batcher.export.viewed import JobFilter
 from batcher.manifest.extras import install_command
 from batcher.runner.progress import Meter, Progress
 from batcher.store import read_facts
+from batcher.store.files.disk import disk
 from batcher.store.files.whole import write_whole
-from batcher.store.grouping import Grouped
 
 FORMATS = ("png", "webp")
 FOLDER = "grid"
@@ -47,6 +48,7 @@ class Wanted:
     form: Literal["png", "webp"] | None = None
     size: int = 256
     limit: int | None = None
+    where: str | None = None
 
 
 @dataclass(slots=True)
@@ -66,45 +68,42 @@ class Drawn:
 
 def draw(
     run_dir: Path, connection: sqlite3.Connection, wanted: Wanted, *,
-    where: Where | None = None, faces: Faces | None = None, progress: Progress | None = None,
+    faces: Faces | None = None, progress: Progress | None = None,
 ) -> Drawn:  # fmt: skip
     """Raises UsageError before anything is written, DiskError."""
     began = time.monotonic()
+    where = JobFilter(wanted.where, run_dir, connection)
     seen = survey(connection, where)
     if not seen.jobs:
-        what = "no job of the run is selected" if where else "no job has started yet"
+        what = "no job of the run is selected" if wanted.where else "no job has started yet"
         raise UsageError(
             f"{run_dir}: {what}, so there is nothing to draw", hint="`batcher status` shows what there is."
         )
     plan = choose(seen, wanted.rows, wanted.cols, wanted.per)
-    grouped = gather(connection, plan, seen, where)
-    try:
-        target = _Target(run_dir, wanted, min(len(grouped), wanted.limit or len(grouped)))
-        drawn = Drawn(plan, target.folder, grouped.texts(target.sheets))
-        writer = Writer(faces or Faces())
-        facts = read_facts(connection)
-        with closing(Meter(drawn.jobs, progress)) as meter:
-            _draw_all(run_dir, grouped, target, drawn, writer, meter, simulated=bool(facts.simulated))
-    finally:
-        grouped.close()
+    groups = gather(connection, plan, seen, where)[: wanted.limit]
+    target = _Target(run_dir, wanted, len(groups))
+    drawn = Drawn(plan, target.folder, sum(len(group.jobs) for group in groups))
+    writer = Writer(faces or Faces())
+    facts = read_facts(connection)
+    with closing(Meter(drawn.jobs, progress)) as meter:
+        sheets = (sheet_of(connection, group) for group in groups)
+        _draw_all(run_dir, sheets, target, drawn, writer, meter, simulated=bool(facts.simulated))
     drawn.warnings += _warnings(drawn, writer)
-    if where is None and (unknown := (facts.total or 0) - seen.jobs) > 0:
+    if wanted.where is None and (unknown := (facts.total or 0) - seen.jobs) > 0:
         jobs = show_count(unknown, "job has not started yet and is", "jobs have not started yet and are")
         drawn.warnings.append(f"{jobs} not shown.")
+    drawn.warnings += where.warnings()
     drawn.seconds = time.monotonic() - began
     return drawn
 
 
 def _draw_all(
-    run_dir: Path, grouped: Grouped, target: "_Target", drawn: Drawn, writer: Writer, meter: Meter, *,
+    run_dir: Path, sheets: Iterator[Sheet], target: "_Target", drawn: Drawn, writer: Writer, meter: Meter, *,
     simulated: bool,
 ) -> None:  # fmt: skip
     painter = Painter(run_dir, writer)
-    for number, texts in enumerate(grouped.groups(), 1):
-        if number > target.sheets:
-            break
-        sheet = sheet_of(texts, drawn.plan)
-        layout = Layout(sheet, sheet.axes, target.wanted.size, writer)
+    for number, sheet in enumerate(sheets, 1):
+        layout = Layout(sheet, target.wanted.size, writer)
         gaps = Counter(tile.word for cell in sheet.cells.values() for tile in cell if not tile.file)
         tiles = sum(map(len, sheet.cells.values()))
         pictures = tiles - gaps.total()
@@ -129,7 +128,7 @@ class _Target:
     """Where pages go. sheets: how many there will be."""
 
     def __init__(self, run_dir: Path, wanted: Wanted, sheets: int) -> None:
-        self.wanted, self.sheets = wanted, sheets
+        self.wanted = wanted
         out = wanted.out or run_dir / FOLDER
         ending = out.suffix.lower().removeprefix(".")
         self.single = out if ending in FORMATS and not out.is_dir() else None
@@ -141,20 +140,13 @@ class _Target:
             raise self._too_many(f"{sheets:,} sheets")
         if self.folder.exists() and not self.folder.is_dir():
             raise UsageError(f"{self.folder} is a file, not a folder", hint="Choose another with -o.")
-        self._made = False
         self._used: set[str] = set()
 
     def file(self, sheet: Sheet, number: int, page: Page) -> Path:
         if self.single and page.pages > 1:
             raise self._too_many(f"{page.pages:,} pages")
-        if not self._made:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise DiskError(
-                    f"{self.folder} can't be made: {error.strerror}", hint="Choose another with -o."
-                ) from None
-            self._made = True
+        with disk(str(self.folder)):
+            self.folder.mkdir(parents=True, exist_ok=True)
         if self.single:
             return self.single
         part = f"-p{page.number:02d}" if page.pages > 1 else ""

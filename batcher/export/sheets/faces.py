@@ -11,13 +11,14 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from importlib.metadata import distributions
+from itertools import chain, islice
 from pathlib import Path
 
 from PIL import ImageFont
 
 BUNDLED = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
 _PACKAGES = ("noto-cjk-", "fontpkg-", "justmytype-")  # on PyPI: nothing but font files under free licences
-_KINDS = {".ttf", ".otf", ".ttc"}
+_KINDS = (".ttf", ".otf", ".ttc")
 _MOST_FILES = 2_000
 _MOST_LETTERS = 60  # different ones of a text, that are looked for
 _NO_CHARACTER = "\U0010ffff"  # no font has it: it looks as every missing letter does
@@ -38,22 +39,15 @@ class Faces:
         seen = "".join(dict.fromkeys(char for char in text if unicodedata.category(char)[0] not in "ZC"))
         letters = seen[:_MOST_LETTERS]
         if letters not in self._best:
-            self._best[letters] = self._find(letters)
+            best, lacks = BUNDLED, letters
+            for path in chain([BUNDLED], machine() if self._extras is None else self._extras):
+                missing = "".join(char for char in letters if not _has(path, char))
+                if len(missing) < len(lacks):
+                    best, lacks = path, missing
+                if not missing:
+                    break
+            self._best[letters] = best, lacks
         return self._best[letters]
-
-    def _find(self, letters: str) -> tuple[Path, str]:
-        best, lacks = BUNDLED, letters
-        for path in self._candidates():
-            missing = "".join(char for char in letters if not _has(path, char))
-            if len(missing) < len(lacks):
-                best, lacks = path, missing
-            if not missing:
-                break
-        return best, lacks
-
-    def _candidates(self) -> Iterator[Path]:
-        yield BUNDLED
-        yield from machine() if self._extras is None else self._extras
 
 
 def script(char: str) -> str:
@@ -108,16 +102,9 @@ def _packaged() -> Iterator[Path]:
 
 
 def _of_the_system() -> Iterator[Path]:
-    left = _MOST_FILES
-    for folder in folders():
-        for place, below, names in os.walk(folder):
-            below.sort()
-            for name in sorted(names):
-                if os.path.splitext(name)[1].lower() in _KINDS:  # noqa: PTH122  a name, not a path
-                    yield Path(place, name)
-                    left -= 1
-                    if left == 0:
-                        return
+    files = chain.from_iterable(os.walk(folder) for folder in folders())
+    fonts = (Path(place, name) for place, _, names in files for name in names if name.lower().endswith(_KINDS))
+    return islice(fonts, _MOST_FILES)
 
 
 def folders() -> list[Path]:

@@ -1,22 +1,19 @@
 """From a state file to sheets: every job of the manifest as tiles in the cell where it belongs.
 
-The file is walked twice, first for what its jobs have and then, once the axes are known, for the jobs themselves, which
-are sorted by sheet on disk. What is held in memory is one sheet: a few hundred bytes a picture.
+The file is walked twice, first for what its jobs have and then, once the axes are known, for where each job stands.
+What is held in memory is that, and one sheet: a few hundred bytes an image.
 """
 
-import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json
 from batcher.core.naming import short
-from batcher.export.sheets.axes import REPEAT, Plan, Repeats, Seen, in_order, label_of, prompt_key, same
+from batcher.export.sheets.axes import REPEAT, Plan, Repeats, Seen, in_order, label_of, prompt_key
+from batcher.export.viewed import JobFilter
 from batcher.store import auditing, reading
-from batcher.store.grouping import Grouped
-
-Where = Callable[[Mapping[str, Any]], bool]
 
 _WORDS = {
     State.PENDING: "not yet run",
@@ -57,104 +54,70 @@ class Sheet:
     axes: tuple[str | None, str] = (None, "prompt")
 
 
-def facts_of(entry: Entry) -> dict[str, Any]:
-    """What a filter may ask of a job."""
-    job = entry.job
-    return {
-        "job": job.key, "prompt_id": job.prompt_id, "model": job.model, "copy": job.copy, "source": job.source,
-        "line": job.line, "state": str(entry.state),
-        "inputs": dict(job.inputs), "meta": dict(job.meta), "chosen": dict(job.chosen or {}),
-    }  # fmt: skip
+@dataclass(slots=True)
+class Group:
+    """The jobs of a sheet. per: its values of ``plan.per``. jobs: values along the side and the top, by row number."""
+
+    plan: Plan
+    per: list[Any]
+    name: str = ""
+    jobs: dict[int, tuple[Any, Any]] = field(default_factory=dict)
 
 
-def jobs_of(connection: sqlite3.Connection, where: Where | None) -> Iterator[Entry]:
+def jobs_of(connection: sqlite3.Connection, where: JobFilter) -> Iterator[Entry]:
     """All jobs of the manifest that a run has begun with, in the order first seen."""
     for entry in reading.entries(connection, list(State), listed_only=True):
-        if where is None or where(facts_of(entry)):
+        if where.means(entry):
             yield entry
 
 
-def survey(connection: sqlite3.Connection, where: Where | None) -> Seen:
+def survey(connection: sqlite3.Connection, where: JobFilter) -> Seen:
     seen = Seen()
     for entry in jobs_of(connection, where):
         seen.see(entry.job)
+    where.check()
     return seen
 
 
-def gather(connection: sqlite3.Connection, plan: Plan, seen: Seen, where: Where | None) -> Grouped:
+def gather(connection: sqlite3.Connection, plan: Plan, seen: Seen, where: JobFilter) -> list[Group]:
     """Every job, by the sheet that it goes on. Prompts with one job each go on one sheet, where there are several."""
-    grouped, repeats = Grouped(), Repeats()
-    alone = plan.per == ("prompt",) and sum(count == 1 for count in seen.of_prompt.values()) > 1
-    names = [plan.rows, plan.cols, *plan.per]
-    try:
-        for entry, files in _with_files(connection, where):
-            row, col, *per = repeats.value_of(entry.job, names)
-            if alone and seen.of_prompt[prompt_key(entry.job)] == 1:
-                record = _record(entry, files, None, entry.job.inputs.get("prompt"), Plan(None, "prompt", ()), [])
-                grouped.add("alone", json.dumps({**record, "name": "one-each", "alone": True}))
-            else:
-                grouped.add(canonical_json(per), json.dumps(_record(entry, files, row, col, plan, per)))
-    except BaseException:
-        grouped.close()
-        raise
-    return grouped
+    groups: dict[str, Group] = {}
+    repeats = Repeats()
+    several_alone = plan.per == ("prompt",) and sum(count == 1 for count in seen.of_prompt.values()) > 1
+    for entry in jobs_of(connection, where):
+        row, col, *per = repeats.value_of(entry.job, [plan.rows, plan.cols, *plan.per])
+        if several_alone and seen.of_prompt[prompt_key(entry.job)] == 1:
+            group = groups.setdefault("alone", Group(Plan(None, "prompt", ()), [], name="one-each"))
+            row, col = None, entry.job.inputs.get("prompt")
+        else:
+            group = groups.setdefault(canonical_json(per), Group(plan, per))
+        group.jobs[entry.id] = row, col
+    return list(groups.values())
 
 
-def sheet_of(texts: Sequence[str], plan: Plan) -> Sheet:
-    """The jobs that ``gather`` kept under one key."""
-    records = [json.loads(text) for text in texts]
-    first = records[0]
-    if first.get("alone"):
-        plan = Plan(None, "prompt", ())
-    rows = in_order(record["row"] for record in records)
-    cols = in_order(record["col"] for record in records)
-    row_at = {same(value): number for number, value in enumerate(rows)}
-    col_at = {same(value): number for number, value in enumerate(cols)}
-    sheet = Sheet(first["title"], first["name"], first["facts"], jobs=len(records), axes=(plan.rows, plan.cols))
+def sheet_of(connection: sqlite3.Connection, group: Group) -> Sheet:
+    """The jobs of a group as they are now."""
+    plan, places = group.plan, group.jobs.values()
+    rows, cols = in_order(row for row, _ in places), in_order(col for _, col in places)
+    row_at = {canonical_json(value): number for number, value in enumerate(rows)}
+    col_at = {canonical_json(value): number for number, value in enumerate(cols)}
+    done = {entry.id: (entry, files) for entry, files in auditing.finished(connection, group.jobs)}
+    sheet = _sheet(plan, group, reading.by_id(connection, next(iter(group.jobs))).job)
     sheet.rows = [label_of(value) for value in rows] if plan.rows else []
     sheet.cols = [label_of(value) for value in cols]
-    for record in records:
-        place = row_at[same(record["row"])], col_at[same(record["col"])]
-        sheet.cells.setdefault(place, []).extend(Tile(*tile) for tile in record["tiles"])
+    for number, (row, col) in group.jobs.items():
+        tiles = _tiles(*(done.get(number) or (reading.by_id(connection, number), ())))
+        sheet.cells.setdefault((row_at[canonical_json(row)], col_at[canonical_json(col)]), []).extend(tiles)
     return sheet
 
 
-def _with_files(connection: sqlite3.Connection, where: Where | None) -> Iterator[tuple[Entry, tuple[Artifact, ...]]]:
-    """Both walks go by row number, so the one with the files is only moved on to each job that is done."""
-    done = auditing.finished(connection)
-    at = next(done, None)
-    for entry in jobs_of(connection, where):
-        while at is not None and at[0].id < entry.id:
-            at = next(done, None)
-        if entry.state is not State.DONE:
-            yield entry, ()
-        elif at is not None and at[0].id == entry.id:
-            yield entry, at[1]
-        else:  # it was done between the two looks
-            yield entry, next((files for _, files in auditing.finished(connection, [entry.id])), ())
-
-
-def _record(
-    entry: Entry, files: tuple[Artifact, ...], row: Any, col: Any, plan: Plan, per: list[Any]
-) -> dict[str, Any]:
-    job = entry.job
+def _sheet(plan: Plan, group: Group, first: Job) -> Sheet:
     by_prompt = plan.per == ("prompt",)
-    title = [
-        label_of(value) if by_prompt else f"{name}: {label_of(value)}"
-        for name, value in zip(plan.per, per, strict=True)
-    ]
-    return {
-        "row": row,
-        "col": col,
-        "tiles": [[tile.file, tile.width, tile.height, tile.word, tile.why] for tile in _tiles(entry, files)],
-        "title": "  ·  ".join(title),
-        "name": _name(job) if by_prompt else "",
-        "facts": {
-            "prompt_id": job.prompt_id if by_prompt else None,
-            "model": job.model,
-            "per": dict(zip(plan.per, per, strict=True)),
-        },
-    }
+    values = dict(zip(plan.per, group.per, strict=True))
+    title = [label_of(value) if by_prompt else f"{name}: {label_of(value)}" for name, value in values.items()]
+    facts = {"prompt_id": first.prompt_id if by_prompt else None, "model": first.model, "per": values}
+    name = group.name or (_name(first) if by_prompt else "")
+    return Sheet("  ·  ".join(title), name, facts, jobs=len(group.jobs), axes=(plan.rows, plan.cols))
 
 
 def _name(job: Job) -> str:

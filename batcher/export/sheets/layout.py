@@ -22,47 +22,17 @@ _LEAST_COLUMN = 64
 _TITLE_LINES = 4
 
 
-@dataclass(frozen=True, slots=True)
 class Style:
-    """Sizes in pixels that go with the size of the pictures."""
+    """Sizes in pixels that go with the size of the pictures. gutter: of the labels of rows, at most."""
 
-    size: int
-
-    @property
-    def scale(self) -> float:
-        return min(3.0, max(0.85, self.size / 256))
+    def __init__(self, size: int) -> None:
+        self._scale = min(3.0, max(0.85, size / 256))
+        self.title, self.label, self.small = self.px(22), self.px(16), self.px(13)
+        self.gap, self.margin = self.px(12), self.px(24)
+        self.least_width, self.gutter = self.px(560), self.px(240)
 
     def px(self, at_256: float) -> int:
-        return max(1, round(at_256 * self.scale))
-
-    @property
-    def title(self) -> int:
-        return self.px(22)
-
-    @property
-    def label(self) -> int:
-        return self.px(16)
-
-    @property
-    def small(self) -> int:
-        return self.px(13)
-
-    @property
-    def gap(self) -> int:
-        return self.px(12)
-
-    @property
-    def margin(self) -> int:
-        return self.px(24)
-
-    @property
-    def least_width(self) -> int:
-        return self.px(560)
-
-    @property
-    def gutter(self) -> int:
-        """Of the labels of rows, at most."""
-        return self.px(240)
+        return max(1, round(at_256 * self._scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +71,16 @@ def bands(sizes: Sequence[int], limit: int) -> list[Band]:
 
 
 class Layout:
-    """One sheet, laid out. axes: their names, of the rows (None when pictures flow in lines) and of the columns."""
+    """One sheet, laid out. Where its rows have no axis, the pictures flow in lines."""
 
-    def __init__(self, sheet: Sheet, axes: tuple[str | None, str], size: int, writer: Writer) -> None:
-        self.sheet, self.axes, self.writer = sheet, axes, writer
+    def __init__(self, sheet: Sheet, size: int, writer: Writer) -> None:
+        self.sheet, self.axes, self.writer = sheet, sheet.axes, writer
         pictures = [tile for tiles in sheet.cells.values() for tile in tiles if tile.file]
         longest = max((max(fitted(tile, size)) for tile in pictures), default=size)
         self.style = Style(longest)
         side = side_of(max(map(len, sheet.cells.values())), size)
         self.cells = {place: cell_of(tiles, side, longest) for place, tiles in sheet.cells.items()}
-        self.flows = axes[0] is None
+        self.flows = self.axes[0] is None
         if self.flows:
             self._flow()
         self.rows, self.cols = (1 + max(place[side] for place in self.cells) for side in (0, 1))

@@ -5,9 +5,8 @@ of itself and not of what is on it.
 """
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +15,15 @@ from PIL import Image, ImageDraw
 from batcher.export.sheets.cell import Spot
 from batcher.export.sheets.layout import Page, Style
 from batcher.export.sheets.text import Colour, Writer, line_height
-from batcher.export.sheets.thumbnails import Unreadable, thumbnail
 from batcher.images.storage import local
+from batcher.images.thumbnail import Unreadable, on_white
 
 GROUND: Colour = (247, 247, 248)
 INK: Colour = (28, 30, 34)
 DIM: Colour = (98, 102, 110)
 
 _THREADS = min(4, os.cpu_count() or 1)
+_AHEAD = 8 * _THREADS  # pictures that are made small before they are placed
 _PALE: Colour = (236, 238, 241)
 _SIGNS = {"failed": "✕", "unreadable": "✕", "no file": "✕", "in doubt": "?"}  # where the word has no room
 _LOUD: dict[str, tuple[Colour, Colour]] = {  # ground and ink; the word says the same for those who see no colours
@@ -61,25 +61,17 @@ class Painter:
 
     def _thumbnails(self, spots: tuple[Spot, ...]) -> Iterator[tuple[Spot, Image.Image | tuple[str, str]]]:
         """In the order of the spots: an image, or the word for what is missing and the reason."""
-        waiting: deque[tuple[Spot, Future[Image.Image | tuple[str, str]]]] = deque()
-        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="grid")
-        try:
-            for spot in spots:
-                waiting.append((spot, pool.submit(self._shown, spot)))
-                if len(waiting) > 4 * _THREADS:
-                    done, small = waiting.popleft()
-                    yield done, small.result()
-            for done, small in waiting:
-                yield done, small.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="grid") as pool:
+            for start in range(0, len(spots), _AHEAD):
+                some = spots[start : start + _AHEAD]
+                yield from zip(some, pool.map(self._shown, some), strict=True)
 
     def _shown(self, spot: Spot) -> Image.Image | tuple[str, str]:
         tile = spot.tile
         if tile.file is None:
             return tile.word, tile.why
         try:
-            return thumbnail(local(self._run_dir, tile.file), spot.width, spot.height)
+            return on_white(local(self._run_dir, tile.file), (spot.width, spot.height))
         except Unreadable as problem:
             self.unreadable += 1
             return "unreadable", str(problem)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from batcher.core.job import CARRIES_C2PA
 from batcher.images.containers import Damaged
 from batcher.images.embed import infotext, jpeg, png, webp, xmp
-from batcher.images.embed.splice import Changes, NotEmbedded, Signed
+from batcher.images.embed.splice import Changes, NotEmbedded, Signed, Spot, single
 from batcher.images.kinds import JPEG, PNG, WEBP, Kind, identify
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Container(Protocol):
     """What ``png``, ``jpeg`` and ``webp`` do; for files that have been walked."""
 
-    def c2pa(self, content: bytes, /) -> bool: ...
-    def xmp(self, content: bytes, /) -> bytes | None: ...
+    def spots(self, content: bytes, /) -> Iterator[Spot]: ...
+    def packet(self, content: bytes, spot: Spot, /) -> bytes: ...
     def write(self, content: bytes, changes: Changes, /) -> bytes: ...
 
 
@@ -44,14 +44,14 @@ def embed(content: bytes, record: Mapping[str, Any], what: AbstractSet[str], *, 
         if "infotext" in what:
             changes["infotext"] = infotext.of(record).text()
         if {"xmp", "iptc"} & what:
-            changes["xmp"] = xmp.merged(container.xmp(content), record, whole="xmp" in what)
+            changes["xmp"] = xmp.merged(_xmp(container, content), record, whole="xmp" in what)
         return container.write(content, changes)
 
 
 def strip(content: bytes) -> bytes:
     """``content`` without what ``embed`` wrote. Raises NotEmbedded as it does."""
     with _opened(content) as container:
-        return container.write(content, {"infotext": None, "xmp": xmp.without(container.xmp(content))})
+        return container.write(content, {"infotext": None, "xmp": xmp.without(_xmp(container, content))})
 
 
 def has_c2pa(content: bytes) -> bool:
@@ -94,9 +94,14 @@ def _opened(content: bytes) -> Iterator[Container]:
         raise NotEmbedded(f"damaged {kind.extension}: {damage}") from None
 
 
+def _xmp(container: Container, content: bytes) -> bytes | None:
+    spot = single(container.spots(content), "xmp")
+    return None if spot is None else container.packet(content, spot)
+
+
 def _has_c2pa(container: Container, content: bytes) -> bool:
-    if container.c2pa(content):
+    if any(spot.slot == "c2pa" for spot in container.spots(content)):
         return True
     with suppress(NotEmbedded):
-        return xmp.points_to_c2pa(container.xmp(content) or b"")
+        return xmp.points_to_c2pa(_xmp(container, content) or b"")
     return False

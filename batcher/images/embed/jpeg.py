@@ -11,75 +11,50 @@ from struct import pack
 
 from batcher.images.containers import Segment, jpeg_segments
 from batcher.images.embed import exif
-from batcher.images.embed.splice import Changes, NotEmbedded, splice
+from batcher.images.embed.splice import Changes, NotEmbedded, Spot, single, splice
 
 _APP0, _APP1, _APP11 = 0xE0, 0xE1, 0xEB
 _START_OF_SCAN = 0xDA
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_PREFIXES = {"infotext": exif.PREFIX, "xmp": _XMP}
 _MOST = 65_533  # bytes of content that a segment can say it has
 
 
-def c2pa(content: bytes) -> bool:
-    return any(_is_c2pa(content, segment) for segment in _segments(content))
+def spots(content: bytes) -> Iterator[Spot]:
+    for marker, start, body, end in _segments(content):
+        if marker == _APP11 and content.startswith(b"JP", body) and content.find(b"jumdc2pa", body, end) >= 0:
+            yield Spot("c2pa", start, end, body, end)
+        for slot, prefix in _PREFIXES.items():
+            if marker == _APP1 and content.startswith(prefix, body, end):
+                yield Spot(slot, start, end, body + len(prefix), end)
 
 
-def xmp(content: bytes) -> bytes | None:
-    """Raises NotEmbedded for two."""
-    return _only(content, "xmp")
+def packet(content: bytes, spot: Spot) -> bytes:
+    return content[spot.body : spot.last]
 
 
 def write(content: bytes, changes: Changes) -> bytes:
-    """Raises NotEmbedded for what does not fit into a segment."""
+    """Raises NotEmbedded for what does not fit into a segment, and for an EXIF block that can't be read."""
+    at, exifs = 2, {spot.start for spot in spots(content) if spot.slot == "infotext"}
+    for marker, start, _, end in _segments(content):  # those that come first by rule
+        if at == start and (marker == _APP0 or start in exifs):
+            at = end
     edits = []
     if "infotext" in changes:
-        block = exif.changed(_only(content, "infotext") or b"", changes["infotext"])
+        old = single(spots(content), "infotext")
+        block = exif.changed(packet(content, old) if old else b"", changes["infotext"])
         new = _segment("the infotext", exif.PREFIX + block) if block else b""
-        edits.append((*_place(content, "infotext"), new))
+        edits.append((old.start if old else at, old.end if old else at, new))
     if "xmp" in changes:
-        packet = changes["xmp"]
-        edits.append((*_place(content, "xmp"), b"" if packet is None else _segment("the XMP packet", _XMP + packet)))
+        old, xmp = single(spots(content), "xmp"), changes["xmp"]
+        new = b"" if xmp is None else _segment("the XMP packet", _XMP + xmp)
+        edits.append((old.start if old else at, old.end if old else at, new))
     return splice(content, sorted(edits, key=itemgetter(0)))
-
-
-def _place(content: bytes, slot: str) -> tuple[int, int]:
-    """Where it is; else behind the segments that come first by rule."""
-    at = 2
-    for segment in _segments(content):
-        marker, start, _, end = segment
-        other = _slot(content, segment)
-        if other == slot:
-            return start, end
-        if at == start and (marker == _APP0 or other == "infotext"):
-            at = end
-    return at, at
 
 
 def _segments(content: bytes) -> Iterator[Segment]:
     """Those before the picture."""
     return takewhile(lambda segment: segment.marker != _START_OF_SCAN, jpeg_segments(content))
-
-
-def _slot(content: bytes, segment: Segment) -> str | None:
-    marker, _, body, end = segment
-    if marker != _APP1:
-        return None
-    if content.startswith(exif.PREFIX, body, end):
-        return "infotext"
-    return "xmp" if content.startswith(_XMP, body, end) else None
-
-
-def _only(content: bytes, slot: str) -> bytes | None:
-    segments = (segment for segment in _segments(content) if _slot(content, segment) == slot)
-    first, second = next(segments, None), next(segments, None)
-    if second is not None:
-        raise NotEmbedded(f"it has two {'EXIF blocks' if slot == 'infotext' else 'XMP packets'}")
-    prefix = exif.PREFIX if slot == "infotext" else _XMP
-    return first and content[first[2] + len(prefix) : first[3]]
-
-
-def _is_c2pa(content: bytes, segment: Segment) -> bool:
-    marker, _, body, end = segment
-    return marker == _APP11 and content.startswith(b"JP", body) and content.find(b"jumdc2pa", body, end) >= 0
 
 
 def _segment(what: str, content: bytes) -> bytes:

@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Iterator
 from struct import pack, unpack_from
 
-from batcher.images.containers import Piece, png_chunks
-from batcher.images.embed.splice import Changes, Edit, NotEmbedded, splice
+from batcher.images.containers import png_chunks
+from batcher.images.embed.splice import Changes, Edit, NotEmbedded, Spot, splice
 
 _TEXTS = frozenset([b"tEXt", b"zTXt", b"iTXt"])
 _INFOTEXT = b"parameters\0"
@@ -18,17 +18,19 @@ _C2PA = b"caBX"
 _MOST_TEXT = 1 << 20  # of a compressed text; Pillow refuses the whole picture beyond it
 
 
-def c2pa(content: bytes) -> bool:
-    return any(name == _C2PA for name, _, _ in png_chunks(content))
+def spots(content: bytes) -> Iterator[Spot]:
+    for name, start, end in png_chunks(content):
+        if name == _C2PA:
+            yield Spot("c2pa", start - 8, end + 4, start, end)
+        elif name in _TEXTS and content.startswith(_INFOTEXT, start):
+            yield Spot("infotext", start - 8, end + 4, start + len(_INFOTEXT), end)
+        elif name == b"iTXt" and content.startswith(_XMP, start):
+            yield Spot("xmp", start - 8, end + 4, start + len(_XMP), end)
 
 
-def xmp(content: bytes) -> bytes | None:
-    """Raises NotEmbedded for one that can't be read, or for two."""
-    places = (chunk for chunk in png_chunks(content) if _slot(content, chunk) == "xmp")
-    first, second = next(places, None), next(places, None)
-    if second is not None:
-        raise NotEmbedded("it has two XMP packets")
-    return first and _itxt(content[first[1] + len(_XMP) : first[2]])
+def packet(content: bytes, spot: Spot) -> bytes:
+    """Raises NotEmbedded for one that can't be read."""
+    return _itxt(content[spot.body : spot.last])
 
 
 def write(content: bytes, changes: Changes) -> bytes:
@@ -37,22 +39,14 @@ def write(content: bytes, changes: Changes) -> bytes:
 
 def _edits(content: bytes, changes: Changes) -> Iterator[Edit]:
     """The infotext always comes first: some readers look no further than the pixels. XMP stays where it is."""
-    text, packet = changes.get("infotext"), changes.get("xmp")
-    new_xmp = b"" if packet is None else _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)
-    there = any(_slot(content, chunk) == "xmp" for chunk in png_chunks(content))
+    text, new = changes.get("infotext"), changes.get("xmp")
+    new_xmp = b"" if new is None else _chunk(b"iTXt", _XMP + b"\0\0\0\0" + new)
+    there = any(spot.slot == "xmp" for spot in spots(content))
     at = int(unpack_from(">I", content, 8)[0]) + 20
     yield at, at, (b"" if text is None else _infotext(text)) + (b"" if there else new_xmp)
-    for name, start, end in png_chunks(content):
-        slot = _slot(content, Piece(name, start, end))
-        if slot in changes:
-            yield start - 8, end + 4, new_xmp if slot == "xmp" else b""
-
-
-def _slot(content: bytes, chunk: Piece) -> str | None:
-    name, start, _ = chunk
-    if name in _TEXTS and content.startswith(_INFOTEXT, start):
-        return "infotext"
-    return "xmp" if name == b"iTXt" and content.startswith(_XMP, start) else None
+    for spot in spots(content):
+        if spot.slot in changes:
+            yield spot.start, spot.end, new_xmp if spot.slot == "xmp" else b""
 
 
 def _infotext(text: str) -> bytes:

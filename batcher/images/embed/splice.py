@@ -1,11 +1,21 @@
 """What is to change in a file, and the cut that does it."""
 
-from collections.abc import Iterable
-from typing import TypedDict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, TypedDict
 
 from batcher.core.job import CARRIES_C2PA
 
 Edit = tuple[int, int, bytes]  # start and end of what goes, and what comes there; an empty span is an insertion
+
+
+class Spot(NamedTuple):
+    """A piece that matters here: its slot (``infotext``, ``xmp``, ``c2pa``), its span, and that of its text."""
+
+    slot: str
+    start: int
+    end: int
+    body: int
+    last: int
 
 
 class NotEmbedded(Exception):  # noqa: N818  an outcome, and it reads as one
@@ -24,6 +34,15 @@ class Changes(TypedDict, total=False):
 
     infotext: str | None
     xmp: bytes | None
+
+
+def single(spots: Iterator[Spot], slot: str) -> Spot | None:
+    """The spot of that slot. Raises NotEmbedded for two."""
+    there = (spot for spot in spots if spot.slot == slot)
+    first = next(there, None)
+    if next(there, None) is not None:
+        raise NotEmbedded(f"it has two {'EXIF blocks' if slot == 'infotext' else 'XMP packets'}")
+    return first
 
 
 def splice(content: bytes, edits: Iterable[Edit]) -> bytes:

@@ -5,13 +5,13 @@ bitstream gives; when the metadata goes again, so does the chunk. Metadata goes 
 it: EXIF, then XMP. C2PA 2.1, A.3.4: a manifest is a chunk named ``C2PA``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from struct import pack
 
 from batcher.images.containers import Damaged, Piece, riff_chunks, riff_end
 from batcher.images.embed import exif
-from batcher.images.embed.splice import Changes, NotEmbedded, splice
+from batcher.images.embed.splice import Changes, NotEmbedded, Spot, single, splice
 from batcher.images.kinds import WEBP
 
 _PICTURE = frozenset([b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"VP8X"])
@@ -21,18 +21,20 @@ _ALPHA, _EXIF, _XMP = 0x10, 0x08, 0x04
 _MOST = 0xFFFF_FFF6  # bytes that a file can say it has
 
 
-def c2pa(content: bytes) -> bool:
-    return any(name == b"C2PA" for name, _, _ in riff_chunks(content))
+def spots(content: bytes) -> Iterator[Spot]:
+    for name, start, end in riff_chunks(content):
+        if name in _SLOTS or name == b"C2PA":
+            yield Spot(_SLOTS.get(name, "c2pa"), start - 8, end + (end - start) % 2, start, end)
 
 
-def xmp(content: bytes) -> bytes | None:
-    """Raises NotEmbedded for two."""
-    return _only(content, b"XMP ")
+def packet(content: bytes, spot: Spot) -> bytes:
+    return content[spot.body : spot.last]
 
 
 def write(content: bytes, changes: Changes) -> bytes:
     """Raises Damaged, and NotEmbedded for what has no room."""
-    values = {name: _only(content, name) or b"" for name in _SLOTS}
+    old = {name: single(spots(content), slot) for name, slot in _SLOTS.items()}
+    values = {name: packet(content, spot) if spot else b"" for name, spot in old.items()}
     if "infotext" in changes:
         prefix = exif.PREFIX if values[b"EXIF"].startswith(exif.PREFIX) else b""
         block = exif.changed(values[b"EXIF"].removeprefix(exif.PREFIX), changes["infotext"])
@@ -90,14 +92,6 @@ def _end(chunk: Piece) -> int:
 
 def _chunk(name: bytes, content: bytes) -> bytes:
     return name + pack("<I", len(content)) + content + bytes(len(content) % 2)
-
-
-def _only(content: bytes, wanted: bytes) -> bytes | None:
-    chunks = (chunk for chunk in riff_chunks(content) if chunk[0] == wanted)
-    first, second = next(chunks, None), next(chunks, None)
-    if second is not None:
-        raise NotEmbedded(f"it has two {'EXIF blocks' if wanted == b'EXIF' else 'XMP packets'}")
-    return first and content[first[1] : first[2]]
 
 
 def _damaged() -> Damaged:

@@ -8,6 +8,7 @@ from shlex import quote
 from batcher.core.suggest import fold_name, nearest
 from batcher.manifest.readers.meanings import kind_of_name, text_columns
 from batcher.manifest.schema.inputs import ModelInputs
+from batcher.manifest.schema.media import takes_files_by_name
 from batcher.manifest.schema.words import shown
 
 _MOST_COMPARED = 200  # names of one file that are compared with those of inputs: each comparison costs
@@ -15,9 +16,12 @@ _PROMPTS = frozenset({"prompt", "prompts"})
 _HOW = frozenset(
     {
         "steps", "numinferencesteps", "cfgscale", "cfg", "guidancescale", "sampler", "samplername", "scheduler",
-        "strength", "denoisingstrength", "clipskip", "vae", "lora", "loras", "quality", "outputformat",
+        "strength", "denoisingstrength", "clipskip", "vae", "lora", "loras", "quality", "outputformat", "guidance",
+        "orientation", "duration", "numframes", "fps",
     }
 )  # fmt: skip
+# A number under such a name may be meant as a number of images; `repeat` is what asks for copies.
+_COPIES = frozenset({"n", "images", "variations", "variants", "samples", "qty", "quantity"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,40 +58,46 @@ def layout(
 ) -> Layout:
     """aside: names that the user declared to be plain metadata."""
     prompt = find_prompt(names, prompt_column, model_inputs.prompt or "prompt")
-    by_fold = {fold_name(name): name for name in model_inputs.columns if name != "prompt"}
-    inputs: dict[str, str] = {}
-    special: dict[str, str] = {}
+    columns = {name: name for name in model_inputs.columns if name != "prompt"}
+    by_fold = {fold_name(name): name for name in columns}
+    taken: dict[str, str] = {}  # by input or meaning, the name in the file
+    inputs: list[tuple[str, str]] = []
+    special: list[tuple[str, str]] = []
     meta, wrong, ident = [], [], None
     for name in names:
-        column = name if name in by_fold.values() else by_fold.get(fold_name(name.strip()))
+        column = columns.get(name) or by_fold.get(fold_name(name.strip()))
+        means = column or kind_of_name(name)
         if name == prompt:
             continue
-        if prompt is not None and prompt_column is None and fold_name(name.strip()) in _PROMPTS and name not in aside:
+        if name in aside:
+            meta.append(name)
+        elif prompt is not None and prompt_column is None and fold_name(name.strip()) in _PROMPTS:
             mend = f"keep one of them, or name the prompts with --prompt-column {quote(word(prompt))}"
             wrong.append((name, f"both `{word(prompt)}` and `{word(name)}` are the prompt", mend))
-        elif name in aside:
-            meta.append(name)
-        elif column is not None and column in inputs:
-            wrong.append((name, *_both(inputs[column], name, column)))
-        elif column is not None:
-            inputs[column] = name
-        elif name.strip().casefold() == "id" and ident is None:
+        elif ident is None and column is None and name.strip().casefold() == "id":
             ident = name
-        elif (kind := kind_of_name(name)) is not None:
-            other = inputs.get(kind) or special.get(kind)
-            if other is None:
-                special[kind] = name
-            else:
-                wrong.append((name, *_both(other, name, kind)))
-        else:
+        elif means is None:
             meta.append(name)
-    twice = [kind for kind in special if kind in inputs]
-    wrong += [(special[kind], *_both(inputs[kind], special.pop(kind), kind)) for kind in twice]
-    return Layout(prompt, ident, tuple(inputs.items()), tuple(special.items()), tuple(meta), tuple(wrong))
+        elif means in taken:
+            what = f"both `{word(taken[means])}` and `{word(name)}` are the input `{means}`"
+            wrong.append((name, what, "keep one of them"))
+        else:
+            taken[means] = name
+            (special if column is None else inputs).append((means, name))
+    if model_inputs.schema is None:
+        wrong += [(name, *_unknown_here(name)) for name in meta if name not in aside and is_of_other_models(name)]
+    return Layout(prompt, ident, tuple(inputs), tuple(special), tuple(meta), tuple(wrong))
 
 
-def _both(one: str, other: str, column: str) -> tuple[str, str]:
-    return f"both `{word(one)}` and `{word(other)}` are the input `{column}`", "keep one of them"
+def is_of_other_models(name: str) -> bool:
+    """Whether many models, or other tools, have an input of that name, though the one at hand has none."""
+    return fold_name(name.strip()) in _HOW or takes_files_by_name(name.strip().replace(" ", "_").replace("-", "_"))
+
+
+def _unknown_here(name: str) -> tuple[str, str]:
+    what = f"the model's inputs are not known here, and `{word(name)}` is one of many models"
+    flag = quote(word(name))
+    return what, f"--no-schema-check {flag} sends it to the model, and --meta {flag} keeps it as metadata"
 
 
 def find_prompt(names: Sequence[str], prompt_column: str | None, prompt: str = "prompt") -> str | None:
@@ -145,10 +155,10 @@ def note_columns(label: str, columns: Layout, model_inputs: ModelInputs, aside: 
         near = nearest(name, names) if len(name) > 2 else None
         if near is not None:
             model_inputs.warn(f"{label}: `{word(name)}` goes to meta; did you mean `{near}`?")
-        elif fold_name(name) in _HOW and model_inputs.schema is not None:
+        elif name not in aside and is_of_other_models(name):
             model_inputs.warn(f"{label}: `{word(name)}` goes to meta: the model has no such input")
-        elif name.strip().casefold() == "n":
-            model_inputs.warn(f"{label}: `n` goes to meta: a column `repeat` asks for a number of images")
+        elif name not in aside and fold_name(name.strip()) in _COPIES:
+            model_inputs.warn(f"{label}: `{word(name)}` goes to meta: a column `repeat` asks for a number of images")
 
 
 def word(name: str) -> str:

@@ -1,14 +1,13 @@
 """Which reader a file gets: by ``--format`` (or ``format:``), else by its extension."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import PurePath
-from typing import Protocol
 
 from batcher.manifest.readers.json.records import Records, begins_with_record
 from batcher.manifest.readers.json.rows import JsonDocument, JsonLines
 from batcher.manifest.readers.prompt_lines import PromptLines
-from batcher.manifest.readers.rows import Reading, Row
+from batcher.manifest.readers.reading import FileReader, Reading
 from batcher.manifest.readers.source import Source
 from batcher.manifest.readers.tables.parquet import ParquetTable
 from batcher.manifest.readers.tables.text import TextTable
@@ -30,11 +29,6 @@ _SYNONYMS = {
 }  # fmt: skip
 
 
-class Reader(Protocol):
-    def rows(self) -> Iterator[Row]:
-        """Its prompts in order. Bad ones go to the problems; raises ManifestError where reading ends."""
-
-
 def named_format(name: str) -> str | None:
     """The format a person means by ``--format NAME``, None for an unknown one."""
     lower = name.strip().lower()
@@ -49,14 +43,14 @@ def format_of(path: str) -> str | None:
     return "folder" if os.path.isdir(path) else _EXTENSIONS.get(PurePath(path).suffix.lower())  # noqa: PTH112  any str
 
 
-def reader(source: Source, form: str, reading: Reading) -> Reader:
+def reader(source: Source, form: str, reading: Reading) -> FileReader:
     if form in {"a1111", "kohya"}:
         return PromptLines(source, form, reading)
     plain = _READERS.get(form)
     return plain(source, reading) if plain else TextTable(source, form, reading)
 
 
-_READERS: dict[str, Callable[[Source, Reading], Reader]] = {
+_READERS: dict[str, Callable[[Source, Reading], FileReader]] = {
     "txt": TextLines,
     "folder": TextFolder,
     "records": Records,

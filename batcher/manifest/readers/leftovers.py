@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from batcher.core.suggest import fold_name
-from batcher.manifest.readers.rows import Reading, Row
+from batcher.manifest.readers.reading import Reading
+from batcher.manifest.readers.rows import Row
 from batcher.manifest.schema.words import shown
 
 FORMATS = frozenset({"csv", "tsv", "tsv-quoted", "xlsx", "parquet", "json", "jsonl"})
@@ -43,21 +44,22 @@ def header_again(cells: Sequence[Any], at: int, header: Mapping[str, None]) -> l
     return names if is_certain and set(names) == header.keys() else None
 
 
-class LeftoversSeen:
+class Leftovers:
     """The rows of another reader, looked at. Rows that are no prompts are an error for a run and a warning for a plan,
     unless the user names the format.
     """
 
-    def __init__(self, rows: Iterator[Row], form: str, reading: Reading) -> None:
-        self._rows, self._form, self._reading = rows, form, reading
+    def __init__(self, form: str, reading: Reading) -> None:
+        self._form, self._reading = form, reading
         self._first: list[tuple[Place, str]] = []
         self._many = 0
         self._sums: list[tuple[Place, str]] = []  # the rows before this one, as long as they are sums
 
-    def rows(self) -> Iterator[Row]:
+    def among(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The same rows."""
         number, row, all_have_more, is_warned = 0, None, True, False
         try:
-            for number, row in enumerate(self._rows, 1):
+            for number, row in enumerate(rows, 1):
                 prompt = row.inputs.get("prompt")
                 if type(prompt) is str and len(prompt) <= _LONGEST:
                     self._look_at(row, prompt.strip())

@@ -7,17 +7,17 @@ column that was not understood is paid for with every row.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from math import gcd, log
 from shlex import quote
 from typing import Any
 
 from batcher.core.job import COUNT_INPUTS
 from batcher.core.suggest import fold_name, printable, suggestion
+from batcher.manifest.readers.rows import Row
 from batcher.manifest.schema.inputs import RATIO, ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.axes import BadAxis
-from batcher.manifest.sweep.repeats import Repeat, Repeats
+from batcher.manifest.sweep.repeats import Repeats
 
 _NAMES = {
     "model": (
@@ -37,8 +37,21 @@ _NAMES = {
     "width": ("width", "imagewidth"),
     "height": ("height", "imageheight"),
     "size": ("size", "imagesize", "resolution", "dimensions"),
-    "pictures": ("numimages", "numberofimages", "maximages", "numoutputs", "batchsize", "niter"),
+    "pictures": (
+        "numimages",
+        "numberofimages",
+        "maximages",
+        "numoutputs",
+        "batchsize",
+        "niter",
+        "numimagesperprompt",
+        "imagesperprompt",
+        "imagecount",
+        "numsamples",
+        "nsamples",
+    ),
     "repeat": ("repeat", "repeats", "copies"),
+    "sections": ("vars", "matrix", "defaults", "dynamic"),
 }
 _KINDS = {name: kind for kind, names in _NAMES.items() for name in names}
 _WORDS = {
@@ -51,6 +64,7 @@ _TEXTS = (
 )  # fmt: skip
 _COUNTS = (*COUNT_INPUTS, "batch_size")
 _SIZE = re.compile(r"\s*([1-9][0-9]{0,4})\s*[x\u00d7*]\s*([1-9][0-9]{0,4})\s*(?:px)?\s*", re.IGNORECASE)
+_COARSE = re.compile(r"\s*([1-9][0-9]?\s*k|[0-9]{3,4}p|(u|f|q)?hd|(square|landscape|portrait)(_.*)?)\s*", re.IGNORECASE)
 _REMARK = re.compile(r"\s*[(\[][^()\[\]]{0,40}[)\]]\s*\Z")
 _PIXELS = re.compile(r"\s*([1-9][0-9]{0,4})(?:\.0)?\s*(?:px)?\s*", re.IGNORECASE)
 # Pixels of Imagen 4, which are its own idea of these ratios.
@@ -71,6 +85,8 @@ def input_meant(name: str, inputs: Iterable[str]) -> str:
         return "a manifest has one model, at its top or with --model: run it once for each, with an -o of its own"
     if kind in names:
         return f"did you mean `{kind}`?"
+    if "prompt" in names and text_columns([name]):
+        return "did you mean `prompt`?"
     if kind in {"width", "height", "size"} and "aspect_ratio" in names:
         return "the model takes an aspect ratio, as in `aspect_ratio: 16:9`"
     return suggestion(name, names)
@@ -85,117 +101,122 @@ def _has_prompt(name: str) -> bool:
     return "prompt" in fold_name(name) and kind_of_name(name) is None
 
 
-@dataclass(slots=True)
-class Applied:
-    """What the columns of one row came to. refused: (column, what, mend). meta: columns that mean nothing after all."""
-
-    repeat: Repeat | None = None
-    refused: list[tuple[str, str, str]] = field(default_factory=list)
-    meta: list[str] = field(default_factory=list)
-
-
 class Meanings:
     """Carries out what such columns say, for one model. repeats: reads a number of copies, None for none."""
 
     def __init__(self, model: str, model_inputs: ModelInputs, repeats: Repeats | None = None) -> None:
         self._model, self._model_inputs, self._repeats = model, model_inputs, repeats
+        self._warned = False
 
-    def apply(self, given: Mapping[str, tuple[str, Any]], inputs: dict[str, Any]) -> Applied:
-        """given: by kind, the column and its value, which is not empty. inputs: of the row, which are added to."""
-        applied = Applied()
+    def apply(self, given: Mapping[str, tuple[str, Any]], row: Row) -> list[tuple[str, str, str]]:
+        """Does to a row what its columns say; returns (column, what, mend) of those that are refused. What means
+        nothing after all is its meta.
+
+        given: by kind, the column and its value, which is not empty.
+        """
+        self._row, self._refused = row, []
         for kind, (column, value) in given.items():
             if kind == "model":
-                self._one_model(column, value, applied)
+                self._one_model(column, value)
             elif kind == "repeat":
-                self._copies(column, value, applied)
+                self._copies(column, value)
             elif kind == "pictures":
-                self._pictures(column, value, inputs, applied)
+                self._pictures(column, value)
+            elif kind == "sections":
+                what = f"`{printable(column)}` is a section of a YAML manifest, and means nothing in this file"
+                mend = f"write a YAML manifest with `{fold_name(column)}` beside `file:`, or {_aside(column)}"
+                self._refused.append((column, what, mend))
             elif kind == "size":
-                self._size(column, value, inputs, applied)
+                self._size(column, value)
             elif kind == "width" and "height" in given:
-                self._pixels(column, value, given["height"][1], inputs, applied)
+                self._pixels(column, value, given["height"][1])
             elif kind in {"width", "height"}:
                 if kind == "width" or "width" not in given:
-                    self._refuse(column, kind, applied)
+                    self._refuse(column, kind)
             else:
-                self._input(kind, column, value, inputs, applied)
-        return applied
+                self._input(kind, column, value)
+        return self._refused
 
-    def _input(self, kind: str, column: str, value: Any, inputs: dict[str, Any], applied: Applied) -> None:
+    def _input(self, kind: str, column: str, value: Any) -> None:
         if kind == "aspect_ratio" and fold_name(column) != "aspectratio" and not RATIO.fullmatch(str(value)):
-            applied.meta.append(column)  # a number of another kind: `ratio` is 0.31 in many a table
+            self._row.meta[column] = value  # a number of another kind: `ratio` is 0.31 in many a table
         elif not self._model_inputs.knows(kind):
-            self._refuse(column, kind, applied)
-        elif kind in inputs:
+            self._refuse(column, kind)
+        elif kind in self._row.inputs:
             what = f"both `{printable(column)}` and another column are the input `{kind}`"
-            applied.refused.append((column, what, "keep one of them"))
+            self._refused.append((column, what, "keep one of them"))
         else:
             try:
                 convert = self._model_inputs.convert if isinstance(value, str) else self._model_inputs.normal
-                inputs[kind] = convert(kind, value)
+                self._row.inputs[kind] = convert(kind, value)
             except ValueError as error:
-                applied.refused.append((column, f"`{printable(column)}` {error}", self._model_inputs.mend(kind)))
+                self._refused.append((column, f"`{printable(column)}` {error}", self._model_inputs.mend(kind)))
 
-    def _one_model(self, column: str, value: Any, applied: Applied) -> None:
+    def _one_model(self, column: str, value: Any) -> None:
         if value == self._model:
             return
         what = f"`{printable(column)}` names {shown(str(value))} for this row, and the run is for `{self._model}`"
         one = f"--model {quote(printable(str(value), 100))}"
         mend = f"add {one} if all rows name it, split the file by its models, or {_aside(column)}"
-        applied.refused.append((column, what, mend))
+        self._refused.append((column, what, mend))
 
-    def _copies(self, column: str, value: Any, applied: Applied) -> None:
+    def _copies(self, column: str, value: Any) -> None:
         try:
             times = int(str(value).strip())
         except ValueError:
-            applied.meta.append(column)
+            self._row.meta[column] = value
             return
         try:
-            applied.repeat = self._repeats.read(times) if self._repeats and times != 1 else None
+            if self._repeats and times != 1:
+                self._row.repeat = self._repeats.read(times)
         except BadAxis as error:
-            applied.refused.append((column, f"`{printable(column)}`: {error.what}", error.mend))
+            self._refused.append((column, f"`{printable(column)}`: {error.what}", error.mend))
             return
         if self._repeats is None and times != 1:
-            self._refuse(column, "repeat", applied)
+            self._refuse(column, "repeat")
 
-    def _pictures(self, column: str, value: Any, inputs: dict[str, Any], applied: Applied) -> None:
+    def _pictures(self, column: str, value: Any) -> None:
         name = next((name for name in _COUNTS if self._model_inputs.names(name)), None)
-        if name is not None and name not in inputs:
-            self._input(name, column, value, inputs, applied)
+        if name is not None and name not in self._row.inputs:
+            self._input(name, column, value)
         elif str(value).strip() not in {"1", "1.0"}:
             what = f"`{printable(column)}` asks for {shown(str(value))} images, and the model makes one at a time"
-            applied.refused.append((column, what, f"call the column `repeat`, or {_aside(column)}"))
+            self._refused.append((column, what, f"call the column `repeat`, or {_aside(column)}"))
 
-    def _size(self, column: str, value: Any, inputs: dict[str, Any], applied: Applied) -> None:
+    def _size(self, column: str, value: Any) -> None:
         if match := _SIZE.fullmatch(str(value)):
-            self._shape(column, int(match[1]), int(match[2]), inputs, applied)
-        elif re.fullmatch(r"\s*[1-9][0-9]?\s*k\s*", str(value), re.IGNORECASE):
-            self._refuse(column, "size", applied)
+            self._shape(column, int(match[1]), int(match[2]))
+        elif _COARSE.fullmatch(str(value)):
+            self._refuse(column, "size")
         else:
-            applied.meta.append(column)
+            self._row.meta[column] = value
+            if not self._warned:
+                self._warned = True
+                what = f"`{printable(column)}` goes to meta: {shown(str(value))}, for one, is not a size in pixels"
+                self._model_inputs.warn(what)
 
-    def _pixels(self, column: str, width: Any, height: Any, inputs: dict[str, Any], applied: Applied) -> None:
+    def _pixels(self, column: str, width: Any, height: Any) -> None:
         wide, high = _PIXELS.fullmatch(str(width)), _PIXELS.fullmatch(str(height))
         if wide and high:
-            self._shape(column, int(wide[1]), int(high[1]), inputs, applied)
+            self._shape(column, int(wide[1]), int(high[1]))
         else:
-            self._refuse(column, "size", applied)
+            self._refuse(column, "size")
 
-    def _shape(self, column: str, width: int, height: int, inputs: dict[str, Any], applied: Applied) -> None:
-        if "aspect_ratio" in inputs:
+    def _shape(self, column: str, width: int, height: int) -> None:
+        if "aspect_ratio" in self._row.inputs:
             return  # of the row's own: pixels beside it say the same, or nothing that the model could do
         if not self._model_inputs.knows("aspect_ratio"):
-            self._refuse(column, "size", applied)
+            self._refuse(column, "size")
             return
         ratio, wrong = ratio_of(width, height, self._model_inputs)
         if ratio is not None:
-            inputs["aspect_ratio"] = ratio
+            self._row.inputs["aspect_ratio"] = ratio
         else:
-            applied.refused.append((column, *wrong))
+            self._refused.append((column, *wrong))
 
-    def _refuse(self, column: str, kind: str, applied: Applied) -> None:
+    def _refuse(self, column: str, kind: str) -> None:
         what = f"`{printable(column)}` means {_WORDS[kind]}, and the model has no input for it"
-        applied.refused.append((column, what, f"remove the column, or {_aside(column)}"))
+        self._refused.append((column, what, f"remove the column, or {_aside(column)}"))
 
 
 def _aside(column: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 from batcher.core.suggest import suggestion
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.meanings import ratio_of
-from batcher.manifest.readers.rows import Reading, Row
+from batcher.manifest.readers.reading import FileReader, Reading
+from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import shown
 
@@ -66,13 +67,13 @@ class _BadLine(Exception):  # noqa: N818  it says what the line is
 _Given = tuple[str, str, int]
 
 
-class PromptLines:
+class PromptLines(FileReader):
     """``style`` is a1111 or kohya."""
 
     def __init__(self, source: Source, style: str, reading: Reading) -> None:
-        self._source, self._reading = source, reading
+        super().__init__(source, reading)
         self._kohya = style == "kohya"
-        self._known = _KOHYA if self._kohya else _A1111
+        self._options = _KOHYA if self._kohya else _A1111
         self._names: dict[str, str | None] = {}  # inputs by option; what has none gets one message, not one a line
         self._values: dict[tuple[str, str], Any] = {}  # of texts that come often
 
@@ -86,12 +87,11 @@ class PromptLines:
                     for own, places in self._prompts(text.rstrip(), line):
                         yield self._reading.row(label, line, own, self, places)
                 except _BadLine as error:
-                    self._reading.problems.add(label, line, *error.problem, kind=error.problem[1])
+                    column, what, mend = error.problem
+                    self._wrong((line, column), what, mend, what)
 
-    def place(self, row: Row, name: str) -> tuple[str, int, int]:
-        if name not in row.raw and name in self._reading.carried.places:
-            return self._reading.carried.places[name]
-        return row.source, row.line, row.raw.get(name, 1)
+    def _at(self, row: Row, name: str) -> tuple[int, int] | None:
+        return (row.line, row.raw[name]) if name in row.raw else None
 
     def _is_comment(self, text: str) -> bool:
         if not (self._kohya and text.startswith("#")):
@@ -125,10 +125,10 @@ class PromptLines:
 
     def _input(self, option: str, line: int, column: int) -> str | None:
         """The model's input that an option means; None, and a problem, when there is none."""
-        means = self._known.get(option, (option,)) if option else ("prompt",)
+        means = self._options.get(option, (option,)) if option else ("prompt",)
         meant = self._names[option] = next(filter(self._is_input, means), None)
         if meant is None:
-            if option in self._known:
+            if option in self._options:
                 what = f"`--{option}`: the model has no input for it"
                 mend = f"""remove it from every line: sed -E 's/ --{option} +("[^"]*"|[^ ]+)//g'"""
                 if option in {"n_iter", "batch_size"}:
@@ -140,8 +140,10 @@ class PromptLines:
                     mend = "write it as --neg: sed 's/ --no / --neg /'"
             else:
                 what = f"unknown option `--{word(option)}`"
-                mend = suggestion(option, [name for name in self._known if any(map(self._is_input, self._known[name]))])
-            self._reading.problems.add(self._source.label, line, column, what, mend)
+                mend = suggestion(
+                    option, [name for name in self._options if any(map(self._is_input, self._options[name]))]
+                )
+            self._wrong((line, column), what, mend)
         return meant
 
     def _is_input(self, name: str) -> bool:

@@ -1,13 +1,9 @@
-"""One prompt as it stands in a file, and what a reader of such files needs to know."""
+"""One prompt as it stands in a file, and what its file gives to each of its prompts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from batcher.manifest.problems import Problems
-from batcher.manifest.readers.columns import Layout, layout
-from batcher.manifest.readers.meanings import Meanings
-from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.repeats import Repeat
 
 
@@ -74,59 +70,8 @@ class Carried:
             return own
         return {
             **self.meta,
-            **{name: value for name, value in own.items() if name not in self.meta or _is_given(value)},
+            **{name: value for name, value in own.items() if name not in self.meta or is_given(value)},
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How to read one file. prompt_column: None for "called prompt, in any letter case". is_named: whether the user
-    named the format, so that the reader does not look whether the file is of another. meanings: carries out columns
-    that mean something; None where they mean nothing.
-    """
-
-    model_inputs: ModelInputs
-    problems: Problems
-    carried: Carried
-    prompt_column: str | None = None
-    is_named: bool = False
-    meanings: Meanings | None = None
-
-    @property
-    def needs_prompt(self) -> bool:
-        return self.model_inputs.prompt is not None
-
-    def row(
-        self,
-        label: str,
-        line: int,
-        own: Mapping[str, Any],
-        reader: "Places",
-        raw: Any = None,
-        *,
-        ident: str | None = None,
-        meta: dict[str, Any] | None = None,
-    ) -> Row:
-        """A row with these inputs, over what its file carries. meta: of both together; None: it has none itself."""
-        carried = self.carried
-        meta = dict(carried.meta) if meta is None else meta
-        return Row(label, line, {**carried.inputs, **own}, ident, meta, carried.vars, reader, raw, carried.repeat)
-
-    def carry_out(self, row: Row, given: Mapping[str, tuple[str, Any]]) -> list[tuple[str, str, str]]:
-        """Does to a row what its columns with a meaning say; returns (column, what, mend) of those that are refused.
-
-        given: by meaning, the column and its value.
-        """
-        if self.meanings is None:
-            row.meta.update(given.values())
-            return []
-        applied = self.meanings.apply(given, row.inputs)
-        row.meta.update((column, value) for column, value in given.values() if column in applied.meta)
-        row.repeat = applied.repeat or row.repeat
-        return applied.refused
-
-    def layout(self, names: Sequence[str]) -> Layout:
-        return layout(names, self.model_inputs, self.prompt_column, self.carried.aside)
 
 
 def with_line_ends_alike(text: str) -> str:
@@ -134,5 +79,6 @@ def with_line_ends_alike(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _is_given(value: Any) -> bool:
+def is_given(value: Any) -> bool:
+    """An empty cell, or null, is a value that is not given."""
     return value is not None and value != ""

@@ -6,12 +6,15 @@ No line is ever read whole before it is known to be of a sane length.
 import codecs
 import io
 import os
+import shutil
+import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import BinaryIO
 
-from batcher.core.errors import ManifestError
+from batcher.core.errors import DiskError, ManifestError
 from batcher.manifest.problems import failure
 
 LONGEST_LINE = 4 * 2**20  # bytes
@@ -50,7 +53,7 @@ class Source:
                 try:
                     yield stream
                 except UnicodeDecodeError as error:
-                    raise guard.undecodable(stream, error) from None
+                    raise guard.undecodable(stream.encoding, error) from None
                 except OSError as error:
                     raise self.unreadable(error) from None
 
@@ -91,7 +94,7 @@ class Source:
         return failure(self.label, 0, 0, f"can't be read ({error.strerror})", "check the file and its permissions")
 
     def _decoded(self, guard: "_Guarded") -> io.TextIOWrapper:
-        buffered = io.BufferedReader(guard, _CHUNK)
+        buffered = guard.buffered = io.BufferedReader(guard, _CHUNK)
         encoding = _encoding(buffered.peek(4)[:4])
         guard.wide = encoding.startswith("utf-16")
         return io.TextIOWrapper(buffered, encoding=encoding, errors="strict", newline="")
@@ -112,6 +115,7 @@ class _Guarded(io.RawIOBase):
         self._run = 0
         self._read = 0
         self.wide: bool | None = None
+        self.buffered: io.BufferedReader | None = None  # what the decoder reads from
 
     def readable(self) -> bool:
         return True
@@ -154,14 +158,17 @@ class _Guarded(io.RawIOBase):
             what = f"has a line of more than {LONGEST_LINE // 2**20} MB, at offset {self._read}"
             raise failure(self._label, 0, 0, what, "break it up: a prompt may have 1 MB at most")
 
-    def undecodable(self, stream: io.TextIOWrapper, error: UnicodeDecodeError) -> ManifestError:
-        """Where the first byte is that is no text: found by decoding again from the start, in pieces."""
-        if stream.encoding.startswith("utf-16"):
+    def tell(self) -> int:
+        return self._read
+
+    def undecodable(self, encoding: str, error: UnicodeDecodeError) -> ManifestError:
+        """Where the first byte is that is no text: so far before the end of what the decoder was given."""
+        assert self.buffered is not None
+        offset = self.buffered.tell() - len(error.object) + error.start
+        if encoding.startswith("utf-16"):
             return failure(self._label, 0, 0, f"is not UTF-16: {error.reason}", "save it as UTF-8")
-        offset = self._offset_of_bad_byte()
-        byte = os.pread(self._raw.fileno(), 1, offset).hex().upper() if hasattr(os, "pread") else "?"
         line, column = self._place_of(offset)
-        what = f"is not UTF-8: byte 0x{byte} at offset {offset}"
+        what = f"is not UTF-8: byte 0x{error.object[error.start]:02X} at offset {offset}"
         return failure(self._label, line, column, what, "save it as UTF-8 (in Excel: Save As, CSV UTF-8)")
 
     def _place_of(self, offset: int) -> tuple[int, int]:
@@ -178,16 +185,46 @@ class _Guarded(io.RawIOBase):
             line += ends
         return line, len(start.decode("utf-8", "replace")) + 1
 
-    def _offset_of_bad_byte(self) -> int:
-        self._raw.seek(0)
-        decoder, base = codecs.getincrementaldecoder("utf-8")(), 0
-        while True:
-            chunk = self._raw.read(_CHUNK)
-            pending = len(decoder.getstate()[0])
+
+class Spool:
+    """Keeps what can be read only once (standard input, a pipe) in a temporary file, as manifests are read twice.
+
+    Closing it twice is fine.
+    """
+
+    def __init__(self) -> None:
+        self._path: str | None = None
+
+    @property
+    def is_used(self) -> bool:
+        return self._path is not None
+
+    def keep(self, stream: BinaryIO) -> str:
+        """Where all that the stream gives is now; raises DiskError."""
+        try:
+            with tempfile.NamedTemporaryFile(prefix="batcher-manifest-", delete=False) as file:
+                self._path = file.name
+                shutil.copyfileobj(stream, file)
+        except OSError as error:
+            self.close()
+            raise DiskError(f"the manifest could not be kept in a temporary file ({error.strerror})") from None
+        return file.name
+
+    def keep_pipe(self, path: str) -> str:
+        """``path`` itself, or a copy when it is a pipe or a device."""
+        try:
+            mode = os.stat(path).st_mode  # noqa: PTH116  a text, which may be odd
+            if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+                return path
+            with open(path, "rb") as stream:  # noqa: PTH123
+                return self.keep(stream)
+        except (OSError, ValueError):
+            return path  # reading it will say what is wrong
+
+    def close(self) -> None:
+        if self._path is not None:
+            path, self._path = self._path, None
             try:
-                decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError as error:
-                return base - pending + error.start
-            if not chunk:
-                return base
-            base += len(chunk)
+                os.unlink(path)  # noqa: PTH108
+            except FileNotFoundError:
+                return

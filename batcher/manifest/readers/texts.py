@@ -9,7 +9,8 @@ from batcher.core.units import show_count
 from batcher.manifest.problems import failure
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.lookalikes import Lookalikes
-from batcher.manifest.readers.rows import Reading, Row
+from batcher.manifest.readers.reading import FileReader, Reading
+from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.inputs import LONGEST_PROMPT
 from batcher.manifest.schema.words import shown
@@ -20,15 +21,12 @@ _ONE_EACH = "give a folder with one prompt in each .txt file"
 _MANY_LINES = 3  # of one file of a folder: more are a list of prompts more often than one prompt
 
 
-class TextLines:
+class TextLines(FileReader):
     """Lines end with LF, CR LF or CR and nothing else; empty ones are skipped; ``#`` is text like any other."""
 
-    def __init__(self, source: Source, reading: Reading) -> None:
-        self._source = source
-        self._reading = reading
-
     def rows(self) -> Iterator[Row]:
-        label, looks = self._source.label, Lookalikes()
+        label = self._source.label
+        looks = Lookalikes(takes_files=self._reading.model_inputs.takes_files("prompt") is not None)
         try:
             with self._source.text() as stream:
                 for line, text in enumerate(stream, 1):
@@ -38,19 +36,15 @@ class TextLines:
                         looks.see(text, line)
                     yield self._reading.row(label, line, {"prompt": text.rstrip("\r\n").lstrip("\ufeff")}, self)
         finally:  # also when no more lines are wanted
-            if (likeness := looks.found()) is not None:
+            if (likeness := looks.likeness()) is not None:
                 self._reading.problems.doubt(label, likeness[0], 1, *likeness[1:])
 
-    def place(self, row: Row, name: str) -> tuple[str, int, int]:
-        return self._reading.carried.places.get(name, (row.source, row.line, 1))
 
-
-class TextFolder:
+class TextFolder(FileReader):
     """The ``.txt`` files of a folder in natural order (``2.txt`` before ``10.txt``); the stem is the prompt's id."""
 
     def __init__(self, source: Source, reading: Reading) -> None:
-        self._source = source
-        self._reading = reading
+        super().__init__(source, reading)
         self._lists: list[tuple[str, int]] = []  # files that look like lists of prompts, and their lines
 
     def rows(self) -> Iterator[Row]:
@@ -99,9 +93,6 @@ class TextFolder:
                 some = ", ".join(shown(name)[1:-1] for name in sorted(names)[:3])
                 many = show_count(len(names), f"{one} is", f"{several} are")
                 warn(f"{self._source.label}: {many} skipped, as only its .txt files are read ({some})")
-
-    def place(self, row: Row, name: str) -> tuple[str, int, int]:
-        return self._reading.carried.places.get(name, (row.source, row.line, 1))
 
 
 def hash_of_folder(source: Source) -> str:

@@ -41,6 +41,11 @@ def is_media(name: str, schema: Any) -> bool:
     stated = schema.get("type")
     if "enum" in schema or not {None, "string", "array"}.intersection(_listed(stated) if stated else [None]):
         return False
+    return takes_files_by_name(name)
+
+
+def takes_files_by_name(name: str) -> bool:
+    """Whether inputs of that name take files, as models mostly call them."""
     return bool(_NAMES.fullmatch(name.lower()) or _URL_NAMES.search(name.lower()))
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from batcher.manifest.sweep.axes import Axis, identity
-from batcher.manifest.sweep.sweep import Sweep
+from batcher.manifest.sweep.sweep import MOST_WALKED, Sweep
 
 _MOST_SHOWN = 1_000  # values of one axis; of a longer one, the ends and the sum
 
@@ -30,7 +30,7 @@ class AxisCounts:
         if not self._tally or not jobs:
             return
         if not whole:
-            _add(self._tally, _walked(self._sweep, pins, jobs), 1)
+            _add(self._tally, _spread(self._sweep, pins, islice(self._sweep.combinations(pins), jobs)), 1)
         elif not pins:
             self._unpinned += 1
         else:
@@ -69,9 +69,9 @@ def _add(tally: Tally, more: Tally, times: int) -> None:
 
 
 def _of_prompt(sweep: Sweep, pins: Mapping[str, Any]) -> Tally:
-    if not sweep.plain:
-        return _reckoned(sweep, pins)
     jobs = sweep.count(pins)
+    if not sweep.plain and jobs <= MOST_WALKED:
+        return _spread(sweep, pins, sweep.combinations(pins))
     return {name: _evenly(axis, jobs, pins, name) for name, axis in sweep.axes.items()}
 
 
@@ -81,22 +81,6 @@ def _evenly(axis: Axis, jobs: int, pins: Mapping[str, Any], name: str) -> Counte
     if len(axis) > _MOST_SHOWN:
         return Counter({_span(axis): jobs})
     return Counter({_text(value, axis): jobs // len(axis) for value in axis})
-
-
-def _reckoned(sweep: Sweep, pins: Mapping[str, Any]) -> Tally:
-    """With ``exclude`` and ``include``: the product by arithmetic, however large, and what is added one by one."""
-    tally = _spread(sweep, pins, sweep.added(pins))
-    for name, axis in sweep.axes.items():
-        if name not in pins and len(axis) > _MOST_SHOWN:
-            tally[name][_span(axis)] += sweep.product_count(pins)
-        else:
-            tally[name].update({_text(value, axis): jobs for value, jobs in sweep.in_product(name, pins)})
-        tally[name] = +tally[name]
-    return tally
-
-
-def _walked(sweep: Sweep, pins: Mapping[str, Any], most: int) -> Tally:
-    return _spread(sweep, pins, islice(sweep.combinations(pins), most))
 
 
 def _spread(sweep: Sweep, pins: Mapping[str, Any], combinations: Iterable[Mapping[str, Any]]) -> Tally:

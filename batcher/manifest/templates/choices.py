@@ -1,20 +1,21 @@
-"""What a dynamic prompt can become: a tree of texts and choices, its variants numbered as in a matrix.
+"""What a dynamic prompt can become: a tree of texts and choices.
 
 Nothing is ever walked to be counted. A sequence has as many variants as the product of its choices, the first one
 outermost; a choice has the sum over its options (or over the sets of options that it picks, in the order in which
-they are written). So the n-th variant is a number taken apart, and a template with 10^30 variants costs what its text
-costs. Two bounds make that safe for templates that strangers wrote: counts stop at MANY, and every node has a size
-that is above both the characters and the steps of its longest variant, so that lists that name lists that name lists
-are refused by arithmetic (``templates.py``), before anything is made.
+they are written). Variants are made one by one. Two bounds make that safe for templates that strangers wrote: counts
+stop at MANY, and every node has a size that is above both the characters and the steps of its longest variant, so that
+lists that name lists that name lists are refused by arithmetic (``templates.py``), before anything is made.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from hashlib import blake2b
-from itertools import accumulate, count
+from itertools import accumulate, chain, islice
 from math import prod
+from typing import TypeVar
 
-MANY = 10**12  # counts stop here; numbers below it are still taken apart rightly
+MANY = 10**12  # counts stop here
 MOST_WAYS = 1_000_000  # options times picks of one choice
 
 
@@ -31,6 +32,29 @@ class Dice:
         return (int.from_bytes(digest, "big") >> 11) / 2**53
 
 
+_Step = TypeVar("_Step")
+
+
+def _paths(length: int, following: Callable[[int, _Step | None], Iterator[_Step]]) -> Iterator[list[_Step]]:
+    """Every list of so many steps, in order; following: what may come at a place, by the step before it. Without
+    recursion: templates of strangers may have thousands of parts.
+    """
+    path: list[_Step] = []
+    left = [following(0, None)] if length else []
+    if not length:
+        yield path
+    while left:
+        try:
+            path[len(left) - 1 :] = [next(left[-1])]
+        except StopIteration:
+            left.pop()
+            continue
+        if len(left) == length:
+            yield [*path]
+        else:
+            left.append(following(len(left), path[-1]))
+
+
 class Text:
     """Texts and choices after each other. count: of variants, at most MANY. mark: the same for equal ones."""
 
@@ -44,16 +68,13 @@ class Text:
         self.depth: int = max((choice.depth for choice in choices), default=0)
         self.mark = _mark(b"text", *(_bytes(part) if isinstance(part, str) else part.mark for part in parts))
 
-    def variant(self, number: int) -> list[str]:
-        """Number ``number``, from 0: what each of the parts is in it."""
-        parts = []
-        for part in reversed(self.parts):
-            if isinstance(part, str):
-                parts.append(part)
-            else:
-                number, own = divmod(number, part.count)
-                parts.append(part.variant(own))
-        return parts[::-1]
+    def variants(self) -> Iterator[list[str]]:
+        """In order: what each of the parts is in it."""
+        return _paths(len(self.parts), self._of_part)
+
+    def _of_part(self, at: int, _last: str | None) -> Iterator[str]:
+        part = self.parts[at]
+        return iter((part,)) if isinstance(part, str) else part.variants()
 
     def drawn(self, dice: Dice) -> list[str]:
         return [part if isinstance(part, str) else part.drawn(dice) for part in self.parts]
@@ -62,16 +83,14 @@ class Text:
 class Choice:
     """``least`` to ``most`` of the options, which are different. weights: one for each, above 0; for draws alone."""
 
-    __slots__ = ("_from", "_ways", "count", "depth", "least", "mark", "most", "options", "separator", "size", "weights")
+    __slots__ = ("count", "depth", "least", "mark", "most", "options", "separator", "size", "weights")
 
     def __init__(
         self, options: Sequence[Text], weights: Sequence[float], least: int = 1, most: int = 1, separator: str = ""
     ) -> None:
         self.options, self.least, self.most, self.separator = tuple(options), least, most, separator
         self.weights = tuple(weights)
-        self._ways: list[list[int]] | None = None
-        self._from = [0, *accumulate(option.count for option in options)]  # number of the first variant of each option
-        self.count: int = min(MANY, self._from[-1] if least == most == 1 else self._count())
+        self.count: int = self._count()
         self.size: int = 1 + most * (len(separator) + max(option.size for option in options))
         self.depth: int = 1 + max(option.depth for option in options)
         about = f"{least} {most} {self.weights} {separator}"
@@ -82,40 +101,18 @@ class Choice:
         for option in self.options:
             for many in range(self.most, 0, -1):
                 ways[many] = min(MANY, ways[many] + ways[many - 1] * option.count)
-        return sum(ways[self.least :])
+        return min(MANY, sum(ways[self.least :]))
 
-    def variant(self, number: int) -> str:
-        if self.least == self.most == 1:
-            at = bisect_right(self._from, number) - 1
-            return "".join(self.options[at].variant(number - self._from[at]))
-        ways = self._table()
+    def variants(self) -> Iterator[str]:
         for many in range(self.least, self.most + 1):
-            if number < ways[0][many]:
-                return self.separator.join(self._picked(number, many, ways))
-            number -= ways[0][many]
-        raise IndexError(number)
+            for path in _paths(many, partial(self._after, many)):
+                yield self.separator.join(text for _, text in path)
 
-    def _picked(self, number: int, many: int, ways: list[list[int]]) -> Iterator[str]:
-        at = 0
-        while many:
-            option, rest = self.options[at], ways[at + 1][many - 1]
-            if number < option.count * rest:
-                own, number = divmod(number, rest)
-                yield "".join(option.variant(own))
-                many -= 1
-            else:
-                number -= option.count * rest
-            at += 1
-
-    def _table(self) -> list[list[int]]:
-        """``[at][many]``: ways to pick so many of the options from ``at`` on."""
-        if self._ways is None:
-            table = [[1] + [0] * self.most]
-            for option in reversed(self.options):
-                after = table[-1]
-                table.append([1, *(after[many] + after[many - 1] * option.count for many in range(1, self.most + 1))])
-            self._ways = table[::-1]
-        return self._ways
+    def _after(self, many: int, at: int, last: tuple[int, str] | None) -> Iterator[tuple[int, str]]:
+        """The options that may be picked next, as so many must follow, each with its number and text."""
+        for number in range(last[0] + 1 if last else 0, len(self.options) - many + at + 1):
+            for parts in self.options[number].variants():
+                yield number, "".join(parts)
 
     def drawn(self, dice: Dice) -> str:
         many = self.least + int(dice.roll() * (self.most - self.least + 1))
@@ -133,27 +130,16 @@ def some(text: Text, many: int, about: bytes) -> Iterator[list[str]]:
     """``many`` different variants (fewer if there are fewer), drawn by their weights: with the same ``about`` the same
     ones, and a larger number begins with the smaller one. All of them, in order, when there are no more.
     """
-    seen: set[bytes] = set()
     turns = 100 * many + 1_000  # then weights are so uneven, or variants so alike, that drawing would take too long
     dice = Dice(about)
-    in_order = map(text.variant, range(min(text.count, turns)))
     drawn = (text.drawn(dice) for _ in range(turns)) if text.count > many else iter(())
-    for source in (drawn, in_order):
-        for parts in source:
-            if len(seen) == many:
-                return
-            if (mark := _mark(_bytes("".join(parts)))) not in seen:
-                seen.add(mark)
-                yield parts
+    return islice(different_texts(chain(drawn, islice(text.variants(), turns))), many)
 
 
-def every(text: Text) -> Iterator[list[str]]:
-    """All variants in order, each text once."""
+def different_texts(variants: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Each text once."""
     seen: set[bytes] = set()
-    for number in count():
-        if number == text.count:
-            return
-        parts = text.variant(number)
+    for parts in variants:
         if (mark := _mark(_bytes("".join(parts)))) not in seen:
             seen.add(mark)
             yield parts

@@ -8,7 +8,6 @@ would do it behind the user's back.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from batcher.core.errors import ManifestError
 from batcher.core.job import canonical_json
@@ -16,7 +15,7 @@ from batcher.manifest.problems import Problems
 from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.texts import TextFolder, TextLines
 from batcher.manifest.schema.inputs import LONGEST_PROMPT, ModelInputs
-from batcher.manifest.templates.choices import MANY, Text, every, some
+from batcher.manifest.templates.choices import MANY, Text, different_texts, some
 from batcher.manifest.templates.templates import BadTemplate, Template, is_dynamic
 from batcher.manifest.templates.wildcards import Wildcards
 
@@ -35,7 +34,7 @@ class Variants:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         sample = self._setting.sample
         if sample is None:
-            made = every(self._text)
+            made = different_texts(self._text.variants())
         else:
             about = canonical_json(["dynamic", self._setting.start, self._about])
             made = some(self._text, sample, about.encode(errors="replace"))
@@ -73,7 +72,7 @@ class Dynamic:
             model_inputs.warn(
                 f"{row.source}: lines of dynamic prompts that begin with # are left out as comments; \\# is text"
             )
-            if text.count == 1 and not "".join(text.variant(0)).strip():
+            if text.count == 1 and not "".join(next(text.variants())).strip():
                 return False
         row.variants = Variants(text, self, prompt)
         return True
@@ -95,15 +94,3 @@ def _place(row: Row, prompt: str, at: int) -> tuple[tuple[str, int, int], str]:
         before = prompt[:at].replace("\r\n", "\n").replace("\r", "\n").split("\n")
         return (file, line + len(before) - 1, len(before[-1]) + 1), ""
     return (file, line, column), f" (character {at + 1:,} of the prompt)" if at else ""
-
-
-class Expanding:
-    """A reader of a file whose prompts are templates."""
-
-    def __init__(self, reader: Any, setting: Dynamic, model_inputs: ModelInputs, problems: Problems) -> None:
-        self._reader, self._setting, self._model_inputs, self._problems = reader, setting, model_inputs, problems
-
-    def rows(self) -> Iterator[Row]:
-        for row in self._reader.rows():
-            if self._setting.expand(row, self._model_inputs, self._problems):
-                yield row

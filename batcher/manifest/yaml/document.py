@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from batcher.core.suggest import suggestion
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
+from batcher.manifest.readers.meanings import kind_of_name
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.inputs import COMMON
 from batcher.manifest.yaml.node import Node
@@ -101,6 +102,10 @@ def instead_of(name: str, names: Sequence[str]) -> str:
     of_jobs = "defaults" in names and (name == "repeat" or name in COMMON)
     if "defaults" in names and name in {"vars", "meta"}:
         return f"put it beside the prompt, or the file, that it is for: {{prompt: ..., {name}: {{...}}}}"
+    if "matrix" in names and (meant := kind_of_name(name)) in COMMON:
+        return f"put `{meant}` into `matrix` for several values, or into `defaults`"
+    if name == "prompt":
+        return "write `prompts:`, with a list below it"
     return "put it into `defaults`" if of_jobs and name != "prompt" else suggestion(name, names)
 
 

@@ -39,9 +39,9 @@ def groups_of(document: Document) -> list[Document]:
         document.add(node, f"{len(node.pairs):,} groups", f"use at most {MOST:,}: each is looked at by itself")
         return whole
     _refuse_what_multiplies(document)
-    names = _Names(document)
+    taken: dict[str, str] = {}
     for name, (key, _) in node.pairs.items():
-        names.refuse(name, key)
+        _refuse_name(document, name, key, taken)
     groups = [_group(document, word(name), value) for name, (_, value) in node.pairs.items()]
     if "prompts" in document.sections and not any(group.shares_prompts for group in groups):
         what = "no group uses these `prompts`: each has its own"
@@ -56,21 +56,14 @@ def _refuse_what_multiplies(document: Document) -> None:
             document.add(document.sections[section], what, "move it into the group it belongs to")
 
 
-class _Names:
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        self._taken: dict[str, str] = {}
-
-    def refuse(self, name: str, key: Node) -> None:
-        """A name that no group may have is a problem."""
-        if not _NAME.fullmatch(name) or safe_part(name) != name:
-            mend = "use letters, digits, `_` and `-`: it is the name of a folder"
-            self._document.add(key, f"`{word(name)}` can't be the name of a group", mend)
-            return
-        other = self._taken.setdefault(folded(name), name)
-        if other != name:
-            what = f"`{word(other)}` and `{word(name)}` are one folder where letter case does not count"
-            self._document.add(key, what, "rename one of them")
+def _refuse_name(document: Document, name: str, key: Node, taken: dict[str, str]) -> None:
+    """A name that no group may have is a problem. taken: those before it, as folders that ignore letter case."""
+    if not _NAME.fullmatch(name) or safe_part(name) != name:
+        mend = "use letters, digits, `_` and `-`: it is the name of a folder"
+        document.add(key, f"`{word(name)}` can't be the name of a group", mend)
+    elif (other := taken.setdefault(folded(name), name)) != name:
+        what = f"`{word(other)}` and `{word(name)}` are one folder where letter case does not count"
+        document.add(key, what, "rename one of them")
 
 
 def _group(document: Document, name: str, node: Node) -> Document:

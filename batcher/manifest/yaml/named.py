@@ -5,7 +5,7 @@ time it is read.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import FORMATS, format_of, named_format
@@ -19,7 +19,8 @@ ELSEWHERE = "a manifest from a URL names no files of this machine", "put it all 
 
 class NamedFiles:
     """base: the folder that their names are relative to; None for a manifest from elsewhere, which may name none.
-    texts: of those of vars, by name, format and column.
+    opened: by name, those that were asked for and are there, each with its format. texts: of those of vars, by name,
+    format and column.
 
     Messages name them as they can be opened from where the user stands, not as the manifest names them.
     """
@@ -27,6 +28,7 @@ class NamedFiles:
     def __init__(self, base: str | None) -> None:
         self._base = base
         self._sources: dict[str, Source] = {}
+        self.opened: dict[str, tuple[Source, str]] = {}
         self.texts: dict[tuple[str, ...], tuple[str, ...] | None] = {}
 
     def source(self, name: str) -> Source:
@@ -69,32 +71,8 @@ class NamedFiles:
             mend = "list the prompts here" if form else "add `format: csv` or another below it"
             document.add(value, f"`{word(name)}` {what}", mend)
             return None
+        self.opened.setdefault(name, (self.source(name), form))
         return self.source(name), form
-
-    def all_of(self, document: Document) -> list[tuple[Source, str | None]]:
-        """The files that a manifest in which nothing is wrong names, and their formats: each once, in order."""
-        forms: dict[str, str | None] = {}
-        for node in _naming(document):
-            name, form = node.pairs["file"][1].text, node.get("format")
-            forms.setdefault(name, named_format(form.text) if form else format_of(self._path(name)))
-        return [(self.source(name), form) for name, form in forms.items()]
-
-
-def _naming(document: Document) -> Iterator[Node]:
-    """The mappings with ``file`` among the prompts of a manifest, of all its groups, and among their vars."""
-    groups = document.sections.get("groups")
-    holders = [pair[1] for pair in groups.pairs.values()] if groups else []
-    for prompts in [document.sections.get("prompts"), *(holder.get("prompts") for holder in holders)]:
-        for item in _listed(prompts):
-            if "file" in item.pairs:
-                yield item
-            texts = item.get("vars")
-            for _, value in texts.pairs.values() if texts else ():
-                yield from (text for text in _listed(value) if "file" in text.pairs)
-
-
-def _listed(node: Node | None) -> list[Node]:
-    return [] if node is None else node.items if node.kind == "list" else [node]
 
 
 def word_path(path: str) -> str:

@@ -11,7 +11,7 @@ class Node:
     """One value of a YAML file. kind: text, integer, number, boolean, null, date, list or mapping.
 
     text: a scalar as it was written. items: of a list. pairs: of a mapping, in order, keys without duplicates.
-    line, column: from 1.
+    line, column: from 1. lines: how many of them a text without quotes goes over.
     """
 
     kind: str
@@ -22,6 +22,7 @@ class Node:
     items: "list[Node]" = field(default_factory=list)
     pairs: "dict[str, tuple[Node, Node]]" = field(default_factory=dict)
     size: int = 1
+    lines: int = 1
 
     def get(self, key: str) -> "Node | None":
         pair = self.pairs.get(key)

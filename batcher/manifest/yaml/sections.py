@@ -1,5 +1,6 @@
 """``defaults``, ``matrix``, ``exclude`` and ``include`` of a YAML manifest, compared with the schema."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -11,7 +12,7 @@ from batcher.manifest.readers.meanings import input_meant
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.sweep.axes import Axis, BadAxis, axis_of, bounded, identity, values_of, wrong_values
 from batcher.manifest.sweep.repeats import Repeat, Repeats
-from batcher.manifest.sweep.zipped import Zip
+from batcher.manifest.sweep.sweep import Zip
 from batcher.manifest.yaml.document import Document, kind_of
 from batcher.manifest.yaml.node import Node
 
@@ -147,6 +148,9 @@ class Sections:
         unquoted = not node.quoted and node.kind not in {"text", "list", "mapping"}
         if unquoted and schema and schema.takes_text(name) and schema.allowed(name) is None:
             return f'put it in quotes: "{word(node.text)}"'
+        ratio = re.fullmatch(r"0?([0-9]{1,2}):0?([0-9]{1,2})", node.text)
+        if ratio and not self.model_inputs.wrong(name, f"{ratio[1]}:{ratio[2]}"):
+            return f"write {ratio[1]}:{ratio[2]}, without zeros before the digits"
         return self.model_inputs.mend(name)
 
     def _axis(self, name: str, node: Node, *, listed: bool = False) -> Axis | None:

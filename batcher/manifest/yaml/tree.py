@@ -186,7 +186,8 @@ class _Builder:
 
 def _scalar(event: Any, line: int, column: int) -> Node:
     text, plain = event.value, event.implicit[0]
-    return Node(_kind(text) if plain else "text", line, column, text, quoted=not plain)
+    lines = event.end_mark.line - event.start_mark.line + 1 if plain else 1
+    return Node(_kind(text) if plain else "text", line, column, text, quoted=not plain, lines=lines)
 
 
 def _kind(text: str) -> str:

@@ -11,7 +11,8 @@ from batcher.core.errors import ManifestError
 from batcher.core.suggest import suggestion
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import reader
-from batcher.manifest.readers.rows import Carried, Reading, with_line_ends_alike
+from batcher.manifest.readers.reading import Reading
+from batcher.manifest.readers.rows import Carried, with_line_ends_alike
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.words import shown

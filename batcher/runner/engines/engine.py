@@ -4,8 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from batcher.core.job import Artifact, Entry
-from batcher.images.fetch import Downloader
-from batcher.images.whole_job import fetch_all
+from batcher.images.fetch import Downloader, fetch_all
 
 Turn = AbstractAsyncContextManager[object]
 

@@ -19,10 +19,9 @@ from batcher.core.errors import BatcherError, Defect, DiskError, FileError, Usag
 from batcher.core.job import Artifact
 from batcher.core.version import __version__
 from batcher.images.embed import at_arrival
-from batcher.images.fetch import Downloader
+from batcher.images.fetch import Downloader, fetch_all
 from batcher.images.storage import bucket
 from batcher.images.trust import Trust
-from batcher.images.whole_job import fetch_all
 from batcher.runner.engines.meeting import Meeting
 from batcher.runner.engines.messages import MOST_IN_GROUP, Greeting, Order, Outcome, Setup, packed, unpacked
 from batcher.runner.places import Places

@@ -11,11 +11,14 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from batcher.client.protocol import is_request_id
 from batcher.core.errors import Cause
@@ -66,7 +69,7 @@ class Departures:
             self._write({"no": entry.job.key, "n": entry.attempts})
 
     def _write(self, facts: dict[str, Any]) -> None:
-        line = f"{chr(10) if self._torn else ''}{json.dumps(facts)}\n".encode()
+        line = (b"\n" if self._torn else b"") + msgspec.json.encode(facts) + b"\n"
         self._torn = True
         if os.write(self._handle, line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), JOURNAL)
@@ -86,8 +89,7 @@ def _file_id(facts: os.stat_result) -> list[int]:
     return [facts.st_dev, facts.st_ino]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What the journal knows of one attempt. here: written since this machine was started, so nothing of it is lost.
 
     left: Unix seconds, None when it never left. ended: it came back without an id. unsent: that is sure, wherever the

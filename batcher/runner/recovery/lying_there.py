@@ -1,20 +1,21 @@
 """Images that are already in the run directory are not paid for again, though the state file has their jobs as pending.
 
-That happens after a state file was lost, or replaced by an older copy. The check costs two file-system calls a job and
-one listing of each folder. Files are read only where a sidecar is there.
+That happens after a state file was lost, or replaced by an older copy. The check costs one listing of each folder; what
+this process wrote there since is of jobs that it had submitted. Files are read only where something lies.
 """
 
 import asyncio
 import hashlib
 import os
-from dataclasses import replace
+from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
+
+from msgspec.structs import replace
 
 from batcher.core.budget import kind_of
 from batcher.core.errors import Cause
 from batcher.core.job import Artifact, Entry, State
-from batcher.core.naming import numbered
+from batcher.core.naming import folded, numbered
 from batcher.runner.run_context import RunContext
 from batcher.runner.sidecars import Untrue, as_known, read_card, siblings
 from batcher.store.files.safe_reader import (
@@ -25,7 +26,6 @@ from batcher.store.files.safe_reader import (
     NotAFile,
     Outside,
     SafeReader,
-    extension,
     sidecar_of,
     stem,
 )
@@ -39,15 +39,16 @@ class LyingThere:
     def __init__(self, context: RunContext) -> None:
         self.context = context
         self._run_dir = context.state.path.parent
-        self._root = f"{self._run_dir}/{IMAGES}/"
-        self._media = lru_cache(maxsize=64)(_media)  # jobs come folder by folder
+        self._names = lru_cache(maxsize=64)(self._listed)  # jobs come folder by folder
 
     async def take(self, entry: Entry) -> Entry | None:
         """DONE, when its image and its sidecar are in their place; RUNNING, when the image is not whole and the
         sidecar has the request id; IN_DOUBT for an image that no sidecar proves. None of this is paid for. Else None.
         """
         context, state = self.context, self.context.state
-        if self._is_possible(entry) and (proof := await asyncio.to_thread(self._find, entry)):
+        if not entry.attempts and not self._is_possible(entry):
+            return None
+        if proof := await asyncio.to_thread(self._find, entry):
             attempt, files = proof
             if not files:
                 return await self._collected_again(entry, attempt)
@@ -77,10 +78,18 @@ class LyingThere:
         budget.spent += entry.job.images * (budget.price or 0.0) if entry.cost_usd is None else entry.cost_usd
 
     def _is_possible(self, entry: Entry) -> bool:
-        """Whether a sidecar lies where the job's would. Quick: no file is read."""
-        root, path = self._root, entry.path
-        one, first = f"{root}{path}.json", f"{root}{numbered(path, 0, _SEVERAL)}.json"
-        return os.path.lexists(one) or os.path.lexists(first)
+        """Whether a file lies where the first one of a job that never left would."""
+        folder, _, base = entry.path.rpartition("/")
+        names = self._names(folder)
+        return bool(names) and (folded(base) in names or folded(numbered(base, 0, _SEVERAL)) in names)
+
+    def _listed(self, folder: str) -> frozenset[str]:
+        """The first names of what lies in a folder of images, or lay there before a repair, as systems compare them."""
+        names: set[str] = set()
+        for top in (IMAGES, ASIDE):
+            with suppress(OSError):
+                names.update(folded(stem(name)) for name in os.listdir(self._run_dir / top / folder))  # noqa: PTH208
+        return frozenset(names)
 
     def _find(self, entry: Entry) -> tuple[Entry, list[Artifact]] | None:
         """The job with the attempt that its sidecars tell of, and its files; none when not all are here and whole.
@@ -104,27 +113,16 @@ class LyingThere:
 
     def _unproved(self, entry: Entry) -> str | None:
         """A file that lies where the first one of the job would, or did before a repair, with no sidecar that proves
-        whose it is.
+        whose it is. Links are left out: batcher never writes one.
         """
         ground = SafeReader(self._run_dir)
         for name in (entry.path, numbered(entry.path, 0, _SEVERAL)):
-            folder, _, base = name.rpartition("/")
             for top in (IMAGES, ASIDE):
-                if (file := self._media(self._run_dir / top / folder).get(base)) is not None:
-                    path = "/".join(part for part in (top, folder, file) if part)
-                    if not _is_proved(ground, sidecar_of(path)):
+                for path in (f"{top}/{name}.{word}" for word in sorted(EXTENSIONS - {"json", "part"})):
+                    place = self._run_dir / path
+                    if place.is_file() and not place.is_symlink() and not _is_proved(ground, sidecar_of(path)):
                         return path
         return None
-
-
-def _media(folder: Path) -> dict[str, str]:
-    """Names of media by their stems. Links are left out: batcher never writes one."""
-    try:
-        with os.scandir(folder) as there:
-            names = [one.name for one in there if one.is_file(follow_symlinks=False)]
-    except OSError:
-        return {}
-    return {stem(name): name for name in names if extension(name) in EXTENSIONS - {"json", "part"}}
 
 
 def _is_proved(ground: SafeReader, sidecar: str) -> bool:

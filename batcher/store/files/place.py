@@ -9,9 +9,8 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -33,8 +32,7 @@ class Taken(Exception):  # noqa: N818  an outcome, and it reads as one
         self.job = job
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """A picture with its sidecar. parts: what is still to be forced and renamed, in this order; folder: then forced.
 
     Of a place where both are safe already: no parts, and no folder.

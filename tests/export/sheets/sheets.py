@@ -85,10 +85,10 @@ def boxes(page: Path, colours: dict[str, Colour]) -> dict[str, Box]:
     return placed
 
 
-def drawn(run_dir: Path, where: Any = None, **wanted: Any) -> Drawn:
+def drawn(run_dir: Path, **wanted: Any) -> Drawn:
     connection = connect_to_read(run_dir)
     try:
-        return draw(run_dir, connection, Wanted(**wanted), where=where, faces=Faces(()))
+        return draw(run_dir, connection, Wanted(**wanted), faces=Faces(()))
     finally:
         connection.close()
 

@@ -109,14 +109,12 @@ def test_title_rows_and_columns_have_labels(swept: tuple[Path, dict[str, Colour]
 
 def test_a_filter_chooses_the_jobs(swept: tuple[Path, dict[str, Colour]], tmp_path: Path) -> None:
     run_dir, colours = swept
-    done = drawn(
-        run_dir, lambda facts: facts["meta"].get("style") == "ink" and facts["inputs"]["seed"] < 3, out=tmp_path
-    )
+    done = drawn(run_dir, where='meta.style == "ink" and seed < 3', out=tmp_path)
     assert (done.jobs, done.pictures, len(done.files)) == (6, 6, 1)
     cells = by_inputs(run_dir, boxes(Path(done.files[0]["file"]), colours))
     assert {seed for _, seed in cells} == {1, 2}
     with pytest.raises(UsageError, match="no job of the run is selected"):
-        drawn(run_dir, lambda _: False, out=tmp_path)
+        drawn(run_dir, where="seed > 100", out=tmp_path)
 
 
 def test_all_pictures_of_a_cell_are_shown(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_compressed_text_that_swells_is_not_let_in() -> None:
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "webp icc"])
 def test_a_file_of_very_many_pieces_takes_the_memory_of_its_own_size(form: str) -> None:
-    count = 60_000
+    count = 20_000
     if form == "png":
         chunk = pieces(with_chunk(BARE[form], b"tEXt", b"parameters\0"))[-2][1]
         raw = pack(">I4s", len(chunk), b"tEXt") + chunk + pack(">I", zlib.crc32(b"tEXt" + chunk))
@@ -140,7 +140,7 @@ def test_a_file_of_very_many_pieces_takes_the_memory_of_its_own_size(form: str) 
     tracemalloc.start()
     try:
         embedded = embed(content, RECORD, ALL)
-        assert tracemalloc.get_traced_memory()[1] < 4 * len(content) + (12 << 20)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(content) + (4 << 20)
     finally:
         tracemalloc.stop()
     assert strip(embedded) == (BARE["png"] if form == "png" else content)

@@ -97,13 +97,14 @@ class Records(JsonLines):
             return True
         shown_model = f"`{word(model)}`" if isinstance(model, str) else "no model"
         what = f"this record is for {shown_model}, and this manifest runs `{word(wanted)}`"
-        self._add(line, "model", what, "name the model to run with --model (or `model:`), or split the records")
+        self._add(
+            line, "model", what, "name the model to run with --model (or `model:`), or split the records", kind="model"
+        )
         return False
 
-    def place(self, row: Row, name: str) -> tuple[str, int, int]:
-        if name not in row.raw and name in self._reading.carried.places:
-            return self._reading.carried.places[name]
-        return (row.source, *self._find(row.line, name))
+    def _at(self, row: Row, name: str) -> tuple[int, int] | None:
+        given = self._reading.carried.places
+        return None if name not in row.raw and name in given else self._find(row.line, name)
 
 
 def _is_record(value: Any) -> bool:

@@ -6,31 +6,37 @@ element by element from a window over the text, so a file of any size costs the 
 
 import json
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
+from shlex import quote
 from typing import Any
 
 from batcher.core.errors import ManifestError
-from batcher.core.hashes import Hashes
+from batcher.core.suggest import fold_name
 from batcher.manifest.problems import failure
 from batcher.manifest.readers.columns import Layout, no_id, note_columns, word
-from batcher.manifest.readers.json.shapes import has_texts, of_document, of_entry, of_first_line, of_row
+from batcher.manifest.readers.json.shapes import has_texts, jq_key, of_document, of_entry, of_first_line, of_row
 from batcher.manifest.readers.json.text import DECODER, Window, position, reason
-from batcher.manifest.readers.rows import Reading, Row
+from batcher.manifest.readers.meanings import kind_of_name
+from batcher.manifest.readers.reading import FileReader, Reading
+from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.words import DEEPEST, described, is_deep
 
 _MOST_LAYOUTS = 1000
 _MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must not be
 _MOST_WARNED = 50
+# Keys under which APIs and other tools have the inputs of a request.
+_HOLDERS = frozenset(
+    {"parameters", "params", "inputs", "input", "options", "settings", "config", "args", "generationconfig"}
+)
 _NO_PROMPTS = "give a list of prompts, or an object of ids and prompts"
 
 
-class _Objects:
+class _Objects(FileReader):
     """What JSON values mean as prompts; the two readers below differ in how they find them."""
 
     def __init__(self, source: Source, reading: Reading) -> None:
-        self._source = source
-        self._reading = reading
+        super().__init__(source, reading)
         self._prompt = reading.model_inputs.own_name("prompt")
         self._layouts: dict[tuple[str, ...], Layout] = {}
         self._text = ""  # of the element at hand
@@ -58,13 +64,16 @@ class _Objects:
         meta = self._meta(value, columns, keyed=key is not None)
         row = self._reading.row(self._source.label, line, own, self, columns, ident=ident, meta=meta)
         given = {kind: (name, value[name]) for kind, name in columns.special if value[name] not in (None, "")}
-        for name, what, mend in self._reading.carry_out(row, given):
+        for name, what, mend in self._carry_out(row, given):
             self._add(line, name, what, mend, kind=f"column {name}")
         return row
 
     def _has_prompt(self, value: dict[str, Any], columns: Layout, line: int) -> bool:
         for name, what, mend in columns.wrong:
-            self._add(line, name, what, mend)
+            self._add(line, name, what, mend, kind=f"column {name}")
+        for name, inner in ((name, value[name]) for name in columns.meta):
+            if isinstance(inner, dict) and fold_name(name) in _HOLDERS and name not in self._reading.carried.aside:
+                self._refuse_inside(name, inner, line)
         if (
             columns.prompt is not None
             or not self._reading.needs_prompt
@@ -73,6 +82,17 @@ class _Objects:
             return True
         self._add(line, None, *wrong, kind="no prompt")
         return False
+
+    def _refuse_inside(self, name: str, inner: dict[str, Any], line: int) -> None:
+        """Inputs that stand one level down would be carried along, and not be sent."""
+        inputs = self._reading.model_inputs
+        if (one := next((key for key in inner if inputs.names(key) or kind_of_name(key)), None)) is None:
+            return
+        what = f"`{word(name)}` has `{word(one)}` in it, and inputs stand beside the prompt"
+        mend = (
+            f"jq -c '. + .{jq_key(name)} | del(.{jq_key(name)})' FILE moves them, --meta {quote(word(name))} keeps it"
+        )
+        self._add(line, name, what, mend, kind=f"column {name}")
 
     def _is_sound(self, value: Any, line: int) -> bool:
         if "\\u" in self._text and not _is_text(value):
@@ -111,18 +131,16 @@ class _Objects:
         return None
 
     def _add(self, line: int, name: str | None, what: str, mend: str, *, kind: str = "") -> None:
-        self._reading.problems.add(self._source.label, *self._find(line, name), what, mend, kind=kind)
+        self._wrong(self._find(line, name), what, mend, kind)
 
-    def place(self, row: Row, name: str) -> tuple[str, int, int]:
+    def _at(self, row: Row, name: str) -> tuple[int, int] | None:
         columns: Layout | None = row.raw
-        own = (
-            {**dict(columns.special), "prompt": columns.prompt, "id": columns.id, **dict(columns.inputs)}
-            if columns
-            else {}
-        )
+        own: dict[str, str | None] = {}
+        if columns:
+            own = {**dict(columns.special), "prompt": columns.prompt, "id": columns.id, **dict(columns.inputs)}
         if name not in own and name in self._reading.carried.places:
-            return self._reading.carried.places[name]
-        return (row.source, *self._find(row.line, own.get(name)))
+            return None
+        return self._find(row.line, own.get(name))
 
     def _find(self, line: int, key: str | None) -> tuple[int, int]:
         """Where a key of the element at hand stands; the element itself when it can't be told."""
@@ -162,7 +180,7 @@ class JsonLines(_Objects):
 
     def _broken(self, line: int, column: int, why: str) -> None:
         mend = "each line must be one JSON object or string"
-        self._reading.problems.add(self._source.label, line, column, f"not valid JSON: {why}", mend, kind="JSON")
+        self._wrong((line, column), f"not valid JSON: {why}", mend, "JSON")
 
 
 class JsonDocument(_Objects):
@@ -174,23 +192,21 @@ class JsonDocument(_Objects):
         with self._source.text() as stream:
             window = Window(stream, self._source.label)
             keyed = window.take("a list or an object of prompts", "[{") == "{"
-            keys = Hashes() if keyed else None
+            keys: dict[str, int] | None = {} if keyed else None
             close = "}" if keyed else "]"
             if window.peek() == close:
                 window.take(close, close)
             else:
                 yield from self._elements(window, close, keys)
             window.finish()
-        if keys is not None and (twice := keys.repeated()):
-            self._refuse_twice(twice)
 
-    def _elements(self, window: Window, close: str, keys: Hashes | None) -> Iterator[Row]:
-        """keys: gets those of an object; None of a list."""
+    def _elements(self, window: Window, close: str, keys: dict[str, int] | None) -> Iterator[Row]:
+        """keys: gets the places of those of an object; None of a list."""
         is_first = True
         while True:
             key = None
             if keys is not None:
-                keys.add(hash(key := self._key(window)))
+                key = self._new_key(window, keys)
             window.peek()
             line, self._column = window.line, window.column
             value, self._text = window.value()
@@ -230,25 +246,16 @@ class JsonDocument(_Objects):
                 break
         return first or odd
 
-    def _refuse_twice(self, twice: Container[int]) -> None:
-        """Where the ids with these marks stand, found by reading once more: none was held for that."""
-        first: dict[str, tuple[int, int]] = {}
-        with self._source.text() as stream:
-            window = Window(stream, self._source.label)
-            window.take("an object of prompts", "{")
-            more = True
-            while more:
-                window.peek()
-                place = window.line, window.column
-                key = self._key(window)
-                window.value()
-                more = window.take("`,` or `}`", ",}") == ","
-                if hash(key) not in twice:
-                    continue
-                before = first.setdefault(key, place)
-                if before != place:
-                    what = f"the id `{word(key)}` appears twice (first at {self._source.label}:{before[0]}:{before[1]})"
-                    self._reading.problems.add(self._source.label, *place, what, "rename one of them, or remove it")
+    def _new_key(self, window: Window, keys: dict[str, int]) -> str:
+        window.peek()
+        line, column = window.line, window.column
+        key = self._key(window)
+        place = line << 32 | column  # one number, as they are kept by the hundred thousand
+        if (first := keys.setdefault(key, place)) != place:
+            before = f"{self._source.label}:{first >> 32}:{first % 2**32}"
+            what = f"the id `{word(key)}` appears twice (first at {before})"
+            self._wrong((line, column), what, "rename one of them, or remove it")
+        return key
 
     def _key(self, window: Window) -> str:
         window.peek()

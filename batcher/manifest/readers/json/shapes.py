@@ -42,7 +42,7 @@ def of_entry(key: str, value: Any) -> tuple[str, str] | None:
     if isinstance(value, list) and value and all(isinstance(item, dict | str) for item in value):
         return (
             f"the prompts are in the list `{word(key)}`, it seems",
-            f"extract it: jq '.{_jq(key)}' FILE > prompts.json",
+            f"extract it: jq '.{jq_key(key)}' FILE > prompts.json",
         )
     return None
 
@@ -68,7 +68,7 @@ def of_row(value: Mapping[str, Any], prompt: str = "prompt") -> tuple[str, str] 
     if inside is not None:
         return (
             f"`prompt` is missing, and there is one in `{word(inside)}`",
-            f"extract that: jq -c '.{_jq(inside)}' FILE",
+            f"extract that: jq -c '.{jq_key(inside)}' FILE",
         )
     if not names:
         return None
@@ -87,5 +87,5 @@ def _object(text: str) -> Any:
     return value if isinstance(value, dict) else None
 
 
-def _jq(key: str) -> str:
+def jq_key(key: str) -> str:
     return key if key.isidentifier() else json.dumps(key)

@@ -21,14 +21,14 @@ _HINT = re.compile(r'\s*"?sep=(.)"?\s*\Z', re.IGNORECASE)
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """separator: of cells. quoted: whether ``"`` quotes. blanks: whether blanks after a separator are left out.
-    skipped: lines above the header. said: what was found out that the user may not expect, None for nothing.
+    skipped: lines above the header. note: what the user may not expect, None for nothing.
     """
 
     separator: str
     quoted: bool = True
     blanks: bool = False
     skipped: int = 0
-    said: str | None = None
+    note: str | None = None
 
     def options(self) -> dict[str, Any]:
         """For ``csv.reader``."""
@@ -65,7 +65,7 @@ def dialect_of(style: str, lines: Sequence[str], prompt_column: str | None, *, i
         notes += ["its cells are in quotes, and are read without them; --format tsv keeps them"] if quoted else []
     blanks = style == "csv" and any(_has_blank_quotes(line, separator) for line in lines[1:])
     notes += ["spaces between a separator and a quote are left out"] if blanks else []
-    return Dialect(separator, quoted=quoted, blanks=blanks, skipped=skipped, said="; ".join(notes) or None)
+    return Dialect(separator, quoted=quoted, blanks=blanks, skipped=skipped, note="; ".join(notes) or None)
 
 
 def _above(lines: Sequence[str], separators: str, wanted: Collection[str]) -> int:

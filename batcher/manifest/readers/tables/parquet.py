@@ -17,7 +17,7 @@ from batcher.manifest.extras import install_command
 from batcher.manifest.problems import MOST, failure
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.source import LONGEST_LINE, Source
-from batcher.manifest.readers.tables.cells import CellTable
+from batcher.manifest.readers.tables.table import CellTable
 
 _BATCH_BYTES, _MOST_ROWS = 4 * 2**20, 128  # at once; few, as a dictionary may hold texts far longer than it says
 _BUFFER = 2**20

@@ -11,7 +11,8 @@ from itertools import chain
 from typing import Any, TextIO
 
 from batcher.manifest.problems import failure
-from batcher.manifest.readers.rows import Reading, Row
+from batcher.manifest.readers.reading import Reading
+from batcher.manifest.readers.rows import Row
 from batcher.manifest.readers.source import LONGEST_LINE, Source
 from batcher.manifest.readers.tables.dialects import Dialect, dialect_of, first_lines, quote_fault
 from batcher.manifest.readers.tables.table import Header, Table
@@ -45,8 +46,8 @@ class TextTable(Table):
             first = first_lines(stream)
             column = self._reading.prompt_column
             self._dialect = dialect_of(self._style, first, column, is_named=self._reading.is_named)
-            if self._dialect.said:
-                self._reading.model_inputs.warn(f"{self._source.label}: {self._dialect.said}")
+            if self._dialect.note:
+                self._reading.model_inputs.warn(f"{self._source.label}: {self._dialect.note}")
             lines = chain.from_iterable(self._kept(first[self._dialect.skipped :], stream))
             yield from self._read(csv.reader(lines, **self._dialect.options()))
 
@@ -118,7 +119,7 @@ class TextTable(Table):
         row = Row(self._source.label, line, inputs, ident, meta, carried.vars, self, header, carried.repeat)
         if header.special:
             given = {kind: (name, cells[at]) for kind, name, at in header.special if cells[at].strip()}
-            self._carry_out(row, given, header)
+            self._mean(row, given, header)
         return row
 
     def _convert(self, cells: list[str], line: int, header: Header, inputs: dict[str, Any]) -> None:

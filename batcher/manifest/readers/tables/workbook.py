@@ -17,7 +17,7 @@ from batcher.core.suggest import fold_name
 from batcher.manifest.extras import install_command
 from batcher.manifest.problems import failure
 from batcher.manifest.readers.columns import word
-from batcher.manifest.readers.tables.cells import CellTable
+from batcher.manifest.readers.tables.table import CellTable
 
 _MOST_TITLES = 10
 _MOST_CELLS = 20_000_000

@@ -1,0 +1,82 @@
+"""``--where`` asked of one picture or job after another, and the names that can be asked for."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from batcher.core.errors import UsageError
+from batcher.core.where import FLAG, VERDICTS, Values, Where, WhereError, look_up
+
+JOB_FACTS = ("prompt_id", "model", "source", "line", "job", "copy", "state")
+PICTURE_FACTS = (
+    "prompt_id", "model", "width", "height", "bytes", "mime", "source", "line", "job", "file", "output_index", "copy",
+    "cost_usd",
+)  # fmt: skip
+"""What every job, and every picture, can be asked for beside inputs, ``meta.NAME``, ``chosen.NAME`` and verdicts."""
+
+
+class Filter:
+    """An expression, or None where all are meant. facts: names that every one has. names: what it asks for.
+
+    Raises UsageError for what is no such expression.
+    """
+
+    def __init__(self, text: str | None, facts: Collection[str]) -> None:
+        self._where = None
+        try:
+            self._where = None if text is None else Where(text)
+        except WhereError as error:
+            raise _refusal(text or "", error) from None
+        self.names = self._where.names if self._where else frozenset()
+        self._facts = {name: "key" if name == "job" else name for name in self.names if name in facts}
+        self._names: set[str] = {*facts, *VERDICTS}
+        self._carried: set[str] = set()
+
+    def __call__(self, row: Any, inputs: Values, meta: Values, chosen: Values, more: Values) -> bool:
+        """Whether it is meant. row: has the facts as attributes (``job`` as ``key``). more: verdict, flags, state.
+
+        Raises UsageError for an order between text and numbers.
+        """
+        if not inputs.keys() <= self._names:
+            self._names.update(inputs)
+        if not meta.keys() <= self._carried:
+            self._carried.update(meta)
+        if chosen:
+            self._names.update(chosen, (f"chosen.{name}" for name in chosen))
+        if self._where is None:
+            return True
+        facts = {name: getattr(row, attribute, None) for name, attribute in self._facts.items()}
+        facts.update(more)
+        try:
+            return self._where({name: look_up(name, inputs, meta, facts, chosen) for name in self.names})
+        except WhereError as error:
+            raise _refusal(self._where.text, error) from None
+
+    @property
+    def seen(self) -> set[str]:
+        """The names that can be asked for, as far as they were met."""
+        return self._names | {f"meta.{name}" for name in self._carried}
+
+    def check(self) -> None:
+        """When all were asked. Raises UsageError where the expression has a name that nothing has."""
+        try:
+            if self._where is not None:
+                self._where.require(self.seen)
+        except WhereError as error:
+            raise _refusal(self._where.text if self._where else "", error) from None
+
+    def warnings(self) -> list[str]:
+        """What was compared with a value of another type, and what to write instead."""
+        return self._where.warnings() if self._where else []
+
+
+def verdict_of(values: Mapping[str, Any], flags: Collection[str]) -> dict[str, Any]:
+    """``more`` of a picture."""
+    return {**values, FLAG: list(flags)}
+
+
+def _refusal(text: str, error: WhereError) -> UsageError:
+    at = error.column - 1
+    return UsageError(
+        f"--where: column {error.column}, at {text[at : at + 24]!r}: {error.what}",
+        hint=f"{error.mend}{'' if error.mend.endswith('?') else '.'} Nothing was written.",
+    )

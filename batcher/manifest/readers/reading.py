@@ -1,0 +1,81 @@
+"""What all readers of prompt files share: how a file is to be read, and where a value of it stands."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from batcher.manifest.problems import Problems
+from batcher.manifest.readers.columns import Layout, layout
+from batcher.manifest.readers.meanings import Meanings
+from batcher.manifest.readers.rows import Carried, Places, Row
+from batcher.manifest.readers.source import Source
+from batcher.manifest.schema.inputs import ModelInputs
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read one file. prompt_column: None for "called prompt, in any letter case". is_named: whether the user
+    named the format, so that the reader does not look whether the file is of another. meanings: carries out columns
+    that mean something; None where they mean nothing.
+    """
+
+    model_inputs: ModelInputs
+    problems: Problems
+    carried: Carried
+    prompt_column: str | None = None
+    is_named: bool = False
+    meanings: Meanings | None = None
+
+    @property
+    def needs_prompt(self) -> bool:
+        return self.model_inputs.prompt is not None
+
+    def row(
+        self,
+        label: str,
+        line: int,
+        own: Mapping[str, Any],
+        reader: Places,
+        raw: Any = None,
+        *,
+        ident: str | None = None,
+        meta: dict[str, Any] | None = None,
+    ) -> Row:
+        """A row with these inputs, over what its file carries. meta: of both together; None: it has none itself."""
+        carried = self.carried
+        meta = dict(carried.meta) if meta is None else meta
+        return Row(label, line, {**carried.inputs, **own}, ident, meta, carried.vars, reader, raw, carried.repeat)
+
+    def layout(self, names: Sequence[str]) -> Layout:
+        return layout(names, self.model_inputs, self.prompt_column, self.carried.aside)
+
+
+class FileReader(ABC):
+    """Reads the prompts of one file in order; what is wrong with one goes to the problems."""
+
+    def __init__(self, source: Source, reading: Reading) -> None:
+        self._source, self._reading = source, reading
+
+    @abstractmethod
+    def rows(self) -> Iterator[Row]:
+        """Raises ManifestError where reading ends."""
+
+    def place(self, row: Row, name: str) -> tuple[str, int, int]:
+        """Of a value: in the file, else where the manifest gives it to the file, else the row."""
+        at = self._at(row, name)
+        return self._reading.carried.places.get(name, (row.source, row.line, 1)) if at is None else (row.source, *at)
+
+    def _at(self, row: Row, name: str) -> tuple[int, int] | None:  # noqa: ARG002  for those who know
+        """Line and column in the file, None for a value that does not stand there."""
+        return None
+
+    def _wrong(self, place: tuple[int, int], what: str, mend: str, kind: str = "") -> None:
+        self._reading.problems.add(self._source.label, *place, what, mend, kind=kind)
+
+    def _carry_out(self, row: Row, given: Mapping[str, tuple[str, Any]]) -> list[tuple[str, str, str]]:
+        """Does to a row what its columns with a meaning say; (column, what, mend) of those that are refused.
+
+        given: by meaning, the column and its value.
+        """
+        return self._reading.meanings.apply(given, row) if self._reading.meanings else []
