@@ -8,15 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from batcher.core.errors import BusyError, UsageError
+from batcher.core.errors import UsageError
 from batcher.core.filter import PICTURE_FACTS, Filter
 from batcher.export import scores
 from batcher.export.scores import COLUMNS, Scores, number_of
 from batcher.export.viewed import Viewed, viewed
 from batcher.runner import records
-from batcher.runner.progress import listener
-from batcher.runner.run_dir import hold
-from batcher.store import STATE, StateFile, connect_to_read, exporting, picks
+from batcher.store import connect_to_read, exporting, picks
 from batcher.store.picks import NO, YES, Picks, Verdict
 
 CLEAR = "clear"
@@ -47,19 +45,7 @@ def pick(run_dir: Path, picking: Picking) -> dict[str, Any]:
     _check(picking)
     with closing(connect_to_read(run_dir)) as connection, exporting.snapshot(connection):
         facts = _pick(run_dir, connection, picking)
-    return {**facts, "records": bool(facts["written"]) and _refresh(run_dir)}
-
-
-def _refresh(run_dir: Path) -> bool:
-    """Whether ``records.jsonl`` was written anew; a run that is going does so at its end."""
-    if not (run_dir / records.RECORDS).exists():
-        return False
-    try:
-        with hold(run_dir), closing(StateFile(run_dir / STATE)) as state:
-            records.write(state, simulated=bool(state.facts.simulated), progress=listener("none"))
-    except BusyError:
-        return False
-    return True
+    return {**facts, "records": bool(facts["written"]) and records.refresh(run_dir)}
 
 
 def _pick(run_dir: Path, connection: sqlite3.Connection, picking: Picking) -> dict[str, Any]:
