@@ -19,6 +19,7 @@ _INSTEAD = {
     ("*", "-q"): "Write `--progress none`.",
     ("*", "--yes"): "It asks nothing.",
 }
+LAST = 10.0  # seconds that the end of the process may take when all is done
 _INPUTS = ("seed", "aspect-ratio", "negative-prompt", "prompt", "width", "height")  # of models, not flags of ours
 
 
@@ -135,6 +136,7 @@ def entry() -> NoReturn:
     """The console script."""
     import gc  # noqa: PLC0415
     import signal  # noqa: PLC0415
+    import threading  # noqa: PLC0415
 
     from batcher.commands import streams  # noqa: PLC0415
 
@@ -150,6 +152,11 @@ def entry() -> NoReturn:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    gc.freeze()  # Python would go through everything once more before it ends: a tenth of a second
+    # Python waits for threads without end, and a disk or a bucket that never answers may keep one.
+    last = threading.Timer(LAST, os._exit, [code])
+    last.daemon = True
+    last.start()
     sys.exit(code)
 
 

@@ -7,6 +7,7 @@ in one process; nothing is patched and no signal is handled.
 import asyncio
 import atexit
 import html
+import math
 import threading
 import time
 import warnings
@@ -36,7 +37,7 @@ from batcher.runner.work import Surroundings
 Result = Image | Failed
 _HOW = "use it so: async with batcher.start(...) as run: async for result in run: ..."
 _ENDED = (State.FAILED, State.CANCELLED, State.IN_DOUBT)
-_LAST_WAIT = 15.0  # seconds that the end of the process waits for a run that nobody ended
+_LAST_WAIT = 15.0  # seconds: for a run that nobody ended, at the end of the process; after a second Ctrl-C
 
 
 class GoingRun:
@@ -317,15 +318,18 @@ class GoingRun:
             await future
 
     def _wait(self, holds: Callable[[], bool]) -> None:
-        """A Ctrl-C meanwhile asks the run to stop; it is raised once the run has put everything away."""
-        interrupted = False
+        """A Ctrl-C meanwhile asks the run to stop; it is raised once the run has put everything away, or soon after the
+        second one.
+        """
+        interrupted, until = False, math.inf
         with self._moved:
-            while not holds():
+            while not holds() and time.monotonic() < until:
                 try:
                     self._moved.wait(0.5)
                 except KeyboardInterrupt:
                     interrupted = True
                     self._ask()
+                    until = time.monotonic() + _LAST_WAIT if self._asked > 1 else until
                     holds = lambda: self._over  # noqa: E731
         if interrupted:
             raise KeyboardInterrupt

@@ -33,7 +33,7 @@ from batcher.export import picking
 from batcher.export.more import add, plan_more
 from batcher.export.viewed import viewed
 from batcher.runner import planning, report, standing
-from batcher.runner.reopening import Reopen, reopen
+from batcher.runner.reopening import MISSING, STATES, Reopen, reopen
 from batcher.store import connect_to_read, is_going, reading
 from batcher.store.joined import Joined, joined, whose
 from batcher.upkeep import checking
@@ -137,8 +137,8 @@ class Run:
         """Reopens jobs, as ``batcher retry``; the next run submits them, which may cost again (``may_cost_usd``)."""
         which = Reopen(states=_list(state), causes=_list(cause), jobs=_list(job), resubmit=resubmit, dry_run=dry_run)
         for name in which.states:
-            if name not in {str(one) for one in _ENDED}:
-                raise UsageError(f"no job is retried from {name!r}", hint="Use failed, cancelled or in_doubt.")
+            if name not in {*STATES, MISSING}:
+                raise UsageError(f"no job is retried from {name!r}", hint="Use failed, cancelled, in_doubt or missing.")
         return reopen(self.path, which)
 
     def verify(self, *, check: str = "decode") -> list[dict[str, Any]]:

@@ -9,12 +9,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from batcher.core.errors import ServiceError
 
+LAST = 10.0  # seconds that its end may take
 JOURNAL = ".simulator.jsonl"
 TOKEN = "simulated"  # noqa: S105  the simulator takes any; no real one is ever sent to it
 
@@ -44,4 +46,8 @@ async def simulator(run_dir: Path | None) -> AsyncIterator[str]:
             yield str(json.loads(first)["base_url"])
         finally:
             child.stdin.close()
+            last = threading.Timer(LAST, child.kill)  # one that was stopped, or is stuck
+            last.daemon = True
+            last.start()
             await asyncio.to_thread(child.wait)
+            last.cancel()

@@ -11,6 +11,7 @@ from batcher.core.suggest import nearest, printable
 from batcher.core.units import show_count, show_usd
 
 STATES = ("failed", "cancelled", "in_doubt")
+MISSING = "missing"
 
 
 @click.command(
@@ -19,11 +20,18 @@ Examples:
   batcher retry runs/tonight                          every failed job
   batcher retry runs/tonight --cause timeout          only those
   batcher retry runs/tonight --state in_doubt --dry-run
+  batcher retry runs/tonight --state missing          images that were lost since
 A job that was paid for but could not be collected is asked for again, free.
 Then: batcher run, as before."""
 )
 @run_argument
-@click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Which jobs.  [default: failed]")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice((*STATES, MISSING)),
+    multiple=True,
+    help="Which jobs; missing: done, with an image that is missing or damaged.  [default: failed]",
+)
 @click.option(
     "--cause", "causes", multiple=True, metavar="KIND", help="Only failures of this kind, as status names them."
 )

@@ -1,46 +1,43 @@
 """The dataset card: a README.md that says what is in an export, to people and (in its head) to the Hugging Face hub."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from batcher.export.columns import Kind
+from batcher.export.request import SPLITS_OF_DATASETS
+from batcher.export.target import Target
 
 _SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 _WORDS = {1_000: "1K", 10_000: "10K", 100_000: "100K", 1_000_000: "1M", 10_000_000: "10M"}
 
 
 def card(
-    *,
-    title: str,
-    load: str,
-    paths: Mapping[str, Sequence[str]],
-    pictures: Mapping[str, int],
-    columns: Mapping[str, Kind],
-    models: Sequence[str],
-    simulated: bool,
-    notes: Sequence[str],
+    target: Target, reader: str, files: str, columns: Mapping[str, Kind], *, load: str = "", note: str = "",
     image: bool = True,
-) -> Iterator[str]:
-    """paths: by split, for ``configs``. load: the line of Python that opens it. image: whether it has that column."""
-    total = sum(pictures.values())
+) -> Iterator[str]:  # fmt: skip
+    """reader: as ``datasets`` calls it. files: a pattern, below each split. load: more lines of Python that open it.
+    note: the first one. image: whether it has that column.
+    """
+    splits, total = sorted(target.pictures), sum(target.pictures.values())
     yield "---\nconfigs:\n- config_name: default\n  data_files:\n"
-    for split, patterns in paths.items():
-        yield f"  - split: {split}\n    path: {json.dumps(list(patterns))}\n"
+    for split in splits:
+        yield f"  - split: {SPLITS_OF_DATASETS[split]}\n    path: {json.dumps([f'{split}/{files}'])}\n"
     yield f"task_categories:\n- text-to-image\nsize_categories:\n- {_size(total)}\ntags:\n- synthetic\n---\n\n"
-    yield f"# {title}\n\n"
-    kind = "images from a simulator, stamped as such: no model made them" if simulated else "generated images"
-    yield f"{total:,} {kind}.\n\n```python\n{load}\n```\n\n| split | images |\n| --- | --- |\n"
-    for split, count in pictures.items():
-        yield f"| {split} | {count:,} |\n"
+    yield f"# {target.order.folder.absolute().name}\n\n"
+    made = "images from a simulator, stamped as such: no model made them" if target.simulated else "generated images"
+    yield f"{total:,} {made}.\n\n```python\nfrom datasets import load_dataset\n\n"
+    yield f'dataset = load_dataset("{reader}", data_dir="this folder"){load}\n```\n\n'
+    yield "| split | images |\n| --- | --- |\n"
+    for split in splits:
+        yield f"| {split} | {target.pictures[split]:,} |\n"
     yield "\n| column | type |\n| --- | --- |\n" + ("| image | image |\n" if image else "")
     for name, column in columns.items():
         yield f"| {_cell(name)} | {column} |\n"
     if image:
         yield "\n`prompt` is the text as sent; `source_sha256` is of the file as delivered; `job` is the job's key.\n"
-    if models:
-        yield f"\nMade by {', '.join(f'`{model}`' for model in models)}.\n"
-    if notes:
-        yield "\n" + "".join(f"- {note}\n" for note in notes)
+    yield f"\nMade by {', '.join(f'`{model}`' for model in sorted(target.models))}.\n"
+    if notes := [*([note] if note else []), *target.notes]:
+        yield "\n" + "".join(f"- {each}\n" for each in notes)
     yield "\nWritten by batcher.\n"
 
 

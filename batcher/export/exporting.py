@@ -65,15 +65,21 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
     began = time.monotonic()
     mark = look(order.folder, runs_of(order.run))
     with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
-        if mark is not None and not replace:
-            _refuse_other_options(order, mark)
+        difference = _difference(order, mark) if mark is not None else ""
+        if difference and not replace:
+            raise UsageError(
+                f"{order.folder} is an export {difference}",
+                hint="Nothing was touched. Choose another folder, or say --replace to make this one anew.",
+            )
         selection = Selection(order, connection)
         target = KINDS[order.to](order, selection)
         for sample in selection.first_look():
             target.see(sample)
         _refuse_nothing(order, target, exporting.removed(connection))
         target.settle()
-        with opened(order.folder, copy=order.copy, anew=_is_other(order, mark)) as folder:
+        # Files of other options may be there, also where making it anew was interrupted.
+        is_anew = bool(difference or (mark or {}).get("anew"))
+        with opened(order.folder, copy=order.copy, anew=is_anew) as folder:
             target.facts["digests"] = dict((mark or {}).get("digests", {}))
             folder.claim(_mark(order, target))
             with closing(Meter(sum(target.pictures.values()), progress)) as meter:
@@ -82,43 +88,25 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
         return _report(order, target, folder, began, exporting.removed(connection))
 
 
-def _is_other(order: Order, mark: dict[str, Any] | None) -> bool:
-    """Whether files of other options, or of another run, may be there: also when making it anew was interrupted."""
-    if mark is None:
-        return False
-    return bool(mark.get("anew")) or not _is_same_run(order, mark) or mark.get("options") != dict(order.known_by)
-
-
-def _is_same_run(order: Order, mark: dict[str, Any]) -> bool:
-    """Also where more runs came to it, and where they were moved."""
+def _difference(order: Order, mark: dict[str, Any]) -> str:
+    """What the export that is there is of, where that is not what is ordered. Runs may have been added, or moved."""
     before = str(mark.get("run", "")).split(os.pathsep)
-    return set(before) <= set(_runs(order)) or not any(Path(run).exists() for run in before)
+    if not set(before) <= set(_runs(order)) and any(Path(run).exists() for run in before):
+        return f"of another run, {', '.join(before)}"
+    was, now = mark.get("options", {}), dict(order.known_by)
+    changed = [
+        f"--{name.replace('_', '-')} was {_shown(was.get(name))} and is {_shown(now.get(name))}"
+        for name in {**was, **now}
+        if was.get(name) != now.get(name)
+    ]
+    return f"made with other options: {', '.join(changed)}" if changed else ""
 
 
 def _runs(order: Order) -> list[str]:
     return [str(run.resolve()) for run in runs_of(order.run)]
 
 
-def _refuse_other_options(order: Order, mark: dict[str, Any]) -> None:
-    same_run = _is_same_run(order, mark)
-    options = mark.get("options", {})
-    if same_run and options == dict(order.known_by):
-        return
-    if not same_run:
-        what = f"of another run, {str(mark.get('run')).replace(os.pathsep, ', ')}"
-    else:
-        now = dict(order.known_by)
-        names = [name for name in {**options, **now} if options.get(name) != now.get(name)]
-        what = "made with other options: " + ", ".join(
-            f"--{name.replace('_', '-')} was {_said(options.get(name))} and is {_said(now.get(name))}" for name in names
-        )
-    raise UsageError(
-        f"{order.folder} is an export {what}",
-        hint="Nothing was touched. Choose another folder, or say --replace to make this one anew.",
-    )
-
-
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     return "not given" if value is None else "given" if value is True else one_line(str(value), 100)
 
 

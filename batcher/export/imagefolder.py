@@ -21,7 +21,6 @@ from batcher.export import arrow
 from batcher.export.columns import Column, Kind
 from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
-from batcher.export.request import SPLITS_OF_DATASETS
 from batcher.export.selection import Sample
 from batcher.export.target import Advance, FileTarget
 from batcher.manifest.extras import install_command
@@ -35,7 +34,6 @@ _EARLY = 100  # rows that are in the first 10 MB for certain
 class ImageFolder(FileTarget):
     def settle(self) -> None:
         super().settle()
-        self._models: set[str] = set()
         self.moments: list[str] = []  # columns that datasets reads as moments in time
         self._witnesses: dict[str, set[int]] = {split: set() for split in self.pictures}
         reason = self._not_for_json()
@@ -62,7 +60,7 @@ class ImageFolder(FileTarget):
                     pass
             for placed in folder.place(self._made()):
                 advance(placed)
-        folder.write("README.md", self._card())
+        folder.write("README.md", card(self, "imagefolder", "**", self.columns.kinds()))
 
     def _made(self) -> Iterator[Made]:
         for sample, name in self._with_rows(early=False):
@@ -76,7 +74,6 @@ class ImageFolder(FileTarget):
             name = self.name(sample)
             if (rows[sample.split] in self._witnesses[sample.split]) is early:
                 self._sheets[sample.split](sample, name.partition("/")[2])
-            self._models.add(sample.picture.model)
             if not early:
                 yield sample, name
 
@@ -109,24 +106,7 @@ class ImageFolder(FileTarget):
                 self.moments.append(column.name)
                 self.notes.append(f"{column.name} holds dates only: datasets reads them as timestamps")
 
-    def _card(self) -> Iterator[str]:
-        def pattern(split: str) -> list[str]:
-            return [f"{split}/**"]
-
-        return card(
-            title=self.order.folder.absolute().name,
-            load='from datasets import load_dataset\n\ndataset = load_dataset("imagefolder", data_dir="this folder")',
-            paths={SPLITS_OF_DATASETS[split]: pattern(split) for split in sorted(self.pictures)},
-            pictures={split: self.pictures[split] for split in sorted(self.pictures)},
-            columns=self.columns.kinds(),
-            models=sorted(self._models),
-            simulated=self.simulated,
-            notes=self.notes,
-        )
-
 
 def _looks(column: Column) -> dict[str, bool]:
     """By split, whether the text in it looks like a moment in time throughout."""
-    if column.kinds != {"str"}:
-        return {}
-    return column.moments
+    return column.moments if column.kinds == {"str"} else {}

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 from batcher.core.errors import FileUnavailable, UsageError
 from batcher.core.json_text import as_json
@@ -32,6 +32,7 @@ from batcher.store.files.link_or_copy import Made
 
 _LONGEST = 240  # bytes of a part: benchmarks take whole prompts for names
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_COUNTED = ("index", "sample", "number")
 _CUTS = (_LONGEST, 200, 120, 60)
 
 
@@ -60,7 +61,7 @@ class Layouts(FileTarget):
         self._described: set[int] = set()
 
     def see(self, sample: Sample) -> None:
-        if self.layout.tiles and self._places.of(sample).sample >= 4:
+        if self.layout.tiles and self._places.of(sample, "sample") >= 4:
             self.extensions["left"] += 1
             return
         if self.layout.exact and self._part(sample.prompt, _LONGEST) != sample.prompt:
@@ -81,15 +82,25 @@ class Layouts(FileTarget):
         super().settle()
 
     def name(self, sample: Sample) -> str:
-        values = self._values(sample)
         text = ""
         for most in _CUTS:  # a long prompt is cut, and not the number behind it
-            text = self._template.render({key: self._part(value, most) for key, value in values.items()}.get)
-            if all(len(part.encode()) <= _LONGEST for part in text.split("/")):
+            text = self._template.render(partial(self._cut, sample, most))
+            if 4 * len(text) <= _LONGEST or all(len(part.encode()) <= _LONGEST for part in text.split("/")):
                 break
         folder, slash, last = text.rpartition("/")
         last = last if self._is_exact else safe_part(last, limit=_LONGEST)
         return f"{_safe_folder(folder)}{slash}{last}.{sample.extension}"
+
+    def _cut(self, sample: Sample, most: int, field: str) -> Any:
+        return self._part(self._value(sample, field), most)
+
+    def _value(self, sample: Sample, field: str) -> Any:
+        """Of a field of the template; a place is only counted where no input goes by that name."""
+        if field in _COUNTED and field not in sample.inputs:
+            return self._places.of(sample, field)
+        if field == "stem" and field not in sample.inputs:
+            return _stem(sample.picture.source)
+        return sample.value(field)
 
     def _part(self, value: Any, most: int) -> Any:
         """A value as it can stand in a name: a text makes no folder, and takes so many bytes at most."""
@@ -109,7 +120,7 @@ class Layouts(FileTarget):
 
     def _metadata(self, sample: Sample) -> Iterator[Made]:
         """The line of a prompt, once."""
-        index = self._places.of(sample).index
+        index = self._places.of(sample, "index")
         if index not in self._described:
             self._described.add(index)
             line = as_json({**sample.meta, "prompt": sample.prompt}) + "\n"
@@ -121,30 +132,18 @@ class Layouts(FileTarget):
         for placed in folder.place(things):
             advance(min(placed * each, sum(self.pictures.values())))
 
-    def _values(self, sample: Sample) -> dict[str, Any]:
-        """What the template asks for; a place is only counted where no input goes by that name."""
-        values: dict[str, Any] = {}
-        for field in self._template.names:
-            if field in _COUNTED and field not in sample.inputs:
-                values[field] = self._places.of(sample)[_COUNTED[field]]
-            elif field == "stem" and field not in sample.inputs:
-                values[field] = _stem(sample.picture.source)
-            else:
-                values[field] = sample.value(field)
-        return values
-
     def _gather(self) -> list[str]:
         """Raises UsageError where two prompts would share a sheet."""
         prompts: dict[str, str] = {}
         shared: list[tuple[str, str]] = []
         for sample in self.selection.again():
-            place = self._places.of(sample)
-            if place.sample < 4:
+            place = self._places.of(sample, "sample")
+            if place < 4:
                 name = self.name(sample)
                 cells = self._cells.setdefault(name, {})
-                if place.sample in cells or prompts.setdefault(name, sample.prompt) != sample.prompt:
+                if place in cells or prompts.setdefault(name, sample.prompt) != sample.prompt:
                     shared.append((name, sample.picture.file))
-                cells[place.sample] = self.selection.path(sample.picture)
+                cells[place] = self.selection.path(sample.picture)
         if shared:
             raise self._shared(sorted(shared), len({name for name, _ in shared}))
         gaps = sum(len(cells) < 4 for cells in self._cells.values())
@@ -164,27 +163,19 @@ class Layouts(FileTarget):
             yield Made(name, content=partial(_tiled, recode, paths))
 
 
-class Place(NamedTuple):
-    """index: of the prompt in its file. sample: of the picture among those of the prompt. number: among all."""
-
-    index: int  # type: ignore[assignment]  # hides a method of tuples that nobody asks of a place
-    sample: int
-    number: int
-
-
-_COUNTED = {field: at for at, field in enumerate(Place._fields)}
-
-
 class Places:
-    """The places of all jobs: 24 bytes each, and one entry for each prompt while they are settled."""
+    """The places of all jobs: 24 bytes each, and one entry for each prompt while they are settled.
+
+    index: of the prompt in its file. sample: of the picture among those of the prompt. number: among all.
+    """
 
     def __init__(self, selection: Selection) -> None:
-        self._index, self._sample, self._number = array("q"), array("q"), array("q")
+        self._columns = {name: array("q") for name in _COUNTED}
         self._settle(selection)
 
-    def of(self, sample: Sample) -> Place:
-        job, output = sample.picture.job, sample.picture.output_index
-        return Place(self._index[job], self._sample[job] + output, self._number[job] + output)
+    def of(self, sample: Sample, name: str) -> int:
+        place = self._columns[name][sample.picture.job]
+        return place if name == "index" else place + sample.picture.output_index
 
     def _settle(self, selection: Selection) -> None:
         prompts: dict[tuple[str, int, int], int] = {}  # file's stem, line and text: numbered as first seen
@@ -199,11 +190,11 @@ class Places:
             number += asked.images
         ranks = _ranks(prompts)
         if ranks:
-            self._index = array("q", map(ranks.__getitem__, self._index))
+            self._columns["index"] = array("q", map(ranks.__getitem__, self._columns["index"]))
 
     def _add(self, job: int, prompt: int, sample: int, number: int) -> None:
         """Jobs come by their row numbers, in which there may be gaps."""
-        for column, value in ((self._index, prompt), (self._sample, sample), (self._number, number)):
+        for column, value in zip(self._columns.values(), (prompt, sample, number), strict=True):
             if gap := job - len(column):
                 column.extend([0] * gap)
             column.append(value)

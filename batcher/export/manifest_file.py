@@ -43,10 +43,10 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
     with disk(str(path.parent)):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, (as_json(line) + "\n" for line in lines))
-    notes = [f"run it: {command_line('run', path)}; on another model: {command_line('run', path, '--model', 'ID')}"]
+    on_one = command_line("run", path, "--model", "ID")
+    notes = [f"run it: `{command_line('run', path)}`; on another model: `{on_one}`"]
     if len(models) > 1:
-        many = f"it is of {len(models)} models ({', '.join(models)}): --model names the one that runs them all"
-        notes = [f"run it: {command_line('run', path, '--model', 'ID')}", many]
+        notes = [f"run it: `{on_one}`; it is of {len(models)} models ({', '.join(models)}), and one runs them all"]
     size = path.stat().st_size
     return selection.report(path, began, notes, jobs=len(lines), splits={"train": len(lines)}, bytes=size, written=1)
 

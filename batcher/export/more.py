@@ -34,7 +34,6 @@ class Group:
     seeds: set[Any] = field(default_factory=set)
     kept: int = 0
     meant: bool = False
-    added: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +86,6 @@ def _plan_more(run_dir: Path, connection: sqlite3.Connection, many: int, text: s
         group = groups.get(group_key(job.model, job.inputs))
         if group is not None:
             group.seeds.add(seed_of(job.inputs))
-            group.added += 1
     chosen = [group for group in groups.values() if (group.meant if text else not group.kept)]
     if not chosen:
         what = "no group is meant by --where" if text else "every group has a keeper" if groups else "there are no jobs"

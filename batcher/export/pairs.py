@@ -17,6 +17,7 @@ from batcher.core.units import show_count
 from batcher.export import arrow
 from batcher.export.captions import Caption
 from batcher.export.columns import Kind, as_text
+from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
 from batcher.export.request import Order
 from batcher.export.selection import Sample, Selection
@@ -55,6 +56,7 @@ class Pairs(ShardTarget):
         super().settle()
         self.caption.template.require(self.selection.names)
         self.pictures = Counter(split for split, _ in self._pairs())
+        self.models = {sample.picture.model for _, pair in self._pairs() for sample in pair}
         if not self.pictures:
             raise UsageError(
                 f"no group of {name_of(self.order.run)} has both a picked and a rejected image",
@@ -103,7 +105,7 @@ class Pairs(ShardTarget):
     def write(self, folder: Folder, advance: Advance) -> None:
         super().write(folder, advance)
         note = "Each row is a pair of one group: label 1 was picked, label 0 rejected."
-        folder.write("README.md", self.card(COLUMNS, note=note, image=False))
+        folder.write("README.md", card(self, "parquet", "*.parquet", COLUMNS, note=note, image=False))
 
 
 def _uid(sample: Sample) -> str:

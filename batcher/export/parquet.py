@@ -9,6 +9,7 @@ from typing import Any
 
 from batcher.export import arrow
 from batcher.export.columns import Kind
+from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
 from batcher.export.request import Order
 from batcher.export.selection import Sample, Selection
@@ -29,7 +30,7 @@ class Parquet(ShardTarget):
 
     def write(self, folder: Folder, advance: Advance) -> None:
         super().write(folder, advance)
-        folder.write("README.md", self.card(self.columns.kinds()))
+        folder.write("README.md", card(self, "parquet", "*.parquet", self.columns.kinds()))
 
     def write_shard(self, folder: Folder, name: str, rows: list[Row]) -> None:
         columns = self.columns.kinds()

@@ -2,21 +2,19 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from batcher.core.errors import BusyError, UsageError
+from batcher.core.errors import UsageError
 from batcher.core.filter import PICTURE_FACTS, Filter
 from batcher.export import scores
-from batcher.export.scores import SAID, Scores, number_of
+from batcher.export.scores import COLUMNS, Scores, number_of
 from batcher.export.viewed import Viewed, viewed
 from batcher.runner import records
-from batcher.runner.progress import listener
-from batcher.runner.run_dir import hold
-from batcher.store import STATE, StateFile, connect_to_read, exporting, picks
+from batcher.store import connect_to_read, exporting, picks
 from batcher.store.picks import NO, YES, Picks, Verdict
 
 CLEAR = "clear"
@@ -24,7 +22,7 @@ CLEAR = "clear"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picking:
-    """What is to be said of which pictures.
+    """Which verdicts on which pictures.
 
     where: an expression, None for all of the file or of the run. word: ``yes``, ``no`` or ``clear``. stars: 0 to 5.
     tags: are added. scores: a file of verdicts or scores. best: so many of each group, by the column ``by``. rest: said
@@ -47,19 +45,7 @@ def pick(run_dir: Path, picking: Picking) -> dict[str, Any]:
     _check(picking)
     with closing(connect_to_read(run_dir)) as connection, exporting.snapshot(connection):
         facts = _pick(run_dir, connection, picking)
-    return {**facts, "records": bool(facts["written"]) and _refresh(run_dir)}
-
-
-def _refresh(run_dir: Path) -> bool:
-    """Whether ``records.jsonl`` was written anew; a run that is going does so at its end."""
-    if not (run_dir / records.RECORDS).exists():
-        return False
-    try:
-        with hold(run_dir), closing(StateFile(run_dir / STATE)) as state:
-            records.write(state, simulated=bool(state.facts.simulated), progress=listener("none"))
-    except BusyError:
-        return False
-    return True
+    return {**facts, "records": bool(facts["written"]) and records.refresh(run_dir)}
 
 
 def _pick(run_dir: Path, connection: sqlite3.Connection, picking: Picking) -> dict[str, Any]:
@@ -117,7 +103,7 @@ def _verdicts(picking: Picking, meant: Sequence[Viewed], file: Scores | None) ->
         yield from _best(picking, meant, file)
         return
     says = picking.word is not None or picking.stars is not None or picking.tags
-    if file is not None and not says and not set(SAID) & set(file.columns):
+    if file is not None and not says and not set(COLUMNS) & set(file.columns):
         columns = ", ".join(file.columns) or "nothing"
         raise UsageError(
             f"{picking.scores} has no column pick, stars, tags or note (it has {columns})",
@@ -127,20 +113,21 @@ def _verdicts(picking: Picking, meant: Sequence[Viewed], file: Scores | None) ->
         verdict = _before(one)
         if file is not None:
             row = file.rows[one.place]
-            verdict = replace(verdict, **{name: row[name] for name in SAID if name in row})
+            verdict = replace(verdict, **{name: row[name] for name in COLUMNS if name in row})
         yield _with(verdict, picking)
 
 
 def _best(picking: Picking, meant: Sequence[Viewed], file: Scores | None) -> Iterable[Verdict]:
-    by = _column(picking, meant, file)
-    value = _value_of(by, file)
+    by = picking.by or _only_numbers(file)
     groups: dict[str, list[tuple[float, Viewed]]] = defaultdict(list)
     for one in meant:
-        number = number_of(value(one))
-        if number is not None:
+        value = file.rows.get(one.place, {}).get(by) if file is not None and by in file.columns else one.value(by)
+        if (number := number_of(value)) is not None:
             groups[one.group].append((number, one))
     if not groups:
-        raise UsageError(f"--by {by}: no image has a number there", hint="Name a column of numbers.")
+        names = sorted({*(file.columns if file else ()), *(name for one in meant for name in one.names), "stars"})
+        what = "no image has a number there" if by in names else "there is no such column"
+        raise UsageError(f"--by {by}: {what}", hint=f"There are {', '.join(names[:20])}.")
     for group in groups.values():
         ranked = sorted(group, key=lambda pair: -pair[0])
         for rank, (_, one) in enumerate(ranked):
@@ -150,35 +137,18 @@ def _best(picking: Picking, meant: Sequence[Viewed], file: Scores | None) -> Ite
                 yield replace(_before(one), pick=None if picking.rest == CLEAR else picking.rest)
 
 
-def _column(picking: Picking, meant: Sequence[Viewed], file: Scores | None) -> str:
-    if picking.by is not None:
-        names = {*(file.columns if file else ()), *(name for one in meant for name in one.names), "stars"}
-        if picking.by not in names and not any(one.value(picking.by) is not None for one in meant):
-            raise UsageError(
-                f"--by {picking.by}: there is no such column", hint=f"There are {', '.join(sorted(names)[:20])}."
-            )
-        return picking.by
-    numbers = [name for name in (file.columns if file else ()) if _is_numeric(name, file)]
+def _only_numbers(file: Scores | None) -> str:
+    """The column of a file of scores to go by."""
+    columns, rows = (file.columns, file.rows.values()) if file else ((), ())
+    numbers = [name for name in columns if any(number_of(row.get(name)) is not None for row in rows)]
     if len(numbers) == 1 or "score" in numbers:
         return "score" if "score" in numbers else numbers[0]
     there = f" (of numbers there are {', '.join(numbers)})" if numbers else ""
     raise UsageError(f"--best needs the column to go by{there}", hint="Add --by COLUMN.")
 
 
-def _is_numeric(name: str, file: Scores | None) -> bool:
-    values = [row.get(name) for row in (file.rows.values() if file else ())]
-    return any(number_of(value) is not None for value in values)
-
-
-def _value_of(by: str, file: Scores | None) -> Callable[[Viewed], Any]:
-    if file is not None and by in file.columns:
-        rows: Mapping[tuple[str, int], dict[str, Any]] = file.rows
-        return lambda one: rows.get(one.place, {}).get(by)
-    return lambda one: one.value(by)
-
-
 def _before(one: Viewed) -> Verdict:
-    """What is said of a picture now, to be changed; a stale verdict says nothing."""
+    """The verdict on a picture as it is now, to be changed; a stale one does not count."""
     job, index = one.place
     before = one.verdict or Verdict(job=job, output_index=index)
     return replace(before, sha256=one.picture.sha256, at="", by="")

@@ -14,15 +14,7 @@ from batcher.export.splits import ONE, Splits, parse_splits
 from batcher.images.kinds import PNG
 from batcher.images.recode import FORMATS, Recode
 
-TARGETS: Mapping[str, str] = {
-    "imagefolder": 'load_dataset("imagefolder", data_dir=DIR)',
-    "webdataset": "tar shards for the webdataset and datasets libraries",
-    "parquet": "tables that datasets, DuckDB and pandas read, images inside",
-    "captions": "a one-line .txt beside each image, for trainers",
-    "layout": "the folders a benchmark scores, or any layout by a template",
-    "pairs": "picked against rejected images of one group, for preference training (DPO)",
-    "manifest": "the chosen jobs as a prompt file to run again, on another model say",
-}
+TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest")
 # Words that datasets finds splits by; any other folder is passed over, or loaded as part of train.
 SPLITS_OF_DATASETS: Mapping[str, str] = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "dev": "validation",
@@ -77,6 +69,8 @@ _ONLY: Mapping[str, tuple[str, ...]] = {  # which targets an option is for
     "no_pictures": ("parquet",),
     "caption": ("captions", "webdataset", "pairs"),
     "layout": ("layout",),
+    "split": ("imagefolder", "webdataset", "parquet", "captions", "pairs"),  # a benchmark is scored whole
+    **dict.fromkeys(("convert", "embed", "copy"), TARGETS[:-1]),  # with manifest no image is written
 }
 
 
@@ -85,9 +79,7 @@ def ordered(run: Path, folder: Path, options: Options) -> Order:
     given = options.given()
     for name, targets in _ONLY.items():
         if name in given and options.to not in targets:
-            raise UsageError(f"--{name.replace('_', '-')} is for --to {' and '.join(targets)}, not for {options.to}")
-    if options.to == "manifest" and (strange := [name for name in ("convert", "embed", "copy") if name in given]):
-        raise UsageError(f"--{strange[0]} is not for --to manifest: no image is written")
+            raise UsageError(f"--{name.replace('_', '-')} is for --to {', '.join(targets)}, not for {options.to}")
     if options.to == "layout" and not options.layout:
         raise UsageError(
             "--to layout needs --layout", hint="Such as --layout geneval, or --layout '{index:05d}/{sample:04d}'."
@@ -107,10 +99,6 @@ def _splits(options: Options) -> Splits:
         if options.split_by != "job":
             raise UsageError("--split-by needs --split", hint="Such as --split train=0.9,test=0.1 --split-by prompt.")
         return ONE
-    if options.to == "layout":
-        raise UsageError("--split is not for --to layout: a benchmark is scored whole")
-    if options.to == "manifest":
-        raise UsageError("--split is not for --to manifest: a run takes its prompts whole")
     if options.to == "pairs" and options.split_by not in {"job", "prompt"}:
         raise UsageError("--to pairs keeps the pairs of a prompt together", hint="Leave --split-by out.")
     splits = parse_splits(options.split)

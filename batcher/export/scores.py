@@ -22,8 +22,9 @@ KEYS = {
     "prompt_id": ("prompt_id", "id"),
 }
 OUTPUT = "output_index"
-SAID = ("pick", "stars", "tags", "note")
+COLUMNS = ("pick", "stars", "tags", "note")
 _SHORTEST = 8  # digits of a job key
+Place = tuple[str, int]  # job key, output index
 _WORDS: Mapping[str, str | None] = {
     **dict.fromkeys(("yes", "y", "true", "1", "pick", "picked", "keep"), YES),
     **dict.fromkeys(("no", "n", "false", "0", "reject", "rejected"), NO),
@@ -35,7 +36,7 @@ _WORDS: Mapping[str, str | None] = {
 class Scores:
     """rows: what was said, by picture. unmatched: rows that name no picture of the run; examples: the first of them."""
 
-    rows: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    rows: dict[Place, dict[str, Any]] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     unmatched: int = 0
     examples: list[str] = field(default_factory=list)
@@ -70,50 +71,37 @@ class _Index:
     """Pictures by all that a row may call them."""
 
     def __init__(self, pictures: Sequence[Viewed]) -> None:
-        self._jobs: dict[str, list[tuple[str, int]]] = {}
-        self._files: dict[str, list[tuple[str, int]]] = {}
-        self._prompts: dict[str, list[tuple[str, int]]] = {}
+        self._places: dict[str, dict[str, list[Place]]] = {kind: {} for kind in KEYS}
         for one in pictures:
-            file, name = one.picture.file, one.picture.file.rpartition("/")[2]
-            self._jobs.setdefault(one.picture.key, []).append(one.place)
-            self._prompts.setdefault(one.picture.prompt_id, []).append(one.place)
-            for alias in {file, file.removeprefix("images/"), name}:
-                self._files.setdefault(alias, []).append(one.place)
-        self._sorted = sorted(self._jobs)
+            file = one.picture.file
+            names = {("job", one.picture.key), ("prompt_id", one.picture.prompt_id)}
+            names |= {("file", alias) for alias in (file, file.removeprefix("images/"), file.rpartition("/")[2])}
+            for kind, name in names:
+                self._places[kind].setdefault(name, []).append(one.place)
 
-    def find(self, row: Mapping[str, Any]) -> list[tuple[str, int]] | None:
+    def find(self, row: Mapping[str, Any]) -> list[Place] | None:
         """None where the row has no column that names one; empty where it names none of this run."""
         plain = {name.lower(): value for name, value in row.items()}
         for kind, names in KEYS.items():
             given = next((plain[name] for name in names if plain.get(name) not in {None, ""}), None)
             if given is not None:
-                return self._of_output(getattr(self, f"_by_{kind}")(str(given).strip()), plain.get(OUTPUT))
+                output = str("" if plain.get(OUTPUT) is None else plain[OUTPUT]).strip()
+                places = self._called(kind, str(given).strip())
+                return [place for place in places if output in {"", str(place[1])}]
         return None
 
-    def _of_output(self, places: list[tuple[str, int]], output: Any) -> list[tuple[str, int]]:
-        if output in {None, ""}:
-            return places
-        return [place for place in places if str(place[1]) == str(output).strip()]
-
-    def _by_job(self, key: str) -> list[tuple[str, int]]:
-        key = key.lower()
-        if key in self._jobs or len(key) < _SHORTEST:
-            return self._jobs.get(key, [])
-        same = [whole for whole in self._sorted if whole.startswith(key)]
-        return self._jobs[same[0]] if len(same) == 1 else []
-
-    def _by_file(self, file: str) -> list[tuple[str, int]]:
-        """As recorded, or any path that ends so; a bare name must be one picture's alone."""
-        file = file.replace("\\", "/")
-        at = file.find("images/")
-        for alias in (file, file[at:] if at >= 0 else file, file.rpartition("/")[2]):
-            places = self._files.get(alias, [])
-            if len(places) == 1:
-                return places
-        return []
-
-    def _by_prompt_id(self, ident: str) -> list[tuple[str, int]]:
-        return self._prompts.get(ident, [])
+    def _called(self, kind: str, name: str) -> list[Place]:
+        """A job by the beginning of its key; a file as recorded, or any path that ends so, where that is one alone."""
+        places = self._places[kind]
+        if kind != "file":
+            key = name.lower() if kind == "job" else name
+            if key in places or kind == "prompt_id" or len(key) < _SHORTEST:
+                return places.get(key, [])
+            same = [whole for whole in places if whole.startswith(key)]
+            return places[same[0]] if len(same) == 1 else []
+        name = name.replace("\\", "/")
+        ends = (name, name[max(0, name.find("images/")) :], name.rpartition("/")[2])
+        return next((places[end] for end in ends if len(places.get(end, ())) == 1), [])
 
 
 def _named(row: Mapping[str, Any]) -> str:

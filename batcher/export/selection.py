@@ -1,4 +1,4 @@
-"""Which pictures of a run are meant, and what each is known by. Read twice, of one moment of the state file.
+"""Which pictures of a run are meant, and how each is called. Read twice, of one moment of the state file.
 
 The first look settles everything that has to hold for all rows (columns, names, what is missing), and writes nothing.
 The second gives the pictures to be written. Between them nothing is kept for each picture but eight bytes of its
@@ -176,7 +176,7 @@ class Selection:
         """Every job that is meant, done or not, with its inputs, as far as that can be said without pictures."""
         for job in exporting.asked(self._connection, removed=self._order.include_removed):
             inputs = _decode(job.inputs, 0)[0]
-            if self._where(job, inputs, json.loads(job.meta) if job.meta else _NOTHING, _NOTHING, _NOTHING):
+            if self._where(job, inputs, _decode(job.meta, 0)[0] if job.meta else _NOTHING, _NOTHING, _NOTHING):
                 yield job, inputs
 
     def _count_without(self) -> None:
@@ -195,6 +195,7 @@ class Selection:
         order, where, splits = self._order, self._where, self._order.splits
         recoded = order.recode.kind.extension if order.recode else None
         whole = splits.names[0] if len(splits.names) == 1 else None
+        has_picks = bool(self._picks)
         carried: str | None = None  # a prompt's pictures mostly come one after the other, with one meta
         meta: Mapping[str, Any] = _NOTHING
         for picture in exporting.pictures(self._connection, removed=order.include_removed, by_arrival=by_arrival):
@@ -203,9 +204,9 @@ class Selection:
                 carried = picture.meta
                 meta = _decode(carried, 0)[0] if carried else _NOTHING
             chosen = _decode(picture.chosen, 0)[0] if picture.chosen else _NOTHING
-            verdict = self._verdict(picture) if self._picks else _NOTHING
+            verdict = self._verdict(picture) if has_picks else _NOTHING
             more = verdict_of(verdict, self._flags.get((picture.key, picture.output_index), ())) if where.names else {}
-            if not where(picture, inputs, meta, chosen, more):
+            if (is_first or where.names) and not where(picture, inputs, meta, chosen, more):
                 continue
             extension = EXTENSIONS.get(picture.mime)
             if extension is None:
@@ -215,12 +216,12 @@ class Selection:
             yield Sample(picture, inputs, meta, chosen, verdict, split, name(picture), recoded or extension)
 
     def was_judged(self, picture: Picture) -> bool:
-        """Whether anything was ever said of it."""
+        """Whether it ever had a verdict."""
         return (picture.key, picture.output_index) in self._picks.verdicts
 
     def _verdict(self, picture: Picture) -> Mapping[str, Any]:
         verdict = self._picks.of(picture.key, picture.output_index, picture.sha256)
-        return _NOTHING if verdict is None else verdict.said
+        return _NOTHING if verdict is None else verdict.given
 
     def _group(self, picture: Picture, inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
         by = self._order.split_by

@@ -7,15 +7,12 @@ names them all.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from batcher.core.json_text import as_compact_json
-from batcher.export.columns import Kind
-from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
-from batcher.export.request import SPLITS_OF_DATASETS
 from batcher.export.selection import Sample
 from batcher.export.target import Advance, Target
 
@@ -47,7 +44,6 @@ class ShardTarget(Target):
         """One file, whole or not at all."""
 
     def write(self, folder: Folder, advance: Advance) -> None:
-        self.models: set[str] = set()
         self.shards: dict[str, list[Shard]] = {split: [] for split in sorted(self.pictures)}
         digests: dict[str, str] = self.facts["digests"]
         placed = 0
@@ -82,7 +78,6 @@ class ShardTarget(Target):
         waiting: dict[str, list[Row]] = {split: [] for split in sorted(self.pictures)}
         sizes = dict.fromkeys(waiting, 0)
         for split, size, row in self.rows():
-            self.models.update(sample.picture.model for sample in row.samples)
             rows = waiting[split]
             full = sizes[split] + size > self.order.shard_bytes or len(rows) == self.order.shard_count
             if rows and full:
@@ -94,22 +89,6 @@ class ShardTarget(Target):
         for split, rows in waiting.items():
             if rows:
                 yield split, rows
-
-    def card(self, columns: Mapping[str, Kind], *, load: str = "", note: str = "", image: bool = True) -> Iterator[str]:
-        """The dataset card. load: more lines of Python that open it. note: one more of its own, the first."""
-        kind = {"tar": "webdataset"}.get(self.extension, self.extension)
-        opened = f'from datasets import load_dataset\n\ndataset = load_dataset("{kind}", data_dir="this folder")'
-        return card(
-            title=self.order.folder.absolute().name,
-            load=opened + load,
-            paths={SPLITS_OF_DATASETS[split]: [f"{split}/*.{self.extension}"] for split in self.shards},
-            pictures={split: self.pictures[split] for split in self.shards},
-            columns=columns,
-            models=sorted(self.models),
-            simulated=self.simulated,
-            notes=[*([note] if note else []), *self.notes],
-            image=image,
-        )
 
     def _digest(self, rows: list[Row]) -> str:
         digest = blake2b(digest_size=16)

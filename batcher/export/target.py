@@ -43,6 +43,7 @@ class Target(ABC):
         self.columns = Columns()
         self.pictures: Counter[str] = Counter()
         self.extensions: Counter[str] = Counter()
+        self.models: set[str] = set()
         self.bytes = 0
         self.notes: list[str] = []
         self.facts: dict[str, Any] = {}
@@ -52,6 +53,7 @@ class Target(ABC):
             self.columns.see(sample.places, sample.split)
         self.pictures[sample.split] += 1
         self.extensions[sample.extension] += 1
+        self.models.add(sample.picture.model)
         self.bytes += sample.picture.bytes
 
     def settle(self) -> None:

@@ -36,7 +36,7 @@ class Viewed(NamedTuple):
     def value(self, name: str) -> Any:
         """Of a name of ``--where``; None where it has none."""
         facts = {fact: getattr(self.picture, fact) for fact in PICTURE_FACTS} | {"job": self.picture.key}
-        return look_up(name, self.inputs, self.meta, facts | (self.verdict.said if self.verdict else {}), self.chosen)
+        return look_up(name, self.inputs, self.meta, facts | (self.verdict.given if self.verdict else {}), self.chosen)
 
     @property
     def names(self) -> set[str]:
@@ -54,7 +54,7 @@ def viewed(run_dir: Path, connection: sqlite3.Connection, where: Filter) -> Iter
         inputs, meta, chosen = (
             json.loads(text) if text else {} for text in (picture.inputs, picture.meta, picture.chosen)
         )
-        more = verdict_of(verdict.said if verdict else {}, flags.get(place, ()))
+        more = verdict_of(verdict.given if verdict else {}, flags.get(place, ()))
         if where(picture, inputs, meta, chosen, more):
             yield Viewed(picture, inputs, meta, chosen, verdict)
     where.check()
@@ -73,7 +73,7 @@ class JobFilter(Filter):
         there = picks.read(run_dir)
         for picture in exporting.pictures(connection, removed=False) if there else ():
             if verdict := there.of(picture.key, picture.output_index, picture.sha256):
-                self.verdicts.setdefault(picture.key, []).append(verdict.said)
+                self.verdicts.setdefault(picture.key, []).append(verdict.given)
 
     def means(self, entry: Entry) -> bool:
         """Raises UsageError for an order between text and numbers."""

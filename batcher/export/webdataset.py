@@ -13,6 +13,7 @@ from batcher.core.errors import UsageError
 from batcher.core.json_text import as_compact_json
 from batcher.export.captions import Caption
 from batcher.export.columns import Kind
+from batcher.export.dataset_card import card
 from batcher.export.folder import Folder
 from batcher.export.request import Order
 from batcher.export.selection import Sample, Selection
@@ -92,7 +93,7 @@ class WebDataset(ShardTarget):
             "dataset = webdataset.WebDataset(shards, shardshuffle=False)"
         )
         note = "The image's field is called by its format, the caption is `txt`, all else in `json`."
-        return self.card(self.columns.kinds(), load=load, note=note)
+        return card(self, "webdataset", "*.tar", self.columns.kinds(), load=load, note=note)
 
 
 def member(name: str, content: bytes) -> Iterator[bytes]:

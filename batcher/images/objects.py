@@ -5,6 +5,7 @@ variables, roles), never of a URL. Whatever a store refuses becomes a DiskError 
 """
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import obstore
 from obstore import exceptions
@@ -19,7 +21,6 @@ from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.core.one_line import one_line
-from batcher.images.store_words import CREDENTIALS, METADATA, NO_CREDENTIALS, fix, reason
 
 Absent = (exceptions.NotFoundError, FileNotFoundError)
 Changed = (exceptions.PreconditionError, exceptions.AlreadyExistsError)
@@ -35,6 +36,31 @@ _OF_AWS = (  # variables that say where credentials are, or that none are needed
     "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_METADATA_ENDPOINT", "AWS_SKIP_SIGNATURE",
 )  # fmt: skip
+
+_FIXES = {
+    "ExpiredToken": "Renew the credentials: their session has ended",
+    "RequestTimeTooSkewed": "Set this machine's clock",
+    "QuotaExceeded": "Free some space in the bucket, or raise its quota",
+    "StorageFull": "Free some space in the store",
+    "InsufficientStorage": "Free some space in the store",
+    "NoSuchBucket": "Make the bucket, or correct its name",
+    "ContainerNotFound": "Make the container, or correct its name",
+}
+_CODES = re.compile("|".join(_FIXES))
+_CREDENTIALS = {
+    "s3": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
+    ' (`eval "$(aws configure export-credentials --format env)"` sets those that the AWS CLI has)',
+    "gs": "Set GOOGLE_APPLICATION_CREDENTIALS to the file of a service account, or run"
+    " `gcloud auth application-default login`",
+    "az": "Set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY (or AZURE_USE_AZURE_CLI=true after `az login`)",
+}
+_METADATA = "169.254.169.254"  # who is asked for the credentials of a machine's role, where the environment has none
+_CALL = re.compile(
+    r"Error performing [A-Z]+ (?P<url>\S+) in .*?- (Server returned .*?code: )?(?P<answer>.*)", re.DOTALL
+)
+_NO_CREDENTIALS = "there are no credentials: the environment has none, and this machine has no role"
+_XML = re.compile(r"(.*?): *<.*?<Code>(.*?)</Code>(?:.*?<Message>(.*?)</Message>)?", re.DOTALL)
+_CAUSE = re.compile(r'message: "(.*?)"|"(dns error)"|(TimedOut)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +154,8 @@ class Objects:
 
     def _refused(self, key: str, error: Exception) -> DiskError:
         return DiskError(
-            f"{self.url}/{one_line(key, 120)}: {one_line(reason(error), 240)}",
-            hint=f"{fix(error, self.url)}, and run the same command again. What is saved stays saved, nothing is paid"
+            f"{self.url}/{one_line(key, 120)}: {one_line(_reason(error), 240)}",
+            hint=f"{_fix(error, self.url)}, and run the same command again. What is saved stays saved, nothing is paid"
             " twice.",
         )
 
@@ -139,9 +165,9 @@ def _can_have_credentials(url: str) -> None:
     if any(map(os.environ.get, _OF_AWS)):
         return
     try:
-        socket.create_connection((METADATA, 80), _KNOCK).close()
+        socket.create_connection((_METADATA, 80), _KNOCK).close()
     except OSError:
-        raise DiskError(f"{url}: {NO_CREDENTIALS}", hint=f"{CREDENTIALS['s3']}, and run it again.") from None
+        raise DiskError(f"{url}: {_NO_CREDENTIALS}", hint=f"{_CREDENTIALS['s3']}, and run it again.") from None
 
 
 def _opened(url: str) -> ObjectStore:
@@ -158,5 +184,35 @@ def _opened(url: str) -> ObjectStore:
         return from_url(url, retry_config=_RETRIES, client_options=options)
     except (exceptions.BaseError, ValueError) as error:
         raise UsageError(
-            f"{url}: {one_line(reason(error), 200)}", hint=f"{CREDENTIALS[url.partition(':')[0]]}."
+            f"{url}: {one_line(_reason(error), 200)}", hint=f"{_CREDENTIALS[url.partition(':')[0]]}."
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """What the store answered, or why it did not; without the URL, which the message has already."""
+    text, _, details = str(error).partition("\n\nDebug source")
+    call = _CALL.search(text)
+    if call is None:
+        return text.partition("\n")[0]
+    host = urlsplit(call["url"]).netloc
+    if host == _METADATA:
+        return _NO_CREDENTIALS
+    if call["answer"].startswith("HTTP error"):
+        cause = _CAUSE.search(details)
+        return f"{host} can't be reached ({next(filter(None, cause.groups())) if cause else call['answer']})"
+    said = _XML.match(call["answer"])
+    return ": ".join(filter(None, said.groups())) if said else call["answer"].partition("\n")[0]
+
+
+def _fix(error: Exception, url: str) -> str:
+    """By the store's own code where it says more than the kind of the error."""
+    text = str(error)
+    if f"//{_METADATA}/" in text:
+        return _CREDENTIALS[url.partition(":")[0]]
+    if match := _CODES.search(text):
+        return _FIXES[match[0]]
+    if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
+        return "Renew the credentials, or let them read and write"
+    if isinstance(error, exceptions.NotFoundError | FileNotFoundError):
+        return "Make the bucket, or correct its name"
+    return "Check the network, the endpoint and the room there"

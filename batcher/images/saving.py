@@ -104,7 +104,7 @@ class Saver:
     def _due(self) -> float:
         """When the next group begins."""
         full = len(self._waiting) >= self._most_in_group
-        big = self._held >= MOST_BYTES and not full
+        big = self._held >= MOST_BYTES * max(1.0, len(self._waiting) / MOST)
         if self._at_work >= (self._cores if big else self._usual):
             return max(self._began, self._ended) + STUCK
         return float("-inf") if full or big else self._began + GATHER

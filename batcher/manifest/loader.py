@@ -165,7 +165,7 @@ class Loader:
         compiled = self._compiled = self._compile(schema)
         if compiled.problems.total:
             return ""
-        named = [(self._source, self._form), *compiled.files.found.values()]
+        named = [(self._source, self._form), *compiled.files.opened.values()]
         try:
             files = [_hash(source, form, progress) for source, form in named]
             lists = compiled.dynamics.digests()

@@ -102,8 +102,8 @@ class Compiler:
     def _entries(self, part: Document, repeats: Repeats, repeat: Repeat | None, dynamic: Dynamic | None) -> list[Entry]:
         column, aside = self.overrides.prompt_column, frozenset(self.overrides.meta)
         if self.flat is not None:
-            carried, named = Carried(repeat=repeat, aside=aside), self.overrides.format is not None
-            return [FromFile(*self.flat, carried, column, dynamic, is_named=named, repeats=repeats)]
+            carried, is_named = Carried(repeat=repeat, aside=aside), self.overrides.format is not None
+            return [FromFile(*self.flat, carried, column, dynamic, is_named, repeats)]
         return Entries(
             part, self.model_inputs, self.files, column, repeats, repeat, self.dynamics, dynamic, aside
         ).read()

@@ -22,7 +22,7 @@ class Problems:
         self.total = self.added = 0
         self.doubts: dict[Problem, None] = {}
         self.warnings: dict[str, None] = {}
-        self._known: set[Problem] = set()
+        self._listed: set[Problem] = set()
         self._kinds: dict[tuple[str, str], dict[str, list[int]]] = {}  # of a file and kind: what is wrong, and where
         self._more: Counter[int] = Counter()  # by the place of the first of them: how many more there are
 
@@ -30,7 +30,7 @@ class Problems:
         """kind: of a fault that many rows of a file may have: what is the same is shown once, with a count."""
         problem = Problem(file, line, column, what, mend)
         self.added += 1
-        if problem in self._known:
+        if problem in self._listed:
             return  # the same value of a file entry, met again with each of its rows
         self.total += 1
         shown = self._kinds.setdefault((file, kind), {}) if kind else {}
@@ -40,7 +40,7 @@ class Problems:
         elif len(self.first) < MOST:
             shown.setdefault(what, []).append(len(self.first))
             self.first.append(problem)
-            self._known.add(problem)
+            self._listed.add(problem)
 
     def doubt(self, file: str, line: int, column: int, what: str, mend: str = "") -> None:
         if len(self.doubts) < MOST:
@@ -59,7 +59,7 @@ class Problems:
         copy = Problems()
         copy.first, copy.total, copy.added = list(self.first), self.total, self.added
         copy.doubts, copy.warnings = dict(self.doubts), dict(self.warnings)
-        copy._known = set(self._known)
+        copy._listed = set(self._listed)
         copy._kinds = {key: {what: [*at] for what, at in shown.items()} for key, shown in self._kinds.items()}
         copy._more = Counter(self._more)
         return copy

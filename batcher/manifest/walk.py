@@ -159,7 +159,7 @@ class Walk:
             carried = entry.carried if isinstance(entry, FromFile) else Carried()
             unused = set(carried.vars)
             self._names.update(unused)
-            if isinstance(entry, FromFile) and entry.dynamic is not None:
+            if isinstance(entry, FromFile) and entry.templates is not None:
                 self._names.add(VARIANT)
             try:
                 rows = self._plan.rows(entry, self._problems)

@@ -5,47 +5,86 @@ now. The first move of a process notes, in its transaction, that they are outdat
 look like from outside is remembered, so that one that is gone or was changed by somebody is noticed.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
 from batcher.core.command_line import command_line
+from batcher.core.errors import BusyError
 from batcher.core.job import State
 from batcher.core.json_text import as_json
 from batcher.core.version import __version__
 from batcher.runner.progress import Progress, counted, counting
-from batcher.store import StateFile, picks, reading
-from batcher.store.files.whole import write_whole
+from batcher.runner.run_dir import hold
+from batcher.store import STATE, StateFile, connect_to_read, exporting, is_going, picks, read_facts, reading, viewing
+from batcher.store.files.whole import put_in_place, write_whole
 
 RECORDS, FAILURES = "records.jsonl", "failures.jsonl"
+_ALL = RECORDS, FAILURES, picks.PICKS  # verdicts are part of the records
 
 
 def write(state: StateFile, *, simulated: bool, progress: Progress) -> None:
     """Both, each whole or not at all. Raises DiskError."""
-    connection, run_dir = state.connection, state.path.parent
-    records = reading.records(connection, simulated=simulated, version=__version__)
-    images, _, _ = reading.pictures(connection)
+    run_dir, verdicts = state.path.parent, _looks(state.path.parent, picks.PICKS)
+    images, _, _ = reading.pictures(state.connection)
     tell = counting(progress, f"writing {RECORDS}: {{:,}} of {images:,}")
-    write_whole(run_dir / RECORDS, _lines(counted(_with_verdicts(records, run_dir), tell)))
-    write_whole(run_dir / FAILURES, _lines(failures(connection, run_dir)))
-    state.must_commit([lambda: state.note_tables(_looks(run_dir))])
+    for name, lines in _tables(state.connection, run_dir, simulated=simulated, tell=tell):
+        write_whole(run_dir / name, lines)
+    state.must_commit([lambda: state.note_tables(_looks(run_dir, RECORDS, FAILURES) + verdicts)])
+
+
+def refresh(run_dir: Path) -> bool:
+    """Writes them anew where they are older than state file or verdicts, and says whether; a run that is going does so
+    at its end.
+
+    They are written beside their places and put there in a moment, in which nobody else is at work in the run
+    directory: whoever starts a run meanwhile is not turned away. Raises UsageError, DiskError.
+    """
+    new = {name: run_dir / f".new-{name}" for name in (RECORDS, FAILURES)}
+    with closing(connect_to_read(run_dir)) as connection:
+        version, facts = viewing.data_version(connection), read_facts(connection)
+        verdicts = _looks(run_dir, picks.PICKS)
+        if facts.tables == _looks(run_dir, *_ALL) or not (run_dir / RECORDS).exists() or is_going(connection, run_dir):
+            return False
+        with exporting.snapshot(connection):
+            for name, lines in _tables(connection, run_dir, simulated=bool(facts.simulated), tell=lambda _: None):
+                write_whole(new[name], lines)
+        try:
+            with hold(run_dir):
+                if viewing.data_version(connection) != version:  # a run was here meanwhile, and wrote them
+                    return False
+                for name, path in new.items():
+                    put_in_place(path, run_dir / name)
+                with closing(StateFile(run_dir / STATE)) as state:
+                    fresh = _looks(run_dir, RECORDS, FAILURES) + verdicts
+                    state.must_commit([lambda: state.note_tables(fresh)])
+        except BusyError:
+            return False
+    return True
 
 
 def are_fresh(state: StateFile) -> bool:
-    looks = _looks(state.path.parent)
-    return looks is not None and state.facts.tables == looks
+    return state.facts.tables == _looks(state.path.parent, *_ALL)
 
 
-def _looks(run_dir: Path) -> list[list[int]] | None:
-    try:
-        facts = [(run_dir / name).stat() for name in (RECORDS, FAILURES)]
-    except OSError:
-        return None
-    with suppress(OSError):
-        facts.append((run_dir / picks.PICKS).stat())  # verdicts are part of the records
-    return [[fact.st_size, fact.st_mtime_ns] for fact in facts]
+def _looks(run_dir: Path, *names: str) -> list[list[int]]:
+    """Of each that is there, what it looks like from outside."""
+    looks = []
+    for name in names:
+        with suppress(OSError):
+            facts = (run_dir / name).stat()
+            looks.append([facts.st_size, facts.st_mtime_ns])
+    return looks
+
+
+def _tables(
+    connection: Connection, run_dir: Path, *, simulated: bool, tell: Callable[[int], None]
+) -> Iterator[tuple[str, Iterator[str]]]:
+    records = reading.records(connection, simulated=simulated, version=__version__)
+    yield RECORDS, _lines(counted(_with_verdicts(records, run_dir), tell))
+    yield FAILURES, _lines(failures(connection, run_dir))
 
 
 def _with_verdicts(records: Iterable[dict[str, Any]], run_dir: Path) -> Iterator[dict[str, Any]]:
@@ -53,7 +92,7 @@ def _with_verdicts(records: Iterable[dict[str, Any]], run_dir: Path) -> Iterator
     there = picks.read(run_dir)
     for record in records:
         verdict = there.of(record["job"], record["output_index"], record["sha256"]) if there.verdicts else None
-        yield record if verdict is None else {**record, **verdict.said}
+        yield record if verdict is None else {**record, **verdict.given}
 
 
 def failures(connection: Connection, run_dir: Path) -> Iterator[dict[str, Any]]:

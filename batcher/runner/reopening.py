@@ -1,25 +1,33 @@
 """The only way back for a job at rest, because it may cost money again. Works beside a going run."""
 
 import re
+import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batcher.core.job import Entry, State
-from batcher.store import STATE, StateFile, connect_to_read, reading
+from batcher.core.job import Artifact, Entry, State
+from batcher.images.storage import reader_of
+from batcher.runner.lost_and_found import move_aside
+from batcher.runner.recovery.lying_there import is_whole
+from batcher.runner.run_dir import images_folder
+from batcher.store import STATE, StateFile, auditing, connect_to_read, reading
+from batcher.store.files.safe_reader import Outside, SafeReader, sidecar_of
 
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,5}\Z")
 _NAMED = 20  # jobs that are named
 STATES = ("failed", "cancelled", "in_doubt")
+MISSING = "missing"  # done, and an image is missing or damaged: it is fetched again, free
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reopen:
-    """Which jobs. states: of STATES. causes: kinds of failures. jobs: beginnings of keys, ids of prompts, or places of
-    pictures, with or without ``images/`` and extension. None of these means all.
+    """Which jobs. states: of STATES, and MISSING. causes: kinds of failures. jobs: beginnings of keys, ids of prompts,
+    or places of pictures, with or without ``images/`` and extension. None of these means all.
 
     resubmit: submit anew also what could be collected free, which pays again. dry_run: change nothing.
     """
@@ -45,6 +53,7 @@ class _Found:
     free: int = 0
     left: Counter[str] = field(default_factory=Counter)
     first: list[str] = field(default_factory=list)
+    first_free: list[str] = field(default_factory=list)
 
 
 def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
@@ -52,14 +61,37 @@ def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
     connect_to_read(run_dir).close()  # a wrong path is answered before anything is made there
     state = StateFile(run_dir / STATE)
     try:
-        return _reopen(state, str(run_dir), which)
+        return _reopen(state, run_dir, which)
     finally:
         state.close()
 
 
-def _reopen(state: StateFile, run: str, which: Reopen) -> dict[str, Any]:
+def _missing(
+    connection: sqlite3.Connection, ground: SafeReader, which: Reopen
+) -> Iterator[tuple[Entry, tuple[Artifact, ...], list[str]]]:
+    """The jobs among them that are done and lack a whole image, their images, and which of them are missing or damaged.
+    Reads every image.
+    """
+    by_key = [auditing.by_key(connection, name) for name in which.jobs]
+    ids = [entry.id for entry in by_key if entry is not None]
+    for entry, artifacts in auditing.finished(connection, ids if ids and len(ids) == len(by_key) else None):
+        if which.means(entry):
+            bad = [one.file for one in artifacts if not is_whole(ground, one)]
+            if bad or not artifacts or len(artifacts) < artifacts[0].output_count:
+                yield entry, artifacts, bad
+
+
+def _aside(run_dir: Path, ground: SafeReader, files: Iterable[str]) -> None:
+    """What may be left of them goes to lost+found; a name that leads out of the folder is nothing of ours."""
+    for file in files:
+        with suppress(Outside):
+            ground.path(file)
+            move_aside(run_dir, file)
+
+
+def _reopen(state: StateFile, run_dir: Path, which: Reopen) -> dict[str, Any]:
     by_state = reading.by_state(state.connection)
-    wanted = [State(name) for name in which.states]
+    wanted = [State(name) for name in which.states if name != MISSING]
     counted, moves, kinds = _Found(), [], set()
     for entry in reading.entries(state.connection, wanted, listed_only=True):
         kind = entry.cause.kind if entry.cause else ""
@@ -68,23 +100,35 @@ def _reopen(state: StateFile, run: str, which: Reopen) -> dict[str, Any]:
             counted.left[kind or str(entry.state)] += 1
         elif entry.state is State.FAILED and not which.resubmit and reading.was_taken_up(state.connection, entry):
             counted.free += 1
+            counted.first_free.append(entry.path)
             moves.append(partial(state.recollect, entry))
         else:
             counted.paid += 1
             counted.images += entry.job.images
             moves.append(partial(state.reopen, entry))
-            if len(counted.first) < _NAMED:
-                counted.first.append(entry.path)
+            counted.first.append(entry.path)
+    aside: list[str] = []
+    if MISSING in which.states and not which.causes:
+        images_folder(run_dir)
+        ground = reader_of(run_dir)
+        for entry, artifacts, bad in _missing(state.connection, ground, which):
+            counted.free += 1
+            counted.first_free.append(entry.path)
+            moves.append(partial(state.lose, entry, artifacts))
+            aside += [name for file in bad for name in (file, sidecar_of(file))]
     if moves and not which.dry_run:
+        if aside:  # first: a run that is going writes the new ones as soon as the jobs are moved
+            _aside(run_dir, ground, aside)
         state.must_commit(moves)
     facts = state.facts
     price = facts.price_usd
     return {
-        "run": run,
-        "states": [str(name) for name in wanted],
+        "run": str(run_dir),
+        "states": list(which.states),
         "reopened": counted.paid,
-        "reopened_first": counted.first,
+        "reopened_first": counted.first[:_NAMED],
         "collected_again": counted.free,
+        "collected_first": counted.first_free[:_NAMED],
         "left": counted.left.total(),
         "left_by_cause": dict(counted.left),
         "causes_without_a_job": [cause for cause in dict.fromkeys(which.causes) if cause not in kinds],

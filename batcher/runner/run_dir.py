@@ -152,7 +152,7 @@ def _collect_the_lost(state: StateFile, say: Progress) -> None:
     """The disk failed the last run: what it took with it was paid for, and is collected again, free."""
     there = present(state.path.parent)
     lost = [
-        partial(state.lose, entry, [artifact.url for artifact in artifacts])
+        partial(state.lose, entry, artifacts)
         for entry, artifacts in auditing.finished(state.connection)
         if not all(there(artifact.file) for artifact in artifacts)
     ]

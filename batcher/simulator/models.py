@@ -13,98 +13,59 @@ _SAMPLE = (
     "candid documentary photo, 35mm"
 )
 
-_IMAGEN_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "title": "Input",
-    "required": ["prompt"],
-    "properties": {
-        "prompt": {"title": "Prompt", "description": "", "type": "string", "default": _SAMPLE},
-        "negative_prompt": {"title": "Negative Prompt", "description": "", "type": "string", "default": ""},
-        "aspect_ratio": {
-            "title": "Aspect Ratio (W:H)",
-            "description": "",
-            "type": "string",
-            "enum": ["16:9", "4:3", "1:1", "3:4", "9:16"],
-            "default": "16:9",
-        },
-        "seed": {"title": "Seed", "description": "", "type": "integer", "default": 37644189},
+
+def _schema(required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "title": "Input", "required": required, "properties": properties}
+
+
+_IMAGEN_SCHEMA = _schema(
+    ["prompt"],
+    prompt={"title": "Prompt", "description": "", "type": "string", "default": _SAMPLE},
+    negative_prompt={"title": "Negative Prompt", "description": "", "type": "string", "default": ""},
+    aspect_ratio={
+        "title": "Aspect Ratio (W:H)", "description": "", "type": "string",
+        "enum": ["16:9", "4:3", "1:1", "3:4", "9:16"], "default": "16:9",
     },
-}
+    seed={"title": "Seed", "description": "", "type": "integer", "default": 37644189},
+)  # fmt: skip
 
 _BANANA_RATIOS = ["auto", "21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16"]
 
-_BANANA_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "title": "Input",
-    "required": ["prompt"],
-    "properties": {
-        "prompt": {"title": "Prompt", "type": "string", "default": "A banana on a drawing table, soft light"},
-        "num_images": {
-            "title": "Number of Images",
-            "type": "integer",
-            "minimum": 1,
-            "maximum": 4,
-            "default": 1,
-        },
-        "seed": {"title": "Seed", "type": "integer", "default": 0},
-        "aspect_ratio": {"title": "Aspect Ratio", "type": "string", "enum": _BANANA_RATIOS, "default": "auto"},
-        "resolution": {"title": "Resolution", "type": "string", "enum": ["0.5K", "1K", "2K", "4K"], "default": "1K"},
-        "output_format": {
-            "title": "Output Format",
-            "type": "string",
-            "enum": ["png", "jpeg", "webp"],
-            "default": "png",
-        },
-        "safety_tolerance": {"title": "Safety", "type": "integer", "minimum": 1, "maximum": 6, "default": 4},
-        "limit_generations": {"title": "Limit Generations", "type": "boolean", "default": True},
-        "enable_web_search": {"title": "Web Search", "type": "boolean", "default": False},
-    },
-}
+_BANANA_SCHEMA = _schema(
+    ["prompt"],
+    prompt={"title": "Prompt", "type": "string", "default": "A banana on a drawing table, soft light"},
+    num_images={"title": "Number of Images", "type": "integer", "minimum": 1, "maximum": 4, "default": 1},
+    seed={"title": "Seed", "type": "integer", "default": 0},
+    aspect_ratio={"title": "Aspect Ratio", "type": "string", "enum": _BANANA_RATIOS, "default": "auto"},
+    resolution={"title": "Resolution", "type": "string", "enum": ["0.5K", "1K", "2K", "4K"], "default": "1K"},
+    output_format={"title": "Output Format", "type": "string", "enum": ["png", "jpeg", "webp"], "default": "png"},
+    safety_tolerance={"title": "Safety", "type": "integer", "minimum": 1, "maximum": 6, "default": 4},
+    limit_generations={"title": "Limit Generations", "type": "boolean", "default": True},
+    enable_web_search={"title": "Web Search", "type": "boolean", "default": False},
+)
 
-_SEEDREAM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "title": "Input",
-    "required": ["prompt", "image", "aspect_ratio"],  # with a default and required all the same, as some are
-    "properties": {
-        "prompt": {"title": "Prompt", "type": "string", "default": "Make it snow"},
-        "image": {
-            "title": "Images",
-            "type": "array",
-            "items": {"type": "string", "format": "image_uri"},
-            "format": "image_uris",
-            "maxItems": 10,
-            "minItems": 1,
-            "validations": [
-                {
-                    "validation_rule": "max_file_size_mb",
-                    "validation_value": 30,
-                    "validation_error": "Each image must be smaller than 30 MB",
-                },
-                {
-                    "validation_rule": "min_side_px",
-                    "validation_value": 14,
-                    "validation_error": "Each side must be longer than 14 pixels",
-                },
-            ],
-        },
-        "aspect_ratio": {
-            "title": "Aspect Ratio",
-            "type": "string",
-            "enum": ["1:1", "4:3", "3:4", "16:9", "9:16", "21:9"],
-            "default": "1:1",
-        },
-        "resolution": {"title": "Resolution", "type": "string", "enum": ["1K", "2K"], "default": "1K"},
-        "output_format": {"title": "Output Format", "type": "string", "enum": ["png", "jpeg"], "default": "png"},
-        "strength": {"title": "Strength", "type": "float", "minimum": 0, "maximum": 1, "default": 0.8},
-    },
-}
+_SEEDREAM_RATIOS = ["1:1", "4:3", "3:4", "16:9", "9:16", "21:9"]
 
 _URL = {"type": "string", "format": "image_uri"}
 _URLS = {"type": "array", "items": _URL, "format": "image_uris", "minItems": 1, "maxItems": 10}
 
 
-def _schema(required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "title": "Input", "required": required, "properties": properties}
+_SEEDREAM_SCHEMA = _schema(
+    ["prompt", "image", "aspect_ratio"],  # with a default and required all the same, as some are
+    prompt={"title": "Prompt", "type": "string", "default": "Make it snow"},
+    image={
+        "title": "Images", **_URLS, "validations": [
+            {"validation_rule": "max_file_size_mb", "validation_value": 30,
+             "validation_error": "Each image must be smaller than 30 MB"},
+            {"validation_rule": "min_side_px", "validation_value": 14,
+             "validation_error": "Each side must be longer than 14 pixels"},
+        ],
+    },
+    aspect_ratio={"title": "Aspect Ratio", "type": "string", "enum": _SEEDREAM_RATIOS, "default": "1:1"},
+    resolution={"title": "Resolution", "type": "string", "enum": ["1K", "2K"], "default": "1K"},
+    output_format={"title": "Output Format", "type": "string", "enum": ["png", "jpeg"], "default": "png"},
+    strength={"title": "Strength", "type": "float", "minimum": 0, "maximum": 1, "default": 0.8},
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

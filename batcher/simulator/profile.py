@@ -4,6 +4,7 @@ The default is a service on a good day: quick, faultless, without limits. ``samp
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -143,7 +144,10 @@ def _fault(value: Any) -> Any:
     if isinstance(value, str):
         where, _, rest = value.partition(":")
         kind, _, share = rest.partition(":")
-        return {"where": where, "kind": kind, "probability": float(share or 1)}
+        probability: Any = share or 1.0
+        with suppress(ValueError):  # else msgspec says what is wrong with it, and where
+            probability = float(probability)
+        return {"where": where, "kind": kind, "probability": probability}
     if isinstance(value, Mapping) and isinstance(value.get("kind"), int):
         return {**value, "kind": str(value["kind"])}
     return value

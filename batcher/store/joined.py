@@ -14,8 +14,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
+
 from batcher.core.shard import parse_shard
 from batcher.store.facts import RunFacts, read_facts
+from batcher.store.lock import LOCK, is_held
 from batcher.store.opening import STATE, connect_to_read
 from batcher.store.picks import PICKS
 from batcher.store.rows import IMAGES
@@ -27,6 +30,7 @@ _SEEN = """
 INSERT INTO seen VALUES (?, ?, ?, 1) ON CONFLICT (key) DO UPDATE SET runs = runs + 1,
        rank = min(rank, excluded.rank), run = CASE WHEN excluded.rank < rank THEN excluded.run ELSE run END
 """
+_PREFIX = "batcher-joined-"
 _BY_LINES = (PICKS, "thumbs/measures.jsonl")  # of several runs one is put behind the other
 _runs: dict[Path, tuple[Path, ...]] = {}  # by the temporary folder
 _room: dict[Path, int] = {}  # bits for the ids of one run: a job has the same id in the next copy, while there is room
@@ -69,7 +73,10 @@ class Whole:
     """A temporary folder with the copy. A connection to an earlier copy stays valid."""
 
     def __init__(self, runs: Sequence[Path]) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="batcher-joined-"))
+        _remove_left_behind()
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._lock = filelock.FileLock(self.path / LOCK)
+        self._lock.acquire()
         self._runs = _runs[self.path] = tuple(runs)
 
     def copy(self) -> Joined:
@@ -89,7 +96,15 @@ class Whole:
     def close(self) -> None:
         _runs.pop(self.path, None)
         _room.pop(self.path, None)
+        self._lock.release()
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _remove_left_behind() -> None:
+    """Copies whose process was killed: the system has freed their lock."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        if (path / LOCK).is_file() and not path.is_symlink() and not is_held(path):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def runs_of(run_dir: Path) -> tuple[Path, ...]:

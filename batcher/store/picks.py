@@ -51,7 +51,7 @@ class Verdict:
         return self.pick is None and self.stars is None and not self.tags and not self.note
 
     @property
-    def said(self) -> dict[str, Any]:
+    def given(self) -> dict[str, Any]:
         """``pick``, ``stars`` and ``tags``, as far as they were given: what filters, columns and records show."""
         values = {"pick": self.pick, "stars": self.stars, "tags": list(self.tags) or None}
         return {name: value for name, value in values.items() if value is not None}

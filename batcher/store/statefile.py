@@ -118,11 +118,17 @@ class StateFile(JobRows):
         """By a person only: it was paid for, ask for it again."""
         return replace(entry, state=self._move(entry, Event.RECOLLECTED, **_NO_CAUSE), cause=None)
 
-    def lose(self, entry: Entry, urls: Sequence[str]) -> Entry:
-        """By a repair only: its files are damaged or missing. ``urls``: where they came from, empty when unknown."""
-        state = self._move(entry, Event.LOST, outcome="succeeded", urls=json.dumps(list(urls)))
+    def lose(self, entry: Entry, artifacts: Sequence[Artifact]) -> Entry:
+        """Its files are damaged or missing: READY to be fetched again, or RUNNING where a link is not on record.
+
+        artifacts: as the state file has them.
+        """
+        whole = bool(artifacts) and len(artifacts) == artifacts[0].output_count
+        urls = tuple(artifact.url for artifact in artifacts) if whole else ()
+        state = self._move(entry, Event.LOST, outcome="succeeded", urls=json.dumps(urls))
         self.connection.execute("DELETE FROM images WHERE job_id = ?", (entry.id,))
-        return replace(entry, state=state, urls=tuple(urls))
+        lost = replace(entry, state=state, urls=urls)
+        return lost if whole else self.expire(lost)
 
     def find(self, entry: Entry, artifacts: Sequence[Artifact]) -> Entry:
         """Its files are on disk. ``entry``: as in the state file, with the sidecar's attempt.

@@ -47,11 +47,13 @@ class Transactions:
         self.seal()
         return outcomes
 
-    def must_commit(self, calls: Sequence[Callable[[], Any]]) -> None:
-        """``commit`` for whoever wants all or an exception."""
-        for fine, value in self.commit(calls):
+    def must_commit(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+        """``commit`` for whoever wants all or an exception: what each call gave."""
+        outcomes = self.commit(calls)
+        for fine, value in outcomes:
             if not fine:
                 raise value
+        return [value for _, value in outcomes]
 
     def begin(self) -> bool:
         """Opens a transaction; False while another process writes. Raises DiskError."""

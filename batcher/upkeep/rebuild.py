@@ -22,6 +22,7 @@ from batcher.core.job import Job, State
 from batcher.core.naming import safe_part, with_key
 from batcher.core.one_line import one_line
 from batcher.images.storage import reader_of
+from batcher.runner.lost_and_found import move_aside
 from batcher.runner.records import FAILURES, RECORDS
 from batcher.runner.sidecars import (
     Card,
@@ -38,7 +39,6 @@ from batcher.store import STATE, RunFacts, StateFile, auditing
 from batcher.store.files import whole
 from batcher.store.files.disk import disk
 from batcher.store.files.safe_reader import SafeReader, extension, sidecar_of
-from batcher.upkeep.lost_and_found import move_aside
 
 _SCRATCH = ".rebuilt.db"
 _GROUP = 200  # jobs a commit

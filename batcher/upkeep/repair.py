@@ -27,6 +27,7 @@ from batcher.images.check import examine
 from batcher.images.storage import place_of, reader_of, url_of
 from batcher.runner import records
 from batcher.runner.collecting import Collected, collect
+from batcher.runner.lost_and_found import move_aside
 from batcher.runner.progress import Progress, listener
 from batcher.runner.service import Options
 from batcher.store import STATE, StateFile, auditing, connect_to_read, has_state, locked
@@ -37,7 +38,6 @@ from batcher.store.files.whole import force
 from batcher.store.files.whole import put_in_place as land
 from batcher.upkeep.findings import Finding, Fix, Kind, gone, of_job
 from batcher.upkeep.inspection import LIMITS, Depth, recorded_as
-from batcher.upkeep.lost_and_found import move_aside
 from batcher.upkeep.rebuild import Rebuilt, put_in_place, take_in
 from batcher.upkeep.survey import Survey, look
 
@@ -248,10 +248,9 @@ class _Repairer:
         return all(artifacts and len(artifacts) == artifacts[0].output_count for artifacts in files)
 
     def _lose(self, findings: Sequence[Finding], ids: set[int]) -> list[Entry]:
-        lost = []
+        lost: list[Entry] = []
         for entry, artifacts in self._files_of(sorted(ids)):
-            (after,) = self._moved(entry, artifacts)
-            lost.append(after)
+            lost += self.state.must_commit([partial(self.state.lose, entry, artifacts)])
         for finding in findings:
             if finding.kind is not Kind.INCOMPLETE and finding.entry is not None:
                 for file in (finding.file, sidecar_of(finding.file)):
@@ -272,18 +271,6 @@ class _Repairer:
                     self.repaired.did("file moved to lost+found", -1)
                 else:
                     shutil.copy2(kept, place)
-
-    def _moved(self, entry: Entry, artifacts: Sequence[Artifact]) -> list[Entry]:
-        """Durably READY, or RUNNING when a link is not on record."""
-        moved: list[Entry] = []
-        whole = bool(artifacts) and len(artifacts) == artifacts[0].output_count
-
-        def lose() -> None:
-            after = self.state.lose(entry, [artifact.url for artifact in artifacts] if whole else [])
-            moved.append(after if whole else self.state.expire(after))
-
-        self.state.must_commit([lose])
-        return moved[-1:]
 
     def _files_of(self, ids: Iterable[int]) -> Iterable[auditing.Files]:
         return auditing.finished(self.state.connection, ids)

@@ -12,10 +12,11 @@ from typing import Any
 from batcher.core.command_line import command_line
 from batcher.core.errors import UsageError
 from batcher.core.units import show_count
+from batcher.export import TARGETS
 from batcher.export.more import add, plan_more
 from batcher.runner import tuning
 from batcher.runner.control import BACK
-from batcher.runner.reopening import STATES, Reopen, reopen
+from batcher.runner.reopening import MISSING, STATES, Reopen, reopen
 from batcher.store import picks
 from batcher.store.joined import runs_of
 from batcher.view import words
@@ -25,7 +26,6 @@ _MOST_VERDICTS = 10_000  # in one request
 _MOST_TEXT = 2_000  # characters of a note
 _SETS = Path("sets")  # where exports from the page go
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
-_TARGETS = frozenset({"imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest"})
 
 
 def pick(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,20 +114,20 @@ def retry(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
             hint=f"Retry in one run: {command_line('view', runs[0])}",
         )
     states, causes, keys = (_texts(body, name) for name in ("states", "causes", "keys"))
-    if not states or not set(states) <= set(STATES):
-        raise UsageError(f"`states` are some of {', '.join(STATES)}")
-    done = body.get("dry_run") is False
-    meant = Reopen(states=states, causes=causes, jobs=keys, dry_run=not done)
+    if not states or not set(states) <= {*STATES, MISSING}:
+        raise UsageError(f"`states` are some of {', '.join((*STATES, MISSING))}")
+    done, resubmit = body.get("dry_run") is False, body.get("resubmit") is True
+    meant = Reopen(states=states, causes=causes, jobs=keys, resubmit=resubmit, dry_run=not done)
     parts = [reopen(run, meant) for run in runs]
     costs = [part["may_cost_usd"] for part in parts if part["reopened"]]
     found = {
         **parts[0], **{name: sum(part[name] for part in parts) for name in ("reopened", "collected_again")},
-        "reopened_first": [name for part in parts for name in part["reopened_first"]],
+        **{name: [one for part in parts for one in part[name]] for name in ("reopened_first", "collected_first")},
         "may_cost_usd": None if None in costs else round(sum(costs), 6),
     }  # fmt: skip
     which = [("--state", one) for one in states if one != "failed"]
     which += [("--cause", one) for one in causes] + [("--job", one) for one in keys]
-    words_of = [word for pair in which for word in pair]
+    words_of = [word for pair in which for word in pair] + ["--resubmit"] * resubmit
     some = [run for run, part in zip(runs, parts, strict=True) if part["reopened"] or part["collected_again"]]
     line = " && ".join(command_line("retry", run, *words_of) for run in some or runs)
     return {**found, "words": words.retry(found, done=done), "command": line, "nothing": not some}
@@ -141,8 +141,8 @@ def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
     name, to, where = body.get("name"), body.get("to"), body.get("where")
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith("."):
         raise UsageError("a name is letters, digits, spaces, dots, dashes", hint="The command line takes any folder.")
-    if to not in _TARGETS or not (where is None or isinstance(where, str)):
-        raise UsageError(f"`to` is one of {', '.join(sorted(_TARGETS))}")
+    if to not in TARGETS or not (where is None or isinstance(where, str)):
+        raise UsageError(f"`to` is one of {', '.join(TARGETS)}")
     which = ("--where", where) if where and to != "pairs" else ()  # pairs are of picked and rejected
     line = command_line("export", *runs_of(run_dir), _SETS / name, "--to", to, *which)
     if body.get("dry_run") is True:

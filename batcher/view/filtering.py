@@ -27,7 +27,7 @@ def matching(reader: RunReader, text: str, flags: Flags) -> tuple[list[int], lis
         meta, chosen = (_decode(text) if text else {} for text in (row.meta, row.chosen))
         place = row.key, row.output_index or 0
         verdict = reader.verdicts.of(*place, row.sha256 or "")
-        more = verdict_of(verdict.said if verdict else {}, flags.get(place, ()))
+        more = verdict_of(verdict.given if verdict else {}, flags.get(place, ()))
         if where(row, inputs_of(row), meta, chosen, more):
             matches.append(row.id * OUTPUTS + (row.output_index or 0))
     where.check()

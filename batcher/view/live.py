@@ -18,6 +18,7 @@ import msgspec
 
 from batcher.core.errors import BatcherError
 from batcher.view.judge import Judge
+from batcher.view.records import RecordsWriter
 from batcher.view.run_reader import RunReader
 from batcher.view.thumbs import Thumbs
 
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 LOOK_EVERY = 0.25  # seconds
 _KEPT = 400  # messages
+_LAST = 5.0  # seconds that the end of the page waits for a question
 _PATIENCE = 15.0  # seconds without a message, then a comment says that the connection lives
 _IDLE = 10.0  # seconds after the last question
 
@@ -35,6 +37,7 @@ class Live:
     def __init__(self, reader: RunReader, thumbs: Thumbs) -> None:
         self.run_dir = reader.run_dir
         self.judge = Judge(reader.run_dir, thumbs, lambda: reader.going)
+        self.records = RecordsWriter(reader.run_dir, lambda: reader.going)
         self.reader = reader
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._generation = secrets.token_hex(4)
@@ -55,7 +58,9 @@ class Live:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.ask(self.reader.close)
+        await self.records.close()
+        with suppress(TimeoutError):  # a disk that never answers
+            await asyncio.wait_for(self.ask(self.reader.close), _LAST)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def index(self) -> bytes:

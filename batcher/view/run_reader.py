@@ -26,6 +26,7 @@ from batcher.view.columns import OUTPUTS, Columns, survey
 
 SHARE = 0.02  # of a processor, for looking what moved
 _FACTS_EVERY = 1.0  # seconds, at most so often
+_MOST_BROKEN = 500  # images that are watched: a look at each costs 2 microseconds
 _MOST_MOVES = 5_000  # jobs: when more moved at once, the page reads everything again
 
 
@@ -61,6 +62,7 @@ class RunReader:
         self._took: Counter[float] = Counter()  # seconds
         self._known: dict[int, tuple[str, int]] = {}
         self._columns: Columns | None = None
+        self._broken: dict[int, tuple[Path, Any]] = {}  # by job: an image that could not be shown, and how it looked
         self._ends: dict[str, int] = {}
         self._picks = picks.Picks()
         self._picks_read = 0  # bytes
@@ -146,21 +148,32 @@ class RunReader:
         if version != self._version:
             self._version = version
             self._behind = self._facts_behind = True
+        moved: list[int] = []
         if self._behind and self._moves_turn.has_come():
             self._behind = False
-            moved = self._moved(connection)
-            if moved is None:
+            since = self._moved(connection)
+            if since is None:
                 return {"reset": True}
+            moved = since
+        back = [id_ for id_, (path, look) in self._broken.items() if _look(path) != look]
+        for id_ in back:
+            del self._broken[id_]
+        if moved or back:
+            changes["items"] = self._columns.columns(viewing.rows_of(connection, moved + back))
             if moved:
-                changes["items"] = self._columns.columns(viewing.rows_of(connection, moved))
                 self._ended.update(changes["items"]["t"])
                 self._took.update(changes["items"]["d"])
-                changes["tables"] = self._columns.tables(self._ends)
-                self._ends = self._columns.ends()
+            changes["tables"] = self._columns.tables(self._ends)
+            self._ends = self._columns.ends()
         if (self._facts_behind or self._is_going_changes()) and self._facts_turn.has_come():
             self._facts_behind = False
             changes["facts"] = self.facts()
         return changes or None
+
+    def watch(self, row: JobRow, path: Path) -> None:
+        """An image that is missing or damaged: it is in ``changes`` once its file is another one."""
+        if len(self._broken) < _MOST_BROKEN:
+            self._broken[row.id] = path, _look(path)
 
     def _is_going_changes(self) -> bool:
         """A run that was killed writes nothing more."""
@@ -293,6 +306,15 @@ class RunReader:
 
     def rows(self) -> Iterator[JobRow]:
         return viewing.rows(self.connection)
+
+
+def _look(path: Path) -> tuple[int, ...] | None:
+    """What a file looks like from outside; None where there is none."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
 def _failure(group: reading.Failure) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import signal
 import socket
 import webbrowser
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ async def serve(paths: Sequence[Path], address: Address, options: Options, say: 
     gc.set_threshold(200_000, 20, 20)  # the index of 100,000 pictures is made in two thirds of the time
     runs = Runs(paths)
     token = secrets.token_urlsafe(24)
+    asyncio.get_running_loop().set_default_executor(_Threads(thread_name_prefix="page"))
     listening = _listen(address)
     port = int(listening.getsockname()[1])
     server = Server(runs, Guard.at(token, address.host, port, socket.gethostname()), options)
@@ -51,6 +53,13 @@ async def serve(paths: Sequence[Path], address: Address, options: Options, say: 
         await _interrupted()
     finally:
         await runner.cleanup()
+
+
+class _Threads(ThreadPoolExecutor):
+    """Nobody waits for them but the end of the process, which waits for some seconds only."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+        super().shutdown(wait=False, cancel_futures=True)
 
 
 def _say_more(address: Address, port: int, url: str, say: Callable[[str], None]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from batcher.store.joined import whose
 from batcher.store.viewing import JobRow
 from batcher.view import changes, details, filtering
 from batcher.view.live import Live
-from batcher.view.run_reader import problem
+from batcher.view.run_reader import RunReader, problem
 from batcher.view.runs import Runs
 from batcher.view.safety import HEADERS, Guard
 from batcher.view.thumbs import place
@@ -69,8 +70,8 @@ class Server:
             web.get(f"{run}/job/{{key}}", self._job),
             web.get(f"{run}/thumb/{{key}}/{{output:\\d{{1,3}}}}", self._thumb),
             web.get(f"{run}/picture/{{key}}/{{output:\\d{{1,3}}}}", self._picture),
-            web.post(f"{run}/picks", self._change(lambda live, body: live.ask(changes.pick, live.reader, body))),
-            web.post(f"{run}/undo", self._change(lambda live, body: live.ask(changes.undo, live.reader, body))),
+            web.post(f"{run}/picks", self._change(partial(_verdicts, changes.pick))),
+            web.post(f"{run}/undo", self._change(partial(_verdicts, changes.undo))),
             web.post(f"{run}/tune", self._change(lambda live, body: live.ask(changes.tune, live.reader, body))),
             web.post(f"{run}/retry", self._change(lambda live, body: _thread(changes.retry, live.reader, body))),
             web.post(f"{run}/more", self._change(lambda live, body: _thread(changes.more, live.run_dir, body))),
@@ -164,6 +165,7 @@ class Server:
         try:
             content, look = await self._runs.thumbs.made(path, target, row.sha256 or "")
         except (OSError, ValueError, SyntaxError, EOFError) as error:
+            await live.ask(live.reader.watch, row, path)
             why = f"{path.name} can't be shown: {error}. If it is damaged, this fetches it again, free:"
             return _json({"error": why, "hint": repair(run_dir)}, status=422)
         if look is not None:
@@ -187,12 +189,13 @@ class Server:
         run_dir, file = whose(live.run_dir, row.file or "")
         try:
             path = await asyncio.to_thread(lambda: reader_of(run_dir).regular(file))
-            size = path.stat().st_size
+            if path.stat().st_size == row.bytes:
+                return row, path, run_dir
+            what = "damaged"
         except (Absent, NotAFile, Outside, OSError, ValueError):
-            raise _not_found(f"{file} is gone. This fetches it again, free:", repair(run_dir)) from None
-        if size != row.bytes:
-            raise _not_found(f"{file} is damaged. This fetches it again, free:", repair(run_dir))
-        return row, path, run_dir
+            what = "gone"
+        await live.ask(live.reader.watch, row, run_dir / file)
+        raise _not_found(f"{file} is {what}. This fetches it again, free:", repair(run_dir))
 
     def _change(self, work: Work) -> Handler:
         async def handler(request: web.Request) -> web.StreamResponse:
@@ -212,6 +215,14 @@ class Server:
         if live is None:
             raise _not_found("there is no such run here")
         return live
+
+
+async def _verdicts(
+    work: Callable[[RunReader, Mapping[str, Any]], dict[str, Any]], live: Live, body: Mapping[str, Any]
+) -> dict[str, Any]:
+    answer = await live.ask(work, live.reader, body)
+    live.records.verdicts_came()
+    return answer
 
 
 async def _thread(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:

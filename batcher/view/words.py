@@ -168,15 +168,18 @@ def retry(found: Facts, *, done: bool) -> list[str]:
         price = "an unknown amount" if cost is None else f"up to {show_usd(cost)}"
         does = "reopened" if done else "would be submitted again"
         words.append(f"{show_count(again, 'job')} {does}, which may cost {price}.")
-        named = found["reopened_first"]
-        rest = f", and {again - len(named):,} more" if again > len(named) else ""
-        words += [] if done else [", ".join(named) + rest]
+        words += [] if done else [_named(found["reopened_first"], again)]
     if free:
-        does = "are" if done else "would be"
-        words.append(f"{show_count(free, 'job')} {does} collected again: paid for already, asking is free.")
+        does = show_count(free, "job is", "jobs are") if done else f"{show_count(free, 'job')} would be"
+        words.append(f"{does} collected again, for $0.00: paid for already, asking is free.")
+        words += [] if done else [_named(found["collected_first"], free)]
     if found["in_doubt"] and again:
         words.append("Those in doubt may be paid twice: look at your generations at the service first.")
     return words or ["Nothing to reopen."]
+
+
+def _named(first: Sequence[str], count: int) -> str:
+    return ", ".join(first) + (f", and {count - len(first):,} more" if count > len(first) else "")
 
 
 def more(found: Facts, *, done: bool) -> list[str]:

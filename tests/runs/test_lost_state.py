@@ -14,12 +14,12 @@ import pytest
 from batcher.core.errors import TakenOver, UsageError
 from batcher.core.job import State
 from batcher.manifest import Overrides
+from batcher.runner.lost_and_found import move_aside
 from batcher.runner.recovery.departures import JOURNAL, Departures, recover
 from batcher.runner.recovery.generation import read_beside, take
 from batcher.runner.stop import Reason
 from batcher.simulator import Fault, Latency, Simulator
 from batcher.store import STATE, StateFile, reading
-from batcher.upkeep.lost_and_found import move_aside
 from tests.support.stage import Came, Going, go, lines, steady
 from tests.support.state_files import NOW, Book, a_book, a_job
 from tests.support.virtual import run

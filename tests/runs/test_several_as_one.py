@@ -173,6 +173,20 @@ def test_what_happens_in_one_of_several_runs_comes_to_the_page_and_a_retry_goes_
         assert connection.execute("SELECT count(*) FROM jobs WHERE state = 'pending'").fetchone() == (1,)
 
 
+def test_a_copy_that_a_killed_process_left_is_removed_by_the_next_one(
+    mine: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / "batcher-joined-left"
+    left.mkdir()
+    (left / ".lock").touch()  # and nobody holds it
+    with joined(mine) as first, joined(mine) as second:
+        assert not left.exists()
+        assert first.path.exists()
+        assert second.path.exists()
+    assert not list(tmp_path.glob("batcher-joined-*"))
+
+
 def test_a_page_does_not_retry_a_job_that_is_in_two_of_its_runs(mine: list[Path], tmp_path: Path) -> None:
     shutil.copytree(mine[0], tmp_path / "again")
     with page_server(mine[0], str(mine[1]), str(tmp_path / "again")) as server:

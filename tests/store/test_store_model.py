@@ -72,7 +72,7 @@ class Walk(RuleBasedStateMachine):
             Event.CANCELLED: partial(state.cancel, entry, NOW),
             Event.REOPENED: partial(state.reopen, entry),
             Event.RECOLLECTED: partial(state.recollect, entry),
-            Event.LOST: partial(state.lose, entry, ["https://a/b.png"]),
+            Event.LOST: partial(state.lose, entry, [a_picture(entry)]),
             Event.FOUND: partial(state.find, with_sidecar(entry), [a_picture(entry)]),
         }
         ((fine, value),) = state.commit([acts[event]])

@@ -39,7 +39,7 @@ BY: dict[Event, list[Move]] = {
     Event.CANCELLED: [lambda state, entry: state.cancel(entry, NOW)],
     Event.REOPENED: [lambda state, entry: state.reopen(entry)],
     Event.RECOLLECTED: [lambda state, entry: state.recollect(entry)],
-    Event.LOST: [lambda state, entry: state.lose(entry, ["https://a/b.png"])],
+    Event.LOST: [lambda state, entry: state.lose(entry, [a_picture(entry)])],
     Event.FOUND: [found],
 }
 ALL = [(before, event, move) for before in State for event, moves in BY.items() for move in moves]

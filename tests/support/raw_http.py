@@ -7,6 +7,8 @@ from typing import Any
 
 from tests.support.browser import Served
 
+PATIENCE = 20.0  # seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -27,7 +29,7 @@ def ask(server: Served, path: str, *, method: str = "GET", body: Any = None, **h
         lines |= {"Content-Type": "application/json", "Content-Length": str(len(content))}
     lines |= {name.replace("_", "-"): value for name, value in headers.items()}
     text = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
         connection.sendall(f"{method} {path} HTTP/1.1\r\n{text}\r\n".encode() + content)
         received = b""
         while part := connection.recv(65536):

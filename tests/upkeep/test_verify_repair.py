@@ -49,6 +49,34 @@ def test_what_the_service_no_longer_has_is_gone_with_its_price_and_the_way_to_pa
     assert "All is well" in said
 
 
+def test_a_retry_of_what_is_missing_lets_the_next_run_fetch_it_free_and_asks_before_it_pays_again(run: Run) -> None:
+    lost, bad, kept = run.images()[3], run.images()[9], run.images()[5].stat().st_mtime_ns
+    damaged = bad.read_bytes()[:-9]
+    lost.unlink()
+    bad.write_bytes(damaged)
+    words = ("retry", "run", "--state", "missing", "--json")
+    asked = json.loads(run(*words, "--dry-run")[1])
+    assert (asked["collected_again"], asked["reopened"], asked["may_cost_usd"]) == (2, 0, 0)
+    assert len(asked["collected_first"]) == 2
+    assert not run.aside()
+    run(*words)
+    assert [path.read_bytes() for path in run.aside() if path.suffix == ".png"] == [damaged]
+    report = run.again()
+    assert (report["submits"], report["done"]) == (0, JOBS)
+    assert run.verify()["exit_code"] == 0
+    assert run.images()[5].stat().st_mtime_ns == kept
+    assert json.loads(run(*words)[1])["collected_again"] == 0
+
+    the_service_forgets(run)
+    lost.unlink()
+    run(*words)
+    assert (run.again()["failed"], run.again()["submits"]) == (1, 0)
+    causes = [row["cause"] for row in run.rows("jobs") if row["state"] == "failed"]
+    assert causes == ["gone"]
+    assert json.loads(run("retry", "run", "--json", "--dry-run")[1])["collected_again"] == 1, "asking is free"
+    assert json.loads(run("retry", "run", "--resubmit", "--json", "--dry-run")[1])["may_cost_usd"] == 0.02
+
+
 def test_the_command_that_pays_for_what_is_gone_is_the_one_that_is_named(run: Run) -> None:
     the_service_forgets(run)
     run.images()[3].unlink()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import batcher
+from batcher.runner.records import RECORDS
 from batcher.store.picks import PICKS
 from batcher.view import static
 from tests.support.big_run import make_run
@@ -426,6 +427,54 @@ def test_pictures_that_go_or_break_under_the_page_are_tiles_that_say_so(
     press(page, "Escape")
     expect_count(page, f'.tile.loaded[data-job="{order(run)[2]}"]', 1)
     page.close()
+
+
+def test_a_missing_image_is_asked_for_again_from_its_tile_free_and_shown_once_it_is_there(
+    page: Any, chromium: Any, served: Served, run: Path
+) -> None:
+    first, second = order(run)[0:2]
+    page.wait_for_selector(f'.tile.loaded[data-job="{first}"]')
+    gone, bad = run / "images/16x9-395b64.png", run / "images/16x9-a5c9ca.png"
+    content = gone.read_bytes()
+    gone.unlink()
+    bad.write_bytes(b"short")
+    page = chromium.new_page()
+    page.goto(served.url)
+    tile = page.locator(f'.tile[data-job="{first}"]')
+    tile.get_by_text("missing or damaged").wait_for()
+    gone.write_bytes(content)  # as a repair does it, or a person with a backup
+    page.wait_for_selector(f'.tile.loaded[data-job="{first}"]')
+
+    page.locator(f'.tile[data-job="{second}"]').get_by_role("button", name="Retry").click()
+    page.get_by_text("1 job would be collected again, for $0.00").wait_for()
+    dialog = page.locator("dialog[open]")
+    assert dialog.get_by_text("1", exact=True).is_visible()  # which one it is
+    assert f"batcher retry {run} --state missing --job {second}" in dialog.inner_text()
+    dialog.get_by_role("button", name="Retry").click()
+    page.get_by_text("1 job is collected again").wait_for()
+    page.wait_for_selector(f'.tile[data-job="{second}"][data-state="r"]')
+    assert (run / "lost+found/16x9-a5c9ca.png").read_bytes() == b"short"
+    page.close()
+
+
+def test_verdicts_are_in_the_records_a_little_later_and_when_the_page_ends(chromium: Any, run: Path) -> None:
+    records = run / RECORDS
+    records.write_text("")
+    with page_server(run) as server:
+        page = chromium.new_page()
+        page.goto(server.url)
+        page.wait_for_selector(CURRENT)
+        press(page, "p", "x")
+        for _ in range(600):
+            if records.read_text():
+                break
+            page.wait_for_timeout(50)
+        lines = [json.loads(line) for line in records.read_text().splitlines()]
+        assert [one.get("pick") for one in lines][:2] == ["yes", "no"]
+        press(page, "p")
+        saved(page, run, 3)
+        page.close()
+    assert sum("pick" in json.loads(line) for line in records.read_text().splitlines()) == 3
 
 
 def test_a_state_file_that_goes_and_comes_back_is_said_and_taken_up_again(page: Any, run: Path) -> None:

@@ -2,7 +2,11 @@
 
 import contextlib
 import json
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ from batcher.view.run_reader import RunReader
 from batcher.view.runs import Runs
 from batcher.view.server import FILES
 from batcher.view.thumbs import place
+from tests.support import raw_http
 from tests.support.big_run import make_run
 from tests.support.browser import Served, page_server
 from tests.support.raw_http import ask, known
@@ -272,8 +277,6 @@ def state_of(run: Path, number: int) -> str:
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_run_with_view_says_the_address_first_and_its_page_ends_with_it(tmp_path: Path, as_json: bool) -> None:
-    import subprocess  # noqa: PLC0415
-    import sys  # noqa: PLC0415
 
     (tmp_path / "prompts.txt").write_text("a heron\na kite\na jay\n")
     words = [
@@ -304,14 +307,37 @@ def test_a_run_with_view_says_the_address_first_and_its_page_ends_with_it(tmp_pa
 
 
 def test_a_page_that_is_killed_changes_nothing(run: Path) -> None:
-    import os  # noqa: PLC0415
-    import signal  # noqa: PLC0415
 
     before = (run / "state.db").read_bytes()
     with page_server(run) as server:
         index(server)
         os.kill(server.pid, signal.SIGKILL)
     assert (run / "state.db").read_bytes() == before
+
+
+STUCK = """
+import sys, time
+from batcher import __main__
+from batcher.view import changes, live
+__main__.LAST = live._LAST = 0.5
+changes.more = changes.undo = lambda *_: time.sleep(1_000)  # a disk that never answers
+sys.exit(__main__.entry())
+"""
+
+
+@pytest.mark.parametrize("stuck", ["more", "undo"])
+def test_a_page_whose_disk_never_answers_ends_at_the_first_ctrl_c(
+    run: Path, stuck: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [sys.executable, "-c", STUCK, "view", str(run), "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        server = Served(process.stdout.readline().strip(), process.pid)
+        monkeypatch.setattr(raw_http, "PATIENCE", 1.0)
+        with pytest.raises(TimeoutError):
+            ask(server, f"{N}/{stuck}", method="POST", body={}, **known(server))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
 
 
 def test_the_static_page_has_everything_beside_it(run: Path, tmp_path: Path) -> None:

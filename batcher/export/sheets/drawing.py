@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from batcher.core.errors import DiskError, FileRefused, UsageError
+from batcher.core.errors import FileRefused, UsageError
 from batcher.core.naming import prompt_id, safe_part, short
 from batcher.core.units import show_count
 from batcher.export.sheets.axes import Plan, choose
@@ -26,6 +26,7 @@ from batcher.export.viewed import JobFilter
 from batcher.manifest.extras import install_command
 from batcher.runner.progress import Meter, Progress
 from batcher.store import read_facts
+from batcher.store.files.disk import disk
 from batcher.store.files.whole import write_whole
 
 FORMATS = ("png", "webp")
@@ -102,7 +103,7 @@ def _draw_all(
 ) -> None:  # fmt: skip
     painter = Painter(run_dir, writer)
     for number, sheet in enumerate(sheets, 1):
-        layout = Layout(sheet, sheet.axes, target.wanted.size, writer)
+        layout = Layout(sheet, target.wanted.size, writer)
         gaps = Counter(tile.word for cell in sheet.cells.values() for tile in cell if not tile.file)
         tiles = sum(map(len, sheet.cells.values()))
         pictures = tiles - gaps.total()
@@ -139,20 +140,13 @@ class _Target:
             raise self._too_many(f"{sheets:,} sheets")
         if self.folder.exists() and not self.folder.is_dir():
             raise UsageError(f"{self.folder} is a file, not a folder", hint="Choose another with -o.")
-        self._made = False
         self._used: set[str] = set()
 
     def file(self, sheet: Sheet, number: int, page: Page) -> Path:
         if self.single and page.pages > 1:
             raise self._too_many(f"{page.pages:,} pages")
-        if not self._made:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise DiskError(
-                    f"{self.folder} can't be made: {error.strerror}", hint="Choose another with -o."
-                ) from None
-            self._made = True
+        with disk(str(self.folder)):
+            self.folder.mkdir(parents=True, exist_ok=True)
         if self.single:
             return self.single
         part = f"-p{page.number:02d}" if page.pages > 1 else ""

@@ -71,16 +71,16 @@ def bands(sizes: Sequence[int], limit: int) -> list[Band]:
 
 
 class Layout:
-    """One sheet, laid out. axes: their names, of the rows (None when pictures flow in lines) and of the columns."""
+    """One sheet, laid out. Where its rows have no axis, the pictures flow in lines."""
 
-    def __init__(self, sheet: Sheet, axes: tuple[str | None, str], size: int, writer: Writer) -> None:
-        self.sheet, self.axes, self.writer = sheet, axes, writer
+    def __init__(self, sheet: Sheet, size: int, writer: Writer) -> None:
+        self.sheet, self.axes, self.writer = sheet, sheet.axes, writer
         pictures = [tile for tiles in sheet.cells.values() for tile in tiles if tile.file]
         longest = max((max(fitted(tile, size)) for tile in pictures), default=size)
         self.style = Style(longest)
         side = side_of(max(map(len, sheet.cells.values())), size)
         self.cells = {place: cell_of(tiles, side, longest) for place, tiles in sheet.cells.items()}
-        self.flows = axes[0] is None
+        self.flows = self.axes[0] is None
         if self.flows:
             self._flow()
         self.rows, self.cols = (1 + max(place[side] for place in self.cells) for side in (0, 1))

@@ -19,82 +19,81 @@ _OPTION = re.compile(
 _KEYS = "model|defaults|dynamic|prompts|groups|matrix|zip|output|run"
 _TABLE = "give a table (CSV) with the columns prompt and negative_prompt"
 # By name: how a line of it looks, in words, how to go on. One line of these is enough, of the others there are several.
-_Looks = dict[str, tuple[re.Pattern[str], str, str]]
+_Looks = dict[str, tuple[str, str, str]]
 _KINDS: _Looks = {
     "imagine": (
-        re.compile(r"/imagine\b"),
+        r"/imagine\b",
         "Midjourney's commands",
         "remove `/imagine prompt:`; --format kohya reads --ar, --neg and --seed",
     ),
     "rule": (
-        re.compile(r"(-{3,}|={3,}|_{3,}|\*{3,}|~{3,})\Z"),
+        r"(-{3,}|={3,}|_{3,}|\*{3,}|~{3,})\Z",
         "lines that separate blocks",
         "give one prompt a line, or one file a prompt in a folder",
     ),
-    "bars": (re.compile(r".*\|\|"), "prompts separated by ||", "give one prompt a line"),
-    "fence": (re.compile(r"```"), "a block of code in Markdown", "remove the lines with ```"),
+    "bars": (r".*\|\|", "prompts separated by ||", "give one prompt a line"),
+    "fence": (r"```", "a block of code in Markdown", "remove the lines with ```"),
     "block": (
-        re.compile(r"(positive|negative)( prompt)?\s*:", re.IGNORECASE),
+        r"(?i:(positive|negative)( prompt)?\s*:)",
         "blocks of positive and negative prompts",
         _TABLE,
     ),
-    "infotext": (re.compile(r"Steps: [0-9]+, "), "the infotext of an image", f"keep only its prompt, or {_TABLE}"),
+    "infotext": (r"Steps: [0-9]+, ", "the infotext of an image", f"keep only its prompt, or {_TABLE}"),
     "chat": (
-        re.compile(r"(sure|certainly|of course|here (are|is)|here's)\b.{0,120}\bprompts?\b.{0,60}:\Z", re.IGNORECASE),
+        r"(?i:(sure|certainly|of course|here (are|is)|here's)\b.{0,120}\bprompts?\b.{0,60}:\Z)",
         "the words of an assistant before its list",
         "remove that line",
     ),
-    "yaml": (re.compile(rf"({_KEYS}):(\s|\Z)"), "YAML", "--format yaml reads a manifest"),
+    "page": (r"(?i:<!doctype|<html|<\?xml)", "a page of HTML or XML", "give its prompts alone, one a line"),
+    "yaml": (rf"({_KEYS}):(\s|\Z)", "YAML", "--format yaml reads a manifest"),
 }
 _SEVERAL: _Looks = {
     "labelled": (
-        re.compile(r"prompt( ?[0-9]{1,4})?\s*:\s*\S", re.IGNORECASE),
+        r"(?i:prompt( ?[0-9]{1,4})?\s*:\s*\S)",
         "the word `prompt:` before each prompt",
         "remove it: sed -E 's/^ *[Pp]rompt ?[0-9]* *: *//'",
     ),
     "quoted": (
-        re.compile(r'"[^"]+",?\Z'),
+        r'"[^"]+",?\Z',
         "prompts in quotes",
         """remove the quotes: sed -E 's/^ *"(.*)",? *$/\\1/'""",
     ),
     "cells": (
-        re.compile(r"[^\t]+\t+[^\t]|.*[;|]\s*[0-9]{1,19}(\s*[:x]\s*[0-9]{1,4})?\Z"),
+        r"[^\t]+\t+[^\t]|.*[;|]\s*[0-9]{1,19}(\s*[:x]\s*[0-9]{1,4})?\Z",
         "rows of a table without a header",
         "put the names of its columns into a first line, and add --format csv (or tsv)",
     ),
     "addresses": (
-        re.compile(r"https?://\S+\Z", re.IGNORECASE),
+        r"(?i:https?://\S+\Z)",
         "addresses instead of prompts",
         "give a table (CSV) with the columns prompt and that of the model's input",
     ),
     "captioned": (
-        re.compile(r"\S{1,200}\.(png|jpe?g|webp)[\"']?\s*[:,|]", re.IGNORECASE),
+        r"(?i:\S{1,200}\.(png|jpe?g|webp)[\"']?\s*[:,|])",
         "names of images before their captions",
         "give a table (CSV) with the columns id and prompt",
     ),
     "markup": (
-        re.compile(r"<[a-z]{2,20}>.*</[a-z]{2,20}>\Z", re.IGNORECASE),
+        r"(?i:<[a-z]{2,20}>.*</[a-z]{2,20}>\Z)",
         "markup",
         "remove it: sed -E 's/<[^>]*>//g'",
     ),
     "json": (
-        re.compile(r'[{\[]\s*("[^"]{1,60}"\s*:|[{"])'),
+        r'[{\[]\s*("[^"]{1,60}"\s*:|[{"])',
         "JSON",
         "--format jsonl reads one JSON value a line, --format json a list (--format records, those of a run)",
     ),
-    "table": (re.compile(r"\|.*\|\Z"), "a table in Markdown", "give the table as CSV"),
-    "heading": (re.compile(r"(#{1,6}|//)\s"), "headings or comments", "remove the lines with #"),
+    "table": (r"\|.*\|\Z", "a table in Markdown", "give the table as CSV"),
+    "heading": (r"(#{1,6}|//)\s", "headings or comments", "remove the lines with #"),
     "numbered": (
-        re.compile(r"(\*\*)?[0-9]{1,4}[.)](\*\*)?\s"),
+        r"(\*\*)?[0-9]{1,4}[.)](\*\*)?\s",
         "a numbered list",
         "remove the numbers: sed -E 's/^[0-9]+[.)] //'",
     ),
-    "list": (re.compile(r"[-*\u2022]\s"), "a list with dashes", "remove the dashes: sed -E 's/^[-*] //'"),
+    "list": (r"[-*\u2022]\s", "a list with dashes", "remove the dashes: sed -E 's/^[-*] //'"),
 }
-_ALL = _KINDS | _SEVERAL
-_SIGNS = re.compile(
-    r"[|:;\t]|\.(?:png|jpe?g|webp)"
-)  # without any of them, a line that begins with a letter is a prompt
+_ANY = re.compile("|".join(f"(?P<{name}>{pattern})" for name, (pattern, _, _) in (_KINDS | _SEVERAL).items()))
+_SIGNS = re.compile(r"[|:;\t]|\.(?:png|jpe?g|webp)")  # a line that begins with a letter and has none is a prompt
 _LONGEST = 2_000  # characters of a line that are looked at
 _FLAG = "--format txt sends the lines as they stand"
 
@@ -122,10 +121,9 @@ class Lookalikes:
         first = stripped[0]
         if first.isalnum() and not first.isdigit() and not _SIGNS.search(stripped):
             return  # nearly all prompts: nothing below looks like them
-        for name, (pattern, _, _) in _ALL.items():
-            if pattern.match(stripped) and self._is_meant(name, stripped):
-                self._count(name, line)
-                return
+        alike = _ANY.match(stripped)
+        if alike is not None and alike.lastgroup and self._is_meant(alike.lastgroup, stripped):
+            self._count(alike.lastgroup, line)
 
     def _is_meant(self, name: str, text: str) -> bool:
         if name in {"addresses", "captioned"} and self._takes_files:
@@ -136,7 +134,7 @@ class Lookalikes:
         self._first.setdefault(name, line)
         self._many[name] = self._many.get(name, 0) + 1
 
-    def found(self) -> tuple[int, str, str] | None:
+    def likeness(self) -> tuple[int, str, str] | None:
         """Line, what, and how to fix it, of the first that is plainly something else; None when nothing is."""
         if self._header is not None:
             form, words = self._header

@@ -73,7 +73,7 @@ class PromptLines(FileReader):
     def __init__(self, source: Source, style: str, reading: Reading) -> None:
         super().__init__(source, reading)
         self._kohya = style == "kohya"
-        self._known = _KOHYA if self._kohya else _A1111
+        self._options = _KOHYA if self._kohya else _A1111
         self._names: dict[str, str | None] = {}  # inputs by option; what has none gets one message, not one a line
         self._values: dict[tuple[str, str], Any] = {}  # of texts that come often
 
@@ -125,10 +125,10 @@ class PromptLines(FileReader):
 
     def _input(self, option: str, line: int, column: int) -> str | None:
         """The model's input that an option means; None, and a problem, when there is none."""
-        means = self._known.get(option, (option,)) if option else ("prompt",)
+        means = self._options.get(option, (option,)) if option else ("prompt",)
         meant = self._names[option] = next(filter(self._is_input, means), None)
         if meant is None:
-            if option in self._known:
+            if option in self._options:
                 what = f"`--{option}`: the model has no input for it"
                 mend = f"""remove it from every line: sed -E 's/ --{option} +("[^"]*"|[^ ]+)//g'"""
                 if option in {"n_iter", "batch_size"}:
@@ -140,7 +140,9 @@ class PromptLines(FileReader):
                     mend = "write it as --neg: sed 's/ --no / --neg /'"
             else:
                 what = f"unknown option `--{word(option)}`"
-                mend = suggestion(option, [name for name in self._known if any(map(self._is_input, self._known[name]))])
+                mend = suggestion(
+                    option, [name for name in self._options if any(map(self._is_input, self._options[name]))]
+                )
             self._wrong((line, column), what, mend)
         return meant
 

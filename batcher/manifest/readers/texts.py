@@ -36,7 +36,7 @@ class TextLines(FileReader):
                         looks.see(text, line)
                     yield self._reading.row(label, line, {"prompt": text.rstrip("\r\n").lstrip("\ufeff")}, self)
         finally:  # also when no more lines are wanted
-            if (likeness := looks.found()) is not None:
+            if (likeness := looks.likeness()) is not None:
                 self._reading.problems.doubt(label, likeness[0], 1, *likeness[1:])
 
 

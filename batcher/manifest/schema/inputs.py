@@ -38,7 +38,7 @@ class ModelInputs:
 
     prompt: the model's own name for it; None when it has no input that prompts could go to.
     columns: the names that are inputs when a column or a JSON key is called so.
-    warnings: what is odd but no error, each once, in the order found. seen: of each file, what its columns became.
+    warnings: what is odd but no error, each once, in order. seen: of each file, what its columns became.
     model: whose records may be run again; None when the user named the model, so that those of any may.
     files: looks into the files that inputs are. may_take_files: whether there is such an input at all.
     """
@@ -200,12 +200,12 @@ class ModelInputs:
         if name not in self._takes:
             theirs = self.own_name(name)
             if self.schema is None:
-                found = None if name in COMMON else wanted(name, {}, named_only=True)
+                takes = None if name in COMMON else wanted(name, {}, named_only=True)
             else:
-                found = self.schema.wanted(theirs) if theirs in self.schema.media_inputs else None
+                takes = self.schema.wanted(theirs) if theirs in self.schema.media_inputs else None
             if len(self._takes) >= _MOST_SEEN:
-                return found
-            self._takes[name] = found
+                return takes
+            self._takes[name] = takes
         return self._takes[name]
 
     def media_among(self, names: Iterable[str]) -> dict[str, Wanted]:

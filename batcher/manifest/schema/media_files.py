@@ -79,13 +79,13 @@ class MediaFiles:
         """The value as it stands among a job's inputs; what can't be used stays as it is."""
         if wanted.lists_only and isinstance(value, str):
             value = [value]
-        return _each(value, lambda text: self._found(text, wanted)[0])
+        return _each(value, lambda text: self._content(text, wanted)[0])
 
     def reason(self, value: Any, wanted: Wanted) -> str | None:
         """What is wrong with the files of a value, in words that follow the input's name."""
-        return next((why for text in _texts(value) if (why := self._found(text, wanted)[1])), None)
+        return next((why for text in _texts(value) if (why := self._content(text, wanted)[1])), None)
 
-    def _found(self, text: str, wanted: Wanted) -> tuple[str, str | None]:
+    def _content(self, text: str, wanted: Wanted) -> tuple[str, str | None]:
         if self._contents is None or not _is_file(text, wanted):
             return text, None
         key = (text, wanted)
@@ -137,12 +137,12 @@ class MediaFiles:
 
 def names_of(inputs: Mapping[str, Any], media: Mapping[str, Wanted]) -> dict[str, Any]:
     """For ``meta``: the names of the files that inputs are, as ``image_file``."""
-    found: dict[str, Any] = {}
+    named: dict[str, Any] = {}
     for name, takes in media.items():
         names = [label(text) for text in _texts(inputs[name]) if _is_file(text, takes) and not is_content(text)]
         if names:
-            found[name + _SUFFIX] = names if len(names) > 1 else names[0]
-    return found
+            named[name + _SUFFIX] = names if len(names) > 1 else names[0]
+    return named
 
 
 def _is_file(text: str, wanted: Wanted) -> bool:

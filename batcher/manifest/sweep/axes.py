@@ -37,10 +37,10 @@ class Axis:
     def __init__(self, values: Iterable[Any]) -> None:
         self.values: Sequence[Any]
         if isinstance(values, range):
-            self.values, self._known = values, frozenset[Any]()
+            self.values, self._marks = values, frozenset[Any]()
         else:
             by_identity = {identity(value): value for value in values}
-            self.values, self._known = tuple(by_identity.values()), frozenset(by_identity)
+            self.values, self._marks = tuple(by_identity.values()), frozenset(by_identity)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -51,7 +51,7 @@ class Axis:
     def __contains__(self, value: Any) -> bool:
         if isinstance(self.values, range):
             return type(value) is int and value in self.values
-        return identity(value) in self._known
+        return identity(value) in self._marks
 
 
 def identity(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from batcher.manifest.problems import Problems
@@ -17,7 +17,7 @@ from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.words import shown
 from batcher.manifest.sweep.repeats import Repeat, Repeats
 from batcher.manifest.templates.dynamic import Dynamic
-from batcher.manifest.yaml.document import Document, kind_of, text_of
+from batcher.manifest.yaml.document import kind_of, text_of
 from batcher.manifest.yaml.dynamics import Dynamics
 from batcher.manifest.yaml.named import NamedFiles
 from batcher.manifest.yaml.node import Node
@@ -42,83 +42,67 @@ class Inline:
         return row.source, line, column
 
 
+@dataclass(frozen=True, slots=True)
 class FromFile:
     """Prompts of one file. is_named: whether its format was named by the user. repeats: reads a number of copies."""
 
-    def __init__(
-        self,
-        source: Source,
-        form: str,
-        carried: Carried,
-        prompt_column: str | None,
-        dynamic: Dynamic | None = None,
-        *,
-        is_named: bool = False,
-        repeats: Repeats | None = None,
-    ) -> None:
-        self.source = source
-        self.carried = carried
-        self.form = form
-        self.dynamic = None if form == "records" else dynamic  # what was sent once is sent as it was
-        self._prompt_column = prompt_column
-        self._is_named = is_named or dynamic is not None  # templates have comments and signs of their own
-        self._repeats = repeats
+    source: Source
+    form: str
+    carried: Carried
+    prompt_column: str | None
+    dynamic: Dynamic | None
+    is_named: bool
+    repeats: Repeats
+
+    @property
+    def templates(self) -> Dynamic | None:
+        """How its prompts are read, where they are templates. What a run sent is sent again as it was."""
+        return None if self.form == "records" else self.dynamic
 
     def rows(self, model: str, model_inputs: ModelInputs, problems: Problems) -> Iterator[Row]:
         """Its prompts in order. Raises ManifestError where reading ends."""
-        meanings = Meanings(model, model_inputs, self._repeats)
-        reading = Reading(model_inputs, problems, self.carried, self._prompt_column, self._is_named, meanings)
+        is_named = self.is_named or self.dynamic is not None  # templates have comments and signs of their own
+        meanings = Meanings(model, model_inputs, self.repeats)
+        reading = Reading(model_inputs, problems, self.carried, self.prompt_column, is_named, meanings)
         rows = reader(self.source, self.form, reading).rows()
-        if self.form in leftovers.FORMATS and not self._is_named:
+        if self.form in leftovers.FORMATS and not is_named:
             rows = leftovers.Leftovers(self.form, reading).among(rows)
-        dynamic = self.dynamic
+        dynamic = self.templates
         return rows if dynamic is None else (row for row in rows if dynamic.expand(row, model_inputs, problems))
 
 
 Entry = Inline | FromFile
 
 
-class Entries:
-    """Reads the ``prompts:`` node of a document. repeat, dynamic: of prompts that do not say. aside: columns of all
+@dataclass(frozen=True, slots=True)
+class Entries(Sections):
+    """Reads the ``prompts:`` node of a document. copies, dynamic: of prompts that do not say. aside: columns of all
     files that are plain metadata.
     """
 
-    def __init__(
-        self,
-        document: Document,
-        model_inputs: ModelInputs,
-        files: NamedFiles,
-        prompt_column: str | None,
-        repeats: Repeats,
-        repeat: Repeat | None,
-        dynamics: Dynamics,
-        dynamic: Dynamic | None,
-        aside: frozenset[str],
-    ) -> None:
-        self._aside = aside
-        self._dynamics = dynamics
-        self._dynamic = dynamic
-        self._repeats = repeats
-        self._repeat = repeat
-        self._document = document
-        self._model_inputs = model_inputs
-        self._sections = Sections(document, model_inputs)
-        self._files = files
-        self._vars = VarTexts(document, files)
-        self._prompt_column = prompt_column
-        self._takes_files = model_inputs.takes_files("prompt") is not None
+    files: NamedFiles
+    prompt_column: str | None
+    repeats: Repeats
+    copies: Repeat | None
+    dynamics: Dynamics
+    dynamic: Dynamic | None
+    aside: frozenset[str]
+
+    @property
+    def _takes_files(self) -> bool:
+        return self.model_inputs.takes_files("prompt") is not None
 
     def read(self) -> list[Entry]:
-        node = self._document.sections.get("prompts")
+        node = self.document.sections.get("prompts")
         if node is None or node.kind == "null":
             self._no_prompts()
             return []
         if node.kind == "list" and not node.items:
-            self._document.add(node, "`prompts` is empty", "list at least one")
+            self.document.add(node, "`prompts` is empty", "list at least one")
             return []
         if node.kind == "text" and (lines := max(node.lines, node.text.strip().count("\n") + 1)) > 1:
             what = f"{self._where(node)}: `prompts` is one prompt of {lines} lines"
-            self._model_inputs.warn(f"{what}; write `- ` before each line to make it {lines} prompts")
+            self.model_inputs.warn(f"{what}; write `- ` before each line to make it {lines} prompts")
         entries: list[Entry] = []
         for item in node.items if node.kind == "list" else [node]:
             if item.kind == "mapping" and "file" in item.pairs and not self._is_media(item):
@@ -140,97 +124,97 @@ class Entries:
         return is_alone and self._takes_files and format_of(str(named and named.text)) is None
 
     def _no_prompts(self) -> None:
-        if self._document.place is None:
-            self._document.problems.add(self._document.label, 1, 1, "there are no prompts", "add a `prompts:` list")
-        elif self._document.group and self._document.place.pairs:  # an empty group has a problem already
-            what = f"there are no prompts for the group `{self._document.group}`"
-            self._document.add(self._document.place, what, "add a `prompts:` list to it, or one for all at the top")
+        if self.document.place is None:
+            self.document.problems.add(self.document.label, 1, 1, "there are no prompts", "add a `prompts:` list")
+        elif self.document.group and self.document.place.pairs:  # an empty group has a problem already
+            what = f"there are no prompts for the group `{self.document.group}`"
+            self.document.add(self.document.place, what, "add a `prompts:` list to it, or one for all at the top")
 
     def _prompt(self, node: Node, inline: Inline) -> Row | None:
-        label, here = self._document.label, (node.line, node.column)
+        label, here = self.document.label, (node.line, node.column)
         if node.kind == "text" or self._is_media(node):
             self._look_at(node)
             places = {"": here, "prompt": here}
-            return Row(label, node.line, {"prompt": node.value()}, None, {}, {}, inline, places, self._repeat)
+            return Row(label, node.line, {"prompt": node.value()}, None, {}, {}, inline, places, self.copies)
         if node.kind != "mapping":
             self._not_a_prompt(node)
             return None
-        before = self._document.problems.total
+        before = self.document.problems.total
         places = {"": here, **{name: (value.line, value.column) for name, (_, value) in node.pairs.items()}}
-        row = Row(label, node.line, {}, None, {}, {}, inline, places, self._repeat)
+        row = Row(label, node.line, {}, None, {}, {}, inline, places, self.copies)
         for name, (key, value) in node.pairs.items():
             self._prompt_key(row, name, key, value)
         # Without a prompt there is a problem already, or one to come: one of them says enough.
-        return row if "prompt" in row.inputs or self._document.problems.total == before else None
+        return row if "prompt" in row.inputs or self.document.problems.total == before else None
 
     def _expands(self, row: Row, node: Node) -> bool:
         """Whether its prompt can be read as what it is: text, or a template."""
-        own = node.get("dynamic") if self._dynamics.means_templates("dynamic") else None
-        dynamic = self._dynamics.read(own, self._dynamic) if own else self._dynamic
-        return dynamic is None or dynamic.expand(row, self._model_inputs, self._document.problems)
+        own = node.get("dynamic") if self.dynamics.means_templates("dynamic") else None
+        dynamic = self.dynamics.read(own, self.dynamic) if own else self.dynamic
+        return dynamic is None or dynamic.expand(row, self.model_inputs, self.document.problems)
 
     def _prompt_key(self, row: Row, name: str, key: Node, value: Node) -> None:
-        if name in {"prompt", self._model_inputs.prompt}:
+        if name in {"prompt", self.model_inputs.prompt}:
             if value.kind == "text" or (self._takes_files and value.pairs.keys() == {"file"}):
                 self._look_at(value)
                 row.inputs["prompt"] = value.value()
             else:
                 self._not_a_prompt(value)
         elif name == "id":
-            row.id = text_of(self._document, value, "`id`") if value.kind != "integer" else value.text
+            row.id = text_of(self.document, value, "`id`") if value.kind != "integer" else value.text
         elif name == "meta":
             row.meta = self._meta(value)
         elif name == "vars":
-            row.vars = self._vars.read(value, row.raw)
-        elif self._model_inputs.means_copies(name):
-            row.repeat = self._sections.repeat_of(value, self._repeats)
+            row.vars = VarTexts(self.document, self.files).read(value, row.raw)
+        elif self.model_inputs.means_copies(name):
+            row.repeat = self.repeat_of(value, self.repeats)
             if "seed" in row.raw:
-                self._document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
-        elif not self._dynamics.means_templates(name) and self._is_input(name, key, _PROMPT_KEYS):
-            self._sections.value_into(row.inputs, name, value)
+                self.document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
+        elif not self.dynamics.means_templates(name) and self._is_input(name, key, _PROMPT_KEYS):
+            self.value_into(row.inputs, name, value)
 
     def _where(self, node: Node) -> str:
-        return f"{self._document.label}:{node.line}:{node.column}"
+        return f"{self.document.label}:{node.line}:{node.column}"
 
     def _look_at(self, node: Node) -> None:
         """Whether a prompt is plainly something else: the name of a file, a key without a blank after its colon."""
         if self._takes_files:
             return
-        text, problems, label = node.text, self._document.problems, self._document.label
+        text, problems, label = node.text, self.document.problems, self.document.label
         if _FILE.fullmatch(text) and not text.startswith(("http:", "https:")):
             what = f"{shown(text)} is the name of a file, and is read as a prompt"
             mend = f"write {{file: {word(text)}}} to read the prompts in it"
-            if self._files.is_there(text):
+            if self.files.is_there(text):
                 problems.doubt(label, node.line, node.column, what, mend)
             else:
-                self._model_inputs.warn(f"{self._where(node)}: {what}; {mend}")
+                self.model_inputs.warn(f"{self._where(node)}: {what}; {mend}")
         elif not node.quoted and (match := _NO_BLANK.match(text)):
             what = f"{shown(text, 40)} is read as a prompt: a key has a space after its colon"
             mend = f"write `{match[1]}: ...`, or put a prompt like this one in quotes"
             problems.doubt(label, node.line, node.column, what, mend)
         elif text and text[0] in _CURLY and text[-1] in _CURLY:
             what = "this prompt begins and ends with curly quotes, and is sent with them"
-            self._model_inputs.warn(f"{self._where(node)}: {what}; in YAML only \" and ' quote")
+            self.model_inputs.warn(f"{self._where(node)}: {what}; in YAML only \" and ' quote")
 
     def _not_a_prompt(self, node: Node) -> None:
         what = f"a prompt must be text, not {kind_of(node)}"
         if node.kind in {"list", "mapping"}:
-            self._document.add(node, what, "put a prompt with brackets or braces at its beginning in quotes")
+            self.document.add(node, what, "put a prompt with brackets or braces at its beginning in quotes")
         elif not node.text:
-            self._document.add(node, "a prompt is missing here", "write it out, or remove the entry")
+            self.document.add(node, "a prompt is missing here", "write it out, or remove the entry")
         else:
-            self._document.add(node, what, f'put it in quotes: "{word(node.text)}"')
+            self.document.add(node, what, f'put it in quotes: "{word(node.text)}"')
 
     def _is_input(self, name: str, key: Node, others: tuple[str, ...]) -> bool:
-        if self._model_inputs.knows(name):
+        if self.model_inputs.knows(name):
             return True
-        columns = list(dict.fromkeys([*self._model_inputs.columns, *others]))
+        columns = list(dict.fromkeys([*self.model_inputs.columns, *others]))
         mend = input_meant(name, columns)
         if name[:1] in _CURLY:
             mend = 'its quotes are curly, and quote nothing: replace them by plain ones (")'
         elif " " in name.strip() and not mend.startswith("did you mean"):
             mend = "put a prompt with a colon in it in quotes"
-        self._document.add(key, f"unknown key `{word(name)}`: the model has no such input", mend)
+        self.document.add(key, f"unknown key `{word(name)}`: the model has no such input", mend)
         return False
 
     def _file_meta(self, node: Node) -> dict[str, Any]:
@@ -245,45 +229,44 @@ class Entries:
         if node.kind == "null":
             return {}
         if node.kind != "mapping":
-            self._document.add(node, f"`meta` must be a mapping, not {kind_of(node)}", "write {category: birds}")
+            self.document.add(node, f"`meta` must be a mapping, not {kind_of(node)}", "write {category: birds}")
             return {}
         meta: dict[str, Any] = node.value()
         return meta
 
     def _file(self, node: Node) -> FromFile | None:
         places: dict[str, Any] = {}
-        carried, dynamic = Carried(repeat=self._repeat, aside=self._aside), self._dynamic
+        carried, dynamic = Carried(repeat=self.copies, aside=self.aside), self.dynamic
         options: dict[str, str] = {}
         for name, (key, value) in node.pairs.items():
-            carried.places[name] = (self._document.label, value.line, value.column)
+            carried.places[name] = (self.document.label, value.line, value.column)
             if name == "meta":
                 carried = replace(carried, aside=carried.aside | _columns_aside(value))
                 carried.meta.update(self._file_meta(value))
             elif name == "vars":
-                carried.vars.update(self._vars.read(value, places))
-            elif self._model_inputs.means_copies(name):
-                carried = replace(carried, repeat=self._sections.repeat_of(value, self._repeats))
+                carried.vars.update(VarTexts(self.document, self.files).read(value, places))
+            elif self.model_inputs.means_copies(name):
+                carried = replace(carried, repeat=self.repeat_of(value, self.repeats))
                 if "seed" in node.pairs:
-                    self._document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
+                    self.document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
             elif name in {"file", "prompt_column", "format"}:
-                text = text_of(self._document, value, f"`{name}`")
+                text = text_of(self.document, value, f"`{name}`")
                 options.update({name: text} if text is not None else {})
-            elif self._dynamics.means_templates(name):
-                dynamic = self._dynamics.read(value, self._dynamic)
+            elif self.dynamics.means_templates(name):
+                dynamic = self.dynamics.read(value, self.dynamic)
             elif name in {"prompt", "id"}:
-                self._document.add(key, f"`{name}` beside `file`: each prompt of the file has its own", "remove it")
+                self.document.add(key, f"`{name}` beside `file`: each prompt of the file has its own", "remove it")
             elif self._is_input(name, key, _FILE_KEYS):
-                self._sections.value_into(carried.inputs, name, value)
-        carried.places.update({name: (self._document.label, *place) for name, place in places.items()})
+                self.value_into(carried.inputs, name, value)
+        carried.places.update({name: (self.document.label, *place) for name, place in places.items()})
         return self._opened(node, options, carried, dynamic)
 
     def _opened(
         self, node: Node, options: dict[str, str], carried: Carried, dynamic: Dynamic | None
     ) -> FromFile | None:
-        file = self._files.find(self._document, node, options)
-        column = options.get("prompt_column", self._prompt_column)
-        named = "format" in options
-        return file and FromFile(*file, carried, column, dynamic, is_named=named, repeats=self._repeats)
+        file = self.files.find(self.document, node, options)
+        column = options.get("prompt_column", self.prompt_column)
+        return file and FromFile(*file, carried, column, dynamic, "format" in options, self.repeats)
 
 
 def _columns_aside(node: Node) -> frozenset[str]:

@@ -19,7 +19,7 @@ ELSEWHERE = "a manifest from a URL names no files of this machine", "put it all 
 
 class NamedFiles:
     """base: the folder that their names are relative to; None for a manifest from elsewhere, which may name none.
-    found: by name, those that were asked for and are there, each with its format. texts: of those of vars, by name,
+    opened: by name, those that were asked for and are there, each with its format. texts: of those of vars, by name,
     format and column.
 
     Messages name them as they can be opened from where the user stands, not as the manifest names them.
@@ -28,7 +28,7 @@ class NamedFiles:
     def __init__(self, base: str | None) -> None:
         self._base = base
         self._sources: dict[str, Source] = {}
-        self.found: dict[str, tuple[Source, str]] = {}
+        self.opened: dict[str, tuple[Source, str]] = {}
         self.texts: dict[tuple[str, ...], tuple[str, ...] | None] = {}
 
     def source(self, name: str) -> Source:
@@ -71,7 +71,7 @@ class NamedFiles:
             mend = "list the prompts here" if form else "add `format: csv` or another below it"
             document.add(value, f"`{word(name)}` {what}", mend)
             return None
-        self.found.setdefault(name, (self.source(name), form))
+        self.opened.setdefault(name, (self.source(name), form))
         return self.source(name), form
 
 

@@ -106,7 +106,7 @@ class LyingThere:
             files = [one.artifact for one in cards]
             if card.entry.job.key != entry.job.key or card.simulated is not self.context.simulated:
                 continue
-            whole = len(files) == card.artifact.output_count and all(_is_whole(ground, file) for file in files)
+            whole = len(files) == card.artifact.output_count and all(is_whole(ground, file) for file in files)
             if whole or card.entry.request_id is not None:
                 return as_known(card, entry), files if whole else []
         return None
@@ -133,7 +133,7 @@ def _is_proved(ground: SafeReader, sidecar: str) -> bool:
     return True
 
 
-def _is_whole(ground: SafeReader, artifact: Artifact) -> bool:
+def is_whole(ground: SafeReader, artifact: Artifact) -> bool:
     try:
         with ground.reading(artifact.file) as data:
             return hashlib.sha256(data).hexdigest() == artifact.sha256

@@ -12,7 +12,6 @@ import { where } from "./where.js";
 
 const WORDS = { pick: "Picked", reject: "Rejected", undecide: "Undecided", only: "Picked; the others rejected", none: "None kept" };
 const VIEWS = ["overview", "groups", "grid", "wall"];
-const STATES = { f: "failed", c: "cancelled", x: "in_doubt" };
 const { col, facts, page } = model, { isStatic, kept, saved } = net, root = $("app"), box = $("box");
 const fresh = new Set();  // what came and is not shown yet
 const timers = {};
@@ -197,7 +196,7 @@ function say(words, undo) {
 
 // Verdicts: [[i, changes], ...]; shown at once, taken back where they could not be written.
 async function decide(pairs, words) {
-	if (page.readOnly) return say("Only to look at: it was opened with --read-only.");
+	if (page.readOnly) return say("Opened with --read-only");
 	const before = [], verdicts = [];
 	for (const [i, changes] of pairs) {
 		const was = model.verdict(i), now = { ...was, ...changes, sha: col.v[i] }, name = model.name(i);
@@ -248,7 +247,10 @@ function otherPrompt(step) {
 	const prompt = model.prompt(page.current) + step;
 	if (model.prompts[prompt]) choose(model.members(model.groupsOf(prompt)[0])[0]);
 }
-const reopen = (which) => panel.question("retry", () => which);
+function reopen(which) {
+	$("anew").checked = false;
+	panel.question("retry", () => ({ ...which, resubmit: $("anew").checked }));
+}
 async function tune(changes) {
 	model.take(await net.change("tune", changes));
 	trouble();
@@ -285,8 +287,8 @@ function compare() {
 	open(some);
 }
 function retry() {
-	const failed = several().filter((i) => STATES[col.s[i]]), each = (of) => [...new Set(failed.map(of))];
-	if (failed.length) reopen({ states: each((i) => STATES[col.s[i]]), keys: each((i) => col.k[i]) }); else say("Only what failed can be retried");
+	const failed = several().filter(model.retried), each = (of) => [...new Set(failed.map(of))];
+	if (failed.length) reopen({ states: each(model.retried), keys: each((i) => col.k[i]) }); else say("Only what failed or is missing is retried");
 }
 async function tag() {
 	const all = several(), words = await panel.tags(page.current);

@@ -54,7 +54,7 @@ function paint(pane, i) {
 	pane.shown = shown;
 	const seen = h("img", { alt: "", draggable: "false" }), large = new Image();
 	seen.style.setProperty("--width", `${col.w[i] / devicePixelRatio}px`);
-	clear(pane.firstChild, trouble ? gap(trouble, "failed") : seen);
+	clear(pane.firstChild, trouble ? gap(trouble, i) : seen);
 	if (trouble) return;
 	seen.src = thumb(i);
 	large.src = picture(i);

@@ -78,7 +78,8 @@ export const output = (i) => col.n[i] % OUTPUTS;
 export const name = (i) => `${col.k[i]}.${output(i)}`;
 export const find = (job, output) => names().get(`${job}.${output}`);
 export const isPicture = (i) => col.s[i] === "d" && col.v[i] !== "";
-export const hasFailed = (i) => "fcx".includes(col.s[i]) || (col.s[i] === "d" && !col.v[i]);
+// The state that `retry` names; empty for none.
+export const retried = (i) => isPicture(i) && !broken.has(i) ? "" : { f: "failed", c: "cancelled", x: "in_doubt", d: "missing" }[col.s[i]];
 export const ratio = (i) => Math.min(4, Math.max(0.25, col.w[i] / col.h[i]));
 export const prompt = (i) => groups[col.g[i]][0];
 export const text = (i) => prompts[prompt(i)][0];
@@ -110,7 +111,7 @@ export const groupCounts = () => tally([...groups.keys()].map((group) => standin
 
 // The lists that an item is in.
 function kinds(i) {
-	if (!isPicture(i)) return [hasFailed(i) ? "failed" : "waiting"];
+	if (!isPicture(i)) return [retried(i) ? "failed" : "waiting"];
 	const { pick, stars } = verdict(i);
 	return ["pictures", { yes: "picked", no: "rejected" }[pick] || "undecided", stars > 0 && "starred", flagsOf(i).length && "flagged"];
 }

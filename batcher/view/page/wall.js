@@ -22,7 +22,8 @@ export function mark(element, i) {
 }
 export const badge = (pick) => pick && h(`span.badge ${pick}`, {}, icon(pick === "yes" ? "check" : "cross"));
 export const starry = (stars) => stars > 0 && h("span.stars", { "aria-hidden": "true" }, "★".repeat(stars));
-export const gap = ([words, why, line], kind, ...more) => h(`div.gap ${kind}`, {}, h("strong", {}, words), why && h("span.why", {}, why), line && command(line), more);
+export const gap = ([words, why, line], i) => h(`div.gap ${model.retried(i) ? "failed" : "waiting"}`, {}, h("strong", {}, words), why && h("span.why", {}, why),
+	line && command(line), model.retried(i) && !page.readOnly && button("Retry", "retry", { class: "small", tabindex: "-1" }));
 
 function describe(i) {
 	const { pick, stars, tags } = model.verdict(i);
@@ -133,14 +134,13 @@ export function refresh(indexes) {
 }
 
 function paint(tile) {
-	const i = page.list[tile.at], trouble = model.trouble(i), flags = model.flagsOf(i), isMarked = page.marks.has(i), state = col.s[i];
+	const i = page.list[tile.at], trouble = model.trouble(i), flags = model.flagsOf(i), isMarked = page.marks.has(i);
 	mark(tile, i);
 	Object.assign(tile, { ariaSelected: isMarked, ariaPosInSet: tile.at + 1, ariaSetSize: page.list.length });
 	tile.classList.toggle("marked", isMarked);
 	aim(tile, trouble ? "" : thumb(i));
 	const words = { grid: "", groups: col.q[i] ?? "" }[mode] ?? join(model.text(i).slice(0, 80), model.label(i));
-	const retry = "fcx".includes(state) && !page.readOnly && button("Retry", "retry", { class: "small", tabindex: "-1" });
-	clear(tile, trouble ? gap(trouble, "pqr".includes(state) ? "waiting" : "failed", retry) : tile.picture,
+	clear(tile, trouble ? gap(trouble, i) : tile.picture,
 		badge(model.pick(i)), starry(model.verdict(i).stars),
 		flags.length > 0 && h("span.flag", { title: flags.join(", ") }, icon("flag")),
 		words !== "" && h("span.caption", {}, words));

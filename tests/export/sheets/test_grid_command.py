@@ -68,7 +68,7 @@ def test_letters_that_no_font_has_are_told_with_the_remedy(shell: Shell, monkeyp
         (("runs/p", "--format", "gif"), "'gif' is not one of"),
         (("runs/p", "-o", "p.txt"), "p.txt is a file, not a folder"),
         (("runs/p", "-o", "one.png"), "one file, and there are 2 sheets"),
-        (("runs/p", "-o", "p.txt/deep"), "p.txt/deep can't be made: Not a directory"),
+        (("runs/p", "-o", "p.txt/deep"), "p.txt/deep can't have that name: Not a directory"),
         (("runs/p", "--limit", "1", "-o", "x" * 260 + ".png"), "File name too long"),
     ],
 )

@@ -39,7 +39,8 @@ def sheets(draw: st.DrawFn) -> Sheet:
 
 
 def pages(sheet: Sheet, axes: tuple[str | None, str], size: int) -> list[Page]:
-    return list(Layout(sheet, axes, size, WRITER).pages("below the title"))
+    sheet.axes = axes
+    return list(Layout(sheet, size, WRITER).pages("below the title"))
 
 
 @settings(max_examples=15, deadline=None)

@@ -27,7 +27,18 @@ _MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must 
 _MOST_WARNED = 50
 # Keys under which APIs and other tools have the inputs of a request.
 _HOLDERS = frozenset(
-    {"parameters", "params", "inputs", "input", "options", "settings", "config", "args", "generationconfig"}
+    {
+        "parameters",
+        "params",
+        "inputs",
+        "input",
+        "options",
+        "settings",
+        "config",
+        "args",
+        "generationconfig",
+        "extrabody",
+    }
 )
 _NO_PROMPTS = "give a list of prompts, or an object of ids and prompts"
 
@@ -72,7 +83,12 @@ class _Objects(FileReader):
         for name, what, mend in columns.wrong:
             self._add(line, name, what, mend, kind=f"column {name}")
         for name, inner in ((name, value[name]) for name in columns.meta):
-            if isinstance(inner, dict) and fold_name(name) in _HOLDERS and name not in self._reading.carried.aside:
+            if (
+                columns.prompt
+                and isinstance(inner, dict)
+                and fold_name(name) in _HOLDERS
+                and name not in self._reading.carried.aside
+            ):
                 self._refuse_inside(name, inner, line)
         if (
             columns.prompt is not None
@@ -192,7 +208,7 @@ class JsonDocument(_Objects):
         with self._source.text() as stream:
             window = Window(stream, self._source.label)
             keyed = window.take("a list or an object of prompts", "[{") == "{"
-            keys: dict[str, tuple[int, int]] | None = {} if keyed else None
+            keys: dict[str, int] | None = {} if keyed else None
             close = "}" if keyed else "]"
             if window.peek() == close:
                 window.take(close, close)
@@ -200,7 +216,7 @@ class JsonDocument(_Objects):
                 yield from self._elements(window, close, keys)
             window.finish()
 
-    def _elements(self, window: Window, close: str, keys: dict[str, tuple[int, int]] | None) -> Iterator[Row]:
+    def _elements(self, window: Window, close: str, keys: dict[str, int] | None) -> Iterator[Row]:
         """keys: gets the places of those of an object; None of a list."""
         is_first = True
         while True:
@@ -246,14 +262,15 @@ class JsonDocument(_Objects):
                 break
         return first or odd
 
-    def _new_key(self, window: Window, keys: dict[str, tuple[int, int]]) -> str:
+    def _new_key(self, window: Window, keys: dict[str, int]) -> str:
         window.peek()
-        place = window.line, window.column
+        line, column = window.line, window.column
         key = self._key(window)
-        first = keys.setdefault(key, place)
-        if first != place:
-            what = f"the id `{word(key)}` appears twice (first at {self._source.label}:{first[0]}:{first[1]})"
-            self._wrong(place, what, "rename one of them, or remove it")
+        place = line << 32 | column  # one number, as they are kept by the hundred thousand
+        if (first := keys.setdefault(key, place)) != place:
+            before = f"{self._source.label}:{first >> 32}:{first % 2**32}"
+            what = f"the id `{word(key)}` appears twice (first at {before})"
+            self._wrong((line, column), what, "rename one of them, or remove it")
         return key
 
     def _key(self, window: Window) -> str:

@@ -46,8 +46,8 @@ class TextTable(Table):
             first = first_lines(stream)
             column = self._reading.prompt_column
             self._dialect = dialect_of(self._style, first, column, is_named=self._reading.is_named)
-            if self._dialect.said:
-                self._reading.model_inputs.warn(f"{self._source.label}: {self._dialect.said}")
+            if self._dialect.note:
+                self._reading.model_inputs.warn(f"{self._source.label}: {self._dialect.note}")
             lines = chain.from_iterable(self._kept(first[self._dialect.skipped :], stream))
             yield from self._read(csv.reader(lines, **self._dialect.options()))
 
