@@ -209,6 +209,11 @@ def test_a_row_with_too_many_cells_says_what_made_them(tmp_path: Path, text: str
     assert mend in problem.mend
 
 
+def test_a_tsv_whose_header_is_all_in_quotes_is_read_without_them(tmp_path: Path) -> None:
+    path = write(tmp_path, '""\t"prompt"\t"seed"\n"0"\t"a kite"\t"7"\n', "p.tsv")
+    assert jobs(path)[0].inputs == {"prompt": "a kite", "seed": 7}
+
+
 def test_a_tsv_whose_cells_are_plainly_quoted_is_read_so_unless_tsv_is_named(tmp_path: Path) -> None:
     text = 'id\tprompt\tseed\nk1\t"a kite, at dusk"\t7\nk2\t"says ""STOP"""\t8\nk3\t"one\ntwo"\t9\n'
     read = checked(write(tmp_path, text, "p.tsv"))
@@ -363,6 +368,7 @@ def test_ratios_that_a_spreadsheet_program_took_for_times_are_told_as_such(
         ("<prompt>a kite</prompt>\n<prompt>a fox</prompt>\n", "markup"),
         ("Sure! Here are 2 prompts:\na kite\na fox\n", "assistant"),
         ("**1.** a kite\n**2.** a fox\n", "numbered"),
+        ("<html><body>\na kite\n", "HTML"),
         ("id,caption,seed\n1,a kite,7\n", "--format csv"),
     ],
 )
@@ -520,6 +526,19 @@ def test_json_of_another_shape_is_one_message_that_names_what_helps(
 
 
 # --- other files
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "mend"),
+    [
+        ("p.tsv", "prompt,seed\na kite,7\n", "--format csv reads them"),
+        ("p.csv", "a red kite\na fox\n", "write `prompt` into a line above it"),
+        ("p.json", '{"data": [{"prompt": "a kite"}]}', "jq '.data' FILE"),
+    ],
+)
+def test_a_file_that_is_nearly_right_says_what_makes_it_so(tmp_path: Path, name: str, text: str, mend: str) -> None:
+    (problem,) = problems(write(tmp_path, text, name))
+    assert mend in problem.mend
 
 
 def test_a_table_without_prompts_names_the_column_that_looks_like_them(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from itertools import islice
 from shlex import quote
 
 from batcher.core.suggest import fold_name, nearest
+from batcher.manifest.readers.lookalikes import table_header
 from batcher.manifest.readers.meanings import kind_of_name, text_columns
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.media import takes_files_by_name
@@ -120,11 +121,15 @@ def find_prompt(names: Sequence[str], prompt_column: str | None, prompt: str = "
 def no_prompt(names: Sequence[str], prompt_column: str | None, prompt: str | None) -> tuple[str, str]:
     """What is wrong, and how to fix it, where no name holds the prompts."""
     wanted = word(prompt_column or prompt or "prompt")
+    if prompt_column is None and len(names) == 1 and (header := table_header(names[0])) is not None:
+        return "its columns have another separator", f"--format {header[0]} reads them ({word(header[1])})"
     near = nearest(prompt_column, names) if prompt_column is not None else None
     texts = [near] if near is not None else text_columns(list(names))
     listed = ", ".join(f"`{word(name)}`" for name in names[:20]) or "none"
     flag = f"--prompt-column {quote(word(texts[0]))}" if texts else "--prompt-column"
     mend = f"name the column with {flag} (or prompt_column:); the columns are {listed}"
+    if len(names) == 1 and not texts:
+        mend += "; if that is a prompt, write `prompt` into a line above it"
     return f"no column is called `{wanted}`", mend
 
 

@@ -44,6 +44,7 @@ _KINDS: _Looks = {
         "the words of an assistant before its list",
         "remove that line",
     ),
+    "page": (r"(?i:<!doctype|<html|<\?xml)", "a page of HTML or XML", "give its prompts alone, one a line"),
     "yaml": (rf"({_KEYS}):(\s|\Z)", "YAML", "--format yaml reads a manifest"),
 }
 _SEVERAL: _Looks = {

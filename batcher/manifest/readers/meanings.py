@@ -47,6 +47,7 @@ _NAMES = {
         "numimagesperprompt",
         "imagesperprompt",
         "imagecount",
+        "samplecount",
         "numsamples",
         "nsamples",
     ),

@@ -27,7 +27,18 @@ _MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must 
 _MOST_WARNED = 50
 # Keys under which APIs and other tools have the inputs of a request.
 _HOLDERS = frozenset(
-    {"parameters", "params", "inputs", "input", "options", "settings", "config", "args", "generationconfig"}
+    {
+        "parameters",
+        "params",
+        "inputs",
+        "input",
+        "options",
+        "settings",
+        "config",
+        "args",
+        "generationconfig",
+        "extrabody",
+    }
 )
 _NO_PROMPTS = "give a list of prompts, or an object of ids and prompts"
 
@@ -72,7 +83,12 @@ class _Objects(FileReader):
         for name, what, mend in columns.wrong:
             self._add(line, name, what, mend, kind=f"column {name}")
         for name, inner in ((name, value[name]) for name in columns.meta):
-            if isinstance(inner, dict) and fold_name(name) in _HOLDERS and name not in self._reading.carried.aside:
+            if (
+                columns.prompt
+                and isinstance(inner, dict)
+                and fold_name(name) in _HOLDERS
+                and name not in self._reading.carried.aside
+            ):
                 self._refuse_inside(name, inner, line)
         if (
             columns.prompt is not None

@@ -37,7 +37,7 @@ def of_entry(key: str, value: Any) -> tuple[str, str] | None:
         if numbered and find_prompt([key], None) is not None:
             return f"`{word(key)}` holds a column", "write rows: DataFrame.to_json(path, orient='records')"
         return None
-    if isinstance(value, list) and key in {"columns", "data"}:
+    if isinstance(value, list) and key in {"columns", "data"} and not has_texts(value):
         return f"`{word(key)}` holds a part of a table", "write rows: DataFrame.to_json(path, orient='records')"
     if isinstance(value, list) and value and all(isinstance(item, dict | str) for item in value):
         return (

@@ -123,11 +123,13 @@ def _has_blank_quotes(line: str, separator: str) -> bool:
 
 
 def _is_quoted(lines: Sequence[str], *, is_cut: bool) -> bool:
-    """Whether the cells of a TSV are plainly in quotes, as Excel and pandas write them: with quotes doubled, commas or
-    lines inside of them, and every row as wide as the header. is_cut: whether there are more lines than these.
+    """Whether the cells of a TSV are plainly in quotes, as Excel and pandas write them, and all rows as wide as the
+    header: with quotes doubled, commas or lines inside of them, or all names of the header in quotes.
+
+    is_cut: whether there are more lines than these.
     """
     text = "".join(lines)
-    if '\t"' not in text and '\n"' not in text:
+    if not text.startswith('"') and '\t"' not in text and '\n"' not in text:
         return False
     records: list[list[str]] = []
     try:
@@ -139,6 +141,7 @@ def _is_quoted(lines: Sequence[str], *, is_cut: bool) -> bool:
     raw = [cell for line in lines[1:] for cell in line.rstrip("\r\n").split("\t")]
     plain = [cell for cell in raw if cell.startswith('"')]
     evident = any(re.search(r'.""|,|"[^"]*\Z', cell[1:-1]) or not cell.endswith('"') for cell in plain)
+    evident = evident or all(re.fullmatch(r'"[^"]*"', cell) for cell in lines[0].rstrip("\r\n").split("\t"))
     return evident and all(len(record) in {0, len(records[0])} for record in records)
 
 
