@@ -15,7 +15,7 @@ from batcher.core.one_line import one_line
 from batcher.images.check import Facts, Limits, examine
 from batcher.images.containers import Buffer
 from batcher.images.kinds import Announced
-from batcher.runner.sidecars import Untrue, differences, parse, read_card
+from batcher.runner.sidecars import Untrue, differences, parse, read_sidecar
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader, extension, sidecar_of
 from batcher.upkeep.findings import Finding, Fix, Kind, of_job
 
@@ -91,10 +91,10 @@ def _outvoted(ground: SafeReader, finding: Finding) -> Finding:
     if finding.actual is None or finding.entry is None:
         return finding
     try:
-        card = read_card(ground, sidecar_of(finding.file))
+        sidecar = read_sidecar(ground, sidecar_of(finding.file))
     except Untrue:
         return finding
-    if card.artifact.sha256 != finding.actual or card.entry.job.key != finding.job:
+    if sidecar.artifact.sha256 != finding.actual or sidecar.entry.job.key != finding.job:
         return finding
     message = "the state file has another sha256 than the image and its sidecar"
     return replace(finding, kind=Kind.FACTS_DIFFER, message=message, actual=None, expected=None, price_usd=None)
