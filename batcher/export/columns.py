@@ -50,7 +50,7 @@ _FILE = re.compile(r"file_names?$", re.IGNORECASE)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d)?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)
 
 PLACES = ("inputs", "meta", "chosen", "verdict")
-"""Where a column's values are: of a job, of its row, of what ``vars`` and ``repeat`` chose, of what was said of it."""
+"""Where a column's values are: of a job, of its row, of what ``vars`` and ``repeat`` chose, of its verdict."""
 Places = tuple[Mapping[str, Any], ...]  # in this order
 
 

@@ -22,7 +22,7 @@ CLEAR = "clear"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picking:
-    """What is to be said of which pictures.
+    """Which verdicts on which pictures.
 
     where: an expression, None for all of the file or of the run. word: ``yes``, ``no`` or ``clear``. stars: 0 to 5.
     tags: are added. scores: a file of verdicts or scores. best: so many of each group, by the column ``by``. rest: said
@@ -148,7 +148,7 @@ def _only_numbers(file: Scores | None) -> str:
 
 
 def _before(one: Viewed) -> Verdict:
-    """What is said of a picture now, to be changed; a stale verdict says nothing."""
+    """The verdict on a picture as it is now, to be changed; a stale one does not count."""
     job, index = one.place
     before = one.verdict or Verdict(job=job, output_index=index)
     return replace(before, sha256=one.picture.sha256, at="", by="")

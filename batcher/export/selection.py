@@ -1,4 +1,4 @@
-"""Which pictures of a run are meant, and what each is known by. Read twice, of one moment of the state file.
+"""Which pictures of a run are meant, and how each is called. Read twice, of one moment of the state file.
 
 The first look settles everything that has to hold for all rows (columns, names, what is missing), and writes nothing.
 The second gives the pictures to be written. Between them nothing is kept for each picture but eight bytes of its
@@ -216,7 +216,7 @@ class Selection:
             yield Sample(picture, inputs, meta, chosen, verdict, split, name(picture), recoded or extension)
 
     def was_judged(self, picture: Picture) -> bool:
-        """Whether anything was ever said of it."""
+        """Whether it ever had a verdict."""
         return (picture.key, picture.output_index) in self._picks.verdicts
 
     def _verdict(self, picture: Picture) -> Mapping[str, Any]:

@@ -273,7 +273,8 @@ def _run(start: Start, descriptors: list[int]) -> None:
         code = ending.code or 0
     threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
     atexit._run_exitfuncs()
-    sys.stdout.flush()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
     os._exit(code)
 
 

@@ -2,7 +2,7 @@
 
 DejaVu Sans comes with batcher (0.7 MB): Latin, Greek, Cyrillic, Arabic, Hebrew, Armenian, Georgian and a few emoji, the
 same on every machine. Ideographs alone weigh 20 MB, so they and other scripts come from packages (the extra ``grid``)
-or from the system's folders, and what nobody has is remembered, to be told.
+or from the system's folders, and a letter that no font has gets a warning.
 """
 
 import os

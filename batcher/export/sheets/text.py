@@ -1,7 +1,7 @@
 """Lines of text in any script, as pixels.
 
 A text is drawn in one font, the first that has its letters; Pillow's Raqm shapes each line and turns what runs from
-right to left. Without Raqm the letters stand one by one in the order in which they are stored, and that is said.
+right to left. Without Raqm the letters stand one by one in the order in which they are stored; a warning says so.
 """
 
 import re
