@@ -4,7 +4,8 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -108,10 +109,10 @@ def _require_utf8_names() -> None:
 def _placed(manifest: Any, out: Out, texts: dict[str, Any]) -> Callable[[], Any]:
     """Raises ManifestError, UsageError at once; what it gives puts the manifest into the run directory."""
     if is_run(manifest):
-        return _constant(_resumed(Path(manifest), out, texts))
+        return partial(nullcontext, _resumed(Path(manifest), out, texts))
     memory = from_python(manifest)
     if memory is None:
-        return _constant(options_of(path_in("manifest", manifest), _text(out), texts))
+        return partial(nullcontext, options_of(path_in("manifest", manifest), _text(out), texts))
     run_dir = DEFAULT_RUN if out is None else Path(out)
 
     @contextmanager
@@ -120,14 +121,6 @@ def _placed(manifest: Any, out: Out, texts: dict[str, Any]) -> Callable[[], Any]
             yield options_of(path, str(run_dir), texts)
 
     return placed
-
-
-def _constant(options: Options) -> Callable[[], Any]:
-    @contextmanager
-    def given() -> Iterator[Options]:
-        yield options
-
-    return given
 
 
 @contextmanager

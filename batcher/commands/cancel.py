@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from batcher.commands.options import collect_service, service_options
-from batcher.commands.printing import say, say_json
+from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import run_argument
 from batcher.core.command_line import command_line
 
@@ -19,7 +19,7 @@ Examples:
 @run_argument
 @click.option("--pending", is_flag=True, help="Also mark the jobs cancelled that were never submitted.")
 @service_options
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def cancel(run_dir: str, as_json: bool, pending: bool, **given: Any) -> int:
     """Cancel what is still queued at the service. Running jobs can't be cancelled; they are charged and collectable."""
     import asyncio  # noqa: PLC0415  start-up time

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from batcher.commands.options import service_options
-from batcher.commands.printing import say, say_json
+from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import optional_run_argument
 from batcher.core.command_line import command_line
 from batcher.core.folding import WIDTH
@@ -40,7 +40,7 @@ Exit code 0 when nothing is bad, else 3."""
 )
 @optional_run_argument
 @service_options
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def doctor(run_dir: str | None, as_json: bool, **given: Any) -> int:
     """Check token, service, clock, disk, fonts and versions; of RUN, what needs you. Costs nothing, changes nothing."""
     folder = Path(run_dir) if run_dir else Path()

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from batcher.commands.printing import say, say_json
+from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import runs_argument
 from batcher.commands.values import complete_choice
 from batcher.core.units import show_bytes, show_count, show_duration
@@ -57,7 +57,7 @@ repeat (the number of the job among those that differ in their seed alone)."""
     help="Longest side of an image.",
 )
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N sheets.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def grid(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
     """Draw labelled contact sheets, with a mark wherever an image is missing and why.
 

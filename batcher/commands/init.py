@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from batcher.commands.printing import say, say_json
+from batcher.commands.printing import json_option, say, say_json
 
 MANIFEST = """\
 # A manifest: which images to make. Try it first, it costs nothing:
@@ -58,7 +58,7 @@ FILES = {"batch.yaml": MANIFEST, "prompts.csv": PROMPTS}
 
 @click.command(epilog="\b\nExamples:\n  batcher init\n  batcher init night")
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(file_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def init(folder: str, as_json: bool) -> int:
     """Write a commented starter manifest and a prompt file to DIR (here, by default). Overwrites nothing."""
     from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batcher.commands.options import service_options
-from batcher.commands.printing import say, say_json
+from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.values import complete_model_word
 from batcher.core.errors import AccountError, ServiceError, UsageError
 from batcher.core.units import show_count
@@ -29,7 +29,7 @@ Examples:
 @service_options
 @click.option("--manifest", "as_manifest", is_flag=True, help="With show: print a manifest to copy.")
 @click.option("--refresh", is_flag=True, help="Ask the service, even if the kept list is new.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def models(words: tuple[str, ...], as_manifest: bool, refresh: bool, as_json: bool, **given: Any) -> int:
     """List the models of the service, or show one: price, and inputs as keys of a manifest. Costs nothing.
 

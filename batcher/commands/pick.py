@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from batcher.commands.printing import say, say_json
-from batcher.commands.run_argument import complete_runs, found_run, newest_run
+from batcher.commands.printing import json_option, say, say_json
+from batcher.commands.run_argument import complete_runs, found_run, said_newest
 from batcher.core.command_line import command_line
 from batcher.core.units import show_count
 
@@ -34,7 +34,7 @@ Exit code 3 when rows of the file name no image of this run."""
 @click.option("--by", metavar="COLUMN", help="What --best goes by.  [default: the file's one column of numbers]")
 @click.option("--rest", type=click.Choice(("no", "clear")), help="What --best says of the others.  [default: nothing]")
 @click.option("--by-whom", "by_whom", metavar="NAME", default="", help="Whose verdict.  [default: your user name]")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def pick(words: tuple[str, ...], scores: str | None, as_json: bool, **given: Any) -> int:
     """Say which images of RUN are keepers (yes), which are not (no), how many stars they have."""
     from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
@@ -45,9 +45,7 @@ def pick(words: tuple[str, ...], scores: str | None, as_json: bool, **given: Any
     runs = words[:-1] if word else words
     if len(runs) > 1:
         raise UsageError(f"{runs[1]!r} is no verdict", hint=f"After RUN stands one of {', '.join(WORDS)}, or nothing.")
-    run_dir = found_run(runs[0]) if runs else newest_run()
-    if not runs:
-        click.echo(f"RUN not given: using {run_dir}, the newest run.", err=True)
+    run_dir = found_run(runs[0]) if runs else said_newest()
     facts = picked(run_dir, Picking(word=word, scores=Path(scores) if scores else None, **given))
     say_json(facts) if as_json else say(_words(facts))
     return int(facts["exit_code"])

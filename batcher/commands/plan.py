@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from batcher.commands.options import collect, manifest_options, run_options, service_options
-from batcher.commands.printing import say, say_json
+from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.recorded import TakesRun
 from batcher.commands.values import complete_file
 from batcher.core.folding import cut
@@ -26,7 +26,7 @@ Examples:
 @manifest_options
 @run_options
 @service_options
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def plan(as_json: bool, **given: Any) -> int:
     """Check MANIFEST whole, and say what a run would make, take and cost. Spends nothing.
 

@@ -5,10 +5,14 @@ import re
 import sys
 from typing import Any
 
+import click
+
 from batcher.core.folding import folded
 
 # What moves the cursor, changes colours, hides or reorders text; a line's own end is ours. JSON may escape them all.
 _UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
 def say(text: str) -> None:

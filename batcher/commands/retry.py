@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from batcher.commands.printing import say, say_json
+from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import run_argument
 from batcher.core.suggest import nearest, printable
 from batcher.core.units import show_count, show_usd
@@ -44,7 +44,7 @@ Then: batcher run, as before."""
 )
 @click.option("--resubmit", is_flag=True, help="Submit anew also what could be collected free (pays again).")
 @click.option("--dry-run", is_flag=True, help="Only say what it would do.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def retry(run_dir: str, as_json: bool, **given: Any) -> int:
     """Reopen failed (default), cancelled or in-doubt jobs, and say what that may cost."""
     from batcher.runner.reopening import Reopen, reopen  # noqa: PLC0415  start-up time

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from batcher.commands.printing import say, say_json
+from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import optional_runs_argument
 from batcher.core.units import show_bytes, show_count, show_rate
 
@@ -22,7 +22,7 @@ Examples:
   batcher status runs/birds-*-of-4      several runs as one, such as its shards"""
 )
 @optional_runs_argument
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def status(run_dirs: tuple[Path, ...], as_json: bool) -> int:
     """Show counts by state, pace, time left, cost, and failures grouped by cause. Without RUN, list all runs.
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from batcher.commands.printing import say, say_json
+from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import run_argument
 
 
@@ -28,7 +28,7 @@ It takes effect within a second, and wins over the flags of a later start."""
 @click.option("--resume", is_flag=True, help="Go on after --pause.")
 @click.option("--drain", is_flag=True, help="Finish what is at the service, then end the run.")
 @click.option("--reason", metavar="TEXT", help="Why, for the record.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def tune(run_dir: str, as_json: bool, **given: Any) -> int:
     """Change a going run: rate, budget, deadline, pause. Works also when it is not going."""
     from pathlib import Path  # noqa: PLC0415  start-up time

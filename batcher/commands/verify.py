@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from batcher.commands.options import collect_service, service_options
-from batcher.commands.printing import say, say_json
+from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import runs_argument
 from batcher.core.command_line import command_line, repair
 from batcher.core.units import show_bytes, show_count, show_duration, show_usd
@@ -34,7 +34,7 @@ Exit code 0 when nothing is wrong (any more), 3 when something is."""
 )
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Files read at once.  [default: by the machine]")
 @service_options
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option
 def verify(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
     """Check every image and sidecar against the state file: all of it, in parallel, changing nothing by itself.
 

@@ -16,6 +16,7 @@ from batcher.core.job import utc
 from batcher.core.one_line import one_line
 from batcher.core.settings import Settings
 from batcher.core.units import show_count, show_rate, show_usd
+from batcher.store.files.disk import ordinary
 from batcher.store.files.whole import write_whole
 
 CONTROL = "control.json"
@@ -64,7 +65,7 @@ def read_control(run_dir: Path) -> Control:
     """Raises UsageError for a file that is not one of ours."""
     path = run_dir / CONTROL
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=ordinary) as file:
             facts = json.loads(file.read(MOST_BYTES))
         return _control(facts)
     except FileNotFoundError:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from batcher.core.errors import UsageError
 from batcher.core.job import Job, images_asked, job_key, utc
 from batcher.core.naming import safe_part
-from batcher.store.files.disk import disk, force_folder, open_own
+from batcher.store.files.disk import disk, force_folder, open_own, ordinary
 
 ADDITIONS = "additions.jsonl"
 
@@ -78,7 +78,7 @@ def _record(job: Job, at: str | None) -> dict[str, Any]:
 def _lines(run_dir: Path) -> Iterator[bytes]:
     with disk(ADDITIONS):
         try:
-            with (run_dir / ADDITIONS).open("rb") as lines:
+            with open(run_dir / ADDITIONS, "rb", opener=ordinary) as lines:
                 yield from lines
         except FileNotFoundError:
             return

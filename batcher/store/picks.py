@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.job import utc
-from batcher.store.files.disk import disk, force_folder, open_own
+from batcher.store.files.disk import disk, force_folder, open_own, ordinary
 from batcher.store.files.whole import write_all
 
 PICKS = "picks.jsonl"
@@ -100,7 +100,7 @@ def read(run_dir: Path) -> Picks:
     picks = Picks()
     with disk(PICKS):
         try:
-            with (run_dir / PICKS).open("rb") as lines:
+            with open(run_dir / PICKS, "rb", opener=ordinary) as lines:
                 picks.take(lines)
         except FileNotFoundError:
             pass

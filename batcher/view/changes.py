@@ -95,13 +95,13 @@ def more(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
         notes.append(f"{show_count(plan.without_seed, 'group is', 'groups are')} left out: the model takes no seed.")
     if plan.cost_usd is not None and plan.left_usd is not None and plan.cost_usd > plan.left_usd:
         notes.append("The budget is too little for all of them.")
-    found = {
+    facts = {
         "groups": plan.groups, "seeds": seeds, "where": where, "jobs": len(plan.jobs), "cost_usd": plan.cost_usd,
         "left_usd": plan.left_usd, "notes": notes, "resume": plan.resume,
     }  # fmt: skip
     which = ("--where", where) if where else ()
     line = command_line("more", run_dir, "--seeds", seeds, *which)
-    return {**found, "words": words.more(found, done=done), "command": line, "nothing": not plan.jobs}
+    return {**facts, "words": words.more(facts, done=done), "command": line, "nothing": not plan.jobs}
 
 
 def retry(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def retry(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
     meant = Reopen(states=states, causes=causes, jobs=keys, resubmit=resubmit, dry_run=not done)
     parts = [reopen(run, meant) for run in runs]
     costs = [part["may_cost_usd"] for part in parts if part["reopened"]]
-    found = {
+    facts = {
         **parts[0], **{name: sum(part[name] for part in parts) for name in ("reopened", "collected_again")},
         **{name: [one for part in parts for one in part[name]] for name in ("reopened_first", "collected_first")},
         "may_cost_usd": None if None in costs else round(sum(costs), 6),
@@ -130,7 +130,7 @@ def retry(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
     words_of = [word for pair in which for word in pair] + ["--resubmit"] * resubmit
     some = [run for run, part in zip(runs, parts, strict=True) if part["reopened"] or part["collected_again"]]
     line = " && ".join(command_line("retry", run, *words_of) for run in some or runs)
-    return {**found, "words": words.retry(found, done=done), "command": line, "nothing": not some}
+    return {**facts, "words": words.retry(facts, done=done), "command": line, "nothing": not some}
 
 
 def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:

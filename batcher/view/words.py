@@ -131,11 +131,11 @@ def speed(ended: Mapping[int, int], took: Mapping[float, int]) -> dict[str, Any]
 
 def histogram(counts: Mapping[float, int] | Mapping[int, int], low: float, high: float, count: int) -> list[int]:
     """How many values are in each of ``count`` equal parts between low and high; larger ones go to the last."""
-    found = [0] * count
+    sums = [0] * count
     for value, many in counts.items():
         if value >= low:
-            found[min(count - 1, int((value - low) / (high - low) * count))] += many
-    return found
+            sums[min(count - 1, int((value - low) / (high - low) * count))] += many
+    return sums
 
 
 def bars(counts: Sequence[int]) -> str:
@@ -150,30 +150,30 @@ def bars(counts: Sequence[int]) -> str:
 
 def notice(unreadable: int, strangers: int) -> dict[str, str] | None:
     """What a page says when it is opened: lines of picks.jsonl that can't be read, verdicts on what is not there."""
-    said = []
+    sentences = []
     if unreadable:
         lines = show_count(unreadable, "line", "lines")
-        said.append(f"{lines} of picks.jsonl can't be read and {'is' if unreadable == 1 else 'are'} skipped.")
+        sentences.append(f"{lines} of picks.jsonl can't be read and {'is' if unreadable == 1 else 'are'} skipped.")
     if strangers:
         verdicts = show_count(strangers, "verdict is", "verdicts are")
-        said.append(f"{verdicts} about images that are no longer in this run.")
-    return {"message": " ".join(said), "hint": "Nothing was removed from the file."} if said else None
+        sentences.append(f"{verdicts} about images that are no longer in this run.")
+    return {"message": " ".join(sentences), "hint": "Nothing was removed from the file."} if sentences else None
 
 
-def retry(found: Facts, *, done: bool) -> list[str]:
+def retry(facts: Facts, *, done: bool) -> list[str]:
     """What a retry would do, or did."""
-    again, free, cost = found["reopened"], found["collected_again"], found["may_cost_usd"]
+    again, free, cost = facts["reopened"], facts["collected_again"], facts["may_cost_usd"]
     words = []
     if again:
         price = "an unknown amount" if cost is None else f"up to {show_usd(cost)}"
         does = "reopened" if done else "would be submitted again"
         words.append(f"{show_count(again, 'job')} {does}, which may cost {price}.")
-        words += [] if done else [_named(found["reopened_first"], again)]
+        words += [] if done else [_named(facts["reopened_first"], again)]
     if free:
         does = show_count(free, "job is", "jobs are") if done else f"{show_count(free, 'job')} would be"
         words.append(f"{does} collected again, for $0.00: paid for already, asking is free.")
-        words += [] if done else [_named(found["collected_first"], free)]
-    if found["in_doubt"] and again:
+        words += [] if done else [_named(facts["collected_first"], free)]
+    if facts["in_doubt"] and again:
         words.append("Those in doubt may be paid twice: look at your generations at the service first.")
     return words or ["Nothing to reopen."]
 
@@ -182,16 +182,16 @@ def _named(first: Sequence[str], count: int) -> str:
     return ", ".join(first) + (f", and {count - len(first):,} more" if count > len(first) else "")
 
 
-def more(found: Facts, *, done: bool) -> list[str]:
+def more(facts: Facts, *, done: bool) -> list[str]:
     """What new seeds would cost, or what was added."""
-    jobs = show_count(found["jobs"], "job")
+    jobs = show_count(facts["jobs"], "job")
     if done:
-        return [f"{jobs} added.", *found["notes"]]
-    left = "" if found["left_usd"] is None else f" of {show_usd(found['left_usd'])} left in the budget"
-    seeds = show_count(found["seeds"], "more seed")
-    groups = show_count(found["groups"], "group")
-    groups += " without a keeper" if found["where"] is None else ""
-    return [f"{groups}: {seeds} each = {jobs}, {_usd(found['cost_usd'])}{left}.", *found["notes"]]
+        return [f"{jobs} added.", *facts["notes"]]
+    left = "" if facts["left_usd"] is None else f" of {show_usd(facts['left_usd'])} left in the budget"
+    seeds = show_count(facts["seeds"], "more seed")
+    groups = show_count(facts["groups"], "group")
+    groups += " without a keeper" if facts["where"] is None else ""
+    return [f"{groups}: {seeds} each = {jobs}, {_usd(facts['cost_usd'])}{left}.", *facts["notes"]]
 
 
 def _usd(amount: float | None) -> str:

@@ -264,3 +264,16 @@ def test_the_state_file_of_a_going_run_is_as_closed_as_the_umask_says(tmp_path: 
         os.umask(before)
     assert f"{STATE}-wal" in modes
     assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize("name", ["control.json", "picks.jsonl", "additions.jsonl"])
+def test_a_pipe_where_a_file_belongs_is_said_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    prompts, run = tmp_path / "p.txt", tmp_path / "run"
+    prompts.write_text("a kite\n")
+    assert ran("run", prompts, "--simulate", "-o", run).returncode == 0
+    (run / name).unlink(missing_ok=True)
+    os.mkfifo(run / name)
+    done = ran("run", prompts, "--simulate", "-o", run)
+    assert done.returncode in {64, 73}, done.stderr
+    assert name.encode() in done.stderr
+    assert b"not an ordinary file" in done.stderr

@@ -50,8 +50,8 @@ class disk:  # noqa: N801  reads as what it is for: with disk("images/a.png"): .
             message = f"{one_line(self._what, 200)} can't have that name: {reason}"
             raise FileRefused(Cause(kind="bad_name", message=message)) from None
         needs = f" ({self._size:,} bytes)" if self._size else ""
-        mend = _HINTS.get(error.errno or 0, "Check the disk")
-        hint = f"{mend}, and run the same command again. What is saved stays saved, nothing is paid twice."
+        fix = _HINTS.get(error.errno or 0, "Check the disk")
+        hint = f"{fix}, and run the same command again. What is saved stays saved, nothing is paid twice."
         raise DiskError(f"cannot write {one_line(self._what, 300)}{needs}: {reason}", hint=hint) from error
 
 
@@ -101,15 +101,19 @@ def open_own(path: Path, flags: int, mode: int = 0o666) -> int:
 
     flags: as for ``os.open``; never waits for a pipe. Raises OSError that says what stands there instead.
     """
-    odd = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_BINARY"))
     try:
-        handle = os.open(path, flags | sum(odd), mode)
+        return ordinary(path, flags | getattr(os, "O_NOFOLLOW", 0), mode)
     except OSError as error:
         if is_link(error):
             raise OSError(errno.ELOOP, "a link stands in its place", str(path)) from None
         if error.errno == errno.ENXIO:  # a pipe that nobody reads
             raise OSError(errno.ENXIO, "it is not an ordinary file", str(path)) from None
         raise
+
+
+def ordinary(path: str | Path, flags: int, mode: int = 0o666) -> int:
+    """An opener that waits for no pipe: raises OSError for what is not an ordinary file."""
+    handle = os.open(path, flags | sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NONBLOCK", "O_BINARY")), mode)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise OSError(errno.ENXIO, "it is not an ordinary file", str(path))
