@@ -25,9 +25,9 @@ _INPUTS = ("seed", "aspect-ratio", "negative-prompt", "prompt", "width", "height
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code (see ``batcher help exit-codes``)."""
-    import click  # noqa: PLC0415  start-up time is part of the product
+    import click
 
-    from batcher.commands.cli import cli  # noqa: PLC0415
+    from batcher.commands.cli import cli
 
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
@@ -43,10 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(error: Exception, *, as_json: bool) -> int:
-    import click  # noqa: PLC0415
+    import click
 
-    from batcher.core.errors import BatcherError, DiskError, FileRefused, UsageError  # noqa: PLC0415
-    from batcher.store.machine import machine_problem  # noqa: PLC0415
+    from batcher.core.errors import BatcherError, DiskError, FileRefused, UsageError
+    from batcher.store.machine import machine_problem
 
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         print(error.format_message())
@@ -69,9 +69,9 @@ def _explain(error: Exception, *, as_json: bool) -> int:
 
 def _usage(error: "click.UsageError") -> "BatcherError":
     """A mistake on the command line, with what to type instead where that is known."""
-    import click  # noqa: PLC0415
+    import click
 
-    from batcher.core.errors import UsageError  # noqa: PLC0415
+    from batcher.core.errors import UsageError
 
     path = error.ctx.command_path if error.ctx is not None else "batcher"
     hint = f"See `{path} --help`."
@@ -86,20 +86,20 @@ def _usage(error: "click.UsageError") -> "BatcherError":
 
 
 def _explain_interruption(*, as_json: bool) -> int:
-    from batcher.core.errors import Interrupted  # noqa: PLC0415
+    from batcher.core.errors import Interrupted
 
     hint = "What is done is kept. Run the same command again: it goes on from there."
     return _say(Interrupted("interrupted before the end", hint=hint), as_json=as_json)
 
 
 def _say(error: "BatcherError", *, as_json: bool) -> int:
-    from batcher.core.errors import ManifestError  # noqa: PLC0415
-    from batcher.core.one_line import one_line  # noqa: PLC0415
+    from batcher.core.errors import ManifestError
+    from batcher.core.one_line import one_line
 
     if as_json:
-        from dataclasses import asdict  # noqa: PLC0415
+        from dataclasses import asdict
 
-        from batcher.commands.printing import say_json  # noqa: PLC0415
+        from batcher.commands.printing import say_json
 
         facts: dict[str, object] = {"exit_code": error.exit_code, "error": error.message, "hint": error.hint}
         if isinstance(error, ManifestError):
@@ -112,9 +112,9 @@ def _say(error: "BatcherError", *, as_json: bool) -> int:
 
 
 def _explain_defect() -> None:
-    import traceback  # noqa: PLC0415
+    import traceback
 
-    from batcher.core.version import __version__  # noqa: PLC0415
+    from batcher.core.version import __version__
 
     traceback.print_exc()
     print(
@@ -134,11 +134,11 @@ def _with_utf8_names() -> None:
 
 def entry() -> NoReturn:
     """The console script."""
-    import gc  # noqa: PLC0415
-    import signal  # noqa: PLC0415
-    import threading  # noqa: PLC0415
+    import gc
+    import signal
+    import threading
 
-    from batcher.commands import streams  # noqa: PLC0415
+    from batcher.commands import streams
 
     gc.set_threshold(20_000, 20, 50)  # at full speed the default costs a tenth of the processor time
     streams.prepare()

@@ -1,4 +1,4 @@
-"""``run --view``: the page as a process of its own, beside a run. It ends when the run does."""
+"""``run --view``: the page as a process of its own, beside a run. It ends when the run does, however that ends."""
 
 import os
 import subprocess
@@ -25,9 +25,9 @@ class Beside:
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunBegan) and self._page is None:
             environ = {name: value for name, value in os.environ.items() if name not in TOKEN_ENV}
-            words = [sys.executable, "-m", "batcher", "view", str(event.run_dir)]
+            words = [sys.executable, "-m", "batcher", "view", "--exit-with-parent", str(event.run_dir)]
             self._page = subprocess.Popen(  # noqa: S603  our own command
-                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environ,
+                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ,
                 start_new_session=True,  # a Ctrl-C for the run is not for the page
             )  # fmt: skip
             Thread(target=self._say_address, args=(self._page,), daemon=True).start()

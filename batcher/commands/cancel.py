@@ -22,10 +22,10 @@ Examples:
 @json_option
 def cancel(run_dir: str, as_json: bool, pending: bool, **given: Any) -> int:
     """Cancel what is still queued at the service. Running jobs can't be cancelled; they are charged and collectable."""
-    import asyncio  # noqa: PLC0415  start-up time
-    from pathlib import Path  # noqa: PLC0415
+    import asyncio
+    from pathlib import Path
 
-    from batcher.runner.cancelling import cancel_run  # noqa: PLC0415
+    from batcher.runner.cancelling import cancel_run
 
     facts = asyncio.run(cancel_run(Path(run_dir), collect_service(given), pending=pending))
     say_json(facts) if as_json else say(_words(facts))

@@ -73,7 +73,7 @@ def load(name: str) -> click.Command:
 
 def _meant(word: str) -> str:
     """What to type for a file or a run directory that stands where a command is expected."""
-    from batcher.commands.run_argument import is_run  # noqa: PLC0415
+    from batcher.commands.run_argument import is_run
 
     path = Path(word)
     try:

@@ -71,7 +71,7 @@ Examples, for each shell the line that installs it:
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the completion script for SHELL: bash, zsh or fish."""
-    from click.shell_completion import FishComplete  # noqa: PLC0415  start-up time
+    from click.shell_completion import FishComplete
 
     ours = {"bash": BASH, "zsh": ZSH}.get(shell)
     click.echo(ours or FishComplete(ctx.find_root().command, {}, "batcher", "_BATCHER_COMPLETE").source(), nl=not ours)

@@ -60,7 +60,7 @@ def doctor(run_dir: str | None, as_json: bool, **given: Any) -> int:
 
 
 def _lines(check: Check) -> Iterator[str]:
-    from textwrap import wrap  # noqa: PLC0415  start-up time
+    from textwrap import wrap
 
     words = f"{check.state:<4}  {check.name}: {check.what}"
     yield from wrap(words, WIDTH, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False)
@@ -69,10 +69,10 @@ def _lines(check: Check) -> Iterator[str]:
 
 
 def _versions() -> Iterator[Check]:
-    from importlib.metadata import PackageNotFoundError, requires, version  # noqa: PLC0415  start-up time
+    from importlib.metadata import PackageNotFoundError, requires, version
 
-    from batcher.core.version import __version__  # noqa: PLC0415
-    from batcher.manifest.extras import DISTRIBUTION, install  # noqa: PLC0415
+    from batcher.core.version import __version__
+    from batcher.manifest.extras import DISTRIBUTION, install
 
     python = platform.python_version()
     yield Check("batcher", "ok", f"{__version__}, Python {python}, {platform.system()} {platform.machine()}")
@@ -100,7 +100,7 @@ def _versions() -> Iterator[Check]:
 
 def _name_and_lowest(requirement: str) -> tuple[str, str]:
     """``aiohttp>=3.14.1`` -> its two halves. A form that has no lower bound gives "0"."""
-    import re  # noqa: PLC0415  start-up time
+    import re
 
     name = re.match(r"[\w.-]+", requirement)
     lowest = re.search(r">=\s*([\d.]+)", requirement)
@@ -108,13 +108,13 @@ def _name_and_lowest(requirement: str) -> tuple[str, str]:
 
 
 def _numbers(version: str) -> list[int]:
-    import re  # noqa: PLC0415  start-up time
+    import re
 
     return [int(part) for part in re.findall(r"\d+", version)][:3]
 
 
 def _disk(folder: Path) -> Iterator[Check]:
-    from batcher.store.disk_check import measure  # noqa: PLC0415
+    from batcher.store.disk_check import measure
 
     disk = measure(folder)
     if disk.trouble:
@@ -135,9 +135,9 @@ def _disk(folder: Path) -> Iterator[Check]:
 
 
 def _fonts() -> Check:
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  start-up time
+    from importlib.metadata import PackageNotFoundError, version
 
-    from batcher.manifest.extras import EXTRAS, install_command  # noqa: PLC0415
+    from batcher.manifest.extras import EXTRAS, install_command
 
     try:
         for name in EXTRAS["grid"]:
@@ -149,11 +149,11 @@ def _fonts() -> Check:
 
 
 def _service(given: dict[str, Any]) -> Iterator[Check]:
-    import asyncio  # noqa: PLC0415  start-up time
+    import asyncio
 
-    from batcher.client.account import probe  # noqa: PLC0415
-    from batcher.client.token import base_url, find_token  # noqa: PLC0415
-    from batcher.core.errors import BatcherError  # noqa: PLC0415
+    from batcher.client.account import probe
+    from batcher.client.token import base_url, find_token
+    from batcher.core.errors import BatcherError
 
     address = base_url(given["base_url"])
     try:
@@ -201,10 +201,10 @@ def _reached(address: str, seen: Any) -> Iterator[Check]:
 
 def _run(folder: Path) -> Iterator[Check]:
     """What of the run needs a person, with the command for it."""
-    from contextlib import closing  # noqa: PLC0415  start-up time
+    from contextlib import closing
 
-    from batcher.core.job import State  # noqa: PLC0415
-    from batcher.store import connect_to_read, is_going, reading  # noqa: PLC0415
+    from batcher.core.job import State
+    from batcher.store import connect_to_read, is_going, reading
 
     with closing(connect_to_read(folder)) as connection:
         counts = reading.counts(connection)

@@ -71,8 +71,8 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
     Images are hard links where the disk allows it. Nothing in DIR that this command did not make is touched. DIR may be
     a bucket: s3://, gs:// or az://.
     """
-    from batcher.export import Options, export_to  # noqa: PLC0415  start-up time
-    from batcher.runner.progress import listener  # noqa: PLC0415
+    from batcher.export import Options, export_to
+    from batcher.runner.progress import listener
 
     runs, place = _places(words)
     options = Options(**{name: value for name, value in given.items() if value is not None})
@@ -83,7 +83,7 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
 
 def _places(words: tuple[str, ...]) -> tuple[tuple[Path, ...], str]:
     """The runs, and DIR, which is the last word and may be a URL; without RUN the newest one, which is said."""
-    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
+    from batcher.core.errors import UsageError
 
     *runs, place = words
     if is_run(Path(place) if runs else found_run(place)):

@@ -63,13 +63,13 @@ def grid(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
 
     Several RUNs are drawn as one.
     """
-    from contextlib import closing  # noqa: PLC0415  start-up time
+    from contextlib import closing
 
-    from batcher.core.errors import UsageError  # noqa: PLC0415
-    from batcher.export.sheets.drawing import Wanted, draw  # noqa: PLC0415
-    from batcher.runner.progress import listener  # noqa: PLC0415
-    from batcher.store import connect_to_read  # noqa: PLC0415
-    from batcher.store.joined import joined  # noqa: PLC0415
+    from batcher.core.errors import UsageError
+    from batcher.export.sheets.drawing import Wanted, draw
+    from batcher.runner.progress import listener
+    from batcher.store import connect_to_read
+    from batcher.store.joined import joined
 
     out = given.pop("out")
     wanted = Wanted(**given, out=Path(out) if out else None)

@@ -54,7 +54,7 @@ _COMMANDS = "For the flags of a command: `batcher help COMMAND`. For all command
 
 
 def _width() -> int:
-    from shutil import get_terminal_size  # noqa: PLC0415  start-up time
+    from shutil import get_terminal_size
 
     return get_terminal_size().columns
 

@@ -61,7 +61,7 @@ FILES = {"batch.yaml": MANIFEST, "prompts.csv": PROMPTS}
 @json_option
 def init(folder: str, as_json: bool) -> int:
     """Write a commented starter manifest and a prompt file to DIR (here, by default). Overwrites nothing."""
-    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
+    from batcher.core.errors import UsageError
 
     made = [Path(folder) / name for name in FILES]
     if there := [str(path) for path in made if path.exists()]:
@@ -82,7 +82,7 @@ def init(folder: str, as_json: bool) -> int:
 
 
 def _go_to(folder: str) -> str:
-    from shlex import quote  # noqa: PLC0415  start-up time
+    from shlex import quote
 
     return "" if Path(folder) == Path() else f"cd {quote(folder)} && "
 

@@ -19,6 +19,6 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 def _factory() -> Any:
     if find_spec("uvloop") is None:
         return None
-    import uvloop  # noqa: PLC0415  an extra
+    import uvloop
 
     return uvloop.new_event_loop

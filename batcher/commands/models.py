@@ -50,9 +50,9 @@ def models(words: tuple[str, ...], as_manifest: bool, refresh: bool, as_json: bo
 
 
 def _show(words: tuple[str, ...], given: dict[str, Any], *, as_manifest: bool, refresh: bool, as_json: bool) -> None:
-    from batcher.client.model_list import builtin  # noqa: PLC0415  start-up time
-    from batcher.core.suggest import nearest, printable  # noqa: PLC0415
-    from batcher.manifest.schema import DEFAULT_MODEL  # noqa: PLC0415
+    from batcher.client.model_list import builtin
+    from batcher.core.suggest import nearest, printable
+    from batcher.manifest.schema import DEFAULT_MODEL
 
     if len(words) > 1:
         raise UsageError("`batcher models show` takes one model id", hint="`batcher models WORDS` finds ids.")
@@ -68,7 +68,7 @@ def _show(words: tuple[str, ...], given: dict[str, Any], *, as_manifest: bool, r
         )
         raise UsageError(f"no model {printable(model_id)!r} in the catalogue", hint=hint)
     if as_manifest:
-        from batcher.commands.starter import manifest_for  # noqa: PLC0415  start-up time
+        from batcher.commands.starter import manifest_for
 
         click.echo(manifest_for(model), nl=False)
     elif as_json:
@@ -79,8 +79,8 @@ def _show(words: tuple[str, ...], given: dict[str, Any], *, as_manifest: bool, r
 
 def _catalogue(given: dict[str, Any], *, refresh: bool) -> "tuple[Catalogue, str]":
     """The newest list there is, and why it is not from the service now, "" when it is."""
-    from batcher.client import model_list  # noqa: PLC0415  start-up time
-    from batcher.client.token import base_url  # noqa: PLC0415
+    from batcher.client import model_list
+    from batcher.client.token import base_url
 
     kept = None if given["simulate"] else model_list.kept(base_url(given["base_url"]))
     if kept is not None and not refresh and model_list.is_recent(kept):
@@ -94,11 +94,11 @@ def _catalogue(given: dict[str, Any], *, refresh: bool) -> "tuple[Catalogue, str
 
 
 def _asked(given: dict[str, Any]) -> "Catalogue":
-    from batcher.client import model_list  # noqa: PLC0415  start-up time
-    from batcher.commands.loop import run  # noqa: PLC0415
-    from batcher.commands.options import collect_service  # noqa: PLC0415
-    from batcher.runner.progress import listener  # noqa: PLC0415
-    from batcher.runner.service import open_service  # noqa: PLC0415
+    from batcher.client import model_list
+    from batcher.commands.loop import run
+    from batcher.commands.options import collect_service
+    from batcher.runner.progress import listener
+    from batcher.runner.service import open_service
 
     async def ask() -> "Catalogue":
         async with open_service(collect_service(given), None, listener("none")) as service:
@@ -108,7 +108,7 @@ def _asked(given: dict[str, Any]) -> "Catalogue":
 
 
 def _date(catalogue: "Catalogue") -> str | None:
-    from batcher.core.job import utc  # noqa: PLC0415  start-up time
+    from batcher.core.job import utc
 
     return utc(catalogue.at)
 
@@ -136,7 +136,7 @@ def _footer(catalogue: "Catalogue", why: str) -> list[str]:
 
 
 def _described(model: "Model") -> list[str]:
-    from batcher.commands.starter import inputs_of  # noqa: PLC0415  start-up time
+    from batcher.commands.starter import inputs_of
 
     lines = [f"{model.model_id}  {model.name}".rstrip()]
     lines += [part for part in (", ".join(model.tasks), model.description) if part]
@@ -160,7 +160,7 @@ def _facts(model: "Model", *, inputs: bool = False) -> dict[str, Any]:
         "price": model.price_words or None,
     }
     if inputs:
-        from batcher.commands.starter import inputs_of  # noqa: PLC0415  start-up time
+        from batcher.commands.starter import inputs_of
 
         facts["description"] = model.description
         facts["inputs"] = None if model.schema is None else [one.as_json() for one in inputs_of(model.schema)]

@@ -27,8 +27,8 @@ and are part of the run from then on: the next `batcher run` makes them."""
 @click.option("--json", "as_json", is_flag=True, help="As JSON; asks nothing, so it needs --yes or --dry-run.")
 def more(run_dir: str, seeds: int, where: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Add N drawn seeds to each group of RUN that has no picked image; shows jobs and cost, then asks."""
-    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
-    from batcher.export.more import add, plan_more  # noqa: PLC0415
+    from batcher.core.errors import UsageError
+    from batcher.export.more import add, plan_more
 
     folder = Path(run_dir)
     plan = plan_more(folder, seeds, where)

@@ -184,9 +184,9 @@ def service_options(command: F) -> F:
 
 def collect(given: dict[str, Any]) -> Any:
     """``service.Options`` from what click collected. Raises UsageError."""
-    import shlex  # noqa: PLC0415  start-up time
+    import shlex
 
-    from batcher.api.options import NAMES, options_of  # noqa: PLC0415
+    from batcher.api.options import NAMES, options_of
 
     spelled = {**given, "set": given.get("set_"), "format": given.get("format_")}
     texts = {name: list(text) if isinstance(text, tuple) else text for name, text in spelled.items() if text}
@@ -197,8 +197,8 @@ def collect(given: dict[str, Any]) -> Any:
 
 def collect_service(given: dict[str, Any]) -> Any:
     """``service.Options`` of a command that has no manifest, only a service to talk to."""
-    from batcher.manifest import Overrides  # noqa: PLC0415  start-up time
-    from batcher.runner.service import Options  # noqa: PLC0415
+    from batcher.manifest import Overrides
+    from batcher.runner.service import Options
 
     return Options(
         manifest="",

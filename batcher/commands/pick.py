@@ -37,9 +37,9 @@ Exit code 3 when rows of the file name no image of this run."""
 @json_option
 def pick(words: tuple[str, ...], scores: str | None, as_json: bool, **given: Any) -> int:
     """Say which images of RUN are keepers (yes), which are not (no), how many stars they have."""
-    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
-    from batcher.export.picking import Picking  # noqa: PLC0415
-    from batcher.export.picking import pick as picked  # noqa: PLC0415
+    from batcher.core.errors import UsageError
+    from batcher.export.picking import Picking
+    from batcher.export.picking import pick as picked
 
     word = words[-1] if words and words[-1] in WORDS else None
     runs = words[:-1] if word else words

@@ -32,10 +32,10 @@ def plan(as_json: bool, **given: Any) -> int:
 
     Where the run directory exists already, also says which jobs are new, unchanged or no longer in the manifest.
     """
-    import asyncio  # noqa: PLC0415  start-up time
+    import asyncio
 
-    from batcher.runner.planning import plan as make  # noqa: PLC0415
-    from batcher.runner.progress import listener  # noqa: PLC0415
+    from batcher.runner.planning import plan as make
+    from batcher.runner.progress import listener
 
     facts = asyncio.run(make(collect(given), listener("none")))
     say_json(facts) if as_json else say(_words(facts))
@@ -43,7 +43,7 @@ def plan(as_json: bool, **given: Any) -> int:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    from batcher.manifest.totals import columns_in_words  # noqa: PLC0415  start-up time
+    from batcher.manifest.totals import columns_in_words
 
     shard = f", shard {facts['shard']}" if "shard" in facts else ""
     lines = [f"{facts['manifest']}{shard}: {_jobs(facts)}"]
@@ -82,7 +82,7 @@ def _jobs(part: dict[str, Any]) -> str:
 
 
 def _axis(name: str, counts: dict[str, int]) -> str:
-    from batcher.core.one_line import one_line  # noqa: PLC0415  start-up time
+    from batcher.core.one_line import one_line
 
     shown = ", ".join(f"{cut(one_line(value, 200), 40)} ({count:,})" for value, count in list(counts.items())[:6])
     more = f", ... {len(counts):,} values" if len(counts) > 6 else ""
@@ -90,7 +90,7 @@ def _axis(name: str, counts: dict[str, int]) -> str:
 
 
 def _job(job: dict[str, Any]) -> str:
-    from batcher.core.one_line import one_line  # noqa: PLC0415  start-up time
+    from batcher.core.one_line import one_line
 
     rest = ", ".join(f"{name} {value}" for name, value in job["inputs"].items() if name != "prompt")
     rest = re.sub("(sha256:[0-9a-f]{8})[0-9a-f]{56}", r"\1", rest)

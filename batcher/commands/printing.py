@@ -22,7 +22,7 @@ def say(text: str) -> None:
 
 
 def say_json(facts: Any) -> None:
-    import json  # noqa: PLC0415  start-up time
+    import json
 
     plain = not _encoding().lower().startswith("utf")
     _print(_UNSAFE.sub(_escape, json.dumps(facts, indent=2, ensure_ascii=plain)))
@@ -41,7 +41,7 @@ def _print(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return  # whoever read us has seen enough
-        from batcher.core.errors import DiskError  # noqa: PLC0415  start-up time
+        from batcher.core.errors import DiskError
 
         raise DiskError(
             f"standard output can't be written: {error.strerror}", hint="What was done is done, and recorded."

@@ -61,10 +61,10 @@ class TakesRun(click.Command):
 
 def _recorded(run_dir: Path) -> list[str]:
     """The words of the recorded command behind ``batcher run``. Raises UsageError when there are none to repeat."""
-    from contextlib import closing  # noqa: PLC0415  start-up time
+    from contextlib import closing
 
-    from batcher.core.errors import UsageError  # noqa: PLC0415
-    from batcher.store import connect_to_read, read_facts  # noqa: PLC0415
+    from batcher.core.errors import UsageError
+    from batcher.store import connect_to_read, read_facts
 
     with closing(connect_to_read(run_dir)) as connection:
         facts = read_facts(connection)

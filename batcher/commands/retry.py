@@ -47,7 +47,7 @@ Then: batcher run, as before."""
 @json_option
 def retry(run_dir: str, as_json: bool, **given: Any) -> int:
     """Reopen failed (default), cancelled or in-doubt jobs, and say what that may cost."""
-    from batcher.runner.reopening import Reopen, reopen  # noqa: PLC0415  start-up time
+    from batcher.runner.reopening import Reopen, reopen
 
     which = Reopen(
         states=given["states"] or ("failed",), causes=given["causes"], jobs=given["jobs"], resubmit=given["resubmit"],

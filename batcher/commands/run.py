@@ -51,16 +51,16 @@ def run(  # one word for each of its own flags
     MANIFEST is a YAML file, a prompt file (CSV, TSV, JSONL, JSON, text), a folder of text files, the URL of a file
     (https://, s3://), or - for standard input.
     """
-    from batcher.commands import loop  # noqa: PLC0415  start-up time
-    from batcher.commands.beside import Beside  # noqa: PLC0415
-    from batcher.commands.signals import Signals  # noqa: PLC0415
-    from batcher.core.errors import BatcherError  # noqa: PLC0415
-    from batcher.images.remote_file import shown  # noqa: PLC0415
-    from batcher.runner import session  # noqa: PLC0415
-    from batcher.runner.events import Observer  # noqa: PLC0415
-    from batcher.runner.progress import listener  # noqa: PLC0415
-    from batcher.runner.watchers.watching import Watch, watching_limits  # noqa: PLC0415
-    from batcher.runner.work import Surroundings  # noqa: PLC0415
+    from batcher.commands import loop
+    from batcher.commands.beside import Beside
+    from batcher.commands.signals import Signals
+    from batcher.core.errors import BatcherError
+    from batcher.images.remote_file import shown
+    from batcher.runner import session
+    from batcher.runner.events import Observer
+    from batcher.runner.progress import listener
+    from batcher.runner.watchers.watching import Watch, watching_limits
+    from batcher.runner.work import Surroundings
 
     options = collect(given)
     say_beside = listener("json").say if given["progress"] == "json" else _to_stderr
@@ -87,6 +87,6 @@ def run(  # one word for each of its own flags
 
 
 def _to_stderr(text: str) -> None:
-    from batcher.core.one_line import one_line  # noqa: PLC0415  start-up time
+    from batcher.core.one_line import one_line
 
     click.echo(one_line(text, 2000), err=True)

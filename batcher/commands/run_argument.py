@@ -82,9 +82,9 @@ def _there(name: str) -> Path:
 
 
 def _no_such_run(name: str) -> "UsageError":
-    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
-    from batcher.core.one_line import one_line  # noqa: PLC0415
-    from batcher.core.suggest import nearest  # noqa: PLC0415
+    from batcher.core.errors import UsageError
+    from batcher.core.one_line import one_line
+    from batcher.core.suggest import nearest
 
     near = nearest(Path(name).name, [run.name for run in runs_here()])
     guess = f"Did you mean {RUNS / near}? " if near else ""
@@ -96,7 +96,7 @@ def _no_such_run(name: str) -> "UsageError":
 
 def newest_run() -> Path:
     """The run below ``runs/`` whose state file was written last. Raises UsageError when there is none."""
-    from batcher.core.errors import UsageError  # noqa: PLC0415  start-up time
+    from batcher.core.errors import UsageError
 
     if runs := runs_here():
         return runs[0]

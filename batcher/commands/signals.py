@@ -60,8 +60,8 @@ class Signals:
     @asynccontextmanager
     async def attend(self, context: "RunContext") -> AsyncIterator[None]:
         """While the jobs go. Cancels the current task on a second signal."""
-        from batcher.runner.events import Noted  # noqa: PLC0415
-        from batcher.runner.stop import GRACE, Reason  # noqa: PLC0415
+        from batcher.runner.events import Noted
+        from batcher.runner.stop import GRACE, Reason
 
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()

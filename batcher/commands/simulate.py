@@ -58,7 +58,7 @@ def simulate(
 
 
 def _profile(file: Path | None, fail: float | None, faults: Sequence[str], settings: dict[str, Any]) -> "Profile":
-    from batcher.simulator import Fault, Profile, ProfileError  # noqa: PLC0415  see TYPE_CHECKING above
+    from batcher.simulator import Fault, Profile, ProfileError
 
     try:
         profile = Profile.load(file) if file else Profile()
@@ -70,11 +70,11 @@ def _profile(file: Path | None, fail: float | None, faults: Sequence[str], setti
 
 
 def _serve_until_stopped(profile: "Profile", host: str, port: int, journal: Path | None) -> None:
-    import asyncio  # noqa: PLC0415
-    import secrets  # noqa: PLC0415
+    import asyncio
+    import secrets
 
-    from batcher.simulator import Simulator  # noqa: PLC0415
-    from batcher.simulator.journal import JournalError  # noqa: PLC0415
+    from batcher.simulator import Simulator
+    from batcher.simulator.journal import JournalError
 
     try:
         simulator = Simulator(profile, journal=journal, salt=secrets.token_hex(4))
@@ -85,10 +85,10 @@ def _serve_until_stopped(profile: "Profile", host: str, port: int, journal: Path
 
 
 async def _serve(simulator: "Simulator", host: str, port: int) -> dict[str, Any]:
-    import asyncio  # noqa: PLC0415
-    import signal  # noqa: PLC0415
+    import asyncio
+    import signal
 
-    from batcher.simulator import serve  # noqa: PLC0415
+    from batcher.simulator import serve
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -130,7 +130,7 @@ def _summary(stats: dict[str, Any]) -> str:
 
 
 def _list_of_faults() -> str:
-    from batcher.simulator.faults import PLACES, kinds  # noqa: PLC0415
+    from batcher.simulator.faults import PLACES, kinds
 
     shown: list[str] = []
     for place in PLACES:

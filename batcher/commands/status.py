@@ -28,9 +28,9 @@ def status(run_dirs: tuple[Path, ...], as_json: bool) -> int:
 
     Of several RUNs: each in a line, and all of them together.
     """
-    from batcher.commands import listing  # noqa: PLC0415  start-up time
-    from batcher.runner import standing  # noqa: PLC0415
-    from batcher.store.joined import joined  # noqa: PLC0415
+    from batcher.commands import listing
+    from batcher.runner import standing
+    from batcher.store.joined import joined
 
     if not run_dirs:
         runs = listing.listed(standing.of)
@@ -50,10 +50,10 @@ def _flags(run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """flags: pictures by flag, None where there are too many to judge in passing. unmeasured: not looked at yet."""
     if not 0 < facts["images"] <= _MOST_FLAGGED:
         return {"flags": None if facts["images"] else {}, "unmeasured": facts["images"]}
-    from contextlib import closing  # noqa: PLC0415  start-up time
+    from contextlib import closing
 
-    from batcher.images.flagging import look_at_all  # noqa: PLC0415  the picture library
-    from batcher.store import connect_to_read  # noqa: PLC0415
+    from batcher.images.flagging import look_at_all
+    from batcher.store import connect_to_read
 
     with closing(connect_to_read(run_dir)) as connection:
         flags_of = look_at_all(run_dir, connection, 0 if facts["going"] else _LOOK_FOR)
@@ -61,8 +61,8 @@ def _flags(run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    from batcher.runner import report_words  # noqa: PLC0415  start-up time
-    from batcher.runner.control import control_now  # noqa: PLC0415
+    from batcher.runner import report_words
+    from batcher.runner.control import control_now
 
     state = "running" if facts["going"] else "not running"
     kind = ", simulated" if facts["simulated"] else ""

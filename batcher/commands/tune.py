@@ -31,9 +31,9 @@ It takes effect within a second, and wins over the flags of a later start."""
 @json_option
 def tune(run_dir: str, as_json: bool, **given: Any) -> int:
     """Change a going run: rate, budget, deadline, pause. Works also when it is not going."""
-    from pathlib import Path  # noqa: PLC0415  start-up time
+    from pathlib import Path
 
-    from batcher.runner.tuning import tune as ask  # noqa: PLC0415
+    from batcher.runner.tuning import tune as ask
 
     facts = ask(Path(run_dir), **given)
     say_json(facts) if as_json else say(_words(facts))

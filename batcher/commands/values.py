@@ -48,7 +48,7 @@ def complete_model_word(ctx: click.Context, param: click.Parameter, incomplete: 
 
 def complete_input(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
     """``NAME=`` for the inputs of the model that is given so far, and ``NAME=VALUE`` where the schema has choices."""
-    from batcher.manifest.schema.bundled import DEFAULT_MODEL, bundled  # noqa: PLC0415  start-up time
+    from batcher.manifest.schema.bundled import DEFAULT_MODEL, bundled
 
     model = ctx.params.get("model") or DEFAULT_MODEL
     listed = _kept(ctx)
@@ -66,9 +66,9 @@ def complete_input(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 def _kept(ctx: click.Context) -> "Catalogue | None":
     """The catalogue as it was read last. Nobody is asked."""
-    from batcher.client.model_list import kept  # noqa: PLC0415  start-up time
-    from batcher.client.token import base_url  # noqa: PLC0415
-    from batcher.core.errors import BatcherError  # noqa: PLC0415
+    from batcher.client.model_list import kept
+    from batcher.client.token import base_url
+    from batcher.core.errors import BatcherError
 
     try:
         return kept(base_url(ctx.params.get("base_url")))
@@ -77,12 +77,12 @@ def _kept(ctx: click.Context) -> "Catalogue | None":
 
 
 def _models(ctx: click.Context) -> list[str]:
-    from contextlib import closing  # noqa: PLC0415  start-up time
+    from contextlib import closing
 
-    from batcher.commands.run_argument import runs_here  # noqa: PLC0415
-    from batcher.core.errors import BatcherError  # noqa: PLC0415
-    from batcher.manifest.schema.bundled import DEFAULT_MODEL  # noqa: PLC0415
-    from batcher.store import connect_to_read, read_facts  # noqa: PLC0415
+    from batcher.commands.run_argument import runs_here
+    from batcher.core.errors import BatcherError
+    from batcher.manifest.schema.bundled import DEFAULT_MODEL
+    from batcher.store import connect_to_read, read_facts
 
     listed = _kept(ctx)
     models = {DEFAULT_MODEL} if listed is None else {DEFAULT_MODEL, *(model.model_id for model in listed.models)}

@@ -40,8 +40,8 @@ def verify(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
 
     Several RUNs are checked one after the other.
     """
-    from batcher.runner.progress import listener  # noqa: PLC0415  start-up time
-    from batcher.upkeep.survey import THREADS  # noqa: PLC0415
+    from batcher.runner.progress import listener
+    from batcher.upkeep.survey import THREADS
 
     progress = listener("none" if as_json else "auto")
     how = {"depth": given["depth"], "threads": given["jobs"] or THREADS, "progress": progress}
@@ -62,17 +62,17 @@ def _together(every: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _checked(folder: Path, how: dict[str, Any]) -> dict[str, Any]:
-    from batcher.upkeep.checking import check  # noqa: PLC0415  start-up time
+    from batcher.upkeep.checking import check
 
     survey = check(folder, **how)
     return _facts(folder, survey, survey.findings, how["depth"])
 
 
 def _repaired(folder: Path, given: dict[str, Any], how: dict[str, Any]) -> dict[str, Any]:
-    import asyncio  # noqa: PLC0415  start-up time
+    import asyncio
 
-    from batcher.upkeep.checking import require  # noqa: PLC0415
-    from batcher.upkeep.repair import repair  # noqa: PLC0415
+    from batcher.upkeep.checking import require
+    from batcher.upkeep.repair import repair
 
     require(folder)
     done = asyncio.run(repair(folder, collect_service(given), **how))
@@ -88,9 +88,9 @@ def _repaired(folder: Path, given: dict[str, Any], how: dict[str, Any]) -> dict[
 
 
 def _facts(folder: Path, survey: Any, findings: list[Any], depth: str) -> dict[str, Any]:
-    from collections import Counter  # noqa: PLC0415  start-up time
+    from collections import Counter
 
-    from batcher.upkeep.findings import Fix  # noqa: PLC0415
+    from batcher.upkeep.findings import Fix
 
     paid = {finding.job: finding.price_usd for finding in findings if finding.fix is Fix.PAID}
     at_worst = {finding.job: finding.price_usd for finding in findings if finding.fix is not Fix.BY_HAND}
@@ -164,8 +164,8 @@ def _counted(what: str, count: int) -> str:
 
 
 def _groups(findings: list[dict[str, Any]]) -> list[str]:
-    from batcher.core.one_line import one_line  # noqa: PLC0415  start-up time
-    from batcher.upkeep.findings import WORDS, Kind  # noqa: PLC0415
+    from batcher.core.one_line import one_line
+    from batcher.upkeep.findings import WORDS, Kind
 
     lines = []
     for kind in Kind:

@@ -28,28 +28,30 @@ during and after the run; Ctrl-C ends the page and nothing else. Keys: press ?""
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option("--read-only", is_flag=True, help="Show everything, change nothing.")
 @click.option("--export", "folder", metavar="DIR", help="Write the page as files that need no server.")
+@click.option("--exit-with-parent", "with_parent", is_flag=True, hidden=True)  # of `run --view`
 def view(run_dirs: tuple[Path, ...], folder: str | None, **given: Any) -> int:
     """Look at a run in the browser, live or after; pick, reject, retry, ask for more.
 
     Several RUNs are one wall; of a folder of runs there is a list. --export writes a folder in DIR for each RUN.
     """
     if folder is not None:
-        from batcher.view.static import export  # noqa: PLC0415  start-up time
+        from batcher.view.static import export
 
         for run in run_dirs:
             say(export(run, Path(folder) if len(run_dirs) == 1 else Path(folder, run.resolve().name)))
         return 0
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
-    from batcher.commands import libraries  # noqa: PLC0415
-    from batcher.view.serve import Address, serve  # noqa: PLC0415
-    from batcher.view.server import Options  # noqa: PLC0415
+    from batcher.commands import libraries
+    from batcher.view.serve import Address, serve
+    from batcher.view.server import Options
 
     _without_secrets()
     libraries.log_in_one_line()
     browser = not given["no_browser"] and _has_browser()
     address = Address(host=given["host"], port=given["port"], browser=browser)
-    asyncio.run(serve(run_dirs, address, Options(read_only=given["read_only"]), say))
+    options = Options(read_only=given["read_only"])
+    asyncio.run(serve(run_dirs, address, options, say, with_parent=given["with_parent"]))
     return 0
 
 
@@ -60,7 +62,7 @@ def _has_browser() -> bool:
 
 def _without_secrets() -> None:
     """The page needs no API token, so its process has none: it starts again without, where the environment has one."""
-    from batcher.client.token import TOKEN_ENV  # noqa: PLC0415  start-up time
+    from batcher.client.token import TOKEN_ENV
 
     secret = [name for name in TOKEN_ENV if name in os.environ]
     for name in secret:

@@ -167,7 +167,7 @@ class DiskError(BatcherError):
     exit_code = 73
 
 
-class Damaged(DiskError):  # noqa: N818  what happened
+class Damaged(DiskError):
     """The state file is not whole. ``verify --repair`` makes a new one."""
 
 
@@ -185,7 +185,7 @@ class BusyError(BatcherError):
     exit_code = 75
 
 
-class TakenOver(DiskError):  # noqa: N818  what happened
+class TakenOver(DiskError):
     """Another batcher has begun to write to the run directory: nothing more may be written by this one."""
 
     exit_code = 75
@@ -204,11 +204,11 @@ class AccountError(BatcherError):
     exit_code = 77
 
 
-class BalanceGone(AccountError):  # noqa: N818  read as an outcome
+class BalanceGone(AccountError):
     """The account has no money left: nothing new is submitted, and what is paid for is still collected."""
 
 
-class Interrupted(BatcherError):  # noqa: N818  nothing went wrong
+class Interrupted(BatcherError):
     """It was stopped before it began, so there is no report. A run that is stopped later has one, with this exit code.
 
     >>> with batcher.start(["a gull", "a tern"], out="runs/short", rate="1/min", simulate=True) as run:
@@ -231,23 +231,23 @@ class CallError(Exception):
         self.retry_after = retry_after
 
 
-class NotSent(CallError):  # noqa: N818  these are outcomes, and read as such
+class NotSent(CallError):
     pass
 
 
-class Refused(CallError):  # noqa: N818
+class Refused(CallError):
     pass
 
 
-class Unclear(CallError):  # noqa: N818
+class Unclear(CallError):
     pass
 
 
-class NotFound(CallError):  # noqa: N818
+class NotFound(CallError):
     pass
 
 
-class Rejected(CallError):  # noqa: N818
+class Rejected(CallError):
     pass
 
 
@@ -265,21 +265,21 @@ class FileError(Exception):
         self.digest = digest
 
 
-class LinkDead(FileError):  # noqa: N818
+class LinkDead(FileError):
     pass
 
 
-class FileUnavailable(FileError):  # noqa: N818
+class FileUnavailable(FileError):
     pass
 
 
-class FileRefused(FileError):  # noqa: N818
+class FileRefused(FileError):
     pass
 
 
-class Overtaken(Exception):  # noqa: N818  an outcome, and it reads as one
+class Overtaken(Exception):
     """The job is not in the state that its mover took it to be in. Nothing was changed."""
 
 
-class Defect(Exception):  # noqa: N818
+class Defect(Exception):
     """Something that can't happen did: please report it."""

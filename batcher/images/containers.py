@@ -24,7 +24,7 @@ _MOST_CHUNKS = 65_536  # of a RIFF file: a frame of an animation is one
 _MOST_PIECES = 1_100_000  # of a file: the smallest that encoders make, 255 bytes in a GIF, fill 256 MB with so many
 
 
-class Damaged(Exception):  # noqa: N818  a finding, and it reads as one
+class Damaged(Exception):
     """The file is not whole; the text says where, in a few words."""
 
 

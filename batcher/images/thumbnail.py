@@ -59,7 +59,7 @@ def small(source: Path, box: tuple[int, int] = (LONGEST, LONGEST)) -> Image.Imag
         return made
 
 
-class Unreadable(Exception):  # noqa: N818  an outcome, and read as such
+class Unreadable(Exception):
     """The file can't be shown; the message says why in a few words."""
 
 

@@ -11,7 +11,7 @@ MANY_MISSES = 20
 DAMAGED = frozenset({"bad_picture", "not_a_picture", "short_body", "encoding"})  # what came was not the file
 
 
-class TooLate(Exception):  # noqa: N818  no error: the run ends
+class TooLate(Exception):
     """The run ends, and this download had not begun."""
 
 

@@ -31,7 +31,7 @@ Dollars = Annotated[float, Meta(ge=0, lt=1e9)]
 T = TypeVar("T")
 
 
-class Untrue(Exception):  # noqa: N818  what was seen, and it reads as one
+class Untrue(Exception):
     """It is no sidecar, or it contradicts itself; the text says how."""
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gc
+import os
 import secrets
 import signal
 import socket
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 from aiohttp import web
 
@@ -33,8 +35,18 @@ class Address:
     browser: bool = True
 
 
-async def serve(paths: Sequence[Path], address: Address, options: Options, say: Callable[[str], None]) -> None:
-    """Until it is interrupted. say: for what a person reads; the first line is the page's URL. Raises UsageError."""
+async def serve(
+    paths: Sequence[Path],
+    address: Address,
+    options: Options,
+    say: Callable[[str], None],
+    *,
+    with_parent: bool = False,
+) -> None:
+    """Until it is interrupted. say: for what a person reads; the first line is the page's URL. Raises UsageError.
+
+    with_parent: or until standard input ends, which comes however the parent ends, ``kill -9`` included.
+    """
     gc.set_threshold(200_000, 20, 20)  # the index of 100,000 pictures is made in two thirds of the time
     runs = Runs(paths)
     token = secrets.token_urlsafe(24)
@@ -50,7 +62,7 @@ async def serve(paths: Sequence[Path], address: Address, options: Options, say: 
         say(url)
         runs.prepare()
         _say_more(address, port, url, say)
-        await _interrupted()
+        await _interrupted(with_parent=with_parent)
     finally:
         await runner.cleanup()
 
@@ -72,13 +84,22 @@ def _say_more(address: Address, port: int, url: str, say: Callable[[str], None])
             webbrowser.open(url)
 
 
-async def _interrupted() -> None:
+async def _interrupted(*, with_parent: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # Windows
             loop.add_signal_handler(number, stop.set)
+    if with_parent:
+        Thread(target=_at_end_of_input, args=(loop, stop), daemon=True).start()
     await stop.wait()
+
+
+def _at_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    while os.read(0, 4096):
+        pass
+    with suppress(RuntimeError):  # the loop is closed already
+        loop.call_soon_threadsafe(stop.set)
 
 
 def _shown(host: str) -> str:

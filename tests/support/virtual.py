@@ -45,7 +45,7 @@ _GIVE_WAY = 0.0002
 _LAST_LOOK = 1.0
 
 
-class Hung(AssertionError):  # noqa: N818  it is what the program is
+class Hung(AssertionError):
     """Nothing is ready, nothing is timed, no thread is at work: this program would wait for ever."""
 
 

@@ -307,6 +307,19 @@ def test_a_run_with_view_says_the_address_first_and_its_page_ends_with_it(tmp_pa
         assert ask(server, "/runs", **known(server)).status != 200
 
 
+def test_the_page_beside_a_run_that_is_killed_ends_too(tmp_path: Path) -> None:
+
+    (tmp_path / "prompts.txt").write_text("a heron\n" * 60)
+    words = ["run", "prompts.txt", "--simulate", "-o", "night", "--rate", "1/s", "--view"]
+    command = [sys.executable, "-m", "batcher", *words]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        server = Served(run.stdout.readline().strip(), run.pid)
+        assert ask(server, "/runs", **known(server)).status == 200
+        run.kill()
+        run.communicate()  # till the page has closed the streams that it had from the run: it is over
+
+
 def test_a_page_that_is_killed_changes_nothing(run: Path) -> None:
 
     before = (run / "state.db").read_bytes()

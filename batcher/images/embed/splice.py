@@ -18,7 +18,7 @@ class Spot(NamedTuple):
     last: int
 
 
-class NotEmbedded(Exception):  # noqa: N818  an outcome, and it reads as one
+class NotEmbedded(Exception):
     """Nothing was written into this file; the text says why, in one line that is safe to print."""
 
 

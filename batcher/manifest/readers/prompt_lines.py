@@ -57,7 +57,7 @@ _ESCAPED = re.compile(r"\\([\"\\])")
 _PIXELS = re.compile(r"[1-9][0-9]{0,4}")
 
 
-class _BadLine(Exception):  # noqa: N818  it says what the line is
+class _BadLine(Exception):
     def __init__(self, column: int, what: str, mend: str) -> None:
         super().__init__(what)
         self.problem = (column, what, mend)

@@ -22,7 +22,7 @@ _MOST_KEPT = 100_000  # files whose content is kept in memory
 _SUFFIX = "_file"  # of the meta value that has the name of the file
 
 
-class Unusable(Exception):  # noqa: N818  read as an outcome
+class Unusable(Exception):
     """Why a file can't be an input, in words that follow the input's name."""
 
 

@@ -22,7 +22,7 @@ _MOST_LISTED = 100_000  # values of a range that stands in a list with others
 _MOST_CHECKED = 10_000  # values of a range that are checked one by one; of a longer one, the ends
 
 
-class BadAxis(ValueError):  # noqa: N818  it is about the axis
+class BadAxis(ValueError):
     """What is wrong with a spec, and how to mend it."""
 
     def __init__(self, what: str, mend: str) -> None:

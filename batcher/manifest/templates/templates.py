@@ -27,7 +27,7 @@ _ODD_PICKS = re.compile(r"[^{}|$]{0,20}\$\$")
 Listed = Callable[[str, int, int], Choice]  # name of a list, where it is named, how deep: its lines
 
 
-class BadTemplate(Exception):  # noqa: N818  it says what the text is
+class BadTemplate(Exception):
     """at: of the character, from 0."""
 
     def __init__(self, at: int, what: str, mend: str) -> None:

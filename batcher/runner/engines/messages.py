@@ -64,7 +64,7 @@ class Outcome:
     result: list[Artifact] | FileError | DiskError | Defect
 
 
-class WorkerLost(Exception):  # noqa: N818  an outcome
+class WorkerLost(Exception):
     """The call was not answered, and whether it was carried out is unknown. for_good: nobody will take its place."""
 
     def __init__(self, why: str, *, for_good: bool = False) -> None:

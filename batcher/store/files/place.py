@@ -24,7 +24,7 @@ _MARKED = re.compile(r"\.[0-9a-f]{16}-[0-9a-f]{8}\.part")
 _MOST_FOLDERS = 4_096  # bounded: a run may have a folder for each of a million prompts
 
 
-class Taken(Exception):  # noqa: N818  an outcome, and it reads as one
+class Taken(Exception):
     """The sidecar of another job stands at this path. job: the one that wanted it."""
 
     def __init__(self, job: str) -> None:

@@ -24,15 +24,15 @@ EXTENSIONS = frozenset({  # of what is plainly ours: sidecars, temp files, media
 _AT_ONCE = 64 << 20  # bytes: larger files are mapped
 
 
-class Absent(Exception):  # noqa: N818  what was seen, and it reads as one
+class Absent(Exception):
     """There is no such file."""
 
 
-class Outside(Exception):  # noqa: N818
+class Outside(Exception):
     """The way there leads out of the folder of images."""
 
 
-class NotAFile(Exception):  # noqa: N818
+class NotAFile(Exception):
     """A folder, a pipe, a device."""
 
 

@@ -17,7 +17,7 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 _WINDOW = 256 * 1024
 
 
-class _NotJson(ValueError):  # noqa: N818  it says what the text is
+class _NotJson(ValueError):
     pass
 
 
