@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from batcher.core.errors import ServiceError
@@ -48,6 +48,7 @@ async def simulator(run_dir: Path | None) -> AsyncIterator[str]:
             child.stdin.close()
             last = threading.Timer(LAST, child.kill)  # one that was stopped, or is stuck
             last.daemon = True
-            last.start()
+            with suppress(RuntimeError):  # the system gives no thread
+                last.start()
             await asyncio.to_thread(child.wait)
             last.cancel()
