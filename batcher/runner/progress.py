@@ -25,7 +25,6 @@ JSON_EVERY = 1.0
 COUNT_EVERY = 2.0
 PATIENCE = 2.0  # seconds that a step takes before it is worth showing
 READING = "reading the manifest: {:,} bytes so far"
-CHECKING = "checking the manifest: {:,} prompts so far"
 SHORT_BAR = 5
 
 

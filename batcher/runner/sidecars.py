@@ -54,7 +54,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     chosen: dict[str, Any] | None = None
 
 
-class Sidecar(Described, frozen=True, kw_only=True):
+class SidecarFields(Described, frozen=True, kw_only=True):
     """A sidecar, version 1. Fields of later versions are not looked at."""
 
     schema: Literal["batcher/1"]
@@ -78,7 +78,7 @@ class Sidecar(Described, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class Sidecar:
     """What a sidecar tells: the job with its last attempt (``id`` 0, state DONE), one file of it, and who wrote it."""
 
     entry: Entry
@@ -118,9 +118,9 @@ def _same(one: Any, other: Any) -> bool:
     return canonical_json(one) == canonical_json(other)
 
 
-def believed(values: Mapping[str, Any], file: str | None) -> Card:
+def believed(values: Mapping[str, Any], file: str | None) -> Sidecar:
     """What a sidecar at ``file`` tells; None: it comes from records.jsonl. Raises Untrue."""
-    given = _typed(values, Sidecar)
+    given = _typed(values, SidecarFields)
     if not is_plain(given.file) or given.output_index >= given.output_count:
         raise Untrue("its file is not in the folder of images, or not one of the job's")
     if file is not None and stem(given.file) != stem(file):
@@ -138,7 +138,7 @@ def believed(values: Mapping[str, Any], file: str | None) -> Card:
         submitted_at=None if given.submitted_at is None else _unix(given.submitted_at),
         finished_at=None if given.finished_at is None else _unix(given.finished_at), cost_usd=given.cost_usd,
     )  # fmt: skip
-    return Card(entry, artifact, given.simulated, given.batcher)
+    return Sidecar(entry, artifact, given.simulated, given.batcher)
 
 
 def described(values: Mapping[str, Any], path: str) -> Job:
@@ -199,16 +199,16 @@ def _no_number(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a number")
 
 
-def as_known(card: Card, entry: Entry) -> Entry:
+def with_attempt_of(sidecar: Sidecar, entry: Entry) -> Entry:
     """The job as the state file has it, with the attempt that the sidecar tells of."""
-    theirs = card.entry
+    theirs = sidecar.entry
     return replace(
         entry, attempts=theirs.attempts, request_id=theirs.request_id, cost_usd=theirs.cost_usd,
         submitted_at=theirs.submitted_at, finished_at=theirs.finished_at,
     )  # fmt: skip
 
 
-def read_card(ground: SafeReader, file: str) -> Card:
+def read_sidecar(ground: SafeReader, file: str) -> Sidecar:
     """The sidecar at ``file``, if it proves itself. Raises Untrue."""
     try:
         with ground.reading(file) as data:
@@ -217,16 +217,16 @@ def read_card(ground: SafeReader, file: str) -> Card:
         raise Untrue("it can't be read") from None
 
 
-def siblings(ground: SafeReader, card: Card) -> list[Card]:
+def siblings(ground: SafeReader, sidecar: Sidecar) -> list[Sidecar]:
     """The sidecars of all files of its job that lie beside it, itself included, in their order."""
-    count, job = card.artifact.output_count, card.entry.job
+    count, job = sidecar.artifact.output_count, sidecar.entry.job
     names = []
     for index in range(count):
-        if index == card.artifact.output_index:
-            names.append(card)
+        if index == sidecar.artifact.output_index:
+            names.append(sidecar)
             continue
         try:
-            other = read_card(ground, f"{IMAGES}/{numbered(job.path, index, count)}.json")
+            other = read_sidecar(ground, f"{IMAGES}/{numbered(job.path, index, count)}.json")
         except Untrue:
             continue
         if other.entry.job.key == job.key and other.artifact.output_index == index:

@@ -9,7 +9,7 @@ from pathlib import Path
 from batcher.core.command_line import repair
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.store.machine import damaged
-from batcher.store.schema import APPLICATION_ID, REQUEST_IDS, VERSION, create
+from batcher.store.schema import APPLICATION_ID, VERSION, create
 
 STATE = "state.db"
 GENERATION = ".generation"  # beside it: which run it is of
@@ -55,9 +55,6 @@ def connect(path: Path, *, is_scratch: bool = False) -> sqlite3.Connection:
             connection.execute("PRAGMA cache_size = -16000")
             if empty:
                 create(connection)
-            else:
-                for statement in REQUEST_IDS:
-                    connection.execute(statement)
             connection.execute("PRAGMA busy_timeout = 0")  # from here on, whoever has to wait does so without blocking
         except BaseException:
             connection.close()

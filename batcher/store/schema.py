@@ -15,10 +15,6 @@ NEWEST = (
 
 _PAST = ", ".join(f"p.{name}" for name in NEWEST.split(", "))
 
-REQUEST_IDS = [  # made also in a file of before they were thought of
-    f"CREATE INDEX IF NOT EXISTS {name} ON {table} (request_id) WHERE request_id IS NOT NULL"
-    for name, table in (("request_ids", "jobs"), ("past_request_ids", "past_attempts"))
-]
 STATES = ("pending", "submitting", "running", "ready", "done", "failed", "cancelled", "in_doubt")
 OUTCOMES = ("submitting", "accepted", "succeeded", "saved", "failed", "rejected", "cancelled", "in_doubt")
 
@@ -70,7 +66,7 @@ CREATE TABLE jobs (  -- one row for each request ever planned, with its newest a
     "CREATE UNIQUE INDEX job_keys ON jobs (key)",
     "CREATE UNIQUE INDEX job_names ON jobs (name)",
     "CREATE INDEX job_states ON jobs (state, position, images)",  # images: then sums over jobs read the index alone
-    *REQUEST_IDS[:1],
+    "CREATE INDEX request_ids ON jobs (request_id) WHERE request_id IS NOT NULL",
     """
 CREATE TABLE past_attempts (  -- submits before the newest one of a job; see the view "attempts"
     job_id       INTEGER NOT NULL REFERENCES jobs,
@@ -106,7 +102,7 @@ CREATE TABLE images (  -- one row for each file on disk
     PRIMARY KEY (job_id, output_index)
 ) WITHOUT ROWID
 """,
-    *REQUEST_IDS[1:],
+    "CREATE INDEX past_request_ids ON past_attempts (request_id) WHERE request_id IS NOT NULL",
     "CREATE INDEX image_hashes ON images (substr(sha256, 1, 16))",
     f"""
 CREATE VIEW attempts AS  -- the history of every job: each submit, what came of it, what it cost

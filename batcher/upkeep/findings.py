@@ -6,7 +6,7 @@ from typing import Any
 
 from batcher.core.errors import Cause
 from batcher.core.job import Entry
-from batcher.runner.sidecars import Card
+from batcher.runner.sidecars import Sidecar
 
 
 class Kind(StrEnum):
@@ -83,7 +83,7 @@ class Finding:
     fix: what it takes; FREE for pictures means as long as the service still has them.
     price_usd: of one job of this kind, should it have to be made anew; None when unknown or not a matter of money.
     source: where on disk the bytes are that belong into ``file``. actual: sha256 of what is there now.
-    entry: the job as the state file knows it; cards: sidecars to take into it. Both are for whoever fixes it.
+    entry: the job as the state file knows it; sidecars: sidecars to take into it. Both are for whoever fixes it.
     """
 
     kind: Kind
@@ -96,7 +96,7 @@ class Finding:
     actual: str | None = None
     expected: str | None = None
     entry: Entry | None = None
-    cards: tuple[Card, ...] = ()
+    sidecars: tuple[Sidecar, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {

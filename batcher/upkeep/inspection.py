@@ -15,7 +15,7 @@ from batcher.core.one_line import one_line
 from batcher.images.check import Facts, Limits, examine
 from batcher.images.containers import Buffer
 from batcher.images.kinds import Announced
-from batcher.runner.sidecars import Untrue, differences, parse, read_card
+from batcher.runner.sidecars import Untrue, differences, parse, read_sidecar
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader, extension, sidecar_of
 from batcher.upkeep.findings import Finding, Fix, Kind, of_job
 
@@ -66,7 +66,7 @@ def _free(entry: Entry) -> Fix:
 
 
 def _picture(ground: SafeReader, rules: Rules, entry: Entry, artifact: Artifact, looked: Looked) -> list[Finding]:
-    def found(kind: Kind, message: str, fix: Fix = Fix.FREE, actual: str | None = None) -> Finding:
+    def finding(kind: Kind, message: str, fix: Fix = Fix.FREE, actual: str | None = None) -> Finding:
         return of_job(
             kind, entry, artifact.file, message, fix, price=rules.price, actual=actual, expected=artifact.sha256
         )
@@ -75,15 +75,15 @@ def _picture(ground: SafeReader, rules: Rules, entry: Entry, artifact: Artifact,
         with ground.reading(artifact.file) as data:
             looked.files += 1
             looked.bytes += len(data)
-            return _content(data, rules, entry, artifact, found)
+            return _content(data, rules, entry, artifact, finding)
     except Absent:
-        return [found(Kind.MISSING, "no such file", _free(entry))]
+        return [finding(Kind.MISSING, "no such file", _free(entry))]
     except Outside:
-        return [found(Kind.OUTSIDE, "leads out of the folder of images; not read", _free(entry))]
+        return [finding(Kind.OUTSIDE, "leads out of the folder of images; not read", _free(entry))]
     except NotAFile:
-        return [found(Kind.UNREADABLE, "not an ordinary file", Fix.BY_HAND)]
+        return [finding(Kind.UNREADABLE, "not an ordinary file", Fix.BY_HAND)]
     except (OSError, ValueError) as error:
-        return [found(Kind.UNREADABLE, _reason(error), Fix.BY_HAND)]
+        return [finding(Kind.UNREADABLE, _reason(error), Fix.BY_HAND)]
 
 
 def _outvoted(ground: SafeReader, finding: Finding) -> Finding:
@@ -91,10 +91,10 @@ def _outvoted(ground: SafeReader, finding: Finding) -> Finding:
     if finding.actual is None or finding.entry is None:
         return finding
     try:
-        card = read_card(ground, sidecar_of(finding.file))
+        sidecar = read_sidecar(ground, sidecar_of(finding.file))
     except Untrue:
         return finding
-    if card.artifact.sha256 != finding.actual or card.entry.job.key != finding.job:
+    if sidecar.artifact.sha256 != finding.actual or sidecar.entry.job.key != finding.job:
         return finding
     message = "the state file has another sha256 than the image and its sidecar"
     return replace(finding, kind=Kind.FACTS_DIFFER, message=message, actual=None, expected=None, price_usd=None)
@@ -146,7 +146,7 @@ def _oddities(facts: Facts, looked: _Found) -> list[Finding]:
 def _sidecar(ground: SafeReader, rules: Rules, entry: Entry, artifact: Artifact, looked: Looked) -> list[Finding]:
     file = sidecar_of(artifact.file)
 
-    def found(kind: Kind, message: str, fix: Fix = Fix.FREE) -> list[Finding]:
+    def finding(kind: Kind, message: str, fix: Fix = Fix.FREE) -> list[Finding]:
         return [of_job(kind, entry, file, message, fix)]
 
     try:
@@ -155,16 +155,16 @@ def _sidecar(ground: SafeReader, rules: Rules, entry: Entry, artifact: Artifact,
             looked.bytes += len(data)
             wrong = differences(parse(data), entry, artifact, rules.simulated, rules.versions)
     except Absent:
-        return found(Kind.SIDECAR_MISSING, "no such file")
+        return finding(Kind.SIDECAR_MISSING, "no such file")
     except Outside:
-        return found(Kind.OUTSIDE, "leads out of the folder of images; not read")
+        return finding(Kind.OUTSIDE, "leads out of the folder of images; not read")
     except NotAFile:
-        return found(Kind.UNREADABLE, "not an ordinary file", Fix.BY_HAND)
+        return finding(Kind.UNREADABLE, "not an ordinary file", Fix.BY_HAND)
     except Untrue as problem:
-        return found(Kind.SIDECAR_UNREADABLE, str(problem))
+        return finding(Kind.SIDECAR_UNREADABLE, str(problem))
     except (OSError, ValueError) as error:
-        return found(Kind.UNREADABLE, _reason(error), Fix.BY_HAND)
-    return found(Kind.SIDECAR_DIFFERS, f"different from the record: {', '.join(wrong)}") if wrong else []
+        return finding(Kind.UNREADABLE, _reason(error), Fix.BY_HAND)
+    return finding(Kind.SIDECAR_DIFFERS, f"different from the record: {', '.join(wrong)}") if wrong else []
 
 
 def _reason(error: OSError | ValueError) -> str:

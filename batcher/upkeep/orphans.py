@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from batcher.core.job import Entry, State
-from batcher.runner.sidecars import Card, Untrue, read_card, siblings
+from batcher.runner.sidecars import Sidecar, Untrue, read_sidecar, siblings
 from batcher.store import auditing
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, extension, stem
 from batcher.upkeep.findings import Finding, Fix, Kind
@@ -51,45 +51,47 @@ def _unknown(ground: SafeReader, connection: sqlite3.Connection, files: list[str
 
 def _sidecar(ground: SafeReader, connection: sqlite3.Connection, file: str, accounted: set[str]) -> Iterator[Finding]:
     try:
-        card = read_card(ground, file)
+        sidecar = read_sidecar(ground, file)
     except Untrue as problem:
         if not _in_flight(connection, file):
             yield _orphan(ground, file, Kind.ORPHAN, f"no job has this sidecar ({problem})")
         return
-    entry = auditing.by_key(connection, card.entry.job.key)
+    entry = auditing.by_key(connection, sidecar.entry.job.key)
     if entry is not None and entry.state in _IN_FLIGHT:
-        accounted.add(card.artifact.file)
+        accounted.add(sidecar.artifact.file)
         return
     recorded = auditing.indexes(connection, entry.id) if entry is not None and entry.state is State.DONE else {}
-    if recorded.get(card.artifact.output_index) == card.artifact.file:
-        accounted.add(card.artifact.file)  # a run saved it while we looked
+    if recorded.get(sidecar.artifact.output_index) == sidecar.artifact.file:
+        accounted.add(sidecar.artifact.file)  # a run saved it while we looked
         return
-    cards = [one for one in siblings(ground, card) if one.artifact.output_index not in recorded]
-    if card.artifact.output_index in recorded or not _worth_taking_in(ground, entry, cards, len(recorded)):
+    sidecars = [one for one in siblings(ground, sidecar) if one.artifact.output_index not in recorded]
+    if sidecar.artifact.output_index in recorded or not _worth_taking_in(ground, entry, sidecars, len(recorded)):
         yield _orphan(ground, file, Kind.ORPHAN, "its job has another image, or this one is damaged")
         return
-    accounted.update(one.artifact.file for one in cards)
-    if cards[0].artifact.file == card.artifact.file:
+    accounted.update(one.artifact.file for one in sidecars)
+    if sidecars[0].artifact.file == sidecar.artifact.file:
         yield Finding(
             kind=Kind.UNRECORDED,
-            file=card.artifact.file,
-            job=card.entry.job.key,
+            file=sidecar.artifact.file,
+            job=sidecar.entry.job.key,
             message="it is not in the state file" if entry is None else f"the state file says {entry.state}",
             fix=Fix.FREE,
             entry=entry,
-            cards=tuple(cards),
+            sidecars=tuple(sidecars),
         )
 
 
-def _worth_taking_in(ground: SafeReader, entry: Entry | None, cards: list[Card], recorded: int) -> bool:
+def _worth_taking_in(ground: SafeReader, entry: Entry | None, sidecars: list[Sidecar], recorded: int) -> bool:
     """A job that the state file never heard of was paid for, whole or not; one that it knows must be all there."""
     if entry is None:
         return True
-    return len(cards) + recorded == cards[0].artifact.output_count and all(_is_whole(ground, card) for card in cards)
+    return len(sidecars) + recorded == sidecars[0].artifact.output_count and all(
+        _is_whole(ground, one) for one in sidecars
+    )
 
 
-def _is_whole(ground: SafeReader, card: Card) -> bool:
-    return _sha256(ground, card.artifact.file) == card.artifact.sha256
+def _is_whole(ground: SafeReader, sidecar: Sidecar) -> bool:
+    return _sha256(ground, sidecar.artifact.file) == sidecar.artifact.sha256
 
 
 def _in_flight(connection: sqlite3.Connection, file: str) -> bool:

@@ -25,15 +25,15 @@ from batcher.images.storage import reader_of
 from batcher.runner.lost_and_found import move_aside
 from batcher.runner.records import FAILURES, RECORDS
 from batcher.runner.sidecars import (
-    Card,
+    Sidecar,
     Untrue,
-    as_known,
     believed,
     described,
     parse,
-    read_card,
+    read_sidecar,
     seconds,
     siblings,
+    with_attempt_of,
 )
 from batcher.store import STATE, RunFacts, StateFile, auditing
 from batcher.store.files import whole
@@ -84,13 +84,13 @@ def rebuild(run_dir: Path, state: StateFile) -> Rebuilt:
     model: str | None = None
     versions: set[str] = set()
     for jobs in _groups(_jobs(run_dir, state)):
-        for cards in jobs:
-            versions |= {card.version for card in cards}
-            simulated = cards[0].simulated if simulated is None else simulated
-            if simulated != cards[0].simulated:
+        for sidecars in jobs:
+            versions |= {one.version for one in sidecars}
+            simulated = sidecars[0].simulated if simulated is None else simulated
+            if simulated != sidecars[0].simulated:
                 raise UsageError(f"{run_dir} holds simulated and real images: one state file can't be made for both")
-            model = cards[0].entry.job.model
-        state.must_commit([partial(take_in, state, cards) for cards in jobs])
+            model = sidecars[0].entry.job.model
+        state.must_commit([partial(take_in, state, sidecars) for sidecars in jobs])
     for lines in _groups(_failures(run_dir, state)):
         state.must_commit([partial(_recall, state, job, values) for job, values in lines])
         unfinished += len(lines)
@@ -100,56 +100,56 @@ def rebuild(run_dir: Path, state: StateFile) -> Rebuilt:
     return Rebuilt(jobs_done, unfinished)
 
 
-def take_in(state: StateFile, cards: Sequence[Card], *, listed: bool = True) -> None:
+def take_in(state: StateFile, sidecars: Sequence[Sidecar], *, listed: bool = True) -> None:
     """Writes down that a job is done with these files. listed: whether an unknown job counts as of the manifest."""
-    card = cards[0]
-    artifacts = [one.artifact for one in cards]
-    entry = auditing.by_key(state.connection, card.entry.job.key)
+    sidecar = sidecars[0]
+    artifacts = [one.artifact for one in sidecars]
+    entry = auditing.by_key(state.connection, sidecar.entry.job.key)
     if entry is None:
-        (entry,) = state.enlist([card.entry.job])
+        (entry,) = state.enlist([sidecar.entry.job])
         if not listed:
             state.unlist([entry.id])
     if entry.state is State.DONE:
         recorded = auditing.indexes(state.connection, entry.id)
         state.redescribe(entry, [one for one in artifacts if one.output_index not in recorded])
     else:
-        state.find(as_known(card, entry), artifacts)
+        state.find(with_attempt_of(sidecar, entry), artifacts)
 
 
-def _jobs(run_dir: Path, state: StateFile) -> Iterator[list[Card]]:
+def _jobs(run_dir: Path, state: StateFile) -> Iterator[list[Sidecar]]:
     """The sidecars of each job, in the order of the manifest where records.jsonl tells it."""
     ground = reader_of(run_dir)
-    of_records = _cards_of_records(run_dir, ground)
-    for _, cards in groupby(of_records, key=lambda card: card.entry.job.key):
-        yield list(cards)
+    of_records = _sidecars_of_records(run_dir, ground)
+    for _, sidecars in groupby(of_records, key=lambda sidecar: sidecar.entry.job.key):
+        yield list(sidecars)
     for seen in ground.walk():
         for one in seen:
             if one.outside or extension(one.file) != "json":
                 continue
             with suppress(Untrue):
-                cards_here = siblings(ground, read_card(ground, one.file))
-                if cards_here[0].artifact.file == _image_of(cards_here, one.file) and _is_news(state, cards_here):
-                    yield cards_here
+                lying_here = siblings(ground, read_sidecar(ground, one.file))
+                if lying_here[0].artifact.file == _image_of(lying_here, one.file) and _is_news(state, lying_here):
+                    yield lying_here
 
 
-def _image_of(cards: Sequence[Card], sidecar: str) -> str | None:
-    return next((card.artifact.file for card in cards if sidecar_of(card.artifact.file) == sidecar), None)
+def _image_of(sidecars: Sequence[Sidecar], sidecar: str) -> str | None:
+    return next((one.artifact.file for one in sidecars if sidecar_of(one.artifact.file) == sidecar), None)
 
 
-def _is_news(state: StateFile, cards: Sequence[Card]) -> bool:
-    entry = auditing.by_key(state.connection, cards[0].entry.job.key)
+def _is_news(state: StateFile, sidecars: Sequence[Sidecar]) -> bool:
+    entry = auditing.by_key(state.connection, sidecars[0].entry.job.key)
     recorded = {} if entry is None else auditing.indexes(state.connection, entry.id)
-    return any(card.artifact.output_index not in recorded for card in cards)
+    return any(one.artifact.output_index not in recorded for one in sidecars)
 
 
-def _cards_of_records(run_dir: Path, ground: SafeReader) -> Iterator[Card]:
+def _sidecars_of_records(run_dir: Path, ground: SafeReader) -> Iterator[Sidecar]:
     for line in _lines(run_dir / RECORDS):
         with suppress(Untrue):
-            card = believed(parse(line), None)
+            sidecar = believed(parse(line), None)
             with suppress(Untrue):
-                ours = read_card(ground, sidecar_of(card.artifact.file))
-                card = ours if ours.entry.job.key == card.entry.job.key else card
-            yield card
+                ours = read_sidecar(ground, sidecar_of(sidecar.artifact.file))
+                sidecar = ours if ours.entry.job.key == sidecar.entry.job.key else sidecar
+            yield sidecar
 
 
 def _failures(run_dir: Path, state: StateFile) -> Iterator[tuple[Job, dict[str, Any]]]:

@@ -186,7 +186,7 @@ class _Repairer:
     def _take_in(self, unrecorded: Sequence[Finding]) -> None:
         for start in range(0, len(unrecorded), _GROUP):
             group = unrecorded[start : start + _GROUP]
-            self.state.must_commit([partial(take_in, self.state, finding.cards, listed=False) for finding in group])
+            self.state.must_commit([partial(take_in, self.state, finding.sidecars, listed=False) for finding in group])
             self.repaired.did("job taken into the state file", len(group))
         for finding in unrecorded:
             entry = auditing.by_key(self.state.connection, finding.job or "")

@@ -26,8 +26,9 @@ def ray(running: tuple[contextlib.ExitStack, list[RayCluster]]) -> RayCluster:
         lacks("ray", "the extra `ray` is not installed: no cluster to test with")
     stack, clusters = running
     if not clusters or clusters[-1].ended:
-        clusters.append(stack.enter_context(ray_cluster(cpus=0, dashboard=find_spec("aiohttp_cors") is not None)))
-        clusters[-1].add_node()
+        cluster = stack.enter_context(ray_cluster(cpus=0, dashboard=find_spec("aiohttp_cors") is not None))
+        cluster.add_node()
+        clusters.append(cluster)  # not before it is whole
     return clusters[-1]
 
 

@@ -278,7 +278,7 @@ def state_of(run: Path, number: int) -> str:
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_run_with_view_says_the_address_first_and_its_page_ends_with_it(tmp_path: Path, as_json: bool) -> None:
 
-    (tmp_path / "prompts.txt").write_text("a heron\na kite\na jay\n")
+    (tmp_path / "prompts.txt").write_text("a heron\n" * 60)
     words = [
         "run",
         "prompts.txt",
@@ -298,10 +298,11 @@ def test_a_run_with_view_says_the_address_first_and_its_page_ends_with_it(tmp_pa
         line = next(line for line in run.stderr if line.startswith("http")) if as_json else run.stdout.readline()
         server = Served(line.strip(), run.pid)
         assert ask(server, "/runs", **known(server)).json["runs"][0]["name"] == "night"
+        tuning.tune(tmp_path / "night", rate="500/s")  # till now it had a minute to go
         rest = run.communicate()[0]
     assert run.returncode == 0
     if as_json:
-        assert json.loads(rest)["done"] == 3
+        assert json.loads(rest)["done"] == 60
     with contextlib.suppress(ConnectionError):  # unless somebody else listens there by now, who does not know its token
         assert ask(server, "/runs", **known(server)).status != 200
 

@@ -21,15 +21,7 @@ from batcher.manifest.sweep.repeats import Repeats
 
 _NAMES = {
     "model": (
-        "model",
-        "modelid",
-        "modelname",
-        "modelpath",
-        "aimodel",
-        "imagemodel",
-        "basemodel",
-        "checkpoint",
-        "sdmodel",
+        "model", "modelid", "modelname", "modelpath", "aimodel", "imagemodel", "basemodel", "checkpoint", "sdmodel",
     ),
     "aspect_ratio": ("aspectratio", "ratio", "ar", "aspect", "imageratio", "imageaspectratio"),
     "negative_prompt": ("negativeprompt", "negative", "neg", "negprompt", "negativeprompts", "negativetext"),
@@ -38,22 +30,12 @@ _NAMES = {
     "height": ("height", "imageheight"),
     "size": ("size", "imagesize", "resolution", "dimensions"),
     "pictures": (
-        "numimages",
-        "numberofimages",
-        "maximages",
-        "numoutputs",
-        "batchsize",
-        "niter",
-        "numimagesperprompt",
-        "imagesperprompt",
-        "imagecount",
-        "samplecount",
-        "numsamples",
-        "nsamples",
+        "numimages", "numberofimages", "maximages", "numoutputs", "batchsize", "niter", "numimagesperprompt",
+        "imagesperprompt", "imagecount", "samplecount", "numsamples", "nsamples",
     ),
     "repeat": ("repeat", "repeats", "copies"),
     "sections": ("vars", "matrix", "defaults", "dynamic"),
-}
+}  # fmt: skip
 _KINDS = {name: kind for kind, names in _NAMES.items() for name in names}
 _WORDS = {
     "model": "a model", "aspect_ratio": "an aspect ratio", "negative_prompt": "what to avoid", "seed": "a seed",

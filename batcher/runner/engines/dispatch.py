@@ -17,7 +17,7 @@ from batcher.core.job import Artifact, Entry
 from batcher.core.one_line import one_line
 from batcher.core.units import show_count, show_duration
 from batcher.runner.engines.engine import Engine, Turn
-from batcher.runner.engines.greeting import greeting_of
+from batcher.runner.engines.meeting import greeting_of
 from batcher.runner.engines.messages import (
     MOST_IN_GROUP,
     Crew,

@@ -1,11 +1,20 @@
-"""Proof that a worker and the coordinator see one place: a file written by each, read by the other."""
+"""Getting to know a worker: whether it sees where the files go, has room, and has the versions of this process.
 
+That a worker and the coordinator see one place is proved by a file written by each, read by the other.
+"""
+
+import asyncio
+import platform
 import secrets
+import socket
 import tempfile
 from pathlib import Path
 
-from batcher.core.errors import UsageError
+from batcher.core.errors import BatcherError, DiskError, UsageError
+from batcher.core.one_line import one_line
+from batcher.core.version import __version__
 from batcher.images.storage import bucket
+from batcher.runner.engines.messages import Crew, Greeting, Setup, packed, unpacked
 from batcher.store.files.disk import discard, disk
 
 _PREFIX = ".batcher-probe-"
@@ -66,3 +75,46 @@ def forget_meetings(run_dir: Path) -> None:
     """Removes what a coordinator that was killed left of them."""
     for path in run_dir.glob(f"{_PREFIX}*"):
         discard(path)
+
+
+async def greeting_of(crew: Crew, worker: int, setup: Setup) -> tuple[Greeting, BatcherError | None]:
+    """Its greeting, and why it can't be used: UsageError, or DiskError where it has no room.
+
+    Raises WorkerLost, and DiskError where this process has none.
+    """
+    meeting = await asyncio.to_thread(Meeting, setup.run_dir, setup.bucket)
+    identities: list[str] = []
+    try:
+        await asyncio.to_thread(meeting.begin)
+        greeting: Greeting = unpacked(await crew.call(worker, "greet", packed(meeting.nonce)))
+        identities.append(greeting.identity)
+        heard = await asyncio.to_thread(meeting.was_answered, greeting.identity)
+    finally:
+        await asyncio.to_thread(meeting.end, identities)
+    return greeting, _problem(greeting, setup, heard=heard)
+
+
+def _problem(greeting: Greeting, setup: Setup, *, heard: bool) -> BatcherError | None:
+    ours, theirs = ".".join(platform.python_version_tuple()[:2]), ".".join(greeting.python.split(".")[:2])
+    for what, mine, its in (("batcher", __version__, greeting.batcher), ("Python", ours, theirs)):
+        if mine != its:
+            return UsageError(
+                f"the worker on {greeting.host} has {what} {one_line(its, 40)}, this process has {mine}",
+                hint="Install the same on every machine of the cluster (one image for all). Nothing was submitted.",
+            )
+    if setup.simulated and "127.0.0.1" in setup.trust and greeting.host != socket.gethostname():
+        return UsageError(
+            f"the simulator serves its files to this machine only, and there is a worker on {greeting.host}",
+            hint="Serve them to all with `batcher simulate --host 0.0.0.0`, and run with --base-url and --trust-host.",
+        )
+    if greeting.no_room:
+        of_bucket = "A worker uses the credentials of its own machine: its role, or the environment of `ray start`."
+        return DiskError(f"the worker on {greeting.host}: {greeting.problem}", hint=of_bucket if setup.bucket else "")
+    if greeting.problem or not heard:
+        why = greeting.problem or "what it writes does not arrive here"
+        return UsageError(
+            f"the worker on {greeting.host} does not see {setup.bucket or setup.run_dir}: {one_line(why, 200)}",
+            hint="Workers write the images themselves: give a run directory (-o) on a disk that every machine of the"
+            " cluster has at the same path, or a bucket (--images). Nothing was submitted.",
+        )
+    return None

@@ -17,7 +17,7 @@ from batcher.core.errors import Cause
 from batcher.core.job import Artifact, Entry, State
 from batcher.core.naming import folded, numbered
 from batcher.runner.run_context import RunContext
-from batcher.runner.sidecars import Untrue, as_known, read_card, siblings
+from batcher.runner.sidecars import Untrue, read_sidecar, siblings, with_attempt_of
 from batcher.store.files.safe_reader import (
     ASIDE,
     EXTENSIONS,
@@ -99,16 +99,16 @@ class LyingThere:
         ground = SafeReader(self._run_dir)
         for count in (1, _SEVERAL):
             try:
-                card = read_card(ground, f"{IMAGES}/{numbered(entry.path, 0, count)}.json")
+                sidecar = read_sidecar(ground, f"{IMAGES}/{numbered(entry.path, 0, count)}.json")
             except Untrue:
                 continue
-            cards = siblings(ground, card)
-            files = [one.artifact for one in cards]
-            if card.entry.job.key != entry.job.key or card.simulated is not self.context.simulated:
+            sidecars = siblings(ground, sidecar)
+            files = [one.artifact for one in sidecars]
+            if sidecar.entry.job.key != entry.job.key or sidecar.simulated is not self.context.simulated:
                 continue
-            whole = len(files) == card.artifact.output_count and all(is_whole(ground, file) for file in files)
-            if whole or card.entry.request_id is not None:
-                return as_known(card, entry), files if whole else []
+            whole = len(files) == sidecar.artifact.output_count and all(is_whole(ground, file) for file in files)
+            if whole or sidecar.entry.request_id is not None:
+                return with_attempt_of(sidecar, entry), files if whole else []
         return None
 
     def _unproved(self, entry: Entry) -> str | None:
@@ -127,7 +127,7 @@ class LyingThere:
 
 def _is_proved(ground: SafeReader, sidecar: str) -> bool:
     try:
-        read_card(ground, sidecar)
+        read_sidecar(ground, sidecar)
     except Untrue:
         return False
     return True

@@ -18,7 +18,7 @@ from batcher.core.job import Counts, State
 from batcher.core.version import __version__
 from batcher.manifest.extras import install_command
 from batcher.runner import report
-from batcher.store import connect_to_read, measures, read_facts, reading
+from batcher.store import connect_to_read, read_facts, reading
 from batcher.store.facts import Live
 
 EVERY = 5.0  # seconds between two files
@@ -55,7 +55,7 @@ class Collector:
         submits = CounterMetricFamily(
             "batcher_submits", "Submits that may have been paid for, by what came of them.", labels=["outcome"]
         )
-        for outcome, count in sorted(measures.submits_by_outcome(connection).items()):
+        for outcome, count in sorted(reading.submits_by_outcome(connection).items()):
             submits.add_metric([outcome], count)
         yield submits
         for name, text, value in (
@@ -65,7 +65,7 @@ class Collector:
             ("budget_usd", "The most that may be spent.", live.budget),
             ("in_flight", "Jobs at the service.", money["at_service"]),
             ("pace_per_second", "Submits a second that are allowed now.", live.pace if self._going else 0.0),
-            ("last_change_timestamp_seconds", "When a job last moved.", measures.last_change(connection)),
+            ("last_change_timestamp_seconds", "When a job last moved.", reading.last_change(connection)),
             ("last_success_timestamp_seconds", "When a run last ended with everything done.",
              _seconds(facts.succeeded_at)),
         ):  # fmt: skip
@@ -73,7 +73,7 @@ class Collector:
                 yield GaugeMetricFamily(f"batcher_{name}", text, value=value)
         refused = facts.refused + live.refused  # of ended runs and of a going one
         yield CounterMetricFamily("batcher_refused", "Calls refused for their rate.", value=refused)
-        within, count, total = measures.run_times(connection, BOUNDS)
+        within, count, total = reading.run_times(connection, BOUNDS)
         buckets = [*zip(map(str, BOUNDS), within, strict=True), ("+Inf", count)]
         yield HistogramMetricFamily(
             "batcher_job_seconds", "From submit to the service's result.", buckets=buckets, sum_value=total

@@ -50,8 +50,8 @@ class disk:  # noqa: N801  reads as what it is for: with disk("images/a.png"): .
             message = f"{one_line(self._what, 200)} can't have that name: {reason}"
             raise FileRefused(Cause(kind="bad_name", message=message)) from None
         needs = f" ({self._size:,} bytes)" if self._size else ""
-        mend = _HINTS.get(error.errno or 0, "Check the disk")
-        hint = f"{mend}, and run the same command again. What is saved stays saved, nothing is paid twice."
+        fix = _HINTS.get(error.errno or 0, "Check the disk")
+        hint = f"{fix}, and run the same command again. What is saved stays saved, nothing is paid twice."
         raise DiskError(f"cannot write {one_line(self._what, 300)}{needs}: {reason}", hint=hint) from error
 
 

@@ -7,7 +7,7 @@ none of which leads up or nowhere. Then no link on the way may lead out of the f
 import os
 from pathlib import Path
 
-_MOST_KNOWN = 4_096  # folders: a run may have one for each of a million prompts
+_MOST = 4_096  # folders: a run may have one for each of a million prompts
 
 
 def is_plain(name: str) -> bool:
@@ -27,13 +27,13 @@ class Folders:
     def __init__(self, base: str | Path, *roots: str | Path) -> None:
         self.base = str(base)
         self.roots = tuple(os.path.realpath(root) for root in roots or (base,))
-        self._known: dict[str, bool] = {}
+        self._seen: dict[str, bool] = {}
 
     def is_inside(self, folder: str) -> bool:
         """folder: relative to ``base``, ``/`` between parts."""
-        inside = self._known.get(folder)
+        inside = self._seen.get(folder)
         if inside is None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            inside = self._known[folder] = leads_inside(f"{self.base}/{folder}", *self.roots)
+            if len(self._seen) >= _MOST:
+                self._seen.clear()
+            inside = self._seen[folder] = leads_inside(f"{self.base}/{folder}", *self.roots)
         return inside

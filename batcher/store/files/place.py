@@ -21,7 +21,7 @@ from batcher.store.files.inside import leads_inside
 from batcher.store.files.whole import Part, encode
 
 _MARKED = re.compile(r"\.[0-9a-f]{16}-[0-9a-f]{8}\.part")
-_KNOWN_FOLDERS = 4_096  # bounded: a run may have a folder for each of a million prompts
+_MOST_FOLDERS = 4_096  # bounded: a run may have a folder for each of a million prompts
 
 
 class Taken(Exception):  # noqa: N818  an outcome, and it reads as one
@@ -84,7 +84,7 @@ class Shelf:
         self._run_dir = run_dir
         self._mark = mark
         self._root = run_dir / "images"
-        self._known: dict[str, tuple[Path, str]] = {}
+        self._folders: dict[str, tuple[Path, str]] = {}
 
     def relative(self, name: str) -> str:
         """``name`` as others see it: relative to the run directory."""
@@ -149,7 +149,7 @@ class Shelf:
     def _at(self, name: str) -> str:
         """``locate`` as text: a path object for each of a job's files would cost more than their checksums."""
         folder, _, last = name.rpartition("/")
-        descriptor = self._known.get(folder)
+        descriptor = self._folders.get(folder)
         if descriptor is None:
             with disk(self.relative(name)):
                 descriptor = self._folder(folder)
@@ -162,12 +162,12 @@ class Shelf:
 
     def _folder(self, relative: str) -> tuple[Path, str]:
         """A folder below that of images, made if it must be, and the same as text with a separator behind it."""
-        descriptor = self._known.get(relative)
+        descriptor = self._folders.get(relative)
         if descriptor is None:
-            if len(self._known) >= _KNOWN_FOLDERS:
-                self._known.clear()
+            if len(self._folders) >= _MOST_FOLDERS:
+                self._folders.clear()
             path = self._made(relative)
-            descriptor = self._known[relative] = (path, f"{path}{os.sep}")
+            descriptor = self._folders[relative] = (path, f"{path}{os.sep}")
         return descriptor
 
     def _made(self, relative: str) -> Path:

@@ -14,53 +14,14 @@ from pathlib import Path
 
 from batcher.store.files import inside
 
-IMAGES, PRUNED = "images", "pruned"
+IMAGES = "images"
 ASIDE = "lost+found"
-EXTENSIONS = frozenset(  # of what is plainly ours: sidecars, temp files, media; a text may be somebody's notes
-    {
-        "json",
-        "part",
-        "png",
-        "jpg",
-        "webp",
-        "gif",
-        "avif",
-        "bmp",
-        "tif",
-        "heic",
-        "jxl",
-        "jp2",
-        "psd",
-        "exr",
-        "hdr",
-        "svg",
-    }
-    | {
-        "mp4",
-        "mov",
-        "webm",
-        "mkv",
-        "avi",
-        "ogv",
-        "m4a",
-        "mp3",
-        "aac",
-        "wav",
-        "ogg",
-        "flac",
-        "aiff",
-        "mid",
-        "glb",
-        "fbx",
-    }
-    | {"ply", "usdz", "3mf"}
-)
+EXTENSIONS = frozenset({  # of what is plainly ours: sidecars, temp files, media; a text may be somebody's notes
+    "json", "part", "png", "jpg", "webp", "gif", "avif", "bmp", "tif", "heic", "jxl", "jp2", "psd", "exr", "hdr", "svg",
+    "mp4", "mov", "webm", "mkv", "avi", "ogv", "m4a", "mp3", "aac", "wav", "ogg", "flac", "aiff", "mid", "glb", "fbx",
+    "ply", "usdz", "3mf",
+})  # fmt: skip
 _AT_ONCE = 64 << 20  # bytes: larger files are mapped
-
-
-def place_of(file: str) -> str:
-    """Where prune puts a recorded file: ``images/a/b.png`` to ``pruned/a/b.png``."""
-    return f"{PRUNED}/{file.removeprefix(f'{IMAGES}/')}"
 
 
 class Absent(Exception):  # noqa: N818  what was seen, and it reads as one
@@ -122,10 +83,6 @@ class SafeReader:
                 with mmap.mmap(open_file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                     yield data
 
-    def with_pruned(self) -> "SafeReader":
-        """The same for the jobs whose files may also be where ``prune`` moves them."""
-        return _WithPruned(self.run_dir)
-
     def walk(self) -> Iterator[list[Seen]]:
         """Every file below the folder of images whose name could be ours, a list for each folder."""
         waiting = [IMAGES]
@@ -148,17 +105,6 @@ class SafeReader:
 
     def _is_inside(self, path: Path) -> bool:
         return inside.leads_inside(path, *self._folders.roots)
-
-
-class _WithPruned(SafeReader):
-    def __init__(self, run_dir: Path) -> None:
-        super().__init__(run_dir)
-        self._folders = inside.Folders(run_dir, run_dir / IMAGES, run_dir / PRUNED)
-
-    def path(self, file: str) -> Path:
-        path = super().path(file)
-        aside = self.run_dir / place_of(file)
-        return aside if not os.path.lexists(path) and os.path.lexists(aside) and self._is_inside(aside) else path
 
 
 def is_plain(file: str) -> bool:

@@ -82,14 +82,9 @@ class _Objects(FileReader):
     def _has_prompt(self, value: dict[str, Any], columns: Layout, line: int) -> bool:
         for name, what, mend in columns.wrong:
             self._add(line, name, what, mend, kind=f"column {name}")
-        for name, inner in ((name, value[name]) for name in columns.meta):
-            if (
-                columns.prompt
-                and isinstance(inner, dict)
-                and fold_name(name) in _HOLDERS
-                and name not in self._reading.carried.aside
-            ):
-                self._refuse_inside(name, inner, line)
+        for name in columns.meta if columns.prompt is not None else ():
+            if isinstance(value[name], dict):
+                self._look_inside(name, value[name], line)
         if (
             columns.prompt is not None
             or not self._reading.needs_prompt
@@ -99,9 +94,11 @@ class _Objects(FileReader):
         self._add(line, None, *wrong, kind="no prompt")
         return False
 
-    def _refuse_inside(self, name: str, inner: dict[str, Any], line: int) -> None:
-        """Inputs that stand one level down would be carried along, and not be sent."""
+    def _look_inside(self, name: str, inner: dict[str, Any], line: int) -> None:
+        """Inputs that stand one level down are a problem: they would be carried along, and not be sent."""
         inputs = self._reading.model_inputs
+        if fold_name(name) not in _HOLDERS or name in self._reading.carried.aside:
+            return
         if (one := next((key for key in inner if inputs.names(key) or kind_of_name(key)), None)) is None:
             return
         what = f"`{word(name)}` has `{word(one)}` in it, and inputs stand beside the prompt"
