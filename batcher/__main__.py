@@ -134,6 +134,7 @@ def _with_utf8_names() -> None:
 
 def entry() -> NoReturn:
     """The console script."""
+    import contextlib
     import gc
     import signal
     import threading
@@ -156,7 +157,8 @@ def entry() -> NoReturn:
     # Python waits for threads without end, and a disk or a bucket that never answers may keep one.
     last = threading.Timer(LAST, os._exit, [code])
     last.daemon = True
-    last.start()
+    with contextlib.suppress(RuntimeError):  # the system gives no thread
+        last.start()
     sys.exit(code)
 
 

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from batcher.core.errors import ServiceError
 
@@ -28,26 +29,26 @@ async def simulator(run_dir: Path | None) -> AsyncIterator[str]:
     if run_dir is not None:
         arguments += ["--journal", str(run_dir / JOURNAL)]
     without_token = {name: value for name, value in os.environ.items() if not name.startswith("RUNCOMFY_")}
-    with subprocess.Popen(  # noqa: ASYNC220, S603  it takes a millisecond, and the program is ours
-        [sys.executable, "-m", "batcher.simulator", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=without_token,
-    ) as child:
+    command = [sys.executable, "-m", "batcher.simulator", *arguments]
+    pipe = subprocess.PIPE
+    with (
+        TemporaryFile() as complaints,  # a pipe that nobody reads would hold it up when it is full
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=complaints, env=without_token) as child,  # noqa: ASYNC220, S603  it takes a millisecond, and the program is ours
+    ):
         assert child.stdin is not None
         assert child.stdout is not None
-        assert child.stderr is not None
         try:
             first = await asyncio.to_thread(child.stdout.readline)
             if not first.strip():
-                lines = child.stderr.read().decode(errors="replace").strip().splitlines()
+                complaints.seek(0)
+                lines = complaints.read().decode(errors="replace").strip().splitlines()
                 raise ServiceError(f"the simulator did not start: {lines[-1] if lines else 'no reason given'}")
             yield str(json.loads(first)["base_url"])
         finally:
             child.stdin.close()
             last = threading.Timer(LAST, child.kill)  # one that was stopped, or is stuck
             last.daemon = True
-            last.start()
+            with suppress(RuntimeError):  # the system gives no thread
+                last.start()
             await asyncio.to_thread(child.wait)
             last.cancel()

@@ -87,7 +87,8 @@ class Signals:
             loop.call_soon_threadsafe(heard, number)
 
         self._heard = wake
-        threading.Thread(target=self._leave_in_time, name="leave", daemon=True).start()
+        with suppress(RuntimeError):  # the system gives no thread
+            threading.Thread(target=self._leave_in_time, name="leave", daemon=True).start()
         try:
             yield
         finally:

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from batcher.core.errors import DiskError
 from batcher.core.one_line import one_line
 from batcher.images.flags import Look, look
+from batcher.store.files.disk import ordinary
 from batcher.store.files.whole import write_whole
 
 LONGEST = 512  # pixels: sharp in a row of 220 on a screen with two pixels a point
@@ -47,7 +48,7 @@ def measure(source: Path) -> Look:
 
 def small(source: Path, box: tuple[int, int] = (LONGEST, LONGEST)) -> Image.Image:
     """RGB, or RGBA where it is transparent, upright, so wide and high at most. Raises what ``make`` raises."""
-    with Image.open(source, formats=_FORMATS) as image:
+    with open(source, "rb", opener=ordinary) as file, Image.open(file, formats=_FORMATS) as image:  # noqa: PTH123  Path has no opener
         image.draft("RGB", box)  # a JPEG is decoded at an eighth of its size, if that is enough
         ImageOps.exif_transpose(image, in_place=True)
         made: Image.Image = image
