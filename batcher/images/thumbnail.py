@@ -48,7 +48,7 @@ def measure(source: Path) -> Look:
 
 def small(source: Path, box: tuple[int, int] = (LONGEST, LONGEST)) -> Image.Image:
     """RGB, or RGBA where it is transparent, upright, so wide and high at most. Raises what ``make`` raises."""
-    with open(source, "rb", opener=ordinary) as file, Image.open(file, formats=_FORMATS) as image:  # noqa: PTH123  Path has no opener
+    with open(source, "rb", opener=ordinary) as file, Image.open(file, formats=_FORMATS) as image:
         image.draft("RGB", box)  # a JPEG is decoded at an eighth of its size, if that is enough
         ImageOps.exif_transpose(image, in_place=True)
         made: Image.Image = image
