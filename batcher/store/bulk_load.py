@@ -1,6 +1,6 @@
-"""The first jobs of an empty table, written without its indexes: these are built at the end, each in its own order.
+"""Writes the first jobs of an empty table without indexes and builds the indexes at the end.
 
-Written row by row, an index of random keys costs more than the table: every row changes another page of it.
+Updating an index of random keys row by row costs more than the table itself: every row changes another page.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ from batcher.store.rows import INSERT_JOB, job_row
 
 
 class BulkLoad:
-    """Use it inside a transaction, and ``end`` it there; a rollback brings the indexes back."""
+    """Use it inside one transaction, ``end`` included; a rollback restores the indexes."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -25,15 +25,15 @@ class BulkLoad:
         self._keys = _KeySet()
 
     def add(self, jobs: Sequence[tuple[int, Job]]) -> None:
-        """jobs: each with its position. No key twice (``are_new``)."""
+        """Add jobs with their positions. No key may occur twice (see ``are_new``)."""
         self._connection.executemany(INSERT_JOB, [job_row(job, position) for position, job in jobs])
 
     def are_new(self, keys: Sequence[str]) -> bool:
-        """Whether none of them came before, in this call or an earlier one; False also when that can't be told."""
+        """Whether none of the keys occurred before, in this call or an earlier one; False also if unknown."""
         return self._keys.add(keys)
 
     def end(self) -> None:
-        """Builds the indexes; jobs whose name an earlier one has get their key for it."""
+        """Build the indexes. A job whose name is taken gets a name with its key."""
         for _, statement in self._indexes:
             while True:
                 try:
@@ -44,7 +44,7 @@ class BulkLoad:
                         raise
 
     def _rename(self) -> int:
-        """How many jobs got another name."""
+        """Rename jobs whose name is taken. Returns how many."""
         clashes = self._connection.execute(
             "SELECT id, key, path FROM (SELECT id, key, path, row_number() OVER (PARTITION BY name ORDER BY id) AS n"
             " FROM jobs) WHERE n > 1"
@@ -56,8 +56,9 @@ class BulkLoad:
 
 
 class _KeySet:
-    """A hash table over the first half of job keys, whose digits are random already, so that each is its own hash. An
-    empty slot is 0. Flat: 16 MB, for 1.3 million keys.
+    """A hash table of the first half of each job key. Keys are random, so that each is its own hash; 0 is an empty slot.
+
+    Fixed size: 16 MB for 1.3 million keys.
     """
 
     def __init__(self) -> None:
@@ -65,7 +66,7 @@ class _KeySet:
         self._free = len(self._slots) * 5 // 8
 
     def add(self, keys: Sequence[str]) -> bool:
-        """Whether all of them are new; False also when there is no room to tell."""
+        """Add the keys. Whether all of them are new; False also if the table is full."""
         self._free -= len(keys)
         if self._free < 0:
             return False
