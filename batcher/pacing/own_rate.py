@@ -1,7 +1,7 @@
 """Keeps starts at the requested rate: it is reached, and never exceeded by more than one start in any second.
 
 One start is scheduled every ``interval``. A late start (a busy event loop, a timer of whole milliseconds, a slow disk)
-does not move the schedule, so later starts catch up, under one rule: of any ``floor(rate) +2`` starts in a row, the
+does not move the schedule, so later starts catch up, under one rule: of any ``floor(rate) + 2`` starts in a row, the
 last is more than a second after the first. So no second, both ends included, holds more than ``rate + 1`` starts,
 however late they are. The schedule is ``SLACK`` slower than the rate, which leaves room to catch up by one start and
 0.4 % per second.

@@ -56,7 +56,7 @@ class BulkLoad:
 
 
 class _KeySet:
-    """A hash table of the first half of each job key. Keys are random, so that each is its own hash; 0 is an empty slot.
+    """A hash table of the first half of each job key. Keys are random, so each is its own hash. 0: empty slot.
 
     Fixed size: 16 MB for 1.3 million keys.
     """
