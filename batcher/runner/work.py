@@ -129,7 +129,7 @@ async def drain(
 async def fetch_again(
     state: StateFile, service: Service, entries: Sequence[Entry], settings: Settings, *, simulated: bool, ask: bool
 ) -> Stop:
-    """Fetch the files of READY and RUNNING jobs and submit nothing. Returns the Stop, with the reason if it ended early.
+    """Fetch the files of READY and RUNNING jobs and submit nothing. Returns the Stop with its reason, if any.
 
     ask: whether the service may be asked for new links. Raises DiskError.
     """
