@@ -33,6 +33,10 @@ class State(StrEnum):
     IN_DOUBT = "in_doubt"  # a submit whose outcome nobody knows: a person or a flag decides
 
 
+RETRIED = ("failed", "cancelled", "in_doubt")  # the states that ``batcher retry`` leads out of
+MISSING = "missing"  # for it, a done job with an image that is missing or damaged: it is fetched again, free
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):  # a dataclass takes twenty times as long to make, by the million
     """One request to make: the unit that is paid for.
 

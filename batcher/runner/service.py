@@ -104,7 +104,7 @@ def as_recorded(facts: RunFacts, options: Options) -> Options:
 def read_manifest(options: Options, fetched: Path | None = None) -> tuple[Loader, Settings]:
     """The manifest's syntax and the settings. Raises UsageError, or ManifestError with all that can be told so far.
 
-    fetched: of a manifest that is a URL, where its bytes are.
+    fetched: where the manifest's bytes are, if not at its path: it is a URL, or is not there yet.
     """
     path = None if fetched is None else str(fetched)
     loader = open_manifest(options.manifest, options.overrides, stdin=sys.stdin.buffer, fetched=path)
