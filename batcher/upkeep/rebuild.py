@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -211,11 +211,6 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _groups(items: Iterable[Any]) -> Iterator[list[Any]]:
-    group: list[Any] = []
-    for item in items:
-        group.append(item)
-        if len(group) == _GROUP:
-            yield group
-            group = []
-    if group:
+    walk = iter(items)
+    while group := list(islice(walk, _GROUP)):
         yield group

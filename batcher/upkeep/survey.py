@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +127,8 @@ def _in_parallel(
 
 
 def _batches(jobs: Iterable[auditing.Files]) -> Iterator[list[auditing.Files]]:
-    batch: list[auditing.Files] = []
-    for job in jobs:
-        batch.append(job)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
+    walk = iter(jobs)
+    while batch := list(islice(walk, _BATCH)):
         yield batch
 
 

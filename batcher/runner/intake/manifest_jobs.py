@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from batcher.core.shard import Shard
 from batcher.images.media_contents import MediaContents
@@ -19,8 +17,6 @@ from batcher.store import StateFile, additions
 from batcher.store.facts import Planned
 from batcher.store.listing import Listed, Listing
 from batcher.store.transactions import GLANCE, PATIENCE, busy, disk_problem
-
-_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +62,7 @@ def plan_jobs(
         assert totals is not None
         if limit is None or totals.jobs < limit:
             room = None if limit is None else limit - totals.jobs
-            for chunk in _chunks(added[:room]):
-                listing.add_unless_there(chunk)
+            listing.add_unless_there(added[:room])
         listed = listing.end()
         whole = None if totals.whole is None else max(totals.whole, listed.jobs)
         if shard is not None and whole is not None and (limit is None or totals.jobs == totals.whole):
@@ -102,9 +97,3 @@ def _digest(of_manifest: str, keys: Sequence[str]) -> str:
     if not of_manifest or not keys:
         return of_manifest
     return blake2b("\n".join([of_manifest, *keys]).encode(), digest_size=16).hexdigest()
-
-
-def _chunks(jobs: Sequence[Any]) -> Iterator[list[Any]]:
-    walk = iter(jobs)
-    while chunk := list(islice(walk, _CHUNK)):
-        yield chunk
