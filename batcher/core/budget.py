@@ -1,16 +1,16 @@
-"""The ceiling on money. Pure arithmetic, in dollars; one instance for the life of a run.
+"""The budget of a run (``--budget``). Pure arithmetic, in dollars; one instance per run.
 
-The cost of a submit is reserved before it leaves. It is replaced by the cost that the service reports, and given back
-when the submit was never taken up. A submit leaves only when two things hold:
+The price of a submit is reserved before it is sent. It is replaced by the cost that the service reports, and released
+if the service never accepted the submit. A submit is allowed if:
 
-- its price fits below the ceiling, beside what is spent and what is reserved;
-- what is at the service already stays below the ceiling, should each of those jobs cost its worst.
+- spent + reserved + its price is at most the ceiling, and
+- spent + the worst cost of every job at the service is at most the ceiling.
 
-So at most the cost of the last job goes over the ceiling, whatever that job costs, as long as no other costs more than
-its worst. With ``--in-flight 1`` there is no other, and the rule holds for any cost.
+So the last job alone can exceed the ceiling, whatever it costs, as long as no other job costs more than its worst.
+With ``--in-flight 1`` there is no other job, and the rule holds for any cost.
 
-The worst cost of a job is a multiple of its price: FIRST while no image of its kind is paid, YOUNG for the first FEW,
-then GROWN, or the highest cost over the lowest. The first job of a run leaves alone.
+The worst cost of a job is a multiple of its price: FIRST until the cost of one image of its kind is known, YOUNG for
+the first FEW images, then GROWN or (highest cost / lowest cost), whichever is more. The first job is submitted alone.
 
 The kind of a job is what its price depends on: the model, and its inputs without texts and seed. The cost of a draft
 says nothing about the same model at 4K.
@@ -21,22 +21,22 @@ from typing import Any
 
 from batcher.core.units import show_usd
 
-FIRST = 100  # times its price, while no job of the kind has a cost
-YOUNG = 10  # the same, until FEW images of the kind are paid
+FIRST = 100  # worst cost / price, until a job of the kind has ended
+YOUNG = 10  # the same, until FEW images of the kind have ended
 FEW = 4
-GROWN = 4  # the same from then on, or the highest cost over the lowest, if that is more
-LEAST = 0.01  # dollars an image: what is taken for the price of a job that was free so far
-EPSILON = 1e-9  # of the ceiling: sums of prices like 0.04 must not miss a round budget by a rounding error
-MOST_KINDS = 200  # further ones count as one
+GROWN = 4  # the same afterwards, or highest / lowest cost if that is more
+LEAST = 0.01  # dollars per image: assumed price of a kind that was free so far
+EPSILON = 1e-9  # of the ceiling: tolerance, so that sums of 0.04 reach a round budget despite rounding
+MOST_KINDS = 200  # all further kinds count as one
 
 _NO_PRICE = frozenset({"seed", "prompt", "negative_prompt", "text", "promptText", "tags", "lyrics"})
-_LONGEST = 24  # characters of a text that is a choice
+_LONGEST = 24  # characters: a longer text is a prompt, not an option that affects the price
 
 Kind = Hashable
 
 
 def kind_of(model: str, inputs: Mapping[str, Any]) -> Kind:
-    """What the price of a request depends on, as far as its inputs show it."""
+    """The kind of a request: the model and the inputs that may affect its price, without texts and seed."""
     choices = []
     for name, value in inputs.items():
         if name not in _NO_PRICE and isinstance(value, str | int | float):
@@ -47,7 +47,7 @@ def kind_of(model: str, inputs: Mapping[str, Any]) -> Kind:
 
 
 class _Seen:
-    """One kind. at_service, settled: images. priced: a cost is known. lowest, highest: dollars for one image."""
+    """Counts of one kind. at_service, settled: images. priced: a cost is known. lowest, highest: dollars per image."""
 
     __slots__ = ("at_service", "highest", "lowest", "priced", "settled")
 
@@ -63,7 +63,7 @@ class _Seen:
 
     @property
     def times(self) -> float:
-        """How many times its price each of those at the service may cost."""
+        """Worst cost of a job at the service, as a multiple of its price."""
         if not self.settled:
             return FIRST
         if self.settled < FEW:
@@ -74,12 +74,14 @@ class _Seen:
 
 
 class Budget:
-    """ceiling: dollars over the life of the run directory, None for no limit. price: for one image, None when unknown;
-    it rises to the highest that the service really charged for one.
+    """Dollars spent and reserved, and whether another submit is allowed.
 
-    spent: what earlier processes spent, jobs in doubt included, at ``price`` where no cost is known. feared: the price
-    of submits that the service failed without a word on their cost; it may have charged them, so the ceiling counts
-    them. tried: whether something was bought at this price before.
+    ceiling: dollars over the life of the run directory, None for no limit.
+    price: dollars per image, None if unknown. It rises to the highest cost that the service charged for one image.
+    spent: dollars spent by earlier processes, jobs in doubt included; ``price`` is used where no cost is known.
+    feared: price of the submits that the service failed without reporting a cost. It may have charged them, so they
+        count towards the ceiling.
+    tried: whether a job was already bought at this price.
     """
 
     def __init__(
@@ -105,15 +107,15 @@ class Budget:
         return self._kinds.setdefault(kind, _Seen())
 
     def _price(self, seen: _Seen) -> float:
-        """Of one image of a kind: what it cost, and at least the listed price; until that is known, the highest."""
+        """Dollars per image of a kind: its highest cost, at least the listed price; with no cost yet, ``price``."""
         return max(self._listed or 0.0, seen.highest) if seen.priced else self.price or 0.0
 
     def hold(self, kind: Kind, images: int) -> None:
-        """Of a job that an earlier process left at the service."""
+        """Reserve the price of a job that an earlier process left at the service."""
         self._seen(kind).at_service += images
 
     def learn(self, kind: Kind, images: int, cost_usd: float) -> None:
-        """What a job of an earlier process cost."""
+        """Take the cost of a job of an earlier process into account for the price of its kind."""
         seen = self._seen(kind)
         seen.settled += images
         self._charged(seen, cost_usd / images)
@@ -124,16 +126,16 @@ class Budget:
 
     @property
     def reserved(self) -> float:
-        """Dollars set aside for what is at the service or on its way there."""
+        """Dollars reserved for jobs at the service and submits on their way."""
         return sum(seen.at_service * self._price(seen) for seen in self._kinds.values() if seen.at_service)
 
     @property
     def waits(self) -> bool:
-        """Whether a submit that was not allowed may be later: something at the service is still to be settled."""
+        """Whether a refused submit may be allowed later, because jobs at the service are not settled yet."""
         return any(seen.at_service for seen in self._kinds.values())
 
     def reserve(self, images: int, kind: Kind = ()) -> bool:
-        """Sets the price of one submit aside; False when the ceiling does not allow it (nothing is set aside then)."""
+        """Reserve the price of one submit. False, without a reservation, if the ceiling does not allow it."""
         seen = self._seen(kind)
         if self.ceiling is not None:
             room = self.ceiling * (1.0 + EPSILON) - self.spent - self.feared
@@ -143,18 +145,18 @@ class Budget:
         return True
 
     def _worst(self) -> float:
-        """Dollars that what is at the service may cost."""
+        """Worst cost of all jobs at the service, in dollars."""
         if not self._tried:
             return float("inf")
         return sum(one.at_service * one.times * max(self._price(one), LEAST) for one in self._kinds.values())
 
     def release(self, images: int, kind: Kind = ()) -> None:
-        """The submit was never taken up."""
+        """Release the reservation of a submit that the service never accepted."""
         seen = self._seen(kind)
         seen.at_service = max(0, seen.at_service - images)
 
     def settle(self, images: int, cost_usd: float | None, kind: Kind = (), *, failed: bool = False) -> None:
-        """The job is over, or in doubt: what it cost, or the price where the service doesn't say."""
+        """Replace the reservation of a job that ended or is in doubt by its cost, or its price if no cost is known."""
         self.release(images, kind)
         seen = self._seen(kind)
         if not failed or cost_usd is not None:
@@ -162,14 +164,14 @@ class Budget:
             self._tried = True
         if cost_usd is not None:
             self.spent += cost_usd
-            self._charged(seen, cost_usd / images)  # from now on that much is set aside
+            self._charged(seen, cost_usd / images)  # later reservations use this price
         elif failed:
             self.feared += images * self._price(seen)
         else:
             self.spent += images * self._price(seen)
 
     def in_words(self) -> str:
-        """Where the money of the ceiling is, in parts that add up."""
+        """The parts of the ceiling that are spent and reserved; they add up."""
         parts = [f"{show_usd(self.spent)} spent"]
         if reserved := self.reserved:
             parts.append(f"{show_usd(reserved)} set aside for what is at the service")

@@ -1,4 +1,4 @@
-"""Everything batcher raises on purpose, as a tree, with exit codes and who is to blame.
+"""Every exception batcher raises on purpose, as a tree, with its exit code and who can fix it.
 
 .. code-block:: text
 
@@ -8,24 +8,24 @@
     ├── ServiceError      69  service  unreachable or broken
     ├── DiskError         73  machine  full, read-only, not writable
     │   ├── Damaged       73  machine  the state file can't be read as one any more
-    │   └── TakenOver     75  machine  another batcher writes to the run directory by now
+    │   └── TakenOver     75  machine  another batcher has started to write to the run directory
     ├── BusyError         75  machine  another batcher holds the run directory
     └── AccountError      77  you      token missing or refused
         └── BalanceGone   77  you      nothing new can be paid for; what is paid for can be collected
 
     CallError                       one call to the service failed; the runner decides what that means
     ├── NotSent               nothing reached the service: repeat freely
-    ├── Refused               429, or 503 with Retry-After: refused before it was taken up, repeat after it
-    ├── Unclear               timeout, reset, 5xx, unreadable answer: on submit nobody knows, on a read ask again
+    ├── Refused               429, or 503 with Retry-After: not accepted, repeat after that time
+    ├── Unclear               timeout, reset, 5xx, unreadable answer: a submit may have been accepted; repeat a read
     ├── NotFound              404: too early, or expired
-    └── Rejected              the service said no, and why: repeating can't mend it
+    └── Rejected              the service rejected it, with a reason: repeating does not help
 
-    FileError                       one file could not be had
-    ├── LinkDead              403, 404, 410: one fresh result may carry a new link
-    ├── FileUnavailable       anything that may pass: ask again, free
-    └── FileRefused           untrusted host, over the caps, not a picture: repeating can't mend it
+    FileError                       one file could not be fetched
+    ├── LinkDead              403, 404, 410: a new result may have a new link
+    ├── FileUnavailable       a temporary problem: try again, free
+    └── FileRefused           untrusted host, too large, not an image: repeating does not help
 
-    Overtaken                       another process (``retry``, ``cancel``) moved this job meanwhile: read it again
+    Overtaken                       another process (``retry``, ``cancel``) changed this job: read it again
 
     Defect                          a bug in batcher: exit 1, with a traceback
 """
@@ -37,12 +37,12 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why a job failed, in the service's own words where it gave any.
+    """Why a job failed, in the service's own words if there are any.
 
     kind: one lower-case word or two joined by ``_``, stable over versions (``content_policy``, ``timeout``).
     message: one line, safe to print, at most 500 characters.
-    http_status: of the answer that said so, or None when no answer did.
-    code: the service's own number or word, or None.
+    http_status: of the answer that reported it, or None.
+    code: the service's own error code, or None.
     """
 
     kind: str
@@ -54,12 +54,12 @@ class Cause:
         return f"{self.kind}: {self.message}" if self.message else self.kind
 
     def as_gone(self) -> "Cause":
-        """Why the service no longer has what was paid for. Only a person's decision pays for it again."""
+        """The cause if the service no longer has a result that was paid for. Only a person can pay for it again."""
         return Cause(kind="gone", message=self.message or self.kind, http_status=self.http_status)
 
 
 class BatcherError(Exception):
-    """Base of what a person reads. ``hint`` says how to fix it and what was kept.
+    """Base of the errors a person reads. ``hint`` says how to fix it and what was kept.
 
     >>> try:
     ...     batcher.run(["a kite"], out="runs/none", aspect="1:1", simulate=True)
@@ -94,9 +94,9 @@ class UsageError(BatcherError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing wrong in a manifest: ``file:line:column: what: how to mend it``.
+    """One error in a manifest: ``file:line:column: what: how to fix it``.
 
-    line and column count from 1; 0 means "not a place in the text" (a missing file, say) and is left out.
+    line and column count from 1; 0 means that there is no position (a missing file, say), and it is left out.
 
     >>> print(batcher.Problem("night.csv", 7, 3, "`seed` must be an integer", "write 4"))
     night.csv:7:3: `seed` must be an integer: write 4
@@ -116,9 +116,9 @@ class Problem:
 
 
 class ManifestError(BatcherError):
-    """The manifest is wrong; ``problems`` lists all of it (the first ``len(problems)`` of ``total``).
+    """The manifest has errors; ``problems`` lists the first ``len(problems)`` of ``total``.
 
-    counted: how many of those that are not listed stand as a number in the text of one that is.
+    counted: how many of the others are included as a number in the text of a listed one.
 
     >>> try:
     ...     batcher.run([{"prompt": "a kite", "aspect_ratio": "17:9"}], out="runs/none", simulate=True)
@@ -139,10 +139,10 @@ class ManifestError(BatcherError):
 
 
 class ServiceError(BatcherError):
-    """The service can't be reached, or answers what nobody understands; also the host of a manifest that is a URL.
+    """The service, or the host of a manifest URL, can't be reached or gives unreadable answers.
 
-    It is raised before anything is submitted. A service that is lost later ends the run in good order instead: then the
-    report has ``stopped_by="service"`` and this exit code. The same call goes on.
+    It is raised only before anything is submitted. If the service fails later, the run ends with a report that has
+    ``stopped_by="service"`` and this exit code. The same call continues the run.
 
     >>> try:
     ...     batcher.run("http://127.0.0.1:9/prompts.csv", out="runs/none", simulate=True)
@@ -155,7 +155,7 @@ class ServiceError(BatcherError):
 
 
 class DiskError(BatcherError):
-    """The disk takes no more, or forbids it. A later start goes on.
+    """The disk is full, read-only or not writable. A later start continues the run.
 
     >>> try:
     ...     batcher.run(["a kite"], out="runs/kite/report.json/below", simulate=True)
@@ -168,11 +168,11 @@ class DiskError(BatcherError):
 
 
 class Damaged(DiskError):
-    """The state file is not whole. ``verify --repair`` makes a new one."""
+    """The state file is damaged. ``verify --repair`` makes a new one."""
 
 
 class BusyError(BatcherError):
-    """Another batcher is at work in that run directory.
+    """Another batcher is using that run directory.
 
     >>> with batcher.start(["a kite"], out="runs/busy", simulate=True) as run:
     ...     try:
@@ -186,13 +186,13 @@ class BusyError(BatcherError):
 
 
 class TakenOver(DiskError):
-    """Another batcher has begun to write to the run directory: nothing more may be written by this one."""
+    """Another batcher has started to write to the run directory, so this one must not write any more."""
 
     exit_code = 75
 
 
 class AccountError(BatcherError):
-    """The token is missing or refused, or the balance is gone. A later start goes on.
+    """The token is missing or refused, or the balance is used up. A later start continues the run.
 
     >>> try:
     ...     batcher.run(["a kite"], out="runs/none")
@@ -205,11 +205,11 @@ class AccountError(BatcherError):
 
 
 class BalanceGone(AccountError):
-    """The account has no money left: nothing new is submitted, and what is paid for is still collected."""
+    """The balance is used up: nothing new is submitted, and results already paid for are still fetched."""
 
 
 class Interrupted(BatcherError):
-    """It was stopped before it began, so there is no report. A run that is stopped later has one, with this exit code.
+    """The run was stopped before it began, so there is no report. A run stopped later has one, with this exit code.
 
     >>> with batcher.start(["a gull", "a tern"], out="runs/short", rate="1/min", simulate=True) as run:
     ...     _ = run.stop()  # as leaving the block, or Ctrl-C
@@ -223,7 +223,7 @@ class Interrupted(BatcherError):
 
 
 class CallError(Exception):
-    """One call failed. ``retry_after`` is in seconds from now, None when the service did not say."""
+    """One call failed. ``retry_after``: seconds from now, None if the service gave none."""
 
     def __init__(self, cause: Cause, *, retry_after: float | None = None) -> None:
         super().__init__(str(cause))
@@ -252,10 +252,9 @@ class Rejected(CallError):
 
 
 class FileError(Exception):
-    """One file could not be had. ``retry_after`` as in CallError.
+    """One file could not be fetched. ``retry_after`` as in CallError.
 
-    digest: sha256 of what came, where it came whole and is not the file: the same bytes twice are no accident on the
-    way.
+    digest: sha256 of a complete body that is not the expected file. The same digest twice rules out a transfer error.
     """
 
     def __init__(self, cause: Cause, *, retry_after: float | None = None, digest: str | None = None) -> None:
@@ -278,8 +277,8 @@ class FileRefused(FileError):
 
 
 class Overtaken(Exception):
-    """The job is not in the state that its mover took it to be in. Nothing was changed."""
+    """The job is not in the state that the caller expected. Nothing was changed."""
 
 
 class Defect(Exception):
-    """Something that can't happen did: please report it."""
+    """A bug in batcher: please report it."""

@@ -1,15 +1,15 @@
-"""When to stop a doomed run. Pure.
+"""When to stop a run because its jobs keep failing. Pure.
 
-A model that was switched off, a prompt file that breaks a rule in every row, a file host that is not trusted: each job
-fails for the same cause, and each may be charged. The limit counts what submits came to, and is reached when
-``in_a_row`` of them fail with one cause, or when ``share`` of the last ``WINDOW`` do.
+A model that was switched off, a prompt file with the same error in every row, or an untrusted file host makes every
+job fail for the same cause, and each may be charged. The limit is reached when ``in_a_row`` submits fail with one
+cause, or when ``share`` of the last ``WINDOW`` submits do.
 
-It counts in the order of the submits, not in that of their ends: a rejection comes at once and a picture after half a
-minute, so by their ends a few bad rows would look like a row of nothing else. What is slow is waited for until
+Outcomes are counted in the order of the submits, not in the order in which they arrive: a rejection arrives at once
+and an image half a minute later, so a few bad rows would look like an unbroken series. A slow job is waited for until
 ``WINDOW`` later submits have ended.
 
-Submits without an outcome count by themselves: each is a job in doubt. So do the circuit breaker's free calls to what
-takes submits. A service may answer reads and lose every submit; so ``UNANSWERED`` in a row reach the limit as well.
+Submits with an unknown outcome are counted separately, and so are the circuit breaker's free calls to the submit
+endpoint: a service may answer reads and lose every submit. ``UNANSWERED`` in a row reach the limit too.
 """
 
 import re
@@ -25,8 +25,7 @@ _VARIABLE = re.compile(r"[0-9a-f]{8,}|[0-9]+|'[^']*'|\"[^\"]*\"")  # ids, number
 class FailureLimit:
     """in_a_row: None for no limit. share: of the last WINDOW submits, 0..1, None for no limit.
 
-    A submit goes by a number of its own. ``ended``, ``doubted`` and ``dropped`` say why the run must stop, None while
-    it may go on.
+    Each submit has a number. ``ended``, ``doubted`` and ``dropped`` return why the run must stop, or None.
     """
 
     def __init__(self, in_a_row: int | None = 20, share: float | None = 0.9) -> None:
@@ -34,8 +33,8 @@ class FailureLimit:
         self.share = share
         self._order: deque[int] = deque()
         self._begun: set[int] = set()
-        self._ended: dict[int, str | None] = {}  # those that wait for an earlier one: "" went well
-        self._late: set[int] = set()  # submits that nobody waits for any more
+        self._ended: dict[int, str | None] = {}  # outcomes that wait for an earlier submit; "": success
+        self._late: set[int] = set()  # submits that are no longer waited for
         self._last = ""
         self._row = 0
         self._window: deque[str] = deque(maxlen=WINDOW)
@@ -52,27 +51,27 @@ class FailureLimit:
         return self._count(number, name)
 
     def doubted(self, number: int) -> str | None:
-        """Nobody knows what became of the submit."""
+        """The outcome of the submit is unknown."""
         self.dropped(number)
         return self.unanswered()
 
     def unanswered(self) -> str | None:
-        """A submit, or a free call to what takes submits, got no usable answer."""
+        """A submit, or a free call to the submit endpoint, got no usable answer."""
         self._unanswered += 1
         if self.in_a_row is None or self._unanswered < UNANSWERED:
             return None
         return f"{self._unanswered} calls in a row to submit got no usable answer, while reads are answered"
 
     def answered(self) -> None:
-        """A submit got an answer: it was taken up, refused or rejected."""
+        """A submit got an answer: it was accepted, refused or rejected."""
         self._unanswered = 0
 
     def dropped(self, number: int) -> str | None:
-        """It was refused or cancelled: that says nothing about the run."""
+        """The submit was refused or cancelled, which says nothing about the run."""
         return self._count(number, None)
 
     def _count(self, number: int, name: str | None) -> str | None:
-        if number not in self._begun:  # of an earlier process, or given up waiting for
+        if number not in self._begun:  # from an earlier process, or no longer waited for
             self._late.discard(number)
             return self._note(name)
         self._begun.discard(number)
@@ -99,7 +98,7 @@ class FailureLimit:
         self._counts[name] += 1
         self._row = self._row + 1 if name and name == self._last else int(bool(name))
         self._last = name
-        self._counts += Counter()  # what has left the window is forgotten
+        self._counts += Counter()  # removes entries that reached zero
         return self._limit_of(name) if name else None
 
     def _limit_of(self, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""``--where`` asked of one picture or job after another, and the names that can be asked for."""
+"""``--where`` applied to one image or job after another, and the names that an expression may use."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -15,9 +15,9 @@ PICTURE_FACTS = (
 
 
 class Filter:
-    """An expression, or None where all are meant. facts: names that every one has. names: what it asks for.
+    """text: the expression, None for all. facts: names that every image has. names: those that the expression uses.
 
-    Raises UsageError for what is no such expression.
+    Raises UsageError for an invalid expression.
     """
 
     def __init__(self, text: str | None, facts: Collection[str]) -> None:
@@ -32,7 +32,7 @@ class Filter:
         self._carried: set[str] = set()
 
     def __call__(self, row: Any, inputs: Values, meta: Values, chosen: Values, more: Values) -> bool:
-        """Whether it is meant. row: has the facts as attributes (``job`` as ``key``). more: verdict, flags, state.
+        """Whether it matches. row: has the facts as attributes (``job`` as ``key``). more: verdict, flags, state.
 
         Raises UsageError for an order between text and numbers.
         """
@@ -53,11 +53,11 @@ class Filter:
 
     @property
     def seen(self) -> set[str]:
-        """The names that can be asked for, as far as they were met."""
+        """The names that an expression may use, of the images seen so far."""
         return self._names | {f"meta.{name}" for name in self._carried}
 
     def check(self) -> None:
-        """When all were asked. Raises UsageError where the expression has a name that nothing has."""
+        """Called after the last image. Raises UsageError if the expression uses a name that no image has."""
         try:
             if self._where is not None:
                 self._where.require(self.seen)
@@ -65,12 +65,12 @@ class Filter:
             raise _refusal(self._where.text if self._where else "", error) from None
 
     def warnings(self) -> list[str]:
-        """What was compared with a value of another type, and what to write instead."""
+        """Comparisons with a value of another type, and what to write instead."""
         return self._where.warnings() if self._where else []
 
 
 def verdict_of(values: Mapping[str, Any], flags: Collection[str]) -> dict[str, Any]:
-    """``more`` of a picture."""
+    """The argument ``more`` for an image."""
     return {**values, FLAG: list(flags)}
 
 

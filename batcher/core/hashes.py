@@ -1,7 +1,7 @@
-"""Sets of very many texts in little memory: eight bytes of each are held, not the texts.
+"""Sets of millions of texts in little memory: an eight-byte hash of each is kept, not the text.
 
-The numbers mean something in this process only: Python salts its hashes. That two of a million texts share one has odds
-of one to tens of millions.
+The hashes are valid in this process only, because Python salts them. The chance that two of a million texts share a
+hash is one in tens of millions.
 """
 
 from array import array
@@ -9,11 +9,11 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import pairwise
 
-_PARTS = 64  # sorted one by one, so that few numbers at a time are Python's own objects
+_PARTS = 64  # sorted one by one, so that few numbers at a time are Python objects
 
 
 class Hashes:
-    """A set of numbers that ``hash`` gave, which also knows what was added more than once."""
+    """A set of results of ``hash`` that also knows which were added more than once."""
 
     def __init__(self, numbers: Iterable[int] = ()) -> None:
         self._parts = [array("q") for _ in range(_PARTS)]

@@ -1,4 +1,7 @@
-"""The nouns: what a row of a prompt file is on its way to a picture. All frozen, none holds a client or a store."""
+"""The nouns of a run: a job, its entry in the state file, answers of the service, images, the sidecar.
+
+All are frozen, and none holds a client or a store.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +18,7 @@ from batcher.core.errors import Cause
 
 
 class State(StrEnum):
-    """Where a job stands, as a text too. The moves between them are in ``lifecycle.py``.
+    """The state of a job; each member is also a string. ``lifecycle.py`` has the moves between them.
 
     >>> [failed.job for failed in batcher.open("runs/kite").failures() if failed.state is batcher.State.IN_DOUBT]
     []
@@ -23,39 +26,38 @@ class State(StrEnum):
     True
     """
 
-    PENDING = "pending"  # nothing has left the house
-    SUBMITTING = "submitting"  # the intent is on disk, the answer is not
-    RUNNING = "running"  # the service has it and we have its request id
-    READY = "ready"  # the links are known, the files are not here
+    PENDING = "pending"  # not submitted yet
+    SUBMITTING = "submitting"  # the intent to submit is on disk, the answer is not
+    RUNNING = "running"  # the service accepted it and its request id is recorded
+    READY = "ready"  # the links are recorded, the files are not downloaded yet
     DONE = "done"  # image and sidecar are on disk
-    FAILED = "failed"  # at rest; its cause is recorded
-    CANCELLED = "cancelled"  # at rest; the service confirmed it, or it never left
-    IN_DOUBT = "in_doubt"  # a submit whose outcome nobody knows: a person or a flag decides
+    FAILED = "failed"  # final, with its cause
+    CANCELLED = "cancelled"  # final: the service confirmed it, or it was never submitted
+    IN_DOUBT = "in_doubt"  # it is unknown whether the service accepted the submit: a person or a flag decides
 
 
-RETRIED = ("failed", "cancelled", "in_doubt")  # the states that ``batcher retry`` leads out of
-MISSING = "missing"  # for it, a done job with an image that is missing or damaged: it is fetched again, free
+RETRIED = ("failed", "cancelled", "in_doubt")  # the states that ``batcher retry`` reopens
+MISSING = "missing"  # for ``retry``: done, but an image is missing or damaged: it is fetched again, free
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):  # a dataclass takes twenty times as long to make, by the million
-    """One request to make: the unit that is paid for.
+class Job(msgspec.Struct, frozen=True, kw_only=True):  # creating a dataclass takes 20 times as long
+    """One request to the service: the unit that is paid for.
 
-    key: identity, 32 hex digits (``job_key``): the same request is the same job wherever it stands.
+    key: identity, 32 hex digits (``job_key``): the same request has the same key in every manifest.
     model: model id as published, ``vendor/name/.../task``.
     inputs: the request body as sent.
     copy: 1 for the first occurrence of this request in the manifest, 2 for the second, and so on.
     prompt_id: the manifest's ``id``, else a readable name made from the prompt.
     meta: carried through to the sidecar, never sent.
-    source, line: the file the prompt stands in, as given, and its line, from 1.
-    chosen: what ``vars``, templates and ``repeat`` chose for it, by name; None where there was no choice. No part of
-        the key.
-    path: where its image goes, relative to ``images/``, without extension, ``/`` between parts, safe on every
-        system (``naming.py``).
-    images: how many pictures it asks for, at least 1: what its price is multiplied by.
-    inputs_json: ``canonical_json`` of the inputs where whoever made the job had it, so that it is not made twice; no
-        part of what makes two jobs equal.
+    source, line: the file that holds the prompt, as given, and its line, from 1.
+    chosen: the values that ``vars``, templates and ``repeat`` chose, by name; None without any. Not part of the key.
+    path: path of its image relative to ``images/``, without extension, ``/`` between parts, valid on every system
+        (see ``naming``).
+    images: number of images requested, at least 1; the price of one is multiplied by it.
+    inputs_json: ``canonical_json`` of the inputs, if the caller already computed it. Ignored by ``==``.
 
-    ``Image.job`` and ``Failed.job`` are its key: the same in every run, so tables of several runs can be joined by it.
+    ``Image.job`` and ``Failed.job`` hold this key. It is the same in every run, so tables of several runs can be
+    joined on it.
 
     >>> batcher.run(["a gull", "a red kite"], out="runs/two", simulate=True).done
     2
@@ -80,19 +82,19 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):  # a dataclass takes twent
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Job) and _without_json(self) == _without_json(other)
 
-    __hash__ = None  # type: ignore[assignment]  # it holds mappings
+    __hash__ = None  # type: ignore[assignment]  # mappings are not hashable
 
 
 def _without_json(job: Job) -> list[Any]:
     return [getattr(job, name) for name in Job.__struct_fields__ if name != "inputs_json"]
 
 
-COUNT_INPUTS = ("num_images", "number_of_images", "max_images", "num_outputs", "n")  # what models call the number
+COUNT_INPUTS = ("num_images", "number_of_images", "max_images", "num_outputs", "n")  # as models call it
 _COUNTS = frozenset(COUNT_INPUTS)
 
 
 def images_asked(inputs: Mapping[str, Any], default: int = 1) -> int:
-    """How many pictures a request asks for, at least 1. default: what the model makes where its inputs do not say."""
+    """Number of images a request asks for, at least 1. default: the model's own number, if the inputs don't say."""
     if _COUNTS.isdisjoint(inputs):
         return max(1, default)
     for name in COUNT_INPUTS:
@@ -103,7 +105,7 @@ def images_asked(inputs: Mapping[str, Any], default: int = 1) -> int:
 
 
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-# ``encode`` makes an encoder for each value, at the cost of a small value. CPython's own can be kept; others have none.
+# ``encode`` builds an encoder for each call, which costs as much as encoding a small value. CPython's can be kept.
 _MAKER = getattr(json.encoder, "c_make_encoder", None)
 _PIECES = _MAKER and _MAKER(
     None, _CANONICAL.default, json.encoder.encode_basestring, None, ":", ",", True, False, False
@@ -111,17 +113,17 @@ _PIECES = _MAKER and _MAKER(
 
 
 def canonical_json(value: Any) -> str:
-    """JSON that is the same text for the same value: sorted keys, no spaces, no escapes beyond the needed."""
+    """JSON text that is identical for equal values: sorted keys, no spaces, only the required escapes."""
     return "".join(_PIECES(value, 0)) if _PIECES else _CANONICAL.encode(value)
 
 
 def job_key(model: str, inputs: Mapping[str, Any], copy: int = 1) -> str:
-    """Identity of a job: BLAKE2b-128 over canonical JSON of model, inputs as sent and copy number, in hex."""
+    """The key of a job: BLAKE2b-128 of the canonical JSON of model, inputs as sent and copy number, in hex."""
     return key_of_json(model, canonical_json(inputs), copy)
 
 
 def key_of_json(model: str, inputs_json: str, copy: int = 1) -> str:
-    """``job_key``, of inputs as canonical JSON."""
+    """``job_key`` for inputs that already are canonical JSON."""
     text = f'{{"copy":{copy},"inputs":{inputs_json},"model":{_model_json(model)}}}'
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -130,13 +132,13 @@ _model_json = lru_cache(maxsize=64)(canonical_json)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as the state file knows it.
+    """A job with its row of the state file.
 
-    id: row number, from 1, for life.
-    path: as recorded when the job was first seen (a clash may have changed it from ``job.path``).
-    attempts: submits that left this machine so far, refused ones not counted: each may have been paid for.
+    id: row number, from 1; it never changes.
+    path: as recorded when the job was first planned; it differs from ``job.path`` after a name clash.
+    attempts: submits sent so far, without refused ones: each may have been charged.
     request_id, submitted_at, finished_at, urls: of the newest attempt; times are Unix seconds, UTC.
-    cost_usd: what the service said this attempt cost, None while unknown.
+    cost_usd: cost of this attempt as the service reported it, None while unknown.
     cause: why it failed or is in doubt, None otherwise.
     """
 
@@ -154,24 +156,24 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The service took a submit up: from now on it may cost money."""
+    """The service accepted a submit: from now on it may cost money."""
 
     request_id: str
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """Not finished. ``status`` is the service's own word, lower case; unknown words mean this too."""
+    """Not finished yet. ``status`` is the service's own word, lower case; an unknown word counts as unfinished."""
 
     status: str
     queue_position: int | None = None
 
 
 class Succeeded(msgspec.Struct, frozen=True, kw_only=True):
-    """Finished with something to fetch.
+    """Finished, with files to download.
 
     urls: in order, without duplicates, at least one.
-    finished_at: Unix seconds, None when the service did not say or said it unreadably.
-    word: the service's status where it is no word for success that is known; "" where it is one, or there is none.
+    finished_at: Unix seconds; None if the service gave no readable time.
+    word: the service's status if it is not a known word for success; "" if it is one, or if there is no status.
     """
 
     urls: tuple[str, ...]
@@ -181,7 +183,7 @@ class Succeeded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FailedThere(msgspec.Struct, frozen=True, kw_only=True):
-    """Finished without: the service's own failure. ``final`` when paying again can't mend it (content policy)."""
+    """The job failed at the service. ``final``: a new submit would fail too (content policy, say)."""
 
     cause: Cause
     final: bool
@@ -189,7 +191,7 @@ class FailedThere(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CancelledThere(msgspec.Struct, frozen=True, kw_only=True):
-    """The service says this request was cancelled."""
+    """The service reports that this request was cancelled."""
 
 
 Answer = Waiting | Succeeded | FailedThere | CancelledThere
@@ -197,23 +199,22 @@ Answer = Waiting | Succeeded | FailedThere | CancelledThere
 
 class CancelOutcome(StrEnum):
     CANCELLED = "cancelled"
-    TOO_LATE = "too_late"  # already running or finished: it will be charged and can be collected
-    UNKNOWN = "unknown"  # no readable answer: the id is kept
+    TOO_LATE = "too_late"  # already running or finished: it is charged, and its files can be fetched
+    UNKNOWN = "unknown"  # no readable answer; the request id is kept
 
 
-CARRIES_C2PA = "it carries a C2PA manifest"  # in a warning, which is how the state file remembers
+CARRIES_C2PA = "it carries a C2PA manifest"  # this text in ``warning`` is how the state file records it
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
-    """One file that is safely on disk, with its sidecar beside it.
+    """One image file on disk, with its sidecar next to it.
 
     file: relative to the run directory, ``/`` between parts (``images/...``).
-    bytes, sha256, mime: of the bytes on disk, which are the bytes received, and with ``--embed`` what was written into
-        them.
-    width, height: in pixels; None for what is not a picture.
-    output_index: from 0, of ``output_count`` files that this job gave.
+    bytes, sha256, mime: of the file on disk: the bytes received, plus the metadata that ``--embed`` wrote into them.
+    width, height: in pixels; None if it is not an image.
+    output_index: from 0; the job has ``output_count`` files.
     downloaded_at: Unix seconds.
-    warning: what is odd about it, one line, None when nothing is.
+    warning: one line on what is unusual about the file, or None.
     """
 
     file: str
@@ -230,13 +231,13 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def c2pa(self) -> bool:
-        """Whether it was seen to carry a C2PA manifest: looked for where something is to be embedded."""
+        """Whether the file carries a C2PA manifest. Only checked when ``--embed`` is on."""
         return CARRIES_C2PA in (self.warning or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many jobs stand where; ``total`` is the size of the manifest, known or not to the state file yet."""
+    """Number of jobs by state. ``total``: jobs of the manifest, those without a row in the state file included."""
 
     total: int = 0
     done: int = 0
@@ -246,12 +247,12 @@ class Counts:
 
     @property
     def pending(self) -> int:
-        """Not at rest: not submitted yet, or at the service."""
+        """Jobs that are not final: not submitted yet, or at the service."""
         return max(0, self.total - self.done - self.failed - self.cancelled - self.in_doubt)
 
 
 def sidecar(entry: Entry, artifact: Artifact, *, simulated: bool, version: str) -> dict[str, Any]:
-    """The sidecar, version 1, as JSON data: enough to rebuild the row of the state file from it."""
+    """The sidecar, version 1, as JSON data. The row of the state file can be rebuilt from it."""
     return {
         "schema": "batcher/1",
         "job": entry.job.key,
@@ -296,5 +297,5 @@ def _second(second: int) -> str:
 
 
 def each_once(values: Sequence[str]) -> tuple[str, ...]:
-    """The values in order, the later ones of equal ones left out."""
+    """The values in order, without duplicates."""
     return tuple(dict.fromkeys(values))

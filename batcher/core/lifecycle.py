@@ -1,18 +1,17 @@
-"""What may happen to a job: every legal move, as a table. ``store.py`` enforces it, nothing else may move a job.
+"""Every legal state change of a job, as a table. ``store/statefile.py`` enforces it; nothing else changes a state.
 
-Three words are kept apart on purpose. *Deferred* is no move at all: a call failed, the job did not, it is asked again
-for free. *Expired* and *recollected* go back to ask the service for what was already paid. *Retried*, *released* and
-*reopened* lead to a new submit, and of these only a submit that the service had taken up costs money again:
+A failed poll or download is not a move: the job keeps its state and the call is repeated, free. ``expired`` and
+``recollected`` ask the service again for a result that is already paid for. Only three moves lead to a new submit:
 
-* ``released``: the submit was refused before it was taken up (429, no connection). Nothing was paid.
-* ``retried``: the service took it up and failed it. A new submit is a new payment, so it is counted and capped.
-* ``reopened``: a person decided, by ``batcher retry`` or ``--in-doubt resubmit``. Nothing else reopens a job.
+* ``released``: the service refused the submit (429) or it was never sent (no connection). Nothing was charged.
+* ``retried``: the service accepted the job and failed it. A new submit costs again, so ``--attempts`` caps it.
+* ``reopened``: a person decided, with ``batcher retry`` or ``--in-doubt resubmit``. Nothing else reopens a job.
 
-*Lost* and *found* are ``batcher verify --repair``: a done job whose files are damaged is fetched again, free, and a
-job whose files turn out to be on disk, whole and with its sidecar, is done whatever the state file thought.
+``lost`` and ``found`` come from ``batcher verify --repair``: a done job with damaged files is fetched again, free; a
+job with all its files and sidecars intact on disk is done, whatever the state file said.
 
-A job found ``submitting`` at the start of a process was in the air when the last one died. The service has no way to
-look it up, so it becomes ``in_doubt`` and stays so until somebody decides: that is the price of never paying twice.
+A job that is ``submitting`` when a process starts had no answer yet when the previous process died. The service can't
+be asked about a submit without a request id, so the job becomes ``in_doubt`` until a person decides.
 """
 
 from enum import StrEnum
@@ -22,21 +21,21 @@ from batcher.core.job import State
 
 
 class Event(StrEnum):
-    CLAIMED = "claimed"  # the intent to submit is being written down
-    RELEASED = "released"  # refused before it was taken up: free to submit again
-    ACCEPTED = "accepted"  # the service gave a request id
-    REJECTED = "rejected"  # the service said no to this request
-    DOUBTED = "doubted"  # the outcome of the submit is unknown
-    COMPLETED = "completed"  # the links are known
-    EXPIRED = "expired"  # a link died: ask for a fresh result, free
-    RETRIED = "retried"  # failed over there: a new attempt, paid again
-    FAILED = "failed"  # failed for good, or could not be collected
-    SAVED = "saved"  # every file is on disk with its sidecar
+    CLAIMED = "claimed"  # the intent to submit is being recorded
+    RELEASED = "released"  # refused or not sent: a new submit costs nothing extra
+    ACCEPTED = "accepted"  # the service returned a request id
+    REJECTED = "rejected"  # the service rejected this request
+    DOUBTED = "doubted"  # it is unknown whether the service accepted the submit
+    COMPLETED = "completed"  # the job finished: its links are recorded
+    EXPIRED = "expired"  # a link stopped working: ask for a new result, free
+    RETRIED = "retried"  # failed at the service: a new attempt, which costs again
+    FAILED = "failed"  # failed finally, or its result could not be fetched
+    SAVED = "saved"  # every file and its sidecar are on disk
     CANCELLED = "cancelled"
     REOPENED = "reopened"  # by a person: submit again
-    RECOLLECTED = "recollected"  # by a person: it was paid for, ask for it again, free
+    RECOLLECTED = "recollected"  # by a person: already paid for, ask for its result again, free
     LOST = "lost"  # by a repair: its files are damaged or missing, fetch them again, free
-    FOUND = "found"  # by a repair: its files are on disk with their sidecars, and the state file did not know
+    FOUND = "found"  # by a repair: files and sidecars are on disk, though the state file said otherwise
 
 
 MOVES: dict[State, dict[Event, State]] = {
@@ -73,11 +72,11 @@ MOVES: dict[State, dict[Event, State]] = {
 }
 
 AT_REST = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.IN_DOUBT})
-PAID_FOR = frozenset({State.RUNNING, State.READY})  # collected before anything new is submitted
+PAID_FOR = frozenset({State.RUNNING, State.READY})  # their results are fetched before anything new is submitted
 
 
 def advance(state: State, event: Event) -> State:
-    """The state that follows. A move that is not in the table is a bug in batcher and raises Defect."""
+    """The next state. Raises Defect for a move that is not in the table: a bug in batcher."""
     try:
         return MOVES[state][event]
     except KeyError:

@@ -1,9 +1,9 @@
-"""What keeps a run from going faster, found by looking at what the next submit waits for. Pure; times are seconds."""
+"""What limits the speed of a run, found by sampling what the next submit waits for. Pure; times are seconds."""
 
 from collections import Counter, deque
 
-LEAST = 4  # looks that have to agree
-WINDOW = 20  # looks of which the most frequent counts: five seconds at four looks a second
+LEAST = 4  # samples that must agree
+WINDOW = 20  # samples; the most frequent value counts: five seconds at four samples a second
 RATE, SERVICE, START, API_RATE = "rate", "service_limit", "slow_start", "api_rate"
 IN_FLIGHT, DOWNLOADS, BUDGET, PAUSED, SILENT = "in_flight", "downloads", "budget", "paused", "silent"
 WORDS = {
@@ -38,6 +38,6 @@ class Waits:
         seen = Counter(self._seen)
         most, count = seen.most_common(1)[0]
         if self.line == PAUSED:
-            most, count = PAUSED, WINDOW  # a person wants to see that at once
+            most, count = PAUSED, WINDOW  # show a pause at once
         if most != self.by and count >= LEAST and 2 * count > len(self._seen):
             self.by, self.since = most, now

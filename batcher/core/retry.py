@@ -37,13 +37,13 @@ class GiveUp:
 
 READS = RetryPolicy(attempts=None, wait_initial=0.5, wait_max=30.0)  # status and result: free, bounded by the deadline
 REFUSALS = RetryPolicy(attempts=None, wait_initial=1.0, wait_max=60.0)  # submits refused or not sent: free
-FILES = RetryPolicy(attempts=8, wait_initial=0.5, wait_max=30.0)  # a file that comes damaged: free, but it must end
+FILES = RetryPolicy(attempts=8, wait_initial=0.5, wait_max=30.0)  # a damaged download: retries are free, but must end
 FILE_HOST = RetryPolicy(attempts=100, wait_initial=0.5, wait_max=60.0)  # a host that is down: an hour and more
-EARLY = RetryPolicy(attempts=8, wait_initial=0.5, wait_max=8.0)  # "no such request" of an id it gave out itself
-FINISHED = RetryPolicy(attempts=2, wait_initial=0.5, wait_max=0.5)  # the same of one that finished long ago
+EARLY = RetryPolicy(attempts=8, wait_initial=0.5, wait_max=8.0)  # "no such request" for an id that the service returned
+FINISHED = RetryPolicy(attempts=2, wait_initial=0.5, wait_max=0.5)  # the same for a job that finished long ago
 CANCELS = RetryPolicy(attempts=4, wait_initial=0.5, wait_max=5.0)
 
-MOST_PATIENCE = 3600.0  # seconds: a longer Retry-After is cut to this, a hostile or broken one can't stop a night
+MOST_PATIENCE = 3600.0  # seconds: a longer Retry-After is cut to this, so that a broken one can't stop a run
 
 
 def decide(policy: RetryPolicy, failures: int, draw: float, *, asked: float | None = None) -> RetryAfter | GiveUp:
@@ -62,8 +62,8 @@ def decide(policy: RetryPolicy, failures: int, draw: float, *, asked: float | No
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds to wait, from the headers of an answer. A date is read against the answer's own ``Date``, so that two
-    clocks that disagree don't turn a second into an hour; ``now`` (Unix seconds) stands in where there is none.
+    """Seconds to wait, from the headers of an answer. A date is compared with the answer's own ``Date``, so that a
+    clock difference does not matter; ``now`` (Unix seconds) is used if there is no ``Date``.
     """
     if "Retry-After" not in headers:
         return None

@@ -1,4 +1,4 @@
-"""What a run was told, folded into one frozen value: flags over the manifest's ``run:`` block over defaults.
+"""The settings of a run as one frozen value: flags override the manifest's ``run:`` block, which overrides defaults.
 
 Every option is text until it is parsed here, once, whoever gave it, so a bad
 one is answered in the words of the place it came from: a flag (exit 64) or a line of the manifest (exit 65).
@@ -15,7 +15,7 @@ from batcher.core.units import parse_clock, parse_count, parse_duration, parse_r
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An option's text and where it stands: a flag's name, or ``file``, ``line`` and ``column`` of a manifest."""
+    """An option's text and its origin: a flag's name, or ``file``, ``line`` and ``column`` of a manifest."""
 
     text: str
     flag: str = ""

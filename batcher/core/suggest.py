@@ -1,23 +1,23 @@
-"""Did you mean: the one place that compares a name that nobody has with those that there are."""
+"""Did you mean: compares an unknown name with the known ones."""
 
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_LONGEST = 80  # characters that are compared: more cost time and say nothing
+_LONGEST = 80  # characters to compare: more only cost time
 _MOST_NAMED = 20
 
 
 def fold_name(name: str) -> str:
-    """Names that differ only in letter case, blanks, ``_`` and ``-`` are one name."""
+    """The name without differences of letter case, blanks, ``_`` and ``-``."""
     return name.casefold().replace("_", "").replace(" ", "").replace("-", "")
 
 
 def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str | None:
-    """The name that was probably meant, None when nothing is near.
+    """The name that was probably meant, None if none is similar.
 
-    Spelling counts before likeness, the whole name before its last part (``style`` of ``meta.style``) and that before
-    any word of it (``id`` of ``prompt_id``). cutoff: how alike two names are, from 0 to 1.
+    Equal spelling wins over similarity, the whole name over its last part (``style`` of ``meta.style``), and that over
+    any word of it (``id`` of ``prompt_id``). cutoff: least similarity, from 0 to 1.
     """
     candidates = sorted(names, key=len)
     whole = {fold_name(candidate): candidate for candidate in reversed(candidates)}

@@ -1,4 +1,4 @@
-"""The counts of a going run: kept in memory, begun from the state file, never asked of it again until the end."""
+"""Counts of a run in progress: initialised from the state file, then kept in memory until the end."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from batcher.core.job import Counts, State
 from batcher.core.limits import Waits
 
 WINDOW = 60.0  # seconds over which the pace is measured
-LEAST_FINISHED = 3  # jobs before a pace is worth a word
+LEAST_FINISHED = 3  # jobs before a pace is shown
 STEP = 1.0  # seconds between samples
 
 
@@ -68,7 +68,7 @@ class Tally:
         self._samples: deque[tuple[float, int]] = deque([(now, 0)])
 
     def recount(self, counts: Counts) -> None:
-        """As the state file has it: at the start, and when another process has changed it."""
+        """Set the counts from the state file: at the start, and after another process has changed it."""
         self.total = counts.total
         self.at = {
             State.DONE: counts.done,
@@ -83,10 +83,10 @@ class Tally:
         self.last_submit = now
 
     def at_rest(self, state: State, now: float) -> None:
-        """A job came to rest in this process."""
+        """A job reached a final state in this process."""
         self.at[state] += 1
         self._finished_here += 1
-        if self._finished_here == 1:  # the wait for the first one says nothing of the pace
+        if self._finished_here == 1:  # the wait for the first one says nothing about the pace
             self._samples[0] = (now, 1)
         if now - self._samples[-1][0] >= STEP:
             self._samples.append((now, self._finished_here))
@@ -94,7 +94,7 @@ class Tally:
             self._samples.popleft()
 
     def took(self, seconds: float) -> None:
-        """A job was so long at the service. The mean of the last few dozen counts."""
+        """Add the seconds a job spent at the service to the mean of the last few dozen."""
         before = self._job_seconds
         self._job_seconds = seconds if before is None else before + (seconds - before) / 20
 

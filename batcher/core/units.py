@@ -1,4 +1,4 @@
-"""How people write rates, durations, times of day and money, as numbers. Pure; every parser raises ValueError."""
+"""Parses and prints rates, durations, times of day and money. Pure; every parser raises ValueError."""
 
 import re
 

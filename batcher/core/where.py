@@ -1,13 +1,13 @@
-"""``--where``: a small expression over what is known of a picture, read with Python's own parser and never run by it.
+"""``--where``: a small expression over the facts of an image, parsed with Python's own parser and never executed.
 
 ``aspect_ratio == "16:9" and seed < 10 and meta.category in ("birds", "cats")``. The text is parsed to a tree; the
-tree is walked once and becomes functions of ours, so nothing that is not on the short list of ``_Reader`` can happen:
-no calls, no attributes but ``meta.NAME``, no arithmetic. What a picture has no value for is ``None``: equal to
-nothing but ``None``, and neither smaller nor larger than anything.
+tree is converted once to functions, and it accepts only the few node types of ``_Reader``: no calls, no attributes but
+``meta.NAME``, no arithmetic. A name without a value for an image is ``None``: equal only to ``None``, and neither
+smaller nor larger than anything.
 
-A name is an input (``seed``, ``inputs["600_prompt"]``), what was carried along (``meta.category``,
-``meta["Price ($)"]``), what ``vars`` and ``repeat`` of a manifest chose (``chosen.animal``), or a fact: ``prompt_id``,
-``pick``, ``stars``, ``tags``, ...
+A name is an input (``seed``, ``inputs["600_prompt"]``), a meta value (``meta.category``, ``meta["Price ($)"]``), a
+value that ``vars`` or ``repeat`` of the manifest chose (``chosen.animal``), or a fact: ``prompt_id``, ``pick``,
+``stars``, ``tags``, ...
 """
 
 import ast
@@ -32,7 +32,7 @@ Values = Mapping[str, Any]
 _Part = Callable[[Values], Any]
 
 DEEPEST = 100
-LONGEST = 10_000  # characters: Python's parser is not made for novels
+LONGEST = 10_000  # characters: limits the work of Python's parser
 _EXAMPLE = """such as: aspect_ratio == "16:9" and seed < 10 and meta.category in ("birds", "cats")"""
 _ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
@@ -55,7 +55,7 @@ class WhereError(ValueError):
 
 
 def look_up(name: str, inputs: Values, meta: Values, facts: Values, chosen: Values | None = None) -> Any:
-    """The value of a name that ``Where.names`` has, for one picture; None where it has none."""
+    """The value of a name of ``Where.names`` for one image, or None."""
     place, _, last = name.partition(".")
     if place == "meta" and last:
         return meta.get(last)
@@ -69,9 +69,9 @@ def look_up(name: str, inputs: Values, meta: Values, facts: Values, chosen: Valu
 
 
 class Where:
-    """Raises WhereError for what is not such an expression.
+    """A parsed expression. Raises WhereError for an invalid one.
 
-    names: what it asks for: ``seed`` for an input or a fact, ``meta.category`` for what was carried along.
+    names: the names it uses: ``seed`` for an input or a fact, ``meta.category`` for a meta value.
     """
 
     def __init__(self, text: str) -> None:
@@ -83,15 +83,15 @@ class Where:
         self.names = frozenset(reader.columns)
 
     def __call__(self, values: Values) -> bool:
-        """Whether a picture with these values is meant. Raises WhereError for an order between text and numbers."""
+        """Whether an image with these values matches. Raises WhereError for an order between text and numbers."""
         return bool(self._part(values))
 
     def warnings(self) -> list[str]:
-        """What was compared with a value of another type, in any call so far, and what to write instead."""
+        """Comparisons with a value of another type in any call so far, and what to write instead."""
         return [str(mismatch) for mismatch in self._mismatches.values()]
 
     def require(self, names: Collection[str]) -> None:
-        """Raises WhereError when it asks for a name that nothing has."""
+        """Raises WhereError if the expression uses an unknown name."""
         for name, column in sorted(self._columns.items(), key=lambda item: item[1]):
             if name not in names and name not in VERDICTS and name != FLAG:
                 raise WhereError(column, f"there is no {spelled(name)}", _near(name, names))
@@ -185,7 +185,7 @@ class _Reader:
         return self._order(_ORDER[type(op)], node, left, right)
 
     def _noticing(self, op: ast.cmpop, one: ast.expr, other: ast.expr, test: _Part) -> _Part:
-        """The same test, which remembers where a column is compared with nothing of its own type."""
+        """The same test; it also records comparisons of a column with values of another type only."""
         if isinstance(op, ast.Lt | ast.LtE | ast.Gt | ast.GtE):
             return test  # no order between them: that is an error
         is_in = isinstance(op, ast.In | ast.NotIn)
@@ -288,7 +288,7 @@ class _Reader:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Python takes True for 1, which nobody means."""
+    """Equality that, unlike Python's, keeps True apart from 1."""
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
 
 

@@ -1,9 +1,8 @@
 """When a call may start, and when a job is polled.
 
-A call starts at the rate that was asked for (``own_rate``) and below a limit that the service only tells by refusing
-(``service_limit``); ``pace`` is the two together, ``slow_start`` the first second. ``polling`` says when to ask about a
-job, ``turns`` keeps polls from coming in a burst. Pure: times are arguments, in seconds on any one clock that only goes
-forward.
+``own_rate`` keeps calls at the rate of ``--rate``; ``service_limit`` keeps them below the service's limit, which it
+learns from refusals. ``pace`` combines the two, and ``slow_start`` covers the first second. ``polling`` decides when
+to poll a job, and ``turns`` spreads polls out. Pure: times are arguments, in seconds on a monotonic clock.
 """
 
 from batcher.pacing.own_rate import LATE

@@ -1,15 +1,15 @@
-"""When the next call may start, by our own rate and by what refusals have taught."""
+"""When the next call may start, by the requested rate and by the service's limit as learned from refusals."""
 
 import math
 
 from batcher.pacing.own_rate import LATE, SLACK, Starts
 from batcher.pacing.service_limit import Limit
 
-UNKNOWN = 1.0  # seconds of silence after a refusal of which nobody knows when it had left: the others come home
+UNKNOWN = 1.0  # seconds without calls after a refusal of unknown departure, so that other calls get their answers
 
 
 class Pace:
-    """``ceiling`` is starts per second, or None for no limit (refusals still slow it down). ``rate``: at present."""
+    """ceiling: starts per second, None for no limit (refusals still slow it down). rate: the current one."""
 
     def __init__(self, ceiling: float | None) -> None:
         self.ceiling = ceiling
@@ -19,7 +19,7 @@ class Pace:
         self._limit = Limit(ceiling)
 
     def change(self, ceiling: float | None, now: float) -> None:
-        """Another rate is asked for while the run goes on. What was learnt of the service's limit stays."""
+        """Set another rate during the run. The learned limit of the service is kept."""
         self.ceiling = ceiling
         self._starts.change(ceiling, now)
         self._limit.change(ceiling)
@@ -27,7 +27,7 @@ class Pace:
 
     @property
     def interval(self) -> float:
-        """Seconds between two starts at the present pace."""
+        """Seconds between two starts at the current rate."""
         if self.rate is None:
             return 0.0
         return (1.0 + SLACK) / self.rate if self.rate == self.ceiling else 1.0 / self.rate
@@ -38,23 +38,23 @@ class Pace:
         return max(self._limit.hold, self._starts.due)
 
     def next_start(self, now: float) -> float:
-        """When ``reserve`` would let a start happen, without booking it."""
+        """The time that ``reserve`` would return, without booking it."""
         return max(now, self.due)
 
     def reserve(self, now: float) -> float:
-        """The moment, at or after ``now``, at which one start may happen. Every call books one."""
+        """Book one start and return its time, at or after ``now``."""
         start = self.next_start(now)
         self.rate = self._limit.pace(start, self.rate)
-        late = LATE if self.rate == self.ceiling else 0.0  # a limit we had to find may forgive nothing
+        late = LATE if self.rate == self.ceiling else 0.0  # a learned limit may not allow catching up
         self._starts.book(start, self.interval, late)
         self._limit.started(start)
         return start
 
     def refused(self, now: float, retry_after: float | None, left: float | None = None) -> None:
-        """The service refused a call: slow down, and start nothing before its ``retry_after`` seconds are over.
+        """The service refused a call: slow down, and start nothing for its ``retry_after`` seconds.
 
-        left: when the call left. If nobody knows, it is taken for the last that did, and a second's silence sees to it
-        that the others have come home.
+        left: when the call left. If None, the last started call is assumed, and nothing starts for UNKNOWN seconds, in
+        which the other calls get their answers.
         """
         self.refusals += 1
         silence = UNKNOWN if left is None else 0.0

@@ -1,17 +1,17 @@
 """When to ask the service about a job. Pure: times are arguments, in seconds.
 
-Asking costs a call; not asking costs delay, the time from a job's end to the poll that finds it ended. The planner
-keeps the run times of the newest jobs, and polls a job at the moment up to which waiting costs as much delay, on
-average over those run times, as one call is worth (``price``). Beyond the longest of them, and while there are too few,
-gaps grow with the age of the job.
+A poll costs a call; too few polls cost delay: the time from a job's end to the poll that notices it. The planner keeps
+the run times of the newest jobs. It polls a job when the expected delay of waiting longer, averaged over those run
+times, equals the price of one call (``price``). Beyond the longest run time, and until there are enough of them, the
+gaps between polls grow with the age of the job.
 
-A poll does not see a run time, only that a job was unfinished at one age and finished at a later one: the middle is
-taken for it, or one of the kept run times between the two where many lie there. A slower service is
-learned as its jobs push out the others. A faster one would not be noticed by polls that come late: every so often a
-first poll comes early, and once too many first polls find a job ended, everything from before is forgotten.
+A poll does not measure a run time: it shows that a job was unfinished at one age and finished at a later one. The
+middle is used, or one of the kept run times between the two if many lie there. A slower service is learned as its jobs
+replace older ones. Late polls would not notice a faster service, so some first polls are early; once too many first
+polls find a finished job, all kept run times are dropped.
 
-While nothing is known, polls of every job would say the same over and over: of many in flight LEADERS are polled, the
-others only come back now and then to see whether something is known (``Watch.follows``).
+Until run times are known, polls of every job would only repeat each other: LEADERS jobs are polled, and the others
+check now and then whether a run time is known (``Watch.follows``).
 """
 
 from bisect import bisect_right
@@ -20,48 +20,50 @@ from itertools import accumulate
 
 from batcher.pacing.turns import Turns
 
-PRICE = 0.018  # of the mean run time: what a call is worth, in seconds of delay
+PRICE = 0.018  # of the mean run time: price of a call, in seconds of delay
 KEPT = 128  # run times
-ENOUGH = 8  # of them before a plan is made
-MANY = 0.25  # of the kept run times: where so many lie between two polls, one of them is taken
-JITTER = 0.01  # of the age: polls of jobs submitted together are apart
+ENOUGH = 8  # run times before they are used
+MANY = 0.25  # of the kept run times: if more lie between two polls, one of them is used
+JITTER = 0.01  # of the age: spreads polls of jobs submitted together
 
 SHORTEST, LONGEST = 0.05, 30.0  # seconds between two polls of a job
-SHARE = 0.12  # of the age: gaps where nothing is known
+SHARE = 0.12  # of the age: gap while no run time applies
 SPREAD = 0.25  # of such a gap
 
-EARLY_EVERY, SUSPECT_EVERY = 12, 3  # first polls; the second once the service may have become faster
-EARLY_FROM = 0.3  # of the age of a first poll
-RARE = 0.01  # the chance of what no kept run time explains
-UNLIKELY = 1e-5  # chance of the last jobs at which the service is taken to have become faster
-EXPECTED = 10.0  # times that chance, after a job that a first poll found unfinished
-GOLDEN = 0.618  # steps of this size in [0, 1) never repeat, and are spread evenly
+EARLY_EVERY, SUSPECT_EVERY = 12, 3  # every n-th first poll is early; the second: if the service may be faster
+EARLY_FROM = 0.3  # of the planned age of a first poll
+RARE = 0.01  # least probability of one observation
+UNLIKELY = 1e-5  # probability of the last observations below which the service became faster
+EXPECTED = 10.0  # factor on that probability after a first poll that finds the job unfinished
+GOLDEN = 0.618  # steps of this size modulo 1 never repeat and are spread evenly
 
 LEADERS = 64
-FOLLOW, FOLLOW_SHARE = 0.2, 0.05  # seconds, and share of the age, until a follower comes back
+FOLLOW, FOLLOW_SHARE = 0.2, 0.05  # seconds, and share of the age, until a follower checks again
 
-LINE = 0.9  # of the time that the line should take, until a job that stands in it is taken to run
-LINE_MEMORY = 0.95  # of what was seen of the line, each time a place is seen again
-FURTHEST = 30.0  # seconds, or as long as the job has waited, whichever is more: places may mean nothing
+LINE = 0.9  # of the expected time in the queue, after which a queued job is assumed to run
+LINE_MEMORY = 0.95  # decay of the queue statistics with each observation
+FURTHEST = 30.0  # seconds, or the time waited so far if longer: most that a queue position may postpone a poll
 
 
 class PollPlanner:
-    """price: seconds of delay that one call is worth; None: PRICE of the mean run time, which makes the mean delay 5 to
-    12 % of that, and less where run times hardly differ.
+    """Learns run times from polls and plans polls from them.
+
+    price: price of one call, in seconds of delay. None: PRICE times the mean run time; the mean delay is then 5 to
+    12 % of the mean run time, and less if run times hardly vary.
     """
 
     def __init__(self, price: float | None = None) -> None:
         self._price = price
         self._newest: deque[float] = deque(maxlen=KEPT)
         self._times: list[float] = []  # the same, sorted; empty while there are too few
-        self._sums = [0.0]  # of the first n of them
-        self._row = 1.0  # the chance that so many first polls find a job ended
+        self._sums = [0.0]  # prefix sums of the sorted run times
+        self._row = 1.0  # probability that this many first polls in a row find a finished job
         self._firsts = 0
         self._turn = 0.0
-        self._places = self._seconds = 0.0  # that jobs were seen to move up in the service's line, and in what time
+        self._places = self._seconds = 0.0  # places that jobs moved up in the service's queue, and in how many seconds
         self.turns = Turns()
-        self.leaders = 0  # jobs in flight
-        self.changes = 0  # how often everything was forgotten
+        self.leaders = 0  # leaders in flight
+        self.changes = 0  # times that all run times were dropped
 
     def __repr__(self) -> str:
         median = f"median {self._times[len(self._times) // 2]:.3g} s" if self._times else "nothing known"
@@ -74,7 +76,7 @@ class PollPlanner:
         return bool(self._times)
 
     def watch(self, began: float, *, learns: bool = True) -> "Watch":
-        """A job that began then is to be polled. learns: whether it teaches anything."""
+        """The polls of a job that began at ``began``. learns: whether its run time is learned."""
         return Watch(self, began, learns=learns)
 
     def next_poll(self, age: float, draw: float) -> float:
@@ -96,7 +98,7 @@ class PollPlanner:
         return max(at * (1.0 + JITTER * draw), age + SHORTEST)
 
     def first_poll(self, draw: float) -> float:
-        """The age for a first poll: as planned, but every so often sooner, to see what is never seen otherwise."""
+        """The age for a first poll: as planned, but now and then earlier, to notice a faster service."""
         at = self.next_poll(0.0, draw)
         self._firsts += self.knows
         if self.knows and self._firsts % (EARLY_EVERY if self._row > RARE else SUSPECT_EVERY) == 0:
@@ -104,7 +106,7 @@ class PollPlanner:
         return at
 
     def learn(self, since: float, age: float) -> None:
-        """A job was unfinished at the age ``since``, and finished at ``age``."""
+        """Learn from a job that was unfinished at the age ``since`` and finished at ``age``."""
         if self._times and self._became_faster(since, age):
             self._newest.clear()
             self._times, self._row = [], 1.0
@@ -115,17 +117,17 @@ class PollPlanner:
             self._sums = list(accumulate(self._times, initial=0.0))
 
     def line_moved(self, places: int, seconds: float) -> None:
-        """A job was seen to move up by so many places in so many seconds; backwards counts as not at all."""
+        """A job moved up by ``places`` in the queue in ``seconds``. Backwards counts as 0."""
         self._places = self._places * LINE_MEMORY + max(places, 0)
         self._seconds = self._seconds * LINE_MEMORY + seconds
 
     @property
     def seconds_a_place(self) -> float:
-        """How fast the line moves; 0 while nobody was seen to move."""
+        """Seconds for one place in the queue; 0 until a job has moved up."""
         return self._seconds / self._places if self._places else 0.0
 
     def _became_faster(self, since: float, age: float) -> bool:
-        """Whether too many of the last jobs were finished at their first poll. A slower service needs no such test."""
+        """Whether too many of the last jobs were finished at their first poll. A slower service needs no test."""
         chance = EXPECTED if since else max(bisect_right(self._times, age) / len(self._times), RARE)
         self._row = min(1.0, self._row * chance)
         return self._row < UNLIKELY
@@ -147,8 +149,8 @@ class PollPlanner:
 class Watch:
     """The polls of one job. Times are seconds on any one clock.
 
-    While the service says that the job stands in line, its age counts from when it should begin to run. follows: what
-    ``next`` answered last is not the time for a poll, but for asking ``next`` again.
+    While the service reports the job as queued, its age counts from when it should begin to run. follows: the time that
+    ``next`` returned last is not for a poll, but for calling ``next`` again.
     """
 
     __slots__ = ("_began", "_leads", "_learns", "_place", "_planner", "_polled_at", "_runs_from", "follows")
@@ -159,7 +161,7 @@ class Watch:
         self._leads = self.follows = False
         self._began = self._runs_from = began
         self._polled_at: float | None = None
-        self._place: tuple[float, int] | None = None  # in line: when it was last seen, and which
+        self._place: tuple[float, int] | None = None  # time and queue position of the last poll
 
     def __repr__(self) -> str:
         polled = "not polled" if self._polled_at is None else f"polled {self._polled_at - self._began:.3g} s later"
@@ -185,10 +187,10 @@ class Watch:
             self._leads = True
             planner.leaders += 1
             return False
-        return now - (self._polled_at or self._began) <= LONGEST  # else no leader may ever come back
+        return now - (self._polled_at or self._began) <= LONGEST  # leaders may never finish
 
     def missed(self, at: float, place: int | None) -> None:
-        """A poll found it unfinished; place: in the line, 0 the next, if it is known to stand there."""
+        """A poll found the job unfinished. place: its queue position, 0 for the next, None if unknown."""
         self._polled_at = at
         if place is None:
             return
@@ -199,7 +201,7 @@ class Watch:
         self._runs_from = at + min(wait, max(FURTHEST, at - self._began))
 
     def found(self, at: float) -> None:
-        """A poll found it ended."""
+        """A poll found the job finished."""
         self._planner.leaders -= self._leads
         self._leads = False
         if self._learns:

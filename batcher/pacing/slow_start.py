@@ -1,9 +1,9 @@
-"""A rate far above the limit is worst at the very start: what leaves within one round trip is refused.
+"""Limits unanswered calls in the first second, before the service's limit is known.
 
-So at first few are unanswered at once, one more with every answer (TCP's slow start). It doubles what is in the air
-with every round trip, and ends at the first refusal or after a second: with quick answers it costs nothing. A service
-that stores more than a second's worth is not met in it, so the first refusal comes at the full rate that was asked
-for: that rate times the round trip is refused, whoever drives.
+At first FIRST calls may be unanswered, one more with every answer (TCP's slow start). So their number doubles with
+every round trip, until the first refusal or for a second; with quick answers it costs nothing. A service that stores
+more than a second of allowance refuses nothing in that second; its first refusals come at the full requested rate, and
+number about that rate times the round trip.
 """
 
 import math
@@ -13,7 +13,7 @@ OPENING = 1.0  # seconds
 
 
 class SlowStart:
-    """How many calls may be unanswered at once, before anything is known of the service."""
+    """How many calls may be unanswered at once while the service's limit is unknown."""
 
     def __init__(self) -> None:
         self._allowed = FIRST
@@ -32,5 +32,5 @@ class SlowStart:
         self._allowed += 1
 
     def close(self) -> None:
-        """From now on the pace alone decides."""
+        """End slow start: from now on only the pace limits calls."""
         self._ends = -math.inf

@@ -1,16 +1,16 @@
-"""Polls in turn: however alike the jobs are, their polls don't come in a burst. Pure.
+"""Spreads polls out, so that similar jobs are not polled in a burst. Pure.
 
 Every job at the service has one poll booked, so N bookings of gaps that are G seconds long on average make N / G polls
-a second. A stretch of WIDTH seconds takes at most CROWD times its share of that, or what lets all of them pass within
-LATE of their gap and LATE_SECONDS, if that is more; who comes later gets the next stretch with room. That delays no job
-but those submitted in one burst, and them only once: they are apart ever after.
+a second. A slot of WIDTH seconds takes at most CROWD times its share of that, or more if polls would otherwise be
+later than LATE of their gap and LATE_SECONDS; further polls get the next slot with room. Only jobs submitted in one
+burst are delayed, and only once: afterwards their polls are apart.
 """
 
 WIDTH = 0.05
 CROWD = 2.2
-LATE, LATE_SECONDS = 0.08, 1.0  # jobs that ended together must not wait long for their turn, however many
-ALWAYS = 4  # polls in a stretch that are never too many
-MEMORY = 0.98  # of the mean gap, each booking
+LATE, LATE_SECONDS = 0.08, 1.0  # limits the delay of jobs that ended together
+ALWAYS = 4  # polls that a slot always takes
+MEMORY = 0.98  # decay of the mean gap with each booking
 
 
 class Turns:
@@ -19,14 +19,14 @@ class Turns:
     def __init__(self) -> None:
         self._stretches: dict[int, int] = {}
         self.booked = 0
-        self._now = 0  # the stretch before which bookings are over
+        self._now = 0  # the first slot that is not over
         self._gaps = self._weight = 1.0
 
     def book(self, now: float, wanted: float, soonest: float = 0.0) -> float:
-        """The moment, at or after ``wanted`` and ``soonest``, for a poll that is decided about ``now``."""
+        """The time of a poll, at or after ``wanted`` and ``soonest``. now: when it is booked."""
         if (current := int(now / WIDTH)) != self._now:
             self._drop_past(current)
-        if wanted > now:  # a poll that is overdue tells of no gap
+        if wanted > now:  # an overdue poll has no gap to learn
             self._gaps = self._gaps * MEMORY + wanted - now
             self._weight = self._weight * MEMORY + 1.0
         wanted = max(wanted, soonest)

@@ -1,8 +1,8 @@
-"""One run: from a manifest to files on disk and a report.
+"""A run: from a manifest to files on disk and a report.
 
-``session`` composes it, for the command, the Python API and the tests alike. ``intake`` makes rows of the job table,
-``work`` and ``drain`` give each open row a task that makes its steps: ``submit``, ``wait``, ``fetch``, over an engine
-of ``engines``. ``run_context`` is what every step works with, ``stop`` why it all ends. ``recovery`` settles what an
-earlier process left; ``control`` and ``controller`` are what a person asks of a going run; ``watchers`` are told what
-happens; ``report`` and ``records`` say at the end what came of it.
+``session`` composes it, for the command, the Python API and the tests alike. ``intake`` writes the manifest to the job
+table. ``work`` and ``drain`` run one task per open job, with the steps ``submit``, ``wait`` and ``fetch``; ``engines``
+has the workers that fetch. ``run_context`` holds what all steps share, ``stop`` the reason why a run ends. ``recovery``
+settles what an earlier process left. ``control`` and ``controller`` apply requests of a person to a run in progress.
+``watchers`` receive its events. ``report`` and ``records`` write its results.
 """

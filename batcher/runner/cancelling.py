@@ -1,4 +1,4 @@
-"""Asking the service to give up what is still queued there; what runs can't be had back. Works beside a going run."""
+"""Cancels requests that are still queued at the service; running ones can't be cancelled. Works beside a run."""
 
 import asyncio
 import sqlite3
@@ -18,17 +18,17 @@ from batcher.runner.run_context import draw
 from batcher.runner.service import Options, as_recorded, open_service
 from batcher.store import STATE, CommitQueue, StateFile, connect_to_read, is_going, read_facts, reading
 
-AT_ONCE = 8  # cancels in the air
+AT_ONCE = 8  # cancel calls at once
 
 
 async def cancel_all(
     api: Api, queue: CommitQueue, reader: sqlite3.Connection, tally: Counter[CancelOutcome], *, record: bool = True
 ) -> Counter[CancelOutcome]:
-    """Cancels every request that is at the service, and counts what became of them in ``tally``.
+    """Cancel every request at the service and count the outcomes in ``tally``.
 
-    CANCELLED is recorded, unless ``record`` is False: beside a going run, which sees for itself. TOO_LATE (running or
-    finished: it is charged, and the next run collects it) and UNKNOWN keep their ids. Raises AccountError, DiskError;
-    what was cancelled till then is recorded.
+    CANCELLED is recorded, unless ``record`` is False (a run in progress notices it itself). TOO_LATE (running or
+    finished: it is charged, and the next run fetches its result) and UNKNOWN keep their request ids. Raises
+    AccountError, DiskError; earlier cancellations are recorded.
     """
     places = asyncio.Semaphore(AT_ONCE)
     problems: list[Exception] = []
@@ -71,10 +71,10 @@ async def _cancel(api: Api, entry: Entry) -> CancelOutcome:
 
 
 async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[str, Any]:
-    """Cancels every queued request of a run directory. Raises BatcherError; what was cancelled till then is recorded.
+    """Cancel every queued request of a run directory. Raises BatcherError; earlier cancellations are recorded.
 
-    The service is the one the run went to, unless the options name another address of it. Beside a going run that run
-    records what became of the requests, as it sees it.
+    It uses the service of the run, unless the options name another address of it. If a run is in progress, that run
+    records the outcomes when it notices them.
     """
     with closing(connect_to_read(run_dir)) as reader:
         options = as_recorded(read_facts(reader), options)
@@ -102,7 +102,7 @@ async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[
 
 
 def _close_pending(state: StateFile) -> int:
-    """In one transaction; a run that has claimed a job meanwhile keeps it."""
+    """Cancel pending jobs in one transaction. A job that a run has claimed meanwhile is left alone."""
     waiting = list(reading.entries(state.connection, [State.PENDING]))
     now = time.time()
     outcomes = state.commit([partial(state.cancel, entry, now) for entry in waiting])

@@ -1,8 +1,7 @@
-"""Getting files again that were paid for: by the recorded link, else by a fresh result. Free, and it submits nothing.
+"""Fetches files that are already paid for: by the recorded link, else by a new result. Free; it submits nothing.
 
-The jobs come in as READY (or RUNNING, without links) and are on disk as such, so whatever is not had here is collected
-by the next run. What the service no longer has is failed with the cause ``gone``: from there only ``batcher retry``
-leads on, and says the price.
+The jobs are recorded as READY, or RUNNING if no link is known, so the next run fetches whatever is missing here. A job
+that the service no longer has fails with the cause ``gone``; only ``batcher retry`` reopens it, and says the price.
 """
 
 from collections.abc import Sequence
@@ -33,9 +32,9 @@ class Collected:
 
 
 async def collect(state: StateFile, lost: Sequence[Entry], options: Options, check: CheckDepth) -> Collected:
-    """Fetches the files of READY jobs, and of RUNNING ones whose links are unknown. The run directory must be held.
+    """Fetch the files of READY jobs, and of RUNNING ones without links. The run directory must be locked.
 
-    Raises DiskError and UsageError; what was got till then is recorded.
+    Raises DiskError and UsageError; files fetched before are recorded.
     """
     if not lost:
         return Collected()
@@ -60,11 +59,11 @@ async def collect(state: StateFile, lost: Sequence[Entry], options: Options, che
 
 
 async def _problem_with(service: Service, model: str, *, simulated: bool) -> str | None:
-    """Why this service can't be asked. That it does not know a request only means something where it was made."""
+    """Why this service can't be asked. Only the service that a request was made at can say that it is unknown."""
     try:
         await service.api.model(model)
     except (NotFound, Rejected, Refused):
-        pass  # an answer all the same
+        pass  # also an answer
     except (BatcherError, CallError) as error:
         return str(error)
     if bool(service.api.simulated) is simulated:
@@ -74,9 +73,9 @@ async def _problem_with(service: Service, model: str, *, simulated: bool) -> str
 
 
 def _sort(state: StateFile, lost: Sequence[Entry], why: str) -> Collected:
-    """What became of each. One that failed for another reason than that it is gone is open again.
+    """Sort the jobs by outcome. A job that failed for another reason than ``gone`` is open again.
 
-    why: the service could not be asked, or the work ended early; empty otherwise.
+    why: why the service could not be asked or the work ended early; empty otherwise.
     """
     collected = Collected()
     for before in lost:

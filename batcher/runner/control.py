@@ -1,7 +1,7 @@
-"""``control.json``: what ``batcher tune`` asks of a run, going or not.
+"""``control.json``: the settings that ``batcher tune`` requests for a run, in progress or not.
 
-The file is written whole and holds all that was ever asked and still counts, so a restart knows it too.
-``controller`` obeys it.
+The file is replaced as a whole and holds every request that still applies, so a restart applies them too.
+``controller`` applies it.
 """
 
 import json
@@ -20,17 +20,17 @@ from batcher.store.files.disk import ordinary
 from batcher.store.files.whole import write_whole
 
 CONTROL = "control.json"
-BACK = "none"  # gives a setting back to the command
+BACK = "none"  # restores the setting of the command
 MOST_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """What a person asks for; None where the command that runs decides.
+    """Requested settings; None: the setting of the command.
 
     rate: submits per second. in_flight, downloads: how many at once. budget: dollars. deadline: Unix seconds.
-    paused: submit nothing new until it is taken back. drain: finish what is at the service, then end; once.
-    at: Unix seconds, when it was asked. reason: in a person's words.
+    paused: submit nothing new. drain: finish the jobs at the service, then end; applies once.
+    at: Unix seconds of the request. reason: free text.
     """
 
     rate: float | None = None
@@ -44,12 +44,12 @@ class Control:
     at: float = 0.0
 
     def settings(self, settings: Settings) -> Settings:
-        """The settings of a command, as far as nothing else was asked for."""
+        """The settings of a command with the requested ones applied."""
         changes = {name: getattr(self, name) for name in ("rate", "in_flight", "downloads", "budget")}
         return replace(settings, **{name: value for name, value in changes.items() if value is not None})
 
     def words(self) -> str:
-        """``rate 2/s, budget $5.00``; empty when nothing is asked for."""
+        """``rate 2/s, budget $5.00``; empty if nothing is requested."""
         parts = [
             None if self.rate is None else f"rate {show_rate(self.rate)}",
             None if self.in_flight is None else f"{self.in_flight:,} in flight",
@@ -62,7 +62,7 @@ class Control:
 
 
 def read_control(run_dir: Path) -> Control:
-    """Raises UsageError for a file that is not one of ours."""
+    """Read the file. Raises UsageError if it is not valid."""
     path = run_dir / CONTROL
     try:
         with open(path, "rb", opener=ordinary) as file:
@@ -78,7 +78,7 @@ def read_control(run_dir: Path) -> Control:
 
 
 def control_now(run_dir: Path) -> Control:
-    """The same, for words only: nothing is asked for where the file can't be used."""
+    """The same for messages: an empty Control if the file is not valid."""
     try:
         return read_control(run_dir)
     except UsageError:
@@ -86,7 +86,7 @@ def control_now(run_dir: Path) -> Control:
 
 
 def write_control(run_dir: Path, control: Control) -> None:
-    """Whole or not at all. Raises DiskError."""
+    """Replace the file, whole or not at all. Raises DiskError."""
     write_whole(run_dir / CONTROL, [json.dumps(asdict(control), indent=2) + "\n"])
 
 

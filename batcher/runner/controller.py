@@ -1,6 +1,6 @@
-"""A going run obeys ``control.json``: it checks the file four times a second and does what it asks.
+"""Applies ``control.json`` to a run in progress: it checks the file four times a second.
 
-It acknowledges that in the state file, with the time and the reason.
+It records each applied request in the state file, with time and reason.
 """
 
 from dataclasses import asdict, replace
@@ -18,18 +18,18 @@ from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason
 from batcher.store import StateFile
 
-MOST_HISTORY = 200  # changes that the state file remembers
+MOST_HISTORY = 200  # changes kept in the state file
 
 
 class Controller:
-    """Obeys the file while a run goes. commanded: the settings of the command. began: Unix seconds, of this process."""
+    """commanded: the settings of the command. began: start of this process in Unix seconds."""
 
     def __init__(self, context: RunContext, run_dir: Path, commanded: Settings, control: Control) -> None:
         self._context = context
         self._run_dir = run_dir
         self._commanded = commanded
         self._control = control
-        self._file_seen: tuple[int, int, int] | None = None  # None: it may have changed since it was read
+        self._file_seen: tuple[int, int, int] | None = None  # None: read it again
         self._deadline_of_command = context.past_deadline
         self._apply(control)
 
@@ -41,7 +41,7 @@ class Controller:
         return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
     async def obey(self) -> str | None:
-        """To be called often. What was changed, in words; None when nothing was. Raises DiskError."""
+        """Apply changes of the file; call it often. Returns them in words, or None. Raises DiskError."""
         seen = self._stat()
         if seen == self._file_seen:
             return None
@@ -88,7 +88,7 @@ class Controller:
 
 
 def _steered(before: Control, now: Control, at: float) -> Steered:
-    """What is another now."""
+    """The event with the settings that differ."""
     names = {"rate": "rate", "in_flight": "in_flight", "downloads": "downloads", "budget": "budget_usd"}
     changed = {name for name in Control.__slots__ if getattr(now, name) != getattr(before, name)}
     changes: dict[str, Any] = {word: getattr(now, name) for name, word in names.items() if name in changed}
@@ -101,7 +101,7 @@ def _steered(before: Control, now: Control, at: float) -> Steered:
 
 
 def _acknowledge(state: StateFile, control: Control, now: float) -> None:
-    """Notes what is obeyed, since when, and what was before."""
+    """Record the applied request with its time, and the earlier one in the history."""
     obeyed = {**asdict(control), "obeyed_at": utc(now)}
     state.change_facts(
         lambda facts: replace(facts, control=obeyed, control_history=(*facts.control_history, obeyed)[-MOST_HISTORY:])
@@ -109,7 +109,7 @@ def _acknowledge(state: StateFile, control: Control, now: float) -> None:
 
 
 def is_paused(state: StateFile, control: Control, now: float) -> bool:
-    """Whether a run is not to start; what it is asked for is acknowledged. Raises DiskError."""
+    """Whether a run must not start because it is paused; records the request. Raises DiskError."""
     if control == Control():
         return False
     state.must_commit([partial(_acknowledge, state, control, now)])

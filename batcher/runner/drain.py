@@ -1,8 +1,8 @@
-"""The whole of a run: take the jobs out of the table, what is paid for first, and bring each to its end.
+"""Drains the job table: runs one task per open job until each is final, those already paid for first.
 
-The table is the queue. A cursor goes over the pending rows in the order of the manifest; a job that a task of ours has
-at work is known by its id. When another process has written to the table (``retry``, ``cancel``), which is looked at
-once a second, the cursor begins again.
+The table is the queue. A cursor walks over the pending rows in the order of the manifest. Jobs that have a task are
+known by id. Once a second the table is checked for changes by another process (``retry``, ``cancel``); after one the
+cursor starts again.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ from batcher.store import reading
 from batcher.store.machine import machine_problem
 
 CHUNK = 256  # rows read at once
-BACKLOG = 2000  # finished jobs that may wait for their download before submits pause: links don't live for ever
+BACKLOG = 2000  # finished jobs waiting for their download before submits pause, because links expire
 START = -1  # before the first position
-WATCH = 1.0  # seconds between two looks at whether another process has changed the table
+WATCH = 1.0  # seconds between two checks for changes by another process
 
 
 class Drain:
@@ -36,15 +36,15 @@ class Drain:
         self.fetcher = Fetcher(context)
         self._steps: dict[State, Callable[[Entry], Awaitable[Entry]]] = {State.READY: self.fetcher.fetch}
         self._room = Places(context.settings.in_flight + BACKLOG)
-        self._at_work: dict[int, asyncio.Task[None] | None] = {}  # by job; None: it has no place yet
-        self._wake = asyncio.Event()  # a job ended, the run is to stop, or the table was changed by somebody else
+        self._at_work: dict[int, asyncio.Task[None] | None] = {}  # task by job id; None: waits for a slot
+        self._wake = asyncio.Event()  # set when a job ends, the run must stop, or another process changed the table
         self._changed = False
         self._defects: list[Exception] = []
 
     async def collect(self, entries: Iterable[Entry], *, ask: bool) -> None:
-        """Brings the files of these jobs home and submits nothing; what can't be had yet stays where it is.
+        """Fetch the files of these jobs and submit nothing. Jobs whose files are not available yet keep their state.
 
-        ask: whether the service may be asked for fresh links.
+        ask: whether the service may be asked for new links.
         """
         if ask:
             self._steps[State.RUNNING] = self.waiter.wait
@@ -53,12 +53,12 @@ class Drain:
                 await self._begin(tasks, entry)
 
     async def run(self, journal: Departures, model: str, limit: int | None = None) -> None:
-        """Until every job of the manifest is at rest or ``stop`` says otherwise; why is in ``stop``.
+        """Run until every job of the manifest is final or ``stop`` is set, which holds the reason.
 
-        journal: of the submits that leave. model: what a free probe reads while the service is ill. limit: positions
-        below it only are submitted, None for all.
+        journal: records departing submits. model: read by free probes while the service is failing. limit: submit only
+        positions below it, None for all.
 
-        Raises nothing but defects (in an ExceptionGroup) and cancellation, after which every write in line is done.
+        Raises only defects (in an ExceptionGroup) and cancellation; by then all queued writes are done.
         """
         submitter = Submitter(self.context, journal, model, in_vain=lambda: self.fetcher.in_vain)
         self._steps |= {State.RUNNING: self.waiter.wait, State.PENDING: submitter.submit}
@@ -81,7 +81,7 @@ class Drain:
     async def _feed(self, tasks: asyncio.TaskGroup, limit: int | None) -> None:
         stop = self.context.stop.nothing_new
         await self._collect(tasks)
-        cursor, again = START, False  # again: whether this is a look at all of them once more, with nothing at work
+        cursor, again = START, False  # again: a second pass over all rows, with no task left
         while not stop.is_set():
             if self._changed:
                 await self._begin_again(tasks, limit)
@@ -104,7 +104,7 @@ class Drain:
                 self._changed = await self._changed_elsewhere()
 
     async def _collect(self, tasks: asyncio.TaskGroup) -> None:
-        """What is already paid for comes first: each such job is asked about before anything new is submitted."""
+        """Poll every job that is already paid for, before anything new is submitted."""
         for entry in reading.entries(self.context.reader, PAID_FOR):
             if entry.id not in self._at_work:
                 self.waiter.will_ask(entry)
@@ -118,7 +118,7 @@ class Drain:
         await self._collect(tasks)
 
     async def _end_soon(self) -> None:
-        """However slowly the service answers, an interruption ends in seconds: submits in the air are then in doubt."""
+        """End within seconds of an interruption, however slow the service is; unanswered submits become in doubt."""
         await self.context.stop.leave.wait()
         if self.context.stop.reason is Reason.INTERRUPTED:
             await asyncio.sleep(self.context.grace)
@@ -153,9 +153,9 @@ class Drain:
         self._at_work[entry.id] = tasks.create_task(self._work(entry, held=held), name=f"job {entry.job.key}")
 
     async def _work(self, entry: Entry, *, held: bool) -> None:
-        """One job. Each step moves it on; a step that leaves it where it is leaves it to the next run.
+        """Run the steps of one job. A step that does not change its state leaves the job to the next run.
 
-        held: whether it has a place at the service, which it keeps from before the submit until its result is known.
+        held: whether it holds a slot at the service, from before the submit until its result is known.
         """
         context = self.context
         context.tally.in_flight += entry.state is State.RUNNING
@@ -192,7 +192,7 @@ class Drain:
                 self._wake.set()
 
     def _end(self, error: Exception) -> None:
-        """The run ends for it, and what the other jobs have in the air still comes home."""
+        """End the run because of this job; calls and downloads of other jobs still finish."""
         if problem := machine_problem(error):
             self.context.machine_failed(problem)
         else:

@@ -1,7 +1,7 @@
-"""What a run tells those who watch it: the page, the Python API, notifications, metrics, a log.
+"""Events of a run, for its observers: the page, the Python API, notifications, metrics, a log.
 
-An observer is a function of one event. It is called on the event loop, after what it is told of is on the disk, and
-must return at once; what it raises is a defect of the observer and ends the run like any other.
+An observer is a function of one event. It is called on the event loop, after the event is recorded on disk, and must
+return at once. An exception in an observer is a defect and ends the run.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from batcher.core.tally import Snapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunNamed:
-    """Which run directory it is: known before the manifest is read, so before ``RunBegan``, which may never come."""
+    """The run directory is known. Sent before the manifest is read, so before ``RunBegan``, which may never be sent."""
 
     run_dir: Path
     at: float
@@ -27,7 +27,7 @@ class RunNamed:
 class RunBegan:
     """total: jobs of the manifest, or those within ``--limit``. at: Unix seconds, as in all events.
 
-    price_usd: of one image, budget_usd: the most that may be spent; None when there is none.
+    price_usd: of one image. budget_usd: the most that may be spent. None if there is none.
     """
 
     run_dir: Path
@@ -41,7 +41,7 @@ class RunBegan:
 
 
 class JobMoved(msgspec.Struct, frozen=True, kw_only=True):
-    """A job is in another state: ``entry.state`` now, ``before`` until then. artifacts: its files, when it is done."""
+    """A job changed its state from ``before`` to ``entry.state``. artifacts: its files, once it is done."""
 
     entry: Entry
     before: State
@@ -51,7 +51,7 @@ class JobMoved(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticked:
-    """Four times a second: how far the run is."""
+    """Progress of the run; sent four times a second."""
 
     snapshot: Snapshot
     at: float
@@ -59,9 +59,9 @@ class Ticked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameBack:
-    """A submit that costs nothing: the service refused it (its rate, the token, the balance), or it never got there.
+    """A submit cost nothing: the service refused it (rate, token, balance), or it was never sent.
 
-    entry: as it was submitted; the job is pending again. why: in words.
+    entry: the job as submitted; it is pending again. why: in words.
     """
 
     entry: Entry
@@ -72,9 +72,9 @@ class CameBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steered:
-    """A person or a program changed the going run. changes: settings by name; "none": as the command says.
+    """A person or a program changed settings of the run. changes: by name; "none": as in the command.
 
-    paused: whether it was paused (True) or goes on (False) with that; None: neither.
+    paused: True if this paused the run, False if it resumed it, None if neither.
     """
 
     changes: Mapping[str, Any]
@@ -85,7 +85,7 @@ class Steered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """A message for a person: a warning, or what the run does about something. name: of the event in a log."""
+    """A message for a person, such as a warning. name: name of the event in a log."""
 
     text: str
     at: float
@@ -94,7 +94,7 @@ class Noted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerMoved:
-    """A worker of ``--engine ray`` began to work, or was lost. orders: jobs that it had, which others get now."""
+    """A worker of ``--engine ray`` started or was lost. orders: its jobs, which other workers get now."""
 
     worker: str
     at_work: bool
@@ -104,7 +104,7 @@ class WorkerMoved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
-    """report: as ``report.json`` has it. summary: in words."""
+    """The run ended. report: as in ``report.json``. summary: in words."""
 
     report: dict[str, Any] = field(default_factory=dict)
     summary: str = ""

@@ -1,4 +1,4 @@
-"""The step that brings the files home: READY to DONE. Free, and never a reason to pay again."""
+"""The download step: READY to DONE. Free, and never a reason to pay again."""
 
 from batcher.core.errors import Cause, FileRefused, FileUnavailable, LinkDead
 from batcher.core.job import Artifact, Entry
@@ -6,17 +6,17 @@ from batcher.core.retry import FILE_HOST, FILES, GiveUp, decide
 from batcher.runner.run_context import RunContext, draw
 from batcher.runner.stop import pause
 
-LINK_TRIES = 3  # before a fresh result is asked for: the link may name a host that is no more
+LINK_TRIES = 3  # before a new result is requested: the host of the link may be gone
 MANY_MISSES = 20
-DAMAGED = frozenset({"bad_picture", "not_a_picture", "short_body", "encoding"})  # what came was not the file
+DAMAGED = frozenset({"bad_picture", "not_a_picture", "short_body", "encoding"})  # the body was not the file
 
 
 class TooLate(Exception):
-    """The run ends, and this download had not begun."""
+    """The run ended before this download began."""
 
 
 class Turn:
-    """A download's place among ``--downloads``, to be entered by any number of them. Raises TooLate."""
+    """Waits for a slot of ``--downloads``. Raises TooLate."""
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
@@ -37,12 +37,12 @@ class Fetcher:
     def __init__(self, context: RunContext) -> None:
         self.context = context
         self._turn = Turn(context)
-        self.trying = 0  # jobs that are at this step
-        self._misses = 0  # tries since a file was last had
-        self._relinked: set[tuple[int, str]] = set()  # (job, why) that had their one fresh link
+        self.trying = 0  # jobs in this step
+        self._misses = 0  # failed tries since the last success
+        self._relinked: set[tuple[int, str]] = set()  # (job, reason) that already got their one new link
 
     async def fetch(self, entry: Entry) -> Entry:
-        """READY to DONE, RUNNING (to ask for a fresh link) or FAILED; READY still when the run stops first.
+        """READY to DONE, RUNNING (to ask for a new link) or FAILED; stays READY if the run stops first.
 
         Raises DiskError.
         """
@@ -73,7 +73,7 @@ class Fetcher:
                     return await self._relink(entry, "silent", problem.cause)
                 policy = FILE_HOST if self.context.patient and problem.cause.kind not in DAMAGED else FILES
                 again = decide(policy, failures, draw(entry, failures), asked=problem.retry_after)
-                twice = problem.digest is not None and problem.digest == damaged  # the same bytes: it is so at the host
+                twice = problem.digest is not None and problem.digest == damaged  # the host has it so
                 damaged = problem.digest
                 if isinstance(again, GiveUp) or twice:
                     return await self._fail(entry, problem.cause)
@@ -82,7 +82,7 @@ class Fetcher:
 
     @property
     def in_vain(self) -> bool:
-        """Many files in a row could not be had, and some are still tried: there is no use in paying for more now."""
+        """Whether many downloads in a row failed and some are still being tried: more submits would be pointless."""
         return self._misses >= MANY_MISSES and self.trying > 0
 
     def _miss(self, cause: Cause) -> None:
@@ -94,7 +94,7 @@ class Fetcher:
             )
 
     def forget(self, entry: Entry) -> None:
-        """Nobody works on the job any more."""
+        """Drop the state of a job that has no task any more."""
         self._relinked -= {(entry.id, "dead"), (entry.id, "silent")}
         self.context.files.pop(entry.id, None)
 
@@ -111,7 +111,7 @@ class Fetcher:
         return saved
 
     async def _relink(self, entry: Entry, why: str, cause: Cause) -> Entry:
-        """Back to ask for a fresh result, once for each reason."""
+        """Back to RUNNING, to ask for a new result, once for each reason."""
         if (entry.id, why) in self._relinked:
             return await self._fail(entry, cause.as_gone())
         self._relinked.add((entry.id, why))

@@ -1,4 +1,4 @@
-"""Moving what is in the way to ``lost+found``: nothing that somebody may have paid for is ever deleted."""
+"""Moves files that are in the way to ``lost+found``; a file that may have been paid for is never deleted."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from batcher.store.files.safe_reader import ASIDE, IMAGES
 
 
 def move_aside(run_dir: Path, file: str) -> str | None:
-    """Moves ``file`` (a link as a link) and says where it is now; None when there is nothing. Raises DiskError."""
+    """Move ``file`` (a link as a link) and return its new path; None if there is none. Raises DiskError."""
     url = url_of(run_dir) if file.startswith(f"{IMAGES}/") else None
     if url is not None:
         return bucket(run_dir, url).move_aside(file)
@@ -27,7 +27,7 @@ def move_aside(run_dir: Path, file: str) -> str | None:
 
 
 def _folder(run_dir: Path, file: str) -> Path:
-    """The same folders below lost+found, none of them a link."""
+    """The same folders below lost+found. None of them is a link."""
     folder = run_dir / ASIDE
     for part in (None, *file.removeprefix(f"{IMAGES}/").split("/")[:-1]):
         folder = folder if part is None else folder / part

@@ -1,4 +1,4 @@
-"""How many may do something at once: a semaphore whose size can be changed while it is used."""
+"""A semaphore whose size can be changed while it is in use."""
 
 import asyncio
 from collections import deque
@@ -19,17 +19,17 @@ class Places:
 
     @size.setter
     def size(self, size: int) -> None:
-        """A smaller one takes effect as places are given back."""
+        """The size. A smaller one takes effect as places are released."""
         self._size = size
         self._let_in()
 
     @property
     def is_crowded(self) -> bool:
-        """Whether somebody waits for a place."""
+        """Whether a task is waiting for a place."""
         return bool(self._waiting)
 
     async def acquire(self) -> None:
-        """First come, first served."""
+        """Wait for a place; first come, first served."""
         if self._taken < self._size and not self._waiting:
             self._taken += 1
             return
@@ -40,7 +40,7 @@ class Places:
         except asyncio.CancelledError:
             if place in self._waiting:
                 self._waiting.remove(place)
-            elif not place.cancelled():  # it was given the place in the same turn of the loop
+            elif not place.cancelled():  # it got the place in the same turn of the loop
                 self.release()
             raise
 

@@ -1,4 +1,4 @@
-"""What a run would do, found out without doing it: the manifest goes into a state file that is thrown away."""
+"""What a run would do: the manifest is planned into a temporary state file."""
 
 import shutil
 import sqlite3
@@ -25,17 +25,17 @@ from batcher.runner.service import Options, open_service, read_manifest, run_dir
 from batcher.store import STATE, StateFile, connect_to_read, has_state, read_facts
 from batcher.store.difference import NEW, Difference, Stand
 
-SHOWN = 5  # first jobs
-_SUBMITTED = {  # where jobs stand that a run pays for
+SHOWN = 5  # jobs to show
+_SUBMITTED = {  # states of jobs that a run pays for
     "hold": (NEW, State.PENDING),
     "resubmit": (NEW, State.PENDING, State.IN_DOUBT, State.SUBMITTING),
 }
 
 
 async def plan(options: Options, say: Progress, content: Path | None = None) -> dict[str, Any]:
-    """Everything ``batcher plan`` shows, as JSON data. Spends and makes nothing. Raises ManifestError, UsageError.
+    """Everything ``batcher plan`` shows, as JSON. It spends and changes nothing. Raises ManifestError, UsageError.
 
-    content: where the manifest's bytes are, if they will be at its path only when it is run.
+    content: the file with the manifest's bytes, if they are written to its path only when it is run.
     """
     async with brought(options) as (kept, remote):
         return await _plan(kept, remote, say, content)
@@ -77,9 +77,7 @@ async def _plan(options: Options, remote: Remote | None, say: Progress, content:
 async def _offer(
     options: Options, loader: Loader, settings: Settings, recorded: sqlite3.Connection | None, say: Progress
 ) -> tuple[Offer, str]:
-    """What the service offers, or what is known without it: a plan needs no token and no network. And what a run would
-    miss, in words.
-    """
+    """The service's offer, or what is known without token and network; and, in words, what a run would still need."""
     try:
         async with open_service(options, None, say) as service:
             unchecked = settings.no_schema_check
@@ -92,7 +90,7 @@ async def _offer(
 
 
 def _in_the_way(error: AccountError | ServiceError) -> str:
-    """Why a run could not begin now, though this plan can be made."""
+    """Why a run could not start now, although the plan succeeds."""
     if isinstance(error, AccountError):
         return f"{error.message}: `batcher run` needs one (`batcher help service` says where to get it)"
     return f"{error.message}: `batcher run` would stop here"
@@ -100,7 +98,7 @@ def _in_the_way(error: AccountError | ServiceError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A group of the manifest, or all of it, and where its jobs stand."""
+    """A group of the manifest, or all of it, with the states of its jobs."""
 
     share: Share
     stand: Stand

@@ -1,6 +1,6 @@
-"""What a person or a program sees while a run goes: a bar, lines, JSON lines or nothing. Owns standard error.
+"""Progress on standard error: a bar, lines, JSON lines or nothing.
 
-A listener is given a ``Snapshot`` a few times a second and decides itself how often that is worth showing.
+A listener gets a ``Snapshot`` a few times a second and decides how often to show one.
 """
 
 import json
@@ -23,20 +23,20 @@ T = TypeVar("T")
 LINE_EVERY = 10.0  # seconds between lines
 JSON_EVERY = 1.0
 COUNT_EVERY = 2.0
-PATIENCE = 2.0  # seconds that a step takes before it is worth showing
+PATIENCE = 2.0  # seconds before a long step is shown
 READING = "reading the manifest: {:,} bytes so far"
 SHORT_BAR = 5
 
 
 class Progress(Protocol):
     def show(self, snapshot: Snapshot) -> None:
-        """Called often; cheap."""
+        """Show the snapshot, if it is time to. Called often; cheap."""
 
     def say(self, text: str) -> None:
-        """One message that must not be missed."""
+        """Print one message that must not be missed."""
 
     def close(self, snapshot: Snapshot | None) -> None:
-        """The last word; afterwards standard error is anybody's."""
+        """Print the last line; afterwards standard error is free."""
 
 
 def listener(kind: str, stream: TextIO | None = None) -> Progress:
@@ -50,7 +50,7 @@ def listener(kind: str, stream: TextIO | None = None) -> Progress:
 
 
 class Meter:
-    """A step that has a known end, shown once it has taken long enough to be worth a look. progress: None for never."""
+    """Progress of a step of known size, shown once it takes longer than PATIENCE. progress: None to show nothing."""
 
     def __init__(self, total: int, progress: Progress | None, now: Callable[[], float] = time.monotonic) -> None:
         self._total = total
@@ -61,11 +61,11 @@ class Meter:
         self._shown: Snapshot | None = None
 
     def add(self, amount: float) -> None:
-        """So much more is done."""
+        """Add to the amount done."""
         self.show(self._done + amount)
 
     def show(self, done: float) -> None:
-        """So much is done in all."""
+        """Set the amount done."""
         self._done = done
         whole = min(self._total, round(done))
         elapsed = self._now() - self._began
@@ -86,7 +86,7 @@ class Meter:
 
 
 def counting(progress: Progress, words: str, clock: Callable[[], float] = time.monotonic) -> Callable[[int], None]:
-    """Tells how far a long step is, every two seconds. words: with a place for what is counted, ``{:,} prompts``."""
+    """A function that shows the count of a long step every two seconds. words: a format such as ``{:,} prompts``."""
     said_at = clock()
 
     def tell(count: int) -> None:
@@ -99,7 +99,7 @@ def counting(progress: Progress, words: str, clock: Callable[[], float] = time.m
 
 
 def counted(items: Iterable[T], tell: Callable[[int], None]) -> Iterator[T]:
-    """The items as they are; ``tell`` hears now and then how many went by."""
+    """Yield the items; now and then call ``tell`` with their number so far."""
     for number, item in enumerate(items):
         if number % 1000 == 0:
             tell(number)
@@ -107,7 +107,7 @@ def counted(items: Iterable[T], tell: Callable[[int], None]) -> Iterator[T]:
 
 
 class Heard:
-    """A listener whose messages the observers of the run hear too, those of its beginning included."""
+    """A listener that also passes its messages to the observers of the run, early ones included."""
 
     def __init__(self, progress: Progress, observers: Sequence[Observer], wall: Callable[[], float]) -> None:
         self._progress = progress
@@ -127,7 +127,7 @@ class Heard:
 
 
 def observing(progress: Progress) -> Observer:
-    """A listener as an observer of a run."""
+    """Wrap a listener as an observer of a run."""
     last: Snapshot | None = None
 
     def hear(event: Event) -> None:
@@ -144,14 +144,14 @@ def observing(progress: Progress) -> Observer:
 
 
 class Silent:
-    """Says only what must not be missed."""
+    """Prints only messages that must not be missed."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self._gone = False
 
     def write(self, line: str) -> None:
-        """One line. A reader that goes away must not end a night's run: then there is nobody to tell."""
+        """Write one line. A closed pipe must not end the run: then output is dropped."""
         if self._gone:
             return
         try:
@@ -170,7 +170,7 @@ class Silent:
 
 
 class Lines(Silent):
-    """A line at the start, every ten seconds, when the service falls silent or speaks again, and at the end."""
+    """A line at the start, every ten seconds, when the service stops or resumes answering, and at the end."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")) -> None:
         super().__init__(stream)
@@ -181,13 +181,13 @@ class Lines(Silent):
 
     def show(self, snapshot: Snapshot) -> None:
         quiet = bool(snapshot.note)
-        gap = 120.0 if quiet and self._quiet else LINE_EVERY  # an outage is news once, then now and then
+        gap = 120.0 if quiet and self._quiet else LINE_EVERY  # an outage is repeated less often
         if snapshot.elapsed - self._shown_at >= gap or quiet is not self._quiet:
             self._shown_at, self._quiet = snapshot.elapsed, quiet
             self._print(snapshot)
 
     def close(self, snapshot: Snapshot | None) -> None:
-        if snapshot is not None and _with_note(snapshot) != self._last:  # nothing to do is said once
+        if snapshot is not None and _with_note(snapshot) != self._last:  # the same line is not printed twice
             self._print(snapshot)
 
     def _print(self, snapshot: Snapshot) -> None:

@@ -1,4 +1,4 @@
-"""One moment of a going run in words: how far it is, what limits it and what would lift that, how long it may take."""
+"""A moment of a run in words: its progress, what limits it, how to lift that limit, and the time left."""
 
 import math
 
@@ -8,8 +8,8 @@ from batcher.core.tally import Snapshot
 from batcher.core.units import show_about, show_rate, show_usd
 from batcher.store.facts import Live
 
-HINT_AFTER = 20.0  # seconds that a limit lasts before a person hears what would lift it
-LONG_ENOUGH = 10.0  # seconds that a limit lasts before it is worth a word
+HINT_AFTER = 20.0  # seconds of a limit before a hint on how to lift it
+LONG_ENOUGH = 10.0  # seconds of a limit before it is shown
 COLUMNS = 80
 ROOM = COLUMNS - len("12:34:56  ")
 
@@ -19,11 +19,11 @@ Moment = Snapshot | Live  # the second is what ``batcher status`` reads of a goi
 def in_words(snapshot: Snapshot, room: int = ROOM) -> str:
     """``690/1,632 done, 3 failed, 32 in flight, 12.3/s, 76 s left, $1.20``, in ``room`` columns.
 
-    Where that is too little, what matters least is left out first.
+    The least important parts are left out if they don't fit.
     """
     left = time_left(snapshot) if snapshot.finished < snapshot.total else ""
     limit = limit_in_words(snapshot)
-    expected = snapshot.limited_by == limits.RATE  # it goes as fast as it was asked to
+    expected = snapshot.limited_by == limits.RATE  # it runs at the requested rate
     parts = (  # (rank, the most important first; whether it applies; text)
         (0, True, f"{snapshot.done:,}/{snapshot.total:,} done"),
         (1, snapshot.failed > 0, f"{snapshot.failed:,} failed"),
@@ -44,8 +44,8 @@ def in_words(snapshot: Snapshot, room: int = ROOM) -> str:
 
 
 def time_left(moment: Moment) -> str:
-    """``5 min left``, or ``5 min to 9 min left`` where what was seen and what is to be expected differ; or nothing."""
-    model = None if moment.limited_by == limits.DOWNLOADS else moment.eta_model  # which knows nothing of files
+    """``5 min left``, ``5 min to 9 min left`` if measured and expected time differ, or empty."""
+    model = None if moment.limited_by == limits.DOWNLOADS else moment.eta_model  # the model has no downloads
     estimates = sorted(one for one in (moment.eta, model) if one is not None)
     if not estimates or moment.limited_by in {limits.PAUSED, limits.SILENT}:
         return ""
@@ -56,7 +56,7 @@ def time_left(moment: Moment) -> str:
 
 
 def limit_in_words(moment: Moment) -> str:
-    """What keeps the run from going faster, and for how long it has: ``limited by --in-flight for 3 min``."""
+    """What limits the run, and for how long it has: ``limited by --in-flight for 3 min``."""
     by, seconds = moment.limited_by, moment.limited_for or 0.0
     if not by or seconds < LONG_ENOUGH:
         return ""
@@ -65,14 +65,14 @@ def limit_in_words(moment: Moment) -> str:
 
 
 def way_out(moment: Moment, slots: int, run: object) -> str:
-    """What lets a run go faster, or go on, where there is something that does."""
+    """How to let the run go faster or go on, or empty."""
     if moment.limited_by == limits.PAUSED:
         return f"`{command_line('tune', run, '--resume')}` lets it go on"
     return in_flight_hint(moment, slots, run)
 
 
 def in_flight_hint(moment: Moment, slots: int, run: object) -> str:
-    """What to set where ``--in-flight`` keeps a run well below its rate; empty where it does not."""
+    """What to set if ``--in-flight`` keeps a run well below its rate; empty if it does not."""
     cap, asked = moment.in_flight_cap, moment.asked
     is_long = (moment.limited_for or 0.0) >= HINT_AFTER
     if moment.limited_by != limits.IN_FLIGHT or not is_long or not cap or not asked or cap > 0.8 * asked:
@@ -86,6 +86,6 @@ def in_flight_hint(moment: Moment, slots: int, run: object) -> str:
 
 
 def _rate(snapshot: Snapshot) -> str:
-    """Never above what was asked for, and in one unit for the whole run."""
+    """The rate, never above the requested one, in the same unit for the whole run."""
     rate = snapshot.rate if snapshot.asked is None else min(snapshot.rate, snapshot.asked)
     return f"{rate:.1f}/s" if (snapshot.asked or rate) >= 1 else show_rate(rate)

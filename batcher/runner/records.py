@@ -1,8 +1,8 @@
-"""``records.jsonl`` and ``failures.jsonl``: the state file as other tools read it.
+"""``records.jsonl`` and ``failures.jsonl``: the state file for other tools.
 
-A million lines take half a minute to write, so they are only written when the state file may say something else by
-now. The first move of a process notes, in its transaction, that they are outdated; once they are written, what they
-look like from outside is remembered, so that one that is gone or was changed by somebody is noticed.
+A million lines take half a minute to write, so the files are written only if they may be outdated. The first state
+change of a process marks them as outdated in its transaction. After writing, their size and time are recorded, so that
+a deleted or edited file is noticed.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +26,7 @@ _ALL = RECORDS, FAILURES, picks.PICKS  # verdicts are part of the records
 
 
 def write(state: StateFile, *, simulated: bool, progress: Progress) -> None:
-    """Both, each whole or not at all. Raises DiskError."""
+    """Write both files, each whole or not at all. Raises DiskError."""
     run_dir, verdicts = state.path.parent, _looks(state.path.parent, picks.PICKS)
     images, _, _ = reading.pictures(state.connection)
     tell = counting(progress, f"writing {RECORDS}: {{:,}} of {images:,}")
@@ -36,11 +36,11 @@ def write(state: StateFile, *, simulated: bool, progress: Progress) -> None:
 
 
 def refresh(run_dir: Path) -> bool:
-    """Writes them anew where they are older than state file or verdicts, and says whether; a run that is going does so
-    at its end.
+    """Rewrite the files if state file or verdicts are newer. Returns whether it did; a run in progress does it at its
+    end.
 
-    They are written beside their places and put there in a moment, in which nobody else is at work in the run
-    directory: whoever starts a run meanwhile is not turned away. Raises UsageError, DiskError.
+    They are written under temporary names and renamed while the run directory is locked for a moment, so that a run
+    that starts meanwhile is not refused. Raises UsageError, DiskError.
     """
     new = {name: run_dir / f".new-{name}" for name in (RECORDS, FAILURES)}
     with closing(connect_to_read(run_dir)) as connection:
@@ -53,7 +53,7 @@ def refresh(run_dir: Path) -> bool:
                 write_whole(new[name], lines)
         try:
             with hold(run_dir):
-                if viewing.data_version(connection) != version:  # a run was here meanwhile, and wrote them
+                if viewing.data_version(connection) != version:  # a run wrote them meanwhile
                     return False
                 for name, path in new.items():
                     put_in_place(path, run_dir / name)
@@ -70,7 +70,7 @@ def are_fresh(state: StateFile) -> bool:
 
 
 def _looks(run_dir: Path, *names: str) -> list[list[int]]:
-    """Of each that is there, what it looks like from outside."""
+    """Size and time of each existing file."""
     looks = []
     for name in names:
         with suppress(OSError):
@@ -88,7 +88,7 @@ def _tables(
 
 
 def _with_verdicts(records: Iterable[dict[str, Any]], run_dir: Path) -> Iterator[dict[str, Any]]:
-    """``pick``, ``stars`` and ``tags`` where there are any."""
+    """The lines with ``pick``, ``stars`` and ``tags``, if there are any."""
     there = picks.read(run_dir)
     for record in records:
         verdict = there.of(record["job"], record["output_index"], record["sha256"]) if there.verdicts else None

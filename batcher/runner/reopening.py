@@ -1,4 +1,4 @@
-"""The only way back for a job at rest, because it may cost money again. Works beside a going run."""
+"""Reopens final jobs, for ``batcher retry``. Nothing else does, because it may cost again. Works beside a run."""
 
 import re
 import sqlite3
@@ -18,15 +18,15 @@ from batcher.store import STATE, StateFile, auditing, connect_to_read, reading
 from batcher.store.files.safe_reader import Outside, SafeReader, sidecar_of
 
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,5}\Z")
-_NAMED = 20  # jobs that are named
+_NAMED = 20  # jobs to name in a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reopen:
     """Which jobs. states: of RETRIED, and MISSING. causes: kinds of failures. jobs: beginnings of keys, ids of prompts,
-    or places of pictures, with or without ``images/`` and extension. None of these means all.
+    or paths of images, with or without ``images/`` and extension. None means all.
 
-    resubmit: submit anew also what could be collected free, which pays again. dry_run: change nothing.
+    resubmit: also submit jobs again whose result could be fetched free; this costs again. dry_run: change nothing.
     """
 
     states: Sequence[str] = ("failed",)
@@ -54,8 +54,8 @@ class _Found:
 
 
 def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
-    """Moves the jobs, in one transaction, and says what that may cost, as JSON data. Raises UsageError, DiskError."""
-    connect_to_read(run_dir).close()  # a wrong path is answered before anything is made there
+    """Reopen the jobs in one transaction. Returns what that may cost, as JSON data. Raises UsageError, DiskError."""
+    connect_to_read(run_dir).close()  # refuses a wrong path before anything is created there
     state = StateFile(run_dir / STATE)
     try:
         return _reopen(state, run_dir, which)
@@ -66,9 +66,7 @@ def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
 def _missing(
     connection: sqlite3.Connection, reader: SafeReader, which: Reopen
 ) -> Iterator[tuple[Entry, tuple[Artifact, ...], list[str]]]:
-    """The jobs among them that are done and lack a whole image, their images, and which of them are missing or damaged.
-    Reads every image.
-    """
+    """The done jobs with a missing or damaged image, their images, and the damaged ones. Reads every image."""
     by_key = [auditing.by_key(connection, name) for name in which.jobs]
     ids = [entry.id for entry in by_key if entry is not None]
     for entry, artifacts in auditing.finished(connection, ids if ids and len(ids) == len(by_key) else None):
@@ -79,7 +77,7 @@ def _missing(
 
 
 def _aside(run_dir: Path, reader: SafeReader, files: Iterable[str]) -> None:
-    """What may be left of them goes to lost+found; a name that leads out of the folder is nothing of ours."""
+    """Move what is left of them to lost+found; a name that leads out of the folder is ignored."""
     for file in files:
         with suppress(Outside):
             reader.path(file)
@@ -114,7 +112,7 @@ def _reopen(state: StateFile, run_dir: Path, which: Reopen) -> dict[str, Any]:
             moves.append(partial(state.lose, entry, artifacts))
             aside += [name for file in bad for name in (file, sidecar_of(file))]
     if moves and not which.dry_run:
-        if aside:  # first: a run that is going writes the new ones as soon as the jobs are moved
+        if aside:  # first, as a run in progress writes new files once the jobs are reopened
             _aside(run_dir, reader, aside)
         state.must_commit(moves)
     facts = state.facts

@@ -1,4 +1,4 @@
-"""What a run came to: ``report.json`` and the exit code. ``report_words`` says it to a person."""
+"""The result of a run: ``report.json`` and the exit code. ``report_words`` makes text of it."""
 
 import json
 import sqlite3
@@ -18,10 +18,10 @@ from batcher.store.money import Money, money_by_state
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What only the process knows. seconds: wall time of this process. submit_rate: per second.
+    """Facts that only the process has. seconds: run time of this process. submit_rate: per second.
 
-    limited: ``--limit`` left jobs out. warned: how often something was odd; warnings: the last of it, in words.
-    began, ended: Unix seconds. asked: submits per second, as asked for. command: as typed.
+    limited: whether ``--limit`` left jobs out. warned: number of warnings; warnings: the last of them.
+    began, ended: Unix seconds. asked: requested submits per second. command: as typed.
     """
 
     run_dir: Path
@@ -41,7 +41,7 @@ class Facts:
 
 
 def exit_code(counts: Counts, stop: Stop | None, *, limited: bool = False) -> int:
-    """By severity: 77, 73, 69, 130, then 5 (in doubt), 3 (failed), 4 (work left), 0."""
+    """The exit code, by severity: 77, 73, 69, 130, then 5 (in doubt), 3 (failed), 4 (work left), 0."""
     if stop is not None and stop.reason is not None and stop.reason.exit_code != 4:
         return stop.reason.exit_code
     if counts.in_doubt:
@@ -52,14 +52,14 @@ def exit_code(counts: Counts, stop: Stop | None, *, limited: bool = False) -> in
 
 
 def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price: float | None) -> dict[str, Any]:
-    """The report, as in the design: the same for ``--json`` and ``report.json``."""
+    """The report, the same for ``--json`` and ``report.json``."""
     counts, recorded = reading.counts(connection, facts.total), read_facts(connection)
     return {
         "run": str(facts.run_dir),
         **standing(connection, counts, price),
         "submits": facts.submits,
         "seconds": round(facts.seconds, 3),
-        # The event loop wakes a little early or late: over a short run that may come out above what was asked for.
+        # Timer jitter can put the rate of a short run above the requested one.
         "submit_rate": round(facts.submit_rate if facts.asked is None else min(facts.submit_rate, facts.asked), 3),
         "rate_limited": facts.rate_limited,
         "exit_code": exit_code(counts, stop, limited=facts.limited),
@@ -93,7 +93,7 @@ def causes(connection: sqlite3.Connection) -> list[dict[str, Any]]:
 
 
 def ended(report: dict[str, Any]) -> Ended:
-    """What the state file remembers of the end, so that ``status`` can say why and when it stopped."""
+    """The part of the report that the state file keeps, so that ``status`` can say why and when the run ended."""
     return Ended(**{one.name: report[one.name] for one in fields(Ended)})
 
 
@@ -104,13 +104,13 @@ def _stopped_by(facts: Facts, stop: Stop | None) -> str | None:
 
 
 def standing(connection: sqlite3.Connection, counts: Counts, price: float | None) -> dict[str, Any]:
-    """Where the jobs, the files and the money are: what report and ``status`` have in common.
+    """Jobs, files and money by state: the part that report and ``status`` have in common.
 
-    Money is dollars over the life of the run directory, None where it is unknown. cost_usd: spent and reserved.
-    spent_usd: for submits that came to an end, or are in doubt. reserved_usd: for those at the service. unclear_usd:
-    for those it failed without saying what they cost; a budget counts them, nothing else does. projected_usd: with what
-    is still to be submitted. cost_by_state: cost_usd in parts, by where the jobs stand now, as ``money_by_state``.
-    warnings: images with one.
+    Money: dollars over the life of the run directory, None if unknown. cost_usd: spent and reserved.
+    spent_usd: for submits that ended or are in doubt. reserved_usd: for those at the service. unclear_usd: for those
+    that the service failed without reporting a cost; only a budget counts them. projected_usd: including what is still
+    to be submitted. cost_by_state: cost_usd by the current states of the jobs, as ``money_by_state``. warnings: number
+    of images with one.
     """
     by_state = reading.by_state(connection)
     at_service = by_state.get(State.RUNNING, 0) + by_state.get(State.SUBMITTING, 0)
@@ -145,5 +145,5 @@ def standing(connection: sqlite3.Connection, counts: Counts, price: float | None
 
 
 def write(run_dir: Path, report: dict[str, Any]) -> None:
-    """``report.json``, whole or not at all. Raises DiskError."""
+    """Write ``report.json``, whole or not at all. Raises DiskError."""
     write_whole(run_dir / "report.json", [json.dumps(report, indent=2) + "\n"])

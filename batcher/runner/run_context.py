@@ -1,4 +1,4 @@
-"""What every step of a job works with, and what they all know of the service's health."""
+"""What all steps of a job share: settings, store, service, rates, slots, money, and the health of the service."""
 
 import asyncio
 import sqlite3
@@ -30,21 +30,21 @@ from batcher.runner.stop import CANCELS, GRACE, Reason, Stop, of_disk, pause
 from batcher.store import Ballast, CommitQueue
 from batcher.store.machine import machine_problem, may_have_lost
 
-PATIENCE = 6 * 3600.0  # seconds without any answer before the run gives up on a service that had answered before
-FIRST_PATIENCE = 60.0  # and on one that never did
-LAST_PATIENCE = 30.0  # once the money is gone or the deadline is reached, while nothing can be had
-NOWHERE = 3  # answers that nothing is at an address, before it is believed
-NOTEWORTHY = 10.0  # seconds of silence worth a word to the person who watches
+PATIENCE = 6 * 3600.0  # seconds without an answer before the run gives up on a service that answered before
+FIRST_PATIENCE = 60.0  # the same for a service that never answered
+LAST_PATIENCE = 30.0  # the same once the balance is used up or the deadline is reached
+NOWHERE = 3  # 404 answers before the address counts as wrong
+NOTEWORTHY = 10.0  # seconds without an answer before progress shows it
 
 
 @dataclass(kw_only=True)
 class RunContext:
-    """Opened and closed by whoever composes the run. Times are seconds: ``now`` on the loop's clock, ``wall`` Unix.
+    """Opened and closed by the composition of the run. Times are seconds: ``now`` on the loop's clock, ``wall`` Unix.
 
     reader: a read-only connection to the state file, for the event loop's thread.
-    media: makes links to the files among inputs; None where there are none.
-    simulated: whether the pictures are the simulator's. past_deadline: whether nothing new may start any more.
-    patient: whether outages are waited out; False for a repair, which a person waits for.
+    media: makes links to input files; None if there are none.
+    simulated: whether the images come from the simulator. past_deadline: whether the deadline is over.
+    patient: whether to wait for the end of an outage; False for a repair, because a person waits for it.
     """
 
     settings: Settings
@@ -69,30 +69,30 @@ class RunContext:
         self.rescue = Rescue(self.state)
         self.pace = Pace(self.settings.rate)  # of submits
         self.calls = Pace(self.settings.api_rate)  # of all calls
-        self.reads = Pace(None)  # of status and result, by what refusals of these have taught: submits have their own
-        self.slots = Places(self.settings.in_flight)  # at the service
+        self.reads = Pace(None)  # of status and result, limited only by their own refusals
+        self.slots = Places(self.settings.in_flight)  # jobs at the service
         self.downloads = Places(self.engine.resize(self.settings.downloads))
         self.waits = Waits()
         self.failure_limit = FailureLimit(self.settings.fuse, self.settings.fuse_share)
         self.money_moved = asyncio.Event()
         self.go_on = asyncio.Event()  # cleared while the run is paused
         self.go_on.set()
-        self.no_catalogue: str | None = None  # what the address answered in its place, until a submit is taken up there
-        self._nowhere = 0  # such answers to submits
-        self.files: dict[int, list[Artifact]] = {}  # of jobs that have just been saved, until nobody works on them
-        self.left_at: dict[int, float] = {}  # of submits whose answer is not waited for yet, on the clock of ``now``
-        self.in_air = 0  # submits without an answer yet
-        self.lay_there = 0  # jobs whose files lay in their place
-        self.cancelled: Counter[CancelOutcome] = Counter()  # what --cancel-on-interrupt came to
+        self.no_catalogue: str | None = None  # answer to the catalogue request if it failed, until a submit is accepted
+        self._nowhere = 0  # 404 answers to submits
+        self.files: dict[int, list[Artifact]] = {}  # by job id, for jobs just saved that still have a task
+        self.left_at: dict[int, float] = {}  # when submits left, by job id, on the clock of ``now``
+        self.in_air = 0  # submits without an answer
+        self.lay_there = 0  # jobs whose files were already on disk
+        self.cancelled: Counter[CancelOutcome] = Counter()  # outcomes of --cancel-on-interrupt
         self.started = self.wall()
         self._born = self.now()
         self._heard: float | None = None
-        self._stuck_since: float | None = None  # nothing that is paid for could be had since; None: the last could
+        self._stuck_since: float | None = None  # since when every fetch failed; None: the last one worked
         self._stuck_for = ""  # the kind of cause
 
     @property
     def grace(self) -> float:
-        """Seconds that submits and downloads in the air get after an interruption."""
+        """Seconds that open submits and downloads get after an interruption."""
         return GRACE - CANCELS if self.settings.cancel_on_interrupt else GRACE
 
     def tell(self, event: Event) -> None:
@@ -100,7 +100,7 @@ class RunContext:
             observer(event)
 
     def settle(self, entry: Entry, cost_usd: float | None, *, failed: bool = False) -> None:
-        """The job ended, or is in doubt: its reserved money is spent. ``failed``: the service failed it."""
+        """The job ended or is in doubt: replace its reservation by its cost. failed: it failed at the service."""
         before = self.budget.price
         self.budget.settle(entry.job.images, cost_usd, kind_of(entry.job.model, entry.job.inputs), failed=failed)
         real = self.budget.price
@@ -111,17 +111,17 @@ class RunContext:
         self.money_moved.set()
 
     def unspend(self, entry: Entry) -> None:
-        """It was never taken up, or was cancelled in the queue: its reserved money is free again."""
+        """Release the reservation: the submit was not accepted, or the job was cancelled in the queue."""
         self.budget.release(entry.job.images, kind_of(entry.job.model, entry.job.inputs))
         self.money_moved.set()
 
     def left_service(self, entry: Entry) -> None:
-        """A job moved on from where ``entry`` has it: what it took counts if it came to the service in this process."""
+        """A job left the state of ``entry``: its time at the service counts if this process submitted it."""
         if entry.state is State.RUNNING and entry.submitted_at is not None and entry.submitted_at >= self.started:
             self.tally.took(max(0.0, self.wall() - entry.submitted_at))
 
     def came_to(self, entry: Entry, cause: Cause | None) -> None:
-        """What a submit came to: files (None), or nothing, for a cause. Enough of one cause blow the fuse."""
+        """Count the outcome of a submit: success (None) or a cause. Too many of one cause stop the run."""
         if (why := self.failure_limit.ended(entry.id, cause)) and cause is not None:
             self.stop.request(
                 Reason.FUSE,
@@ -130,11 +130,11 @@ class RunContext:
             )
 
     def doubted(self, entry: Entry, cause: Cause) -> None:
-        """A submit got no usable answer."""
+        """Count a submit without a usable answer."""
         self.lost(self.failure_limit.doubted(entry.id), cause)
 
     def lost(self, why: str | None, cause: Cause) -> None:
-        """Enough submits without a usable answer in a row (why) end the submits, whatever reads say."""
+        """Stop the run if ``why`` is set: too many submits in a row got no usable answer, even if reads work."""
         if why:
             self.stop.request(
                 Reason.FUSE,
@@ -144,8 +144,8 @@ class RunContext:
             )
 
     def is_wrong_address(self, cause: Cause) -> bool:
-        """Whether a submit got the very 404 that the catalogue got, and none was taken up yet: then neither is there,
-        and the job is not to blame. The third such answer ends the run.
+        """Whether a submit got the same 404 as the catalogue request before any submit was accepted. Then the address
+        is wrong, not the job. The third such answer ends the run.
         """
         if cause.http_status != 404 or cause.code is not None or cause.message != self.no_catalogue:
             return False
@@ -159,25 +159,25 @@ class RunContext:
         return True
 
     def machine_failed(self, problem: DiskError) -> None:
-        """Its disk, its memory or its threads: the run ends, and what is at the service is left to the next one."""
+        """The machine lacks disk, memory or threads: end the run and leave jobs at the service to the next one."""
         self.stop.request(of_disk(problem), problem.message, problem.hint)
         if may_have_lost(problem):
             self.rescue.distrust_journal()
 
     async def call_turn(self) -> None:
-        """Waits until one more read may leave (``--api-rate``, and after a refused read)."""
+        """Wait until one more read may be sent (``--api-rate``, and after a refused read)."""
         for pace in (self.reads, self.calls):
             now = self.now()
             if (at := pace.reserve(now)) > now:
                 await pause(at - now, self.stop.leave)
 
     def heard(self) -> None:
-        """The service answered, whatever it said."""
+        """The service gave a readable answer of any kind."""
         self._heard = self.now()
         self.tally.note = ""
 
     def unheard(self, problem: CallError) -> None:
-        """A call got no readable answer. After enough silence the run ends, resumable."""
+        """A call got no readable answer. After PATIENCE the run ends and can be resumed."""
         if problem.cause.kind == "too_many_files":
             self.stop.request(
                 Reason.DISK,
@@ -197,17 +197,17 @@ class RunContext:
             )
 
     def stuck(self, cause: Cause) -> None:
-        """A result or a file that was paid for could not be fetched."""
+        """A result or a file that is paid for could not be fetched."""
         self._stuck_since = self.now() if self._stuck_since is None else self._stuck_since
         self._stuck_for = cause.kind
 
     def went_on(self) -> None:
-        """One was fetched, or will not be asked for again."""
+        """One was fetched, or is not asked for again."""
         self._stuck_since = None
 
     def look(self) -> None:
-        """Stops the run when nothing could be fetched for a while, and waiting is no use: past the deadline, or without
-        a balance. To be called now and then.
+        """Stop the run if nothing could be fetched for LAST_PATIENCE past the deadline or without a balance. Call it
+        now and then.
         """
         if self._stuck_since is None or self.now() - self._stuck_since < LAST_PATIENCE:
             return
@@ -219,10 +219,10 @@ class RunContext:
             self.stop.request(Reason.DEADLINE, "the deadline is reached, and nothing can be had", hint, leave=True)
 
     def trouble(self, problem: CallError, count: int, entry: Entry) -> float:
-        """Seconds until a read that got no answer, ``count`` times now, is tried again."""
+        """Seconds until the next try of a read that got no answer ``count`` times."""
         if isinstance(problem, Refused):
             self.heard()
-            if problem.cause.http_status != 503:  # that one speaks of the moment, not of our rate
+            if problem.cause.http_status != 503:  # a 503 is about the service's state, not about our rate
                 self.reads.refused(self.now(), problem.retry_after)
             self.tally.rate_limited += 1
         else:
@@ -230,13 +230,13 @@ class RunContext:
         return self.delay(READS, count, entry, asked=problem.retry_after)
 
     def delay(self, policy: RetryPolicy, failures: int, entry: Entry, *, asked: float | None = None) -> float:
-        """Seconds to wait by a policy that has no end."""
+        """Seconds to wait, by a policy without a limit of attempts."""
         wait = decide(policy, failures, draw(entry, failures), asked=asked)
         assert not isinstance(wait, GiveUp), "this policy has an end"
         return wait.delay
 
 
 def draw(entry: Entry, count: int) -> float:
-    """Uniform in [0, 1), and the job's own, so that the order in which tasks happen to run changes nothing."""
+    """Uniform in [0, 1) from the job's own generator, so that the order of tasks does not matter."""
     digest = blake2b(f"{entry.job.key}/{entry.attempts}/{count}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") / 2**32

@@ -1,4 +1,4 @@
-"""The run directory at the start of a run: ours alone, of this service, with room, and told what the manifest holds."""
+"""Prepares the run directory at the start of a run: lock, service, shard, free space, recorded facts."""
 
 import os
 import re
@@ -32,15 +32,15 @@ if TYPE_CHECKING:  # start-up time
     from batcher.client.catalogue import Offer
 
 FactsChange = Callable[[RunFacts], RunFacts]
-TYPICAL_BYTES = 800_000  # of a generated PNG of about a megapixel (DiffusionDB: 1.6 TB for 2 million)
-LEAST_FREE = 50_000_000  # bytes: with less than this nothing is paid for
+TYPICAL_BYTES = 800_000  # size of a generated PNG of about a megapixel (DiffusionDB: 1.6 TB for 2 million)
+LEAST_FREE = 50_000_000  # bytes: with less free space nothing is submitted
 
 
 @contextmanager
 def hold(run_dir: Path) -> Iterator[None]:
-    """The run directory, ours alone, made if it isn't there. Raises BusyError, UsageError, DiskError.
+    """Create the run directory if needed, and lock it. Raises BusyError, UsageError, DiskError.
 
-    Whoever fails before there is a state file in it leaves no directory behind that wasn't there before.
+    If the block fails before there is a state file, a directory that was created here is removed.
     """
     made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
     prepare(run_dir)
@@ -63,7 +63,7 @@ def some_room(run_dir: Path) -> None:
 
 
 def images_folder(run_dir: Path) -> None:
-    """Raises DiskError when no picture could be saved: a link to a disk that is not there, a file."""
+    """Raises DiskError if it can't hold images: a link to a missing disk, or a file in its place."""
     folder = run_dir / IMAGES
     if os.path.lexists(folder) and not folder.is_dir():
         what = f"a link to {folder.readlink()}, where no folder is" if folder.is_symlink() else "a file"
@@ -74,7 +74,7 @@ def images_folder(run_dir: Path) -> None:
 
 
 def _unmake(folders: Sequence[Path]) -> None:
-    with suppress(OSError):  # somebody else's file in it is a reason to leave it
+    with suppress(OSError):  # a foreign file in it keeps it
         for name in (LOCK, embedded.JOURNAL, GENERATION, JOURNAL):
             (folders[0] / name).unlink(missing_ok=True)
         for folder in folders:
@@ -82,16 +82,16 @@ def _unmake(folders: Sequence[Path]) -> None:
 
 
 def room_needed(state: StateFile, jobs: int) -> float:
-    """Bytes that what is still to come is likely to take, by what is there already."""
+    """Estimated bytes of the images to come, from the size of those on disk."""
     images, size, _ = reading.pictures(state.connection)
     left = max(0, jobs - reading.by_state(state.connection).get(State.DONE, 0))
     return left * (size / images if images else TYPICAL_BYTES)
 
 
 def check_room(state: StateFile, jobs: int, progress: Progress) -> None:
-    """Whether what is still to come will fit on the disk: better known now than at three in the morning."""
+    """Check whether the images to come fit on the disk, before anything is submitted."""
     if url_of(state.path.parent) is not None:
-        return  # the pictures go to a bucket
+        return  # the images go to a bucket
     needed = room_needed(state, jobs)
     free = shutil.disk_usage(state.path.parent).free
     if needed > free:
@@ -102,9 +102,9 @@ def check_room(state: StateFile, jobs: int, progress: Progress) -> None:
 
 
 def begin(state: StateFile, change: FactsChange, settings: Settings, now: float, say: Progress) -> None:
-    """Makes the state file fit this start: the facts, what was in the air, what the disk lost. Raises DiskError.
+    """Update the state file at the start: facts, submits without an answer, losses of the disk. Raises DiskError.
 
-    change: the facts as this start has them, beside those that are the same for all. now: Unix seconds.
+    change: sets the facts of this start. now: Unix seconds.
     """
 
     def begun(facts: RunFacts) -> RunFacts:
@@ -126,7 +126,7 @@ def begin(state: StateFile, change: FactsChange, settings: Settings, now: float,
 
 
 def say_recovered(recovered: Recovered, say: Progress) -> None:
-    """What the journal of departures knew that the state file had lost."""
+    """Report what the journal of departures restored to the state file."""
     if recovered.lost and recovered.since is not None and recovered.until is not None:
         say.say(
             f"warning: the state file had lost {show_count(recovered.lost, 'submit')} made between"
@@ -136,20 +136,20 @@ def say_recovered(recovered: Recovered, say: Progress) -> None:
 
 
 def with_price(facts: RunFacts, offer: "Offer", now: float) -> RunFacts:
-    """With a price that the catalogue or a person has just named."""
+    """The facts with a new price of the catalogue or of a person."""
     if not offer.fresh:
         return facts
     return replace(facts, price_usd=offer.price, price_at=None if offer.price is None else utc(now))
 
 
 def gone_in_words(gone: int) -> str:
-    """gone: jobs of earlier runs that the manifest has no more."""
+    """gone: jobs of earlier runs that are no longer in the manifest."""
     jobs = show_count(gone, "job of earlier runs is", "jobs of earlier runs are")
     return f"{jobs} not in this manifest: left alone, and left out of the counts and of records.jsonl"
 
 
 def _collect_the_lost(state: StateFile, say: Progress) -> None:
-    """The disk failed the last run: what it took with it was paid for, and is collected again, free."""
+    """After a run that ended with a disk failure: fetch lost images again, free."""
     there = present(state.path.parent)
     lost = [
         partial(state.lose, entry, artifacts)
@@ -162,7 +162,7 @@ def _collect_the_lost(state: StateFile, say: Progress) -> None:
 
 
 def same_service(state: StateFile, service: Service) -> None:
-    """Request ids belong to one service, and simulated images must never pass for real ones. Raises UsageError."""
+    """Refuse another service: request ids belong to one; simulated and real images must not mix. Raises UsageError."""
     facts = state.facts
     recorded, simulated = facts.service, facts.simulated
     if simulated is None:
@@ -181,7 +181,7 @@ def same_service(state: StateFile, service: Service) -> None:
 
 
 def same_shard(state: StateFile, shard: Shard | None) -> None:
-    """A run directory has one part of a manifest, for life: another division would pay for jobs twice.
+    """Refuse another shard: a run directory keeps its part of the manifest, or jobs would be paid for twice.
 
     Raises UsageError.
     """
@@ -200,7 +200,7 @@ def same_shard(state: StateFile, shard: Shard | None) -> None:
 
 
 def other_split(run_dir: Path, shard: Shard | None) -> str | None:
-    """A warning where shards of another number stand beside this one, under the names that they have by default."""
+    """A warning if shards of another division are next to this one under their default names."""
     stem = "" if shard is None else run_dir.name.removesuffix(f"-{shard.number}-of-{shard.of}")
     if shard is None or stem == run_dir.name:
         return None

@@ -1,4 +1,4 @@
-"""What a person typed, and the service it leads to: the real one with their token, or the embedded simulator."""
+"""Command-line options, and the service they select: the real one with a token, or the embedded simulator."""
 
 import os
 import sys
@@ -24,12 +24,12 @@ from batcher.store import RunFacts, connect_to_read, has_state, read_facts
 if TYPE_CHECKING:  # start-up time
     from batcher.client.api import Api
 
-SIMULATOR = "simulator"  # what a run directory remembers of the embedded one
+SIMULATOR = "simulator"  # recorded name of the embedded simulator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line said, unparsed. flags: run options by name. command: all of it, to be typed again."""
+    """The command line, unparsed. flags: run options by name. command: the whole command line, to be pasted."""
 
     manifest: str
     out: str | None = None
@@ -42,16 +42,16 @@ class Options:
     shard: Shard | None = None  # the part of the manifest that --shard names
     images: str | None = None  # the bucket that --images names
     media: str | None = None  # where inputs that are files are uploaded to
-    continue_copy: bool = False  # go on with a state file that may not be all there is of its run
+    continue_copy: bool = False  # continue with a state file that may be an old copy
     command: str = "batcher"
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Where the calls of a run go: RunComfy, another address (``base_url=``), or the simulator (``simulate=True``).
+    """The service of a run: RunComfy, another address (``base_url=``), or the simulator (``simulate=True``).
 
-    api is open. trust: hosts that files may come from beside RunComfy's (``trust_host=``). name: what a run directory
-    remembers: it goes on with the same service, and is refused at any other.
+    api: open. trust: hosts that files may come from, besides RunComfy's (``trust_host=``). name: recorded in the run
+    directory, which can only be continued with the same service.
 
     >>> simulator = batcher.Service(api=None, trust=("127.0.0.1",), name="simulator")
     >>> batcher.open("runs/kite").status().simulated and simulator.name  # so this run needs simulate=True
@@ -64,7 +64,7 @@ class Service:
 
 
 def run_dir_of(options: Options, loader: Loader) -> Path:
-    """The run directory that was named, else the manifest's default one. Raises UsageError where that is another's."""
+    """The given run directory, else the manifest's default. Raises UsageError if that one is of another manifest."""
     if options.out:
         return Path(options.out)
     part = f"-{options.shard.number}-of-{options.shard.of}" if options.shard else ""
@@ -93,7 +93,7 @@ def way_to(loader: Loader, run_dir: Path) -> str | None:
 
 
 def as_recorded(facts: RunFacts, options: Options) -> Options:
-    """The service that the run went to, unless the options name another address of it."""
+    """The recorded service of the run, unless the options name another address of it."""
     if options.simulate or options.base_url:
         return options
     if facts.service == SIMULATOR or (facts.service is None and facts.simulated and not facts.base_url):
@@ -102,9 +102,9 @@ def as_recorded(facts: RunFacts, options: Options) -> Options:
 
 
 def read_manifest(options: Options, fetched: Path | None = None) -> tuple[Loader, Settings]:
-    """The manifest's syntax and the settings. Raises UsageError, or ManifestError with all that can be told so far.
+    """Check the manifest's syntax and the settings. Raises UsageError, or ManifestError with all errors so far.
 
-    fetched: where the manifest's bytes are, if not at its path: it is a URL, or is not there yet.
+    fetched: the file with the manifest's bytes, if that is not its path: it is a URL, or not written yet.
     """
     path = None if fetched is None else str(fetched)
     loader = open_manifest(options.manifest, options.overrides, stdin=sys.stdin.buffer, fetched=path)
@@ -125,7 +125,7 @@ def read_manifest(options: Options, fetched: Path | None = None) -> tuple[Loader
         try:
             for _ in loader.jobs(bundled(loader.model)):
                 pass
-        except ManifestError as more:  # all errors at once, and the options are only some of them
+        except ManifestError as more:  # report errors of options and manifest together
             problems += more.problems
         loader.close()
         raise ManifestError(problems) from None
@@ -135,7 +135,7 @@ def read_manifest(options: Options, fetched: Path | None = None) -> tuple[Loader
 async def open_service(options: Options, run_dir: Path | None, say: Progress) -> AsyncIterator[Service]:
     """The real service with the user's token, or the embedded simulator. Raises AccountError, UsageError.
 
-    run_dir: where the simulator keeps its journal, None for none.
+    run_dir: folder of the simulator's journal, None for no journal.
     """
     from batcher.client.api import Api  # noqa: PLC0415  aiohttp takes a fifth of a second, and many commands never call
 

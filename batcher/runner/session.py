@@ -1,4 +1,4 @@
-"""From what a person typed to a run and its report: the one composition, for commands, the Python API and tests."""
+"""The one composition of a run, from options to report: for commands, the Python API and tests."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ ALONE = Surroundings()
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """report: as ``report.json`` has it. summary: in words. stop: why it ended early. context: None: it never began."""
+    """report: as ``report.json`` has it. summary: in words. stop: why it ended. context: None if it never began."""
 
     report: dict[str, Any]
     summary: str
@@ -66,9 +66,9 @@ class Ended:
 async def run(
     options: Options, surroundings: Surroundings = ALONE, progress: Progress | None = None
 ) -> tuple[dict[str, Any], str]:
-    """The main job. Returns the report and its summary in words. Raises BatcherError before anything is spent.
+    """Run a manifest to its end. Returns report and summary. Raises BatcherError before anything is spent.
 
-    progress: where its progress goes; None: to standard error, as the settings say.
+    progress: receives the progress; None: standard error, as in the settings.
     """
     async with brought(options) as (kept, remote):
         return await _run(kept, remote, surroundings, progress)
@@ -80,7 +80,7 @@ async def _run(
     started = time.monotonic()
     loader, settings = read_manifest(options, None if remote is None else remote.path)
     if settings.engine == "ray":
-        cluster.address()  # what is wrong with it is said before anything is made
+        cluster.address()  # raises before anything is created
     run_dir = run_dir_of(options, loader)
     surroundings.tell(RunNamed(run_dir=run_dir, at=surroundings.wall()))
     progress = listener(settings.progress) if progress is None else progress
@@ -106,12 +106,12 @@ async def conduct(
     loader: Loader, settings: Settings, options: Options, run_dir: Path, service: Service, surroundings: Surroundings,
     progress: Progress, elapsed: Callable[[], float],
 ) -> Ended:  # fmt: skip
-    """Plans, drains and reports, with the run directory held and the service open. Raises BatcherError.
+    """Plan, drain and report, with the run directory locked and the service open. Raises BatcherError.
 
-    elapsed: gives the seconds since the start, for the report.
+    elapsed: returns the seconds since the start, for the report.
     """
     limit, shard = options.overrides.limit, options.shard
-    command = options.command.replace(f" {generation.FLAG}", "")  # said once, not with every resume
+    command = options.command.replace(f" {generation.FLAG}", "")  # the flag is for one start, not for every resume
     observers = (*surroundings.observers, observing(progress))
     progress = Heard(progress, surroundings.observers, surroundings.wall)
     surroundings = replace(surroundings, observers=observers)
@@ -136,7 +136,7 @@ async def conduct(
             raise
         generation.take(state, run_dir, beside, surroundings.wall())
         held.callback(generation.leave, run_dir)
-        held.callback(state.close)  # before it: the last to be entered is the first to be left
+        held.callback(state.close)  # runs before it: callbacks run in reverse order
         offer = replace(offer, warnings=(*offer.warnings, *warnings))
         _say_what_was_read(read, offer, warning, surroundings)
         planned, wall = read.planned, surroundings.wall
@@ -176,7 +176,7 @@ async def _read(
     state: StateFile, loader: Loader, offer: Offer, settings: Settings, options: Options, service: Service,
     progress: Progress,
 ) -> tuple[Reading, MediaInputs | None, tuple[str, ...]]:  # fmt: skip
-    """The manifest into the table, and the files that its jobs name checked and uploaded; with warnings."""
+    """Read the manifest into the table; check and upload the files its jobs name. Returns warnings too."""
     limit, place = options.overrides.limit, media_inputs.place_of(options.media, loader)
     files = media_inputs.contents(state, place, progress)
     read = plan_jobs(
@@ -202,14 +202,14 @@ def _stay_paused(state: StateFile, control: Control, stop: Stop) -> None:
 
 
 def _give_way(stop: Stop) -> None:
-    """Raises TakenOver: the report would be about another's run."""
+    """Raises TakenOver if another batcher took over, as the report would describe its run."""
     if stop.reason is Reason.TAKEN:
         raise TakenOver(stop.message, hint=stop.hint)
 
 
 @contextmanager
 def _saying(context: RunContext | None) -> Iterator[None]:
-    """Ids that no state file has are said even where the disk takes no report. Raises DiskError."""
+    """On a disk failure, add request ids that no state file holds to the hint. Raises DiskError."""
     try:
         yield
     except Exception as error:
@@ -296,7 +296,7 @@ def _report(
         refused = before.refused + facts.rate_limited
         return replace(before, refused=refused, ended=report.ended(built), succeeded_at=succeeded_at)
 
-    with suppress(DiskError):  # the report says it all once more
+    with suppress(DiskError):  # the report has the same facts
         state.must_commit([lambda: state.change_facts(end)])
     report.write(run_dir, built)
     way_on = report_words.WayOn(

@@ -1,7 +1,7 @@
 """Why a run ends before its manifest does, and how far each reason reaches.
 
-Two reaches: a *soft* reason starts nothing new but collects what is at the service; a *hard* one also leaves what is at
-the service to the next run (its ids are safe on disk) and only lets submits and files in the air finish.
+A *soft* reason starts nothing new but fetches the results of jobs at the service. A *hard* one also leaves jobs at the
+service to the next run (their ids are on disk), and only lets open submits and downloads finish.
 """
 
 import asyncio
@@ -37,12 +37,12 @@ class Reason(Enum):
 
 
 SEVERITY = list(Reason)
-GRACE = 6.0  # seconds after an interruption in which what is in the air may finish: who sends SIGTERM kills after ten
-CANCELS = 2.0  # of these, what cancels get at least where they are asked for
+GRACE = 6.0  # seconds for open calls after an interruption; most supervisors kill ten seconds after SIGTERM
+CANCELS = 2.0  # of these, at least for cancels (--cancel-on-interrupt)
 
 
 class Stop:
-    """Asked for by whoever sees a reason, looked at by everyone before the next step. The gravest reason stays.
+    """A request to end the run; every step checks it. The most severe reason is kept.
 
     asked: called at each request.
     """
@@ -60,7 +60,7 @@ class Stop:
         return f"<Stop {self.reason.word if self.reason else 'no reason'}>"
 
     def request(self, reason: Reason, message: str = "", hint: str = "", *, leave: bool = False) -> None:
-        """leave: also what is at the service is left to the next run, though the reason is a soft one."""
+        """Request the end. leave: leave jobs at the service to the next run, even for a soft reason."""
         if self.reason is None or SEVERITY.index(reason) < SEVERITY.index(self.reason):
             self.reason, self.message, self.hint = reason, message, hint
         self.nothing_new.set()
@@ -75,7 +75,7 @@ def of_disk(error: DiskError) -> Reason:
 
 
 async def pause(seconds: float, unless: asyncio.Event) -> bool:
-    """Sleeps, but not past the event. True when it is set."""
+    """Sleep until ``seconds`` are over or the event is set. True if it is set."""
     if not unless.is_set() and seconds > 0:
         try:
             async with asyncio.timeout(seconds):

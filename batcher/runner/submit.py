@@ -1,8 +1,8 @@
 """The step that costs money: PENDING to RUNNING.
 
-Submits leave in single file, at the moments the pace gives. A job is claimed last, after every other wait and ``LEAD``
-before its moment, so that a kill leaves in doubt only what is in the air and what was about to be: the rate is kept to
-the millisecond and the disk does not hold it up.
+Submits leave one at a time, at the times that the pace gives. A job is claimed last, after every other wait and
+``LEAD`` before its time. So a kill puts only submits without an answer, and those about to leave, in doubt, and the
+rate is exact to the millisecond although the claim takes a disk write.
 """
 
 import asyncio
@@ -34,21 +34,21 @@ from batcher.runner.recovery.lying_there import LyingThere
 from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason, pause
 
-CLOCK = 1e-6  # seconds: less than this is now
-GLIMPSE = 1.0  # seconds between two looks at what a person may have changed: the deadline, the rate
-PAUSED = 0.2  # seconds between two looks at whether the run may go on
-GLANCE = 0.002  # seconds between two looks at whether slow start lets one more leave
-LEAD = 0.03  # seconds before its moment at which a submit is claimed: what writing that down takes on most disks
-AT_DOOR = 0.5  # seconds that one written down as leaving may be kept waiting: a kill meanwhile leaves it in doubt
-NO_MODEL = "batcher/probe/no-such-model"  # a submit for it is answered, and there is nothing to make or to charge
-INSISTENCE = 10  # seconds to go on trying to write down a request id that the disk did not take
-PERSISTENCE = 3  # the same, for what costs nobody anything but a question to a person
+CLOCK = 1e-6  # seconds: a shorter wait counts as none
+GLIMPSE = 1.0  # seconds between two checks of settings that a person may change: deadline, rate
+PAUSED = 0.2  # seconds between two checks of a pause
+GLANCE = 0.002  # seconds between two checks of slow start
+LEAD = 0.03  # seconds from claim to submit: time of the disk write on most disks
+AT_DOOR = 0.5  # seconds that a claimed job may wait at most, as a kill puts it in doubt
+NO_MODEL = "batcher/probe/no-such-model"  # a submit for it gets an answer and costs nothing
+INSISTENCE = 10  # seconds to retry writing a request id after a disk error
+PERSISTENCE = 3  # the same for writes whose loss only leads to a doubt
 
 
 class Submitter:
-    """model: what a free probe reads from the catalog while the service is ill. in_vain: whether no file can be had.
+    """model: read by free probes while the service is failing. in_vain: whether downloads keep failing.
 
-    journal: of the submits that leave.
+    journal: records departing submits.
     """
 
     def __init__(self, context: RunContext, journal: Departures, model: str, in_vain: Callable[[], bool]) -> None:
@@ -60,12 +60,13 @@ class Submitter:
         self._slow_start = SlowStart()
         self.breaker = CircuitBreaker()
         self._lying = LyingThere(context)
-        self._line = asyncio.Lock()  # whose turn it is to be written down as leaving
-        self._at_door = 0  # written down, waiting for their moment
-        self._ahead = 0  # written down, not left yet
+        self._line = asyncio.Lock()  # the turn to claim a job
+        self._at_door = 0  # claimed jobs waiting for their time
+        self._ahead = 0  # claimed jobs not sent yet
 
     async def submit(self, entry: Entry) -> Entry:
-        """PENDING to RUNNING, FAILED or IN_DOUBT; DONE for what lies there; PENDING still when the run stops first.
+        """PENDING to RUNNING, FAILED or IN_DOUBT; DONE if its files are already on disk; stays PENDING if the run
+        stops.
 
         Raises AccountError; Overtaken when another process has moved the job.
         """
@@ -79,7 +80,7 @@ class Submitter:
                 if not await self._turn(entry):
                     return entry
                 self._ahead += 1
-                alone = self.breaker.open  # an ill service is tried by one at a time: the others wait in line
+                alone = self.breaker.open  # a failing service gets one submit at a time: the others wait for the lock
                 if alone:
                     after = await self._send(entry)
             if not alone:
@@ -91,7 +92,7 @@ class Submitter:
                 await pause(self.context.delay(REFUSALS, unsent, entry), self.context.stop.nothing_new)
 
     async def _turn(self, entry: Entry) -> bool:
-        """Waits until one more submit may be written down. False: none may any more."""
+        """Wait until one more submit may be claimed. False: the run stops."""
         context, stop = self.context, self.context.stop
         while not stop.nothing_new.is_set():
             if context.past_deadline():
@@ -112,7 +113,7 @@ class Submitter:
         return False
 
     def _wait(self) -> float:
-        """Seconds until it is worth another look, 0 when nothing is in the way but the service and the money."""
+        """Seconds until the next check; 0 if only service and budget are left to check."""
         context, now = self.context, self.context.now()
         if not context.go_on.is_set():
             by, wait = limits.PAUSED, PAUSED
@@ -130,19 +131,19 @@ class Submitter:
         return wait
 
     def _due(self) -> float:
-        """When the next submit should be written down so that it can leave on time; in the past when it is late."""
+        """When to claim the next submit so that it leaves on time; in the past if it is late."""
         due = max(self.pace.due, self.context.now() - LATE)
         return due + self._ahead * self.pace.interval - LEAD
 
     async def _money_moves(self) -> None:
-        """The budget is reserved to the last cent: some of it may come back when a job ends."""
+        """Wait for a job to end, which may free some of a fully reserved budget."""
         self.context.money_moved.clear()
         self.context.waits.line = limits.BUDGET
         while not self.context.money_moved.is_set() and not await pause(0.2, self.context.stop.nothing_new):
             pass
 
     async def _send(self, entry: Entry) -> Entry:
-        """Writes the intent down, lets the submit leave at its moment, writes the outcome down."""
+        """Record the intent, send the submit at its time, record the outcome."""
         context = self.context
         try:
             inputs = entry.job.inputs if context.media is None else context.media.sent(entry, context.reader)
@@ -159,10 +160,10 @@ class Submitter:
         return await self._post(entry, inputs)
 
     async def _moment(self) -> bool:
-        """Waits for it. False when it was put off: the service has refused another meanwhile.
+        """Wait for the time of a submit. False if it was postponed because the service refused another meanwhile.
 
-        Each waits by itself, so that a loop that comes round late lets go of all that are due; and books when it
-        leaves, not before, so that its lateness can't crowd it together with the next.
+        Each submit waits by itself, so that a late event loop sends all that are due. It is booked when it leaves, so
+        that a late one and the next can't leave too close together.
         """
         context = self.context
         wait = self.pace.due + self._at_door * self.pace.interval - context.now()
@@ -207,7 +208,7 @@ class Submitter:
         except AccountError as problem:
             await self._came_back(entry, problem.message, refused=True)
             raise
-        except DiskError as problem:  # nothing would have said that it left
+        except DiskError as problem:  # there would be no record that it left
             context.machine_failed(problem)
             return await self._came_back(entry, problem.message, refused=False)
         self._answered()
@@ -240,7 +241,7 @@ class Submitter:
         return accepted
 
     async def _accept(self, entry: Entry, accepted: Accepted) -> Entry:
-        """The id is money: what this disk does not take goes elsewhere, is said, and is tried again at the end."""
+        """Record the request id, which is paid for. On a disk error: save it elsewhere, report it, retry at the end."""
         context = self.context
         context.rescue.keep(entry, accepted.request_id)
 
@@ -250,7 +251,7 @@ class Submitter:
         move = partial(context.state.accept, entry, accepted.request_id, context.wall())
         after = await self._insist(INSISTENCE, move, refused)
         context.rescue.recorded(entry)
-        if after.cause is not None:  # in doubt: the service gave its id to another submit, too
+        if after.cause is not None:  # in doubt: the service gave the same id to another submit
             context.settle(entry, None)
             context.doubted(entry, after.cause)
         return after
@@ -260,7 +261,7 @@ class Submitter:
         return await self._release(entry)
 
     async def _release(self, entry: Entry) -> Entry:
-        """A release that is not on the disk is a submit in doubt to the next start."""
+        """Record the release; without it the next start takes the submit for in doubt."""
         context = self.context
         context.unspend(entry)
         context.failure_limit.dropped(entry.id)
@@ -270,9 +271,9 @@ class Submitter:
     async def _insist(
         self, seconds: int, move: Callable[[], Entry], refused: Callable[[], None] = lambda: None
     ) -> Entry:
-        """A disk that does not take it gets our ballast, and time. Raises DiskError at last.
+        """Retry a write after a disk error: free the ballast, then wait. Raises DiskError in the end.
 
-        refused: called once, when not even the ballast made room for it.
+        refused: called once, if freeing the ballast did not help.
         """
         context = self.context
         tries = 0
@@ -296,8 +297,8 @@ class Submitter:
         self.context.heard()
 
     async def _service_answers(self) -> bool:
-        """Free calls, when their time has come, before the next submit is risked: one that says whether anybody is
-        there, and one to what takes submits, which may be ill alone. That asks for a model that there is not.
+        """Free probes, when due, before the next submit: one read, and one submit for a model that does not exist, as
+        the submit endpoint may fail alone.
         """
         context = self.context
         context.waits.line = limits.SILENT
@@ -314,7 +315,7 @@ class Submitter:
 
 
 async def _unanswered(call: Awaitable[object]) -> NotSent | Unclear | None:
-    """Why a call got no answer; None where it got one, whatever it says. Raises AccountError."""
+    """Why a call got no answer; None if it got an answer of any kind. Raises AccountError."""
     try:
         await call
     except (NotSent, Unclear) as problem:

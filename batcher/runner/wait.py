@@ -1,4 +1,4 @@
-"""The step that asks: RUNNING to whatever came of it. Free, however often it takes."""
+"""The polling step: from RUNNING to the job's outcome. Polls are free."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from batcher.pacing.polling import PollPlanner
 from batcher.runner.run_context import RunContext, draw
 from batcher.runner.stop import pause
 
-WATCHED = 15.0  # a clock that jumped must not end a job: it was watched for at least this part of its time, too
-MOST_MISSES = 5  # reads without an answer about a job whose time is over, while the service answers about others
-PROBE_EVERY = 60.0  # seconds, for all jobs together
-MOST_EMPTY = 3  # reads of a success without a file before it is believed
+WATCHED = 15.0  # seconds that a job is polled at least before it times out, in case the clock jumped
+MOST_MISSES = 5  # unanswered reads of a job past its timeout, while reads of others work
+PROBE_EVERY = 60.0  # seconds between probes, for all jobs together
+MOST_EMPTY = 3  # reads of a success without a file before it is accepted
 
 
 @dataclass(slots=True)
 class Trouble:
-    """Reads about one job in a row that came to nothing.
+    """Failed reads of one job in a row.
 
-    denials: the service said no, it seems. count, since: no readable answer, how often and from when on. misses: those
-    while the service answered about others.
+    denials: answers that seem to reject the request. count, since: number and start of unreadable answers. misses:
+    those during which reads of other jobs worked.
     """
 
     denials: int = 0
@@ -35,14 +35,14 @@ class Waiter:
     def __init__(self, context: RunContext) -> None:
         self.context = context
         self.planner = PollPlanner()
-        self._unasked: set[int] = set()  # jobs of earlier processes that were not asked about yet
+        self._unasked: set[int] = set()  # jobs of earlier processes that were not polled yet
         self._all_asked = asyncio.Event()
         self._odd_words: set[str] = set()
-        self._probe_at = float("-inf")  # when the service may next be asked how it is
-        self._read_at = float("-inf")  # when an answer about any job was last readable
+        self._probe_at = float("-inf")  # when the next probe of the service is allowed
+        self._read_at = float("-inf")  # when a read of any job last worked
 
     async def wait(self, entry: Entry) -> Entry:
-        """RUNNING to READY, PENDING (to be paid again), FAILED or CANCELLED; RUNNING still when the run stops first.
+        """RUNNING to READY, PENDING (to be paid again), FAILED or CANCELLED; stays RUNNING if the run stops first.
 
         Raises AccountError.
         """
@@ -85,7 +85,7 @@ class Waiter:
                 poll_at = watch.next(context.now(), draw(entry, polls))
             elif isinstance(answer, FailedThere) and answer.cause.kind == "no_output":
                 empty += 1
-                if empty > MOST_EMPTY:  # paid for: a new submit would pay again, asking later is free
+                if empty > MOST_EMPTY:  # it is paid for: a new submit costs again, polling later is free
                     return await self._give_up(entry, answer.cause)
                 poll_at = context.now() + 1.0
             else:
@@ -96,12 +96,12 @@ class Waiter:
     async def _conclude(self, entry: Entry, answer: Answer) -> Entry:
         context, state = self.context, self.context.state
         if isinstance(answer, Succeeded):
-            if entry.finished_at is None:  # else it was settled when it finished; this is only a fresh link
+            if entry.finished_at is None:  # otherwise it was settled before, and this is a new link
                 context.settle(entry, answer.cost_usd)
             when = answer.finished_at or context.wall()
             cost_usd = entry.cost_usd if answer.cost_usd is None else answer.cost_usd
             return await context.queue.durable(state.complete, entry, answer.urls, cost_usd, when)
-        if entry.finished_at is not None:  # it was had once, and is paid for: a new submit would pay again
+        if entry.finished_at is not None:  # it had a result and is paid for: a new submit costs again
             return await self._give_up(entry, _taken_back(answer))
         if isinstance(answer, FailedThere):
             context.settle(entry, answer.cost_usd, failed=True)
@@ -116,7 +116,7 @@ class Waiter:
         return await context.queue.durable(state.cancel, entry, context.wall())
 
     async def _give_up(self, entry: Entry, cause: Cause) -> Entry:
-        """Paid for, not to be had: failed here, and `batcher retry` asks for it again, free."""
+        """Fail a job that is paid for and has no result; `batcher retry` asks for it again, free."""
         self.context.went_on()
         if entry.finished_at is None:
             self.context.settle(entry, None)
@@ -124,7 +124,7 @@ class Waiter:
         return await self.context.queue.durable(self.context.state.fail_here, entry, cause)
 
     async def _unread(self, entry: Entry, trouble: Trouble, problem: CallError) -> float | Cause:
-        """After a read that came to nothing: seconds until the next, or why there is no use in another."""
+        """After a failed read: seconds until the next, or why another would be pointless."""
         if isinstance(problem, Refused):
             self._unasked.clear()  # reads have to wait: submits need not wait for them
             self._all_asked.set()
@@ -145,9 +145,9 @@ class Waiter:
         return self.context.trouble(problem, trouble.count, entry)
 
     async def _answers_others(self, entry: Entry, since: float) -> bool:
-        """Whether the trouble, after a job's whole time of it, is with this job alone: the service answers otherwise.
+        """Whether only this job fails to be read, past its timeout, while the service answers otherwise.
 
-        An outage is waited for, however long; one request that never gets a readable answer must not hold up the run.
+        The run waits for the end of an outage, but not for one request that never gets a readable answer.
         """
         context = self.context
         if context.now() - since <= context.settings.timeout:
@@ -157,17 +157,17 @@ class Waiter:
         if context.now() < self._probe_at:
             return False
         self._probe_at = context.now() + PROBE_EVERY
-        try:  # nobody else is left to tell by: a free read of something else
+        try:  # no other job to compare with: a free read of something else
             await context.api.model(entry.job.model)
         except (NotSent, Unclear, Refused):
             return False
         except (NotFound, Rejected):
-            pass  # an answer all the same
+            pass  # also an answer
         context.heard()
         return True
 
     def will_ask(self, entry: Entry) -> None:
-        """A job of an earlier process: it is asked about before anything new is submitted."""
+        """Note a job of an earlier process: it is polled before anything new is submitted."""
         self._unasked.add(entry.id)
         self._all_asked.clear()
 

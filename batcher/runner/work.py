@@ -1,4 +1,4 @@
-"""A run that has a service to talk to: the table is drained, and every part that this takes is opened and closed."""
+"""Drains the job table: opens and closes every part that a run works with."""
 
 import asyncio
 import time
@@ -34,8 +34,8 @@ from batcher.store import Ballast, CommitQueue, RunFacts, StateFile, connect_to_
 from batcher.store.facts import Live
 from batcher.store.money import money_in_all
 
-TICK = 0.25  # seconds between looks at the tally and at control.json
-REMEMBERED = 1_000  # jobs of earlier processes whose costs tell what others will cost
+TICK = 0.25  # seconds between checks of the tally and of control.json
+REMEMBERED = 1_000  # jobs of earlier processes whose costs are used for the budget
 LIVE_EVERY = 8  # ticks between notes for `batcher status`
 
 
@@ -49,11 +49,11 @@ Attend = Callable[[RunContext], AbstractAsyncContextManager[object]]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a run takes from whoever starts it, and nothing else does for it.
+    """What the caller of a run provides.
 
-    observers: hear of everything. attend: entered while the run goes, with its context: signals for a command, a
-    meddler for a test. hire: gets the workers of ``--engine ray``. wall: Unix seconds. elapsed: seconds on a clock that
-    nobody sets and that goes on in sleep.
+    observers: receive all events. attend: a context manager around the run, given its context: signal handlers for a
+    command, faults for a test. hire: starts the workers of ``--engine ray``. wall: Unix seconds. elapsed: seconds on
+    a monotonic clock that goes on in sleep.
     """
 
     observers: Sequence[Observer] = ()
@@ -67,7 +67,7 @@ class Surroundings:
             observer(event)
 
     def say(self, text: str, name: str = "note") -> None:
-        """name: of the event in a log."""
+        """Print a message. name: name of the event in a log."""
         self.tell(Noted(text=text, at=self.wall(), name=name))
 
 
@@ -85,9 +85,9 @@ async def drain(
     limit: int | None,
     media: MediaInputs | None = None,
 ) -> RunContext:
-    """Until every job is at rest or ``stop`` says otherwise. settings: of the command; control: what overrules them.
+    """Run until every job is final or ``stop`` is set. settings: of the command; control: overrides them.
 
-    total: jobs of the manifest. limit: only the first so many are submitted. Raises DiskError before anything is
+    total: jobs of the manifest. limit: submit only this many of the first jobs. Raises DiskError before anything is
     submitted; cancellation is an interruption.
     """
     run_dir = state.path.parent
@@ -106,7 +106,7 @@ async def drain(
                 try:
                     await Drain(context).run(journal, model, limit)
                     if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
-                        await context.queue.flush()  # what is known to be finished is not asked to be cancelled
+                        await context.queue.flush()  # so that finished jobs are not cancelled
                         with suppress(TimeoutError):
                             async with asyncio.timeout_at(stop.leave_at + GRACE):
                                 await cancel_all(service.api, context.queue, context.reader, context.cancelled)
@@ -119,7 +119,7 @@ async def drain(
                     await context.rescue.settle(context.queue, context.wall())
             if stop.reason is Reason.INTERRUPTED:
                 with suppress(DiskError):  # then the next start does it
-                    departures.recover(state, context.wall())  # submits whose answer was not waited for any longer
+                    departures.recover(state, context.wall())  # submits whose answer is no longer waited for
         if context.lay_there:
             jobs = show_count(context.lay_there, "job was", "jobs were")
             text = f"{jobs} there already, image and sidecar: taken in, not paid for again"
@@ -132,9 +132,9 @@ async def drain(
 async def fetch_again(
     state: StateFile, service: Service, entries: Sequence[Entry], settings: Settings, *, simulated: bool, ask: bool
 ) -> Stop:
-    """Collects jobs that are READY or RUNNING, as a run does, and submits nothing. Says why it ended early, if it did.
+    """Fetch the files of READY and RUNNING jobs and submit nothing. Returns the Stop with its reason, if any.
 
-    ask: whether the service may be asked for fresh links. Raises DiskError.
+    ask: whether the service may be asked for new links. Raises DiskError.
     """
     stop = Stop()
     async with _opened(
@@ -151,7 +151,7 @@ async def _opened(
     price: float | None, total: int, simulated: bool, past_deadline: Callable[[], bool] = lambda: False,
     patient: bool = True, media: MediaInputs | None = None, limit: int | None = None,
 ) -> AsyncIterator[RunContext]:  # fmt: skip
-    """Every part that a run works with. Raises DiskError."""
+    """Open every part that a run works with. Raises DiskError."""
     run_dir = state.path.parent
     ballast = Ballast(run_dir)
     with closing(connect_to_read(run_dir)) as reader, ExitStack() as held:
@@ -189,7 +189,7 @@ async def _opened(
 
 
 async def _remember(context: RunContext, offer: Offer) -> None:
-    """How the run ended; a disk that does not take it has said so before."""
+    """Record how the run ended; a failing disk was reported before."""
     price, now, reason = context.budget.price, utc(context.wall()), context.stop.reason
 
     def end(facts: RunFacts) -> RunFacts:
@@ -218,8 +218,8 @@ def _budget(state: StateFile, settings: Settings, price: float | None) -> Budget
 
 
 def _past(deadline: Deadline | None, surroundings: Surroundings) -> Callable[[], bool]:
-    """A duration is measured on a clock that nobody sets and that goes on while the machine sleeps; a time of day is
-    what the wall clock says, whatever was done to it.
+    """Whether the deadline is over. A duration is measured on a monotonic clock that goes on in sleep, a time of day on
+    the wall clock.
     """
     if deadline is None:
         return lambda: False
@@ -248,7 +248,7 @@ async def _tick(context: RunContext, controller: Controller) -> None:
             hinted = True
             context.tell(Noted(text=hint, at=context.wall()))
         context.tell(Ticked(snapshot=snapshot, at=context.wall()))
-        with suppress(DiskError):  # a job's own move says so, when it matters
+        with suppress(DiskError):  # the next state change of a job reports it
             if words := await controller.obey():
                 context.tell(Noted(text=words, at=context.wall()))
             live = _live(context, snapshot)

@@ -1,4 +1,4 @@
-"""The state file: the job table of a run in SQLite, its moves, and group commit off the event loop."""
+"""The state file: the job table of a run in SQLite, its state changes, and group commit off the event loop."""
 
 from batcher.store.ballast import Ballast
 from batcher.store.facts import RunFacts, read_facts

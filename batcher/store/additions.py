@@ -1,8 +1,8 @@
 """``additions.jsonl``: jobs that ``batcher more`` added to a run; from then on they are part of its manifest.
 
 A line is a job in the form of ``records.jsonl`` (``job``, ``model``, ``inputs``, ``prompt_id``, ``meta``, ``source``),
-with its ``copy`` number, the ``path`` of its picture and the time it was added. Whoever plans a run reads these jobs
-behind those of the manifest's own files; a job that the manifest has too counts once.
+with its ``copy`` number, the ``path`` of its image and the time it was added. Planning reads these jobs
+after those of the manifest's own files; a job that is also in the manifest counts once.
 """
 
 import json
@@ -21,10 +21,10 @@ ADDITIONS = "additions.jsonl"
 
 
 def jobs(run_dir: Path) -> Iterator[Job]:
-    """The added jobs, each once, in the order added; none where nothing was added.
+    """The added jobs, each once, in the order added; empty if there are none.
 
-    Half a line at the end (a power cut while adding) was never promised to anybody and is passed over. Raises
-    UsageError for any other line that is no job, and DiskError.
+    An incomplete last line (power cut while adding) is skipped, as ``append`` never returned for it. Raises UsageError
+    for any other line that is not a job, and DiskError.
     """
     seen: set[str] = set()
     for number, line in enumerate(_lines(run_dir), 1):
@@ -44,7 +44,7 @@ def jobs(run_dir: Path) -> Iterator[Job]:
 
 
 def append(run_dir: Path, added: Iterable[Job]) -> None:
-    """Behind what is there, forced to the disk. Raises DiskError."""
+    """Append the jobs and force them to the disk. Raises DiskError."""
     at = utc(time.time())
     text = "".join(f"{json.dumps(_record(job, at), ensure_ascii=False)}\n" for job in added)
     content = text.encode(errors="backslashreplace")
@@ -60,7 +60,7 @@ def append(run_dir: Path, added: Iterable[Job]) -> None:
 
 
 def _end_of_lines(file: BinaryIO) -> int:
-    """Where the last whole line ends."""
+    """Offset of the end of the last complete line."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - (1 << 20)))
     tail = file.read()
@@ -85,7 +85,7 @@ def _lines(run_dir: Path) -> Iterator[bytes]:
 
 
 def _job(line: bytes) -> Job | None:
-    """None for what is no job, or was changed since: a job's key is a hash of what it sends."""
+    """The job, or None if it is not one or was edited: its key must be the hash of its request."""
     try:
         data = json.loads(line)
         source, inputs, model, copy = data["source"], data["inputs"], data["model"], data["copy"]

@@ -1,4 +1,4 @@
-"""What ``batcher verify`` asks of a state file, over any connection to it."""
+"""Queries of ``batcher verify`` on a state file, over any connection."""
 
 import math
 import sqlite3
@@ -12,15 +12,15 @@ from batcher.core.naming import folded
 from batcher.store.rows import ENTRY, ENTRY_WIDTH, IMAGES, PICTURE, artifact_of, entry_of, in_groups
 
 _CHUNK = 500
-STEPS = 100_000  # of SQLite's machine between two looks at the clock: some milliseconds
+STEPS = 100_000  # SQLite instructions between two checks of the clock: some milliseconds
 
 Files = tuple[Entry, tuple[Artifact, ...]]
 
 
 def finished(connection: sqlite3.Connection, only: Iterable[int] | None = None) -> Iterator[Files]:
-    """Every job that is done, removed ones included, with its files; read in chunks, so that no run is held up.
+    """Every done job, removed ones included, with its files. Read in chunks, so that a run is not blocked.
 
-    only: row numbers, for those jobs alone; they come in the order of these numbers, within each chunk.
+    only: row numbers, to read only these jobs; in their order within each chunk.
     """
     if only is not None:
         for places, some in in_groups(list(only)):
@@ -48,13 +48,13 @@ def _found(connection: sqlite3.Connection, which: str, values: Sequence[int]) ->
 
 
 def removed(connection: sqlite3.Connection) -> list[int]:
-    """The jobs that are done and no longer in the manifest, by row number."""
+    """Row numbers of the done jobs that are no longer in the manifest."""
     rows = connection.execute("SELECT id FROM jobs WHERE state = 'done' AND position IS NULL ORDER BY id")
     return [number for (number,) in rows]
 
 
 def sizes(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Jobs that are done, and their files: for a progress display."""
+    """Number of done jobs and of their files, for a progress display."""
     (jobs,) = connection.execute("SELECT count(*) FROM jobs WHERE state = 'done'").fetchone()
     (files,) = connection.execute("SELECT count(*) FROM images").fetchone()
     return int(jobs), int(files)
@@ -66,7 +66,7 @@ def by_key(connection: sqlite3.Connection, key: str) -> Entry | None:
 
 
 def by_path(connection: sqlite3.Connection, path: str) -> Entry | None:
-    """The job whose files are named so; ``path`` is below images/, without number and extension."""
+    """The job whose files have this path; ``path`` is below images/, without number and extension."""
     row = connection.execute(f"{ENTRY} FROM jobs j WHERE j.name = ?", (folded(IMAGES + path),)).fetchone()
     return None if row is None else entry_of(row)
 
@@ -86,7 +86,7 @@ def file_with(connection: sqlite3.Connection, sha256: str) -> str | None:
 
 
 def duplicates(connection: sqlite3.Connection) -> Iterator[tuple[int, str, str]]:
-    """Pictures with the bytes of an earlier one that was asked for with other inputs: job, file, the earlier file."""
+    """Images with the same bytes as an earlier one of other inputs: job, file, the earlier file."""
     twice = "SELECT substr(sha256, 1, 16) AS h FROM images GROUP BY h HAVING count(*) > 1"
     for (beginning,) in connection.execute(twice).fetchall():
         first: dict[str, tuple[str, str]] = {}
@@ -102,7 +102,7 @@ def duplicates(connection: sqlite3.Connection) -> Iterator[tuple[int, str, str]]
 
 
 def damage(connection: sqlite3.Connection, seconds: float = math.inf) -> str | None:
-    """What SQLite finds wrong with the file itself, in its words. None: nothing, or nothing in so many seconds."""
+    """SQLite's description of damage to the file. None if it finds none, or none within the time limit."""
     until = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
     try:
@@ -115,10 +115,10 @@ def damage(connection: sqlite3.Connection, seconds: float = math.inf) -> str | N
 
 
 class Recorded:
-    """The names of all files on record and of their sidecars, as a set that lives on disk: no memory."""
+    """The names of all recorded files and their sidecars, as a set on disk, to save memory."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._names = sqlite3.connect("", isolation_level=None)  # a private file that goes with the connection
+        self._names = sqlite3.connect("", isolation_level=None)  # a temporary database, deleted with the connection
         self._names.execute("PRAGMA journal_mode = OFF")
         self._names.execute("CREATE TABLE names (hash INTEGER PRIMARY KEY)")
         self._names.execute("BEGIN")
@@ -134,6 +134,6 @@ class Recorded:
 
 
 def _hash(name: str) -> int:
-    """64 bits: that two of a million names share one has odds of one to tens of millions."""
+    """64 bits: the chance that two of a million names share a hash is one in tens of millions."""
     digest = blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

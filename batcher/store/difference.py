@@ -1,4 +1,4 @@
-"""A manifest that was planned into a state file of its own, against the jobs of a run directory."""
+"""Compares a manifest, planned into its own state file, with the jobs of a run directory."""
 
 import json
 from collections import Counter
@@ -10,12 +10,12 @@ from typing import Any
 from batcher.core.naming import with_key
 from batcher.store.opening import STATE, connect_to_read
 
-NEW = "new"  # where a job stands that the run directory does not know
+NEW = "new"  # state of a job that the run directory does not have
 
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Planned jobs by where they stand in the run directory (a state, or NEW), and the images that these ask for."""
+    """Planned jobs by their state in the run directory (or NEW), and the number of images they request."""
 
     jobs: Counter[str] = field(default_factory=Counter)
     images: Counter[str] = field(default_factory=Counter)
@@ -31,7 +31,7 @@ class Stand:
 
 
 class Difference:
-    """planned: folder of the state file that was planned into. run_dir: None where there is no run yet."""
+    """planned: folder of the planned state file. run_dir: None if there is no run yet."""
 
     def __init__(self, planned: Path, run_dir: Path | None) -> None:
         self.against = run_dir is not None
@@ -56,7 +56,7 @@ class Difference:
         return stand
 
     def gone(self) -> int:
-        """Jobs that the run directory has in its manifest, and this one has not."""
+        """Number of jobs of the run directory's manifest that are not in this one."""
         (gone,) = self._connection.execute(
             "SELECT count(*) FROM main.jobs r WHERE r.position IS NOT NULL"
             " AND NOT EXISTS (SELECT 1 FROM planned.jobs p WHERE p.key = r.key)"

@@ -1,4 +1,4 @@
-"""What a disk does: times of fsync and rename, locks, letter case, room. Measured with files of our own."""
+"""Measures a disk with temporary files: times of fsync and rename, locks, letter case, free space."""
 
 import os
 import shutil
@@ -15,9 +15,9 @@ TRIES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """fsync, rename: seconds, the median of a few tries. locks: a lock that is held can't be taken twice.
+    """fsync, rename: seconds, the median of a few tries. locks: whether a held lock can't be taken twice.
 
-    folds_case: ``A`` and ``a`` are one name here. free: bytes. trouble: why nothing could be measured.
+    folds_case: ``A`` and ``a`` are the same name. free: bytes. trouble: why nothing could be measured.
     """
 
     fsync: float = 0.0
@@ -29,7 +29,7 @@ class Disk:
 
 
 def measure(folder: Path) -> Disk:
-    """Writes into a folder of its own below ``folder``, or the nearest parent that is there, and removes it again."""
+    """Measure in a temporary folder below ``folder``, or below its nearest existing parent."""
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     try:

@@ -1,4 +1,4 @@
-"""What ``batcher export`` asks of a state file: pictures with their jobs, plain and quick, and the order of prompts."""
+"""Queries of ``batcher export`` on a state file: images with their jobs, and the order of prompts."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ SELECT j.id, j.key, j.model, j.prompt_id, j.inputs, j.meta, j.source, j.line, i.
 FROM {} WHERE +j.state = 'done'{}
 """
 _IN_MANIFEST = " AND +j.position IS NOT NULL"
-# The tables in this order and no index: all of it is read, as it lies on the disk.
+# The tables in this order without an index: everything is read, so reading in disk order is fastest.
 _AS_IT_LIES = "jobs j CROSS JOIN images i ON i.job_id = j.id"
-# Only what they are sorted by is sorted, so memory stays small. LIMIT has it sorted first, CROSS JOIN keeps that order.
+# Only the sort keys are sorted, to save memory: LIMIT makes SQLite sort first, CROSS JOIN keeps that order.
 _BY_ARRIVAL = (
     "(SELECT job_id, output_index FROM images ORDER BY downloaded_at, job_id, output_index LIMIT -1) o"
     " CROSS JOIN jobs j ON j.id = o.job_id"
@@ -23,7 +23,7 @@ _BY_ARRIVAL = (
 
 
 class Picture(NamedTuple):
-    """A file on disk and its job. job: row number, for life. inputs, meta, chosen: JSON objects; meta and chosen None
+    """A file on disk and its job. job: row number. inputs, meta, chosen: JSON objects; meta and chosen None
     for an empty one. cost_usd: of the whole job.
 
     The others as in ``job.Job`` and ``job.Artifact``.
@@ -52,7 +52,7 @@ class Picture(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A job, whatever became of it. job: row number. inputs, meta: JSON as above. images: so many were asked for."""
+    """A job in any state. job: row number. inputs, meta: JSON as above. images: number requested."""
 
     job: int
     source: str
@@ -66,7 +66,7 @@ class Asked(NamedTuple):
 
 @contextmanager
 def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """Inside, every question is answered as of one moment, though a run goes on."""
+    """Inside, every query sees the same moment, even if a run goes on."""
     connection.execute("BEGIN")
     try:
         yield
@@ -75,7 +75,7 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def pictures(connection: sqlite3.Connection, *, removed: bool, by_arrival: bool = False) -> Iterator[Picture]:
-    """removed: also those of jobs that left the manifest. by_arrival: as downloaded, so that new ones come last."""
+    """removed: include jobs that left the manifest. by_arrival: in download order, so that new ones come last."""
     among = "" if removed else _IN_MANIFEST
     if by_arrival:
         return map(Picture._make, connection.execute(_ALL.format(_BY_ARRIVAL, among)))
@@ -90,7 +90,7 @@ def removed(connection: sqlite3.Connection) -> int:
 
 
 def asked(connection: sqlite3.Connection, *, removed: bool) -> Iterator[Asked]:
-    """Every job, done or not, in the order first seen."""
+    """Every job, done or not, in the order of planning."""
     among = "" if removed else "WHERE position IS NOT NULL"
     rows = connection.execute(
         f"SELECT id, source, line, inputs, meta, prompt_id, model, images FROM jobs {among} ORDER BY id"

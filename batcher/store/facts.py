@@ -1,4 +1,4 @@
-"""What a run directory remembers of its run, as one typed value. On disk: a row of ``meta`` for each field."""
+"""The recorded facts of a run, as one typed value. On disk: a row of ``meta`` for each field."""
 
 import json
 import sqlite3
@@ -11,7 +11,7 @@ import msgspec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """The process of a going run. since: Unix seconds."""
+    """The process of a run in progress. since: Unix seconds."""
 
     pid: int
     host: str
@@ -20,10 +20,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """What a going run last noted of itself, for ``batcher status``; most as in ``core.tally.Snapshot``.
+    """The last snapshot of a run in progress, for ``batcher status``; most fields as in ``core.tally.Snapshot``.
 
-    slots: jobs that may be at the service. workers: of ``--engine ray``, in words. budget: dollars. refused: calls, for
-    their rate. at: Unix seconds.
+    slots: jobs that may be at the service. workers: of ``--engine ray``, in words. budget: dollars. refused: calls
+    refused for their rate. at: Unix seconds.
     """
 
     rate: float | None = None
@@ -58,9 +58,9 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """Which run is the one that counts. path: where it was made. place: inode of that folder and the machine.
+    """Identifies the last run, to detect copies. path: where it was made. place: inode of that folder, and the machine.
 
-    file: inode of the state file, 0: not known. settled: nothing was left to do at its end. at: Unix seconds.
+    file: inode of the state file, 0 if unknown. settled: nothing was left to do at its end. at: Unix seconds.
     """
 
     id: str
@@ -74,11 +74,11 @@ class Generation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What the table holds of a manifest.
+    """The part of a manifest that is in the table.
 
-    digest: of its bytes, flags and schema. limit: positions below it were written, None for all. jobs: how many that
-    are. whole: how many there are in all, None where ``limit`` ended the reading before they were counted. warnings: of
-    the manifest, one line each.
+    digest: of its bytes, flags and schema. limit: only positions below it were written, None for all. jobs: number
+    written. whole: jobs in all, None if ``limit`` ended the reading before they were counted. warnings: of the
+    manifest, one line each.
     """
 
     digest: str
@@ -88,29 +88,29 @@ class Planned:
     warnings: tuple[str, ...] = ()
 
     def covers(self, digest: str, limit: int | None) -> bool:
-        """Whether the table holds all that a run with these would read."""
+        """Whether the table holds everything that a run with these arguments would read."""
         if not digest or digest != self.digest:
             return False
         return self.limit is None or self.jobs == self.whole or (limit is not None and limit <= self.limit)
 
     def within(self, limit: int | None) -> int:
-        """How many of its jobs a run with this limit makes."""
+        """Number of its jobs that a run with this limit makes."""
         return self.jobs if limit is None else min(self.jobs, limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """None, 0 or empty where nothing is known.
+    """Each field is None, 0 or empty if unknown.
 
-    service: where the run went; None too where the state file was made anew from sidecars. manifest: as it was named;
-    manifest_path: from the run directory to it; piped: its hash, where it came through a pipe. total: jobs of the
-    manifest. command: all of it, to be typed again. price_usd: of an image, known since price_at (UTC). shard: as
+    service: the service of the run; None also if the state file was rebuilt from sidecars. manifest: as it was named;
+    manifest_path: from the run directory to it; piped: its hash, if it came through a pipe. total: jobs of the
+    manifest. command: the whole command line. price_usd: of an image, known since price_at (UTC). shard: as
     ``--shard`` has it. batchers: versions that worked here. process: of a going run, or of one that was killed.
-    stopped_by: a word, as in the report. refused: calls of ended runs, for their rate. run_id: of the run
-    directory, wherever it is copied to. succeeded_at: when a run last ended with everything done, UTC. tables: what
-    ``records.jsonl`` and ``failures.jsonl`` look like from outside, None when they are out of date. control: what
-    ``tune`` asked for and since when it is obeyed; control_history: that and those before, the oldest first.
-    workers_left: there may be temporary files of workers.
+    stopped_by: a word, as in the report. refused: calls of ended runs that were refused for their rate.
+    run_id: of the run directory; a copy keeps it. succeeded_at: when a run last ended with everything done, UTC.
+    tables: what ``records.jsonl`` and ``failures.jsonl`` look like (size, time), None if they are out of date. control:
+    what ``tune`` requested and since when it applies; control_history: this and earlier ones, oldest first.
+    workers_left: temporary files of workers may exist.
     """
 
     service: str | None = None
@@ -144,7 +144,7 @@ class RunFacts:
 
 
 def read_facts(connection: sqlite3.Connection) -> RunFacts:
-    """Raises sqlite3.DatabaseError where one of them is nothing that batcher wrote: the file is damaged."""
+    """Raises sqlite3.DatabaseError if a value was not written by batcher: the file is damaged."""
     rows = connection.execute("SELECT name, value FROM meta WHERE value != 'null'")
     try:
         return msgspec.convert({name: json.loads(value) for name, value in rows}, RunFacts)
@@ -153,7 +153,7 @@ def read_facts(connection: sqlite3.Connection) -> RunFacts:
 
 
 def change_facts(connection: sqlite3.Connection, change: Callable[[RunFacts], RunFacts]) -> None:
-    """Writes those that ``change`` gives anew. To be called in a transaction."""
+    """Write the facts that ``change`` returns changed. Call it in a transaction."""
     before = read_facts(connection)
     after = change(before)
     names = [one.name for one in fields(RunFacts) if getattr(before, one.name) != getattr(after, one.name)]
@@ -162,5 +162,5 @@ def change_facts(connection: sqlite3.Connection, change: Callable[[RunFacts], Ru
 
 
 def forget_tables(connection: sqlite3.Connection) -> None:
-    """``tables`` to None, without a look at the others: every process does it with its first move."""
+    """Set ``tables`` to None without reading the others: every process does it with its first state change."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('tables', 'null')")

@@ -130,10 +130,10 @@ class Listing:
 
 
 class _BulkLoad:
-    """The first jobs of an empty table, written without its indexes: these are built at the end, each in its own
-    order. Written row by row, an index of random keys costs more than the table: every row changes another page of it.
+    """Writes the first jobs of an empty table without indexes and builds the indexes at the end.
 
-    Use it inside a transaction, and ``end`` it there; a rollback brings the indexes back.
+    Updating an index of random keys row by row costs more than the table itself: every row changes another page.
+    Use it inside one transaction, ``end`` included; a rollback restores the indexes.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -146,15 +146,15 @@ class _BulkLoad:
         self._keys = _KeySet()
 
     def add(self, jobs: Sequence[tuple[int, Job]]) -> None:
-        """jobs: each with its position. No key twice (``are_new``)."""
+        """Add jobs with their positions. No key may occur twice (see ``are_new``)."""
         self._connection.executemany(INSERT_JOB, [job_row(job, position) for position, job in jobs])
 
     def are_new(self, keys: Sequence[str]) -> bool:
-        """Whether none of them came before, in this call or an earlier one; False also when that can't be told."""
+        """Whether none of the keys occurred before, in this call or an earlier one; False also if unknown."""
         return self._keys.add(keys)
 
     def end(self) -> None:
-        """Builds the indexes; jobs whose name an earlier one has get their key for it."""
+        """Build the indexes. A job whose name is taken gets a name with its key."""
         for _, statement in self._indexes:
             while True:
                 try:
@@ -165,7 +165,7 @@ class _BulkLoad:
                         raise
 
     def _rename(self) -> int:
-        """How many jobs got another name."""
+        """Rename jobs whose name is taken. Returns how many."""
         clashes = self._connection.execute(
             "SELECT id, key, path FROM (SELECT id, key, path, row_number() OVER (PARTITION BY name ORDER BY id) AS n"
             " FROM jobs) WHERE n > 1"
@@ -177,8 +177,9 @@ class _BulkLoad:
 
 
 class _KeySet:
-    """A hash table over the first half of job keys, whose digits are random already, so that each is its own hash. An
-    empty slot is 0. Flat: 16 MB, for 1.3 million keys.
+    """A hash table of the first half of each job key. Keys are random, so each is its own hash. 0: empty slot.
+
+    Fixed size: 16 MB for 1.3 million keys.
     """
 
     def __init__(self) -> None:
@@ -186,7 +187,7 @@ class _KeySet:
         self._free = len(self._slots) * 5 // 8
 
     def add(self, keys: Sequence[str]) -> bool:
-        """Whether all of them are new; False also when there is no room to tell."""
+        """Add the keys. Whether all of them are new; False also if the table is full."""
         self._free -= len(keys)
         if self._free < 0:
             return False

@@ -6,7 +6,7 @@ The comments in the statements are part of the file: ``.schema`` shows them.
 import sqlite3
 from collections.abc import Sequence
 
-APPLICATION_ID = 0x62746368  # "btch": tells our file from another program's
+APPLICATION_ID = 0x62746368  # "btch": marks the file as batcher's
 VERSION = 3  # of the tables, in ``PRAGMA user_version``; 1 and 2 were never released
 
 NEWEST = (
@@ -20,7 +20,7 @@ OUTCOMES = ("submitting", "accepted", "succeeded", "saved", "failed", "rejected"
 
 
 def _one_of(column: str, words: Sequence[str]) -> str:
-    """As SQL. Not ``IN (...)``: of more than two words SQLite makes a table, anew for every row that is written."""
+    """The condition as SQL. Not ``IN (...)``: SQLite would build a temporary table for every row it writes."""
     return " OR ".join(f"{column} = '{word}'" for word in words)
 
 
@@ -33,39 +33,39 @@ CREATE TABLE meta (  -- facts about the run
 """,
     f"""
 CREATE TABLE jobs (  -- one row for each request ever planned, with its newest attempt
-    id        INTEGER PRIMARY KEY,         -- in the order first seen
-    key       TEXT NOT NULL,               -- unique: 32 hex digits: BLAKE2b-128 of model, inputs and copy number
+    id        INTEGER PRIMARY KEY,         -- in the order of planning
+    key       TEXT NOT NULL,               -- unique; 32 hex digits: BLAKE2b-128 of model, inputs and copy number
     state     TEXT NOT NULL CHECK ({_one_of("state", STATES)}),
-    position  INTEGER,                     -- in the manifest, from 0; NULL: no longer in it
+    position  INTEGER,                     -- in the manifest, from 0; NULL: not in it any more
     model     TEXT NOT NULL,
     inputs    TEXT NOT NULL,               -- JSON, as sent
     copy      INTEGER NOT NULL,            -- the n-th occurrence of this request in the manifest
     prompt_id TEXT NOT NULL,
     meta      TEXT,                        -- JSON, NULL for none
     chosen    TEXT,                        -- JSON: what vars, templates and repeats chose; NULL for none
-    source    TEXT NOT NULL,               -- file the prompt stands in
+    source    TEXT NOT NULL,               -- file that holds the prompt
     line      INTEGER NOT NULL,            -- its line there, from 1
     path      TEXT NOT NULL,               -- images/... without number and extension
-    name      TEXT NOT NULL,               -- unique: path without letter case, so that no two files clash
+    name      TEXT NOT NULL,               -- unique; path without letter case, so that no two files clash
     attempts  INTEGER NOT NULL DEFAULT 0,  -- submits that may have been paid for
-    images    INTEGER NOT NULL DEFAULT 1,  -- asked for: what the price of one is multiplied by
+    images    INTEGER NOT NULL DEFAULT 1,  -- requested; the price of one is multiplied by it
     outcome   TEXT CHECK ({_one_of("outcome", OUTCOMES)}),
     request_id   TEXT,
-    submitted_at TEXT,                     -- UTC, written before the request leaves
+    submitted_at TEXT,                     -- UTC, written before the request is sent
     accepted_at  TEXT,
-    finished_at  TEXT,                     -- as the service says, else when it was noticed
-    cost_usd     REAL,                     -- as the service says, NULL while unknown
-    urls         TEXT,                     -- JSON list, until the files are here
+    finished_at  TEXT,                     -- as the service reports it, else when it was noticed
+    cost_usd     REAL,                     -- as the service reports it, NULL while unknown
+    urls         TEXT,                     -- JSON list, until the files are on disk
     cause        TEXT,                     -- why it failed, or is in doubt: one word
     message      TEXT,
     http_status  INTEGER,
-    code         TEXT,                     -- the service's own
+    code         TEXT,                     -- the service's own error code
     prompt    TEXT GENERATED ALWAYS AS (json_extract(inputs, '$.prompt')) VIRTUAL
 )
 """,
     "CREATE UNIQUE INDEX job_keys ON jobs (key)",
     "CREATE UNIQUE INDEX job_names ON jobs (name)",
-    "CREATE INDEX job_states ON jobs (state, position, images)",  # images: then sums over jobs read the index alone
+    "CREATE INDEX job_states ON jobs (state, position, images)",  # with images, sums over jobs read only the index
     "CREATE INDEX request_ids ON jobs (request_id) WHERE request_id IS NOT NULL",
     """
 CREATE TABLE past_attempts (  -- submits before the newest one of a job; see the view "attempts"
@@ -105,7 +105,7 @@ CREATE TABLE images (  -- one row for each file on disk
     "CREATE INDEX past_request_ids ON past_attempts (request_id) WHERE request_id IS NOT NULL",
     "CREATE INDEX image_hashes ON images (substr(sha256, 1, 16))",
     f"""
-CREATE VIEW attempts AS  -- the history of every job: each submit, what came of it, what it cost
+CREATE VIEW attempts AS  -- the history of every job: each submit with its outcome and cost
 SELECT j.id AS job_id, j.key, p.n, {_PAST} FROM past_attempts p JOIN jobs j ON j.id = p.job_id
 UNION ALL SELECT id, key, attempts, {NEWEST} FROM jobs WHERE attempts > 0
 """,
@@ -113,11 +113,11 @@ UNION ALL SELECT id, key, attempts, {NEWEST} FROM jobs WHERE attempts > 0
 
 
 def create(connection: sqlite3.Connection) -> None:
-    """Makes the tables of an empty file, all or none. The connection must be in autocommit mode."""
+    """Create the tables of an empty file, all or none. The connection must be in autocommit mode."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if not version:  # another process may have made them since it was looked at
+        if not version:  # another process may have created them meanwhile
             for statement in TABLES:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -6,7 +6,8 @@ of whoever asked, with the streams, environment, folder, session and signals tha
 ends. What it starts itself by the same words (the embedded simulator) is a fork of it in turn.
 
 An interpreter starts as ever where that is the point: with options of Python (``-X``, ``-c``), with an environment that
-Python reads before anything else, with a ``preexec_fn``, in ``own_interpreter()``, and where there is no Linux.
+Python reads before anything else, with a ``preexec_fn``, in ``own_interpreter()``, and where there is no Linux. So it
+does from the first start on for which the template is dead, too slow or makes no sense.
 """
 
 import atexit
@@ -38,10 +39,11 @@ UNTOUCHED = ("__main__", "ray_", "parquet", "bucket", "remote")  # extras that s
 READ_BY_PYTHON = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "TZ", "AIOHTTP_")
 LARGEST = 100_000  # bytes of a message
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
+PATIENCE = 20.0  # seconds
 
 _fork_exec: Callable[..., int] = getattr(subprocess, "_fork_exec", None)  # type: ignore[assignment]  # of Linux
 _lock = threading.Lock()
-_template: "list[socket.socket]" = []
+_template: "list[tuple[subprocess.Popen[bytes], socket.socket]]" = []
 _off = [0]
 
 
@@ -89,7 +91,7 @@ def _started(
     if plain and not _off[0] and words[:2] == (sys.executable, "-m") and words[2] in MODULES and _alike(variables):
         streams = [max(p2cread, 0), 1 if c2pwrite < 0 else c2pwrite, 2 if errwrite < 0 else errwrite]
         kept = sorted(set(keep) - {errpipe_write})
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             start = Start(
                 words, variables, str(Path(os.fsdecode(cwd or ".")).absolute()), _umask(),
                 tuple(int(number) for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN),
@@ -136,28 +138,37 @@ def _ask(start: Start, descriptors: list[int]) -> int:
         # An orphan goes to its next ancestor that asks for orphans: that is how the fork becomes our child.
         ctypes.CDLL(None).prctl(SUBREAPER, 1)
         try:
-            socket.send_fds(_template[0], [message], descriptors)
-            return int(_template[0].recv(20) or _without_template())
+            socket.send_fds(_template[0][1], [message], descriptors)
+            return int(_template[0][1].recv(20))
+        except BaseException:  # an alarm too: the next one who asks must not get this answer
+            _off[0] += 1
+            _end_template()
+            raise
         finally:
             ctypes.CDLL(None).prctl(SUBREAPER, 0)
 
 
-def _without_template() -> int:
-    _template.pop().close()
-    raise OSError
+@atexit.register
+def _end_template() -> None:
+    while _template:
+        process, ours = _template.pop()
+        ours.close()  # and what it started without our knowledge ends with it
+        process.kill()
+        process.wait()
 
 
-def _new_template() -> socket.socket:
+def _new_template() -> "tuple[subprocess.Popen[bytes], socket.socket]":
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(PATIENCE)
     with theirs:
-        subprocess.Popen(  # ends when our socket does
+        process = subprocess.Popen(  # ends when our socket does
             [sys.executable, "-m", __name__, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env=AT_START,
             stdin=subprocess.DEVNULL,
             cwd=Path(__file__).parents[2],
-        ).returncode = 0  # never waited for
-    return ours
+        )
+    return process, ours
 
 
 def _be_template(asking: socket.socket) -> tuple[Start, list[int]] | None:
@@ -170,20 +181,25 @@ def _be_template(asking: socket.socket) -> tuple[Start, list[int]] | None:
         message, descriptors, *_ = socket.recv_fds(asking, LARGEST, 64)
         if not message:
             return None
-        reading, writing = os.pipe()
+        (reading, writing), (waiting, going) = os.pipe(), os.pipe()
         between = os.fork()
         if not between:
             child = os.fork()
             if not child:
+                os.close(going)
+                if not os.read(waiting, 1):  # nobody was told of this process, and another is started in its place
+                    os._exit(1)
                 return pickle.loads(message), descriptors
             os.write(writing, str(child).encode())
             os._exit(0)
         os.close(writing)
         pid = os.read(reading, 20)
         os.waitpid(between, 0)
-        for descriptor in (reading, *descriptors):
+        for descriptor in (reading, waiting, *descriptors):
             os.close(descriptor)
         asking.send(pid)
+        os.write(going, b"!")
+        os.close(going)
 
 
 def _import_batcher() -> None:

@@ -3,13 +3,13 @@
 A name is made from text that strangers wrote (prompts, ids, columns of a prompt file), and it has to live on
 file systems that disagree: ext4 counts 255 bytes, NTFS forbids nine characters, the names of devices and a dot
 at the end, APFS and NTFS take ``A`` and ``a`` for one name, and macOS takes ``é`` in one and in two code points
-for one name. So everything goes through one gate, ``safe_part``, *after* it has been put together: a value can
-not add a folder, because a ``/`` in a value is an ordinary bad character by then.
+for one name. So every part of a path goes through ``safe_part`` *after* its values were filled in. A value can't add
+a folder, because a ``/`` in it is replaced like any other bad character.
 
-Shortening is where names collide, so whatever is cut gets digits of a hash of the whole. What still collides
-(``A`` and ``a``, an id used twice) is found by comparing ``fold`` numbers, and mended by ``with_key``.
+Shortened names could collide, so a shortened name ends with digits of a hash of the whole. Remaining collisions
+(``A`` and ``a``, an id used twice) are detected by comparing ``folded`` names and resolved by ``with_key``.
 
-Readers matter too: the Hugging Face ``datasets`` library takes a word such as ``train`` or ``test`` anywhere in a
+The Hugging Face ``datasets`` library takes a word such as ``train`` or ``test`` anywhere in a
 file name for the name of a split, and silently drops the other files. Names made here avoid those words.
 """
 
@@ -40,14 +40,14 @@ _RESERVED = frozenset(
 
 
 def prompt_id(prompt: str) -> str:
-    """The name a prompt goes by when the manifest gives it none: words of it, and 8 digits of its hash."""
+    """The id of a prompt without an ``id`` in the manifest: its first words and 8 digits of its hash."""
     digits = _hash(prompt)
     slug = _slug(prompt)
     return f"{slug}-{digits}" if slug else digits
 
 
 def short(value: Any) -> str:
-    """A value as it stands in a file name: ``16:9`` becomes ``16x9``; long text becomes its first words and a hash."""
+    """A value as part of a file name: ``16:9`` becomes ``16x9``; long text becomes its first words and a hash."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -61,7 +61,7 @@ def short(value: Any) -> str:
 def safe_part(text: str, *, limit: int = 120) -> str:
     """``text`` as one part of a path that every system takes, at most ``limit`` UTF-8 bytes, never empty.
 
-    Text that is safe already comes back as it is, so doing it twice is doing it once.
+    Idempotent: text that is safe already is returned unchanged.
     """
     if len(text) <= limit and _PLAIN.fullmatch(text) and text.lower() not in _RESERVED:
         return text
@@ -77,17 +77,17 @@ def safe_part(text: str, *, limit: int = 120) -> str:
 
 
 def with_key(path: str, key: str) -> str:
-    """The name a job gets when its own is taken: ``path`` and the first 10 digits of the job's key."""
+    """The path of a job whose own path is taken: ``path`` and the first 10 digits of the job's key."""
     return f"{path}_{key[:10]}"
 
 
 def numbered(path: str, index: int, count: int) -> str:
-    """The name of file ``index`` (from 0) of ``count`` that one job gave: ``path``, or ``path_1``, ``path_2``, ..."""
+    """The path of file ``index`` (from 0) of the ``count`` files of a job: ``path``, or ``path_1``, ``path_2``, ..."""
     return path if count == 1 else f"{path}_{index + 1}"
 
 
 def folded(path: str) -> str:
-    """What two names share when some system takes them for one name: letter case and composition are left out."""
+    """The name without letter case and composition: equal for names that some file system treats as one."""
     if path.isascii():
         return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
