@@ -156,7 +156,7 @@ async def _opened(
     ballast = Ballast(run_dir)
     with closing(connect_to_read(run_dir)) as reader, ExitStack() as held:
         held.callback(ballast.drop)
-        _lay(ballast)
+        ballast.lay()
         counts = reading.counts(reader, total, limit)
         async with (
             Downloader(
@@ -228,16 +228,6 @@ def _past(deadline: Deadline | None, surroundings: Surroundings) -> Callable[[],
         return lambda: surroundings.elapsed() - began >= seconds
     moment = deadline_at(deadline, surroundings.wall())
     return lambda: moment is not None and surroundings.wall() >= moment
-
-
-def _lay(ballast: Ballast) -> None:
-    try:
-        ballast.lay()
-    except OSError as error:
-        raise DiskError(
-            f"{ballast.path.parent} can't be written: {error.strerror}",
-            hint="Nothing was submitted. Free some space or fix the permissions, then run the same command again.",
-        ) from error
 
 
 async def _tick(context: RunContext, controller: Controller) -> None:

@@ -35,7 +35,7 @@ def plan_jobs(
     *,
     limit: int | None,
     progress: Progress,
-    run_dir: Path | None = None,
+    run_dir: Path,
     shard: Shard | None = None,
     lenient: bool = False,
     contents: MediaContents | None = None,
@@ -47,7 +47,7 @@ def plan_jobs(
     files that inputs are. Raises ManifestError, UsageError, DiskError; then nothing has changed.
     """
     loader.contents = contents
-    added = [] if run_dir is None else list(additions.jobs(run_dir))
+    added = list(additions.jobs(run_dir))
     part = [str(shard)] if shard else []
     digest = _digest(loader.digest(schema, progress=counting(progress, READING)), [*part, *(job.key for job in added)])
     before = state.facts.planned
