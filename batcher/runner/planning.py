@@ -43,9 +43,9 @@ async def plan(options: Options, say: Progress, content: Path | None = None) -> 
 
 async def _plan(options: Options, remote: Remote | None, say: Progress, content: Path | None) -> dict[str, Any]:
     loader, settings = read_manifest(options, content if remote is None else remote.path)
-    run_dir = run_dir_of(options, loader)
     with ExitStack() as held:
         held.callback(loader.close)
+        run_dir = run_dir_of(options, loader)
         recorded = held.enter_context(closing(connect_to_read(run_dir))) if has_state(run_dir) else None
         offer, missing = await _offer(options, loader, settings, recorded, say)
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="batcher-")))

@@ -79,14 +79,14 @@ async def _run(
 ) -> tuple[dict[str, Any], str]:
     started = time.monotonic()
     loader, settings = read_manifest(options, None if remote is None else remote.path)
-    if settings.engine == "ray":
-        cluster.address()  # raises before anything is created
-    run_dir = run_dir_of(options, loader)
-    surroundings.tell(RunNamed(run_dir=run_dir, at=surroundings.wall()))
-    progress = listener(settings.progress) if progress is None else progress
-    heard = Heard(progress, surroundings.observers, surroundings.wall)
     with ExitStack() as held:
         held.callback(loader.close)
+        if settings.engine == "ray":
+            cluster.address()  # raises before anything is created
+        run_dir = run_dir_of(options, loader)
+        surroundings.tell(RunNamed(run_dir=run_dir, at=surroundings.wall()))
+        progress = listener(settings.progress) if progress is None else progress
+        heard = Heard(progress, surroundings.observers, surroundings.wall)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
         images_folder(run_dir)
