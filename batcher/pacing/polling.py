@@ -200,7 +200,7 @@ class Watch:
         wait = LINE * (place + 1) * self._planner.seconds_a_place
         self._runs_from = at + min(wait, max(FURTHEST, at - self._began))
 
-    def found(self, at: float) -> None:
+    def finished(self, at: float) -> None:
         """A poll found the job finished."""
         self._planner.leaders -= self._leads
         self._leads = False

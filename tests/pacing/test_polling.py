@@ -41,7 +41,7 @@ class School:
         while at < ends:
             watch.missed(at, None)
             at, calls = watch.next(at, self.random.random()), calls + 1
-        watch.found(at)
+        watch.finished(at)
         self.now = at
         return calls, at - ends
 
