@@ -183,7 +183,7 @@ class Watch:
         planner = self._planner
         if planner.knows or self._leads:
             return False
-        if planner.leaders < LEADERS and self._learns:
+        if planner.leaders < (LEADERS if self._learns else LEADERS // 2):  # some are kept for those that teach
             self._leads = True
             planner.leaders += 1
             return False
