@@ -1,7 +1,6 @@
 """The four functions of ``import batcher``: run, start, plan, open."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -74,9 +73,8 @@ def plan(manifest: Any, *, out: Out = None, simulate: bool = False, **options: A
     texts, out = texts_of({**options, "simulate": simulate}), _text(out)
 
     def made() -> dict[str, Any]:
-        with _aside(manifest, out, texts) as given:
-            facts = asyncio.run(planning.plan(given, Quiet()))
-            return facts if is_path(manifest) else _where_it_will_be(facts, given.manifest)
+        with _aside(manifest, out, texts) as (given, content):
+            return asyncio.run(planning.plan(given, Quiet(), content))
 
     return Plan.of(in_thread(made))
 
@@ -124,21 +122,16 @@ def _placed(manifest: Any, out: Out, texts: dict[str, Any]) -> Callable[[], Any]
 
 
 @contextmanager
-def _aside(manifest: Any, out: Out, texts: dict[str, Any]) -> Iterator[Options]:
+def _aside(manifest: Any, out: Out, texts: dict[str, Any]) -> Iterator[tuple[Options, Path | None]]:
+    """The options, and where the text of a manifest from memory is until it is in its run directory."""
     memory = None if is_run(manifest) else from_python(manifest)
     if memory is None:
         with _placed(manifest, out, texts)() as options:
-            yield options
+            yield options, None
         return
-    with memory.aside() as path:
-        yield options_of(path, str(DEFAULT_RUN) if out is None else str(out), texts)
-
-
-def _where_it_will_be(facts: dict[str, Any], path: str) -> dict[str, Any]:
-    """With the place of the manifest in the run directory, instead of that of its copy for the plan."""
-    place = Path(facts["run"]) / Path(path).name
-    named: dict[str, Any] = json.loads(json.dumps(facts).replace(json.dumps(path)[1:-1], json.dumps(str(place))[1:-1]))
-    return named
+    run_dir = DEFAULT_RUN if out is None else Path(out)
+    with memory.aside(run_dir) as content:
+        yield options_of(str(run_dir / memory.name), str(run_dir), texts), content
 
 
 def _resumed(run_dir: Path, out: Out, texts: dict[str, Any]) -> Options:

@@ -59,13 +59,13 @@ class Memory:
             raise
 
     @contextmanager
-    def aside(self) -> Iterator[str]:
-        """Its path in a temporary folder, for a plan."""
+    def aside(self, run_dir: Path) -> Iterator[Path]:
+        """Its path in a temporary folder, for a plan of what it will be in ``run_dir``."""
         with TemporaryDirectory(prefix="batcher-") as folder:
             path = Path(folder) / self.name
             path.write_text(self._text, encoding="utf-8")
-            with self._translated(str(path)):
-                yield str(path)
+            with self._translated(str(run_dir / self.name)):
+                yield path
 
     def _take_back(self, run_dir: Path, path: Path, before: str | None) -> None:
         if not has_state(run_dir):

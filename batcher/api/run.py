@@ -28,12 +28,12 @@ from batcher.api.values import (
 )
 from batcher.core.errors import UsageError
 from batcher.core.filter import PICTURE_FACTS, Filter
-from batcher.core.job import Counts, State
+from batcher.core.job import MISSING, RETRIED, Counts, State
 from batcher.export import picking
 from batcher.export.more import add, plan_more
 from batcher.export.viewed import viewed
 from batcher.runner import planning, report, standing
-from batcher.runner.reopening import MISSING, STATES, Reopen, reopen
+from batcher.runner.reopening import Reopen, reopen
 from batcher.store import connect_to_read, is_going, reading
 from batcher.store.joined import Joined, joined, whose
 from batcher.upkeep import checking
@@ -137,7 +137,7 @@ class Run:
         """Reopens jobs, as ``batcher retry``; the next run submits them, which may cost again (``may_cost_usd``)."""
         which = Reopen(states=_list(state), causes=_list(cause), jobs=_list(job), resubmit=resubmit, dry_run=dry_run)
         for name in which.states:
-            if name not in {*STATES, MISSING}:
+            if name not in {*RETRIED, MISSING}:
                 raise UsageError(f"no job is retried from {name!r}", hint="Use failed, cancelled, in_doubt or missing.")
         return reopen(self.path, which)
 

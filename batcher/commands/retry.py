@@ -7,11 +7,9 @@ import click
 
 from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import run_argument
+from batcher.core.job import MISSING, RETRIED
 from batcher.core.suggest import nearest, printable
 from batcher.core.units import show_count, show_usd
-
-STATES = ("failed", "cancelled", "in_doubt")
-MISSING = "missing"
 
 
 @click.command(
@@ -28,7 +26,7 @@ Then: batcher run, as before."""
 @click.option(
     "--state",
     "states",
-    type=click.Choice((*STATES, MISSING)),
+    type=click.Choice((*RETRIED, MISSING)),
     multiple=True,
     help="Which jobs; missing: done, with an image that is missing or damaged.  [default: failed]",
 )
@@ -59,7 +57,7 @@ def retry(run_dir: str, as_json: bool, **given: Any) -> int:
 
 
 def _meant(cause: str, facts: dict[str, Any]) -> str:
-    near = nearest(cause, [name for name in facts["left_by_cause"] if name not in STATES])
+    near = nearest(cause, [name for name in facts["left_by_cause"] if name not in RETRIED])
     return f": did you mean {near}?" if near else ""
 
 

@@ -36,6 +36,10 @@ class State(StrEnum):
     IN_DOUBT = "in_doubt"  # it is unknown whether the service accepted the submit: a person or a flag decides
 
 
+RETRIED = ("failed", "cancelled", "in_doubt")  # the states that ``batcher retry`` reopens
+MISSING = "missing"  # for ``retry``: done, but an image is missing or damaged: it is fetched again, free
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):  # creating a dataclass takes 20 times as long
     """One request to the service: the unit that is paid for.
 

@@ -36,7 +36,7 @@ class MediaContents:
         before: sqlite3.Connection | None = None,
         progress: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._known = [one for one in (connection, before) if one is not None and media.is_known(one)]
+        self._databases = [one for one in (connection, before) if one is not None and media.is_known(one)]
         self._connection = connection
         self._place = place
         self._progress = progress
@@ -128,12 +128,12 @@ class MediaContents:
     def _source(self, name: str) -> media.Source | None:
         if name in self._sources:
             return self._sources[name]
-        return next((source for one in self._known if (source := media.source(one, name))), None)
+        return next((source for one in self._databases if (source := media.source(one, name))), None)
 
     def _content(self, sha256: str) -> media.Media | None:
         if sha256 in self._contents:
             return self._contents[sha256]
-        return next((content for one in self._known if (content := media.content(one, sha256))), None)
+        return next((content for one in self._databases if (content := media.content(one, sha256))), None)
 
     def _before(self, name: str) -> media.Source | None:
         """The file or object as it was read before, None where its content is not known."""

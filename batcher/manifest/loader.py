@@ -41,8 +41,8 @@ def open_manifest(
 ) -> "Loader":
     """Reads a manifest as far as it goes without a schema: a YAML file whole, another file not at all.
 
-    path: of a file or a folder; ``-`` for standard input; a URL, and then fetched is the path of its bytes. Raises
-    ManifestError for what can't be read, UsageError for flags that can't be meant.
+    path: of a file or a folder; ``-`` for standard input; a URL. fetched: the path of its bytes, where that is another,
+    as for a URL. Raises ManifestError for what can't be read, UsageError for flags that can't be meant.
     """
     form = overrides.named_format()
     overrides.axes_as_text()
@@ -75,7 +75,7 @@ def _opened(
         raise failure(source.label, 0, 0, "its format can't be told from its name", mend)
     document = read_document(source) if form == "yaml" else None
     loader = Loader(path, source, form, document, overrides, spool)
-    if fetched is not None:
+    if fetched is not None and "://" in path:
         loader.is_remote, loader.name = True, name_of_url(path)
     if document is not None and document.problems.total and (document.model is None) == ("model" in document.sections):
         for _ in loader.jobs(None):  # the model can't be told: say so, with all else that is wrong

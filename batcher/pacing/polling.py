@@ -183,7 +183,7 @@ class Watch:
         planner = self._planner
         if planner.knows or self._leads:
             return False
-        if planner.leaders < LEADERS and self._learns:
+        if planner.leaders < (LEADERS if self._learns else LEADERS // 2):  # some are kept for those that teach
             self._leads = True
             planner.leaders += 1
             return False
@@ -200,7 +200,7 @@ class Watch:
         wait = LINE * (place + 1) * self._planner.seconds_a_place
         self._runs_from = at + min(wait, max(FURTHEST, at - self._began))
 
-    def found(self, at: float) -> None:
+    def finished(self, at: float) -> None:
         """A poll found the job finished."""
         self._planner.leaders -= self._leads
         self._leads = False

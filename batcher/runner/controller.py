@@ -22,7 +22,7 @@ MOST_HISTORY = 200  # changes kept in the state file
 
 
 class Controller:
-    """commanded: the settings of the command. began: start of this process in Unix seconds."""
+    """commanded: the settings of the command. control: what the file asked for when the run began."""
 
     def __init__(self, context: RunContext, run_dir: Path, commanded: Settings, control: Control) -> None:
         self._context = context

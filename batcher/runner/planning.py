@@ -32,17 +32,20 @@ _SUBMITTED = {  # states of jobs that a run pays for
 }
 
 
-async def plan(options: Options, say: Progress) -> dict[str, Any]:
-    """Everything ``batcher plan`` shows, as JSON. It spends and changes nothing. Raises ManifestError, UsageError."""
+async def plan(options: Options, say: Progress, content: Path | None = None) -> dict[str, Any]:
+    """Everything ``batcher plan`` shows, as JSON. It spends and changes nothing. Raises ManifestError, UsageError.
+
+    content: the file with the manifest's bytes, if they are written to its path only when it is run.
+    """
     async with brought(options) as (kept, remote):
-        return await _plan(kept, remote, say)
+        return await _plan(kept, remote, say, content)
 
 
-async def _plan(options: Options, remote: Remote | None, say: Progress) -> dict[str, Any]:
-    loader, settings = read_manifest(options, None if remote is None else remote.path)
-    run_dir = run_dir_of(options, loader)
+async def _plan(options: Options, remote: Remote | None, say: Progress, content: Path | None) -> dict[str, Any]:
+    loader, settings = read_manifest(options, content if remote is None else remote.path)
     with ExitStack() as held:
         held.callback(loader.close)
+        run_dir = run_dir_of(options, loader)
         recorded = held.enter_context(closing(connect_to_read(run_dir))) if has_state(run_dir) else None
         offer, missing = await _offer(options, loader, settings, recorded, say)
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="batcher-")))

@@ -85,14 +85,14 @@ class Meter:
             self._progress.close(self._shown)
 
 
-def counting(progress: Progress, words: str, clock: Callable[[], float] = time.monotonic) -> Callable[[int], None]:
+def counting(progress: Progress, words: str) -> Callable[[int], None]:
     """A function that shows the count of a long step every two seconds. words: a format such as ``{:,} prompts``."""
-    said_at = clock()
+    said_at = time.monotonic()
 
     def tell(count: int) -> None:
         nonlocal said_at
-        if clock() - said_at >= COUNT_EVERY:
-            said_at = clock()
+        if time.monotonic() - said_at >= COUNT_EVERY:
+            said_at = time.monotonic()
             progress.say(words.format(count))
 
     return tell

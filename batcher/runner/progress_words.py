@@ -1,17 +1,19 @@
 """A moment of a run in words: its progress, what limits it, how to lift that limit, and the time left."""
 
 import math
-from typing import Protocol
 
 from batcher.core import limits
 from batcher.core.command_line import command_line
 from batcher.core.tally import Snapshot
 from batcher.core.units import show_about, show_rate, show_usd
+from batcher.store.facts import Live
 
 HINT_AFTER = 20.0  # seconds of a limit before a hint on how to lift it
 LONG_ENOUGH = 10.0  # seconds of a limit before it is shown
 COLUMNS = 80
 ROOM = COLUMNS - len("12:34:56  ")
+
+Moment = Snapshot | Live  # the second is what ``batcher status`` reads of a going run
 
 
 def in_words(snapshot: Snapshot, room: int = ROOM) -> str:
@@ -39,23 +41,6 @@ def in_words(snapshot: Snapshot, room: int = ROOM) -> str:
             kept.add(rank)
             free -= len(text) + len(", ")
     return ", ".join(text for rank, _, text in parts if rank in kept)
-
-
-class Moment(Protocol):
-    """The fields that a snapshot and the state file of a run in progress have in common."""
-
-    @property
-    def eta(self) -> float | None: ...
-    @property
-    def eta_model(self) -> float | None: ...
-    @property
-    def limited_by(self) -> str: ...
-    @property
-    def limited_for(self) -> float | None: ...
-    @property
-    def asked(self) -> float | None: ...
-    @property
-    def in_flight_cap(self) -> float | None: ...
 
 
 def time_left(moment: Moment) -> str:

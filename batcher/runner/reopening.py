@@ -10,23 +10,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batcher.core.job import Artifact, Entry, State
+from batcher.core.job import MISSING, RETRIED, Artifact, Entry, State
 from batcher.images.storage import reader_of
 from batcher.runner.lost_and_found import move_aside
-from batcher.runner.recovery.lying_there import is_whole
 from batcher.runner.run_dir import images_folder
 from batcher.store import STATE, StateFile, auditing, connect_to_read, reading
 from batcher.store.files.safe_reader import Outside, SafeReader, sidecar_of
 
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,5}\Z")
 _NAMED = 20  # jobs to name in a message
-STATES = ("failed", "cancelled", "in_doubt")
-MISSING = "missing"  # done, but an image is missing or damaged: it is fetched again, free
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reopen:
-    """Which jobs. states: of STATES, and MISSING. causes: kinds of failures. jobs: beginnings of keys, ids of prompts,
+    """Which jobs. states: of RETRIED, and MISSING. causes: kinds of failures. jobs: beginnings of keys, ids of prompts,
     or paths of images, with or without ``images/`` and extension. None means all.
 
     resubmit: also submit jobs again whose result could be fetched free; this costs again. dry_run: change nothing.
@@ -67,23 +64,23 @@ def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
 
 
 def _missing(
-    connection: sqlite3.Connection, ground: SafeReader, which: Reopen
+    connection: sqlite3.Connection, reader: SafeReader, which: Reopen
 ) -> Iterator[tuple[Entry, tuple[Artifact, ...], list[str]]]:
     """The done jobs with a missing or damaged image, their images, and the damaged ones. Reads every image."""
     by_key = [auditing.by_key(connection, name) for name in which.jobs]
     ids = [entry.id for entry in by_key if entry is not None]
     for entry, artifacts in auditing.finished(connection, ids if ids and len(ids) == len(by_key) else None):
         if which.means(entry):
-            bad = [one.file for one in artifacts if not is_whole(ground, one)]
+            bad = [one.file for one in artifacts if reader.sha256(one.file) != one.sha256]
             if bad or not artifacts or len(artifacts) < artifacts[0].output_count:
                 yield entry, artifacts, bad
 
 
-def _aside(run_dir: Path, ground: SafeReader, files: Iterable[str]) -> None:
+def _aside(run_dir: Path, reader: SafeReader, files: Iterable[str]) -> None:
     """Move what is left of them to lost+found; a name that leads out of the folder is ignored."""
     for file in files:
         with suppress(Outside):
-            ground.path(file)
+            reader.path(file)
             move_aside(run_dir, file)
 
 
@@ -108,15 +105,15 @@ def _reopen(state: StateFile, run_dir: Path, which: Reopen) -> dict[str, Any]:
     aside: list[str] = []
     if MISSING in which.states and not which.causes:
         images_folder(run_dir)
-        ground = reader_of(run_dir)
-        for entry, artifacts, bad in _missing(state.connection, ground, which):
+        reader = reader_of(run_dir)
+        for entry, artifacts, bad in _missing(state.connection, reader, which):
             counted.free += 1
             counted.first_free.append(entry.path)
             moves.append(partial(state.lose, entry, artifacts))
             aside += [name for file in bad for name in (file, sidecar_of(file))]
     if moves and not which.dry_run:
         if aside:  # first, as a run in progress writes new files once the jobs are reopened
-            _aside(run_dir, ground, aside)
+            _aside(run_dir, reader, aside)
         state.must_commit(moves)
     facts = state.facts
     price = facts.price_usd
@@ -133,7 +130,7 @@ def _reopen(state: StateFile, run_dir: Path, which: Reopen) -> dict[str, Any]:
         "may_cost_usd": None if price is None else round(counted.images * price, 6),
         "in_doubt": State.IN_DOUBT in wanted,
         "others": {
-            name: by_state[State(name)] for name in STATES if State(name) in by_state and State(name) not in wanted
+            name: by_state[State(name)] for name in RETRIED if State(name) in by_state and State(name) not in wanted
         },
         "dry_run": which.dry_run,
         "resume": facts.command,

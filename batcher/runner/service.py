@@ -104,7 +104,7 @@ def as_recorded(facts: RunFacts, options: Options) -> Options:
 def read_manifest(options: Options, fetched: Path | None = None) -> tuple[Loader, Settings]:
     """Check the manifest's syntax and the settings. Raises UsageError, or ManifestError with all errors so far.
 
-    fetched: the downloaded file, if the manifest is a URL.
+    fetched: the file with the manifest's bytes, if that is not its path: it is a URL, or not written yet.
     """
     path = None if fetched is None else str(fetched)
     loader = open_manifest(options.manifest, options.overrides, stdin=sys.stdin.buffer, fetched=path)

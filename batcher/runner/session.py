@@ -1,7 +1,7 @@
 """The one composition of a run, from options to report: for commands, the Python API and tests."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,14 +79,14 @@ async def _run(
 ) -> tuple[dict[str, Any], str]:
     started = time.monotonic()
     loader, settings = read_manifest(options, None if remote is None else remote.path)
-    if settings.engine == "ray":
-        cluster.address()  # raises before anything is created
-    run_dir = run_dir_of(options, loader)
-    _tell(surroundings.observers, RunNamed(run_dir=run_dir, at=surroundings.wall()))
-    progress = listener(settings.progress) if progress is None else progress
-    heard = Heard(progress, surroundings.observers, surroundings.wall)
     with ExitStack() as held:
         held.callback(loader.close)
+        if settings.engine == "ray":
+            cluster.address()  # raises before anything is created
+        run_dir = run_dir_of(options, loader)
+        surroundings.tell(RunNamed(run_dir=run_dir, at=surroundings.wall()))
+        progress = listener(settings.progress) if progress is None else progress
+        heard = Heard(progress, surroundings.observers, surroundings.wall)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
         images_folder(run_dir)
@@ -97,35 +97,21 @@ async def _run(
             progress.say(f"warning: {words}")
         async with open_service(options, run_dir, heard) as service:
             ended = await conduct(
-                loader, settings, run_dir, service, surroundings, progress,
-                limit=options.overrides.limit, continue_copy=options.continue_copy, shard=options.shard,
-                command=options.command, piped=options.manifest == "-", elapsed=lambda: time.monotonic() - started,
-                media=options.media,
-            )  # fmt: skip
+                loader, settings, options, run_dir, service, surroundings, progress, lambda: time.monotonic() - started
+            )
         return ended.report, ended.summary
 
 
 async def conduct(
-    loader: Loader,
-    settings: Settings,
-    run_dir: Path,
-    service: Service,
-    surroundings: Surroundings,
-    progress: Progress,
-    *,
-    limit: int | None = None,
-    shard: Shard | None = None,
-    command: str = "batcher",
-    piped: bool = False,
-    elapsed: Any,
-    continue_copy: bool = False,
-    media: str | None = None,
-) -> Ended:
+    loader: Loader, settings: Settings, options: Options, run_dir: Path, service: Service, surroundings: Surroundings,
+    progress: Progress, elapsed: Callable[[], float],
+) -> Ended:  # fmt: skip
     """Plan, drain and report, with the run directory locked and the service open. Raises BatcherError.
 
-    elapsed: returns the seconds since the start, for the report. media: the place that ``--media`` names.
+    elapsed: returns the seconds since the start, for the report.
     """
-    command = command.replace(f" {generation.FLAG}", "")  # the flag is for one start, not for every resume
+    limit, shard = options.overrides.limit, options.shard
+    command = options.command.replace(f" {generation.FLAG}", "")  # the flag is for one start, not for every resume
     observers = (*surroundings.observers, observing(progress))
     progress = Heard(progress, surroundings.observers, surroundings.wall)
     surroundings = replace(surroundings, observers=observers)
@@ -140,10 +126,8 @@ async def conduct(
             offer = await _offer(loader, settings, service, state, control)
             same_service(state, service)
             same_shard(state, shard)
-            warning = generation.check(state, run_dir, beside, lost_journal=lost_journal, go_on=continue_copy)
-            read, inputs, warnings = await _read(
-                state, loader, offer, settings, service, progress, limit=limit, shard=shard, media=media
-            )
+            warning = generation.check(state, run_dir, beside, lost_journal=lost_journal, go_on=options.continue_copy)
+            read, inputs, warnings = await _read(state, loader, offer, settings, options, service, progress)
             warnings += () if inputs is None else inputs.warnings(surroundings.wall())
         except BaseException:
             if fresh:
@@ -169,9 +153,7 @@ async def conduct(
                 progress.say(f"as tuned: {words} (`{command_line('tune', run_dir)}` shows and changes it)")
             total = jobs if planned.whole is None else planned.whole
             simulated = bool(service.api.simulated)
-            _tell(
-                surroundings.observers,
-                RunBegan(
+            surroundings.tell(RunBegan(
                     run_dir=run_dir, manifest=loader.source, model=loader.model, total=total, simulated=simulated,
                     at=wall(), price_usd=offer.price, budget_usd=budget,
                 ),
@@ -183,21 +165,22 @@ async def conduct(
         with _saying(context):
             _give_way(stop)
             ended = _report(
-                state, planned, jobs, service, stop, context, command, piped, elapsed(), wall(), offer, progress
-            )
-        _tell(surroundings.observers, RunEnded(report=ended.report, summary=ended.summary, at=wall()))
+                state, planned, jobs, service, stop, context, command, options.manifest == "-", elapsed(), wall(),
+                offer, progress,
+            )  # fmt: skip
+        surroundings.tell(RunEnded(report=ended.report, summary=ended.summary, at=wall()))
         return ended
 
 
 async def _read(
-    state: StateFile, loader: Loader, offer: Offer, settings: Settings, service: Service, progress: Progress,
-    *, limit: int | None, shard: Shard | None, media: str | None,
+    state: StateFile, loader: Loader, offer: Offer, settings: Settings, options: Options, service: Service,
+    progress: Progress,
 ) -> tuple[Reading, MediaInputs | None, tuple[str, ...]]:  # fmt: skip
     """Read the manifest into the table; check and upload the files its jobs name. Returns warnings too."""
-    place = media_inputs.place_of(media, loader)
+    limit, place = options.overrides.limit, media_inputs.place_of(options.media, loader)
     files = media_inputs.contents(state, place, progress)
     read = plan_jobs(
-        state, loader, offer.schema, limit=limit, progress=progress, run_dir=state.path.parent, shard=shard,
+        state, loader, offer.schema, limit=limit, progress=progress, run_dir=state.path.parent, shard=options.shard,
         contents=files,
     )  # fmt: skip
     is_simulator = service.name == SIMULATOR
@@ -234,11 +217,6 @@ def _saying(context: RunContext | None) -> Iterator[None]:
             raise
         problem.hint = "\n".join([problem.hint, *_untaken(context)])
         raise problem from error
-
-
-def _tell(observers: Any, event: Any) -> None:
-    for observer in observers:
-        observer(event)
 
 
 async def _offer(loader: Loader, settings: Settings, service: Service, state: StateFile, control: Control) -> Offer:

@@ -118,7 +118,7 @@ def _same(one: Any, other: Any) -> bool:
     return canonical_json(one) == canonical_json(other)
 
 
-def believed(values: Mapping[str, Any], file: str | None) -> Sidecar:
+def checked_sidecar(values: Mapping[str, Any], file: str | None) -> Sidecar:
     """What a sidecar at ``file`` tells; None: it comes from records.jsonl. Raises Untrue."""
     given = _typed(values, SidecarFields)
     if not is_plain(given.file) or given.output_index >= given.output_count:
@@ -208,16 +208,16 @@ def with_attempt_of(sidecar: Sidecar, entry: Entry) -> Entry:
     )  # fmt: skip
 
 
-def read_sidecar(ground: SafeReader, file: str) -> Sidecar:
+def read_sidecar(reader: SafeReader, file: str) -> Sidecar:
     """The sidecar at ``file``, if it proves itself. Raises Untrue."""
     try:
-        with ground.reading(file) as data:
-            return believed(parse(data), file)
+        with reader.reading(file) as data:
+            return checked_sidecar(parse(data), file)
     except (Absent, Outside, NotAFile, OSError):
         raise Untrue("it can't be read") from None
 
 
-def siblings(ground: SafeReader, sidecar: Sidecar) -> list[Sidecar]:
+def siblings(reader: SafeReader, sidecar: Sidecar) -> list[Sidecar]:
     """The sidecars of all files of its job that lie beside it, itself included, in their order."""
     count, job = sidecar.artifact.output_count, sidecar.entry.job
     names = []
@@ -226,7 +226,7 @@ def siblings(ground: SafeReader, sidecar: Sidecar) -> list[Sidecar]:
             names.append(sidecar)
             continue
         try:
-            other = read_sidecar(ground, f"{IMAGES}/{numbered(job.path, index, count)}.json")
+            other = read_sidecar(reader, f"{IMAGES}/{numbered(job.path, index, count)}.json")
         except Untrue:
             continue
         if other.entry.job.key == job.key and other.artifact.output_index == index:

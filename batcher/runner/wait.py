@@ -89,7 +89,7 @@ class Waiter:
                     return await self._give_up(entry, answer.cause)
                 poll_at = context.now() + 1.0
             else:
-                watch.found(asked_at)
+                watch.finished(asked_at)
                 return await self._conclude(entry, answer)
         return entry
 

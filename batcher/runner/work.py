@@ -14,7 +14,7 @@ from batcher.core.settings import Deadline, Settings
 from batcher.core.tally import Snapshot, Tally
 from batcher.core.units import show_count
 from batcher.images.embed import at_arrival
-from batcher.images.fetch import Downloader, Dress
+from batcher.images.fetch import Downloader
 from batcher.images.storage import place_of
 from batcher.images.trust import Trust
 from batcher.runner.cancelling import cancel_all
@@ -23,7 +23,7 @@ from batcher.runner.controller import Controller
 from batcher.runner.drain import Drain
 from batcher.runner.engines.engine import Local
 from batcher.runner.engines.opening import Hire, open_engine, ray_crew
-from batcher.runner.events import Noted, Observer, Ticked
+from batcher.runner.events import Event, Noted, Observer, Ticked
 from batcher.runner.intake.media_inputs import MediaInputs
 from batcher.runner.progress_words import in_flight_hint
 from batcher.runner.recovery import departures
@@ -62,10 +62,13 @@ class Surroundings:
     wall: Callable[[], float] = time.time
     elapsed: Callable[[], float] = _elapsed
 
+    def tell(self, event: Event) -> None:
+        for observer in self.observers:
+            observer(event)
+
     def say(self, text: str, name: str = "note") -> None:
         """Print a message. name: name of the event in a log."""
-        for observer in self.observers:
-            observer(Noted(text=text, at=self.wall(), name=name))
+        self.tell(Noted(text=text, at=self.wall(), name=name))
 
 
 async def drain(
@@ -153,17 +156,17 @@ async def _opened(
     ballast = Ballast(run_dir)
     with closing(connect_to_read(run_dir)) as reader, ExitStack() as held:
         held.callback(ballast.drop)
-        _lay(ballast)
+        ballast.lay()
         counts = reading.counts(reader, total, limit)
         async with (
             Downloader(
                 place_of(run_dir), trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
-                threads=settings.downloads, dress=_dress(settings),
+                threads=settings.downloads, dress=at_arrival(settings.embed) if settings.embed else None,
             ) as downloader,
             CommitQueue(state) as queue,
             open_engine(
                 Local(downloader, simulated=simulated), state, counts, settings, trust=service.trust,
-                simulated=simulated, hire=surroundings.hire, observers=surroundings.observers, wall=surroundings.wall,
+                simulated=simulated, hire=surroundings.hire, tell=surroundings.tell, wall=surroundings.wall,
             ) as engine,
         ):  # fmt: skip
             yield RunContext(
@@ -187,12 +190,12 @@ async def _opened(
 
 async def _remember(context: RunContext, offer: Offer) -> None:
     """Record how the run ended; a failing disk was reported before."""
-    price, now = context.budget.price, utc(context.wall())
+    price, now, reason = context.budget.price, utc(context.wall()), context.stop.reason
 
     def end(facts: RunFacts) -> RunFacts:
         if price is not None and price != offer.price:
             facts = replace(facts, price_usd=price, price_at=now)
-        return replace(facts, process=None, live=None, stopped_by=_word(context.stop))
+        return replace(facts, process=None, live=None, stopped_by=reason and reason.word)
 
     with suppress(DiskError):
         await context.queue.durable(context.state.change_facts, end)
@@ -214,14 +217,6 @@ def _budget(state: StateFile, settings: Settings, price: float | None) -> Budget
     return budget
 
 
-def _dress(settings: Settings) -> Dress | None:
-    return at_arrival(settings.embed) if settings.embed else None
-
-
-def _word(stop: Stop) -> str | None:
-    return None if stop.reason is None else stop.reason.word
-
-
 def _past(deadline: Deadline | None, surroundings: Surroundings) -> Callable[[], bool]:
     """Whether the deadline is over. A duration is measured on a monotonic clock that goes on in sleep, a time of day on
     the wall clock.
@@ -233,16 +228,6 @@ def _past(deadline: Deadline | None, surroundings: Surroundings) -> Callable[[],
         return lambda: surroundings.elapsed() - began >= seconds
     moment = deadline_at(deadline, surroundings.wall())
     return lambda: moment is not None and surroundings.wall() >= moment
-
-
-def _lay(ballast: Ballast) -> None:
-    try:
-        ballast.lay()
-    except OSError as error:
-        raise DiskError(
-            f"{ballast.path.parent} can't be written: {error.strerror}",
-            hint="Nothing was submitted. Free some space or fix the permissions, then run the same command again.",
-        ) from error
 
 
 async def _tick(context: RunContext, controller: Controller) -> None:

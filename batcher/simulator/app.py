@@ -199,8 +199,11 @@ class App:
 
 
 def _origin(request: web.BaseRequest) -> str:
-    """As the client calls this server, so that links work through whatever name it came by."""
-    return f"http://{request.host}"
+    """As the client calls this server, so that links work through whatever name it came by: over https behind a proxy
+    that says so.
+    """
+    scheme = "https" if request.headers.get("X-Forwarded-Proto") == "https" else "http"
+    return f"{scheme}://{request.host}"
 
 
 def _has_files(value: Any) -> bool:

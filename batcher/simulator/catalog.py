@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from batcher.simulator.answers import Answer, Refusal, invalid
 from batcher.simulator.models import HOSTED, IMAGEN
+from batcher.simulator.profile import Profile
 
 __all__ = ["IMAGEN"]
 
@@ -107,20 +108,21 @@ _TYPES: dict[str, tuple[type[Any], ...]] = {
 }
 
 
-def complaints(model_id: str, inputs: Mapping[str, Any], *, defaults_fill: bool = False) -> list[dict[str, Any]]:
+def complaints(model_id: str, inputs: Mapping[str, Any], profile: Profile) -> list[dict[str, Any]]:
     """What is wrong with the inputs, as the ``detail`` list of a 422. Unknown keys are tolerated, and a required input
-    that does not exist is not missed. defaults_fill: nor one that has a default.
+    that does not exist is not missed.
     """
     model = _BY_ID[model_id]
     properties = model.schema["properties"]
     problems = [
         {"type": "missing", "loc": ["input", name], "msg": "Field required", "input": dict(inputs)}
         for name in model.schema["required"]
-        if name in properties and name not in inputs and not (defaults_fill and "default" in properties[name])
+        if name in properties and name not in inputs and not (profile.defaults_fill and "default" in properties[name])
     ]
     for name, value in inputs.items():
         if name in properties and not (value is None and _takes_null(properties[name])):
-            problems += _complaints(properties[name], value, ["input", name]) or _private(properties[name], value, name)
+            wrong = _complaints(properties[name], value, ["input", name])
+            problems += wrong or _private(properties[name], value, name, data=profile.data_uris)
     return problems
 
 
@@ -128,14 +130,14 @@ def _takes_null(rule: Mapping[str, Any]) -> bool:
     return "default" in rule and rule["default"] is None
 
 
-def _private(rule: Mapping[str, Any], value: Any, name: str) -> list[dict[str, Any]]:
+def _private(rule: Mapping[str, Any], value: Any, name: str, *, data: bool) -> list[dict[str, Any]]:
     """Files have to be public https URLs: the service fetches them itself."""
     if not str(rule.get("format", "")).startswith("image_uri"):
         return []
     return [
         _complaint("url_scheme", ["input", name], "URL should be a public https URL", url)
         for url in (value if isinstance(value, list) else [value])
-        if not is_here(url) and not _is_public(str(url))
+        if not is_here(url) and not _is_public(str(url)) and not (data and str(url).startswith("data:"))
     ]
 
 

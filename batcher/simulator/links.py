@@ -51,13 +51,13 @@ def _opaque(data: bytes) -> str:
 
 def other_name(origin: str) -> str:
     """The same server under a host name nobody has reason to trust, so that it sees who comes all the same."""
-    host, _, port = origin.removeprefix("http://").rpartition(":")
+    host, _, port = origin.partition("://")[2].rpartition(":")
     return f"{'127.0.0.1' if host == 'localhost' else 'localhost'}:{port}"
 
 
 def hostile(kind: str, origin: str, request_id: str, to: str | None) -> str:
     """A link that must not be followed; all but ``url_file`` and ``url_data`` lead to ``/untrusted`` when it is."""
-    own = origin.removeprefix("http://")
+    own = origin.partition("://")[2]
     port = own.rpartition(":")[2]
     path = f"/untrusted/{request_id}_output.png"
     return {

@@ -40,9 +40,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     Oddities: fresh_404: the first N reads of an id answer 404. lagging_result: a finished job's first N result reads
         still say it is running. unfinished_result: HTTP status of the result of an unfinished job, or 400005 for HTTP
         400 with that error_code (None: 200 with its state). defaults_fill: required inputs that have a default may be
-        left out. submit_status: HTTP status of an accepted submit; 202 has a status beside the id. result_lifetime,
-        link_lifetime: ids and links die after so long. strict_links: links with another percent-encoding than given
-        out are 404. echo: results repeat the inputs.
+        left out. data_uris: files may be ``data:`` URIs, as the partner nodes send them. submit_status: HTTP status of
+        an accepted submit; 202 has a status beside the id. result_lifetime, link_lifetime: ids and links die after so
+        long. strict_links: links with another percent-encoding than given out are 404. echo: results repeat the inputs.
     """
 
     seed: int = 1
@@ -81,6 +81,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     lagging_result: Count = 0
     unfinished_result: Count | None = None
     defaults_fill: bool = False
+    data_uris: bool = False
     submit_status: Count = 200
     result_lifetime: Amount | None = None
     link_lifetime: Amount | None = None

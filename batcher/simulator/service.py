@@ -100,7 +100,7 @@ class Simulator:
         self.advance()
         if model not in catalog.MODELS:
             raise Refusal(coded(400001, f"no such model: {model}"))
-        if wrong := catalog.complaints(model, inputs, defaults_fill=self.profile.defaults_fill):
+        if wrong := catalog.complaints(model, inputs, self.profile):
             raise Refusal(invalid(wrong))
         cost = self.profile.price * catalog.units(model, inputs)
         balance = self.balance()

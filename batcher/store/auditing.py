@@ -5,11 +5,11 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import groupby, islice
+from itertools import groupby
 
 from batcher.core.job import Artifact, Entry
 from batcher.core.naming import folded
-from batcher.store.rows import ENTRY, ENTRY_WIDTH, IMAGES, PICTURE, artifact_of, entry_of
+from batcher.store.rows import ENTRY, ENTRY_WIDTH, IMAGES, PICTURE, artifact_of, entry_of, in_groups
 
 _CHUNK = 500
 STEPS = 100_000  # SQLite instructions between two checks of the clock: some milliseconds
@@ -23,9 +23,8 @@ def finished(connection: sqlite3.Connection, only: Iterable[int] | None = None) 
     only: row numbers, to read only these jobs; in their order within each chunk.
     """
     if only is not None:
-        numbers = iter(only)
-        while some := list(islice(numbers, _CHUNK)):
-            yield from _found(connection, f"j.id IN ({', '.join('?' * len(some))})", some)
+        for places, some in in_groups(list(only)):
+            yield from _found(connection, f"j.id IN {places}", some)
         return
     (end,) = connection.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
     for last in range(0, end, _CHUNK):

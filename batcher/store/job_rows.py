@@ -9,7 +9,7 @@ from batcher.core.errors import Defect
 from batcher.core.job import Entry, Job
 from batcher.core.naming import with_key
 from batcher.store.facts import RunFacts, change_facts, forget_tables, read_facts
-from batcher.store.rows import ENTRY, INSERT_JOB, entry_of, job_row
+from batcher.store.rows import ENTRY, INSERT_JOB, entry_of, in_groups, job_row
 from batcher.store.transactions import Transactions
 
 _DESCRIPTION = (
@@ -19,7 +19,6 @@ _DESCRIPTION = (
     "source",
     "line",
 )  # an edited manifest may say it anew
-_CHUNK = 500
 
 
 def upsert(position: str) -> str:
@@ -60,7 +59,7 @@ class JobRows(Transactions):
         rows = [job_row(job, position) for position, job in jobs]
         if self.connection.executemany(statement, rows).rowcount == len(rows):
             return
-        here = set(self._keys([job.key for _, job in jobs]))
+        here = self.keys_there([job.key for _, job in jobs])
         for position, job in jobs:
             if job.key not in here:  # another job has this name, up to letter case: ours gets its key
                 row = job_row(job, position, with_key(job.path, job.key))
@@ -72,9 +71,8 @@ class JobRows(Transactions):
         (first,) = self.connection.execute("SELECT coalesce(max(position) + 1, 0) FROM jobs").fetchone()
         self.take_in(list(enumerate(jobs, first)), upsert("coalesce(position, excluded.position)"))
         entries: dict[str, Entry] = {}
-        for start in range(0, len(jobs), _CHUNK):
-            keys = [job.key for job in jobs[start : start + _CHUNK]]
-            rows = self.connection.execute(f"{ENTRY} FROM jobs j WHERE j.key IN ({', '.join('?' * len(keys))})", keys)
+        for places, keys in in_groups([job.key for job in jobs]):
+            rows = self.connection.execute(f"{ENTRY} FROM jobs j WHERE j.key IN {places}", keys)
             entries.update((row[1], entry_of(row)) for row in rows)
         return [entries[job.key] for job in jobs]
 
@@ -82,8 +80,10 @@ class JobRows(Transactions):
         """These jobs are no longer in the manifest: left alone, and out of the counts and records."""
         self.connection.executemany("UPDATE jobs SET position = NULL WHERE id = ?", ((number,) for number in ids))
 
-    def _keys(self, keys: Sequence[str]) -> Iterable[str]:
-        for start in range(0, len(keys), _CHUNK):
-            some = keys[start : start + _CHUNK]
-            rows = self.connection.execute(f"SELECT key FROM jobs WHERE key IN ({', '.join('?' * len(some))})", some)
-            yield from (key for (key,) in rows)
+    def keys_there(self, keys: Sequence[str], only: str = "TRUE", *values: int) -> set[str]:
+        """Those that are keys of jobs in the table. only: SQL, which of these count; values: of its ``?``."""
+        there: set[str] = set()
+        for places, some in in_groups(keys):
+            rows = self.connection.execute(f"SELECT key FROM jobs WHERE key IN {places} AND {only}", (*some, *values))
+            there.update(key for (key,) in rows)
+        return there

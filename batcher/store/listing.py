@@ -4,13 +4,16 @@ The table itself says what was seen before: a job's key is there once, and its `
 it. Positions of an earlier reading are turned negative at the start; those that still are at the end have left.
 """
 
+import sqlite3
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batcher.core.job import Job
+from batcher.core.naming import folded, with_key
 from batcher.core.shard import Shard
-from batcher.store.bulk_load import BulkLoad
 from batcher.store.job_rows import JobRows, upsert
+from batcher.store.rows import INSERT_JOB, job_row
 
 _CHUNK = 500
 _UPSERT = upsert("excluded.position")
@@ -40,7 +43,7 @@ class Listing:
         self._jobs = 0  # that were taken
         self._shard = shard
         self._waiting: list[tuple[int, Job]] = []
-        self._bulk = None if self._last_id else BulkLoad(self._connection)
+        self._bulk = None if self._last_id else _BulkLoad(self._connection)
         state.outdate_tables()
         if self._last_id:
             among = "position IS NOT NULL" if limit is None else f"position < {limit:d}"
@@ -85,15 +88,7 @@ class Listing:
 
     def _seen(self, keys: Sequence[str]) -> set[str]:
         """Those that are keys of jobs of this reading."""
-        keys_there: set[str] = set()
-        for start in range(0, len(keys), _CHUNK):
-            some = keys[start : start + _CHUNK]
-            rows = self._connection.execute(
-                f"SELECT key FROM jobs WHERE key IN ({', '.join('?' * len(some))}) AND position BETWEEN 0 AND ?",
-                (*some, self._at - 1),
-            )
-            keys_there.update(key for (key,) in rows)
-        return keys_there
+        return self._state.keys_there(keys, "position BETWEEN 0 AND ?", self._at - 1)
 
     def _count(self, key: str, first: int) -> int:
         """first: the number where this is the first time that it is counted."""
@@ -132,3 +127,76 @@ class Listing:
         if self._bulk is not None:
             self._bulk.end()
             self._bulk = None
+
+
+class _BulkLoad:
+    """Writes the first jobs of an empty table without indexes and builds the indexes at the end.
+
+    Updating an index of random keys row by row costs more than the table itself: every row changes another page.
+    Use it inside one transaction, ``end`` included; a rollback restores the indexes.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._indexes = connection.execute(
+            "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'jobs'"
+        ).fetchall()
+        for name, _ in self._indexes:
+            connection.execute(f"DROP INDEX {name}")
+        self._keys = _KeySet()
+
+    def add(self, jobs: Sequence[tuple[int, Job]]) -> None:
+        """Add jobs with their positions. No key may occur twice (see ``are_new``)."""
+        self._connection.executemany(INSERT_JOB, [job_row(job, position) for position, job in jobs])
+
+    def are_new(self, keys: Sequence[str]) -> bool:
+        """Whether none of the keys occurred before, in this call or an earlier one; False also if unknown."""
+        return self._keys.add(keys)
+
+    def end(self) -> None:
+        """Build the indexes. A job whose name is taken gets a name with its key."""
+        for _, statement in self._indexes:
+            while True:
+                try:
+                    self._connection.execute(statement)
+                    break
+                except sqlite3.IntegrityError:
+                    if not self._rename():
+                        raise
+
+    def _rename(self) -> int:
+        """Rename jobs whose name is taken. Returns how many."""
+        clashes = self._connection.execute(
+            "SELECT id, key, path FROM (SELECT id, key, path, row_number() OVER (PARTITION BY name ORDER BY id) AS n"
+            " FROM jobs) WHERE n > 1"
+        ).fetchall()
+        for number, key, path in clashes:
+            other = with_key(path, key)
+            self._connection.execute("UPDATE jobs SET path = ?, name = ? WHERE id = ?", (other, folded(other), number))
+        return len(clashes)
+
+
+class _KeySet:
+    """A hash table of the first half of each job key. Keys are random, so each is its own hash. 0: empty slot.
+
+    Fixed size: 16 MB for 1.3 million keys.
+    """
+
+    def __init__(self) -> None:
+        self._slots = array("Q", bytes(8 << 21))
+        self._free = len(self._slots) * 5 // 8
+
+    def add(self, keys: Sequence[str]) -> bool:
+        """Add the keys. Whether all of them are new; False also if the table is full."""
+        self._free -= len(keys)
+        if self._free < 0:
+            return False
+        slots, last, are_new = self._slots, len(self._slots) - 1, True
+        for half in array("Q", bytes.fromhex("".join(keys)))[::2]:
+            at = half & last
+            while (other := slots[at]) and other != half:
+                at = at + 1 & last
+            if other:
+                are_new = False
+            slots[at] = half
+        return are_new

@@ -10,7 +10,7 @@ import getpass
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -183,11 +183,6 @@ def _ends_in_half_a_line(handle: int) -> bool:
         return False
     os.lseek(handle, size - 1, os.SEEK_SET)
     return os.read(handle, 1) != b"\n"
-
-
-def keepers(picks: Picks) -> Iterator[tuple[str, int]]:
-    """The pictures that are picked, stale ones too, as (job, output index)."""
-    return (place for place, verdict in picks.verdicts.items() if verdict.pick == YES)
 
 
 def steps(verdicts: Iterable[Verdict], by: str) -> list[list[Verdict]]:

@@ -11,9 +11,7 @@ from batcher.core.errors import Cause
 from batcher.core.job import Counts, Entry, State, sidecar, utc
 from batcher.store.facts import read_facts
 from batcher.store.money import IN_FLIGHT
-from batcher.store.rows import ENTRY, ENTRY_WIDTH, PICTURE, artifact_of, cause_of, entry_of
-
-_CHUNK = 500
+from batcher.store.rows import ENTRY, ENTRY_WIDTH, PICTURE, artifact_of, cause_of, entry_of, in_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +75,9 @@ def entries(connection: sqlite3.Connection, states: Iterable[State], *, listed_o
         return
     among = f"state IN ({', '.join('?' * len(wanted))})" + (" AND position IS NOT NULL" if listed_only else "")
     numbers = array("q", (n for (n,) in connection.execute(f"SELECT id FROM jobs WHERE {among} ORDER BY id", wanted)))
-    for start in range(0, len(numbers), _CHUNK):
-        some = numbers[start : start + _CHUNK]
-        marks = ", ".join("?" * len(some))
+    for places, some in in_groups(numbers):
         rows = connection.execute(
-            f"{ENTRY} FROM jobs j WHERE j.id IN ({marks}) AND {among} ORDER BY j.id", (*some, *wanted)
+            f"{ENTRY} FROM jobs j WHERE j.id IN {places} AND {among} ORDER BY j.id", (*some, *wanted)
         )
         yield from map(entry_of, rows.fetchall())
 

@@ -1,14 +1,17 @@
 """Rows of a state file as the nouns of ``core.job``, and back."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from batcher.core.errors import Cause
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json, utc
 from batcher.core.naming import folded
 
+T = TypeVar("T")
+
+_AT_ONCE = 500
 IMAGES = "images/"  # what every path in the file begins with
 
 ENTRY = """
@@ -22,6 +25,13 @@ PICTURE = """, i.file, i.bytes, i.sha256, i.mime, i.width, i.height, i.url, i.ou
 """
 JOB_COLUMNS = "key, state, position, model, inputs, copy, prompt_id, meta, chosen, source, line, path, name, images"
 INSERT_JOB = f"INSERT INTO jobs ({JOB_COLUMNS}) VALUES ({', '.join('?' * len(JOB_COLUMNS.split(',')))})"
+
+
+def in_groups(values: Sequence[T]) -> Iterator[tuple[str, Sequence[T]]]:
+    """The values, as many at once as one statement takes with ease, and ``(?, ...)`` with a place for each."""
+    for start in range(0, len(values), _AT_ONCE):
+        some = values[start : start + _AT_ONCE]
+        yield f"({', '.join('?' * len(some))})", some
 
 
 def job_row(job: Job, position: int | None, path: str | None = None) -> tuple[Any, ...]:

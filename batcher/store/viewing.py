@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-_CHUNK = 500
+from batcher.store.rows import in_groups
+
 _ROWS = """
 SELECT j.id, j.key, j.state, j.position, j.model, j.inputs, j.copy, j.prompt_id, j.meta, j.chosen, j.source, j.line,
        j.submitted_at, j.finished_at, j.cost_usd, j.cause, j.message, j.http_status, i.output_index, i.width, i.height,
@@ -57,9 +58,8 @@ def rows(connection: sqlite3.Connection) -> Iterator[JobRow]:
 
 def rows_of(connection: sqlite3.Connection, ids: Sequence[int]) -> Iterator[JobRow]:
     """The same for these jobs."""
-    for start in range(0, len(ids), _CHUNK):
-        some = ids[start : start + _CHUNK]
-        among = f"j.id IN ({', '.join('?' * len(some))}) ORDER BY j.id, i.output_index"
+    for places, some in in_groups(ids):
+        among = f"j.id IN {places} ORDER BY j.id, i.output_index"
         yield from map(JobRow._make, connection.execute(_ROWS.format(among), some))
 
 

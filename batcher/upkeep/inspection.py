@@ -46,7 +46,7 @@ class Looked:
     bytes: int = 0
 
 
-def look_at(ground: SafeReader, rules: Rules, entry: Entry, artifacts: Sequence[Artifact]) -> Looked:
+def look_at(reader: SafeReader, rules: Rules, entry: Entry, artifacts: Sequence[Artifact]) -> Looked:
     """Reads every file of one job. Raises nothing for what is found on disk."""
     looked = Looked([])
     wanted = artifacts[0].output_count if artifacts else 1
@@ -55,9 +55,9 @@ def look_at(ground: SafeReader, rules: Rules, entry: Entry, artifacts: Sequence[
         file = artifacts[0].file if artifacts else f"images/{entry.path}"
         looked.findings.append(of_job(Kind.INCOMPLETE, entry, file, message, _free(entry), price=rules.price))
     for artifact in artifacts:
-        pictures = _picture(ground, rules, entry, artifact, looked)
-        looked.findings += [_outvoted(ground, finding) for finding in pictures]
-        looked.findings += _sidecar(ground, rules, entry, artifact, looked)
+        pictures = _picture(reader, rules, entry, artifact, looked)
+        looked.findings += [_outvoted(reader, finding) for finding in pictures]
+        looked.findings += _sidecar(reader, rules, entry, artifact, looked)
     return looked
 
 
@@ -65,14 +65,14 @@ def _free(entry: Entry) -> Fix:
     return Fix.FREE if entry.request_id else Fix.PAID
 
 
-def _picture(ground: SafeReader, rules: Rules, entry: Entry, artifact: Artifact, looked: Looked) -> list[Finding]:
+def _picture(reader: SafeReader, rules: Rules, entry: Entry, artifact: Artifact, looked: Looked) -> list[Finding]:
     def finding(kind: Kind, message: str, fix: Fix = Fix.FREE, actual: str | None = None) -> Finding:
         return of_job(
             kind, entry, artifact.file, message, fix, price=rules.price, actual=actual, expected=artifact.sha256
         )
 
     try:
-        with ground.reading(artifact.file) as data:
+        with reader.reading(artifact.file) as data:
             looked.files += 1
             looked.bytes += len(data)
             return _content(data, rules, entry, artifact, finding)
@@ -86,12 +86,12 @@ def _picture(ground: SafeReader, rules: Rules, entry: Entry, artifact: Artifact,
         return [finding(Kind.UNREADABLE, _reason(error), Fix.BY_HAND)]
 
 
-def _outvoted(ground: SafeReader, finding: Finding) -> Finding:
+def _outvoted(reader: SafeReader, finding: Finding) -> Finding:
     """Where file and sidecar agree on the bytes, it is the state file that is wrong."""
     if finding.actual is None or finding.entry is None:
         return finding
     try:
-        sidecar = read_sidecar(ground, sidecar_of(finding.file))
+        sidecar = read_sidecar(reader, sidecar_of(finding.file))
     except Untrue:
         return finding
     if sidecar.artifact.sha256 != finding.actual or sidecar.entry.job.key != finding.job:
@@ -143,14 +143,14 @@ def _oddities(facts: Facts, looked: _Found) -> list[Finding]:
     ]
 
 
-def _sidecar(ground: SafeReader, rules: Rules, entry: Entry, artifact: Artifact, looked: Looked) -> list[Finding]:
+def _sidecar(reader: SafeReader, rules: Rules, entry: Entry, artifact: Artifact, looked: Looked) -> list[Finding]:
     file = sidecar_of(artifact.file)
 
     def finding(kind: Kind, message: str, fix: Fix = Fix.FREE) -> list[Finding]:
         return [of_job(kind, entry, file, message, fix)]
 
     try:
-        with ground.reading(file) as data:
+        with reader.reading(file) as data:
             looked.files += 1
             looked.bytes += len(data)
             wrong = differences(parse(data), entry, artifact, rules.simulated, rules.versions)

@@ -5,7 +5,6 @@ there), images with sidecars that prove to be of a job that the state file takes
 put back, say: to be taken in, since they were paid for), and orphans.
 """
 
-import hashlib
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -13,18 +12,18 @@ from collections.abc import Iterator
 from batcher.core.job import Entry, State
 from batcher.runner.sidecars import Sidecar, Untrue, read_sidecar, siblings
 from batcher.store import auditing
-from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, SafeReader, extension, stem
+from batcher.store.files.safe_reader import IMAGES, SafeReader, extension, stem
 from batcher.upkeep.findings import Finding, Fix, Kind
 
 _IN_FLIGHT = frozenset({State.SUBMITTING, State.RUNNING, State.READY})
 _NUMBER = re.compile(r"_[0-9]{1,4}\Z")
 
 
-def strays(ground: SafeReader, connection: sqlite3.Connection, *, going: bool) -> Iterator[Finding]:
+def strays(reader: SafeReader, connection: sqlite3.Connection, *, going: bool) -> Iterator[Finding]:
     """Reads every unknown file once. going: a run is writing there at this moment."""
     recorded = auditing.Recorded(connection)
     try:
-        for seen in ground.walk():
+        for seen in reader.walk():
             unknown = []
             for one in seen:
                 if one.outside:
@@ -32,29 +31,29 @@ def strays(ground: SafeReader, connection: sqlite3.Connection, *, going: bool) -
                     yield Finding(kind=Kind.OUTSIDE, file=one.file, message=message, fix=Fix.FREE)
                 elif one.file not in recorded:
                     unknown.append(one.file)
-            yield from _unknown(ground, connection, unknown, going=going)
+            yield from _unknown(reader, connection, unknown, going=going)
     finally:
         recorded.close()
 
 
-def _unknown(ground: SafeReader, connection: sqlite3.Connection, files: list[str], *, going: bool) -> Iterator[Finding]:
+def _unknown(reader: SafeReader, connection: sqlite3.Connection, files: list[str], *, going: bool) -> Iterator[Finding]:
     accounted: set[str] = set()  # what a finding or a job in flight accounts for
     for file in files:
         if extension(file) == "part" and not going:
-            yield _orphan(ground, file, Kind.LEFTOVER, "a file that was being written when its run was killed")
+            yield _orphan(reader, file, Kind.LEFTOVER, "a file that was being written when its run was killed")
         elif extension(file) == "json":
-            yield from _sidecar(ground, connection, file, accounted)
+            yield from _sidecar(reader, connection, file, accounted)
     for file in files:
         if extension(file) not in {"part", "json"} and file not in accounted and not _in_flight(connection, file):
-            yield _orphan(ground, file, Kind.ORPHAN, "no job has this image")
+            yield _orphan(reader, file, Kind.ORPHAN, "no job has this image")
 
 
-def _sidecar(ground: SafeReader, connection: sqlite3.Connection, file: str, accounted: set[str]) -> Iterator[Finding]:
+def _sidecar(reader: SafeReader, connection: sqlite3.Connection, file: str, accounted: set[str]) -> Iterator[Finding]:
     try:
-        sidecar = read_sidecar(ground, file)
+        sidecar = read_sidecar(reader, file)
     except Untrue as problem:
         if not _in_flight(connection, file):
-            yield _orphan(ground, file, Kind.ORPHAN, f"no job has this sidecar ({problem})")
+            yield _orphan(reader, file, Kind.ORPHAN, f"no job has this sidecar ({problem})")
         return
     entry = auditing.by_key(connection, sidecar.entry.job.key)
     if entry is not None and entry.state in _IN_FLIGHT:
@@ -64,9 +63,9 @@ def _sidecar(ground: SafeReader, connection: sqlite3.Connection, file: str, acco
     if recorded.get(sidecar.artifact.output_index) == sidecar.artifact.file:
         accounted.add(sidecar.artifact.file)  # a run saved it while we looked
         return
-    sidecars = [one for one in siblings(ground, sidecar) if one.artifact.output_index not in recorded]
-    if sidecar.artifact.output_index in recorded or not _worth_taking_in(ground, entry, sidecars, len(recorded)):
-        yield _orphan(ground, file, Kind.ORPHAN, "its job has another image, or this one is damaged")
+    sidecars = [one for one in siblings(reader, sidecar) if one.artifact.output_index not in recorded]
+    if sidecar.artifact.output_index in recorded or not _worth_taking_in(reader, entry, sidecars, len(recorded)):
+        yield _orphan(reader, file, Kind.ORPHAN, "its job has another image, or this one is damaged")
         return
     accounted.update(one.artifact.file for one in sidecars)
     if sidecars[0].artifact.file == sidecar.artifact.file:
@@ -81,17 +80,13 @@ def _sidecar(ground: SafeReader, connection: sqlite3.Connection, file: str, acco
         )
 
 
-def _worth_taking_in(ground: SafeReader, entry: Entry | None, sidecars: list[Sidecar], recorded: int) -> bool:
+def _worth_taking_in(reader: SafeReader, entry: Entry | None, sidecars: list[Sidecar], recorded: int) -> bool:
     """A job that the state file never heard of was paid for, whole or not; one that it knows must be all there."""
     if entry is None:
         return True
     return len(sidecars) + recorded == sidecars[0].artifact.output_count and all(
-        _is_whole(ground, one) for one in sidecars
+        reader.sha256(one.artifact.file) == one.artifact.sha256 for one in sidecars
     )
-
-
-def _is_whole(ground: SafeReader, sidecar: Sidecar) -> bool:
-    return _sha256(ground, sidecar.artifact.file) == sidecar.artifact.sha256
 
 
 def _in_flight(connection: sqlite3.Connection, file: str) -> bool:
@@ -101,14 +96,6 @@ def _in_flight(connection: sqlite3.Connection, file: str) -> bool:
     return any(entry is not None and entry.state in _IN_FLIGHT for entry in entries)
 
 
-def _orphan(ground: SafeReader, file: str, kind: Kind, message: str) -> Finding:
-    actual = None if extension(file) == "json" else _sha256(ground, file)
+def _orphan(reader: SafeReader, file: str, kind: Kind, message: str) -> Finding:
+    actual = None if extension(file) == "json" else reader.sha256(file)
     return Finding(kind=kind, file=file, message=message, fix=Fix.FREE, actual=actual)
-
-
-def _sha256(ground: SafeReader, file: str) -> str | None:
-    try:
-        with ground.reading(file) as data:
-            return hashlib.sha256(data).hexdigest()
-    except (Absent, Outside, NotAFile, OSError, ValueError):
-        return None

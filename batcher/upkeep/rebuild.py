@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from batcher.runner.records import FAILURES, RECORDS
 from batcher.runner.sidecars import (
     Sidecar,
     Untrue,
-    believed,
+    checked_sidecar,
     described,
     parse,
     read_sidecar,
@@ -118,16 +118,16 @@ def take_in(state: StateFile, sidecars: Sequence[Sidecar], *, listed: bool = Tru
 
 def _jobs(run_dir: Path, state: StateFile) -> Iterator[list[Sidecar]]:
     """The sidecars of each job, in the order of the manifest where records.jsonl tells it."""
-    ground = reader_of(run_dir)
-    of_records = _sidecars_of_records(run_dir, ground)
+    reader = reader_of(run_dir)
+    of_records = _sidecars_of_records(run_dir, reader)
     for _, sidecars in groupby(of_records, key=lambda sidecar: sidecar.entry.job.key):
         yield list(sidecars)
-    for seen in ground.walk():
+    for seen in reader.walk():
         for one in seen:
             if one.outside or extension(one.file) != "json":
                 continue
             with suppress(Untrue):
-                lying_here = siblings(ground, read_sidecar(ground, one.file))
+                lying_here = siblings(reader, read_sidecar(reader, one.file))
                 if lying_here[0].artifact.file == _image_of(lying_here, one.file) and _is_news(state, lying_here):
                     yield lying_here
 
@@ -142,12 +142,12 @@ def _is_news(state: StateFile, sidecars: Sequence[Sidecar]) -> bool:
     return any(one.artifact.output_index not in recorded for one in sidecars)
 
 
-def _sidecars_of_records(run_dir: Path, ground: SafeReader) -> Iterator[Sidecar]:
+def _sidecars_of_records(run_dir: Path, reader: SafeReader) -> Iterator[Sidecar]:
     for line in _lines(run_dir / RECORDS):
         with suppress(Untrue):
-            sidecar = believed(parse(line), None)
+            sidecar = checked_sidecar(parse(line), None)
             with suppress(Untrue):
-                ours = read_sidecar(ground, sidecar_of(sidecar.artifact.file))
+                ours = read_sidecar(reader, sidecar_of(sidecar.artifact.file))
                 sidecar = ours if ours.entry.job.key == sidecar.entry.job.key else sidecar
             yield sidecar
 
@@ -211,11 +211,6 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _groups(items: Iterable[Any]) -> Iterator[list[Any]]:
-    group: list[Any] = []
-    for item in items:
-        group.append(item)
-        if len(group) == _GROUP:
-            yield group
-            group = []
-    if group:
+    walk = iter(items)
+    while group := list(islice(walk, _GROUP)):
         yield group

@@ -126,7 +126,7 @@ class _Repairer:
         self.touched = {finding.entry.id for finding in self.findings if finding.entry is not None}
         self.price = state.facts.price_usd
         self._shelf = place_of(run_dir)
-        self._ground = reader_of(run_dir)
+        self._reader = reader_of(run_dir)
         self._simulated = state.facts.simulated
         self._kept_aside: list[tuple[int, str, str]] = []  # of lost jobs: id, a file of theirs, and where it is now
 
@@ -134,7 +134,7 @@ class _Repairer:
         """All that needs no network. Gives the jobs whose files have to be fetched, moved to READY or RUNNING."""
         self.state.must_commit([self.state.outdate_tables])
         self._aside(finding.file for finding in self.findings if finding.kind is Kind.OUTSIDE and not finding.entry)
-        self._ground = reader_of(self.run_dir)  # without what those links led to
+        self._reader = reader_of(self.run_dir)  # without what those links led to
         self._put_back([finding for finding in self.findings if finding.source is not None])
         strays = [finding for finding in self.findings if finding.kind in {Kind.ORPHAN, Kind.LEFTOVER}]
         self._aside(finding.file for finding in strays)
@@ -151,7 +151,7 @@ class _Repairer:
         moved = []
         for file in files:
             try:
-                self._ground.path(file)
+                self._reader.path(file)
             except Outside:
                 continue  # a name in a tampered state file must not make us move what isn't ours
             if (now := move_aside(self.run_dir, file)) is not None:
@@ -202,7 +202,7 @@ class _Repairer:
 
     def _really(self, artifact: Artifact) -> Artifact | None:
         try:
-            with self._ground.reading(artifact.file) as data:
+            with self._reader.reading(artifact.file) as data:
                 facts = examine(data, depth="structure", limits=LIMITS, announced=recorded_as(artifact))
         except (Absent, Outside, NotAFile, OSError, FileUnavailable, FileRefused):
             return None
@@ -235,7 +235,7 @@ class _Repairer:
 
     def _says(self, artifact: Artifact, values: dict[str, Any]) -> bool:
         try:
-            with self._ground.reading(sidecar_of(artifact.file)) as data:
+            with self._reader.reading(sidecar_of(artifact.file)) as data:
                 return canonical_json(json.loads(bytes(data))) == canonical_json(values)
         except (Absent, Outside, NotAFile, OSError, ValueError, RecursionError):
             return False

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,10 @@ def _look(
     run_dir: Path, connection: sqlite3.Connection, survey: Survey, meter: Meter, *, depth: Depth, threads: int,
     only: Iterable[int] | None,
 ) -> None:  # fmt: skip
-    ground = reader_of(run_dir)
+    reader = reader_of(run_dir)
     rules = _rules(connection, depth)
     allow(LIMITS)
-    for looked, jobs, images in _in_parallel(ground, rules, connection, threads, only):
+    for looked, jobs, images in _in_parallel(reader, rules, connection, threads, only):
         survey.jobs += jobs
         survey.images += images
         for one in looked:
@@ -92,7 +93,7 @@ def _look(
     survey.findings += _duplicates(connection, rules)
     if not survey.going:
         survey.findings += _unfetched(connection)
-    survey.findings += strays(ground, connection, going=survey.going)
+    survey.findings += strays(reader, connection, going=survey.going)
     survey.findings = _misplaced(survey.findings, connection)
     if not survey.going:
         survey.findings += _records(run_dir, connection, rules)
@@ -104,12 +105,12 @@ def _rules(connection: sqlite3.Connection, depth: Depth) -> Rules:
 
 
 def _in_parallel(
-    ground: SafeReader, rules: Rules, connection: sqlite3.Connection, threads: int, only: Iterable[int] | None
+    reader: SafeReader, rules: Rules, connection: sqlite3.Connection, threads: int, only: Iterable[int] | None
 ) -> Iterator[tuple[list[Looked], int, int]]:
     """Batches of jobs through the pool, at most a few of them waiting: (findings, jobs, images) of each, in order."""
 
     def look_at_all(batch: list[auditing.Files]) -> tuple[list[Looked], int, int]:
-        looked = [look_at(ground, rules, entry, artifacts) for entry, artifacts in batch]
+        looked = [look_at(reader, rules, entry, artifacts) for entry, artifacts in batch]
         return looked, len(batch), sum(len(artifacts) for _, artifacts in batch)
 
     waiting: deque[Future[tuple[list[Looked], int, int]]] = deque()
@@ -126,13 +127,8 @@ def _in_parallel(
 
 
 def _batches(jobs: Iterable[auditing.Files]) -> Iterator[list[auditing.Files]]:
-    batch: list[auditing.Files] = []
-    for job in jobs:
-        batch.append(job)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
+    walk = iter(jobs)
+    while batch := list(islice(walk, _BATCH)):
         yield batch
 
 

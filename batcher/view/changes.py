@@ -11,12 +11,13 @@ from typing import Any
 
 from batcher.core.command_line import command_line
 from batcher.core.errors import UsageError
+from batcher.core.job import MISSING, RETRIED
 from batcher.core.units import show_count
 from batcher.export import TARGETS
 from batcher.export.more import add, plan_more
 from batcher.runner import tuning
 from batcher.runner.control import BACK
-from batcher.runner.reopening import MISSING, STATES, Reopen, reopen
+from batcher.runner.reopening import Reopen, reopen
 from batcher.store import picks
 from batcher.store.joined import runs_of
 from batcher.view import words
@@ -114,8 +115,8 @@ def retry(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
             hint=f"Retry in one run: {command_line('view', runs[0])}",
         )
     states, causes, keys = (_texts(body, name) for name in ("states", "causes", "keys"))
-    if not states or not set(states) <= {*STATES, MISSING}:
-        raise UsageError(f"`states` are some of {', '.join((*STATES, MISSING))}")
+    if not states or not set(states) <= {*RETRIED, MISSING}:
+        raise UsageError(f"`states` are some of {', '.join((*RETRIED, MISSING))}")
     done, resubmit = body.get("dry_run") is False, body.get("resubmit") is True
     meant = Reopen(states=states, causes=causes, jobs=keys, resubmit=resubmit, dry_run=not done)
     parts = [reopen(run, meant) for run in runs]

@@ -60,7 +60,7 @@ class RunReader:
         self._version = 0
         self._ended: Counter[int] = Counter()  # Unix seconds
         self._took: Counter[float] = Counter()  # seconds
-        self._known: dict[int, tuple[str, int]] = {}
+        self._states: dict[int, tuple[str, int]] = {}
         self._columns: Columns | None = None
         self._broken: dict[int, tuple[Path, Any]] = {}  # by job: an image that could not be shown, and how it looked
         self._ends: dict[str, int] = {}
@@ -108,7 +108,7 @@ class RunReader:
         connection = self.connection
         self._version = viewing.data_version(connection)
         self._columns = Columns(*survey(viewing.rows(connection)))
-        self._known = {id_: (state, position) for id_, state, position in viewing.states(connection)}
+        self._states = {id_: (state, position) for id_, state, position in viewing.states(connection)}
         columns = self._columns.columns(viewing.rows(connection))
         self._ended, self._took = Counter(columns["t"]), Counter(columns["d"])
         self._ends = self._columns.ends()
@@ -185,7 +185,7 @@ class RunReader:
 
     def _moved(self, connection: sqlite3.Connection) -> list[int] | None:
         began = time.monotonic()
-        states, moved, count = self._known, [], 0
+        states, moved, count = self._states, [], 0
         for id_, state, position in viewing.states(connection):
             count += 1
             before = states.get(id_)

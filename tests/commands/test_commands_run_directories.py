@@ -154,11 +154,15 @@ def test_a_real_run_is_not_continued_in_the_simulator(shell: Shell) -> None:
     assert "holds real images; they are not mixed" in came.err
 
 
-def test_another_input_through_a_pipe_is_refused_for_the_run_directory_of_the_first(shell: Shell) -> None:
+def test_another_input_through_a_pipe_is_refused_for_the_run_directory_of_the_first(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(shell.folder))
     words = ("run", "-", "--simulate", "--progress", "none")
     assert shell.process(*words, stdin=b"a kite\n").code == 0
     assert shell.process(*words, stdin=b"a kite\n").code == 0, "the same again is a resume"
     came = shell.process(*words, stdin=b"a fox\n")
     assert came.code == 64
     assert "-o runs/stdin-2" in came.err
+    assert not list(shell.folder.glob("batcher-manifest-*")), "nor is it kept"
     assert shell.process(*words, "-o", "runs/stdin", stdin=b"a fox\n").code == 0, "both into one, where that is said"

@@ -41,7 +41,7 @@ class School:
         while at < ends:
             watch.missed(at, None)
             at, calls = watch.next(at, self.random.random()), calls + 1
-        watch.found(at)
+        watch.finished(at)
         self.now = at
         return calls, at - ends
 
@@ -208,6 +208,15 @@ def test_a_job_of_an_earlier_process_is_asked_about_by_its_age() -> None:
     watch = planner.watch(-300.0, learns=False)  # asked about at 0, at 300 seconds of age
     watch.missed(0.0, None)
     assert watch.next(0.0, 0.5) > 10.0
+
+
+def test_jobs_of_an_earlier_process_are_asked_about_soon_where_no_other_is_there_to_learn_from() -> None:
+    planner = PollPlanner()
+    watches = [planner.watch(-1.0, learns=False) for _ in range(3)]
+    for watch in watches:
+        watch.missed(0.0, None)
+        assert 0.0 < watch.next(0.0, 0.5) < 1.0
+        assert not watch.follows
 
 
 def in_line(

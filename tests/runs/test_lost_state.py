@@ -306,7 +306,10 @@ def test_an_older_state_file_without_any_journal_is_not_drained_in_silence(tmp_p
     run(story())
 
 
-def test_a_run_whose_directory_is_taken_over_stops_with_75_before_it_writes_again(tmp_path: Path) -> None:
+def test_a_run_whose_directory_is_taken_over_stops_with_75_before_it_writes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # there are the ids that it did not write any more
     path, folder = tmp_path / "manifest.txt", tmp_path / "run"
     path.write_text(lines(100))
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from batcher.commands.cli import cli
-from tests.simulator.bare_client import IMAGEN, service
+from tests.simulator.bare_client import IMAGEN, TOKEN, service
 from tests.support.virtual import run
 
 PUBLIC = "https://example.com/a.png"
@@ -49,6 +49,29 @@ def test_media_that_is_not_public_https_is_refused() -> None:
                 path = "/v1/models/clarity/upscaler/image-to-image"
                 status, body, _ = await client.call("POST", path, json={"image_url": url})
                 assert (status, body["detail"][0]["type"]) == (422, "url_scheme")
+
+    run(story())
+
+
+def test_media_in_the_request_itself_is_taken_by_a_switch_as_the_partner_nodes_send_it() -> None:
+    async def story() -> None:
+        async with service(data_uris=True) as client:
+            path = "/v1/models/clarity/upscaler/image-to-image"
+            for url, wanted in (("data:image/png;base64,AA", 200), ("http://example.com/a.png", 422)):
+                assert (await client.call("POST", path, json={"image_url": url}))[0] == wanted
+
+    run(story())
+
+
+def test_behind_a_proxy_that_ends_tls_every_link_is_https() -> None:
+    async def story() -> None:
+        async with service(latency="1") as client:
+            headers = {"Authorization": TOKEN, "X-Forwarded-Proto": "https", "Host": "model-api.runcomfy.net"}
+            body = (await client.call("POST", f"/v1/models/{IMAGEN}", json={"prompt": "a heron"}, headers=headers))[1]
+            await asyncio.sleep(2)
+            result = (await client.call("GET", f"/v1/requests/{body['request_id']}/result", headers=headers))[1]
+            for link in (body["status_url"], body["result_url"], body["cancel_url"], result["output"]["image"]):
+                assert link.startswith("https://model-api.runcomfy.net/")
 
     run(story())
 

@@ -82,6 +82,7 @@ def test_status_says_so_of_a_killed_run_that_nobody_waits_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     without_settings(monkeypatch, tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # the manifest's copy that a kill leaves
     words = ["run", "-", "--simulate", "--rate", "1/s", "-o", str(tmp_path / "run"), "--progress", "lines"]
     command = [sys.executable, "-m", "batcher", *words]
 

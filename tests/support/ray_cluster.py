@@ -1,8 +1,8 @@
 """A real Ray cluster on this machine: small, and ended with the block that it is used in."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class RayCluster:
         return f"http://{self.cluster.head_node.webui_url}"
 
     def add_node(self, cpus: int = 2) -> Any:
-        return self.cluster.add_node(num_cpus=cpus, object_store_memory=STORE)
+        return _in_three_tries(lambda: self.cluster.add_node(num_cpus=cpus, object_store_memory=STORE))
 
     def workers(self) -> set[int]:
         """Processes of the workers there are now."""
@@ -61,7 +61,7 @@ def ray_cluster(cpus: int = 2, *, dashboard: bool = False) -> Iterator[RayCluste
     from ray.cluster_utils import Cluster  # noqa: PLC0415  an extra, and half a second
 
     head = {"num_cpus": cpus, "object_store_memory": STORE, "include_dashboard": dashboard, "dashboard_port": 0}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster = _in_three_tries(lambda: Cluster(initialize_head=True, head_node_args=head))
     found = RayCluster(cluster.address, cluster)
     try:
         yield found
@@ -72,6 +72,14 @@ def ray_cluster(cpus: int = 2, *, dashboard: bool = False) -> Iterator[RayCluste
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _in_three_tries(start: Callable[[], Any]) -> Any:
+    """Ray gives a node half a minute, which it may need where other tests have the processors."""
+    for _ in range(2):
+        with suppress(Exception):
+            return start()
+    return start()
 
 
 def _processes() -> Iterator[tuple[int, bytes]]:

@@ -15,7 +15,7 @@ from batcher.runner.events import Event
 from batcher.runner.progress import listener
 from batcher.runner.run_context import RunContext
 from batcher.runner.run_dir import hold
-from batcher.runner.service import Service
+from batcher.runner.service import Options, Service
 from batcher.runner.session import conduct
 from batcher.runner.stop import Stop
 from batcher.runner.work import Surroundings
@@ -104,12 +104,13 @@ async def visit(
             if price is not None:
                 _list_at(api, price)
             ended = await conduct(
-                loader, told, folder, Service(api, trust, "the simulator"),
+                loader, told,
+                Options(manifest=str(manifest), overrides=overrides, command=command, continue_copy=continue_copy),
+                folder, Service(api, trust, "the simulator"),
                 Surroundings(
                     observers=() if hear is None else (hear,), attend=attend, hire=hire, wall=wall, elapsed=now
                 ),
-                listener("none"), command=command, limit=overrides.limit, continue_copy=continue_copy,
-                elapsed=lambda: now() - began,
+                listener("none"), lambda: now() - began,
             )  # fmt: skip
     return Came(ended.stop, ended.context, ended.report, ended.summary, now() - began)
 

@@ -223,7 +223,7 @@ def _first(job: Job, now: float, draw: float) -> float:
 
 
 def _found(job: Job, now: float) -> float:
-    job.watch.found(now)
+    job.watch.finished(now)
     return now
 
 

@@ -3,7 +3,6 @@
 import json
 import random
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -125,11 +124,9 @@ def test_a_quick_check_shows_no_progress(run: Run) -> None:
 
 
 @pytest.fixture(scope="session")
-def victim(finished: Path) -> Path:
+def victim(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy whose files are damaged and put back, again and again."""
-    folder = Path(tempfile.mkdtemp()) / "run"
-    shutil.copytree(finished, folder)
-    return folder
+    return Path(shutil.copytree(finished, tmp_path_factory.mktemp("victim") / "run"))
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

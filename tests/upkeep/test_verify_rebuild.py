@@ -14,7 +14,7 @@ from batcher.core.job import Artifact, Entry, Job, State, job_key, sidecar
 from batcher.manifest import Overrides
 from batcher.runner import session
 from batcher.runner.service import Options
-from batcher.runner.sidecars import Untrue, believed, copy_number, parse
+from batcher.runner.sidecars import Untrue, checked_sidecar, copy_number, parse
 from tests.support.finished_runs import JOBS, Run, flip, kinds
 from tests.support.rude_server import answer, serving
 
@@ -216,7 +216,7 @@ def test_the_copy_number_is_found_in_the_key(inputs: dict[str, Any], copy: int) 
 @given(ANYTHING)
 def test_whatever_stands_in_a_sidecar_is_answered_and_never_raised(value: Any) -> None:
     with pytest.raises(Untrue):
-        believed(value if isinstance(value, dict) else {"schema": value}, "images/a.json")
+        checked_sidecar(value if isinstance(value, dict) else {"schema": value}, "images/a.json")
 
 
 @given(name=st.sampled_from(FIELDS), value=ANYTHING)
@@ -226,7 +226,7 @@ def test_a_sidecar_with_a_strange_value_is_believed_or_refused_and_nothing_else(
     path = next((finished / "images").rglob("*.json"))
     card = {**json.loads(path.read_text("utf-8")), name: value}
     try:
-        believed(card, path.relative_to(finished).as_posix())
+        checked_sidecar(card, path.relative_to(finished).as_posix())
     except Untrue:
         return
 
@@ -234,5 +234,5 @@ def test_a_sidecar_with_a_strange_value_is_believed_or_refused_and_nothing_else(
 def test_a_sidecar_tells_all_that_it_is_made_from(finished: Path) -> None:
     for path in (finished / "images").rglob("*.json"):
         found = parse(path.read_bytes())
-        card = believed(found, path.relative_to(finished).as_posix())
+        card = checked_sidecar(found, path.relative_to(finished).as_posix())
         assert sidecar(card.entry, card.artifact, simulated=card.simulated, version=card.version) == found

@@ -225,7 +225,9 @@ def test_a_filter_its_error_and_the_address_that_holds_it(page: Any, served: Ser
 
 
 def test_arrivals_move_neither_the_focus_nor_the_scroll(page: Any, run: Path) -> None:
-    press(page, "w", "End", "ArrowLeft")
+    press(page, "w")
+    page.wait_for_selector('[data-view="wall"]')
+    press(page, "End", "ArrowLeft")
     page.wait_for_timeout(300)
     before = current(page), page.evaluate("document.querySelector('.stage').scrollTop")
     connection = sqlite3.connect(run / "state.db")
@@ -236,7 +238,7 @@ def test_arrivals_move_neither_the_focus_nor_the_scroll(page: Any, run: Path) ->
     )
     connection.commit()
     connection.close()
-    page.get_by_text("1 new").wait_for(timeout=10_000)
+    page.get_by_text("1 new").wait_for(timeout=60_000)
     assert (current(page), page.evaluate("document.querySelector('.stage').scrollTop")) == before
     press(page, ".")
     page.locator(".pill").wait_for(state="hidden")
@@ -249,14 +251,16 @@ def test_a_proxy_without_events_makes_the_page_ask(page: Any, run: Path, holds_b
     page.route("**/events*", lambda route: None if holds_back else route.abort())
     page.reload()
     page.locator(".tile").first.wait_for()
-    press(page, "w", "End")
+    press(page, "w")
+    page.wait_for_selector('[data-view="wall"]')
+    press(page, "End")
     with closing(sqlite3.connect(run / "state.db")) as connection, connection:
         connection.execute("UPDATE jobs SET state = 'done', finished_at = '2026-11-29T05:00:00.000Z' WHERE id = 7")
         connection.execute(
             "INSERT INTO images SELECT 7, 0, 1, file, bytes, sha256, mime, width, height, downloaded_at, url, NULL"
             " FROM images WHERE job_id = 8"
         )
-    page.get_by_text("1 new").wait_for(timeout=20_000)
+    page.get_by_text("1 new").wait_for(timeout=60_000)
 
 
 def test_the_grid_has_seeds_down_and_ratios_across(page: Any, run: Path) -> None:

@@ -23,7 +23,7 @@ _PREFIX = ".batcher-probe-"
 class Meeting:
     """In the run directory, or in its bucket. Methods block, and raise DiskError.
 
-    nonce: of the coordinator that began it; None begins one.
+    url: of the bucket, None without one. nonce: of the coordinator that began it; None begins one.
     """
 
     def __init__(self, run_dir: str, url: str | None, nonce: str | None = None) -> None:

@@ -1,7 +1,7 @@
 """Which engine a run has, what it puts away at the end, and whether workers are of any use to it."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from batcher.runner.engines.dispatch import Dispatcher
 from batcher.runner.engines.engine import Engine
 from batcher.runner.engines.meeting import forget_meetings
 from batcher.runner.engines.messages import Crew, Setup
-from batcher.runner.events import Event, Noted, Observer
+from batcher.runner.events import Event, Noted
 from batcher.store import StateFile
 from batcher.store.files.place import sweep
 
@@ -36,7 +36,7 @@ async def open_engine(
     trust: tuple[str, ...],
     simulated: bool,
     hire: Hire,
-    observers: Sequence[Observer],
+    tell: Callable[[Event], None],
     wall: Callable[[], float],
 ) -> AsyncIterator[Engine]:
     """local: what ``--engine local`` is. Raises UsageError, DiskError before anything is submitted."""
@@ -46,10 +46,6 @@ async def open_engine(
     if settings.engine == "local" or not counts.pending:
         yield local
         return
-
-    def tell(event: Event) -> None:
-        for observer in observers:
-            observer(event)
 
     if words := no_use(settings.rate, os.cpu_count() or 1):
         tell(Noted(text=words, at=wall()))

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from batcher.core.shard import Shard
 from batcher.images.media_contents import MediaContents
@@ -19,8 +17,6 @@ from batcher.store import StateFile, additions
 from batcher.store.facts import Planned
 from batcher.store.listing import Listed, Listing
 from batcher.store.transactions import GLANCE, PATIENCE, busy, disk_problem
-
-_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,7 @@ def plan_jobs(
     *,
     limit: int | None,
     progress: Progress,
-    run_dir: Path | None = None,
+    run_dir: Path,
     shard: Shard | None = None,
     lenient: bool = False,
     contents: MediaContents | None = None,
@@ -51,7 +47,7 @@ def plan_jobs(
     files that inputs are. Raises ManifestError, UsageError, DiskError; then nothing has changed.
     """
     loader.contents = contents
-    added = [] if run_dir is None else list(additions.jobs(run_dir))
+    added = list(additions.jobs(run_dir))
     part = [str(shard)] if shard else []
     digest = _digest(loader.digest(schema, progress=counting(progress, READING)), [*part, *(job.key for job in added)])
     before = state.facts.planned
@@ -66,8 +62,7 @@ def plan_jobs(
         assert totals is not None
         if limit is None or totals.jobs < limit:
             room = None if limit is None else limit - totals.jobs
-            for chunk in _chunks(added[:room]):
-                listing.add_unless_there(chunk)
+            listing.add_unless_there(added[:room])
         listed = listing.end()
         whole = None if totals.whole is None else max(totals.whole, listed.jobs)
         if shard is not None and whole is not None and (limit is None or totals.jobs == totals.whole):
@@ -102,9 +97,3 @@ def _digest(of_manifest: str, keys: Sequence[str]) -> str:
     if not of_manifest or not keys:
         return of_manifest
     return blake2b("\n".join([of_manifest, *keys]).encode(), digest_size=16).hexdigest()
-
-
-def _chunks(jobs: Sequence[Any]) -> Iterator[list[Any]]:
-    walk = iter(jobs)
-    while chunk := list(islice(walk, _CHUNK)):
-        yield chunk

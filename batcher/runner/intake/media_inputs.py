@@ -50,7 +50,7 @@ def contents(
 
 
 class MediaInputs:
-    """For the submits of one run. reader: the event loop's connection."""
+    """For the submits of one run. place: where ``--media`` uploads them to, None if it names none."""
 
     def __init__(self, links: MediaLinks, place: str | None, api: Api) -> None:
         self._links = links

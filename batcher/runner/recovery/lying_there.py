@@ -5,7 +5,6 @@ this process wrote there since is of jobs that it had submitted. Files are read 
 """
 
 import asyncio
-import hashlib
 import os
 from contextlib import suppress
 from functools import lru_cache
@@ -18,17 +17,7 @@ from batcher.core.job import Artifact, Entry, State
 from batcher.core.naming import folded, numbered
 from batcher.runner.run_context import RunContext
 from batcher.runner.sidecars import Untrue, read_sidecar, siblings, with_attempt_of
-from batcher.store.files.safe_reader import (
-    ASIDE,
-    EXTENSIONS,
-    IMAGES,
-    Absent,
-    NotAFile,
-    Outside,
-    SafeReader,
-    sidecar_of,
-    stem,
-)
+from batcher.store.files.safe_reader import ASIDE, EXTENSIONS, IMAGES, SafeReader, sidecar_of, stem
 
 _SEVERAL = 2  # any number of files above one has this first name
 
@@ -96,17 +85,19 @@ class LyingThere:
 
         Reads the files, so call it in a thread.
         """
-        ground = SafeReader(self._run_dir)
+        reader = SafeReader(self._run_dir)
         for count in (1, _SEVERAL):
             try:
-                sidecar = read_sidecar(ground, f"{IMAGES}/{numbered(entry.path, 0, count)}.json")
+                sidecar = read_sidecar(reader, f"{IMAGES}/{numbered(entry.path, 0, count)}.json")
             except Untrue:
                 continue
-            sidecars = siblings(ground, sidecar)
+            sidecars = siblings(reader, sidecar)
             files = [one.artifact for one in sidecars]
             if sidecar.entry.job.key != entry.job.key or sidecar.simulated is not self.context.simulated:
                 continue
-            whole = len(files) == sidecar.artifact.output_count and all(is_whole(ground, file) for file in files)
+            whole = len(files) == sidecar.artifact.output_count and all(
+                reader.sha256(file.file) == file.sha256 for file in files
+            )
             if whole or sidecar.entry.request_id is not None:
                 return with_attempt_of(sidecar, entry), files if whole else []
         return None
@@ -115,27 +106,19 @@ class LyingThere:
         """A file that lies where the first one of the job would, or did before a repair, with no sidecar that proves
         whose it is. Links are left out: batcher never writes one.
         """
-        ground = SafeReader(self._run_dir)
+        reader = SafeReader(self._run_dir)
         for name in (entry.path, numbered(entry.path, 0, _SEVERAL)):
             for top in (IMAGES, ASIDE):
                 for path in (f"{top}/{name}.{word}" for word in sorted(EXTENSIONS - {"json", "part"})):
                     place = self._run_dir / path
-                    if place.is_file() and not place.is_symlink() and not _is_proved(ground, sidecar_of(path)):
+                    if place.is_file() and not place.is_symlink() and not _is_proved(reader, sidecar_of(path)):
                         return path
         return None
 
 
-def _is_proved(ground: SafeReader, sidecar: str) -> bool:
+def _is_proved(reader: SafeReader, sidecar: str) -> bool:
     try:
-        read_sidecar(ground, sidecar)
+        read_sidecar(reader, sidecar)
     except Untrue:
         return False
     return True
-
-
-def is_whole(ground: SafeReader, artifact: Artifact) -> bool:
-    try:
-        with ground.reading(artifact.file) as data:
-            return hashlib.sha256(data).hexdigest() == artifact.sha256
-    except (Absent, NotAFile, Outside, OSError, ValueError):
-        return False

@@ -42,7 +42,8 @@ class Watch:
         stall: float = STALL,
         run: str = "",
     ) -> None:
-        """run: the run directory, "" where the manifest is to name it.
+        """log, metrics, on_end: as the flags give them. environ: where the receivers are named. stall: seconds without
+        a move that are worth a message. run: the run directory, "" where the manifest is to name it.
 
         Raises DiskError for a log that can't be written, UsageError for metrics without their library.
         """

@@ -115,7 +115,7 @@ class Shelf:
         target = f"{stem}.{extension}"
         name = self.relative(f"{path}.{extension}")
         if isinstance(content, Path):
-            return Part.found(name, str(content), target)
+            return Part.of_temp(name, str(content), target)
         return Part.written(name, content, temp_for(target if extension == "json" else stem, self._mark), target)
 
     def put(self, path: str, extension: str, content: bytes | Path, sidecar: Mapping[str, Any]) -> Put:

@@ -4,6 +4,7 @@ The folder of images may itself be a link, to a bigger disk. Below it, a link th
 out is a finding. Only ordinary files are opened: a pipe would never answer.
 """
 
+import hashlib
 import mmap
 import os
 import stat
@@ -82,6 +83,14 @@ class SafeReader:
             else:
                 with mmap.mmap(open_file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                     yield data
+
+    def sha256(self, file: str) -> str | None:
+        """Of its content, hex; None where that can't be read."""
+        try:
+            with self.reading(file) as data:
+                return hashlib.sha256(data).hexdigest()
+        except (Absent, Outside, NotAFile, OSError, ValueError):
+            return None
 
     def walk(self) -> Iterator[list[Seen]]:
         """Every file below the folder of images whose name could be ours, a list for each folder."""

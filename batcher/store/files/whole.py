@@ -89,7 +89,7 @@ class Part:
         return part
 
     @classmethod
-    def found(cls, name: str, temp: str, target: str) -> "Part":
+    def of_temp(cls, name: str, temp: str, target: str) -> "Part":
         """The temp file has its content already."""
         with disk(name):
             return cls(name, None, os.open(temp, os.O_RDWR), temp, target)
