@@ -59,7 +59,7 @@ async def collect(state: StateFile, lost: Sequence[Entry], options: Options, che
 
 
 async def _problem_with(service: Service, model: str, *, simulated: bool) -> str | None:
-    """Why this service can't be asked. Only the service that a request was made at can say that it is unknown."""
+    """Why this service can't be asked. Only the service that got a request can say that it is gone."""
     try:
         await service.api.model(model)
     except (NotFound, Rejected, Refused):

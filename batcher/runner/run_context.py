@@ -237,6 +237,6 @@ class RunContext:
 
 
 def draw(entry: Entry, count: int) -> float:
-    """Uniform in [0, 1) from the job's own generator, so that the order of tasks does not matter."""
+    """Uniform in [0, 1), from a hash of job, attempt and count, so that the order of tasks does not matter."""
     digest = blake2b(f"{entry.job.key}/{entry.attempts}/{count}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") / 2**32
