@@ -1,8 +1,13 @@
 """``batcher`` and ``python -m batcher``: the one place where exceptions become messages and exit codes."""
 
+import contextlib
+import gc
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:  # start-up time
@@ -97,8 +102,6 @@ def _say(error: "BatcherError", *, as_json: bool) -> int:
     from batcher.core.one_line import one_line
 
     if as_json:
-        from dataclasses import asdict
-
         from batcher.commands.printing import say_json
 
         facts: dict[str, object] = {"exit_code": error.exit_code, "error": error.message, "hint": error.hint}
@@ -134,11 +137,6 @@ def _with_utf8_names() -> None:
 
 def entry() -> NoReturn:
     """The console script."""
-    import contextlib
-    import gc
-    import signal
-    import threading
-
     from batcher.commands import streams
 
     gc.set_threshold(20_000, 20, 50)  # at full speed the default costs a tenth of the processor time

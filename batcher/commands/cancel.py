@@ -1,5 +1,6 @@
 """``batcher cancel``: stop what is still queued at the service, and be honest about the rest."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,7 +24,6 @@ Examples:
 def cancel(run_dir: str, as_json: bool, pending: bool, **given: Any) -> int:
     """Cancel what is still queued at the service. Running jobs can't be cancelled; they are charged and collectable."""
     import asyncio
-    from pathlib import Path
 
     from batcher.runner.cancelling import cancel_run
 

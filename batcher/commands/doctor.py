@@ -1,9 +1,12 @@
 """``batcher doctor``: is everything ready for a run, and what of a run needs a person."""
 
 import platform
+import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import click
@@ -12,8 +15,11 @@ from batcher.commands.options import service_options
 from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import optional_run_argument
 from batcher.core.command_line import command_line
+from batcher.core.errors import BatcherError
 from batcher.core.folding import WIDTH
+from batcher.core.job import State
 from batcher.core.units import show_bytes, show_count
+from batcher.core.version import __version__
 
 SLOW_FSYNC = 0.05  # seconds: beyond it the disk limits a run to some tens of jobs a second
 MOST_SKEW = 60.0  # seconds
@@ -60,8 +66,6 @@ def doctor(run_dir: str | None, as_json: bool, **given: Any) -> int:
 
 
 def _lines(check: Check) -> Iterator[str]:
-    from textwrap import wrap
-
     words = f"{check.state:<4}  {check.name}: {check.what}"
     yield from wrap(words, WIDTH, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False)
     if check.fix:
@@ -71,7 +75,6 @@ def _lines(check: Check) -> Iterator[str]:
 def _versions() -> Iterator[Check]:
     from importlib.metadata import PackageNotFoundError, requires, version
 
-    from batcher.core.version import __version__
     from batcher.manifest.extras import DISTRIBUTION, install
 
     python = platform.python_version()
@@ -100,16 +103,12 @@ def _versions() -> Iterator[Check]:
 
 def _name_and_lowest(requirement: str) -> tuple[str, str]:
     """``aiohttp>=3.14.1`` -> its two halves. A form that has no lower bound gives "0"."""
-    import re
-
     name = re.match(r"[\w.-]+", requirement)
     lowest = re.search(r">=\s*([\d.]+)", requirement)
     return name[0] if name else requirement, lowest[1] if lowest else "0"
 
 
 def _numbers(version: str) -> list[int]:
-    import re
-
     return [int(part) for part in re.findall(r"\d+", version)][:3]
 
 
@@ -153,7 +152,6 @@ def _service(given: dict[str, Any]) -> Iterator[Check]:
 
     from batcher.client.account import probe
     from batcher.client.token import base_url, find_token
-    from batcher.core.errors import BatcherError
 
     address = base_url(given["base_url"])
     try:
@@ -201,9 +199,6 @@ def _reached(address: str, seen: Any) -> Iterator[Check]:
 
 def _run(folder: Path) -> Iterator[Check]:
     """What of the run needs a person, with the command for it."""
-    from contextlib import closing
-
-    from batcher.core.job import State
     from batcher.store import connect_to_read, is_going, reading
 
     with closing(connect_to_read(folder)) as connection:

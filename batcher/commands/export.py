@@ -10,6 +10,7 @@ from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import complete_runs, found_run, found_runs, is_run, said_newest
 from batcher.commands.values import complete_choice
 from batcher.core.command_line import command_line, repair
+from batcher.core.errors import UsageError
 from batcher.core.units import show_bytes, show_count, show_duration
 
 TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest")
@@ -83,8 +84,6 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
 
 def _places(words: tuple[str, ...]) -> tuple[tuple[Path, ...], str]:
     """The runs, and DIR, which is the last word and may be a URL; without RUN the newest one, which is said."""
-    from batcher.core.errors import UsageError
-
     *runs, place = words
     if is_run(Path(place) if runs else found_run(place)):
         are = f"{place} is a run" if len(words) == 1 else "All of these are runs"
@@ -93,7 +92,6 @@ def _places(words: tuple[str, ...]) -> tuple[tuple[Path, ...], str]:
 
 
 def _words(report: dict[str, Any]) -> str:
-
     kind = "simulated image" if report["simulated"] else "image"
     kind, count = {"pairs": ("pair", report["pictures"]), "manifest": ("prompt", report["jobs"])}.get(
         report["to"], (kind, report["pictures"])
@@ -131,7 +129,6 @@ def _words(report: dict[str, Any]) -> str:
 
 
 def _without(report: dict[str, Any]) -> list[str]:
-
     count, total = report["without_picture"], report["jobs"]
     states = ", ".join(f"{n:,} {state.replace('_', ' ')}" for state, n in report["without_picture_by_state"].items())
     return [

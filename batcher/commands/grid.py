@@ -1,5 +1,6 @@
 """``batcher grid``: contact sheets of a run. Reads the state file and the pictures, and writes nothing but sheets."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import click
 from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import runs_argument
 from batcher.commands.values import complete_choice
+from batcher.core.errors import UsageError
 from batcher.core.units import show_bytes, show_count, show_duration
 
 SHOWN = 5  # files
@@ -63,9 +65,6 @@ def grid(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
 
     Several RUNs are drawn as one.
     """
-    from contextlib import closing
-
-    from batcher.core.errors import UsageError
     from batcher.export.sheets.drawing import Wanted, draw
     from batcher.runner.progress import listener
     from batcher.store import connect_to_read
@@ -100,7 +99,6 @@ def _facts(run: str, drawn: Any) -> dict[str, Any]:
 
 
 def _words(facts: dict[str, Any]) -> str:
-
     files = facts["files"]
     size = show_bytes(sum(file["bytes"] for file in files))
     axes = f"{facts['rows']} by {facts['cols']}" if facts["rows"] else str(facts["cols"])

@@ -1,6 +1,7 @@
 """``batcher help``: the manual in the terminal."""
 
 import sys
+from shutil import get_terminal_size
 
 import click
 
@@ -54,8 +55,6 @@ _COMMANDS = "For the flags of a command: `batcher help COMMAND`. For all command
 
 
 def _width() -> int:
-    from shutil import get_terminal_size
-
     return get_terminal_size().columns
 
 

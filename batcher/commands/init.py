@@ -1,10 +1,12 @@
 """``batcher init``: a manifest and a prompt file to start from."""
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
 from batcher.commands.printing import json_option, say, say_json
+from batcher.core.errors import UsageError
 
 MANIFEST = """\
 # A manifest: which images to make. Try it first, it costs nothing:
@@ -61,8 +63,6 @@ FILES = {"batch.yaml": MANIFEST, "prompts.csv": PROMPTS}
 @json_option
 def init(folder: str, as_json: bool) -> int:
     """Write a commented starter manifest and a prompt file to DIR (here, by default). Overwrites nothing."""
-    from batcher.core.errors import UsageError
-
     made = [Path(folder) / name for name in FILES]
     if there := [str(path) for path in made if path.exists()]:
         verb = "is" if len(there) == 1 else "are"
@@ -82,8 +82,6 @@ def init(folder: str, as_json: bool) -> int:
 
 
 def _go_to(folder: str) -> str:
-    from shlex import quote
-
     return "" if Path(folder) == Path() else f"cd {quote(folder)} && "
 
 

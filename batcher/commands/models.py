@@ -9,6 +9,8 @@ from batcher.commands.options import service_options
 from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.values import complete_model_word
 from batcher.core.errors import AccountError, ServiceError, UsageError
+from batcher.core.job import utc
+from batcher.core.suggest import nearest, printable
 from batcher.core.units import show_count
 
 if TYPE_CHECKING:  # start-up time
@@ -51,7 +53,6 @@ def models(words: tuple[str, ...], as_manifest: bool, refresh: bool, as_json: bo
 
 def _show(words: tuple[str, ...], given: dict[str, Any], *, as_manifest: bool, refresh: bool, as_json: bool) -> None:
     from batcher.client.model_list import builtin
-    from batcher.core.suggest import nearest, printable
     from batcher.manifest.schema import DEFAULT_MODEL
 
     if len(words) > 1:
@@ -108,8 +109,6 @@ def _asked(given: dict[str, Any]) -> "Catalogue":
 
 
 def _date(catalogue: "Catalogue") -> str | None:
-    from batcher.core.job import utc
-
     return utc(catalogue.at)
 
 

@@ -8,6 +8,7 @@ import click
 
 from batcher.commands.printing import say, say_json
 from batcher.commands.run_argument import run_argument
+from batcher.core.errors import UsageError
 from batcher.core.units import show_count, show_usd
 
 
@@ -27,7 +28,6 @@ and are part of the run from then on: the next `batcher run` makes them."""
 @click.option("--json", "as_json", is_flag=True, help="As JSON; asks nothing, so it needs --yes or --dry-run.")
 def more(run_dir: str, seeds: int, where: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Add N drawn seeds to each group of RUN that has no picked image; shows jobs and cost, then asks."""
-    from batcher.core.errors import UsageError
     from batcher.export.more import add, plan_more
 
     folder = Path(run_dir)
@@ -54,7 +54,6 @@ def more(run_dir: str, seeds: int, where: str | None, yes: bool, dry_run: bool, 
 
 
 def _words(facts: dict[str, Any], seeds: int) -> str:
-
     cost = "for an unknown price" if facts["cost_usd"] is None else f"for about {show_usd(facts['cost_usd'])}"
     groups, jobs = show_count(facts["groups"], "group"), show_count(facts["jobs"], "job")
     lines = [f"{groups}, {show_count(seeds, 'new seed')} each: {jobs} {cost}"]

@@ -1,5 +1,6 @@
 """The flags that ``run`` and ``plan`` share, and how they become ``service.Options``."""
 
+import shlex
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -184,8 +185,6 @@ def service_options(command: F) -> F:
 
 def collect(given: dict[str, Any]) -> Any:
     """``service.Options`` from what click collected. Raises UsageError."""
-    import shlex
-
     from batcher.api.options import NAMES, options_of
 
     spelled = {**given, "set": given.get("set_"), "format": given.get("format_")}

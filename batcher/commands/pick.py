@@ -8,6 +8,7 @@ import click
 from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import complete_runs, found_run, said_newest
 from batcher.core.command_line import command_line
+from batcher.core.errors import UsageError
 from batcher.core.units import show_count
 
 WORDS = ("yes", "no", "clear")
@@ -37,7 +38,6 @@ Exit code 3 when rows of the file name no image of this run."""
 @json_option
 def pick(words: tuple[str, ...], scores: str | None, as_json: bool, **given: Any) -> int:
     """Say which images of RUN are keepers (yes), which are not (no), how many stars they have."""
-    from batcher.core.errors import UsageError
     from batcher.export.picking import Picking
     from batcher.export.picking import pick as picked
 

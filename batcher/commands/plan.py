@@ -10,6 +10,7 @@ from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.recorded import TakesRun
 from batcher.commands.values import complete_file
 from batcher.core.folding import cut
+from batcher.core.one_line import one_line
 from batcher.core.units import show_bytes, show_count, show_duration, show_rate, show_usd
 
 SHOWN_GROUPS = 20
@@ -65,7 +66,6 @@ def _words(facts: dict[str, Any]) -> str:
 
 
 def _groups(groups: dict[str, Any]) -> list[str]:
-
     lines: list[str] = []
     for name, group in list(groups.items())[:SHOWN_GROUPS]:
         cost = "" if group["cost_usd"] is None else f", {show_usd(group['cost_usd'])}"
@@ -82,16 +82,12 @@ def _jobs(part: dict[str, Any]) -> str:
 
 
 def _axis(name: str, counts: dict[str, int]) -> str:
-    from batcher.core.one_line import one_line
-
     shown = ", ".join(f"{cut(one_line(value, 200), 40)} ({count:,})" for value, count in list(counts.items())[:6])
     more = f", ... {len(counts):,} values" if len(counts) > 6 else ""
     return f"  {name}: {shown}{more}"
 
 
 def _job(job: dict[str, Any]) -> str:
-    from batcher.core.one_line import one_line
-
     rest = ", ".join(f"{name} {value}" for name, value in job["inputs"].items() if name != "prompt")
     rest = re.sub("(sha256:[0-9a-f]{8})[0-9a-f]{56}", r"\1", rest)
     prompt = cut(one_line(str(job["inputs"].get("prompt", ""))), 60)
@@ -114,7 +110,6 @@ def _against(facts: dict[str, Any]) -> list[str]:
 
 
 def _inputs(media: dict[str, Any]) -> str:
-
     files = f"Inputs: {show_count(media['files'], 'file')}, {show_bytes(media['bytes'])}"
     if not media["to_upload"]:
         return files
@@ -122,7 +117,6 @@ def _inputs(media: dict[str, Any]) -> str:
 
 
 def _estimate(facts: dict[str, Any]) -> list[str]:
-
     if facts["cost_usd"] is None:
         cost = "unknown: no price is known for this model; set it with --price USD"
     else:

@@ -1,5 +1,6 @@
 """What a command prints on standard output: safe for a terminal, 80 columns wide, whoever stops reading it."""
 
+import json
 import os
 import re
 import sys
@@ -7,6 +8,7 @@ from typing import Any
 
 import click
 
+from batcher.core.errors import DiskError
 from batcher.core.folding import folded
 
 # What moves the cursor, changes colours, hides or reorders text; a line's own end is ours. JSON may escape them all.
@@ -22,8 +24,6 @@ def say(text: str) -> None:
 
 
 def say_json(facts: Any) -> None:
-    import json
-
     plain = not _encoding().lower().startswith("utf")
     _print(_UNSAFE.sub(_escape, json.dumps(facts, indent=2, ensure_ascii=plain)))
 
@@ -41,7 +41,6 @@ def _print(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return  # whoever read us has seen enough
-        from batcher.core.errors import DiskError
 
         raise DiskError(
             f"standard output can't be written: {error.strerror}", hint="What was done is done, and recorded."

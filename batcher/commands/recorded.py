@@ -4,12 +4,14 @@ many flags have sections in ``--help``.
 
 import os
 import shlex
+from contextlib import closing
 from pathlib import Path
 
 import click
 
 from batcher.commands.options import SECTIONS
 from batcher.commands.run_argument import found_run, is_run
+from batcher.core.errors import UsageError
 
 
 class TakesRun(click.Command):
@@ -61,9 +63,6 @@ class TakesRun(click.Command):
 
 def _recorded(run_dir: Path) -> list[str]:
     """The words of the recorded command behind ``batcher run``. Raises UsageError when there are none to repeat."""
-    from contextlib import closing
-
-    from batcher.core.errors import UsageError
     from batcher.store import connect_to_read, read_facts
 
     with closing(connect_to_read(run_dir)) as connection:

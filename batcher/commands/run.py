@@ -8,6 +8,8 @@ from batcher.commands.options import collect, manifest_options, progress_option,
 from batcher.commands.printing import say, say_json
 from batcher.commands.recorded import TakesRun
 from batcher.commands.values import complete_file
+from batcher.core.errors import BatcherError
+from batcher.core.one_line import one_line
 
 
 @click.command(
@@ -54,7 +56,6 @@ def run(  # one word for each of its own flags
     from batcher.commands import loop
     from batcher.commands.beside import Beside
     from batcher.commands.signals import Signals
-    from batcher.core.errors import BatcherError
     from batcher.images.remote_file import shown
     from batcher.runner import session
     from batcher.runner.events import Observer
@@ -87,6 +88,4 @@ def run(  # one word for each of its own flags
 
 
 def _to_stderr(text: str) -> None:
-    from batcher.core.one_line import one_line
-
     click.echo(one_line(text, 2000), err=True)

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-if TYPE_CHECKING:  # start-up time
-    from batcher.core.errors import UsageError
+from batcher.core.errors import UsageError
+from batcher.core.one_line import one_line
+from batcher.core.suggest import nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,11 +82,7 @@ def _there(name: str) -> Path:
     return run
 
 
-def _no_such_run(name: str) -> "UsageError":
-    from batcher.core.errors import UsageError
-    from batcher.core.one_line import one_line
-    from batcher.core.suggest import nearest
-
+def _no_such_run(name: str) -> UsageError:
     near = nearest(Path(name).name, [run.name for run in runs_here()])
     guess = f"Did you mean {RUNS / near}? " if near else ""
     return UsageError(
@@ -96,8 +93,6 @@ def _no_such_run(name: str) -> "UsageError":
 
 def newest_run() -> Path:
     """The run below ``runs/`` whose state file was written last. Raises UsageError when there is none."""
-    from batcher.core.errors import UsageError
-
     if runs := runs_here():
         return runs[0]
     raise UsageError(

@@ -1,5 +1,6 @@
 """``batcher simulate``: the simulated service in a terminal of its own, until Ctrl-C."""
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,6 @@ def _serve_until_stopped(profile: "Profile", host: str, port: int, journal: Path
 
 async def _serve(simulator: "Simulator", host: str, port: int) -> dict[str, Any]:
     import asyncio
-    import signal
 
     from batcher.simulator import serve
 

@@ -1,5 +1,6 @@
 """``batcher status``: how far a run is. Reads the state file only, so it works beside a going run and long after."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,6 @@ def _flags(run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """flags: pictures by flag, None where there are too many to judge in passing. unmeasured: not looked at yet."""
     if not 0 < facts["images"] <= _MOST_FLAGGED:
         return {"flags": None if facts["images"] else {}, "unmeasured": facts["images"]}
-    from contextlib import closing
 
     from batcher.images.flagging import look_at_all
     from batcher.store import connect_to_read

@@ -1,5 +1,6 @@
 """``batcher tune``: change a run while it goes, or before it goes on."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -31,8 +32,6 @@ It takes effect within a second, and wins over the flags of a later start."""
 @json_option
 def tune(run_dir: str, as_json: bool, **given: Any) -> int:
     """Change a going run: rate, budget, deadline, pause. Works also when it is not going."""
-    from pathlib import Path
-
     from batcher.runner.tuning import tune as ask
 
     facts = ask(Path(run_dir), **given)

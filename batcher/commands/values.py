@@ -1,9 +1,12 @@
 """What a shell may complete as the value of a flag."""
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
+
+from batcher.core.errors import BatcherError
 
 if TYPE_CHECKING:  # start-up time
     from batcher.client.model_list import Catalogue
@@ -68,7 +71,6 @@ def _kept(ctx: click.Context) -> "Catalogue | None":
     """The catalogue as it was read last. Nobody is asked."""
     from batcher.client.model_list import kept
     from batcher.client.token import base_url
-    from batcher.core.errors import BatcherError
 
     try:
         return kept(base_url(ctx.params.get("base_url")))
@@ -77,10 +79,7 @@ def _kept(ctx: click.Context) -> "Catalogue | None":
 
 
 def _models(ctx: click.Context) -> list[str]:
-    from contextlib import closing
-
     from batcher.commands.run_argument import runs_here
-    from batcher.core.errors import BatcherError
     from batcher.manifest.schema.bundled import DEFAULT_MODEL
     from batcher.store import connect_to_read, read_facts
 

@@ -1,5 +1,6 @@
 """``batcher verify``: is everything still there, and as it was; and fixing what can be fetched free."""
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from batcher.commands.options import collect_service, service_options
 from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import runs_argument
 from batcher.core.command_line import command_line, repair
+from batcher.core.one_line import one_line
 from batcher.core.units import show_bytes, show_count, show_duration, show_usd
 
 SHOWN = 3  # examples of each kind
@@ -88,8 +90,6 @@ def _repaired(folder: Path, given: dict[str, Any], how: dict[str, Any]) -> dict[
 
 
 def _facts(folder: Path, survey: Any, findings: list[Any], depth: str) -> dict[str, Any]:
-    from collections import Counter
-
     from batcher.upkeep.findings import Fix
 
     paid = {finding.job: finding.price_usd for finding in findings if finding.fix is Fix.PAID}
@@ -124,7 +124,6 @@ def _sum(prices: Iterable[float | None]) -> float | None:
 
 
 def _words(facts: dict[str, Any]) -> str:
-
     depth = "decoded" if facts["check"] == "decode" else "their structure read"
     lines = [
         (
@@ -164,7 +163,6 @@ def _counted(what: str, count: int) -> str:
 
 
 def _groups(findings: list[dict[str, Any]]) -> list[str]:
-    from batcher.core.one_line import one_line
     from batcher.upkeep.findings import WORDS, Kind
 
     lines = []
@@ -180,7 +178,6 @@ def _groups(findings: list[dict[str, Any]]) -> list[str]:
 
 
 def _advice(facts: dict[str, Any]) -> list[str]:
-
     by = facts["by_repair"]
     lines = []
     if by.get("free") and not facts["repaired"]:
