@@ -4,6 +4,7 @@
 what an equal picture means by what was asked: other seeds, other prompts, or the very same request.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -152,7 +153,7 @@ def asked_ratio(inputs: Mapping[str, Any]) -> float | None:
     """Width / height as a job asks for it, None where it does not say."""
     try:
         across, down = (float(side) for side in str(inputs.get("aspect_ratio", "")).split(":"))
-        return across / down if across > 0 and down > 0 else None
+        return across / down if 0 < across < math.inf and 0 < down < math.inf else None
     except ValueError:
         pass
     width, height = inputs.get("width"), inputs.get("height")
