@@ -6,9 +6,9 @@ pasted as it stands.
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -40,27 +40,15 @@ FIRST = {  # what to do before the retry
 }
 
 
-@dataclass(frozen=True, slots=True)
-class WayOn:
-    """How to go on. command: as typed. limited: ``--limit`` left some out. piped: the manifest came by a pipe.
-
-    needed: bytes that the images to come are likely to take. control: what ``tune`` asks for.
-    """
-
-    command: str
-    limited: bool = False
-    piped: bool = False
-    needed: float = 0.0
-    control: Control = field(default_factory=Control)
-
-
 def summary(
-    report: Mapping[str, Any],
-    stop: Stop | None,
-    way_on: WayOn,
-    warnings: Sequence[str] = (),
-) -> str:
-    """The last lines a person reads. warnings: the last of them."""
+    report: Mapping[str, Any], stop: Stop, warnings: Iterable[str] = (), *,
+    limited: bool, piped: bool, needed: float, control: Control,
+) -> str:  # fmt: skip
+    """The last lines of a run, for a person. report: as ``report.json`` has it. warnings: the last of them.
+
+    limited: whether ``--limit`` left jobs out. piped: whether the manifest came through a pipe. needed: estimated bytes
+    of the images to come. control: what ``tune`` asks for.
+    """
     run = str(report["run"])
     kind = "simulated image" if report["simulated"] else "image"
     place = url_of(Path(run)) or f"{run}/images"
@@ -71,15 +59,15 @@ def summary(
     lines += [_pace(report), *causes(run, report["causes"])]
     if report["warnings"]:
         lines.append(f"{show_count(report['warnings'], 'warning')}, for example:")
-        lines += [f"  {warning}" for warning in warnings[:3]]
-    reason = None if stop is None else stop.reason
-    if stop is not None and reason is not None:
+        lines += [f"  {warning}" for warning in islice(warnings, 3)]
+    reason = stop.reason
+    if reason is not None:
         lines += [f"Stopped: {stop.message or reason.word.replace('_', ' ')}", *([stop.hint] if stop.hint else [])]
     if report["cancelled"]:
         retry = command_line("retry", run, "--state", "cancelled")
         lines.append(f"To submit the {show_count(report['cancelled'], 'cancelled job')} again:\n  {retry}")
-    if report["pending"] or way_on.limited or (reason is not None and reason.hard):
-        lines += _to_go(report, reason, way_on)
+    if report["pending"] or limited or (reason is not None and reason.hard):
+        lines += _to_go(report, reason, piped, needed, control)
     return "\n".join(lines)
 
 
@@ -170,13 +158,13 @@ def _pace(report: Mapping[str, Any]) -> str:
     return f"{show_duration(report['seconds'])}, {pace}{refused}; {amount}{play} in all"
 
 
-def _to_go(report: Mapping[str, Any], reason: Reason | None, way_on: WayOn) -> list[str]:
+def _to_go(report: Mapping[str, Any], reason: Reason | None, piped: bool, needed: float, control: Control) -> list[str]:
     pending = report["pending"]
     left = f"{pending:,} to go" if pending else "There is more in the manifest"
-    how, command = resume(report, report["stopped_by"], way_on.command, way_on.control)
+    how, command = resume(report, report["stopped_by"], report["command"], control)
     if reason is Reason.DISK:
-        how = f"The remaining images need about {show_bytes(way_on.needed)}. {how}"
-    elif way_on.piped:
+        how = f"The remaining images need about {show_bytes(needed)}. {how}"
+    elif piped:
         how = f"{how[:-1]} and the same prompts piped in:"
     return [f"{left}. {how}", f"  {command}"]
 

@@ -22,7 +22,7 @@ from batcher.core.tally import Tally
 from batcher.core.units import show_usd
 from batcher.pacing import Pace
 from batcher.runner.engines.engine import Engine
-from batcher.runner.events import Event, Observer
+from batcher.runner.events import Event, Noted, Observer
 from batcher.runner.intake.media_inputs import MediaInputs
 from batcher.runner.places import Places
 from batcher.runner.recovery.rescue import Rescue
@@ -98,6 +98,10 @@ class RunContext:
     def tell(self, event: Event) -> None:
         for observer in self.observers:
             observer(event)
+
+    def say(self, text: str) -> None:
+        """Print a message that a person must not miss."""
+        self.tell(Noted(text=text, at=self.wall()))
 
     def settle(self, entry: Entry, cost_usd: float | None, *, failed: bool = False) -> None:
         """The job ended or is in doubt: replace its reservation by its cost. failed: it failed at the service."""

@@ -28,7 +28,7 @@ from batcher.core.errors import (
 from batcher.core.job import Accepted, Entry, State
 from batcher.core.retry import REFUSALS
 from batcher.pacing import LATE, SlowStart
-from batcher.runner.events import CameBack, Noted
+from batcher.runner.events import CameBack
 from batcher.runner.recovery.departures import Departures
 from batcher.runner.recovery.lying_there import LyingThere
 from batcher.runner.run_context import RunContext
@@ -246,7 +246,7 @@ class Submitter:
         context.rescue.keep(entry, accepted.request_id)
 
         def refused() -> None:
-            context.tell(Noted(text=context.rescue.write_elsewhere(entry), at=context.wall()))
+            context.say(context.rescue.write_elsewhere(entry))
 
         move = partial(context.state.accept, entry, accepted.request_id, context.wall())
         after = await self._insist(INSISTENCE, move, refused)

@@ -1,4 +1,4 @@
-"""What ``batcher tune`` and the page's controls do: write down what is asked of a run."""
+"""Writes requests of ``batcher tune``, the page and the Python API to ``control.json``."""
 
 import time
 from collections.abc import Callable
@@ -16,22 +16,17 @@ from batcher.store import connect_to_read, is_going, read_facts
 
 
 def tune(
-    run_dir: Path,
-    *,
-    rate: str | None = None,
-    in_flight: str | None = None,
-    downloads: str | None = None,
-    budget: str | None = None,
-    deadline: str | None = None,
-    pause: bool = False,
-    resume: bool = False,
-    drain: bool = False,
-    reason: str | None = None,
-    wall: Callable[[], float] = time.time,
-) -> dict[str, Any]:
-    """Each setting is a text as its flag takes it, BACK for what the command says, None to leave it as it is.
+    run_dir: Path, *, rate: str | None = None, in_flight: str | None = None, downloads: str | None = None,
+    budget: str | None = None, deadline: str | None = None, pause: bool = False, resume: bool = False,
+    drain: bool = False, reason: str | None = None, wall: Callable[[], float] = time.time,
+) -> dict[str, Any]:  # fmt: skip
+    """Change the settings that a run directory requests of its run.
 
-    Returns what is asked for now, as JSON data. Raises UsageError, DiskError; then nothing is asked.
+    rate, in_flight, downloads, budget, deadline: a text as the flag takes it, BACK to use the setting of the command,
+    None to leave it as it is. pause, resume, drain: as the flags of ``batcher tune``. reason: free text. wall: Unix
+    seconds.
+
+    Returns all requests that apply now, as JSON data. Raises UsageError, DiskError; then nothing has changed.
     """
     if pause and resume:
         raise UsageError("--pause and --resume contradict each other", hint="Leave one of them out.")
@@ -41,20 +36,16 @@ def tune(
     before = read_control(run_dir)
     if drain and not going:
         raise UsageError(f"no run is going in {run_dir}, so there is nothing to drain", hint="--pause holds the next.")
-    given = {"rate": rate, "in_flight": in_flight, "downloads": downloads, "budget": budget}
+    given = {"rate": rate, "in_flight": in_flight, "downloads": downloads, "budget": budget, "deadline": deadline}
     changes: dict[str, Any] = {name: _parsed(name, text) for name, text in given.items() if text is not None}
-    if deadline is not None:
-        asked = _parsed("deadline", deadline)
-        changes["deadline"] = None if asked is None else deadline_at(asked, wall())
+    if "deadline" in changes:
+        changes["deadline"] = deadline_at(changes["deadline"], wall())
     if pause or resume:
         changes["paused"] = pause
-    if drain:
-        changes["drain"] = True
-    changed = bool(changes)
     after = before
-    if changed:
+    if changes or drain:
         words = "" if reason is None else one_line(reason, 500)
-        after = replace(before, **{"drain": False, **changes}, reason=words, at=wall())
+        after = replace(before, **changes, drain=drain, reason=words, at=wall())
         write_control(run_dir, after)
     elif reason is not None:
         raise UsageError(
@@ -63,7 +54,7 @@ def tune(
     return {
         "run": str(run_dir),
         "going": going,
-        "changed": changed,
+        "changed": bool(changes) or drain,
         "asked": after.words(),
         "paused": after.paused,
         "control": asdict(after),

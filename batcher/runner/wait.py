@@ -32,6 +32,8 @@ class Trouble:
 
 
 class Waiter:
+    """The polls of one run."""
+
     def __init__(self, context: RunContext) -> None:
         self.context = context
         self.planner = PollPlanner()
@@ -46,52 +48,60 @@ class Waiter:
 
         Raises AccountError.
         """
-        context = self.context
-        submitted = entry.submitted_at or context.started
-        asked_since = context.now()
-        left_at = context.left_at.pop(entry.id, None)  # the wall clock may have been set since
-        began = asked_since - max(0.0, context.wall() - submitted) if left_at is None else left_at
-        ours = submitted >= context.started
+        context, now = self.context, self.context.now
+        first_poll, (began, ours) = now(), self._began(entry)
         watch = self.planner.watch(began, learns=ours)
-        poll_at = watch.next(context.now(), draw(entry, 0)) if ours else context.now()
+        poll_at = watch.next(now(), draw(entry, 0)) if ours else now()
         polls = empty = 0
         trouble = Trouble()
-        while not await pause(poll_at - context.now(), context.stop.leave):
+        while not await pause(poll_at - now(), context.stop.leave):
             if watch.follows:
-                poll_at = watch.next(context.now(), draw(entry, polls))
+                poll_at = watch.next(now(), draw(entry, polls))
                 continue
             polls += 1
             try:
                 await context.call_turn()
-                asked_at = context.now()
+                asked_at = now()
                 answer = await context.api.poll(entry.request_id or "")
             except CallError as problem:
                 after = await self._unread(entry, trouble, problem)
                 if isinstance(after, Cause):
                     return await self._give_up(entry, after)
-                poll_at = context.now() + after
+                poll_at = now() + after
                 continue
             finally:
                 self.asked(entry)
-            context.heard()
-            self._read_at = context.now()
-            context.went_on()
-            trouble, age = Trouble(), context.now() - began
+            trouble, age = Trouble(), self._read() - began
             if isinstance(answer, Waiting):
                 self._notice(answer)
-                if min(age, (context.now() - asked_since) * WATCHED) > context.settings.timeout:
+                if min(age, (now() - first_poll) * WATCHED) > context.settings.timeout:
                     return await self._give_up(entry, _too_long(answer, age))
                 watch.missed(asked_at, answer.queue_position)
-                poll_at = watch.next(context.now(), draw(entry, polls))
+                poll_at = watch.next(now(), draw(entry, polls))
             elif isinstance(answer, FailedThere) and answer.cause.kind == "no_output":
                 empty += 1
                 if empty > MOST_EMPTY:  # it is paid for: a new submit costs again, polling later is free
                     return await self._give_up(entry, answer.cause)
-                poll_at = context.now() + 1.0
+                poll_at = now() + 1.0
             else:
                 watch.finished(asked_at)
                 return await self._conclude(entry, answer)
         return entry
+
+    def _began(self, entry: Entry) -> tuple[float, bool]:
+        """When the job was submitted, on the loop's clock, and whether this process did it."""
+        context = self.context
+        submitted = entry.submitted_at or context.started
+        left_at = context.left_at.pop(entry.id, None)  # the wall clock may have been set since
+        began = context.now() - max(0.0, context.wall() - submitted) if left_at is None else left_at
+        return began, submitted >= context.started
+
+    def _read(self) -> float:
+        """A read of a job worked: note it, and return the time."""
+        self.context.heard()
+        self.context.went_on()
+        self._read_at = self.context.now()
+        return self._read_at
 
     async def _conclude(self, entry: Entry, answer: Answer) -> Entry:
         context, state = self.context, self.context.state

@@ -15,7 +15,7 @@ from pathlib import Path
 from batcher.core.errors import BusyError, UsageError
 from batcher.core.job import State
 from batcher.runner.recovery.departures import JOURNAL, was_put_back
-from batcher.store import STATE, StateFile, auditing, reading
+from batcher.store import STATE, StateFile, auditing, has_state, reading
 from batcher.store.facts import Generation
 from batcher.store.files.whole import write_whole
 from batcher.store.lock import still_at_work
@@ -29,29 +29,31 @@ _OPEN = (State.PENDING, State.SUBMITTING, State.RUNNING, State.READY)
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What the file beside the state file says. number: 0 for none. ended: whether that run closed its state file."""
+    """What lies beside the state file. number: generation of the last run, 0 for none. ended: whether that run closed
+    the state file. lost_journal: whether it did not, and ``state.db-wal`` with its last changes is gone.
+    """
 
     number: int = 0
     ended: bool = True
+    lost_journal: bool = False
 
 
 def read_beside(run_dir: Path) -> Beside:
+    """Call it before the state file is opened, which makes a new ``state.db-wal``."""
     path = run_dir / GENERATION
     try:
         facts = json.loads(path.read_bytes()) if path.is_file() else {}
-        return Beside(int(facts["number"]), bool(facts["ended"]))
+        number, ended = int(facts["number"]), bool(facts["ended"])
     except (OSError, ValueError, KeyError, TypeError):
         return Beside()
+    return Beside(number, ended, not ended and has_state(run_dir) and _has_no_wal(run_dir))
 
 
-def has_lost_its_journal(run_dir: Path, beside: Beside) -> bool:
-    """Whether the last run died and what it had not yet put into the state file is gone. Ask before it is opened."""
+def _has_no_wal(run_dir: Path) -> bool:
     try:
-        return not beside.ended and not (run_dir / f"{STATE}-wal").stat().st_size
-    except FileNotFoundError:
-        return not beside.ended
-    except OSError:
-        return False
+        return not (run_dir / f"{STATE}-wal").stat().st_size
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
 
 
 def check_file(state: StateFile, beside: Beside) -> None:
@@ -69,12 +71,12 @@ def check_file(state: StateFile, beside: Beside) -> None:
         raise damaged(f"the state file {state.path} is damaged: {words}", str(state.path.parent))
 
 
-def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool, go_on: bool) -> str | None:
+def check(state: StateFile, beside: Beside, *, go_on: bool) -> str | None:
     """Whether the state file is all there is of this run. Gives a warning when it is not, and can be mended free.
 
     go_on: the user says that it is. Raises UsageError.
     """
-    last = state.facts.generation
+    run_dir, last = state.path.parent, state.facts.generation
     if go_on or (last is None and not beside.number):
         return None
     moved = last is not None and last.place != _place(run_dir)
@@ -91,9 +93,9 @@ def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool
             hint=f"Put the newest copy back. If nothing was submitted since that copy was made, add {FLAG}; else what"
             " was submitted then may be paid for again.",
         )
-    if not lost_journal and last is not None and last.number >= beside.number:
+    if not beside.lost_journal and last is not None and last.number >= beside.number:
         return None
-    what = "has lost its journal (state.db-wal)" if lost_journal else "is older than the last run here"
+    what = "has lost its journal (state.db-wal)" if beside.lost_journal else "is older than the last run here"
     if not (run_dir / JOURNAL).is_file():
         raise UsageError(
             f"{run_dir / STATE} {what}, and {JOURNAL} is gone too: requests made since then are not known",
