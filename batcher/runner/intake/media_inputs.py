@@ -1,4 +1,4 @@
-"""Media inputs of a run: uploaded before the first submit, sent as links that are made at each submit."""
+"""Input files of jobs: uploads them before the first submit, and makes a link to each at every submit."""
 
 import asyncio
 import sqlite3
@@ -31,7 +31,10 @@ _AGAIN = "Nothing is lost. Put the file back, or run the same command again, whi
 
 
 def place_of(given: str | None, loader: Loader) -> str | None:
-    """Where inputs are uploaded: as ``--media`` says, else the manifest. Raises UsageError, ManifestError."""
+    """The URL that input files are uploaded to: of ``--media`` (given), else of the manifest, else None.
+
+    Raises UsageError, ManifestError.
+    """
     if given or loader.media is None:
         return storage.checked_url(given, "--media") if given else None
     here = loader.media
@@ -45,24 +48,28 @@ def place_of(given: str | None, loader: Loader) -> str | None:
 def contents(
     state: StateFile, place: str | None, progress: Progress, before: sqlite3.Connection | None = None
 ) -> MediaContents:
-    """before: of the run directory, where ``state`` is another one's."""
+    """Reads input files while the manifest is read into ``state``.
+
+    place: URL for uploads. before: the state file of the run directory, if ``state`` is a temporary one.
+    """
     return MediaContents(state.connection, place, before, counting(progress, READING))
 
 
 class MediaInputs:
-    """For the submits of one run. place: where ``--media`` uploads them to, None if it names none."""
+    """The input files of one run. links: makes links. place: URL for uploads, None if there is none. api: of the run."""
 
     def __init__(self, links: MediaLinks, place: str | None, api: Api) -> None:
         self._links = links
         self._place = place
         self._api = api
         self._hidden: set[str] = set()
-        self._moved: dict[str, media.Media] = {}  # what was uploaded anew since the run began
+        self._moved: dict[str, media.Media] = {}  # by hash: files that were uploaded again during the run
 
     async def upload(self, state: StateFile, limit: int | None, progress: Progress, *, try_one: bool) -> None:
-        """All files of the jobs to be submitted that are not there yet; then one link is tried.
+        """Upload every missing file of the jobs to be submitted.
 
-        Raises ManifestError for files that are gone, DiskError, UsageError.
+        limit: as ``--limit``. try_one: fetch one link as a test. Raises ManifestError for missing local files,
+        DiskError, UsageError.
         """
         wanted = self._wanted(state.connection, limit)
         if not wanted:
@@ -101,7 +108,7 @@ class MediaInputs:
             await try_link(self._link(smallest), smallest)
 
     def _wanted(self, connection: sqlite3.Connection, limit: int | None) -> dict[str, tuple[str, int, str]]:
-        """By hash, where one of the jobs to be submitted stands, and the input."""
+        """File, line and input of one job to be submitted, for each hash."""
         wanted: dict[str, tuple[str, int, str]] = {}
         if not media.is_known(connection):
             return wanted
@@ -114,7 +121,7 @@ class MediaInputs:
     def _in_place(
         self, sha256: str, content: media.Media | None, sources: list[media.Source], count: Callable[[], None]
     ) -> media.Media:
-        """In any thread."""
+        """Ensure that a file is uploaded. Runs in any thread. Raises Unusable."""
         if content is None and self._place is not None:
             content = uploaded(self._place, sha256)
         if content is None:
@@ -122,12 +129,12 @@ class MediaInputs:
         return self._links.prepare(content, sources, count)
 
     def warnings(self, now: float) -> tuple[str, ...]:
-        """now: Unix seconds."""
+        """A warning if links expire too early. now: Unix seconds."""
         ends = self._links.warning(now)
         return () if ends is None else (ends,)
 
     async def ready(self, entry: Entry, reader: sqlite3.Connection) -> None:
-        """Before a submit is written down: the objects are there. Raises DiskError."""
+        """Ensure that the input files of a job are uploaded. Call it before the claim. Raises DiskError."""
         for sha256 in set(contents_in(entry.job.inputs)):
             content, sources = _known(reader, sha256)
             content = self._moved.get(sha256, content)
@@ -141,17 +148,17 @@ class MediaInputs:
                 raise DiskError(f"an input of {one_line(entry.job.prompt_id, 80)}: {error}", hint=_AGAIN) from None
 
     def sent(self, entry: Entry, reader: sqlite3.Connection) -> Any:
-        """The inputs with links in the place of contents, made now."""
+        """The inputs of a job with new links to its files."""
 
         def link(sha256: str) -> str:
             content = self._moved.get(sha256) or media.content(reader, sha256)
-            assert content is not None, "ready comes first"
+            assert content is not None, "call ready first"
             return self._link(content)
 
         return with_links(entry.job.inputs, link)
 
     def _link(self, content: media.Media) -> str:
-        """What the service says back of it is cut by the client."""
+        """A link. The client removes its query, which is a secret, from messages of the service."""
         root = self._links.root(content)
         if root not in self._hidden:
             self._hidden.add(root)
@@ -162,7 +169,7 @@ class MediaInputs:
 def open_inputs(
     state: StateFile, place: str | None, settings: Settings, api: Api, *, is_simulator: bool
 ) -> MediaInputs | None:
-    """None where no job can have such inputs. Raises UsageError for a place whose links the service can't reach."""
+    """The input files of a run; None if no job can have any. Raises UsageError if the service can't reach ``place``."""
     if place is None and not media.is_known(state.connection):
         return None
     is_here = is_simulator or urlsplit(api.base_url).hostname in LOOPBACK
@@ -174,7 +181,9 @@ def open_inputs(
 
 
 def check_place(place: str | None, settings: Settings, *, is_here: bool) -> tuple[str, ...]:
-    """For a plan: warnings. Raises UsageError where the service could not reach what is uploaded there."""
+    """Warnings for a plan. is_here: whether the service is on this machine. Raises UsageError if the service could not
+    reach files at ``place``.
+    """
     if place is None:
         return ()
     links = MediaLinks(place, settings.timeout + QUEUE, is_here=is_here)

@@ -1,8 +1,9 @@
-"""One state in two places: a run directory that was copied, or whose state file was lost, replaced or taken over.
+"""Notices at the start that a run directory was copied, or that its state file was lost, replaced or taken over.
 
-Each run writes a generation into the state file and into a file beside it. They differ when an older state file was put
-back; the file says that the run never ended while the state file's own journal (``state.db-wal``) is gone when that was
-lost; and the state file names the directory it was made in, so a copy is told from the original, which may go on.
+Each run writes its generation, a number, to the state file and to a file beside it. The numbers differ if an older
+state file was put back. If the file says that the last run did not end and ``state.db-wal`` is missing, changes were
+lost.
+The state file also names its directory, so that a copy is not mistaken for the original, which may still be continued.
 """
 
 import json
@@ -23,7 +24,7 @@ from batcher.store.machine import damaged
 from batcher.store.opening import GENERATION
 
 FLAG = "--continue-copy"
-CHECK = 3.0  # seconds: a file of a million jobs takes about one
+CHECK = 3.0  # seconds for the integrity check; a million jobs take about one second
 _OPEN = (State.PENDING, State.SUBMITTING, State.RUNNING, State.READY)
 
 
@@ -57,7 +58,7 @@ def _has_no_wal(run_dir: Path) -> bool:
 
 
 def check_file(state: StateFile, beside: Beside) -> None:
-    """After an end that was not clean: whether it was one, and the state file is whole as far as is seen in moments.
+    """After a run that did not end cleanly: check that its process is gone, and the state file for damage.
 
     Raises BusyError, DiskError.
     """
@@ -72,9 +73,8 @@ def check_file(state: StateFile, beside: Beside) -> None:
 
 
 def check(state: StateFile, beside: Beside, *, go_on: bool) -> str | None:
-    """Whether the state file is all there is of this run. Gives a warning when it is not, and can be mended free.
-
-    go_on: the user says that it is. Raises UsageError.
+    """Check that no submit of this run is missing in the state file. Returns a warning if the missing ones will be
+    restored, free. go_on: skip the check, because the user gave FLAG. Raises UsageError if some may be paid for again.
     """
     run_dir, last = state.path.parent, state.facts.generation
     if go_on or (last is None and not beside.number):
@@ -106,7 +106,7 @@ def check(state: StateFile, beside: Beside, *, go_on: bool) -> str | None:
 
 
 def take(state: StateFile, run_dir: Path, beside: Beside, now: float) -> None:
-    """From here on, the run of this process is the one that counts. Raises DiskError."""
+    """Make this process the only one that may write to the state file. now: Unix seconds. Raises DiskError."""
     last = state.facts.generation
     number = max(0 if last is None else last.number, beside.number) + 1
     ours = Generation(
@@ -124,7 +124,7 @@ def take(state: StateFile, run_dir: Path, beside: Beside, now: float) -> None:
 
 
 def settle(state: StateFile) -> None:
-    """At the end of a run: notes when nothing is left to do, for then a copy can't pay for what the original does."""
+    """At the end of a run: note whether no job is open, because then a copy can't pay for the same jobs."""
     ours = state.facts.generation
     if ours is not None and not reading.any_is(state.connection, list(_OPEN)):
         settled = replace(ours, settled=True)
@@ -133,7 +133,7 @@ def settle(state: StateFile) -> None:
 
 
 def leave(run_dir: Path) -> None:
-    """After the state file was closed: all of it is in its one file."""
+    """Note that the run ended. Call it after the state file was closed, which empties ``state.db-wal``."""
     with suppress(Exception):
         _write(run_dir, read_beside(run_dir).number, ended=True)
 
@@ -143,7 +143,7 @@ def _write(run_dir: Path, number: int, *, ended: bool) -> None:
 
 
 def _place(run_dir: Path) -> tuple[int, str]:
-    """What a directory keeps when it is renamed, and a copy of it has not: its number on its disk, and the machine."""
+    """Inode and machine: a renamed directory keeps them, and a copy has others."""
     return run_dir.stat().st_ino, _machine()
 
 
