@@ -30,6 +30,8 @@ WATCH = 1.0  # seconds between two checks for changes by another process
 
 
 class Drain:
+    """The tasks of one run."""
+
     def __init__(self, context: RunContext) -> None:
         self.context = context
         self.waiter = Waiter(context)
@@ -40,6 +42,9 @@ class Drain:
         self._wake = asyncio.Event()  # set when a job ends, the run must stop, or another process changed the table
         self._changed = False
         self._defects: list[Exception] = []
+
+    def __repr__(self) -> str:
+        return f"<Drain {len(self._at_work)} jobs with a task>"
 
     async def collect(self, entries: Iterable[Entry], *, ask: bool) -> None:
         """Fetch the files of these jobs and submit nothing. Jobs whose files are not available yet keep their state.
@@ -128,7 +133,7 @@ class Drain:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH)
-            self.context.look()
+            self.context.stop_if_stuck()
             try:
                 self._changed = await self._changed_elsewhere() or self._changed
             except Exception as error:  # noqa: BLE001

@@ -85,7 +85,7 @@ class Fetcher:
 
     def _miss(self, cause: Cause) -> None:
         self._misses += 1
-        self.context.stuck(cause)
+        self.context.note_stuck(cause)
         if self._misses >= MANY_MISSES:
             self.context.tally.file_note = (
                 f"no file could be downloaded {self._misses} times in a row ({cause}); still retrying"
@@ -100,8 +100,8 @@ class Fetcher:
         context = self.context
         saved, warnings = await context.queue.durable(context.state.save, entry, artifacts)
         context.files[entry.id] = artifacts
-        context.came_to(entry, None)
-        context.went_on()
+        context.count_outcome(entry, None)
+        context.note_fetched()
         self._misses = 0
         context.tally.file_note = ""
         for warning in warnings:
@@ -116,6 +116,6 @@ class Fetcher:
         return await self.context.queue.durable(self.context.state.expire, entry)
 
     async def _fail(self, entry: Entry, cause: Cause) -> Entry:
-        self.context.went_on()
-        self.context.came_to(entry, cause)
+        self.context.note_fetched()
+        self.context.count_outcome(entry, cause)
         return await self.context.queue.durable(self.context.state.fail_here, entry, cause)

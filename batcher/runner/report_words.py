@@ -1,7 +1,7 @@
-"""A report as a person reads it: every job and every dollar in its place, why it ended, and what to type next.
+"""A report as text: jobs and dollars by state, why the run ended, and what to type next.
 
-``status`` and the summary of a run take the same words from here, so that they can't differ. Every command can be
-pasted as it stands.
+``batcher status`` and the summary of a run use the same functions, so that they can't differ. Every command can be
+pasted.
 """
 
 import math
@@ -21,8 +21,8 @@ from batcher.runner.control import Control
 from batcher.runner.stop import Reason, Stop
 
 SHOWN = 8  # causes
-LEAST_SUBMITS, LEAST_SECONDS = 10, 3.0  # of less than these no rate is worth a word
-STATES = {  # in words, and what is to be known of them
+LEAST_SUBMITS, LEAST_SECONDS = 10, 3.0  # with less than these no rate is shown
+STATES = {  # in words, with a note
     "done": ("done", ""),
     "at_service": ("at the service", "collected first by the next run"),
     "to_download": ("to download", "paid for; the next run fetches them"),
@@ -72,7 +72,7 @@ def summary(
 
 
 def standing(facts: Mapping[str, Any], *, going: bool = False) -> list[str]:
-    """Where the jobs stand, and their money: a table whose dollars add up. going: a run is at work on them."""
+    """A table of jobs and dollars by state. facts: as ``report.standing`` gives them. going: the run is in progress."""
     costs = facts["cost_by_state"]
     rows: list[tuple[str, str, float | None, str]] = [
         (f"{facts[name]:,}", word, costs.get(name), "" if going else note)
@@ -100,7 +100,7 @@ def standing(facts: Mapping[str, Any], *, going: bool = False) -> list[str]:
 
 
 def causes(run: str, groups: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Why jobs failed or are in doubt, each cause with what to do about it."""
+    """Why jobs failed or are in doubt, and what to do about each cause. groups: as ``report.causes`` gives them."""
     lines: list[str] = []
     for group in groups[:SHOWN]:
         failed = group["state"] == "failed"
@@ -124,7 +124,7 @@ def causes(run: str, groups: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def ended(facts: Mapping[str, Any] | None) -> list[str]:
-    """When the last run ended and why. facts: as ``report.ended`` has them; None: it never did."""
+    """When and why the last run ended. facts: of ``report.ended`` as a mapping; None if no run ended."""
     if not facts:
         return []
     why = facts.get("message") or str(facts.get("stopped_by") or "").replace("_", " ")
@@ -134,12 +134,12 @@ def ended(facts: Mapping[str, Any] | None) -> list[str]:
 
 
 def _local(utc: str | None) -> str:
-    """``2026-11-22 03:12`` on the clock of this machine."""
+    """``2026-11-22 03:12`` in the time zone of this machine."""
     return f"{datetime.fromisoformat(utc).astimezone():%Y-%m-%d %H:%M}" if utc else "at an unknown time"
 
 
 def cancelled(outcomes: Mapping[CancelOutcome, int]) -> list[str]:
-    """What ``cancel`` and ``--cancel-on-interrupt`` came to, each outcome by itself."""
+    """The outcomes of ``--cancel-on-interrupt``, one line each."""
     words = {
         CancelOutcome.CANCELLED: "cancelled at the service, free",
         CancelOutcome.TOO_LATE: "too late: running or finished, charged, collected by the next run",
@@ -170,9 +170,9 @@ def _to_go(report: Mapping[str, Any], reason: Reason | None, piped: bool, needed
 
 
 def resume(facts: Mapping[str, Any], stopped_by: str | None, command: str, control: Control) -> tuple[str, str]:
-    """How to go on and what to type for it: not what would stop at the same place again.
+    """How to go on, and a command that does not stop at the same limit again.
 
-    control: what ``tune`` asks for now, which wins over the command's flags.
+    stopped_by: as in ``report.json``. command: as typed. control: what ``tune`` asks for now, which overrides it.
     """
     run = facts["run"]
     if control.paused:

@@ -20,26 +20,20 @@ def tune(
     budget: str | None = None, deadline: str | None = None, pause: bool = False, resume: bool = False,
     drain: bool = False, reason: str | None = None, wall: Callable[[], float] = time.time,
 ) -> dict[str, Any]:  # fmt: skip
-    """Change the settings that a run directory requests of its run.
-
-    rate, in_flight, downloads, budget, deadline: a text as the flag takes it, BACK to use the setting of the command,
-    None to leave it as it is. pause, resume, drain: as the flags of ``batcher tune``. reason: free text. wall: Unix
-    seconds.
+    """Request other settings of a run, in progress or not. Each is a text as its flag takes it, BACK for the setting of
+    the command, None for no change. reason: free text. wall: Unix seconds.
 
     Returns all requests that apply now, as JSON data. Raises UsageError, DiskError; then nothing has changed.
     """
     if pause and resume:
         raise UsageError("--pause and --resume contradict each other", hint="Leave one of them out.")
     with closing(connect_to_read(run_dir)) as connection:
-        going = is_going(connection, run_dir)
-        command = read_facts(connection).command
+        going, command = is_going(connection, run_dir), read_facts(connection).command
     before = read_control(run_dir)
     if drain and not going:
         raise UsageError(f"no run is going in {run_dir}, so there is nothing to drain", hint="--pause holds the next.")
     given = {"rate": rate, "in_flight": in_flight, "downloads": downloads, "budget": budget, "deadline": deadline}
-    changes: dict[str, Any] = {name: _parsed(name, text) for name, text in given.items() if text is not None}
-    if "deadline" in changes:
-        changes["deadline"] = deadline_at(changes["deadline"], wall())
+    changes: dict[str, Any] = {name: _parsed(name, text, wall()) for name, text in given.items() if text is not None}
     if pause or resume:
         changes["paused"] = pause
     after = before
@@ -62,12 +56,13 @@ def tune(
     }
 
 
-def _parsed(name: str, text: str) -> Any:
-    """Raises UsageError."""
+def _parsed(name: str, text: str, now: float) -> Any:
+    """The value of a setting, None for BACK; of a deadline, in Unix seconds. Raises UsageError."""
     if text.strip().lower() == BACK:
         return None
     try:
-        return PARSERS[name](text)
+        value = PARSERS[name](text)
+        return deadline_at(value, now) if name == "deadline" else value
     except ValueError as error:
         flag = "--" + name.replace("_", "-")
         raise UsageError(f"{flag} {one_line(text, 60)!r}: {error}") from None

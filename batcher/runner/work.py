@@ -102,8 +102,8 @@ async def drain(
             if stop.reason is Reason.INTERRUPTED:
                 with suppress(DiskError):  # then the next start does it
                     departures.recover(state, context.wall())  # submits whose answer is no longer waited for
-        if context.lay_there:
-            jobs = show_count(context.lay_there, "job was", "jobs were")
+        if context.taken_in:
+            jobs = show_count(context.taken_in, "job was", "jobs were")
             context.say(f"{jobs} there already, image and sidecar: taken in, not paid for again")
         await _remember(context, offer)
         context.tell(Ticked(snapshot=_snapshot(context), at=context.wall()))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -56,7 +57,7 @@ def contents(
 
 
 class MediaInputs:
-    """The input files of one run. links: makes links. place: URL for uploads, None if there is none. api: of the run."""
+    """The input files of one run. links: makes links. place: URL for uploads, None for none. api: of the run."""
 
     def __init__(self, links: MediaLinks, place: str | None, api: Api) -> None:
         self._links = links
@@ -74,28 +75,24 @@ class MediaInputs:
         wanted = self._wanted(state.connection, limit)
         if not wanted:
             return
-        tell, sent = counting(progress, SENDING), 0
+        tell, numbers = counting(progress, SENDING), count(1)
         problems: list[Problem] = []
         smallest: media.Media | None = None
-
-        def count() -> None:
-            nonlocal sent
-            sent += 1
-            tell(sent)
-
         hashes = list(wanted)
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="inputs") as pool:
             for start in range(0, len(hashes), _CHUNK):
-                contents = [(one, *_known(state.connection, one)) for one in hashes[start : start + _CHUNK]]
-                tasks = [asyncio.wrap_future(pool.submit(self._in_place, *facts, count)) for facts in contents]
+                contents = [(one, *_recorded(state.connection, one)) for one in hashes[start : start + _CHUNK]]
+                tasks = [
+                    asyncio.wrap_future(pool.submit(self._in_place, *facts, lambda: tell(next(numbers))))
+                    for facts in contents
+                ]
                 done: list[media.Media] = []
                 for (sha256, *_), outcome in zip(
                     contents, await asyncio.gather(*tasks, return_exceptions=True), strict=True
                 ):
                     if isinstance(outcome, Unusable):
-                        problems.append(
-                            Problem(*wanted[sha256][:2], 1, f"`{wanted[sha256][2]}`: {outcome}", "put it back")
-                        )
+                        file, line, name = wanted[sha256]
+                        problems.append(Problem(file, line, 1, f"`{name}`: {outcome}", "put it back"))
                     elif isinstance(outcome, BaseException):
                         raise outcome
                     else:
@@ -119,14 +116,14 @@ class MediaInputs:
         return wanted
 
     def _in_place(
-        self, sha256: str, content: media.Media | None, sources: list[media.Source], count: Callable[[], None]
+        self, sha256: str, content: media.Media | None, sources: list[media.Source], sent: Callable[[], None]
     ) -> media.Media:
         """Ensure that a file is uploaded. Runs in any thread. Raises Unusable."""
         if content is None and self._place is not None:
             content = uploaded(self._place, sha256)
         if content is None:
             raise Unusable("its file is not known here: run the manifest that names it, with --media")
-        return self._links.prepare(content, sources, count)
+        return self._links.prepare(content, sources, sent)
 
     def warnings(self, now: float) -> tuple[str, ...]:
         """A warning if links expire too early. now: Unix seconds."""
@@ -136,7 +133,7 @@ class MediaInputs:
     async def ready(self, entry: Entry, reader: sqlite3.Connection) -> None:
         """Ensure that the input files of a job are uploaded. Call it before the claim. Raises DiskError."""
         for sha256 in set(contents_in(entry.job.inputs)):
-            content, sources = _known(reader, sha256)
+            content, sources = _recorded(reader, sha256)
             content = self._moved.get(sha256, content)
             if content is not None and self._links.is_fresh(content):
                 continue
@@ -192,7 +189,7 @@ def check_place(place: str | None, settings: Settings, *, is_here: bool) -> tupl
     return () if ends is None else (ends,)
 
 
-def _known(connection: sqlite3.Connection, sha256: str) -> tuple[media.Media | None, list[media.Source]]:
+def _recorded(connection: sqlite3.Connection, sha256: str) -> tuple[media.Media | None, list[media.Source]]:
     if not media.is_known(connection):
         return None, []
     return media.content(connection, sha256), media.sources_of(connection, sha256)

@@ -45,7 +45,7 @@ class LyingThere:
                 return await self._collected_again(entry, attempt)
             saved = await context.queue.durable(state.find, attempt, files)
             context.files[entry.id] = files
-            context.lay_there += 1
+            context.taken_in += 1
             self._count_as_spent(saved)
             return saved
         if entry.attempts or (file := self._unproved(entry)) is None:

@@ -48,8 +48,8 @@ class Watch:
         stall: float = STALL,
         run: str = "",
     ) -> None:
-        self._unsaid: list[str] = []
-        self._say: Callable[[str], None] = self._unsaid.append
+        self._early_warnings: list[str] = []
+        self._say: Callable[[str], None] = self._early_warnings.append
         self._on_end = on_end
         self._environ = environ
         self._stall = stall
@@ -62,7 +62,7 @@ class Watch:
         self._run_dir = Path()
         self._report: Mapping[str, Any] | None = None
         self._ticked = self._moved = time.time()
-        self._said_stall = False
+        self._stall_sent = False
 
     def __enter__(self) -> Self:
         self._name_run(self._run)
@@ -96,7 +96,7 @@ class Watch:
         for events in self._events:
             events(event)
         if isinstance(event, JobMoved):
-            self._moved, self._said_stall = event.at, False
+            self._moved, self._stall_sent = event.at, False
         elif isinstance(event, Ticked):
             self._ticked = event.at
             self._notice_stall(event.snapshot, event.at)
@@ -116,8 +116,8 @@ class Watch:
     def say_warnings(self, say: Callable[[str], None]) -> None:
         """Print warnings by ``say`` from now on, and at once those that there were before."""
         self._say = say
-        while self._unsaid:
-            say(self._unsaid.pop(0))
+        while self._early_warnings:
+            say(self._early_warnings.pop(0))
 
     def finish(self, asked_at: float | None = None) -> None:
         """Wait shortly for the messages, then run the user's command. Call it after the run directory is unlocked.
@@ -150,9 +150,9 @@ class Watch:
 
     def _notice_stall(self, snapshot: Snapshot, at: float) -> None:
         still = at - self._moved
-        if self._said_stall or still < self._stall or snapshot.limited_by == "paused":
+        if self._stall_sent or still < self._stall or snapshot.limited_by == "paused":
             return
-        self._said_stall = True
+        self._stall_sent = True
         self._emit("stall", {"seconds": still})
         self._messenger.send(*notify_text.at_stall(str(self._run_dir), still, snapshot))
 
