@@ -12,6 +12,7 @@ from batcher.core import limits
 from batcher.core.errors import AccountError, BalanceGone, Defect, Overtaken
 from batcher.core.job import Entry, State
 from batcher.core.lifecycle import AT_REST, PAID_FOR
+from batcher.core.units import show_count
 from batcher.runner.events import JobMoved
 from batcher.runner.fetch import Fetcher
 from batcher.runner.places import Places
@@ -44,7 +45,7 @@ class Drain:
         self._defects: list[Exception] = []
 
     def __repr__(self) -> str:
-        return f"<Drain {len(self._at_work)} jobs with a task>"
+        return f"<Drain, tasks of {show_count(len(self._at_work), 'job')}>"
 
     async def collect(self, entries: Iterable[Entry], *, ask: bool) -> None:
         """Fetch the files of these jobs and submit nothing. Jobs whose files are not available yet keep their state.
