@@ -42,7 +42,7 @@ class StateFile(JobRows):
 
     def claim(self, entry: Entry, now: float) -> Entry:
         """The intent, on disk before the submit leaves. ``now``: Unix seconds, as everywhere here."""
-        self.be_in_place()
+        self.check_in_place()
         if entry.attempts:
             self.connection.execute(_KEEP, (entry.id, entry.attempts))
         attempt = entry.attempts + 1
