@@ -57,7 +57,7 @@ def checked_base(base_url: str) -> str:
     """The API root without its last slash. Raises UsageError for what could leak the token or isn't a root."""
     text = base_url.strip()
     if "@" in text.partition("://")[2].partition("/")[0]:
-        raise UsageError("--base-url must not hold a user name or password", hint="The token is given apart from it.")
+        raise UsageError("--base-url must not hold a user name or password", hint="Give the token separately.")
     try:
         parts = urlsplit(text)
         readable = parts.port != 0 and yarl.URL(text).host == parts.hostname

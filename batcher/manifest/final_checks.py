@@ -70,11 +70,11 @@ def _warn_of_names(plan: Plan) -> None:
     for text in dict.fromkeys(group.template.text for group in plan.groups if group.template):
         if match := _PICTURE.search(text):
             plan.model_inputs.warn(
-                f"`output.path` ends with {match[0]}, and the extension is put behind it: leave it out"
+                f"`output.path` ends with {match[0]}, and the extension is added to it: leave it out"
             )
         if text.startswith("images/"):
             plan.model_inputs.warn(
-                "`output.path` begins with images/, and is a place in the folder images: leave it out"
+                "`output.path` begins with images/, and is inside the folder images anyway: leave it out"
             )
 
 

@@ -72,7 +72,7 @@ def _opened(
         raise failure(source.label, 0, 0, "there is no such file", "check the path and the working directory")
     if form is None:
         mend = f"add --format with one of {', '.join(FORMATS)}"
-        raise failure(source.label, 0, 0, "its format can't be told from its name", mend)
+        raise failure(source.label, 0, 0, "its name does not show its format", mend)
     document = read_document(source) if form == "yaml" else None
     loader = Loader(path, source, form, document, overrides, spool)
     if fetched is not None and "://" in path:

@@ -226,7 +226,7 @@ async def _offer(loader: Loader, settings: Settings, service: Service, state: St
     if control.settings(settings).budget is not None and offer.price is None:
         raise UsageError(
             "a budget needs a price, and the catalogue gives none for this model",
-            hint="Say what one image costs with --price USD.",
+            hint="Give the price of one image with --price USD.",
         )
     return offer
 

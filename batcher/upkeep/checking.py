@@ -37,6 +37,6 @@ def check(run_dir: Path, *, depth: Depth, threads: int, progress: Progress | Non
             survey = look(run_dir, state.connection, depth=depth, threads=threads, progress=progress)
         finally:
             state.close()
-    message = f"it can be made anew for {show_count(rebuilt.jobs, 'job')} from the sidecars"
+    message = f"it can be rebuilt for {show_count(rebuilt.jobs, 'job')} from the sidecars"
     survey.findings.insert(0, Finding(kind=Kind.STATE_MISSING, file=STATE, message=message, fix=Fix.FREE))
     return survey

@@ -81,7 +81,7 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
             kind = Kind.STATE_DAMAGED if damaged else Kind.STATE_MISSING
             missing = Finding(kind=kind, file=STATE, message="made anew", fix=Fix.FREE)
             before.findings.insert(0, missing)
-            repaired.did("state file made anew from the sidecars")
+            repaired.did("state file rebuilt from the sidecars")
         repaired.left = before.findings
         not_fetched: list[Finding] = []
         for _ in range(MOST_ROUNDS):
