@@ -62,10 +62,6 @@ class Controller:
         await context.queue.durable(_acknowledge, context.state, control, context.wall())
         drained = "finish what is at the service, then end"
         asked = drained if control.drain else control.words(before) or "as the command says"
-            "finish what is at the service, then end"
-            if control.drain
-            else control.words(before) or "as the command says"
-        )
         words = f"tuned: {asked}" + (f" ({control.reason})" if control.reason else "")
         return f"{words}; `{command_line('tune', self._run_dir, '--resume')}` resumes it" if control.paused else words
 

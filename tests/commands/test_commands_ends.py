@@ -186,7 +186,7 @@ def test_a_paused_run_says_what_lets_it_go_on(shell: Shell) -> None:
 def test_tune_says_that_it_resumed_whatever_else_it_changed(shell: Shell) -> None:
     stopped(shell, "--limit", "1")
     shell("tune", RUN, "--pause")
-    assert f"{RUN}: rate 1/s, resumed\n" in shell("tune", RUN, "--resume", "--rate", "1/s").out
+    assert f"{RUN}: rate 1.0/s, resumed\n" in shell("tune", RUN, "--resume", "--rate", "1/s").out
     assert "resumed" not in shell("tune", RUN, "--resume", "--rate", "2/s").out, "it was not paused"
 
 
