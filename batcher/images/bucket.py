@@ -77,9 +77,6 @@ class Bucket(Objects):
     def put_sidecar(self, path: str, values: Mapping[str, Any]) -> None:
         self._create(f"{path}.json", sidecar_text(values), path, str(values.get("job")))
 
-    def settle(self, name: str) -> None:
-        """Nothing is left to be forced."""
-
     def move_aside(self, file: str) -> str | None:
         """To ``lost+found`` below the URL; None when there is nothing."""
         key = _key(file)

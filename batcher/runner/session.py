@@ -48,7 +48,7 @@ from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import Surroundings, drain
 from batcher.store import STATE, RunFacts, StateFile, has_state, remove_state
 from batcher.store.facts import Planned
-from batcher.store.machine import machine_problem
+from batcher.store.machine import check_memory, machine_problem
 
 ALONE = Surroundings()
 
@@ -70,6 +70,7 @@ async def run(
 
     progress: receives the progress; None: standard error, as in the settings.
     """
+    check_memory()
     async with brought(options) as (kept, remote):
         return await _run(kept, remote, surroundings, progress)
 
