@@ -77,9 +77,6 @@ class Bucket(Objects):
     def put_sidecar(self, path: str, values: Mapping[str, Any]) -> None:
         self._create(f"{path}.json", sidecar_text(values), path, str(values.get("job")))
 
-    def settle(self, name: str) -> None:
-        """Nothing is left to be forced."""
-
     def move_aside(self, file: str) -> str | None:
         """To ``lost+found`` below the URL; None when there is nothing."""
         key = _key(file)
@@ -193,8 +190,8 @@ class Bucket(Objects):
             obstore.put(self.store, key, data, mode="overwrite")
         except objects.Changed:
             raise DiskError(
-                f"{self.url}/{key} was changed by somebody else just now",
-                hint="One writer at a time, then run the same command again. Nothing is paid twice.",
+                f"{self.url}/{key} was just changed by another program",
+                hint="Let one program write there at a time, and run the same command again. Nothing is paid twice.",
             ) from None
 
     def _owner(self, path: str) -> str | None:

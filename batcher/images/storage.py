@@ -10,10 +10,10 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from batcher.core.batched import batched
 from batcher.core.command_line import repair
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
@@ -147,8 +147,7 @@ def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str
         yield from items
         return
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="bucket") as pool:
-        items = iter(items)
-        while lot := list(islice(items, 8 * _AT_ONCE)):
+        for lot in batched(items, 8 * _AT_ONCE):
             for _ in pool.map(lambda item: local(run_dir, *recorded(item)), lot):
                 pass
             yield from lot

@@ -84,10 +84,10 @@ def _refuse_field(group: Group, field: str, mend: str) -> None:
 def _warn_of_names(plan: Plan) -> None:
     for text in dict.fromkeys(group.template.text for group in plan.groups if group.template):
         if match := _EXTENSION.search(text):
-            what = f"ends with {match[0]}, and the extension is put behind it"
+            what = f"ends with {match[0]}, and the extension is added to it"
             plan.model_inputs.warn(f"`output.path` {what}: leave it out")
         if text.startswith("images/"):
-            what = "begins with images/, and is a place in the folder images"
+            what = "begins with images/, and is inside the folder images anyway"
             plan.model_inputs.warn(f"`output.path` {what}: leave it out")
 
 

@@ -72,7 +72,7 @@ def open_manifest(
             raise failure(source.label, 0, 0, "there is no such file", "check the path and the working directory")
         if form is None:
             mend = f"add --format with one of {', '.join(FORMATS)}"
-            raise failure(source.label, 0, 0, "its format can't be told from its name", mend)
+            raise failure(source.label, 0, 0, "its name does not show its format", mend)
         return Loader(path, source, form, overrides, spool, is_remote=fetched is not None and "://" in path)
     except BaseException:
         spool.close()

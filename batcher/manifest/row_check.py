@@ -75,7 +75,7 @@ class RowCheck:
         else:
             return
         self._warned.add(row.source)
-        self._plan.model_inputs.warn(f"{row.source}:{row.line}: {shown(match[0])} is sent as it stands: {mend}")
+        self._plan.model_inputs.warn(f"{row.source}:{row.line}: {shown(match[0])} is sent unchanged: {mend}")
 
     def _came_before(self, row: Row, name: str) -> bool:
         """Whether an earlier prompt of the file has the same name in braces."""

@@ -127,7 +127,7 @@ class MediaFiles:
             raise Unusable(f"must be a file, an object ({', '.join(BUCKETS)}) or a public https URL")
         if self._base is None:
             raise Unusable(
-                "is a file of this machine, and a manifest from a URL can't use one; write https:// or s3://"
+                "is a file on this machine, and a manifest from a URL can't use one; write https:// or s3://"
             )
         if not name or "\0" in name:
             raise Unusable("names no file")
