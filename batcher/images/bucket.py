@@ -192,8 +192,8 @@ class Bucket(Objects):
             obstore.put(self.store, key, data, mode="overwrite")
         except objects.Changed:
             raise DiskError(
-                f"{self.url}/{key} was changed by somebody else just now",
-                hint="One writer at a time, then run the same command again. Nothing is paid twice.",
+                f"{self.url}/{key} was just changed by another program",
+                hint="Let one program write there at a time, and run the same command again. Nothing is paid twice.",
             ) from None
 
     def _owner(self, path: str) -> str | None:

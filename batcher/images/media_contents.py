@@ -87,7 +87,7 @@ class MediaContents:
             content = None if self._place is None else uploaded(self._place, sha256)
             if content is None:
                 raise Unusable(
-                    "stands for a file that is not known here: write its name, or --media with the place of it"
+                    "stands for a file that is not known here: write its path, or add --media with its place"
                 )
             self._contents[sha256] = content
         return sha256
@@ -114,7 +114,7 @@ class MediaContents:
         if not self.gone:
             return ()
         more = f" and {len(self.gone) - 1:,} more are" if len(self.gone) > 1 else " is"
-        return (f"{next(iter(self.gone))}{more} gone: what was uploaded of it earlier is used",)
+        return (f"{next(iter(self.gone))}{more} gone: the copy that was uploaded earlier is used",)
 
     def amount(self) -> dict[str, int]:
         """Of the contents of this reading: how many, their bytes, and how many have no object yet; {} for none."""
@@ -295,5 +295,5 @@ def _mime(head: bytes, name: str) -> str:
     kind = classify(head, Announced(extension=name.rpartition(".")[2].lower()))
     if kind is None or kind.mime.partition("/")[0] not in _KINDS:
         what = "nothing known" if kind is None or kind.extension == "bin" else kind.mime
-        raise Unusable(f"is neither an image, a film nor a sound by its bytes, but {what}")
+        raise Unusable(f"is not an image, video or audio file by its bytes, but {what}")
     return kind.mime

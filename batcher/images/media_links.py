@@ -81,7 +81,7 @@ class MediaLinks:
             return media.Media(content.sha256, content.bytes, content.mime, place, content.version)
         if content.version is not None:  # an object that somebody changed or took away
             if self._place is None:
-                raise Unusable(f"{place} is not what it was when it was read")
+                raise Unusable(f"{place} has changed since it was read")
             fresh = media.Media(content.sha256, content.bytes, content.mime)
             return self.prepare(fresh, sources, progress)
         self._upload(objects, key, content, sorted(sources, key=_by_file))
@@ -143,7 +143,7 @@ class MediaLinks:
         found = objects.stat(key)
         if found is None or found.size != content.bytes:
             raise DiskError(
-                f"{objects.url}/{key} is not what its name says: it has other bytes",
+                f"{objects.url}/{key} has other bytes than its name says",
                 hint="Nothing was sent to the service. Delete that object, and run the same command again.",
             )
 

@@ -72,7 +72,7 @@ async def _fetch_http(url: str, path: Path, most: int) -> str:
             if not (reason := _refusal(url, after)):
                 return after
             raise _missing(url, f"it redirects to {one_line(shown(after), 150)}, which {reason}")
-        raise _missing(url, "it redirects to what is not a URL")
+        raise _missing(url, "it redirects to something that is not a URL")
 
     async with session(timeout=_TIMES) as calls, answered(calls, "GET", url, onward) as answer:
         if answer.status >= 500 or answer.status == 429:

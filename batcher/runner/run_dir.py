@@ -57,7 +57,7 @@ def some_room(run_dir: Path) -> None:
     free = shutil.disk_usage(run_dir).free
     if free < LEAST_FREE:
         raise DiskError(
-            f"only {show_bytes(free)} are free at {run_dir}; a run starts with {show_bytes(LEAST_FREE)} or more",
+            f"only {show_bytes(free)} are free at {run_dir}; a run needs {show_bytes(LEAST_FREE)} or more to start",
             hint="Nothing more was submitted. Free some space, then run the same command again.",
         )
 

@@ -116,7 +116,7 @@ def read_manifest(options: Options, fetched: Path | None = None) -> tuple[Loader
         settings = fold(options.flags, given)
         if settings.workers is not None and settings.engine != "ray":
             loader.close()
-            raise UsageError("--workers are for --engine ray", hint="Add it, or leave --workers out.")
+            raise UsageError("--workers is for --engine ray", hint="Add it, or leave --workers out.")
         loader.unchecked = settings.no_schema_check
         return loader, settings
     except ManifestError as error:

@@ -38,7 +38,7 @@ class CommitQueue:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="state")
 
     def __repr__(self) -> str:
-        return f"<CommitQueue {len(self._waiting)} calls in line, {self.commits} groups, {self.state!r}>"
+        return f"<CommitQueue in line: {len(self._waiting)}, commits: {self.commits}, {self.state!r}>"
 
     async def __aenter__(self) -> Self:
         """Raises DiskError if the system can't start the thread: now, not when there are answers to record."""

@@ -2,6 +2,7 @@
 
 import errno
 import sqlite3
+from contextlib import suppress
 
 from batcher.core.command_line import repair
 from batcher.core.errors import Damaged, DiskError
@@ -13,6 +14,25 @@ _OF_THE_DISK = frozenset(
     if hasattr(errno, name)
 )
 _KEPT = "Everything that could be written is kept."
+LEAST_MEMORY = 512 << 20  # bytes of address space
+
+
+def check_memory() -> None:
+    """Raises DiskError if the process may use less address space than LEAST_MEMORY.
+
+    Near such a limit a run can hang: CPython waits for ever for a thread that ended for lack of memory before it was
+    up, and 3.11 repeats without end what failed in an exception handler.
+    """
+    with suppress(ImportError):  # Windows
+        import resource  # noqa: PLC0415
+
+        allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY:
+            raise DiskError(
+                f"this process may use {allowed >> 20:,} MB of address space, and a run needs {LEAST_MEMORY >> 20} MB",
+                hint=f"Nothing was submitted. Raise the limit (`ulimit -v {LEAST_MEMORY >> 10}`), then run the same"
+                " command again.",
+            )
 
 
 def machine_problem(error: BaseException) -> DiskError | None:
