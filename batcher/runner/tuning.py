@@ -42,14 +42,12 @@ def tune(
         after = replace(before, **changes, drain=drain, reason=words, at=wall())
         write_control(run_dir, after)
     elif reason is not None:
-        raise UsageError(
-            "--reason says why something is changed, and nothing is", hint="Add --rate, --pause or another."
-        )
+        raise UsageError("--reason explains a change, and nothing is changed", hint="Add --rate, --pause or another.")
     return {
         "run": str(run_dir),
         "going": going,
         "changed": bool(changes) or drain,
-        "asked": after.words(),
+        "asked": after.words(before),
         "paused": after.paused,
         "control": asdict(after),
         "resume": command,

@@ -95,7 +95,7 @@ _SEVERAL: _Looks = {
 _ANY = re.compile("|".join(f"(?P<{name}>{pattern})" for name, (pattern, _, _) in (_KINDS | _SEVERAL).items()))
 _SIGNS = re.compile(r"[|:;\t]|\.(?:png|jpe?g|webp)")  # a line that begins with a letter and has none is a prompt
 _LONGEST = 2_000  # characters of a line that are looked at
-_FLAG = "--format txt sends the lines as they stand"
+_FLAG = "--format txt sends the lines unchanged"
 
 
 class Lookalikes:

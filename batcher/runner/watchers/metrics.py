@@ -49,7 +49,7 @@ class Collector:
         for state, number in _by_state(connection, counts).items():
             jobs.add_metric([state], number)
         yield jobs
-        words = "Submits that may have been paid for, by what came of them."
+        words = "Submits that may have been paid for, by outcome."
         submits = core.CounterMetricFamily("batcher_submits", words, labels=["outcome"])
         for outcome, number in sorted(reading.submits_by_outcome(connection).items()):
             submits.add_metric([outcome], number)
@@ -69,7 +69,7 @@ class Collector:
         money = report.standing(self._connection, counts, facts.price_usd)
         yield "spent_usd", "Dollars spent over the life of the run directory.", money["spent_usd"]
         yield "reserved_usd", "Dollars set aside for what is at the service.", money["reserved_usd"]
-        yield "unclear_usd", "Dollars of submits that failed there, charge not known.", money["unclear_usd"]
+        yield "unclear_usd", "Dollars of failed submits that may have been charged.", money["unclear_usd"]
         yield "budget_usd", "The most that may be spent.", live.budget
         yield "in_flight", "Jobs at the service.", money["at_service"]
         yield "pace_per_second", "Submits a second that are allowed now.", live.pace if self._going else 0.0

@@ -42,7 +42,7 @@ def run(command: str, report: Mapping[str, Any], run_dir: Path, patience: float 
         code = process.wait(patience)
     except subprocess.TimeoutExpired:
         process.returncode = 0  # so that Popen does not warn about a process that still runs
-        return f"--on-end still runs after {patience:.1f} s: left to itself (process {process.pid})"
+        return f"--on-end still runs after {patience:.1f} s: left running (process {process.pid})"
     return f"--on-end ended with {code}" if code else ""
 
 

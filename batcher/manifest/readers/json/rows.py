@@ -101,7 +101,7 @@ class _Objects(FileReader):
             return
         if (one := next((key for key in inner if inputs.names(key) or kind_of_name(key)), None)) is None:
             return
-        what = f"`{word(name)}` has `{word(one)}` in it, and inputs stand beside the prompt"
+        what = f"`{word(name)}` has `{word(one)}` in it, and inputs belong beside the prompt"
         mend = (
             f"jq -c '. + .{jq_key(name)} | del(.{jq_key(name)})' FILE moves them, --meta {quote(word(name))} keeps it"
         )
