@@ -1,8 +1,7 @@
-"""CSV and TSV: one record one prompt.
+"""CSV and TSV: one prompt a record.
 
-CSV by the rules of Python's csv module, strictly (quotes, cells of several lines); the separator is told from the
-header. TSV has no quoting unless its cells are plainly quoted (``dialects.py``). Every cell stays text except those of
-model inputs, which the schema gives a type.
+CSV follows the strict rules of Python's csv module for quotes and cells of several lines. TSV has no quotes unless its
+cells are plainly quoted (``dialects.py``). Every cell is text, except those of inputs that the schema gives a type.
 """
 
 import csv
@@ -26,16 +25,16 @@ _CURLY = "\u201c\u201d\u201e\u2018\u2019"
 
 
 class TextTable(Table):
-    """A reader of one table. ``style`` is csv, tsv or tsv-quoted."""
+    """A reader of one file. style: csv, tsv or tsv-quoted."""
 
     def __init__(self, source: Source, style: str, reading: Reading) -> None:
         super().__init__(source, reading)
         self._style = style
-        self._begin = self._end = 0  # of the record at hand: how many lines are before it, and up to its end
-        self._lines: list[str] = []  # as they stand in the file, from the first _dropped lines on
+        self._begin = self._end = 0  # lines below the skipped ones, before the current record and up to its end
+        self._lines: list[str] = []  # as they stand in the file, without the first _dropped lines
         self._dropped = 0
         self._dialect = Dialect(",")
-        self._warned: set[str] = set()  # kinds of quotes
+        self._warned: set[str] = set()  # kinds of quotes that were warned of
 
     def rows(self) -> Iterator[Row]:
         # The limit is the csv module's own, for the whole process; its default is less than a long prompt.
@@ -50,7 +49,7 @@ class TextTable(Table):
             yield from self._read(csv.reader(lines, **self._dialect.options()))
 
     def _kept(self, first: list[str], stream: TextIO) -> Iterator[list[str]]:
-        """The lines, some at a time. Those from the beginning of the record at hand on are kept for messages."""
+        """The lines, some at a time. Those of the current record are kept for messages."""
         lines = first
         while lines:
             self._lines += lines
@@ -62,7 +61,7 @@ class TextTable(Table):
                 raise csv.Error("too many lines")
 
     def _text(self) -> str:
-        """The record at hand, as it stands in the file."""
+        """The current record, as it stands in the file."""
         return "".join(self._lines[self._begin - self._dropped : self._end - self._dropped])
 
     def _read(self, records: Any) -> Iterator[Row]:
@@ -85,17 +84,17 @@ class TextTable(Table):
 
     def _next(self, records: Any) -> list[Any] | None:
         """The cells of the next record. No cells for a record that is wrong, None at the end."""
-        self._begin, cells = self._end, []
+        self._begin = self._end
         try:
-            cells = next(records, None)
-        except csv.Error as error:
+            cells: list[Any] | None = next(records, None)
             self._end = records.line_num
+        except csv.Error as error:
+            cells, self._end = [], records.line_num
             self._broken(self._begin + 1 + self._dialect.skipped, str(error))
-        self._end = records.line_num
         return cells
 
     def _first_record(self, cells: list[str], line: int) -> Header:
-        """What each column is for; raises ManifestError when the prompts can't be found."""
+        """The header. Raises ManifestError for a file without one, or without a column of prompts."""
         if not any(cells):
             self._reading.problems.raise_if_any()
             raise failure(self._source.label, 0, 0, "is empty", "give a header line and a line for each prompt")
@@ -107,12 +106,12 @@ class TextTable(Table):
         return self._named(names, line, (line, 1))
 
     def _look_at(self, prompt: str, line: int, at: int) -> None:
-        """Whether a prompt begins and ends with signs that were meant to quote it, and do not."""
+        """Warn of a prompt between signs that quote nothing in CSV; a space before a quote is a problem."""
         if prompt[0].isalnum():  # nearly all prompts
             return
         stripped = prompt.strip()
         first, last = stripped[:1], stripped[-1:]
-        if first == '"' and prompt[:1] == " ":  # the first rows had none, else it would be left out
+        if first == '"' and prompt[:1] == " ":  # in the first lines of the file it would be left out
             self._wrong(self._place(line, at), *_BLANK, "space before a quote")
         elif first and (first in _CURLY or first == "'") and (last in _CURLY or last == "'") and len(stripped) > 1:
             kind = "single" if first == "'" else "curly"
@@ -137,7 +136,7 @@ class TextTable(Table):
         self._wrong(self._place(line, len(header.names)), what, mend, "too many cells")
 
     def _place(self, line: int, at: int) -> tuple[int, int]:
-        """Line and column where a cell of the record at hand begins."""
+        """Line and column where a cell of the current record begins."""
         return _place(self._text(), self._cell_offset(at), line)
 
     def _cell_offset(self, at: int) -> int:
