@@ -105,7 +105,7 @@ def standing(facts: Mapping[str, Any], *, going: bool = False) -> list[str]:
         for (count, word, _, note), cost in zip(rows, dollars, strict=True)
     ]
     if facts["unclear_usd"]:
-        lines.append(f"{show_usd(facts['unclear_usd'])} more is uncertain: failed at the service, charge not known")
+        lines.append(f"{show_usd(facts['unclear_usd'])} more is uncertain: failed at the service, perhaps charged")
     if facts["spent_usd"] is None:
         lines.append("cost unknown: the service named none, and no price is known; set it with --price USD")
     return lines

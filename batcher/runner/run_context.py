@@ -106,7 +106,7 @@ class RunContext:
         real = self.budget.price
         if before is not None and real is not None and real > before * 1.001:
             self.tally.warn(
-                f"the service charges {show_usd(real)} an image, not {show_usd(before)}: that counts from now on"
+                f"the service charges {show_usd(real)} an image, not {show_usd(before)}: this price is used from now on"
             )
         self.money_moved.set()
 
@@ -126,7 +126,7 @@ class RunContext:
             self.stop.request(
                 Reason.FUSE,
                 f"{why}: {cause}",
-                "What is at the service was collected. Fix the cause, then run the same command again.",
+                "What was at the service was collected. Fix the cause, then run the same command again.",
             )
 
     def doubted(self, entry: Entry, cause: Cause) -> None:
@@ -139,7 +139,7 @@ class RunContext:
             self.stop.request(
                 Reason.FUSE,
                 f"the fuse blew: {why}: {cause}",
-                "What is at the service was collected. Look for the jobs in doubt on RunComfy's Generations page; then"
+                "What was at the service was collected. Look for the jobs in doubt on RunComfy's Generations page; then"
                 f" `{command_line('retry', self.state.path.parent, '--state', 'in_doubt')}` submits them again.",
             )
 
@@ -153,7 +153,7 @@ class RunContext:
         if self._nowhere >= NOWHERE:
             self.stop.request(
                 Reason.SERVICE,
-                f"{self.api.base_url} is no Model API: it answers 404 to catalogue and submits ({cause.message})",
+                f"{self.api.base_url} is not a Model API: it answers 404 to catalogue and submits ({cause.message})",
                 "Nothing was submitted. Check --base-url, then run the same command again.",
             )
         return True
@@ -216,7 +216,9 @@ class RunContext:
             why = "the balance is gone: the service gives no results without one"
             self.stop.request(Reason.BALANCE, why, f"Top the account up. {hint}", leave=True)
         elif self.past_deadline():
-            self.stop.request(Reason.DEADLINE, "the deadline is reached, and nothing can be had", hint, leave=True)
+            self.stop.request(
+                Reason.DEADLINE, "the deadline is reached, and no result or file can be fetched", hint, leave=True
+            )
 
     def trouble(self, problem: CallError, count: int, entry: Entry) -> float:
         """Seconds until the next try of a read that got no answer ``count`` times."""

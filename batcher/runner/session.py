@@ -48,7 +48,7 @@ from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import Surroundings, drain
 from batcher.store import STATE, RunFacts, StateFile, has_state, remove_state
 from batcher.store.facts import Planned
-from batcher.store.machine import machine_problem
+from batcher.store.machine import check_memory, machine_problem
 
 ALONE = Surroundings()
 
@@ -70,6 +70,7 @@ async def run(
 
     progress: receives the progress; None: standard error, as in the settings.
     """
+    check_memory()
     async with brought(options) as (kept, remote):
         return await _run(kept, remote, surroundings, progress)
 
@@ -226,7 +227,7 @@ async def _offer(loader: Loader, settings: Settings, service: Service, state: St
     if control.settings(settings).budget is not None and offer.price is None:
         raise UsageError(
             "a budget needs a price, and the catalogue gives none for this model",
-            hint="Say what one image costs with --price USD.",
+            hint="Give the price of one image with --price USD.",
         )
     return offer
 

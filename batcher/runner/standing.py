@@ -46,7 +46,7 @@ def notes(whole: Joined) -> list[str]:
             f"{show_count(whole.twice, 'job is', 'jobs are')} in more than one of these runs and counted once."
         )
     if whole.absent:
-        notes.append(f"Not among them: {show_count(len(whole.absent), 'shard')}, {', '.join(whole.absent[:8])}.")
+        notes.append(f"Not among these runs: {show_count(len(whole.absent), 'shard')}, {', '.join(whole.absent[:8])}.")
     return notes
 
 

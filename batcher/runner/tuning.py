@@ -31,7 +31,7 @@ def tune(
 ) -> dict[str, Any]:
     """Each setting is a text as its flag takes it, BACK for what the command says, None to leave it as it is.
 
-    Returns what is asked for now, as JSON data. Raises UsageError, DiskError; then nothing is asked.
+    Returns what is set now, as JSON data. Raises UsageError, DiskError; then nothing is asked.
     """
     if pause and resume:
         raise UsageError("--pause and --resume contradict each other", hint="Leave one of them out.")
@@ -57,14 +57,12 @@ def tune(
         after = replace(before, **{"drain": False, **changes}, reason=words, at=wall())
         write_control(run_dir, after)
     elif reason is not None:
-        raise UsageError(
-            "--reason says why something is changed, and nothing is", hint="Add --rate, --pause or another."
-        )
+        raise UsageError("--reason explains a change, and nothing is changed", hint="Add --rate, --pause or another.")
     return {
         "run": str(run_dir),
         "going": going,
         "changed": changed,
-        "asked": after.words(),
+        "asked": after.words(before),
         "paused": after.paused,
         "control": asdict(after),
         "resume": command,

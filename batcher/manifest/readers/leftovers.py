@@ -54,7 +54,7 @@ class Leftovers:
             for place, what in self._sums:
                 self._see(place, what)
             if row is not None and number > _FEW and all_have_more and not self._has_more(row):
-                what = "the last row has nothing but its prompt, and those above it have more"
+                what = "the last row has only its prompt, and those above it have more"
                 self._reading.model_inputs.warn(f"{row.source}:{row.line}: {what}")
         finally:  # also when no more rows are wanted
             self._say()
@@ -86,7 +86,7 @@ class Leftovers:
             self._first.append((place, what))
 
     def _say(self) -> None:
-        mend = f"remove the row, or write its prompt; --format {self._form} sends such prompts as they stand"
+        mend = f"remove the row, or write its prompt; --format {self._form} sends such prompts unchanged"
         for number, (place, what) in enumerate(self._first, 1):
             more = self._many - number if number == _SHOWN else 0
             self._reading.problems.doubt(*place, f"{what} (and {more:,} more rows like it)" if more else what, mend)

@@ -107,7 +107,7 @@ _OPTIONS = {  # in this order
 _ANY = re.compile("|".join(f"(?P<{name}>{kind.pattern})" for name, kind in _KINDS.items()))
 _SIGNS = re.compile(r"[|:;\t]|\.(?:png|jpe?g|webp)")  # a line that begins with a letter and has none is a prompt
 _LONGEST = 2_000  # characters of a line to look at
-_FLAG = "--format txt sends the lines as they stand"
+_FLAG = "--format txt sends the lines unchanged"
 
 
 class Lookalikes:

@@ -7,7 +7,7 @@ link that the service gets is made at the submit and is no part of the job.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,7 +19,6 @@ _CELL = re.compile(r"\{\s*[\"']?file[\"']?\s*:\s*(.+?)\s*\}", re.DOTALL)
 _FILE = "file:"
 _SCHEME = re.compile(r"(https?:|data:)", re.IGNORECASE)
 _MOST_KEPT = 100_000  # files whose content is kept in memory
-_SUFFIX = "_file"  # of the meta value that has the name of the file
 
 
 class Unusable(Exception):
@@ -128,21 +127,17 @@ class MediaFiles:
             raise Unusable(f"must be a file, an object ({', '.join(BUCKETS)}) or a public https URL")
         if self._base is None:
             raise Unusable(
-                "is a file of this machine, and a manifest from a URL can't use one; write https:// or s3://"
+                "is a file on this machine, and a manifest from a URL can't use one; write https:// or s3://"
             )
         if not name or "\0" in name:
             raise Unusable("names no file")
         return os.path.abspath(os.path.join(self._base, os.path.expanduser(name)))  # noqa: PTH100, PTH111, PTH118  a text, which may be odd
 
 
-def names_of(inputs: Mapping[str, Any], media: Mapping[str, Wanted]) -> dict[str, Any]:
-    """For ``meta``: the names of the files that inputs are, as ``image_file``."""
-    named: dict[str, Any] = {}
-    for name, takes in media.items():
-        names = [label(text) for text in _texts(inputs[name]) if _is_file(text, takes) and not is_content(text)]
-        if names:
-            named[name + _SUFFIX] = names if len(names) > 1 else names[0]
-    return named
+def names_of(value: Any, wanted: Wanted) -> str | list[str] | None:
+    """The names of the files in a value, as they were written: None for none, a text for one, a list for several."""
+    names = [label(text) for text in _texts(value) if _is_file(text, wanted) and not is_content(text)]
+    return names if len(names) > 1 else next(iter(names), None)
 
 
 def _is_file(text: str, wanted: Wanted) -> bool:

@@ -21,6 +21,9 @@ LOWEST, HIGHEST = -(2**63), 2**64 - 1  # what a 64-bit column or a JSON reader e
 _MOST_NAMED = 20  # values of a choice that a message lists
 
 
+Check = Callable[[Any], str | None]  # of a value: what is wrong with it, in words that follow the input's name
+
+
 class ModelSchema:
     """The inputs of one model.
 
@@ -49,7 +52,7 @@ class ModelSchema:
             if (allowed := self.allowed(name))
         }
         self._shared = {key: standard(dict(value)) for key, value in shared.items()}
-        self._compiled = cache(self._compile)
+        self.check_of: Callable[[str], Check] = cache(self._check_of)
         listed = required if isinstance(required, list) else []
         listed_names = [name for name in listed if isinstance(name, str)]
         self.asked = frozenset(name for name in listed_names if name in self._given)
@@ -183,11 +186,7 @@ class ModelSchema:
         """What is wrong with one value, as words that can follow the input's name; None if it is fine."""
         return self.check_of(name)(value)
 
-    def check_of(self, name: str) -> Callable[[Any], str | None]:
-        """``problems`` for one input, for those who check millions of its values."""
-        return self._compiled(name)
-
-    def _compile(self, name: str) -> Callable[[Any], str | None]:
+    def _check_of(self, name: str) -> Check:
         import jsonschema_rs  # noqa: PLC0415  only runs that check values pay for loading it
 
         if name not in self._schemas:
@@ -234,10 +233,7 @@ class ModelSchema:
         return shown(error.message, 200) if error else "does not fit the model's schema"
 
 
-_Check = Callable[[Any], str | None]
-
-
-def _sooner(check: _Check, schema: Any) -> _Check:
+def _sooner(check: Check, schema: Any) -> Check:
     """The same check, without the validator where the schema asks only for text or an integer within bounds, as most
     do.
     """

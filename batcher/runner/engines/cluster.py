@@ -41,7 +41,7 @@ def address(environ: dict[str, str] | None = None) -> str:
     if "://" in named or named == "local":
         raise UsageError(
             f"{ADDRESS}={one_line(named, 100)}: not the address of a cluster",
-            hint="batcher runs on a machine of the cluster, which is then found by itself, or by HOST:PORT.",
+            hint="batcher runs on a machine of the cluster, which is then found without a name, or by HOST:PORT.",
         )
     return named
 
@@ -202,7 +202,7 @@ def _no_cluster(address: str, problem: str) -> UsageError:
     where = "found by itself" if address == "auto" else f"at {one_line(address, 100)}"
     if "ersion" in problem:
         return UsageError(
-            f"the Ray cluster {where} has other versions: {problem}",
-            hint="Ray wants the same Python (to the patch) and the same Ray on every machine. Nothing was submitted.",
+            f"the Ray cluster {where} runs other versions: {problem}",
+            hint="Every machine needs the same Python, to the patch version, and the same Ray. Nothing was submitted.",
         )
     return UsageError(f"no Ray cluster {where}: {problem}", hint=_HINT)

@@ -1,9 +1,7 @@
 """A manifest into the job table: read once for each change of it, in one transaction that an error rolls back."""
 
-import sqlite3
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -16,7 +14,6 @@ from batcher.runner.progress import READING, Progress, counting
 from batcher.store import StateFile, additions
 from batcher.store.facts import Planned
 from batcher.store.listing import Listed, Listing
-from batcher.store.transactions import GLANCE, PATIENCE, busy, disk_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ def plan_jobs(
     before = state.facts.planned
     if before is not None and before.covers(digest, limit) and not (contents and contents.changed()):
         return Reading(before)
-    with _transaction(state), nullcontext() if contents is None else closing(contents):
+    with state.transaction(), nullcontext() if contents is None else closing(contents):
         listing = Listing(state, limit, shard)
         tell = counting(progress, "reading the manifest: {:,} prompts so far")
         for job in loader.jobs(schema, limit=limit, copies=listing.copies, progress=tell, lenient=lenient):
@@ -72,25 +69,6 @@ def plan_jobs(
             contents.record()
         state.change_facts(lambda facts: replace(facts, planned=planned))
     return Reading(planned, listed, totals)
-
-
-@contextmanager
-def _transaction(state: StateFile) -> Iterator[None]:
-    """All or nothing, and on the disk at the end."""
-    until = time.monotonic() + PATIENCE
-    while not state.begin():
-        if time.monotonic() > until:
-            raise busy(state.path)
-        time.sleep(GLANCE)
-    try:
-        yield
-        state.seal()
-    except sqlite3.OperationalError as error:
-        state.roll_back()
-        raise disk_problem(error, state.path) from error
-    except BaseException:
-        state.roll_back()
-        raise
 
 
 def _digest(of_manifest: str, keys: Sequence[str]) -> str:

@@ -27,7 +27,7 @@ SENDING = "uploading inputs: {:,} so far"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _CHUNK = 64
 _MOST_NAMED = 50
-_AGAIN = "Nothing is lost. Put the file back, or run the same command again, which reads it anew."
+_AGAIN = "Nothing is lost. Put the file back, or run the same command again, which reads it again."
 
 
 def place_of(given: str | None, loader: Loader) -> str | None:
@@ -118,7 +118,7 @@ class MediaInputs:
         if content is None and self._place is not None:
             content = uploaded(self._place, sha256)
         if content is None:
-            raise Unusable("its file is not known here: run the manifest that names it, with --media")
+            raise Unusable("its file is not known to this run directory: run the manifest that names it, with --media")
         return self._links.prepare(content, sources, count)
 
     def warnings(self, now: float) -> tuple[str, ...]:

@@ -29,8 +29,8 @@ from batcher.store.files.disk import disk, open_own
 from batcher.store.files.whole import write_whole
 
 JOURNAL = ".departures.jsonl"
-LOST = Cause(kind="interrupted", message="batcher ended while this submit was in the air")
-FORGOTTEN = Cause(kind="interrupted", message="it was submitted, and the state file has lost what became of it")
+LOST = Cause(kind="interrupted", message="batcher ended before this submit was answered")
+FORGOTTEN = Cause(kind="interrupted", message="it was submitted, and the state file has lost its outcome")
 _MOST_ATTEMPTS = 1_000
 
 

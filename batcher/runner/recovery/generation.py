@@ -87,7 +87,7 @@ def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool
         )
     if last is not None and is_open and last.file not in {0, state.path.stat().st_ino} and was_put_back(run_dir):
         raise UsageError(
-            f"{run_dir} was put back as it was at an earlier time: requests made since then are not known",
+            f"{run_dir} was restored to an earlier state: requests made since then are not known",
             hint=f"Put the newest copy back. If nothing was submitted since that copy was made, add {FLAG}; else what"
             " was submitted then may be paid for again.",
         )
@@ -100,7 +100,7 @@ def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool
             hint="Put the newest copy of both back. `batcher verify --repair` takes in the images that are there. To"
             f" go on without the rest, which may be paid for again, add {FLAG}.",
         )
-    return f"the state file {what}: images that lie here are not paid for again, and known requests are collected"
+    return f"the state file {what}: images that are here are not paid for again, and known requests are collected"
 
 
 def take(state: StateFile, run_dir: Path, beside: Beside, now: float) -> None:

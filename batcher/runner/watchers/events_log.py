@@ -50,26 +50,28 @@ class Kind:
 
 EVENTS: Mapping[str, Kind] = {
     "run_start": Kind(INFO, "manifest model total simulated price_usd budget_usd batcher", "a run begins to work"),
-    "submit": Kind(INFO, "job prompt_id attempt request_id reserved_usd", "the service took a job up"),
+    "submit": Kind(INFO, "job prompt_id attempt request_id reserved_usd", "the service accepted a job"),
     "refused": Kind(
         INFO, "job prompt_id attempt cause", "the service refused a submit; it waits for its next turn, free"
     ),
-    "unsent": Kind(WARNING, "job prompt_id attempt cause", "a submit never left or never got there; it waits, free"),
-    "in_doubt": Kind(ERROR, "job prompt_id attempt cause reserved_usd", "a submit was not answered: it may cost"),
-    "result": Kind(INFO, "job request_id seconds cost_usd", "the service finished a job; its files are to come"),
+    "unsent": Kind(WARNING, "job prompt_id attempt cause", "a submit never reached the service; it waits, free"),
+    "in_doubt": Kind(
+        ERROR, "job prompt_id attempt cause reserved_usd", "a submit was not answered: it may have been paid for"
+    ),
+    "result": Kind(INFO, "job request_id seconds cost_usd", "the service finished a job; its files are fetched next"),
     "again": Kind(WARNING, "job request_id attempt cause cost_usd", "the service failed a job; it is submitted again"),
-    "link": Kind(DEBUG, "job request_id", "a link gave no file; a fresh one is asked for, free"),
+    "link": Kind(DEBUG, "job request_id", "a link gave no file; batcher asks for a fresh one, free"),
     "saved": Kind(INFO, "job prompt_id request_id files bytes cost_usd", "a job is done: its files are on the disk"),
     "failed": Kind(ERROR, "job prompt_id request_id attempt cause http_status code cost_usd", "a job failed for good"),
     "cancelled": Kind(INFO, "job prompt_id request_id", "a job was cancelled"),
-    "limit": Kind(INFO, "by", "what keeps the run from going faster is something else now"),
-    "pause": Kind(INFO, "reason", "nothing new is submitted until it is taken back"),
+    "limit": Kind(INFO, "by", "something else limits the speed of the run now"),
+    "pause": Kind(INFO, "reason", "nothing new is submitted until the pause ends"),
     "resume": Kind(INFO, "reason", "submits go on"),
     "tune": Kind(INFO, "rate in_flight downloads budget_usd deadline drain reason", "settings were changed"),
     "stall": Kind(WARNING, "seconds", "no job moved for a while"),
     "worker": Kind(INFO, "worker at_work orders", "a worker of `--engine ray` began to work, or was lost"),
     "columns": Kind(INFO, "message", "what the columns of a prompt file became"),
-    "note": Kind(WARNING, "message", "what a person should know; it is on standard error too"),
+    "note": Kind(WARNING, "message", "a warning; it is on standard error too"),
     "start_failed": Kind(ERROR, "exit_code message", "the run ended before it began"),
     "run_end": Kind(
         INFO,

@@ -53,7 +53,7 @@ class Collector:
             jobs.add_metric([state], count)
         yield jobs
         submits = CounterMetricFamily(
-            "batcher_submits", "Submits that may have been paid for, by what came of them.", labels=["outcome"]
+            "batcher_submits", "Submits that may have been paid for, by outcome.", labels=["outcome"]
         )
         for outcome, count in sorted(reading.submits_by_outcome(connection).items()):
             submits.add_metric([outcome], count)
@@ -61,7 +61,7 @@ class Collector:
         for name, text, value in (
             ("spent_usd", "Dollars spent over the life of the run directory.", money["spent_usd"]),
             ("reserved_usd", "Dollars set aside for what is at the service.", money["reserved_usd"]),
-            ("unclear_usd", "Dollars of submits that failed there, charge not known.", money["unclear_usd"]),
+            ("unclear_usd", "Dollars of failed submits that may have been charged.", money["unclear_usd"]),
             ("budget_usd", "The most that may be spent.", live.budget),
             ("in_flight", "Jobs at the service.", money["at_service"]),
             ("pace_per_second", "Submits a second that are allowed now.", live.pace if self._going else 0.0),

@@ -223,7 +223,9 @@ def _receiver(address: str) -> Receiver:
     if scheme in {"https", "http"}:
         return Webhook(address)
     if not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) or "://" not in address:
-        raise UsageError(f"{NOTIFY} holds what is not an address", hint="An address looks like https://host/path")
+        raise UsageError(
+            f"{NOTIFY} holds something that is not an address", hint="An address looks like https://host/path"
+        )
     if find_spec("apprise") is None:
         raise UsageError(f"{NOTIFY}: {one_line(scheme, 20)}:// addresses need Apprise", hint=install_command("notify"))
     return Apprise(address)

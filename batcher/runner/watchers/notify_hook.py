@@ -42,7 +42,7 @@ def run(command: str, report: Mapping[str, Any], run_dir: Path, patience: float 
         code = process.wait(patience)
     except subprocess.TimeoutExpired:
         process.returncode = 0  # left to itself, and not a zombie to warn of
-        return f"--on-end still runs after {patience:.1f} s: left to itself (process {process.pid})"
+        return f"--on-end still runs after {patience:.1f} s: left running (process {process.pid})"
     return f"--on-end ended with {code}" if code else ""
 
 

@@ -90,7 +90,7 @@ class _Objects(FileReader):
             return
         if one := next((key for key in inner if inputs.names(key) or kind_of_name(key)), None):
             key, flag = jq_key(name), quote(word(name))
-            what = f"`{word(name)}` has `{word(one)}` in it, and inputs stand beside the prompt"
+            what = f"`{word(name)}` has `{word(one)}` in it, and inputs belong beside the prompt"
             mend = f"jq -c '. + .{key} | del(.{key})' FILE moves them, --meta {flag} keeps it"
             self._add(line, name, what, mend, kind=f"column {name}")
 

@@ -147,7 +147,7 @@ class TextTable(Table):
     def _broken(self, line: int, error: str) -> None:
         text = self._text()
         if "field larger" in error or "too many lines" in error:
-            what = "a cell without end begins here: a quote was opened and not closed, it seems"
+            what = "this cell does not end: it seems that a quote was opened and not closed"
             raise failure(self._source.label, line, 1, what, _UNCLOSED[1])
         fault = self._dialect.quote_fault(text)
         if fault is None:
