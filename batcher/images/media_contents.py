@@ -13,8 +13,8 @@ from pathlib import Path
 from batcher.core.errors import DiskError
 from batcher.images import storage
 from batcher.images.kinds import HEAD, Announced, classify
-from batcher.manifest.schema.media import Wanted
-from batcher.manifest.schema.media_files import NO_PLACE, Unusable
+from batcher.manifest.schema.media import NO_PLACE, Wanted
+from batcher.manifest.schema.media_files import Unusable
 from batcher.store import media
 
 _PIECE = 1 << 20
