@@ -1,8 +1,8 @@
 """The catalogue's own dialect of JSON Schema, turned into the standard one.
 
-Published schemas have the type ``float``, types in capitals, formats that no validator knows (``image_uri``), and a list
-of ``validations`` beside the standard keywords. A schema comes from outside: it may be nonsense, deep, or refer to other
-hosts. The worst that it can do is an error message.
+Published schemas have the type ``float``, types in capitals, formats that no validator knows (``image_uri``), and a
+list of ``validations`` beside the standard keywords. A schema comes from outside: it may be nonsense, deep, or refer to
+other hosts. The worst that it can do is an error message.
 """
 
 from collections.abc import Mapping
