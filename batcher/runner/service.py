@@ -14,7 +14,7 @@ from batcher.client import embedded
 from batcher.client.token import Token, base_url, find_token
 from batcher.core.errors import AccountError, ManifestError, UsageError
 from batcher.core.settings import Given, Settings, fold
-from batcher.core.shard import Shard
+from batcher.core.shard import Shard, shard_suffix
 from batcher.manifest import Loader, Overrides, open_manifest
 from batcher.manifest.schema import bundled
 from batcher.manifest.schema.media_files import Unread
@@ -67,8 +67,8 @@ def run_dir_of(options: Options, loader: Loader) -> Path:
     """The given run directory, else the manifest's default. Raises UsageError if that one is of another manifest."""
     if options.out:
         return Path(options.out)
-    part = f"-{options.shard.number}-of-{options.shard.of}" if options.shard else ""
-    run_dir = Path("runs") / f"{loader.name}{part}"
+    suffix = shard_suffix(options.shard)
+    run_dir = Path("runs") / f"{loader.name}{suffix}"
     if not has_state(run_dir):
         return run_dir
     with closing(connect_to_read(run_dir)) as connection:
@@ -81,7 +81,7 @@ def run_dir_of(options: Options, loader: Loader) -> Path:
     if folder:
         raise UsageError(
             f"{run_dir} is the run directory of {other}, and not of {loader.source}",
-            hint=f"Name another one: -o {quote(str(Path('runs') / f'{folder}{part}'))}"
+            hint=f"Name another one: -o {quote(str(Path('runs') / f'{folder}{suffix}'))}"
             f" (-o {quote(str(run_dir))} puts both into one). Nothing was submitted.",
         )
     return run_dir

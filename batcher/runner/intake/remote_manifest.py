@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
 from batcher.core.errors import ServiceError
+from batcher.core.shard import shard_suffix
 from batcher.images.remote_file import fetch, is_remote, shown
 from batcher.manifest.loader import name_of_url
 from batcher.runner.progress import Progress
@@ -85,8 +86,8 @@ def _suffix(url: str, kind: str) -> str:
 
 def _earlier(options: Options, folder: Path, error: ServiceError) -> Remote:
     """What the last start fetched."""
-    part = f"-{options.shard.number}-of-{options.shard.of}" if options.shard else ""
-    run_dir = Path(options.out) if options.out else Path("runs") / f"{name_of_url(options.manifest)}{part}"
+    default = Path("runs") / f"{name_of_url(options.manifest)}{shard_suffix(options.shard)}"
+    run_dir = Path(options.out) if options.out else default
     try:
         about = json.loads((run_dir / ABOUT).read_bytes())
         if about["url"] != options.manifest:
