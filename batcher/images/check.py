@@ -10,10 +10,11 @@ A small file may claim a huge picture, so its size is read from the header, by u
 import hashlib
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from PIL import Image
@@ -111,9 +112,15 @@ def kind_of(data: Buffer, announced: Announced = NOTHING) -> Kind:
     raise _not_a_picture(f"{what} came instead of the file: {one_line(start.decode(errors='replace'), 60)!r}", data)
 
 
+def wanted_ratio(inputs: Mapping[str, Any]) -> str | None:
+    """The aspect ratio that a job asks for, as ``examine`` takes it; None if it asks for none."""
+    ratio = inputs.get("aspect_ratio")
+    return ratio if isinstance(ratio, str) else None
+
+
 def _unchecked(kind: Kind) -> str | None:
     if kind is UNKNOWN:
-        return "kept as it came: it is not a kind of file that is known"
+        return "kept as it came: its kind of file is not known"
     return None if kind.decoder or kind.walk else f"kept as it came: a {kind.extension} can't be checked"
 
 

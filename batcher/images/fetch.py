@@ -31,7 +31,7 @@ from batcher.core.naming import numbered, with_key
 from batcher.core.retry import retry_after
 from batcher.core.version import __version__
 from batcher.images.body import IN_MEMORY, Body
-from batcher.images.check import CheckDepth, Facts, Limits, allow, examine
+from batcher.images.check import CheckDepth, Facts, Limits, allow, examine, wanted_ratio
 from batcher.images.data_url import data_url, is_data_url, without_content
 from batcher.images.kinds import Announced
 from batcher.images.network import NETWORK, announced_kind, announced_size, onward, receive, whole
@@ -262,7 +262,6 @@ async def fetch_all(
 
     Raises as ``Downloader.fetch`` does; files before the one that failed stay.
     """
-    ratio = entry.job.inputs.get("aspect_ratio")
     count = len(entry.urls)
 
     def describe(artifact: Artifact) -> Mapping[str, Any]:
@@ -274,7 +273,7 @@ async def fetch_all(
             path=numbered(entry.path, index, count),
             output_index=index,
             output_count=count,
-            wanted_ratio=ratio if isinstance(ratio, str) else None,
+            wanted_ratio=wanted_ratio(entry.job.inputs),
             describe=describe,
             turn=turn,
             moment=moment,

@@ -11,12 +11,12 @@ import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from batcher.core.batched import batched
 from batcher.core.errors import DiskError
 from batcher.core.groups import seed_input
 from batcher.core.where import FLAG
@@ -118,8 +118,7 @@ def look_at_all(run_dir: Path, connection: sqlite3.Connection, seconds: float | 
         return item[0], None
 
     with ThreadPoolExecutor(_WORKERS) as pool:
-        todo = iter(flags_of.left.items())
-        while some := list(islice(todo, 8 * _WORKERS)):
+        for some in batched(flags_of.left.items(), 8 * _WORKERS):
             measures.add({sha256: look for sha256, look in pool.map(measured, some) if look is not None})
             if end is not None and time.monotonic() > end:
                 break

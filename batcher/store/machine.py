@@ -2,17 +2,37 @@
 
 import errno
 import sqlite3
+from contextlib import suppress
 
 from batcher.core.command_line import repair
 from batcher.core.errors import Damaged, DiskError
 
+RULE_BROKEN = sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError  # a defect of one call
 _OF_THE_DISK = frozenset(
     getattr(errno, name)
     for name in ("EIO", "ENOSPC", "EROFS", "EDQUOT", "ENODEV", "ENXIO", "ESTALE", "EFBIG", "ENOTCONN", "EUCLEAN")
     if hasattr(errno, name)
 )
-_OF_A_CALL = sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError  # a rule of the tables was broken
 _KEPT = "Everything that could be written is kept."
+LEAST_MEMORY = 512 << 20  # bytes of address space
+
+
+def check_memory() -> None:
+    """Raises DiskError if the process may use less address space than LEAST_MEMORY.
+
+    Near such a limit a run can hang: CPython waits for ever for a thread that ended for lack of memory before it was
+    up, and 3.11 repeats without end what failed in an exception handler.
+    """
+    with suppress(ImportError):  # Windows
+        import resource  # noqa: PLC0415
+
+        allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY:
+            raise DiskError(
+                f"this process may use {allowed >> 20:,} MB of address space, and a run needs {LEAST_MEMORY >> 20} MB",
+                hint=f"Nothing was submitted. Raise the limit (`ulimit -v {LEAST_MEMORY >> 10}`), then run the same"
+                " command again.",
+            )
 
 
 def machine_problem(error: BaseException) -> DiskError | None:
@@ -23,7 +43,7 @@ def machine_problem(error: BaseException) -> DiskError | None:
         problem = problems[0] if all(problems) else None
     elif isinstance(error, DiskError):
         problem = error
-    elif isinstance(error, sqlite3.Error) and not isinstance(error, _OF_A_CALL):
+    elif isinstance(error, sqlite3.Error) and not isinstance(error, RULE_BROKEN):
         problem = _of_the_state_file(error)
     elif isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         what = f"{error.filename} can't be read or written" if error.filename else "the disk is failing"

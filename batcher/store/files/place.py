@@ -67,11 +67,7 @@ class Place(Protocol):
         ...
 
     def put_sidecar(self, path: str, values: Mapping[str, Any]) -> None:
-        """A sidecar alone, forced to the disk."""
-        ...
-
-    def settle(self, name: str) -> None:
-        """Force the folder of ``name`` to the disk: its renames are durable from now on."""
+        """A sidecar alone; it survives a power cut when this returns."""
         ...
 
 
@@ -138,6 +134,8 @@ class Shelf:
         try:
             part.force()
             part.land()
+            with disk(self.relative(path)):
+                force_folder(self.locate(path).parent)
         except BaseException:
             part.drop()
             raise
@@ -154,11 +152,6 @@ class Shelf:
             with disk(self.relative(name)):
                 descriptor = self._folder(folder)
         return descriptor[1] + last
-
-    def settle(self, name: str) -> None:
-        """Force the folder of ``name`` to the disk: its renames are durable from now on."""
-        with disk(self.relative(name)):
-            force_folder(self.locate(name).parent)
 
     def _folder(self, relative: str) -> tuple[Path, str]:
         """A folder below that of images, made if it must be, and the same as text with a separator behind it."""
