@@ -9,7 +9,7 @@ from PIL import Image
 from batcher.core.flag import Flag
 from batcher.core.groups import group_key
 from batcher.images.flags import Pictured, asked_ratio, flags, look
-from batcher.simulator.pictures import black, picture
+from batcher.simulator.images import black, image_file
 
 PROMPTS = [f"{colour} {thing}" for colour in ("red", "blue", "old", "tiny") for thing in ("kite", "heron", "boat")]
 
@@ -36,31 +36,31 @@ def words(*pictures: Pictured) -> list[set[Flag]]:
 
 def test_good_pictures_have_no_flags() -> None:
     asked = [{"prompt": prompt, "seed": seed, "aspect_ratio": "16:9"} for prompt in PROMPTS for seed in range(20)]
-    every = [pictured(number, picture(inputs), **inputs) for number, inputs in enumerate(asked)]
+    every = [pictured(number, image_file(inputs), **inputs) for number, inputs in enumerate(asked)]
     assert flags(every) == {}
 
 
 def test_one_picture_for_two_seeds_says_that_the_seed_is_ignored() -> None:
-    same = picture({"prompt": "a kite", "seed": 1})
+    same = image_file({"prompt": "a kite", "seed": 1})
     one, other = pictured(1, same, prompt="a kite", seed=1), pictured(2, same, prompt="a kite", seed=2)
     assert words(one, other) == [{Flag.DUPLICATE, Flag.SEED_IGNORED}] * 2
 
 
 def test_nearly_equal_pictures_for_two_seeds_say_so_too() -> None:
-    plain = picture({"prompt": "a kite", "seed": 1})
+    plain = image_file({"prompt": "a kite", "seed": 1})
     one = pictured(1, as_jpeg(plain, 95), prompt="a kite", seed=1)
     other = pictured(2, as_jpeg(plain, 80), prompt="a kite", seed=2)
     assert words(one, other) == [{Flag.NEAR, Flag.SEED_IGNORED}] * 2
 
 
 def test_one_picture_for_two_prompts_is_named_as_such() -> None:
-    same = picture({"prompt": "a kite", "seed": 1})
+    same = image_file({"prompt": "a kite", "seed": 1})
     one, other = pictured(1, same, prompt="a kite", seed=1), pictured(2, same, prompt="a boat", seed=1)
     assert words(one, other) == [{Flag.DUPLICATE, Flag.SAME_FOR_PROMPTS}] * 2
 
 
 def test_copies_of_one_request_that_are_equal_are_duplicates_and_blame_nothing() -> None:
-    same = picture({"prompt": "a kite", "seed": 1})
+    same = image_file({"prompt": "a kite", "seed": 1})
     one, other = (pictured(number, same, prompt="a kite", seed=1) for number in (1, 2))
     assert words(one, other) == [{Flag.DUPLICATE}] * 2
 
@@ -83,7 +83,7 @@ def test_two_flat_colours_are_low_entropy() -> None:
 
 def test_another_shape_than_asked_for_is_flagged() -> None:
     inputs = {"prompt": "a kite", "seed": 1, "aspect_ratio": "1:1"}
-    assert words(pictured(1, picture(inputs), **inputs)) == [{Flag.WRONG_RATIO}]  # ``pictured`` asks for 16:9
+    assert words(pictured(1, image_file(inputs), **inputs)) == [{Flag.WRONG_RATIO}]  # ``pictured`` asks for 16:9
 
 
 def test_the_ratio_that_was_asked_for_is_read_from_the_inputs() -> None:
@@ -94,7 +94,7 @@ def test_the_ratio_that_was_asked_for_is_read_from_the_inputs() -> None:
 
 
 def test_ten_thousand_equal_looks_are_judged_without_comparing_all_pairs() -> None:
-    plain = pictured(0, picture({"prompt": "a kite", "seed": 1}), prompt="a kite")
+    plain = pictured(0, image_file({"prompt": "a kite", "seed": 1}), prompt="a kite")
     import dataclasses  # noqa: PLC0415
 
     every = [dataclasses.replace(plain, job=f"{n:032x}", sha256=str(n), seed=str(n)) for n in range(10_000)]
