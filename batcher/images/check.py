@@ -8,6 +8,7 @@ A small file may claim a huge image, so the size is read from the header before 
 """
 
 import hashlib
+import math
 import os
 import threading
 from collections.abc import Mapping
@@ -197,9 +198,10 @@ def parse_ratio(text: str) -> float | None:
     """Width / height of a text such as ``16:9``; None if it is none."""
     try:
         across, down = (float(side) for side in text.split(":"))
-        return across / down if across > 0 and down > 0 else None
-    except ValueError:
+        ratio = across / down
+    except (ValueError, ZeroDivisionError):
         return None
+    return ratio if 0 < ratio < math.inf else None
 
 
 def ratio_differs(size: Size, wanted: float) -> bool:
