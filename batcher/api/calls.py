@@ -136,7 +136,7 @@ def _aside(manifest: Any, out: Out, texts: dict[str, Any]) -> Iterator[tuple[Opt
 
 def _resumed(run_dir: Path, out: Out, texts: dict[str, Any]) -> Options:
     if out is not None and Path(out) != run_dir:
-        raise UsageError(f"{run_dir} is resumed where it is", hint="Leave out= away, or give the manifest.")
+        raise UsageError(f"{run_dir} is resumed where it is", hint="Remove out=, or give the manifest.")
     manifest, options = recorded(run_dir)
     return options_of(manifest, str(run_dir), {**options, **texts})
 

@@ -183,7 +183,9 @@ class GoingRun:
         self._require_entered()
         texts = texts_of(changes)
         if unknown := sorted(set(texts) - {"rate", "in_flight", "downloads", "budget", "deadline"}):
-            raise UsageError(f"{unknown[0]} can't be changed while a run goes", hint="Stop, and start anew.")
+            raise UsageError(
+                f"{unknown[0]} can't be changed while a run goes", hint="Stop the run, and start it again."
+            )
         return self._tune(reason, **texts)
 
     def stop(self) -> Soon:

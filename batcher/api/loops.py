@@ -26,7 +26,7 @@ def this_loop() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
     except RuntimeError:
         raise UsageError(
-            "no event loop of asyncio is going here, or it is closed",
+            "no asyncio event loop is running here, or it is closed",
             hint="Without one: `with batcher.start(...) as run: for result in run: ...`. A run that was entered goes"
             " on: `for result in run` gives the rest, run.stop() ends it, and the next start collects.",
         ) from None

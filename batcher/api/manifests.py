@@ -150,7 +150,7 @@ def _rows(manifest: Any) -> Iterator[Any]:
         raise
     except Exception as error:
         raise UsageError(
-            f"the rows ended in an error: {type(error).__name__}: {error}", hint="Nothing was submitted."
+            f"reading the rows failed: {type(error).__name__}: {error}", hint="Nothing was submitted."
         ) from error
 
 
@@ -173,7 +173,7 @@ def _line(row: Any, place: str, problems: list[Problem], *, table: bool) -> str:
 def _plain(value: Any, place: str, problems: list[Problem], depth: int) -> Any:
     """JSON data."""
     if depth > _DEEPEST:
-        return _wrong(problems, place, "nested too deep", "is it a structure that holds itself?")
+        return _wrong(problems, place, "nested too deep", "does it contain itself?")
     if isinstance(value, Mapping):
         return _object(value, place, problems, depth)
     if isinstance(value, (list, tuple, range)):

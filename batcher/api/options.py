@@ -181,7 +181,7 @@ def text_of(name: str, value: Any) -> str:
         return f"{number}s" if name in _SECONDS else number
     if isinstance(value, Iterable):
         return ",".join(str(one) for one in value)  # embed=["xmp", "iptc"]
-    raise UsageError(f"{name}={value!r}: a {type(value).__name__} is no value for it", hint="Give the flag's text.")
+    raise UsageError(f"{name}={value!r}: a {type(value).__name__} can't be used for it", hint="Give the flag's text.")
 
 
 def _number(value: Any) -> str | None:

@@ -62,7 +62,7 @@ class Run:
     def path(self) -> Path:
         """The run directory. Raises UsageError when there are several: their ``paths`` say which."""
         if len(self.paths) > 1:
-            raise UsageError("this needs one run, and there are several", hint="Open the one that is meant.")
+            raise UsageError("this needs one run, and there are several", hint="Open one of them.")
         return self.paths[0]
 
     def __repr__(self) -> str:
@@ -165,7 +165,7 @@ class Run:
             where = f'job == "{where.job}" and output_index == {where.output_index}'
         given = options_for("pick", picking.Picking, more, without={"where", "word"})
         if verdict not in {"yes", "no", "clear", None}:
-            raise UsageError(f"{verdict!r} is no verdict", hint='Use "yes", "no" or "clear".')
+            raise UsageError(f"{verdict!r} is not a verdict", hint='Use "yes", "no" or "clear".')
         return picking.pick(self.path, picking.Picking(where=where, word=verdict, **given))
 
     def more(self, seeds: int, where: str | None = None, *, dry_run: bool = False) -> dict[str, Any]:

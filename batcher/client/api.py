@@ -56,7 +56,7 @@ def checked_base(base_url: str) -> str:
     """The base URL without a slash at its end. Raises UsageError if it is not one, or could leak the token."""
     text = base_url.strip()
     if "@" in text.partition("://")[2].partition("/")[0]:
-        raise UsageError("--base-url must not hold a user name or password", hint="The token is given apart from it.")
+        raise UsageError("--base-url must not hold a user name or password", hint="Give the token separately.")
     try:
         parts = urlsplit(text)
         readable = parts.port != 0 and yarl.URL(text).host == parts.hostname

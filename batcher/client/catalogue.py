@@ -144,5 +144,5 @@ def _price(listed: float | None, note: str, given: float | None) -> tuple[float 
         return given, (says,) if note and given is None else ()
     if given is None or given == listed:
         return listed, ()
-    higher = "--price counts" if given > listed else "the catalogue's counts, as it is higher"
+    higher = "--price is used" if given > listed else "the catalogue's is used, as it is higher"
     return max(given, listed), (f"--price says {show_usd(given)}, the catalogue {show_usd(listed)}: {higher}",)

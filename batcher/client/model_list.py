@@ -101,7 +101,7 @@ async def read(api: Api) -> Catalogue:
             if len(entries) == before or (isinstance(total, int) and len(entries) >= total):
                 break
     except CallError as problem:
-        hint = "`batcher models show` has what is known of Imagen 4 Fast without it."
+        hint = "`batcher models show` describes Imagen 4 Fast without the catalogue."
         raise ServiceError(f"the catalogue can't be read: {problem.cause.message}", hint=hint) from None
     now = time.time()
     if not api.simulated:

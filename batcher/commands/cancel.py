@@ -18,7 +18,7 @@ Examples:
   batcher cancel runs/tonight --pending   also close what was never submitted"""
 )
 @run_argument
-@click.option("--pending", is_flag=True, help="Also mark the jobs cancelled that were never submitted.")
+@click.option("--pending", is_flag=True, help="Also cancel jobs that were never submitted.")
 @service_options
 @json_option
 def cancel(run_dir: str, as_json: bool, pending: bool, **given: Any) -> int:

@@ -40,7 +40,7 @@ class Check:
     epilog="""\b
 Examples:
   batcher doctor
-  batcher doctor runs/tonight          also what of this run needs you
+  batcher doctor runs/tonight          also what needs you in this run
   batcher doctor --simulate            without token and service
 Exit code 0 when nothing is bad, else 3."""
 )
@@ -130,7 +130,7 @@ def _disk(folder: Path) -> Iterator[Check]:
         fix = "Never start two runs in one run directory here, or use a file system with locks."
         yield Check("locks", "bad", "a held file lock can be taken a second time", fix)
     if disk.folds_case:
-        yield Check("names", "ok", "upper and lower case are one name on this disk; batcher keeps such names apart")
+        yield Check("names", "ok", "this disk ignores upper and lower case in names; batcher keeps such names apart")
 
 
 def _fonts() -> Check:
@@ -172,7 +172,7 @@ def _service(given: dict[str, Any]) -> Iterator[Check]:
         fix = "Add to the balance of your account before you run." if empty else token.warning
         yield Check("token", "warn" if fix else "ok", f"{place}, accepted{balance}", fix)
     elif seen.accepted is None:
-        yield Check("token", "warn", f"{place}, not known whether it is accepted")
+        yield Check("token", "warn", f"{place}, not known to be accepted")
     else:
         fix = "Make a new token on RunComfy's Profile page; a new one ends the old one."
         yield Check("token", "bad", f"{place}, refused: {seen.trouble}", fix)
@@ -210,7 +210,7 @@ def _run(folder: Path) -> Iterator[Check]:
     left = counts.total - counts.done - counts.failed - counts.in_doubt - counts.cancelled
     if counts.in_doubt:
         fix = f"Read `batcher help troubles`, then: {command_line('retry', folder, '--state', 'in_doubt', '--dry-run')}"
-        yield Check("run", "bad", _jobs(counts.in_doubt, "in doubt: charged or not, nobody knows"), fix)
+        yield Check("run", "bad", _jobs(counts.in_doubt, "in doubt: they may have been charged"), fix)
     for group in causes:
         fix = command_line("retry", folder, "--cause", group.cause.kind)
         if group.cause.kind in {"content_policy", "invalid_input"}:
@@ -227,7 +227,7 @@ def _run(folder: Path) -> Iterator[Check]:
             f"{command_line('grid', folder)} shows them.",
         )
     if left > 0 and not going:
-        yield Check("run", "warn", _jobs(left, "to go, and no run is going"), command_line("run", folder))
+        yield Check("run", "warn", _jobs(left, "left, and no run is going"), command_line("run", folder))
     if left > 0 and going:
         yield Check("run", "ok", f"going: {counts.done:,} of {counts.total:,} done")
     if counts.done == counts.total:

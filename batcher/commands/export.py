@@ -37,20 +37,20 @@ Exit code 3 when images are missing; --allow-missing makes that 0."""
 @click.option(
     "--where",
     metavar="EXPR",
-    help="""Only these: seed < 10 and meta.category in ("birds", "cats") and "lake" in prompt.""",
+    help="""Only these images: seed < 10 and meta.category in ("birds", "cats") and "lake" in prompt.""",
 )
-@click.option("--split", metavar="SHARES", help="train=0.9,test=0.1: settled by a hash, so it never changes.")
+@click.option("--split", metavar="SHARES", help="train=0.9,test=0.1: decided by a hash, so it never changes.")
 @click.option(
     "--split-by",
     shell_complete=complete_choice,
     metavar="NAME",
-    help="job, prompt, or meta.NAME: equal ones stay together.  [default: job]",
+    help="Keep equal ones together: job, prompt, or meta.NAME.  [default: job]",
 )
 @click.option("--convert", metavar="FORMAT", help="webp:90, jpeg:95 or png.  [default: as delivered]")
-@click.option("--embed", metavar="WHAT", help="Write into each image what made it: infotext, xmp, iptc.")
-@click.option("--include-removed", is_flag=True, help="Also what is no longer in the manifest.")
+@click.option("--embed", metavar="WHAT", help="Embed in each image what made it: infotext, xmp, iptc.")
+@click.option("--include-removed", is_flag=True, help="Also images whose jobs left the manifest.")
 @click.option("--allow-missing", is_flag=True, help="Exit 0 also when some jobs have no image.")
-@click.option("--copy", is_flag=True, help="Copies even where hard links can be made.")
+@click.option("--copy", is_flag=True, help="Copy even where hard links can be made.")
 @click.option("--caption", metavar="TEXT", help="The caption: 'a photo, {prompt}'.  [default: {prompt}]")
 @click.option(
     "--layout",
@@ -59,7 +59,7 @@ Exit code 3 when images are missing; --allow-missing makes that 0."""
     help="geneval, t2i-compbench, dpg-bench, hpsv2, or '{stem}/{index:05d}'.",
 )
 @click.option("--shard-size", metavar="SIZE", help="For webdataset, parquet, pairs: 1GB.  [default: 500MB]")
-@click.option("--shard-count", type=click.IntRange(1), metavar="N", help="Most images a shard.  [default: 10000]")
+@click.option("--shard-count", type=click.IntRange(1), metavar="N", help="Maximum images in a shard.  [default: 10000]")
 @click.option("--no-pictures", is_flag=True, help="For parquet: only the table.")
 @click.option("--replace", is_flag=True, help="Replace an export that was made with other options.")
 @progress_option("auto")
@@ -86,7 +86,7 @@ def _places(words: tuple[str, ...]) -> tuple[tuple[Path, ...], str]:
     """The runs, and DIR, which is the last word and may be a URL; without RUN the newest one, which is said."""
     *runs, place = words
     if is_run(Path(place) if runs else found_run(place)):
-        are = f"{place} is a run" if len(words) == 1 else "All of these are runs"
+        are = f"{place} is a run" if len(words) == 1 else "all of these are runs"
         raise UsageError(f"{are}, and the folder to export to is missing", hint="Name it behind the run.")
     return (found_runs(runs) or (said_newest(),)), place
 

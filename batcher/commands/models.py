@@ -41,7 +41,7 @@ def models(words: tuple[str, ...], as_manifest: bool, refresh: bool, as_json: bo
         _show(words[1:], given, as_manifest=as_manifest, refresh=refresh, as_json=as_json)
         return 0
     if as_manifest:
-        raise UsageError("--manifest goes with `batcher models show ID`")
+        raise UsageError("--manifest is for `batcher models show ID`")
     catalogue, why = _catalogue(given, refresh=refresh)
     matches = catalogue.find(words)
     if as_json:
@@ -140,7 +140,7 @@ def _described(model: "Model") -> list[str]:
     lines = [f"{model.model_id}  {model.name}".rstrip()]
     lines += [part for part in (", ".join(model.tasks), model.description) if part]
     way = "" if model.price is not None else "; give --price USD to know the cost"
-    lines.append(f"price: {model.price_words or 'not said by the catalogue'}{way}")
+    lines.append(f"price: {model.price_words or 'not given by the catalogue'}{way}")
     if model.schema is None:
         return [*lines, "The catalogue gives no inputs for it: a manifest's keys are sent as they are."]
     inputs = inputs_of(model.schema)

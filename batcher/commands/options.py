@@ -12,10 +12,10 @@ from batcher.commands.values import complete_choice, complete_file, complete_inp
 F = TypeVar("F", bound=Callable[..., Any])
 
 _RUN_OPTIONS: list[tuple[str, str, str]] = [
-    ("--rate", "R", "Submits per time: 5/s, 300/min, 1000/h.  [default: 2/s]"),
+    ("--rate", "R", "Submit rate: 5/s, 300/min, 1000/h.  [default: 2/s]"),
     ("--in-flight", "N", "Maximum jobs at the service at once.  [default: 32]"),
     ("--downloads", "N", "Maximum downloads at once.  [default: 16]"),
-    ("--api-rate", "R", "Maximum API calls of any kind per time.  [default: none]"),
+    ("--api-rate", "R", "Maximum rate of API calls of any kind.  [default: none]"),
     (
         "--check",
         "DEPTH",
@@ -26,7 +26,7 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
     (
         "--in-doubt",
         "WHAT",
-        "Submits of unknown outcome, at a restart: hold, or resubmit (may pay twice).  [default: hold]",
+        "Submits of unknown outcome when a run resumes: hold, or resubmit (may pay twice).  [default: hold]",
     ),
     ("--deadline", "WHEN", "Start nothing new after this: 8h from now, or 07:00."),
     ("--attempts", "N", "Maximum paid tries of a job that fails at the service.  [default: 2]"),
@@ -36,7 +36,7 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
     (
         "--embed",
         "WHAT",
-        "Write into each image what made it: infotext, xmp, iptc, with commas.  [default: none]",
+        "Embed in each image what made it: infotext, xmp, iptc, separated by commas.  [default: none]",
     ),
     (
         "--no-schema-check",
@@ -111,7 +111,7 @@ def manifest_options(command: F) -> F:
                 metavar="KEY=VALUE",
                 multiple=True,
                 shell_complete=complete_input,
-                help="Input for every job that says nothing else; repeatable.",
+                help="Input for every job that does not set it; repeatable.",
             ),
             click.option(
                 "--matrix",
@@ -141,7 +141,7 @@ def manifest_options(command: F) -> F:
                 metavar="I/N",
                 help="Only the I-th of N parts of the manifest, by job key; each in a run directory of its own.",
             ),
-            click.option("--limit", metavar="N", help="Only the first N jobs; without it the rest follows."),
+            click.option("--limit", metavar="N", help="Only the first N jobs; run again without it for the rest."),
             click.option(
                 "--format",
                 "format_",
@@ -155,7 +155,9 @@ def manifest_options(command: F) -> F:
                 metavar="NAME",
                 help="The model's input that prompts go to.  [default: prompt, else its one required text]",
             ),
-            click.option("--meta", metavar="COLUMN", multiple=True, help="Carry this column along, whatever its name."),
+            click.option(
+                "--meta", metavar="COLUMN", multiple=True, help="Keep this column as metadata, whatever its name."
+            ),
             click.option("--path", metavar="TEMPLATE", help="Where images go: {index:05d}_{prompt_id} ..."),
         ]
     ):

@@ -28,7 +28,7 @@ Examples:
 @click.option("--cancel-on-interrupt", is_flag=True, help="At Ctrl-C also cancel what is queued at the service.")
 @click.option("--continue-copy", is_flag=True, help="Go on in a copy of a run whose original will not be run again.")
 @progress_option()
-@click.option("-v", "--verbose", is_flag=True, help="Also say what keeps the run from going faster, as it changes.")
+@click.option("-v", "--verbose", is_flag=True, help="Also say what limits the speed of the run, as it changes.")
 @click.option(
     "--log",
     metavar="FILE",

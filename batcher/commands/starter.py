@@ -78,7 +78,7 @@ def inputs_of(schema: ModelSchema) -> list[Input]:
 
 def manifest_for(model: "Model") -> str:
     """YAML that ``batcher plan`` takes, with every input of the model in it as a comment or as an example."""
-    lines = [f"# {model.model_id}: {model.price_words or 'price not said by the catalogue'}"]
+    lines = [f"# {model.model_id}: {model.price_words or 'price not given by the catalogue'}"]
     if model.model_id != DEFAULT_MODEL or model.schema is None:
         lines.append(f"model: {model.model_id}")
     inputs = inputs_of(model.schema) if model.schema is not None else []

@@ -151,7 +151,7 @@ def _fixed(facts: dict[str, Any]) -> list[str]:
         extra = f", and {rebuilt['unfinished']:,} that failed or are in doubt" if rebuilt["unfinished"] else ""
         lines.append(
             f"The state file was missing. The new one has {show_count(rebuilt['jobs'], 'job that is', 'jobs that are')}"
-            f" done{extra}. Jobs that were at the service then are not known any more: running the manifest"
+            f" done{extra}. Jobs that were at the service then are no longer known: running the manifest"
             " submits those again."
         )
     return lines + [f"  {count:>7,}  {_counted(what, count)}" for what, count in facts["mended"].items()]

@@ -267,7 +267,7 @@ class _Reader:
                 return self._look_up(full, node)
             case ast.BoolOp() | ast.Compare() | ast.UnaryOp(op=ast.Not()):
                 return self.part(node)
-        raise WhereError(self._column(node), "this is not part of such an expression", _EXAMPLE)
+        raise WhereError(self._column(node), "this does not belong in an expression", _EXAMPLE)
 
     def _flag(self, node: ast.expr, word: str) -> _Part:
         if word not in set(Flag):

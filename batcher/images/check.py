@@ -120,7 +120,7 @@ def wanted_ratio(inputs: Mapping[str, Any]) -> str | None:
 
 def _unchecked(kind: Kind) -> str | None:
     if kind is UNKNOWN:
-        return "kept as it came: it is not a kind of file that is known"
+        return "kept as it came: its kind of file is not known"
     return None if kind.decoder or kind.walk else f"kept as it came: a {kind.extension} can't be checked"
 
 

@@ -78,7 +78,7 @@ def jpeg_segments(data: Buffer) -> Iterator[Segment]:
         marker, body = _marker(data, at)
         fill += body - start - 2
         if fill > _MOST_FILL:
-            raise Damaged("it is padded beyond reason")
+            raise Damaged("it has far too much padding")
         if marker == 0xD9:
             return
         at = body

@@ -21,7 +21,7 @@ from batcher.core.errors import DiskError, UsageError
 from batcher.core.one_line import one_line
 from batcher.images import storage
 from batcher.images.kinds import KINDS
-from batcher.images.media_contents import name_of, object_place, pieces
+from batcher.images.media_contents import name_of, object_at, pieces
 from batcher.manifest.schema.media import is_content, media_problem
 from batcher.manifest.schema.media_files import Unusable
 from batcher.store import media
@@ -81,7 +81,7 @@ class MediaLinks:
             return media.Media(content.sha256, content.bytes, content.mime, place, content.version)
         if content.version is not None:  # an object that somebody changed or took away
             if self._place is None:
-                raise Unusable(f"{place} is not what it was when it was read")
+                raise Unusable(f"{place} has changed since it was read")
             fresh = media.Media(content.sha256, content.bytes, content.mime)
             return self.prepare(fresh, sources, progress)
         self._upload(objects, key, content, sorted(sources, key=_by_file))
@@ -112,8 +112,7 @@ class MediaLinks:
     def _object(self, place: str, content: media.Media) -> "tuple[Objects, str]":
         if content.version is None and self._place is not None and place.startswith(f"{self._place}/"):
             return storage.objects(self._place), place.removeprefix(f"{self._place}/")
-        root, key = object_place(place)
-        return storage.objects(root), key
+        return object_at(place)
 
     def root(self, content: media.Media) -> str:
         """The place or the bucket that its object is in."""
@@ -144,7 +143,7 @@ class MediaLinks:
         found = objects.stat(key)
         if found is None or found.size != content.bytes:
             raise DiskError(
-                f"{objects.url}/{key} is not what its name says: it has other bytes",
+                f"{objects.url}/{key} has other bytes than its name says",
                 hint="Nothing was sent to the service. Delete that object, and run the same command again.",
             )
 

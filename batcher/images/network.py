@@ -16,7 +16,9 @@ def onward(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError:  # an unclosed bracket, say
-        raise FileRefused(Cause(kind="redirects", message="the file host redirects to what is not a link")) from None
+        raise FileRefused(
+            Cause(kind="redirects", message="the file host redirects to something that is not a link")
+        ) from None
 
 
 def announced_size(response: aiohttp.ClientResponse, limits: Limits) -> int | None:

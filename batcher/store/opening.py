@@ -158,7 +158,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if ours != APPLICATION_ID and (version or tables):
-        raise _not_ours(path, "it is not one of batcher")
+        raise _not_ours(path, "it is not batcher's")
     if version > VERSION:
         raise UsageError(
             f"{path} was written by a newer batcher (state version {version}; this one knows {VERSION})",

@@ -225,7 +225,7 @@ def twin(connection: sqlite3.Connection, entry: Entry, sha256: str) -> str | Non
         " AND i.job_id != ?1 AND j.inputs != mine.inputs LIMIT 1",
         (entry.id, sha256),
     ).fetchone()
-    return None if row is None else f"the same bytes as {row[0]}, which was asked for with other inputs"
+    return None if row is None else f"the same bytes as {row[0]}, which was requested with other inputs"
 
 
 def submits_by_outcome(connection: sqlite3.Connection) -> dict[str, int]:

@@ -134,7 +134,7 @@ def _damaged(damage: str) -> Finding:
 def _duplicates(connection: sqlite3.Connection, rules: Rules) -> Iterator[Finding]:
     for number, file, first in auditing.duplicates(connection):
         for entry, _ in auditing.finished(connection, [number]):
-            message = f"the same bytes as {first}, which was asked for with other inputs"
+            message = f"the same bytes as {first}, which was requested with other inputs"
             yield of_job(Kind.DUPLICATE, entry, file, message, Fix.BY_HAND, price=rules.price)
 
 

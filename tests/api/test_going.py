@@ -211,7 +211,7 @@ def test_results_are_read_in_another_loop_when_the_first_was_closed() -> None:
     first.run_until_complete(run.__aenter__())
     first.close()
     for use in (run.__anext__, lambda: run.__aexit__(None, None, None)):
-        with pytest.raises(batcher.UsageError, match="no event loop of asyncio is going") as refused:
+        with pytest.raises(batcher.UsageError, match="no asyncio event loop is running") as refused:
             first.run_until_complete(use())
         assert "for result in run" in refused.value.hint
 

@@ -114,5 +114,5 @@ def _close_part(part: list[str | Field], end: int) -> None:
         raise TemplateError(end, "an empty part", "put a name before and after every '/'")
     if all(isinstance(piece, str) for piece in part) and "".join(map(str, part)).strip() in {"", ".", ".."}:
         raise TemplateError(
-            max(1, end - len(part)), "a part that is no name", "'.' and '..' and spaces can't be folders"
+            max(1, end - len(part)), "a part that is not a name", "'.' and '..' and spaces can't be folders"
         )

@@ -141,7 +141,7 @@ class _Survey:
     def begin(self, name: str, attributes: dict[str, str]) -> None:
         self.depth += 1
         if self.depth > _DEEPEST:
-            raise NotEmbedded("its XMP packet is nested beyond reason")
+            raise NotEmbedded("its XMP packet is nested far too deep")
         if name == f"{RDF} RDF" and self.rdf < 0:
             self.rdf = self.depth
         elif self.rdf > 0 and self.end < 0 and self.depth == self.rdf + 1:

@@ -96,7 +96,7 @@ def is_of_other_models(name: str) -> bool:
 
 
 def _unknown_here(name: str) -> tuple[str, str]:
-    what = f"the model's inputs are not known here, and `{word(name)}` is one of many models"
+    what = f"the model's inputs are not known here, and `{word(name)}` is an input of many models"
     flag = quote(word(name))
     return what, f"--no-schema-check {flag} sends it to the model, and --meta {flag} keeps it as metadata"
 
@@ -141,7 +141,7 @@ def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[st
         return None
     if isinstance(value, list):
         return f"the prompts are in the list `{word(key)}`", f"extract it: jq '.{word(key)}' FILE > prompts.json"
-    what = f"`{word(key)}` is what a prompt's text is called, not the id of one"
+    what = f"`{word(key)}` is a name for a prompt's text, not an id"
     return what, "put one prompt in [ ]; of several give only the list, or an object of ids and prompts"
 
 

@@ -16,7 +16,7 @@ from batcher.manifest.schema.inputs import LONGEST_PROMPT
 from batcher.manifest.schema.words import shown
 
 _OTHER_TEXTS = (".caption", ".md", ".text", ".prompt", ".csv", ".json", ".jsonl", ".tags")
-_AS_IS = "sends it as it stands"
+_AS_IS = "sends it unchanged"
 _ONE_EACH = "give a folder with one prompt in each .txt file"
 _MANY_LINES = 3  # of one file of a folder: more are a list of prompts more often than one prompt
 

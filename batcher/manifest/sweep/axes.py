@@ -87,7 +87,7 @@ def axis_of_flag(name: str, text: str, model_inputs: ModelInputs) -> Axis:
             raise BadAxis("not a JSON list", 'write a,b,c or ["a", "b"]') from None
     parts = [part.strip() for part in text.split(",")]
     if "" in parts:
-        raise BadAxis("an empty value", "write values with one comma between each two")
+        raise BadAxis("an empty value", "put one comma between each two values")
     values = [_values(name, part, model_inputs, flag=True) for part in parts]
     return Axis(values[0] if len(values) == 1 else (value for part in values for value in bounded(part)))
 
@@ -108,7 +108,7 @@ def _values(name: str, spec: Any, model_inputs: ModelInputs, *, flag: bool = Fal
             return _drawn_by_flag(name, spec, model_inputs)
         if match := _RANDOM.match(spec):
             mend = f"write {{random: {match[1]}, from: {match[2]}}}"
-            raise BadAxis(f"{shown(spec)} is how --matrix takes a draw", mend)
+            raise BadAxis(f"{shown(spec)} is the form of a draw for --matrix", mend)
     if flag:
         try:
             return [model_inputs.convert(name, spec)]

@@ -42,7 +42,7 @@ class Repeats:
         if self.seed_is_taken:
             mend = "keep one of them (matrix, zip, include, defaults and --set can give seeds)"
             where = f" in the group `{self.group}`" if self.group else ""
-            raise BadAxis(f"`repeat` draws seeds, and `seed` is given already{where}", mend)
+            raise BadAxis(f"`repeat` draws seeds, and `seed` is already given{where}", mend)
         among = self.model_inputs.drawn_from("seed")
         most = min(len(among), MOST)
         if type(times) is not int or not 1 <= times <= most:

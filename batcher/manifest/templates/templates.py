@@ -113,7 +113,7 @@ class Template:
         name = _NAME.match(self._text, start)
         if name is None:
             mend = "write the name of a list between two of them, or \\_\\_ for text"
-            self._refuse(start, "`__` begins the name of a list, and none ends here", mend)
+            self._refuse(start, "`__` begins the name of a list, and it has no end", mend)
         self._at = name.end()
         self._refuse_deep(start, depth)
         choice = self._listed(name[1], start, depth)

@@ -14,7 +14,7 @@ from batcher.manifest.schema.words import shown
 from batcher.manifest.yaml.document import Document
 from batcher.manifest.yaml.node import Node
 
-ELSEWHERE = "a manifest from a URL names no files of this machine", "put it all into one file, or download it"
+ELSEWHERE = "a manifest from a URL can't name files on this machine", "put it all into one file, or download it"
 
 
 class NamedFiles:

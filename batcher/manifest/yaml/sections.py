@@ -71,7 +71,9 @@ class Sections:
                         f"{len(columns[name]):,} of `{word(name)}`",
                     ]
                     what = f"`zip` has {' and '.join(many)}"
-                    self.document.add(spec, what, "list as many of each: the first go together, then the second ones")
+                    self.document.add(
+                        spec, what, "list equally many of each: the first values go together, then the second ones"
+                    )
                     # Still an axis: to name it elsewhere is no second mistake.
                     columns[name] = list(islice(cycle(columns[name]), len(columns[first])))
         return Zip(columns)
