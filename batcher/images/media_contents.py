@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from batcher.core.errors import DiskError
 from batcher.images import storage
 from batcher.images.kinds import HEAD, Announced, classify
-from batcher.manifest.schema.media import Wanted
-from batcher.manifest.schema.media_files import NO_PLACE, Unusable
+from batcher.manifest.schema.media import NO_PLACE, Wanted
+from batcher.manifest.schema.media_files import Unusable
 from batcher.store import media
 
 if TYPE_CHECKING:  # needs an extra
