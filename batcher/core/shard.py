@@ -27,3 +27,8 @@ def parse_shard(text: str) -> Shard:
     if match is None or not 1 <= int(match[1]) <= int(match[2]) <= _MOST:
         raise ValueError(f"must be I/N with I from 1 to N, such as 2/8 (N at most {_MOST:,})")
     return Shard(int(match[1]), int(match[2]))
+
+
+def shard_suffix(shard: Shard | None) -> str:
+    """What follows the name of a run directory that is made by default: ``-2-of-8``; nothing without shards."""
+    return "" if shard is None else f"-{shard.number}-of-{shard.of}"

@@ -9,13 +9,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batcher.core.errors import DiskError
 from batcher.images import storage
 from batcher.images.kinds import HEAD, Announced, classify
-from batcher.manifest.schema.media import Wanted
-from batcher.manifest.schema.media_files import NO_PLACE, Unusable
+from batcher.manifest.schema.media import NO_PLACE, Wanted
+from batcher.manifest.schema.media_files import Unusable
 from batcher.store import media
+
+if TYPE_CHECKING:  # needs an extra
+    from batcher.images.objects import Objects
 
 _PIECE = 1 << 20
 _AT_ONCE = 16
@@ -205,8 +209,8 @@ def _version(name: str) -> tuple[int, str] | None:
     """Size, and by what a change is noticed; None where there is nothing. Raises Unusable, DiskError."""
     if "://" not in name:
         return file_version(name)
-    root, key = object_place(name)
-    facts = storage.objects(root).stat(key)
+    objects, key = object_at(name)
+    facts = objects.stat(key)
     return None if facts is None else (facts.size, facts.version)
 
 
@@ -214,8 +218,8 @@ def pieces(name: str, most: int) -> Iterator[bytes]:
     """The content of a file or an object. Raises Unusable also for more than ``most`` bytes; DiskError."""
     try:
         if "://" in name:
-            root, key = object_place(name)
-            yield from storage.objects(root).pieces(key, most)
+            objects, key = object_at(name)
+            yield from objects.pieces(key, most)
             return
         with Path(name).open("rb") as file:
             while piece := file.read(_PIECE):
@@ -249,6 +253,12 @@ def object_place(url: str) -> tuple[str, str]:
     if not bucket or not key or set(url) & set("?#@") or ".." in key.split("/"):
         raise Unusable("names no object: write s3://bucket/path/cat.png, without credentials, ? or #")
     return f"{scheme}://{bucket}", key
+
+
+def object_at(url: str) -> "tuple[Objects, str]":
+    """The bucket and the name of an object in it. Raises Unusable, UsageError."""
+    root, key = object_place(url)
+    return storage.objects(root), key
 
 
 def name_of(sha256: str, extension: str = "") -> str:

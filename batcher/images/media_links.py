@@ -21,7 +21,7 @@ from batcher.core.errors import DiskError, UsageError
 from batcher.core.one_line import one_line
 from batcher.images import storage
 from batcher.images.kinds import KINDS
-from batcher.images.media_contents import name_of, object_place, pieces
+from batcher.images.media_contents import name_of, object_at, pieces
 from batcher.manifest.schema.media import is_content, media_problem
 from batcher.manifest.schema.media_files import Unusable
 from batcher.store import media
@@ -112,8 +112,7 @@ class MediaLinks:
     def _object(self, place: str, content: media.Media) -> "tuple[Objects, str]":
         if content.version is None and self._place is not None and place.startswith(f"{self._place}/"):
             return storage.objects(self._place), place.removeprefix(f"{self._place}/")
-        root, key = object_place(place)
-        return storage.objects(root), key
+        return object_at(place)
 
     def root(self, content: media.Media) -> str:
         """The place or the bucket that its object is in."""

@@ -17,8 +17,7 @@ from batcher.client.sessions import answered, session
 from batcher.core.errors import DiskError, ServiceError, UsageError
 from batcher.core.one_line import one_line
 from batcher.core.units import show_bytes
-from batcher.images import storage
-from batcher.images.media_contents import object_place
+from batcher.images.media_contents import object_at
 from batcher.manifest.schema.media import BUCKETS, media_problem
 from batcher.manifest.schema.media_files import Unusable
 
@@ -96,9 +95,9 @@ async def _keep(asked: str, answer: aiohttp.ClientResponse, path: Path, most: in
 
 def _fetch_object(url: str, path: Path, most: int) -> None:
     try:
-        root, key = object_place(url)
+        objects, key = object_at(url)
         with path.open("wb") as file:
-            for piece in storage.objects(root).pieces(key, most):
+            for piece in objects.pieces(key, most):
                 file.write(piece)
     except Unusable as error:
         raise UsageError(f"{one_line(shown(url), 200)} {error}") from None

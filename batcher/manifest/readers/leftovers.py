@@ -3,8 +3,7 @@ write for nothing, and sums below the rows. Each would be paid for as a prompt.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from batcher.core.suggest import fold_name
 from batcher.manifest.readers.reading import Reading
@@ -12,7 +11,6 @@ from batcher.manifest.readers.rows import Row
 from batcher.manifest.schema.words import shown
 
 FORMATS = frozenset({"csv", "tsv", "tsv-quoted", "xlsx", "parquet", "json", "jsonl"})
-_MARKS = ' \t"\ufeff'  # about a name, where files were put together
 _SHOWN = 3
 _LONGEST = 20  # characters of such a text
 _MOST_DIGITS = 40
@@ -25,23 +23,6 @@ _SUMS = re.compile(
 _FEW = 5  # rows with more than a prompt, after which a last row without more is odd
 Place = tuple[str, int, int]
 _NUMBER = re.compile(r"[^\w]*[0-9][0-9.,' ]*[^\w]*")
-
-
-def written(names: Sequence[str]) -> dict[str, None]:
-    """Names of a header, in order, without those that were made up for empty cells."""
-    return dict.fromkeys(name.strip(_MARKS) for at, name in enumerate(names, 1) if name != f"column {at}")
-
-
-def header_again(cells: Sequence[Any], at: int, header: Mapping[str, None]) -> list[str] | None:
-    """The names in the cells of a row that holds those of the header and nothing else; None for any other row.
-
-    at: of the cell that is looked at first, as most rows end there.
-    """
-    if str(cells[at]).strip(_MARKS) not in header:
-        return None
-    names = [name for cell in cells if cell is not None and (name := str(cell).strip(_MARKS))]
-    is_certain = len(names) > 1 or "".join(names).lower() in {"prompt", "prompts"}
-    return names if is_certain and set(names) == header.keys() else None
 
 
 class Leftovers:

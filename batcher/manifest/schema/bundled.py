@@ -1,4 +1,4 @@
-"""Schemas that come with batcher, so that the default model is checked without asking anyone."""
+"""Schemas that come with batcher, so that the default model is checked without a call to the service."""
 
 import json
 from functools import cache
@@ -12,7 +12,7 @@ _FILES = {DEFAULT_MODEL: "imagen-4-fast.json"}
 
 @cache
 def bundled(model_id: str) -> ModelSchema | None:
-    """The schema of a model whose page has been copied here, or None."""
+    """The schema of a model that comes with batcher; None for any other model."""
     from importlib.resources import files  # noqa: PLC0415  start-up time
 
     name = _FILES.get(model_id)
