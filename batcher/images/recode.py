@@ -1,4 +1,7 @@
-"""Pictures in another format, and four in one: what an export may be asked for. Blocks; safe in many threads."""
+"""Images in another format, and four images in one, for exports.
+
+Functions block; they may be called from many threads.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,18 +20,18 @@ FORMATS = {"png": PNG, "jpeg": JPEG, "jpg": JPEG, "webp": WEBP}
 
 @dataclass(frozen=True, slots=True)
 class Recode:
-    """kind: of the result. quality: 1 to 100, for JPEG and WebP."""
+    """Encodes images. kind: of the result. quality: 1 to 100, for JPEG and WebP."""
 
     kind: Kind
     quality: int = 90
 
     def __call__(self, path: Path) -> bytes:
-        """Raises FileUnavailable for what can't be decoded, OSError for what can't be read."""
+        """The image at ``path``, encoded again. Raises FileUnavailable if it can't be decoded, OSError."""
         with _open(path) as image:
             return self._saved(image)
 
     def tiled(self, paths: Sequence[Path | None]) -> bytes:
-        """Four pictures as two by two, row by row; a gap is black. The tiles have the size of the largest."""
+        """Four images as two by two, row by row; None is a black tile. Tiles have the size of the largest image."""
         images = [None if path is None else _open(path) for path in paths]
         there = [image for image in images if image is not None]
         width, height = max(image.width for image in there), max(image.height for image in there)
@@ -51,7 +54,7 @@ class Recode:
 
 
 def _flat(image: Image.Image) -> Image.Image:
-    """JPEG has no transparency: white shows through."""
+    """The image as RGB, on white where it is transparent, as JPEG has no transparency."""
     if "A" not in image.getbands() and "transparency" not in image.info:
         return image.convert("RGB")
     seen = image.convert("RGBA")
@@ -64,7 +67,7 @@ def _open(path: Path) -> Image.Image:
         image = Image.open(path)
         image.load()
         return image
-    except Exception as error:  # decoders raise whatever damaged bytes lead them to
+    except Exception as error:  # damaged bytes can make a decoder raise anything
         if machine_problem(error) or (isinstance(error, OSError) and error.errno is not None):
             raise
         raise FileUnavailable(Cause(kind="bad_picture", message=one_line(f"{path.name}: {error}"))) from None

@@ -1,6 +1,7 @@
-"""The models that the simulator hosts: schemas as published, quirks included. The search for oddities was
-"what breaks a client": prompts under other names or none, lists of files, several pictures, films and sounds, an input
-that is required and does not exist.
+"""The models that the simulator hosts, with their schemas as published.
+
+They were chosen because they may break a client: prompts under other names or none, lists of files, several images,
+video and audio, an input that is required and does not exist.
 """
 
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ _SEEDREAM_SCHEMA = _schema(
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """form: of its files where it is no picture: ``mp4`` or ``wav``. unit: what its price is for."""
+    """A model. form: of its files if they are no images: ``mp4`` or ``wav``. unit: what its price is for."""
 
     model_id: str
     name: str
@@ -96,7 +97,7 @@ HOSTED = (
             number_of_images={"type": "integer", "minimum": 1, "maximum": 4, "default": 1},
         ),
         unit="image",
-        description="The number of pictures has a name of its own.",
+        description="The number of images has a name of its own.",
     ),
     Hosted(
         "bytedance/seedream-4-0/sequential",
@@ -108,7 +109,7 @@ HOSTED = (
             max_images={"type": "integer", "minimum": 1, "maximum": 15, "default": 4},
             seed={"type": "integer", "default": None},
         ),
-        description="The prompt is called text; four pictures unless it is told otherwise.",
+        description="The prompt is called text; four images unless it is told otherwise.",
     ),
     Hosted(
         "bytedance/seedream-4-5/edit",
@@ -138,7 +139,7 @@ HOSTED = (
         ),
         form="mp4",
         unit="second",
-        description="A film of a picture; the prompt may be left out.",
+        description="A video from an image; the prompt may be left out.",
     ),
     Hosted(
         "ace-step/ace-step-1.5/text-to-audio",
