@@ -14,6 +14,7 @@ knows the model. Given the model's schema, ``Loader.jobs`` does the rest:
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import PurePath, PurePosixPath
@@ -215,7 +216,7 @@ class Loader:
 
     def _plan(self, schema: ModelSchema | None) -> Plan:
         """Raises UsageError."""
-        document = replace(self._document, problems=self._document.problems.copy())
+        document = replace(self._document, problems=deepcopy(self._document.problems))
         parts = groups_of(document)
         base = None if self._is_remote else "" if self.source == "-" else os.path.dirname(self.source)  # noqa: PTH120
         prompt_input = self._overrides.prompt_input or document.prompt_input
