@@ -79,7 +79,7 @@ class Saver:
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        return f"<Saver: {len(self._waiting)} images of {self._held:,} bytes wait, {self._at_work} groups at work>"
+        return f"<Saver: {len(self._waiting)} waiting, {self._held:,} bytes held, at work: {self._at_work}>"
 
     async def room(self) -> None:
         """Wait until less than ``MOST_HELD`` bytes are held."""

@@ -53,7 +53,7 @@ class Simulator:
         self._apply()
 
     def __repr__(self) -> str:
-        return f"<Simulator: {len(self.requests)} requests, {self.counters.charged_usd:.2f} USD>"
+        return f"<Simulator, requests: {len(self.requests)}, charged: ${self.counters.charged_usd:.2f}>"
 
     def now(self) -> float:
         """Seconds since the service's start in this process."""
