@@ -1,4 +1,4 @@
-"""``batcher export``: a run as the next program reads it."""
+"""``batcher export``: a run as a dataset for other programs."""
 
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,9 @@ Exit code 3 when images are missing; --allow-missing makes that 0."""
 @progress_option("auto")
 @click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
 def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, **given: Any) -> int:
-    """Write the finished images of RUN to DIR, as another program reads them; again, to add what is new.
+    """Write the finished images of RUN to DIR, as another program reads them. Run it again to add what is new.
 
-    Several RUNs are exported as one: the last word is DIR.
+    Several RUNs are exported as one. DIR is the last argument.
 
     Images are hard links where the disk allows it. Nothing in DIR that this command did not make is touched. DIR may be
     a bucket: s3://, gs:// or az://.
@@ -83,7 +83,7 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
 
 
 def _places(words: tuple[str, ...]) -> tuple[tuple[Path, ...], str]:
-    """The runs, and DIR, which is the last word and may be a URL; without RUN the newest one, which is said."""
+    """The run directories, and DIR, which is last and may be a URL. Without RUN: the newest run, with a note."""
     *runs, place = words
     if is_run(Path(place) if runs else found_run(place)):
         are = f"{place} is a run" if len(words) == 1 else "all of these are runs"

@@ -57,7 +57,7 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
     ("--timeout", "TIME", "Give up on a job that is unfinished for this long; its id is kept.  [default: 30m]"),
 ]
 
-# The sections of `--help`, and the flags in each by the names of their values. What is in none stands under Other.
+# The sections of `--help`, and the flags in each by the names of their values. Other flags are under Other.
 SECTIONS = {
     "What to make": (
         "model", "prompt_input", "set_", "matrix", "repeat", "dynamic", "limit", "format_", "prompt_column",
@@ -72,7 +72,7 @@ SECTIONS = {
 
 
 def progress_option(default: str | None = None) -> Callable[[F], F]:
-    """None: what the manifest says, else auto."""
+    """``--progress``. default: None is what the manifest says, else auto."""
     return click.option(
         "--progress",
         metavar="KIND",

@@ -41,7 +41,7 @@ Exit code 3 when rows of the file name no image of this run."""
 )
 @json_option
 def pick(words: tuple[str, ...], scores: str | None, as_json: bool, **given: Any) -> int:
-    """Say which images of RUN are keepers (yes), which are not (no), how many stars they have."""
+    """Say which images of RUN are keepers (yes), which are not (no), and how many stars they have."""
     from batcher.export.picking import Picking
     from batcher.export.picking import pick as picked
 
