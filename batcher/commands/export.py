@@ -33,20 +33,22 @@ Run the same command again to add what is new.
 Exit code 3 when images are missing; --allow-missing makes that 0."""
 )
 @click.argument("words", metavar="[RUN]... DIR", nargs=-1, required=True, shell_complete=complete_runs)
-@click.option("--to", type=click.Choice(TARGETS), required=True, help="The reader it is for.")
+@click.option("--to", type=click.Choice(TARGETS), required=True, help="The format to write.")
 @click.option(
     "--where",
     metavar="EXPR",
     help="""Only these images: seed < 10 and meta.category in ("birds", "cats") and "lake" in prompt.""",
 )
-@click.option("--split", metavar="SHARES", help="train=0.9,test=0.1: decided by a hash, so it never changes.")
+@click.option(
+    "--split", metavar="SHARES", help="train=0.9,test=0.1. A hash decides, so an image never changes its split."
+)
 @click.option(
     "--split-by",
     shell_complete=complete_choice,
     metavar="NAME",
     help="Keep equal ones together: job, prompt, or meta.NAME.  [default: job]",
 )
-@click.option("--convert", metavar="FORMAT", help="webp:90, jpeg:95 or png.  [default: as delivered]")
+@click.option("--convert", metavar="FORMAT", help="Convert to webp:90, jpeg:95 or png.  [default: as delivered]")
 @click.option("--embed", metavar="WHAT", help="Embed in each image what made it: infotext, xmp, iptc.")
 @click.option("--include-removed", is_flag=True, help="Also images whose jobs left the manifest.")
 @click.option("--allow-missing", is_flag=True, help="Exit 0 also when some jobs have no image.")

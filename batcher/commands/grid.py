@@ -32,13 +32,13 @@ repeat (the number of the job among those that differ in their seed alone)."""
     "--rows",
     shell_complete=complete_choice,
     metavar="AXIS",
-    help="What the rows are.  [default: seed, or what varies]",
+    help="One row for each value of this.  [default: seed, or what varies]",
 )
 @click.option(
     "--cols",
     shell_complete=complete_choice,
     metavar="AXIS",
-    help="What the columns are.  [default: aspect_ratio, or what varies]",
+    help="One column for each value of this.  [default: aspect_ratio, or what varies]",
 )
 @click.option(
     "--per",

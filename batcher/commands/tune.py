@@ -23,7 +23,7 @@ It takes effect within a second, and wins over the flags of a later start."""
 @click.option("--rate", metavar="R", help="Submit rate: 5/s, 300/min; none: as the command says.")
 @click.option("--in-flight", metavar="N", help="Maximum jobs at the service at once, or none.")
 @click.option("--downloads", metavar="N", help="Maximum downloads at once, or none.")
-@click.option("--budget", metavar="USD", help="Never commit more than this in all, or none.")
+@click.option("--budget", metavar="USD", help="Never commit more than this in total, or none.")
 @click.option("--deadline", metavar="WHEN", help="Start nothing new after this: 8h from now, 07:00, or none.")
 @click.option("--pause", is_flag=True, help="Submit nothing new; what is at the service is collected.")
 @click.option("--resume", is_flag=True, help="Go on after --pause.")
