@@ -91,6 +91,9 @@ class Downloader:
         self._embed = embed
         allow(self._limits)
 
+    def __repr__(self) -> str:
+        return f"<Downloader into {self._place!r}, check: {self._depth}>"
+
     async def __aenter__(self) -> Self:
         limits = self._limits
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="images")
