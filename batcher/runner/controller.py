@@ -5,7 +5,6 @@ It records each applied request in the state file, with time and reason.
 
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from batcher.core.command_line import command_line
@@ -22,11 +21,11 @@ MOST_HISTORY = 200  # changes kept in the state file
 
 
 class Controller:
-    """commanded: the settings of the command. control: what the file asked for when the run began."""
+    """context: of the run. commanded: the settings of the command. control: what the file asked for at the start."""
 
-    def __init__(self, context: RunContext, run_dir: Path, commanded: Settings, control: Control) -> None:
+    def __init__(self, context: RunContext, commanded: Settings, control: Control) -> None:
         self._context = context
-        self._run_dir = run_dir
+        self._run_dir = context.state.path.parent
         self._commanded = commanded
         self._control = control
         self._file_seen: tuple[int, int, int] | None = None  # None: read it again

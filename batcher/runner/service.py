@@ -29,7 +29,12 @@ SIMULATOR = "simulator"  # recorded name of the embedded simulator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The command line, unparsed. flags: run options by name. command: the whole command line, to be pasted."""
+    """The command line, unparsed. manifest: a path, URL, or ``-``. out: the run directory. flags: run options by name.
+
+    overrides: of the manifest. trust_hosts: hosts that files may come from. shard: the part of the manifest to run.
+    images: URL of a bucket for images. media: URL for uploads of input files. continue_copy: continue with a state file
+    that may be an old copy. command: the whole command line, to be pasted.
+    """
 
     manifest: str
     out: str | None = None
@@ -39,10 +44,10 @@ class Options:
     base_url: str | None = None
     trust_hosts: Sequence[str] = ()
     simulate: bool = False
-    shard: Shard | None = None  # the part of the manifest that --shard names
-    images: str | None = None  # the bucket that --images names
-    media: str | None = None  # where inputs that are files are uploaded to
-    continue_copy: bool = False  # continue with a state file that may be an old copy
+    shard: Shard | None = None
+    images: str | None = None
+    media: str | None = None
+    continue_copy: bool = False
     command: str = "batcher"
 
 
