@@ -21,7 +21,7 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
         "DEPTH",
         "How thoroughly each image is checked: decode (all of it), structure, none.  [default: decode]",
     ),
-    ("--budget", "USD", "Never commit more than this in all, earlier runs of this directory included."),
+    ("--budget", "USD", "Never commit more than this in total, including earlier runs of this directory."),
     ("--price", "USD", "Price of one image, when the catalogue has none or a lower one."),
     (
         "--in-doubt",
@@ -41,7 +41,7 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
     (
         "--no-schema-check",
         "NAME",
-        "Send this input as it is, whatever the model's schema says; several with commas.",
+        "Send this input without a check against the model's schema; several with commas.",
     ),
     (
         "--check-inputs",
@@ -57,10 +57,10 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
     ("--timeout", "TIME", "Give up on a job that is unfinished for this long; its id is kept.  [default: 30m]"),
 ]
 
-# The sections of `--help`, and the flags in each by the names of their values. What is in none stands under Other.
+# The sections of `--help`, and the flags in each by the names of their values. Other flags are under Other.
 SECTIONS = {
     "What to make": (
-        "model", "prompt_input", "set_", "matrix", "repeat", "dynamic", "limit", "format_", "prompt_column",
+        "model", "prompt_input", "set_", "matrix", "repeat", "dynamic", "limit", "format_", "prompt_column", "meta",
     ),
     "Where it goes": ("out", "path", "embed", "images", "media"),
     "Money": ("budget", "price", "attempts", "in_doubt", "continue_copy"),
@@ -72,7 +72,7 @@ SECTIONS = {
 
 
 def progress_option(default: str | None = None) -> Callable[[F], F]:
-    """None: what the manifest says, else auto."""
+    """``--progress``. default: None is what the manifest says, else auto."""
     return click.option(
         "--progress",
         metavar="KIND",
@@ -144,7 +144,7 @@ manifest_options = _all(
     click.option(
         "--media",
         metavar="URL",
-        help="Upload inputs that are files of this machine there: s3://, gs:// or az://.",
+        help="Upload inputs that are files on this machine to this place: s3://, gs:// or az://.",
     ),
     click.option(
         "--shard",
@@ -157,7 +157,7 @@ manifest_options = _all(
         "format_",
         metavar="FMT",
         shell_complete=complete_choice,
-        help="How to read a flat prompt file.  [default: by extension]",
+        help="How to read a prompt file.  [default: by extension]",
     ),
     click.option("--prompt-column", metavar="NAME", help="The column that has the prompts.  [default: prompt]"),
     click.option(

@@ -1,4 +1,4 @@
-"""``batcher retry``: the only way back for a job at rest, because it may cost money again."""
+"""``batcher retry``: the only way to reopen a job that has ended, because it may cost money again."""
 
 from pathlib import Path
 from typing import Any

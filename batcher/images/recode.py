@@ -13,6 +13,7 @@ from PIL import Image
 from batcher.core.errors import Cause, FileUnavailable
 from batcher.core.one_line import one_line
 from batcher.images.kinds import JPEG, PNG, WEBP, Kind
+from batcher.images.thumbnail import flat
 from batcher.store.machine import machine_problem
 
 FORMATS = {"png": PNG, "jpeg": JPEG, "jpg": JPEG, "webp": WEBP}
@@ -47,19 +48,10 @@ class Recode:
         if self.kind is PNG:
             image.save(result, "PNG")
         elif self.kind is JPEG:
-            _flat(image).save(result, "JPEG", quality=self.quality, subsampling=0 if self.quality >= 90 else -1)
+            flat(image).save(result, "JPEG", quality=self.quality, subsampling=0 if self.quality >= 90 else -1)
         else:
             image.convert("RGBA" if "A" in image.getbands() else "RGB").save(result, "WEBP", quality=self.quality)
         return result.getvalue()
-
-
-def _flat(image: Image.Image) -> Image.Image:
-    """The image as RGB, on white where it is transparent, as JPEG has no transparency."""
-    if "A" not in image.getbands() and "transparency" not in image.info:
-        return image.convert("RGB")
-    seen = image.convert("RGBA")
-    white = Image.new("RGBA", seen.size, "white")
-    return Image.alpha_composite(white, seen).convert("RGB")
 
 
 def _open(path: Path) -> Image.Image:

@@ -149,16 +149,15 @@ def walk_tiff(data: Buffer) -> None:
 
 
 def walk_ogg(data: Buffer) -> None:
-    at = 0
-    for _ in pieces():
-        if at >= len(data):
-            return
+    at, steps = 0, pieces()
+    while at < len(data):
+        next(steps)
         if data[at : at + 4] != b"OggS":
             raise Damaged("garbled between its pages")
         lengths = bytes(data[at + 27 : at + 27 + data[at + 26]])
         at += 27 + data[at + 26] + sum(lengths)
-        if at > len(data):
-            raise Damaged("cut short in a page")
+    if at > len(data):
+        raise Damaged("cut short in a page")
 
 
 def walk_flac(data: Buffer) -> None:
@@ -174,18 +173,17 @@ def walk_flac(data: Buffer) -> None:
 
 def walk_ebml(data: Buffer) -> None:
     """Walks the header and the segment. An element of unknown length goes to the end of the file."""
-    at = 0
-    for _ in pieces():
-        if at >= len(data):
-            return
+    at, steps = 0, pieces()
+    while at < len(data):
+        next(steps)
         at += _vint_bytes(data[at])
         width = _vint_bytes(data[at])
         size = int.from_bytes(data[at : at + width], "big") & (1 << 7 * width) - 1
         if size == (1 << 7 * width) - 1:
             return
         at += width + size
-        if at > len(data):
-            raise Damaged("cut short in an element")
+    if at > len(data):
+        raise Damaged("cut short in an element")
 
 
 def _vint_bytes(first: int) -> int:

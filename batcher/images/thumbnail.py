@@ -70,16 +70,21 @@ class Unreadable(Exception):
 def on_white(source: Path, box: tuple[int, int]) -> Image.Image:
     """The same as RGB, on white where it is transparent. Raises Unreadable."""
     try:
-        image = small(source, box)
-        if image.mode == "RGB":
-            return image
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+        return flat(small(source, box))
     except FileNotFoundError:
         raise Unreadable("the file is gone") from None
     except OSError as error:
         raise Unreadable(one_line(error.strerror or "damaged", 100)) from None
     except Exception as error:  # noqa: BLE001  damaged bytes can make a decoder raise anything
         raise Unreadable(one_line(f"can't be decoded: {error}", 100)) from None
+
+
+def flat(image: Image.Image) -> Image.Image:
+    """The image as RGB, on white where it is transparent."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
 def _answer(line: bytes) -> bytes:

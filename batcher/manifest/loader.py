@@ -168,10 +168,10 @@ class Loader:
             lists = plan.dynamics.digests()
         except ManifestError:
             return ""
-        known = plan.model_inputs.schema
+        checked = plan.model_inputs.schema
         inputs: list[Any] | None = sorted(self.unchecked) or None
-        if known is not None:
-            inputs = [known.fingerprint(), sorted(known.media_inputs)]
+        if checked is not None:
+            inputs = [checked.fingerprint(), sorted(checked.media_inputs)]
         flags = {name: getattr(self._overrides, name) for name in Overrides.__slots__ if name != "limit"}
         facts = [EXPANSION_VERSION, self.source, self.model, flags, self._form, files, lists, inputs]
         return blake2b(canonical_json(facts).encode(errors="surrogateescape"), digest_size=16).hexdigest()

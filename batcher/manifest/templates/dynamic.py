@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from batcher.core.errors import ManifestError
 from batcher.core.job import canonical_json
 from batcher.manifest.problems import Problems
-from batcher.manifest.readers.rows import Row
+from batcher.manifest.readers.rows import Row, with_line_ends_alike
 from batcher.manifest.readers.texts import TextFolder, TextLines
 from batcher.manifest.schema.inputs import LONGEST_PROMPT, ModelInputs
 from batcher.manifest.templates.choices import MANY, Text, different_texts, some
@@ -101,6 +101,6 @@ def _place(row: Row, prompt: str, at: int) -> tuple[tuple[str, int, int], str]:
     """Place of a character of the prompt. Where it is not known, as cells may be quoted, words that give its number."""
     file, line, column = row.place("prompt")
     if isinstance(row.reader, TextLines | TextFolder):
-        before = prompt[:at].replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        before = with_line_ends_alike(prompt[:at]).split("\n")
         return (file, line + len(before) - 1, len(before[-1]) + 1), ""
     return (file, line, column), f" (character {at + 1:,} of the prompt)" if at else ""
