@@ -50,7 +50,7 @@ _DEAD = frozenset([403, 404, 410])
 _MAY_PASS = frozenset([408, 425, 429])
 
 
-class _Order(msgspec.Struct, frozen=True, kw_only=True):
+class _Order(msgspec.Struct, frozen=True):
     """The arguments of ``Downloader.fetch`` that the worker thread needs."""
 
     url: str
@@ -90,6 +90,9 @@ class Downloader:
         self._threads = threads if self._place.grouped else max(threads, 32)  # those of a bucket mostly wait
         self._embed = embed
         allow(self._limits)
+
+    def __repr__(self) -> str:
+        return f"<Downloader into {self._place!r}, check: {self._depth}>"
 
     async def __aenter__(self) -> Self:
         limits = self._limits
@@ -134,14 +137,7 @@ class Downloader:
 
         Raises LinkDead, FileUnavailable, FileRefused or DiskError; no file is left behind then.
         """
-        order = _Order(
-            url=url,
-            path=path,
-            output_index=output_index,
-            output_count=output_count,
-            wanted_ratio=wanted_ratio,
-            describe=describe,
-        )
+        order = _Order(url, path, output_index, output_count, wanted_ratio, describe)
         async with turn:
             await self._saver.room()
             content, size, announced = await self._received(url, path)

@@ -78,6 +78,9 @@ class Saver:
         self._looking_at = float("inf")
         self._timer: asyncio.TimerHandle | None = None
 
+    def __repr__(self) -> str:
+        return f"<Saver: {len(self._waiting)} waiting, {self._held:,} bytes held, at work: {self._at_work}>"
+
     async def room(self) -> None:
         """Wait until less than ``MOST_HELD`` bytes are held."""
         while self._held > MOST_HELD:

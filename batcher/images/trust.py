@@ -54,6 +54,9 @@ class Trust:
     def __init__(self, extra_hosts: Sequence[str] = ()) -> None:
         self._extra = tuple(_extra(text) for text in extra_hosts)
 
+    def __repr__(self) -> str:
+        return f"<Trust {', '.join([*_DOMAINS, *(extra.host for extra in self._extra)])}>"
+
     def check(self, url: str) -> URL:
         """The URL to request. Raises FileRefused."""
         if len(url) > _LONGEST or _FORBIDDEN.search(url):

@@ -52,6 +52,9 @@ class Simulator:
         self.profile = profile or Profile()
         self._apply()
 
+    def __repr__(self) -> str:
+        return f"<Simulator, requests: {len(self.requests)}, charged: ${self.counters.charged_usd:.2f}>"
+
     def now(self) -> float:
         """Seconds since the service's start in this process."""
         moment = asyncio.get_running_loop().time()

@@ -95,12 +95,13 @@ class Wildcards:
         if not os.path.isdir(self._folder):  # noqa: PTH112
             make = f"there is no such folder: make it, with {word(name)}{_EXTENSION} in it"
             return f"{make}, name another (`dynamic: {{wildcards: DIR}}` in a YAML manifest), or write \\_\\_ for text"
-        collection = os.path.join(self._folder, name.split("/", maxsplit=1)[0])  # noqa: PTH118
+        first = name.partition("/")[0]
+        collection = os.path.join(self._folder, first)  # noqa: PTH118
         there = next((end for end in (".yaml", ".yml", ".json") if os.path.isfile(collection + end)), None)  # noqa: PTH113
         if there is not None:
             kind = "JSON" if there == ".json" else "YAML"
-            file = f"{word(name.split('/', maxsplit=1)[0])}{there}"
-            return f"{kind} collections such as {file} are not read: write {word(name)}{_EXTENSION}, one choice a line"
+            mend = f"write {word(name)}{_EXTENSION}, one choice a line"
+            return f"{kind} collections such as {word(first)}{there} are not read: {mend}"
         names = list(self._names(_MOST_SUGGESTED))
         return suggestion(name, names) if names else f"put {word(name)}{_EXTENSION} into it, or write \\_\\_ for text"
 
