@@ -210,7 +210,7 @@ def _run(folder: Path) -> Iterator[Check]:
     left = counts.total - counts.done - counts.failed - counts.in_doubt - counts.cancelled
     if counts.in_doubt:
         fix = f"Read `batcher help troubles`, then: {command_line('retry', folder, '--state', 'in_doubt', '--dry-run')}"
-        yield Check("run", "bad", _jobs(counts.in_doubt, "in doubt: they may have been charged"), fix)
+        yield Check("run", "bad", _jobs(counts.in_doubt, "in doubt, perhaps charged"), fix)
     for group in causes:
         fix = command_line("retry", folder, "--cause", group.cause.kind)
         if group.cause.kind in {"content_policy", "invalid_input"}:

@@ -82,10 +82,7 @@ def _paragraph(lines: list[str], width: int) -> list[str]:
     bullet = _BULLET.match(lines[0])
     text = _inline(" ".join(line.strip() for line in lines))
     indent = " " * len(bullet[0]) if bullet else ""
-    first = bullet[1] if bullet else ""
-    return wrap(
-        text, width, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+    return _filled(text, width, bullet[1] if bullet else "", indent)
 
 
 def _filled(text: str, width: int, first: str = "", indent: str = "") -> list[str]:

@@ -122,7 +122,7 @@ def _listed(matches: "list[Model]", of: int) -> list[str]:
 
 def _price(model: "Model") -> str:
     """The price for a list; ``show`` has the rest."""
-    return model.price_words.partition("; ")[0] or "not said"
+    return model.price_words.partition("; ")[0] or "not given"
 
 
 def _footer(catalogue: "Catalogue", why: str) -> list[str]:

@@ -68,12 +68,18 @@ def may_have_lost(problem: DiskError) -> bool:
     return isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL
 
 
+_NO_MEMORY = (
+    (ImportError, "failed to map segment"),
+    (ValueError, "no reason supplied"),
+    (SystemError, "error return without exception set"),
+)
+
+
 def _is_about_memory(error: BaseException) -> bool:
-    """Whether memory ran out. The loader of modules and OpenSSL report it in their own words."""
+    """Whether memory ran out. The loader of modules, OpenSSL and the interpreter report it in their own words."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
-    words = "failed to map segment" if isinstance(error, ImportError) else "no reason supplied"
-    return isinstance(error, ImportError | ValueError) and words in str(error)
+    return any(isinstance(error, kind) and words in str(error) for kind, words in _NO_MEMORY)
 
 
 def _too_little(what: str) -> DiskError:
