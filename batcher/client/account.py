@@ -1,4 +1,4 @@
-"""Whether the token is accepted and the service is well, asked in calls that cost nothing."""
+"""Asks, free, whether the service works and accepts the token, and for the balance."""
 
 import time
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from batcher.client.sessions import session
 from batcher.core.errors import AccountError, CallError
 from batcher.core.one_line import one_line
 
-# A request that nobody made: an accepted token gets "not found" for it, a refused one is refused.
+# No such request exists: the service answers "not found" to an accepted token, and refuses another.
 NO_REQUEST = "00000000-0000-0000-0000-000000000000"
 _BALANCE = "/prod/v2/balance"  # as RunComfy's own command line asks, but only of the origin that the token is for
 _MOST_BYTES = 64 * 1024
@@ -21,11 +21,15 @@ _MOST_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One look at the service.
+    """The state of the service.
 
-    reachable: an answer came. accepted: whether the token is good; None when the answer does not say.
-    trouble: in words, when something is wrong. seconds: how long the answer took. skew: this machine's clock minus the
-    service's, in seconds; None when it named no time. balance: dollars, None when not told.
+    reachable: whether it answered.
+    accepted: whether it accepts the token; None if the answer does not say.
+    trouble: what is wrong, in words; "" for nothing.
+    seconds: how long the answer took.
+    skew: this machine's clock minus the service's, in seconds; None if the answer has no date.
+    simulated: whether it is the simulator.
+    balance: dollars, None if unknown.
     """
 
     reachable: bool
@@ -38,10 +42,10 @@ class Probe:
 
 
 async def probe(base_url: str, token: str) -> Probe:
-    """Asks about a request that does not exist, and for the balance. Raises UsageError for an address that is no root.
+    """Ask for the status of a request that does not exist, and for the balance. Raises UsageError for a bad base URL.
 
-    The token goes to the origin of ``base_url`` and nowhere else. RunComfy keeps balances at another one, so only a
-    service that has everything in one place tells it.
+    The token goes to the origin of ``base_url`` and nowhere else. RunComfy keeps balances at another origin, so the
+    balance is unknown there.
     """
     root = checked_base(base_url)
     async with session(token) as calls:
@@ -66,6 +70,7 @@ async def probe(base_url: str, token: str) -> Probe:
 
 
 def _verdict(reply: Reply) -> tuple[bool | None, str]:
+    """``accepted`` and ``trouble`` of a Probe."""
     try:
         read_status(reply)
     except AccountError as error:
@@ -77,7 +82,7 @@ def _verdict(reply: Reply) -> tuple[bool | None, str]:
 
 
 async def _balance(calls: aiohttp.ClientSession, root: str) -> float | None:
-    """Dollars; None when the answer does not say."""
+    """Dollars, None if unknown."""
     parts = urlsplit(root)
     try:
         reply, _ = await _get(calls, f"{parts.scheme}://{parts.netloc}{_BALANCE}")
@@ -94,6 +99,7 @@ async def _get(calls: aiohttp.ClientSession, url: str) -> tuple[Reply, dict[str,
 
 
 def _skew(date: str | None) -> float | None:
+    """``skew`` of a Probe, from a ``Date`` header."""
     try:
         return None if date is None else time.time() - parsedate_to_datetime(date).timestamp()
     except ValueError:

@@ -1,15 +1,14 @@
-"""The service as four verbs over HTTP: submit, poll, cancel, and the catalogue. Owns the token and the connections.
+"""The calls of the Model API over HTTP: submit, poll, cancel, and the catalogue.
 
-The token is sent to the origin of the base URL and nowhere else: every URL is built here from that base and a
-validated id, the URLs in answers are ignored, redirects are not followed, and the token is cut out of anything the
-service says before it is shown or stored.
+The token is sent to the origin of the base URL and nowhere else. Every URL is built here from the base URL and a
+checked id, URLs in answers are not called, and redirects are not followed. The token is removed from every answer
+before anything of it is shown or stored.
 
-Waiting costs one call a poll: the result endpoint answers with the state while a job runs. Where a service answers
-the result of an unfinished job with an error instead, that is noticed once, and from then on the status endpoint is
-asked first.
+A poll is one call: the result endpoint reports the state of an unfinished job too. If a service answers it with an
+error instead, later polls ask the status endpoint first.
 
-A call counts as not sent only where that is certain: no connection, or one that was seen closed before the first byte
-of the request was written.
+A call counts as not sent only if that is certain: there was no connection, or it was closed before the first byte of
+the request was written.
 """
 
 import asyncio
@@ -35,29 +34,29 @@ from batcher.client.protocol import (
     read_status,
     read_submit,
 )
-from batcher.client.sessions import JsonBody, open_session
+from batcher.client.sessions import IDLE, JsonBody, session
 from batcher.core.errors import CallError, Cause, NotFound, NotSent, Rejected, Unclear, UsageError
 from batcher.core.job import Accepted, Answer, CancelOutcome, Succeeded, Waiting, canonical_json
 from batcher.core.one_line import one_line
 from batcher.core.retry import retry_after
 from batcher.store.machine import machine_problem
 
-MOST_BYTES = 4 * 1024 * 1024  # of one answer; most are a few hundred bytes
-MOST_RESULT_BYTES = 16 * 1024 * 1024  # of a result, which may hold its pictures as data: URIs
-CONNECT = 10.0  # seconds, as the official nodes wait
-SUBMIT, READ = 100.0, 30.0  # seconds for the whole of a call
-NO_TOTAL = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT)  # the whole of a call is timed by AwakeTimeouts
-QUIET = 0.5  # seconds without a call, after which connections are looked at before one leaves on them
-SHORTEST_SECRET = 8  # characters: cutting a shorter "token" out of an answer would only garble it ("id", "any")
+MOST_BYTES = 4 * 1024 * 1024  # in one answer; most have a few hundred
+MOST_RESULT_BYTES = 16 * 1024 * 1024  # in a result, which may hold its images as data: URIs
+CONNECT = 10.0  # seconds to connect, as in the official nodes
+SUBMIT, READ = 100.0, 30.0  # seconds for a whole call
+NO_TOTAL = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT)  # AwakeTimeouts times the whole call
+QUIET = 0.5  # seconds without a call after which idle connections may have been closed by the service
+SHORTEST_SECRET = 8  # characters: removing a shorter "token" ("id", "any") would only garble answers
 SIMULATOR_HEADER = "X-Batcher-Simulator"
-ODD_POLLS = 2  # polls of a success under a word that nobody knows, before it is believed
+ODD_POLLS = 2  # polls before files under an unknown status count as the result
 
 
 def checked_base(base_url: str) -> str:
-    """The API root without its last slash. Raises UsageError for what could leak the token or isn't a root."""
+    """The base URL without a slash at its end. Raises UsageError if it is not one, or could leak the token."""
     text = base_url.strip()
     if "@" in text.partition("://")[2].partition("/")[0]:
-        raise UsageError("--base-url must not hold a user name or password", hint="The token is given apart from it.")
+        raise UsageError("--base-url must not hold a user name or password", hint="Give the token separately.")
     try:
         parts = urlsplit(text)
         readable = parts.port != 0 and yarl.URL(text).host == parts.hostname
@@ -75,7 +74,16 @@ def checked_base(base_url: str) -> str:
 
 
 class Api:
-    """Use as an async context manager. ``simulated`` is None until the first answer."""
+    """The client, an async context manager. A call is sent once and never repeated here.
+
+    base_url: root of the API (``https://host/v1``); plain http only for this machine. Raises UsageError.
+    token: sent as bearer token with every call.
+    connections: most connections open at once.
+    wall: gives the time in Unix seconds, for ``Retry-After`` dates.
+
+    Attributes: ``simulated``, whether the last answer came from the simulator, None until the first one; ``calls``,
+    number of calls so far.
+    """
 
     def __init__(
         self, base_url: str, token: str, *, connections: int = 128, wall: Callable[[], float] = time.time
@@ -87,17 +95,17 @@ class Api:
         self._secret = token if len(token) >= SHORTEST_SECRET else None
         self.wall = wall
         self._connections = connections
-        self._result_waits = False  # the result endpoint was seen to answer for an unfinished job
-        self._status_first = False
+        self._result_waits = False  # the result endpoint has answered for an unfinished job
+        self._status_first = False  # ask the status endpoint first
         self._session: aiohttp.ClientSession | None = None
         self._timeouts = AwakeTimeouts()
         self._closing: set[asyncio.Task[None]] = set()
         self._called_at = 0.0
-        self._links: list[re.Pattern[bytes]] = []  # of links whose signatures are secrets
-        self._odd: dict[str, int] = {}  # polls of requests whose success has a word that nobody knows
+        self._links: list[re.Pattern[bytes]] = []  # match signed links; their queries are secrets
+        self._odd: dict[str, int] = {}  # polls that found files under an unknown status, by request id
 
     async def __aenter__(self) -> Self:
-        self._session = open_session(self._token, self._connections)
+        self._session = self._new_session()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -108,28 +116,31 @@ class Api:
         if self._session is not None:
             await self._session.close()
 
+    def __repr__(self) -> str:
+        return f"<Api {self.base_url}, calls: {self.calls}>"
+
     def hide_queries(self, base: str) -> None:
-        """Links that begin with ``base`` are signed: what the service repeats of them loses its query."""
+        """Remove the query of every link that begins with ``base`` from answers: it is a signature."""
         path, query = rb"[^\s\"'<>?\\]*", rb"(?:[^\s\"'<>\\]|\\[^\"])*"  # JSON may write & as an escape
         self._links.append(re.compile(rb"(" + re.escape(base.encode()) + path + rb")\?" + query))
 
     async def submit(
         self, model: str, inputs: Mapping[str, Any], leaving: Callable[[], None] | None = None
     ) -> Accepted:
-        """Asks for one job. May cost money once it returns or raises Unclear.
+        """Submit one job. It may cost money if this returns or raises Unclear.
 
-        leaving: called right before the first byte of the submit goes out; a DiskError that it raises is raised here,
-        and nothing has left.
+        leaving: called right before the first byte is sent. If it raises DiskError, nothing is sent and the error is
+        raised here.
 
-        Raises NotSent, Refused, Rejected, Unclear (nobody knows), AccountError.
+        Raises NotSent, Refused, Rejected, Unclear (it is unknown whether the service has the job), AccountError.
         """
         body = JsonBody(canonical_json(inputs).encode(), leaving)
         return read_submit(await self._call("POST", f"/models/{_model_path(model)}", wait=SUBMIT, body=body))
 
     async def poll(self, request_id: str) -> Answer:
-        """Where a request stands, and its files once it is finished. Free.
+        """The state of a request, with the URLs of its files once it has finished. Free.
 
-        Raises NotSent, Refused, Unclear (ask again), NotFound (too early or expired), Rejected, AccountError.
+        Raises NotSent, Refused, Unclear (poll again), NotFound (too early, or expired), Rejected, AccountError.
         """
         if self._status_first:
             waiting = await self._status(request_id)
@@ -144,7 +155,7 @@ class Api:
         return self._believed(request_id, answer)
 
     async def _too_early(self, request_id: str, problem: CallError) -> Answer:
-        """The result endpoint answered with an error: not yet, while the status endpoint says that the job goes on."""
+        """After an error of the result endpoint: Waiting if the status endpoint says so, else raise the error."""
         not_ready = problem.cause.kind == "not_ready"
         if problem.cause.http_status is None or (self._result_waits and isinstance(problem, Unclear)):
             raise problem
@@ -157,7 +168,7 @@ class Api:
         raise problem
 
     def _believed(self, request_id: str, answer: Answer) -> Answer:
-        """Files under a word that nobody knows may be previews of a job that goes on: they are asked for again."""
+        """The answer; Waiting at first for files under an unknown status, which may be previews."""
         if not isinstance(answer, Succeeded) or not answer.word:
             return answer
         times = self._odd[request_id] = self._odd.get(request_id, 0) + 1
@@ -167,15 +178,15 @@ class Api:
         return answer
 
     async def cancel(self, request_id: str) -> CancelOutcome:
-        """Raises NotSent, Refused, Unclear, NotFound, AccountError."""
+        """Cancel a request. Free. Raises NotSent, Refused, Unclear, NotFound, AccountError."""
         return read_cancel(await self._call("POST", self._request_path(request_id, "cancel"), wait=READ))
 
     async def model(self, model: str) -> dict[str, Any]:
-        """The catalog entry: ``input_schema``, ``base_price_usd``, ... Free. Raises as poll does."""
+        """The catalogue's entry of a model: ``input_schema``, ``base_price_usd``, ... Free. Raises as ``poll`` does."""
         return read_json(await self._call("GET", f"/models/{_model_path(model)}", wait=READ))
 
     async def models(self, query: Mapping[str, str]) -> dict[str, Any]:
-        """One page of the catalogue: ``models`` and often ``total``. Free. Raises as ``model``."""
+        """One page of the catalogue: ``models``, and often ``total``. Free. Raises as ``poll`` does."""
         return read_json(await self._call("GET", f"/models?{urlencode(query)}", wait=READ, most=MOST_RESULT_BYTES))
 
     async def _result(self, request_id: str) -> Answer:
@@ -199,18 +210,19 @@ class Api:
         body: JsonBody | None = None,
         most: int = MOST_BYTES,
     ) -> Reply:
-        session = await self._awake_session()
+        """Send one call. path: below the base URL. wait: seconds for all of it. most: bytes of the answer."""
+        calls = await self._awake_session()
         self.calls += 1
         url = yarl.URL(self.base_url + path, encoded=True)  # nothing in it needs quoting
         try:
             async with (
                 self._timeouts.within(wait),
-                session.request(method, url, data=body, allow_redirects=False, timeout=NO_TOTAL) as response,
+                calls.request(method, url, data=body, allow_redirects=False, timeout=NO_TOTAL) as response,
             ):
                 self.simulated = SIMULATOR_HEADER in response.headers
                 content = self._without_secrets(await _read_capped(response, most))
                 return Reply(response.status, content, retry_after(response.headers, self.wall()))
-        # "from None": what an answer was found wrong for may be the token it repeats.
+        # "from None": the message of the error may quote the token from the answer.
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             kind = "too_many_files" if error.errno in {errno.EMFILE, errno.ENFILE} else "unreachable"
             raise NotSent(Cause(kind=kind, message=self._words(error))) from None
@@ -229,8 +241,10 @@ class Api:
             ) from error
 
     async def _awake_session(self) -> aiohttp.ClientSession:
-        """The session, without connections that died while nothing was called: a machine that sleeps drops them
-        without a word, and a connection that the other end has closed is only known to be so once the loop has looked.
+        """The session, without connections that were closed while no call was open.
+
+        The event loop has to run to notice those that the service has closed. After the machine has slept all of them
+        may be dead, so a new session replaces the old one.
         """
         assert self._session is not None
         now = asyncio.get_running_loop().time()
@@ -239,16 +253,17 @@ class Api:
             await asyncio.sleep(0)
         self._called_at = now
         if self._timeouts.woke_up():
-            old, self._session = self._session, open_session(self._token, self._connections)
-            task = asyncio.create_task(_close_later(old), name="connections of before the sleep")
+            old, self._session = self._session, self._new_session()
+            task = asyncio.create_task(_close_later(old), name="connections from before the sleep")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         return self._session
 
+    def _new_session(self) -> aiohttp.ClientSession:
+        return session(self._token, connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=IDLE))
+
     def _without_secrets(self, content: bytes) -> bytes:
-        """A service that repeats the token, or a signed link, must not get it into a message or the state file, escaped
-        or not.
-        """
+        """An answer without the token and the queries of signed links, also if JSON escapes hide them."""
         if self._secret is None and not self._links:
             return content
         content = self._cut(content, self._secret or "")
@@ -267,12 +282,13 @@ class Api:
         return content
 
     def _words(self, error: Exception) -> str:
+        """The message of an error, without the token."""
         text = str(error) if self._secret is None else str(error).replace(self._secret, "[token]")
         return one_line(text, 300) or type(error).__name__
 
 
 def _never_left(error: BaseException) -> bool:
-    """Whether the connection was seen closed before anything of the call was written to it."""
+    """Whether the connection was closed before anything of the call was written to it."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, aiohttp.ClientConnectionResetError) and str(cause).startswith("Cannot write"):
@@ -281,16 +297,16 @@ def _never_left(error: BaseException) -> bool:
     return False
 
 
-async def _close_later(session: aiohttp.ClientSession) -> None:
-    """Calls that are open on it may still get their answer."""
+async def _close_later(old: aiohttp.ClientSession) -> None:
+    """Close a session once its open calls have had time to be answered."""
     try:
         await asyncio.sleep(SUBMIT + CONNECT)
     finally:
-        await session.close()
+        await old.close()
 
 
 async def _read_capped(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """The whole body, at most so many bytes of it: an endless answer is an unreadable one."""
+    """The body of an answer. Raises ValueError if it has more than ``most`` bytes."""
     announced = response.content_length
     if announced is not None and announced <= most and "Content-Encoding" not in response.headers:
         return await response.read()

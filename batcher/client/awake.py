@@ -1,31 +1,30 @@
-"""Time-outs that count only the time in which this process ran.
+"""Time-outs that count only the time in which this process runs.
 
-A process that is stopped (SIGSTOP, a debugger) or whose machine sleeps finds all its timers due when it goes on, before
-it has read the answers that lie in its sockets. A submit that timed out then would be in doubt for nothing. So the time
-of a call is counted in ticks, and a tick that comes late counts as one: after a jump every open call has the time left
-that it had before, which is more than enough to read what is there.
+After a process was stopped (SIGSTOP, a debugger) or its machine slept, all its timers are due at once, before it has
+read the answers that arrived meanwhile. A submit that timed out then would be in doubt although its answer is there. So
+the time of a call is counted in ticks, and a late tick counts as one: a pause takes no time from any open call.
 """
 
 import asyncio
 import time
 from types import TracebackType
 
-TICK = 0.5  # seconds; also how exact a time-out is
-LATE = 2.0  # ticks: what came later than this was a jump
+TICK = 0.5  # seconds; time-outs are this exact
+LATE = 2.0  # ticks: a later tick means that the process was paused
 
 
 class AwakeTimeouts:
-    """For the calls of one client, in one event loop."""
+    """Time-outs of the calls of one client, in one event loop."""
 
     def __init__(self) -> None:
         self._open: dict[asyncio.Timeout, float] = {}
-        self._awake = 0.0  # seconds, in ticks
+        self._awake = 0.0  # seconds that the process ran, up to the last tick
         self._ticked = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._drift = _suspended()
 
     def within(self, seconds: float) -> "_Within":
-        """Raises TimeoutError when the block takes longer, by up to one tick more."""
+        """An async context manager that raises TimeoutError if its block takes longer, by up to one tick more."""
         loop = asyncio.get_running_loop()
         if self._timer is None:
             self._ticked = loop.time()
@@ -33,7 +32,7 @@ class AwakeTimeouts:
         return _Within(self._open, self._awake + min(loop.time() - self._ticked, TICK) + seconds)
 
     def woke_up(self) -> bool:
-        """Whether the machine slept since this was asked last: connections may be dead without having said so."""
+        """Whether the machine has slept since the last call: then connections may be dead without notice."""
         before, self._drift = self._drift, _suspended()
         return self._drift - before > 1.0
 
@@ -50,14 +49,14 @@ class AwakeTimeouts:
         self._ticked = now
         self._timer = loop.call_later(TICK, self._tick) if self._open else None
         if jumped:
-            return  # what lies in the sockets is read first
+            return  # first read the answers that have arrived
         for scope, until in self._open.items():
             if until <= self._awake and not scope.expired():
                 scope.reschedule(now)
 
 
 class _Within:
-    """until: in awake seconds."""
+    """open_scopes: of AwakeTimeouts. until: when it ends, on the clock of ``AwakeTimeouts._awake``."""
 
     __slots__ = ("_open", "_scope", "_until")
 
@@ -78,6 +77,6 @@ class _Within:
 
 
 def _suspended() -> float:
-    """Seconds that the machine slept since it was started; 0 where the system does not say."""
+    """Seconds that the machine has slept since boot; 0 if the system does not say."""
     boottime = getattr(time, "CLOCK_BOOTTIME", None)
     return 0.0 if boottime is None else time.clock_gettime(boottime) - time.monotonic()

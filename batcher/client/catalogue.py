@@ -1,4 +1,4 @@
-"""What the service says of a model: its input schema and its price, or what is known of them without it."""
+"""The input schema and the price of a model: from the service's catalogue, else from what comes with batcher."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -24,16 +24,19 @@ from batcher.manifest.schema import ModelSchema, bundled
 
 PATIENCE = RetryPolicy(attempts=6, wait_initial=0.5, wait_max=8.0, jitter=0.0)  # about 15 seconds in all
 NO_CATALOGUE = frozenset({301, 302, 303, 307, 308, 501})
-MOST_BROKEN = 3  # answers that are no catalogue, before it is done without
+MOST_BROKEN = 3  # unusable answers before the run goes on without the catalogue
 ONCE = RetryPolicy(attempts=1, wait_initial=1.0, wait_max=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """schema: None when nobody knows it, then inputs go unchecked. price: dollars an image, None when unknown.
+    """What is known about a model.
 
-    fresh: False when the price is what an earlier run knew. absent: the answer where there is no catalogue (404), else
-    None.
+    schema: of its inputs; None if unknown, then inputs are not checked.
+    price: dollars per image, None if unknown.
+    fresh: False if the price is from an earlier run.
+    warnings: one line each.
+    absent: the message of a 404, if the service has no catalogue or does not list the model; else None.
     """
 
     schema: ModelSchema | None
@@ -51,14 +54,18 @@ async def ask(
     patient: bool = True,
     unchecked: Collection[str] = (),
 ) -> Offer:
-    """Reads the catalogue, free. given_price: what a person says that an image costs. unchecked: inputs that are sent
-    as they are. Raises ManifestError for a model that the service does not know, AccountError, ServiceError when it
-    can't be reached. A catalogue that is broken is no schema, and said.
+    """Ask the catalogue for a model, free.
+
+    given_price: dollars per image by ``--price``. patient: whether failed calls are repeated. unchecked: names of
+    inputs that are not checked.
+
+    Raises ManifestError if the service does not know the model, AccountError, ServiceError if it does not answer. An
+    unusable catalogue gives an Offer without its schema, and a warning.
     """
     try:
         entry = await _read(api, model, PATIENCE if patient else ONCE)
     except (Rejected, NotFound) as problem:
-        no_id = problem.cause.kind == "bad_model_id"  # said by our own client: nothing was asked
+        no_id = problem.cause.kind == "bad_model_id"  # by our own client, which sent nothing
         if bundled(model) is None and (no_id or problem.cause.code is not None):
             mend = (
                 "check `model:` or --model; the id is `vendor/name/.../task`, not the address of its web page:"
@@ -85,7 +92,7 @@ async def ask(
 
 
 def offline(model: str, given_price: float | None, why: str, *, unchecked: Collection[str] = ()) -> Offer:
-    """What there is without the service: the schema that comes with batcher, if it is one of those."""
+    """The Offer without the catalogue: the schema that comes with batcher, if there is one. why: for the warning."""
     schema = bundled(model)
     warnings = (
         (f"inputs of {one_line(model, 200)} are not checked before they are sent: {why}",) if schema is None else ()
@@ -94,6 +101,7 @@ def offline(model: str, given_price: float | None, why: str, *, unchecked: Colle
 
 
 async def _read(api: Api, model: str, policy: RetryPolicy) -> dict[str, Any]:
+    """The catalogue's entry of a model. Raises as ``Api.poll``, ServiceError when the policy gives up."""
     failures = broken = 0
     while True:
         try:
@@ -114,14 +122,12 @@ async def _read(api: Api, model: str, policy: RetryPolicy) -> dict[str, Any]:
 
 
 def _is_no_catalogue(cause: Cause) -> bool:
-    """Whether the service is there and has no catalogue to give: asking on is no use."""
+    """Whether the service answers but has no usable catalogue, so that repeating the call does not help."""
     return cause.kind == "unreadable" or cause.http_status in NO_CATALOGUE
 
 
 def price_of(entry: Mapping[str, Any]) -> tuple[float | None, str]:
-    """Dollars for one image, only where the catalogue says so in a form that can be trusted (a true is no price); else
-    None, and in words what it says instead, "" when it says nothing.
-    """
+    """Dollars per image and "". For a price of another unit None and that price in words; else None and ""."""
     price, unit = entry.get("base_price_usd"), entry.get("price_unit")
     if isinstance(price, bool) or not isinstance(price, (int, float)) or not 0 <= price <= MOST_USD:
         return None, ""
@@ -132,11 +138,11 @@ def price_of(entry: Mapping[str, Any]) -> tuple[float | None, str]:
 
 
 def _price(listed: float | None, note: str, given: float | None) -> tuple[float | None, tuple[str, ...]]:
-    """The price that counts, the higher one, and what there is to say about it."""
+    """The price that counts, the higher one, and warnings. listed, note: of ``price_of``. given: by ``--price``."""
     if listed is None:
         says = f"the catalogue's price is {note}, not per image: give --price USD to know the cost"
         return given, (says,) if note and given is None else ()
     if given is None or given == listed:
         return listed, ()
-    higher = "--price counts" if given > listed else "the catalogue's counts, as it is higher"
+    higher = "--price is used" if given > listed else "the catalogue's is used, as it is higher"
     return max(given, listed), (f"--price says {show_usd(given)}, the catalogue {show_usd(listed)}: {higher}",)

@@ -1,7 +1,6 @@
-"""The simulator as a child process, for ``--simulate``: a service of its own on a port of its own, ended with us.
+"""The simulator as a child process, for ``--simulate``: a service on a free port of this machine.
 
-Its journal lives in the run directory, so that request ids, charges and pictures outlive a kill like those of the real
-service do.
+Its journal is in the run directory, so request ids, charges and images outlive a kill, as they do at the real service.
 """
 
 import asyncio
@@ -17,14 +16,17 @@ from tempfile import TemporaryFile
 
 from batcher.core.errors import ServiceError
 
-LAST = 10.0  # seconds that its end may take
+LAST = 10.0  # seconds until it is killed if it does not end
 JOURNAL = ".simulator.jsonl"
-TOKEN = "simulated"  # noqa: S105  the simulator takes any; no real one is ever sent to it
+TOKEN = "simulated"  # noqa: S105  the simulator accepts any token; the real one is never sent to it
 
 
 @asynccontextmanager
 async def simulator(run_dir: Path | None) -> AsyncIterator[str]:
-    """Starts it and gives its base URL. Its standard input is its lifeline: when we die, however, it ends."""
+    """The base URL of a simulator that runs for the block. It also ends with this process: its standard input closes.
+
+    run_dir: where its journal is; None for no journal. Raises ServiceError if it does not start.
+    """
     arguments = ["--port", "0", "--exit-with-parent"]
     if run_dir is not None:
         arguments += ["--journal", str(run_dir / JOURNAL)]
@@ -32,7 +34,7 @@ async def simulator(run_dir: Path | None) -> AsyncIterator[str]:
     command = [sys.executable, "-m", "batcher.simulator", *arguments]
     pipe = subprocess.PIPE
     with (
-        TemporaryFile() as complaints,  # a pipe that nobody reads would hold it up when it is full
+        TemporaryFile() as complaints,  # a full pipe would block it
         subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=complaints, env=without_token) as child,  # noqa: ASYNC220, S603  it takes a millisecond, and the program is ours
     ):
         assert child.stdin is not None
@@ -46,9 +48,9 @@ async def simulator(run_dir: Path | None) -> AsyncIterator[str]:
             yield str(json.loads(first)["base_url"])
         finally:
             child.stdin.close()
-            last = threading.Timer(LAST, child.kill)  # one that was stopped, or is stuck
+            last = threading.Timer(LAST, child.kill)  # if it is stopped or stuck
             last.daemon = True
-            with suppress(RuntimeError):  # the system gives no thread
+            with suppress(RuntimeError):  # the system allows no thread
                 last.start()
             await asyncio.to_thread(child.wait)
             last.cancel()

@@ -1,4 +1,4 @@
-"""The whole catalogue: read page by page, and kept with its date for when the service can't be asked."""
+"""The whole catalogue, read page by page. A copy with its date is kept in the user's cache folder."""
 
 import json
 import os
@@ -20,16 +20,21 @@ from batcher.core.units import show_usd
 from batcher.manifest.schema import DEFAULT_MODEL, ModelSchema, bundled
 from batcher.store.files.whole import write_whole
 
-PAGE = 100  # entries; the service gives up to 500, other clients ask for 100
+PAGE = 100  # entries; the service allows 500, other clients ask for 100
 MOST_PAGES = 100
 ELSEWHERE = "not published; elsewhere $0.02 per image (Google, fal, Replicate; November 2026)"
-KEPT = 24 * 3600.0  # seconds that a list is used without asking again
+KEPT = 24 * 3600.0  # seconds for which the copy is used without asking the service
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One entry. price: dollars an image, None when the catalogue has none of that kind. price_words: as the catalogue
-    has it, "" when it has none. schema: None when it gives none that can be read.
+    """An entry of the catalogue; its texts are safe to print.
+
+    model_id: ``vendor/name/.../task``.
+    tasks: such as ``text-to-image``.
+    price: dollars per image, None if the catalogue has no such price.
+    price_words: the price with its unit and note, "" for none.
+    schema: None if the catalogue has none, or none that can be read.
     """
 
     model_id: str
@@ -43,7 +48,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """at: Unix seconds when the service was asked; None for what comes with batcher."""
+    """A list of models. at: when the service was asked, Unix seconds; None for the list that comes with batcher."""
 
     models: tuple[Model, ...]
     at: float | None
@@ -58,16 +63,16 @@ class Catalogue:
 
 
 def builtin() -> Catalogue:
-    """What is there without the service: the default model."""
+    """The list that comes with batcher: the default model."""
     entry = {
         "model_id": DEFAULT_MODEL, "display_name": "Imagen 4 Fast", "categories": ["text-to-image"],
         "pricing_note": ELSEWHERE,
     }  # fmt: skip
-    return Catalogue((model_of(entry, bundled(DEFAULT_MODEL)),), None)
+    return Catalogue((model_of(entry),), None)
 
 
 def kept(base_url: str) -> Catalogue | None:
-    """The list of an earlier call, None when there is none that can be read."""
+    """The copy of an earlier ``read``, of any age; None if there is none that can be read."""
     try:
         data = json.loads(_file(base_url).read_bytes())
         entries, at = data["models"], float(data["at"])
@@ -77,47 +82,48 @@ def kept(base_url: str) -> Catalogue | None:
 
 
 def is_recent(catalogue: Catalogue) -> bool:
+    """Whether the list may be used without asking the service again."""
     return catalogue.at is not None and 0 <= time.time() - catalogue.at < KEPT
 
 
 async def read(api: Api) -> Catalogue:
-    """All pages, and keeps them for later. Raises ServiceError, AccountError."""
+    """Read all pages, and keep a copy unless the service is the simulator. Raises ServiceError, AccountError."""
     entries: dict[str, dict[str, Any]] = {}
     try:
         for page in range(MOST_PAGES):
             query = {"include_schema": "true", "limit": str(PAGE), "offset": str(page * PAGE)}
             answer = await api.models(query)
             listed = answer.get("models")
-            models_listed = [entry for entry in listed if _is_entry(entry)] if isinstance(listed, list) else []
             before = len(entries)
-            entries |= {entry["model_id"]: entry for entry in models_listed}
+            if isinstance(listed, list):
+                entries |= {entry["model_id"]: entry for entry in listed if _is_entry(entry)}
             total = answer.get("total")
             if len(entries) == before or (isinstance(total, int) and len(entries) >= total):
                 break
     except CallError as problem:
-        hint = "`batcher models show` has what is known of Imagen 4 Fast without it."
+        hint = "`batcher models show` describes Imagen 4 Fast without the catalogue."
         raise ServiceError(f"the catalogue can't be read: {problem.cause.message}", hint=hint) from None
     now = time.time()
-    if api.simulated:
-        return Catalogue(tuple(model_of(entry) for entry in entries.values()), now)
-    with suppress(OSError):  # a list that can't be kept is asked for again
-        path = _file(api.base_url)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, [json.dumps({"at": now, "date": utc(now), "models": list(entries.values())})], durable=False)
+    if not api.simulated:
+        with suppress(OSError):  # without a copy the next command asks the service
+            path = _file(api.base_url)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kept_list = {"at": now, "date": utc(now), "models": list(entries.values())}
+            write_whole(path, [json.dumps(kept_list)], durable=False)
     return Catalogue(tuple(model_of(entry) for entry in entries.values()), now)
 
 
-def model_of(entry: Mapping[str, Any], schema: ModelSchema | None = None) -> Model:
-    """An entry of the catalogue; its texts are made safe to print."""
-    model_id = entry["model_id"]
-    given = entry.get("input_schema")
-    if schema is None and isinstance(given, dict):
+def model_of(entry: Mapping[str, Any]) -> Model:
+    """The Model of an entry of the catalogue."""
+    model_id, given = entry["model_id"], entry.get("input_schema")
+    schema = bundled(model_id)
+    if isinstance(given, dict):
         with suppress(ValueError):
             schema = ModelSchema.from_json(model_id, {"required": entry.get("required_inputs"), **given})
     price, words = price_of(entry)
     if price is not None:
         words = f"{show_usd(price)} per image"
-    note = one_line(entry["pricing_note"], 200) if isinstance(entry.get("pricing_note"), str) else ""
+    note = _line(entry.get("pricing_note"), 200)
     tasks = entry.get("categories")
     return Model(
         model_id=model_id,
@@ -126,7 +132,7 @@ def model_of(entry: Mapping[str, Any], schema: ModelSchema | None = None) -> Mod
         description=_line(entry.get("description"), 300),
         price=price,
         price_words=f"{words} ({note})" if words and note else words or note,
-        schema=schema if schema is not None else bundled(model_id),
+        schema=schema,
     )
 
 

@@ -1,6 +1,6 @@
-"""The files that the ``output`` of a result names. Pure.
+"""Finds the files that the ``output`` of a result names. Pure.
 
-Seen: ``image``, ``images``, ``video``, ``videos``, ``audio``, ``audios``, a bare URL, a bare list, ``{"url"}``,
+Models use ``image``, ``images``, ``video``, ``videos``, ``audio``, ``audios``, a bare URL, a bare list, ``{"url"}``,
 ``{"uri"}``, ``{"image_url"}``, one file under two keys, and nested mixtures of all of them.
 """
 
@@ -9,14 +9,17 @@ from typing import Any
 
 from batcher.core.job import each_once
 
-MOST_FILES = 100  # of one request: models make up to 16, and an answer has room for a hundred thousand
+MOST_FILES = 100  # of one request; models make up to 16
 _LINK = re.compile(r"https?://[!-.0-~]+(?:/|\Z)|data:[\w.+-]+/[\w.+-]+[;,]", re.ASCII)
 
 
 def find_urls(output: Any) -> tuple[str, ...]:
-    """The files of an ``output``, in order, each once: the named keys first, else whatever URL stands inside.
+    """The URLs of the files in an ``output``, in order, without duplicates: those under the keys above, else all.
 
-    They are http(s) URLs, as they came: of a host in ASCII, then any signs; or ``data:`` URIs.
+    A URL is http(s) with an ASCII host, or a ``data:`` URI; it is returned as received.
+
+    >>> find_urls({"images": [{"url": "https://cdn.example/a.png"}], "seed": 7})
+    ('https://cdn.example/a.png',)
     """
     if isinstance(output, dict):
         named: list[str] = []

@@ -1,13 +1,15 @@
-"""What the service's answers mean. Pure: an HTTP status and a body go in, a value comes out or a CallError is raised.
+"""What an answer of the service means. Pure: takes an HTTP status and a body, returns a value or raises a CallError.
 
-The one question behind every line here is who has the job now. A submit that was *refused* or *rejected* is ours and
-cost nothing; one that was *accepted* is theirs; one whose answer is *unclear* may be either, and is never repeated by
-itself. Reads cost nothing, so for them everything that is not an answer only means "ask again".
+The result says whether the service has the job. A submit that was *refused* or *rejected* is not there and costs
+nothing. One that was *accepted* is there. One whose answer is *unclear* may be there, so it is never repeated
+automatically. Other calls are free, and are repeated after any unusable answer.
 
-Facts: RunComfy's documentation of the asynchronous queue endpoints and of error codes, and the behaviour of its
-official clients. An ``error_code`` in the body outranks the HTTP status, also under 200, except beside the end of a
-job; the token's refusal comes as 400004 under HTTP 400; ``completed`` on the status endpoint only means that the run
-ended. A 403 without one of RunComfy's codes comes from what stands before the service (a firewall, a bot check).
+The rules follow RunComfy's documentation of its queue endpoints and error codes, and its official clients:
+
+* An ``error_code`` in the body counts more than the HTTP status, even 200, except in an answer about a finished job.
+* A refused token is code 400004 with HTTP status 400.
+* ``completed`` from the status endpoint only means that the job has ended; it may have failed.
+* A 403 without a code of RunComfy comes from a proxy before the service (a firewall, a bot check).
 """
 
 import json
@@ -36,11 +38,9 @@ from batcher.core.one_line import one_line
 SUCCESS = frozenset({"succeeded", "completed", "success", "successful", "complete", "done", "finished", "ready", "ok"})
 FAILURE = frozenset({"failed", "failure", "error", "errored"})
 CANCELLED = frozenset({"cancelled", "canceled"})
-RUNNING = frozenset(
-    {"in_queue", "in_progress", "queued", "pending", "waiting", "starting", "processing", "running"}
-)  # what RunComfy's documents and clients use
-NO_MONEY = "no_money"  # the kind of a read that was refused because the balance is gone
-NOT_READY = "400005"  # of a result that is asked for before the job has ended
+RUNNING = frozenset({"in_queue", "in_progress", "queued", "pending", "waiting", "starting", "processing", "running"})
+NO_MONEY = "no_money"  # kind of cause of a free call that was refused because the balance is gone
+NOT_READY = "400005"  # code of a result that is asked for before the job has ended
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _MODEL_ID = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
@@ -55,13 +55,13 @@ _NO_BALANCE = frozenset({"400002", "402", "10001"})
 _BAD_TOKEN = re.compile(r"400004|40[13](\d{3})?")
 _NO_ERROR = re.compile(
     r"0+|2\d\d|ok|success|none|null|false", re.IGNORECASE
-)  # what stands in error_code beside success
-_AMBIGUOUS_4XX = frozenset({408, 409, 425, 499})  # a proxy may say these of a request that went through
-_ABOUT_THE_CALL = _AMBIGUOUS_4XX | {401, 402, 403, 404, 405, 429}  # 4xx that speak of the call, never of the job
+)  # an error_code of an answer without error
+_AMBIGUOUS_4XX = frozenset({408, 409, 425, 499})  # a proxy may answer these although the request went through
+_ABOUT_THE_CALL = _AMBIGUOUS_4XX | {401, 402, 403, 404, 405, 429}  # 4xx about the call, never about the job
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """One HTTP answer. retry_after: seconds, already parsed, None when not given."""
+    """One HTTP answer. retry_after: seconds, None if the answer has no such header."""
 
     status: int
     body: bytes
@@ -69,16 +69,17 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 def is_request_id(text: object) -> bool:
-    """Whether an id can stand in a URL path as it is (the official nodes' rule; it also stops path tricks)."""
+    """Whether an id can be put into a URL path unchanged: the official nodes' rule, without ``/`` and ``.``."""
     return isinstance(text, str) and _REQUEST_ID.fullmatch(text) is not None
 
 
 def is_model_id(text: str) -> bool:
+    """Whether a model id can be put into a URL path: ``vendor/name/.../task``, without ``.`` and ``..`` as parts."""
     return _MODEL_ID.fullmatch(text) is not None and not {".", ".."} & set(text.split("/"))
 
 
 def read_submit(reply: Reply) -> Accepted:
-    """Raises NotSent, Refused, Rejected, Unclear (in doubt) or AccountError."""
+    """The request id of an accepted submit. Raises NotSent, Refused, Rejected, Unclear (in doubt) or AccountError."""
     body = read_json(reply, submit=True)
     for name in ("request_id", "requestId", "id"):
         if is_request_id(body.get(name)):
@@ -87,10 +88,11 @@ def read_submit(reply: Reply) -> Accepted:
 
 
 def read_result(reply: Reply, request_id: str | None = None) -> Answer:
-    """The state of the request, and its files once there are any. A success under a word that nobody knows has it in
-    ``Succeeded.word``.
+    """The state of a request, with the URLs of its files once it has finished.
 
-    request_id: of the request that was asked about; an answer about another is no answer.
+    Files under an unknown status are a success too, with the status in ``Succeeded.word``.
+
+    request_id: the request that was asked about; an answer about another one is Unclear.
 
     Raises Refused, NotFound, Unclear (ask again), Rejected or AccountError.
     """
@@ -113,7 +115,7 @@ def read_result(reply: Reply, request_id: str | None = None) -> Answer:
 
 
 def read_status(reply: Reply, request_id: str | None = None) -> Answer | None:
-    """The status endpoint's word; None when the run ended and only the result can say how. Raises as read_result."""
+    """The answer of the status endpoint; None if the job has ended: only the result says how. Raises as read_result."""
     body = _job(reply, request_id)
     status = _word(body)
     if status in SUCCESS or status in FAILURE:
@@ -122,7 +124,7 @@ def read_status(reply: Reply, request_id: str | None = None) -> Answer | None:
 
 
 def _job(reply: Reply, request_id: str | None) -> dict[str, Any]:
-    """The body of an answer about a job. The end of a job outranks an ``error_code`` beside it, which belongs to it."""
+    """The body of an answer about a job. If the job has ended, an ``error_code`` beside it is a fact about the job."""
     parsed = _parse(reply.body)
     readable = isinstance(parsed, dict) and _is_about_the_job(reply.status, parsed)
     body: dict[str, Any] = parsed if readable else read_json(reply)
@@ -133,7 +135,7 @@ def _job(reply: Reply, request_id: str | None) -> dict[str, Any]:
 
 
 def _is_about_the_job(http_status: int, body: dict[str, Any]) -> bool:
-    """Whether it has no error, or one that belongs to the end of the job."""
+    """Whether the answer has no error, or one of a job that has ended."""
     word, code = _word(body), _code(body)
     if http_status // 100 == 2:
         if code is None:
@@ -152,7 +154,7 @@ def _failed(body: dict[str, Any], cost_usd: float | None) -> FailedThere:
 
 
 def read_cancel(reply: Reply) -> CancelOutcome:
-    """``outcome`` decides; without it a status that begins with "cancel" means cancelled, as the official CLI reads it.
+    """What became of a cancellation: ``outcome``, else a status that begins with "cancel", as in the official CLI.
 
     Raises Refused, NotFound, Unclear or AccountError.
     """
@@ -164,7 +166,7 @@ def read_cancel(reply: Reply) -> CancelOutcome:
 
 
 def failure_cause(error: Any) -> Cause:
-    """A cause from the ``error`` of a failed result: string, object, anything or nothing."""
+    """The cause of a failed job. error: the value of ``error`` in the result, of any JSON type."""
     code = None
     if isinstance(error, dict):
         raw = error.get("code", error.get("error_code"))
@@ -174,7 +176,7 @@ def failure_cause(error: Any) -> Cause:
 
 
 def read_json(reply: Reply, *, submit: bool = False) -> dict[str, Any]:
-    """The body of an answer that is one; everything else is raised as what it means: as read_submit, or read_result."""
+    """The body of an answer without error. Any other answer is raised, as in ``read_submit`` or ``read_result``."""
     body = _parse(reply.body)
     code = _code(body)
     if reply.status // 100 == 2 and code is None:
@@ -195,10 +197,10 @@ def _problem(reply: Reply, body: Any, code: str | None, *, submit: bool) -> Call
         return Refused(cause, retry_after=reply.retry_after)
     if not submit and 404 in {status, meant}:
         return NotFound(replace(cause, kind="not_found"))
-    if status == 403 and code != "403001":  # of what stands before the service: a submit did not get there
+    if status == 403 and code != "403001":  # from a proxy: a submit did not reach the service
         return (NotSent if submit else Unclear)(replace(cause, kind="blocked"), retry_after=reply.retry_after)
     server_side = max(status, meant) >= 500 or status // 100 == 3 or not _AMBIGUOUS_4XX.isdisjoint({status, meant})
-    if _balance_is_gone(status, code):  # a read is free: one that asks for money is asked again, for a while
+    if _balance_is_gone(status, code):  # free calls need no balance, so they are repeated for a while
         return Unclear(replace(cause, kind=NO_MONEY), retry_after=reply.retry_after)
     if server_side:
         return Unclear(replace(cause, kind="service_error"), retry_after=reply.retry_after)
@@ -206,7 +208,7 @@ def _problem(reply: Reply, body: Any, code: str | None, *, submit: bool) -> Call
 
 
 def _rejection(status: int, code: str | None, text: str) -> str:
-    """The kind of a readable no."""
+    """The kind of cause of a rejected call."""
     if code == NOT_READY:
         return "not_ready"
     kind = "rejected" if status in _ABOUT_THE_CALL else _kind(text, otherwise="rejected")
@@ -235,7 +237,7 @@ def _balance_is_gone(status: int, code: str | None) -> bool:
 
 
 def _meant(code: str | None) -> int:
-    """The HTTP status that a code speaks of: its first three digits (429001, or just 429); 0 for other codes."""
+    """The HTTP status in a code: its first three digits (429001, or just 429); 0 for other codes."""
     if code is None or len(code) not in {3, 6} or not (code.isascii() and code.isdigit()):
         return 0
     return int(code[:3])
@@ -257,7 +259,7 @@ def _parse(body: bytes) -> Any:
 
 
 def _code(body: Any) -> str | None:
-    """The body's ``error_code``; an empty one, 0, 200 and their like are none."""
+    """The ``error_code`` of a body; None if there is none, or one without error (empty, 0, 200)."""
     code = body.get("error_code") if isinstance(body, dict) else None
     if not code or isinstance(code, (dict, list)):
         return None
@@ -266,12 +268,13 @@ def _code(body: Any) -> str | None:
 
 
 def _word(body: dict[str, Any]) -> str:
+    """The ``status`` of a body, lower case; "" if there is none."""
     status = body.get("status")
     return status.strip().lower() if isinstance(status, str) else ""
 
 
 def _message(body: Any, depth: int = 4) -> str:
-    """The service's own words, wherever it put them (the official clients look in this order)."""
+    """The message in a body, from the first place that has one, in the order of the official clients."""
     if isinstance(body, str):
         return one_line(body)
     if isinstance(body, list):
@@ -306,14 +309,14 @@ def _unreadable(reply: Reply) -> str:
 
 
 def _amount(value: Any) -> float | None:
-    """A finite number of dollars, at least 0 (a true is not one)."""
+    """A number of dollars, from 0; None for any other value."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9:
         return float(value)
     return None
 
 
 def _moment(value: Any) -> float | None:
-    """Unix seconds from whatever the service calls a time: its format is not documented."""
+    """Unix seconds from an ISO 8601 text or a number, as the format is not documented; None for other values."""
     seconds: float
     if isinstance(value, str):
         try:

@@ -1,4 +1,4 @@
-"""HTTP sessions, without cookies and what the machine says of proxies and passwords; and what is sent on them."""
+"""HTTP sessions without cookies, and without proxies and passwords from the environment; redirects; JSON bodies."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,18 +10,16 @@ from aiohttp.abc import AbstractStreamWriter
 from batcher.core.errors import DiskError
 from batcher.core.version import __version__
 
-IDLE = 4.0  # seconds: an older idle connection may be closing just as a submit leaves on it, which puts it in doubt
+IDLE = 4.0  # seconds an idle connection is kept: the service may close an older one just as a submit is sent on it
 MOST_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-def open_session(token: str, connections: int) -> aiohttp.ClientSession:
-    """Of the API. connections: how many may be open at once. To be called inside the event loop."""
-    return session(token, connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=IDLE))
-
-
 def session(token: str | None = None, **options: Any) -> aiohttp.ClientSession:
-    """To be made inside the event loop. token: None for hosts that must never see it. options: of aiohttp's."""
+    """A new session; call it in a running event loop.
+
+    token: sent with every request; None for hosts that must not see it. options: of ``aiohttp.ClientSession``.
+    """
     headers = {"User-Agent": f"batcher/{__version__}", "Accept": "*/*" if token is None else "application/json"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
@@ -33,9 +31,10 @@ def session(token: str | None = None, **options: Any) -> aiohttp.ClientSession:
 async def answered(
     calls: aiohttp.ClientSession, method: str, url: str, onward: Callable[[str, str], str], **options: Any
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """The last answer of a chain of redirects. onward: gives the next URL for a URL and its ``Location``, or raises.
+    """The answer after all redirects, as an async context manager.
 
-    Raises what aiohttp raises, ClientError also for redirects without end.
+    onward: gives the next URL from a URL and the ``Location`` of its answer, or raises. options: of
+    ``ClientSession.request``. Raises aiohttp.ClientError, also for more than MOST_REDIRECTS redirects, TimeoutError.
     """
     for _ in range(MOST_REDIRECTS + 1):
         async with calls.request(method, url, allow_redirects=False, **options) as answer:
@@ -48,8 +47,12 @@ async def answered(
 
 
 class JsonBody(aiohttp.BytesPayload):
-    """A body that knows when it leaves. leaving: called when head and body are about to be handed to the system, in
-    this very turn of the event loop; they are not where it raises DiskError, which is then ``held_back``.
+    """A JSON body that reports when it is sent.
+
+    content: UTF-8 JSON.
+    leaving: called right before the request is handed to the system. If it raises DiskError, nothing is sent.
+
+    Attributes: ``left``, whether the request was handed over; ``held_back``, the DiskError of ``leaving``.
     """
 
     def __init__(self, content: bytes, leaving: Callable[[], None] | None) -> None:

@@ -1,4 +1,4 @@
-"""The token and the address of the service. Owns the environment and the token files."""
+"""The token and the base URL of the service, from flags, the environment and the token files."""
 
 import json
 import os
@@ -11,18 +11,23 @@ from batcher.core.errors import AccountError
 
 BASE_URL = "https://model-api.runcomfy.net/v1"
 BASE_URL_ENV = "RUNCOMFY_MODEL_API_BASE"
-TOKEN_ENV = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY", "YOUR_API_TOKEN")  # the last: as the
-# example on the page of a model has it
+TOKEN_ENV = ("RUNCOMFY_TOKEN", "RUNCOMFY_API_TOKEN", "RUNCOMFY_API_KEY", "YOUR_API_TOKEN")
+"""Environment variables, the first one set counts. The last is the name in the examples on the pages of models."""
 
 
 def base_url(flag: str | None, environ: Mapping[str, str] = os.environ) -> str:
-    """The API root: the flag, else the environment (blank counts as unset), else RunComfy's."""
+    """The base URL: the flag, else the environment variable unless it is blank, else RunComfy's."""
     return flag or environ.get(BASE_URL_ENV, "").strip() or BASE_URL
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The secret and where it came from. Its repr never shows it. ``warning``: what is unsafe about the place."""
+    """The token; its repr does not show it.
+
+    value: the secret.
+    origin: where it was found, in words.
+    warning: what is unsafe about that place, "" for nothing.
+    """
 
     value: str
     origin: str
@@ -33,14 +38,14 @@ class Token:
 
 
 def find_token(token_file: str | None, environ: Mapping[str, str] = os.environ) -> Token:
-    """``--token-file``, else the environment, else the file that the official CLI writes. Raises AccountError."""
+    """The token from ``--token-file``, else the environment, else the file of the official CLI. Raises AccountError."""
     if token_file is not None:
         return _from_file(Path(token_file), "--token-file")
     for name in TOKEN_ENV:
         if value := environ.get(name, "").strip():
             return _checked(value, f"environment variable {name}")
     path = _cli_token_path(environ)
-    if os.path.isfile(path):  # noqa: PTH113  Path.is_file raises for a folder we may not search
+    if os.path.isfile(path):  # noqa: PTH113  Path.is_file raises if the folder may not be searched
         return _from_file(path, "the RunComfy CLI's token file")
     raise AccountError(
         "no token was given",
@@ -58,7 +63,7 @@ def _cli_token_path(environ: Mapping[str, str]) -> Path:
 
 
 def _from_file(path: Path, origin: str) -> Token:
-    """The token is the whole file, or ``access_token`` of a JSON object (what the official CLI writes)."""
+    """The token in a file: all of it, or ``access_token`` of a JSON object, as the official CLI writes."""
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
         mode = path.stat().st_mode

@@ -1,4 +1,4 @@
-"""``batcher cancel``: stop what is still queued at the service, and be honest about the rest."""
+"""``batcher cancel``: stop what is still queued at the service, and report what could not be cancelled."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ Examples:
   batcher cancel runs/tonight --pending   also close what was never submitted"""
 )
 @run_argument
-@click.option("--pending", is_flag=True, help="Also mark the jobs cancelled that were never submitted.")
+@click.option("--pending", is_flag=True, help="Also cancel jobs that were never submitted.")
 @service_options
 @json_option
 def cancel(run_dir: str, as_json: bool, pending: bool, **given: Any) -> int:

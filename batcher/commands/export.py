@@ -1,4 +1,4 @@
-"""``batcher export``: a run as the next program reads it."""
+"""``batcher export``: a run as a dataset for other programs."""
 
 from pathlib import Path
 from typing import Any
@@ -33,24 +33,26 @@ Run the same command again to add what is new.
 Exit code 3 when images are missing; --allow-missing makes that 0."""
 )
 @click.argument("words", metavar="[RUN]... DIR", nargs=-1, required=True, shell_complete=complete_runs)
-@click.option("--to", type=click.Choice(TARGETS), required=True, help="The reader it is for.")
+@click.option("--to", type=click.Choice(TARGETS), required=True, help="The format to write.")
 @click.option(
     "--where",
     metavar="EXPR",
-    help="""Only these: seed < 10 and meta.category in ("birds", "cats") and "lake" in prompt.""",
+    help="""Only these images: seed < 10 and meta.category in ("birds", "cats") and "lake" in prompt.""",
 )
-@click.option("--split", metavar="SHARES", help="train=0.9,test=0.1: settled by a hash, so it never changes.")
+@click.option(
+    "--split", metavar="SHARES", help="train=0.9,test=0.1. A hash decides, so an image never changes its split."
+)
 @click.option(
     "--split-by",
     shell_complete=complete_choice,
     metavar="NAME",
-    help="job, prompt, or meta.NAME: equal ones stay together.  [default: job]",
+    help="Keep equal ones together: job, prompt, or meta.NAME.  [default: job]",
 )
-@click.option("--convert", metavar="FORMAT", help="webp:90, jpeg:95 or png.  [default: as delivered]")
-@click.option("--embed", metavar="WHAT", help="Write into each image what made it: infotext, xmp, iptc.")
-@click.option("--include-removed", is_flag=True, help="Also what is no longer in the manifest.")
+@click.option("--convert", metavar="FORMAT", help="Convert to webp:90, jpeg:95 or png.  [default: as delivered]")
+@click.option("--embed", metavar="WHAT", help="Embed in each image what made it: infotext, xmp, iptc.")
+@click.option("--include-removed", is_flag=True, help="Also images whose jobs left the manifest.")
 @click.option("--allow-missing", is_flag=True, help="Exit 0 also when some jobs have no image.")
-@click.option("--copy", is_flag=True, help="Copies even where hard links can be made.")
+@click.option("--copy", is_flag=True, help="Copy even where hard links can be made.")
 @click.option("--caption", metavar="TEXT", help="The caption: 'a photo, {prompt}'.  [default: {prompt}]")
 @click.option(
     "--layout",
@@ -59,15 +61,15 @@ Exit code 3 when images are missing; --allow-missing makes that 0."""
     help="geneval, t2i-compbench, dpg-bench, hpsv2, or '{stem}/{index:05d}'.",
 )
 @click.option("--shard-size", metavar="SIZE", help="For webdataset, parquet, pairs: 1GB.  [default: 500MB]")
-@click.option("--shard-count", type=click.IntRange(1), metavar="N", help="Most images a shard.  [default: 10000]")
+@click.option("--shard-count", type=click.IntRange(1), metavar="N", help="Maximum images in a shard.  [default: 10000]")
 @click.option("--no-pictures", is_flag=True, help="For parquet: only the table.")
 @click.option("--replace", is_flag=True, help="Replace an export that was made with other options.")
 @progress_option("auto")
 @click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
 def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, **given: Any) -> int:
-    """Write the finished images of RUN to DIR, as another program reads them; again, to add what is new.
+    """Write the finished images of RUN to DIR, as another program reads them. Run it again to add what is new.
 
-    Several RUNs are exported as one: the last word is DIR.
+    Several RUNs are exported as one. DIR is the last argument.
 
     Images are hard links where the disk allows it. Nothing in DIR that this command did not make is touched. DIR may be
     a bucket: s3://, gs:// or az://.
@@ -83,10 +85,10 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
 
 
 def _places(words: tuple[str, ...]) -> tuple[tuple[Path, ...], str]:
-    """The runs, and DIR, which is the last word and may be a URL; without RUN the newest one, which is said."""
+    """The run directories, and DIR, which is last and may be a URL. Without RUN: the newest run, with a note."""
     *runs, place = words
     if is_run(Path(place) if runs else found_run(place)):
-        are = f"{place} is a run" if len(words) == 1 else "All of these are runs"
+        are = f"{place} is a run" if len(words) == 1 else "all of these are runs"
         raise UsageError(f"{are}, and the folder to export to is missing", hint="Name it behind the run.")
     return (found_runs(runs) or (said_newest(),)), place
 

@@ -1,4 +1,4 @@
-"""``batcher grid``: contact sheets of a run. Reads the state file and the pictures, and writes nothing but sheets."""
+"""``batcher grid``: contact sheets of a run. Reads the state file and the images, and writes only sheets."""
 
 from contextlib import closing
 from pathlib import Path
@@ -32,20 +32,20 @@ repeat (the number of the job among those that differ in their seed alone)."""
     "--rows",
     shell_complete=complete_choice,
     metavar="AXIS",
-    help="What stands down the side.  [default: seed, or what varies]",
+    help="One row for each value of this.  [default: seed, or what varies]",
 )
 @click.option(
     "--cols",
     shell_complete=complete_choice,
     metavar="AXIS",
-    help="What stands along the top.  [default: aspect_ratio, or what varies]",
+    help="One column for each value of this.  [default: aspect_ratio, or what varies]",
 )
 @click.option(
     "--per",
     shell_complete=complete_choice,
     metavar="AXIS",
     multiple=True,
-    help="A sheet for each; repeatable; none for one sheet.  [default: prompt]",
+    help="One sheet for each value of this; repeatable; none: one sheet in all.  [default: prompt]",
 )
 @click.option("--where", metavar="EXPR", help="""Only these jobs: seed < 10 and meta.style == "oil".""")
 @click.option("-o", "--out", metavar="PATH", help="A folder, or a file for one sheet.  [default: RUN/grid]")
@@ -61,7 +61,7 @@ repeat (the number of the job among those that differ in their seed alone)."""
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N sheets.")
 @json_option
 def grid(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
-    """Draw labelled contact sheets, with a mark wherever an image is missing and why.
+    """Draw labelled contact sheets. A mark shows where an image is missing, and why.
 
     Several RUNs are drawn as one.
     """
@@ -74,7 +74,7 @@ def grid(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
     wanted = Wanted(**given, out=Path(out) if out else None)
     with joined(run_dirs) as whole, closing(connect_to_read(whole.path)) as connection:
         if len(whole.runs) > 1 and not out:
-            raise UsageError("there are several runs", hint="Say where their sheets go with -o.")
+            raise UsageError("there are several runs", hint="Say with -o where their sheets go.")
         drawn = draw(whole.path, connection, wanted, progress=listener("none" if as_json else "auto"))
         facts = _facts(whole.name, drawn)
     say_json(facts) if as_json else say(_words(facts))

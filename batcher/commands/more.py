@@ -21,8 +21,10 @@ A group is one request with all its seeds. The new jobs go to additions.jsonl
 and are part of the run from then on: the next `batcher run` makes them."""
 )
 @run_argument
-@click.option("--seeds", type=click.IntRange(1, 100_000), required=True, metavar="N", help="How many for each group.")
-@click.option("--where", metavar="EXPR", help="Only groups that have such a job, picked or not.")
+@click.option(
+    "--seeds", type=click.IntRange(1, 100_000), required=True, metavar="N", help="How many new seeds for each group."
+)
+@click.option("--where", metavar="EXPR", help="Only groups with a job that matches, picked or not.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--dry-run", is_flag=True, help="Only say what it would add.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON; asks nothing, so it needs --yes or --dry-run.")

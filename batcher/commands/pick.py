@@ -23,28 +23,34 @@ Examples:
   batcher pick runs/birds --from picks.jsonl          verdicts that somebody else made
   batcher pick runs/birds --from scores.csv --best 1 --by aesthetic --rest no
 A file names images by job, file or prompt_id. Nothing is ever deleted:
-`clear` takes a verdict back, and the last word on an image counts.
+`clear` takes a verdict back, and the last verdict on an image counts.
 Exit code 3 when rows of the file name no image of this run."""
 )
 @click.argument("words", metavar="[RUN] [yes|no|clear]", nargs=-1, shell_complete=complete_runs)
 @click.option("--where", metavar="EXPR", help="Which images: pick is null and seed < 10.")
-@click.option("--from", "scores", metavar="FILE", help="Which images, and what of them: CSV, TSV or JSONL.")
-@click.option("--stars", type=click.IntRange(0, 5), metavar="N", help="0 to 5.")
+@click.option("--from", "scores", metavar="FILE", help="Read verdicts or scores from a CSV, TSV or JSONL file.")
+@click.option("--stars", type=click.IntRange(0, 5), metavar="N", help="Stars, 0 to 5.")
 @click.option("--tag", "tags", metavar="TEXT", multiple=True, help="Add a tag; repeatable.")
 @click.option("--best", type=click.IntRange(1), metavar="N", help="Pick the best N of each group (all but the seed).")
-@click.option("--by", metavar="COLUMN", help="What --best goes by.  [default: the file's one column of numbers]")
-@click.option("--rest", type=click.Choice(("no", "clear")), help="What --best says of the others.  [default: nothing]")
-@click.option("--by-whom", "by_whom", metavar="NAME", default="", help="Whose verdict.  [default: your user name]")
+@click.option(
+    "--by", metavar="COLUMN", help="The column that --best ranks by.  [default: the file's one column of numbers]"
+)
+@click.option("--rest", type=click.Choice(("no", "clear")), help="What --best gives the others.  [default: nothing]")
+@click.option(
+    "--by-whom", "by_whom", metavar="NAME", default="", help="Who gives the verdict.  [default: your user name]"
+)
 @json_option
 def pick(words: tuple[str, ...], scores: str | None, as_json: bool, **given: Any) -> int:
-    """Say which images of RUN are keepers (yes), which are not (no), how many stars they have."""
+    """Say which images of RUN are keepers (yes), which are not (no), and how many stars they have."""
     from batcher.export.picking import Picking
     from batcher.export.picking import pick as picked
 
     word = words[-1] if words and words[-1] in WORDS else None
     runs = words[:-1] if word else words
     if len(runs) > 1:
-        raise UsageError(f"{runs[1]!r} is no verdict", hint=f"After RUN stands one of {', '.join(WORDS)}, or nothing.")
+        raise UsageError(
+            f"{runs[1]!r} is not a verdict", hint=f"Write one of {', '.join(WORDS)} after RUN, or nothing."
+        )
     run_dir = found_run(runs[0]) if runs else said_newest()
     facts = picked(run_dir, Picking(word=word, scores=Path(scores) if scores else None, **given))
     say_json(facts) if as_json else say(_words(facts))
@@ -59,7 +65,7 @@ def _words(facts: dict[str, Any]) -> str:
     if facts["groups"] is not None:
         lines[0] += f", in {show_count(facts['groups'], 'group')}"
     if facts["unchanged"]:
-        lines.append(f"{facts['unchanged']:,} said so already")
+        lines.append(f"{facts['unchanged']:,} already had it")
     if facts["unmatched"]:
         lines.append(f"{show_count(facts['unmatched'], 'row names', 'rows name')} no image of this run, such as:")
         lines += [f"  {example}" for example in facts["unmatched_examples"]]

@@ -1,4 +1,4 @@
-"""``batcher retry``: the only way back for a job at rest, because it may cost money again."""
+"""``batcher retry``: the only way to reopen a job that has ended, because it may cost money again."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ Examples:
   batcher retry runs/tonight --state in_doubt --dry-run
   batcher retry runs/tonight --state missing          images that were lost since
 A job that was paid for but could not be collected is asked for again, free.
-Then: batcher run, as before."""
+Then run the same `batcher run` again."""
 )
 @run_argument
 @click.option(
@@ -28,19 +28,23 @@ Then: batcher run, as before."""
     "states",
     type=click.Choice((*RETRIED, MISSING)),
     multiple=True,
-    help="Which jobs; missing: done, with an image that is missing or damaged.  [default: failed]",
+    help="Jobs in this state; missing: done, but an image is missing or damaged.  [default: failed]",
 )
 @click.option(
-    "--cause", "causes", multiple=True, metavar="KIND", help="Only failures of this kind, as status names them."
+    "--cause",
+    "causes",
+    multiple=True,
+    metavar="KIND",
+    help="Only failures with this cause, as `batcher status` shows it.",
 )
 @click.option(
     "--job",
     "jobs",
     multiple=True,
     metavar="JOB",
-    help="Only this one: its key or a beginning of it, its id, or its image.",
+    help="Only this job: its key or the start of it, its prompt id, or its image.",
 )
-@click.option("--resubmit", is_flag=True, help="Submit anew also what could be collected free (pays again).")
+@click.option("--resubmit", is_flag=True, help="Also submit again what could be collected free (pays again).")
 @click.option("--dry-run", is_flag=True, help="Only say what it would do.")
 @json_option
 def retry(run_dir: str, as_json: bool, **given: Any) -> int:
@@ -71,7 +75,7 @@ def _words(facts: dict[str, Any]) -> str:
         if facts["in_doubt"]:
             lines.append("Those in doubt may be paid twice: look at your generations at the service first.")
     if facts["collected_again"]:
-        lines.append(f"{facts['collected_again']:,} {would}collected again: they were paid for, asking is free")
+        lines.append(f"{facts['collected_again']:,} {would}collected again, free: already paid for")
     if facts["left"]:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in facts["left_by_cause"].items())
         lines.append(f"{show_count(facts['left'], 'job')} left alone ({kinds})")

@@ -1,6 +1,5 @@
 """``batcher simulate``: the simulated service in a terminal of its own, until Ctrl-C."""
 
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ import click
 from batcher.core.units import show_count
 
 if TYPE_CHECKING:  # the simulator brings aiohttp and Pillow along, which other commands need not wait for
-    from batcher.simulator import Address, Profile, Simulator
+    from batcher.simulator import Address, Profile
 
 _EXAMPLES = """\b
 Examples:
@@ -48,14 +47,14 @@ def simulate(
 ) -> None:
     """Serve a RunComfy Model API that costs nothing, on this machine.
 
-    It takes any token, makes small images stamped SIMULATED, and counts what it is asked, at /_simulator/stats.
+    It takes any token, makes small images stamped SIMULATED, and counts requests at /_simulator/stats.
     Flags win over --profile.
     """
     if list_faults:
         click.echo(_list_of_faults())
         return
     profile = _profile(profile_file, fail, faults, settings)
-    _serve_until_stopped(profile, host, port, journal)
+    click.echo(_summary(_serve(profile, host, port, journal)))
 
 
 def _profile(file: Path | None, fail: float | None, faults: Sequence[str], settings: dict[str, Any]) -> "Profile":
@@ -70,33 +69,17 @@ def _profile(file: Path | None, fail: float | None, faults: Sequence[str], setti
         raise click.UsageError(str(error)) from error
 
 
-def _serve_until_stopped(profile: "Profile", host: str, port: int, journal: Path | None) -> None:
-    import asyncio
-    import secrets
-
-    from batcher.simulator import Simulator
+def _serve(profile: "Profile", host: str, port: int, journal: Path | None) -> dict[str, Any]:
+    """Serve until Ctrl-C. Returns the counts."""
     from batcher.simulator.journal import JournalError
+    from batcher.simulator.process import serve_until_stopped
 
     try:
-        simulator = Simulator(profile, journal=journal, salt=secrets.token_hex(4))
-        stats = asyncio.run(_serve(simulator, host, port))
+        return serve_until_stopped(
+            profile, host, port, journal=journal, announce=lambda address: click.echo(_welcome(address))
+        )
     except (OSError, JournalError) as error:
         raise click.UsageError(f"can't serve at {host}:{port}: {error}") from error
-    click.echo(_summary(stats))
-
-
-async def _serve(simulator: "Simulator", host: str, port: int) -> dict[str, Any]:
-    import asyncio
-
-    from batcher.simulator import serve
-
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with serve(simulator, host, port) as address:
-        click.echo(_welcome(address))
-        await stop.wait()
-        return simulator.stats()
 
 
 def _welcome(address: "Address") -> str:
@@ -106,7 +89,7 @@ def _welcome(address: "Address") -> str:
         f"  export RUNCOMFY_TOKEN=any\n"
         f"  batcher run prompts.txt --base-url {address.base_url} \\\n"
         f"    --trust-host {address.host}\n"
-        "What it was asked, as JSON:\n"
+        "Counts of requests, as JSON:\n"
         f"  {address.origin}/_simulator/stats\n"
         "Ctrl-C stops it."
     )

@@ -16,7 +16,7 @@ MOST_CHOICES = 20
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """key: in a manifest. name: the model's own. words: type, range, choices, default, in one line."""
+    """One input. key: in a manifest. name: the model's own. words: type, range, choices, default, in one line."""
 
     key: str
     name: str
@@ -54,7 +54,7 @@ class Input:
 
 
 def inputs_of(schema: ModelSchema) -> list[Input]:
-    """In the schema's order, the one that prompts go to first."""
+    """The inputs in the order of the schema, that of the prompts first."""
     inputs = ModelInputs(schema)
     lines = []
     for name in schema.inputs:
@@ -78,7 +78,7 @@ def inputs_of(schema: ModelSchema) -> list[Input]:
 
 def manifest_for(model: "Model") -> str:
     """YAML that ``batcher plan`` takes, with every input of the model in it as a comment or as an example."""
-    lines = [f"# {model.model_id}: {model.price_words or 'price not said by the catalogue'}"]
+    lines = [f"# {model.model_id}: {model.price_words or 'price not given by the catalogue'}"]
     if model.model_id != DEFAULT_MODEL or model.schema is None:
         lines.append(f"model: {model.model_id}")
     inputs = inputs_of(model.schema) if model.schema is not None else []

@@ -16,14 +16,14 @@ Examples:
   batcher tune runs/tonight --budget 20 --deadline 07:00
   batcher tune runs/tonight --pause
   batcher tune runs/tonight --resume
-  batcher tune runs/tonight                 what is asked for now
+  batcher tune runs/tonight                 show what is set now
 It takes effect within a second, and wins over the flags of a later start."""
 )
 @run_argument
-@click.option("--rate", metavar="R", help="Submits per time: 5/s, 300/min; none: as the command says.")
+@click.option("--rate", metavar="R", help="Submit rate: 5/s, 300/min; none: as the command says.")
 @click.option("--in-flight", metavar="N", help="Maximum jobs at the service at once, or none.")
 @click.option("--downloads", metavar="N", help="Maximum downloads at once, or none.")
-@click.option("--budget", metavar="USD", help="Never commit more than this in all, or none.")
+@click.option("--budget", metavar="USD", help="Never commit more than this in total, or none.")
 @click.option("--deadline", metavar="WHEN", help="Start nothing new after this: 8h from now, 07:00, or none.")
 @click.option("--pause", is_flag=True, help="Submit nothing new; what is at the service is collected.")
 @click.option("--resume", is_flag=True, help="Go on after --pause.")
@@ -31,7 +31,7 @@ It takes effect within a second, and wins over the flags of a later start."""
 @click.option("--reason", metavar="TEXT", help="Why, for the record.")
 @json_option
 def tune(run_dir: str, as_json: bool, **given: Any) -> int:
-    """Change a going run: rate, budget, deadline, pause. Works also when it is not going."""
+    """Change a going run: rate, budget, deadline, pause. If no run is going, the next one starts with it."""
     from batcher.runner.tuning import tune as ask
 
     facts = ask(Path(run_dir), **given)
@@ -40,12 +40,12 @@ def tune(run_dir: str, as_json: bool, **given: Any) -> int:
 
 
 def _words(facts: dict[str, Any]) -> str:
-    asked = facts["asked"] or "nothing: the run does as its command says"
+    asked = facts["asked"] or "nothing: the run follows its command"
     lines = [f"{facts['run']}: {asked}"]
     if facts["changed"] and facts["going"]:
-        lines.append("The run that is going there obeys within a second.")
+        lines.append("The run that is going there will use it within a second.")
     elif facts["changed"]:
-        lines.append("No run is going there: the next one obeys.")
+        lines.append("No run is going there: the next one will use it.")
     if not facts["going"] and not facts["paused"] and facts["resume"]:
         lines.append(f"Go on with:\n  {facts['resume']}")
     return "\n".join(lines)

@@ -176,5 +176,5 @@ class Budget:
         if reserved := self.reserved:
             parts.append(f"{show_usd(reserved)} set aside for what is at the service")
         if self.feared:
-            parts.append(f"{show_usd(self.feared)} for submits that failed there, charge not known")
+            parts.append(f"{show_usd(self.feared)} for failed submits that may have been charged")
         return f"the budget of {show_usd(self.ceiling or 0.0)} is committed: {', '.join(parts)}"

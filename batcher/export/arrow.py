@@ -28,7 +28,7 @@ def require(folder: Path) -> None:
         str(folder).encode()
     except UnicodeEncodeError:
         raise UsageError(
-            f"{folder} has bytes in it that are not UTF-8, and pyarrow opens no such path",
+            f"{folder} has bytes in it that are not UTF-8, and pyarrow can't open such a path",
             hint="Nothing was written. Choose another folder.",
         ) from None
 

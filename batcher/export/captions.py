@@ -44,7 +44,7 @@ class Captions(FileTarget):
         super().settle()
         self.caption.template.require(self.selection.names)
         if self.extensions["webp"]:
-            self.notes.append("ai-toolkit reads no webp reliably; --convert jpeg:95 suits all trainers")
+            self.notes.append("ai-toolkit does not read webp reliably; --convert jpeg:95 suits all trainers")
 
     def name(self, sample: Sample) -> str:
         return f"{self._stem(sample)}.{sample.extension}"

@@ -6,7 +6,7 @@ it looks at first; file names hold no such word; and there is one ``metadata`` f
 
 It takes the type of a column of ``metadata.jsonl`` from the first 10 MB, and refuses splits that differ. What can't
 be read right from JSON (a column with no value in one split, or with dates in one and text in another) goes to
-``metadata.parquet`` instead, which says the types itself. What can, but not from the first lines alone, is put right
+``metadata.parquet`` instead, which records the types. What can, but not from the first lines alone, is put right
 by writing a row early that shows the type.
 """
 
@@ -42,7 +42,7 @@ class ImageFolder(FileTarget):
             self._find_witnesses()
         elif arrow.is_here():
             arrow.require(self.order.folder)
-            self.notes.append(f"{reason}; so the metadata is metadata.parquet, which says the types itself")
+            self.notes.append(f"{reason}; so the metadata is metadata.parquet, which records the types")
         else:
             raise UsageError(
                 f"{reason}, and datasets refuses such a metadata.jsonl",

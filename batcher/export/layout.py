@@ -76,8 +76,8 @@ class Layouts(FileTarget):
         if self._changed:
             prompts = show_count(len(self._changed), "prompt")
             self.notes.append(
-                f"{prompts} can't stand in a file name unchanged, and {self.order.layout} takes the prompt from the"
-                f" name: it would score {one_line(min(self._changed), 60)!r} as a file can be called"
+                f"{prompts} can't be a file name unchanged, and {self.order.layout} takes the prompt from the"
+                f" name: it would score {one_line(min(self._changed), 60)!r} as the file name has it"
             )
         super().settle()
 

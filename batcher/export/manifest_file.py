@@ -30,14 +30,14 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
     if path.is_dir() or path.parent.resolve() in {run.resolve() for run in runs_of(order.run)}:
         raise UsageError(f"{path} can't be used for a new file", hint="Name a .jsonl file, or a folder beside the run.")
     if path.exists() and not replace:
-        raise UsageError(f"{path} already exists", hint="Nothing was touched. Choose another, or say --replace.")
+        raise UsageError(f"{path} already exists", hint="Nothing was touched. Choose another, or add --replace.")
     with closing(connect_to_read(order.run)) as connection, exporting.snapshot(connection):
         selection = Selection(order, connection)
         lines = list(_lines(selection))
     models = sorted({line["model"] for line in lines})
     if not lines:
         raise UsageError(
-            f"no image of {name_of(order.run)} is meant, so there is no prompt to write",
+            f"no image of {name_of(order.run)} matches, so there is no prompt to write",
             hint="\n".join([*selection.warnings, "Nothing was written."]),
         )
     with disk(str(path.parent)):

@@ -55,7 +55,7 @@ def read_mark(folder: Path) -> dict[str, Any]:
             f"{folder} is not an export made by batcher: it has no {MARK}", hint="`batcher export` makes one."
         ) from None
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} can't be read: {error}", hint="Remove the folder and export anew.") from None
+        raise UsageError(f"{path} can't be read: {error}", hint="Remove the folder and export again.") from None
     if not isinstance(mark, dict) or mark.get("format") != FORMAT or not _is_ours(mark):
         raise UsageError(f"{path} was changed, or is of another version of batcher", hint="Export to another folder.")
     return mark

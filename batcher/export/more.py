@@ -88,7 +88,7 @@ def _plan_more(run_dir: Path, connection: sqlite3.Connection, many: int, text: s
             group.seeds.add(seed_of(job.inputs))
     chosen = [group for group in groups.values() if (group.meant if text else not group.kept)]
     if not chosen:
-        what = "no group is meant by --where" if text else "every group has a keeper" if groups else "there are no jobs"
+        what = "no group matches --where" if text else "every group has a keeper" if groups else "there are no jobs"
         raise UsageError(f"{run_dir}: {what}, so there is nothing to add", hint="Nothing was written.")
     jobs, without = [], 0
     for group in chosen:

@@ -78,7 +78,7 @@ def _pick(run_dir: Path, connection: sqlite3.Connection, picking: Picking) -> di
 def _check(picking: Picking) -> None:
     if picking.where is None and picking.scores is None and picking.best is None:
         raise UsageError(
-            "which images are meant?", hint="Say --where EXPR (such as 'pick is null'), --from FILE or --best N."
+            "no images are named", hint="Add --where EXPR (such as 'pick is null'), --from FILE or --best N."
         )
     if picking.stars is not None and not 0 <= picking.stars <= 5:
         raise UsageError(f"--stars {picking.stars}: a number from 0 to 5")
@@ -95,7 +95,7 @@ def _check(picking: Picking) -> None:
     elif picking.rest is not None or picking.by is not None:
         raise UsageError("--rest and --by go with --best N", hint="Add --best 1.")
     elif picking.scores is None and not says:
-        raise UsageError("what should be recorded for them?", hint="Add yes, no, clear, --stars N or --tag TEXT.")
+        raise UsageError("no verdict is given for them", hint="Add yes, no, clear, --stars N or --tag TEXT.")
 
 
 def _verdicts(picking: Picking, meant: Sequence[Viewed], file: Scores | None) -> Iterable[Verdict]:
@@ -107,7 +107,7 @@ def _verdicts(picking: Picking, meant: Sequence[Viewed], file: Scores | None) ->
         columns = ", ".join(file.columns) or "nothing"
         raise UsageError(
             f"{picking.scores} has no column pick, stars, tags or note (it has {columns})",
-            hint="With a column of scores, add --best 1 --by COLUMN; or say yes, no or --stars N of all that it names.",
+            hint="With a column of scores, add --best 1 --by COLUMN; or give yes, no or --stars N for all of them.",
         )
     for one in meant:
         verdict = _before(one)

@@ -33,7 +33,7 @@ class Target(ABC):
     """
 
     has_columns = True
-    way_out = "Put what tells them apart into the template, such as {sample:04d} or {seed}."
+    way_out = "Add what tells them apart to the template, such as {sample:04d} or {seed}."
 
     def __init__(self, order: Order, selection: Selection) -> None:
         self.order = order

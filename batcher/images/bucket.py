@@ -1,11 +1,10 @@
-"""Pictures and sidecars in object storage.
+"""Images and sidecars of a run in object storage.
 
-An object is created only where none stands (a conditional put). A put whose first answer was lost finds its own object
-there: it is read, and the same bytes are success. What stands there with other bytes is replaced only where its sidecar
-names the same job, and only if it did not change meanwhile.
+An object is created only if none is there (a conditional put). If the answer to a put was lost, the put is repeated and
+finds its own object: it is read, and the same bytes are success. An object with other bytes is replaced only if its
+sidecar names the same job, and only if nobody else changed it meanwhile.
 
-The URL takes the place of the folder ``images``: the recorded file ``images/a/b.png`` is the object ``a/b.png`` below
-it.
+The URL stands for the folder ``images``: the recorded file ``images/a/b.png`` is the object ``a/b.png`` below it.
 """
 
 import hashlib
@@ -40,13 +39,16 @@ from batcher.store.files.safe_reader import (
 )
 from batcher.store.files.whole import write_whole
 
-OWNER = ".batcher.json"  # the object that says whose pictures these are
-CACHE = "cache"  # below the run directory: copies of pictures by their sha256; may be deleted at any time
-SCRATCH = "uploads"  # below the run directory: bodies that are too big for memory, on their way
+OWNER = ".batcher.json"  # the object that names the run
+CACHE = "cache"  # below the run directory: copies of images by their sha256; may be deleted at any time
+SCRATCH = "uploads"  # below the run directory: bodies that are too big for memory
 
 
 class Bucket(Objects):
-    """A ``Place`` below ``url``."""
+    """A ``Place`` below a URL, and what is needed to claim and read it. For many threads.
+
+    url: such as ``s3://bucket/prefix``. run_dir: the run directory, for local copies.
+    """
 
     grouped = False
 
@@ -63,41 +65,38 @@ class Bucket(Objects):
         return temp_beside(self._scratch / name.replace("/", "_"))
 
     def put(self, path: str, extension: str, content: bytes | Path, sidecar: Mapping[str, Any]) -> Put:
-        """Both are safe when this comes back."""
-        picture, job = f"{path}.{extension}", str(sidecar.get("job"))
-        is_new = self._create(picture, content, path, job)
+        """As ``Place.put``. Both survive a power cut when this returns."""
+        image, job = f"{path}.{extension}", str(sidecar.get("job"))
+        is_new = self._create(image, content, path, job)
         try:
             self._create(f"{path}.json", sidecar_text(sidecar), path, job)
         except Taken:
             if is_new:
-                self.delete(picture)
+                self.delete(image)
             raise
         return Put()
 
     def put_sidecar(self, path: str, values: Mapping[str, Any]) -> None:
         self._create(f"{path}.json", sidecar_text(values), path, str(values.get("job")))
 
-    def settle(self, name: str) -> None:
-        """Nothing is left to be forced."""
-
     def move_aside(self, file: str) -> str | None:
-        """To ``lost+found`` below the URL; None when there is nothing."""
+        """Moves a recorded file to ``lost+found`` below the URL. Gives its URL there, None if there is no such file."""
         key = _key(file)
-        goal = f"{ASIDE}/{key}"
-        with self.speaking(file):
+        target = f"{ASIDE}/{key}"
+        with self.refusals(file):
             try:
                 with suppress(*objects.Absent):
-                    obstore.head(self.store, goal)
-                    goal += f".{secrets.token_hex(4)}"
-                obstore.rename(self.store, key, goal)
+                    obstore.head(self.store, target)
+                    target += f".{secrets.token_hex(4)}"
+                obstore.rename(self.store, key, target)
             except objects.Absent:
                 return None
-        return f"{self.url}/{goal}"
+        return f"{self.url}/{target}"
 
     def local(self, file: str, sha256: str | None = None) -> Path:
-        """A copy of a recorded file, fetched once. Nothing is at that path where there is no such file.
+        """The path of a copy of a recorded file, fetched once. Nothing is at that path if there is no such file.
 
-        sha256: of the file, where it is known: then only these bytes will do.
+        sha256: of the file, if known: then only these bytes will do.
         """
         name = sha256 or self._version(file)
         path = self._cache / name[:2] / f"{name}{Path(file).suffix}"
@@ -109,32 +108,29 @@ class Bucket(Objects):
         return path
 
     def _version(self, file: str) -> str:
-        """A name for the present content of a recorded file; of one that is not there, of its absence."""
+        """A name for the present content of a recorded file, or for its absence."""
         facts = self.stat(_key(file))
         tag = "" if facts is None else facts.version
         return blake2b(f"{file} {tag}".encode(), digest_size=16).hexdigest()
 
     def objects(self) -> Iterator[tuple[str, int]]:
-        """Every object below the URL but those of batcher's own: name and size."""
-        with self.speaking(""):
-            for lot in obstore.list(self.store, chunk_size=1_000):
-                for meta in lot:
+        """Name and size in bytes of every image and sidecar below the URL."""
+        with self.refusals(""):
+            for page in obstore.list(self.store, chunk_size=1_000):
+                for meta in page:
                     if meta["path"] != OWNER and not meta["path"].startswith(f"{ASIDE}/"):
                         yield meta["path"], meta["size"]
 
     def send(self, key: str, path: Path) -> None:
-        """A local file to ``key``, over what is there; a large one in parts, whole in the end or not at all."""
-        with self.speaking(key):
+        """Writes a local file to ``key``, over what is there. A large one is sent in parts and appears whole."""
+        with self.refusals(key):
             obstore.put(self.store, key, path)
 
     def claim(self, owner: str) -> None:
-        """Makes the place ours, before anything is paid. owner: the name of this run.
-
-        Raises UsageError where somebody else is here, DiskError.
-        """
-        shutil.rmtree(self._scratch, ignore_errors=True)  # what a killed run left there
+        """Writes the name of this run below the URL. Raises UsageError if another run is there; DiskError."""
+        shutil.rmtree(self._scratch, ignore_errors=True)  # left by a run that was killed
         mine = json.dumps({"run": owner}).encode()
-        with self.speaking(OWNER):
+        with self.refusals(OWNER):
             try:
                 obstore.put(self.store, OWNER, mine, mode="create")
                 return
@@ -152,9 +148,9 @@ class Bucket(Objects):
             )
 
     def probe(self) -> None:
-        """Raises UsageError for a store that replaces an object though it was asked not to; DiskError."""
+        """Raises UsageError if the store replaces an object in spite of a conditional put; DiskError."""
         key = f".batcher-probe-{secrets.token_hex(8)}"
-        with self.speaking(""):
+        with self.refusals(""):
             obstore.put(self.store, key, b"1", mode="create")
             try:
                 obstore.put(self.store, key, b"2", mode="create")
@@ -169,36 +165,39 @@ class Bucket(Objects):
         )
 
     def _create(self, key: str, content: bytes | Path, path: str, job: str) -> bool:
-        """Whether it is new; False when the same bytes were there. Raises Taken."""
-        with self.speaking(key):
+        """Puts an object. True if it is new, False if it replaced one of the same job or the bytes were there.
+
+        path: of the image, without extension. Raises Taken if the sidecar there names another job.
+        """
+        with self.refusals(key):
             try:
                 obstore.put(self.store, key, content, mode="create")
                 return True
             except exceptions.AlreadyExistsError:
                 pass
-            there = self.get_version(key)
+            present = self.get_version(key)
             data = content if isinstance(content, bytes) else content.read_bytes()
-            if there is not None and there[0] == data:
+            if present is not None and present[0] == data:
                 return False
-            owner = self._owner(path)
-            if owner is not None and owner != job:
+            if self._owner(path) not in {None, job}:
                 raise Taken(job)
-            self._replace(key, data, "create" if there is None else there[1])
+            self._replace(key, data, "create" if present is None else present[1])
         return False
 
     def _replace(self, key: str, data: bytes, mode: Any) -> None:
+        """mode: as ``get_version`` gives it."""
         try:
             obstore.put(self.store, key, data, mode=mode)
         except (exceptions.NotSupportedError, NotImplementedError):  # a local folder has no conditional update
             obstore.put(self.store, key, data, mode="overwrite")
         except objects.Changed:
             raise DiskError(
-                f"{self.url}/{key} was changed by somebody else just now",
-                hint="One writer at a time, then run the same command again. Nothing is paid twice.",
+                f"{self.url}/{key} was just changed by another program",
+                hint="Let one program write there at a time, and run the same command again. Nothing is paid twice.",
             ) from None
 
     def _owner(self, path: str) -> str | None:
-        """The job whose sidecar stands at ``path``, None when there is none or it can't be read."""
+        """The job whose sidecar is at ``path``, None if there is none or it can't be read."""
         try:
             sidecar = json.loads(self.get(f"{path}.json") or b"null")
         except ValueError:
@@ -208,20 +207,23 @@ class Bucket(Objects):
 
 
 class BucketReader(SafeReader):
-    """Reads the pictures and sidecars of a run from its bucket, by their recorded names."""
+    """Reads the images and sidecars of a run from its bucket, by their recorded names.
+
+    run_dir: the run directory. bucket: where they are.
+    """
 
     def __init__(self, run_dir: Path, bucket: Bucket) -> None:
         super().__init__(run_dir)
         self.bucket = bucket
 
     def path(self, file: str) -> Path:
-        """The recorded name as a path below the run directory, where nothing lies. Raises Outside."""
+        """The recorded name as a path below the run directory, where there is no file. Raises Outside."""
         if not is_plain(file):
             raise Outside
         return self.run_dir / file
 
     def regular(self, file: str) -> Path:
-        """A local copy."""
+        """The path of a local copy. Raises Absent, Outside."""
         self.path(file)
         path = self.bucket.local(file)
         if not path.exists():
@@ -237,8 +239,8 @@ class BucketReader(SafeReader):
         yield content
 
     def walk(self) -> Iterator[list[Seen]]:
-        all_of_it = [Seen(f"{IMAGES}/{key}", outside=False) for key, _ in self.bucket.objects()]
-        yield sorted((seen for seen in all_of_it if extension(seen.file) in EXTENSIONS), key=lambda seen: seen.file)
+        files = sorted(f"{IMAGES}/{key}" for key, _ in self.bucket.objects())
+        yield [Seen(file, outside=False) for file in files if extension(file) in EXTENSIONS]
 
 
 def _key(file: str) -> str:

@@ -1,4 +1,4 @@
-"""Object storage: the only module that talks to it (``bucket.py`` and ``media_store.py`` say what lies there).
+"""Object storage: the only module that talks to it. ``bucket.py`` and ``media_links.py`` decide what is there.
 
 An object appears whole or not at all. Credentials are those of the machine (``AWS_*``, ``GOOGLE_*`` and ``AZURE_*``
 variables, roles), never of a URL. Whatever a store refuses becomes a DiskError that says what to do.
@@ -31,7 +31,7 @@ _RETRIES: Any = {  # half a minute to a minute in all, then the run stops and ca
 }
 _PIECE = 1 << 20  # bytes
 _PREFIXES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}  # of the variables of each kind of store
-_KNOCK = 2.0  # seconds
+_METADATA_TIMEOUT = 2.0  # seconds
 _OF_AWS = (  # variables that say where credentials are, or that none are needed
     "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_METADATA_ENDPOINT", "AWS_SKIP_SIGNATURE",
@@ -54,7 +54,7 @@ _CREDENTIALS = {
     " `gcloud auth application-default login`",
     "az": "Set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY (or AZURE_USE_AZURE_CLI=true after `az login`)",
 }
-_METADATA = "169.254.169.254"  # who is asked for the credentials of a machine's role, where the environment has none
+_METADATA = "169.254.169.254"  # gives the credentials of a machine's role; asked if the environment has none
 _CALL = re.compile(
     r"Error performing [A-Z]+ (?P<url>\S+) in .*?- (Server returned .*?code: )?(?P<answer>.*)", re.DOTALL
 )
@@ -65,14 +65,17 @@ _CAUSE = re.compile(r'message: "(.*?)"|"(dns error)"|(TimedOut)')
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What a store says of an object. version: its ETag, or when it was written."""
+    """size: of an object, in bytes. version: its ETag, or the time when it was written."""
 
     size: int
     version: str
 
 
 class Objects:
-    """The objects below a URL. For many threads; raises DiskError for whatever the store refuses."""
+    """The objects below a URL. For many threads. Methods raise DiskError for whatever the store refuses.
+
+    url: such as ``s3://bucket/prefix``. Raises UsageError, DiskError if it can't be opened.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -82,8 +85,8 @@ class Objects:
         return f"<{type(self).__name__} {self.url}>"
 
     def stat(self, key: str) -> Stat | None:
-        """None where there is no such object."""
-        with self.speaking(key):
+        """Size and version of an object, None if there is none."""
+        with self.refusals(key):
             try:
                 facts = obstore.head(self.store, key)
             except Absent:
@@ -91,13 +94,13 @@ class Objects:
             return Stat(facts["size"], facts["e_tag"] or str(facts["last_modified"]))
 
     def get(self, key: str) -> bytes | None:
-        """The content of an object, None when there is none."""
+        """The content of an object, None if there is none."""
         answer = self.get_version(key)
         return None if answer is None else answer[0]
 
     def get_version(self, key: str) -> tuple[bytes, Any] | None:
-        """The content, and the mode of a put that replaces this content only."""
-        with self.speaking(key):
+        """The content, and the mode of a put that replaces this content only; None if there is no such object."""
+        with self.refusals(key):
             try:
                 answer = obstore.get(self.store, key)
                 marks = {name: answer.meta[name] for name in ("e_tag", "version")}
@@ -106,8 +109,8 @@ class Objects:
                 return None
 
     def pieces(self, key: str, most: int) -> Iterator[bytes]:
-        """Its content, in pieces. Raises OverflowError for one of more than ``most`` bytes, KeyError for none."""
-        with self.speaking(key):
+        """The content in pieces. Raises KeyError if there is no such object, OverflowError for over ``most`` bytes."""
+        with self.refusals(key):
             try:
                 answer = obstore.get(self.store, key)
             except Absent:
@@ -118,8 +121,8 @@ class Objects:
                 yield bytes(piece)
 
     def put_new(self, key: str, content: bytes, mime: str) -> bool:
-        """False, and nothing is changed, where such an object stands already."""
-        with self.speaking(key):
+        """Whether the object was created; False if there is one already, which stays as it is."""
+        with self.refusals(key):
             try:
                 obstore.put(self.store, key, content, mode="create", attributes={"Content-Type": mime})
             except exceptions.AlreadyExistsError:
@@ -127,24 +130,28 @@ class Objects:
             return True
 
     def link(self, key: str, seconds: float) -> str:
-        """A pre-signed link that lets anybody read the object for so long: a secret while it lives. UsageError."""
+        """A pre-signed link, with which anybody can read the object for ``seconds``: a secret until then.
+
+        Raises UsageError if the store has no such links.
+        """
         if not isinstance(self.store, S3Store | GCSStore | AzureStore):
             raise UsageError(f"{self.url} can't give links", hint="Use s3://, gs:// or az://.")
-        with self.speaking(key):
+        with self.refusals(key):
             return str(obstore.sign(self.store, "GET", key, timedelta(seconds=seconds)))
 
     def names(self, prefix: str) -> list[str]:
-        """Of the objects in the folder ``prefix``."""
-        with self.speaking(prefix):
-            return [meta["path"] for lot in obstore.list(self.store, prefix) for meta in lot]
+        """The names of the objects in the folder ``prefix``."""
+        with self.refusals(prefix):
+            return [meta["path"] for page in obstore.list(self.store, prefix) for meta in page]
 
     def delete(self, key: str) -> None:
-        with self.speaking(key), suppress(*Absent):
+        """Deletes an object, if there is one."""
+        with self.refusals(key), suppress(*Absent):
             obstore.delete(self.store, key)
 
     @contextmanager
-    def speaking(self, key: str) -> Iterator[None]:
-        """What the store refuses, as a DiskError that says what to do."""
+    def refusals(self, key: str) -> Iterator[None]:
+        """What the store refuses inside becomes a DiskError that names the object and says what to do."""
         try:
             yield
         except BatcherError:
@@ -161,11 +168,11 @@ class Objects:
 
 
 def _can_have_credentials(url: str) -> None:
-    """Whoever has none is told at once: a store's client would ask for the machine's role for a minute."""
+    """Raises DiskError at once if there are none: a client would ask for the machine's role for a minute."""
     if any(map(os.environ.get, _OF_AWS)):
         return
     try:
-        socket.create_connection((_METADATA, 80), _KNOCK).close()
+        socket.create_connection((_METADATA, 80), _METADATA_TIMEOUT).close()
     except OSError:
         raise DiskError(f"{url}: {_NO_CREDENTIALS}", hint=f"{_CREDENTIALS['s3']}, and run it again.") from None
 
@@ -189,7 +196,7 @@ def _opened(url: str) -> ObjectStore:
 
 
 def _reason(error: Exception) -> str:
-    """What the store answered, or why it did not; without the URL, which the message has already."""
+    """What the store answered, or why it did not answer; without the URL, which the message has already."""
     text, _, details = str(error).partition("\n\nDebug source")
     call = _CALL.search(text)
     if call is None:
@@ -200,12 +207,12 @@ def _reason(error: Exception) -> str:
     if call["answer"].startswith("HTTP error"):
         cause = _CAUSE.search(details)
         return f"{host} can't be reached ({next(filter(None, cause.groups())) if cause else call['answer']})"
-    said = _XML.match(call["answer"])
-    return ": ".join(filter(None, said.groups())) if said else call["answer"].partition("\n")[0]
+    xml = _XML.match(call["answer"])
+    return ": ".join(filter(None, xml.groups())) if xml else call["answer"].partition("\n")[0]
 
 
 def _fix(error: Exception, url: str) -> str:
-    """By the store's own code where it says more than the kind of the error."""
+    """What a person can do: by the store's own code if it says more than the kind of the error."""
     text = str(error)
     if f"//{_METADATA}/" in text:
         return _CREDENTIALS[url.partition(":")[0]]

@@ -1,7 +1,7 @@
-"""Where the pictures of a run are: its folder ``images``, or a bucket that ``images.url`` in the run directory names.
+"""Where the images of a run are: its folder ``images``, or a bucket that the file ``images.url`` names.
 
-That file is one line, the URL and the name of the run, and so can be read and written by hand: with it, everything that
-reads pictures (verify, view, grid, export, rebuilding) finds them.
+That file is one line, the URL and the name of the run, so a person can read and write it. Everything that reads images
+(verify, view, grid, export, rebuilding) finds the bucket by it.
 """
 
 import os
@@ -10,10 +10,11 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
+from batcher.core.batched import batched
 from batcher.core.command_line import repair
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
@@ -26,7 +27,7 @@ from batcher.store.joined import runs_of, whose
 from batcher.store.opening import BUCKET
 
 if TYPE_CHECKING:
-    from batcher.images.bucket import Bucket, BucketReader
+    from batcher.images.bucket import Bucket
     from batcher.images.objects import Objects
 
 T = TypeVar("T")
@@ -38,70 +39,76 @@ _PLAIN_URL = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<place>[^@?#\s]*)")
 
 
 def url_of(run_dir: Path) -> str | None:
-    """The bucket of this run, None when its pictures are in its own folder. Raises UsageError."""
+    """The bucket of this run, None if its images are in its own folder. Raises UsageError."""
     record = _record(run_dir)
     return None if record is None else record[0]
 
 
 def claim(run_dir: Path, url: str | None) -> None:
-    """Before a run: the place that ``--images`` names is fit for it and its own from now on.
+    """Makes the bucket that ``--images`` names the one of this run, before anything is submitted.
 
-    None: as the run directory has it. Raises UsageError for another place than that of the earlier runs, and for a
-    store that is not fit; DiskError.
+    url: None for the bucket of the earlier runs, if any. Raises UsageError if the earlier runs have their images
+    elsewhere, or the store is not fit; DiskError.
     """
     record = _record(run_dir)
-    if url is None and record is None:
-        return
     if url is not None:
         url = checked_url(url)
-    if record is None:
-        if url is None or any((run_dir / "images").glob("*")):
-            raise UsageError(
-                f"{run_dir} has its images in its own folder",
-                hint="Leave --images out, or give another -o.",
-            )
-        place = bucket(run_dir, url)
-        place.probe()  # before anything is written: a wrong name can be corrected
-        record = (url, f"{run_dir.resolve().name}-{secrets.token_hex(6)}")
-        write_whole(run_dir / RECORD, [f"{record[0]} {record[1]}\n"])
-        try:
-            place.claim(record[1])
-        except UsageError:
-            (run_dir / RECORD).unlink()  # nothing is there: another try may name another place
-            raise
-        return
-    if url not in {None, record[0]}:
+    if record is not None:
+        _claim_again(run_dir, url, *record)
+    elif url is not None:
+        _claim_first(run_dir, url)
+
+
+def _claim_first(run_dir: Path, url: str) -> None:
+    if any((run_dir / "images").glob("*")):
         raise UsageError(
-            f"the images of {run_dir} are in {record[0]}",
+            f"{run_dir} has its images in its own folder",
+            hint="Leave --images out, or give another -o.",
+        )
+    place = bucket(run_dir, url)
+    place.probe()  # before anything is written: a wrong name can be corrected
+    owner = f"{run_dir.resolve().name}-{secrets.token_hex(6)}"
+    write_whole(run_dir / RECORD, [f"{url} {owner}\n"])
+    try:
+        place.claim(owner)
+    except UsageError:
+        (run_dir / RECORD).unlink()  # nothing was written there, so the next try may name another bucket
+        raise
+
+
+def _claim_again(run_dir: Path, url: str | None, recorded: str, owner: str) -> None:
+    if url not in {None, recorded}:
+        raise UsageError(
+            f"the images of {run_dir} are in {recorded}",
             hint="Leave --images out, or choose another run directory with -o.",
         )
-    mine = bucket(run_dir, record[0])
-    mine.probe()
-    mine.claim(record[1])
-    if not has_state(run_dir) and next(mine.objects(), None) is not None:
+    place = bucket(run_dir, recorded)
+    place.probe()
+    place.claim(owner)
+    if not has_state(run_dir) and next(place.objects(), None) is not None:
         raise UsageError(
-            f"{record[0]} holds images of an earlier run but {run_dir / STATE} is gone",
+            f"{recorded} holds images of an earlier run but {run_dir / STATE} is gone",
             hint=f"Running there would pay for them again. `{repair(run_dir)}` makes a new {STATE}"
             " from their sidecars. Or choose another directory with -o.",
         )
 
 
 def place_of(run_dir: Path) -> Place:
-    """Where the pictures of this run go."""
+    """Where the images and sidecars of this run are written."""
     url = url_of(run_dir)
     return Shelf(run_dir) if url is None else bucket(run_dir, url)
 
 
 def reader_of(run_dir: Path) -> SafeReader:
-    """What reads them."""
+    """The reader of its images and sidecars; of several runs that are read as one, of all of them."""
     if len(runs_of(run_dir)) > 1:
         return _JoinedReader(run_dir)
     url = url_of(run_dir)
-    return SafeReader(run_dir) if url is None else _loaded()[1](run_dir, bucket(run_dir, url))
+    return SafeReader(run_dir) if url is None else _module().BucketReader(run_dir, bucket(run_dir, url))
 
 
 class _JoinedReader(SafeReader):
-    """Of runs that are read as one: each picture by the reader of its own run."""
+    """Reads several runs as one: each image by the reader of its own run."""
 
     def __init__(self, run_dir: Path) -> None:
         super().__init__(run_dir)
@@ -117,7 +124,7 @@ class _JoinedReader(SafeReader):
 
 
 def present(run_dir: Path) -> Callable[[str], bool]:
-    """Whether a recorded file is there, asked of the place once."""
+    """A function that says whether a recorded file is there. A bucket is listed once, here."""
     url = url_of(run_dir)
     if url is None:
         return lambda file: (run_dir / file).is_file()
@@ -126,10 +133,10 @@ def present(run_dir: Path) -> Callable[[str], bool]:
 
 
 def local(run_dir: Path, file: str, sha256: str | None = None) -> Path:
-    """A local path with the content of a recorded picture; of one in a bucket, a copy that is fetched once.
+    """A local path that has the content of a recorded image; for a bucket, a copy that is fetched once.
 
-    sha256: of the picture, where it is known: then only these bytes will do. Where there is no such picture, nothing is
-    at that path. Raises DiskError.
+    sha256: of the image, if known: then only these bytes will do. If there is no such image, nothing is at that path.
+    Raises DiskError.
     """
     run_dir, file = whose(run_dir, file)
     url = url_of(run_dir)
@@ -139,53 +146,51 @@ def local(run_dir: Path, file: str, sha256: str | None = None) -> Path:
 
 
 def brought(run_dir: Path, items: Iterable[T], recorded: Callable[[T], tuple[str, str | None]]) -> Iterator[T]:
-    """The same items; from a bucket, their pictures are fetched, many at once, before they are given.
+    """The same items; if their images are in a bucket, each is given after a copy of its image was fetched.
 
-    recorded: file and sha256 of an item's picture. Raises DiskError.
+    recorded: gives file and sha256 of an item's image. Raises DiskError.
     """
     if not any(map(url_of, runs_of(run_dir))):
         yield from items
         return
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="bucket") as pool:
-        items = iter(items)
-        while lot := list(islice(items, 8 * _AT_ONCE)):
-            for _ in pool.map(lambda item: local(run_dir, *recorded(item)), lot):
+        for batch in batched(items, 8 * _AT_ONCE):
+            for _ in pool.map(lambda item: local(run_dir, *recorded(item)), batch):
                 pass
-            yield from lot
+            yield from batch
 
 
 def objects(url: str) -> "Objects":
-    """What is below a URL. Raises UsageError without the extra."""
+    """The objects below a URL. Raises UsageError without the extra."""
     return _objects(url, _credentials())
 
 
 def bucket(run_dir: Path, url: str) -> "Bucket":
-    """Raises UsageError without the extra."""
+    """The images of a run below a URL. Raises UsageError without the extra."""
     return _bucket(run_dir, url, _credentials())
 
 
 @lru_cache(maxsize=64)
-def _objects(url: str, credentials: int) -> "Objects":  # noqa: ARG001  of the cache: new ones are another client
-    _loaded()
-    from batcher.images.objects import Objects  # noqa: PLC0415  needs an extra
-
-    return Objects(url)
+def _objects(url: str, credentials: int) -> "Objects":  # noqa: ARG001  new credentials make another client
+    objects: Objects = _module().Objects(url)
+    return objects
 
 
 @lru_cache(maxsize=8)
 def _bucket(run_dir: Path, url: str, credentials: int) -> "Bucket":  # noqa: ARG001
-    return _loaded()[0](url, run_dir)
+    place: Bucket = _module().Bucket(url, run_dir)
+    return place
 
 
 def _credentials() -> int:
-    """A mark of what the environment says of the stores: a notebook may renew it between two runs."""
+    """A hash of the variables that stores take credentials from: a notebook may change them between two runs."""
     return hash(tuple(sorted(item for item in os.environ.items() if item[0].startswith(("AWS_", "AZURE_", "GOOGLE_")))))
 
 
 def checked_url(url: str, what: str = "--images") -> str:
-    """``url`` without a ``/`` at its end. Raises UsageError for what is no such place.
+    """``url`` without a ``/`` at its end. Raises UsageError if it does not name a place in a bucket.
 
-    what: how the message names it.
+    what: names the URL in the message.
     """
     match = _PLAIN_URL.fullmatch(url)
     if match is None or match["scheme"] not in SCHEMES or not match["place"].strip("/"):
@@ -201,6 +206,7 @@ def checked_url(url: str, what: str = "--images") -> str:
 
 
 def _record(run_dir: Path) -> tuple[str, str] | None:
+    """The URL and the name of the run, as ``images.url`` has them."""
     try:
         text = (run_dir / RECORD).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
@@ -209,9 +215,9 @@ def _record(run_dir: Path) -> tuple[str, str] | None:
     return checked_url(url), owner.strip()
 
 
-def _loaded() -> "tuple[type[Bucket], type[BucketReader]]":
+def _module() -> ModuleType:
     try:
-        from batcher.images.bucket import Bucket, BucketReader  # noqa: PLC0415  needs an extra
+        from batcher.images import bucket as module  # noqa: PLC0415  needs an extra
     except ImportError:
         raise UsageError("buckets need obstore, which is not installed", hint=install_command("cloud")) from None
-    return Bucket, BucketReader
+    return module

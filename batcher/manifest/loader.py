@@ -1,9 +1,21 @@
-"""From a path to jobs, in two steps, as the model must be known before its schema can be fetched."""
+"""From a path to jobs, in two steps, as a schema can't be fetched before its model is known.
+
+``open_manifest`` finds the file and its format, and parses YAML (``yaml/document.py``). The ``Loader`` that it returns
+knows the model. Given the model's schema, ``Loader.jobs`` does the rest:
+
+1. ``_plan`` compares the manifest's sections and the flags with the schema (``plan.py``).
+2. ``Walk.jobs`` reads the prompts: file -> reader -> row -> checks -> sweep -> jobs (``walk.py``).
+3. ``final_checks`` looks at what only the whole shows, and everything that is wrong is raised as one ManifestError.
+4. ``Loader.totals`` has the numbers of the reading.
+
+``Loader.digest`` says beforehand whether ``jobs`` would make the same jobs as another time.
+"""
 
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import PurePath, PurePosixPath
 from types import TracebackType
@@ -15,7 +27,7 @@ from batcher.core.job import Job, canonical_json
 from batcher.core.suggest import suggestion
 from batcher.manifest.final_checks import final_checks
 from batcher.manifest.flags import Overrides, bad_flag
-from batcher.manifest.plan import Compiler, Plan, named_inputs
+from batcher.manifest.plan import Compiler, Plan
 from batcher.manifest.problems import Problems, failure
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.formats import FORMATS, format_of
@@ -41,46 +53,31 @@ def open_manifest(
 ) -> "Loader":
     """Reads a manifest as far as it goes without a schema: a YAML file whole, another file not at all.
 
-    path: of a file or a folder; ``-`` for standard input; a URL. fetched: the path of its bytes, where that is another,
-    as for a URL. Raises ManifestError for what can't be read, UsageError for flags that can't be meant.
+    path: of a file or a folder; ``-`` for standard input; a URL. fetched: the file with its bytes, where that is
+    another, as for a URL. Raises ManifestError for what can't be read, UsageError for flags that make no sense.
     """
     form = overrides.named_format()
     overrides.axes_as_text()
     spool = Spool()
     try:
-        return _opened(path, form, overrides, spool, stdin, fetched)
+        if fetched is not None:
+            source = Source(fetched, word_path(path))
+        elif path == "-":
+            source, form = Source(spool.keep(stdin or sys.stdin.buffer), "<stdin>"), form or "txt"
+        else:
+            source = Source(spool.keep_pipe(path), word_path(path))
+        form = form or format_of(fetched or path)
+        if form == "folder" and not os.path.isdir(fetched or path):  # noqa: PTH112  a text, which may be odd
+            raise failure(source.label, 0, 0, "is not a folder", "give a folder of .txt files, or another --format")
+        if not os.path.exists(source.path):  # noqa: PTH110
+            raise failure(source.label, 0, 0, "there is no such file", "check the path and the working directory")
+        if form is None:
+            mend = f"add --format with one of {', '.join(FORMATS)}"
+            raise failure(source.label, 0, 0, "its name does not show its format", mend)
+        return Loader(path, source, form, overrides, spool, is_remote=fetched is not None and "://" in path)
     except BaseException:
         spool.close()
         raise
-
-
-def _opened(
-    path: str, form: str | None, overrides: Overrides, spool: Spool, stdin: BinaryIO | None, fetched: str | None
-) -> "Loader":
-    if fetched is not None:
-        source = Source(fetched, word_path(path))
-        form = form or format_of(fetched)
-    elif path == "-":
-        source = Source(spool.keep(stdin or sys.stdin.buffer), "<stdin>")
-        form = form or "txt"
-    else:
-        source = Source(spool.keep_pipe(path), word_path(path))
-        form = form or format_of(path)
-        if form == "folder" and not os.path.isdir(path):  # noqa: PTH112  a text, which may be odd
-            raise failure(source.label, 0, 0, "is not a folder", "give a folder of .txt files, or another --format")
-    if not os.path.exists(source.path):  # noqa: PTH110
-        raise failure(source.label, 0, 0, "there is no such file", "check the path and the working directory")
-    if form is None:
-        mend = f"add --format with one of {', '.join(FORMATS)}"
-        raise failure(source.label, 0, 0, "its format can't be told from its name", mend)
-    document = read_document(source) if form == "yaml" else None
-    loader = Loader(path, source, form, document, overrides, spool)
-    if fetched is not None and "://" in path:
-        loader.is_remote, loader.name = True, name_of_url(path)
-    if document is not None and document.problems.total and (document.model is None) == ("model" in document.sections):
-        for _ in loader.jobs(None):  # the model can't be told: say so, with all else that is wrong
-            pass
-    return loader
 
 
 def name_of_url(url: str) -> str:
@@ -90,57 +87,56 @@ def name_of_url(url: str) -> str:
     return word_path(stem) or parts.netloc.partition(":")[0] or "manifest"
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """A manifest compared with one schema, which is kept from ``digest`` to ``jobs``."""
-
-    schema: ModelSchema | None
-    plan: Plan
-    problems: Problems
-    dynamics: Dynamics
-    files: NamedFiles
-
-
 class Loader:
-    """A manifest whose syntax has been read. Closing it removes what standard input was kept in.
+    """A manifest whose syntax has been read. Closing it removes the temporary file of standard input.
 
-    name: stem for the default run directory. source: the path as given. model: the flag's, else the manifest's, else
-    the default one. run_options: the ``run:`` block, by flag name with ``_``. totals: what ``jobs`` came to, None until
-    it is exhausted.
+    path: as given. source: its file. form: its format. overrides: the flags. spool: keeps standard input.
+    is_remote: whether it comes from a URL; then it may name no files of this machine.
+
+    ``name``: stem of the default run directory. ``model``: that of the flag, else of the manifest, else the default.
+    ``run_options``: the ``run:`` block, by flag name with ``_``. ``media``: the bucket for files that are inputs.
+    ``totals``: what ``jobs`` came to, None until it is exhausted. To be set before ``jobs``: ``unchecked``, names that
+    are inputs whatever the schema says; ``contents``, which looks into the files that inputs are.
+
+    Raises ManifestError where YAML can't be read, and where its model can't: then with all else that is wrong.
     """
 
     def __init__(
-        self, path: str, source: Source, form: str, document: Document | None, overrides: Overrides, spool: Spool
+        self, path: str, source: Source, form: str, overrides: Overrides, spool: Spool, *, is_remote: bool
     ) -> None:
         self.source = path
         self._source = source
         self._form = form
-        self._document = document or Document(source.label, Problems())
-        self._is_yaml = document is not None
         self._overrides = overrides
         self._spool = spool
-        self._compiled: _Compiled | None = None
-        self.is_remote = False  # a URL: then it names no files of this machine
+        self._is_remote = is_remote
+        self._document = read_document(source) if form == "yaml" else Document(source.label, Problems())
+        self._kept: tuple[ModelSchema | None, Plan] | None = None  # from ``digest`` to ``jobs``
         self.totals: Totals | None = None
-        self.unchecked: frozenset[str] = frozenset()  # names that are inputs whatever the schema says
-        self.contents: Contents | None = None  # looks into the files that inputs are; set by whoever can upload them
-        whole = PurePath(os.path.abspath(path))  # noqa: PTH100  only its name is wanted
-        stem = whole.name if form == "folder" else whole.stem
-        self.name = "stdin" if path == "-" else word_path(stem) or "manifest"
-        named = overrides.model or (document.model if document else None)
+        self.unchecked: frozenset[str] = frozenset()
+        self.contents: Contents | None = None
+        self.run_options: Mapping[str, RunOption] = self._document.run
+        self.media = self._document.media
+        self.name = "stdin" if path == "-" else name_of_url(path) if is_remote else self._stem()
+        named = overrides.model or self._document.model
         self._model_is_named = named is not None
         self.model = named or (model_of(source.path) if form == "records" else None) or DEFAULT_MODEL
-        self.run_options: Mapping[str, RunOption] = document.run if document else {}
-        self.media = document.media if document else None  # where inputs that are files are uploaded to
+        if self._document.model is None and "model" in self._document.sections:
+            for _ in self.jobs(None):
+                pass
+
+    def _stem(self) -> str:
+        whole = PurePath(os.path.abspath(self.source))  # noqa: PTH100  only its name is wanted
+        return word_path(whole.name if self._form == "folder" else whole.stem) or "manifest"
 
     @property
     def path(self) -> str | None:
-        """Where the manifest lies, from the root; None for standard input and for a URL."""
-        return None if self.source == "-" or self.is_remote else word_path(os.path.abspath(self.source))  # noqa: PTH100
+        """The absolute path of the manifest; None for standard input and for a URL."""
+        return None if self.source == "-" or self._is_remote else word_path(os.path.abspath(self.source))  # noqa: PTH100
 
     @property
     def piped(self) -> str | None:
-        """The hash of what came through a pipe, by which it can be told from another; None for a file or a URL."""
+        """The hash of what came through a pipe, which tells it from another; None for a file or a URL."""
         return self._source.hash() if self._spool.is_used else None
 
     def __repr__(self) -> str:
@@ -153,29 +149,31 @@ class Loader:
         self.close()
 
     def close(self) -> None:
-        """Removes what standard input was kept in; nothing can be read after that. Closing it twice is fine."""
+        """Removes the copy of standard input; nothing can be read after that. Closing twice is fine."""
         self._spool.close()
 
     def digest(self, schema: ModelSchema | None, *, progress: Callable[[int], None] | None = None) -> str:
-        """Hex, the same for the same jobs: over the bytes of every file that it names, flags and schema; ``--limit``
-        only says how many of them. "" when something is wrong with it, which reading the jobs will say.
+        """Hex, the same for the same jobs: over the bytes of every file that it names, the flags and the schema. The
+        flag ``--limit`` does not count. "" when something is wrong: then ``jobs`` raises it.
 
         progress: called now and then with the number of bytes read so far of a file.
         """
-        compiled = self._compiled = self._compile(schema)
-        if compiled.problems.total:
+        plan = self._plan(schema)
+        self._kept = schema, plan
+        if plan.problems.total:
             return ""
-        named = [(self._source, self._form), *compiled.files.opened.values()]
+        named = [(self._source, self._form), *plan.files.opened.values()]
         try:
-            files = [_hash(source, form, progress) for source, form in named]
-            lists = compiled.dynamics.digests()
+            files = [hash_of_folder(file) if form == "folder" else file.hash(progress) for file, form in named]
+            lists = plan.dynamics.digests()
         except ManifestError:
             return ""
-        its_schema = compiled.plan.model_inputs.schema
-        mark: list[Any] | None = sorted(self.unchecked) or None
-        if its_schema is not None:
-            mark = [its_schema.fingerprint(), sorted(its_schema.media_inputs)]
-        facts = [EXPANSION_VERSION, self.source, self.model, self._flags(), self._form, files, lists, mark]
+        checked = plan.model_inputs.schema
+        inputs: list[Any] | None = sorted(self.unchecked) or None
+        if checked is not None:
+            inputs = [checked.fingerprint(), sorted(checked.media_inputs)]
+        flags = {name: getattr(self._overrides, name) for name in Overrides.__slots__ if name != "limit"}
+        facts = [EXPANSION_VERSION, self.source, self.model, flags, self._form, files, lists, inputs]
         return blake2b(canonical_json(facts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
     def jobs(
@@ -189,23 +187,21 @@ class Loader:
     ) -> Iterator[Job]:
         """The jobs in manifest order, each row checked as it is read. Every file is read once.
 
-        schema: None when the model's is not to be had, which its asker warns of: names and values then go unchecked.
-        limit: only so many jobs; files are read no further than they need.
-        copies: of keys as first copies, in order, the number of the occurrence that each is (1, 2, ...); by default
-        they are counted in memory. progress: called now and then with the number of prompts read so far.
+        schema: of the model; None where there is none, of which the caller warns: names and values go unchecked.
+        limit: the most jobs; files are read no further than they need.
+        copies: gives for keys as first copies, in order, the number of the occurrence that each is (1, 2, ...); by
+        default they are counted in memory. progress: called now and then with the number of prompts read so far.
         lenient: what is right by the letter and can hardly be meant is a warning, for a plan, and no error.
 
-        Raises ManifestError at the end, with everything that is wrong: what was made of the jobs until then is to be
-        undone. Raises UsageError for flags at the beginning.
+        Raises UsageError for flags at the beginning, and ManifestError at the end, with everything that is wrong: the
+        caller undoes what it did with the jobs until then.
         """
-        compiled, self._compiled = self._compiled, None
-        if compiled is None or compiled.schema is not schema:
-            compiled = self._compile(schema)
-        plan, problems = compiled.plan, compiled.problems
-        walk = Walk(plan, problems, limit=limit, copies=copies, progress=progress)
+        kept, self._kept = self._kept, None
+        plan = kept[1] if kept is not None and kept[0] is schema else self._plan(schema)
+        walk = Walk(plan, limit=limit, copies=copies, progress=progress)
         yield from walk.jobs()
-        final_checks(plan, walk, problems)
-        problems.raise_if_any(lenient=lenient)
+        final_checks(plan, walk)
+        plan.problems.raise_if_any(lenient=lenient)
         self.totals = Totals(
             model=self.model,
             prompts=walk.prompts,
@@ -214,51 +210,32 @@ class Loader:
             whole=walk.whole if walk.counted_all else None,
             axes=merged(share.axes for share in walk.shares),
             shares=tuple(walk.shares),
-            warnings=(*map(str, problems.doubts), *problems.warnings, *plan.model_inputs.warnings),
+            warnings=(*map(str, plan.problems.doubts), *plan.problems.warnings, *plan.model_inputs.warnings),
             columns=plan.model_inputs.seen,
         )
 
-    def _compile(self, schema: ModelSchema | None) -> _Compiled:
+    def _plan(self, schema: ModelSchema | None) -> Plan:
         """Raises UsageError."""
-        problems = self._document.problems.copy()
-        document = replace(self._document, problems=problems)
-        parts = groups_of(document) if self._is_yaml else [document]
-        holders = [document, *parts] if self._is_yaml else []
-        prompt_input = self._overrides.prompt_input or self._document.prompt_input
-        names = [*named_inputs(holders, self._overrides), *self.unchecked]
+        document = replace(self._document, problems=deepcopy(self._document.problems))
+        parts = groups_of(document)
+        base = None if self._is_remote else "" if self.source == "-" else os.path.dirname(self.source)  # noqa: PTH120
+        prompt_input = self._overrides.prompt_input or document.prompt_input
+        sections = [part.sections.get(name) for part in (document, *parts) for name in ("defaults", "matrix", "zip")]
+        keys = (key for node in sections if node is not None for key in node.pairs if key != "repeat")
+        named = [*self._overrides.names(), *keys, *self.unchecked]  # without a schema, these are inputs of the model
         only = None if self._model_is_named else self.model
-        files = MediaFiles(self._base(), self.contents)
-        model_inputs = ModelInputs(schema, names, only, prompt_input, files)
+        model_inputs = ModelInputs(schema, named, only, prompt_input, MediaFiles(base, self.contents))
         if schema is not None and model_inputs.schema is None:
             model_inputs.warn(f"the schema of {word(self.model)} names no inputs: names and values were not checked")
         if prompt_input is not None and not model_inputs.knows("prompt"):
-            self._refuse_prompt_input(prompt_input, model_inputs, problems)
-        flat = None if self._is_yaml else (self._source, self._form)
-        texts, dynamics = NamedFiles(self._base()), Dynamics(document, model_inputs, self._base())
-        plan = Compiler(document, parts, texts, flat, self._overrides, model_inputs, dynamics).plan(self.model)
-        return _Compiled(schema, plan, problems, dynamics, texts)
+            self._refuse_prompt_input(prompt_input, model_inputs, document)
+        flat = None if self._form == "yaml" else (self._source, self._form)
+        files, dynamics = NamedFiles(base), Dynamics(document, model_inputs, base)
+        return Compiler(document, parts, files, flat, self._overrides, model_inputs, dynamics).plan(self.model)
 
-    def _refuse_prompt_input(self, name: str, model_inputs: ModelInputs, problems: Problems) -> None:
-        what, mend = (
-            f"the model has no input `{word(name)}`",
-            suggestion(name, model_inputs.schema.inputs if model_inputs.schema else COMMON),
-        )
+    def _refuse_prompt_input(self, name: str, model_inputs: ModelInputs, document: Document) -> None:
+        what = f"the model has no input `{word(name)}`"
+        mend = suggestion(name, model_inputs.schema.inputs if model_inputs.schema else COMMON)
         if self._overrides.prompt_input is not None:
             raise bad_flag(f"--prompt-input {word(name)}: {what}", mend)
-        node = self._document.sections["prompt_input"]
-        problems.add(self._source.label, node.line, node.column, what, mend)
-
-    def _base(self) -> str | None:
-        """The folder that file names are relative to; None for a URL."""
-        if self.is_remote:
-            return None
-        return "" if self.source == "-" else os.path.dirname(self.source)  # noqa: PTH120
-
-    def _flags(self) -> dict[str, Any]:
-        """All that shape the jobs; ``--limit`` only says how many of them."""
-        return {name: getattr(self._overrides, name) for name in Overrides.__slots__ if name != "limit"}
-
-
-def _hash(source: Source, form: str, progress: Callable[[int], None] | None) -> str:
-    """Raises ManifestError."""
-    return hash_of_folder(source) if form == "folder" else source.hash(progress)
+        document.add(document.sections["prompt_input"], what, mend)

@@ -1,5 +1,8 @@
-"""What a manifest comes to once its sections and the flags are compared with the model's inputs: all that reading the
-prompts needs.
+"""A manifest compared with the model's inputs and the flags: everything that reading its prompts needs.
+
+``Compiler.plan`` reads the sections of a YAML manifest (``yaml/sections.py``, ``yaml/entries.py``), puts the flags over
+them, and gives a ``Plan``: for each group its sweep, its entries of prompts and the way its images are named. A file
+that is no YAML is a plan of one group with one entry.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +29,7 @@ from batcher.manifest.yaml.sections import Sections
 class Group:
     """A sweep over some prompts: a named group of the manifest, or all of it.
 
-    document: where it stands. paths: how pictures are named. template: of ``output.path``, None for the default.
+    document: where it stands. paths: how images are named. template: of ``output.path``, None for the default.
     whole_sweep, whole_entries: whether nothing was wrong with them so far, so that nothing was left out.
     """
 
@@ -43,18 +46,25 @@ class Group:
         return self.document.group
 
     def least_jobs(self) -> int:
-        """How many jobs its inline prompts make at least: known without reading a file."""
+        """The jobs of its inline prompts: a lower bound that needs no file to be read."""
         rows = (row for entry in self.entries if isinstance(entry, Inline) for row in entry.held)
         return sum(self.sweep.count(self.sweep.pins(row.inputs)) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """groups: in order; one without a name where the manifest has none."""
+    """What a manifest means for one model.
+
+    model: its id. groups: in order; one without a name where the manifest has none. problems: what is wrong so far.
+    files, dynamics: the files that the manifest names, for its digest.
+    """
 
     model: str
     model_inputs: ModelInputs
     groups: tuple[Group, ...]
+    problems: Problems
+    files: NamedFiles
+    dynamics: Dynamics
 
     def rows(self, entry: Entry, problems: Problems) -> Iterator[Row]:
         """The prompts of one entry. Raises ManifestError where the reading of a file ends."""
@@ -63,8 +73,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """document: of a YAML manifest. parts: its groups, or itself alone. flat: one that is no YAML, and its format;
-    then the document is empty.
+    """Makes a plan.
+
+    document: of a YAML manifest; an empty one of another file. parts: its groups, or itself alone. files: opens the
+    files that it names. flat: a file that is no YAML, and its format. overrides: the flags. dynamics: reads
+    ``dynamic`` and its lists.
     """
 
     document: Document
@@ -76,11 +89,12 @@ class Compiler:
     dynamics: Dynamics
 
     def plan(self, model: str) -> Plan:
-        """Raises UsageError; all other problems go to the document's."""
+        """Raises UsageError for flags; all other problems go to the document's."""
         dynamic = self.dynamics.for_all(flag=self.overrides.dynamic)
-        return Plan(model, self.model_inputs, tuple(self._group(part, dynamic) for part in self.parts))
+        groups = tuple(self._group(part, model, dynamic) for part in self.parts)
+        return Plan(model, self.model_inputs, groups, self.document.problems, self.files, self.dynamics)
 
-    def _group(self, part: Document, dynamic: Dynamic | None) -> Group:
+    def _group(self, part: Document, model: str, dynamic: Dynamic | None) -> Group:
         model_inputs, overrides, problems = self.model_inputs, self.overrides, self.document.problems
         at_first = problems.added
         shared, sections = Sections(self.document, model_inputs), Sections(part, model_inputs)
@@ -92,7 +106,9 @@ class Compiler:
         repeats = Repeats(model_inputs, "seed" in sweep.keys or "seed" in sweep.base, part.group)
         repeat = overrides.copies(repeats) or sections.repeat(repeats) or shared.repeat(repeats)
         template = overrides.template() or _template(part)
-        paths = DefaultPaths(part.group) if template is None else TemplatePaths(template, part.group)
+        paths: Paths = DefaultPaths(part.group)
+        if template is not None:
+            paths = TemplatePaths(template, model, model_inputs.own_name("prompt"), part.group)
         if part.group is not None and "dynamic" in part.sections:
             dynamic = self.dynamics.read(part.sections["dynamic"], dynamic)
         before = problems.added
@@ -107,15 +123,6 @@ class Compiler:
         return Entries(
             part, self.model_inputs, self.files, column, repeats, repeat, self.dynamics, dynamic, aside
         ).read()
-
-
-def named_inputs(documents: Sequence[Document], overrides: Overrides) -> Iterator[str]:
-    """Names that flags and sections use for inputs: without a schema, columns called so are inputs too."""
-    yield from overrides.names()
-    for document in documents:
-        for section in ("defaults", "matrix", "zip"):
-            if section in document.sections:
-                yield from (name for name in document.sections[section].pairs if name != "repeat")
 
 
 def _template(document: Document) -> Template | None:

@@ -81,16 +81,13 @@ async def cancel_run(run_dir: Path, options: Options, *, pending: bool) -> dict[
         at_service = reading.any_is(reader, [State.RUNNING])
         going = is_going(reader, run_dir)
     tally: Counter[CancelOutcome] = Counter()
-    state = StateFile(run_dir / STATE)
-    try:
+    with closing(StateFile(run_dir / STATE)) as state:
         closed = _close_pending(state) if pending else 0
         async with CommitQueue(state) as queue:
             if at_service:
                 async with open_service(options, run_dir, listener("none")) as service:
                     with closing(connect_to_read(run_dir)) as reader:
                         await cancel_all(service.api, queue, reader, tally, record=not going)
-    finally:
-        state.close()
     return {
         "run": str(run_dir),
         "going": going,

@@ -48,15 +48,16 @@ class Control:
         changes = {name: getattr(self, name) for name in ("rate", "in_flight", "downloads", "budget")}
         return replace(settings, **{name: value for name, value in changes.items() if value is not None})
 
-    def words(self) -> str:
-        """``rate 2/s, budget $5.00``; empty if nothing is requested."""
+    def words(self, before: "Control | None" = None) -> str:
+        """``rate 2/s, budget $5.00``; empty if nothing is requested. With ``resumed`` if ``before`` was paused."""
+        paused = "paused" if self.paused else "resumed" if before is not None and before.paused else None
         parts = [
             None if self.rate is None else f"rate {show_rate(self.rate)}",
             None if self.in_flight is None else f"{self.in_flight:,} in flight",
             None if self.downloads is None else show_count(self.downloads, "download"),
             None if self.budget is None else f"budget {show_usd(self.budget)}",
             None if self.deadline is None else f"deadline {utc(self.deadline)}",
-            "paused" if self.paused else None,
+            paused,
         ]
         return ", ".join(part for part in parts if part)
 

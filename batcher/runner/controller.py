@@ -5,7 +5,6 @@ It records each applied request in the state file, with time and reason.
 
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from batcher.core.command_line import command_line
@@ -22,11 +21,11 @@ MOST_HISTORY = 200  # changes kept in the state file
 
 
 class Controller:
-    """commanded: the settings of the command. control: what the file asked for when the run began."""
+    """context: of the run. commanded: the settings of the command. control: what the file asked for at the start."""
 
-    def __init__(self, context: RunContext, run_dir: Path, commanded: Settings, control: Control) -> None:
+    def __init__(self, context: RunContext, commanded: Settings, control: Control) -> None:
         self._context = context
-        self._run_dir = run_dir
+        self._run_dir = context.state.path.parent
         self._commanded = commanded
         self._control = control
         self._file_seen: tuple[int, int, int] | None = None  # None: read it again
@@ -60,11 +59,10 @@ class Controller:
             why = f": {control.reason}" if control.reason else ""
             context.stop.request(Reason.DRAINED, f"was asked to finish what is at the service, then end{why}")
         await context.queue.durable(_acknowledge, context.state, control, context.wall())
-        asked = "end when what is at the service is here" if control.drain else control.words() or "as the command says"
+        drained = "finish what is at the service, then end"
+        asked = drained if control.drain else control.words(before) or "as the command says"
         words = f"tuned: {asked}" + (f" ({control.reason})" if control.reason else "")
-        return (
-            f"{words}; `{command_line('tune', self._run_dir, '--resume')}` lets it go on" if control.paused else words
-        )
+        return f"{words}; `{command_line('tune', self._run_dir, '--resume')}` resumes it" if control.paused else words
 
     def _apply(self, control: Control) -> None:
         context, now = self._context, self._context.now()

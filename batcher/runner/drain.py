@@ -12,6 +12,7 @@ from batcher.core import limits
 from batcher.core.errors import AccountError, BalanceGone, Defect, Overtaken
 from batcher.core.job import Entry, State
 from batcher.core.lifecycle import AT_REST, PAID_FOR
+from batcher.core.units import show_count
 from batcher.runner.events import JobMoved
 from batcher.runner.fetch import Fetcher
 from batcher.runner.places import Places
@@ -30,6 +31,8 @@ WATCH = 1.0  # seconds between two checks for changes by another process
 
 
 class Drain:
+    """The tasks of one run."""
+
     def __init__(self, context: RunContext) -> None:
         self.context = context
         self.waiter = Waiter(context)
@@ -40,6 +43,9 @@ class Drain:
         self._wake = asyncio.Event()  # set when a job ends, the run must stop, or another process changed the table
         self._changed = False
         self._defects: list[Exception] = []
+
+    def __repr__(self) -> str:
+        return f"<Drain, tasks of {show_count(len(self._at_work), 'job')}>"
 
     async def collect(self, entries: Iterable[Entry], *, ask: bool) -> None:
         """Fetch the files of these jobs and submit nothing. Jobs whose files are not available yet keep their state.
@@ -128,7 +134,7 @@ class Drain:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH)
-            self.context.look()
+            self.context.stop_if_stuck()
             try:
                 self._changed = await self._changed_elsewhere() or self._changed
             except Exception as error:  # noqa: BLE001

@@ -34,6 +34,8 @@ class Turn:
 
 
 class Fetcher:
+    """The downloads of one run."""
+
     def __init__(self, context: RunContext) -> None:
         self.context = context
         self._turn = Turn(context)
@@ -46,38 +48,34 @@ class Fetcher:
 
         Raises DiskError.
         """
-        self.trying += 1
-        try:
-            return await self._fetch(entry)
-        finally:
-            self.trying -= 1
-
-    async def _fetch(self, entry: Entry) -> Entry:
         leave = self.context.stop.leave
         failures = 0
         damaged: str | None = None
-        while not leave.is_set():
-            try:
-                files = await self.context.engine.fetch(entry, self._turn)
-                return await self._save(entry, files)
-            except TooLate:
-                break
-            except LinkDead as problem:
-                return await self._relink(entry, "dead", problem.cause)
-            except FileRefused as problem:
-                return await self._fail(entry, problem.cause)
-            except FileUnavailable as problem:
-                failures += 1
-                self._miss(problem.cause)
-                if failures == LINK_TRIES and (entry.id, "silent") not in self._relinked:
-                    return await self._relink(entry, "silent", problem.cause)
-                policy = FILE_HOST if self.context.patient and problem.cause.kind not in DAMAGED else FILES
-                again = decide(policy, failures, draw(entry, failures), asked=problem.retry_after)
-                twice = problem.digest is not None and problem.digest == damaged  # the host has it so
-                damaged = problem.digest
-                if isinstance(again, GiveUp) or twice:
-                    return await self._fail(entry, problem.cause)
-            await pause(again.delay, leave)
+        self.trying += 1
+        try:
+            while not leave.is_set():
+                try:
+                    return await self._save(entry, await self.context.engine.fetch(entry, self._turn))
+                except FileUnavailable as problem:
+                    failures += 1
+                    self._miss(problem.cause)
+                    if failures == LINK_TRIES and (entry.id, "silent") not in self._relinked:
+                        return await self._relink(entry, "silent", problem.cause)
+                    policy = FILE_HOST if self.context.patient and problem.cause.kind not in DAMAGED else FILES
+                    again = decide(policy, failures, draw(entry, failures), asked=problem.retry_after)
+                    twice = problem.digest is not None and problem.digest == damaged  # the host has it so
+                    damaged = problem.digest
+                    if isinstance(again, GiveUp) or twice:
+                        return await self._fail(entry, problem.cause)
+                await pause(again.delay, leave)
+        except TooLate:
+            pass
+        except LinkDead as problem:
+            return await self._relink(entry, "dead", problem.cause)
+        except FileRefused as problem:
+            return await self._fail(entry, problem.cause)
+        finally:
+            self.trying -= 1
         return entry
 
     @property
@@ -87,7 +85,7 @@ class Fetcher:
 
     def _miss(self, cause: Cause) -> None:
         self._misses += 1
-        self.context.stuck(cause)
+        self.context.note_stuck(cause)
         if self._misses >= MANY_MISSES:
             self.context.tally.file_note = (
                 f"no file could be downloaded {self._misses} times in a row ({cause}); still retrying"
@@ -102,8 +100,8 @@ class Fetcher:
         context = self.context
         saved, warnings = await context.queue.durable(context.state.save, entry, artifacts)
         context.files[entry.id] = artifacts
-        context.came_to(entry, None)
-        context.went_on()
+        context.count_outcome(entry, None)
+        context.note_fetched()
         self._misses = 0
         context.tally.file_note = ""
         for warning in warnings:
@@ -118,6 +116,6 @@ class Fetcher:
         return await self.context.queue.durable(self.context.state.expire, entry)
 
     async def _fail(self, entry: Entry, cause: Cause) -> Entry:
-        self.context.went_on()
-        self.context.came_to(entry, cause)
+        self.context.note_fetched()
+        self.context.count_outcome(entry, cause)
         return await self.context.queue.durable(self.context.state.fail_here, entry, cause)

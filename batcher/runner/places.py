@@ -5,6 +5,8 @@ from collections import deque
 
 
 class Places:
+    """``size`` tasks may hold a place at once; the others wait."""
+
     def __init__(self, size: int) -> None:
         self._size = size
         self._taken = 0

@@ -1,4 +1,4 @@
-"""What a run would do: the manifest is planned into a temporary state file."""
+"""What a run would do, for ``batcher plan``: writes the manifest to a temporary state file."""
 
 import shutil
 import sqlite3
@@ -49,17 +49,13 @@ async def _plan(options: Options, remote: Remote | None, say: Progress, content:
         recorded = held.enter_context(closing(connect_to_read(run_dir))) if has_state(run_dir) else None
         offer, missing = await _offer(options, loader, settings, recorded, say)
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="batcher-")))
-        state = StateFile(folder / STATE, is_scratch=True)
-        try:
-            limit = options.overrides.limit
+        with closing(StateFile(folder / STATE, is_scratch=True)) as state:
             place = media_inputs.place_of(options.media, loader)
             files = media_inputs.contents(state, place, say, recorded)
             read = plan_jobs(
-                state, loader, offer.schema, limit=limit, progress=say, run_dir=run_dir, shard=options.shard,
-                lenient=True, contents=files,
+                state, loader, offer.schema, limit=options.overrides.limit, progress=say, run_dir=run_dir,
+                shard=options.shard, lenient=True, contents=files,
             )  # fmt: skip
-        finally:
-            state.close()
         assert read.totals is not None
         difference = held.enter_context(closing(Difference(folder, None if recorded is None else run_dir)))
         facts = {**_facts(loader, read.totals, settings, offer, run_dir, difference), "missing": missing}
@@ -77,7 +73,7 @@ async def _plan(options: Options, remote: Remote | None, say: Progress, content:
 async def _offer(
     options: Options, loader: Loader, settings: Settings, recorded: sqlite3.Connection | None, say: Progress
 ) -> tuple[Offer, str]:
-    """The service's offer, or what is known without token and network; and, in words, what a run would still need."""
+    """Schema and price, from the service or offline; and, in words, what a run would still need, empty if nothing."""
     try:
         async with open_service(options, None, say) as service:
             unchecked = settings.no_schema_check
@@ -126,7 +122,7 @@ def _facts(
         starts.append(at)
         at += share.jobs
     submitted, price = _SUBMITTED[settings.in_doubt], offer.price
-    whole = sum((part.stand for part in parts), difference.stand(at, None))  # and what was added beside the manifest
+    whole = sum((part.stand for part in parts), difference.stand(at, None))  # and jobs that ``more`` added
     new, images = whole.jobs_at(submitted), whole.images_at(submitted)
     limited = totals.whole is None or totals.jobs < totals.whole
     return {
@@ -156,7 +152,7 @@ def _facts(
 
 
 def _against(difference: Difference, whole: Stand, *, limited: bool) -> dict[str, int] | None:
-    """What is the matter with the run directory; None where there is none."""
+    """Numbers of jobs in the run directory, by state; None if there is none."""
     if not difference.against:
         return None
     jobs = whole.jobs

@@ -50,7 +50,10 @@ def listener(kind: str, stream: TextIO | None = None) -> Progress:
 
 
 class Meter:
-    """Progress of a step of known size, shown once it takes longer than PATIENCE. progress: None to show nothing."""
+    """Progress of a step of a given size, shown once it takes longer than PATIENCE.
+
+    total: the size. progress: shows it; None shows nothing. now: seconds on a monotonic clock.
+    """
 
     def __init__(self, total: int, progress: Progress | None, now: Callable[[], float] = time.monotonic) -> None:
         self._total = total
@@ -87,12 +90,12 @@ class Meter:
 
 def counting(progress: Progress, words: str) -> Callable[[int], None]:
     """A function that shows the count of a long step every two seconds. words: a format such as ``{:,} prompts``."""
-    said_at = time.monotonic()
+    shown_at = time.monotonic()
 
     def tell(count: int) -> None:
-        nonlocal said_at
-        if time.monotonic() - said_at >= COUNT_EVERY:
-            said_at = time.monotonic()
+        nonlocal shown_at
+        if time.monotonic() - shown_at >= COUNT_EVERY:
+            shown_at = time.monotonic()
             progress.say(words.format(count))
 
     return tell
@@ -107,7 +110,10 @@ def counted(items: Iterable[T], tell: Callable[[int], None]) -> Iterator[T]:
 
 
 class Heard:
-    """A listener that also passes its messages to the observers of the run, early ones included."""
+    """A listener that also sends its messages to the observers of the run, even before the run begins.
+
+    progress: shows them. observers: get them as Noted events. wall: Unix seconds.
+    """
 
     def __init__(self, progress: Progress, observers: Sequence[Observer], wall: Callable[[], float]) -> None:
         self._progress = progress

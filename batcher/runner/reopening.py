@@ -1,21 +1,20 @@
 """Reopens final jobs, for ``batcher retry``. Nothing else does, because it may cost again. Works beside a run."""
 
 import re
-import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batcher.core.job import MISSING, RETRIED, Artifact, Entry, State
+from batcher.core.job import MISSING, RETRIED, Entry, State
 from batcher.images.storage import reader_of
 from batcher.runner.lost_and_found import move_aside
 from batcher.runner.run_dir import images_folder
 from batcher.store import STATE, StateFile, auditing, connect_to_read, reading
-from batcher.store.files.safe_reader import Outside, SafeReader, sidecar_of
+from batcher.store.files.safe_reader import Outside, sidecar_of
 
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,5}\Z")
 _NAMED = 20  # jobs to name in a message
@@ -44,94 +43,92 @@ class Reopen:
 
 
 @dataclass(slots=True)
-class _Found:
-    paid: int = 0
+class _Chosen:
+    """The chosen jobs. paid, free: paths of those whose next result costs again, or nothing. images: number of images
+    to pay for. left: number of other jobs by cause. kinds: of all causes. moves: calls for one transaction. damaged:
+    files to move to lost+found.
+    """
+
+    paid: list[str] = field(default_factory=list)
+    free: list[str] = field(default_factory=list)
     images: int = 0
-    free: int = 0
     left: Counter[str] = field(default_factory=Counter)
-    first: list[str] = field(default_factory=list)
-    first_free: list[str] = field(default_factory=list)
+    kinds: set[str] = field(default_factory=set)
+    moves: list[Callable[[], object]] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
 
 def reopen(run_dir: Path, which: Reopen) -> dict[str, Any]:
     """Reopen the jobs in one transaction. Returns what that may cost, as JSON data. Raises UsageError, DiskError."""
     connect_to_read(run_dir).close()  # refuses a wrong path before anything is created there
-    state = StateFile(run_dir / STATE)
-    try:
-        return _reopen(state, run_dir, which)
-    finally:
-        state.close()
-
-
-def _missing(
-    connection: sqlite3.Connection, reader: SafeReader, which: Reopen
-) -> Iterator[tuple[Entry, tuple[Artifact, ...], list[str]]]:
-    """The done jobs with a missing or damaged image, their images, and the damaged ones. Reads every image."""
-    by_key = [auditing.by_key(connection, name) for name in which.jobs]
-    ids = [entry.id for entry in by_key if entry is not None]
-    for entry, artifacts in auditing.finished(connection, ids if ids and len(ids) == len(by_key) else None):
-        if which.means(entry):
-            bad = [one.file for one in artifacts if reader.sha256(one.file) != one.sha256]
-            if bad or not artifacts or len(artifacts) < artifacts[0].output_count:
-                yield entry, artifacts, bad
-
-
-def _aside(run_dir: Path, reader: SafeReader, files: Iterable[str]) -> None:
-    """Move what is left of them to lost+found; a name that leads out of the folder is ignored."""
-    for file in files:
-        with suppress(Outside):
-            reader.path(file)
-            move_aside(run_dir, file)
-
-
-def _reopen(state: StateFile, run_dir: Path, which: Reopen) -> dict[str, Any]:
-    by_state = reading.by_state(state.connection)
-    wanted = [State(name) for name in which.states if name != MISSING]
-    counted, moves, kinds = _Found(), [], set()
-    for entry in reading.entries(state.connection, wanted, listed_only=True):
-        kind = entry.cause.kind if entry.cause else ""
-        kinds.add(kind)
-        if (which.causes and kind not in which.causes) or not which.means(entry):
-            counted.left[kind or str(entry.state)] += 1
-        elif entry.state is State.FAILED and not which.resubmit and reading.was_taken_up(state.connection, entry):
-            counted.free += 1
-            counted.first_free.append(entry.path)
-            moves.append(partial(state.recollect, entry))
-        else:
-            counted.paid += 1
-            counted.images += entry.job.images
-            moves.append(partial(state.reopen, entry))
-            counted.first.append(entry.path)
-    aside: list[str] = []
-    if MISSING in which.states and not which.causes:
-        images_folder(run_dir)
-        reader = reader_of(run_dir)
-        for entry, artifacts, bad in _missing(state.connection, reader, which):
-            counted.free += 1
-            counted.first_free.append(entry.path)
-            moves.append(partial(state.lose, entry, artifacts))
-            aside += [name for file in bad for name in (file, sidecar_of(file))]
-    if moves and not which.dry_run:
-        if aside:  # first, as a run in progress writes new files once the jobs are reopened
-            _aside(run_dir, reader, aside)
-        state.must_commit(moves)
-    facts = state.facts
+    with closing(StateFile(run_dir / STATE)) as state:
+        by_state = reading.by_state(state.connection)
+        wanted = [State(name) for name in which.states if name != MISSING]
+        chosen = _Chosen()
+        _choose_ended(state, wanted, which, chosen)
+        if MISSING in which.states and not which.causes:
+            images_folder(run_dir)
+            _choose_missing(state, which, chosen)
+        if chosen.moves and not which.dry_run:
+            if chosen.damaged:  # first, as a run in progress writes new files once the jobs are reopened
+                _move_aside(run_dir, chosen.damaged)
+            state.must_commit(chosen.moves)
+        facts = state.facts
+    others = {name: by_state[State(name)] for name in RETRIED if State(name) in by_state and State(name) not in wanted}
     price = facts.price_usd
     return {
         "run": str(run_dir),
         "states": list(which.states),
-        "reopened": counted.paid,
-        "reopened_first": counted.first[:_NAMED],
-        "collected_again": counted.free,
-        "collected_first": counted.first_free[:_NAMED],
-        "left": counted.left.total(),
-        "left_by_cause": dict(counted.left),
-        "causes_without_a_job": [cause for cause in dict.fromkeys(which.causes) if cause not in kinds],
-        "may_cost_usd": None if price is None else round(counted.images * price, 6),
+        "reopened": len(chosen.paid),
+        "reopened_first": chosen.paid[:_NAMED],
+        "collected_again": len(chosen.free),
+        "collected_first": chosen.free[:_NAMED],
+        "left": chosen.left.total(),
+        "left_by_cause": dict(chosen.left),
+        "causes_without_a_job": [cause for cause in dict.fromkeys(which.causes) if cause not in chosen.kinds],
+        "may_cost_usd": None if price is None else round(chosen.images * price, 6),
         "in_doubt": State.IN_DOUBT in wanted,
-        "others": {
-            name: by_state[State(name)] for name in RETRIED if State(name) in by_state and State(name) not in wanted
-        },
+        "others": others,
         "dry_run": which.dry_run,
         "resume": facts.command,
     }
+
+
+def _choose_ended(state: StateFile, wanted: Sequence[State], which: Reopen, chosen: _Chosen) -> None:
+    """Add jobs in the wanted states."""
+    for entry in reading.entries(state.connection, wanted, listed_only=True):
+        kind = entry.cause.kind if entry.cause else ""
+        chosen.kinds.add(kind)
+        if (which.causes and kind not in which.causes) or not which.means(entry):
+            chosen.left[kind or str(entry.state)] += 1
+        elif entry.state is State.FAILED and not which.resubmit and reading.was_taken_up(state.connection, entry):
+            chosen.free.append(entry.path)
+            chosen.moves.append(partial(state.recollect, entry))
+        else:
+            chosen.paid.append(entry.path)
+            chosen.images += entry.job.images
+            chosen.moves.append(partial(state.reopen, entry))
+
+
+def _choose_missing(state: StateFile, which: Reopen, chosen: _Chosen) -> None:
+    """Add done jobs with a missing or damaged image. Reads every image."""
+    reader = reader_of(state.path.parent)
+    by_key = [auditing.by_key(state.connection, name) for name in which.jobs]
+    ids = [entry.id for entry in by_key if entry is not None]
+    for entry, artifacts in auditing.finished(state.connection, ids if ids and len(ids) == len(by_key) else None):
+        if not which.means(entry):
+            continue
+        damaged = [one.file for one in artifacts if reader.sha256(one.file) != one.sha256]
+        if damaged or not artifacts or len(artifacts) < artifacts[0].output_count:
+            chosen.free.append(entry.path)
+            chosen.moves.append(partial(state.lose, entry, artifacts))
+            chosen.damaged += [name for file in damaged for name in (file, sidecar_of(file))]
+
+
+def _move_aside(run_dir: Path, files: Sequence[str]) -> None:
+    """Move them to lost+found, if they exist; a name that leads out of the folder is ignored."""
+    reader = reader_of(run_dir)
+    for file in files:
+        with suppress(Outside):
+            reader.path(file)
+            move_aside(run_dir, file)

@@ -8,6 +8,7 @@ from typing import Any
 
 from batcher.core.job import Counts, State, utc
 from batcher.core.lifecycle import AT_REST
+from batcher.core.tally import Tally
 from batcher.core.version import __version__
 from batcher.runner.stop import Stop
 from batcher.store import read_facts, reading
@@ -18,26 +19,22 @@ from batcher.store.money import Money, money_by_state
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Facts that only the process has. seconds: run time of this process. submit_rate: per second.
+    """Facts that only the process has. total: jobs of the manifest. limited: whether ``--limit`` left jobs out.
 
-    limited: whether ``--limit`` left jobs out. warned: number of warnings; warnings: the last of them.
-    began, ended: Unix seconds. asked: requested submits per second. command: as typed.
+    seconds: run time of this process. ended: Unix seconds. asked: requested submits per second. command: as typed.
+    price: dollars an image. None: unknown.
     """
 
     run_dir: Path
     total: int
     limited: bool
-    submits: int
-    submit_rate: float
-    rate_limited: int
-    warnings: tuple[str, ...]
-    warned: int
+    tally: Tally
     seconds: float
+    ended: float
     simulated: bool
-    began: float = 0.0
-    ended: float = 0.0
-    asked: float | None = None
-    command: str = ""
+    asked: float | None
+    command: str
+    price: float | None
 
 
 def exit_code(counts: Counts, stop: Stop | None, *, limited: bool = False) -> int:
@@ -51,29 +48,29 @@ def exit_code(counts: Counts, stop: Stop | None, *, limited: bool = False) -> in
     return 4 if counts.done < counts.total or limited else 0
 
 
-def build(connection: sqlite3.Connection, facts: Facts, stop: Stop | None, price: float | None) -> dict[str, Any]:
+def build(connection: sqlite3.Connection, facts: Facts, stop: Stop) -> dict[str, Any]:
     """The report, the same for ``--json`` and ``report.json``."""
-    counts, recorded = reading.counts(connection, facts.total), read_facts(connection)
+    counts, recorded, tally = reading.counts(connection, facts.total), read_facts(connection), facts.tally
+    rate = tally.submit_rate if facts.asked is None else min(tally.submit_rate, facts.asked)  # of a short run: jitter
     return {
         "run": str(facts.run_dir),
-        **standing(connection, counts, price),
-        "submits": facts.submits,
+        **standing(connection, counts, facts.price),
+        "submits": tally.submits,
         "seconds": round(facts.seconds, 3),
-        # Timer jitter can put the rate of a short run above the requested one.
-        "submit_rate": round(facts.submit_rate if facts.asked is None else min(facts.submit_rate, facts.asked), 3),
-        "rate_limited": facts.rate_limited,
+        "submit_rate": round(rate, 3),
+        "rate_limited": tally.rate_limited,
         "exit_code": exit_code(counts, stop, limited=facts.limited),
-        "stopped_by": _stopped_by(facts, stop),
-        "message": "" if stop is None else stop.message,
-        "warnings": facts.warned,
+        "stopped_by": stop.reason.word if stop.reason else "limit" if facts.limited else None,
+        "message": stop.message,
+        "warnings": tally.warned,
         "simulated": facts.simulated,
         "batcher": __version__,
-        "began_at": utc(facts.began),
+        "began_at": utc(facts.ended - facts.seconds),
         "ended_at": utc(facts.ended),
         "command": facts.command,
         "manifest": recorded.manifest,
         "model": recorded.model,
-        "price_usd": price,
+        "price_usd": facts.price,
         "causes": causes(connection),
     }
 
@@ -95,12 +92,6 @@ def causes(connection: sqlite3.Connection) -> list[dict[str, Any]]:
 def ended(report: dict[str, Any]) -> Ended:
     """The part of the report that the state file keeps, so that ``status`` can say why and when the run ended."""
     return Ended(**{one.name: report[one.name] for one in fields(Ended)})
-
-
-def _stopped_by(facts: Facts, stop: Stop | None) -> str | None:
-    if stop is not None and stop.reason is not None:
-        return stop.reason.word
-    return "limit" if facts.limited else None
 
 
 def standing(connection: sqlite3.Connection, counts: Counts, price: float | None) -> dict[str, Any]:

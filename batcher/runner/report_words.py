@@ -1,14 +1,14 @@
-"""A report as a person reads it: every job and every dollar in its place, why it ended, and what to type next.
+"""A report as text: jobs and dollars by state, why the run ended, and what to type next.
 
-``status`` and the summary of a run take the same words from here, so that they can't differ. Every command can be
-pasted as it stands.
+``batcher status`` and the summary of a run use the same functions, so that they can't differ. Every command can be
+pasted.
 """
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from batcher.runner.control import Control
 from batcher.runner.stop import Reason, Stop
 
 SHOWN = 8  # causes
-LEAST_SUBMITS, LEAST_SECONDS = 10, 3.0  # of less than these no rate is worth a word
-STATES = {  # in words, and what is to be known of them
+LEAST_SUBMITS, LEAST_SECONDS = 10, 3.0  # with less than these no rate is shown
+STATES = {  # in words, with a note
     "done": ("done", ""),
     "at_service": ("at the service", "collected first by the next run"),
     "to_download": ("to download", "paid for; the next run fetches them"),
@@ -40,27 +40,15 @@ FIRST = {  # what to do before the retry
 }
 
 
-@dataclass(frozen=True, slots=True)
-class WayOn:
-    """How to go on. command: as typed. limited: ``--limit`` left some out. piped: the manifest came by a pipe.
-
-    needed: bytes that the images to come are likely to take. control: what ``tune`` asks for.
-    """
-
-    command: str
-    limited: bool = False
-    piped: bool = False
-    needed: float = 0.0
-    control: Control = field(default_factory=Control)
-
-
 def summary(
-    report: Mapping[str, Any],
-    stop: Stop | None,
-    way_on: WayOn,
-    warnings: Sequence[str] = (),
-) -> str:
-    """The last lines a person reads. warnings: the last of them."""
+    report: Mapping[str, Any], stop: Stop, warnings: Iterable[str] = (), *,
+    limited: bool, piped: bool, needed: float, control: Control,
+) -> str:  # fmt: skip
+    """The last lines of a run, for a person. report: as ``report.json`` has it. warnings: the last of them.
+
+    limited: whether ``--limit`` left jobs out. piped: whether the manifest came through a pipe. needed: estimated bytes
+    of the images to come. control: what ``tune`` asks for.
+    """
     run = str(report["run"])
     kind = "simulated image" if report["simulated"] else "image"
     place = url_of(Path(run)) or f"{run}/images"
@@ -71,20 +59,20 @@ def summary(
     lines += [_pace(report), *causes(run, report["causes"])]
     if report["warnings"]:
         lines.append(f"{show_count(report['warnings'], 'warning')}, for example:")
-        lines += [f"  {warning}" for warning in warnings[:3]]
-    reason = None if stop is None else stop.reason
-    if stop is not None and reason is not None:
+        lines += [f"  {warning}" for warning in islice(warnings, 3)]
+    reason = stop.reason
+    if reason is not None:
         lines += [f"Stopped: {stop.message or reason.word.replace('_', ' ')}", *([stop.hint] if stop.hint else [])]
     if report["cancelled"]:
         retry = command_line("retry", run, "--state", "cancelled")
         lines.append(f"To submit the {show_count(report['cancelled'], 'cancelled job')} again:\n  {retry}")
-    if report["pending"] or way_on.limited or (reason is not None and reason.hard):
-        lines += _to_go(report, reason, way_on)
+    if report["pending"] or limited or (reason is not None and reason.hard):
+        lines += _to_go(report, reason, piped, needed, control)
     return "\n".join(lines)
 
 
 def standing(facts: Mapping[str, Any], *, going: bool = False) -> list[str]:
-    """Where the jobs stand, and their money: a table whose dollars add up. going: a run is at work on them."""
+    """A table of jobs and dollars by state. facts: as ``report.standing`` gives them. going: the run is in progress."""
     costs = facts["cost_by_state"]
     rows: list[tuple[str, str, float | None, str]] = [
         (f"{facts[name]:,}", word, costs.get(name), "" if going else note)
@@ -105,14 +93,14 @@ def standing(facts: Mapping[str, Any], *, going: bool = False) -> list[str]:
         for (count, word, _, note), cost in zip(rows, dollars, strict=True)
     ]
     if facts["unclear_usd"]:
-        lines.append(f"{show_usd(facts['unclear_usd'])} more is uncertain: failed at the service, charge not known")
+        lines.append(f"{show_usd(facts['unclear_usd'])} more is uncertain: failed at the service, perhaps charged")
     if facts["spent_usd"] is None:
         lines.append("cost unknown: the service named none, and no price is known; set it with --price USD")
     return lines
 
 
 def causes(run: str, groups: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Why jobs failed or are in doubt, each cause with what to do about it."""
+    """Why jobs failed or are in doubt, and what to do about each cause. groups: as ``report.causes`` gives them."""
     lines: list[str] = []
     for group in groups[:SHOWN]:
         failed = group["state"] == "failed"
@@ -136,7 +124,7 @@ def causes(run: str, groups: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def ended(facts: Mapping[str, Any] | None) -> list[str]:
-    """When the last run ended and why. facts: as ``report.ended`` has them; None: it never did."""
+    """When and why the last run ended. facts: of ``report.ended`` as a mapping; None if no run ended."""
     if not facts:
         return []
     why = facts.get("message") or str(facts.get("stopped_by") or "").replace("_", " ")
@@ -146,12 +134,12 @@ def ended(facts: Mapping[str, Any] | None) -> list[str]:
 
 
 def _local(utc: str | None) -> str:
-    """``2026-11-22 03:12`` on the clock of this machine."""
+    """``2026-11-22 03:12`` in the time zone of this machine."""
     return f"{datetime.fromisoformat(utc).astimezone():%Y-%m-%d %H:%M}" if utc else "at an unknown time"
 
 
 def cancelled(outcomes: Mapping[CancelOutcome, int]) -> list[str]:
-    """What ``cancel`` and ``--cancel-on-interrupt`` came to, each outcome by itself."""
+    """The outcomes of ``--cancel-on-interrupt``, one line each."""
     words = {
         CancelOutcome.CANCELLED: "cancelled at the service, free",
         CancelOutcome.TOO_LATE: "too late: running or finished, charged, collected by the next run",
@@ -170,21 +158,21 @@ def _pace(report: Mapping[str, Any]) -> str:
     return f"{show_duration(report['seconds'])}, {pace}{refused}; {amount}{play} in all"
 
 
-def _to_go(report: Mapping[str, Any], reason: Reason | None, way_on: WayOn) -> list[str]:
+def _to_go(report: Mapping[str, Any], reason: Reason | None, piped: bool, needed: float, control: Control) -> list[str]:
     pending = report["pending"]
     left = f"{pending:,} to go" if pending else "There is more in the manifest"
-    how, command = resume(report, report["stopped_by"], way_on.command, way_on.control)
+    how, command = resume(report, report["stopped_by"], report["command"], control)
     if reason is Reason.DISK:
-        how = f"The remaining images need about {show_bytes(way_on.needed)}. {how}"
-    elif way_on.piped:
+        how = f"The remaining images need about {show_bytes(needed)}. {how}"
+    elif piped:
         how = f"{how[:-1]} and the same prompts piped in:"
     return [f"{left}. {how}", f"  {command}"]
 
 
 def resume(facts: Mapping[str, Any], stopped_by: str | None, command: str, control: Control) -> tuple[str, str]:
-    """How to go on and what to type for it: not what would stop at the same place again.
+    """How to go on, and a command that does not stop at the same limit again.
 
-    control: what ``tune`` asks for now, which wins over the command's flags.
+    stopped_by: as in ``report.json``. command: as typed. control: what ``tune`` asks for now, which overrides it.
     """
     run = facts["run"]
     if control.paused:

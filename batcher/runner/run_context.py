@@ -22,7 +22,7 @@ from batcher.core.tally import Tally
 from batcher.core.units import show_usd
 from batcher.pacing import Pace
 from batcher.runner.engines.engine import Engine
-from batcher.runner.events import Event, Observer
+from batcher.runner.events import Event, Noted, Observer
 from batcher.runner.intake.media_inputs import MediaInputs
 from batcher.runner.places import Places
 from batcher.runner.recovery.rescue import Rescue
@@ -37,14 +37,16 @@ NOWHERE = 3  # 404 answers before the address counts as wrong
 NOTEWORTHY = 10.0  # seconds without an answer before progress shows it
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class RunContext:
-    """Opened and closed by the composition of the run. Times are seconds: ``now`` on the loop's clock, ``wall`` Unix.
+    """Opened and closed by ``work``. Times are seconds: ``now`` on the loop's clock, ``wall`` Unix.
 
-    reader: a read-only connection to the state file, for the event loop's thread.
-    media: makes links to input files; None if there are none.
-    simulated: whether the images come from the simulator. past_deadline: whether the deadline is over.
-    patient: whether to wait for the end of an outage; False for a repair, because a person waits for it.
+    settings: of the command, as ``tune`` changed them. queue: writes to the state file. reader: a read-only connection
+    to it, for the event loop's thread. api: the service. engine: downloads files. tally: counts for the progress.
+    stop: the reason to end, once there is one. budget: dollars. ballast: disk space for the last writes on a full disk.
+    simulated: whether the images come from the simulator. observers: get all events. media: makes links to input files;
+    None if there are none. past_deadline: whether the deadline is over. patient: whether to wait for the end of an
+    outage; False for a repair, because a person waits for it.
     """
 
     settings: Settings
@@ -82,13 +84,17 @@ class RunContext:
         self.files: dict[int, list[Artifact]] = {}  # by job id, for jobs just saved that still have a task
         self.left_at: dict[int, float] = {}  # when submits left, by job id, on the clock of ``now``
         self.in_air = 0  # submits without an answer
-        self.lay_there = 0  # jobs whose files were already on disk
+        self.taken_in = 0  # jobs whose files were already on disk at the start
         self.cancelled: Counter[CancelOutcome] = Counter()  # outcomes of --cancel-on-interrupt
         self.started = self.wall()
         self._born = self.now()
-        self._heard: float | None = None
+        self._answered_at: float | None = None
         self._stuck_since: float | None = None  # since when every fetch failed; None: the last one worked
-        self._stuck_for = ""  # the kind of cause
+        self._stuck_kind = ""  # the kind of cause
+
+    def __repr__(self) -> str:
+        at_service, place = self.tally.in_flight, self.state.path.parent
+        return f"<RunContext {place}, {at_service} in flight, {self.in_air} unanswered submits, {self.stop!r}>"
 
     @property
     def grace(self) -> float:
@@ -99,6 +105,10 @@ class RunContext:
         for observer in self.observers:
             observer(event)
 
+    def say(self, text: str) -> None:
+        """Print a message that a person must not miss."""
+        self.tell(Noted(text=text, at=self.wall()))
+
     def settle(self, entry: Entry, cost_usd: float | None, *, failed: bool = False) -> None:
         """The job ended or is in doubt: replace its reservation by its cost. failed: it failed at the service."""
         before = self.budget.price
@@ -106,7 +116,7 @@ class RunContext:
         real = self.budget.price
         if before is not None and real is not None and real > before * 1.001:
             self.tally.warn(
-                f"the service charges {show_usd(real)} an image, not {show_usd(before)}: that counts from now on"
+                f"the service charges {show_usd(real)} an image, not {show_usd(before)}: this price is used from now on"
             )
         self.money_moved.set()
 
@@ -120,26 +130,26 @@ class RunContext:
         if entry.state is State.RUNNING and entry.submitted_at is not None and entry.submitted_at >= self.started:
             self.tally.took(max(0.0, self.wall() - entry.submitted_at))
 
-    def came_to(self, entry: Entry, cause: Cause | None) -> None:
+    def count_outcome(self, entry: Entry, cause: Cause | None) -> None:
         """Count the outcome of a submit: success (None) or a cause. Too many of one cause stop the run."""
         if (why := self.failure_limit.ended(entry.id, cause)) and cause is not None:
             self.stop.request(
                 Reason.FUSE,
                 f"{why}: {cause}",
-                "What is at the service was collected. Fix the cause, then run the same command again.",
+                "What was at the service was collected. Fix the cause, then run the same command again.",
             )
 
-    def doubted(self, entry: Entry, cause: Cause) -> None:
+    def count_doubt(self, entry: Entry, cause: Cause) -> None:
         """Count a submit without a usable answer."""
-        self.lost(self.failure_limit.doubted(entry.id), cause)
+        self.stop_if_unanswered(self.failure_limit.doubted(entry.id), cause)
 
-    def lost(self, why: str | None, cause: Cause) -> None:
+    def stop_if_unanswered(self, why: str | None, cause: Cause) -> None:
         """Stop the run if ``why`` is set: too many submits in a row got no usable answer, even if reads work."""
         if why:
             self.stop.request(
                 Reason.FUSE,
                 f"the fuse blew: {why}: {cause}",
-                "What is at the service was collected. Look for the jobs in doubt on RunComfy's Generations page; then"
+                "What was at the service was collected. Look for the jobs in doubt on RunComfy's Generations page; then"
                 f" `{command_line('retry', self.state.path.parent, '--state', 'in_doubt')}` submits them again.",
             )
 
@@ -153,7 +163,7 @@ class RunContext:
         if self._nowhere >= NOWHERE:
             self.stop.request(
                 Reason.SERVICE,
-                f"{self.api.base_url} is no Model API: it answers 404 to catalogue and submits ({cause.message})",
+                f"{self.api.base_url} is not a Model API: it answers 404 to catalogue and submits ({cause.message})",
                 "Nothing was submitted. Check --base-url, then run the same command again.",
             )
         return True
@@ -171,12 +181,12 @@ class RunContext:
             if (at := pace.reserve(now)) > now:
                 await pause(at - now, self.stop.leave)
 
-    def heard(self) -> None:
+    def note_answer(self) -> None:
         """The service gave a readable answer of any kind."""
-        self._heard = self.now()
+        self._answered_at = self.now()
         self.tally.note = ""
 
-    def unheard(self, problem: CallError) -> None:
+    def note_silence(self, problem: CallError) -> None:
         """A call got no readable answer. After PATIENCE the run ends and can be resumed."""
         if problem.cause.kind == "too_many_files":
             self.stop.request(
@@ -186,47 +196,49 @@ class RunContext:
             )
         if problem.__cause__ is not None and (too_little := machine_problem(problem.__cause__)):
             self.machine_failed(too_little)
-        silence = self.now() - (self._born if self._heard is None else self._heard)
+        silence = self.now() - (self._born if self._answered_at is None else self._answered_at)
         if silence > NOTEWORTHY:
             self.tally.note = f"no answer from the service for {silence:.0f} s; still retrying"
-        if silence > (PATIENCE if self.patient and self._heard is not None else FIRST_PATIENCE):
+        if silence > (PATIENCE if self.patient and self._answered_at is not None else FIRST_PATIENCE):
             self.stop.request(
                 Reason.SERVICE,
                 f"the service does not answer: {problem.cause.message}",
                 f"Nothing is lost. Check the network and --base-url ({self.api.base_url}).",
             )
 
-    def stuck(self, cause: Cause) -> None:
+    def note_stuck(self, cause: Cause) -> None:
         """A result or a file that is paid for could not be fetched."""
         self._stuck_since = self.now() if self._stuck_since is None else self._stuck_since
-        self._stuck_for = cause.kind
+        self._stuck_kind = cause.kind
 
-    def went_on(self) -> None:
+    def note_fetched(self) -> None:
         """One was fetched, or is not asked for again."""
         self._stuck_since = None
 
-    def look(self) -> None:
+    def stop_if_stuck(self) -> None:
         """Stop the run if nothing could be fetched for LAST_PATIENCE past the deadline or without a balance. Call it
         now and then.
         """
         if self._stuck_since is None or self.now() - self._stuck_since < LAST_PATIENCE:
             return
         hint = "What is paid for and not here stays at the service: the same command collects it."
-        if self._stuck_for == NO_MONEY:
+        if self._stuck_kind == NO_MONEY:
             why = "the balance is gone: the service gives no results without one"
             self.stop.request(Reason.BALANCE, why, f"Top the account up. {hint}", leave=True)
         elif self.past_deadline():
-            self.stop.request(Reason.DEADLINE, "the deadline is reached, and nothing can be had", hint, leave=True)
+            self.stop.request(
+                Reason.DEADLINE, "the deadline is reached, and no result or file can be fetched", hint, leave=True
+            )
 
-    def trouble(self, problem: CallError, count: int, entry: Entry) -> float:
+    def delay_of_read(self, problem: CallError, count: int, entry: Entry) -> float:
         """Seconds until the next try of a read that got no answer ``count`` times."""
         if isinstance(problem, Refused):
-            self.heard()
+            self.note_answer()
             if problem.cause.http_status != 503:  # a 503 is about the service's state, not about our rate
                 self.reads.refused(self.now(), problem.retry_after)
             self.tally.rate_limited += 1
         else:
-            self.unheard(problem)
+            self.note_silence(problem)
         return self.delay(READS, count, entry, asked=problem.retry_after)
 
     def delay(self, policy: RetryPolicy, failures: int, entry: Entry, *, asked: float | None = None) -> float:

@@ -15,7 +15,7 @@ from batcher.client import embedded
 from batcher.core.errors import BatcherError, DiskError, UsageError
 from batcher.core.job import State, utc
 from batcher.core.settings import Settings
-from batcher.core.shard import Shard
+from batcher.core.shard import Shard, shard_suffix
 from batcher.core.units import show_bytes, show_count
 from batcher.core.version import __version__
 from batcher.images.storage import present, url_of
@@ -57,7 +57,7 @@ def some_room(run_dir: Path) -> None:
     free = shutil.disk_usage(run_dir).free
     if free < LEAST_FREE:
         raise DiskError(
-            f"only {show_bytes(free)} are free at {run_dir}; a run starts with {show_bytes(LEAST_FREE)} or more",
+            f"only {show_bytes(free)} are free at {run_dir}; a run needs {show_bytes(LEAST_FREE)} or more to start",
             hint="Nothing more was submitted. Free some space, then run the same command again.",
         )
 
@@ -201,7 +201,7 @@ def same_shard(state: StateFile, shard: Shard | None) -> None:
 
 def other_split(run_dir: Path, shard: Shard | None) -> str | None:
     """A warning if shards of another division are next to this one under their default names."""
-    stem = "" if shard is None else run_dir.name.removesuffix(f"-{shard.number}-of-{shard.of}")
+    stem = "" if shard is None else run_dir.name.removesuffix(shard_suffix(shard))
     if shard is None or stem == run_dir.name:
         return None
     another = re.compile(rf"{re.escape(stem)}-\d+-of-(?!{shard.of}\Z)\d+")

@@ -14,7 +14,7 @@ from batcher.client import embedded
 from batcher.client.token import Token, base_url, find_token
 from batcher.core.errors import AccountError, ManifestError, UsageError
 from batcher.core.settings import Given, Settings, fold
-from batcher.core.shard import Shard
+from batcher.core.shard import Shard, shard_suffix
 from batcher.manifest import Loader, Overrides, open_manifest
 from batcher.manifest.schema import bundled
 from batcher.manifest.schema.media_files import Unread
@@ -29,7 +29,12 @@ SIMULATOR = "simulator"  # recorded name of the embedded simulator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The command line, unparsed. flags: run options by name. command: the whole command line, to be pasted."""
+    """The command line, unparsed. manifest: a path, URL, or ``-``. out: the run directory. flags: run options by name.
+
+    overrides: of the manifest. trust_hosts: hosts that files may come from. shard: the part of the manifest to run.
+    images: URL of a bucket for images. media: URL for uploads of input files. continue_copy: continue with a state file
+    that may be an old copy. command: the whole command line, to be pasted.
+    """
 
     manifest: str
     out: str | None = None
@@ -39,10 +44,10 @@ class Options:
     base_url: str | None = None
     trust_hosts: Sequence[str] = ()
     simulate: bool = False
-    shard: Shard | None = None  # the part of the manifest that --shard names
-    images: str | None = None  # the bucket that --images names
-    media: str | None = None  # where inputs that are files are uploaded to
-    continue_copy: bool = False  # continue with a state file that may be an old copy
+    shard: Shard | None = None
+    images: str | None = None
+    media: str | None = None
+    continue_copy: bool = False
     command: str = "batcher"
 
 
@@ -67,8 +72,8 @@ def run_dir_of(options: Options, loader: Loader) -> Path:
     """The given run directory, else the manifest's default. Raises UsageError if that one is of another manifest."""
     if options.out:
         return Path(options.out)
-    part = f"-{options.shard.number}-of-{options.shard.of}" if options.shard else ""
-    run_dir = Path("runs") / f"{loader.name}{part}"
+    suffix = shard_suffix(options.shard)
+    run_dir = Path("runs") / f"{loader.name}{suffix}"
     if not has_state(run_dir):
         return run_dir
     with closing(connect_to_read(run_dir)) as connection:
@@ -81,7 +86,7 @@ def run_dir_of(options: Options, loader: Loader) -> Path:
     if folder:
         raise UsageError(
             f"{run_dir} is the run directory of {other}, and not of {loader.source}",
-            hint=f"Name another one: -o {quote(str(Path('runs') / f'{folder}{part}'))}"
+            hint=f"Name another one: -o {quote(str(Path('runs') / f'{folder}{suffix}'))}"
             f" (-o {quote(str(run_dir))} puts both into one). Nothing was submitted.",
         )
     return run_dir
@@ -116,7 +121,7 @@ def read_manifest(options: Options, fetched: Path | None = None) -> tuple[Loader
         settings = fold(options.flags, given)
         if settings.workers is not None and settings.engine != "ray":
             loader.close()
-            raise UsageError("--workers are for --engine ray", hint="Add it, or leave --workers out.")
+            raise UsageError("--workers is for --engine ray", hint="Add it, or leave --workers out.")
         loader.unchecked = settings.no_schema_check
         return loader, settings
     except ManifestError as error:

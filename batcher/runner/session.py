@@ -1,4 +1,7 @@
-"""The one composition of a run, from options to report: for commands, the Python API and tests."""
+"""The one composition of a run, from options to report: for commands, the Python API and tests.
+
+``run`` locks the run directory and opens the service. ``Session.conduct`` then plans, drains and reports.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,12 +14,11 @@ from batcher.client.catalogue import Offer, ask
 from batcher.core.command_line import command_line
 from batcher.core.errors import DiskError, TakenOver, UsageError
 from batcher.core.settings import Settings
-from batcher.core.shard import Shard
+from batcher.core.tally import Tally
 from batcher.images import storage
 from batcher.manifest import Loader
 from batcher.manifest.totals import columns_in_words
-from batcher.runner import records as tables
-from batcher.runner import report, report_words
+from batcher.runner import records, report, report_words
 from batcher.runner.control import Control, control_now, read_control
 from batcher.runner.controller import is_paused
 from batcher.runner.engines import cluster
@@ -30,7 +32,6 @@ from batcher.runner.progress import Heard, Progress, listener, observing
 from batcher.runner.recovery import generation
 from batcher.runner.run_context import RunContext
 from batcher.runner.run_dir import (
-    FactsChange,
     begin,
     check_room,
     gone_in_words,
@@ -46,9 +47,8 @@ from batcher.runner.run_dir import (
 from batcher.runner.service import SIMULATOR, Options, Service, open_service, read_manifest, run_dir_of, way_to
 from batcher.runner.stop import Reason, Stop
 from batcher.runner.work import Surroundings, drain
-from batcher.store import STATE, RunFacts, StateFile, has_state, remove_state
-from batcher.store.facts import Planned
-from batcher.store.machine import machine_problem
+from batcher.store import STATE, RunFacts, StateFile, has_state, reading, remove_state
+from batcher.store.machine import check_memory, machine_problem
 
 ALONE = Surroundings()
 
@@ -70,6 +70,7 @@ async def run(
 
     progress: receives the progress; None: standard error, as in the settings.
     """
+    check_memory()
     async with brought(options) as (kept, remote):
         return await _run(kept, remote, surroundings, progress)
 
@@ -96,100 +97,201 @@ async def _run(
         if words := other_split(run_dir, options.shard):
             progress.say(f"warning: {words}")
         async with open_service(options, run_dir, heard) as service:
-            ended = await conduct(
+            ended = await Session(
                 loader, settings, options, run_dir, service, surroundings, progress, lambda: time.monotonic() - started
-            )
+            ).conduct()
         return ended.report, ended.summary
 
 
-async def conduct(
-    loader: Loader, settings: Settings, options: Options, run_dir: Path, service: Service, surroundings: Surroundings,
-    progress: Progress, elapsed: Callable[[], float],
-) -> Ended:  # fmt: skip
-    """Plan, drain and report, with the run directory locked and the service open. Raises BatcherError.
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The manifest in the job table. offer: schema and price, with every warning. rows: what was read. media: None
+    without input files. caution: a warning about the state file, or None. jobs: those within ``--limit``.
+    """
 
+    offer: Offer
+    rows: Reading
+    media: MediaInputs | None
+    caution: str | None
+    jobs: int
+
+    @property
+    def total(self) -> int:
+        """Jobs of the whole manifest, as far as it was read."""
+        whole = self.rows.planned.whole
+        return self.jobs if whole is None else whole
+
+
+@dataclass(slots=True)
+class Session:
+    """One start of a run, from an open manifest to its report.
+
+    loader, settings: as ``service.read_manifest`` gives them. options: the command line. run_dir: locked.
+    service: open. surroundings: what the caller provides. progress: shows the progress; it gets every message.
     elapsed: returns the seconds since the start, for the report.
     """
-    limit, shard = options.overrides.limit, options.shard
-    command = options.command.replace(f" {generation.FLAG}", "")  # the flag is for one start, not for every resume
-    observers = (*surroundings.observers, observing(progress))
-    progress = Heard(progress, surroundings.observers, surroundings.wall)
-    surroundings = replace(surroundings, observers=observers)
-    control = read_control(run_dir)
-    with ExitStack() as held:
-        fresh = not has_state(run_dir)
-        beside = generation.read_beside(run_dir)
-        lost_journal = not fresh and generation.has_lost_its_journal(run_dir, beside)
-        state = held.enter_context(closing(StateFile(run_dir / STATE)))
-        try:
-            generation.check_file(state, beside)
-            offer = await _offer(loader, settings, service, state, control)
-            same_service(state, service)
-            same_shard(state, shard)
-            warning = generation.check(state, run_dir, beside, lost_journal=lost_journal, go_on=options.continue_copy)
-            read, inputs, warnings = await _read(state, loader, offer, settings, options, service, progress)
-            warnings += () if inputs is None else inputs.warnings(surroundings.wall())
-        except BaseException:
-            if fresh:
-                state.close()
-                remove_state(run_dir)
-            raise
-        generation.take(state, run_dir, beside, surroundings.wall())
-        held.callback(generation.leave, run_dir)
-        held.callback(state.close)  # runs before it: callbacks run in reverse order
+
+    loader: Loader
+    settings: Settings
+    options: Options
+    run_dir: Path
+    service: Service
+    surroundings: Surroundings
+    progress: Progress
+    elapsed: Callable[[], float]
+
+    def __post_init__(self) -> None:
+        shown, observers = observing(self.progress), self.surroundings.observers
+        self.progress = Heard(self.progress, observers, self.surroundings.wall)
+        self.surroundings = replace(self.surroundings, observers=(*observers, shown))
+
+    async def conduct(self) -> Ended:
+        """Plan, drain and report. Raises BatcherError."""
+        run_dir, wall = self.run_dir, self.surroundings.wall
+        control = read_control(run_dir)
+        with ExitStack() as held:
+            beside, is_new = generation.read_beside(run_dir), not has_state(run_dir)
+            state = held.enter_context(closing(StateFile(run_dir / STATE)))
+            try:
+                read = await self._read(state, control, beside)
+            except BaseException:
+                if is_new:
+                    state.close()
+                    remove_state(run_dir)
+                raise
+            generation.take(state, run_dir, beside, wall())
+            held.callback(generation.leave, run_dir)
+            held.callback(state.close)  # runs before it: callbacks run in reverse order
+            self._say_what_was_read(read)
+            check_room(state, read.jobs, self.progress)
+            budget = control.settings(self.settings).budget
+            begin(state, lambda facts: self._recorded(facts, read, budget), self.settings, wall(), self.progress)
+            stop, context = Stop(), None
+            if is_paused(state, control, wall()):
+                _stay_paused(state, control, stop)
+            else:
+                self._announce(read, control, budget)
+                context = await drain(
+                    state, self.service, read.offer, self.settings, control, stop, self.surroundings,
+                    model=self.loader.model, total=read.total, limit=self._limit, media=read.media,
+                )  # fmt: skip
+            with _saying(context):
+                _give_way(stop)
+                ended = self._report(state, read, stop, context)
+            self.surroundings.tell(RunEnded(report=ended.report, summary=ended.summary, at=wall()))
+            return ended
+
+    @property
+    def _limit(self) -> int | None:
+        return self.options.overrides.limit
+
+    @property
+    def _command(self) -> str:
+        """To be typed again; ``--continue-copy`` is for one start, not for every resume."""
+        return self.options.command.replace(f" {generation.FLAG}", "")
+
+    async def _read(self, state: StateFile, control: Control, beside: generation.Beside) -> _Read:
+        """Check the state file, read the manifest into it, check and upload the files that its jobs name."""
+        options, settings, api = self.options, self.settings, self.service.api
+        generation.check_file(state, beside)
+        offer = await self._offer(state, control)
+        same_service(state, self.service)
+        same_shard(state, options.shard)
+        caution = generation.check(state, beside, go_on=options.continue_copy)
+        place = media_inputs.place_of(options.media, self.loader)
+        files = media_inputs.contents(state, place, self.progress)
+        rows = plan_jobs(
+            state, self.loader, offer.schema, limit=self._limit, progress=self.progress, run_dir=self.run_dir,
+            shard=options.shard, contents=files,
+        )  # fmt: skip
+        is_simulator = self.service.name == SIMULATOR
+        media = media_inputs.open_inputs(state, place, settings, api, is_simulator=is_simulator)
+        which = "none" if is_simulator else settings.check_inputs
+        warnings = (*await check_inputs(state.connection, offer.schema, which, self._limit), *files.warnings())
+        if media is not None:
+            await media.upload(state, self._limit, self.progress, try_one=settings.check_inputs != "none")
+            warnings += media.warnings(self.surroundings.wall())
         offer = replace(offer, warnings=(*offer.warnings, *warnings))
-        _say_what_was_read(read, offer, warning, surroundings)
-        planned, wall = read.planned, surroundings.wall
-        jobs = planned.within(limit)
-        check_room(state, jobs, progress)
-        budget = control.settings(settings).budget
-        change = _facts(loader, planned, service, offer, budget, command, wall(), shard, run_dir)
-        begin(state, change, settings, wall(), progress)
-        stop, context = Stop(), None
-        if is_paused(state, control, wall()):
-            _stay_paused(state, control, stop)
-        else:
-            if words := control.words():
-                progress.say(f"as tuned: {words} (`{command_line('tune', run_dir)}` shows and changes it)")
-            total = jobs if planned.whole is None else planned.whole
-            simulated = bool(service.api.simulated)
-            surroundings.tell(RunBegan(
-                    run_dir=run_dir, manifest=loader.source, model=loader.model, total=total, simulated=simulated,
-                    at=wall(), price_usd=offer.price, budget_usd=budget,
-                ),
-            )  # fmt: skip
-            context = await drain(
-                state, service, offer, settings, control, stop, surroundings, model=loader.model, total=total,
-                limit=limit, media=inputs,
-            )  # fmt: skip
-        with _saying(context):
-            _give_way(stop)
-            ended = _report(
-                state, planned, jobs, service, stop, context, command, options.manifest == "-", elapsed(), wall(),
-                offer, progress,
-            )  # fmt: skip
-        surroundings.tell(RunEnded(report=ended.report, summary=ended.summary, at=wall()))
-        return ended
+        return _Read(offer, rows, media, caution, rows.planned.within(self._limit))
 
+    async def _offer(self, state: StateFile, control: Control) -> Offer:
+        settings = self.settings
+        offer = await ask(self.service.api, self.loader.model, settings.price, unchecked=settings.no_schema_check)
+        if offer.price is None:
+            offer = replace(offer, price=state.facts.price_usd, fresh=False)
+        if control.settings(settings).budget is not None and offer.price is None:
+            raise UsageError(
+                "a budget needs a price, and the catalogue gives none for this model",
+                hint="Give the price of one image with --price USD.",
+            )
+        return offer
 
-async def _read(
-    state: StateFile, loader: Loader, offer: Offer, settings: Settings, options: Options, service: Service,
-    progress: Progress,
-) -> tuple[Reading, MediaInputs | None, tuple[str, ...]]:  # fmt: skip
-    """Read the manifest into the table; check and upload the files its jobs name. Returns warnings too."""
-    limit, place = options.overrides.limit, media_inputs.place_of(options.media, loader)
-    files = media_inputs.contents(state, place, progress)
-    read = plan_jobs(
-        state, loader, offer.schema, limit=limit, progress=progress, run_dir=state.path.parent, shard=options.shard,
-        contents=files,
-    )  # fmt: skip
-    is_simulator = service.name == SIMULATOR
-    inputs = media_inputs.open_inputs(state, place, settings, service.api, is_simulator=is_simulator)
-    which = "none" if is_simulator else settings.check_inputs
-    warnings = (*await check_inputs(state.connection, offer.schema, which, limit), *files.warnings())
-    if inputs is not None:
-        await inputs.upload(state, limit, progress, try_one=settings.check_inputs != "none")
-    return read, inputs, warnings
+    def _say_what_was_read(self, read: _Read) -> None:
+        planned, listed, totals = read.rows.planned, read.rows.listed, read.rows.totals
+        for text in (*filter(None, [read.caution]), *planned.warnings, *read.offer.warnings):
+            self.surroundings.say(f"warning: {text}")
+        for line in columns_in_words(totals.columns) if totals is not None else ():
+            self.surroundings.say(line, "columns")
+        if listed is not None and listed.gone:
+            self.surroundings.say(gone_in_words(listed.gone))
+
+    def _recorded(self, facts: RunFacts, read: _Read, budget: float | None) -> RunFacts:
+        """The recorded facts of the run, as of this start. budget: dollars, None for no budget."""
+        loader, service, planned = self.loader, self.service, read.rows.planned
+        shard = self.options.shard
+        return replace(
+            with_price(facts, read.offer, self.surroundings.wall()),
+            service=service.name,
+            base_url=None if service.name == SIMULATOR else service.api.base_url,
+            simulated=bool(service.api.simulated),
+            manifest=loader.source,
+            manifest_path=way_to(loader, self.run_dir),
+            piped=loader.piped,
+            model=loader.model,
+            total=planned.jobs if planned.whole is None else planned.whole,
+            command=self._command,
+            budget_usd=budget,
+            shard=None if shard is None else str(shard),
+        )
+
+    def _announce(self, read: _Read, control: Control, budget: float | None) -> None:
+        surroundings, loader = self.surroundings, self.loader
+        if words := control.words():
+            self.progress.say(f"as tuned: {words} (`{command_line('tune', self.run_dir)}` shows and changes it)")
+        surroundings.tell(RunBegan(
+                run_dir=self.run_dir, manifest=loader.source, model=loader.model, total=read.total,
+                simulated=bool(self.service.api.simulated), at=surroundings.wall(), price_usd=read.offer.price,
+                budget_usd=budget,
+            ),
+        )  # fmt: skip
+
+    def _report(self, state: StateFile, read: _Read, stop: Stop, context: RunContext | None) -> Ended:
+        """Write the files of the end, and record it. context: None if the run stayed paused."""
+        generation.settle(state)
+        whole = read.rows.planned.whole
+        facts = report.Facts(
+            run_dir=self.run_dir,
+            total=read.total,
+            limited=whole is None or read.jobs < whole,
+            tally=Tally(reading.counts(state.connection), 0.0) if context is None else context.tally,
+            seconds=self.elapsed(),
+            ended=self.surroundings.wall(),
+            simulated=bool(self.service.api.simulated),
+            asked=None if context is None else context.pace.ceiling,
+            command=self._command,
+            price=read.offer.price if context is None else context.budget.price,
+        )
+        built = report.build(state.connection, facts, stop)
+        if not records.are_fresh(state):
+            records.write(state, simulated=facts.simulated, progress=self.progress)
+        _record_end(state, built)
+        report.write(self.run_dir, built)
+        words = report_words.summary(
+            built, stop, facts.tally.warnings, limited=facts.limited, piped=self.options.manifest == "-",
+            needed=room_needed(state, read.jobs), control=control_now(self.run_dir),
+        )  # fmt: skip
+        lines = report_words.cancelled({} if context is None else context.cancelled)
+        return Ended(built, "\n".join([*lines, *_untaken(context), words]), stop, context)
 
 
 def _stay_paused(state: StateFile, control: Control, stop: Stop) -> None:
@@ -219,92 +321,14 @@ def _saying(context: RunContext | None) -> Iterator[None]:
         raise problem from error
 
 
-async def _offer(loader: Loader, settings: Settings, service: Service, state: StateFile, control: Control) -> Offer:
-    offer = await ask(service.api, loader.model, settings.price, unchecked=settings.no_schema_check)
-    if offer.price is None:
-        offer = replace(offer, price=state.facts.price_usd, fresh=False)
-    if control.settings(settings).budget is not None and offer.price is None:
-        raise UsageError(
-            "a budget needs a price, and the catalogue gives none for this model",
-            hint="Say what one image costs with --price USD.",
-        )
-    return offer
-
-
-def _say_what_was_read(read: Reading, offer: Offer, warning: str | None, surroundings: Surroundings) -> None:
-    for text in (*([warning] if warning else []), *read.planned.warnings, *offer.warnings):
-        surroundings.say(f"warning: {text}")
-    for line in columns_in_words(read.totals.columns) if read.totals is not None else ():
-        surroundings.say(line, "columns")
-    if read.listed is not None and read.listed.gone:
-        surroundings.say(gone_in_words(read.listed.gone))
-
-
-def _facts(
-    loader: Loader, planned: Planned, service: Service, offer: Offer, budget: float | None, command: str, now: float,
-    shard: Shard | None, run_dir: Path,
-) -> FactsChange:  # fmt: skip
-    def change(facts: RunFacts) -> RunFacts:
-        return replace(
-            with_price(facts, offer, now),
-            service=service.name,
-            base_url=None if service.name == SIMULATOR else service.api.base_url,
-            simulated=bool(service.api.simulated),
-            manifest=loader.source,
-            manifest_path=way_to(loader, run_dir),
-            piped=loader.piped,
-            model=loader.model,
-            total=planned.jobs if planned.whole is None else planned.whole,
-            command=command,
-            budget_usd=budget,
-            shard=None if shard is None else str(shard),
-        )
-
-    return change
-
-
-def _report(
-    state: StateFile, planned: Planned, jobs: int, service: Service, stop: Stop, context: RunContext | None,
-    command: str, piped: bool, seconds: float, ended_at: float, offer: Offer, progress: Progress,
-) -> Ended:  # fmt: skip
-    generation.settle(state)
-    run_dir = state.path.parent
-    tally = None if context is None else context.tally
-    facts = report.Facts(
-        run_dir=run_dir,
-        total=jobs if planned.whole is None else planned.whole,
-        limited=planned.whole is None or jobs < planned.whole,
-        submits=0 if tally is None else tally.submits,
-        submit_rate=0.0 if tally is None else tally.submit_rate,
-        rate_limited=0 if tally is None else tally.rate_limited,
-        warnings=() if tally is None else tuple(tally.warnings),
-        warned=0 if tally is None else tally.warned,
-        seconds=seconds,
-        simulated=bool(service.api.simulated),
-        began=ended_at - seconds,
-        ended=ended_at,
-        asked=None if context is None else context.pace.ceiling,
-        command=command,
-    )
-    price = offer.price if context is None else context.budget.price
-    built = report.build(state.connection, facts, stop, price)
-    if not tables.are_fresh(state):
-        tables.write(state, simulated=facts.simulated, progress=progress)
-
+def _record_end(state: StateFile, built: dict[str, Any]) -> None:
     def end(before: RunFacts) -> RunFacts:
         succeeded_at = before.succeeded_at if built["exit_code"] else built["ended_at"]
-        refused = before.refused + facts.rate_limited
+        refused = before.refused + built["rate_limited"]
         return replace(before, refused=refused, ended=report.ended(built), succeeded_at=succeeded_at)
 
     with suppress(DiskError):  # the report has the same facts
         state.must_commit([lambda: state.change_facts(end)])
-    report.write(run_dir, built)
-    way_on = report_words.WayOn(
-        command, limited=facts.limited, piped=piped, needed=room_needed(state, jobs), control=control_now(run_dir)
-    )
-    words = report_words.summary(built, stop, way_on, facts.warnings)
-    lines = report_words.cancelled({} if context is None else context.cancelled)
-    return Ended(built, "\n".join([*lines, *_untaken(context), words]), stop, context)
 
 
 def _untaken(context: RunContext | None) -> list[str]:

@@ -1,7 +1,7 @@
-"""A sidecar as text: whether it says what the state file says, and what it says when there is no state file.
+"""Reads sidecars: compares one with the state file, or makes a job of it if there is no state file.
 
-What it says is believed only as far as it proves itself: its inputs must hash to the job key it names, for some copy
-number, and it must lie where it says its image lies.
+A sidecar is only trusted if it is consistent: its inputs must hash to its job key, for some copy number, and it must be
+beside the image that it names.
 """
 
 import json
@@ -32,18 +32,18 @@ T = TypeVar("T")
 
 
 class Untrue(Exception):
-    """It is no sidecar, or it contradicts itself; the text says how."""
+    """The text is no sidecar, or contradicts itself. The message says how."""
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Where a prompt stands: the file, and its line from 1; 0 for a file without lines."""
+    """The place of a prompt: the file, and its line from 1; 0 for a file without lines."""
 
     manifest: str
     line: Size
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sidecar and a line of failures.jsonl both say of a job."""
+    """The fields of a job that sidecars and lines of ``failures.jsonl`` have in common."""
 
     job: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
     model: str
@@ -55,7 +55,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SidecarFields(Described, frozen=True, kw_only=True):
-    """A sidecar, version 1. Fields of later versions are not looked at."""
+    """A sidecar, version 1. Fields of later versions are ignored."""
 
     schema: Literal["batcher/1"]
     request_id: str | None
@@ -79,7 +79,10 @@ class SidecarFields(Described, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """What a sidecar tells: the job with its last attempt (``id`` 0, state DONE), one file of it, and who wrote it."""
+    """A checked sidecar. entry: the job with its last attempt (``id`` 0, state DONE). artifact: its file.
+
+    simulated: whether it is of the simulator. version: of the batcher that wrote it.
+    """
 
     entry: Entry
     artifact: Artifact
@@ -88,7 +91,7 @@ class Sidecar:
 
 
 def parse(content: Buffer) -> dict[str, Any]:
-    """Raises Untrue for what is not a JSON object."""
+    """The JSON object in a file. Raises Untrue if it is none."""
     try:
         values = json.loads(bytes(content).decode(), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
@@ -101,7 +104,10 @@ def parse(content: Buffer) -> dict[str, Any]:
 def differences(
     values: Mapping[str, Any], entry: Entry, artifact: Artifact, simulated: bool | None, versions: frozenset[str]
 ) -> list[str]:
-    """The fields that are not as recorded. simulated, versions: None and empty when the state file does not know."""
+    """Names of the fields that differ from the state file. values: of the sidecar. versions: of batcher in this run.
+
+    simulated, versions: None and empty if unknown; then any value is accepted.
+    """
     version = values.get("batcher")
     is_ours = version in versions if versions and isinstance(version, str) else isinstance(version, str)
     is_simulated = bool(values.get("simulated")) if simulated is None else simulated
@@ -114,12 +120,12 @@ def differences(
 
 
 def _same(one: Any, other: Any) -> bool:
-    """The same JSON: here 1, 1.0 and true are three things."""
+    """Whether two values are the same JSON: 1, 1.0 and true differ."""
     return canonical_json(one) == canonical_json(other)
 
 
 def checked_sidecar(values: Mapping[str, Any], file: str | None) -> Sidecar:
-    """What a sidecar at ``file`` tells; None: it comes from records.jsonl. Raises Untrue."""
+    """The sidecar with these values. file: its path; None for a line of ``records.jsonl``. Raises Untrue."""
     given = _typed(values, SidecarFields)
     if not is_plain(given.file) or given.output_index >= given.output_count:
         raise Untrue("its file is not in the folder of images, or not one of the job's")
@@ -142,7 +148,7 @@ def checked_sidecar(values: Mapping[str, Any], file: str | None) -> Sidecar:
 
 
 def described(values: Mapping[str, Any], path: str) -> Job:
-    """The job that a line of failures.jsonl is about. Raises Untrue when its key is not of its inputs."""
+    """The job of a line of ``failures.jsonl``. Raises Untrue if its inputs don't hash to its key."""
     return _job(_typed(values, Described), path)
 
 
@@ -164,9 +170,9 @@ def _typed(values: Mapping[str, Any], kind: type[T]) -> T:
 
 
 def copy_number(key: str, model: str, inputs: Mapping[str, Any]) -> int:
-    """Which copy of this request has this key. Raises Untrue when none has: key or inputs were changed.
+    """The copy number that gives this key. Raises Untrue if none does, because key or inputs were changed.
 
-    The same text as in ``job.job_key``, put together once: "copy" comes first in it.
+    It hashes the same text as ``job.job_key``, in which "copy" comes first, but builds the rest of it only once.
     """
     rest = canonical_json({"inputs": inputs, "model": model})[1:].encode()
     digest = bytes.fromhex(key)
@@ -177,13 +183,13 @@ def copy_number(key: str, model: str, inputs: Mapping[str, Any]) -> int:
 
 
 def _path(artifact: Artifact) -> str:
-    """The job's path, from that of one of its files: without number and extension (``naming.numbered``)."""
+    """The path of the job, which is that of a file without number and extension (``naming.numbered``)."""
     path = stem(artifact.file).removeprefix(f"{IMAGES}/")
     return path if artifact.output_count == 1 else path.removesuffix(f"_{artifact.output_index + 1}")
 
 
 def seconds(text: Any) -> float | None:
-    """The inverse of ``job.utc``. Raises Untrue."""
+    """Unix seconds of a time; the inverse of ``job.utc``. None stays None. Raises Untrue."""
     try:
         moment = msgspec.convert(text, Moment | None)
     except msgspec.ValidationError as error:
@@ -200,16 +206,16 @@ def _no_number(word: str) -> NoReturn:
 
 
 def with_attempt_of(sidecar: Sidecar, entry: Entry) -> Entry:
-    """The job as the state file has it, with the attempt that the sidecar tells of."""
-    theirs = sidecar.entry
+    """The job of the state file, with the attempt of the sidecar."""
+    other = sidecar.entry
     return replace(
-        entry, attempts=theirs.attempts, request_id=theirs.request_id, cost_usd=theirs.cost_usd,
-        submitted_at=theirs.submitted_at, finished_at=theirs.finished_at,
+        entry, attempts=other.attempts, request_id=other.request_id, cost_usd=other.cost_usd,
+        submitted_at=other.submitted_at, finished_at=other.finished_at,
     )  # fmt: skip
 
 
 def read_sidecar(reader: SafeReader, file: str) -> Sidecar:
-    """The sidecar at ``file``, if it proves itself. Raises Untrue."""
+    """Read and check the sidecar at ``file``. Raises Untrue."""
     try:
         with reader.reading(file) as data:
             return checked_sidecar(parse(data), file)
@@ -218,17 +224,17 @@ def read_sidecar(reader: SafeReader, file: str) -> Sidecar:
 
 
 def siblings(reader: SafeReader, sidecar: Sidecar) -> list[Sidecar]:
-    """The sidecars of all files of its job that lie beside it, itself included, in their order."""
+    """The existing sidecars of all files of its job, itself included, in order."""
     count, job = sidecar.artifact.output_count, sidecar.entry.job
-    names = []
+    sidecars = []
     for index in range(count):
         if index == sidecar.artifact.output_index:
-            names.append(sidecar)
+            sidecars.append(sidecar)
             continue
         try:
             other = read_sidecar(reader, f"{IMAGES}/{numbered(job.path, index, count)}.json")
         except Untrue:
             continue
         if other.entry.job.key == job.key and other.artifact.output_index == index:
-            names.append(other)
-    return names
+            sidecars.append(other)
+    return sidecars

@@ -1,4 +1,4 @@
-"""Where a run stands now, going or not, or several runs as one: what ``batcher status`` and ``Run.status()`` say."""
+"""The data of ``batcher status`` and ``Run.status()``: of one run, in progress or not, or of several runs together."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ _MONEY = ("submits_total", "cost_usd", "spent_usd", "reserved_usd", "unclear_usd
 
 
 def of(run_dir: Path) -> Facts:
-    """Raises UsageError for what is no run, DiskError."""
+    """Status of a run, as JSON data. Raises UsageError if the directory is no run, DiskError."""
     with closing(connect_to_read(run_dir)) as connection:
         return _of(connection, run_dir)
 
 
 def together(whole: Joined) -> Facts:
-    """Of several runs as of one: each job counts once, the money is what all of them cost. ``runs`` has each."""
+    """Status of several runs together: each job counts once, and money is the sum. ``runs`` has the status of each."""
     runs = [of(run) for run in whole.runs]
     return {
         **of(whole.path),
@@ -39,19 +39,19 @@ def together(whole: Joined) -> Facts:
 
 
 def notes(whole: Joined) -> list[str]:
-    """What is to be known of runs that are read as one, in words."""
+    """Warnings about runs that are read together: jobs in several of them, missing shards."""
     notes = []
     if whole.twice:
         notes.append(
             f"{show_count(whole.twice, 'job is', 'jobs are')} in more than one of these runs and counted once."
         )
     if whole.absent:
-        notes.append(f"Not among them: {show_count(len(whole.absent), 'shard')}, {', '.join(whole.absent[:8])}.")
+        notes.append(f"Not among these runs: {show_count(len(whole.absent), 'shard')}, {', '.join(whole.absent[:8])}.")
     return notes
 
 
 def sums(runs: Sequence[Facts]) -> Facts:
-    """Money and pace of several runs together: the numbers that the joined job table does not have."""
+    """Sums of money and rate over several runs: the numbers that the joined job table does not have."""
     return {
         **{name: _sum([run[name] for run in runs]) for name in _MONEY},
         "cost_by_state": _costs([run["cost_by_state"] for run in runs]),
@@ -99,6 +99,5 @@ def _costs(runs: Sequence[Mapping[str, float | None]]) -> dict[str, float | None
 
 
 def _sum(numbers: Sequence[float | None]) -> float | None:
-    """None where one is unknown."""
-    numbers_known = [number for number in numbers if number is not None]
-    return round(sum(numbers_known), 6) if len(numbers_known) == len(numbers) else None
+    """The sum, None if one number is unknown."""
+    return None if None in numbers else round(sum(filter(None, numbers)), 6)

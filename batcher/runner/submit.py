@@ -28,7 +28,7 @@ from batcher.core.errors import (
 from batcher.core.job import Accepted, Entry, State
 from batcher.core.retry import REFUSALS
 from batcher.pacing import LATE, SlowStart
-from batcher.runner.events import CameBack, Noted
+from batcher.runner.events import CameBack
 from batcher.runner.recovery.departures import Departures
 from batcher.runner.recovery.lying_there import LyingThere
 from batcher.runner.run_context import RunContext
@@ -187,14 +187,14 @@ class Submitter:
             accepted = await self._answer(entry, inputs)
         except Unclear as problem:
             self.breaker.failed(context.now())
-            context.unheard(problem)
+            context.note_silence(problem)
             context.settle(entry, None)
-            context.doubted(entry, problem.cause)
+            context.count_doubt(entry, problem.cause)
             context.tally.submitted(left_at)
             return await context.queue.durable(context.state.doubt, entry, problem.cause)
         except NotSent as problem:
             self.breaker.failed(context.now())
-            context.unheard(problem)
+            context.note_silence(problem)
             return await self._came_back(entry, str(problem), refused=False)
         except Refused as problem:
             self._answered()
@@ -221,7 +221,7 @@ class Submitter:
         context = self.context
         if context.is_wrong_address(cause):
             return await self._release(entry)
-        context.came_to(entry, cause)
+        context.count_outcome(entry, cause)
         context.unspend(entry)
         context.tally.submitted(left_at)
         return await context.queue.durable(context.state.reject, entry, cause, context.wall())
@@ -246,14 +246,14 @@ class Submitter:
         context.rescue.keep(entry, accepted.request_id)
 
         def refused() -> None:
-            context.tell(Noted(text=context.rescue.write_elsewhere(entry), at=context.wall()))
+            context.say(context.rescue.write_elsewhere(entry))
 
         move = partial(context.state.accept, entry, accepted.request_id, context.wall())
         after = await self._insist(INSISTENCE, move, refused)
         context.rescue.recorded(entry)
         if after.cause is not None:  # in doubt: the service gave the same id to another submit
             context.settle(entry, None)
-            context.doubted(entry, after.cause)
+            context.count_doubt(entry, after.cause)
         return after
 
     async def _came_back(self, entry: Entry, why: str, *, refused: bool) -> Entry:
@@ -294,7 +294,7 @@ class Submitter:
     def _answered(self) -> None:
         self.breaker.answered()
         self.context.failure_limit.answered()
-        self.context.heard()
+        self.context.note_answer()
 
     async def _service_answers(self) -> bool:
         """Free probes, when due, before the next submit: one read, and one submit for a model that does not exist, as
@@ -305,12 +305,12 @@ class Submitter:
         if await pause(self.breaker.probe_at(context.now()) - context.now(), context.stop.nothing_new):
             return False
         if (problem := await _unanswered(context.api.model(self.model))) is None:
-            context.heard()
+            context.note_answer()
             if (problem := await _unanswered(context.api.submit(NO_MODEL, {}))) is None:
                 return True
-            context.lost(context.failure_limit.unanswered(), problem.cause)
+            context.stop_if_unanswered(context.failure_limit.unanswered(), problem.cause)
         self.breaker.failed(context.now())
-        context.unheard(problem)
+        context.note_silence(problem)
         return False
 
 

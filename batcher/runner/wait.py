@@ -32,6 +32,8 @@ class Trouble:
 
 
 class Waiter:
+    """The polls of one run."""
+
     def __init__(self, context: RunContext) -> None:
         self.context = context
         self.planner = PollPlanner()
@@ -43,55 +45,68 @@ class Waiter:
 
     async def wait(self, entry: Entry) -> Entry:
         """RUNNING to READY, PENDING (to be paid again), FAILED or CANCELLED; stays RUNNING if the run stops first.
-
         Raises AccountError.
         """
-        context = self.context
-        submitted = entry.submitted_at or context.started
-        asked_since = context.now()
-        left_at = context.left_at.pop(entry.id, None)  # the wall clock may have been set since
-        began = asked_since - max(0.0, context.wall() - submitted) if left_at is None else left_at
-        ours = submitted >= context.started
+        context, now = self.context, self.context.now
+        first_poll, (began, ours) = now(), self._began(entry)
         watch = self.planner.watch(began, learns=ours)
-        poll_at = watch.next(context.now(), draw(entry, 0)) if ours else context.now()
+        poll_at = watch.next(now(), draw(entry, 0)) if ours else now()
         polls = empty = 0
         trouble = Trouble()
-        while not await pause(poll_at - context.now(), context.stop.leave):
+        while not await pause(poll_at - now(), context.stop.leave):
             if watch.follows:
-                poll_at = watch.next(context.now(), draw(entry, polls))
+                poll_at = watch.next(now(), draw(entry, polls))
                 continue
             polls += 1
             try:
                 await context.call_turn()
-                asked_at = context.now()
+                asked_at = now()
                 answer = await context.api.poll(entry.request_id or "")
             except CallError as problem:
                 after = await self._unread(entry, trouble, problem)
                 if isinstance(after, Cause):
                     return await self._give_up(entry, after)
-                poll_at = context.now() + after
+                poll_at = now() + after
                 continue
             finally:
                 self.asked(entry)
-            context.heard()
-            self._read_at = context.now()
-            context.went_on()
-            trouble, age = Trouble(), context.now() - began
+            trouble, age = Trouble(), self._note_read(answer) - began
             if isinstance(answer, Waiting):
-                self._notice(answer)
-                if min(age, (context.now() - asked_since) * WATCHED) > context.settings.timeout:
+                if min(age, (now() - first_poll) * WATCHED) > context.settings.timeout:
                     return await self._give_up(entry, _too_long(answer, age))
                 watch.missed(asked_at, answer.queue_position)
-                poll_at = watch.next(context.now(), draw(entry, polls))
+                poll_at = watch.next(now(), draw(entry, polls))
             elif isinstance(answer, FailedThere) and answer.cause.kind == "no_output":
                 empty += 1
                 if empty > MOST_EMPTY:  # it is paid for: a new submit costs again, polling later is free
                     return await self._give_up(entry, answer.cause)
-                poll_at = context.now() + 1.0
+                poll_at = now() + 1.0
             else:
                 watch.finished(asked_at)
                 return await self._conclude(entry, answer)
         return entry
+
+    def _began(self, entry: Entry) -> tuple[float, bool]:
+        """When the job was submitted, on the loop's clock, and whether this process did it."""
+        context = self.context
+        submitted = entry.submitted_at or context.started
+        left_at = context.left_at.pop(entry.id, None)  # the wall clock may have been set since
+        began = context.now() - max(0.0, context.wall() - submitted) if left_at is None else left_at
+        return began, submitted >= context.started
+
+    def _note_read(self, answer: Answer) -> float:
+        """Note that a poll was answered, and return the time. Warn once of each status that batcher doesn't know."""
+        self.context.note_answer()
+        self.context.note_fetched()
+        self._read_at = self.context.now()
+        if isinstance(answer, Waiting) and answer.status not in RUNNING:
+            self._warn_of(answer.status)
+        return self._read_at
+
+    def _warn_of(self, word: str) -> None:
+        if word not in self._odd_words and len(self._odd_words) < 10:
+            self._odd_words.add(word)
+            self.context.tally.warn(f"the service says {word!r}, a status batcher doesn't know: taken as still running")
 
     async def _conclude(self, entry: Entry, answer: Answer) -> Entry:
         context, state = self.context, self.context.state
@@ -105,7 +120,7 @@ class Waiter:
             return await self._give_up(entry, _taken_back(answer))
         if isinstance(answer, FailedThere):
             context.settle(entry, answer.cost_usd, failed=True)
-            context.came_to(entry, answer.cause)
+            context.count_outcome(entry, answer.cause)
             again = not answer.final and entry.attempts < context.settings.attempts
             return await context.queue.durable(
                 state.fail_there, entry, answer.cause, answer.cost_usd, context.wall(), again=again
@@ -117,10 +132,10 @@ class Waiter:
 
     async def _give_up(self, entry: Entry, cause: Cause) -> Entry:
         """Fail a job that is paid for and has no result; `batcher retry` asks for it again, free."""
-        self.context.went_on()
+        self.context.note_fetched()
         if entry.finished_at is None:
             self.context.settle(entry, None)
-        self.context.came_to(entry, cause)
+        self.context.count_outcome(entry, cause)
         return await self.context.queue.durable(self.context.state.fail_here, entry, cause)
 
     async def _unread(self, entry: Entry, trouble: Trouble, problem: CallError) -> float | Cause:
@@ -138,11 +153,11 @@ class Waiter:
         trouble.count += 1
         if trouble.count == 1:
             trouble.since = self.context.now()
-        self.context.stuck(problem.cause)
+        self.context.note_stuck(problem.cause)
         trouble.misses += await self._answers_others(entry, trouble.since)
         if trouble.misses >= MOST_MISSES:
             return _unanswered(problem, self.context.now() - trouble.since)
-        return self.context.trouble(problem, trouble.count, entry)
+        return self.context.delay_of_read(problem, trouble.count, entry)
 
     async def _answers_others(self, entry: Entry, since: float) -> bool:
         """Whether only this job fails to be read, past its timeout, while the service answers otherwise.
@@ -163,7 +178,7 @@ class Waiter:
             return False
         except (NotFound, Rejected):
             pass  # also an answer
-        context.heard()
+        context.note_answer()
         return True
 
     def will_ask(self, entry: Entry) -> None:
@@ -179,12 +194,6 @@ class Waiter:
     async def all_asked(self) -> None:
         if self._unasked:
             await self._all_asked.wait()
-
-    def _notice(self, answer: Waiting) -> None:
-        word = answer.status
-        if word not in RUNNING and word not in self._odd_words and len(self._odd_words) < 10:
-            self._odd_words.add(word)
-            self.context.tally.warn(f"the service says {word!r}, a status batcher doesn't know: taken as still running")
 
 
 def _denied(problem: NotFound | Rejected) -> Cause:

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
+from itertools import count
 
 from batcher.client.catalogue import Offer
 from batcher.core.budget import Budget, kind_of
@@ -72,46 +73,27 @@ class Surroundings:
 
 
 async def drain(
-    state: StateFile,
-    service: Service,
-    offer: Offer,
-    settings: Settings,
-    control: Control,
-    stop: Stop,
-    surroundings: Surroundings,
-    *,
-    model: str,
-    total: int,
-    limit: int | None,
-    media: MediaInputs | None = None,
-) -> RunContext:
+    state: StateFile, service: Service, offer: Offer, settings: Settings, control: Control, stop: Stop,
+    surroundings: Surroundings, *, model: str, total: int, limit: int | None, media: MediaInputs | None = None,
+) -> RunContext:  # fmt: skip
     """Run until every job is final or ``stop`` is set. settings: of the command; control: overrides them.
 
     total: jobs of the manifest. limit: submit only this many of the first jobs. Raises DiskError before anything is
     submitted; cancellation is an interruption.
     """
-    run_dir = state.path.parent
-    tuned = control.settings(settings)
     departures.begin_anew(state)
     async with _opened(
-        state, service, tuned, stop, surroundings, price=offer.price, total=total,
+        state, service, control.settings(settings), stop, surroundings, price=offer.price, total=total,
         simulated=bool(service.api.simulated), past_deadline=_past(settings.deadline, surroundings), media=media,
         limit=limit,
     ) as context:  # fmt: skip
         context.no_catalogue = offer.absent
-        with closing(departures.Departures(run_dir)) as journal:
-            controller = Controller(context, run_dir, settings, control)
+        with closing(departures.Departures(state.path.parent)) as journal:
+            controller = Controller(context, settings, control)
             async with surroundings.attend(context):
                 ticker = asyncio.create_task(_tick(context, controller), name="progress")
                 try:
-                    await Drain(context).run(journal, model, limit)
-                    if settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
-                        await context.queue.flush()  # so that finished jobs are not cancelled
-                        with suppress(TimeoutError):
-                            async with asyncio.timeout_at(stop.leave_at + GRACE):
-                                await cancel_all(service.api, context.queue, context.reader, context.cancelled)
-                except asyncio.CancelledError:
-                    stop.request(Reason.INTERRUPTED, "interrupted twice: left at once")
+                    await _run_jobs(context, journal, model, limit)
                 finally:
                     ticker.cancel()
                     with suppress(asyncio.CancelledError):
@@ -120,13 +102,26 @@ async def drain(
             if stop.reason is Reason.INTERRUPTED:
                 with suppress(DiskError):  # then the next start does it
                     departures.recover(state, context.wall())  # submits whose answer is no longer waited for
-        if context.lay_there:
-            jobs = show_count(context.lay_there, "job was", "jobs were")
-            text = f"{jobs} there already, image and sidecar: taken in, not paid for again"
-            context.tell(Noted(text=text, at=context.wall()))
+        if context.taken_in:
+            jobs = show_count(context.taken_in, "job was", "jobs were")
+            context.say(f"{jobs} there already, image and sidecar: taken in, not paid for again")
         await _remember(context, offer)
         context.tell(Ticked(snapshot=_snapshot(context), at=context.wall()))
     return context
+
+
+async def _run_jobs(context: RunContext, journal: departures.Departures, model: str, limit: int | None) -> None:
+    """Run the jobs; after an interruption, cancel what is queued if the settings say so."""
+    stop = context.stop
+    try:
+        await Drain(context).run(journal, model, limit)
+        if context.settings.cancel_on_interrupt and stop.reason is Reason.INTERRUPTED:
+            await context.queue.flush()  # so that finished jobs are not cancelled
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(stop.leave_at + GRACE):
+                    await cancel_all(context.api, context.queue, context.reader, context.cancelled)
+    except asyncio.CancelledError:
+        stop.request(Reason.INTERRUPTED, "interrupted twice: left at once")
 
 
 async def fetch_again(
@@ -161,7 +156,7 @@ async def _opened(
         async with (
             Downloader(
                 place_of(run_dir), trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
-                threads=settings.downloads, dress=at_arrival(settings.embed) if settings.embed else None,
+                threads=settings.downloads, embed=at_arrival(settings.embed) if settings.embed else None,
             ) as downloader,
             CommitQueue(state) as queue,
             open_engine(
@@ -231,21 +226,21 @@ def _past(deadline: Deadline | None, surroundings: Surroundings) -> Callable[[],
 
 
 async def _tick(context: RunContext, controller: Controller) -> None:
-    ticks, hinted, noted = 0, False, None
-    while True:
+    """Show the progress, record it for ``batcher status``, and apply ``control.json``, four times a second."""
+    hinted, noted = False, None
+    for ticks in count():
         snapshot = _snapshot(context)
         if not hinted and (hint := in_flight_hint(snapshot, context.slots.size, context.state.path.parent)):
             hinted = True
-            context.tell(Noted(text=hint, at=context.wall()))
+            context.say(hint)
         context.tell(Ticked(snapshot=snapshot, at=context.wall()))
         with suppress(DiskError):  # the next state change of a job reports it
             if words := await controller.obey():
-                context.tell(Noted(text=words, at=context.wall()))
+                context.say(words)
             live = _live(context, snapshot)
             if ticks % LIVE_EVERY == 0 and live != noted:
                 await context.queue.durable(_note, context.state, replace(live, at=context.wall()))
                 noted = live
-        ticks += 1
         await asyncio.sleep(TICK)
 
 

@@ -1,7 +1,8 @@
-"""A manifest's jobs become rows: one transaction, in the order of the manifest, nothing kept in memory.
+"""The jobs of a manifest become rows, in one transaction and in the order of the manifest. No job is kept in memory.
 
-The table itself says what was seen before: a job's key is there once, and its ``position`` is where this reading has
-it. Positions of an earlier reading are turned negative at the start; those that still are at the end have left.
+The table itself records which jobs this reading has met: each key has one row, and its ``position`` is set when the
+job is met. At the start all positions become negative; the jobs that still have a negative one at the end have left
+the manifest.
 """
 
 import sqlite3
@@ -21,7 +22,7 @@ _UPSERT = upsert("excluded.position")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """jobs: written. new: that were not known before. gone: known ones that the manifest has no more."""
+    """Numbers of jobs. jobs: of the manifest. new: without a row before. gone: that have left the manifest."""
 
     jobs: int
     new: int
@@ -29,10 +30,11 @@ class Listed:
 
 
 class Listing:
-    """Use it inside a transaction of ``state``: add the jobs in order, then ``end``; roll back to forget it all.
+    """One reading of a manifest. Use it in a transaction of ``state``: ``add`` each job in order, then ``end``.
 
-    limit: only so many are going to come, and where the jobs beyond them stand is left alone. shard: only its jobs are
-    written; the others keep their positions free.
+    state: the writer of the state file.
+    limit: number of jobs that will be added; rows at this position and beyond are left alone. None for all jobs.
+    shard: only its jobs are written; the positions of the others stay free. None for all jobs.
     """
 
     def __init__(self, state: JobRows, limit: int | None = None, shard: Shard | None = None) -> None:
@@ -40,7 +42,7 @@ class Listing:
         self._connection = state.connection
         (self._last_id,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
         self._at = 0  # position of the next job
-        self._jobs = 0  # that were taken
+        self._jobs = 0  # added, without those of other shards
         self._shard = shard
         self._waiting: list[tuple[int, Job]] = []
         self._bulk = None if self._last_id else _BulkLoad(self._connection)
@@ -61,7 +63,7 @@ class Listing:
             self._at += 1
 
     def add_unless_there(self, jobs: Sequence[Job]) -> None:
-        """Jobs that were added to the run beside the manifest; what the manifest has itself counts once."""
+        """Add the jobs of ``batcher more`` after those of the manifest, without those that the manifest has too."""
         self._end_bulk()
         there = self._seen([job.key for job in jobs])
         for job in jobs:
@@ -70,9 +72,10 @@ class Listing:
         self._flush()
 
     def copies(self, keys: Sequence[str]) -> list[int]:
-        """Of requests, by the keys of their first copies: the how manieth of its kind each is, from 1.
+        """The copy numbers of requests, from 1: how often each has occurred in the manifest, itself included.
 
-        To be asked in manifest order, after every job before these was added.
+        keys: the keys that the requests have as first copies, in manifest order. Every job before them must have been
+        added.
         """
         if self._shard is not None:  # the table has only some of the jobs
             return [self._count(key, 1) for key in keys]
@@ -87,18 +90,18 @@ class Listing:
         return numbers
 
     def _seen(self, keys: Sequence[str]) -> set[str]:
-        """Those that are keys of jobs of this reading."""
+        """Those of the keys that this reading has added."""
         return self._state.keys_there(keys, "position BETWEEN 0 AND ?", self._at - 1)
 
     def _count(self, key: str, first: int) -> int:
-        """first: the number where this is the first time that it is counted."""
+        """One more occurrence of a key. first: its number if the key was not counted before."""
         row = self._connection.execute(
             "INSERT INTO copies VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET n = n + 1 RETURNING n", (key, first)
         ).fetchone()
         return int(row[0])
 
     def end(self) -> Listed:
-        """After the last job."""
+        """Finish the reading after the last job."""
         self._end_bulk()
         gone = 0
         if self._last_id:
@@ -122,7 +125,7 @@ class Listing:
                 self._state.take_in(jobs, _UPSERT)
 
     def _end_bulk(self) -> None:
-        """All jobs so far are in the table, and can be found there by their keys."""
+        """Write all jobs so far, and make them searchable by key."""
         self._flush()
         if self._bulk is not None:
             self._bulk.end()
@@ -130,10 +133,10 @@ class Listing:
 
 
 class _BulkLoad:
-    """Writes the first jobs of an empty table without indexes and builds the indexes at the end.
+    """Writes jobs into an empty table without indexes, and builds the indexes at the end.
 
-    Updating an index of random keys row by row costs more than the table itself: every row changes another page.
-    Use it inside one transaction, ``end`` included; a rollback restores the indexes.
+    Keys are random, so every row would change another page of their index: that costs more than the table itself.
+    Use it in one transaction, ``end`` included; a rollback restores the indexes.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -150,7 +153,7 @@ class _BulkLoad:
         self._connection.executemany(INSERT_JOB, [job_row(job, position) for position, job in jobs])
 
     def are_new(self, keys: Sequence[str]) -> bool:
-        """Whether none of the keys occurred before, in this call or an earlier one; False also if unknown."""
+        """Whether no key occurred before, in this call or an earlier one. False also if that is unknown."""
         return self._keys.add(keys)
 
     def end(self) -> None:
@@ -177,9 +180,9 @@ class _BulkLoad:
 
 
 class _KeySet:
-    """A hash table of the first half of each job key. Keys are random, so each is its own hash. 0: empty slot.
+    """A hash table of the first half of each key. Keys are random, so a half is its own hash. 0 is an empty slot.
 
-    Fixed size: 16 MB for 1.3 million keys.
+    Its size is fixed: 16 MB for 1.3 million keys.
     """
 
     def __init__(self) -> None:
@@ -187,7 +190,7 @@ class _KeySet:
         self._free = len(self._slots) * 5 // 8
 
     def add(self, keys: Sequence[str]) -> bool:
-        """Add the keys. Whether all of them are new; False also if the table is full."""
+        """Add the keys and return whether all of them are new. False also if the table is full."""
         self._free -= len(keys)
         if self._free < 0:
             return False

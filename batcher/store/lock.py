@@ -1,12 +1,10 @@
-"""The run lock: one process at a time works in a run directory, and anybody may ask whether one does.
+"""The run lock: one process at a time works in a run directory, and any process can check whether one does.
 
-The lock is on a file and belongs to the system, which frees it the moment its holder dies, however it dies. A process
-number is weaker: it is still there while a killed process waits for its parent to ask after it, and a new process may
-have it. So who asks whether a run is going asks the lock as well.
+The operating system holds the file lock and frees it when the process ends, for whatever reason. A process id alone is
+not enough: it exists until the parent has collected a killed process, and may be given to a new one.
 
-A file lock (``flock``) can't be looked at, only taken. ``is_held`` takes it for some microseconds, shared, so that two
-who ask don't see each other; and who wants to hold it tries again for a quarter of a second, so that nobody is turned
-away by a question.
+A file lock (``flock``) can only be tested by taking it. ``is_held`` takes it for some microseconds, as a shared lock,
+so that two tests don't see each other. ``locked`` tries for ``PATIENCE`` seconds, so that a test can't turn it away.
 """
 
 import os
@@ -29,13 +27,13 @@ from batcher.store.files.disk import is_link
 from batcher.store.opening import connect_to_read, unwritable
 
 LOCK = ".lock"
-_BEGAN = 18  # of the numbers in /proc/PID/stat after the state: clock ticks from the start of the machine
+_BEGAN = 18  # place of the start time in /proc/PID/stat, counted after the state; in clock ticks since boot
 PATIENCE = 0.25  # seconds
 
 
 @contextmanager
 def locked(run_dir: Path) -> Iterator[None]:
-    """Holds the run directory for this process. Raises BusyError, DiskError."""
+    """Hold the lock of a run directory. Raises BusyError if another process has it, DiskError."""
     lock = filelock.FileLock(run_dir / LOCK, timeout=PATIENCE, poll_interval=0.01)
     try:
         lock.acquire()
@@ -59,32 +57,33 @@ def locked(run_dir: Path) -> Iterator[None]:
 
 
 def _holder(run_dir: Path) -> str:
-    """`` (process 17928 on nightbox, since 2026-11-29 23:48)``; empty where it is not on record, as of a repair."""
+    """`` (process 17928 on nightbox, since 2026-11-29 23:48)``; empty if it is not recorded (a repair, say)."""
     try:
         with closing(connect_to_read(run_dir)) as connection:
             process = read_facts(connection).process
     except (BatcherError, sqlite3.Error):
         return ""
-    if process is None or (process.host == socket.gethostname() and not _is_there(process.pid)):
+    if process is None or (process.host == socket.gethostname() and not _exists(process.pid)):
         return ""
     since = f", since {datetime.fromtimestamp(process.since).astimezone():%Y-%m-%d %H:%M}" if process.since else ""
     return f" (process {process.pid} on {one_line(process.host, 60)}{since})"
 
 
 def is_going(connection: sqlite3.Connection, run_dir: Path) -> bool:
-    """Whether a run is at work in this directory; a killed one is found out, unless it was on another machine, whose
-    locks may not show here.
+    """Whether a run goes on in this directory.
+
+    A run on another machine counts as going on until it ends in order, because its lock may not be visible here.
     """
     process = read_facts(connection).process
     if process is None:
         return False
-    return process.host != socket.gethostname() or (is_held(run_dir) and _is_there(process.pid))
+    return process.host != socket.gethostname() or (is_held(run_dir) and _exists(process.pid))
 
 
 def is_held(run_dir: Path) -> bool:
-    """Whether somebody holds the run directory; also where that can't be seen."""
+    """Whether a process holds the lock of the run directory; True also if the system can't say."""
     try:
-        import fcntl  # noqa: PLC0415  not everywhere
+        import fcntl  # noqa: PLC0415  not on every system
     except ImportError:
         return True
     try:
@@ -100,14 +99,14 @@ def is_held(run_dir: Path) -> bool:
     else:
         return False
     finally:
-        os.close(lock)  # which frees it
+        os.close(lock)  # frees the lock too
 
 
 def still_at_work(process: Process) -> bool:
-    """Whether that very process is alive, though its lock is not held: a lock can be deleted, or do nothing.
+    """Whether this process is alive although its lock is not held: a lock file can be deleted, or do nothing.
 
-    A number that was given to another process since is told by when that one began. False where the system does not
-    say, for a process of another machine, and for our own.
+    A later process with the same id is recognised by its start time. False for a process of another machine, for our
+    own, and if the system can't say.
     """
     if process.host != socket.gethostname() or process.pid == os.getpid():
         return False
@@ -119,11 +118,11 @@ def still_at_work(process: Process) -> bool:
     return state not in {"Z", "X"} and time.time() - running <= process.since
 
 
-def _is_there(pid: int) -> bool:
+def _exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # somebody else's, but alive
+        pass  # it belongs to another user
     return True

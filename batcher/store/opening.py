@@ -1,4 +1,4 @@
-"""Opening a run directory: is it ours, is it of our time. Owns the connections to its state file."""
+"""Checks a run directory and opens its state file: is it one of batcher, and of a version that can be read?"""
 
 import os
 import sqlite3
@@ -12,15 +12,15 @@ from batcher.store.machine import damaged
 from batcher.store.schema import APPLICATION_ID, VERSION, create
 
 STATE = "state.db"
-GENERATION = ".generation"  # beside it: which run it is of
-BUCKET = "images.url"  # says where the pictures are, when they are not in the run directory
-MANIFEST_COPY = ("manifest.copy", "manifest.copy.json")  # of a manifest that is a URL: its bytes, and which one it is
-GIVEN = frozenset({"manifest.jsonl", "manifest.yaml", BUCKET, *MANIFEST_COPY})  # there before the state file is
-BUSY = 10.0  # seconds to wait for another process that has the file
+GENERATION = ".generation"  # which run wrote the state file
+BUCKET = "images.url"  # where the images are, if not in the run directory
+MANIFEST_COPY = ("manifest.copy", "manifest.copy.json")  # of a manifest at a URL: its bytes, and its URL
+GIVEN = frozenset({"manifest.jsonl", "manifest.yaml", BUCKET, *MANIFEST_COPY})  # may exist before the state file
+BUSY = 10.0  # seconds to wait for another process that uses the file
 
 
 def prepare(run_dir: Path) -> None:
-    """Makes the run directory, or makes sure that an existing one is ours. Raises UsageError, DiskError."""
+    """Create a run directory, or check that an existing one is of batcher. Raises UsageError, DiskError."""
     try:
         if run_dir.exists() and not run_dir.is_dir():
             raise UsageError(f"{run_dir} is a file, not a run directory", hint="Choose another with -o.")
@@ -38,9 +38,10 @@ def prepare(run_dir: Path) -> None:
 
 
 def connect(path: Path, *, is_scratch: bool = False) -> sqlite3.Connection:
-    """The writer's connection: durable at every commit. Raises UsageError for a file that isn't ours, DiskError.
+    """A connection to write with; every commit is forced to the disk. Creates the tables of an empty or missing file.
 
-    is_scratch: the file is thrown away in the end, so that nothing has to be on the disk, nor be written twice.
+    is_scratch: the file is deleted in the end, so nothing is forced to the disk. Raises UsageError for a file of
+    another program or version, DiskError.
     """
     try:
         connection = sqlite3.connect(
@@ -49,13 +50,13 @@ def connect(path: Path, *, is_scratch: bool = False) -> sqlite3.Connection:
         try:
             empty = not _check(connection, path)
             connection.execute(f"PRAGMA journal_mode = {'MEMORY' if is_scratch else 'WAL'}")
-            # FULL: a commit is on the disk, not only with the system
+            # FULL: when COMMIT returns, the change is on the disk
             connection.execute(f"PRAGMA synchronous = {'OFF' if is_scratch else 'FULL'}")
             connection.execute("PRAGMA temp_store = FILE")
             connection.execute("PRAGMA cache_size = -16000")
             if empty:
                 create(connection)
-            connection.execute("PRAGMA busy_timeout = 0")  # from here on, whoever has to wait does so without blocking
+            connection.execute("PRAGMA busy_timeout = 0")  # from here on the callers wait themselves
         except BaseException:
             connection.close()
             raise
@@ -67,13 +68,13 @@ def connect(path: Path, *, is_scratch: bool = False) -> sqlite3.Connection:
 
 
 def remove_state(run_dir: Path) -> None:
-    """Takes back a state file that was just made, and in which nothing came to stand."""
+    """Delete a state file that was just created and holds no job."""
     for suffix in ("", "-wal", "-shm"):
         (run_dir / f"{STATE}{suffix}").unlink(missing_ok=True)
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """What the name stands for now; None when there is no such file any more."""
+    """Device and inode of the file with this name now; None if there is none."""
     try:
         facts = path.stat()
     except OSError:
@@ -82,7 +83,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def connect_to_read(run_dir: Path) -> sqlite3.Connection:
-    """A read-only connection that works beside a going run. Raises UsageError when there is no run."""
+    """A read-only connection, also beside a run that goes on. Raises UsageError if there is no run, DiskError."""
     path = run_dir / STATE
     _check_is_file(path)
     if not has_state(run_dir):
@@ -91,8 +92,8 @@ def connect_to_read(run_dir: Path) -> sqlite3.Connection:
         try:
             return _connect_to_read(path, "mode=ro")
         except sqlite3.OperationalError:
-            # In a folder we may not write to, SQLite can't make the files beside a WAL database through which it
-            # shares it with a writer. Without such files there is no writer, and the file can be read as it is.
+            # In a read-only folder SQLite can't create the files beside a WAL database that readers share with the
+            # writer. If there are none, there is no writer, and the file can be read as it is.
             if path.with_name(f"{STATE}-wal").exists():
                 raise
             return _connect_to_read(path, "mode=ro&immutable=1")
@@ -103,7 +104,7 @@ def connect_to_read(run_dir: Path) -> sqlite3.Connection:
 
 
 def has_state(run_dir: Path) -> bool:
-    """Whether a run was begun there: a file of no bytes, without a journal, holds none. Raises DiskError."""
+    """Whether there is a state file with content: not an empty one without a WAL beside it. Raises DiskError."""
     path = run_dir / STATE
     try:
         return path.is_file() and (path.stat().st_size > 0 or path.with_name(f"{STATE}-wal").exists())
@@ -127,16 +128,16 @@ def _connect_to_read(path: Path, options: str) -> sqlite3.Connection:
 
 
 def _check_is_file(path: Path) -> None:
-    """Raises Damaged for a folder in its place, or a link to a disk that is not there."""
+    """Raises Damaged for a folder in its place, or a link to a missing file."""
     if os.path.lexists(path) and not path.is_file():
         what = f"a link to {path.readlink()}, which is not a file or does not exist" if path.is_symlink() else "no file"
         raise damaged(f"{path} is {what}", str(path.parent))
 
 
 def _check_unopened(path: Path) -> None:
-    """The same before the lock, the simulator's journal or SQLite leave anything beside a file that isn't ours.
+    """``_check`` before anything (lock, simulator's journal, files of SQLite) is written beside the file.
 
-    ``immutable`` reads the file alone: what is still in a journal or WAL beside it is seen when it is opened for good.
+    ``immutable`` reads the file alone; what a WAL beside it holds is checked when the file is opened to write.
     """
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
@@ -152,12 +153,12 @@ def _check_unopened(path: Path) -> None:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> int:
-    """The version of a state file of ours, 0 for one that is still empty. Raises UsageError for any other file."""
+    """The version of a state file, 0 if it is empty. Raises UsageError if it is of another program or version."""
     (ours,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if ours != APPLICATION_ID and (version or tables):
-        raise _not_ours(path, "it is not one of batcher")
+        raise _not_ours(path, "it is not batcher's")
     if version > VERSION:
         raise UsageError(
             f"{path} was written by a newer batcher (state version {version}; this one knows {VERSION})",
@@ -179,7 +180,7 @@ def _unreadable(path: Path, error: sqlite3.DatabaseError) -> BatcherError:
 
 
 def _not_ours(path: Path, why: str) -> BatcherError:
-    """A file of another program; or ours with a damaged head, where other files tell of a run."""
+    """The error for a file of another program, or for a damaged state file if other files of a run are there."""
     if (path.parent / GENERATION).is_file() or _has_sidecar(path.parent):
         return damaged(f"the state file {path} is damaged: {why}", str(path.parent))
     return UsageError(
@@ -188,7 +189,7 @@ def _not_ours(path: Path, why: str) -> BatcherError:
 
 
 def _has_sidecar(run_dir: Path) -> bool:
-    """Whether a sidecar of ours is among the first files of the folder of images."""
+    """Whether one of the first JSON files below ``images/`` is a sidecar of batcher."""
     for path in islice(run_dir.glob("images/**/*.json"), 8):
         with suppress(OSError):
             if b'"schema": "batcher/1"' in path.read_bytes()[:200]:

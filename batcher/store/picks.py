@@ -1,9 +1,9 @@
-"""``picks.jsonl``: what a person (or a script) said of each picture of a run.
+"""``picks.jsonl``: verdicts that a person or a script gave on the images of a run.
 
-One line is one verdict, all of it: it replaces what was said of that picture before, so undo is a line too, and the
-last line of a picture counts. Lines are only ever appended, each batch forced to the disk; two programs may append at
-once. Files of two people are merged by putting one behind the other. A line that can't be read (a power cut leaves
-half a line at the end) is passed over and counted.
+A line is one whole verdict and replaces the earlier ones on its image: the last line of an image counts, and an undo
+is a line too. Lines are only appended, and forced to the disk; two programs may append at the same time. To merge the
+files of two people, concatenate them. A line that can't be read (a power cut may leave half of one at the end) is
+skipped and counted.
 """
 
 import getpass
@@ -27,11 +27,15 @@ MOST_STARS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was said of one picture.
+    """A verdict on one image.
 
-    job, output_index: which picture. pick: ``yes``, ``no``, or None for undecided. stars: 0 to 5. tags: in the order
-    given. sha256: of the picture that was looked at, None when nobody knows: then the verdict is never stale.
-    at: ISO 8601, UTC. by: who said it. undo: it puts back what was there before an earlier line.
+    job: key of its job. output_index: of the image in that job, from 0.
+    pick: ``yes``, ``no``, or None if undecided.
+    stars: 0 to 5, or None.
+    tags: in the order given.
+    sha256: of the image that the person looked at, or None if unknown; then the verdict is never stale.
+    at: ISO 8601, UTC. by: user name.
+    undo: whether it restores the verdict before an earlier line.
     """
 
     job: str
@@ -47,12 +51,12 @@ class Verdict:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it takes back all that was said."""
+        """Whether it only removes the verdict before it."""
         return self.pick is None and self.stars is None and not self.tags and not self.note
 
     @property
     def given(self) -> dict[str, Any]:
-        """``pick``, ``stars`` and ``tags``, as far as they were given: what filters, columns and records show."""
+        """``pick``, ``stars`` and ``tags`` without the absent ones: what filters, columns and records show."""
         values = {"pick": self.pick, "stars": self.stars, "tags": list(self.tags) or None}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -66,13 +70,13 @@ class Verdict:
 
 @dataclass(slots=True)
 class Picks:
-    """The verdicts that count, by job and output. unreadable: lines that were passed over."""
+    """verdicts: the last one on each image, by job key and output index. unreadable: number of lines skipped."""
 
     verdicts: dict[tuple[str, int], Verdict] = field(default_factory=dict)
     unreadable: int = 0
 
     def take(self, lines: Iterable[bytes]) -> None:
-        """Lines that came behind those that were read."""
+        """Add lines of the file that follow those already taken."""
         for line in lines:
             if not line.strip():
                 continue
@@ -80,10 +84,10 @@ class Picks:
             if verdict is None:
                 self.unreadable += 1
             else:
-                self.verdicts[verdict.job, verdict.output_index] = verdict
+                self.verdicts[_image(verdict)] = verdict
 
     def of(self, job: str, output_index: int, sha256: str) -> Verdict | None:
-        """The verdict on this very picture: None when there is none, or it was made anew since."""
+        """The verdict on an image. None if there is none, or the image has changed since."""
         verdict = self.verdicts.get((job, output_index))
         return None if verdict is None or is_stale(verdict, sha256) else verdict
 
@@ -92,11 +96,12 @@ class Picks:
 
 
 def is_stale(verdict: Verdict, sha256: str) -> bool:
+    """Whether the image has changed since the verdict. sha256: of the image now."""
     return verdict.sha256 is not None and verdict.sha256 != sha256
 
 
 def read(run_dir: Path) -> Picks:
-    """Empty where nothing was said yet. Raises DiskError when the file can't be read."""
+    """The verdicts of a run; empty if there is no file. Raises DiskError."""
     picks = Picks()
     with disk(PICKS):
         try:
@@ -108,9 +113,9 @@ def read(run_dir: Path) -> Picks:
 
 
 def append(run_dir: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Writes these behind the others and forces them to the disk; returns them with ``at`` and ``by`` filled in.
+    """Append verdicts and force them to the disk. Returns them with ``at`` and ``by`` filled in.
 
-    Raises DiskError. What a full disk cuts off is half a line, which the next one to write ends.
+    Raises DiskError. A full disk may leave half a line; the next call ends it.
     """
     at, by = utc(time.time()) or "", whoami()
     stamped = [replace(verdict, at=verdict.at or at, by=verdict.by or by) for verdict in verdicts]
@@ -135,7 +140,7 @@ def append(run_dir: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 
 def whoami() -> str:
-    """The name of the user, nothing where the system knows none."""
+    """The user name, or "" if the system has none."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # no such user in this container
@@ -143,29 +148,29 @@ def whoami() -> str:
 
 
 def parsed(line: bytes) -> Verdict | None:
-    """A line of the file; None for what is not one."""
+    """A line of the file as a verdict; None if it is not one."""
     try:
         data = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return verdict_of(data) if isinstance(data, dict) else None
 
 
 def verdict_of(data: Mapping[str, Any]) -> Verdict | None:
-    """From JSON data as ``Verdict.as_json`` gives it; what is left out is not said. None for what is no verdict."""
+    """The inverse of ``Verdict.as_json``; all keys but ``job`` are optional. None if the data is not a verdict."""
     job, index, pick, stars = data.get("job"), data.get("output_index", 0), data.get("pick"), data.get("stars")
     tags, note, sha256 = data.get("tags") or [], data.get("note"), data.get("sha256")
-    fine = (
+    is_valid = (
         isinstance(job, str)
         and type(index) is int
         and index >= 0
-        and pick in {None, YES, NO}
+        and (pick is None or (isinstance(pick, str) and pick in {YES, NO}))
         and (stars is None or (type(stars) is int and 0 <= stars <= MOST_STARS))
         and isinstance(tags, list)
         and all(isinstance(tag, str) for tag in tags)
         and all(value is None or isinstance(value, str) for value in (note, sha256))
     )
-    if not fine:
+    if not is_valid:
         return None
     return Verdict(
         job=str(job).lower(), output_index=index, pick=pick, stars=stars, tags=tuple(dict.fromkeys(tags)), note=note,
@@ -186,16 +191,17 @@ def _ends_in_half_a_line(handle: int) -> bool:
 
 
 def steps(verdicts: Iterable[Verdict], by: str) -> list[list[Verdict]]:
-    """What undo takes back, the newest last: of each step of this person, the verdicts that were there before it.
+    """What each undo of a person would restore, the newest step last.
 
-    verdicts: as the lines of the file. A step is what one call of ``append`` wrote. An undo takes the last one away.
+    verdicts: all lines of the file, in order. by: the person. A step is what one call of ``append`` wrote; its value is
+    the list of verdicts that stood before it. An undo removes the last step.
     """
     now: dict[tuple[str, int], Verdict] = {}
     done: list[list[Verdict]] = []
     for (_, who, is_undo), lines in groupby(verdicts, key=lambda verdict: (verdict.at, verdict.by, verdict.undo)):
         some = list(lines)
-        before = [now.get(_place(one), Verdict(job=one.job, output_index=one.output_index)) for one in some]
-        now |= {_place(one): one for one in some}
+        before = [now.get(_image(one), Verdict(job=one.job, output_index=one.output_index)) for one in some]
+        now |= {_image(one): one for one in some}
         if who != by:
             continue
         if not is_undo:
@@ -205,5 +211,5 @@ def steps(verdicts: Iterable[Verdict], by: str) -> list[list[Verdict]]:
     return done
 
 
-def _place(verdict: Verdict) -> tuple[str, int]:
+def _image(verdict: Verdict) -> tuple[str, int]:
     return verdict.job, verdict.output_index

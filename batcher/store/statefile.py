@@ -1,7 +1,7 @@
-"""The state file: every job ever planned, every submit, every file, in one SQLite database. Synchronous.
+"""The moves of a job. Each method is one move; call it through ``Transactions.commit`` or ``CommitQueue.durable``.
 
-A move is a guarded update, by id and present state, behind the lifecycle table. If no row matched, another process
-(``retry``, ``cancel``) was quicker: ``Overtaken``. All methods are for ``commit``.
+A move must be in the table of ``core/lifecycle.py``. It updates the row by id *and* present state, so it can't undo
+what another process (``retry``, ``cancel``) did meanwhile: then no row matches, and the move raises Overtaken.
 """
 
 import json
@@ -33,16 +33,20 @@ _IMAGE = f"INSERT OR REPLACE INTO images VALUES ({', '.join('?' * 12)})"
 
 
 class StateFile(JobRows):
-    """The moves. Each returns the job as it is then."""
+    """The moves. Each takes a job as the caller has it and returns it as it is afterwards.
+
+    Each raises Overtaken if the job is in another state by now, and Defect for a move that the lifecycle forbids.
+    Times are Unix seconds.
+    """
 
     def changed_elsewhere(self) -> bool:
-        """Whether another process has written to the file since this was last asked, or since it was opened."""
+        """Whether another process has written to the file since the last call, or since it was opened."""
         before, (self._version,) = self._version, self.connection.execute("PRAGMA data_version").fetchone()
         return bool(before != self._version)
 
     def claim(self, entry: Entry, now: float) -> Entry:
-        """The intent, on disk before the submit leaves. ``now``: Unix seconds, as everywhere here."""
-        self.be_in_place()
+        """Record the intent to submit: it must be on disk before the submit leaves."""
+        self.check_in_place()
         if entry.attempts:
             self.connection.execute(_KEEP, (entry.id, entry.attempts))
         attempt = entry.attempts + 1
@@ -54,7 +58,7 @@ class StateFile(JobRows):
         )  # fmt: skip
 
     def release(self, entry: Entry) -> Entry:
-        """The submit was refused before it was taken up: as if it had never been."""
+        """The submit was refused or not sent: the job is as it was before ``claim``."""
         before = entry.attempts - 1
         self._move(entry, Event.RELEASED, attempts=before, submitted_at=None, outcome=None)
         if before:
@@ -63,7 +67,7 @@ class StateFile(JobRows):
         return reading.by_id(self.connection, entry.id)
 
     def accept(self, entry: Entry, request_id: str, now: float) -> Entry:
-        """IN_DOUBT when another submit was given the same id: one of the two has no picture of its own."""
+        """Record the request id. IN_DOUBT if another submit has the same id: one of the two has no image of its own."""
         if reading.is_taken(self.connection, request_id, entry.id):
             message = f"the service gave the request id {request_id} to another submit already"
             return self.doubt(entry, Cause(kind="duplicate_id", message=message))
@@ -71,57 +75,62 @@ class StateFile(JobRows):
         return replace(entry, state=state, request_id=request_id)
 
     def reject(self, entry: Entry, cause: Cause, now: float) -> Entry:
+        """The service rejected the submit, free of charge."""
         state = self._move(entry, Event.REJECTED, outcome="rejected", finished_at=utc(now), **_facts(cause))
         return replace(entry, state=state, finished_at=now, cause=cause)
 
     def doubt(self, entry: Entry, cause: Cause) -> Entry:
+        """It is unknown whether the service accepted the submit."""
         state = self._move(entry, Event.DOUBTED, outcome="in_doubt", **_facts(cause))
         return replace(entry, state=state, cause=cause)
 
     def complete(self, entry: Entry, urls: Sequence[str], cost_usd: float | None, finished_at: float) -> Entry:
-        links = json.dumps(list(urls))
+        """The job finished: record the links of its files."""
         state = self._move(
-            entry, Event.COMPLETED, outcome="succeeded", finished_at=utc(finished_at), cost_usd=cost_usd, urls=links
-        )
+            entry, Event.COMPLETED, outcome="succeeded", finished_at=utc(finished_at), cost_usd=cost_usd,
+            urls=json.dumps(urls),
+        )  # fmt: skip
         return replace(entry, state=state, urls=tuple(urls), cost_usd=cost_usd, finished_at=finished_at)
 
     def expire(self, entry: Entry) -> Entry:
+        """A link stopped working: ask for the result again, free."""
         return replace(entry, state=self._move(entry, Event.EXPIRED, urls=None), urls=())
 
     def fail_there(self, entry: Entry, cause: Cause, cost_usd: float | None, now: float, *, again: bool) -> Entry:
-        """The service took the job up and failed it. ``again``: it goes back to be submitted, and paid, once more."""
+        """The service accepted the job and failed it. again: submit it once more, which costs again."""
         event = Event.RETRIED if again else Event.FAILED
         facts = {"outcome": "failed", "cost_usd": cost_usd, "finished_at": utc(now), "urls": None}
         state = self._move(entry, event, **facts, **_facts(cause))
         return replace(entry, state=state, cost_usd=cost_usd, finished_at=now, urls=(), cause=cause)
 
     def fail_here(self, entry: Entry, cause: Cause) -> Entry:
-        """It was paid for but could not be collected: ``recollect`` may still get it, free."""
+        """Its result was paid for but could not be fetched; ``recollect`` may still get it, free."""
         return replace(entry, state=self._move(entry, Event.FAILED, **_facts(cause)), cause=cause)
 
     def save(self, entry: Entry, artifacts: Sequence[Artifact]) -> tuple[Entry, list[str]]:
-        """Every file is on disk. The second value lists what is odd: pictures equal to those of other requests, say."""
+        """Every file is on disk. Also returns warnings, one line each: about equal bytes for different inputs, say."""
         state = self._move(entry, Event.SAVED, outcome="saved", urls=None, **_NO_CAUSE)
-        return replace(entry, state=state, urls=(), cause=None), self._pictures(entry, artifacts)
+        return replace(entry, state=state, urls=(), cause=None), self._put_images(entry, artifacts)
 
     def cancel(self, entry: Entry, now: float) -> Entry:
+        """The service confirmed the cancellation, or the job was never submitted."""
         at_service = entry.state is State.RUNNING
         facts = {"outcome": "cancelled", "finished_at": utc(now)} if at_service else {}
         state = self._move(entry, Event.CANCELLED, **facts)
         return replace(entry, state=state, finished_at=now if facts else entry.finished_at)
 
     def reopen(self, entry: Entry) -> Entry:
-        """By a person only: submit again, which may cost again. Why it failed stays on record with that attempt."""
+        """Decided by a person: submit again, which may cost again. The cause stays recorded with the last attempt."""
         return replace(entry, state=self._move(entry, Event.REOPENED))
 
     def recollect(self, entry: Entry) -> Entry:
-        """By a person only: it was paid for, ask for it again."""
+        """Decided by a person: ask for the result that is paid for again, free."""
         return replace(entry, state=self._move(entry, Event.RECOLLECTED, **_NO_CAUSE), cause=None)
 
     def lose(self, entry: Entry, artifacts: Sequence[Artifact]) -> Entry:
-        """Its files are damaged or missing: READY to be fetched again, or RUNNING where a link is not on record.
+        """Its files are damaged or missing: READY, or RUNNING if a link is not recorded.
 
-        artifacts: as the state file has them.
+        artifacts: as recorded.
         """
         whole = bool(artifacts) and len(artifacts) == artifacts[0].output_count
         urls = tuple(artifact.url for artifact in artifacts) if whole else ()
@@ -131,10 +140,10 @@ class StateFile(JobRows):
         return lost if whole else self.expire(lost)
 
     def find(self, entry: Entry, artifacts: Sequence[Artifact]) -> Entry:
-        """Its files are on disk. ``entry``: as in the state file, with the sidecar's attempt.
+        """Its files are on disk, whatever its state. entry: as recorded, with the attempt of the sidecar.
 
-        The sidecar tells of that attempt alone: what the file knows of others stays, and those that it does not know
-        are taken for failed.
+        A sidecar describes one attempt. Recorded attempts besides that one are kept; those without a record count as
+        failed.
         """
         ours = reading.by_id(self.connection, entry.id).attempts
         theirs, newest = entry.attempts, max(entry.attempts, ours)
@@ -156,12 +165,12 @@ class StateFile(JobRows):
         return replace(entry, state=state, attempts=newest, urls=(), cause=None)
 
     def redescribe(self, entry: Entry, artifacts: Sequence[Artifact]) -> None:
-        """By a repair only: what its files really are."""
+        """By a repair: record what its files really are."""
         self.outdate_tables()
-        self._pictures(entry, artifacts)
+        self._put_images(entry, artifacts)
 
     def _move(self, entry: Entry, event: Event, **facts: Any) -> State:
-        """Raises Defect for a move that is not in the table, Overtaken when the job is in another state by now."""
+        """Change the state and the columns ``facts``. Raises Defect, Overtaken."""
         state = advance(entry.state, event)
         self.outdate_tables()
         values = (str(state), *facts.values(), entry.id, str(entry.state))
@@ -169,15 +178,15 @@ class StateFile(JobRows):
             raise Overtaken(f"job {entry.job.key} is not {entry.state} in the state file, so it can't be {event}")
         return state
 
-    def _pictures(self, entry: Entry, artifacts: Sequence[Artifact]) -> list[str]:
-        """What is odd about them."""
-        odd: list[str] = []
+    def _put_images(self, entry: Entry, artifacts: Sequence[Artifact]) -> list[str]:
+        """Record files. Returns their warnings."""
+        warnings: list[str] = []
         for artifact in artifacts:
             warning = artifact.warning or reading.twin(self.connection, entry, artifact.sha256)
             self.connection.execute(_IMAGE, image_row(entry, replace(artifact, warning=warning)))
             if warning:
-                odd.append(f"{artifact.file}: {warning}")
-        return odd
+                warnings.append(f"{artifact.file}: {warning}")
+        return warnings
 
 
 @lru_cache(maxsize=64)

@@ -1,27 +1,30 @@
-"""The writer of a state file: groups of calls become transactions. What the calls are is ``statefile.py``.
+"""Groups of calls as transactions of the state file. The calls are methods of ``StateFile``.
 
-Nothing commits by itself. ``apply`` runs a group of calls in an open transaction and ``seal`` commits it with one fsync
-(``queue.py`` collects the groups, and seals them in a thread); ``commit`` is both, for whoever may wait.
+Nothing is committed by itself. A group takes three steps: ``begin``, ``apply``, ``seal``. ``commits.CommitQueue`` runs
+the last one, which waits for the disk, in a thread. ``commit`` does all three and blocks.
 """
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import DiskError, TakenOver
+from batcher.store.machine import RULE_BROKEN
 from batcher.store.opening import connect, identity
 
 Outcome = tuple[bool, Any]  # (True, value) or (False, exception)
 PATIENCE = 60.0  # seconds that another process may write in one go (``retry`` of a million jobs) before it is an error
-GLANCE = 0.02  # seconds between two tries to be the writer
+GLANCE = 0.02  # seconds between two attempts to begin
 
 
 class Transactions:
-    """Several processes may have one open: every move is guarded by the state it starts from. is_scratch: the file is
-    thrown away in the end.
+    """The writer's connection. Other processes may have one too; SQLite lets one of them write at a time.
+
+    path: the state file; an empty or missing one gets its tables.
+    is_scratch: the file is deleted in the end (``plan``), so nothing is forced to the disk.
     """
 
     def __init__(self, path: Path, *, is_scratch: bool = False) -> None:
@@ -29,55 +32,97 @@ class Transactions:
         self.connection = connect(path, is_scratch=is_scratch)
         self._identity = identity(path)
         self._in_place = True
-        self._generation: str | None = None  # JSON, as in ``meta``, of the run that this process is; None for no run
-        self._outdated = False  # whether it is on record that the tables beside the file are
+        self._generation: str | None = None  # of the run that this process is, JSON as in ``meta``; None for no run
+        self._outdated = False  # whether ``meta`` records that the tables beside the file are out of date
         (self._version,) = self.connection.execute("PRAGMA data_version").fetchone()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path}{', in a transaction' * self.connection.in_transaction}>"
 
     def close(self) -> None:
         self.connection.close()
 
     def commit(self, calls: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        """Runs the calls in one transaction. If one fails, each is run again in a transaction of its own, so that one
-        bad call can't take its neighbours with it. Raises DiskError when the disk can't take it; then nothing of the
-        group has happened.
+        """Run the calls in one transaction and commit it. Returns an outcome for each call.
+
+        If a call fails, each is run again in its own transaction, so a bad call can't take the others with it. Raises
+        DiskError if the disk can't take the group; then none of it has happened.
         """
-        outcomes = self.try_together(calls)
-        if outcomes is None:
-            return [self._alone(call) for call in calls]
+        self.wait_to_begin()
+        outcomes = self.apply(calls)
+        if isinstance(outcomes, Exception):
+            return self.commit_each(calls)
         self.seal()
         return outcomes
 
     def must_commit(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
-        """``commit`` for whoever wants all or an exception: what each call gave."""
+        """As ``commit``, but returns the values and raises the first exception of a call."""
         outcomes = self.commit(calls)
         for fine, value in outcomes:
             if not fine:
                 raise value
         return [value for _, value in outcomes]
 
+    def commit_each(self, calls: Sequence[Callable[[], Any]]) -> list[Outcome]:
+        """As ``commit``, with a transaction for each call. A DiskError is an outcome here."""
+        return [self._alone(call) for call in calls]
+
+    def _alone(self, call: Callable[[], Any]) -> Outcome:
+        try:
+            self.wait_to_begin()
+            outcomes = self.apply([call])
+            if isinstance(outcomes, Exception):
+                return False, outcomes
+            self.seal()
+        except DiskError as error:
+            return False, error
+        return outcomes[0]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction around the block, committed at its end; any error rolls it back. Raises DiskError."""
+        self.wait_to_begin()
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            self.roll_back()
+            raise _cannot_write(error, self.path) from error
+        except BaseException:
+            self.roll_back()
+            raise
+        self.seal()
+
     def begin(self) -> bool:
-        """Opens a transaction; False while another process writes. Raises DiskError."""
+        """Open a transaction. False while another process writes. Raises DiskError, TakenOver."""
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             self._in_place = identity(self.path) == self._identity
-            self._be_ours()
+            self._check_generation()
         except sqlite3.Error as error:
             self.roll_back()
-            if _is_busy(error):
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
                 return False
-            raise disk_problem(error, self.path) from error
+            raise _cannot_write(error, self.path) from error
         return True
 
+    def wait_to_begin(self) -> None:
+        """``begin``, repeated while another process writes. Raises DiskError after ``PATIENCE``, TakenOver."""
+        until = time.monotonic() + PATIENCE
+        while not self.begin():
+            if time.monotonic() > until:
+                raise busy(self.path)
+            time.sleep(GLANCE)
+
     def note_generation(self) -> None:
-        """From here on only the run that is on record now may write, and that is this one."""
+        """From now on only the run that ``meta`` records may write: this process."""
         self._generation = self._recorded_generation()
 
     def _recorded_generation(self) -> str | None:
         row = self.connection.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
         return None if row is None else str(row[0])
 
-    def _be_ours(self) -> None:
-        """Raises TakenOver when another run has begun in this directory: a lock may be deleted, or do nothing."""
+    def _check_generation(self) -> None:
+        """Raises TakenOver if another run has begun in this directory: a lock file can be deleted, or do nothing."""
         if self._generation is not None and self._recorded_generation() != self._generation:
             self.roll_back()
             raise TakenOver(
@@ -85,27 +130,25 @@ class Transactions:
                 hint="This one has stopped writing. What it had submitted is collected by the other or the next run.",
             )
 
-    def apply(self, calls: Sequence[Callable[[], Any]]) -> list[Outcome] | None:
-        """Runs the calls in the open transaction. None when one of them failed: then nothing has happened, and each is
-        to be run alone. Raises DiskError.
-        """
+    def apply(self, calls: Sequence[Callable[[], Any]]) -> list[Outcome] | Exception:
+        """Run the calls in the open transaction. If one fails, roll back and return its exception. Raises DiskError."""
         try:
             return [(True, call()) for call in calls]
         except BaseException as error:
             self.roll_back()
-            if isinstance(error, Exception) and not _is_the_disks(error):
-                return None
-            if isinstance(error, sqlite3.Error):
-                raise disk_problem(error, self.path) from error
+            if isinstance(error, sqlite3.Error) and not isinstance(error, RULE_BROKEN):
+                raise _cannot_write(error, self.path) from error
+            if isinstance(error, Exception):
+                return error
             raise
 
     def seal(self) -> None:
-        """Commits: with its return the group is on the disk. Raises DiskError; then nothing has happened."""
+        """Commit: when it returns, the group is on the disk. Raises DiskError; then none of it has happened."""
         try:
             self.connection.execute("COMMIT")
         except sqlite3.Error as error:
             self.roll_back()
-            raise disk_problem(error, self.path) from error
+            raise _cannot_write(error, self.path) from error
 
     def roll_back(self) -> None:
         self._outdated = False
@@ -113,47 +156,10 @@ class Transactions:
             with suppress(sqlite3.Error):  # a disk that fails has rolled it back already
                 self.connection.execute("ROLLBACK")
 
-    def try_together(self, calls: Sequence[Callable[[], Any]]) -> list[Outcome] | None:
-        """``begin``, with patience, and ``apply``."""
-        until = time.monotonic() + PATIENCE
-        while not self.begin():
-            if time.monotonic() > until:
-                raise busy(self.path)
-            time.sleep(GLANCE)
-        return self.apply(calls)
-
-    def _alone(self, call: Callable[[], Any]) -> Outcome:
-        problems: list[Exception] = []
-
-        def heard() -> Any:
-            try:
-                return call()
-            except Exception as error:
-                problems.append(error)
-                raise
-
-        try:
-            outcomes = self.try_together([heard])
-            if outcomes is not None:
-                self.seal()
-        except DiskError as error:
-            return False, error
-        return (False, problems[0]) if outcomes is None else outcomes[0]
-
-    def be_in_place(self) -> None:
-        """For what must not be paid for otherwise: SQLite goes on writing to a file that has no name any more."""
+    def check_in_place(self) -> None:
+        """Raises sqlite3.OperationalError if the file was removed or replaced: SQLite would go on writing to it."""
         if not self._in_place:
             raise sqlite3.OperationalError("it was removed or replaced while the run was going")
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-
-
-def _is_the_disks(error: Exception) -> bool:
-    """Whether everybody's work is in danger, and not only that of one call that broke a rule of the tables."""
-    ours = sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError
-    return isinstance(error, sqlite3.Error) and not isinstance(error, ours)
 
 
 def busy(path: Path) -> DiskError:
@@ -163,8 +169,7 @@ def busy(path: Path) -> DiskError:
     )
 
 
-def disk_problem(error: Exception, path: Path) -> DiskError:
-    """SQLite's word for what the disk did, as ours."""
+def _cannot_write(error: sqlite3.Error, path: Path) -> DiskError:
     return DiskError(
         f"the state file {path} can't be written: {error}",
         hint="Everything so far is kept. Free some space or fix the permissions, then run the same command again.",

@@ -1,12 +1,14 @@
-"""Whether a run directory still holds what was paid for, and how to fix it.
+"""Checking and repairing a run directory: ``batcher verify`` and ``batcher verify --repair``.
 
-Three things tell the same story: the state file, the sidecars, and the bytes of the pictures. ``survey`` reads all of
-it and says where two of them disagree; the sha256 taken at the download is the judge of the bytes, the state file that
-of the sidecars. ``repair`` puts right what can be had free and never deletes anything: what is in the way goes to
-``lost+found``. When the state file is gone, ``rebuild`` makes a new one from the sidecars.
+Three sources are compared: the state file, the sidecars, and the bytes of the images. The sha256 taken at the download
+decides about the bytes, the state file about the sidecars. The way of a check, and the module of each step:
+
+1. ``checking``: opens the state file; without one, a temporary one is rebuilt for the check
+2. ``survey``: streams the jobs that are done through a pool of threads
+3. ``inspection``: reads the images and sidecars of one job, and compares them with the state file
+4. ``orphans``: finds the files that are not in the state file
+5. ``survey`` again: duplicates, swapped images, ``records.jsonl``
+
+What is wrong is a list of ``findings.Finding``. ``repair`` fixes what can be had free and deletes nothing: what is in
+the way goes to ``lost+found``. ``rebuild`` makes a lost state file from the sidecars.
 """
-
-from batcher.upkeep.findings import Finding, Fix, Kind
-from batcher.upkeep.survey import Survey, look
-
-__all__ = ["Finding", "Fix", "Kind", "Survey", "look"]

@@ -1,4 +1,4 @@
-"""The check alone: changes nothing in the run directory, with its state file or without one."""
+"""A check without a repair: it changes nothing in the run directory."""
 
 import tempfile
 from contextlib import closing
@@ -17,7 +17,7 @@ from batcher.upkeep.survey import Survey, look
 
 
 def require(run_dir: Path) -> None:
-    """Raises UsageError for what neither is a run directory nor was one."""
+    """Raises UsageError unless the path is a run directory, or one that lost its state file."""
     if not has_state(run_dir) and not (run_dir / IMAGES).is_dir() and not (run_dir / RECORD).is_file():
         raise UsageError(
             f"{run_dir} is not a run directory: it has neither {STATE} nor {IMAGES}/", hint="`batcher run` makes one."
@@ -25,18 +25,21 @@ def require(run_dir: Path) -> None:
 
 
 def check(run_dir: Path, *, depth: Depth, threads: int, progress: Progress | None) -> Survey:
-    """Raises UsageError, DiskError. Without a state file, the check is against the one that a repair would make."""
+    """What is wrong with a run directory. Without a state file, it is compared with the one that a repair would make.
+
+    depth: how far each image is checked. threads: files read at once. progress: shows the number of jobs.
+    Raises UsageError, DiskError.
+    """
     require(run_dir)
     if has_state(run_dir):
         with closing(connect_to_read(run_dir)) as connection:
             return look(run_dir, connection, depth=depth, threads=threads, progress=progress)
-    with tempfile.TemporaryDirectory(prefix="batcher-") as folder:
-        state = StateFile(Path(folder) / STATE, is_scratch=True)
-        try:
-            rebuilt = rebuild(run_dir, state)
-            survey = look(run_dir, state.connection, depth=depth, threads=threads, progress=progress)
-        finally:
-            state.close()
-    message = f"it can be made anew for {show_count(rebuilt.jobs, 'job')} from the sidecars"
+    with (
+        tempfile.TemporaryDirectory(prefix="batcher-") as folder,
+        closing(StateFile(Path(folder) / STATE, is_scratch=True)) as state,
+    ):
+        rebuilt = rebuild(run_dir, state)
+        survey = look(run_dir, state.connection, depth=depth, threads=threads, progress=progress)
+    message = f"it can be rebuilt for {show_count(rebuilt.jobs, 'job')} from the sidecars"
     survey.findings.insert(0, Finding(kind=Kind.STATE_MISSING, file=STATE, message=message, fix=Fix.FREE))
     return survey

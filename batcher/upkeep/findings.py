@@ -1,16 +1,15 @@
-"""What can be wrong with a run directory, as values."""
+"""What can be wrong with a run directory: the kinds, and one finding as a value."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from batcher.core.errors import Cause
 from batcher.core.job import Entry
 from batcher.runner.sidecars import Sidecar
 
 
 class Kind(StrEnum):
-    """One word for a program, and one line for a person (``WORDS``)."""
+    """The word that the JSON report has for it; ``WORDS`` has a line for a person."""
 
     STATE_MISSING = "state_missing"
     STATE_DAMAGED = "state_damaged"
@@ -65,11 +64,13 @@ WORDS = {
 
 FETCHED_AGAIN = frozenset(
     {Kind.MISSING, Kind.TRUNCATED, Kind.CHANGED, Kind.SWAPPED, Kind.DAMAGED, Kind.OUTSIDE, Kind.INCOMPLETE}
-)  # unless the right bytes are found on disk
+)  # unless the right bytes are elsewhere on disk
 AS_DELIVERED = frozenset({Kind.DUPLICATE, Kind.WRONG_RATIO, Kind.ONE_COLOUR, Kind.DAMAGED})
 
 
 class Fix(StrEnum):
+    """What a fix takes: nothing, money for a new submit, or a decision of a person."""
+
     FREE = "free"
     PAID = "paid"
     BY_HAND = "by_hand"
@@ -77,13 +78,14 @@ class Fix(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing wrong.
+    """One thing that is wrong.
 
-    file: relative to the run directory, ``/`` between parts. job: its key, None when no job is concerned.
-    fix: what it takes; FREE for pictures means as long as the service still has them.
-    price_usd: of one job of this kind, should it have to be made anew; None when unknown or not a matter of money.
-    source: where on disk the bytes are that belong into ``file``. actual: sha256 of what is there now.
-    entry: the job as the state file knows it; sidecars: sidecars to take into it. Both are for whoever fixes it.
+    file: relative to the run directory, ``/`` between parts. job: its key, None if no job is concerned.
+    fix: of an image, FREE holds as long as the service still has it.
+    price_usd: what the job costs if it must be submitted again; None if unknown, or if a fix never costs money.
+    source: where on disk the bytes are that belong into ``file``.
+    actual, expected: the sha256 of the file and the recorded one, where they differ.
+    entry: the job as in the state file. sidecars: to be taken into the state file. Both are for the repair.
     """
 
     kind: Kind
@@ -120,17 +122,13 @@ def of_job(
     actual: str | None = None,
     expected: str | None = None,
 ) -> Finding:
-    """price: of an image, when nobody knows what this job cost."""
-    money = entry.cost_usd
-    if money is None and price is not None:
-        money = price * entry.job.images
-    if kind not in FETCHED_AGAIN and kind not in AS_DELIVERED and kind is not Kind.GONE:
-        money = None
+    """A finding about a file of a job. price: of one image, used if the cost of this job is unknown."""
+    money = None
+    if kind in FETCHED_AGAIN or kind in AS_DELIVERED or kind is Kind.GONE:
+        money = entry.cost_usd
+        if money is None and price is not None:
+            money = price * entry.job.images
     return Finding(
         kind=kind, file=file, message=message, fix=fix, job=entry.job.key, price_usd=money, actual=actual,
         expected=expected, entry=entry,
     )  # fmt: skip
-
-
-def gone(entry: Entry, file: str, cause: Cause, price: float | None) -> Finding:
-    return of_job(Kind.GONE, entry, file, str(cause), Fix.PAID, price=price)

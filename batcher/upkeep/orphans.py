@@ -1,8 +1,8 @@
-"""Files in the folder of images that the state file knows nothing of, and what they are.
+"""Files in the folder of images that are not in the state file, and what they are.
 
-Three kinds of stranger: what a job in flight left behind when its run was killed (no finding: the next run goes on from
-there), images with sidecars that prove to be of a job that the state file takes for not done (an older copy of it was
-put back, say: to be taken in, since they were paid for), and orphans.
+Left out are files of jobs in flight, left by a run that was killed: the next run goes on from there. An image whose
+sidecar proves to be of a job that the state file takes for not done (an older copy of it was put back, say) is to be
+taken into the state file, since it was paid for. Everything else is an orphan.
 """
 
 import re
@@ -16,11 +16,11 @@ from batcher.store.files.safe_reader import IMAGES, SafeReader, extension, stem
 from batcher.upkeep.findings import Finding, Fix, Kind
 
 _IN_FLIGHT = frozenset({State.SUBMITTING, State.RUNNING, State.READY})
-_NUMBER = re.compile(r"_[0-9]{1,4}\Z")
+_NUMBER = re.compile(r"_[0-9]{1,4}\Z")  # of one of several images of a job
 
 
-def strays(reader: SafeReader, connection: sqlite3.Connection, *, going: bool) -> Iterator[Finding]:
-    """Reads every unknown file once. going: a run is writing there at this moment."""
+def orphans(reader: SafeReader, connection: sqlite3.Connection, *, going: bool) -> Iterator[Finding]:
+    """Findings about unknown files, each of which is read once. going: a run is writing there at this moment."""
     recorded = auditing.Recorded(connection)
     try:
         for seen in reader.walk():
@@ -37,18 +37,18 @@ def strays(reader: SafeReader, connection: sqlite3.Connection, *, going: bool) -
 
 
 def _unknown(reader: SafeReader, connection: sqlite3.Connection, files: list[str], *, going: bool) -> Iterator[Finding]:
-    accounted: set[str] = set()  # what a finding or a job in flight accounts for
+    explained: set[str] = set()  # images of a job in flight, or of an earlier finding
     for file in files:
         if extension(file) == "part" and not going:
             yield _orphan(reader, file, Kind.LEFTOVER, "a file that was being written when its run was killed")
         elif extension(file) == "json":
-            yield from _sidecar(reader, connection, file, accounted)
+            yield from _sidecar(reader, connection, file, explained)
     for file in files:
-        if extension(file) not in {"part", "json"} and file not in accounted and not _in_flight(connection, file):
+        if extension(file) not in {"part", "json"} and file not in explained and not _in_flight(connection, file):
             yield _orphan(reader, file, Kind.ORPHAN, "no job has this image")
 
 
-def _sidecar(reader: SafeReader, connection: sqlite3.Connection, file: str, accounted: set[str]) -> Iterator[Finding]:
+def _sidecar(reader: SafeReader, connection: sqlite3.Connection, file: str, explained: set[str]) -> Iterator[Finding]:
     try:
         sidecar = read_sidecar(reader, file)
     except Untrue as problem:
@@ -57,17 +57,17 @@ def _sidecar(reader: SafeReader, connection: sqlite3.Connection, file: str, acco
         return
     entry = auditing.by_key(connection, sidecar.entry.job.key)
     if entry is not None and entry.state in _IN_FLIGHT:
-        accounted.add(sidecar.artifact.file)
+        explained.add(sidecar.artifact.file)
         return
     recorded = auditing.indexes(connection, entry.id) if entry is not None and entry.state is State.DONE else {}
     if recorded.get(sidecar.artifact.output_index) == sidecar.artifact.file:
-        accounted.add(sidecar.artifact.file)  # a run saved it while we looked
+        explained.add(sidecar.artifact.file)  # saved by a run during this check
         return
     sidecars = [one for one in siblings(reader, sidecar) if one.artifact.output_index not in recorded]
     if sidecar.artifact.output_index in recorded or not _worth_taking_in(reader, entry, sidecars, len(recorded)):
         yield _orphan(reader, file, Kind.ORPHAN, "its job has another image, or this one is damaged")
         return
-    accounted.update(one.artifact.file for one in sidecars)
+    explained.update(one.artifact.file for one in sidecars)
     if sidecars[0].artifact.file == sidecar.artifact.file:
         yield Finding(
             kind=Kind.UNRECORDED,
@@ -81,7 +81,7 @@ def _sidecar(reader: SafeReader, connection: sqlite3.Connection, file: str, acco
 
 
 def _worth_taking_in(reader: SafeReader, entry: Entry | None, sidecars: list[Sidecar], recorded: int) -> bool:
-    """A job that the state file never heard of was paid for, whole or not; one that it knows must be all there."""
+    """Always for a job that is not in the state file: it was paid for. Otherwise if all of its images are whole."""
     if entry is None:
         return True
     return len(sidecars) + recorded == sidecars[0].artifact.output_count and all(
@@ -90,7 +90,7 @@ def _worth_taking_in(reader: SafeReader, entry: Entry | None, sidecars: list[Sid
 
 
 def _in_flight(connection: sqlite3.Connection, file: str) -> bool:
-    """Whether it lies where a job in flight puts its files: the next run writes over it or takes it up."""
+    """Whether it has the name of a file of a job in flight: the next run uses it or writes over it."""
     path = stem(file).removeprefix(f"{IMAGES}/")
     entries = [auditing.by_path(connection, name) for name in {path, _NUMBER.sub("", path)}]
     return any(entry is not None and entry.state in _IN_FLIGHT for entry in entries)

@@ -1,22 +1,23 @@
-"""A state file made anew from what lies beside it.
+"""Makes a new state file from the files beside it.
 
-The sidecars tell of every image that was saved. ``records.jsonl`` tells the same once more, in the order of the
-manifest, and speaks for a sidecar that is missing or damaged. ``failures.jsonl`` tells of the jobs that failed or are
-in doubt, as of the end of the last run: without it a job in doubt would be submitted, and perhaps paid, once more.
-What no file tells of are jobs that were at the service when the state file went.
+The sidecars describe every image that was saved. ``records.jsonl`` describes them again, in the order of the manifest,
+and stands in for a sidecar that is missing or damaged. ``failures.jsonl`` has the jobs that had failed or were in doubt
+at the end of the last run: without it, a job in doubt would be submitted, and perhaps paid for, once more. No file has
+the jobs that were at the service when the state file was lost.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
 from batcher.client.protocol import is_request_id
+from batcher.core.batched import batched
 from batcher.core.errors import Cause, UsageError
 from batcher.core.job import Job, State
 from batcher.core.naming import safe_part, with_key
@@ -41,25 +42,25 @@ from batcher.store.files.disk import disk
 from batcher.store.files.safe_reader import SafeReader, extension, sidecar_of
 
 _SCRATCH = ".rebuilt.db"
-_GROUP = 200  # jobs a commit
+JOBS_PER_COMMIT = 200
 _LONGEST = 4 << 20  # bytes of a line
 
 
 @dataclass(slots=True)
 class Rebuilt:
-    """jobs: done, with their images. unfinished: failed and in-doubt ones, from failures.jsonl."""
+    """Number of jobs in the new state file. jobs: done. unfinished: failed or in doubt, from ``failures.jsonl``."""
 
     jobs: int
     unfinished: int
 
 
 def put_in_place(run_dir: Path) -> Rebuilt:
-    """Makes ``state.db``, whole or not at all. Hold the run lock. Raises UsageError, DiskError."""
+    """Makes ``state.db``, whole or not at all. The run lock must be held. Raises UsageError, DiskError."""
     scratch = run_dir / _SCRATCH
     for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             scratch.with_name(_SCRATCH + suffix).unlink()
-        if suffix:  # what belonged to the old file would be played into the new one
+        if suffix:  # SQLite would apply the log of the old file to the new one
             _clear(run_dir, STATE + suffix)
     state = StateFile(scratch)
     try:
@@ -72,18 +73,19 @@ def put_in_place(run_dir: Path) -> Rebuilt:
 
 
 def _clear(run_dir: Path, name: str) -> None:
+    """Removes a file without bytes; moves any other to ``lost+found``."""
     if (run_dir / name).is_file() and (run_dir / name).stat().st_size == 0:
         (run_dir / name).unlink()
     move_aside(run_dir, name)
 
 
 def rebuild(run_dir: Path, state: StateFile) -> Rebuilt:
-    """Fills an empty state file. Raises UsageError when simulated and real images are mixed."""
+    """Fills an empty state file. Raises UsageError if simulated and real images are mixed."""
     unfinished = 0
     simulated: bool | None = None
     model: str | None = None
     versions: set[str] = set()
-    for jobs in _groups(_jobs(run_dir, state)):
+    for jobs in batched(_jobs(run_dir, state), JOBS_PER_COMMIT):
         for sidecars in jobs:
             versions |= {one.version for one in sidecars}
             simulated = sidecars[0].simulated if simulated is None else simulated
@@ -91,17 +93,19 @@ def rebuild(run_dir: Path, state: StateFile) -> Rebuilt:
                 raise UsageError(f"{run_dir} holds simulated and real images: one state file can't be made for both")
             model = sidecars[0].entry.job.model
         state.must_commit([partial(take_in, state, sidecars) for sidecars in jobs])
-    for lines in _groups(_failures(run_dir, state)):
-        state.must_commit([partial(_recall, state, job, values) for job, values in lines])
+    for lines in batched(_failures(run_dir, state), JOBS_PER_COMMIT):
+        state.must_commit([partial(_restore_failure, state, job, values) for job, values in lines])
         unfinished += len(lines)
     facts = RunFacts(simulated=simulated, model=model, batchers=tuple(sorted(versions)))
     state.must_commit([lambda: state.change_facts(lambda _: facts)])
-    jobs_done, _ = auditing.sizes(state.connection)
-    return Rebuilt(jobs_done, unfinished)
+    return Rebuilt(auditing.sizes(state.connection)[0], unfinished)
 
 
 def take_in(state: StateFile, sidecars: Sequence[Sidecar], *, listed: bool = True) -> None:
-    """Writes down that a job is done with these files. listed: whether an unknown job counts as of the manifest."""
+    """Records that a job is done with these files.
+
+    sidecars: of one job. listed: whether a job that is not in the state file counts as a job of the manifest.
+    """
     sidecar = sidecars[0]
     artifacts = [one.artifact for one in sidecars]
     entry = auditing.by_key(state.connection, sidecar.entry.job.key)
@@ -117,26 +121,23 @@ def take_in(state: StateFile, sidecars: Sequence[Sidecar], *, listed: bool = Tru
 
 
 def _jobs(run_dir: Path, state: StateFile) -> Iterator[list[Sidecar]]:
-    """The sidecars of each job, in the order of the manifest where records.jsonl tells it."""
+    """The sidecars of each job, in the order of the manifest as far as ``records.jsonl`` has it."""
     reader = reader_of(run_dir)
     of_records = _sidecars_of_records(run_dir, reader)
-    for _, sidecars in groupby(of_records, key=lambda sidecar: sidecar.entry.job.key):
-        yield list(sidecars)
+    for _, recorded in groupby(of_records, key=lambda sidecar: sidecar.entry.job.key):
+        yield list(recorded)
     for seen in reader.walk():
         for one in seen:
             if one.outside or extension(one.file) != "json":
                 continue
             with suppress(Untrue):
-                lying_here = siblings(reader, read_sidecar(reader, one.file))
-                if lying_here[0].artifact.file == _image_of(lying_here, one.file) and _is_news(state, lying_here):
-                    yield lying_here
+                sidecars = siblings(reader, read_sidecar(reader, one.file))
+                is_first = sidecar_of(sidecars[0].artifact.file) == one.file
+                if is_first and _adds_images(state, sidecars):
+                    yield sidecars
 
 
-def _image_of(sidecars: Sequence[Sidecar], sidecar: str) -> str | None:
-    return next((one.artifact.file for one in sidecars if sidecar_of(one.artifact.file) == sidecar), None)
-
-
-def _is_news(state: StateFile, sidecars: Sequence[Sidecar]) -> bool:
+def _adds_images(state: StateFile, sidecars: Sequence[Sidecar]) -> bool:
     entry = auditing.by_key(state.connection, sidecars[0].entry.job.key)
     recorded = {} if entry is None else auditing.indexes(state.connection, entry.id)
     return any(one.artifact.output_index not in recorded for one in sidecars)
@@ -147,8 +148,8 @@ def _sidecars_of_records(run_dir: Path, reader: SafeReader) -> Iterator[Sidecar]
         with suppress(Untrue):
             sidecar = checked_sidecar(parse(line), None)
             with suppress(Untrue):
-                ours = read_sidecar(reader, sidecar_of(sidecar.artifact.file))
-                sidecar = ours if ours.entry.job.key == sidecar.entry.job.key else sidecar
+                on_disk = read_sidecar(reader, sidecar_of(sidecar.artifact.file))
+                sidecar = on_disk if on_disk.entry.job.key == sidecar.entry.job.key else sidecar
             yield sidecar
 
 
@@ -164,8 +165,8 @@ def _failures(run_dir: Path, state: StateFile) -> Iterator[tuple[Job, dict[str, 
             yield job, values
 
 
-def _recall(state: StateFile, job: Job, values: dict[str, Any]) -> None:
-    """Lets a job go the way it went, in one step."""
+def _restore_failure(state: StateFile, job: Job, values: dict[str, Any]) -> None:
+    """Adds a job that failed or is in doubt, by the moves that led there. values: its line of ``failures.jsonl``."""
     (entry,) = state.enlist([job])
     counted = values.get("attempts")
     attempts = counted if isinstance(counted, int) and 0 < counted < 1_000 else 1
@@ -177,7 +178,7 @@ def _recall(state: StateFile, job: Job, values: dict[str, Any]) -> None:
         state.doubt(entry, cause)
     elif is_request_id(request_id):
         accepted = state.accept(entry, str(request_id), moment)
-        if accepted.state is State.RUNNING:  # whether it failed there or here is not known: it may still be collected
+        if accepted.state is State.RUNNING:  # it may have failed here only: then it can still be collected
             state.fail_here(accepted, cause)
     else:
         state.reject(entry, cause, moment)
@@ -202,15 +203,9 @@ def _cause(values: Any) -> Cause:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """The lines of a table of ours; none when it isn't there, or is a link."""
+    """The lines of a table; none if it is missing or a link."""
     if path.is_symlink() or not path.is_file():
         return
     with path.open("rb") as file:
         while line := file.readline(_LONGEST):
             yield line
-
-
-def _groups(items: Iterable[Any]) -> Iterator[list[Any]]:
-    walk = iter(items)
-    while group := list(islice(walk, _GROUP)):
-        yield group

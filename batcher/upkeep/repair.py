@@ -1,16 +1,17 @@
-"""Putting a run directory right, as far as that is free.
+"""Fixes a run directory as far as that is free.
 
-The order keeps every step safe to be killed after: bytes that are right but in the wrong place go home first; then
-what is in the way goes to ``lost+found``; then the state file learns what it should know, sidecars are written from
-it, and last the pictures that are lost are fetched. A lost job is moved in the state file before its damaged file is
-touched, so a repair that ends half way is finished by the next one, or by the next run.
+The order makes every step safe to be killed after. First, right bytes in the wrong place are put back. Then what is in
+the way goes to ``lost+found``, missing facts are recorded in the state file, and sidecars are written from it. Last,
+lost images are fetched again. A lost job changes its state before its damaged file is moved, so a repair that ended
+half way is finished by the next repair or the next run.
 """
 
 import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,6 +21,7 @@ from typing import Any
 
 from msgspec import structs
 
+from batcher.core.batched import batched
 from batcher.core.errors import Damaged, FileRefused, FileUnavailable
 from batcher.core.job import Artifact, Entry, canonical_json, sidecar
 from batcher.core.version import __version__
@@ -36,60 +38,55 @@ from batcher.store.files.place import Shelf
 from batcher.store.files.safe_reader import IMAGES, Absent, NotAFile, Outside, sidecar_of, stem
 from batcher.store.files.whole import force
 from batcher.store.files.whole import put_in_place as land
-from batcher.upkeep.findings import Finding, Fix, Kind, gone, of_job
+from batcher.upkeep.findings import Finding, Fix, Kind, of_job
 from batcher.upkeep.inspection import LIMITS, Depth, recorded_as
-from batcher.upkeep.rebuild import Rebuilt, put_in_place, take_in
+from batcher.upkeep.rebuild import JOBS_PER_COMMIT, Rebuilt, put_in_place, take_in
 from batcher.upkeep.survey import Survey, look
 
-_GROUP = 200  # jobs a commit
-MOST_ROUNDS = 2  # what was taken into the state file may turn out to be damaged itself
+MOST_ROUNDS = 2  # images that the first one takes into the state file may turn out to be damaged
 _SIDECAR = frozenset({Kind.SIDECAR_MISSING, Kind.SIDECAR_UNREADABLE, Kind.SIDECAR_DIFFERS})
 _LOST = frozenset({Kind.MISSING, Kind.TRUNCATED, Kind.CHANGED, Kind.OUTSIDE, Kind.INCOMPLETE})
 
 
 @dataclass(slots=True)
 class Repaired:
-    """before, after: the check without and with the repair; left: what it could not fix. how: what was done, counted.
+    """What a repair did.
 
-    rebuilt: None when the state file was there. ``how`` names each in the singular, its first word takes the s.
+    before: the check before it. left: findings that remain. how: what was done, and how many times; each is named in
+    the singular, with the noun first (``job fetched again, free``). rebuilt: None if there was a state file.
     """
 
     before: Survey
     left: list[Finding] = field(default_factory=list)
-    how: dict[str, int] = field(default_factory=dict)
+    how: Counter[str] = field(default_factory=Counter)
     rebuilt: Rebuilt | None = None
-
-    def did(self, what: str, count: int = 1) -> None:
-        if count:
-            self.how[what] = self.how.get(what, 0) + count
-            if not self.how[what]:
-                del self.how[what]
 
 
 async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int, progress: Progress | None) -> Repaired:
-    """Checks, fixes what can be had free, checks again. Raises BusyError, UsageError, DiskError."""
+    """Checks a run directory, fixes what can be had free, and checks again.
+
+    options: of the service. depth: how far each image is checked. threads: files read at once. progress: shows the
+    number of jobs. Raises BusyError, UsageError, DiskError.
+    """
     with ExitStack() as held:
         held.enter_context(locked(run_dir))
-        damaged = _set_aside_if_damaged(run_dir)
+        damaged = _move_damaged_state(run_dir)
         rebuilt = None if has_state(run_dir) else put_in_place(run_dir)
-        state = StateFile(run_dir / STATE)
-        held.callback(state.close)
+        state = held.enter_context(closing(StateFile(run_dir / STATE)))
         look_again = partial(look, run_dir, state.connection, depth=depth, threads=threads, alone=True)
         before = look_again(progress=progress)
-        repaired = Repaired(before, rebuilt=rebuilt)
+        repaired = Repaired(before, before.findings, rebuilt=rebuilt)
         if rebuilt is not None:
             kind = Kind.STATE_DAMAGED if damaged else Kind.STATE_MISSING
-            missing = Finding(kind=kind, file=STATE, message="made anew", fix=Fix.FREE)
-            before.findings.insert(0, missing)
-            repaired.did("state file made anew from the sidecars")
-        repaired.left = before.findings
+            before.findings.insert(0, Finding(kind=kind, file=STATE, message="rebuilt", fix=Fix.FREE))
+            repaired.how["state file rebuilt from the sidecars"] += 1
         not_fetched: list[Finding] = []
         for _ in range(MOST_ROUNDS):
             if not any(finding.fix is Fix.FREE for finding in repaired.left):
                 break
-            repairer = _Repairer(run_dir, state, repaired, repaired.left)
+            repairer = _Repairer(run_dir, state, repaired)
             collected = await collect(state, repairer.fix_on_disk(), options, depth)
-            repaired.did("job fetched again, free", len(collected.saved))
+            repairer.count("job fetched again, free", len(collected.saved))
             repairer.bring_back({entry.id for entry, _ in collected.later})
             repairer.write_tables()
             not_fetched += repairer.not_collected(collected)
@@ -100,140 +97,153 @@ async def repair(run_dir: Path, options: Options, *, depth: Depth, threads: int,
         return repaired
 
 
-def _set_aside_if_damaged(run_dir: Path) -> bool:
-    """Moves a state file that SQLite can't read to lost+found: nothing that it says can be relied upon."""
+def _move_damaged_state(run_dir: Path) -> bool:
+    """Whether SQLite can't read the state file, which then is in ``lost+found``. One without bytes stays."""
     if not os.path.lexists(run_dir / STATE) or ((run_dir / STATE).is_file() and not has_state(run_dir)):
-        return False  # or of no bytes: there is nothing to keep
+        return False
     try:
         with closing(connect_to_read(run_dir)) as connection:
-            damage = auditing.damage(connection)
-    except (sqlite3.DatabaseError, Damaged) as error:
-        damage = str(error)
-    if damage is None:
-        return False
-    for suffix in ("", "-wal", "-shm"):
+            is_damaged = auditing.damage(connection) is not None
+    except (sqlite3.DatabaseError, Damaged):
+        is_damaged = True
+    for suffix in ("", "-wal", "-shm") if is_damaged else ():
         move_aside(run_dir, STATE + suffix)
-    return True
+    return is_damaged
 
 
 class _Repairer:
-    def __init__(self, run_dir: Path, state: StateFile, repaired: Repaired, findings: Sequence[Finding]) -> None:
-        self.run_dir = run_dir
-        self.state = state
-        self.repaired = repaired
-        in_bucket = url_of(run_dir) is not None  # there it is cheaper to fetch a picture again than to move it
-        self.findings = [replace(one, source=None) for one in findings] if in_bucket else findings
-        self.touched = {finding.entry.id for finding in self.findings if finding.entry is not None}
-        self.price = state.facts.price_usd
-        self._shelf = place_of(run_dir)
+    """One round of a repair.
+
+    run_dir: the run directory, whose lock is held. state: its state file. repaired: has the findings to fix, and counts
+    what was done.
+
+    touched: row numbers of the jobs whose files have to be checked again.
+    """
+
+    def __init__(self, run_dir: Path, state: StateFile, repaired: Repaired) -> None:
+        self._run_dir = run_dir
+        self._state = state
+        self._how = repaired.how
+        in_bucket = url_of(run_dir) is not None  # there, fetching an image again is cheaper than moving it
+        self._findings = [replace(one, source=None) for one in repaired.left] if in_bucket else repaired.left
+        self.touched = {finding.entry.id for finding in self._findings if finding.entry is not None}
+        self._price = state.facts.price_usd
+        self._place = place_of(run_dir)
         self._reader = reader_of(run_dir)
         self._simulated = state.facts.simulated
-        self._kept_aside: list[tuple[int, str, str]] = []  # of lost jobs: id, a file of theirs, and where it is now
+        self._moved: list[tuple[int, str, str]] = []  # of lost jobs: row number, a file, and where it is now
+
+    def __repr__(self) -> str:
+        return f"<_Repairer of {self._run_dir}: findings: {len(self._findings)}>"
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Adds to what was done; nothing for 0."""
+        if number:
+            self._how[what] += number
 
     def fix_on_disk(self) -> list[Entry]:
-        """All that needs no network. Gives the jobs whose files have to be fetched, moved to READY or RUNNING."""
-        self.state.must_commit([self.state.outdate_tables])
-        self._aside(finding.file for finding in self.findings if finding.kind is Kind.OUTSIDE and not finding.entry)
-        self._reader = reader_of(self.run_dir)  # without what those links led to
-        self._put_back([finding for finding in self.findings if finding.source is not None])
-        strays = [finding for finding in self.findings if finding.kind in {Kind.ORPHAN, Kind.LEFTOVER}]
-        self._aside(finding.file for finding in strays)
-        self._take_in([finding for finding in self.findings if finding.kind is Kind.UNRECORDED])
-        self._correct([finding for finding in self.findings if finding.kind is Kind.FACTS_DIFFER])
-        lost = [finding for finding in self.findings if _is_lost(finding) and not self._is_whole_now(finding)]
+        """All that needs no network. Gives the jobs whose files have to be fetched, which are READY or RUNNING now."""
+        self._state.must_commit([self._state.outdate_tables])
+        self._move_aside(finding.file for finding in self._of_kind(Kind.OUTSIDE) if not finding.entry)
+        self._reader = reader_of(self._run_dir)  # without the folders that those links led to
+        self._put_back([finding for finding in self._findings if finding.source is not None])
+        self._move_aside(finding.file for finding in self._of_kind(Kind.ORPHAN, Kind.LEFTOVER))
+        self._take_in(self._of_kind(Kind.UNRECORDED))
+        self._correct(self._of_kind(Kind.FACTS_DIFFER))
+        lost = [finding for finding in self._findings if _is_lost(finding) and not self._is_whole_now(finding)]
         lost_ids = {finding.entry.id for finding in lost if finding.entry is not None}
         self._write_sidecars(self._with_doubtful_sidecars() - lost_ids)
-        unfetched = [one.entry for one in self.findings if one.kind is Kind.UNFETCHED and one.entry is not None]
+        unfetched = [finding.entry for finding in self._of_kind(Kind.UNFETCHED) if finding.entry is not None]
         return [*self._lose(lost, lost_ids), *unfetched]
 
-    def _aside(self, files: Iterable[str]) -> list[str]:
-        """Where they are now, those that were there."""
+    def _of_kind(self, *kinds: Kind) -> list[Finding]:
+        return [finding for finding in self._findings if finding.kind in kinds]
+
+    def _move_aside(self, files: Iterable[str]) -> list[str]:
+        """Moves files to ``lost+found``. Gives the new names of those that were there."""
         moved = []
         for file in files:
             try:
                 self._reader.path(file)
             except Outside:
-                continue  # a name in a tampered state file must not make us move what isn't ours
-            if (now := move_aside(self.run_dir, file)) is not None:
+                continue  # a name in a tampered state file must not make us move a file outside
+            if (now := move_aside(self._run_dir, file)) is not None:
                 moved.append(now)
-                self.repaired.did("file moved to lost+found")
+        self.count("file moved to lost+found", len(moved))
         return moved
 
     def _put_back(self, misplaced: Sequence[Finding]) -> None:
-        """Every right picture is copied beside its place first, so that a circle of swapped ones comes apart."""
-        wanted = {finding.source for finding in misplaced}
+        """Copies every image beside its place first: images may have changed places in a circle."""
+        sources = {finding.source for finding in misplaced}
         staged = []
         for finding in misplaced:
             assert finding.source is not None
             temp = self._temp(finding.file)
             with disk(finding.file):
-                if self.run_dir / finding.source != temp:
-                    shutil.copyfile(self.run_dir / finding.source, temp, follow_symlinks=True)
+                if self._run_dir / finding.source != temp:
+                    shutil.copyfile(self._run_dir / finding.source, temp, follow_symlinks=True)
             staged.append((finding, temp))
         for finding, temp in staged:
-            if finding.file not in wanted:
-                self._aside([finding.file])
+            if finding.file not in sources:
+                self._move_aside([finding.file])
             with disk(finding.file):
                 force(temp)
-                land(temp, self.run_dir / finding.file)
-            self.repaired.did("image put back in its place")
+                land(temp, self._run_dir / finding.file)
+        self.count("image put back in its place", len(staged))
 
     def _temp(self, file: str) -> Path:
         name = file.removeprefix(f"{IMAGES}/")
         digits = blake2b(f"home {file}".encode(errors="surrogatepass"), digest_size=8).hexdigest()
-        return Shelf(self.run_dir).locate(name).with_name(f".{digits}.part")
+        return Shelf(self._run_dir).locate(name).with_name(f".{digits}.part")
 
     def _take_in(self, unrecorded: Sequence[Finding]) -> None:
-        for start in range(0, len(unrecorded), _GROUP):
-            group = unrecorded[start : start + _GROUP]
-            self.state.must_commit([partial(take_in, self.state, finding.sidecars, listed=False) for finding in group])
-            self.repaired.did("job taken into the state file", len(group))
-        for finding in unrecorded:
-            entry = auditing.by_key(self.state.connection, finding.job or "")
-            if entry is not None:
-                self.touched.add(entry.id)
+        for group in batched(unrecorded, JOBS_PER_COMMIT):
+            moves = [partial(take_in, self._state, finding.sidecars, listed=False) for finding in group]
+            self._state.must_commit(moves)
+        self.count("job taken into the state file", len(unrecorded))
+        self.touched |= self._ids_of(unrecorded)
+
+    def _ids_of(self, findings: Iterable[Finding]) -> set[int]:
+        """Row numbers of their jobs, by the keys."""
+        entries = (auditing.by_key(self._state.connection, finding.job or "") for finding in findings)
+        return {entry.id for entry in entries if entry is not None}
 
     def _correct(self, findings: Sequence[Finding]) -> None:
         for finding in findings:
             for entry, artifacts in self._files_of([finding.entry.id] if finding.entry else []):
-                really = [self._really(artifact) for artifact in artifacts if artifact.file == finding.file]
-                self.state.must_commit([partial(self.state.redescribe, entry, [one for one in really if one])])
-                self.repaired.did("fact corrected in the state file")
+                actual = [self._as_it_is(artifact) for artifact in artifacts if artifact.file == finding.file]
+                self._state.must_commit([partial(self._state.redescribe, entry, [one for one in actual if one])])
+                self.count("fact corrected in the state file")
 
-    def _really(self, artifact: Artifact) -> Artifact | None:
+    def _as_it_is(self, artifact: Artifact) -> Artifact | None:
+        """The record of a file with the facts of its present content; None if it can't be read."""
         try:
             with self._reader.reading(artifact.file) as data:
                 facts = examine(data, depth="structure", limits=LIMITS, announced=recorded_as(artifact))
         except (Absent, Outside, NotAFile, OSError, FileUnavailable, FileRefused):
             return None
-        size = facts.size or (None, None)
+        width, height = facts.size or (None, None)
         return structs.replace(
-            artifact, bytes=facts.bytes, sha256=facts.sha256, mime=facts.kind.mime, width=size[0], height=size[1]
+            artifact, bytes=facts.bytes, sha256=facts.sha256, mime=facts.kind.mime, width=width, height=height
         )
 
     def _with_doubtful_sidecars(self) -> set[int]:
-        """Those found wrong, and those of jobs whose facts were corrected or that were taken in."""
-        kinds = {*_SIDECAR, Kind.FACTS_DIFFER}
-        ids = {finding.entry.id for finding in self.findings if finding.entry and _needs_sidecar(finding, kinds)}
-        taken_in = {finding.job for finding in self.findings if finding.kind is Kind.UNRECORDED and finding.job}
-        entries = (auditing.by_key(self.state.connection, key) for key in taken_in)
-        return ids | {entry.id for entry in entries if entry is not None}
+        """Jobs with a finding about a sidecar, and those whose record was corrected or that were taken in."""
+        corrected = [one for one in self._findings if one.kind is Kind.FACTS_DIFFER or _is_about_sidecar(one)]
+        ids = {finding.entry.id for finding in corrected if finding.entry is not None}
+        return ids | self._ids_of(self._of_kind(Kind.UNRECORDED))
 
     def _write_sidecars(self, ids: set[int]) -> None:
         for entry, artifacts in self._files_of(sorted(ids)):
             for artifact in artifacts:
-                values = self._sidecar(entry, artifact)
-                if self._says(artifact, values):
-                    continue
-                self._aside([sidecar_of(artifact.file)])
-                self._shelf.put_sidecar(stem(artifact.file).removeprefix(f"{IMAGES}/"), values)
-                self._shelf.settle(artifact.file.removeprefix(f"{IMAGES}/"))
-                self.repaired.did("sidecar written from the state file")
-
-    def _sidecar(self, entry: Entry, artifact: Artifact) -> dict[str, Any]:
-        return sidecar(entry, artifact, simulated=bool(self._simulated), version=__version__)
+                values = sidecar(entry, artifact, simulated=bool(self._simulated), version=__version__)
+                if not self._says(artifact, values):
+                    self._move_aside([sidecar_of(artifact.file)])
+                    self._place.put_sidecar(stem(artifact.file).removeprefix(f"{IMAGES}/"), values)
+                    self.count("sidecar written from the state file")
 
     def _says(self, artifact: Artifact, values: dict[str, Any]) -> bool:
+        """Whether the sidecar on disk has these values."""
         try:
             with self._reader.reading(sidecar_of(artifact.file)) as data:
                 return canonical_json(json.loads(bytes(data))) == canonical_json(values)
@@ -241,68 +251,66 @@ class _Repairer:
             return False
 
     def _is_whole_now(self, finding: Finding) -> bool:
-        """Whether the images that were not on record were on disk, and are on record by now."""
+        """Whether images that were not on record were on disk, and so are on record by now."""
         if finding.kind is not Kind.INCOMPLETE or finding.entry is None:
             return False
         files = [artifacts for _, artifacts in self._files_of([finding.entry.id])]
         return all(artifacts and len(artifacts) == artifacts[0].output_count for artifacts in files)
 
-    def _lose(self, findings: Sequence[Finding], ids: set[int]) -> list[Entry]:
-        lost: list[Entry] = []
+    def _lose(self, lost: Sequence[Finding], ids: set[int]) -> list[Entry]:
+        """Moves the jobs to READY or RUNNING, then their damaged files out of the way.
+
+        A sidecar that is right stays where it is: the download writes it again.
+        """
+        entries: list[Entry] = []
         for entry, artifacts in self._files_of(sorted(ids)):
-            lost += self.state.must_commit([partial(self.state.lose, entry, artifacts)])
-        for finding in findings:
-            if finding.kind is not Kind.INCOMPLETE and finding.entry is not None:
-                for file in (finding.file, sidecar_of(finding.file)):
-                    self._kept_aside += [(finding.entry.id, file, now) for now in self._aside([file])]
-        return lost
+            entries += self._state.must_commit([partial(self._state.lose, entry, artifacts)])
+        damaged = [finding for finding in lost if finding.kind is not Kind.INCOMPLETE]
+        for finding in [*damaged, *filter(_is_about_sidecar, self._findings)]:
+            if finding.entry is not None and finding.entry.id in ids:
+                moved = self._move_aside([finding.file])
+                self._moved += [(finding.entry.id, finding.file, now) for now in moved]
+        return entries
 
     def bring_back(self, ids: set[int]) -> None:
-        """What was moved out of the way for a file that could not be had now: the job is as it was before. A copy of a
-        damaged picture stays in lost+found, as the next run writes over it.
+        """Copies files back for jobs that could not be fetched now: their directory is as before. The next download
+        writes over the copies, so the files stay in ``lost+found``.
         """
-        for number, file, now in self._kept_aside:
-            place, kept = self.run_dir / file, self.run_dir / now
-            if number not in ids or not kept.is_file() or place.exists():
-                continue
-            with disk(file):
-                if file.endswith(".json"):
-                    kept.rename(place)
-                    self.repaired.did("file moved to lost+found", -1)
-                else:
-                    shutil.copy2(kept, place)
+        for number, file, now in self._moved:
+            place, moved = self._run_dir / file, self._run_dir / now
+            if number in ids and moved.is_file() and not place.exists():
+                with disk(file):
+                    shutil.copy2(moved, place)
 
-    def _files_of(self, ids: Iterable[int]) -> Iterable[auditing.Files]:
-        return auditing.finished(self.state.connection, ids)
+    def _files_of(self, ids: Iterable[int]) -> Iterator[auditing.Files]:
+        return auditing.finished(self._state.connection, ids)
 
     def write_tables(self) -> None:
-        """What other tools read, as the state file has it now."""
+        """Writes ``records.jsonl`` and ``failures.jsonl`` from the state file."""
         if self._simulated is None:
             return
-        records.write(self.state, simulated=self._simulated, progress=listener("none"))
-        if any(finding.kind is Kind.RECORDS_DIFFER for finding in self.findings):
-            self.repaired.did("records.jsonl written from the state file")
+        records.write(self._state, simulated=self._simulated, progress=listener("none"))
+        self.count("records.jsonl written from the state file", bool(self._of_kind(Kind.RECORDS_DIFFER)))
 
     def not_collected(self, collected: Collected) -> list[Finding]:
-        fetched = [one for one in self.findings if _is_lost(one) or one.kind is Kind.UNFETCHED]
-        kinds = {finding.entry.id: finding for finding in fetched if finding.entry is not None}
+        """Findings about the jobs whose files could not be fetched."""
+        fetched = [one for one in self._findings if _is_lost(one) or one.kind is Kind.UNFETCHED]
+        by_id = {finding.entry.id: finding for finding in fetched if finding.entry is not None}
         left = []
         for entry, cause in collected.gone:
-            left.append(gone(entry, kinds[entry.id].file, cause, self.price))
+            left.append(of_job(Kind.GONE, entry, by_id[entry.id].file, str(cause), Fix.PAID, price=self._price))
         for entry, why in collected.later:
-            was = kinds[entry.id]
+            before = by_id[entry.id]
             message = f"could not be fetched now: {why}; the next run or repair tries again"
-            left.append(of_job(was.kind, entry, was.file, message, price=self.price))
+            left.append(of_job(before.kind, entry, before.file, message, price=self._price))
         return left
 
 
 def _is_lost(finding: Finding) -> bool:
-    return finding.kind in _LOST and finding.entry is not None and finding.source is None and not _is_sidecar(finding)
+    """Whether images have to be fetched: the right bytes are nowhere on disk."""
+    is_image = finding.kind is Kind.INCOMPLETE or not finding.file.endswith(".json")
+    return finding.kind in _LOST and finding.entry is not None and finding.source is None and is_image
 
 
-def _needs_sidecar(finding: Finding, kinds: set[Kind]) -> bool:
-    return finding.kind in kinds or (finding.kind is Kind.OUTSIDE and _is_sidecar(finding))
-
-
-def _is_sidecar(finding: Finding) -> bool:
-    return finding.kind is not Kind.INCOMPLETE and finding.file.endswith(".json")
+def _is_about_sidecar(finding: Finding) -> bool:
+    return finding.kind in _SIDECAR or (finding.kind is Kind.OUTSIDE and finding.file.endswith(".json"))

@@ -1,7 +1,7 @@
-"""The whole check: every job that is done, then what only shows when one looks at all of them together.
+"""The whole check: every job that is done, then what shows only when all of them are compared.
 
-The state file is streamed; a window of jobs is read and decoded by a pool of threads at a time (hashing and decoding
-let go of the interpreter, so threads do scale), and what is kept grows with what is wrong and not with the run.
+The state file is streamed, and a few batches of jobs at a time are in a pool of threads (hashing and decoding release
+the interpreter's lock, so threads scale). Memory grows with the number of findings, not with the size of the run.
 """
 
 import json
@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from batcher.core.batched import batched
 from batcher.core.job import State
 from batcher.core.one_line import one_line
 from batcher.core.where import VERDICTS
@@ -24,19 +24,24 @@ from batcher.images.check import allow
 from batcher.images.storage import reader_of
 from batcher.runner.progress import Meter, Progress
 from batcher.runner.records import RECORDS
-from batcher.store import auditing, is_going, read_facts, reading
+from batcher.store import STATE, auditing, is_going, read_facts, reading
 from batcher.store.files.safe_reader import SafeReader, is_plain
 from batcher.upkeep.findings import Finding, Fix, Kind, of_job
-from batcher.upkeep.inspection import LIMITS, Depth, Looked, Rules, look_at
-from batcher.upkeep.orphans import strays
+from batcher.upkeep.inspection import LIMITS, Depth, Inspection, Rules
+from batcher.upkeep.orphans import orphans
 
 THREADS = min(16, 2 * (os.cpu_count() or 1))
-_BATCH = 8  # jobs a hop to a thread
+_BATCH = 8  # jobs that a thread takes at once
 
 
 @dataclass(slots=True)
 class Survey:
-    """findings in the order found. files, bytes: read. going: a run was at work meanwhile."""
+    """What a check found.
+
+    jobs, images: number of those that are done. files, bytes: how many were read, and their size. seconds: the time
+    that the check took.
+    going: a run was writing to the directory meanwhile.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     jobs: int = 0
@@ -57,9 +62,10 @@ def look(
     only: Iterable[int] | None = None,
     alone: bool = False,
 ) -> Survey:
-    """Checks a run directory against a state file, which is read only. Works beside a going run.
+    """Compares a run directory with a state file, which is read only. Works beside a going run.
 
-    only: the jobs to read again, by row number; what concerns all of them is looked at all the same.
+    depth: how far each image is checked. threads: files read at once. progress: shows the number of jobs.
+    only: row numbers of the jobs to read, None for all; what concerns all jobs is checked in any case.
     alone: the run lock is held, so no run is going.
     """
     began = time.monotonic()
@@ -70,7 +76,8 @@ def look(
         with closing(Meter(auditing.sizes(connection)[0] if progress else 0, progress)) as meter:
             _look(run_dir, connection, survey, meter, depth=depth, threads=threads, only=only)
     except (sqlite3.DatabaseError, ValueError) as error:
-        survey.findings.append(_damaged(str(error)))
+        message = f"{one_line(str(error), 200)}; a repair makes a new one from the sidecars"
+        survey.findings.append(Finding(kind=Kind.STATE_DAMAGED, file=STATE, message=message, fix=Fix.FREE))
     survey.seconds = time.monotonic() - began
     return survey
 
@@ -79,13 +86,13 @@ def _look(
     run_dir: Path, connection: sqlite3.Connection, survey: Survey, meter: Meter, *, depth: Depth, threads: int,
     only: Iterable[int] | None,
 ) -> None:  # fmt: skip
-    reader = reader_of(run_dir)
-    rules = _rules(connection, depth)
+    reader, facts = reader_of(run_dir), read_facts(connection)
+    rules = Rules(depth, facts.simulated, frozenset(facts.batchers), facts.price_usd)
     allow(LIMITS)
-    for looked, jobs, images in _in_parallel(reader, rules, connection, threads, only):
-        survey.jobs += jobs
-        survey.images += images
-        for one in looked:
+    for inspections in _in_parallel(reader, rules, connection, threads, only):
+        survey.jobs += len(inspections)
+        for one in inspections:
+            survey.images += one.images
             survey.findings += one.findings
             survey.files += one.files
             survey.bytes += one.bytes
@@ -93,31 +100,25 @@ def _look(
     survey.findings += _duplicates(connection, rules)
     if not survey.going:
         survey.findings += _unfetched(connection)
-    survey.findings += strays(reader, connection, going=survey.going)
-    survey.findings = _misplaced(survey.findings, connection)
+    survey.findings += orphans(reader, connection, going=survey.going)
+    survey.findings = _with_sources(survey.findings, connection)
     if not survey.going:
         survey.findings += _records(run_dir, connection, rules)
 
 
-def _rules(connection: sqlite3.Connection, depth: Depth) -> Rules:
-    facts = read_facts(connection)
-    return Rules(depth, facts.simulated, frozenset(facts.batchers), facts.price_usd)
-
-
 def _in_parallel(
     reader: SafeReader, rules: Rules, connection: sqlite3.Connection, threads: int, only: Iterable[int] | None
-) -> Iterator[tuple[list[Looked], int, int]]:
-    """Batches of jobs through the pool, at most a few of them waiting: (findings, jobs, images) of each, in order."""
+) -> Iterator[list[Inspection]]:
+    """Batches of jobs through a pool of threads, in order, with a bounded number of them waiting."""
 
-    def look_at_all(batch: list[auditing.Files]) -> tuple[list[Looked], int, int]:
-        looked = [look_at(reader, rules, entry, artifacts) for entry, artifacts in batch]
-        return looked, len(batch), sum(len(artifacts) for _, artifacts in batch)
+    def inspect(batch: list[auditing.Files]) -> list[Inspection]:
+        return [Inspection(reader, rules, entry, artifacts) for entry, artifacts in batch]
 
-    waiting: deque[Future[tuple[list[Looked], int, int]]] = deque()
+    waiting: deque[Future[list[Inspection]]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="verify")
     try:
-        for batch in _batches(auditing.finished(connection, only)):
-            waiting.append(pool.submit(look_at_all, batch))
+        for batch in batched(auditing.finished(connection, only), _BATCH):
+            waiting.append(pool.submit(inspect, batch))
             if len(waiting) >= 4 * threads:
                 yield waiting.popleft().result()
         while waiting:
@@ -126,55 +127,44 @@ def _in_parallel(
         pool.shutdown(cancel_futures=True)
 
 
-def _batches(jobs: Iterable[auditing.Files]) -> Iterator[list[auditing.Files]]:
-    walk = iter(jobs)
-    while batch := list(islice(walk, _BATCH)):
-        yield batch
-
-
-def _damaged(damage: str) -> Finding:
-    message = f"{one_line(damage, 200)}; a repair makes a new one from the sidecars"
-    return Finding(kind=Kind.STATE_DAMAGED, file="state.db", message=message, fix=Fix.FREE)
-
-
 def _duplicates(connection: sqlite3.Connection, rules: Rules) -> Iterator[Finding]:
     for number, file, first in auditing.duplicates(connection):
         for entry, _ in auditing.finished(connection, [number]):
-            message = f"the same bytes as {first}, which was asked for with other inputs"
+            message = f"the same bytes as {first}, which was requested with other inputs"
             yield of_job(Kind.DUPLICATE, entry, file, message, Fix.BY_HAND, price=rules.price)
 
 
 def _unfetched(connection: sqlite3.Connection) -> Iterator[Finding]:
-    """What a run or a repair that ended too early left at the service, though it was ready."""
+    """Jobs that were finished at the service when the run or the repair ended, before their files were fetched."""
     for entry in reading.entries(connection, [State.RUNNING, State.READY]):
         if entry.finished_at is not None:
             yield of_job(Kind.UNFETCHED, entry, f"images/{entry.path}", "paid for; its files are not here")
 
 
-def _misplaced(findings: list[Finding], connection: sqlite3.Connection) -> list[Finding]:
-    """Looks for the right bytes of each damaged file among the other ones, and says whose picture it holds."""
-    here = {finding.actual: finding for finding in findings if finding.actual}
-    return [_placed(finding, here, connection) if finding.expected else finding for finding in findings]
+def _with_sources(findings: list[Finding], connection: sqlite3.Connection) -> list[Finding]:
+    """The findings, with the place of the right bytes where another file has them, and whose image a file holds."""
+    by_content = {finding.actual: finding for finding in findings if finding.actual}
+    return [_with_source(finding, by_content, connection) for finding in findings]
 
 
-def _placed(finding: Finding, here: dict[str, Finding], connection: sqlite3.Connection) -> Finding:
-    if finding.kind not in {Kind.MISSING, Kind.CHANGED, Kind.TRUNCATED, Kind.OUTSIDE} or not is_plain(finding.file):
+def _with_source(finding: Finding, by_content: dict[str, Finding], connection: sqlite3.Connection) -> Finding:
+    kinds = {Kind.MISSING, Kind.CHANGED, Kind.TRUNCATED, Kind.OUTSIDE}
+    if not finding.expected or finding.kind not in kinds or not is_plain(finding.file):
         return finding
-    source = here.get(finding.expected or "")
+    source = by_content.get(finding.expected)
     owner = auditing.file_with(connection, finding.actual) if finding.actual else None
     message = f"holds the image of {owner}" if owner else finding.message
     if source is None:
         return replace(finding, message=message)
     swapped = source.expected is not None and finding.actual is not None
-    where = f"its own is in {source.file}"
     return replace(
         finding, kind=Kind.SWAPPED if swapped else finding.kind, source=source.file, fix=Fix.FREE, price_usd=None,
-        message=f"{message}; {where}",
+        message=f"{message}; its own is in {source.file}",
     )  # fmt: skip
 
 
 def _records(run_dir: Path, connection: sqlite3.Connection, rules: Rules) -> Iterator[Finding]:
-    """Only after a run that ended: one that was killed had no time to write it, and the next one does."""
+    """Differences of ``records.jsonl``; none after a run that was killed, as the next run writes the file."""
     path = run_dir / RECORDS
     if read_facts(connection).process or rules.simulated is None:
         return
@@ -199,7 +189,7 @@ def _is_record(line: bytes, expected: dict[str, Any] | None, versions: frozenset
     if expected is None or not isinstance(record, dict) or not line.endswith(b"\n"):
         return False
     version = record.get("batcher")
-    for name in VERDICTS:  # they may have been given since
+    for name in VERDICTS:  # a person may have given them since
         record.pop(name, None)
     return record == {**expected, "batcher": version} and (not versions or version in versions)
 

@@ -101,7 +101,9 @@ class Server:
         """The token of the address's fragment becomes a cookie, which pictures are asked for with."""
         body = await _body(request)
         if not self._guard.is_token(str(body.get("token", ""))):
-            return _json({"error": "that is not the token of this page", "hint": "Open the address anew."}, status=401)
+            return _json(
+                {"error": "that is not the token of this page", "hint": "Open the printed address again."}, status=401
+            )
         answer = _json({"ok": True})
         answer.set_cookie(self._guard.cookie, self._guard.token, httponly=True, samesite="Strict", path="/")
         return answer

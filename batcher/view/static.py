@@ -79,7 +79,7 @@ def _written(reader: RunReader, folder: Path) -> str:
     size = sum(row.bytes or 0 for row, there in zip(rows, kept, strict=True) if there)
     return (
         f"{show_count(len(rows) - missing, 'image')}, {show_bytes(size)}, in {folder}/index.html.{lost}\n"
-        "Verdicts made there: Save verdicts, then batcher pick RUN --from picks.jsonl"
+        "Verdicts made there come back: Save verdicts, then batcher pick RUN --from picks.jsonl"
     )
 
 

@@ -57,7 +57,7 @@ def test_axes_and_defaults_are_dicts() -> None:
         ({"limit": 0}, "limit '0'"),
         ({"dynamic": "yes"}, "must be True or False"),
         ({"set": 7}, "must be a dict"),
-        ({"budget": object()}, "no value for it"),
+        ({"budget": object()}, "can't be used for it"),
     ],
 )
 def test_a_bad_option_is_refused_in_words(given: dict[str, Any], words: str) -> None:

@@ -42,7 +42,7 @@ def offer(entry: Any, status: int = 200, given: float | None = None) -> Any:
     return virtual.run(story())
 
 
-@pytest.mark.parametrize(("given", "price", "word"), [(0.5, 0.5, "--price counts"), (0.01, 0.04, "higher")])
+@pytest.mark.parametrize(("given", "price", "word"), [(0.5, 0.5, "--price is used"), (0.01, 0.04, "higher")])
 def test_the_higher_of_two_prices_counts_and_is_said(given: float, price: float, word: str) -> None:
     got = offer({"base_price_usd": 0.04, "price_unit": "image", "input_schema": SCHEMA}, given=given)
     assert got.price == price

@@ -183,6 +183,13 @@ def test_a_paused_run_says_what_lets_it_go_on(shell: Shell) -> None:
     assert pasted(shell, commands(said.out)[-1]).code == 0
 
 
+def test_tune_says_that_it_resumed_whatever_else_it_changed(shell: Shell) -> None:
+    stopped(shell, "--limit", "1")
+    shell("tune", RUN, "--pause")
+    assert f"{RUN}: rate 1.0/s, resumed\n" in shell("tune", RUN, "--resume", "--rate", "1/s").out
+    assert "resumed" not in shell("tune", RUN, "--resume", "--rate", "2/s").out, "it was not paused"
+
+
 def test_a_deadline_that_tune_set_and_that_has_passed_is_taken_away(shell: Shell) -> None:
     stopped(shell, "--limit", "1")
     write_control(shell.folder / RUN, Control(deadline=1.0, at=1.0))

@@ -160,7 +160,7 @@ def test_after_a_sigterm_a_long_command_at_the_end_is_left_to_itself_in_time(she
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 130
     text = (shell.folder / "err").read_text()
-    words = re.search(r"--on-end still runs after ([\d.]+) s: left to itself \(process (\d+)\)", text)
+    words = re.search(r"--on-end still runs after ([\d.]+) s: left running \(process (\d+)\)", text)
     assert words is not None, text
     assert float(words[1]) <= AFTER_A_SIGNAL  # seconds: who sends SIGTERM kills after ten
     assert (shell.folder / "began").read_text().strip() == words[2]

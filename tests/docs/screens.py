@@ -53,7 +53,7 @@ SCREENS = {
         "batcher run jobs/quickstart.yaml --simulate", 12, {"latency": Latency(kind="uniform", low=0.5, high=2.0)},
         {"rate": 5.0},
     ),
-    "All places taken": Screen(
+    "Limited by --in-flight": Screen(
         "batcher run lights.txt --rate 10/s", 220, {"latency": SLOW}, {"rate": 10.0, "in_flight": 32}, at=80.0
     ),
     "Interrupted": Screen(

@@ -65,7 +65,7 @@ def test_an_address_where_nobody_listens_is_said_at_once(
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("--workers", "2"), "--workers are for --engine ray"),
+        (("--workers", "2"), "--workers is for --engine ray"),
         (("--engine", "ray", "--workers", "0"), "a whole number, 1 or more"),
         (("--engine", "ray", "--workers", "-3"), "a whole number, 1 or more"),
         (("--engine", "dask"), "one of local, ray"),

@@ -115,15 +115,15 @@ def test_verdicts_of_another_person_are_taken_as_they_are(pick: Callable[..., An
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("yes",), "which images are meant"),
-        (("--where", "seed == 3"), "what should be recorded"),
+        (("yes",), "no images are named"),
+        (("--where", "seed == 3"), "no verdict is given"),
         (("--where", "seed = 3", "yes"), "write '=='"),
         (("--where", "sed == 3", "yes"), "did you mean seed?"),
         (("--best", "1"), "--by COLUMN"),
         (("--best", "1", "--by", "nothing"), "there is no such column"),
         (("--best", "1", "no"), "--best picks"),
         (("--rest", "no", "--where", "seed == 3"), "go with --best"),
-        (("maybe", "--where", "seed == 3"), "no verdict"),
+        (("maybe", "--where", "seed == 3"), "not a verdict"),
         (("--from", "gone.csv"), "can't be read"),
     ],
 )

@@ -86,7 +86,7 @@ def test_one_that_was_cut_short_is_found_out(body: bytes, announced: str) -> Non
 def test_bytes_that_nobody_has_a_name_for_are_kept_with_a_warning_after_one_download(tmp_path: Path) -> None:
     artifact = fetch(tmp_path, answer(b"\x93NUMPY\x01\0v\0 and so on, in no format of ours"))
     assert artifact.file.endswith(".bin")
-    assert artifact.warning == "kept as it came: it is not a kind of file that is known"
+    assert artifact.warning == "kept as it came: its kind of file is not known"
 
 
 @pytest.mark.parametrize(

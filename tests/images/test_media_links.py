@@ -94,7 +94,7 @@ def test_an_object_that_was_changed_is_never_linked_to_in_the_place_of_what_was_
 ) -> None:
     obstore.put(server.store("inputs"), "theirs.png", b"another picture")
     content, source = described(file, place="s3://inputs/theirs.png", version="as it was")
-    with pytest.raises(Unusable, match="is not what it was"):
+    with pytest.raises(Unusable, match="has changed since it was read"):
         MediaLinks(None, 60.0, is_here=True).prepare(content, [source])
     links = MediaLinks("s3://inputs/changed", 60.0, is_here=True)
     again = links.prepare(content, [source])
@@ -117,7 +117,7 @@ def test_other_bytes_under_the_name_of_a_content_are_refused(server: ObjectStore
     content, source = described(file)
     name = f"junk/sha256/{content.sha256[:2]}/{content.sha256}.png"
     obstore.put(server.store("inputs"), name, b"junk")
-    with pytest.raises(DiskError, match="not what its name says"):
+    with pytest.raises(DiskError, match="other bytes than its name says"):
         MediaLinks("s3://inputs/junk", 60.0, is_here=True).prepare(content, [source])
 
 

@@ -185,7 +185,7 @@ def test_one_prompt_as_a_json_object_is_not_taken_for_ids_and_prompts(
     tmp_path: Path, text: str, flags: dict[str, Any], column: int
 ) -> None:
     (problem,) = problems(write(tmp_path, text, "p.json"), **flags)
-    assert "not the id of one" in problem.what or "in the list `prompts`" in problem.what
+    assert "not an id" in problem.what or "in the list `prompts`" in problem.what
     assert (problem.line, problem.column) == (1, column)
 
 

@@ -63,9 +63,9 @@ def test_vars_and_repeat_multiply(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "column", "what"),
     [
-        ("prompts: [A]\ndefaults: {repeat: 3, seed: 5}\n", 2, 20, "`seed` is given already"),
-        ("prompts: [A]\nmatrix: {seed: 1..3}\ndefaults: {repeat: 3}\n", 3, 20, "`seed` is given already"),
-        ("prompts: [A]\ninclude: {seed: 1}\ndefaults: {repeat: 3}\n", 3, 20, "`seed` is given already"),
+        ("prompts: [A]\ndefaults: {repeat: 3, seed: 5}\n", 2, 20, "`seed` is already given"),
+        ("prompts: [A]\nmatrix: {seed: 1..3}\ndefaults: {repeat: 3}\n", 3, 20, "`seed` is already given"),
+        ("prompts: [A]\ninclude: {seed: 1}\ndefaults: {repeat: 3}\n", 3, 20, "`seed` is already given"),
         ("prompts: [A]\ndefaults: {repeat: 0}\n", 2, 20, "a number of copies"),
         ("prompts: [{prompt: A, repeat: many}]\n", 1, 31, "a number of copies"),
         ("prompts: [{prompt: A, repeat: 2, seed: 1}]\n", 1, 23, "`repeat` beside `seed`"),

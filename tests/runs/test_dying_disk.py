@@ -172,20 +172,31 @@ def test_a_decoder_that_gets_no_memory_ends_the_run_with_73_and_nothing_is_lost(
     desk.finish(run)
 
 
-@pytest.mark.parametrize("megabytes", [60, 90, 95, 140])
-def test_with_too_little_address_space_a_run_ends_and_nothing_is_lost(desk: Desk, megabytes: int) -> None:
-    """A compiled library that gets no memory may abort the process: then it is as a kill, and without words."""
-    limited = (
-        f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({megabytes << 20},) * 2);"
-        " from batcher.__main__ import entry; entry()"
-    )
+LITTLE_MEMORY = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv.pop(1)) << 20,) * 2)
+from batcher.__main__ import entry
+entry()
+"""
+
+
+@pytest.mark.parametrize("megabytes", [60, 110, 500])
+def test_a_run_with_too_little_address_space_is_refused_before_it_submits_anything(desk: Desk, megabytes: int) -> None:
+    """A compiled library that gets no memory may abort the process as it is loaded: then without words."""
     run = desk.folder / "run"
-    going = desk.start(run, "-c", limited)
-    _, complained = going.communicate(timeout=120)
-    if going.returncode in {-signal.SIGABRT, -signal.SIGSEGV}:
-        desk.start(run).communicate(timeout=120)
-        assert desk.stats()["charges_per_input"]["max"] == 1
-        return
-    assert going.returncode in {0, 73}, complained
+    going = desk.start(run, "-c", LITTLE_MEMORY, str(megabytes))
+    _, complained = going.communicate(timeout=60)
+    assert desk.stats()["submits_accepted"] == 0
     assert "Traceback" not in complained
-    desk.finish(run)
+    if going.returncode not in {-signal.SIGABRT, -signal.SIGSEGV}:
+        assert going.returncode == 73, complained
+        assert "memory" in complained or "address space" in complained
+    if megabytes > 100:
+        assert f"may use {megabytes} MB of address space" in complained
+        assert "ulimit -v" in complained
+
+
+def test_a_run_with_just_enough_address_space_is_as_any_other(desk: Desk) -> None:
+    going = desk.start(desk.folder / "run", "-c", LITTLE_MEMORY, "512")
+    _, complained = going.communicate(timeout=120)
+    assert going.returncode == 0, complained

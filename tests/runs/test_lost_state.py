@@ -117,7 +117,7 @@ def test_a_whole_run_directory_that_was_put_back_as_it_was_asks_before_it_pays(t
             item.rename(tmp_path / f"gone-{item.name}")
         shutil.copytree(backup, folder, dirs_exist_ok=True)
         before = service.stats()["submits_accepted"]
-        with pytest.raises(UsageError, match="was put back as it was at an earlier time"):
+        with pytest.raises(UsageError, match="was restored to an earlier state"):
             await go(folder, path, service)
         assert service.stats()["submits_accepted"] == before
         return await go(folder, path, service, continue_copy=True)

@@ -77,7 +77,9 @@ def test_lines_that_are_no_verdicts_are_counted_and_hurt_nobody(tmp_path: Path) 
         "[]",
         '{"job": 7}',
         f'{{"job": "{JOB}", "pick": "maybe"}}',
+        f'{{"job": "{JOB}", "pick": ["yes"]}}',
         f'{{"job": "{JOB}", "stars": 9}}',
+        "[" * 100_000,
         "\x00",
         "7",
     ]

@@ -16,7 +16,7 @@ from batcher.runner.progress import listener
 from batcher.runner.run_context import RunContext
 from batcher.runner.run_dir import hold
 from batcher.runner.service import Options, Service
-from batcher.runner.session import conduct
+from batcher.runner.session import Session
 from batcher.runner.stop import Stop
 from batcher.runner.work import Surroundings
 from batcher.simulator import Address, Latency, Profile, Simulator, serve
@@ -103,7 +103,7 @@ async def visit(
         async with Api(address.base_url, token, wall=wall) as api:
             if price is not None:
                 _list_at(api, price)
-            ended = await conduct(
+            ended = await Session(
                 loader, told,
                 Options(manifest=str(manifest), overrides=overrides, command=command, continue_copy=continue_copy),
                 folder, Service(api, trust, "the simulator"),
@@ -111,7 +111,7 @@ async def visit(
                     observers=() if hear is None else (hear,), attend=attend, hire=hire, wall=wall, elapsed=now
                 ),
                 listener("none"), lambda: now() - began,
-            )  # fmt: skip
+            ).conduct()  # fmt: skip
     return Came(ended.stop, ended.context, ended.report, ended.summary, now() - began)
 
 

@@ -262,6 +262,32 @@ def test_a_picture_put_in_the_place_of_another_that_is_put_back_is_kept(run: Run
     assert own in [kept.read_bytes() for kept in run.aside()]
 
 
+def test_the_files_counted_as_moved_are_the_damaged_ones_and_no_others(run: Run) -> None:
+    images = run.images()
+    flip(images[3], 700)
+    images[5].write_bytes(b"")
+    images[7].unlink()
+    for path in (images[9].with_suffix(".json"), images[11].with_suffix(".json")):
+        path.write_bytes(path.read_bytes()[:100])
+    flip(images[11], 700)
+    stray = run.folder / "images" / "holiday.png"
+    stray.write_bytes(file_bytes({"prompt": "a beach"}))
+    damaged = [images[3], images[5], images[9].with_suffix(".json"), images[11], images[11].with_suffix(".json"), stray]
+    facts = run.verify("--repair")
+    assert facts["exit_code"] == 0
+    moved = {path.relative_to(run.folder / "lost+found") for path in run.aside()}
+    assert moved == {path.relative_to(run.folder / "images") for path in damaged}
+    assert facts["mended"]["file moved to lost+found"] == len(damaged)
+
+
+def test_a_job_that_lacks_an_image_and_has_a_sidecar_of_another_job_keeps_its_names(fours: Run) -> None:
+    before = {path: path.read_bytes() for path in fours.images()}
+    fours.images()[1].unlink()
+    shutil.copy(fours.images()[5].with_suffix(".json"), fours.images()[2].with_suffix(".json"))
+    assert fours.verify("--repair")["exit_code"] == 0
+    assert {path: path.read_bytes() for path in fours.images()} == before
+
+
 def test_a_job_nobody_heard_of_with_a_damaged_image_is_taken_in_and_mended_in_one_go(run: Run) -> None:
     before = snapshot(run)
     flip(run.folder / f"{run.rows('jobs')[3]['path']}.png", 300)

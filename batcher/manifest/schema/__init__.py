@@ -1,4 +1,4 @@
-"""What a model takes: the input schemas that manifests are checked against before anything is spent."""
+"""The input schemas of models, against which manifests are checked before anything is spent."""
 
 from batcher.manifest.schema.bundled import DEFAULT_MODEL, bundled
 from batcher.manifest.schema.schema import ModelSchema

@@ -1,8 +1,8 @@
 """The catalogue's own dialect of JSON Schema, turned into the standard one.
 
-Seen in published schemas: the type ``float``, types in capitals, formats no validator knows (``image_uri``), a list of
-``validations`` beside the standard keywords. A schema comes from outside: it may be nonsense, deep, or refer to other
-hosts. It can only lead to an error message.
+Published schemas have the type ``float``, types in capitals, formats that no validator knows (``image_uri``), and a
+list of ``validations`` beside the standard keywords. A schema comes from outside: it may be nonsense, deep, or refer to
+other hosts. The worst that it can do is an error message.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ SHARED = ("$defs", "definitions")
 
 
 def standard(schema: Any, depth: int = 0) -> Any:
-    """The same schema in the standard's words; raises ValueError when it is nested beyond reason."""
+    """The same schema in the standard's words. Raises ValueError for one nested more than 40 deep."""
     if depth > _DEEPEST:
         raise ValueError(f"the schema is nested more than {_DEEPEST} deep")
     if isinstance(schema, list):
@@ -47,7 +47,7 @@ def _part(key: str, value: Any, depth: int) -> Any:
 
 
 def _types(value: Any) -> Any:
-    """The type or types by their standard names, None when none of them is known (then any type will do)."""
+    """The type or types by their standard names; None, which allows any type, when one of them is unknown."""
     names = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     lower = [name.lower() for name in names if isinstance(name, str)]
     standard_names = [_RENAMED.get(name, name) for name in lower]
@@ -57,17 +57,16 @@ def _types(value: Any) -> Any:
 
 
 def types_of(schema: Any) -> frozenset[str]:
-    """Which types a value may have, alternatives included; empty when the schema does not say."""
+    """The types that a value may have, alternatives included; empty when the schema does not say."""
     if not isinstance(schema, Mapping):
         return frozenset()
     stated = schema.get("type")
     if stated is not None:
         return frozenset([stated] if isinstance(stated, str) else stated)
-    parts = alternatives(schema)
-    return frozenset[str]().union(*(types_of(part) for part in parts)) if parts else frozenset()
+    return frozenset[str]().union(*map(types_of, alternatives(schema)))
 
 
 def alternatives(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The schemas of which one must fit, as far as they are readable."""
-    listed = (schema.get(key) for key in ("anyOf", "oneOf"))
+    """The schemas in ``anyOf`` and ``oneOf``, as far as they are readable."""
+    listed = [schema.get(key) for key in ("anyOf", "oneOf")]
     return [part for parts in listed if isinstance(parts, list) for part in parts if isinstance(part, Mapping)]

@@ -1,12 +1,12 @@
-"""File inputs: the service fetches them itself, so they must be public https URLs.
+"""Inputs that are files: the service fetches them itself, so each must be a public https URL.
 
-A URL that points into a private network either fails there (after the submit) or reaches somebody else's machine, and
-one with a password in it would put that password into requests and sidecars. Hosts are judged by their text alone;
-nothing is looked up.
+A URL of a private network fails at the service, after the submit, or reaches a machine of that network. A URL with a
+password would put the password into requests and sidecars. Hosts are judged by their text alone: nothing is resolved.
 """
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,8 @@ ADVISED = {"image": 50_000_000, "video": 100_000_000}  # bytes of one file, from
 MOST = max(ADVISED.values())
 BUCKETS = ("s3://", "gs://", "az://")
 _KIND_WORDS = {"video": "video", "audio": "audio", "image": "image", "mask": "image"}
-UPLOAD = "upload it with --media s3://bucket/prefix, or write its public https URL"
+_UPLOAD = "upload it with --media s3://bucket/prefix, or write its public https URL"
+NO_PLACE = f"is a file on this machine, which the service can't fetch; {_UPLOAD}"
 _CONTENT = re.compile(r"sha256:[0-9a-f]{64}")
 _FORMATS = re.compile(r"(image|video|audio|file|mask)_ur[il]s?\Z")
 _NAMES = re.compile(r"(.*_)?(image|images|video|videos|audio|audios|mask)(_ur[il]s?|_\d+)?\Z")
@@ -33,70 +34,64 @@ _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".intranet", ".lan", "
 
 
 def is_media(name: str, schema: Any) -> bool:
-    """Whether this input takes the URL of a picture, film or sound (or a list of them), going by format and name."""
+    """Whether this input takes the URL of an image, a video or a sound (or a list of URLs), by its format and name."""
     if not isinstance(schema, dict):
         return False
     if any(_FORMATS.fullmatch(form) for form in _formats(schema)):
         return True
-    stated = schema.get("type")
-    if "enum" in schema or not {None, "string", "array"}.intersection(_listed(stated) if stated else [None]):
-        return False
-    return takes_files_by_name(name)
+    stated = schema.get("type") or "string"
+    types = stated if isinstance(stated, list) else [stated]
+    may_be_url = "enum" not in schema and any(one in {"string", "array"} for one in types if isinstance(one, str))
+    return may_be_url and takes_files_by_name(name)
 
 
 def takes_files_by_name(name: str) -> bool:
-    """Whether inputs of that name take files, as models mostly call them."""
+    """Whether models mostly call inputs so that take files: ``image_url``, ``start_image``."""
     return bool(_NAMES.fullmatch(name.lower()) or _URL_NAMES.search(name.lower()))
 
 
 def _formats(schema: dict[str, Any]) -> list[str]:
-    """The ``format`` of the input itself, of its items and of its alternatives."""
-    around = [schema, schema.get("items"), *alternatives(schema)]
-    return [part["format"] for part in around if isinstance(part, dict) and isinstance(part.get("format"), str)]
+    return [form for form in _stated(schema, "format") if isinstance(form, str)]
 
 
-def _listed(stated: Any) -> list[str]:
-    """The types of a ``type``, which is one name or a list of them."""
-    return [name for name in (stated if isinstance(stated, list) else [stated]) if isinstance(name, str)]
+def _stated(schema: dict[str, Any], *keys: str) -> Iterator[Any]:
+    """The values of these keys for the input itself, its items and its alternatives."""
+    for part in (schema, schema.get("items"), *alternatives(schema)):
+        yield from (part.get(key) for key in keys if isinstance(part, dict))
 
 
-def takes_data(schema: Any) -> bool:
+def takes_data(schema: dict[str, Any]) -> bool:
     """Whether the schema itself says that this input may be a ``data:`` URI."""
-    if not isinstance(schema, dict):
-        return False
-    around = [schema, schema.get("items"), *alternatives(schema)]
-    texts = (part.get(key) for part in around if isinstance(part, dict) for key in ("title", "description", "format"))
+    texts = _stated(schema, "title", "description", "format")
     return any(isinstance(text, str) and _DATA.search(text) for text in texts)
 
 
 def several(text: str) -> list[str]:
-    """The URLs of a cell for a list of them: between blanks, line ends, commas, semicolons or ``|``; names of files
-    between ``|``, semicolons, line ends, or a comma and a blank.
+    """The URLs of a cell that holds a list: blanks, line ends, commas, semicolons and ``|`` separate them. Names of
+    files are separated by ``|``, semicolons, line ends, or a comma with a blank.
     """
     parts = _BETWEEN.split(text.strip())
     return [one for part in parts for one in ([part] if "://" in part else _BETWEEN_FILES.split(part)) if one]
 
 
 def is_content(value: Any) -> bool:
-    """Whether it stands for a file by what is in it (``sha256:`` and 64 hex digits): sent as a link to that file."""
+    """Whether it is the hash of a file (``sha256:`` and 64 hex digits), which is sent as a link to that file."""
     return isinstance(value, str) and _CONTENT.fullmatch(value) is not None
 
 
 def media_problem(value: Any, *, data: bool = False) -> str | None:
-    """What keeps the service from fetching this value, None if nothing can be seen. data: ``data:`` URIs may be."""
+    """Why the service can't fetch this value, None if nothing is wrong with it. data: whether ``data:`` URIs are fine.
+
+    value: a URL or a list of URLs.
+    """
     for url in value if isinstance(value, list) else [value]:
-        if not isinstance(url, str) or (data and url[:5].lower() == "data:") or is_content(url):
+        if not isinstance(url, str) or is_content(url):
             continue
-        if reason := _no_url(url) or _url_problem(url):
+        is_data = url[:5].lower() == "data:"
+        if is_data and not data:
+            return "is a data: URI, which this input does not take by its schema; it must be a public https URL"
+        if not is_data and (reason := NO_PLACE if _LOCAL.match(url) else _url_problem(url)):
             return reason
-    return None
-
-
-def _no_url(url: str) -> str | None:
-    if url[:5].lower() == "data:":
-        return "is a data: URI, which this input does not take by its schema; it must be a public https URL"
-    if _LOCAL.match(url):
-        return f"is a file on this machine, which the service can't fetch; {UPLOAD}"
     return None
 
 
@@ -142,9 +137,9 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What files an input takes. kind: image, video or audio, None where nothing says so. most: bytes of one.
-    lists_only: one alone must be sent as a list. named_only: nothing says that it takes files, so that only what can be
-    nothing else is taken for one.
+    """What files an input takes. kind: image, video or audio, None where nothing says so. most: bytes of one file.
+    lists_only: whether even one file must be sent as a list. named_only: no schema says that it takes files, so that
+    only ``file:``, bucket URLs and contents are files.
     """
 
     kind: str | None
@@ -153,12 +148,12 @@ class Wanted:
     named_only: bool = False
 
 
-def wanted(name: str, schema: Any, *, lists_only: bool = False, named_only: bool = False) -> Wanted:
-    """Going by format and name, and by the limits that the schema states."""
-    words = " ".join([*_formats(schema), name.lower()]) if isinstance(schema, dict) else name.lower()
+def wanted(name: str, schema: dict[str, Any], *, lists_only: bool = False, named_only: bool = False) -> Wanted:
+    """What files an input takes, by its format and name, and by the limits that the schema states."""
+    words = " ".join([*_formats(schema), name.lower()])
     kind = next((kind for word, kind in _KIND_WORDS.items() if word in words), None)
     most = ADVISED.get(kind or "", MOST)
-    stated = schema.get("validations") if isinstance(schema, dict) else None
+    stated = schema.get("validations")
     for rule in stated if isinstance(stated, list) else ():
         if isinstance(rule, dict) and rule.get("validation_rule") == "max_file_size_mb":
             value = rule.get("validation_value")

@@ -1,25 +1,23 @@
-"""Media inputs that are files: named by a path or by the URL of a bucket, known by what is in them.
+"""Media inputs that are files, given by a path or by the URL of an object in a bucket.
 
-``{file: cat.png}``, a bare path and ``s3://bucket/cat.png`` stand for a content, and ``sha256:...`` of it takes their
-place among the inputs of a job. So a file that is moved or renamed is the same job, and an edited one is another. The
-link that the service gets is made at the submit and is no part of the job.
+In a job's inputs the hash of the content (``sha256:...``) takes the place of ``{file: cat.png}``, a bare path or
+``s3://bucket/cat.png``. So a file that is moved or renamed is the same job, and an edited one is another. The link that
+the service gets is made at the submit and is no part of the job.
 """
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-from batcher.manifest.schema.media import BUCKETS, UPLOAD, Wanted, is_content
+from batcher.manifest.schema.media import BUCKETS, Wanted, is_content
 from batcher.manifest.schema.words import shown as shown_text
 
 _CELL = re.compile(r"\{\s*[\"']?file[\"']?\s*:\s*(.+?)\s*\}", re.DOTALL)
 _FILE = "file:"
 _SCHEME = re.compile(r"(https?:|data:)", re.IGNORECASE)
 _MOST_KEPT = 100_000  # files whose content is kept in memory
-_SUFFIX = "_file"  # of the meta value that has the name of the file
 
 
 class Unusable(Exception):
@@ -27,20 +25,19 @@ class Unusable(Exception):
 
 
 class Contents(Protocol):
-    """Looks into files and objects, and remembers what is in them."""
+    """Hashes files and objects (hex of the SHA-256), and remembers the hashes. Each ``of_`` method raises Unusable."""
 
-    def ahead(self, name: str, wanted: Wanted) -> None: ...  # a path or an object that is asked for soon
+    def ahead(self, name: str, wanted: Wanted) -> None: ...  # a path or an object whose hash is needed soon
 
-    def of_file(self, path: str, wanted: Wanted) -> str: ...  # hex of the SHA-256; all of these raise Unusable
+    def of_file(self, path: str, wanted: Wanted) -> str: ...
 
     def of_object(self, url: str, wanted: Wanted) -> str: ...
 
     def of_hash(self, sha256: str) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
 class Unread:
-    """For a manifest that is only looked through for mistakes."""
+    """Contents of files that are not read, for a manifest that is only checked for mistakes."""
 
     def ahead(self, name: str, wanted: Wanted) -> None: ...
 
@@ -55,7 +52,7 @@ class Unread:
 
 
 def as_text(value: Any) -> Any:
-    """``{file: cat.png}``, as YAML and JSON have it or as the text of a cell, as ``file:cat.png``; in a list too."""
+    """``{file: cat.png}`` (a mapping, or the text of a cell) becomes ``file:cat.png``, in a list too."""
     if isinstance(value, list):
         return [as_text(one) for one in value]
     if isinstance(value, dict) and value.keys() == {"file"} and isinstance(value["file"], str):
@@ -66,8 +63,10 @@ def as_text(value: Any) -> Any:
 
 
 class MediaFiles:
-    """base: the folder that names are relative to; None for a manifest from elsewhere, which may name none of this
-    machine. contents: None where none can be looked into.
+    """The files that inputs of a manifest are.
+
+    base: the folder that names are relative to; None for a manifest from a URL, which may name no file of this machine.
+    contents: None where files can't be uploaded; then they are not looked into.
     """
 
     def __init__(self, base: str | None, contents: Contents | None) -> None:
@@ -76,7 +75,7 @@ class MediaFiles:
         self._kept: dict[tuple[str, Wanted], tuple[str, str | None]] = {}
 
     def sent(self, value: Any, wanted: Wanted) -> Any:
-        """The value as it stands among a job's inputs; what can't be used stays as it is."""
+        """The value as it stands among a job's inputs; the name of a file that can't be used stays."""
         if wanted.lists_only and isinstance(value, str):
             value = [value]
         return _each(value, lambda text: self._content(text, wanted)[0])
@@ -100,12 +99,12 @@ class MediaFiles:
         return content
 
     def stop_reading(self) -> None:
-        """From now on files are not read: no job will be made of the rows that name them."""
+        """From now on files are not read, as no jobs are made of the rows that name them."""
         if self._contents is not None:
             self._contents = Unread()
 
     def ahead(self, value: Any, wanted: Wanted) -> None:
-        """The files of a value are asked for soon."""
+        """Says that the files of a value are needed soon."""
         if self._contents is None:
             return
         for text in _texts(as_text(value)):
@@ -128,21 +127,17 @@ class MediaFiles:
             raise Unusable(f"must be a file, an object ({', '.join(BUCKETS)}) or a public https URL")
         if self._base is None:
             raise Unusable(
-                "is a file of this machine, and a manifest from a URL can't use one; write https:// or s3://"
+                "is a file on this machine, and a manifest from a URL can't use one; write https:// or s3://"
             )
         if not name or "\0" in name:
             raise Unusable("names no file")
         return os.path.abspath(os.path.join(self._base, os.path.expanduser(name)))  # noqa: PTH100, PTH111, PTH118  a text, which may be odd
 
 
-def names_of(inputs: Mapping[str, Any], media: Mapping[str, Wanted]) -> dict[str, Any]:
-    """For ``meta``: the names of the files that inputs are, as ``image_file``."""
-    named: dict[str, Any] = {}
-    for name, takes in media.items():
-        names = [label(text) for text in _texts(inputs[name]) if _is_file(text, takes) and not is_content(text)]
-        if names:
-            named[name + _SUFFIX] = names if len(names) > 1 else names[0]
-    return named
+def names_of(value: Any, wanted: Wanted) -> str | list[str] | None:
+    """The names of the files in a value, as they were written: None for none, a text for one, a list for several."""
+    names = [label(text) for text in _texts(value) if _is_file(text, wanted) and not is_content(text)]
+    return names if len(names) > 1 else next(iter(names), None)
 
 
 def _is_file(text: str, wanted: Wanted) -> bool:
@@ -170,6 +165,3 @@ def _each(value: Any, change: Any) -> Any:
 
 def _texts(value: Any) -> Iterator[str]:
     yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str))
-
-
-NO_PLACE = f"is a file on this machine, which the service can't fetch; {UPLOAD}"

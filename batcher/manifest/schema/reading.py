@@ -1,4 +1,4 @@
-"""Text from a cell or a flag, read as one of the schema's types. Each reader gives None for what it is not."""
+"""Text from a cell or a flag, read as one of the schema's types. Each reader returns None for other text."""
 
 import json
 import math

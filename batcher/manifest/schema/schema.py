@@ -1,4 +1,4 @@
-"""One model's input schema: names, types from text, and what is wrong with a value.
+"""The input schema of one model: names, types from text, and checks of values.
 
 Each input is compiled alone, on first use: a batch checks millions of values of a few inputs. The validator never
 fetches anything and its patterns run in linear time, so a hostile schema costs an error message and nothing else.
@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeGuard
 
 from batcher.core.job import images_asked
 from batcher.manifest.schema.dialect import SHARED, alternatives, standard, types_of
@@ -21,14 +21,19 @@ LOWEST, HIGHEST = -(2**63), 2**64 - 1  # what a 64-bit column or a JSON reader e
 _MOST_NAMED = 20  # values of a choice that a message lists
 
 
+Check = Callable[[Any], str | None]  # of a value: what is wrong with it, in words that follow the input's name
+
+
 class ModelSchema:
     """The inputs of one model.
 
-    inputs: names, in the schema's order.
-    asked: names that the schema calls required.
-    required: names that must be sent: of ``asked``, without those that have a default (some list both).
-    media_inputs: names whose value is the URL of a file, or a list of them.
-    notes: what is odd about the schema, in words that follow the model's name.
+    model_id: its name. properties: by input, its schema as published. shared: ``$defs`` and ``definitions``.
+    required: the schema's list of required inputs, as published.
+
+    ``inputs``: names, in the schema's order. ``asked``: names that the schema calls required; ``required``: those of
+    them that have no default (some schemas list both), so that they must be sent. ``media_inputs``: names whose value
+    is the URL of a file, or a list of URLs. ``notes``: what is odd about the schema, in words that follow the model's
+    name. ``check_of``: for a name, the check of its values; it is compiled once.
     """
 
     def __init__(
@@ -37,28 +42,29 @@ class ModelSchema:
         self.model_id = model_id
         self.inputs = tuple(properties)
         self.media_inputs = frozenset(name for name, given in properties.items() if is_media(name, given))
-        self._given = dict(properties)
+        self._properties = dict(properties)
+        self._given = {name: given if isinstance(given, dict) else {} for name, given in properties.items()}
         self._schemas = {name: standard(given) for name, given in properties.items()}
-        self._types = {name: types_of(schema) for name, schema in self._schemas.items()}
-        self._readers = {
-            name: tuple(read for kind, read in READERS.items() if kind in types) for name, types in self._types.items()
-        }
+        types = {name: types_of(schema) for name, schema in self._schemas.items()}
+        self._types = types
+        self._readers = {name: [read for kind, read in READERS.items() if kind in types[name]] for name in types}
         self._choices = {
             name: {value if isinstance(value, str) else json.dumps(value): value for value in allowed}
             for name in self.inputs
             if (allowed := self.allowed(name))
         }
         self._shared = {key: standard(dict(value)) for key, value in shared.items()}
-        self._compiled = cache(self._compile)
-        listed = required if isinstance(required, list) else []
-        listed_names = [name for name in listed if isinstance(name, str)]
-        self.asked = frozenset(name for name in listed_names if name in self._given)
+        self.check_of: Callable[[str], Check] = cache(self._check_of)
+        listed = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
+        self.asked = frozenset(listed) & properties.keys()
         self.required = frozenset(name for name in self.asked if self.default(name) is None)
-        nowhere = [name for name in listed_names if name not in self._given]
         self.notes = tuple(
             f"the schema asks for {shown(name)}, which is not one of its inputs: that is ignored"
-            for name in nowhere[:5]
+            for name in [name for name in listed if name not in properties][:5]
         )
+
+    def __repr__(self) -> str:
+        return f"<ModelSchema of {self.model_id}: {', '.join(self.inputs)}>"
 
     @classmethod
     def from_json(cls, model_id: str, input_schema: Any) -> "ModelSchema":
@@ -72,13 +78,13 @@ class ModelSchema:
         return cls(model_id, properties, shared=shared, required=input_schema.get("required"))
 
     def unchecked(self, names: Iterable[str]) -> "ModelSchema":
-        """The same schema without a say over these inputs: they need not be given, may be of any value, and are inputs
+        """The same schema without checks of these inputs: they need not be given, may have any value, and are inputs
         even where the schema does not list them.
         """
         names = frozenset(names)
         if not names:
             return self
-        given = {**self._given, **{name: {} for name in sorted(names)}}
+        given = {**self._properties, **{name: {} for name in sorted(names)}}
         left = sorted(self.asked - names)
         looser = ModelSchema(self.model_id, given, shared=self._shared, required=left)
         looser.media_inputs -= names
@@ -87,20 +93,21 @@ class ModelSchema:
 
     def takes_null(self, name: str) -> bool:
         """Whether null may be sent: the type allows it, or the default is null."""
-        given = self._given.get(name)
-        if not isinstance(given, Mapping):
-            return False
+        given = self._given.get(name, {})
         by_default = "default" in given and given["default"] is None
-        return by_default or given.get("nullable") is True or "null" in self._types.get(name, frozenset())
+        return by_default or given.get("nullable") is True or "null" in self._types_of(name)
+
+    def _types_of(self, name: str) -> frozenset[str]:
+        """Empty where the schema does not say, and for what is no input."""
+        return self._types.get(name, frozenset())
 
     def default(self, name: str) -> Any:
-        """What the service uses when the input is not sent, None when the schema does not say."""
-        given = self._given.get(name)
-        return given.get("default") if isinstance(given, Mapping) else None
+        """The value that the service uses when the input is not sent, None when the schema does not say."""
+        return self._given.get(name, {}).get("default")
 
     @property
     def default_images(self) -> int:
-        """How many pictures a request makes that does not say how many, at least 1."""
+        """The number of images of a request that does not give it, at least 1."""
         return images_asked({name: self.default(name) for name in self.inputs})
 
     def allowed(self, name: str) -> tuple[Any, ...] | None:
@@ -110,11 +117,12 @@ class ModelSchema:
         return tuple(listed) if isinstance(listed, list) else None
 
     def takes_integers(self, name: str) -> bool:
-        return "integer" in self._types.get(name, frozenset())
+        """Whether an integer may be a value."""
+        return "integer" in self._types_of(name)
 
     def takes_only_integers(self, name: str) -> bool:
         """Whether digits can mean nothing but their number."""
-        return self._types.get(name) == frozenset({"integer"}) and name not in self._choices
+        return self._types_of(name) == frozenset({"integer"}) and name not in self._choices
 
     def bounds(self, name: str) -> tuple[int | None, int | None]:
         """The least and the greatest integer that an input takes, None where the schema does not say."""
@@ -122,23 +130,20 @@ class ModelSchema:
         stated = [schema, *alternatives(schema)] if isinstance(schema, Mapping) else []
         integers = next((one for one in stated if "integer" in types_of(one) and not alternatives(one)), {})
         low, high = integers.get("minimum"), integers.get("maximum")
-        return (
-            math.ceil(low) if low is not None and _is_number(low) else None,
-            math.floor(high) if high is not None and _is_number(high) else None,
-        )
+        return math.ceil(low) if _is_number(low) else None, math.floor(high) if _is_number(high) else None
 
     def kind(self, name: str) -> str:
         """The types of an input in words; "anything" where the schema does not say."""
-        return kinds(self._types.get(name, frozenset())) or "anything"
+        return kinds(self._types_of(name)) or "anything"
 
     def takes_text(self, name: str) -> bool:
         """Whether text as it stands may be a value: the schema says string, or says nothing."""
-        types = self._types.get(name, frozenset())
+        types = self._types_of(name)
         return not types or "string" in types
 
     def wanted(self, name: str) -> Wanted:
-        """What files an input takes."""
-        types = self._types.get(name, frozenset())
+        """What files an input takes. Raises KeyError for what is no input."""
+        types = self._types_of(name)
         return wanted(name, self._given[name], lists_only="array" in types and "string" not in types)
 
     def fingerprint(self) -> str:
@@ -147,15 +152,18 @@ class ModelSchema:
         return blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
 
     def convert(self, name: str, text: str) -> Any:
-        """The value that a cell or a flag means; raises ValueError with a reason that can follow the input's name."""
-        types = self._types.get(name, frozenset())
+        """The value that the text of a cell or a flag means: ``"7"`` is 7 for an integer.
+
+        Raises ValueError with a reason that can follow the input's name.
+        """
+        types = self._types_of(name)
         choices = self._choices.get(name)
         if choices and text in choices:
             return choices[text]
         for read in self._readers.get(name, ()):
             if (value := read(text)) is not None:
                 return value
-        if "array" in types and self.name_of_one(name) and not text.lstrip().startswith(("[", "{")):
+        if "array" in types and self._lists_texts(name) and not text.lstrip().startswith(("[", "{")):
             return several(text) if name in self.media_inputs else [text]
         if not types or "string" in types:
             return text
@@ -165,12 +173,9 @@ class ModelSchema:
             f"must be {kinds(types)}, not {shown(text)}{' (write it as JSON)' if types & {'array', 'object'} else ''}"
         )
 
-    def name_of_one(self, name: str) -> bool:
+    def _lists_texts(self, name: str) -> bool:
         """Whether a bare text may stand for a list of one: the items are text."""
-        schema = self._schemas.get(name)
-        if not isinstance(schema, Mapping):
-            return False
-        items = schema.get("items")
+        items = self._schemas[name].get("items")
         return name in self.media_inputs if items is None else "string" in types_of(items)
 
     def normal(self, name: str, value: Any) -> Any:
@@ -183,11 +188,7 @@ class ModelSchema:
         """What is wrong with one value, as words that can follow the input's name; None if it is fine."""
         return self.check_of(name)(value)
 
-    def check_of(self, name: str) -> Callable[[Any], str | None]:
-        """``problems`` for one input, for those who check millions of its values."""
-        return self._compiled(name)
-
-    def _compile(self, name: str) -> Callable[[Any], str | None]:
+    def _check_of(self, name: str) -> Check:
         import jsonschema_rs  # noqa: PLC0415  only runs that check values pay for loading it
 
         if name not in self._schemas:
@@ -206,9 +207,7 @@ class ModelSchema:
             value = _as_links(given) if media else given
             try:
                 plain = type(value) is str or (type(value) is int and LOWEST <= value <= HIGHEST)
-                if plain and validator.is_valid(value):
-                    return media_problem(value, data=data) if media else None
-                if reason := _too_deep(value) or _unsendable(value):
+                if not plain and (reason := _unsendable(value)):
                     return reason
                 if not validator.is_valid(value):
                     return self._reason(name, value, validator)
@@ -223,7 +222,7 @@ class ModelSchema:
         return check if media else _sooner(check, self._schemas[name])
 
     def _reason(self, name: str, value: Any, validator: Any) -> str:
-        types, allowed = self._types.get(name), self.allowed(name)
+        types, allowed = self._types_of(name), self.allowed(name)
         if types and not is_one_of(value, types):
             return f"must be {kinds(types)}, not {described(value)}"
         if allowed is not None:
@@ -234,13 +233,8 @@ class ModelSchema:
         return shown(error.message, 200) if error else "does not fit the model's schema"
 
 
-_Check = Callable[[Any], str | None]
-
-
-def _sooner(check: _Check, schema: Any) -> _Check:
-    """The same check, without the validator where the schema asks only for text or an integer within bounds, as most
-    do.
-    """
+def _sooner(check: Check, schema: Any) -> Check:
+    """The same check, without the validator for schemas that ask only for text or an integer within bounds: most do."""
     kind = schema.get("type") if isinstance(schema, Mapping) else None
     names = {"string": ("minLength", "maxLength"), "integer": ("minimum", "maximum")}.get(str(kind))
     if names is None or not schema.keys() <= {"type", "title", "description", "examples", *names}:
@@ -255,13 +249,13 @@ def _sooner(check: _Check, schema: Any) -> _Check:
 
 
 def _as_links(value: Any) -> Any:
-    """What will be sent in the place of contents, to be judged by the schema."""
+    """The value with links in the place of contents, as the schema is about what is sent."""
     if isinstance(value, list):
         return [_as_links(one) for one in value]
     return f"https://example.com/{value[7:]}.png" if is_content(value) else value
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return type(value) is int or (type(value) is float and math.isfinite(value))
 
 
@@ -269,12 +263,12 @@ def _refuse(uri: str) -> Any:
     raise ValueError(f"it refers to {uri}, and batcher fetches no schemas")
 
 
-def _too_deep(value: Any) -> str | None:
-    return f"is nested more than {DEEPEST} deep" if is_deep(value) else None
-
-
 def _unsendable(value: Any) -> str | None:
-    """Numbers that JSON readers disagree on, or can't hold."""
+    """Data that JSON readers can't hold, or disagree on."""
+    return f"is nested more than {DEEPEST} deep" if is_deep(value) else _odd_number(value)
+
+
+def _odd_number(value: Any) -> str | None:
     if isinstance(value, bool | str) or value is None:
         return None
     if isinstance(value, int):
@@ -282,4 +276,4 @@ def _unsendable(value: Any) -> str | None:
     if isinstance(value, float):
         return None if math.isfinite(value) else "is not a finite number"
     inner = value.values() if isinstance(value, Mapping) else value
-    return next((reason for part in inner if (reason := _unsendable(part))), None)
+    return next((reason for part in inner if (reason := _odd_number(part))), None)

@@ -1,4 +1,4 @@
-"""Values in words: what messages say about a value, printable whatever is in it."""
+"""Values in the words of messages; the text is printable whatever the value is."""
 
 import json
 from typing import Any
@@ -8,12 +8,11 @@ _KINDS = {
     "object": "a mapping", "null": "null",
 }  # fmt: skip
 
-
 DEEPEST = 60  # levels of lists and mappings: Python's own writers of JSON give up not far beyond
 
 
 def is_deep(value: Any) -> bool:
-    """Whether lists and mappings are nested beyond DEEPEST. Without recursion, which is what it guards."""
+    """Whether lists and mappings are nested beyond DEEPEST. It must not recurse itself."""
     level = [value]
     for _ in range(DEEPEST + 1):
         inside = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))]
@@ -24,6 +23,7 @@ def is_deep(value: Any) -> bool:
 
 
 def is_one_of(value: Any, types: frozenset[str]) -> bool:
+    """Whether a value is of one of these JSON types; 1.0 is an integer, too."""
     kind = _kind(value)
     whole = isinstance(value, float) and value.is_integer()
     return kind in types or (kind == "integer" and "number" in types) or (whole and "integer" in types)
@@ -37,8 +37,8 @@ def _kind(value: Any) -> str:
 
 
 def kinds(types: frozenset[str]) -> str:
-    words = [_KINDS[kind] for kind in _KINDS if kind in types]
-    return " or ".join(words)
+    """Types in words: ``text or an integer``."""
+    return " or ".join(words for kind, words in _KINDS.items() if kind in types)
 
 
 def described(value: Any) -> str:
@@ -53,13 +53,14 @@ def described(value: Any) -> str:
 
 
 def plain(value: Any) -> str:
+    """A value as JSON, or as it is if it is a short printable text."""
     if isinstance(value, str) and value and value.isprintable() and len(value) <= 60:
         return value
     return _shorten(json.dumps(value, ensure_ascii=True, default=str), 60)
 
 
 def shown(text: str, longest: int = 60) -> str:
-    """Text from outside as it may be printed: in quotes, escaped, shortened."""
+    """Text from outside as it may be printed: in quotes, with escapes, cut to ``longest`` characters."""
     escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: longest + 1])
     return f'"{_shorten(escaped, longest)}"'
 

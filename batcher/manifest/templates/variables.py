@@ -1,8 +1,8 @@
 """``{name}`` in prompts: replaced only where ``vars`` names it, so that braces in benchmark prompts stay braces.
 
-A var with several texts is an axis of its own within the prompt. Only the vars that a prompt's texts mention
-count: a var that a file entry carries does not multiply the rows that have no use for it. The variants of a template
-(``dynamic.py``) are made before, and each of them has the vars that it mentions.
+A var with several texts is an axis of its own within the prompt. Only vars that a prompt's texts mention count: a var
+that a file entry carries does not multiply the rows that have no use for it. Variants of a template (``dynamic.py``)
+come first, and each of them has the vars that it mentions.
 """
 
 import re
@@ -13,14 +13,14 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from batcher.manifest.readers.rows import Row, Variants
+from batcher.manifest.readers.rows import Row
 from batcher.manifest.templates.dynamic import VARIANT
 
 
 @dataclass(slots=True)  # not frozen: made by the million, and four times as fast so
 class Rendering:
-    """One prompt that a row makes. texts: what its vars and its template were filled in with. number: which of its
-    copies it is, from 1; None where it does not repeat.
+    """One prompt that a row makes. texts: what was filled in for its vars and its template, by name. number: of the
+    copy, from 1; None where the row does not repeat.
     """
 
     inputs: dict[str, Any]
@@ -29,7 +29,7 @@ class Rendering:
 
     @property
     def chosen(self) -> Mapping[str, Any] | None:
-        """What was chosen for it, by name; None where there was no choice."""
+        """The texts and the number of the copy, by name; None where there was no choice."""
         if self.number is None:
             return self.texts or None
         return {"repeat": self.number, **self.texts}
@@ -60,44 +60,34 @@ def braces(row: Row) -> list[str]:
 
 
 def bound(row: Row) -> int:
-    """How many prompts it makes, or more where variants have vars of their own or are the same; none is made."""
+    """The most prompts that a row can make, by arithmetic: some variants may be equal."""
     variants = 1 if row.variants is None else row.variants.bound
     return prod(len(row.vars[name]) for name in used(row)) * copies(row) * variants
 
 
 def copies(row: Row) -> int:
-    """How many of each of its texts are made, with a seed each."""
-    return row.repeat.times if row.repeat and repeats(row) else 1
-
-
-def repeats(row: Row) -> bool:
-    """Whether seeds are drawn for it."""
-    return row.repeat is not None and "seed" not in row.inputs
-
-
-def as_it_stands(row: Row) -> Rendering:
-    """The one rendering of a plain row."""
-    return Rendering(row.inputs, _NO_TEXTS)
+    """The number of copies of each of its texts; a seed of the row's own leaves one."""
+    return 1 if row.repeat is None or "seed" in row.inputs else row.repeat.times
 
 
 def renderings(row: Row) -> Iterator[Rendering]:
     """The row with its variants and vars filled in. A row that repeats: each of them with one seed after the other."""
+    return iter((Rendering(row.inputs, _NO_TEXTS),)) if row.is_plain else _renderings(row)
+
+
+def _renderings(row: Row) -> Iterator[Rendering]:
     for inputs, texts in _filled_in(row):
-        if row.repeat and repeats(row):
+        if row.repeat is None or "seed" in row.inputs:
+            yield Rendering(inputs, texts)
+        else:
             for number, seed in enumerate(row.repeat.seeds(inputs), 1):
                 yield Rendering({**inputs, "seed": seed}, texts, number)
-        else:
-            yield Rendering(inputs, texts)
-
-
-def _variants(row: Row, variants: Variants) -> Iterator[tuple[Row, str]]:
-    for prompt, chosen in variants:
-        yield replace(row, inputs={**row.inputs, "prompt": prompt}, variants=None), chosen
 
 
 def _filled_in(row: Row) -> Iterator[tuple[dict[str, Any], Mapping[str, str]]]:
     if row.variants is not None:
-        for variant, chosen in _variants(row, row.variants):
+        for prompt, chosen in row.variants:
+            variant = replace(row, inputs={**row.inputs, "prompt": prompt}, variants=None)
             yield from ((inputs, {VARIANT: chosen, **texts}) for inputs, texts in _filled_in(variant))
         return
     names = used(row)

@@ -1,6 +1,7 @@
-"""Who brings the files of finished jobs home: this process (``local``), or workers on a Ray cluster (``dispatch``).
+"""Download the files of finished jobs: in this process, or by workers on a Ray cluster (``--engine ray``).
 
-``engine`` is the seam that the drain sees. A worker (``worker``) is told its jobs in groups and answers in groups;
-``orders`` keeps the books of who has which job, and ``dispatch`` acts by them. ``cluster`` talks to ``ray_driver``, a
-process of its own and the only module that imports Ray.
+``engine`` has the interface that the drain uses, and the engine of one process; ``opening`` opens the engine of a run.
+``dispatch`` is the engine with workers: it sends them orders in groups (``messages``) and hears their outcomes.
+``orders`` records which worker has which order. ``meeting`` checks a new worker, and ``worker`` is what it runs.
+``cluster`` talks to ``ray_driver``, a child process, which is the only module that imports Ray.
 """

@@ -1,10 +1,11 @@
-"""The crew of a Ray cluster, by way of a child process: Ray ends the process that uses it when its cluster is gone,
-prints to its terminal, and puts handlers into it. What it does to the child is no harm: another one is started.
+"""Workers on a Ray cluster, used through a child process.
+
+Ray ends the process that uses it when the cluster is gone, prints to its terminal, and installs signal handlers. In a
+child process that does no harm: another one is started.
 """
 
 import asyncio
 import os
-import pickle
 import struct
 import sys
 from collections import deque
@@ -18,12 +19,12 @@ from batcher.client.token import TOKEN_ENV
 from batcher.core.errors import UsageError
 from batcher.core.one_line import one_line
 from batcher.manifest.extras import install_command
-from batcher.runner.engines.messages import Crew, Setup, WorkerLost, packed
+from batcher.runner.engines.messages import Crew, Setup, WorkerLost, packed, unpacked
 
-PATIENCE = 90.0  # seconds until the child has reached the cluster
-KNOCK = 5.0  # seconds for a bare connection to the address
+PATIENCE = 90.0  # seconds until the child must have reached the cluster
+KNOCK = 5.0  # seconds for a plain connection to the address
 AGAIN = 30.0  # seconds between two tries to reach a cluster that is gone
-LAST_WAIT = 15.0  # seconds for the child to put its workers away
+LAST_WAIT = 15.0  # seconds for the child to end its workers
 ADDRESS = "RAY_ADDRESS"
 HEAD = struct.Struct("<I")
 _SECRETS = (*TOKEN_ENV, "BATCHER_NOTIFY", "BATCHER_HEARTBEAT")
@@ -34,21 +35,23 @@ _HINT = (
 
 
 def address(environ: dict[str, str] | None = None) -> str:
-    """Of the cluster. Raises UsageError for what is none, or where Ray is not installed."""
+    """The address of the cluster. Raises UsageError if it is not valid, or if Ray is not installed."""
     if find_spec("ray") is None:
         raise UsageError("--engine ray needs the extra `ray`", hint=f"{install_command('ray')} brings it.")
     named = (os.environ if environ is None else environ).get(ADDRESS, "").strip() or "auto"
     if "://" in named or named == "local":
         raise UsageError(
             f"{ADDRESS}={one_line(named, 100)}: not the address of a cluster",
-            hint="batcher runs on a machine of the cluster, which is then found by itself, or by HOST:PORT.",
+            hint="batcher runs on a machine of the cluster, which is then found without a name, or by HOST:PORT.",
         )
     return named
 
 
 @asynccontextmanager
 async def ray_crew(setup: Setup, workers: int | None) -> AsyncIterator[Crew]:
-    """So many actors, or one for each free CPU, at most 16. Raises UsageError where no cluster takes them."""
+    """Start the workers. workers: how many; None: one for each free CPU, at most 16. Raises UsageError if there is no
+    cluster.
+    """
     crew = RayCrew(address(), setup, workers)
     try:
         await crew.start()
@@ -58,6 +61,8 @@ async def ray_crew(setup: Setup, workers: int | None) -> AsyncIterator[Crew]:
 
 
 class RayCrew:
+    """A Crew on a Ray cluster. address: of the cluster. setup: of each worker. workers: how many, None by free CPUs."""
+
     def __init__(self, address: str, setup: Setup, workers: int | None) -> None:
         self.size = workers or 0
         self._address = address
@@ -71,7 +76,7 @@ class RayCrew:
         self._next_try = 0.0
 
     async def start(self) -> None:
-        """Raises UsageError."""
+        """Start the child process and the workers. Raises UsageError."""
         await _knock(self._address)
         env = {name: value for name, value in os.environ.items() if name not in _SECRETS}
         child = await asyncio.create_subprocess_exec(
@@ -94,7 +99,7 @@ class RayCrew:
         self._tasks.append(asyncio.create_task(self._read(child)))
 
     async def call(self, worker: int, method: str, payload: bytes) -> bytes:
-        await self._there()
+        await self._ensure_child()
         number = next(self._numbers)
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
@@ -127,8 +132,8 @@ class RayCrew:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _there(self) -> None:
-        """A child that is at work; where it has ended, another one now and then. Raises WorkerLost."""
+    async def _ensure_child(self) -> None:
+        """Start another child if it has ended, every AGAIN seconds at most. Raises WorkerLost."""
         if self._child is not None and self._child.returncode is None:
             return
         async with self._starting:
@@ -167,7 +172,7 @@ class RayCrew:
                 future.set_exception(WorkerLost("Ray is gone"))
 
     async def _overhear(self, child: asyncio.subprocess.Process) -> None:
-        """What Ray prints reaches no terminal."""
+        """Keep the last lines that Ray prints, which must not reach the terminal."""
         assert child.stderr is not None
         while data := await child.stderr.read(65_536):
             lines = data.decode(errors="replace").splitlines()
@@ -175,18 +180,19 @@ class RayCrew:
 
 
 def framed(message: Any) -> bytes:
-    data = pickle.dumps(message, protocol=5)
+    """A message for a pipe: its length, then its bytes."""
+    data = packed(message)
     return HEAD.pack(len(data)) + data
 
 
 async def read(stream: asyncio.StreamReader) -> Any:
-    """One message. Raises IncompleteReadError at the end of the stream."""
+    """Read one message. Raises IncompleteReadError at the end of the stream."""
     (size,) = HEAD.unpack(await stream.readexactly(HEAD.size))
-    return pickle.loads(await stream.readexactly(size))  # noqa: S301  from the other end of our own pipe
+    return unpacked(await stream.readexactly(size))
 
 
 async def _knock(address: str) -> None:
-    """Raises UsageError where nobody listens: Ray itself would try for a minute, and then end the process."""
+    """Raises UsageError if nothing listens there: Ray would try for a minute, and then end the process."""
     host, colon, port = address.rpartition(":")
     if not colon:
         return
@@ -202,7 +208,7 @@ def _no_cluster(address: str, problem: str) -> UsageError:
     where = "found by itself" if address == "auto" else f"at {one_line(address, 100)}"
     if "ersion" in problem:
         return UsageError(
-            f"the Ray cluster {where} has other versions: {problem}",
-            hint="Ray wants the same Python (to the patch) and the same Ray on every machine. Nothing was submitted.",
+            f"the Ray cluster {where} runs other versions: {problem}",
+            hint="Every machine needs the same Python, to the patch version, and the same Ray. Nothing was submitted.",
         )
     return UsageError(f"no Ray cluster {where}: {problem}", hint=_HINT)

@@ -1,8 +1,8 @@
-"""The engine that has workers: gives them orders in groups, hears their answers, and notices when they are gone.
+"""The engine with workers: sends them orders in groups, receives their outcomes, and notices when they are lost.
 
-A worker is lost when a call to it fails or is not answered, or when another process answers under its number. Its
-orders then go to others, and it gets none until it has proven again that it sees where the files go. While there is no
-worker at all, this process fetches the files itself: a run does not end because a cluster does.
+A worker is lost if a call to it fails or is not answered, or if another process answers under its number. Then its
+orders go to other workers, and it gets none until it was checked again (``meeting``). While there is no worker at all,
+this process fetches the files itself, so that the run goes on.
 """
 
 import asyncio
@@ -32,21 +32,21 @@ from batcher.runner.engines.messages import (
 from batcher.runner.engines.orders import Orders
 from batcher.runner.events import Event, Noted, WorkerMoved
 
-GATHER = 0.25  # seconds that a first order waits for others to go with it
-POLL = 5.0  # seconds after which a worker without news says so
-SILENT = 30.0  # seconds after which one that says nothing is lost
-FIRST_START = 60.0  # seconds until the first worker has to be there
-OTHER_STARTS = 10.0  # seconds that the run waits for the others then; they may join later
+GATHER = 0.25  # seconds that a first order waits for others, to be sent with them
+POLL = 5.0  # seconds that a worker without outcomes waits before it answers
+SILENT = 30.0  # seconds without an answer until a worker is lost
+FIRST_START = 60.0  # seconds until the first worker must have started
+OTHER_STARTS = 10.0  # further seconds that the run waits for the others, which may also join later
 ALONE = 30.0  # seconds without any worker until this process fetches files itself
 MOST_BACK_OFF = 30.0  # seconds between two tries to reach a worker
-LEAST_WINDOW = 2 * MOST_IN_GROUP  # orders that one worker may have: one group at work, one on its way
-SKEW = 60.0  # seconds between two clocks that are worth a word
-HERE = -1  # the number of this process among the workers
+LEAST_WINDOW = 2 * MOST_IN_GROUP  # orders that one worker may have: one group in progress, one on its way
+SKEW = 60.0  # seconds between the clocks of two machines before a warning
+HERE = -1  # stands for this process among the numbers of workers
 
 
 @dataclass(slots=True)
 class _Hand:
-    """One worker, as the coordinator knows it. identity: empty while it is not at work."""
+    """One worker. name: for messages. identity: of its process, empty while it is lost. saved: jobs that it fetched."""
 
     name: str
     identity: str = ""
@@ -54,9 +54,10 @@ class _Hand:
 
 
 class Dispatcher:
-    """An engine, and a context manager around its work. local: fetches in this process while no worker is there.
+    """An engine, and a context manager around its work.
 
-    setup: what the workers were made with. wall: Unix seconds.
+    crew: the workers, started. local: fetches in this process while there is no worker. setup: of the workers. wall:
+    Unix seconds. tell: gets the events.
     """
 
     def __init__(
@@ -75,11 +76,11 @@ class Dispatcher:
         self._nudge = asyncio.Event()
         self._alone_since: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._met: set[int] = set()  # those that may have something to put away
-        self.losses = 0  # workers that may have left something behind
+        self._met: set[int] = set()  # workers to close at the end
+        self.losses = 0  # workers that may have left temporary files
 
     async def __aenter__(self) -> Self:
-        """Waits for workers. Raises UsageError when none comes or one can't work here, DiskError for want of room."""
+        """Wait for workers. Raises UsageError if none starts or one can't work here, DiskError if one has no room."""
         try:
             came = await self._first_to_come()
         except BaseException:
@@ -155,7 +156,7 @@ class Dispatcher:
             self.losses += 1
 
     async def _deal(self) -> None:
-        """Orders to whoever has most room."""
+        """Send waiting orders, until cancelled."""
         while True:
             await self._nudge.wait()
             self._nudge.clear()
@@ -166,7 +167,7 @@ class Dispatcher:
                     break
 
     def _room(self) -> list[tuple[int, int]]:
-        """(orders that it can take, worker), the most first; of equals, who has done least."""
+        """(number of orders that it can take, worker); the most first, then those that have saved least."""
         at_work = [number for number, hand in self._hands.items() if hand.identity]
         if at_work:
             room = [(self._window - self._orders.held(number), number) for number in at_work]
@@ -180,7 +181,7 @@ class Dispatcher:
         )
 
     def _dealt(self) -> bool:
-        """Whether somebody took orders."""
+        """Send one group to the worker with most room. Returns whether there was one."""
         room = self._room()
         for free, number in room:
             alone = sum(bool(hand.identity) for hand in self._hands.values()) <= 1
@@ -212,7 +213,7 @@ class Dispatcher:
         self._hear(HERE, [Outcome(order.entry.id, order.giving, result)])
 
     async def _tend(self, number: int, greeting: Greeting | None) -> None:
-        """For as long as the run goes: greet it, hear it, and greet it again when it was lost."""
+        """Greet a worker, receive its outcomes, and greet it again after it was lost; until cancelled."""
         failures, problem = 0, ""
         while True:
             identity = ""
@@ -229,7 +230,7 @@ class Dispatcher:
                 if isinstance(error, TimeoutError) and identity:
                     with suppress(WorkerLost, TimeoutError):
                         async with asyncio.timeout(SILENT):
-                            await self._crew.replace(number)  # it neither works nor ends
+                            await self._crew.replace(number)  # it hangs
             except (UsageError, DiskError) as error:
                 if problem != (problem := error.message):
                     self._note(f"warning: {self._hands[number].name} is not used: {error.message}")
@@ -238,7 +239,7 @@ class Dispatcher:
             failures += 1
 
     async def _listen(self, number: int, identity: str) -> None:
-        """Raises WorkerLost, TimeoutError."""
+        """Receive outcomes of a worker once. Raises WorkerLost, TimeoutError."""
         async with asyncio.timeout(POLL + SILENT):
             outcomes = unpacked(await self._crew.call(number, "answers", packed((identity, POLL))))
         if outcomes is None:
@@ -262,7 +263,7 @@ class Dispatcher:
         self._nudge.set()
 
     async def _greet(self, number: int) -> Greeting:
-        """Raises WorkerLost, UsageError, DiskError."""
+        """Check a worker. Raises WorkerLost, UsageError, DiskError."""
         self._met.add(number)
         greeting, problem = await greeting_of(self._crew, number, self._setup)
         self._hands[number].name = f"worker {number + 1} ({one_line(greeting.host, 60)}, pid {greeting.pid})"
@@ -271,7 +272,7 @@ class Dispatcher:
         return greeting
 
     async def _began(self, number: int) -> Greeting:
-        """The greeting of a worker that has only just been asked for. Raises UsageError, DiskError."""
+        """The greeting of a worker that is still starting. Raises UsageError, DiskError."""
         while True:
             try:
                 return await self._greet(number)
@@ -301,7 +302,7 @@ class Dispatcher:
     def _lost(self, number: int, identity: str, error: Exception) -> None:
         hand = self._hands[number]
         if not identity or hand.identity != identity:
-            return  # it was not at work, or is known to be lost
+            return  # it was not greeted yet, or was lost before
         hand.identity = ""
         self.losses += 1
         orders = self._orders.lost(number)
@@ -329,7 +330,7 @@ class Dispatcher:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is not None:  # a defect: it ends the run, as one in a job's own task would
+        if error is not None:  # a defect: it ends the run through the tasks of the jobs
             for future in self._futures.values():
                 if not future.done():
                     future.set_exception(error)

@@ -1,4 +1,4 @@
-"""The seam between the drain and whoever fetches files, and the engine of one process."""
+"""The interface between the drain and the downloads of files, and the engine of one process."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -10,25 +10,25 @@ Turn = AbstractAsyncContextManager[object]
 
 
 class Engine(Protocol):
-    async def fetch(self, entry: Entry, turn: Turn) -> list[Artifact]:
-        """Every file of a READY job, in its place with its sidecar. turn: entered while one is on its way.
+    """Downloads the files of jobs. workers: a line of text for each worker beside this process."""
 
-        Raises LinkDead, FileUnavailable, FileRefused or DiskError, and what ``turn`` raises.
+    async def fetch(self, entry: Entry, turn: Turn) -> list[Artifact]:
+        """Download every file of a READY job and write it with its sidecar. turn: entered during the downloads.
+
+        Raises LinkDead, FileUnavailable, FileRefused, DiskError, and the errors of ``turn``.
         """
         ...
 
     def resize(self, downloads: int) -> int:
-        """``--downloads`` is this from now on. How many turns there may be at once."""
+        """Set ``--downloads``. Returns how many jobs may be in ``fetch`` at once."""
         ...
 
     @property
-    def workers(self) -> list[str]:
-        """Who is at work beside this process, in words."""
-        ...
+    def workers(self) -> list[str]: ...
 
 
 class Local:
-    """Everything in this process."""
+    """Downloads in this process. simulated: whether the images come from the simulator."""
 
     workers: list[str] = []  # noqa: RUF012  never changed
 

@@ -1,6 +1,6 @@
-"""Getting to know a worker: whether it sees where the files go, has room, and has the versions of this process.
+"""Checks a new worker: it must see the folder or bucket of the images, have room, and have the same versions.
 
-That a worker and the coordinator see one place is proved by a file written by each, read by the other.
+The worker and the coordinator see the same place if each can read a file that the other wrote.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ _PREFIX = ".batcher-probe-"
 
 
 class Meeting:
-    """In the run directory, or in its bucket. Methods block, and raise DiskError.
+    """Two files in the run directory, or in its bucket. Methods block, and raise DiskError.
 
-    url: of the bucket, None without one. nonce: of the coordinator that began it; None begins one.
+    run_dir: of the run. url: of the bucket, None without one. nonce: text of the coordinator's file; None: a new one.
     """
 
     def __init__(self, run_dir: str, url: str | None, nonce: str | None = None) -> None:
@@ -36,7 +36,7 @@ class Meeting:
         self._write(self._name, self.nonce)
 
     def answer(self, identity: str) -> None:
-        """Raises UsageError where the coordinator's file can't be read."""
+        """Write the worker's file. Raises UsageError if the coordinator's file can't be read."""
         if self._read(self._name) != self.nonce:
             raise UsageError("it is not the folder that the run writes to")
         self._write(f"{self._name}-{identity}", identity)
@@ -72,15 +72,15 @@ class Meeting:
 
 
 def forget_meetings(run_dir: Path) -> None:
-    """Removes what a coordinator that was killed left of them."""
+    """Remove files that a killed coordinator left."""
     for path in run_dir.glob(f"{_PREFIX}*"):
         discard(path)
 
 
 async def greeting_of(crew: Crew, worker: int, setup: Setup) -> tuple[Greeting, BatcherError | None]:
-    """Its greeting, and why it can't be used: UsageError, or DiskError where it has no room.
+    """The greeting of a worker, and why it can't be used: UsageError, DiskError if it has no room, or None.
 
-    Raises WorkerLost, and DiskError where this process has none.
+    Raises WorkerLost, and DiskError if this process has no room.
     """
     meeting = await asyncio.to_thread(Meeting, setup.run_dir, setup.bucket)
     identities: list[str] = []

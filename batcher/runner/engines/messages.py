@@ -1,4 +1,4 @@
-"""What the coordinator and a worker say to each other, pickled. No message holds the API token or a picture's bytes."""
+"""Messages between the coordinator and a worker, pickled. None holds the API token or the bytes of an image."""
 
 import pickle
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from batcher.core.errors import Defect, DiskError, FileError
 from batcher.core.job import Artifact, Entry
 from batcher.images.check import CheckDepth
 
-MOST_IN_GROUP = 64
+MOST_IN_GROUP = 64  # orders or outcomes in one message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What a worker is made with. run_dir: absolute. bucket: the URL that the images go to, None for the run directory.
+    """Settings of a worker. run_dir: absolute. bucket: URL that the images go to, None for the run directory.
 
-    trust, check, embed, simulated: as the run has them.
+    trust: hosts that files may come from, besides RunComfy's. check: how closely files are checked. embed: metadata to
+    write into files. simulated: whether the images come from the simulator.
     """
 
     run_dir: str
@@ -28,9 +29,10 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Greeting:
-    """identity: of this process, another one after each restart. clock: Unix seconds, as the worker's machine has it.
+    """A worker introduces itself. identity: of its process, a new one after each restart. batcher, python: versions.
 
-    problem: why it can't work, empty when it can. no_room: that it is the disk.
+    clock: Unix seconds on the worker's machine. problem: why it can't work, empty if it can. no_room: the problem is
+    the disk.
     """
 
     identity: str
@@ -45,9 +47,8 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A job to fetch. moment: Unix seconds, the download's time in sidecars: doing it again makes the same bytes.
-
-    giving: of this order to a worker; no two are equal.
+    """A job to fetch. moment: Unix seconds, the time of the download in sidecars, so that a repetition writes the same
+    bytes. giving: a new number each time that the order is given to a worker.
     """
 
     entry: Entry
@@ -57,7 +58,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """job: ``Entry.id``. What came of one giving: the files, or what was raised."""
+    """The result of one giving of an order: the files, or an error. job: ``Entry.id``."""
 
     job: int
     giving: int
@@ -65,7 +66,7 @@ class Outcome:
 
 
 class WorkerLost(Exception):
-    """The call was not answered, and whether it was carried out is unknown. for_good: nobody will take its place."""
+    """A call was not answered; it may have been carried out. for_good: the worker will not be replaced."""
 
     def __init__(self, why: str, *, for_good: bool = False) -> None:
         super().__init__(why)
@@ -73,16 +74,16 @@ class WorkerLost(Exception):
 
 
 class Crew(Protocol):
-    """Workers, by number from 0, wherever they run."""
+    """Workers, by number from 0. size: how many there are."""
 
     size: int
 
     async def call(self, worker: int, method: str, payload: bytes) -> bytes:
-        """A method of ``Worker``. Raises WorkerLost; may take for ever."""
+        """Call a method of ``Worker``. Has no time limit. Raises WorkerLost."""
         ...
 
     async def replace(self, worker: int) -> None:
-        """Ends that worker's process, however stuck it is; another takes its number in a while. Raises WorkerLost."""
+        """Kill the process of a worker; another one gets its number later. Raises WorkerLost."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Which engine a run has, what it puts away at the end, and whether workers are of any use to it."""
+"""Opens the engine of a run, and removes what its workers leave behind."""
 
 import os
 from collections.abc import AsyncIterator, Callable
@@ -23,23 +23,19 @@ __all__ = ["Hire", "open_engine", "ray_crew"]
 
 Hire = Callable[[Setup, int | None], AbstractAsyncContextManager[Crew]]
 
-EASY = 15.0  # full-size pictures a second that one core checks without haste
+EASY = 15.0  # full-size images a second that one core checks with time to spare
 
 
 @asynccontextmanager
 async def open_engine(
-    local: Engine,
-    state: StateFile,
-    counts: Counts,
-    settings: Settings,
-    *,
-    trust: tuple[str, ...],
-    simulated: bool,
-    hire: Hire,
-    tell: Callable[[Event], None],
-    wall: Callable[[], float],
-) -> AsyncIterator[Engine]:
-    """local: what ``--engine local`` is. Raises UsageError, DiskError before anything is submitted."""
+    local: Engine, state: StateFile, counts: Counts, settings: Settings, *, trust: tuple[str, ...], simulated: bool,
+    hire: Hire, tell: Callable[[Event], None], wall: Callable[[], float],
+) -> AsyncIterator[Engine]:  # fmt: skip
+    """The engine for these settings. Raises UsageError, DiskError before anything is submitted.
+
+    local: the engine for ``--engine local``. trust, simulated: as in Setup. hire: starts the workers. tell: gets the
+    events. wall: Unix seconds.
+    """
     run_dir = state.path.parent
     if state.facts.workers_left:
         _put_away(state, sweep_images=True)
@@ -55,15 +51,14 @@ async def open_engine(
     )  # fmt: skip
     async with hire(setup, settings.workers) as crew:
         _note_leftovers(state, there_may_be=True)
-        dispatcher = Dispatcher(crew, local, setup, wall, tell)
-        async with dispatcher:
+        async with Dispatcher(crew, local, setup, wall, tell) as dispatcher:
             yield dispatcher
     with suppress(DiskError):
         _put_away(state, sweep_images=dispatcher.losses > 0)
 
 
 def no_use(rate: float, cores: int) -> str:
-    """Why workers would not make this run faster; empty where they may. rate: submits per second."""
+    """Why workers would not make this run faster; empty if they may. rate: submits per second. cores: number here."""
     if rate > EASY * cores:
         return ""
     return (
@@ -73,10 +68,10 @@ def no_use(rate: float, cores: int) -> str:
 
 
 def _put_away(state: StateFile, *, sweep_images: bool) -> None:
-    """What killed workers left in the run directory. Raises DiskError."""
+    """Remove temporary files of killed workers from the run directory. Raises DiskError."""
     run_dir = state.path.parent
     forget_meetings(run_dir)
-    if sweep_images:  # a look at every file
+    if sweep_images:  # this lists every file
         sweep(run_dir)
     _note_leftovers(state, there_may_be=False)
 

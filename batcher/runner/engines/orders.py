@@ -1,7 +1,7 @@
-"""The books: which worker has which order, since when, and which answers count. Decisions only; times are seconds.
+"""Records which worker has which order, and decides which outcomes count. Pure; times are seconds.
 
-An order is in line, or with one worker. It is closed by the first success, whoever that is from, or by a failure of its
-latest giving: what a worker that was given up says of it later is no news.
+An order is in line, or with one worker. The first success closes it, from any worker; so does a failure of its latest
+giving. A failure of an earlier giving is ignored.
 """
 
 from collections import deque
@@ -12,19 +12,23 @@ from itertools import count
 from batcher.core.job import Entry
 from batcher.runner.engines.messages import Order, Outcome
 
-PATIENCE = 300.0  # seconds until an unanswered order goes to another worker; twice as many at each further giving
+PATIENCE = 300.0  # seconds until an unanswered order goes to another worker; doubles with each further giving
 
 
 @dataclass(slots=True)
 class _Open:
+    """An order without an outcome."""
+
     order: Order
     worker: int | None = None  # None: in line
-    until: float = 0.0
+    until: float = 0.0  # when it goes to another worker
     givings: int = 0
-    avoid: int | None = None  # who had it last, and did not answer
+    avoid: int | None = None  # the worker that had it last and did not answer
 
 
 class Orders:
+    """The orders without an outcome, by job id."""
+
     def __init__(self) -> None:
         self._open: dict[int, _Open] = {}
         self._line: deque[int] = deque()
@@ -33,7 +37,7 @@ class Orders:
 
     @property
     def waiting(self) -> int:
-        """In line."""
+        """Number of orders in line."""
         return len(self._line)
 
     def held(self, worker: int) -> int:
@@ -44,7 +48,7 @@ class Orders:
         self._line.append(entry.id)
 
     def drop(self, job: int) -> None:
-        """Nobody waits for it any more, or it is closed."""
+        """Forget an order, if it is still open."""
         if (one := self._open.pop(job, None)) is not None:
             if one.worker is None:
                 self._line.remove(job)
@@ -52,7 +56,9 @@ class Orders:
                 self._with[one.worker].discard(job)
 
     def give(self, worker: int, most: int, now: float, *, alone: bool) -> list[Order]:
-        """The next orders for a worker. alone: there is no other, who might take what this one left unanswered."""
+        """The next orders for a worker, at most ``most``. alone: it is the only worker, so it also gets orders again
+        that it did not answer.
+        """
         given: list[Order] = []
         left: list[int] = []
         while self._line and len(given) < most:
@@ -70,7 +76,7 @@ class Orders:
         return given
 
     def heard(self, outcome: Outcome) -> bool:
-        """Whether this closes the order. Late, double and unknown answers do not."""
+        """Close the order, if this outcome counts, and return whether it does."""
         one = self._open.get(outcome.job)
         if one is None or not (isinstance(outcome.result, list) or outcome.giving == one.order.giving):
             return False
@@ -78,15 +84,15 @@ class Orders:
         return True
 
     def lost(self, worker: int) -> int:
-        """All that this worker had is in line again. How many that are."""
+        """Put all orders of a worker back in line. Returns their number."""
         return self._take_back(worker, lambda _: True)
 
     def overdue(self, worker: int, now: float) -> int:
-        """What it did not answer in time is in line again, for another. How many that are."""
+        """Put the orders back in line that a worker did not answer in time. Returns their number."""
         return self._take_back(worker, lambda one: one.until <= now)
 
-    def _take_back(self, worker: int, meant: Callable[[_Open], bool]) -> int:
-        jobs = sorted(job for job in self._with.get(worker, ()) if meant(self._open[job]))
+    def _take_back(self, worker: int, is_chosen: Callable[[_Open], bool]) -> int:
+        jobs = sorted(job for job in self._with.get(worker, ()) if is_chosen(self._open[job]))
         for job in jobs:
             one = self._open[job]
             one.worker, one.avoid = None, worker

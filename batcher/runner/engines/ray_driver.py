@@ -1,7 +1,7 @@
-"""The process that uses Ray, between the coordinator and its workers: ``python -m batcher.runner.engines.ray_driver``.
+"""The child process that uses Ray (``python -m batcher.runner.engines.ray_driver``).
 
-Messages come on standard input and go to standard output, as ``cluster`` frames them; it looks into none. When standard
-input ends, however the coordinator ended, the workers end too.
+It passes messages between the coordinator (standard input and output, framed by ``cluster``) and the workers, without
+reading them. When standard input ends, which is also the case if the coordinator was killed, the workers end too.
 """
 
 import asyncio
@@ -23,13 +23,14 @@ MOST_BY_DEFAULT = 16
 
 
 async def main(out: int) -> None:
+    """out: file descriptor for messages to the coordinator."""
     stream = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), sys.stdin)
     address, wanted, setup = await read(stream)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         workers = _hired(wanted or _free(), setup)
-    except Exception as error:  # noqa: BLE001  Ray raises whatever it likes
+    except Exception as error:  # noqa: BLE001  Ray raises exceptions of many kinds
         _say(out, (0, one_line(str(error), 400) or type(error).__name__))
         return
     _say(out, (len(workers), ""))
@@ -45,7 +46,7 @@ async def main(out: int) -> None:
 
 
 def _hired(count: int, setup: bytes) -> list[Any]:
-    """Never named and never detached: Ray ends them when this process ends."""
+    """Start workers. They have no name and are not detached, so Ray ends them when this process ends."""
     actor: Any = ray.remote(Worker)
     kind = actor.options(
         num_cpus=1, max_restarts=-1, max_task_retries=0, max_concurrency=1000, scheduling_strategy="SPREAD"
@@ -59,7 +60,7 @@ def _free() -> int:
 
 
 async def _pass_on(workers: list[Any], out: int, number: int, worker: int, method: str, payload: bytes) -> None:
-    """method: of a worker; empty: end its process, and Ray starts another."""
+    """Carry out call ``number``. method: of a worker; empty: kill its process, so that Ray starts another."""
     try:
         if method:
             answer = await getattr(workers[worker], method).remote(payload)
@@ -72,7 +73,7 @@ async def _pass_on(workers: list[Any], out: int, number: int, worker: int, metho
 
 
 def _in_words(error: RayError) -> str:
-    """One line: of a traceback inside, the last exception."""
+    """The last exception of the traceback in the message, as one line."""
     raised = re.findall(r"^\s*(\w+(?:Error|Exception): .*)$", str(error), re.MULTILINE)
     return one_line(raised[-1] if raised else f"{type(error).__name__}: {error}", 300)
 
@@ -85,5 +86,5 @@ def _say(out: int, message: Any) -> None:
 
 if __name__ == "__main__":
     answers = os.dup(1)
-    os.dup2(2, 1)  # what Ray and its libraries print is no message
+    os.dup2(2, 1)  # so that output of Ray and its libraries is not taken for a message
     asyncio.run(main(answers))

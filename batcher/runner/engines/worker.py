@@ -1,6 +1,6 @@
-"""What a worker does: fetch the files of the jobs it is told, and answer in groups. Knows nothing of who calls it.
+"""A worker: fetches the files of jobs, and returns outcomes in groups. It does not depend on Ray.
 
-It holds no state that anybody would miss: killed at any moment, its jobs are given to another.
+It may be killed at any moment: its jobs then go to another worker.
 """
 
 import asyncio
@@ -27,11 +27,11 @@ from batcher.runner.engines.messages import MOST_IN_GROUP, Greeting, Order, Outc
 from batcher.runner.places import Places
 from batcher.store.files.place import Place, Shelf
 
-GATHER = 0.5  # seconds that a first answer waits for others, while more are under way
+GATHER = 0.5  # seconds that a first outcome waits for others, to be sent with them
 
 
 class Worker:
-    """Each method takes and gives a pickled message. One event loop calls them all."""
+    """Each public method takes and returns a pickled message. All run on one event loop. setup: a pickled Setup."""
 
     def __init__(self, setup: bytes) -> None:
         self._setup: Setup = unpacked(setup)
@@ -45,7 +45,7 @@ class Worker:
         self._scratch: str | None = None
 
     async def greet(self, payload: bytes) -> bytes:
-        """Takes the nonce of a ``Meeting``; gives a Greeting. It has proven then that it sees where the files go."""
+        """Takes the nonce of a ``Meeting`` and answers that; returns a Greeting."""
         problem, no_room = "", False
         try:
             if self._downloader is None:
@@ -62,7 +62,7 @@ class Worker:
         )  # fmt: skip
 
     async def take(self, payload: bytes) -> bytes:
-        """Takes (identity, coordinator's Unix seconds, ``--downloads``, orders); gives whether it is that worker."""
+        """Takes (identity, coordinator's Unix seconds, ``--downloads``, orders); returns False for another identity."""
         orders: list[Order]
         identity, now, downloads, orders = unpacked(payload)
         if identity != self._identity:
@@ -78,7 +78,7 @@ class Worker:
         return packed(True)
 
     async def answers(self, payload: bytes) -> bytes:
-        """Takes (identity, seconds to wait at most); gives outcomes, or None when it is not that worker."""
+        """Takes (identity, seconds to wait at most); returns outcomes, or None for another identity."""
         identity, patience = unpacked(payload)
         if identity != self._identity:
             return packed(None)
@@ -89,11 +89,11 @@ class Worker:
             with suppress(TimeoutError):
                 async with asyncio.timeout(GATHER):
                     await self._until(MOST_IN_GROUP)
-        given, self._done = self._done[:MOST_IN_GROUP], self._done[MOST_IN_GROUP:]
-        return packed(given)
+        group, self._done = self._done[:MOST_IN_GROUP], self._done[MOST_IN_GROUP:]
+        return packed(group)
 
     async def close(self, _: bytes = b"") -> bytes:
-        """What is under way is given up, and leaves nothing behind."""
+        """Cancel all work, and remove temporary files."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -105,14 +105,14 @@ class Worker:
         return b""
 
     async def _until(self, count: int) -> None:
-        """So many answers, or all that are to come."""
+        """Wait for ``count`` outcomes, or for those of all jobs in progress if they are fewer."""
         while len(self._done) < count and (self._tasks or not self._done):
             self._news.clear()
             await self._news.wait()
 
     async def _work(self, order: Order, before: "asyncio.Task[None] | None") -> None:
         if before is not None:
-            await asyncio.wait({before})  # two at one file would share a temp name
+            await asyncio.wait({before})  # both would use the same temporary name
         outcome = Outcome(order.entry.id, order.giving, await self._result(order))
         if self._tasks.get(order.entry.id) is asyncio.current_task():
             del self._tasks[order.entry.id]
@@ -135,7 +135,7 @@ class Worker:
         setup = self._setup
         return Downloader(
             self._place(), trust=Trust(setup.trust), check=setup.check, wall=lambda: time.time() + self._behind,
-            dress=at_arrival(setup.embed) if setup.embed else None,
+            embed=at_arrival(setup.embed) if setup.embed else None,
         )  # fmt: skip
 
     def _place(self) -> Place:

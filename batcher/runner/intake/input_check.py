@@ -1,4 +1,4 @@
-"""The files that jobs name as inputs, looked at before the first submit, with their places in the manifest."""
+"""Checks, before the first submit, that the service can fetch the URLs that jobs have as inputs."""
 
 import random
 import sqlite3
@@ -10,7 +10,7 @@ from batcher.images.input_files import look_at
 from batcher.manifest.schema import ModelSchema
 from batcher.store import reading
 
-FIRST, SAMPLE = 200, 50  # different URLs that are looked at by default: these, and so many of the others
+FIRST, SAMPLE = 200, 50  # URLs that are checked by default: the first different ones, and a sample of the others
 MOST_NAMED = 50
 
 Place = tuple[str, int, str]  # file, line, input
@@ -19,7 +19,10 @@ Place = tuple[str, int, str]  # file, line, input
 async def check_inputs(
     connection: sqlite3.Connection, schema: ModelSchema | None, which: str, limit: int | None
 ) -> tuple[str, ...]:
-    """Warnings. which: auto, all or none. Raises ManifestError for files that the service can't fetch."""
+    """Check the URLs of jobs to be submitted, and return warnings. Raises ManifestError for URLs that can't be fetched.
+
+    schema: of the model, None if unknown. which: ``--check-inputs``: auto, all or none. limit: as ``--limit``.
+    """
     if which == "none" or schema is None or not schema.media_inputs:
         return ()
     urls = _chosen(_urls(connection, schema.media_inputs, limit), everything=which == "all")
@@ -48,7 +51,7 @@ def _urls(connection: sqlite3.Connection, names: Collection[str], limit: int | N
 
 
 def _chosen(urls: Iterator[tuple[str, Place]], *, everything: bool) -> dict[str, Place]:
-    """All, or the first FIRST different ones and SAMPLE of the others, the same ones every time."""
+    """All URLs, or the first FIRST different ones and a random SAMPLE of the others, the same in each run."""
     chosen: dict[str, Place] = {}
     sample: list[tuple[str, Place]] = []
     draw, seen = random.Random(0), 0  # noqa: S311  no secret

@@ -1,9 +1,10 @@
-"""A manifest into the job table: read once for each change of it, in one transaction that an error rolls back."""
+"""Writes a manifest to the job table, in one transaction that an error rolls back.
 
-import sqlite3
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+An unchanged manifest is not read again: the state file holds a digest of its bytes, flags and schema.
+"""
+
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -16,12 +17,13 @@ from batcher.runner.progress import READING, Progress, counting
 from batcher.store import StateFile, additions
 from batcher.store.facts import Planned
 from batcher.store.listing import Listed, Listing
-from batcher.store.transactions import GLANCE, PATIENCE, busy, disk_problem
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """planned: what is in the table now. listed, totals: what changed and what was read; None when nothing was."""
+    """planned: what is in the table now. listed: the changes to the table; totals: of the manifest; both None if it was
+    not read again.
+    """
 
     planned: Planned
     listed: Listed | None = None
@@ -29,22 +31,16 @@ class Reading:
 
 
 def plan_jobs(
-    state: StateFile,
-    loader: Loader,
-    schema: ModelSchema | None,
-    *,
-    limit: int | None,
-    progress: Progress,
-    run_dir: Path,
-    shard: Shard | None = None,
-    lenient: bool = False,
-    contents: MediaContents | None = None,
-) -> Reading:
-    """Makes the rows of ``state`` those of the manifest, and of what ``more`` added beside it in ``run_dir``.
+    state: StateFile, loader: Loader, schema: ModelSchema | None, *, limit: int | None, progress: Progress,
+    run_dir: Path, shard: Shard | None = None, lenient: bool = False, contents: MediaContents | None = None,
+) -> Reading:  # fmt: skip
+    """Make the rows of ``state`` the jobs of the manifest, and of what ``batcher more`` added in ``run_dir``.
 
-    shard: only the jobs of this part are written. lenient: what can hardly be meant is a warning and no error. With
-    ``limit`` only the first so many are read and written, and rows beyond are left alone. contents: looks into the
-    files that inputs are. Raises ManifestError, UsageError, DiskError; then nothing has changed.
+    schema: of the model, None if unknown. limit: read and write only this many of the first jobs; later rows stay as
+    they are. progress: shows how far the reading is. shard: write only the jobs of this part. lenient: report probable
+    mistakes as warnings, not as errors. contents: reads the files that jobs have as inputs.
+
+    Raises ManifestError, UsageError, DiskError; then nothing has changed.
     """
     loader.contents = contents
     added = list(additions.jobs(run_dir))
@@ -53,16 +49,14 @@ def plan_jobs(
     before = state.facts.planned
     if before is not None and before.covers(digest, limit) and not (contents and contents.changed()):
         return Reading(before)
-    with _transaction(state), nullcontext() if contents is None else closing(contents):
+    with state.transaction(), nullcontext() if contents is None else closing(contents):
         listing = Listing(state, limit, shard)
         tell = counting(progress, "reading the manifest: {:,} prompts so far")
         for job in loader.jobs(schema, limit=limit, copies=listing.copies, progress=tell, lenient=lenient):
             listing.add(job)
         totals = loader.totals
         assert totals is not None
-        if limit is None or totals.jobs < limit:
-            room = None if limit is None else limit - totals.jobs
-            listing.add_unless_there(added[:room])
+        listing.add_unless_there(added if limit is None else added[: max(0, limit - totals.jobs)])
         listed = listing.end()
         whole = None if totals.whole is None else max(totals.whole, listed.jobs)
         if shard is not None and whole is not None and (limit is None or totals.jobs == totals.whole):
@@ -74,26 +68,8 @@ def plan_jobs(
     return Reading(planned, listed, totals)
 
 
-@contextmanager
-def _transaction(state: StateFile) -> Iterator[None]:
-    """All or nothing, and on the disk at the end."""
-    until = time.monotonic() + PATIENCE
-    while not state.begin():
-        if time.monotonic() > until:
-            raise busy(state.path)
-        time.sleep(GLANCE)
-    try:
-        yield
-        state.seal()
-    except sqlite3.OperationalError as error:
-        state.roll_back()
-        raise disk_problem(error, state.path) from error
-    except BaseException:
-        state.roll_back()
-        raise
-
-
 def _digest(of_manifest: str, keys: Sequence[str]) -> str:
+    """Of the manifest and the keys of further jobs; empty if the manifest has none."""
     if not of_manifest or not keys:
         return of_manifest
     return blake2b("\n".join([of_manifest, *keys]).encode(), digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""Media inputs of a run: uploaded before the first submit, sent as links that are made at each submit."""
+"""Input files of jobs: uploads them before the first submit, and makes a link to each at every submit."""
 
 import asyncio
 import sqlite3
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,11 +28,14 @@ SENDING = "uploading inputs: {:,} so far"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _CHUNK = 64
 _MOST_NAMED = 50
-_AGAIN = "Nothing is lost. Put the file back, or run the same command again, which reads it anew."
+_AGAIN = "Nothing is lost. Put the file back, or run the same command again, which reads it again."
 
 
 def place_of(given: str | None, loader: Loader) -> str | None:
-    """Where inputs are uploaded: as ``--media`` says, else the manifest. Raises UsageError, ManifestError."""
+    """The URL that input files are uploaded to: of ``--media`` (given), else of the manifest, else None.
+
+    Raises UsageError, ManifestError.
+    """
     if given or loader.media is None:
         return storage.checked_url(given, "--media") if given else None
     here = loader.media
@@ -45,50 +49,50 @@ def place_of(given: str | None, loader: Loader) -> str | None:
 def contents(
     state: StateFile, place: str | None, progress: Progress, before: sqlite3.Connection | None = None
 ) -> MediaContents:
-    """before: of the run directory, where ``state`` is another one's."""
+    """Reads input files while the manifest is read into ``state``.
+
+    place: URL for uploads. before: the state file of the run directory, if ``state`` is a temporary one.
+    """
     return MediaContents(state.connection, place, before, counting(progress, READING))
 
 
 class MediaInputs:
-    """For the submits of one run. place: where ``--media`` uploads them to, None if it names none."""
+    """The input files of one run. links: makes links. place: URL for uploads, None for none. api: of the run."""
 
     def __init__(self, links: MediaLinks, place: str | None, api: Api) -> None:
         self._links = links
         self._place = place
         self._api = api
         self._hidden: set[str] = set()
-        self._moved: dict[str, media.Media] = {}  # what was uploaded anew since the run began
+        self._moved: dict[str, media.Media] = {}  # by hash: files that were uploaded again during the run
 
     async def upload(self, state: StateFile, limit: int | None, progress: Progress, *, try_one: bool) -> None:
-        """All files of the jobs to be submitted that are not there yet; then one link is tried.
+        """Upload every missing file of the jobs to be submitted.
 
-        Raises ManifestError for files that are gone, DiskError, UsageError.
+        limit: as ``--limit``. try_one: fetch one link as a test. Raises ManifestError for missing local files,
+        DiskError, UsageError.
         """
         wanted = self._wanted(state.connection, limit)
         if not wanted:
             return
-        tell, sent = counting(progress, SENDING), 0
+        tell, numbers = counting(progress, SENDING), count(1)
         problems: list[Problem] = []
         smallest: media.Media | None = None
-
-        def count() -> None:
-            nonlocal sent
-            sent += 1
-            tell(sent)
-
         hashes = list(wanted)
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="inputs") as pool:
             for start in range(0, len(hashes), _CHUNK):
-                contents = [(one, *_known(state.connection, one)) for one in hashes[start : start + _CHUNK]]
-                tasks = [asyncio.wrap_future(pool.submit(self._in_place, *facts, count)) for facts in contents]
+                contents = [(one, *_recorded(state.connection, one)) for one in hashes[start : start + _CHUNK]]
+                tasks = [
+                    asyncio.wrap_future(pool.submit(self._in_place, *facts, lambda: tell(next(numbers))))
+                    for facts in contents
+                ]
                 done: list[media.Media] = []
                 for (sha256, *_), outcome in zip(
                     contents, await asyncio.gather(*tasks, return_exceptions=True), strict=True
                 ):
                     if isinstance(outcome, Unusable):
-                        problems.append(
-                            Problem(*wanted[sha256][:2], 1, f"`{wanted[sha256][2]}`: {outcome}", "put it back")
-                        )
+                        file, line, name = wanted[sha256]
+                        problems.append(Problem(file, line, 1, f"`{name}`: {outcome}", "put it back"))
                     elif isinstance(outcome, BaseException):
                         raise outcome
                     else:
@@ -101,7 +105,7 @@ class MediaInputs:
             await try_link(self._link(smallest), smallest)
 
     def _wanted(self, connection: sqlite3.Connection, limit: int | None) -> dict[str, tuple[str, int, str]]:
-        """By hash, where one of the jobs to be submitted stands, and the input."""
+        """File, line and input of one job to be submitted, for each hash."""
         wanted: dict[str, tuple[str, int, str]] = {}
         if not media.is_known(connection):
             return wanted
@@ -112,24 +116,24 @@ class MediaInputs:
         return wanted
 
     def _in_place(
-        self, sha256: str, content: media.Media | None, sources: list[media.Source], count: Callable[[], None]
+        self, sha256: str, content: media.Media | None, sources: list[media.Source], sent: Callable[[], None]
     ) -> media.Media:
-        """In any thread."""
+        """Ensure that a file is uploaded. Runs in any thread. Raises Unusable."""
         if content is None and self._place is not None:
             content = uploaded(self._place, sha256)
         if content is None:
-            raise Unusable("its file is not known here: run the manifest that names it, with --media")
-        return self._links.prepare(content, sources, count)
+            raise Unusable("its file is not known to this run directory: run the manifest that names it, with --media")
+        return self._links.prepare(content, sources, sent)
 
     def warnings(self, now: float) -> tuple[str, ...]:
-        """now: Unix seconds."""
+        """A warning if links expire too early. now: Unix seconds."""
         ends = self._links.warning(now)
         return () if ends is None else (ends,)
 
     async def ready(self, entry: Entry, reader: sqlite3.Connection) -> None:
-        """Before a submit is written down: the objects are there. Raises DiskError."""
+        """Ensure that the input files of a job are uploaded. Call it before the claim. Raises DiskError."""
         for sha256 in set(contents_in(entry.job.inputs)):
-            content, sources = _known(reader, sha256)
+            content, sources = _recorded(reader, sha256)
             content = self._moved.get(sha256, content)
             if content is not None and self._links.is_fresh(content):
                 continue
@@ -141,17 +145,17 @@ class MediaInputs:
                 raise DiskError(f"an input of {one_line(entry.job.prompt_id, 80)}: {error}", hint=_AGAIN) from None
 
     def sent(self, entry: Entry, reader: sqlite3.Connection) -> Any:
-        """The inputs with links in the place of contents, made now."""
+        """The inputs of a job with new links to its files."""
 
         def link(sha256: str) -> str:
             content = self._moved.get(sha256) or media.content(reader, sha256)
-            assert content is not None, "ready comes first"
+            assert content is not None, "call ready first"
             return self._link(content)
 
         return with_links(entry.job.inputs, link)
 
     def _link(self, content: media.Media) -> str:
-        """What the service says back of it is cut by the client."""
+        """A link. The client removes its query, which is a secret, from messages of the service."""
         root = self._links.root(content)
         if root not in self._hidden:
             self._hidden.add(root)
@@ -162,7 +166,7 @@ class MediaInputs:
 def open_inputs(
     state: StateFile, place: str | None, settings: Settings, api: Api, *, is_simulator: bool
 ) -> MediaInputs | None:
-    """None where no job can have such inputs. Raises UsageError for a place whose links the service can't reach."""
+    """The input files of a run; None if no job can have any. Raises UsageError if the service can't reach ``place``."""
     if place is None and not media.is_known(state.connection):
         return None
     is_here = is_simulator or urlsplit(api.base_url).hostname in LOOPBACK
@@ -174,7 +178,9 @@ def open_inputs(
 
 
 def check_place(place: str | None, settings: Settings, *, is_here: bool) -> tuple[str, ...]:
-    """For a plan: warnings. Raises UsageError where the service could not reach what is uploaded there."""
+    """Warnings for a plan. is_here: whether the service is on this machine. Raises UsageError if the service could not
+    reach files at ``place``.
+    """
     if place is None:
         return ()
     links = MediaLinks(place, settings.timeout + QUEUE, is_here=is_here)
@@ -183,7 +189,7 @@ def check_place(place: str | None, settings: Settings, *, is_here: bool) -> tupl
     return () if ends is None else (ends,)
 
 
-def _known(connection: sqlite3.Connection, sha256: str) -> tuple[media.Media | None, list[media.Source]]:
+def _recorded(connection: sqlite3.Connection, sha256: str) -> tuple[media.Media | None, list[media.Source]]:
     if not media.is_known(connection):
         return None, []
     return media.content(connection, sha256), media.sources_of(connection, sha256)

@@ -1,7 +1,7 @@
-"""A manifest that is a URL: fetched whole before anything else, and kept in the run directory.
+"""A manifest at a URL: downloaded first, and copied to the run directory.
 
-The same command is the resume also when the URL does not answer any more, as a signed link has its end: then the copy
-of the last start is read, and that is said. A URL that answers with something else is an edited manifest.
+If the URL no longer answers, for example an expired signed link, the copy of the last start is used, with a warning. So
+the same command still resumes the run. A URL with other content is an edited manifest.
 """
 
 import json
@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
 from batcher.core.errors import ServiceError
+from batcher.core.shard import shard_suffix
 from batcher.images.remote_file import fetch, is_remote, shown
 from batcher.manifest.loader import name_of_url
 from batcher.runner.progress import Progress
@@ -33,14 +34,14 @@ _BY_TYPE = {
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """url: as it may be kept. path: where its bytes are now. warning: when they are those of an earlier start."""
+    """A downloaded manifest. url: without secrets. path: of its bytes. warning: set if they are of an earlier start."""
 
     url: str
     path: Path
     warning: str | None = None
 
     def keep(self, run_dir: Path, progress: Progress) -> None:
-        """For a start at which the URL does not answer. Raises DiskError."""
+        """Copy it to the run directory, for a start at which the URL does not answer. Raises DiskError."""
         if self.warning:
             progress.say(f"warning: {self.warning}")
             return
@@ -50,7 +51,7 @@ class Remote:
 
 @asynccontextmanager
 async def brought(options: Options) -> AsyncIterator[tuple[Options, Remote | None]]:
-    """The options with a URL and a command that may be kept, and the manifest; None where it is a path.
+    """Download the manifest if it is a URL. Yields the options without secrets, and the manifest; None for a path.
 
     Raises UsageError, ServiceError.
     """
@@ -72,21 +73,21 @@ async def brought(options: Options) -> AsyncIterator[tuple[Options, Remote | Non
 
 
 def _named(url: str, path: Path, kind: str) -> Remote:
-    """Under a name that says its format."""
+    """Give the file an extension that says its format. kind: its MIME type."""
     return Remote(url, path.rename(path.with_suffix(_suffix(url, kind))))
 
 
 def _suffix(url: str, kind: str) -> str:
-    """By the URL's own name, else by what its host says that it is."""
+    """The extension in the URL, else one by the MIME type."""
     suffix = PurePosixPath(unquote(urlsplit(url).path)).suffix.lower()
     suffixes = {*_BY_TYPE.values(), ".yml", ".ndjson", ".tab", ".xls", ".ods"}
     return suffix if suffix in suffixes else _BY_TYPE.get(kind, suffix if suffix[1:].isalnum() else "")
 
 
 def _earlier(options: Options, folder: Path, error: ServiceError) -> Remote:
-    """What the last start fetched."""
-    part = f"-{options.shard.number}-of-{options.shard.of}" if options.shard else ""
-    run_dir = Path(options.out) if options.out else Path("runs") / f"{name_of_url(options.manifest)}{part}"
+    """The copy of the last start. Raises ``error`` if there is none."""
+    default = Path("runs") / f"{name_of_url(options.manifest)}{shard_suffix(options.shard)}"
+    run_dir = Path(options.out) if options.out else default
     try:
         about = json.loads((run_dir / ABOUT).read_bytes())
         if about["url"] != options.manifest:

@@ -1,1 +1,1 @@
-"""What an earlier process left: submits in the air, ids the disk did not take, copied state files, pictures."""
+"""Settles what an earlier process left: unanswered submits, unrecorded request ids, copied state files, images."""

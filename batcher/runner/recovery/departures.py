@@ -1,9 +1,9 @@
-"""A journal of submits that left and answers that came, beside the durable intents: written, never forced to the disk.
+"""The journal of departures: submits that left and answers that came. It is written without fsync, so it costs little.
 
-When only the process dies, what it wrote is still with the system (the boot id is the same): a job that was claimed and
-never left is pending again, and an answer that was read is accepted. After a power cut only what is on the disk counts:
-an id that can be read is an id, and everything else that was claimed is in doubt. The journal also knows ids that a
-state file without its own journal (``state.db-wal``), or an older copy of one, has lost.
+If only the process dies, the system still has what it wrote (the boot id is the same). Then a job that was claimed but
+never left becomes pending again, and an answer that was read is accepted. After a power cut only a request id in the
+journal is certain; every other claimed job is in doubt. The journal also has request ids that are missing in a state
+file that lost its own journal (``state.db-wal``) or was replaced by an older copy.
 """
 
 import errno
@@ -23,19 +23,19 @@ from msgspec.structs import replace
 from batcher.client.protocol import is_request_id
 from batcher.core.errors import Cause
 from batcher.core.job import Entry, State
-from batcher.runner.recovery.rescue import remove, rescued
+from batcher.runner.recovery.rescue import objects, remove, rescued
 from batcher.store import StateFile, auditing, reading
 from batcher.store.files.disk import disk, open_own
 from batcher.store.files.whole import write_whole
 
 JOURNAL = ".departures.jsonl"
-LOST = Cause(kind="interrupted", message="batcher ended while this submit was in the air")
-FORGOTTEN = Cause(kind="interrupted", message="it was submitted, and the state file has lost what became of it")
+LOST = Cause(kind="interrupted", message="batcher ended before this submit was answered")
+FORGOTTEN = Cause(kind="interrupted", message="it was submitted, and the state file has lost its outcome")
 _MOST_ATTEMPTS = 1_000
 
 
 def boot_id() -> str:
-    """Of this start of the machine; "" where the system does not tell."""
+    """Identifies the present start of the machine; empty if the system has no such id."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -43,19 +43,19 @@ def boot_id() -> str:
 
 
 class Departures:
-    """Appended to by one run. What it did not take did not leave."""
+    """The journal, open for one run. A submit leaves only after its line was written."""
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / JOURNAL
         self._handle = open_own(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self._torn = True  # half a line may stand at the end
+        self._torn = True  # the file may end with half a line
         self._write({"boot": boot_id(), "file": _file_id(os.fstat(self._handle))})
 
     def close(self) -> None:
         os.close(self._handle)
 
     def left(self, entry: Entry) -> None:
-        """Before a byte of the submit leaves. entry: claimed. Raises DiskError: then it must not leave."""
+        """Call it before the first byte of a submit is sent. entry: claimed. Raises DiskError: then don't send it."""
         with disk(JOURNAL):
             self._write({"left": entry.job.key, "n": entry.attempts, "at": entry.submitted_at})
 
@@ -64,7 +64,7 @@ class Departures:
             self._write({"got": entry.job.key, "n": entry.attempts, "id": request_id})
 
     def refused(self, entry: Entry) -> None:
-        """It never left after all, or nothing came of it, free."""
+        """The submit was not sent, or the service refused it: nothing was charged."""
         with suppress(OSError):
             self._write({"no": entry.job.key, "n": entry.attempts})
 
@@ -77,7 +77,7 @@ class Departures:
 
 
 def was_put_back(run_dir: Path) -> bool:
-    """Whether the journal is gone, or a copy of the one that was written here, which may have known more."""
+    """Whether the journal is missing, or is a copy of the one that was written here: the original may have had more."""
     path = run_dir / JOURNAL
     if not path.is_file():
         return True
@@ -89,11 +89,11 @@ def _file_id(facts: os.stat_result) -> list[int]:
     return [facts.st_dev, facts.st_ino]
 
 
-class Known(msgspec.Struct, frozen=True):
-    """What the journal knows of one attempt. here: written since this machine was started, so nothing of it is lost.
+class Attempt(msgspec.Struct, frozen=True):
+    """One submit of a job in the journal. here: written since this start of the machine, so no line about it is lost.
 
-    left: Unix seconds, None when it never left. ended: it came back without an id. unsent: that is sure, wherever the
-    rest of the journal went.
+    left: Unix seconds when it left, None if it did not. ended: nothing was charged. unsent: it certainly never left,
+    even if other lines of the journal are lost.
     """
 
     here: bool
@@ -105,21 +105,21 @@ class Known(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """attempts: by job key and number. whole: whether what it does not name can't have left: it was written on this
-    start of the machine, to this very file.
+    """attempts: by job key and number of the attempt. whole: whether a submit that it does not have can't have left,
+    because it was written since this start of the machine, to this very file.
     """
 
-    attempts: dict[tuple[str, int], Known]
+    attempts: dict[tuple[str, int], Attempt]
     whole: bool
 
 
 def read_journal(run_dir: Path, rescued: Iterable[dict[str, Any]] = ()) -> Journal:
-    """Half a line is passed over. Memory: of the submits since the journal was last cleared.
+    """Read the journal; unreadable lines are ignored. It holds the submits since the start of the last run.
 
-    rescued: lines that the disk of the run directory did not take.
+    rescued: further lines, which the disk of the run directory could not take.
     """
     path = run_dir / JOURNAL
-    attempts: dict[tuple[str, int], Known] = {}
+    attempts: dict[tuple[str, int], Attempt] = {}
     here, now = False, boot_id()
     for facts in chain(_lines(path), rescued):
         if "boot" in facts:
@@ -129,9 +129,9 @@ def read_journal(run_dir: Path, rescued: Iterable[dict[str, Any]] = ()) -> Journ
         number, moment, request_id = facts.get("n"), facts.get("at"), facts.get("id")
         if not isinstance(key, str) or not isinstance(number, int) or not 0 < number < _MOST_ATTEMPTS:
             continue
-        attempt = replace(attempts.get((key, number), Known(here)), here=here)
+        attempt = replace(attempts.get((key, number), Attempt(here)), here=here)
         if "left" in facts and isinstance(moment, (int, float)):
-            attempt = Known(here, left=float(moment))
+            attempt = Attempt(here, left=float(moment))
         elif "got" in facts and is_request_id(request_id):
             attempt = replace(attempt, request_id=request_id)
         elif "no" in facts:
@@ -146,18 +146,13 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
     if path.is_symlink() or not path.is_file():
         return
     with suppress(OSError), path.open("rb") as lines:
-        for line in lines:
-            with suppress(ValueError, RecursionError):
-                facts = json.loads(line)
-                if isinstance(facts, dict):
-                    yield facts
+        yield from objects(lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """accepted: answers that were read and not recorded. pending: claimed, and never left. doubted: the others.
-
-    since, until: Unix seconds, of submits that the state file had lost.
+    """Numbers of jobs. accepted: their request id was read but not recorded. pending: they never left. doubted: the
+    others. lost: submits that the state file had lost; since, until: Unix seconds of the first and the last of them.
     """
 
     accepted: int = 0
@@ -169,7 +164,10 @@ class Recovered:
 
 
 def recover(state: StateFile, now: float) -> Recovered:
-    """Settles what was in the air when the last process died, as narrowly as the journal allows. Raises DiskError."""
+    """Settle the submits without an answer of the last process, with as few in doubt as the journal allows.
+
+    now: Unix seconds. Raises DiskError.
+    """
     files = rescued(state)
     lines = [line for _, more in files for line in more]
     journal = read_journal(state.path.parent, lines)
@@ -198,15 +196,15 @@ def recover(state: StateFile, now: float) -> Recovered:
     return Recovered(accepted + len(rescued_ids), pending, doubted, len(lost), since, until)
 
 
-def _never_left(facts: Known | None, whole: bool) -> bool:
-    """Or came back, free. facts: None when the journal does not name it."""
+def _never_left(facts: Attempt | None, whole: bool) -> bool:
+    """Whether nothing was charged. facts: None if the journal does not have the attempt. whole: as in Journal."""
     if facts is None or facts.unsent:
         return whole or facts is not None
     return whole and facts.here and (facts.ended or facts.left is None)
 
 
-def _lost(state: StateFile, attempts: dict[tuple[str, int], Known]) -> Iterator[tuple[Entry, Known]]:
-    """Attempts that left and of which the state file knows nothing."""
+def _lost(state: StateFile, attempts: dict[tuple[str, int], Attempt]) -> Iterator[tuple[Entry, Attempt]]:
+    """Attempts that left and are missing in the state file."""
     for (key, number), facts in attempts.items():
         if facts.ended or (facts.left is None and facts.request_id is None):
             continue
@@ -215,27 +213,28 @@ def _lost(state: StateFile, attempts: dict[tuple[str, int], Known]) -> Iterator[
             yield replace(entry, attempts=number - 1), facts
 
 
-def _rescued(state: StateFile, rescued: Iterable[dict[str, Any]]) -> Iterator[tuple[Entry, Known]]:
-    """Jobs in doubt whose id came to light: an earlier start could not read the file that has it."""
+def _rescued(state: StateFile, rescued: Iterable[dict[str, Any]]) -> Iterator[tuple[Entry, Attempt]]:
+    """Jobs in doubt whose request id is in a rescue file that an earlier start could not read."""
     for facts in rescued:
         if is_request_id(facts.get("id")):
             entry = auditing.by_key(state.connection, str(facts.get("got")))
             if entry is not None and entry.state is State.IN_DOUBT and entry.attempts == facts.get("n"):
-                yield entry, Known(here=False, request_id=facts["id"])
+                yield entry, Attempt(here=False, request_id=facts["id"])
 
 
-def _bring_back(state: StateFile, entry: Entry, facts: Known, now: float) -> None:
-    """The same attempt once more, in one transaction: nothing is submitted."""
+def _bring_back(state: StateFile, entry: Entry, facts: Attempt, now: float) -> None:
+    """Reopen a job in doubt and record the same attempt again. Nothing is submitted."""
     _remember(state, replace(state.reopen(entry), attempts=entry.attempts - 1), facts, now)
 
 
 def _are_in_the_table(state: StateFile, lines: Iterable[dict[str, Any]]) -> bool:
-    """Whether the jobs of all these ids are there: one that is planned again later finds its id in the file."""
+    """Whether all jobs of these lines are in the table. If not, the file is kept: a later plan may add them again."""
     keys = (line["got"] for line in lines if "got" in line)
     return all(auditing.by_key(state.connection, str(key)) is not None for key in keys)
 
 
-def _remember(state: StateFile, entry: Entry, facts: Known, now: float) -> None:
+def _remember(state: StateFile, entry: Entry, facts: Attempt, now: float) -> None:
+    """Record an attempt: as accepted if its request id is known, else as in doubt."""
     claimed = state.claim(entry, facts.left or now)
     if facts.request_id is None:
         state.doubt(claimed, FORGOTTEN)
@@ -244,9 +243,10 @@ def _remember(state: StateFile, entry: Entry, facts: Known, now: float) -> None:
 
 
 def begin_anew(state: StateFile) -> None:
-    """The journal again, with what a lost state file would take along: before anything is submitted. Raises DiskError.
+    """Start a new journal, before anything is submitted. Raises DiskError.
 
-    That is what may have been paid for and has no picture yet: what is at the service, failed with an id, or in doubt.
+    It begins with every job that may have been paid for and has no image yet (at the service, failed with a request id,
+    or in doubt), so that they survive the loss of the state file.
     """
     write_whole(state.path.parent / JOURNAL, (f"{json.dumps(line)}\n" for line in _still_open(state)))
 
@@ -257,5 +257,5 @@ def _still_open(state: StateFile) -> Iterator[dict[str, Any]]:
         key, number = entry.job.key, entry.attempts
         if entry.request_id is not None:
             yield {"got": key, "n": number, "id": entry.request_id}
-        elif entry.state is not State.FAILED:  # else it was refused: nothing was paid for
+        elif entry.state is not State.FAILED:  # a failed job without a request id was rejected: nothing was charged
             yield {"left": key, "n": number, "at": entry.submitted_at or 0.0}

@@ -1,8 +1,9 @@
-"""One state in two places: a run directory that was copied, or whose state file was lost, replaced or taken over.
+"""Notices at the start that a run directory was copied, or that its state file was lost, replaced or taken over.
 
-Each run writes a generation into the state file and into a file beside it. They differ when an older state file was put
-back; the file says that the run never ended while the state file's own journal (``state.db-wal``) is gone when that was
-lost; and the state file names the directory it was made in, so a copy is told from the original, which may go on.
+Each run writes its generation, a number, to the state file and to a file beside it. The numbers differ if an older
+state file was put back. If the file says that the last run did not end and ``state.db-wal`` is missing, changes were
+lost.
+The state file also names its directory, so that a copy is not mistaken for the original, which may still be continued.
 """
 
 import json
@@ -15,7 +16,7 @@ from pathlib import Path
 from batcher.core.errors import BusyError, UsageError
 from batcher.core.job import State
 from batcher.runner.recovery.departures import JOURNAL, was_put_back
-from batcher.store import STATE, StateFile, auditing, reading
+from batcher.store import STATE, StateFile, auditing, has_state, reading
 from batcher.store.facts import Generation
 from batcher.store.files.whole import write_whole
 from batcher.store.lock import still_at_work
@@ -23,39 +24,41 @@ from batcher.store.machine import damaged
 from batcher.store.opening import GENERATION
 
 FLAG = "--continue-copy"
-CHECK = 3.0  # seconds: a file of a million jobs takes about one
+CHECK = 3.0  # seconds for the integrity check; a million jobs take about one second
 _OPEN = (State.PENDING, State.SUBMITTING, State.RUNNING, State.READY)
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What the file beside the state file says. number: 0 for none. ended: whether that run closed its state file."""
+    """What lies beside the state file. number: generation of the last run, 0 for none. ended: whether that run closed
+    the state file. lost_journal: whether it did not, and ``state.db-wal`` with its last changes is gone.
+    """
 
     number: int = 0
     ended: bool = True
+    lost_journal: bool = False
 
 
 def read_beside(run_dir: Path) -> Beside:
+    """Call it before the state file is opened, which makes a new ``state.db-wal``."""
     path = run_dir / GENERATION
     try:
         facts = json.loads(path.read_bytes()) if path.is_file() else {}
-        return Beside(int(facts["number"]), bool(facts["ended"]))
+        number, ended = int(facts["number"]), bool(facts["ended"])
     except (OSError, ValueError, KeyError, TypeError):
         return Beside()
+    return Beside(number, ended, not ended and has_state(run_dir) and _has_no_wal(run_dir))
 
 
-def has_lost_its_journal(run_dir: Path, beside: Beside) -> bool:
-    """Whether the last run died and what it had not yet put into the state file is gone. Ask before it is opened."""
+def _has_no_wal(run_dir: Path) -> bool:
     try:
-        return not beside.ended and not (run_dir / f"{STATE}-wal").stat().st_size
-    except FileNotFoundError:
-        return not beside.ended
-    except OSError:
-        return False
+        return not (run_dir / f"{STATE}-wal").stat().st_size
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
 
 
 def check_file(state: StateFile, beside: Beside) -> None:
-    """After an end that was not clean: whether it was one, and the state file is whole as far as is seen in moments.
+    """After a run that did not end cleanly: check that its process is gone, and the state file for damage.
 
     Raises BusyError, DiskError.
     """
@@ -69,12 +72,11 @@ def check_file(state: StateFile, beside: Beside) -> None:
         raise damaged(f"the state file {state.path} is damaged: {words}", str(state.path.parent))
 
 
-def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool, go_on: bool) -> str | None:
-    """Whether the state file is all there is of this run. Gives a warning when it is not, and can be mended free.
-
-    go_on: the user says that it is. Raises UsageError.
+def check(state: StateFile, beside: Beside, *, go_on: bool) -> str | None:
+    """Check that no submit of this run is missing in the state file. Returns a warning if the missing ones will be
+    restored, free. go_on: skip the check, because the user gave FLAG. Raises UsageError if some may be paid for again.
     """
-    last = state.facts.generation
+    run_dir, last = state.path.parent, state.facts.generation
     if go_on or (last is None and not beside.number):
         return None
     moved = last is not None and last.place != _place(run_dir)
@@ -87,24 +89,24 @@ def check(state: StateFile, run_dir: Path, beside: Beside, *, lost_journal: bool
         )
     if last is not None and is_open and last.file not in {0, state.path.stat().st_ino} and was_put_back(run_dir):
         raise UsageError(
-            f"{run_dir} was put back as it was at an earlier time: requests made since then are not known",
+            f"{run_dir} was restored to an earlier state: requests made since then are not known",
             hint=f"Put the newest copy back. If nothing was submitted since that copy was made, add {FLAG}; else what"
             " was submitted then may be paid for again.",
         )
-    if not lost_journal and last is not None and last.number >= beside.number:
+    if not beside.lost_journal and last is not None and last.number >= beside.number:
         return None
-    what = "has lost its journal (state.db-wal)" if lost_journal else "is older than the last run here"
+    what = "has lost its journal (state.db-wal)" if beside.lost_journal else "is older than the last run here"
     if not (run_dir / JOURNAL).is_file():
         raise UsageError(
             f"{run_dir / STATE} {what}, and {JOURNAL} is gone too: requests made since then are not known",
             hint="Put the newest copy of both back. `batcher verify --repair` takes in the images that are there. To"
             f" go on without the rest, which may be paid for again, add {FLAG}.",
         )
-    return f"the state file {what}: images that lie here are not paid for again, and known requests are collected"
+    return f"the state file {what}: images that are here are not paid for again, and known requests are collected"
 
 
 def take(state: StateFile, run_dir: Path, beside: Beside, now: float) -> None:
-    """From here on, the run of this process is the one that counts. Raises DiskError."""
+    """Make this process the only one that may write to the state file. now: Unix seconds. Raises DiskError."""
     last = state.facts.generation
     number = max(0 if last is None else last.number, beside.number) + 1
     ours = Generation(
@@ -122,7 +124,7 @@ def take(state: StateFile, run_dir: Path, beside: Beside, now: float) -> None:
 
 
 def settle(state: StateFile) -> None:
-    """At the end of a run: notes when nothing is left to do, for then a copy can't pay for what the original does."""
+    """At the end of a run: note whether no job is open, because then a copy can't pay for the same jobs."""
     ours = state.facts.generation
     if ours is not None and not reading.any_is(state.connection, list(_OPEN)):
         settled = replace(ours, settled=True)
@@ -131,7 +133,7 @@ def settle(state: StateFile) -> None:
 
 
 def leave(run_dir: Path) -> None:
-    """After the state file was closed: all of it is in its one file."""
+    """Note that the run ended. Call it after the state file was closed, which empties ``state.db-wal``."""
     with suppress(Exception):
         _write(run_dir, read_beside(run_dir).number, ended=True)
 
@@ -141,7 +143,7 @@ def _write(run_dir: Path, number: int, *, ended: bool) -> None:
 
 
 def _place(run_dir: Path) -> tuple[int, str]:
-    """What a directory keeps when it is renamed, and a copy of it has not: its number on its disk, and the machine."""
+    """Inode and machine: a renamed directory keeps them, and a copy has others."""
     return run_dir.stat().st_ino, _machine()
 
 

@@ -1,7 +1,7 @@
-"""Images that are already in the run directory are not paid for again, though the state file has their jobs as pending.
+"""Takes in images that are already in the run directory, instead of paying for them again.
 
-That happens after a state file was lost, or replaced by an older copy. The check costs one listing of each folder; what
-this process wrote there since is of jobs that it had submitted. Files are read only where something lies.
+Their jobs are pending in the state file if an earlier one was lost or replaced by an older copy. Each folder is listed
+once: files that this process writes later are of jobs that it submitted itself. Only existing files are read.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from batcher.runner.run_context import RunContext
 from batcher.runner.sidecars import Untrue, read_sidecar, siblings, with_attempt_of
 from batcher.store.files.safe_reader import ASIDE, EXTENSIONS, IMAGES, SafeReader, sidecar_of, stem
 
-_SEVERAL = 2  # any number of files above one has this first name
+_SEVERAL = 2  # number of files of a job; every number above one gives the same first name
 
 
 class LyingThere:
-    """In the run directory of one run."""
+    """The images in one run directory."""
 
     def __init__(self, context: RunContext) -> None:
         self.context = context
@@ -31,8 +31,10 @@ class LyingThere:
         self._names = lru_cache(maxsize=64)(self._listed)  # jobs come folder by folder
 
     async def take(self, entry: Entry) -> Entry | None:
-        """DONE, when its image and its sidecar are in their place; RUNNING, when the image is not whole and the
-        sidecar has the request id; IN_DOUBT for an image that no sidecar proves. None of this is paid for. Else None.
+        """Move a pending job without a submit, or return None if it has no file.
+
+        DONE: its images and sidecars are intact. RUNNING: an image is damaged, and the sidecar has the request id.
+        IN_DOUBT: there is an image and no sidecar that belongs to it.
         """
         context, state = self.context, self.context.state
         if not entry.attempts and not self._is_possible(entry):
@@ -43,7 +45,7 @@ class LyingThere:
                 return await self._collected_again(entry, attempt)
             saved = await context.queue.durable(state.find, attempt, files)
             context.files[entry.id] = files
-            context.lay_there += 1
+            context.taken_in += 1
             self._count_as_spent(saved)
             return saved
         if entry.attempts or (file := self._unproved(entry)) is None:
@@ -67,13 +69,13 @@ class LyingThere:
         budget.spent += entry.job.images * (budget.price or 0.0) if entry.cost_usd is None else entry.cost_usd
 
     def _is_possible(self, entry: Entry) -> bool:
-        """Whether a file lies where the first one of a job that never left would."""
+        """Whether there is a file with the name of the job's first image."""
         folder, _, base = entry.path.rpartition("/")
         names = self._names(folder)
         return bool(names) and (folded(base) in names or folded(numbered(base, 0, _SEVERAL)) in names)
 
     def _listed(self, folder: str) -> frozenset[str]:
-        """The first names of what lies in a folder of images, or lay there before a repair, as systems compare them."""
+        """Case-folded stems of the files in a folder of images, and of those that a repair moved away from it."""
         names: set[str] = set()
         for top in (IMAGES, ASIDE):
             with suppress(OSError):
@@ -81,9 +83,8 @@ class LyingThere:
         return frozenset(names)
 
     def _find(self, entry: Entry) -> tuple[Entry, list[Artifact]] | None:
-        """The job with the attempt that its sidecars tell of, and its files; none when not all are here and whole.
-
-        Reads the files, so call it in a thread.
+        """The job with the attempt in its sidecars, and its files; no files if one is missing or damaged. None if there
+        is no sidecar of this job. Blocks: it reads the files.
         """
         reader = SafeReader(self._run_dir)
         for count in (1, _SEVERAL):
@@ -103,8 +104,9 @@ class LyingThere:
         return None
 
     def _unproved(self, entry: Entry) -> str | None:
-        """A file that lies where the first one of the job would, or did before a repair, with no sidecar that proves
-        whose it is. Links are left out: batcher never writes one.
+        """A file with the name of the job's first image, also one that a repair moved away, without a valid sidecar.
+
+        Links are ignored: batcher never writes one.
         """
         reader = SafeReader(self._run_dir)
         for name in (entry.path, numbered(entry.path, 0, _SEVERAL)):

@@ -1,8 +1,8 @@
-"""Request ids that the state file could not take: each is money, and goes to any other place that takes it.
+"""Saves request ids that could not be written to the state file: each stands for a paid job.
 
-A disk that dies while answers are on their way takes no id of theirs. So each is said with its job, is kept in memory
-and tried again to the end, and is written to a file of ours (0600) in ``TMPDIR`` or the home folder. The next start of
-the run reads that file, and removes it once its ids are in the state file.
+A disk may fail while answers are on their way. Then each request id is shown with its job, kept in memory, retried
+until the end, and written to a file (mode 0600) in ``TMPDIR`` or the home folder. The next start of the run reads that
+file, and removes it once its ids are in the state file.
 """
 
 import json
@@ -25,13 +25,13 @@ MOST_BYTES = 64 << 20  # of one file; an id takes about a hundred
 
 
 class Rescue:
-    """Of one run. An id is kept from the moment it was read until the state file has it."""
+    """The request ids of one run. Each is kept from the moment it was read until the state file has it."""
 
     def __init__(self, state: StateFile) -> None:
         self._state = state
         self._header = {"run": str(state.path.parent.absolute()), **_identity(state)}
-        self._kept: dict[int, tuple[Entry, str]] = {}  # by job
-        self._unwritten: set[int] = set()  # that neither the state file nor another place took
+        self._kept: dict[int, tuple[Entry, str]] = {}  # job and request id, by job id
+        self._unwritten: set[int] = set()  # job ids whose request id is in no file at all
         self._files: list[Path] = []
         self._distrusted = False
 
@@ -39,7 +39,7 @@ class Rescue:
         self._kept[entry.id] = entry, request_id
 
     def recorded(self, entry: Entry) -> None:
-        """The state file has it."""
+        """The state file has the request id of this job."""
         del self._kept[entry.id]
         self._unwritten.discard(entry.id)
         if self._files and not self._kept and not self._distrusted:
@@ -47,7 +47,7 @@ class Rescue:
             self._files = []
 
     def write_elsewhere(self, entry: Entry) -> str:
-        """The state file did not take it. Gives where it is now, in words."""
+        """Save the request id of a job outside the state file. Returns where it is now, in words."""
         _, request_id = self._kept[entry.id]
         self._unwritten.add(entry.id)
         self._write()
@@ -55,21 +55,21 @@ class Rescue:
         return f"request {request_id} of job {entry.job.key} could not be recorded yet: {where}"
 
     def unsent(self, entry: Entry) -> None:
-        """The state file can't take back a submit that was to leave, and did not."""
+        """Note that a claimed submit never left, because the state file can't record it."""
         self._append({"unsent": entry.job.key, "n": entry.attempts})
 
     def distrust_journal(self) -> None:
-        """The disk failed with the journal of departures on it: what that does not name may have left all the same."""
+        """The disk failed, so the journal of departures may be incomplete: don't conclude that a submit never left."""
         if not self._distrusted:
             self._distrusted = self._append({"boot": ""})
 
     async def settle(self, queue: CommitQueue, now: float) -> None:
-        """At the end: what is still kept is tried once more, and written elsewhere where that fails too."""
+        """At the end: try once more to record every kept id, and write to a file those that fail again."""
         for entry, request_id in list(self._kept.values()):
             try:
                 await queue.durable(self._state.accept, entry, request_id, now)
             except Overtaken:
-                pass  # whoever waited for it was cancelled, and it was written all the same
+                pass  # the job's task was cancelled, and the write went through all the same
             except Exception as error:
                 if machine_problem(error) is None:
                     raise
@@ -79,7 +79,7 @@ class Rescue:
         self._write()
 
     def in_words(self) -> list[str]:
-        """Every id that the state file does not have, with its job, and where it is. Nothing when there is none."""
+        """Lines for a person: every id that is not in the state file, with its job, and where it is; empty if none."""
         if not self._kept:
             return []
         lines = [f"The disk did not take the request ids of {show_count(len(self._kept), 'accepted job')}:"]
@@ -99,7 +99,7 @@ class Rescue:
                 self._unwritten.discard(number)
 
     def _append(self, facts: dict[str, Any]) -> bool:
-        """To the file that took the last one, else to a new one in the first place that takes it."""
+        """Write a line to the last file, else to a new file in the first folder that works. False if none does."""
         if self._files:
             with suppress(OSError):
                 _write(self._files[-1], [facts], os.O_APPEND)
@@ -117,7 +117,7 @@ class Rescue:
 
 
 def places() -> list[Path]:
-    """Folders beside the run directory that may take an id, the first one first; the same at each start."""
+    """Folders outside the run directory for rescue files, in the order of preference; the same at each start."""
     named = [os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)]
     paths = [Path(name) for name in (*named, "/tmp")]  # noqa: S108  each file has a name of its own and is ours alone
     with suppress(RuntimeError):
@@ -126,9 +126,9 @@ def places() -> list[Path]:
 
 
 def rescued(state: StateFile) -> list[tuple[Path, list[dict[str, Any]]]]:
-    """Files of earlier runs of this run directory, each with its lines but the first, which says whose they are.
+    """Rescue files of earlier runs of this run directory, each with its lines except the header.
 
-    A folder for temporary files belongs to everybody: what is not a plain file of our own is passed over.
+    Other users can write to a folder for temporary files: files that this user does not own are ignored.
     """
     identity, run_dir = _identity(state), str(state.path.parent.absolute())
     files = []
@@ -147,17 +147,17 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def _identity(state: StateFile) -> dict[str, Any]:
-    """What a run directory keeps when it is copied to another disk."""
+    """What stays the same if a run directory is copied to another disk."""
     return {"id": state.facts.run_id, "service": state.facts.service}
 
 
 def _line(entry: Entry, request_id: str) -> dict[str, Any]:
-    """As in the journal of departures."""
+    """A line as in the journal of departures."""
     return {"got": entry.job.key, "n": entry.attempts, "id": request_id}
 
 
 def _write(path: Path, lines: list[dict[str, Any]], flags: int) -> None:
-    text = "".join(f"\n{json.dumps(line)}\n" for line in lines).encode()  # half a line may stand before it
+    text = "".join(f"\n{json.dumps(line)}\n" for line in lines).encode()  # the file may end with half a line
     handle = open_own(path, os.O_WRONLY | flags, 0o600)
     try:
         if os.write(handle, text) < len(text):
@@ -175,8 +175,13 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             mine = not hasattr(os, "geteuid") or facts.st_uid == os.geteuid()
             if not mine or facts.st_size > MOST_BYTES:
                 return
-            for line in file:
-                with suppress(ValueError, RecursionError):
-                    line_there = json.loads(line)
-                    if isinstance(line_there, dict):
-                        yield line_there
+            yield from objects(file)
+
+
+def objects(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The JSON objects among these lines; others are ignored."""
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            value = json.loads(line)
+            if isinstance(value, dict):
+                yield value

@@ -1,1 +1,1 @@
-"""What watches a run: log, metrics, messages to a person, a command at the end, limits."""
+"""Observers of a run: log, metrics, messages to people, the command at the end."""

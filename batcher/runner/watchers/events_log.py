@@ -1,7 +1,7 @@
-"""The events of a run under their names: for ``--log FILE`` and for ``logging``.
+"""Writes the events of a run to ``--log FILE`` and to ``logging``.
 
-EVENTS is the contract: names, levels, fields. A test compares it with the manual and with what real runs write. What
-costs money carries it, in dollars. Lines hold no secret, no prompt, and links without their query.
+EVENTS is the contract: names, levels, fields. A test compares it with the manual and with the output of real runs.
+Events that cost money have the amount in dollars. No line holds a secret or a prompt, and links lose their query.
 """
 
 import json
@@ -41,7 +41,9 @@ _SECRET = re.compile(r"\b(bearer|token|api[-_ ]?key)\b([\"':= ]+)[\w.~+/-]{8,}=*
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """level: of ``logging``. fields: all that an event of this name may carry, beside ts, level, event and run."""
+    """level: of ``logging``. fields: names that such an event may have, besides ts, level, event and run. text: what it
+    means, for the manual.
+    """
 
     level: int
     fields: str
@@ -50,26 +52,28 @@ class Kind:
 
 EVENTS: Mapping[str, Kind] = {
     "run_start": Kind(INFO, "manifest model total simulated price_usd budget_usd batcher", "a run begins to work"),
-    "submit": Kind(INFO, "job prompt_id attempt request_id reserved_usd", "the service took a job up"),
+    "submit": Kind(INFO, "job prompt_id attempt request_id reserved_usd", "the service accepted a job"),
     "refused": Kind(
         INFO, "job prompt_id attempt cause", "the service refused a submit; it waits for its next turn, free"
     ),
-    "unsent": Kind(WARNING, "job prompt_id attempt cause", "a submit never left or never got there; it waits, free"),
-    "in_doubt": Kind(ERROR, "job prompt_id attempt cause reserved_usd", "a submit was not answered: it may cost"),
-    "result": Kind(INFO, "job request_id seconds cost_usd", "the service finished a job; its files are to come"),
+    "unsent": Kind(WARNING, "job prompt_id attempt cause", "a submit never reached the service; it waits, free"),
+    "in_doubt": Kind(
+        ERROR, "job prompt_id attempt cause reserved_usd", "a submit was not answered: it may have been paid for"
+    ),
+    "result": Kind(INFO, "job request_id seconds cost_usd", "the service finished a job; its files are fetched next"),
     "again": Kind(WARNING, "job request_id attempt cause cost_usd", "the service failed a job; it is submitted again"),
-    "link": Kind(DEBUG, "job request_id", "a link gave no file; a fresh one is asked for, free"),
+    "link": Kind(DEBUG, "job request_id", "a link gave no file; batcher asks for a fresh one, free"),
     "saved": Kind(INFO, "job prompt_id request_id files bytes cost_usd", "a job is done: its files are on the disk"),
     "failed": Kind(ERROR, "job prompt_id request_id attempt cause http_status code cost_usd", "a job failed for good"),
     "cancelled": Kind(INFO, "job prompt_id request_id", "a job was cancelled"),
-    "limit": Kind(INFO, "by", "what keeps the run from going faster is something else now"),
-    "pause": Kind(INFO, "reason", "nothing new is submitted until it is taken back"),
+    "limit": Kind(INFO, "by", "something else limits the speed of the run now"),
+    "pause": Kind(INFO, "reason", "nothing new is submitted until the pause ends"),
     "resume": Kind(INFO, "reason", "submits go on"),
     "tune": Kind(INFO, "rate in_flight downloads budget_usd deadline drain reason", "settings were changed"),
     "stall": Kind(WARNING, "seconds", "no job moved for a while"),
     "worker": Kind(INFO, "worker at_work orders", "a worker of `--engine ray` began to work, or was lost"),
     "columns": Kind(INFO, "message", "what the columns of a prompt file became"),
-    "note": Kind(WARNING, "message", "what a person should know; it is on standard error too"),
+    "note": Kind(WARNING, "message", "a warning; it is on standard error too"),
     "start_failed": Kind(ERROR, "exit_code message", "the run ended before it began"),
     "run_end": Kind(
         INFO,
@@ -95,10 +99,12 @@ Write = Callable[[str, float, Mapping[str, Any]], None]
 
 
 class EventLog:
-    """An observer that gives each event its name and fields, and writes it down."""
+    """An observer that writes each event under its name.
+
+    write: gets name, Unix seconds and fields of each event. wanted: whether job events of a level are written at all.
+    """
 
     def __init__(self, write: Write, wanted: Callable[[int], bool] = lambda _level: True) -> None:
-        """wanted: whether events of a level are of use to anybody: the facts of others are not even gathered."""
         self._write = write
         self._wanted = wanted
         self._price: float | None = None
@@ -109,7 +115,7 @@ class EventLog:
             self.emit(name, event.at, facts)
 
     def emit(self, name: str, at: float, facts: Mapping[str, Any]) -> None:
-        """facts: JSON data; what is None, or not of this event, is left out."""
+        """Write one event. at: Unix seconds. facts: JSON data; None values and fields of other events are left out."""
         fields = EVENTS[name].fields.split()
         self._write(name, at, {key: _plain(facts[key]) for key in fields if facts.get(key) is not None})
 
@@ -128,7 +134,7 @@ class EventLog:
             names = ("manifest", "model", "total", "simulated", "price_usd", "budget_usd")
             yield "run_start", {**{name: getattr(event, name) for name in names}, "batcher": __version__}
         else:
-            yield from _named(event)
+            yield from _stateless(event)
 
     def _of_job(self, event: JobMoved, entry: Entry) -> dict[str, Any]:
         cause = entry.cause
@@ -147,8 +153,8 @@ class EventLog:
         }
 
 
-def _named(event: Event) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Of an event that says all there is to say."""
+def _stateless(event: Event) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Name and fields of an event that needs nothing of earlier ones."""
     if isinstance(event, WorkerMoved):
         yield "worker", {"worker": event.worker, "at_work": event.at_work, "orders": event.orders}
     elif isinstance(event, CameBack):
@@ -169,7 +175,10 @@ def _job(entry: Entry) -> dict[str, Any]:
 
 
 def to_logging(run: str) -> Write:
-    """Each event as a record of the logger ``batcher``, with its name (``event``) and its fields (``facts``)."""
+    """Write events as records of the logger ``batcher``, which have name (``event``) and fields (``facts``).
+
+    run: the run directory; each record has it too.
+    """
 
     def write(name: str, at: float, facts: Mapping[str, Any]) -> None:  # noqa: ARG001  logging has its own clock
         level = EVENTS[name].level
@@ -180,14 +189,17 @@ def to_logging(run: str) -> Write:
 
 
 class LogFile:
-    """``--log FILE``: JSON lines, appended, one event a line. That the disk is full is said once; the run goes on."""
+    """``--log FILE``: appends one JSON line for each event. A full disk is reported once, and the run goes on.
+
+    path: of the file. run: the run directory, empty if it is not known yet. say: prints a message. Raises DiskError if
+    the file can't be opened.
+    """
 
     def __init__(self, path: Path, run: str, say: Callable[[str], None]) -> None:
-        """run: the run directory, or what is known of it. Raises DiskError where the file can't be written at all."""
         self.run = run
         self._say = say
         try:
-            opened = open_own if has_state(path.parent) else os.open  # a run directory may come from somebody else
+            opened = open_own if has_state(path.parent) else os.open  # a run directory may have a stranger's link
             handle = opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             self._file: TextIO | None = os.fdopen(handle, "a", encoding="utf-8", buffering=1)
         except OSError as error:
@@ -211,12 +223,12 @@ class LogFile:
 
 
 def start_failed(error: BatcherError) -> dict[str, Any]:
-    """The facts of the event of that name."""
+    """The fields of the event ``start_failed``."""
     return {"exit_code": error.exit_code, "message": error.message}
 
 
 def clean(text: str) -> str:
-    """One line, without what may be secret: queries of links, users in addresses, tokens."""
+    """The text as one line, without possible secrets: queries of links, users in addresses, tokens."""
     text = _USER.sub(r"\1", _QUERY.sub(r"\1", one_line(text, 1000)))
     return _SECRET.sub(r"\1\2...", text)
 

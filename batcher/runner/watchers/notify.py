@@ -1,11 +1,11 @@
-"""Messages to people: a webhook, Apprise, a heartbeat. The edge that talks to receivers, and the only one.
+"""Sends messages to people: through a webhook or Apprise. Also sends the heartbeat.
 
-A receiver may be slow, broken or hostile, and a run must not notice. So each receiver has a thread of its own with a
-short queue, and nothing waits for it but ``close``, which has a deadline. The body of an answer is not read; redirects
-are not followed. What goes wrong is named by host, never by URL: the paths of webhooks are secrets.
+A slow, broken or hostile receiver must not disturb a run. So each receiver has its own thread with a short queue, and
+only ``close`` waits for it, up to a deadline. The body of an answer is not read, and redirects are not followed. Error
+messages name the host, never the URL, because the path of a webhook is a secret.
 
 Receivers come from the environment (``BATCHER_NOTIFY``, ``BATCHER_HEARTBEAT``) or from a file that only its owner can
-read, never from a flag or a manifest: those are shared, and a stranger's manifest must not call anybody.
+read, never from a flag or a manifest: people share those, and a stranger's manifest must not send messages.
 """
 
 import base64
@@ -39,27 +39,27 @@ NOTIFY, HEARTBEAT = "BATCHER_NOTIFY", "BATCHER_HEARTBEAT"
 PATIENCE = 10.0  # seconds that one call may wait for a byte
 LAST_WAIT = 5.0  # seconds that the end of a run waits for its messages
 SHORT_WAIT = 1.5  # the same after an interruption: somebody waits, or kills after ten seconds
-PULSE = 60.0  # seconds between two beats of the heart
-MOST_WAITING = 20  # messages to one receiver; the oldest is dropped for a newer one
+PULSE = 60.0  # seconds between two heartbeats
+MOST_WAITING = 20  # messages in the queue of one receiver; a newer one replaces the oldest
 TRIES = 2
-LATE = "no answer in time"  # the message was sent, and nobody knows whether it was taken
+LATE = "no answer in time"  # the message was sent, and it is unknown whether it arrived
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-Sheet = Callable[[], bytes | None]  # draws the contact sheet, a JPEG; None: there is nothing to show
+Sheet = Callable[[], bytes | None]  # draws the contact sheet, a JPEG; None if there is no image
 
 
 class Receiver(Protocol):
-    """Takes one message. ``where`` names it in messages and gives no secret away."""
+    """Sends messages to one address. ``where`` names it without a secret."""
 
     where: str
 
     def deliver(self, title: str, text: str, sheet: Sheet) -> None:
-        """Blocks; raises OSError, HTTPException or ValueError when it did not arrive."""
+        """Send one message. Blocks. Raises OSError, HTTPException or ValueError if it did not arrive."""
 
 
 class Webhook:
-    """A plain webhook: a POST of ``{"text": ...}``. Further keys are left out, because some chats refuse those."""
+    """A plain webhook: a POST of ``{"text": ...}``, without further keys, because some chats refuse those."""
 
     def __init__(self, url: str) -> None:
         self._url = _checked(url, NOTIFY)
@@ -71,7 +71,7 @@ class Webhook:
 
 
 class Apprise:
-    """Everything else that the library Apprise knows (the extra ``notify``): mail, chats, phones."""
+    """Every other kind of address, by the library Apprise (the extra ``notify``): mail, chats, phones."""
 
     def __init__(self, url: str) -> None:
         import apprise  # noqa: PLC0415  an extra
@@ -83,11 +83,11 @@ class Apprise:
             raise UsageError(f"{NOTIFY}: Apprise can't read the {self.where} address", hint="See its manual.")
 
     def deliver(self, title: str, text: str, sheet: Sheet) -> None:
-        """With the contact sheet where the service takes pictures; without it where it refuses that one."""
-        takes_pictures = any(service.attachment_support for service in self._apprise)
-        content = sheet() if takes_pictures else None
-        picture = None if content is None else base64.b64encode(content).decode()
-        message = {"url": self._url, "title": title, "text": text or title, "sheet": picture}
+        """The contact sheet is attached if the service takes attachments; if it refuses this one, only text is sent."""
+        takes_images = any(service.attachment_support for service in self._apprise)
+        content = sheet() if takes_images else None
+        image = None if content is None else base64.b64encode(content).decode()
+        message = {"url": self._url, "title": title, "text": text or title, "sheet": image}
         secrets = {*TOKEN_ENV, NOTIFY, HEARTBEAT}
         child = subprocess.run(  # noqa: S603  our own module
             [sys.executable, "-m", notify_child.__name__], input=json.dumps(message).encode(),
@@ -99,11 +99,11 @@ class Apprise:
 
 
 class Line:
-    """One receiver's queue and thread. ``send`` returns at once, whatever the receiver does."""
+    """The queue and the thread of one receiver. ``send`` returns at once. pause: seconds between two tries."""
 
     def __init__(self, receiver: Receiver, pause: float = 2.0) -> None:
         self.where = receiver.where
-        self.problem = ""  # why the last message did not arrive, empty when it did
+        self.problem = ""  # why the last message did not arrive, empty if it did
         self._receiver = receiver
         self._pause = pause
         self._waiting: queue.Queue[tuple[str, str, Sheet] | None] = queue.Queue(MOST_WAITING)
@@ -114,7 +114,7 @@ class Line:
         self._put((title, text, sheet))
 
     def close(self, until: float) -> bool:
-        """Whether all was tried before ``until`` (monotonic seconds). The thread is left to itself if not."""
+        """Wait for the queued messages until ``until`` (monotonic seconds). False if the thread is still at work."""
         self._put(None)
         self._thread.join(max(0.0, until - time.monotonic()))
         return not self._thread.is_alive()
@@ -137,23 +137,23 @@ class Line:
                     self._receiver.deliver(*message)
                     self.problem = ""
                     break
-                except Exception as error:  # noqa: BLE001  whatever a receiver or Apprise does, the run goes on
+                except Exception as error:  # noqa: BLE001  no error of a receiver or of Apprise may end the run
                     self.problem = reason(error)
 
 
 class Messenger:
-    """All receivers of a run. Without any, every call does nothing."""
+    """Sends each message to all receivers of a run."""
 
     def __init__(self, receivers: Sequence[Receiver] = ()) -> None:
         self._lines = [Line(receiver) for receiver in receivers]
 
     def send(self, title: str, text: str = "", sheet: Sheet = lambda: None) -> None:
-        """sheet: called in the receiver's thread, if it takes pictures at all."""
+        """Queue one message. sheet: called in the thread of a receiver that takes images."""
         for line in self._lines:
             line.send(title, text, sheet)
 
     def close(self, seconds: float = LAST_WAIT) -> list[str]:
-        """Waits for what is under way, ``seconds`` at most. Returns what did not arrive, one line for each receiver."""
+        """Wait up to ``seconds`` for queued messages. Returns a line for each receiver whose message did not arrive."""
         until = time.monotonic() + seconds
         failed = []
         for line in self._lines:
@@ -167,9 +167,9 @@ class Messenger:
 
 
 class Heartbeat:
-    """A GET each minute while the run is alive, so that a service elsewhere can tell of a night that died.
+    """Sends a GET every minute while the run is alive, so that a monitoring service notices a run that died.
 
-    alive: whether the run's loop turned within the last minute; a loop that hangs has no pulse.
+    url: of that service. alive: whether the event loop of the run made progress in the last minute. every: seconds.
     """
 
     def __init__(self, url: str, alive: Callable[[], bool], every: float = PULSE) -> None:
@@ -192,9 +192,9 @@ class Heartbeat:
 
 
 def addresses(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """The addresses of ``BATCHER_NOTIFY``: themselves, or one a line in the file that it names.
+    """The addresses in ``BATCHER_NOTIFY``, or in the file that it names, one a line.
 
-    Without it, those of ``notify`` in the folder ``batcher`` of the user's configuration. Raises UsageError.
+    If it is not set: those in the file ``batcher/notify`` of the user's configuration. Raises UsageError.
     """
     setting = environ.get(NOTIFY, "").strip()
     if "://" in setting:
@@ -214,7 +214,7 @@ def addresses(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def receivers(urls: Sequence[str]) -> list[Receiver]:
-    """Raises UsageError for an address that nobody here can read."""
+    """A receiver for each address. Raises UsageError for one of an unknown kind."""
     return [_receiver(address) for address in urls]
 
 
@@ -223,7 +223,9 @@ def _receiver(address: str) -> Receiver:
     if scheme in {"https", "http"}:
         return Webhook(address)
     if not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) or "://" not in address:
-        raise UsageError(f"{NOTIFY} holds what is not an address", hint="An address looks like https://host/path")
+        raise UsageError(
+            f"{NOTIFY} holds something that is not an address", hint="An address looks like https://host/path"
+        )
     if find_spec("apprise") is None:
         raise UsageError(f"{NOTIFY}: {one_line(scheme, 20)}:// addresses need Apprise", hint=install_command("notify"))
     return Apprise(address)
@@ -235,7 +237,7 @@ def _usual_file(environ: Mapping[str, str]) -> Path:
 
 
 def host_of(url: str) -> str:
-    """Where an address leads, without what may be secret in it."""
+    """Scheme and host of an address, which are no secret."""
     try:
         parts = urlsplit(url)
         return f"{one_line(parts.scheme, 20)}://{one_line(parts.hostname or '', 100)}"
@@ -244,7 +246,7 @@ def host_of(url: str) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Why a message did not arrive, in words that hold no URL and nothing the receiver wrote."""
+    """Why a message did not arrive, without a URL and without any text of the receiver."""
     if isinstance(error, urllib.error.HTTPError):
         return f"HTTP {error.code}"
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, OSError):
@@ -257,7 +259,7 @@ def reason(error: Exception) -> str:
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """A message goes to where its owner sent it and nowhere else."""
+    """Follows no redirect: a message goes only to the address that its owner gave."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -267,11 +269,13 @@ def _call(url: str, body: bytes | None) -> None:
     headers = {"User-Agent": f"batcher/{__version__}", **({"Content-Type": "application/json"} if body else {})}
     request = urllib.request.Request(url, body, headers)  # noqa: S310  the scheme was checked
     with urllib.request.build_opener(_Stay).open(request, timeout=PATIENCE):
-        pass  # the status is all that counts; the body is nobody's business
+        pass  # only the status counts
 
 
 def _checked(url: str, name: str) -> str:
-    """Raises UsageError: a message holds what a run spends, so it is not sent in the clear."""
+    """The URL, if it is https or on this machine. name: of the variable. Raises UsageError: messages are encrypted,
+    because they say what a run costs.
+    """
     try:
         parts = urlsplit(url)
         good = bool(parts.hostname) and (parts.scheme == "https" or parts.hostname in _LOOPBACK)

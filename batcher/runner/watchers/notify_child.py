@@ -1,8 +1,8 @@
-"""``python -m``: one message through Apprise, in a process that may be given up: what Apprise talks to can be hostile.
+"""Sends one message through Apprise in its own process (``python -m``), because the receiver can be hostile.
 
-It reads JSON on standard input (``url``, ``title``, ``text``, ``sheet``: a JPEG in base64, or null), and ends with 0
-when the message was delivered. It has bounds of its own, as whoever started it may be gone: time, and memory for an
-answer that never ends, which Apprise would read whole.
+It reads JSON from standard input (``url``, ``title``, ``text``, ``sheet``: a JPEG in base64, or null), and exits with 0
+if the message was delivered. It limits its own time and memory: the parent process may be gone, and Apprise would read
+an endless answer whole.
 """
 
 import base64
@@ -26,8 +26,8 @@ def main() -> int:
     receiver.add(message["url"])
     if message["sheet"] is not None:
         kind: Any = AttachMemory  # it has no types
-        picture = kind(content=base64.b64decode(message["sheet"]), name="contact-sheet.jpg", mimetype="image/jpeg")
-        if receiver.notify(title=message["title"], body=message["text"], attach=picture):
+        sheet = kind(content=base64.b64decode(message["sheet"]), name="contact-sheet.jpg", mimetype="image/jpeg")
+        if receiver.notify(title=message["title"], body=message["text"], attach=sheet):
             return 0
     return 0 if receiver.notify(title=message["title"], body=message["text"]) else 1
 

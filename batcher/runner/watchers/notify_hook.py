@@ -1,7 +1,7 @@
-"""``--on-end CMD``: the user's own command at the end of a run, told by ``BATCHER_*`` variables how it went.
+"""``--on-end CMD``: runs the user's command at the end of a run, with the result in ``BATCHER_*`` variables.
 
-It runs in a shell, in a session of its own, once the report is written and the run directory is free. Its output goes
-to standard error. Its exit code changes nothing. After a while the run leaves it to itself.
+It runs in a shell and a session of its own, after the report is written and the run directory is unlocked. Its output
+goes to standard error. Its exit code is only reported. After some seconds the run no longer waits for it.
 """
 
 import os
@@ -15,14 +15,14 @@ from batcher.client.token import TOKEN_ENV
 from batcher.runner.watchers.notify import HEARTBEAT, NOTIFY
 
 PATIENCE = 30.0  # seconds that a run waits for the command
-FACTS = (  # of the report, that the command gets by name
+FACTS = (  # fields of the report that become variables
     "exit_code", "stopped_by", "total", "done", "failed", "in_doubt", "cancelled", "pending", "images", "submits",
     "cost_usd", "spent_usd", "seconds", "simulated",
 )  # fmt: skip
 
 
 def environment(report: Mapping[str, Any], run_dir: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What the command sees. Secrets are left out: a command that needs the token reads it from a file."""
+    """The environment of the command, without secrets: a command that needs the token reads it from a file."""
     kept = {name: value for name, value in environ.items() if name not in {*TOKEN_ENV, NOTIFY, HEARTBEAT}}
     facts = {f"BATCHER_{name.upper()}": _text(report.get(name)) for name in FACTS}
     where = {"BATCHER_RUN": str(run_dir.absolute()), "BATCHER_REPORT": str(run_dir.absolute() / "report.json")}
@@ -30,7 +30,7 @@ def environment(report: Mapping[str, Any], run_dir: Path, environ: Mapping[str, 
 
 
 def run(command: str, report: Mapping[str, Any], run_dir: Path, patience: float = PATIENCE) -> str:
-    """Starts the command and waits ``patience`` seconds for it. Returns what went wrong, empty when nothing did."""
+    """Start the command and wait up to ``patience`` seconds for it. Returns the problem in words, empty if none."""
     try:
         process = subprocess.Popen(  # noqa: S602  it is the user's own command, from the command line and nowhere else
             command, shell=True, env=environment(report, run_dir), start_new_session=True, stdin=subprocess.DEVNULL,
@@ -41,8 +41,8 @@ def run(command: str, report: Mapping[str, Any], run_dir: Path, patience: float 
     try:
         code = process.wait(patience)
     except subprocess.TimeoutExpired:
-        process.returncode = 0  # left to itself, and not a zombie to warn of
-        return f"--on-end still runs after {patience:.1f} s: left to itself (process {process.pid})"
+        process.returncode = 0  # so that Popen does not warn about a process that still runs
+        return f"--on-end still runs after {patience:.1f} s: left running (process {process.pid})"
     return f"--on-end ended with {code}" if code else ""
 
 

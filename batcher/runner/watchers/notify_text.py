@@ -1,7 +1,7 @@
-"""What a message says: where the run is, its money, what needs a person, what to type. Never a prompt, never a token.
+"""The text of messages: progress of the run, its cost, what needs a person, what to type. No prompt and no token.
 
-So it is made of numbers, of our own words and of the run directory's name: causes are named by their kind, because what
-a service writes about a prompt may quote it.
+It holds only numbers, fixed words and the name of the run directory. Causes are named by their kind, because a message
+of the service about a prompt may quote it.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,6 @@ WHY = {
     "budget": "the budget is committed",
     "deadline": "the deadline is reached",
     "max_failures": "--max-failures is reached",
-    "manifest_changed": "the manifest changed meanwhile",
     "limit": "--limit is reached",
     "paused": "it is paused",
     "drained": "it was asked to finish and end",
@@ -30,7 +29,7 @@ WHY = {
 
 
 def at_end(report: Mapping[str, Any]) -> tuple[str, str]:
-    """Title and text of the message at the end of a run. report: as ``report.json`` has it."""
+    """Title and text of the message at the end of a run. report: as in ``report.json``."""
     run = one_line(str(report["run"]), 200)
     stopped = report.get("stopped_by")
     if report["exit_code"] == 0:
@@ -43,7 +42,7 @@ def at_end(report: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def at_stall(run: str, seconds: float, snapshot: Snapshot) -> tuple[str, str]:
-    """When nothing moved for a while."""
+    """Title and text if no job moved for ``seconds``. run: the run directory."""
     run = one_line(run, 200)
     text = (
         f"{snapshot.done:,} of {snapshot.total:,} done, {snapshot.in_flight:,} at the service."
@@ -53,7 +52,7 @@ def at_stall(run: str, seconds: float, snapshot: Snapshot) -> tuple[str, str]:
 
 
 def at_failed_start(run: str, exit_code: int) -> tuple[str, str]:
-    """When a run ended before it began: a token that is missing at three in the morning, say."""
+    """Title and text if a run ended before it began, for example because the token is missing."""
     why = {64: "the command line is wrong", 65: "the manifest is wrong", 69: "the service can't be reached"}
     why |= {73: "the disk can't take it", 75: "another batcher is running there", 77: "the token or the balance"}
     return f"batcher: {one_line(run, 200)} did not start: {why.get(exit_code, f'exit code {exit_code}')}", ""

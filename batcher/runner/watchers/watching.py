@@ -1,7 +1,7 @@
-"""Who watches a run from outside: its log, its metrics, its messages, its heartbeat and the command at its end.
+"""One observer for all outputs of a run that are not its results: log, metrics, messages, heartbeat, ``--on-end``.
 
-One observer for all of them, for the command and the Python API alike. None of them delays or fails a run: the log
-and the metrics say once when their file can't be written, and receivers have threads of their own.
+The command and the Python API use it. None of these outputs delays or ends a run: a log or metrics file that can't be
+written is reported once, and messages are sent in threads.
 """
 
 import os
@@ -26,12 +26,18 @@ from batcher.runner.watchers.notify import Heartbeat, Messenger
 from batcher.store import connect_to_read, viewing
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, SafeReader
 
-STALL = 15 * 60.0  # seconds without any job moving that are worth a message
-AFTER_A_SIGNAL = 8.0  # seconds from it to the end of the process, in all: who sends SIGTERM kills after ten
+STALL = 15 * 60.0  # seconds without a state change of any job before a message is sent
+AFTER_A_SIGNAL = 8.0  # seconds from a signal to the end of the process: most supervisors kill ten seconds after SIGTERM
 
 
 class Watch:
-    """To be entered before the run and left after it. An observer of it in between."""
+    """A context manager around a run, and an observer of it.
+
+    log, metrics, on_end: as the flags give them. environ: environment variables with the receivers. stall: seconds
+    without a state change before a message is sent. run: the run directory, empty if the manifest names it.
+
+    Raises DiskError for a log that can't be written, UsageError for metrics without their library.
+    """
 
     def __init__(
         self,
@@ -42,13 +48,8 @@ class Watch:
         stall: float = STALL,
         run: str = "",
     ) -> None:
-        """log, metrics, on_end: as the flags give them. environ: where the receivers are named. stall: seconds without
-        a move that are worth a message. run: the run directory, "" where the manifest is to name it.
-
-        Raises DiskError for a log that can't be written, UsageError for metrics without their library.
-        """
-        self._unsaid: list[str] = []
-        self._say: Callable[[str], None] = self._unsaid.append
+        self._early_warnings: list[str] = []
+        self._say: Callable[[str], None] = self._early_warnings.append
         self._on_end = on_end
         self._environ = environ
         self._stall = stall
@@ -61,7 +62,7 @@ class Watch:
         self._run_dir = Path()
         self._report: Mapping[str, Any] | None = None
         self._ticked = self._moved = time.time()
-        self._said_stall = False
+        self._stall_sent = False
 
     def __enter__(self) -> Self:
         self._name_run(self._run)
@@ -95,7 +96,7 @@ class Watch:
         for events in self._events:
             events(event)
         if isinstance(event, JobMoved):
-            self._moved, self._said_stall = event.at, False
+            self._moved, self._stall_sent = event.at, False
         elif isinstance(event, Ticked):
             self._ticked = event.at
             self._notice_stall(event.snapshot, event.at)
@@ -107,21 +108,21 @@ class Watch:
             self._messenger.send(*notify_text.at_end(event.report), partial(_sheet, self._run_dir))
 
     def failed_to_start(self, error: BatcherError, name: str) -> None:
-        """The run ended before it began, or in the middle of it for an error. name: for a person."""
+        """Report that the run ended with an error, without a report. name: of the run, for a person."""
         if self._report is None:
             self._emit("start_failed", start_failed(error))
             self._messenger.send(*notify_text.at_failed_start(name, error.exit_code))
 
     def say_warnings(self, say: Callable[[str], None]) -> None:
-        """What goes wrong out here is said there from now on, and what was not said yet at once."""
+        """Print warnings by ``say`` from now on, and at once those that there were before."""
         self._say = say
-        while self._unsaid:
-            say(self._unsaid.pop(0))
+        while self._early_warnings:
+            say(self._early_warnings.pop(0))
 
     def finish(self, asked_at: float | None = None) -> None:
-        """Once the run directory is free: waits a little for the messages, then runs the user's command.
+        """Wait shortly for the messages, then run the user's command. Call it after the run directory is unlocked.
 
-        asked_at: when the run was asked to stop, on ``time.monotonic``; None: it was not. Who asked may kill soon.
+        asked_at: when a signal asked the run to stop, on ``time.monotonic``, because a kill may follow; None: none did.
         """
         until = None if asked_at is None else asked_at + AFTER_A_SIGNAL
         for words in self._messenger.close(notify.LAST_WAIT if until is None else notify.SHORT_WAIT):
@@ -149,15 +150,15 @@ class Watch:
 
     def _notice_stall(self, snapshot: Snapshot, at: float) -> None:
         still = at - self._moved
-        if self._said_stall or still < self._stall or snapshot.limited_by == "paused":
+        if self._stall_sent or still < self._stall or snapshot.limited_by == "paused":
             return
-        self._said_stall = True
+        self._stall_sent = True
         self._emit("stall", {"seconds": still})
         self._messenger.send(*notify_text.at_stall(str(self._run_dir), still, snapshot))
 
 
 def _sheet(run_dir: Path) -> bytes | None:
-    """Of pictures spread over the run; none where they can't be read, or are in a bucket."""
+    """A contact sheet of images spread over the run; None if they can't be read, or are in a bucket."""
     try:
         with closing(connect_to_read(run_dir)) as connection:
             files = viewing.some_files(connection, contact_sheet.MOST)
@@ -173,7 +174,7 @@ def _paths(reader: SafeReader, files: Iterable[str]) -> Iterator[Path]:
 
 
 def watching_limits(say: Callable[[str], None]) -> Observer:
-    """``-v``: what the next job waits for, each time that it is something else; workers that begin."""
+    """An observer for ``-v``: prints what the next job waits for, whenever that changes, and workers that start."""
     last = ""
 
     def hear(event: Event) -> None:

@@ -1,7 +1,7 @@
-"""What a run wrote as a manifest: the same inputs, meta and prompt ids once more, and no more than these.
+"""Files that a run wrote as prompt files: the same inputs, meta and prompt ids again, and nothing else.
 
-That is ``records.jsonl``, ``failures.jsonl``, ``additions.jsonl`` and a sidecar. A record is of one picture. A request
-that made several has as many lines, which follow each other and are one prompt.
+These are ``records.jsonl``, ``failures.jsonl``, ``additions.jsonl`` and sidecars. A record is about one image. A job
+with several images has as many records, one after the other, and is one prompt.
 """
 
 import json
@@ -24,11 +24,12 @@ _BEGINS = re.compile(
 
 
 def begins_with_record(path: str) -> bool:
+    """Whether a file begins with a record of a run."""
     return _BEGINS.match(_start(path, 200)) is not None
 
 
 def model_of(path: str) -> str | None:
-    """The model of the first record; None when there is none, which reading it will say."""
+    """The model of the first record; None without one, which the reader reports."""
     try:
         text = _start(path, LONGEST_LINE).decode("utf-8-sig", "ignore")
         record, _ = json.JSONDecoder().raw_decode(text.lstrip())
@@ -44,20 +45,20 @@ def _start(path: str, most: int) -> bytes:
     try:
         with open(path, "rb") as file:  # noqa: PTH123  as above
             return file.read(most)
-    except OSError:  # reading it will say what is wrong
+    except OSError:  # the reader reports it
         return b""
 
 
 class Records(JsonLines):
-    """One record a line; a sidecar is one record of several lines."""
+    """Reads one record a line. A sidecar is one record of several lines."""
 
     def rows(self) -> Iterator[Row]:
         last: Any = None
         for line, record in self._whole() if self._is_sidecar() else self._decoded():
-            request = (record.get("job"), record.get("inputs")) if isinstance(record, dict) else (None, None)
-            if request[0] is not None and request == last:
+            job = (record.get("job"), record.get("inputs")) if isinstance(record, dict) else (None, None)
+            if job[0] is not None and job == last:
                 continue
-            last = request
+            last = job
             if (row := self._row(record, line)) is not None:
                 yield row
 
@@ -67,8 +68,7 @@ class Records(JsonLines):
     def _whole(self) -> Iterator[tuple[int, Any]]:
         with self._source.text() as stream:
             window = Window(stream, self._source.label)
-            window.peek()
-            line, self._column = window.line, window.column
+            line, self._column = window.place()
             value, self._text = window.value()
             window.finish()
             yield line, value
@@ -97,9 +97,8 @@ class Records(JsonLines):
             return True
         shown_model = f"`{word(model)}`" if isinstance(model, str) else "no model"
         what = f"this record is for {shown_model}, and this manifest runs `{word(wanted)}`"
-        self._add(
-            line, "model", what, "name the model to run with --model (or `model:`), or split the records", kind="model"
-        )
+        mend = "name the model to run with --model (or `model:`), or split the records"
+        self._add(line, "model", what, mend, kind="model")
         return False
 
     def _at(self, row: Row, name: str) -> tuple[int, int] | None:
@@ -108,7 +107,7 @@ class Records(JsonLines):
 
 
 def _is_record(value: Any) -> bool:
-    """Of a picture, of an addition, or of a job that failed, which has a state."""
+    """Whether a value is about an image, an addition, or a failed job, which has a state."""
     if not isinstance(value, dict) or not isinstance(value.get("inputs"), dict):
         return False
     return value.get("schema") == SCHEMA or ("schema" not in value and "state" in value and "job" in value)

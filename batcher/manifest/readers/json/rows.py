@@ -1,7 +1,6 @@
-"""JSONL and JSON: one object, or one string, one prompt.
+"""JSONL and JSON: one prompt an object, or a string.
 
-A JSON file is a list of prompts, or a mapping of ids to prompts (as benchmark sets are published). It is read
-element by element from a window over the text, so a file of any size costs the memory of its largest element.
+A JSON file is a list of prompts, or an object of ids and prompts (as benchmark sets are published).
 """
 
 import json
@@ -25,35 +24,28 @@ from batcher.manifest.schema.words import DEEPEST, described, is_deep
 _MOST_LAYOUTS = 1000
 _MOST_NAMES = 200  # of a layout that is remembered: a million keys a line must not be
 _MOST_WARNED = 50
-# Keys under which APIs and other tools have the inputs of a request.
+# Keys under which APIs and other tools keep the inputs of a request.
 _HOLDERS = frozenset(
     {
-        "parameters",
-        "params",
-        "inputs",
-        "input",
-        "options",
-        "settings",
-        "config",
-        "args",
-        "generationconfig",
+        "parameters", "params", "inputs", "input", "options", "settings", "config", "args", "generationconfig",
         "extrabody",
     }
-)
+)  # fmt: skip
 _NO_PROMPTS = "give a list of prompts, or an object of ids and prompts"
 
 
 class _Objects(FileReader):
-    """What JSON values mean as prompts; the two readers below differ in how they find them."""
+    """Turns JSON values into rows. The two readers below find the values."""
 
     def __init__(self, source: Source, reading: Reading) -> None:
         super().__init__(source, reading)
         self._prompt = reading.model_inputs.own_name("prompt")
         self._layouts: dict[tuple[str, ...], Layout] = {}
-        self._text = ""  # of the element at hand
+        self._text = ""  # of the current value
         self._column = 1  # where it begins
 
     def _row(self, value: Any, line: int, key: str | None = None) -> Row | None:
+        """One row; None with a problem. key: its id, where the value stands in an object of ids and prompts."""
         if not self._is_sound(value, line):
             return None
         if isinstance(value, str):
@@ -85,27 +77,22 @@ class _Objects(FileReader):
         for name in columns.meta if columns.prompt is not None else ():
             if isinstance(value[name], dict):
                 self._look_inside(name, value[name], line)
-        if (
-            columns.prompt is not None
-            or not self._reading.needs_prompt
-            or (wrong := of_row(value, self._prompt)) is None
-        ):
+        if columns.prompt is not None or not self._reading.needs_prompt:
             return True
-        self._add(line, None, *wrong, kind="no prompt")
-        return False
+        if wrong := of_row(value, self._prompt):
+            self._add(line, None, *wrong, kind="no prompt")
+        return wrong is None
 
     def _look_inside(self, name: str, inner: dict[str, Any], line: int) -> None:
-        """Inputs that stand one level down are a problem: they would be carried along, and not be sent."""
+        """Inputs that stand one level down are a problem: they would become metadata, and not be sent."""
         inputs = self._reading.model_inputs
         if fold_name(name) not in _HOLDERS or name in self._reading.carried.aside:
             return
-        if (one := next((key for key in inner if inputs.names(key) or kind_of_name(key)), None)) is None:
-            return
-        what = f"`{word(name)}` has `{word(one)}` in it, and inputs stand beside the prompt"
-        mend = (
-            f"jq -c '. + .{jq_key(name)} | del(.{jq_key(name)})' FILE moves them, --meta {quote(word(name))} keeps it"
-        )
-        self._add(line, name, what, mend, kind=f"column {name}")
+        if one := next((key for key in inner if inputs.names(key) or kind_of_name(key)), None):
+            key, flag = jq_key(name), quote(word(name))
+            what = f"`{word(name)}` has `{word(one)}` in it, and inputs belong beside the prompt"
+            mend = f"jq -c '. + .{key} | del(.{key})' FILE moves them, --meta {flag} keeps it"
+            self._add(line, name, what, mend, kind=f"column {name}")
 
     def _is_sound(self, value: Any, line: int) -> bool:
         if "\\u" in self._text and not _is_text(value):
@@ -156,12 +143,11 @@ class _Objects(FileReader):
         return self._find(row.line, own.get(name))
 
     def _find(self, line: int, key: str | None) -> tuple[int, int]:
-        """Where a key of the element at hand stands; the element itself when it can't be told."""
-        at = -1
+        """Line and column of a key of the current value; those of the value where the key is not to be found."""
+        match = None
         if key is not None:
             match = re.search(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", self._text)
-            at = match.start() if match else -1
-        return position(self._text, max(at, 0), line, self._column)
+        return position(self._text, match.start() if match else 0, line, self._column)
 
 
 class JsonLines(_Objects):
@@ -173,15 +159,14 @@ class JsonLines(_Objects):
                 yield row
 
     def _decoded(self) -> Iterator[tuple[int, Any]]:
-        """Line number and value; ``_text`` is the line until the next one is asked for."""
-        decode = DECODER.decode
+        """Line number and value of each line. ``_text`` is that line."""
         with self._source.text() as stream:
             for line, text in enumerate(stream, 1):
                 if text.isspace():
                     continue
                 self._text = text
                 try:
-                    value = decode(text)
+                    value = DECODER.decode(text)
                 except json.JSONDecodeError as error:
                     if line == 1 and (wrong := of_first_line(text)) is not None:
                         raise failure(self._source.label, 1, 1, *wrong) from None
@@ -200,48 +185,39 @@ class JsonDocument(_Objects):
     """One JSON list of prompts, or one JSON object of ids and prompts."""
 
     def rows(self) -> Iterator[Row]:
+        label = self._source.label
         if (wrong := of_document(self._source.start())) is not None:
-            raise failure(self._source.label, 1, 1, *wrong)
+            raise failure(label, 1, 1, *wrong)
         with self._source.text() as stream:
-            window = Window(stream, self._source.label)
-            keyed = window.take("a list or an object of prompts", "[{") == "{"
-            keys: dict[str, int] | None = {} if keyed else None
-            close = "}" if keyed else "]"
-            if window.peek() == close:
+            window = Window(stream, label)
+            keys: dict[str, int] = {}  # by id, its place
+            is_keyed = window.take("a list or an object of prompts", "[{") == "{"
+            close = "}" if is_keyed else "]"
+            is_first, sign = True, close if window.peek() == close else ","
+            if sign == close:
                 window.take(close, close)
-            else:
-                yield from self._elements(window, close, keys)
+            while sign != close:
+                key = self._new_key(window, keys) if is_keyed else None
+                line, self._column = window.place()
+                value, self._text = window.value()
+                if wrong := no_id(key, value, self._reading.prompt_column):
+                    raise failure(label, line, self._column, *wrong)
+                if key is not None and (self._is_no_entry(key, value) or (is_first and self._lacks_prompt(value))):
+                    raise failure(label, line, self._column, *self._shape(window, key, value))
+                if (row := self._row(value, line, key)) is not None:
+                    yield row
+                is_first, sign = False, window.take(f"`,` or `{close}`", "," + close)
             window.finish()
-
-    def _elements(self, window: Window, close: str, keys: dict[str, int] | None) -> Iterator[Row]:
-        """keys: gets the places of those of an object; None of a list."""
-        is_first = True
-        while True:
-            key = None
-            if keys is not None:
-                key = self._new_key(window, keys)
-            window.peek()
-            line, self._column = window.line, window.column
-            value, self._text = window.value()
-            if wrong := no_id(key, value, self._reading.prompt_column):
-                raise failure(self._source.label, line, self._column, *wrong)
-            if key is not None and (self._is_no_entry(key, value) or (is_first and self._lacks_prompt(value))):
-                raise failure(self._source.label, line, self._column, *self._shape(window, key, value))
-            if (row := self._row(value, line, key)) is not None:
-                yield row
-            is_first = False
-            if window.take(f"`,` or `{close}`", "," + close) == close:
-                return
 
     def _is_no_entry(self, key: str, value: Any) -> bool:
         return not isinstance(value, dict | str) or of_entry(key, value) is not None
 
     def _lacks_prompt(self, value: Any) -> bool:
-        """Whether an object of ids and prompts would begin with one that has none: then it is something else."""
+        """Whether a value has no prompt. An object of ids and prompts whose first value has none is something else."""
         return isinstance(value, dict) and self._reading.needs_prompt and self._layout(value).prompt is None
 
     def _shape(self, window: Window, key: str, value: Any) -> tuple[str, str]:
-        """What an object is that holds no prompts: told from the key that seems to hold them, if there is one."""
+        """What an object without prompts is, and how to fix it, by the key that seems to hold the prompts, if any."""
         lacking = of_row(value, self._prompt) if isinstance(value, dict) else None
         odd = lacking or (f"`{word(key)}` holds {described(value)}, which is not a prompt", _NO_PROMPTS)
         first: tuple[str, str] | None = None
@@ -260,10 +236,9 @@ class JsonDocument(_Objects):
         return first or odd
 
     def _new_key(self, window: Window, keys: dict[str, int]) -> str:
-        window.peek()
-        line, column = window.line, window.column
+        line, column = window.place()
         key = self._key(window)
-        place = line << 32 | column  # one number, as they are kept by the hundred thousand
+        place = line << 32 | column  # one number: hundreds of thousands are kept
         if (first := keys.setdefault(key, place)) != place:
             before = f"{self._source.label}:{first >> 32}:{first % 2**32}"
             what = f"the id `{word(key)}` appears twice (first at {before})"
@@ -271,11 +246,10 @@ class JsonDocument(_Objects):
         return key
 
     def _key(self, window: Window) -> str:
-        window.peek()
-        line, column = window.line, window.column
+        place = window.place()
         key, _ = window.value()
         if not isinstance(key, str) or not _is_text(key):
-            raise failure(self._source.label, line, column, "a key that is not text", "put it in quotes, as it is read")
+            raise failure(self._source.label, *place, "a key that is not text", "put it in quotes, as it is read")
         window.take("`:`", ":")
         return key
 

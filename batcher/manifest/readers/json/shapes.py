@@ -1,4 +1,7 @@
-"""JSON that is no list of prompts, in words: what was seen, and the flag or the command that helps."""
+"""JSON that is no list of prompts: what it is instead, and the flag or command that helps.
+
+Each function returns both texts, or None where a value may be a prompt.
+"""
 
 import json
 from collections.abc import Mapping
@@ -8,19 +11,21 @@ from typing import Any
 from batcher.manifest.readers.columns import find_prompt, word
 from batcher.manifest.readers.meanings import text_columns
 
-_START = 2**16  # bytes that are looked at
-
 
 def of_document(start: bytes) -> tuple[str, str] | None:
-    """What is wrong with a .json file that has one JSON value a line, by its first bytes."""
-    lines = [line for line in start[:_START].decode("utf-8-sig", "replace").splitlines() if line.strip()]
-    if len(lines) > 1 and _object(lines[0]) is not None and lines[1].lstrip().startswith("{"):
-        return "has one JSON object a line", "--format jsonl reads it (or call it .jsonl)"
-    return None
+    """For a .json file that has one JSON object a line. start: the first bytes of the file."""
+    lines = [line.strip() for line in start.decode("utf-8-sig", "replace").splitlines() if line.strip()]
+    if len(lines) < 2 or not (lines[0].startswith("{") and lines[1].startswith("{")):
+        return None
+    try:
+        json.loads(lines[0])
+    except (ValueError, RecursionError):
+        return None
+    return "has one JSON object a line", "--format jsonl reads it (or call it .jsonl)"
 
 
 def of_first_line(text: str) -> tuple[str, str] | None:
-    """What is wrong with a .jsonl file whose first line is the beginning of a longer JSON value."""
+    """For a .jsonl file whose first line begins a JSON value of several lines."""
     stripped = text.strip()
     if stripped in {"[", "{"} or (stripped.startswith(("[", "{")) and stripped.endswith((",", "[", "{"))):
         return "is one JSON value of several lines", "--format json reads it (or call it .json)"
@@ -28,7 +33,7 @@ def of_first_line(text: str) -> tuple[str, str] | None:
 
 
 def of_entry(key: str, value: Any) -> tuple[str, str] | None:
-    """What is wrong with an object whose key holds what can be no prompt; None where it may be one."""
+    """For an object of ids and prompts in which the value of a key is no prompt."""
     if key == "run" and isinstance(value, str):
         return "this is the report of a run, not prompts", "give the records.jsonl of the same run directory"
     if isinstance(value, dict):
@@ -40,21 +45,22 @@ def of_entry(key: str, value: Any) -> tuple[str, str] | None:
     if isinstance(value, list) and key in {"columns", "data"} and not has_texts(value):
         return f"`{word(key)}` holds a part of a table", "write rows: DataFrame.to_json(path, orient='records')"
     if isinstance(value, list) and value and all(isinstance(item, dict | str) for item in value):
-        return (
-            f"the prompts are in the list `{word(key)}`, it seems",
-            f"extract it: jq '.{jq_key(key)}' FILE > prompts.json",
-        )
+        what = f"the prompts are in the list `{word(key)}`, it seems"
+        return what, f"extract it: jq '.{jq_key(key)}' FILE > prompts.json"
     return None
 
 
 def has_texts(value: Any) -> bool:
-    """Whether a list holds objects with a prompt in them, by the names of their keys."""
+    """Whether a list begins with an object that has a prompt, by the names of its keys."""
     first = value[0] if isinstance(value, list) and value else None
     return isinstance(first, dict) and (find_prompt(list(first), None) is not None or bool(text_columns(list(first))))
 
 
 def of_row(value: Mapping[str, Any], prompt: str = "prompt") -> tuple[str, str] | None:
-    """What is wrong with an object that has no prompt: where one is inside of it, or which key may hold it."""
+    """For an object without a prompt: the object inside of it that has one, or the key that may hold it.
+
+    prompt: the model's name for the prompt.
+    """
     names = list(value)
     if {"job", "output_index", "pick"} <= value.keys():
         return "these are verdicts on images, not prompts", "give the records.jsonl of the same run directory"
@@ -66,10 +72,8 @@ def of_row(value: Mapping[str, Any], prompt: str = "prompt") -> tuple[str, str] 
         (name for name, inner in value.items() if isinstance(inner, dict) and find_prompt(list(inner), None)), None
     )
     if inside is not None:
-        return (
-            f"`prompt` is missing, and there is one in `{word(inside)}`",
-            f"extract that: jq -c '.{jq_key(inside)}' FILE",
-        )
+        what = f"`prompt` is missing, and there is one in `{word(inside)}`"
+        return what, f"extract that: jq -c '.{jq_key(inside)}' FILE"
     if not names:
         return None
     texts = text_columns([name for name in names if isinstance(value[name], str)])
@@ -79,13 +83,6 @@ def of_row(value: Mapping[str, Any], prompt: str = "prompt") -> tuple[str, str] 
     return f"`{prompt}` is missing", f"add `{prompt}`, or name the key that holds it with {flag}; the keys are {listed}"
 
 
-def _object(text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def jq_key(key: str) -> str:
+    """A key as it stands behind the dot in a jq filter."""
     return key if key.isidentifier() else json.dumps(key)

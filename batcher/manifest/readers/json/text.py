@@ -1,10 +1,11 @@
-"""JSON text: decoded as strictly as money asks for, and value by value, so that a file of any size costs the memory
-of its largest value.
+"""JSON text, decoded strictly (no doubled key, no NaN) and value by value: a file of any size costs the memory of its
+largest value.
 """
 
 import json
 import math
 import re
+from collections import Counter
 from typing import Any
 
 from batcher.core.errors import ManifestError
@@ -24,8 +25,7 @@ class _NotJson(ValueError):
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # adds
+        twice = next(name for name, many in Counter(name for name, _ in pairs).items() if many > 1)
         raise _NotJson(f"the key `{word(twice)}` appears twice")
     return values
 
@@ -45,21 +45,31 @@ DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse
 
 
 class Window:
-    """A piece of a JSON text that always begins at the next element. line and column count from 1."""
+    """A part of a JSON text that moves forward with what is read of it.
+
+    stream: the text. label: how messages name the file.
+    Every method raises ManifestError for what is not JSON.
+    """
 
     def __init__(self, stream: Any, label: str) -> None:
         self._stream, self._label = stream, label
         self._text, self._at, self._ended = "", 0, False
-        self.line, self.column = 1, 1
+        self._line, self._column = 1, 1
 
     def peek(self) -> str:
-        """The next character that is not blank, ``""`` at the end."""
+        """Skip blanks and return the next character, ``""`` at the end."""
         while True:
             self._advance(_BLANK.match(self._text, self._at).end())  # type: ignore[union-attr]  # it matches ""
             if self._at < len(self._text) or not self._more():
                 return self._text[self._at : self._at + 1]
 
+    def place(self) -> tuple[int, int]:
+        """Line and column of the next character that is not blank."""
+        self.peek()
+        return self._line, self._column
+
     def take(self, wanted: str, among: str) -> str:
+        """Read the next character, which must be one of ``among``. wanted: these in words."""
         char = self.peek()
         if not char or char not in among:
             instead = f"found {shown(char)}" if char else "the file ends"
@@ -68,13 +78,15 @@ class Window:
         return char
 
     def value(self) -> tuple[Any, str]:
-        """The next value and its text."""
+        """Read the next value; also returns its text."""
         self.peek()
         while True:
             try:
                 value, end = DECODER.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
-                if self._may_go_on(error) and self._more():
+                # An error at the edge of the window: a string that goes on, or a word or number cut in two.
+                may_go_on = error.msg.startswith("Unterminated") or error.pos > len(self._text) - 12
+                if may_go_on and self._more():
                     continue
                 self._advance(min(error.pos, len(self._text)))
                 raise self._failure(f"not valid JSON: {error.msg}") from None
@@ -85,20 +97,17 @@ class Window:
                 self._advance(end)
                 return value, text
 
-    def _may_go_on(self, error: json.JSONDecodeError) -> bool:
-        """Whether the error is where the window ends: in a string, or within the length of a word of the edge."""
-        return error.msg.startswith("Unterminated") or error.pos > len(self._text) - 12
-
     def finish(self) -> None:
+        """Check that only blanks are left."""
         if self.peek():
             raise self._failure("not valid JSON: there is more after its end")
 
     def _advance(self, to: int) -> None:
-        self.line, self.column = position(self._text[self._at : to], to - self._at, self.line, self.column)
+        self._line, self._column = position(self._text[self._at : to], to - self._at, self._line, self._column)
         self._at = to
 
     def _more(self) -> bool:
-        """Reads on; each step doubles the window, so that a large element is not decoded over and over."""
+        """Read on. Each step doubles the window, so a large value is decoded a few times only. False at the end."""
         if self._ended:
             return False
         if len(self._text) - self._at > LONGEST_LINE:
@@ -111,10 +120,11 @@ class Window:
 
     def _failure(self, what: str) -> ManifestError:
         mend = "give a JSON list of prompts, or a JSON object of ids and prompts"
-        return failure(self._label, self.line, self.column, what, mend)
+        return failure(self._label, self._line, self._column, what, mend)
 
 
 def position(text: str, offset: int, line: int, column: int) -> tuple[int, int]:
+    """Line and column of an offset in a text. line, column: of its beginning, from 1."""
     newline = text.rfind("\n", 0, offset)
     if newline < 0:
         return line, column + offset
@@ -122,6 +132,7 @@ def position(text: str, offset: int, line: int, column: int) -> tuple[int, int]:
 
 
 def reason(error: Exception) -> str:
+    """Why the decoder gave up, in words."""
     if isinstance(error, _NotJson):
         return str(error)
     return "nested too deep" if isinstance(error, RecursionError) else "a number of thousands of digits"

@@ -1,6 +1,6 @@
-"""How a table was written: its separator, its quotes, and the lines that spreadsheet programs put above it.
+"""How a table of text was written: its separator, its quotes, and the lines that spreadsheet programs put above it.
 
-Told from its first lines. Whatever can't be told is read as it stands, and a fault in it is an error with its place.
+The first lines show it. What they do not show is read as it stands, and a fault in it is an error with its place.
 """
 
 import csv
@@ -20,8 +20,8 @@ _HINT = re.compile(r'\s*"?sep=(.)"?\s*\Z', re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """separator: of cells. quoted: whether ``"`` quotes. blanks: whether blanks after a separator are left out.
-    skipped: lines above the header. note: what the user may not expect, None for nothing.
+    """separator: stands between cells. quoted: whether ``"`` quotes a cell. blanks: whether spaces between a separator
+    and a quote are left out. skipped: number of lines above the header. note: a warning for the user, None for none.
     """
 
     separator: str
@@ -31,14 +31,34 @@ class Dialect:
     note: str | None = None
 
     def options(self) -> dict[str, Any]:
-        """For ``csv.reader``."""
+        """Keyword arguments of ``csv.reader``."""
         if not self.quoted:
             return {"delimiter": self.separator, "quoting": csv.QUOTE_NONE, "quotechar": None}
         return {"delimiter": self.separator, "strict": True, "skipinitialspace": self.blanks}
 
+    def cells(self, text: str) -> Iterator[re.Match[str]]:
+        """A match for each cell of a record, as far as its quotes are right.
+
+        Group 1 ends where the cell begins. Group 2 is its quoted part, None without one. Group 3 is the closing quote.
+        """
+        part = rf'{" *" if self.blanks else ""}"(?:[^"]++|"")*+("?)' if self.quoted else "(?!)()"
+        return re.finditer(rf"(\A|{re.escape(self.separator)})({part})?", text)
+
+    def quote_fault(self, text: str) -> tuple[int, bool] | None:
+        """Offset of the first wrong quote of a record, and whether it closes its cell; None without one.
+
+        A closing quote is wrong if more text of its cell follows. An opening quote is wrong if no quote closes it.
+        """
+        for cell in self.cells(text):
+            if cell[2] and not cell[3]:
+                return text.index('"', cell.end(1)), False
+            if cell[2] and text[cell.end() : cell.end() + 1] not in {"", self.separator, "\r", "\n"}:
+                return cell.end(), True
+        return None
+
 
 def first_lines(stream: Iterator[str]) -> list[str]:
-    """The lines of a text that its dialect is told from."""
+    """The lines of a text that show its dialect."""
     first: list[str] = []
     size = 0
     for line in stream:
@@ -50,7 +70,11 @@ def first_lines(stream: Iterator[str]) -> list[str]:
 
 
 def dialect_of(style: str, lines: Sequence[str], prompt_column: str | None, *, is_named: bool) -> Dialect:
-    """style: csv, tsv or tsv-quoted. lines: the first ones. is_named: a ``tsv`` that the user named is never quoted."""
+    """The dialect of a table.
+
+    style: csv, tsv or tsv-quoted. lines: the first lines of the file. prompt_column: the name of that column, None for
+    ``prompt``. is_named: whether the user named the format. A ``tsv`` that the user named is never quoted.
+    """
     hint = _HINT.fullmatch(lines[0]) if style == "csv" and lines else None
     hinted = 1 if hint else 0
     wanted = {fold_name(prompt_column)} if prompt_column is not None else {"prompt", "prompts"}
@@ -69,29 +93,24 @@ def dialect_of(style: str, lines: Sequence[str], prompt_column: str | None, *, i
 
 
 def _above(lines: Sequence[str], separators: str, wanted: Collection[str]) -> int:
-    """How many lines stand above the header: empty ones, and titles, which are one cell, where a header that names the
-    prompt follows.
-    """
+    """Number of lines above the header: empty lines, and titles of one cell if a header with the prompt follows."""
     empty = next((at for at, line in enumerate(lines) if line.strip(_EMPTY)), 0)
     for at, line in enumerate(lines[empty : empty + _MOST_TITLES], empty):
-        for separator in separators:
-            cells = [cell.strip().strip('"') for cell in line.rstrip("\r\n").split(separator)]
-            if any(fold_name(cell) in wanted for cell in cells):
-                return at
+        if any(_names_prompt(line, separator, wanted) for separator in separators):
+            return at
         if max(sum(bool(cell.strip(_EMPTY)) for cell in _outside(line).split(sign)) for sign in separators) > 1:
             break
     return empty
 
 
 def _separator(lines: Sequence[str], wanted: Collection[str]) -> str:
-    """Of those that the header has: one that makes a cell ``prompt`` of it, and the first rows as wide as it is; of
-    several the most frequent one.
+    """The separator in the header that gives it a cell ``prompt``, else the one that gives most of the first rows as
+    many cells as the header has; of several the most frequent one.
     """
     header = _outside(lines[0]) if lines else ""
 
     def merit(separator: str) -> tuple[bool, int, int]:
-        cells = [cell.strip().strip('"') for cell in lines[0].rstrip("\r\n").split(separator)]
-        named = any(fold_name(cell) in wanted for cell in cells)
+        named = _names_prompt(lines[0], separator, wanted)
         alike = sum(_outside(line).count(separator) == header.count(separator) for line in lines[1:6])
         return named, alike if not named else 0, header.count(separator)
 
@@ -99,34 +118,26 @@ def _separator(lines: Sequence[str], wanted: Collection[str]) -> str:
     return max(candidates, key=merit) if candidates else ","
 
 
+def _names_prompt(line: str, separator: str, wanted: Collection[str]) -> bool:
+    cells = (cell.strip().strip('"') for cell in line.rstrip("\r\n").split(separator))
+    return any(fold_name(cell) in wanted for cell in cells)
+
+
 def _outside(line: str) -> str:
+    """The line without what is in quotes."""
     return "".join(line.split('"')[::2])
 
 
 def _has_blank_quotes(line: str, separator: str) -> bool:
-    """Whether a cell of a line begins with blanks and a quote; in quotes, a separator separates nothing."""
-    if not re.search(re.escape(separator) + r'[ \t]+"', line):
-        return False
-    quoted, start, blank = False, True, False
-    for at, char in enumerate(line):
-        if char == '"' and start and blank and at:
-            return True
-        if char == '"' and (quoted or (start and not blank)):
-            quoted = not quoted
-        if char == separator and not quoted:
-            start, blank = True, False
-        elif start and char in " \t":
-            blank = True
-        else:
-            start = False
-    return False
+    """Whether a cell of a line begins with spaces and a quote."""
+    return any((cell[2] or "").startswith(" ") for cell in Dialect(separator, blanks=True).cells(line))
 
 
 def _is_quoted(lines: Sequence[str], *, is_cut: bool) -> bool:
     """Whether the cells of a TSV are plainly in quotes, as Excel and pandas write them, and all rows as wide as the
-    header: with quotes doubled, commas or lines inside of them, or all names of the header in quotes.
+    header. Doubled quotes, commas or lines in quotes show it, and so does a header with every name in quotes.
 
-    is_cut: whether there are more lines than these.
+    is_cut: whether the file has more lines than these.
     """
     text = "".join(lines)
     if not text.startswith('"') and '\t"' not in text and '\n"' not in text:
@@ -143,26 +154,3 @@ def _is_quoted(lines: Sequence[str], *, is_cut: bool) -> bool:
     evident = any(re.search(r'.""|,|"[^"]*\Z', cell[1:-1]) or not cell.endswith('"') for cell in plain)
     evident = evident or all(re.fullmatch(r'"[^"]*"', cell) for cell in lines[0].rstrip("\r\n").split("\t"))
     return evident and all(len(record) in {0, len(records[0])} for record in records)
-
-
-def quote_fault(text: str, separator: str) -> tuple[int, str] | None:
-    """Where a record's quotes go wrong (offset), and how: ``open`` for one that is never closed, ``stray`` for one that
-    ends before its cell does; None when nothing is wrong.
-    """
-    at, start = 0, True
-    opened = -1
-    while at < len(text):
-        char = text[at]
-        if opened >= 0:
-            if char == '"':
-                if text[at + 1 : at + 2] == '"':
-                    at += 1
-                elif text[at + 1 : at + 2] in {"", separator, "\r", "\n"}:
-                    opened = -1
-                else:
-                    return at + 1, "stray"
-        elif char == '"' and start:
-            opened = at
-        start = char == separator or char in "\r\n"
-        at += 1
-    return (opened, "open") if opened >= 0 else None

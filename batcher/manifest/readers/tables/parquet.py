@@ -1,12 +1,11 @@
-"""Parquet: one row one prompt, columns as in CSV, read a few rows at a time.
+"""Parquet: one prompt a row, columns as in CSV, read a few rows at a time.
 
-A file may have row groups of gigabytes, and cells that are pictures. So pages are read as they are needed, as many rows
-at once as make some megabytes by the file's own account of itself, and columns of bytes are left where they are. Cells
-have types already: null, and NaN, is a value that is not given; texts for an input are read as in CSV; dates and
-decimals become text; lists and structs stay what they are. A "line" is the row's number, from 1.
+A file may have row groups of gigabytes, and cells that are images. So the reader takes as many rows at once as make a
+few megabytes by the metadata of the file, and never reads columns of bytes. Null and NaN mean that no value is given.
+Dates and decimals become text. Lists and structs stay what they are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from math import isfinite, isnan
@@ -16,13 +15,12 @@ from batcher.core.errors import ManifestError
 from batcher.manifest.extras import install_command
 from batcher.manifest.problems import MOST, failure
 from batcher.manifest.readers.columns import word
-from batcher.manifest.readers.source import LONGEST_LINE, Source
+from batcher.manifest.readers.source import LONGEST_LINE
 from batcher.manifest.readers.tables.table import CellTable
 
-_BATCH_BYTES, _MOST_ROWS = 4 * 2**20, 128  # at once; few, as a dictionary may hold texts far longer than it says
+_BATCH_BYTES, _MOST_ROWS = 4 * 2**20, 128  # at once; few rows, as metadata counts a text in a dictionary only once
 _BUFFER = 2**20
 _MOST_COLUMNS = 16_384
-_MOST_NAMED = 20
 
 
 class ParquetTable(CellTable):
@@ -30,7 +28,9 @@ class ParquetTable(CellTable):
 
     def _opened(self) -> tuple[list[str], Iterator[Iterator[tuple[Any, ...]]]]:
         """Raises ManifestError."""
-        _require(self._source)
+        if find_spec("pyarrow") is None:
+            what = "is read with pyarrow, which is not installed"
+            raise failure(self._source.label, 0, 0, what, install_command("parquet"))
         import pyarrow.parquet as pq  # noqa: PLC0415  an extra
 
         with _readable(self._source.label):
@@ -46,7 +46,7 @@ class ParquetTable(CellTable):
         return names, self._batches(file, names if left_out else None)
 
     def _refuse_bytes(self, left_out: list[str], names: list[str]) -> None:
-        """Columns of bytes are no text: an error where a prompt or an input is wanted, else left out with a warning."""
+        """Columns of bytes are an error where a prompt or an input is needed. Others are left out with a warning."""
         columns = self._reading.layout(names)
         needed = {columns.prompt, columns.id, *(column for _, column in (*columns.inputs, *columns.special))}
         for name in left_out[:MOST]:
@@ -79,7 +79,7 @@ class ParquetTable(CellTable):
         if pa.types.is_dictionary(kind):
             values = [*self._cells(column.dictionary), None]
             return [values[at] for at in column.indices.fill_null(len(values) - 1).to_pylist()]
-        if _is_text(kind):
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
             if column.nbytes > LONGEST_LINE and pc.max(pc.binary_length(column)).as_py() > LONGEST_LINE:
                 what = f"has a cell of more than {LONGEST_LINE // 2**20} MB"
                 raise failure(self._source.label, 0, 0, what, "break it up: a prompt may have 1 MB at most")
@@ -92,7 +92,7 @@ class ParquetTable(CellTable):
 
 @contextmanager
 def _readable(label: str) -> Iterator[None]:
-    """What Arrow raises for a file that is none, cut off, damaged, or too large to be held, as an error of ours."""
+    """Turn what Arrow raises for a file that is no Parquet, is damaged or too large into a ManifestError."""
     import pyarrow as pa  # noqa: PLC0415  an extra
 
     try:
@@ -105,19 +105,6 @@ def _readable(label: str) -> Iterator[None]:
         raise failure(label, 0, 0, what, "check that the whole file is there, or write it again") from None
 
 
-def _require(source: Source) -> None:
-    if find_spec("pyarrow") is None:
-        what = "is read with pyarrow, which is not installed"
-        raise failure(source.label, 0, 0, what, install_command("parquet"))
-
-
-def _is_text(kind: Any) -> bool:
-    import pyarrow as pa  # noqa: PLC0415  an extra
-
-    is_view = getattr(pa.types, "is_string_view", lambda _: False)
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or is_view(kind))
-
-
 def _holds_bytes(kind: Any) -> bool:
     import pyarrow as pa  # noqa: PLC0415  an extra
 
@@ -125,15 +112,15 @@ def _holds_bytes(kind: Any) -> bool:
         return _holds_bytes(kind.storage_type)
     if pa.types.is_dictionary(kind):
         return _holds_bytes(kind.value_type)
-    is_view: Callable[[Any], bool] = getattr(pa.types, "is_binary_view", lambda _: False)
-    bytes_kinds = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, is_view)
-    if any(is_kind(kind) for is_kind in bytes_kinds):
+    types = pa.types
+    of_bytes = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view)
+    if any(is_kind(kind) for is_kind in of_bytes):
         return True
     return any(_holds_bytes(kind.field(at).type) for at in range(kind.num_fields))
 
 
 def _as_json(value: Any) -> Any:
-    """Lists, structs and what else Arrow makes Python objects of, as JSON has them."""
+    """A Python object that Arrow made of a list, a struct or another value, as JSON data."""
     if isinstance(value, dict):
         return {str(name): _as_json(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What all tables share: a header, whose names say what each cell of a row is, and rows."""
+"""What all tables share: a header whose names say what each cell of a row is, and rows below it."""
 
 from abc import abstractmethod
 from collections import Counter
@@ -8,55 +8,53 @@ from typing import Any
 
 from batcher.manifest.problems import MOST, failure
 from batcher.manifest.readers.columns import Layout, no_prompt, note_columns, word
-from batcher.manifest.readers.leftovers import header_again, written
-from batcher.manifest.readers.reading import FileReader, Reading
+from batcher.manifest.readers.reading import FileReader
 from batcher.manifest.readers.rows import Row, is_given
-from batcher.manifest.readers.source import Source
 from batcher.manifest.schema.inputs import ModelInputs
 from batcher.manifest.schema.words import DEEPEST, described, is_deep
 
-_MARGIN = 20  # blanks and marks about a name, where a header stands in a file once more
+_MARKS = ' \t"\ufeff'  # around a name, where files were put together
+_MARGIN = 20  # most characters of such marks
+_LONGEST_INTEGER = 19  # digits
+_MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # converted texts to remember for a column, and characters of one
 
 
 class Header:
-    """Which cell is what, from 0. A record with fewer cells than there are names has a header of its own.
+    """Which cell of a row holds what, as indices from 0.
 
-    inputs: the input's name, its cell, texts of the column whose values are known, whether digits are an integer.
+    names: of the columns. columns: what each of them stands for. model_inputs: which inputs take integers alone.
+
+    inputs: of each input its name, its cell, the texts of the column whose values are known, and whether digits can
+    only be an integer. special: of each column with a meaning that meaning, its name and its cell.
     """
 
-    def __init__(self, names: list[str], columns: Layout, model_inputs: ModelInputs, width: int | None = None) -> None:
-        self.names, self._columns, self._model_inputs = names, columns, model_inputs
-        self.width = len(names) if width is None else width
-        self.written = written(names)
+    def __init__(self, names: list[str], columns: Layout, model_inputs: ModelInputs) -> None:
+        self.names = names
+        made_up = {f"column {at}" for at in range(1, len(names) + 1)}  # for empty cells of the header
+        self.written = {name.strip(_MARKS): None for name in names if name not in made_up}
         self.longest = max(map(len, names), default=0) + _MARGIN
-        at = {name: place for place, name in enumerate(names[: self.width])}
-        self.prompt = at.get(columns.prompt) if columns.prompt is not None else None
-        self.id = at.get(columns.id) if columns.id is not None else None
+        at = {name: place for place, name in enumerate(names)}
+        self.prompt = None if columns.prompt is None else at[columns.prompt]
+        self.id = None if columns.id is None else at[columns.id]
         self.inputs: tuple[tuple[str, int, dict[str, str], bool], ...] = tuple(
-            (name, at[column], {}, model_inputs.takes_only_integers(name))
-            for name, column in columns.inputs
-            if column in at
+            (name, at[column], {}, model_inputs.takes_only_integers(name)) for name, column in columns.inputs
         )
-        self.special = tuple((kind, name, at[name]) for kind, name in columns.special if name in at)
-        self.meta = tuple((name, at[name]) for name in columns.meta if name in at)
-        self._short: dict[int, Header] = {}
-
-    def short(self, width: int) -> "Header":
-        if width not in self._short:
-            self._short[width] = Header(self.names, self._columns, self._model_inputs, width)
-        return self._short[width]
+        self.special = tuple((kind, name, at[name]) for kind, name in columns.special)
+        self.meta = tuple((name, at[name]) for name in columns.meta)
 
     def cell_of(self, name: str) -> int | None:
-        """Where an input, the prompt (``prompt``) or the id (``id``) is."""
-        inputs = {kind: at for kind, _, at in self.special} | {name: at for name, at, _, _ in self.inputs}
-        return self.prompt if name == "prompt" else self.id if name == "id" else inputs.get(name)
+        """The cell of an input, of the prompt (``prompt``) or of the id (``id``)."""
+        if name == "id":
+            return self.id
+        places = {kind: at for kind, _, at in self.special} | {name: at for name, at, _, _ in self.inputs}
+        return self.prompt if name == "prompt" else places.get(name)
 
 
 class Table(FileReader):
-    """A reader of rows. ``rows`` and ``_place`` are those of the file format."""
+    """A reader of rows below a header. A subclass finds them in its file format."""
 
     def _place(self, line: int, at: int) -> tuple[int, int]:
-        """Line and column of a cell of the row at hand."""
+        """Line and column of a cell of the current row."""
         return line, at + 1
 
     def _at(self, row: Row, name: str) -> tuple[int, int] | None:
@@ -64,7 +62,10 @@ class Table(FileReader):
         return None if at is None else self._place(row.line, at)
 
     def _named(self, names: list[str], line: int, none: tuple[int, int]) -> Header:
-        """The header of these names. Raises ManifestError when the prompts can't be found. none: where that is said."""
+        """The header of these columns.
+
+        none: line and column for the message that no column holds the prompts. Raises ManifestError in that case.
+        """
         label, reading = self._source.label, self._reading
         columns = reading.layout(names)
         for name in [name for name, times in Counter(names).items() if times > 1][:MOST]:
@@ -78,11 +79,15 @@ class Table(FileReader):
         return Header(names, columns, reading.model_inputs)
 
     def _is_header(self, cells: Sequence[Any], line: int, header: Header) -> bool:
-        """Whether a row is the header once more, as in files that were put together; it is left out, and said."""
-        at = header.prompt or 0
-        if at >= len(cells) or (type(cells[at]) is str and len(cells[at]) > header.longest):
+        """Whether a row repeats the header, as where files were put together. Such a row is left out with a warning."""
+        first = cells[header.prompt or 0]
+        if type(first) is str and len(first) > header.longest:
             return False
-        if (names := header_again(cells, at, header.written)) is None:
+        if str(first).strip(_MARKS) not in header.written:  # nearly all rows
+            return False
+        names = [name for cell in cells if cell is not None and (name := str(cell).strip(_MARKS))]
+        is_certain = len(names) > 1 or names[0].lower() in {"prompt", "prompts"}
+        if not is_certain or set(names) != header.written.keys():
             return False
         if names == list(header.written):
             label = self._source.label
@@ -92,71 +97,82 @@ class Table(FileReader):
             self._wrong((line, 1), what, "put each table into a file of its own", "another header")
         return True
 
-    def _mean(self, row: Row, given: dict[str, tuple[str, Any]], header: Header) -> None:
-        """What the columns with a meaning say is done to the row."""
-        for column, what, mend in self._carry_out(row, given):
-            self._wrong(self._place(row.line, header.names.index(column)), what, mend, f"column {column}")
-
-
-class CellTable(Table):
-    """A table whose cells have types already (Parquet, spreadsheets); ``_opened`` is the file format's.
-
-    Null, and an empty text, is a value that is not given; texts for an input are read as in CSV. A "line" is the row's
-    number, from 1. _first: number of the first row. _nested: whether any column holds lists or structs.
-    """
-
-    def __init__(self, source: Source, reading: Reading) -> None:
-        super().__init__(source, reading)
-        self._first = 1
-        self._nested = False
-
-    @abstractmethod
-    def _opened(self) -> tuple[list[str], Iterator[Iterator[tuple[Any, ...]]]]:
-        """Names of the columns that can be read, and batches of their cells, row by row."""
-
-    def rows(self) -> Iterator[Row]:
-        names, batches = self._opened()
-        header = self._named(names, 1, (0, 0))
-        for number, cells in enumerate(chain.from_iterable(batches), self._first):
-            if any(is_given(cell) for cell in cells) and not self._is_header(cells, number, header):
-                row = self._row(cells, number, header)
-                if row is not None:
-                    yield row
-
-    def _row(self, cells: tuple[Any, ...], number: int, header: Header) -> Row | None:
-        inputs: dict[str, Any] = {}
-        before = self._reading.problems.added
+    def _row(self, cells: Sequence[Any], line: int, header: Header) -> Row:
+        """One row. cells: as many as the header has or more; None where the file gives no value."""
+        carried = self._reading.carried
+        inputs: dict[str, Any] = dict(carried.inputs)
         if header.prompt is not None and cells[header.prompt] is not None:
             inputs["prompt"] = cells[header.prompt]
-        for name, at, _, _ in header.inputs:
-            self._into(inputs, name, cells[at], number, at)
-        meta = self._reading.carried.with_meta({name: cells[at] for name, at in header.meta if cells[at] is not None})
-        ident = None if header.id is None else self._ident(cells[header.id], number, header.id)
-        if self._nested and (is_deep(meta) or is_deep(inputs)):
-            what = f"is nested more than {DEEPEST} deep"
-            self._wrong((number, 1), what, "flatten it: no tool reads such data back")
-        row = self._reading.row(self._source.label, number, inputs, self, header, ident=ident, meta=meta)
+        self._convert(cells, line, header, inputs)
+        meta = carried.with_meta({name: cells[at] for name, at in header.meta if cells[at] is not None})
+        ident = None if header.id is None else self._ident(cells[header.id], line, header.id)
+        row = Row(self._source.label, line, inputs, ident, meta, carried.vars, self, header, carried.repeat)
         if header.special:
-            given = {kind: (name, cells[at]) for kind, name, at in header.special if is_given(cells[at])}
-            self._mean(row, given, header)
-        return row if self._reading.problems.added == before else None
+            given = {kind: (name, cells[at]) for kind, name, at in header.special if _says_something(cells[at])}
+            for name, what, mend in self._carry_out(row, given):
+                self._wrong(self._place(line, header.names.index(name)), what, mend, f"column {name}")
+        return row
 
-    def _into(self, inputs: dict[str, Any], name: str, value: Any, number: int, at: int) -> None:
+    def _convert(self, cells: Sequence[Any], line: int, header: Header, inputs: dict[str, Any]) -> None:
+        """Add the inputs that the cells give."""
         model_inputs = self._reading.model_inputs
-        if not is_given(value):
-            return
-        try:
-            inputs[name] = (
-                model_inputs.convert(name, value) if isinstance(value, str) else model_inputs.normal(name, value)
-            )
-        except ValueError as error:
-            self._wrong((number, at + 1), f"`{name}` {error}", model_inputs.mend(name), f"type of {name}")
+        for name, at, values, is_integer in header.inputs:
+            cell = cells[at]
+            if cell is None or cell == "":
+                continue
+            try:
+                if type(cell) is not str:
+                    inputs[name] = model_inputs.normal(name, cell)
+                elif is_integer and cell.isdecimal() and cell.isascii() and len(cell) < _LONGEST_INTEGER:
+                    inputs[name] = int(cell)
+                elif cell in values:
+                    inputs[name] = values[cell]
+                else:
+                    inputs[name] = value = model_inputs.convert(name, cell)
+                    if type(value) is str and len(values) < _MOST_KEPT and len(cell) <= _LONGEST_KEPT:
+                        values[cell] = value
+            except ValueError as error:
+                self._wrong(self._place(line, at), f"`{name}` {error}", model_inputs.mend(name), f"type of {name}")
 
-    def _ident(self, value: Any, number: int, at: int) -> str | None:
+    def _ident(self, value: Any, line: int, at: int) -> str | None:
         if value is None or isinstance(value, str):
             return value or None
         if type(value) is int:
             return str(value)
-        what = f"`id` must be text, not {described(value)}"
-        self._wrong((number, at + 1), what, "write it as text")
+        self._wrong(self._place(line, at), f"`id` must be text, not {described(value)}", "write it as text")
         return None
+
+
+class CellTable(Table):
+    """A table whose cells have types (Parquet, spreadsheets). A "line" is the number of a row, from 1.
+
+    Null and an empty text mean that no value is given. Texts for an input are converted as in CSV.
+
+    _first: number of the first row below the header. _nested: whether any column holds lists or structs.
+    """
+
+    _first = 1
+    _nested = False
+
+    @abstractmethod
+    def _opened(self) -> tuple[list[str], Iterator[Iterator[tuple[Any, ...]]]]:
+        """Names of the columns that can be read, and the rows in batches. Raises ManifestError."""
+
+    def rows(self) -> Iterator[Row]:
+        names, batches = self._opened()
+        header = self._named(names, 1, (0, 0))
+        problems = self._reading.problems
+        for number, cells in enumerate(chain.from_iterable(batches), self._first):
+            if not any(map(is_given, cells)) or self._is_header(cells, number, header):
+                continue
+            before = problems.added
+            row = self._row(cells, number, header)
+            if self._nested and (is_deep(row.meta) or is_deep(row.inputs)):
+                what = f"is nested more than {DEEPEST} deep"
+                self._wrong((number, 1), what, "flatten it: no tool reads such data back")
+            if problems.added == before:
+                yield row
+
+
+def _says_something(cell: Any) -> bool:
+    return is_given(cell) and bool(str(cell).strip())

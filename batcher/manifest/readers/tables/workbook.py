@@ -1,7 +1,7 @@
 """Spreadsheets (Excel, OpenDocument), read with python-calamine, an extra: the first sheet that is not hidden.
 
-Numbers are what the cell shows where that is a whole number; dates become text. The whole sheet is held, so it is
-bounded before it is opened: a few cells far apart make a sheet of billions.
+Whole numbers are read without a decimal point; dates become text. The whole sheet is held in memory, so its size is
+checked before it is opened: two cells far apart make a sheet of billions.
 """
 
 import re
@@ -31,7 +31,6 @@ class Workbook(CellTable):
     """A reader of one spreadsheet file."""
 
     def _opened(self) -> tuple[list[str], Iterator[Iterator[tuple[Any, ...]]]]:
-        """Raises ManifestError."""
         label = self._source.label
         if find_spec("python_calamine") is None:
             what = "is read with python-calamine, which is not installed"
@@ -39,13 +38,12 @@ class Workbook(CellTable):
         rows = self._sheet()
         header = self._header(rows)
         self._first = header + 2
-        names = [str(name).strip() or f"column {at + 1}" for at, name in enumerate(map(_plain, rows[header]))]
-        names = ["" if name == "None" else name for name in names]
-        names = [name or f"column {at + 1}" for at, name in enumerate(names)]
+        cells = ("" if cell is None else str(cell).strip() for cell in map(_plain, rows[header]))
+        names = [name or f"column {at}" for at, name in enumerate(cells, 1)]
         return names, iter([map(tuple, (map(_plain, cells) for cells in rows[header + 1 :]))])
 
     def _header(self, rows: list[list[Any]]) -> int:
-        """The first row that is not empty, or a later one that names the prompt, below titles, which are one cell."""
+        """Index of the header: the first row that is not empty, or the one that names the prompt below titles."""
         label = self._source.label
         given = ((at, [cell for cell in cells if cell not in {"", None}]) for at, cells in enumerate(rows))
         filled = list(islice(((at, cells) for at, cells in given if cells), _MOST_TITLES))
@@ -66,7 +64,7 @@ class Workbook(CellTable):
 
         label = self._source.label
         try:
-            self._bounded()
+            self._check_size()
             book = calamine.CalamineWorkbook.from_path(self._source.path)
             visible = [one.name for one in book.sheets_metadata if one.visible == calamine.SheetVisibleEnum.Visible]
             names = visible or book.sheet_names
@@ -84,8 +82,8 @@ class Workbook(CellTable):
             self._reading.model_inputs.warn(f"{label}: the sheet `{word(names[0])}` is read, and not {others}")
         return rows
 
-    def _bounded(self) -> None:
-        """Raises ManifestError for a sheet that would not fit into memory."""
+    def _check_size(self) -> None:
+        """Raise ManifestError for a file whose sheets would not fit into memory."""
         if not zipfile.is_zipfile(self._source.path):
             return
         with zipfile.ZipFile(self._source.path) as packed:
@@ -111,14 +109,15 @@ class Workbook(CellTable):
 
 
 def _number(column: bytes) -> int:
+    """``AB`` is column 28."""
     number = 0
     for letter in column:
-        number = number * 26 + letter - 64
+        number = number * 26 + letter - 64  # A is 1
     return number
 
 
 def _plain(cell: Any) -> Any:
-    """A cell as JSON data: whole numbers without a point, dates as text, nothing for an empty one."""
+    """A cell as JSON data: whole numbers as int, dates as text, None for an empty cell."""
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
         return int(cell)
     if isinstance(cell, datetime):
