@@ -1,8 +1,15 @@
-"""A run as other programs read it: datasets, tar shards, tables, captions, the layouts that benchmarks score.
+"""Exports of a run for other programs: datasets, tar shards, tables, captions, the layouts that benchmarks score.
 
-Every reader has rules of its own, and breaks them silently: a file name with ``test`` in it drops the metadata, a seed
-above 2^63 rounds all seeds, a ``.json`` beside a picture makes it a text dataset. Each module here states its reader's
-rules, all were found by running the reader, and the tests open every kind of export with it.
+``request`` checks the options. ``exporting`` then does it in this order: ``marker_file`` looks at the target folder,
+``selection`` reads the selected images twice, a target (``imagefolder``, ``webdataset``, ``parquet``, ``captions``,
+``layout``, ``pairs``; ``target`` and ``shards`` have their common parts) first checks all of them and settles names and
+``columns``, then writes them to the ``folder``. ``upload`` sends the folder to a bucket. ``manifest_file`` writes a
+prompt file instead. Beside exports: ``picking`` and ``scores`` for ``batcher pick``, ``more`` for ``batcher more``,
+``sheets`` for ``batcher grid``.
+
+Many readers break their own rules without an error: a file name with ``test`` in it drops the metadata, a seed above
+2^63 rounds all seeds, a ``.json`` beside an image makes it a text dataset. Each module states the rules of its reader;
+the tests open every kind of export with the reader itself.
 """
 
 from batcher.export.exporting import export, export_to

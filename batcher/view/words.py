@@ -33,7 +33,6 @@ def overview(facts: Facts) -> dict[str, Any]:
         f"{len(runs)} runs as one" if len(runs) > 1 else "",
     )  # fmt: skip
     tune = command_line("tune", facts["run"], "--resume" if paused else "--pause")
-    spent, reserved = facts["spent_usd"] or 0, facts["reserved_usd"] or 0
     return {
         "state": state,
         "share": 100 * facts["done"] // facts["total"] if facts["total"] else 0,
@@ -43,13 +42,7 @@ def overview(facts: Facts) -> dict[str, Any]:
         "runs": "" if len(runs) == 1 else "\n".join([*map(_member, runs), *facts["notes"], _alone(runs)]),
         "way_on": facts["way_on"],
         "resume": facts["resume"],
-        "spent": _usd(facts["spent_usd"]),
-        "reserved": _usd(reserved) if reserved else "",
-        "projected": _usd(facts["projected_usd"]) if facts["pending"] else "",
-        "unclear": _usd(facts["unclear_usd"]) if facts["unclear_usd"] else "",
-        "ceiling": "" if budget is None else _usd(budget),
-        "purse": [["done", spent], ["at_service", reserved], ["waiting", max(0, (budget or 0) - spent - reserved)]],
-        "price": _usd(facts["price_usd"]) if facts["price_usd"] else "",
+        **_money(facts, budget),
         "simulated": facts["simulated"],
         "files": f"{show_count(facts['images'], 'image')}, {show_bytes(facts['bytes'])}",
         "troubles": [_trouble(runs, group) for group in _groups(facts)],
@@ -59,6 +52,20 @@ def overview(facts: Facts) -> dict[str, Any]:
         "rate": control.get("rate"),
         "in_flight": control.get("in_flight"),
         "budget": budget,
+    }
+
+
+def _money(facts: Facts, budget: float | None) -> dict[str, Any]:
+    """The sums in words, and ``purse``: the parts of a bar in dollars."""
+    spent, reserved = facts["spent_usd"] or 0, facts["reserved_usd"] or 0
+    return {
+        "spent": _usd(facts["spent_usd"]),
+        "reserved": _usd(reserved) if reserved else "",
+        "projected": _usd(facts["projected_usd"]) if facts["pending"] else "",
+        "unclear": _usd(facts["unclear_usd"]) if facts["unclear_usd"] else "",
+        "ceiling": "" if budget is None else _usd(budget),
+        "purse": [["done", spent], ["at_service", reserved], ["waiting", max(0, (budget or 0) - spent - reserved)]],
+        "price": _usd(facts["price_usd"]) if facts["price_usd"] else "",
     }
 
 
