@@ -1,4 +1,4 @@
-"""The options of ``Run.export`` and ``Run.pick``: Python values as the command's own options have them."""
+"""The options of ``Run.export`` and ``Run.pick``: Python values as the options of the command."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
@@ -12,9 +12,10 @@ from batcher.core.suggest import suggestion
 
 
 def options_for(call: str, kind: type, given: Mapping[str, Any], *, without: Collection[str] = ()) -> dict[str, Any]:
-    """given: by name. kind: the dataclass of the command's options. without: fields that are no options of the call.
+    """Keyword arguments for ``kind``, the dataclass of the command's options.
 
-    Raises UsageError for a name that there is not, and for a value of another type.
+    call: its name for messages. given: values by name. without: fields that the call does not take. Raises UsageError
+    for an unknown name and for a value of another type.
     """
     types = {one.name: get_args(one.type) or (one.type,) for one in fields(kind) if one.name not in without}
     for name in given:
@@ -24,14 +25,14 @@ def options_for(call: str, kind: type, given: Mapping[str, Any], *, without: Col
 
 
 def path_in(name: str, value: Any) -> str:
-    """Raises UsageError for what is no path."""
+    """Raises UsageError if ``value`` is not a path."""
     if not isinstance(value, (str, PathLike)) or not fspath(value):
         raise UsageError(f"{name}={value!r}: it must be a path")
     return str(fspath(value))
 
 
 def whole_number(name: str, value: Any) -> int:
-    """Of Python or numpy. Raises UsageError for anything else."""
+    """An int of Python or numpy. Raises UsageError for anything else."""
     number = value.item() if hasattr(value, "item") else value
     if isinstance(number, bool) or not isinstance(number, int):
         raise UsageError(f"{name}={value!r}: it must be a whole number")

@@ -25,16 +25,16 @@ Out = str | PathLike[str] | None
 
 
 def run(manifest: Any, *, out: Out = None, simulate: bool = False, **options: Any) -> Report:
-    """Makes the images of a manifest and waits until the end. The same call is the resume.
+    """Make the images of a manifest, and wait until the end. The same call is the resume.
 
     manifest: a path (of a run directory too, which is resumed), a dict with the YAML's keys, a list of dicts or texts,
     or a table with rows (pandas, polars, datasets). out: the run directory. simulate: no account, no cost. options: the
     flags of ``batcher run`` by name, as Python values or as their texts: ``rate="5/s"``, ``budget=25``,
     ``matrix={"seed": range(4)}``, ``set={"aspect_ratio": "16:9"}``, ``limit=10``.
 
-    Jobs that failed are counted in the report. Raises ManifestError, UsageError, AccountError, ServiceError, DiskError
-    or BusyError when the run could not begin; then nothing was submitted. A Ctrl-C is raised when what was under way
-    is put away; nothing is lost.
+    Failed jobs are counted in the report. Raises ManifestError, UsageError, AccountError, ServiceError, DiskError or
+    BusyError when the run could not begin; then nothing was submitted. After a Ctrl-C KeyboardInterrupt is raised when
+    everything under way is saved; nothing is lost.
 
     >>> report = batcher.run(["a red kite"], out="runs/kite", simulate=True)
     >>> report.done, report.exit_code
@@ -48,7 +48,7 @@ def run(manifest: Any, *, out: Out = None, simulate: bool = False, **options: An
 
 
 def start(manifest: Any, *, out: Out = None, simulate: bool = False, **options: Any) -> GoingRun:
-    """The same as ``run``, giving each result as it comes. To be entered: ``async with``, or ``with`` without a loop.
+    """The same as ``run``, with each result as it comes. Enter it: ``async with``, or ``with`` without a loop.
 
     >>> async def main():
     ...     async with batcher.start(["a blue kite"], out="runs/blue", budget=5, simulate=True) as run:
@@ -65,7 +65,7 @@ def start(manifest: Any, *, out: Out = None, simulate: bool = False, **options: 
 
 
 def plan(manifest: Any, *, out: Out = None, simulate: bool = False, **options: Any) -> Plan:
-    """What ``run`` would do with the same arguments, and cost. Spends and makes nothing. Raises as ``run`` does.
+    """What ``run`` would do with the same arguments, and its cost. Spends and makes nothing. Raises as ``run`` does.
 
     >>> batcher.plan(["a red kite"], matrix={"seed": [1, 2]}, simulate=True).jobs
     2
@@ -82,8 +82,8 @@ def plan(manifest: Any, *, out: Out = None, simulate: bool = False, **options: A
 def open(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> Run:  # noqa: A001  read with its module
     """A run directory, to look at and to change. Works beside a going run and long after; no service is needed.
 
-    Several of them, such as the shards of a manifest, are looked at and exported as one. Raises UsageError for what is
-    no run directory, and for none at all.
+    Several of them, such as the shards of a manifest, are read and exported as one. Raises UsageError for a path that
+    is not a run directory, and for an empty list.
 
     >>> batcher.open("runs/kite").status().done
     1
@@ -105,7 +105,10 @@ def _require_utf8_names() -> None:
 
 
 def _placed(manifest: Any, out: Out, texts: dict[str, Any]) -> Callable[[], Any]:
-    """Raises ManifestError, UsageError at once; what it gives puts the manifest into the run directory."""
+    """A context manager that writes the manifest into the run directory and gives the options.
+
+    Raises ManifestError, UsageError at once, before it is entered.
+    """
     if is_run(manifest):
         return partial(nullcontext, _resumed(Path(manifest), out, texts))
     memory = from_python(manifest)
@@ -123,7 +126,7 @@ def _placed(manifest: Any, out: Out, texts: dict[str, Any]) -> Callable[[], Any]
 
 @contextmanager
 def _aside(manifest: Any, out: Out, texts: dict[str, Any]) -> Iterator[tuple[Options, Path | None]]:
-    """The options, and where the text of a manifest from memory is until it is in its run directory."""
+    """The options, and the temporary file of a manifest from memory (None for a path)."""
     memory = None if is_run(manifest) else from_python(manifest)
     if memory is None:
         with _placed(manifest, out, texts)() as options:

@@ -1,7 +1,7 @@
-"""``batcher.start``: a run that goes on in a thread of its own, and gives its results as they come.
+"""``batcher.start``: a run in a thread of its own, which gives its results as they come.
 
-The engine has its own thread and event loop, so it works in a notebook, inside any other loop, in a thread, and twice
-in one process; nothing is patched and no signal is handled.
+The run has its own thread and event loop, so it works in a notebook, inside any other loop, in a thread, and twice in
+one process. It patches nothing and handles no signals.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from batcher.api.loops import Soon, this_loop
+from batcher.api.loops import Changes, Soon, this_loop
 from batcher.api.options import Edges, texts_of
 from batcher.api.run import Run
 from batcher.api.shown import progress_of
@@ -35,17 +35,19 @@ from batcher.runner.watchers.watching import Watch
 from batcher.runner.work import Surroundings
 
 Result = Image | Failed
-_HOW = "use it so: async with batcher.start(...) as run: async for result in run: ..."
+_HOW = "Use it so: async with batcher.start(...) as run: async for result in run: ..."
 _ENDED = (State.FAILED, State.CANCELLED, State.IN_DOUBT)
-_LAST_WAIT = 15.0  # seconds: for a run that nobody ended, at the end of the process; after a second Ctrl-C
+_LAST_WAIT = 15.0  # seconds: after a second Ctrl-C, and when the process ends and the run does not
 
 
 class GoingRun:
-    """A run while it goes. Made by ``start``; to be entered with ``async with`` or ``with``.
+    """A run in progress. ``start`` makes it; enter it with ``async with`` or ``with``.
 
-    Iterating gives an ``Image`` or ``Failed`` for each job that ends now; what was done before is in
-    ``batcher.open(run.path).images()``. Leaving the block before the end is the first Ctrl-C: nothing new is submitted,
-    and what is at the service is collected by the next start.
+    Iterating gives an ``Image`` or a ``Failed`` for each job that ends from now on; earlier results are in
+    ``batcher.open(run.path).images()``. Leaving the block early is the first Ctrl-C: nothing new is submitted, and the
+    next start collects what is at the service.
+
+    path: of the run directory, None until the run has begun. report, summary: of the run, once it has ended.
 
     >>> with batcher.start(["a green kite"], out="runs/green", simulate=True) as run:
     ...     _ = run.tune(rate="5/s")
@@ -55,24 +57,26 @@ class GoingRun:
     """
 
     def __init__(self, place: Callable[[], AbstractContextManager[Options]], edges: Edges) -> None:
-        """place: gives the options, with the manifest in its place for as long as the run takes."""
+        """place: a context manager that gives the options; the manifest is in its place inside of it.
+
+        edges: the files and the command of the caller around the run.
+        """
         self.path: Path | None = None
         self.report: Report | None = None
         self.summary = ""
         self._place = place
         self._edges = edges
         self._results: deque[Result] = deque()
-        self._moved = threading.Condition()
-        self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+        self._changes = Changes()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # of the engine
         self._entered_in: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._context: RunContext | None = None
-        self._asked = 0  # to stop: once as the first Ctrl-C, twice as the second
-        self._asked_at: float | None = None  # when that was first, on ``time.monotonic``
+        self._asked = 0  # how often it was asked to stop: 1 is the first Ctrl-C, 2 the second
+        self._asked_at: float | None = None  # of the first time, in ``time.monotonic``
         self._began = False
-        self._complained = False  # that it has not been entered
+        self._complained = False  # about not being entered
         self._over = False
         self._error: BaseException | None = None
 
@@ -82,10 +86,10 @@ class GoingRun:
 
     def __del__(self) -> None:
         if self._thread is None and not self._complained:
-            warnings.warn(f"batcher.start was never entered, so nothing was run: {_HOW}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"batcher.start was never entered, so nothing was run. {_HOW}", RuntimeWarning, stacklevel=2)
 
     def _repr_html_(self) -> str:
-        """Where it stands, and its newest pictures."""
+        """Its status and its newest images."""
         if self.path is None:
             return f"<p>{html.escape(repr(self))}</p>"
         return Run(self.path)._repr_html_()
@@ -96,7 +100,7 @@ class GoingRun:
         self._entered_in = this_loop()
         self._launch()
         try:
-            await self._until(lambda: self._began or self._over)
+            await self._changes.until(lambda: self._began or self._over)
         except BaseException:
             self._ask()
             raise
@@ -110,10 +114,9 @@ class GoingRun:
         return self._leave(error)
 
     async def _leave(self, error: BaseException | None) -> None:
-        if not self._over and not self._asked:
-            self._ask()
+        self.stop()
         try:
-            await self._until(lambda: self._over)
+            await self._changes.until(lambda: self._over)
         except asyncio.CancelledError:
             self._ask()  # once more: the second Ctrl-C
             raise
@@ -128,14 +131,13 @@ class GoingRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._over and not self._asked:
-            self._ask()
+        self.stop()
         self._wait(lambda: self._over)
         self._raise_defect(error)
 
     def __await__(self) -> Generator[Any, None, Any]:
         self._complained = True
-        raise UsageError("a run is not awaited", hint=f"{_HOW[:1].upper()}{_HOW[1:]}")
+        raise UsageError("a run is not awaited", hint=_HOW)
 
     # --- results
 
@@ -148,7 +150,7 @@ class GoingRun:
         return self._next()
 
     async def _next(self) -> Result:
-        await self._until(lambda: bool(self._results) or self._over)
+        await self._changes.until(lambda: bool(self._results) or self._over)
         if self._results:
             return self._results.popleft()
         self._raise_defect(None)
@@ -168,17 +170,17 @@ class GoingRun:
     # --- steering
 
     def pause(self, reason: str = "") -> Soon:
-        """Nothing new is submitted until ``resume``; what is at the service is collected."""
+        """Submit nothing new until ``resume``; what is at the service is collected."""
         return self._tune(reason, pause=True)
 
     def resume(self, reason: str = "") -> Soon:
-        """Submits go on."""
+        """Submit again."""
         return self._tune(reason, resume=True)
 
     def tune(self, *, reason: str = "", **changes: Any) -> Soon:
-        """Changes ``rate``, ``in_flight``, ``downloads``, ``budget`` or ``deadline`` within a second.
+        """Change ``rate``, ``in_flight``, ``downloads``, ``budget`` or ``deadline`` within a second.
 
-        A later start knows it too. Raises UsageError for anything else.
+        A later start uses them too. Raises UsageError for any other name.
         """
         self._require_entered()
         texts = texts_of(changes)
@@ -189,11 +191,12 @@ class GoingRun:
         return self._tune(reason, **texts)
 
     def stop(self) -> Soon:
-        """As the first Ctrl-C, however often it is called. The rest of the results still comes; ``report`` is there
-        when the loop ends.
+        """The same as the first Ctrl-C, however often it is called.
+
+        The remaining results still come; ``report`` is set when the loop ends.
         """
         self._require_entered()
-        if not self._asked:
+        if not self._over and not self._asked:
             self._ask()
         return Soon()
 
@@ -201,7 +204,7 @@ class GoingRun:
 
     def _launch(self) -> None:
         if self._thread is not None:
-            raise UsageError("this run was started before", hint="Call batcher.start again: it goes on from there.")
+            raise UsageError("this run was already started", hint="Call batcher.start again: it resumes the run.")
         self._thread = threading.Thread(target=self._engine, name="batcher", daemon=True)
         atexit.register(self._at_exit)
         self._thread.start()
@@ -210,12 +213,12 @@ class GoingRun:
         try:
             with asyncio.Runner() as runner:
                 runner.run(self._run())
-        except BaseException as error:  # noqa: BLE001  it is raised where somebody waits
+        except BaseException as error:  # noqa: BLE001  raised in the caller that waits
             self._error = error
         finally:
             atexit.unregister(self._at_exit)
             self._over = True
-            self._wake()
+            self._changes.wake()
 
     async def _run(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
@@ -253,13 +256,13 @@ class GoingRun:
             run_dir, entry = self.path, event.entry
             if entry.state is State.DONE:
                 self._results.extend(image_of(run_dir, entry, artifact) for artifact in event.artifacts)
-                self._wake()
+                self._changes.wake()
             elif entry.state in _ENDED:
                 self._results.append(failed_of(entry))
-                self._wake()
+                self._changes.wake()
         elif isinstance(event, RunBegan):
             self.path, self._began = event.run_dir, True
-            self._wake()
+            self._changes.wake()
 
     def _ask(self) -> None:
         self._asked += 1
@@ -284,10 +287,10 @@ class GoingRun:
     def _require_entered(self) -> None:
         if self._thread is None:
             self._complained = True
-            raise UsageError("the run has not been entered", hint=f"{_HOW[:1].upper()}{_HOW[1:]}")
+            raise UsageError("the run has not been entered", hint=_HOW)
 
     def _require_loop(self) -> None:
-        """Where the loop that it was entered in is closed and no other is going, nothing can be awaited."""
+        """Raises UsageError if the loop that it was entered in is closed and no other is running."""
         if self._entered_in is not None and self._entered_in.is_closed():
             this_loop()
 
@@ -296,53 +299,29 @@ class GoingRun:
             raise self._error
 
     def _raise_defect(self, already: BaseException | None) -> None:
-        """What ended the engine, where no other exception is on its way."""
+        """Raise what ended the run. already: the exception that is being raised anyway, which wins."""
         if self._error is not None and already is None and not isinstance(self._error, Interrupted):
             raise self._error
 
-    def _wake(self) -> None:
-        with self._moved:
-            self._moved.notify_all()
-            waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            loop, future = waiting
-            with suppress(RuntimeError):  # the loop was closed: nobody waits any more
-                loop.call_soon_threadsafe(_settle, future)
-
-    async def _until(self, holds: Callable[[], bool]) -> None:
-        loop = this_loop()
-        while True:
-            with self._moved:
-                if holds():
-                    return
-                future: asyncio.Future[None] = loop.create_future()
-                self._waiting = loop, future
-            await future
-
     def _wait(self, holds: Callable[[], bool]) -> None:
-        """A Ctrl-C meanwhile asks the run to stop; it is raised once the run has put everything away, or soon after the
-        second one.
+        """Wait in this thread. Ctrl-C asks the run to stop; KeyboardInterrupt is raised when the run has ended.
+
+        After a second Ctrl-C it is raised within ``_LAST_WAIT`` seconds.
         """
         interrupted, until = False, math.inf
-        with self._moved:
-            while not holds() and time.monotonic() < until:
-                try:
-                    self._moved.wait(0.5)
-                except KeyboardInterrupt:
-                    interrupted = True
-                    self._ask()
-                    until = time.monotonic() + _LAST_WAIT if self._asked > 1 else until
-                    holds = lambda: self._over  # noqa: E731
+        while not holds() and time.monotonic() < until:
+            try:
+                self._changes.wait(holds)
+            except KeyboardInterrupt:
+                interrupted = True
+                self._ask()
+                until = time.monotonic() + _LAST_WAIT if self._asked > 1 else until
+                holds = lambda: self._over  # noqa: E731
         if interrupted:
             raise KeyboardInterrupt
 
     def _at_exit(self) -> None:
-        """The process ends and nobody has ended the run: as Ctrl-C, for as long as is decent."""
+        """The process ends before the run: the same as Ctrl-C, for ``_LAST_WAIT`` seconds at most."""
         self._ask()
         if self._thread is not None:
             self._thread.join(_LAST_WAIT)
-
-
-def _settle(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)

@@ -1,8 +1,9 @@
-"""Event loops: the caller's, and one of its own for a call, wherever the caller is: in a notebook, in a thread."""
+"""Event loops: that of the caller, and one of its own for a call in a notebook or in a thread."""
 
 import asyncio
 import threading
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from batcher.core.errors import UsageError
@@ -11,17 +12,17 @@ T = TypeVar("T")
 
 
 class Soon:
-    """What is done already, and may be awaited all the same: ``run.pause()`` and ``await run.pause()`` both do."""
+    """The result of a call that is already done and may be awaited: ``run.pause()`` and ``await run.pause()`` work."""
 
     def __await__(self) -> Generator[Any, None, None]:
         return asyncio.sleep(0).__await__()
 
     def __repr__(self) -> str:
-        return "<asked for>"
+        return "<done>"
 
 
 def this_loop() -> asyncio.AbstractEventLoop:
-    """The one that is going. Raises UsageError."""
+    """The running event loop. Raises UsageError if there is none."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -32,8 +33,47 @@ def this_loop() -> asyncio.AbstractEventLoop:
         ) from None
 
 
+class Changes:
+    """Wakes what waits for a change: threads, and one task of an event loop. ``wake`` may be called in any thread."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+
+    def wake(self) -> None:
+        with self._condition:
+            self._condition.notify_all()
+            waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            loop, future = waiting
+            with suppress(RuntimeError):  # the loop was closed, so nothing waits any more
+                loop.call_soon_threadsafe(_settle, future)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Return when ``holds()``. Raises UsageError outside of an event loop."""
+        loop = this_loop()
+        while True:
+            with self._condition:
+                if holds():
+                    return
+                future: asyncio.Future[None] = loop.create_future()
+                self._waiting = loop, future
+            await future
+
+    def wait(self, holds: Callable[[], bool]) -> None:
+        """Return when ``holds()``, after the next change, or after half a second."""
+        with self._condition:
+            if not holds():
+                self._condition.wait(0.5)
+
+
+def _settle(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 def in_thread(work: Callable[[], T]) -> T:
-    """The result of a call that needs an event loop of its own, wherever the caller is."""
+    """Call ``work`` in a thread of its own, where it may start an event loop; return or raise what it does."""
     results: list[T] = []
     errors: list[BaseException] = []
 

@@ -1,8 +1,8 @@
 """A manifest from memory: a dict with the YAML's keys, a list of rows or texts, or any object with rows.
 
-It is written into the run directory, as YAML or JSON lines, so that the run can be resumed by a command, its sidecars
-name a source that exists, and it is checked and read by the same code as every other file. What is wrong with it is
-said in Python's words: ``rows[3].aspect_ratio``.
+It is written into the run directory, as YAML or JSON lines. So a command can resume the run, its sidecars name a source
+that exists, and the same code checks and reads it as every other file. Errors name its places as Python does:
+``rows[3].aspect_ratio``.
 """
 
 import datetime as dt
@@ -33,7 +33,10 @@ _DEEPEST = 50
 
 
 class Memory:
-    """A manifest as text. name: of the file it becomes; what: how Python calls it, ``rows`` or ``manifest``."""
+    """A manifest as text. name: of its file in the run directory. what: its name in messages, ``rows`` or ``manifest``.
+
+    text: JSON lines for rows, JSON (which is YAML too) for a dict.
+    """
 
     def __init__(self, name: str, what: str, text: str) -> None:
         self.name = name
@@ -42,9 +45,9 @@ class Memory:
 
     @contextmanager
     def placed(self, run_dir: Path) -> Iterator[str]:
-        """Its path in the run directory. A start that comes to nothing leaves what was there before.
+        """Its path in the run directory. If the block raises, the earlier file is put back.
 
-        Raises BusyError while another run is at work there, DiskError.
+        Raises BusyError while another run is going there, DiskError.
         """
         path = run_dir / self.name
         with hold(run_dir):
@@ -60,7 +63,7 @@ class Memory:
 
     @contextmanager
     def aside(self, run_dir: Path) -> Iterator[Path]:
-        """Its path in a temporary folder, for a plan of what it will be in ``run_dir``."""
+        """Its path in a temporary folder, for a plan; messages name it as in ``run_dir``."""
         with TemporaryDirectory(prefix="batcher-") as folder:
             path = Path(folder) / self.name
             path.write_text(self._text, encoding="utf-8")
@@ -96,7 +99,7 @@ class Memory:
 
 
 def from_python(manifest: Any) -> Memory | None:
-    """None for a path. Raises ManifestError with the places of all values that can't be used, UsageError."""
+    """The manifest as text; None for a path. Raises UsageError, and ManifestError with the places of wrong values."""
     if is_path(manifest):
         return None
     if isinstance(manifest, Mapping):
@@ -155,7 +158,7 @@ def _rows(manifest: Any) -> Iterator[Any]:
 
 
 def _line(row: Any, place: str, problems: list[Problem], *, table: bool) -> str:
-    """table: the row is of a table of pandas, say, where NaN is an empty cell."""
+    """One row as JSON. table: the row is from a table (pandas, polars), where NaN is an empty cell."""
     if isinstance(row, str):
         return json.dumps({"prompt": row}, ensure_ascii=False)
     if hasattr(row, "_asdict"):  # a named tuple
@@ -171,7 +174,7 @@ def _line(row: Any, place: str, problems: list[Problem], *, table: bool) -> str:
 
 
 def _plain(value: Any, place: str, problems: list[Problem], depth: int) -> Any:
-    """JSON data."""
+    """``value`` as JSON data; what is not is added to ``problems``."""
     if depth > _DEEPEST:
         return _wrong(problems, place, "nested too deep", "does it contain itself?")
     if isinstance(value, Mapping):
@@ -219,7 +222,7 @@ def _object(value: Mapping[Any, Any], place: str, problems: list[Problem], depth
 
 
 def _names_a_file(name: str, value: str | PathLike[str], around: Mapping[Any, Any], place: str) -> bool:
-    """Whether it is relative to where the caller stands: the manifest itself will lie in the run directory."""
+    """Whether ``value`` is a path relative to the caller's folder: the manifest will be in the run directory."""
     text = fspath(value)
     if name == "file":
         return len(around) == 1 or place.startswith(("manifest.prompts", "manifest.groups"))

@@ -1,7 +1,7 @@
-"""From Python values to the flags of ``run``: the same names, and read by the same parsers.
+"""From Python values to the flags of ``run``: the same names, read by the same parsers.
 
-An option is turned into the text that its flag would have, so that a Python value and a command line can't mean
-different things, and the command that is recorded for the resume can be typed.
+Each option becomes the text of its flag. So a Python value and a command line can't mean different things, and the
+command that is recorded for the resume can be typed.
 """
 
 import json
@@ -11,34 +11,24 @@ from dataclasses import dataclass
 from datetime import timedelta
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from batcher.core.errors import UsageError
 from batcher.core.settings import PARSERS, Given
-from batcher.core.shard import Shard, parse_shard
+from batcher.core.shard import parse_shard
 from batcher.core.suggest import suggestion
 from batcher.core.units import parse_count
 from batcher.manifest import Overrides
 from batcher.runner.service import Options
 from batcher.store import connect_to_read, has_state, read_facts
 
+T = TypeVar("T")
 _SETTINGS = tuple(PARSERS)
 _EDGES = ("log", "metrics", "on_end")
 _TEXTS = (
-    "model",
-    "format",
-    "prompt_column",
-    "prompt_input",
-    "path",
-    "limit",
-    "shard",
-    "repeat",
-    "token_file",
-    "base_url",
-    "images",
-    "media",
-    *_EDGES,
-)
+    "model", "format", "prompt_column", "prompt_input", "path", "limit", "shard", "repeat", "token_file", "base_url",
+    "images", "media", *_EDGES,
+)  # fmt: skip
 _LISTS = ("set", "matrix", "meta", "trust_host")
 _SWITCHES = ("dynamic", "cancel_on_interrupt", "simulate", "continue_copy")
 _SECONDS = frozenset({"timeout", "deadline"})  # numbers of these are seconds
@@ -47,9 +37,10 @@ NAMES = (*_TEXTS, *_LISTS, *_SWITCHES, *(name for name in _SETTINGS if name not 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edges:
-    """What stands around a run: files it writes for others, and the user's own command at its end.
+    """What a run writes for other programs, and the user's own command at its end.
 
-    run: the run directory as far as it is known, for the log.
+    run: the run directory for the log, "" if it is not known yet. log, metrics: paths of files. on_end: a command for
+    the shell.
     """
 
     run: str = ""
@@ -59,10 +50,10 @@ class Edges:
 
 
 def texts_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Python values as the texts of flags: a text, a list of texts, or True. None: not given. Raises UsageError."""
+    """Python values as the texts of flags: a text, a list of texts, or True. None is left out. Raises UsageError."""
     texts: dict[str, Any] = {}
     for name, value in given.items():
-        plain = name.removesuffix("_")  # set_, format_: for those who mind the builtins
+        plain = name.removesuffix("_")  # set_, format_: names that hide no builtin
         if plain not in NAMES:
             raise UsageError(f"batcher has no option {name!r}", hint=f"{suggestion(plain, NAMES)}")
         if value is None:
@@ -80,7 +71,7 @@ def texts_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, typed: str | None = None) -> Options:
-    """texts: as ``texts_of`` gives them. typed: the command line they come from. Raises UsageError."""
+    """texts: of ``texts_of``. typed: the command line that they come from, None for Python. Raises UsageError."""
     spelled = _as_keyword if typed is None else _as_flag
     flags = {
         name: Given("true" if texts[name] is True else texts[name], flag=spelled(name))
@@ -96,8 +87,8 @@ def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, type
         prompt_input=texts.get("prompt_input"),
         path=texts.get("path"),
         meta=tuple(texts.get("meta", ())),
-        limit=_count(texts, "limit", spelled),
-        repeat=_count(texts, "repeat", spelled),
+        limit=_parsed(parse_count, texts, "limit", spelled),
+        repeat=_parsed(parse_count, texts, "repeat", spelled),
         dynamic="dynamic" in texts,
     )
     return Options(
@@ -110,7 +101,7 @@ def options_of(manifest: str, out: str | None, texts: Mapping[str, Any], *, type
         trust_hosts=tuple(texts.get("trust_host", ())),
         simulate="simulate" in texts,
         continue_copy="continue_copy" in texts,
-        shard=_shard(texts, spelled),
+        shard=_parsed(parse_shard, texts, "shard", spelled),
         images=texts.get("images"),
         media=texts.get("media"),
         command=command(manifest, out, texts) if typed is None else typed,
@@ -132,7 +123,7 @@ def command(manifest: str, out: str | None, texts: Mapping[str, Any]) -> str:
 
 
 def recorded(run_dir: Path) -> tuple[str, dict[str, Any]]:
-    """The manifest and the texts of the command that made a run. Raises UsageError where none is recorded."""
+    """The manifest and the texts of the command that made a run. Raises UsageError if none is recorded."""
     connection = connect_to_read(run_dir)
     try:
         words = shlex.split(read_facts(connection).command or "")
@@ -162,7 +153,7 @@ def recorded(run_dir: Path) -> tuple[str, dict[str, Any]]:
 
 
 def is_run(manifest: Any) -> bool:
-    """Whether a run directory stands in the place of a manifest."""
+    """Whether ``manifest`` is the path of a run directory."""
     return isinstance(manifest, (str, PathLike)) and has_state(Path(fspath(manifest)))
 
 
@@ -185,7 +176,7 @@ def text_of(name: str, value: Any) -> str:
 
 
 def _number(value: Any) -> str | None:
-    """A Python or numpy number as people write it, without an exponent; None for what is none."""
+    """A Python or numpy number without an exponent; None if ``value`` is not a number."""
     try:
         plain = value.item() if hasattr(value, "item") else value
     except ValueError:
@@ -231,18 +222,11 @@ def _split(text: str, spelled: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def _count(texts: Mapping[str, Any], name: str, spelled: Callable[[str], str]) -> int | None:
+def _parsed(parse: Callable[[str], T], texts: Mapping[str, Any], name: str, spelled: Callable[[str], str]) -> T | None:
     try:
-        return parse_count(texts[name]) if name in texts else None
+        return parse(texts[name]) if name in texts else None
     except ValueError as error:
         raise UsageError(f"{spelled(name)} {texts[name]!r}: {error}") from None
-
-
-def _shard(texts: Mapping[str, Any], spelled: Callable[[str], str]) -> Shard | None:
-    try:
-        return parse_shard(texts["shard"]) if "shard" in texts else None
-    except ValueError as error:
-        raise UsageError(f"{spelled('shard')} {texts['shard']!r}: {error}") from None
 
 
 def _as_keyword(name: str) -> str:

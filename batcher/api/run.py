@@ -43,7 +43,7 @@ _ENDED = (State.FAILED, State.IN_DOUBT, State.CANCELLED)
 
 
 class Run:
-    """A run directory. Every call looks at the disk anew, so it may be asked beside a going run.
+    """A run directory, or several as one. Every call reads the disk again, so it works beside a going run.
 
     >>> kite = batcher.open("runs/kite")
     >>> kite.verify(), kite.failures(), kite.plan().to_submit
@@ -53,14 +53,14 @@ class Run:
     """
 
     def __init__(self, *paths: Path) -> None:
-        """Raises UsageError for what is no run directory."""
+        """paths: of run directories. Raises UsageError for any other folder."""
         self.paths = paths
         with self._whole():
             pass
 
     @property
     def path(self) -> Path:
-        """The run directory. Raises UsageError when there are several: their ``paths`` say which."""
+        """The run directory. Raises UsageError if there are several; ``paths`` has them."""
         if len(self.paths) > 1:
             raise UsageError("this needs one run, and there are several", hint="Open one of them.")
         return self.paths[0]
@@ -75,7 +75,7 @@ class Run:
 
     @property
     def going(self) -> bool:
-        """Whether a run is at work there now."""
+        """Whether a run is going there now."""
         for path in self.paths:
             with closing(connect_to_read(path)) as connection:
                 if is_going(connection, path):
@@ -83,9 +83,9 @@ class Run:
         return False
 
     def status(self) -> Report:
-        """Where the jobs, the files and the money are now; what only a run knows is of the last one that ended.
+        """Jobs, files and money as of now; the rest (``submits``, ``seconds``, ...) of the last run that ended.
 
-        Of several runs: each job counts once, and the money is what all of them cost.
+        With several runs each job counts once, and the money is what all of them cost.
         """
         if len(self.paths) == 1:
             facts = {**self._last(), **standing.of(self.path)}
@@ -96,14 +96,14 @@ class Run:
         return Report.of({**facts, "exit_code": report.exit_code(counts, None)})
 
     def images(self, where: str | None = None) -> Images:
-        """The pictures that are done, in the order of the manifest.
+        """The finished images, in the order of the manifest.
 
-        where: as ``--where`` of the commands: ``'seed < 10 and pick == "yes"'``. Raises UsageError for a bad one.
+        where: as ``--where`` of the commands: ``'seed < 10 and pick == "yes"'``. Raises UsageError if it is wrong.
         """
         return self._images(where, None)
 
     def _first(self, most: int) -> Images:
-        """So many of the pictures, for a look."""
+        """The first ``most`` images."""
         return self._images(None, most)
 
     def _images(self, where: str | None, most: int | None) -> Images:
@@ -120,7 +120,7 @@ class Run:
             return [failed_of(entry) for entry in reading.entries(connection, _ENDED, listed_only=True)]
 
     def plan(self) -> Plan:
-        """What the command that made this run would still do, and cost. Spends nothing."""
+        """What the command that made this run would still do, and its cost. Spends nothing."""
         manifest, texts = recorded(self.path)
         options = options_of(manifest, str(self.path), texts)
         return Plan.of(in_thread(lambda: asyncio.run(planning.plan(options, Quiet()))))
@@ -134,7 +134,7 @@ class Run:
         resubmit: bool = False,
         dry_run: bool = False,
     ) -> dict[str, Any]:
-        """Reopens jobs, as ``batcher retry``; the next run submits them, which may cost again (``may_cost_usd``)."""
+        """Reopen jobs, as ``batcher retry``. The next run submits them, which may cost again (``may_cost_usd``)."""
         which = Reopen(states=_list(state), causes=_list(cause), jobs=_list(job), resubmit=resubmit, dry_run=dry_run)
         for name in which.states:
             if name not in {*RETRIED, MISSING}:
@@ -142,9 +142,10 @@ class Run:
         return reopen(self.path, which)
 
     def verify(self, *, check: str = "decode") -> list[dict[str, Any]]:
-        """Re-reads every file. What is wrong, one dict each (``file``, ``kind``, ``message``); empty: all is well.
+        """Read every file again. A dict for each thing that is wrong (``file``, ``kind``, ``message``, ...).
 
-        ``file`` is relative to the run directory; of several runs each dict has its ``run``.
+        ``file`` is relative to the run directory; with several runs each dict has its ``run``. check: ``decode`` or
+        ``structure``.
         """
         if check not in {"decode", "structure"}:
             raise UsageError(f"check={check!r}: it must be decode or structure")
@@ -156,9 +157,9 @@ class Run:
         return found
 
     def pick(self, where: str | Image | None, verdict: str | None = None, **more: Any) -> dict[str, Any]:
-        """Writes a verdict on pictures: ``"yes"``, ``"no"`` or ``"clear"``, and what it came to, as ``batcher pick``.
+        """Write a verdict on images: ``"yes"``, ``"no"`` or ``"clear"``. Returns the counts of ``pick --json``.
 
-        where: an expression, a picture, or None for all. more: ``stars=0..5``, ``tags=[...]``; ``scores=FILE``,
+        where: an expression, an image, or None for all. more: ``stars=0..5``, ``tags=[...]``; ``scores=FILE``,
         ``best=N``, ``by=COLUMN``, ``rest="no"`` as the command's flags.
         """
         if isinstance(where, Image):
@@ -169,10 +170,10 @@ class Run:
         return picking.pick(self.path, picking.Picking(where=where, word=verdict, **given))
 
     def more(self, seeds: int, where: str | None = None, *, dry_run: bool = False) -> dict[str, Any]:
-        """Adds drawn seeds to each group that has no picked image, or that ``where`` means, as ``batcher more``.
+        """Add drawn seeds to each group without a picked image, or with a job that matches ``where``.
 
-        The next run makes them. Returns ``groups``, ``jobs``, ``cost_usd``, ``budget_left_usd`` and the rest of
-        ``more --json``.
+        The same as ``batcher more``; the next run makes the images. Returns ``groups``, ``jobs``, ``cost_usd``,
+        ``budget_left_usd`` and the rest of ``more --json``.
         """
         plan = plan_more(self.path, whole_number("seeds", seeds), where)
         if not dry_run:
@@ -180,10 +181,10 @@ class Run:
         return {**plan.as_json(self.path), "added": not dry_run}
 
     def export(self, folder: str | Path, to: str, *, replace: bool = False, **options: Any) -> dict[str, Any]:
-        """Writes the images as another program reads them, as ``batcher export``; again, to add what is new.
+        """Write the images as a dataset, as ``batcher export``. Call it again to add what is new.
 
-        folder: or a bucket, ``s3://...``. to: imagefolder, webdataset, parquet, captions, ... options: the command's
-        flags: ``where=``, ``split=``.
+        folder: a path, or a bucket (``s3://...``). to: imagefolder, webdataset, parquet, captions, ... options: the
+        command's flags: ``where=``, ``split=``. Returns ``export --json``.
         """
         if to not in export.TARGETS:
             raise UsageError(f"no reader is called {to!r}", hint=f"Use {', '.join(export.TARGETS)}.")

@@ -1,4 +1,4 @@
-"""What is shown while a program's run goes: nothing unless it is asked for, a bar in a notebook."""
+"""Progress of a run from Python: nothing by default, a bar in a notebook."""
 
 import sys
 from typing import Any
@@ -8,7 +8,7 @@ from batcher.runner.service import Options
 
 
 class Quiet:
-    """Progress for a program: nothing is printed. What is said is an event too, and so in ``logging``."""
+    """Progress that prints nothing: messages are events too, and reach ``logging``."""
 
     def show(self, snapshot: Any) -> None:
         pass
@@ -21,14 +21,14 @@ class Quiet:
 
 
 def progress_of(options: Options) -> Progress:
-    """What ``progress=`` names; without it a bar in a notebook, and nothing elsewhere."""
+    """The listener that ``progress=`` names; by default a bar in a notebook, and nothing elsewhere."""
     if "progress" in options.flags:
         return listener(options.flags["progress"].text)
     return listener("bar") if _in_notebook() else Quiet()
 
 
 def _in_notebook() -> bool:
-    """Whether this process is a notebook's: other programs may have its modules, too."""
+    """Whether this process is the kernel of a notebook; other programs may have loaded IPython too."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None

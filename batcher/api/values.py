@@ -1,4 +1,4 @@
-"""What a run gives to a program: pictures, failures, reports and plans, as frozen values."""
+"""What a run gives to a program: images, failures, reports and plans, as frozen values."""
 
 import base64
 import html
@@ -20,10 +20,12 @@ _SIDE = 160  # pixels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A picture on the disk. cost_usd: of its job, which may have made several; None when the service did not say.
+    """An image on the disk.
 
-    path: of the file; its sidecar stands beside it with the ending ``.json``. inputs: as sent. meta: carried along.
-    job: the key, 32 hex digits. width, height: pixels. pick: ``yes``, ``no`` or None; stars, tags: a person's verdict.
+    path: of the file; its sidecar is beside it, with the ending ``.json``. inputs: as sent. meta: of the manifest, not
+    sent. job: the key, 32 hex digits. output_index: from 0, among the images of the job. width, height: pixels.
+    cost_usd: of its job, which may have made several images; None if the service did not report it. pick: ``yes``,
+    ``no`` or None; stars: 0 to 5 or None; tags: texts.
 
     >>> image = batcher.open("runs/kite").images()[0]
     >>> image.prompt, image.path.suffix, image.seed
@@ -61,9 +63,9 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """A job that came to nothing. state: failed, cancelled or in_doubt (it may have been paid for, nobody knows).
+    """A job without an image. state: failed, cancelled or in_doubt (it may have been paid for).
 
-    cause: one word, as ``status`` and ``retry --cause`` have it. message, http_status, code: what the service said.
+    cause: one word, as in ``status`` and ``retry --cause``. message, http_status, code: the service's answer.
 
     >>> odd = {"prompt": "a kite", "aspect_ratio": "17:9"}
     >>> batcher.run([odd], out="runs/odd", no_schema_check="aspect_ratio", simulate=True).failed
@@ -98,10 +100,10 @@ class Failed:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Where a run stands: the fields of ``report.json``. Money is in dollars, over the life of the run directory.
+    """The status of a run: the fields of ``report.json``. Money is in dollars, over the life of the run directory.
 
-    exit_code: 0 when every job is done, else as the README's table has it. stopped_by: why it ended early, in a word.
-    submits, seconds: of the last start; submits_total: of all.
+    exit_code: 0 when every job is done, else as in ``batcher help exit-codes``. stopped_by: why it ended early, in one
+    word. submits, seconds: of the last start; submits_total: of all starts. facts: all of ``report.json``.
 
     >>> print(batcher.open("runs/kite").status())
     runs/kite: 1 of 1 job done; $0.02 of play money
@@ -138,7 +140,7 @@ class Report:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "Report":
-        """facts: as ``report.json`` has them; what this class has no name for is in ``facts``."""
+        """facts: as ``report.json`` has them."""
         names = {one.name for one in fields(cls)} - {"facts"}
         return cls(**{name: facts[name] for name in names if name in facts}, facts=dict(facts))
 
@@ -156,9 +158,9 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a run would do. jobs: of the manifest. new: not in the run directory yet. cost_usd: None when unknown.
+    """What a run would do. jobs: of the manifest. new: not in the run directory yet. cost_usd: None if unknown.
 
-    against: how the manifest differs from the run directory, None where there is none. facts: all of ``plan --json``.
+    against: how the manifest differs from the run directory; None if there is none. facts: all of ``plan --json``.
 
     >>> plan = batcher.plan(["a red kite", "a gull"], out="runs/kite", simulate=True)
     >>> plan.jobs, plan.new, plan.cost_usd
@@ -201,7 +203,7 @@ class Plan:
 
 
 class Images(Sequence[Image]):
-    """A list of pictures that shows thumbnails in a notebook.
+    """A list of images that shows thumbnails in a notebook.
 
     >>> batcher.open("runs/kite").images("width > height")
     <1 image>
@@ -232,7 +234,7 @@ def more_images(count: int) -> str:
 
 
 def image_of_view(run_dir: Path, file: str, view: Viewed) -> Image:
-    """file: its name in the run directory."""
+    """file: its name, relative to the run directory."""
     picture, verdict = view.picture, view.verdict
     return Image(
         path=run_dir / file, prompt=_prompt(view.inputs), inputs=view.inputs, meta=view.meta,

@@ -1,1 +1,1 @@
-"""One module a command: what a person typed becomes a call, and what came of it an exit code."""
+"""The command line: one module for each command, which turns words into a call and its result into an exit code."""

@@ -1,4 +1,4 @@
-"""``run --view``: the page as a process of its own, beside a run. It ends when the run does, however that ends."""
+"""``run --view``: the page in a process of its own. It ends when the run ends, in whatever way."""
 
 import os
 import subprocess
@@ -13,9 +13,9 @@ from batcher.runner.events import Event, RunBegan
 
 
 class Beside:
-    """An observer that starts the page when the run directory is there. A page that can't start stops no run.
+    """An observer that starts the page when the run directory exists. A run goes on if the page can't start.
 
-    to_stderr: where its address goes, as standard output is for a report that programs read.
+    to_stderr: print its address on standard error, because standard output has the JSON report.
     """
 
     def __init__(self, *, to_stderr: bool) -> None:
@@ -33,7 +33,7 @@ class Beside:
             Thread(target=self._say_address, args=(self._page,), daemon=True).start()
 
     def _say_address(self, page: subprocess.Popen[str]) -> None:
-        """Its first line; what it says of its own end is not true beside a run."""
+        """Print its first line only: the next one says how to end the page, which is wrong beside a run."""
         assert page.stdout is not None
         if address := page.stdout.readline().strip():
             click.echo(address, err=self._to_stderr)

@@ -1,4 +1,4 @@
-"""``batcher cancel``: stop what is still queued at the service, and be honest about the rest."""
+"""``batcher cancel``: stop what is still queued at the service, and report what could not be cancelled."""
 
 from pathlib import Path
 from typing import Any

@@ -72,7 +72,7 @@ def load(name: str) -> click.Command:
 
 
 def _meant(word: str) -> str:
-    """What to type for a file or a run directory that stands where a command is expected."""
+    """What to type instead of ``word``, if it is a file or a run directory; else empty."""
     from batcher.commands.run_argument import is_run
 
     path = Path(word)

@@ -1,4 +1,4 @@
-"""``batcher doctor``: is everything ready for a run, and what of a run needs a person."""
+"""``batcher doctor``: is everything ready for a run, and what in a run needs a decision."""
 
 import platform
 import re
@@ -28,7 +28,7 @@ LEAST_FREE = 1_000_000_000  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """state: ok, warn or bad. fix: what to do or type, "" when nothing is wrong."""
+    """One line of the answer. state: ok, warn or bad. fix: what to do or type; empty if nothing is wrong."""
 
     name: str
     state: str
@@ -48,7 +48,7 @@ Exit code 0 when nothing is bad, else 3."""
 @service_options
 @json_option
 def doctor(run_dir: str | None, as_json: bool, **given: Any) -> int:
-    """Check token, service, clock, disk, fonts and versions; of RUN, what needs you. Costs nothing, changes nothing."""
+    """Check token, service, clock, disk, fonts and versions; in RUN, what needs you. Costs nothing, changes nothing."""
     folder = Path(run_dir) if run_dir else Path()
     checks = [*_versions(), *_disk(folder), _fonts()]
     if given["simulate"]:
@@ -102,7 +102,7 @@ def _versions() -> Iterator[Check]:
 
 
 def _name_and_lowest(requirement: str) -> tuple[str, str]:
-    """``aiohttp>=3.14.1`` -> its two halves. A form that has no lower bound gives "0"."""
+    """``aiohttp>=3.14.1`` as ``("aiohttp", "3.14.1")``; "0" without a lower bound."""
     name = re.match(r"[\w.-]+", requirement)
     lowest = re.search(r">=\s*([\d.]+)", requirement)
     return name[0] if name else requirement, lowest[1] if lowest else "0"
@@ -158,7 +158,7 @@ def _service(given: dict[str, Any]) -> Iterator[Check]:
         token = find_token(given["token_file"])
     except BatcherError as error:
         yield Check("token", "bad", error.message, " ".join(error.hint.split("\n")[:1]))
-        yield Check("service", "warn", f"{address}: not asked, without a token")
+        yield Check("service", "warn", f"{address}: not checked, because there is no token")
         return
     try:
         seen = asyncio.run(probe(address, token.value))
@@ -198,7 +198,7 @@ def _reached(address: str, seen: Any) -> Iterator[Check]:
 
 
 def _run(folder: Path) -> Iterator[Check]:
-    """What of the run needs a person, with the command for it."""
+    """What in the run needs a decision, each with the command for it."""
     from batcher.store import connect_to_read, is_going, reading
 
     with closing(connect_to_read(folder)) as connection:
@@ -210,7 +210,7 @@ def _run(folder: Path) -> Iterator[Check]:
     left = counts.total - counts.done - counts.failed - counts.in_doubt - counts.cancelled
     if counts.in_doubt:
         fix = f"Read `batcher help troubles`, then: {command_line('retry', folder, '--state', 'in_doubt', '--dry-run')}"
-        yield Check("run", "bad", _jobs(counts.in_doubt, "in doubt: they may have been charged"), fix)
+        yield Check("run", "bad", _jobs(counts.in_doubt, "in doubt, perhaps charged"), fix)
     for group in causes:
         fix = command_line("retry", folder, "--cause", group.cause.kind)
         if group.cause.kind in {"content_policy", "invalid_input"}:

@@ -1,4 +1,4 @@
-"""``batcher export``: a run as the next program reads it."""
+"""``batcher export``: a run as a dataset for other programs."""
 
 from pathlib import Path
 from typing import Any
@@ -33,20 +33,22 @@ Run the same command again to add what is new.
 Exit code 3 when images are missing; --allow-missing makes that 0."""
 )
 @click.argument("words", metavar="[RUN]... DIR", nargs=-1, required=True, shell_complete=complete_runs)
-@click.option("--to", type=click.Choice(TARGETS), required=True, help="The reader it is for.")
+@click.option("--to", type=click.Choice(TARGETS), required=True, help="The format to write.")
 @click.option(
     "--where",
     metavar="EXPR",
     help="""Only these images: seed < 10 and meta.category in ("birds", "cats") and "lake" in prompt.""",
 )
-@click.option("--split", metavar="SHARES", help="train=0.9,test=0.1: decided by a hash, so it never changes.")
+@click.option(
+    "--split", metavar="SHARES", help="train=0.9,test=0.1. A hash decides, so an image never changes its split."
+)
 @click.option(
     "--split-by",
     shell_complete=complete_choice,
     metavar="NAME",
     help="Keep equal ones together: job, prompt, or meta.NAME.  [default: job]",
 )
-@click.option("--convert", metavar="FORMAT", help="webp:90, jpeg:95 or png.  [default: as delivered]")
+@click.option("--convert", metavar="FORMAT", help="Convert to webp:90, jpeg:95 or png.  [default: as delivered]")
 @click.option("--embed", metavar="WHAT", help="Embed in each image what made it: infotext, xmp, iptc.")
 @click.option("--include-removed", is_flag=True, help="Also images whose jobs left the manifest.")
 @click.option("--allow-missing", is_flag=True, help="Exit 0 also when some jobs have no image.")
@@ -65,9 +67,9 @@ Exit code 3 when images are missing; --allow-missing makes that 0."""
 @progress_option("auto")
 @click.option("--json", "as_json", is_flag=True, help="One JSON report on standard output at the end.")
 def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, **given: Any) -> int:
-    """Write the finished images of RUN to DIR, as another program reads them; again, to add what is new.
+    """Write the finished images of RUN to DIR, as another program reads them. Run it again to add what is new.
 
-    Several RUNs are exported as one: the last word is DIR.
+    Several RUNs are exported as one. DIR is the last argument.
 
     Images are hard links where the disk allows it. Nothing in DIR that this command did not make is touched. DIR may be
     a bucket: s3://, gs:// or az://.
@@ -83,7 +85,7 @@ def export(words: tuple[str, ...], replace: bool, progress: str, as_json: bool, 
 
 
 def _places(words: tuple[str, ...]) -> tuple[tuple[Path, ...], str]:
-    """The runs, and DIR, which is the last word and may be a URL; without RUN the newest one, which is said."""
+    """The run directories, and DIR, which is last and may be a URL. Without RUN: the newest run, with a note."""
     *runs, place = words
     if is_run(Path(place) if runs else found_run(place)):
         are = f"{place} is a run" if len(words) == 1 else "all of these are runs"

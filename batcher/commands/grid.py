@@ -1,4 +1,4 @@
-"""``batcher grid``: contact sheets of a run. Reads the state file and the pictures, and writes nothing but sheets."""
+"""``batcher grid``: contact sheets of a run. Reads the state file and the images, and writes only sheets."""
 
 from contextlib import closing
 from pathlib import Path
@@ -32,13 +32,13 @@ repeat (the number of the job among those that differ in their seed alone)."""
     "--rows",
     shell_complete=complete_choice,
     metavar="AXIS",
-    help="What the rows are.  [default: seed, or what varies]",
+    help="One row for each value of this.  [default: seed, or what varies]",
 )
 @click.option(
     "--cols",
     shell_complete=complete_choice,
     metavar="AXIS",
-    help="What the columns are.  [default: aspect_ratio, or what varies]",
+    help="One column for each value of this.  [default: aspect_ratio, or what varies]",
 )
 @click.option(
     "--per",
@@ -61,7 +61,7 @@ repeat (the number of the job among those that differ in their seed alone)."""
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N sheets.")
 @json_option
 def grid(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
-    """Draw labelled contact sheets, with a mark wherever an image is missing and why.
+    """Draw labelled contact sheets. A mark shows where an image is missing, and why.
 
     Several RUNs are drawn as one.
     """

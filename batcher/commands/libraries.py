@@ -15,5 +15,5 @@ class _OneLine(logging.Handler):
 
 
 def log_in_one_line() -> None:
-    """For the rest of the process."""
+    """Print warnings of libraries in one line each, for the rest of the process."""
     logging.lastResort = _OneLine(logging.WARNING)

@@ -17,7 +17,7 @@ _BULLET = re.compile(r"(\s*)([-*]|\d+\.) ")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """name: the topic to type. title and summary: the first heading and the first sentence below it."""
+    """A page. name: the topic to type. title: the first heading. summary: the first sentence below it."""
 
     name: str
     title: str
@@ -82,10 +82,7 @@ def _paragraph(lines: list[str], width: int) -> list[str]:
     bullet = _BULLET.match(lines[0])
     text = _inline(" ".join(line.strip() for line in lines))
     indent = " " * len(bullet[0]) if bullet else ""
-    first = bullet[1] if bullet else ""
-    return wrap(
-        text, width, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+    return _filled(text, width, bullet[1] if bullet else "", indent)
 
 
 def _filled(text: str, width: int, first: str = "", indent: str = "") -> list[str]:
@@ -95,7 +92,7 @@ def _filled(text: str, width: int, first: str = "", indent: str = "") -> list[st
 
 
 def _table(lines: list[str], width: int) -> Iterator[str]:
-    """The first cell and, beside it or below it, all others; each after the second with its heading."""
+    """A table as a list: the first cell, and beside or below it the others, from the third on with their headings."""
     heads, *rows = [_cells(line) for line in lines if not re.fullmatch(r"\|[\s:|-]+\|?", line)]
     side = max((columns(row[0]) for row in rows), default=0) + 4
     for row in rows:
@@ -113,7 +110,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _inline(text: str) -> str:
-    """Without the marks that only a browser needs. A link to a page of the manual names its command."""
+    """Text without Markdown's marks. A link to a page of the manual names its command."""
     text = _LINK.sub(_link, text)
     return re.sub(r"\*\*(.+?)\*\*", r"\1", text)
 

@@ -35,7 +35,7 @@ Examples:
 def models(words: tuple[str, ...], as_manifest: bool, refresh: bool, as_json: bool, **given: Any) -> int:
     """List the models of the service, or show one: price, and inputs as keys of a manifest. Costs nothing.
 
-    The list is kept for a day in your cache folder; Imagen 4 Fast is known without the service.
+    The list is kept for a day in your cache folder. Imagen 4 Fast is included without the service.
     """
     if words and words[0] == SHOW:
         _show(words[1:], given, as_manifest=as_manifest, refresh=refresh, as_json=as_json)
@@ -79,7 +79,7 @@ def _show(words: tuple[str, ...], given: dict[str, Any], *, as_manifest: bool, r
 
 
 def _catalogue(given: dict[str, Any], *, refresh: bool) -> "tuple[Catalogue, str]":
-    """The newest list there is, and why it is not from the service now, "" when it is."""
+    """The newest list, and why it does not come from the service now; empty if it does."""
     from batcher.client import model_list
     from batcher.client.token import base_url
 
@@ -121,8 +121,8 @@ def _listed(matches: "list[Model]", of: int) -> list[str]:
 
 
 def _price(model: "Model") -> str:
-    """In a list, where ``show`` has the rest."""
-    return model.price_words.partition("; ")[0] or "not said"
+    """The price for a list; ``show`` has the rest."""
+    return model.price_words.partition("; ")[0] or "not given"
 
 
 def _footer(catalogue: "Catalogue", why: str) -> list[str]:

@@ -21,7 +21,7 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
         "DEPTH",
         "How thoroughly each image is checked: decode (all of it), structure, none.  [default: decode]",
     ),
-    ("--budget", "USD", "Never commit more than this in all, earlier runs of this directory included."),
+    ("--budget", "USD", "Never commit more than this in total, including earlier runs of this directory."),
     ("--price", "USD", "Price of one image, when the catalogue has none or a lower one."),
     (
         "--in-doubt",
@@ -41,7 +41,7 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
     (
         "--no-schema-check",
         "NAME",
-        "Send this input as it is, whatever the model's schema says; several with commas.",
+        "Send this input without a check against the model's schema; several with commas.",
     ),
     (
         "--check-inputs",
@@ -57,10 +57,10 @@ _RUN_OPTIONS: list[tuple[str, str, str]] = [
     ("--timeout", "TIME", "Give up on a job that is unfinished for this long; its id is kept.  [default: 30m]"),
 ]
 
-# The sections of `--help`, and the flags in each by the names of their values. What is in none stands under Other.
+# The sections of `--help`, and the flags in each by the names of their values. Other flags are under Other.
 SECTIONS = {
     "What to make": (
-        "model", "prompt_input", "set_", "matrix", "repeat", "dynamic", "limit", "format_", "prompt_column",
+        "model", "prompt_input", "set_", "matrix", "repeat", "dynamic", "limit", "format_", "prompt_column", "meta",
     ),
     "Where it goes": ("out", "path", "embed", "images", "media"),
     "Money": ("budget", "price", "attempts", "in_doubt", "continue_copy"),
@@ -72,7 +72,7 @@ SECTIONS = {
 
 
 def progress_option(default: str | None = None) -> Callable[[F], F]:
-    """None: what the manifest says, else auto."""
+    """``--progress``. default: None is what the manifest says, else auto."""
     return click.option(
         "--progress",
         metavar="KIND",
@@ -82,107 +82,106 @@ def progress_option(default: str | None = None) -> Callable[[F], F]:
     )
 
 
-def run_options(command: F) -> F:
-    """The options of design section 2, in its order. Their texts are parsed by ``settings``, not by click."""
-    for flag, metavar, text in reversed(_RUN_OPTIONS):
-        command = click.option(flag, metavar=metavar, help=text, shell_complete=complete_choice)(command)
-    return command
+def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """One decorator for several options, which `--help` shows in this order."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
-def manifest_options(command: F) -> F:
-    for option in reversed(
-        [
-            click.option(
-                "-o",
-                "--out",
-                metavar="DIR",
-                shell_complete=complete_runs,
-                help="Run directory.  [default: runs/<manifest stem>]",
-            ),
-            click.option(
-                "--model",
-                metavar="ID",
-                shell_complete=complete_model,
-                help="Model id.  [default: the manifest's, else Imagen 4 Fast]",
-            ),
-            click.option(
-                "--set",
-                "set_",
-                metavar="KEY=VALUE",
-                multiple=True,
-                shell_complete=complete_input,
-                help="Input for every job that does not set it; repeatable.",
-            ),
-            click.option(
-                "--matrix",
-                metavar="KEY=SPEC",
-                multiple=True,
-                shell_complete=complete_input,
-                help="Sweep axis: seed=1..20, seed=random:20:7, aspect_ratio=16:9,1:1; repeatable.",
-            ),
-            click.option(
-                "--repeat",
-                metavar="N",
-                help="Each prompt N times, with a seed drawn for each; a prompt's own `repeat` wins.",
-            ),
-            click.option("--dynamic", is_flag=True, help="Prompts are templates: {a|b}, and __name__ from wildcards/."),
-            click.option(
-                "--images",
-                metavar="URL",
-                help="Put the images into this bucket: s3://, gs://, az:// or file://.  [default: the run directory]",
-            ),
-            click.option(
-                "--media",
-                metavar="URL",
-                help="Upload inputs that are files of this machine there: s3://, gs:// or az://.",
-            ),
-            click.option(
-                "--shard",
-                metavar="I/N",
-                help="Only the I-th of N parts of the manifest, by job key; each in a run directory of its own.",
-            ),
-            click.option("--limit", metavar="N", help="Only the first N jobs; run again without it for the rest."),
-            click.option(
-                "--format",
-                "format_",
-                metavar="FMT",
-                shell_complete=complete_choice,
-                help="How to read a flat prompt file.  [default: by extension]",
-            ),
-            click.option("--prompt-column", metavar="NAME", help="The column that has the prompts.  [default: prompt]"),
-            click.option(
-                "--prompt-input",
-                metavar="NAME",
-                help="The model's input that prompts go to.  [default: prompt, else its one required text]",
-            ),
-            click.option(
-                "--meta", metavar="COLUMN", multiple=True, help="Keep this column as metadata, whatever its name."
-            ),
-            click.option("--path", metavar="TEMPLATE", help="Where images go: {index:05d}_{prompt_id} ..."),
-        ]
-    ):
-        command = option(command)
-    return command
+# Their texts are parsed by ``settings``, not by click.
+run_options = _all(
+    *(
+        click.option(flag, metavar=metavar, help=text, shell_complete=complete_choice)
+        for flag, metavar, text in _RUN_OPTIONS
+    )
+)
 
+manifest_options = _all(
+    click.option(
+        "-o",
+        "--out",
+        metavar="DIR",
+        shell_complete=complete_runs,
+        help="Run directory.  [default: runs/<manifest stem>]",
+    ),
+    click.option(
+        "--model",
+        metavar="ID",
+        shell_complete=complete_model,
+        help="Model id.  [default: the manifest's, else Imagen 4 Fast]",
+    ),
+    click.option(
+        "--set",
+        "set_",
+        metavar="KEY=VALUE",
+        multiple=True,
+        shell_complete=complete_input,
+        help="Input for every job that does not set it; repeatable.",
+    ),
+    click.option(
+        "--matrix",
+        metavar="KEY=SPEC",
+        multiple=True,
+        shell_complete=complete_input,
+        help="Sweep axis: seed=1..20, seed=random:20:7, aspect_ratio=16:9,1:1; repeatable.",
+    ),
+    click.option(
+        "--repeat",
+        metavar="N",
+        help="Each prompt N times, with a seed drawn for each; a prompt's own `repeat` wins.",
+    ),
+    click.option("--dynamic", is_flag=True, help="Prompts are templates: {a|b}, and __name__ from wildcards/."),
+    click.option(
+        "--images",
+        metavar="URL",
+        help="Put the images into this bucket: s3://, gs://, az:// or file://.  [default: the run directory]",
+    ),
+    click.option(
+        "--media",
+        metavar="URL",
+        help="Upload inputs that are files on this machine to this place: s3://, gs:// or az://.",
+    ),
+    click.option(
+        "--shard",
+        metavar="I/N",
+        help="Only the I-th of N parts of the manifest, by job key; each in a run directory of its own.",
+    ),
+    click.option("--limit", metavar="N", help="Only the first N jobs; run again without it for the rest."),
+    click.option(
+        "--format",
+        "format_",
+        metavar="FMT",
+        shell_complete=complete_choice,
+        help="How to read a prompt file.  [default: by extension]",
+    ),
+    click.option("--prompt-column", metavar="NAME", help="The column that has the prompts.  [default: prompt]"),
+    click.option(
+        "--prompt-input",
+        metavar="NAME",
+        help="The model's input that prompts go to.  [default: prompt, else its one required text]",
+    ),
+    click.option("--meta", metavar="COLUMN", multiple=True, help="Keep this column as metadata, whatever its name."),
+    click.option("--path", metavar="TEMPLATE", help="Where images go: {index:05d}_{prompt_id} ..."),
+)
 
-def service_options(command: F) -> F:
-    for option in reversed(
-        [
-            click.option("--simulate", is_flag=True, help="Use the embedded simulator: no account, no cost."),
-            click.option("--base-url", metavar="URL", help="API root including /v1.  [env: RUNCOMFY_MODEL_API_BASE]"),
-            click.option(
-                "--trust-host",
-                metavar="HOST",
-                multiple=True,
-                help="Also download from this host, over http too; repeatable.  [default: RunComfy's, https only]",
-            ),
-            click.option(
-                "--token-file", metavar="FILE", shell_complete=complete_file, help="Read the API token from this file."
-            ),
-        ]
-    ):
-        command = option(command)
-    return command
+service_options = _all(
+    click.option("--simulate", is_flag=True, help="Use the embedded simulator: no account, no cost."),
+    click.option("--base-url", metavar="URL", help="API root including /v1.  [env: RUNCOMFY_MODEL_API_BASE]"),
+    click.option(
+        "--trust-host",
+        metavar="HOST",
+        multiple=True,
+        help="Also download from this host, over http too; repeatable.  [default: RunComfy's, https only]",
+    ),
+    click.option(
+        "--token-file", metavar="FILE", shell_complete=complete_file, help="Read the API token from this file."
+    ),
+)
 
 
 def collect(given: dict[str, Any]) -> Any:

@@ -29,7 +29,7 @@ Exit code 3 when rows of the file name no image of this run."""
 @click.argument("words", metavar="[RUN] [yes|no|clear]", nargs=-1, shell_complete=complete_runs)
 @click.option("--where", metavar="EXPR", help="Which images: pick is null and seed < 10.")
 @click.option("--from", "scores", metavar="FILE", help="Read verdicts or scores from a CSV, TSV or JSONL file.")
-@click.option("--stars", type=click.IntRange(0, 5), metavar="N", help="0 to 5.")
+@click.option("--stars", type=click.IntRange(0, 5), metavar="N", help="Stars, 0 to 5.")
 @click.option("--tag", "tags", metavar="TEXT", multiple=True, help="Add a tag; repeatable.")
 @click.option("--best", type=click.IntRange(1), metavar="N", help="Pick the best N of each group (all but the seed).")
 @click.option(
@@ -41,7 +41,7 @@ Exit code 3 when rows of the file name no image of this run."""
 )
 @json_option
 def pick(words: tuple[str, ...], scores: str | None, as_json: bool, **given: Any) -> int:
-    """Say which images of RUN are keepers (yes), which are not (no), how many stars they have."""
+    """Say which images of RUN are keepers (yes), which are not (no), and how many stars they have."""
     from batcher.export.picking import Picking
     from batcher.export.picking import pick as picked
 

@@ -29,9 +29,9 @@ Examples:
 @service_options
 @json_option
 def plan(as_json: bool, **given: Any) -> int:
-    """Check MANIFEST whole, and say what a run would make, take and cost. Spends nothing.
+    """Check the whole MANIFEST, and say what a run would make, what it would cost and how long. Spends nothing.
 
-    Where the run directory exists already, also says which jobs are new, unchanged or no longer in the manifest.
+    If the run directory exists, also say which jobs are new, unchanged or no longer in the manifest.
     """
     import asyncio
 
@@ -76,7 +76,7 @@ def _groups(groups: dict[str, Any]) -> list[str]:
 
 
 def _jobs(part: dict[str, Any]) -> str:
-    """Of the manifest or a group. Variants and vars make several texts of one prompt: then both are said."""
+    """Jobs and prompts of the manifest or a group; also the texts, if variants and vars make several of one."""
     texts = f" ({show_count(part['texts'], 'text')})" if part["texts"] != part["prompts"] else ""
     return f"{show_count(part['jobs'], 'job')} from {show_count(part['prompts'], 'prompt')}{texts}"
 

@@ -1,4 +1,4 @@
-"""What a command prints on standard output: safe for a terminal, 80 columns wide, whoever stops reading it."""
+"""What a command prints on standard output: safe for a terminal, 80 columns wide, also when the reader goes away."""
 
 import json
 import os
@@ -18,7 +18,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
 def say(text: str) -> None:
-    """One answer, whose lines are ours and whose words may be anybody's."""
+    """Print an answer of several lines. Its words may come from files or the service, so they are escaped."""
     safe = _UNSAFE.sub(_escape, text)
     _print("\n".join(part for line in safe.splitlines() for part in folded(line)))
 
@@ -37,10 +37,10 @@ def _print(text: str) -> None:
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except OSError as error:
-        # What was done is done, and the interpreter must not complain once more at exit.
+        # Everything is saved; the interpreter must not complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            return  # whoever read us has seen enough
+            return  # the reader has closed the pipe
 
         raise DiskError(
             f"standard output can't be written: {error.strerror}", hint="What was done is done, and recorded."

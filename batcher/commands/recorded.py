@@ -1,6 +1,4 @@
-"""What is special about ``run`` and ``plan``: RUN in place of MANIFEST stands for the command that made it, and the
-many flags have sections in ``--help``.
-"""
+"""``run`` and ``plan``: RUN in place of MANIFEST means the command that made it; ``--help`` has sections."""
 
 import os
 import shlex
@@ -33,7 +31,7 @@ class TakesRun(click.Command):
         return super().parse_args(ctx, list(words))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The flags in sections, as there are many."""
+        """The flags in sections."""
         options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
         records = {option.name: option.get_help_record(ctx) for option in options}
         sections = {title: [records.pop(name, None) for name in names] for title, names in SECTIONS.items()}
@@ -62,7 +60,7 @@ class TakesRun(click.Command):
 
 
 def _recorded(run_dir: Path) -> list[str]:
-    """The words of the recorded command behind ``batcher run``. Raises UsageError when there are none to repeat."""
+    """The arguments of the recorded ``batcher run``. Raises UsageError if they can't be repeated."""
     from batcher.store import connect_to_read, read_facts
 
     with closing(connect_to_read(run_dir)) as connection:

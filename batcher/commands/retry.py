@@ -1,4 +1,4 @@
-"""``batcher retry``: the only way back for a job at rest, because it may cost money again."""
+"""``batcher retry``: the only way to reopen a job that has ended, because it may cost money again."""
 
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def _words(facts: dict[str, Any]) -> str:
         if facts["in_doubt"]:
             lines.append("Those in doubt may be paid twice: look at your generations at the service first.")
     if facts["collected_again"]:
-        lines.append(f"{facts['collected_again']:,} {would}collected again, free: they were paid for")
+        lines.append(f"{facts['collected_again']:,} {would}collected again, free: already paid for")
     if facts["left"]:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in facts["left_by_cause"].items())
         lines.append(f"{show_count(facts['left'], 'job')} left alone ({kinds})")

@@ -1,6 +1,6 @@
 """``batcher run``: the main job."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,12 @@ from batcher.commands.recorded import TakesRun
 from batcher.commands.values import complete_file
 from batcher.core.errors import BatcherError
 from batcher.core.one_line import one_line
+
+if TYPE_CHECKING:  # start-up time
+    from batcher.commands.signals import Signals
+    from batcher.runner.events import Observer
+    from batcher.runner.service import Options
+    from batcher.runner.watchers.watching import Watch
 
 
 @click.command(
@@ -53,15 +59,10 @@ def run(  # one word for each of its own flags
     MANIFEST is a YAML file, a prompt file (CSV, TSV, JSONL, JSON, text), a folder of text files, the URL of a file
     (https://, s3://), or - for standard input.
     """
-    from batcher.commands import loop
     from batcher.commands.beside import Beside
     from batcher.commands.signals import Signals
-    from batcher.images.remote_file import shown
-    from batcher.runner import session
-    from batcher.runner.events import Observer
     from batcher.runner.progress import listener
     from batcher.runner.watchers.watching import Watch, watching_limits
-    from batcher.runner.work import Surroundings
 
     options = collect(given)
     say_beside = listener("json").say if given["progress"] == "json" else _to_stderr
@@ -71,20 +72,35 @@ def run(  # one word for each of its own flags
         observers += [page] if with_page else []
         watch.say_warnings(say_beside)
         with Signals() as signals:
-            surroundings = Surroundings(observers=observers, attend=signals.attend)
-            try:
-                report, summary = loop.run(session.run(options, surroundings))
-            except BatcherError as error:
-                watch.failed_to_start(error, options.out or shown(options.manifest))
-                raise
-            if as_json:
-                say_json(report)
-                if report["stopped_by"]:
-                    click.echo(summary, err=True)
-            else:
-                say(summary)
+            report, summary = _run(options, watch, observers, signals)
+            _say_end(report, summary, as_json=as_json)
         watch.finish(signals.asked_at)
     return int(report["exit_code"])
+
+
+def _run(
+    options: "Options", watch: "Watch", observers: "list[Observer]", signals: "Signals"
+) -> tuple[dict[str, Any], str]:
+    """The report and the summary in words. Raises BatcherError when the run could not begin."""
+    from batcher.commands import loop
+    from batcher.images.remote_file import shown
+    from batcher.runner import session
+    from batcher.runner.work import Surroundings
+
+    try:
+        return loop.run(session.run(options, Surroundings(observers=observers, attend=signals.attend)))
+    except BatcherError as error:
+        watch.failed_to_start(error, options.out or shown(options.manifest))
+        raise
+
+
+def _say_end(report: dict[str, Any], summary: str, *, as_json: bool) -> None:
+    if not as_json:
+        say(summary)
+        return
+    say_json(report)
+    if report["stopped_by"]:
+        click.echo(summary, err=True)
 
 
 def _to_stderr(text: str) -> None:

@@ -19,22 +19,22 @@ STATE = "state.db"
 
 
 def run_argument(command: F) -> F:
-    """Gives a command its ``run_dir``, a text. Without RUN it is the newest run, and that is said."""
+    """Give a command its ``run_dir``, a text. Without RUN it is the newest run, with a note."""
     return _argument("run_dir", "[RUN]", lambda given: str(_there(given)) if given else str(said_newest()))(command)
 
 
 def optional_run_argument(command: F) -> F:
-    """The same, where ``run_dir`` is None without RUN."""
+    """The same; ``run_dir`` is None without RUN."""
     return _argument("run_dir", "[RUN]", lambda given: str(_there(given)) if given else None)(command)
 
 
 def runs_argument(command: F) -> F:
-    """The same for one that takes several: ``run_dirs``, a tuple of paths."""
+    """The same for a command that takes several: ``run_dirs``, a tuple of paths."""
     return _argument("run_dirs", "[RUN]...", lambda given: found_runs(given) or (said_newest(),), nargs=-1)(command)
 
 
 def optional_runs_argument(command: F) -> F:
-    """The same, where no RUN means all of them: ``run_dirs`` is empty then."""
+    """The same; without RUN, ``run_dirs`` is empty and means all runs."""
     return _argument("run_dirs", "[RUN]...", found_runs, nargs=-1)(command)
 
 
@@ -48,21 +48,21 @@ def _argument(name: str, metavar: str, resolved: Callable[[Any], Any], nargs: in
 
 
 def found_runs(names: Iterable[str]) -> tuple[Path, ...]:
-    """Each as ``found_run``. Raises UsageError for one that is nowhere."""
+    """``found_run`` for each. Raises UsageError for one that does not exist."""
     return tuple(map(_there, names))
 
 
 def said_newest() -> Path:
-    """The newest run, for a command that was given none; which is said. Raises UsageError."""
+    """The newest run, with a note on standard error. Raises UsageError if there is none."""
     newest = newest_run()
     click.echo(f"RUN not given: using {newest}, the newest run.", err=True)
     return newest
 
 
 def found_run(name: str) -> Path:
-    """The run directory that is meant: a path, a name below ``runs/``, or the manifest of a run there.
+    """The run directory for a path, a name below ``runs/``, or the manifest of a run there.
 
-    What is nothing of these is given back as it is, for the command to refuse or repair.
+    Any other text is returned as a path, for the command to refuse or repair.
     """
     path = Path(name)
     if is_run(path):
@@ -77,7 +77,7 @@ def _there(name: str) -> Path:
     run = found_run(name)
     try:
         os.lstat(run)
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no path at all
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: not a path
         raise _no_such_run(name) from None
     return run
 
@@ -92,7 +92,7 @@ def _no_such_run(name: str) -> UsageError:
 
 
 def newest_run() -> Path:
-    """The run below ``runs/`` whose state file was written last. Raises UsageError when there is none."""
+    """The run below ``runs/`` whose state file was written last. Raises UsageError if there is none."""
     if runs := runs_here():
         return runs[0]
     raise UsageError(
@@ -111,7 +111,7 @@ def runs_here() -> list[Path]:
 
 
 def is_run(path: Path) -> bool:
-    """Whether there is a state file in it. False also where that can't be seen."""
+    """Whether the folder has a state file. False also if it can't be read."""
     try:
         return (path / STATE).is_file()
     except (OSError, ValueError):
@@ -119,7 +119,7 @@ def is_run(path: Path) -> bool:
 
 
 def _written(run: Path) -> float:
-    """When anything was last written to the state file: its journal may be newer than itself."""
+    """When the state file was last written; its journal may be newer than the file."""
     times = []
     for name in (STATE, f"{STATE}-wal"):
         try:

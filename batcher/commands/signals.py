@@ -59,7 +59,7 @@ class Signals:
 
     @asynccontextmanager
     async def attend(self, context: "RunContext") -> AsyncIterator[None]:
-        """While the jobs go. Cancels the current task on a second signal."""
+        """Handle signals while the jobs go. A second signal cancels the current task."""
         from batcher.runner.events import Noted
         from batcher.runner.stop import GRACE, Reason
 
@@ -114,7 +114,7 @@ class Signals:
 
 
 def _under_way(submits: int, downloads: int, grace: float) -> str:
-    """What is waited for, and how long at most; nothing where there is nothing."""
+    """What the run waits for, and how long at most; empty if nothing."""
     parts = [(submits, show_count(submits, "submit without an answer yet", "submits without an answer yet"))]
     parts += [(downloads, show_count(downloads, "download"))]
     words = " and ".join(text for count, text in parts if count)

@@ -47,7 +47,7 @@ def simulate(
 ) -> None:
     """Serve a RunComfy Model API that costs nothing, on this machine.
 
-    It takes any token, makes small images stamped SIMULATED, and counts what it is asked, at /_simulator/stats.
+    It takes any token, makes small images stamped SIMULATED, and counts requests at /_simulator/stats.
     Flags win over --profile.
     """
     if list_faults:
@@ -70,7 +70,7 @@ def _profile(file: Path | None, fail: float | None, faults: Sequence[str], setti
 
 
 def _serve(profile: "Profile", host: str, port: int, journal: Path | None) -> dict[str, Any]:
-    """Until Ctrl-C. Returns what was counted."""
+    """Serve until Ctrl-C. Returns the counts."""
     from batcher.simulator.journal import JournalError
     from batcher.simulator.process import serve_until_stopped
 
@@ -89,7 +89,7 @@ def _welcome(address: "Address") -> str:
         f"  export RUNCOMFY_TOKEN=any\n"
         f"  batcher run prompts.txt --base-url {address.base_url} \\\n"
         f"    --trust-host {address.host}\n"
-        "What it was asked, as JSON:\n"
+        "Counts of requests, as JSON:\n"
         f"  {address.origin}/_simulator/stats\n"
         "Ctrl-C stops it."
     )

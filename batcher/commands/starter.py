@@ -16,7 +16,7 @@ MOST_CHOICES = 20
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """key: in a manifest. name: the model's own. words: type, range, choices, default, in one line."""
+    """One input. key: in a manifest. name: the model's own. words: type, range, choices, default, in one line."""
 
     key: str
     name: str
@@ -54,7 +54,7 @@ class Input:
 
 
 def inputs_of(schema: ModelSchema) -> list[Input]:
-    """In the schema's order, the one that prompts go to first."""
+    """The inputs in the order of the schema, that of the prompts first."""
     inputs = ModelInputs(schema)
     lines = []
     for name in schema.inputs:

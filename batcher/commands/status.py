@@ -10,8 +10,8 @@ from batcher.commands.printing import json_option, say, say_json
 from batcher.commands.run_argument import optional_runs_argument
 from batcher.core.units import show_bytes, show_count, show_rate
 
-_LOOK_FOR = 2.0  # seconds, for the flags of pictures that nobody looked at yet
-_MOST_FLAGGED = 50_000  # pictures: judging them takes a second
+_LOOK_FOR = 2.0  # seconds for measuring images
+_MOST_FLAGGED = 50_000  # images: flagging them takes a second
 
 
 @click.command(
@@ -25,9 +25,9 @@ Examples:
 @optional_runs_argument
 @json_option
 def status(run_dirs: tuple[Path, ...], as_json: bool) -> int:
-    """Show counts by state, pace, time left, cost, and failures grouped by cause. Without RUN, list all runs.
+    """Show counts by state, pace, time left, cost, and failures by cause. Without RUN, list all runs.
 
-    Of several RUNs: each in a line, and all of them together.
+    For several RUNs: a line for each, and all of them together.
     """
     from batcher.commands import listing
     from batcher.runner import standing
@@ -48,7 +48,7 @@ def status(run_dirs: tuple[Path, ...], as_json: bool) -> int:
 
 
 def _flags(run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """flags: pictures by flag, None where there are too many to judge in passing. unmeasured: not looked at yet."""
+    """flags: images by flag; None if there are too many to measure now. unmeasured: images without measures."""
     if not 0 < facts["images"] <= _MOST_FLAGGED:
         return {"flags": None if facts["images"] else {}, "unmeasured": facts["images"]}
 

@@ -18,10 +18,10 @@ class _IgnoresErrors(io.FileIO):
 
 
 def prepare() -> None:
-    """Opens closed streams on the null device, and makes standard error ignore writes that fail. Hides warnings of
-    libraries, which are for developers, unless ``python -W`` asks for them.
+    """Open closed streams on the null device, and make standard error ignore writes that fail.
 
-    Raises nothing. A file must never get the number of a standard stream: what is printed would go into it.
+    Hides warnings of libraries, which are for developers, unless ``python -W`` asks for them. Raises nothing. A
+    file must never get the number of a standard stream: printed text would go into it.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:

@@ -23,7 +23,7 @@ It takes effect within a second, and wins over the flags of a later start."""
 @click.option("--rate", metavar="R", help="Submit rate: 5/s, 300/min; none: as the command says.")
 @click.option("--in-flight", metavar="N", help="Maximum jobs at the service at once, or none.")
 @click.option("--downloads", metavar="N", help="Maximum downloads at once, or none.")
-@click.option("--budget", metavar="USD", help="Never commit more than this in all, or none.")
+@click.option("--budget", metavar="USD", help="Never commit more than this in total, or none.")
 @click.option("--deadline", metavar="WHEN", help="Start nothing new after this: 8h from now, 07:00, or none.")
 @click.option("--pause", is_flag=True, help="Submit nothing new; what is at the service is collected.")
 @click.option("--resume", is_flag=True, help="Go on after --pause.")
@@ -31,7 +31,7 @@ It takes effect within a second, and wins over the flags of a later start."""
 @click.option("--reason", metavar="TEXT", help="Why, for the record.")
 @json_option
 def tune(run_dir: str, as_json: bool, **given: Any) -> int:
-    """Change a going run: rate, budget, deadline, pause. Works also when it is not going."""
+    """Change a going run: rate, budget, deadline, pause. If no run is going, the next one starts with it."""
     from batcher.runner.tuning import tune as ask
 
     facts = ask(Path(run_dir), **given)
@@ -43,9 +43,9 @@ def _words(facts: dict[str, Any]) -> str:
     asked = facts["asked"] or "nothing: the run follows its command"
     lines = [f"{facts['run']}: {asked}"]
     if facts["changed"] and facts["going"]:
-        lines.append("The run that is going there follows within a second.")
+        lines.append("The run that is going there will use it within a second.")
     elif facts["changed"]:
-        lines.append("No run is going there: the next one follows.")
+        lines.append("No run is going there: the next one will use it.")
     if not facts["going"] and not facts["paused"] and facts["resume"]:
         lines.append(f"Go on with:\n  {facts['resume']}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What a shell may complete as the value of a flag."""
+"""Values of flags for shell completion."""
 
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -34,12 +34,12 @@ def complete_choice(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 
 def complete_file(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
-    """Any file; the shell looks itself."""
+    """Any file; the shell lists them."""
     return [CompletionItem(incomplete, type="file")]
 
 
 def complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    """Model ids: those of the catalogue that was kept, those of the runs here, and the default."""
+    """Model ids of the kept catalogue, of the runs here, and the default."""
     return [model for model in _models(ctx) if model.startswith(incomplete)]
 
 
@@ -68,7 +68,7 @@ def complete_input(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 
 def _kept(ctx: click.Context) -> "Catalogue | None":
-    """The catalogue as it was read last. Nobody is asked."""
+    """The catalogue as it was last read; no call to the service."""
     from batcher.client.model_list import kept
     from batcher.client.token import base_url
 

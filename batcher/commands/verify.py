@@ -1,4 +1,4 @@
-"""``batcher verify``: is everything still there, and as it was; and fixing what can be fetched free."""
+"""``batcher verify``: check that every file is as it was, and fix what can be fetched free."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ Exit code 0 when nothing is wrong (any more), 3 when something is."""
 @service_options
 @json_option
 def verify(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
-    """Check every image and sidecar against the state file: all of it, in parallel, changing nothing by itself.
+    """Check every image and sidecar against the state file. Changes nothing without --repair.
 
     Several RUNs are checked one after the other.
     """
@@ -58,7 +58,7 @@ def verify(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
 
 
 def _together(every: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of several runs: the sums, and each."""
+    """The sums over several runs, and the facts of each."""
     sums = {name: sum(facts[name] for facts in every) for name in ("jobs", "images", "files", "bytes", "wrong")}
     return {**sums, "exit_code": max(facts["exit_code"] for facts in every), "runs": every}
 
@@ -117,7 +117,7 @@ def _facts(folder: Path, survey: Any, findings: list[Any], depth: str) -> dict[s
 
 
 def _sum(prices: Iterable[float | None]) -> float | None:
-    """None when a price is unknown."""
+    """The sum; None if a price is unknown."""
     all_prices = list(prices)
     known_prices = [price for price in all_prices if price is not None]
     return round(sum(known_prices), 6) if len(known_prices) == len(all_prices) else None

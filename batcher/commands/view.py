@@ -32,7 +32,7 @@ during and after the run; Ctrl-C ends the page and nothing else. Keys: press ?""
 def view(run_dirs: tuple[Path, ...], folder: str | None, **given: Any) -> int:
     """Look at a run in the browser, live or after; pick, reject, retry, ask for more.
 
-    Several RUNs are one wall; of a folder of runs there is a list. --export writes a folder in DIR for each RUN.
+    Several RUNs are shown as one; a folder of runs is shown as a list. --export writes a folder in DIR for each RUN.
     """
     if folder is not None:
         from batcher.view.static import export
@@ -56,12 +56,12 @@ def view(run_dirs: tuple[Path, ...], folder: str | None, **given: Any) -> int:
 
 
 def _has_browser() -> bool:
-    """Whether there is a screen to open one on: a text browser in the terminal helps nobody."""
+    """Whether there is a screen for a browser; a text browser in the terminal is of no use."""
     return os.name == "nt" or sys.platform == "darwin" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
 def _without_secrets() -> None:
-    """The page needs no API token, so its process has none: it starts again without, where the environment has one."""
+    """Restart this process without the API token in its environment: the page does not need it."""
     from batcher.client.token import TOKEN_ENV
 
     secret = [name for name in TOKEN_ENV if name in os.environ]

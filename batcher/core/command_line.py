@@ -1,4 +1,4 @@
-"""Commands as messages name them: to be pasted into a shell, whatever the names in them."""
+"""Commands in messages, quoted so that they can be pasted into a shell."""
 
 import shlex
 
@@ -9,5 +9,5 @@ def command_line(*words: object) -> str:
 
 
 def repair(*runs: object) -> str:
-    """The command that fetches again, free, what a run lost."""
+    """The command that fetches missing and damaged files of runs again, free."""
     return command_line("verify", *runs, "--repair")

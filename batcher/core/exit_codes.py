@@ -1,4 +1,4 @@
-"""What the exit codes mean, as a table: for the manual, and for whoever shows one in words."""
+"""The exit codes and what they mean, for the manual and for messages."""
 
 from typing import NamedTuple
 

@@ -11,7 +11,7 @@ PICTURE_FACTS = (
     "prompt_id", "model", "width", "height", "bytes", "mime", "source", "line", "job", "file", "output_index", "copy",
     "cost_usd",
 )  # fmt: skip
-"""What every job, and every picture, can be asked for beside inputs, ``meta.NAME``, ``chosen.NAME`` and verdicts."""
+"""Names that every job, and every image, has beside inputs, ``meta.NAME``, ``chosen.NAME`` and verdicts."""
 
 
 class Filter:

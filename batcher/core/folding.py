@@ -1,4 +1,4 @@
-"""Text for a terminal: how many places it takes, cut or folded to fit. Pure."""
+"""Text for a terminal: its width in columns, and how to cut or fold it. Pure."""
 
 import re
 from unicodedata import category, east_asian_width
@@ -24,7 +24,7 @@ def folded(line: str, width: int = WIDTH) -> list[str]:
 
 
 def cut(text: str, most: int) -> str:
-    """The beginning of the text, at most so many columns of it."""
+    """The text in at most ``most`` columns, with an ellipsis if it is cut."""
     if columns(text) <= most:
         return text
     while columns(text) > most - 1:
@@ -33,7 +33,7 @@ def cut(text: str, most: int) -> str:
 
 
 def columns(text: str) -> int:
-    """Places on a terminal: ideographs and most emoji take two, marks that combine none."""
+    """Width on a terminal: ideographs and most emoji take two columns, combining marks none."""
     if text.isascii():
         return len(text)
     return sum(0 if category(one) in {"Mn", "Me", "Cf"} else 1 + (east_asian_width(one) in "WF") for one in text)

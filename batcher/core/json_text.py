@@ -1,4 +1,4 @@
-"""JSON that is written by the million: encoders made once, as ``json.dumps`` makes one for each call."""
+"""JSON encoders for millions of values; ``json.dumps`` would create an encoder at each call."""
 
 import json
 

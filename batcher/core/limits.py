@@ -20,9 +20,11 @@ WORDS = {
 
 
 class Waits:
-    """line: what the job that is next to be submitted waits for. feed: what keeps another from becoming the next.
+    """What a run waits for; each value is one of the words above, or "" for nothing.
 
-    Both are empty while nothing is in the way. by: what limits the run now, empty for nothing; since: from when on.
+    line: what the next job to submit waits for.
+    feed: why no job is next, while there is none.
+    by: what limits the run now. since: when that began, in seconds.
     """
 
     def __init__(self) -> None:
@@ -33,7 +35,7 @@ class Waits:
         self._seen: deque[str] = deque(maxlen=WINDOW)
 
     def look(self, now: float, *, files_wait: bool = False) -> None:
-        """To be called a few times a second. files_wait: for a place among the downloads, whatever submits do."""
+        """Take a sample; call it a few times a second. files_wait: whether files wait for a free download."""
         self._seen.append(self.line or self.feed or (DOWNLOADS if files_wait else ""))
         seen = Counter(self._seen)
         most, count = seen.most_common(1)[0]

@@ -1,4 +1,4 @@
-"""How ``--where`` spells a name, and what it says of a column that is compared with a value of another type."""
+"""How ``--where`` spells a name, and its warning about a column that is compared with a value of another type."""
 
 import json
 import keyword

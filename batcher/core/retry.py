@@ -1,8 +1,8 @@
 """When to try again, as data and arithmetic. Pure: the random draw and the time are arguments.
 
-A wait is drawn from ``[cap * (1 - jitter), cap]`` with ``cap = min(wait_max, wait_initial * wait_base ** n)``, so the
-spread survives the cap: a thousand jobs that wait "the maximum" still don't come back in the same instant. What the
-service asks for (``Retry-After``) outranks the formula and gets the jitter on top, never below what was asked.
+A wait is drawn from ``[cap * (1 - jitter), cap]`` with ``cap = min(wait_max, wait_initial * wait_base ** n)``. So waits
+differ even at the maximum, and a thousand jobs don't retry at the same instant. A ``Retry-After`` replaces
+the formula; jitter is added to it, never subtracted.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """The settings of a run as one frozen value: flags override the manifest's ``run:`` block, which overrides defaults.
 
-Every option is text until it is parsed here, once, whoever gave it, so a bad
-one is answered in the words of the place it came from: a flag (exit 64) or a line of the manifest (exit 65).
+Every option is text until it is parsed here. So the error for a bad one names its origin: a flag (exit 64) or a line
+of the manifest (exit 65).
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the options of the same names come to: flags over the manifest's ``run:`` over these defaults.
+    """The options of the same names: flags override the manifest's ``run:`` block, which overrides these defaults.
 
     rate, api_rate: per second. timeout: seconds a job may be unfinished at the service before it is given up on
     (its id is kept). attempts: paid tries a job, at most. budget, price: dollars.

@@ -1,4 +1,4 @@
-"""One of several parts of a manifest, for several accounts or machines: which jobs fall into it."""
+"""Shards: parts of a manifest for several accounts or machines."""
 
 import re
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ _MOST = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """number: from 1 to ``of``."""
+    """One part of a manifest. number: from 1 to ``of``."""
 
     number: int
     of: int
 
     def takes(self, key: str) -> bool:
-        """Whether a job is of this part. key: its identity in hex, so that an edited manifest moves no job."""
+        """Whether a job belongs to this part. key: of the job; an edit of the manifest does not move a job."""
         return int(key[:16], 16) % self.of == self.number - 1
 
     def __str__(self) -> str:

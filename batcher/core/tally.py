@@ -13,13 +13,15 @@ STEP = 1.0  # seconds between samples
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One moment of a run, for progress. rate: jobs finished per second by this process, over the last minute.
+    """One moment of a run, for progress.
 
-    eta: seconds by that rate, None while unknown; eta_model: by the pace of submits and what a job takes.
-    cost_usd: over the life of the run directory, None when nothing is known. note: what the run is waiting for, empty
-    when it isn't. limited_by: of ``limits``, what keeps it from going faster, empty for nothing; limited_for: seconds
-    that it has. asked, pace: submits per second, as asked for and as allowed now. in_flight_cap: submits per second
-    that ``--in-flight`` allows at what jobs take, None while unknown.
+    rate: jobs finished per second by this process, over the last minute.
+    eta: seconds left at that rate, None while unknown. eta_model: by the pace of submits and the run time of jobs.
+    cost_usd: over the life of the run directory, None if unknown.
+    note: what the run is waiting for, "" for nothing.
+    limited_by: what limits the speed, a word of ``limits``, "" for nothing. limited_for: seconds since that began.
+    asked, pace: submits per second, as requested and as allowed now.
+    in_flight_cap: submits per second that ``--in-flight`` allows with the run time of jobs, None while unknown.
     """
 
     total: int
@@ -47,7 +49,7 @@ class Snapshot:
 
 
 class Tally:
-    """``now`` is seconds on the loop's clock everywhere. What earlier processes did never feeds the pace."""
+    """The counts of a run, and its pace from the work of this process alone. now: seconds on the loop's clock."""
 
     def __init__(self, counts: Counts, now: float) -> None:
         self.recount(counts)

@@ -73,7 +73,7 @@ def show_duration(seconds: float) -> str:
 
 
 def show_about(seconds: float) -> str:
-    """``45 s``, ``12 min``, ``3 h 20 min``, ``3 d 4 h``: for what is not known to the second."""
+    """``45 s``, ``12 min``, ``3 h 20 min``, ``3 d 4 h``: an estimated duration."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else show_duration(seconds)
@@ -89,14 +89,14 @@ def show_bytes(count: float) -> str:
 
 
 def show_rate(per_second: float) -> str:
-    """``5.0/s``, or ``24/min`` and ``90/h`` where a second is too short to say it in."""
+    """``5.0/s``, or ``24/min`` and ``90/h`` for lower rates."""
     if per_second >= 1:
         return f"{per_second:.1f}/s"
     return f"{per_second * 60:.0f}/min" if per_second * 60 >= 1 else f"{per_second * 3600:.1f}/h"
 
 
 def show_count(count: int, word: str, several: str | None = None) -> str:
-    """``1 job``, ``1,632 jobs``. several: where more is different than an ``s`` at the end (``jobs are``)."""
+    """``1 job``, ``1,632 jobs``. several: the plural, if it is not ``word`` with an ``s``."""
     return f"{count:,} {word if count == 1 else several or f'{word}s'}"
 
 

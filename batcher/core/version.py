@@ -1,3 +1,3 @@
-"""The version of batcher: in sidecars, reports, and what it calls itself at the service."""
+"""The version of batcher, for sidecars, reports and the User-Agent."""
 
 __version__ = "0.1.0"

@@ -23,10 +23,10 @@ from batcher.core.mismatch import Mismatch, kind_of, spelled
 from batcher.core.suggest import nearest
 
 VERDICTS = ("pick", "stars", "tags")
-"""What was said of an image: these names are the verdict's, also where a model has an input of that name."""
+"""Names of the verdict on an image, even if a model has an input of the same name."""
 
 FLAG = "flag"
-"""What is to be seen of an image, a list of words: ``"blank" in flag``, or in short ``flag:blank``."""
+"""Name of the list of flags of an image: ``"blank" in flag``, or ``flag:blank`` for short."""
 
 Values = Mapping[str, Any]
 _Part = Callable[[Values], Any]
@@ -130,7 +130,7 @@ def _parsed(text: str) -> ast.expr:
 
 
 def _plain_flag(match: re.Match[str]) -> str:
-    """``flag:near-duplicate`` as Python can read it, of the same length; texts stay as they are."""
+    """``flag:near-duplicate`` as a Python attribute of the same length; quoted texts are unchanged."""
     return f"flag.{match[1].replace('-', '_')}" if match[1] else match[0]
 
 
@@ -143,7 +143,7 @@ def _depth(tree: ast.AST) -> int:
 
 
 class _Reader:
-    """Turns a tree into functions, and notes the names it meets with their places."""
+    """Converts a tree to functions, and records the names in it with their columns."""
 
     def __init__(self, text: str) -> None:
         self.columns: dict[str, int] = {}
@@ -297,7 +297,7 @@ def _full(place: str, name: str) -> str:
 
 
 def _literals(node: ast.expr) -> list[Any]:
-    """The values that stand in an expression as they are, alone or in brackets; empty where there are others too."""
+    """The literal values of a node, alone or in brackets; empty if it contains anything else."""
     nodes = node.elts if isinstance(node, ast.Tuple | ast.List) else [node]
     values = []
     for one in nodes:

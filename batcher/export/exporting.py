@@ -69,7 +69,7 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
         if difference and not replace:
             raise UsageError(
                 f"{order.folder} is an export {difference}",
-                hint="Nothing was touched. Choose another folder, or add --replace to make this one again.",
+                hint="Nothing was touched. Choose another folder, or add --replace to replace this one.",
             )
         selection = Selection(order, connection)
         target = KINDS[order.to](order, selection)

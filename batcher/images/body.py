@@ -1,7 +1,7 @@
-"""What arrives, while it arrives: in memory as long as it is small, in a file beside its final place from then on.
+"""The body of a file while it arrives: up to a megabyte in memory, then in a temporary file beside its final place.
 
-Most pictures are under a megabyte and never need a temp file of this kind; a video of a gigabyte never needs more
-memory than they do. Caps hold for what comes out of a compressed body, not for what went in.
+Most images never need this temporary file, and a video of a gigabyte takes no more memory than they do. The limits are
+on the size after decompression.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from batcher.images.kinds import HEAD, NOTHING
 from batcher.store.files.disk import discard, disk
 from batcher.store.files.place import Place
 
-IN_MEMORY = 1 << 20
+IN_MEMORY = 1 << 20  # bytes
 
 T = TypeVar("T")
 
@@ -30,9 +30,10 @@ class _Stream(Protocol):
 
 
 class Body:
-    """One arriving body. announced: what the host says that it is.
+    """One body that arrives. Call ``add`` for each piece, then ``finish``; or ``discard`` after an error.
 
-    Give it ``add`` after ``add``, then ``finish``, or ``discard`` where that is not reached.
+    name: relative to the folder of images, without extension. place: gives the temporary file. pool: for its writing.
+    limits: of the size. announced: the kind that the host says, to be set before the first ``add``.
     """
 
     def __init__(self, name: str, *, place: Place, pool: Executor, limits: Limits) -> None:
@@ -49,16 +50,16 @@ class Body:
         self._stream: _Stream | None = None
 
     def expect(self, size: int | None) -> None:
-        """The announced size, if any: a file that is too big is then refused before it has arrived."""
+        """size: in bytes, as announced. A file that is too big is then refused before all of it has arrived."""
         self._expected = size or 0
 
     @property
     def size(self) -> int:
-        """Bytes that have come so far."""
+        """Bytes that have arrived."""
         return self._size
 
     async def add(self, piece: bytes) -> None:
-        """Raises FileRefused over the cap, FileUnavailable for a big body that is no file, DiskError."""
+        """Raises FileRefused over the limit, FileUnavailable for a big body that is a page or a message, DiskError."""
         self._size += len(piece)
         if self._size > self._cap:
             raise too_big(self._size, self._cap)
@@ -67,7 +68,7 @@ class Body:
             await self._spill()
 
     async def finish(self) -> bytes | Path:
-        """The body: itself, or where it lies."""
+        """The whole body, or the temporary file that has it."""
         if self._stream is None or self._temp is None:
             return bytes(self._held)
         await self._spill()
@@ -75,9 +76,9 @@ class Body:
         return self._temp
 
     async def discard(self) -> None:
-        """Leave nothing behind."""
+        """Remove the temporary file."""
         try:
-            with suppress(DiskError):  # a full disk says so again on closing
+            with suppress(DiskError):  # of a full disk, again at closing
                 await self._close()
         finally:
             if self._temp is not None:
@@ -91,14 +92,14 @@ class Body:
             await unbroken(self._stream.write(held))
 
     async def _open(self) -> _Stream:
-        """Called with the first megabyte in hand, which says what this is and so what it may weigh."""
+        """The temporary file. The first megabyte gives the kind, and so the limit of the size."""
         self._cap = self._limits.bytes_for(kind_of(bytes(self._held[:HEAD]), self.announced))
         if max(self._size, self._expected) > self._cap:
             raise too_big(max(self._size, self._expected), self._cap)
         loop = asyncio.get_running_loop()
         temp = await unbroken(loop.run_in_executor(self._pool, self._place.temp, self._name))
         discard(temp)
-        self._temp = temp  # before it exists: whatever happens from here on, it gets removed
+        self._temp = temp  # before it exists, so that an error from here on removes it
         with disk(self._place.relative(self._name)):
             return await _opened(temp, self._pool)
 
@@ -120,9 +121,9 @@ async def _opened(temp: Path, pool: Executor) -> _Stream:
 
 
 async def unbroken(work: Awaitable[T]) -> T:
-    """Wait for ``work`` even when cancelled meanwhile, then be cancelled.
+    """Wait for ``work`` even if the task is cancelled meanwhile; it is cancelled afterwards.
 
-    A thread can't be called back, and what it writes must not come to life after the clean-up.
+    A thread can't be interrupted, and must not write a file after the clean-up.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -130,5 +131,5 @@ async def unbroken(work: Awaitable[T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait({task})
         if not task.cancelled():
-            task.exception()  # looked at: being cancelled is what counts now
+            task.exception()  # retrieved, so that asyncio does not log it
         raise

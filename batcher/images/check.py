@@ -1,16 +1,18 @@
-"""Whether what arrived is a whole picture, and what it is: kind, size, hash, and what is odd about it.
+"""Whether a file is whole, and what it is: kind, size, hash, and oddities.
 
-No single test catches all damage. Pillow's ``verify`` passes a JPEG whose second half is missing, because it decodes
-nothing; ``load`` passes a PNG without its end chunk, because all pixels are there by then. So ``decode`` is all of it:
-the walk over the structure, ``verify``, and a full ``load`` of a fresh open.
+No single test catches all damage. Pillow's ``verify`` accepts a JPEG whose second half is missing, because it decodes
+nothing; ``load`` accepts a PNG without its end chunk, because it has all pixels by then. So the depth ``decode`` is all
+of it: a walk over the structure, ``verify``, and ``load`` after the file was opened again.
 
-A small file may claim a huge picture, so its size is read from the header, by us, before a decoder is let near it.
+A small file may claim a huge image, so the size is read from the header before a decoder gets the file.
 """
 
 import hashlib
+import math
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -30,27 +32,31 @@ CheckDepth = Literal["decode", "structure", "none"]
 
 _BIG_PIXELS = 8_000_000
 _RATIO_TOLERANCE = 0.1  # Imagen 4 gives 1408x768 for 16:9 and 1280x896 for 4:3, 3 and 7 % off
-# A decoded picture takes 4 bytes a pixel: sixteen threads with 64 megapixels each would be 4 GiB at once.
+# A decoded image takes 4 bytes a pixel: sixteen threads with 64 megapixels each would take 4 GiB.
 _big_decodes = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a file may cost at most. Bytes, pixels of one picture, seconds."""
+    """Limits of one file: bytes of any file and of an image, pixels, and seconds of the download."""
 
     max_bytes: int = 2 << 30
     max_image_bytes: int = 256 << 20
     max_pixels: int = 64_000_000
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
-    total_timeout: float = 3_600.0  # a server that sends a byte a minute never runs into the one above
+    total_timeout: float = 3_600.0  # ends a server that sends a byte a minute, which read_timeout does not
 
     def bytes_for(self, kind: Kind | None) -> int:
+        """The most bytes of a file of this kind."""
         return self.max_image_bytes if kind is not None and (kind.decoder or kind is UNKNOWN) else self.max_bytes
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What an examination found; sizes as in Artifact."""
+    """What a check gave. bytes: size of the file. sha256: hex. size: width and height, None if it has none.
+
+    warning: oddities, separated by ``; ``; None for none.
+    """
 
     kind: Kind
     bytes: int
@@ -60,7 +66,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def allow(limits: Limits) -> None:
-    """Lift Pillow's own limit, which is for the whole process, where ours is higher."""
+    """Raise Pillow's own limit on pixels, which is for the whole process, to ``limits``."""
     if Image.MAX_IMAGE_PIXELS is not None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, limits.max_pixels)
 
@@ -74,42 +80,42 @@ def examine(
     wanted_ratio: str | None = None,
     path: Path | None = None,
 ) -> Facts:
-    """Raises FileUnavailable for what is not a whole file, FileRefused for what is over the limits.
+    """Check a file. Raises FileUnavailable if it is not whole, FileRefused if it is over the limits.
 
-    announced: asked where the bytes do not say what they are.
-    path: where ``data`` lies, when it is a file: a decoder then reads it from there.
-    wanted_ratio: ``16:9``; anything else is not looked at.
+    announced: decides the kind if the bytes do not. wanted_ratio: such as ``16:9``; a warning says if the image has
+    another. path: the file that ``data`` is from, if any; the decoder reads that.
     """
     kind = kind_of(data, announced)
     if len(data) > limits.bytes_for(kind):
         raise too_big(len(data), limits.bytes_for(kind))
+    colour = None
     try:
         size = _checked_size(data, kind, depth, limits)
         if depth != "none":
             kind.check(data)
+        if depth == "decode" and kind.decoder:
+            colour = _decode(path or BytesIO(data), kind.decoder, size)
     except Damaged as damage:
-        raise _bad(kind, str(damage), data) from None
-    colour = None
-    if depth == "decode" and kind.decoder:
-        try:
-            colour = _decode(path or BytesIO(data), kind, size)
-        except Damaged as damage:
-            raise _bad(kind, str(damage), data) from None
+        raise _unusable("bad_picture", one_line(f"damaged {kind.extension}: {damage}"), data) from None
     sha256 = hashlib.sha256(data).hexdigest()
     notes = [note for note in (_ratio_note(size, wanted_ratio), colour, _unchecked(kind)) if note]
     return Facts(kind=kind, bytes=len(data), sha256=sha256, size=size, warning="; ".join(notes) or None)
 
 
 def kind_of(data: Buffer, announced: Announced = NOTHING) -> Kind:
-    """The kind of file that begins so. Raises FileUnavailable for nothing, and for a page or a message in its place."""
+    """The kind of a file by its first bytes.
+
+    Raises FileUnavailable for an empty file, and for a web page or an error message in place of a file.
+    """
     kind = classify(data, announced)
     if kind is not None:
         return kind
     if not len(data):
-        raise _not_a_picture("the file is empty", data)
+        raise _unusable("not_a_picture", "the file is empty", data)
     start = bytes(data[:64]).lstrip(b"\xef\xbb\xbf \t\r\n")
     what = "a web page or JSON" if start[:1] in {b"<", b"{", b"["} else "a text"
-    raise _not_a_picture(f"{what} came instead of the file: {one_line(start.decode(errors='replace'), 60)!r}", data)
+    message = f"{what} came instead of the file: {one_line(start.decode(errors='replace'), 60)!r}"
+    raise _unusable("not_a_picture", message, data)
 
 
 def wanted_ratio(inputs: Mapping[str, Any]) -> str | None:
@@ -125,6 +131,7 @@ def _unchecked(kind: Kind) -> str | None:
 
 
 def too_big(size: int, limit: int) -> FileRefused:
+    """The error for a file of ``size`` bytes or more."""
     return FileRefused(Cause(kind="too_big", message=f"{size:,} bytes or more, the limit is {limit:,}"))
 
 
@@ -145,29 +152,23 @@ def _checked_size(data: Buffer, kind: Kind, depth: CheckDepth, limits: Limits) -
     return size
 
 
-def _decode(source: Path | BytesIO, kind: Kind, size: Size | None) -> str | None:
-    """A note when the whole picture is one colour. Raises Damaged for what Pillow can't decode."""
-    if size is None or size[0] * size[1] > _BIG_PIXELS:
-        with _big_decodes:
-            return _decode_now(source, kind)
-    return _decode_now(source, kind)
-
-
-def _decode_now(source: Path | BytesIO, kind: Kind) -> str | None:
-    formats = (kind.decoder or "",)
+def _decode(source: Path | BytesIO, decoder: str, size: Size | None) -> str | None:
+    """A warning if the whole image is one colour. Raises Damaged if Pillow can't decode it, FileRefused."""
+    is_big = size is None or size[0] * size[1] > _BIG_PIXELS
     try:
-        with Image.open(source, formats=formats) as image:
-            image.verify()
-        if isinstance(source, BytesIO):
-            source.seek(0)
-        with Image.open(source, formats=formats) as image:
-            image.load()
-            return _one_colour(image)
+        with _big_decodes if is_big else nullcontext():
+            with Image.open(source, formats=(decoder,)) as image:
+                image.verify()
+            if isinstance(source, BytesIO):
+                source.seek(0)
+            with Image.open(source, formats=(decoder,)) as image:
+                image.load()
+                return _one_colour(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise FileRefused(Cause(kind="too_many_pixels", message=one_line(str(error)))) from None
-    except Exception as error:  # decoders raise whatever damaged bytes lead them to
+    except Exception as error:  # damaged bytes can make a decoder raise anything
         if machine_problem(error) or (isinstance(error, OSError) and error.errno is not None):
-            raise  # the disk or the memory, not the picture
+            raise  # of the disk or the memory, not of the image
         raise Damaged(f"{type(error).__name__}: {error}") from None
 
 
@@ -175,8 +176,8 @@ def _one_colour(image: Image.Image) -> str | None:
     first = image.getpixel((0, 0))
     last = image.getpixel((image.width - 1, image.height - 1))
     if first != last:
-        return None  # the usual case, for the price of two pixels
-    extrema = image.getextrema()  # band by band; split() would make a second picture of this size
+        return None  # the usual case, which costs two pixels
+    extrema = image.getextrema()  # band by band; split() would copy the whole image
     bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
     if any(lowest != highest for lowest, highest in bands):
         return None
@@ -187,21 +188,25 @@ def _one_colour(image: Image.Image) -> str | None:
 def _ratio_note(size: Size | None, wanted: str | None) -> str | None:
     if size is None or wanted is None or 0 in size:
         return None
-    try:
-        across, down = (float(side) for side in wanted.split(":"))
-        off = abs(size[0] / size[1] / (across / down) - 1)
-    except (ValueError, ArithmeticError):
+    ratio = parse_ratio(wanted)
+    if ratio is None or not ratio_differs(size, ratio):
         return None
-    got = f"{size[0]}x{size[1]}"
-    return f"asked for {one_line(wanted, 20)}, got {got}" if off > _RATIO_TOLERANCE else None
+    return f"asked for {one_line(wanted, 20)}, got {size[0]}x{size[1]}"
 
 
-def _bad(kind: Kind, what: str, data: Buffer) -> FileUnavailable:
-    return _unusable("bad_picture", one_line(f"damaged {kind.extension}: {what}"), data)
+def parse_ratio(text: str) -> float | None:
+    """Width / height of a text such as ``16:9``; None if it is none."""
+    try:
+        across, down = (float(side) for side in text.split(":"))
+        ratio = across / down
+    except (ValueError, ZeroDivisionError):
+        return None
+    return ratio if 0 < ratio < math.inf else None
 
 
-def _not_a_picture(message: str, data: Buffer) -> FileUnavailable:
-    return _unusable("not_a_picture", message, data)
+def ratio_differs(size: Size, wanted: float) -> bool:
+    """Whether an image of this width and height has plainly another shape than width / height = ``wanted``."""
+    return abs(size[0] / size[1] / wanted - 1) > _RATIO_TOLERANCE
 
 
 def _unusable(kind: str, message: str, data: Buffer) -> FileUnavailable:

@@ -1,4 +1,4 @@
-"""A contact sheet without words: some pictures side by side, for a message. ``export/sheets`` has labelled ones."""
+"""A contact sheet without text, for notifications. ``export/sheets`` makes labelled ones."""
 
 import io
 import time
@@ -14,18 +14,18 @@ COLUMNS, ROWS = 6, 4
 MOST = COLUMNS * ROWS
 _CELL = 256  # pixels
 _GAP = 8
-_GROUND = (24, 24, 24)
-_PATIENCE = 3.0  # seconds that may go into decoding; what is there by then is shown
+_BACKGROUND = (24, 24, 24)
+_MOST_SECONDS = 3.0  # of decoding; the images that are ready by then are shown
 
 
 def draw(paths: Iterable[Path], clock: Callable[[], float] = time.monotonic) -> bytes | None:
-    """A JPEG of at most ``MOST`` pictures in their order; None where none of them can be shown."""
-    until = clock() + _PATIENCE
+    """A JPEG of at most ``MOST`` images in their order; None if none can be decoded. clock: gives seconds."""
+    until = clock() + _MOST_SECONDS
     tiles: list[Image.Image] = []
     for path in paths:
         if len(tiles) == MOST or clock() > until:
             break
-        with suppress(Unreadable):  # the message goes without it
+        with suppress(Unreadable):  # the sheet goes without it
             tiles.append(on_white(path, (_CELL, _CELL)))
     return _side_by_side(tiles) if tiles else None
 
@@ -34,7 +34,7 @@ def _side_by_side(tiles: list[Image.Image]) -> bytes:
     columns = min(COLUMNS, len(tiles))
     rows = -(-len(tiles) // columns)
     step = _CELL + _GAP
-    sheet = Image.new("RGB", (columns * step + _GAP, rows * step + _GAP), _GROUND)
+    sheet = Image.new("RGB", (columns * step + _GAP, rows * step + _GAP), _BACKGROUND)
     for at, tile in enumerate(tiles):
         left = _GAP + at % columns * step + (_CELL - tile.width) // 2
         top = _GAP + at // columns * step + (_CELL - tile.height) // 2

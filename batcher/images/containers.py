@@ -1,7 +1,7 @@
-"""The pieces that picture files are made of: one walk for each container, for checking and for embedding alike.
+"""The pieces of image files: one walk for each container, used by checks and by embedding.
 
-Every format says how long its pieces are; a file that was cut short has a piece that runs past its end, or lacks its
-end mark. A walk raises Damaged there.
+Every format says how long its pieces are. A file that was cut short has a piece that runs past its end, or no end mark;
+a walk raises Damaged there.
 
 Sources: PNG (W3C, third edition) 5.3; JPEG T.81 annex B; RFC 9649 (WebP); ISO 14496-12 4.2 (boxes).
 """
@@ -17,19 +17,19 @@ from typing import NamedTuple
 Buffer = bytes | mmap.mmap
 
 BARE_MARKERS = frozenset([0x01, *range(0xD0, 0xD8)])  # JPEG markers without a length
-_MOST_FILL = 65_536  # bytes between a JPEG's segments: Pillow reads them one by one, 200 MB of them in minutes
+_MOST_FILL = 65_536  # bytes between the segments of a JPEG: Pillow takes minutes for 200 MB of them
 _FILL = re.compile(rb"\xff+")
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_MOST_CHUNKS = 65_536  # of a RIFF file: a frame of an animation is one
-_MOST_PIECES = 1_100_000  # of a file: the smallest that encoders make, 255 bytes in a GIF, fill 256 MB with so many
+_MOST_CHUNKS = 65_536  # of a RIFF file; a frame of an animation is one
+_MOST_PIECES = 1_100_000  # of a file: enough for 256 MB of the smallest that encoders make, 255 bytes in a GIF
 
 
 class Damaged(Exception):
-    """The file is not whole; the text says where, in a few words."""
+    """The file is not whole; the text says why, in a few words."""
 
 
 class Piece(NamedTuple):
-    """name: of a chunk. start, end: of its content, without header, checksum and padding."""
+    """A chunk or box. name: of its kind. start, end: of its content, without header, checksum and padding."""
 
     name: bytes
     start: int
@@ -37,7 +37,7 @@ class Piece(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """Of a JPEG. start: where it begins, fill bytes included; body: its content; end: of the scan behind it, if any."""
+    """A segment of a JPEG. start: of it, fill bytes included. body: of its content. end: of it and its scan, if any."""
 
     marker: int
     start: int
@@ -46,13 +46,13 @@ class Segment(NamedTuple):
 
 
 def pieces(most: int = _MOST_PIECES) -> Iterator[None]:
-    """One for each step of a walk: a file of millions of tiny pieces would take the processor for minutes."""
+    """Bounds a walk: a file of millions of tiny pieces would take minutes. Raises Damaged after ``most`` steps."""
     yield from repeat(None, most)
     raise Damaged("it is made of more pieces than any encoder makes")
 
 
 def png_chunks(data: Buffer) -> Iterator[Piece]:
-    """Up to and with the end chunk, which may be missing: then the walk ends with the file."""
+    """The chunks of a PNG, with the end chunk. Without one, the walk ends with the file."""
     at, end = 8, len(data)
     for _ in pieces():
         if at + 12 > end:
@@ -67,11 +67,12 @@ def png_chunks(data: Buffer) -> Iterator[Piece]:
 
 
 def shown(name: bytes) -> str:
+    """The name of a chunk for a message."""
     return name.decode() if name.isalpha() and name.isascii() else "garbled"
 
 
 def jpeg_segments(data: Buffer) -> Iterator[Segment]:
-    """Up to the end mark, which is not given; a scan's pixels belong to its header."""
+    """The segments of a JPEG up to the end mark; the pixels of a scan belong to the segment of its header."""
     at, fill = 2, 0
     for _ in pieces():
         start = at
@@ -96,7 +97,7 @@ def jpeg_segments(data: Buffer) -> Iterator[Segment]:
 
 
 def _marker(data: Buffer, at: int) -> tuple[int, int]:
-    """The marker at ``at`` and where what follows it begins; fill bytes are skipped."""
+    """The marker at ``at`` behind any fill bytes, and the position after it."""
     if at >= len(data) or data[at] != 0xFF:
         raise Damaged("garbled between its segments" if at < len(data) else "it ends in the middle of its header")
     at = _FILL.match(data, at).end()  # type: ignore[union-attr]  # one byte of it was seen above
@@ -106,7 +107,7 @@ def _marker(data: Buffer, at: int) -> tuple[int, int]:
 
 
 def riff_chunks(data: Buffer) -> Iterator[Piece]:
-    """As far as the header says that the file goes, which may be less than there is."""
+    """The chunks of a RIFF file, up to the end that its header gives."""
     end = riff_end(data)
     at = 12
     for _ in pieces(_MOST_CHUNKS):
@@ -120,6 +121,7 @@ def riff_chunks(data: Buffer) -> Iterator[Piece]:
 
 
 def riff_end(data: Buffer) -> int:
+    """The end of a RIFF file by its header, in bytes. Raises Damaged if the file is shorter."""
     end = _read("<I", data, 4) + 8
     if end > len(data):
         raise Damaged("shorter than its header says")
@@ -127,6 +129,7 @@ def riff_end(data: Buffer) -> int:
 
 
 def boxes(data: Buffer, start: int = 0) -> Iterator[Piece]:
+    """The boxes of a file such as AVIF or MP4."""
     at, end = start, len(data)
     for _ in pieces():
         if at >= end:

@@ -1,4 +1,4 @@
-"""Outputs that stand in the answer itself, as ``data:`` URLs (RFC 2397), in place of a link."""
+"""Outputs that are in the service's answer, as ``data:`` URLs (RFC 2397), instead of a link."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ def is_data_url(url: str) -> bool:
 
 
 def data_url(url: str) -> tuple[Announced, bytes]:
-    """What it says that it is, and its content. Raises FileRefused for one that can't be read."""
+    """The kind that a ``data:`` URL announces, and its content. Raises FileRefused."""
     shape = _SHAPE.match(url)
     if shape is None:
         raise _refused("the output is a data: URL without a comma")
@@ -36,7 +36,7 @@ def data_url(url: str) -> tuple[Announced, bytes]:
 
 
 def without_content(url: str) -> str:
-    """What sidecars and records say of where a file came from: a link as it is, of a ``data:`` URL type and hash."""
+    """The URL for sidecars and records: a link as it is; of a ``data:`` URL, its type and its hash."""
     if not is_data_url(url):
         return url
     head = url[:200].partition(",")[0]

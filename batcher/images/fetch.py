@@ -1,12 +1,11 @@
 """From a link to a file that is safely on disk with its sidecar beside it.
 
-Two stages. On the event loop the body arrives (``body``); then a worker thread does everything that costs time or waits
-for the disk (check, hash, write, force, rename, sidecar), for many files at once where many wait (``saving``). What the
-outcome means for the job is the runner's business: this module says whether the link is dead, the file may come later,
-or it is refused for good.
+There are two stages. On the event loop the body arrives (``body``). Then a worker thread does what takes time or waits
+for the disk (check, hash, write, force, rename, sidecar), for many files at once if many wait (``saving``). The errors
+say whether the link is dead, the file may come later, or it is refused; the runner decides what that means for the job.
 
-The session never had the token, keeps no cookies, reads no ``.netrc`` and no proxy settings, and follows no redirect by
-itself: each hop passes ``Trust.check`` first, and what was checked is the object that gets requested.
+The session has no token, keeps no cookies, reads no ``.netrc`` and no proxy settings, and follows no redirect by
+itself: each URL passes ``Trust.check`` first, and the object that was checked is the one that is requested.
 """
 
 import hashlib
@@ -40,19 +39,19 @@ from batcher.images.trust import Trust
 from batcher.store.files.disk import discard, disk
 from batcher.store.files.place import Place, Shelf, Taken
 
-MOST_DRESSED = 64 << 20  # bytes: dressing takes memory for two of them
+MOST_EMBEDDED = 64 << 20  # bytes of a file: embedding takes memory for two of it
 
 Describe = Callable[[Artifact], Mapping[str, Any]]
 Turn = AbstractAsyncContextManager[object]
-Dress = Callable[[bytes, Mapping[str, Any]], tuple[bytes, str | None]]
+Embed = Callable[[bytes, Mapping[str, Any]], tuple[bytes, str | None]]
 
 ANY_TIME = nullcontext()
 _DEAD = frozenset([403, 404, 410])
 _MAY_PASS = frozenset([408, 425, 429])
 
 
-class _Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What fetch was asked for."""
+class _Order(msgspec.Struct, frozen=True):
+    """The arguments of ``Downloader.fetch`` that the worker thread needs."""
 
     url: str
     path: str
@@ -66,9 +65,10 @@ class Downloader:
     """Fetches files into a place. An async context manager; any number of fetches at once.
 
     place: where files and sidecars go; a path is a run directory, and they go to its folder ``images``.
-    wall: Unix seconds, for the times in sidecars and for dates in ``Retry-After``.
+    trust: the hosts that files may come from. check: how far files are checked. limits: of a file's size and time.
+    wall: gives Unix seconds, for the times in sidecars and for dates in ``Retry-After``.
     threads: at most this many files are checked and written at once.
-    dress: takes what arrived and its sidecar, gives what goes to the disk and a note on it for the warning.
+    embed: takes a file and its sidecar, gives the file to be written and a warning or None; None to embed nothing.
     """
 
     def __init__(
@@ -80,16 +80,19 @@ class Downloader:
         limits: Limits | None = None,
         wall: Callable[[], float] = time.time,
         threads: int = 16,
-        dress: Dress | None = None,
+        embed: Embed | None = None,
     ) -> None:
         self._place: Place = Shelf(place) if isinstance(place, Path) else place
         self._trust = trust
         self._depth = check
         self._limits = limits or Limits()
         self._wall = wall
-        self._threads = threads if self._place.grouped else max(threads, 32)  # of a bucket, they wait for its answers
-        self._dress = dress
+        self._threads = threads if self._place.grouped else max(threads, 32)  # those of a bucket mostly wait
+        self._embed = embed
         allow(self._limits)
+
+    def __repr__(self) -> str:
+        return f"<Downloader into {self._place!r}, check: {self._depth}>"
 
     async def __aenter__(self) -> Self:
         limits = self._limits
@@ -122,25 +125,19 @@ class Downloader:
         turn: Turn = ANY_TIME,
         moment: float | None = None,
     ) -> Artifact:
-        """Fetch one file; when this returns, it and its sidecar survive a power cut.
+        """Fetch one file. When this returns, it and its sidecar survive a power cut.
 
-        path: relative to the folder of images, without extension, final (``naming.numbered``). Should a sidecar of
-        another job stand there already, this job's key is added: a picture that was paid for is never overwritten.
-        wanted_ratio: ``16:9``; a picture of another shape is kept, with a warning.
-        describe: the sidecar for an artifact; called in a worker thread.
-        turn: held while the file is on its way here, and no longer: writing is bounded by what it holds in memory.
-        moment: Unix seconds, what the sidecar says of the time; None: when it came.
+        path: relative to the folder of images, without extension, as ``naming.numbered`` gives it. If the sidecar of
+        another job is there, this job's key is added to the name: an image that was paid for is never overwritten.
+        output_index: of the file among the ``output_count`` files of its job, from 0.
+        wanted_ratio: such as ``16:9``; an image of another shape is kept, with a warning.
+        describe: gives the sidecar for an artifact; called in a worker thread.
+        turn: held until the file has arrived; writing is bounded by the memory that it takes.
+        moment: Unix seconds, the time in the sidecar; None for the time of arrival.
 
-        Raises LinkDead, FileUnavailable, FileRefused or DiskError; nothing is left behind then.
+        Raises LinkDead, FileUnavailable, FileRefused or DiskError; no file is left behind then.
         """
-        order = _Order(
-            url=url,
-            path=path,
-            output_index=output_index,
-            output_count=output_count,
-            wanted_ratio=wanted_ratio,
-            describe=describe,
-        )
+        order = _Order(url, path, output_index, output_count, wanted_ratio, describe)
         async with turn:
             await self._saver.room()
             content, size, announced = await self._received(url, path)
@@ -152,7 +149,7 @@ class Downloader:
                 discard(content)
 
     async def _received(self, url: str, path: str) -> tuple[bytes | Path, int, Announced]:
-        """What came, itself or where it lies, its size, and what the host says that it is."""
+        """The content or the temporary file that has it, its size in bytes, and the kind that the host announced."""
         body = Body(path, place=self._place, pool=self._pool, limits=self._limits)
         try:
             if is_data_url(url):
@@ -175,7 +172,7 @@ class Downloader:
             raise
 
     async def _opened(self, url: str) -> aiohttp.ClientResponse:
-        """The answer with the file: redirects are followed here, each within the trusted hosts."""
+        """The answer with the file, after redirects within the trusted hosts."""
         for _ in range(MOST_REDIRECTS + 1):
             checked = self._trust.check(url)
             response = await self._session.get(checked, allow_redirects=False)
@@ -199,9 +196,9 @@ class Downloader:
         raise FileUnavailable(cause, retry_after=wait)
 
     def _written(self, order: _Order, content: bytes | Path, announced: Announced, moment: float) -> Written:
-        """In a worker thread: check, then image and sidecar as files that are still to be forced and renamed."""
+        """In a worker thread: check, embed, and write image and sidecar, which are still to be forced and renamed."""
         facts = self._examined(content, announced, order)
-        content, facts = self._dressed(content, facts, order, moment)
+        content, facts = self._embedded(content, facts, order, moment)
         try:
             return self._put(content, facts, order.path, order, moment)
         except Taken as taken:
@@ -211,33 +208,35 @@ class Downloader:
         artifact = self._artifact(facts, path, order, moment)
         return Written(artifact, self._place.put(path, facts.kind.extension, content, order.describe(artifact)))
 
-    def _dressed(self, content: bytes | Path, facts: Facts, order: _Order, moment: float) -> tuple[bytes | Path, Facts]:
-        """After the check, which is of what was received; from here on the facts are of what goes to the disk."""
-        if self._dress is None:
+    def _embedded(
+        self, content: bytes | Path, facts: Facts, order: _Order, moment: float
+    ) -> tuple[bytes | Path, Facts]:
+        """The content with its metadata, and the facts of that. The check was of what was received."""
+        if self._embed is None:
             return content, facts
-        if facts.bytes > MOST_DRESSED:
+        if facts.bytes > MOST_EMBEDDED:
             return content, _noted(facts, f"nothing was embedded: it takes {facts.bytes:,} bytes")
         record = order.describe(self._artifact(facts, order.path, order, moment))
         with disk(self._place.relative(order.path)):
             received = content if isinstance(content, bytes) else content.read_bytes()
-        dressed, note = self._dress(received, record)
-        if dressed == received:
+        embedded, note = self._embed(received, record)
+        if embedded == received:
             return content, _noted(facts, note)
-        sha256 = hashlib.sha256(dressed).hexdigest()
-        return dressed, _noted(replace(facts, bytes=len(dressed), sha256=sha256), note)
+        sha256 = hashlib.sha256(embedded).hexdigest()
+        return embedded, _noted(replace(facts, bytes=len(embedded), sha256=sha256), note)
 
     def _examined(self, content: bytes | Path, announced: Announced, order: _Order) -> Facts:
-        look = partial(
+        check = partial(
             examine, depth=self._depth, limits=self._limits, announced=announced, wanted_ratio=order.wanted_ratio
         )
         if isinstance(content, bytes):
-            return look(content)
+            return check(content)
         with (
             disk(self._place.relative(order.path)),
             content.open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
-            return look(data, path=content)
+            return check(data, path=content)
 
     def _artifact(self, facts: Facts, path: str, order: _Order, moment: float) -> Artifact:
         return Artifact(
@@ -258,9 +257,9 @@ class Downloader:
 async def fetch_all(
     downloader: Downloader, entry: Entry, *, simulated: bool, turn: Turn = ANY_TIME, moment: float | None = None
 ) -> list[Artifact]:
-    """Fetches ``entry.urls``, each in its ``turn``. moment: as ``Downloader.fetch`` takes it.
+    """Fetch all files of a job, one after the other. Raises what ``Downloader.fetch`` raises; earlier files stay.
 
-    Raises as ``Downloader.fetch`` does; files before the one that failed stay.
+    simulated: whether the sidecars say so. turn, moment: as for ``Downloader.fetch``.
     """
     count = len(entry.urls)
 
@@ -283,4 +282,5 @@ async def fetch_all(
 
 
 def _noted(facts: Facts, note: str | None) -> Facts:
+    """The facts with another warning."""
     return replace(facts, warning="; ".join(filter(None, (facts.warning, note))) or None)

@@ -1,7 +1,7 @@
-"""The flags of a run's pictures. A picture is measured once; the measures are kept beside the thumbnails, by content.
+"""The flags of the images of a run. An image is measured once; the measures are kept beside the thumbnails.
 
 ``thumbs/measures.jsonl`` has a line for each content: ``[sha256, dhash, entropy, spread]``. It may be deleted at any
-time, as all of ``thumbs/``. Several processes may append to it; a line that can't be read is measured again.
+time, as all of ``thumbs/``. Several processes may append to it. An image whose line can't be read is measured again.
 """
 
 import json
@@ -20,7 +20,7 @@ from batcher.core.batched import batched
 from batcher.core.errors import DiskError
 from batcher.core.groups import seed_input
 from batcher.core.where import FLAG
-from batcher.images.flags import Look, Pictured, asked_ratio, flags
+from batcher.images.flags import Candidate, Look, asked_ratio, flags
 from batcher.images.storage import reader_of
 from batcher.images.thumbnail import measure
 from batcher.store import exporting
@@ -28,29 +28,30 @@ from batcher.store.files.disk import open_own
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside
 
 MEASURES = Path("thumbs/measures.jsonl")
-_WORKERS = max(1, min(4, os.cpu_count() or 1))  # threads: Pillow lets others work while it decodes
+_WORKERS = max(1, min(4, os.cpu_count() or 1))  # threads: Pillow releases the interpreter's lock while it decodes
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 Place = tuple[str, int]
 
 
 class Flagged(NamedTuple):
-    """flags: by job and output index, sorted words; pictures without one are left out. left: file by sha256 of the
-    pictures that were not measured: equal bytes and a wrong ratio are seen of those too.
+    """flags: sorted words by job and output index; images without any are left out. images: number of images.
+
+    left: file by sha256 of the images that were not measured; duplicates and a wrong ratio are flagged all the same.
     """
 
     flags: dict[Place, list[str]]
-    pictures: int
+    images: int
     left: dict[str, str]
 
     def counts(self) -> dict[str, int]:
-        """Pictures by flag."""
+        """Number of images by flag."""
         words = [word for words in self.flags.values() for word in words]
         return {word: words.count(word) for word in sorted(set(words))}
 
 
 class Measures:
-    """What was measured in a run so far, by sha256."""
+    """What was measured in a run so far. run_dir: the run directory. looks: by sha256."""
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
@@ -62,9 +63,9 @@ class Measures:
                     self.looks[str(sha256)] = Look(int(dhash), float(entropy), float(spread))
 
     def add(self, looks: Mapping[str, Look], run_dir: Path | None = None) -> None:
-        """run_dir: where they are kept, when several runs are read as one.
+        """Keep more measures, by sha256; a disk that can't take them is ignored.
 
-        A disk that can't take it is no reason not to say what was seen.
+        run_dir: the run that they are of, if several runs are read as one.
         """
         path = (run_dir or self._run_dir) / MEASURES
         self.looks.update(looks)
@@ -77,22 +78,22 @@ class Measures:
 
 
 def flagged(connection: sqlite3.Connection, measures: Measures) -> Flagged:
-    """As far as pictures are measured. Reads the state file only."""
-    pictures: list[Pictured] = []
+    """Flags by what is measured so far. Reads the state file only."""
+    images: list[Candidate] = []
     left: dict[str, str] = {}
     for row in exporting.pictures(connection, removed=False):
         look = measures.looks.get(row.sha256)
         if look is None:
             left[row.sha256] = row.file
         key, prompt, seed, asked = _group(row.model, row.inputs)
-        pictures.append(
-            Pictured(
+        images.append(
+            Candidate(
                 job=row.key, output_index=row.output_index, sha256=row.sha256, group=key, prompt=prompt, seed=seed,
                 asked=asked, width=row.width, height=row.height, look=look,
             )
         )  # fmt: skip
-    words_of = {place: sorted(map(str, words)) for place, words in flags(pictures).items()}
-    return Flagged(words_of, len(pictures), left)
+    words_of = {place: sorted(map(str, words)) for place, words in flags(images).items()}
+    return Flagged(words_of, len(images), left)
 
 
 def _group(model: str, inputs: str) -> tuple[str, str, str, float | None]:
@@ -102,8 +103,9 @@ def _group(model: str, inputs: str) -> tuple[str, str, str, float | None]:
 
 
 def look_at_all(run_dir: Path, connection: sqlite3.Connection, seconds: float | None = None) -> Flagged:
-    """Measures what is not measured yet, for so many seconds at most, and judges all. Pictures that are gone or can't
-    be decoded stay among those left.
+    """Measures what is not measured yet, for at most so many seconds, and flags all images of a run.
+
+    Images that are gone or can't be decoded are among those left. seconds: None for no limit.
     """
     measures = Measures(run_dir)
     flags_of = flagged(connection, measures)
@@ -126,12 +128,12 @@ def look_at_all(run_dir: Path, connection: sqlite3.Connection, seconds: float | 
 
 
 def asked_for(names: Collection[str], run_dir: Path, connection: sqlite3.Connection) -> Mapping[Place, list[str]]:
-    """The flags that ``--where`` asks for: all pictures are measured then. names: of the expression."""
+    """The flags of all images if ``--where`` needs them, which measures them all. names: in the expression."""
     return look_at_all(run_dir, connection).flags if FLAG in names else {}
 
 
 def of_jobs(flags: Mapping[Place, list[str]]) -> dict[str, list[str]]:
-    """By job: the flags of any of its pictures."""
+    """The flags of any of its images, by job."""
     words_of: dict[str, set[str]] = {}
     for (job, _), words in flags.items():
         words_of.setdefault(job, set()).update(words)

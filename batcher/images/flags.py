@@ -1,7 +1,7 @@
-"""What can be said of a picture without a model: that it is blank, nearly so, of the wrong shape, or there twice.
+"""Flags of images without a model: blank, low entropy, wrong ratio, duplicates and what those mean.
 
-``look`` measures one picture, on its thumbnail: a millisecond. ``flags`` judges all looks of a run together, and says
-what an equal picture means by what was asked: other seeds, other prompts, or the very same request.
+``look`` measures one image on its thumbnail, in a millisecond. ``flags`` compares all images of a run. What a duplicate
+means depends on what was asked for: another seed, another prompt, or the very same inputs.
 """
 
 from collections import defaultdict
@@ -13,20 +13,22 @@ from typing import Any
 from PIL import Image
 
 from batcher.core.flag import Flag
+from batcher.images.check import parse_ratio, ratio_differs
 
-SIDE = 256  # pixels: a picture is made this small before it is measured, so that thumbnails of any size agree
+SIDE = 256  # pixels: images are measured at this size, so that thumbnails of any size give the same
 _BITS = 64
-_BANDS = 4  # two hashes that differ in fewer bits than there are bands are equal in one of them
+_BANDS = 4  # of a hash: two that differ in fewer bits than there are bands are equal in one band
 _NEAR = 3  # bits
-_MOST_IN_A_BAND = 64  # pictures whose bands are equal: where more are, they are compared with the first ones only
+_MOST_IN_A_BAND = 64  # images that are all compared with each other; others are compared with the first only
 _BLANK = 4.0  # standard deviation of the grey values, of 255
 _POOR = 2.0  # bits a pixel; a photograph has 6 to 8
-_RATIO = 0.1  # Imagen 4 gives 1408x768 for 16:9 and 1280x896 for 4:3, 3 and 7 % off
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """dhash: 64 bits. entropy: bits a pixel, of the grey values. spread: their standard deviation, of 255."""
+    """Measures of an image. dhash: 64 bits. entropy: of the grey values, in bits a pixel. spread: their standard
+    deviation, of 255.
+    """
 
     dhash: int
     entropy: float
@@ -34,10 +36,11 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pictured:
-    """A picture and what was asked for. group: equal for jobs that differ in seed and copy alone. seed: as text.
+class Candidate:
+    """An image to be flagged, and what was asked for.
 
-    asked: width / height as asked for, None where nobody said. look: None for a picture that can't be decoded.
+    group: equal for jobs that differ in nothing but seed and copy. seed: as text. asked: width / height as asked for,
+    None if the job does not say. width, height: pixels. look: None if the image was not measured.
     """
 
     job: str
@@ -57,7 +60,7 @@ class Pictured:
 
 
 def look(image: Image.Image) -> Look:
-    """Of a picture or its thumbnail."""
+    """The measures of an image or its thumbnail."""
     grey = image.convert("L")
     grey.thumbnail((SIDE, SIDE))
     small = grey.resize((9, 8), Image.Resampling.BOX)
@@ -74,12 +77,12 @@ def look(image: Image.Image) -> Look:
     return Look(bits, float(grey.entropy()), variance**0.5)
 
 
-def flags(pictures: Iterable[Pictured]) -> dict[tuple[str, int], set[Flag]]:
-    """By job and output index; pictures of which nothing is to be said are left out."""
-    every = list(pictures)
+def flags(images: Iterable[Candidate]) -> dict[tuple[str, int], set[Flag]]:
+    """Flags by job and output index; images without any are left out."""
+    every = list(images)
     flags_of: dict[tuple[str, int], set[Flag]] = defaultdict(set)
-    for picture in every:
-        flags_of[picture.place] |= _alone(picture)
+    for image in every:
+        flags_of[image.place] |= _alone(image)
     for one, other, exact in _twins(every):
         words = {Flag.DUPLICATE if exact else Flag.NEAR, *_meaning(one, other)}
         flags_of[one.place] |= words
@@ -87,21 +90,20 @@ def flags(pictures: Iterable[Pictured]) -> dict[tuple[str, int], set[Flag]]:
     return {place: words for place, words in flags_of.items() if words}
 
 
-def _alone(picture: Pictured) -> set[Flag]:
+def _alone(image: Candidate) -> set[Flag]:
+    """Flags that need no other image."""
     words = set()
-    if picture.look is not None:
-        if picture.look.spread < _BLANK:
-            words.add(Flag.BLANK)
-        elif picture.look.entropy < _POOR:
-            words.add(Flag.LOW_ENTROPY)
-    if picture.asked and picture.width and picture.height:
-        ratio = picture.width / picture.height / picture.asked
-        if not 1 - _RATIO <= ratio <= 1 + _RATIO:
-            words.add(Flag.WRONG_RATIO)
+    if image.look is not None and image.look.spread < _BLANK:
+        words.add(Flag.BLANK)
+    elif image.look is not None and image.look.entropy < _POOR:
+        words.add(Flag.LOW_ENTROPY)
+    if image.asked and image.width and image.height and ratio_differs((image.width, image.height), image.asked):
+        words.add(Flag.WRONG_RATIO)
     return words
 
 
-def _meaning(one: Pictured, other: Pictured) -> set[Flag]:
+def _meaning(one: Candidate, other: Candidate) -> set[Flag]:
+    """What it means that these two are equal, by what was asked for."""
     if one.job == other.job or (one.group == other.group and one.seed == other.seed):
         return set()
     if one.group == other.group:
@@ -109,52 +111,51 @@ def _meaning(one: Pictured, other: Pictured) -> set[Flag]:
     return {Flag.SAME_FOR_PROMPTS} if one.prompt != other.prompt else set()
 
 
-def _twins(pictures: list[Pictured]) -> Iterator[tuple[Pictured, Pictured, bool]]:
-    """Pairs of equal (True) or nearly equal pictures; of many equal ones, each with the first of each group."""
-    by_sha: dict[str, list[Pictured]] = defaultdict(list)
-    for picture in pictures:
-        by_sha[picture.sha256].append(picture)
+def _twins(images: list[Candidate]) -> Iterator[tuple[Candidate, Candidate, bool]]:
+    """Pairs of images, and whether they are equal (True) or nearly so. Of many equal ones, pairs with the first ones
+    of each group only.
+    """
+    by_sha: dict[str, list[Candidate]] = defaultdict(list)
+    for image in images:
+        by_sha[image.sha256].append(image)
     for equal in by_sha.values():
-        first: dict[str, Pictured] = {}
-        for picture in equal:
-            before = first.setdefault(picture.group, picture)
-            if before is not picture:
-                yield before, picture, True
-            elif picture is not equal[0]:
-                yield equal[0], picture, True
-    blank = {picture.place for picture in pictures if Flag.BLANK in _alone(picture)}  # those are alike by nature
-    for one, other in _near([picture for picture in pictures if picture.look and picture.place not in blank]):
+        first: dict[str, Candidate] = {}
+        for image in equal:
+            before = first.setdefault(image.group, image)
+            if before is not image:
+                yield before, image, True
+            elif image is not equal[0]:
+                yield equal[0], image, True
+    blank = {image.place for image in images if Flag.BLANK in _alone(image)}  # always alike
+    for one, other in _near([image for image in images if image.look and image.place not in blank]):
         if one.sha256 != other.sha256:
             yield one, other, False
 
 
-def _near(pictures: list[Pictured]) -> Iterator[tuple[Pictured, Pictured]]:
-    """Pairs whose hashes differ in ``_NEAR`` bits at most."""
-    bands: dict[tuple[int, int], list[Pictured]] = defaultdict(list)
+def _near(images: list[Candidate]) -> Iterator[tuple[Candidate, Candidate]]:
+    """Pairs whose hashes differ in at most ``_NEAR`` bits."""
+    bands: dict[tuple[int, int], list[Candidate]] = defaultdict(list)
     width = _BITS // _BANDS
-    for picture in pictures:
-        assert picture.look is not None
+    for image in images:
+        assert image.look is not None
         for band in range(_BANDS):
-            bands[band, picture.look.dhash >> band * width & (1 << width) - 1].append(picture)
+            bands[band, image.look.dhash >> band * width & (1 << width) - 1].append(image)
     for (band, _), alike in bands.items():
         few, many = alike[:_MOST_IN_A_BAND], alike[_MOST_IN_A_BAND:]
         for one, other in chain(combinations(few, 2), product(few[:1], many)):
             assert one.look is not None
             assert other.look is not None
             different = one.look.dhash ^ other.look.dhash
-            # A pair that an earlier band gave is not given again.
+            # An earlier band gave this pair if the hashes are equal there.
             earlier = any(not different >> before * width & (1 << width) - 1 for before in range(band))
             if not earlier and different.bit_count() <= _NEAR:
                 yield one, other
 
 
 def asked_ratio(inputs: Mapping[str, Any]) -> float | None:
-    """Width / height as a job asks for it, None where it does not say."""
-    try:
-        across, down = (float(side) for side in str(inputs.get("aspect_ratio", "")).split(":"))
-        return across / down if across > 0 and down > 0 else None
-    except ValueError:
-        pass
+    """Width / height as a job asks for it, by ``aspect_ratio`` or by width and height; None if it does not say."""
+    if (ratio := parse_ratio(str(inputs.get("aspect_ratio", "")))) is not None:
+        return ratio
     width, height = inputs.get("width"), inputs.get("height")
     if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
         return width / height

@@ -1,8 +1,8 @@
-"""File inputs are fetched by the service itself: whether it can, looked at from here before anything is paid for.
+"""Checks links to input files before anything is paid for, as the service fetches them itself.
 
-A HEAD without token and cookies, and where a host refuses that, a GET of the first byte (pre-signed links are made for
-one method). An answer that says no, or a web page, is an error; what may pass (no answer, 5xx) and what the service
-only advises against (over 50 MB for images, 100 MB for videos) are warnings.
+The check is a HEAD without token and cookies; if a host refuses that, a GET of the first byte (a pre-signed link is
+valid for one method). A refusal or a web page is an error. What may pass (no answer, 5xx) and what the service only
+advises against (over 50 MB for images, 100 MB for videos) are warnings.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from batcher.manifest.schema.media import ADVISED, Wanted, media_problem
 TIMEOUT = aiohttp.ClientTimeout(total=15.0, sock_connect=10.0)  # of one call
 TOGETHER = 16
 LONGEST = 60.0  # seconds, for all of them
-_KINDS = frozenset({"image", "video", "audio", "text", "font"})  # that are told by the first word of a type
+_KINDS = frozenset({"image", "video", "audio", "text", "font"})  # first words of media types
 _NO = frozenset({400, 401, 402, 403, 404, 410, 451})
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """error: whether the service can't fetch it for certain. reason: words that follow the URL."""
+    """A problem with a link. reason: words that follow the URL. error: whether the service certainly can't fetch it."""
 
     url: str
     reason: str
@@ -34,8 +34,8 @@ class Finding:
 
 
 async def look_at(urls: Mapping[str, Wanted], *, public_only: bool = True) -> dict[str, Finding]:
-    """What is wrong with any of the URLs, by URL. urls: each with what its input takes.
-    public_only: redirects may only lead to public https hosts.
+    """Problems by URL, for those that have one. urls: each with what its input takes. public_only: whether redirects
+    may only lead to public https hosts.
     """
     places = asyncio.Semaphore(TOGETHER)
     findings: dict[str, Finding] = {}
@@ -47,7 +47,7 @@ async def look_at(urls: Mapping[str, Wanted], *, public_only: bool = True) -> di
             if reason:
                 findings[url] = Finding(url, reason, error)
 
-        with suppress(TimeoutError):  # what was not looked at by then is left to the service
+        with suppress(TimeoutError):  # links that were not checked by then are left to the service
             async with asyncio.timeout(LONGEST):
                 await asyncio.gather(*(one(url) for url in urls))
     return findings
@@ -70,7 +70,7 @@ async def _verdict(calls: aiohttp.ClientSession, url: str, wanted: Wanted, *, pu
 
 
 def _odd(answer: "_Answer", wanted: Wanted) -> str:
-    """Why a file that can be fetched may not do."""
+    """Why the input may not take a file that can be fetched; "" if nothing is wrong."""
     kind = answer.kind.partition("/")[0]
     if wanted.kind and kind in _KINDS and kind != wanted.kind:
         return f"is {answer.kind}, and the input takes {wanted.kind} files"
@@ -82,7 +82,7 @@ def _odd(answer: "_Answer", wanted: Wanted) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """size: bytes, None where the host does not say."""
+    """status: of HTTP. kind: media type. size: in bytes, None if the host does not say."""
 
     status: int
     kind: str

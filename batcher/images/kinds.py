@@ -1,8 +1,8 @@
-"""What a file is: told from its first bytes, and where they say nothing, from what the host announced.
+"""The kind of a file, by its first bytes; if they do not say, by what the host announced.
 
-The bytes decide wherever they can; the header and the end of the URL are asked only about what has no mark of its own
-(text, JSON, the formats inside a ZIP). Whatever it is, it was paid for, so ``classify`` always finds a kind, except for
-a page or an error message that came where a file should have been: that may pass.
+The media type and the extension in the URL decide only about formats without a mark of their own (text, JSON, formats
+inside a ZIP). Every file was paid for, so ``classify`` always gives a kind, except for a web page or an error message
+in place of a file, which may pass.
 """
 
 import re
@@ -16,13 +16,14 @@ from batcher.images.containers import Buffer, Damaged, riff_end
 from batcher.images.structure import Measure, Size, Walk
 
 _IN_HEADER = "it ends in the middle of its header"
-HEAD = 4_096  # bytes that are enough to tell
+HEAD = 4_096  # bytes that ``classify`` looks at
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """extension: without the dot. decoder: Pillow's name for it, None for what it can't decode. text: of letters.
+    """A format of files. extension: without the dot. mime: media type. text: whether it is text.
 
-    walk: tells a whole file from one that was cut short, where that can be told. measure: reads a picture's size.
+    walk: raises Damaged for a file that was cut short; None if that can't be seen. measure: reads width and height from
+    the header; None if they are not read. decoder: Pillow's name of the format, None if Pillow can't decode it.
     """
 
     extension: str
@@ -33,7 +34,7 @@ class Kind(msgspec.Struct, frozen=True):
     text: bool = False
 
     def size(self, data: Buffer) -> Size | None:
-        """Width and height from the header; None for what has none that we read. Raises Damaged."""
+        """Width and height from the header; None if they are not read. Raises Damaged."""
         try:
             return self.measure(data) if self.measure else None
         except (StructError, IndexError):
@@ -49,7 +50,10 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 class Announced(msgspec.Struct, frozen=True):
-    """What the host says: the media type of its answer, and the end of the URL's path. Empty where it says nothing."""
+    """What the host says.
+
+    mime: the media type of its answer. extension: in the URL, without the dot. Empty for none.
+    """
 
     mime: str = ""
     extension: str = ""
@@ -94,9 +98,7 @@ THREE_MF = Kind("3mf", "model/3mf", of.walk_zip)
 PDF = Kind("pdf", "application/pdf", of.ends_with(b"%%EOF"))
 ZIP = Kind("zip", "application/zip", of.walk_zip)
 GZIP = Kind("gz", "application/gzip")
-JSON = Kind(
-    "json5", "application/json", of.walk_json, text=True
-)  # .json beside a picture is its sidecar; JSON5 holds all of JSON
+JSON = Kind("json5", "application/json", of.walk_json, text=True)  # .json is for sidecars, and JSON5 includes JSON
 HTML = Kind("html", "text/html", text=True)
 XML = Kind("xml", "application/xml", text=True)
 CSV = Kind("csv", "text/csv", text=True)
@@ -138,7 +140,7 @@ _BRANDS = {
     **dict.fromkeys((b"M4A ", b"M4B ", b"M4P "), M4A),
     b"qt  ": MOV,
 }
-_GENERAL = frozenset([b"mif1", b"msf1", b"mif2", b"miaf"])  # pictures; the brands behind say of which codec
+_GENERAL = frozenset([b"mif1", b"msf1", b"mif2", b"miaf"])  # images; the brands that follow name the codec
 _IN_A_ZIP = {"usdz": USDZ, "3mf": THREE_MF}
 _BY_EXTENSION = {kind.extension: kind for kind in KINDS} | {
     "json": JSON, "gltf": JSON, "htm": HTML, "jpeg": JPEG, "tiff": TIFF, "heif": HEIC, "text": TEXT, "log": TEXT,
@@ -147,13 +149,13 @@ _BY_MIME = {kind.mime: kind for kind in KINDS if kind not in {FBX, UNKNOWN}} | {
     "text/json": JSON, "model/gltf+json": JSON, "text/xml": XML, "audio/wave": WAV, "audio/x-wav": WAV,
     "image/heif": HEIC,    "audio/x-flac": FLAC, "text/x-markdown": MARKDOWN, "application/x-ndjson": TEXT,
 }  # fmt: skip
-_ANYTHING = frozenset({"application/octet-stream", "binary/octet-stream"})  # how a host of files calls any of them
-_LEAST = 16  # bytes of a file of unknown kind: less is the beginning of something
+_ANYTHING = frozenset({"application/octet-stream", "binary/octet-stream"})  # for any file
+_LEAST = 16  # bytes of a file of unknown kind; a shorter one was cut
 _NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 def identify(data: Buffer) -> Kind | None:
-    """The kind that the first bytes of ``data`` name, or None where they name none."""
+    """The kind by the mark in the first bytes of ``data``; None without a mark."""
     head = bytes(data[:64])
     for prefix, kind in _PREFIXES:
         if head.startswith(prefix):
@@ -177,7 +179,7 @@ _CONTAINERS: dict[bytes, Callable[[bytes], Kind | None]] = {
 
 
 def _of_sound(head: bytes) -> Kind | None:
-    """A frame without a tag. Eleven bits set and layer III: MPEG audio; twelve and layer 0: AAC (ADTS)."""
+    """Audio frames without a tag. Eleven bits set and layer III: MPEG audio; twelve and layer 0: AAC (ADTS)."""
     if len(head) < 3 or head[0] != 0xFF:
         return None
     if head[1] & 0xE6 == 0xE2:
@@ -186,9 +188,10 @@ def _of_sound(head: bytes) -> Kind | None:
 
 
 def classify(data: Buffer, announced: Announced = NOTHING) -> Kind | None:
-    """The kind of a file that begins with ``data``; UNKNOWN for bytes that nobody has a name for.
+    """The kind of a file that begins with ``data``; UNKNOWN for binary data without a mark.
 
-    None for next to nothing, and for text where no text was announced: an error page or message in place of the file.
+    None for a few bytes without a mark, and for text that was not announced: a page or an error message in place of the
+    file.
     """
     kind = identify(data)
     if kind is ZIP:
@@ -199,20 +202,21 @@ def classify(data: Buffer, announced: Announced = NOTHING) -> Kind | None:
     if not is_text(data):
         return UNKNOWN if len(data) >= _LEAST else None
     if announced_kind is None and announced.mime in _ANYTHING:
-        announced_kind = TEXT  # a file, and of letters: error messages are announced as what they are
+        announced_kind = TEXT  # an error message would be announced as text
     if announced_kind is HTML and announced.extension not in {"html", "htm"}:
-        announced_kind = None  # the type of every error page
+        announced_kind = None  # error pages have this type
     return _text(bytes(data[:HEAD]), announced_kind)
 
 
 def is_text(data: Buffer) -> bool:
+    """Whether the first bytes are UTF-8 without control characters."""
     head = bytes(data[:HEAD])
     if _NOT_TEXT.search(head):
         return False
     try:
         head.decode()
     except UnicodeDecodeError as error:
-        return error.start >= len(head) - 3 and len(head) == HEAD  # a letter cut in two
+        return error.start >= len(head) - 3 and len(head) == HEAD  # a character cut in two
     return True
 
 
@@ -229,7 +233,7 @@ def _text(head: bytes, announced_kind: Kind | None) -> Kind | None:
 
 
 def _of_boxes(head: bytes) -> Kind:
-    """By the brands of a file of boxes (ISO 14496-12): the main one, and behind a general one those that follow."""
+    """By the main brand of a file of boxes (ISO 14496-12); if that is a general one, by those that follow."""
     main = head[8:12]
     if main not in _GENERAL:
         return _BRANDS.get(main, MP4)

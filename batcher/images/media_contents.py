@@ -1,4 +1,4 @@
-"""What is in the files and objects that inputs name: looked into once, remembered by their size and time."""
+"""The content of files and objects that inputs name. Each is read once, and again if its size or time changes."""
 
 import hashlib
 import os
@@ -27,10 +27,12 @@ _KINDS = {"image": "an image", "video": "a film", "audio": "a sound"}
 
 
 class MediaContents:
-    """Reads for one reading of a manifest; what it read is written by ``record`` into the same transaction.
+    """Reads the files of one manifest; ``record`` writes what it read into the state file.
 
-    place: the URL that files are uploaded to, None where there is none. before: a state file that may know them.
-    progress: called with the number of files that were read.
+    connection: of the state file. place: the URL that files are uploaded to, None for none.
+    before: of an earlier state file that may have the contents. progress: called with the number of files read so far.
+
+    gone: names of files that no longer exist, but whose content was uploaded earlier.
     """
 
     def __init__(
@@ -44,45 +46,45 @@ class MediaContents:
         self._connection = connection
         self._place = place
         self._progress = progress
-        self._read = 0
+        self._files_read = 0
         self._pool: ThreadPoolExecutor | None = None
-        self._coming: dict[tuple[str, Wanted], Future[_Found | None]] = {}
+        self._coming: dict[tuple[str, Wanted], Future[_Reading | None]] = {}
         self._sources: dict[str, media.Source] = {}
         self._contents: dict[str, media.Media] = {}
-        self.gone: dict[str, None] = {}  # files that are not there any more, and whose content was uploaded before
+        self.gone: dict[str, None] = {}  # in order
 
     def ahead(self, name: str, wanted: Wanted) -> None:
-        """Begins to read a file or an object that is asked for soon. name: an absolute path, or a URL."""
+        """Start to read a file or an object that will be needed soon. name: an absolute path, or a URL."""
         if self._place is None and "://" not in name:
-            return  # it is refused
+            return  # ``of_file`` refuses it
         if (name, wanted) not in self._coming and name not in self._sources:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="inputs")
             self._coming[name, wanted] = self._pool.submit(_read, name, wanted, self._before(name))
 
     def close(self) -> None:
-        """What was begun and nobody asked for is given up."""
+        """Stop reading ahead."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
             self._coming.clear()
 
     def of_file(self, path: str, wanted: Wanted) -> str:
-        """Raises Unusable."""
+        """The sha256 of a file. wanted: what the input takes. Raises Unusable."""
         if self._place is None:
             raise Unusable(NO_PLACE)
-        found = self._found(path, wanted)
-        return self._gone(path, self._source(path)) if found is None else self._fit(self._of(path, found), wanted)
+        file = self._file(path, wanted)
+        return self._uploaded_earlier(path) if file is None else self._kept(path, file, wanted)
 
     def of_object(self, url: str, wanted: Wanted) -> str:
-        """Raises Unusable, DiskError, UsageError."""
-        found = self._found(url, wanted)
-        if found is None:
+        """The sha256 of an object. wanted: what the input takes. Raises Unusable, DiskError, UsageError."""
+        file = self._file(url, wanted)
+        if file is None:
             raise Unusable("is not there: the bucket has no such object")
-        return self._fit(self._of(url, found), wanted)
+        return self._kept(url, file, wanted)
 
     def of_hash(self, sha256: str) -> str:
-        """Raises Unusable."""
+        """The same hash, if its content is known or was uploaded earlier. Raises Unusable."""
         if self._content(sha256) is None:
             content = None if self._place is None else uploaded(self._place, sha256)
             if content is None:
@@ -93,14 +95,14 @@ class MediaContents:
         return sha256
 
     def changed(self) -> bool:
-        """Whether a file or object of the last reading is not what it was then."""
+        """Whether a file or object has changed since the manifest was read last."""
         if not media.is_known(self._connection):
             return False
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="inputs") as pool:
             return not all(pool.map(_is_same, list(media.listed(self._connection))))
 
     def record(self) -> None:
-        """Inside a transaction."""
+        """Write what was read into the state file. Needs a transaction."""
         if not self._sources and not self._contents and not media.is_known(self._connection):
             return
         media.prepare(self._connection)
@@ -110,22 +112,21 @@ class MediaContents:
         media.put_contents(self._connection, self._contents.values())
 
     def warnings(self) -> tuple[str, ...]:
-        """Of files that are not there any more."""
+        """A warning about files that no longer exist, if any."""
         if not self.gone:
             return ()
         more = f" and {len(self.gone) - 1:,} more are" if len(self.gone) > 1 else " is"
         return (f"{next(iter(self.gone))}{more} gone: the copy that was uploaded earlier is used",)
 
     def amount(self) -> dict[str, int]:
-        """Of the contents of this reading: how many, their bytes, and how many have no object yet; {} for none."""
-        sizes = [
-            one for sha256 in {source.sha256 for source in self._sources.values()} if (one := self._content(sha256))
-        ]
-        if not sizes:
+        """Number of contents and their bytes, in all and of those to be uploaded; {} without any."""
+        hashes = {source.sha256 for source in self._sources.values()}
+        contents = [content for sha256 in hashes if (content := self._content(sha256))]
+        if not contents:
             return {}
-        new = [one for one in sizes if one.place is None]
+        new = [one for one in contents if one.place is None]
         return {
-            "files": len(sizes), "bytes": sum(one.bytes for one in sizes),
+            "files": len(contents), "bytes": sum(one.bytes for one in contents),
             "to_upload": len(new), "bytes_to_upload": sum(one.bytes for one in new),
         }  # fmt: skip
 
@@ -140,22 +141,22 @@ class MediaContents:
         return next((content for one in self._databases if (content := media.content(one, sha256))), None)
 
     def _before(self, name: str) -> media.Source | None:
-        """The file or object as it was read before, None where its content is not known."""
+        """The file or object as it was read last; None if its content is not known."""
         source = self._source(name)
         return source if source is not None and self._content(source.sha256) is not None else None
 
-    def _found(self, name: str, wanted: Wanted) -> "_Found | None":
+    def _file(self, name: str, wanted: Wanted) -> "_Reading | None":
         coming = self._coming.pop((name, wanted), None)
         return _read(name, wanted, self._before(name)) if coming is None else coming.result()
 
-    def _of(self, name: str, found: "_Found") -> media.Media:
-        """Its content, remembered."""
-        source = found.source
+    def _kept(self, name: str, file: "_Reading", wanted: Wanted) -> str:
+        """The sha256 of a file, which ``record`` will write. Raises Unusable if it is not what the input takes."""
+        source = file.source
         content = self._content(source.sha256)
-        if found.is_new:
-            self._read += 1
-            self._progress(self._read)
-            kind = _mime(found.head, name)
+        if file.is_new:
+            self._files_read += 1
+            self._progress(self._files_read)
+            kind = _mime(file.head, name)
             if "://" in name:
                 content = media.Media(source.sha256, source.bytes, kind, name, source.version)
             elif content is None:
@@ -163,9 +164,12 @@ class MediaContents:
         assert content is not None
         self._sources[name] = source
         self._contents[source.sha256] = content
-        return content
+        _check_fit(content, wanted)
+        return content.sha256
 
-    def _gone(self, path: str, source: media.Source | None) -> str:
+    def _uploaded_earlier(self, path: str) -> str:
+        """The sha256 of a file that no longer exists. Raises Unusable if it was not uploaded."""
+        source = self._source(path)
         content = None if source is None else self._content(source.sha256)
         if source is None or content is None or content.place is None:
             raise Unusable("is not there: no such file")
@@ -173,40 +177,39 @@ class MediaContents:
         self._sources[path] = source
         return source.sha256
 
-    def _fit(self, content: media.Media, wanted: Wanted) -> str:
-        _fits_size(content.bytes, wanted)
-        kind = content.mime.partition("/")[0]
-        if wanted.kind is not None and kind != wanted.kind:
-            raise Unusable(f"is {_KINDS.get(kind, content.mime)} by its bytes, and must be {_KINDS[wanted.kind]}")
-        return content.sha256
-
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What a file or an object is now. is_new: whether it had to be read. head: its first bytes, if it was."""
+class _Reading:
+    """A file or an object as it is now. is_new: whether it was read just now. head: its first bytes then."""
 
     source: media.Source
     is_new: bool
     head: bytes = b""
 
 
-def _read(name: str, wanted: Wanted, before: media.Source | None) -> _Found | None:
-    """In any thread. None where there is none; before: what need not be read again. Raises Unusable, DiskError."""
+def _read(name: str, wanted: Wanted, before: media.Source | None) -> _Reading | None:
+    """Read a file or an object, unless it is as ``before``; None if there is none. In any thread.
+
+    Raises Unusable, DiskError.
+    """
     version = _version(name)
     if version is None:
         return None
     if before is not None and (before.bytes, before.version) == version:
-        return _Found(before, is_new=False)
-    _fits_size(version[0], wanted)
+        return _Reading(before, is_new=False)
+    _check_size(version[0], wanted)
     digest, head = hashlib.sha256(), b""
     for piece in pieces(name, wanted.most):
         head = head or piece[:HEAD]
         digest.update(piece)
-    return _Found(media.Source(name, digest.hexdigest(), *version), is_new=True, head=head)
+    return _Reading(media.Source(name, digest.hexdigest(), *version), is_new=True, head=head)
 
 
 def _version(name: str) -> tuple[int, str] | None:
-    """Size, and by what a change is noticed; None where there is nothing. Raises Unusable, DiskError."""
+    """Size in bytes, and a text that changes with the content; None if there is no such file or object.
+
+    Raises Unusable, DiskError.
+    """
     if "://" not in name:
         return file_version(name)
     objects, key = object_at(name)
@@ -215,7 +218,7 @@ def _version(name: str) -> tuple[int, str] | None:
 
 
 def pieces(name: str, most: int) -> Iterator[bytes]:
-    """The content of a file or an object. Raises Unusable also for more than ``most`` bytes; DiskError."""
+    """The content of a file or an object in pieces. Raises Unusable, also for more than ``most`` bytes; DiskError."""
     try:
         if "://" in name:
             objects, key = object_at(name)
@@ -233,9 +236,9 @@ def pieces(name: str, most: int) -> Iterator[bytes]:
 
 
 def file_version(path: str) -> tuple[int, str] | None:
-    """Size, and by what a change is noticed; None where there is no such file. Raises Unusable."""
+    """Size in bytes, and a text that changes with the content; None if there is no such file. Raises Unusable."""
     try:
-        facts = os.stat(path)  # noqa: PTH116  a text, which may be odd
+        facts = os.stat(path)  # noqa: PTH116  a Path can't be made of every text
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
@@ -262,12 +265,12 @@ def object_at(url: str) -> "tuple[Objects, str]":
 
 
 def name_of(sha256: str, extension: str = "") -> str:
-    """Below the place that media are uploaded to."""
+    """The name of an uploaded file, below the place of uploads. extension: with the dot."""
     return f"sha256/{sha256[:2]}/{sha256}{extension}"
 
 
 def uploaded(place: str, sha256: str) -> media.Media | None:
-    """What an earlier run uploaded."""
+    """A content that an earlier run uploaded to ``place``; None if there is none."""
     objects = storage.objects(place)
     for name in objects.names(f"sha256/{sha256[:2]}"):
         if name.startswith(name_of(sha256)) and (facts := objects.stat(name)) is not None:
@@ -283,7 +286,15 @@ def _is_same(source: media.Source) -> bool:
         return False
 
 
-def _fits_size(size: int, wanted: Wanted) -> None:
+def _check_fit(content: media.Media, wanted: Wanted) -> None:
+    """Raises Unusable if the input does not take this content."""
+    _check_size(content.bytes, wanted)
+    kind = content.mime.partition("/")[0]
+    if wanted.kind is not None and kind != wanted.kind:
+        raise Unusable(f"is {_KINDS.get(kind, content.mime)} by its bytes, and must be {_KINDS[wanted.kind]}")
+
+
+def _check_size(size: int, wanted: Wanted) -> None:
     if not size:
         raise Unusable("is empty")
     if size > wanted.most:
@@ -291,7 +302,7 @@ def _fits_size(size: int, wanted: Wanted) -> None:
 
 
 def _mime(head: bytes, name: str) -> str:
-    """By its first bytes. Raises Unusable for what is no picture, film or sound."""
+    """The media type by the first bytes. Raises Unusable if it is no image, video or audio."""
     kind = classify(head, Announced(extension=name.rpartition(".")[2].lower()))
     if kind is None or kind.mime.partition("/")[0] not in _KINDS:
         what = "nothing known" if kind is None or kind.extension == "bin" else kind.mime

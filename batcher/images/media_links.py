@@ -1,7 +1,7 @@
-"""Uploads of media inputs, and the links that the service gets to them.
+"""Uploads files that are inputs, and makes the links that the service gets to them.
 
-Files go to ``--media`` by the hash of what is in them, each once. A link is made at the moment of its submit and is a
-secret while it lives: it is sent to the service, and neither kept nor said.
+A file goes to ``--media`` under the hash of its content, once. A link is made when its job is submitted. It is a secret
+until it expires: it is sent to the service, and appears in no file and no message.
 """
 
 import hashlib
@@ -30,18 +30,20 @@ if TYPE_CHECKING:  # it needs an extra
     from batcher.images.objects import Objects
 
 AT_ONCE = 8
-LARGE = 16_000_000  # bytes: of files over that one is held at a time
-QUEUE = 6 * 3600.0  # seconds that a link lives beyond the time-out of a job
-LONGEST = 7 * 86_400.0  # of what S3 signs
-FRESH = 60.0  # seconds for which an object that was seen counts as there
+LARGE = 16_000_000  # bytes; of larger files, one is in memory at a time
+QUEUE = 6 * 3600.0  # seconds that a link is valid beyond the time-out of a job
+LONGEST = 7 * 86_400.0  # seconds that a link of S3 can be valid
+FRESH = 60.0  # seconds after a look at an object, without another look
 _MOST_SEEN = 100_000
 _EXTENSIONS = {kind.mime: f".{kind.extension}" for kind in reversed(KINDS)}
 _FETCH = aiohttp.ClientTimeout(total=120.0, sock_connect=10.0)
 
 
 class MediaLinks:
-    """place: the URL that files are uploaded to, None where only objects in buckets are used. life: seconds that a
-    link lives. is_here: whether the service runs on this machine, so that it reaches what others do not.
+    """Uploads and links. For many threads.
+
+    place: the URL that files are uploaded to, None if inputs are objects in buckets only. life: seconds that a link is
+    valid. is_here: whether the service runs on this machine, and so may get links that are not public.
     """
 
     def __init__(self, place: str | None, life: float, *, is_here: bool) -> None:
@@ -52,34 +54,33 @@ class MediaLinks:
         self._seen: dict[str, float] = {}
 
     def links_into(self, place: str) -> str:
-        """What a link to an object below ``place`` begins with; raises UsageError where the service can't reach it."""
-        link = storage.objects(place).link("x", 60.0)
-        if not self._is_here and (reason := media_problem(link.partition("?")[0])):
-            shown = one_line(link.partition("?")[0].removesuffix("x"), 150)
+        """The beginning of every link to an object below ``place``. Raises UsageError if the service can't reach it."""
+        prefix = storage.objects(place).link("x", 60.0).partition("?")[0].removesuffix("x")
+        if not self._is_here and (reason := media_problem(f"{prefix}x")):
             raise UsageError(
-                f"--media {place}: its links would begin with {shown}, which {reason}",
+                f"--media {place}: its links would begin with {one_line(prefix, 150)}, which {reason}",
                 hint="Nothing was submitted. Give a bucket that the service can reach: AWS_ENDPOINT_URL must be its"
                 " public https address.",
             )
-        return link.partition("?")[0].removesuffix("x")
+        return prefix
 
     def prepare(
         self, content: media.Media, sources: Sequence[media.Source], progress: Callable[[], None] = lambda: None
     ) -> media.Media:
-        """The content with its object in place, uploaded where it was not. In any thread.
+        """The content with its object, which is uploaded if it is missing.
 
-        sources: where it was read. progress: called after an upload. Raises DiskError, Unusable where the file has
-        gone or changed.
+        sources: the files that it was read from. progress: called after an upload. Raises DiskError, and Unusable if
+        the files are gone or have changed.
         """
         place = self._target(content)
         if place is None:
             raise Unusable("is a file on this machine and there is no --media to upload it to")
-        objects, key = self._object(place, content)
+        objects, key = self._object(content)
         stat = objects.stat(key)
         if stat is not None and (content.version in {None, stat.version}) and stat.size == content.bytes:
             self._mark(place)
             return media.Media(content.sha256, content.bytes, content.mime, place, content.version)
-        if content.version is not None:  # an object that somebody changed or took away
+        if content.version is not None:  # an object of the user, which was changed or deleted
             if self._place is None:
                 raise Unusable(f"{place} has changed since it was read")
             fresh = media.Media(content.sha256, content.bytes, content.mime)
@@ -90,15 +91,13 @@ class MediaLinks:
         return media.Media(content.sha256, content.bytes, content.mime, place)
 
     def is_fresh(self, content: media.Media) -> bool:
-        """Whether its object was seen a moment ago."""
+        """Whether its object was there less than ``FRESH`` seconds ago."""
         place = self._target(content)
         return place is not None and time.monotonic() - self._seen.get(place, -FRESH) < FRESH
 
     def link(self, content: media.Media) -> str:
-        """Pre-signed, from now on."""
-        place = self._target(content)
-        assert place is not None, "prepare comes first"
-        objects, key = self._object(place, content)
+        """A pre-signed link, valid from now on. ``prepare`` comes first."""
+        objects, key = self._object(content)
         return objects.link(key, self._life)
 
     def _target(self, content: media.Media) -> str | None:
@@ -109,16 +108,17 @@ class MediaLinks:
             return content.place
         return f"{self._place}/{name_of(content.sha256, _EXTENSIONS.get(content.mime, ''))}"
 
-    def _object(self, place: str, content: media.Media) -> "tuple[Objects, str]":
+    def _object(self, content: media.Media) -> "tuple[Objects, str]":
+        """The place or the bucket that its object is in, and its name there."""
+        place = self._target(content)
+        assert place is not None, "prepare comes first"
         if content.version is None and self._place is not None and place.startswith(f"{self._place}/"):
             return storage.objects(self._place), place.removeprefix(f"{self._place}/")
         return object_at(place)
 
     def root(self, content: media.Media) -> str:
-        """The place or the bucket that its object is in."""
-        place = self._target(content)
-        assert place is not None, "prepare comes first"
-        return self._object(place, content)[0].url
+        """The URL of the place or the bucket that its object is in."""
+        return self._object(content)[0].url
 
     def _mark(self, place: str) -> None:
         if len(self._seen) >= _MOST_SEEN:
@@ -139,16 +139,16 @@ class MediaLinks:
 
     @staticmethod
     def _is_ours(objects: "Objects", key: str, content: media.Media) -> None:
-        """Of an object that was there already, of another run say."""
-        found = objects.stat(key)
-        if found is None or found.size != content.bytes:
+        """Raises DiskError if an object that was there already, from another run say, has another size."""
+        stat = objects.stat(key)
+        if stat is None or stat.size != content.bytes:
             raise DiskError(
                 f"{objects.url}/{key} has other bytes than its name says",
                 hint="Nothing was sent to the service. Delete that object, and run the same command again.",
             )
 
     def warning(self, now: float) -> str | None:
-        """Where the credentials end before a link would."""
+        """A warning if the credentials expire before a link would. now: Unix seconds."""
         ends = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "")
         try:
             left = datetime.fromisoformat(ends).astimezone(UTC).timestamp() - now if ends else None
@@ -166,7 +166,7 @@ def _by_file(source: media.Source) -> bool:
 
 
 def _read(source: str, content: media.Media) -> bytes | None:
-    """The bytes, None where they are not those any more."""
+    """The bytes of a file; None if it is gone or has changed."""
     try:
         data = b"".join(pieces(source, content.bytes))
     except Unusable:
@@ -183,7 +183,7 @@ def contents_in(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def with_links(inputs: Mapping[str, Any], link: Callable[[str], str]) -> dict[str, Any]:
-    """The inputs as they are sent. link: gives a link for a hash."""
+    """The inputs as they are sent. link: gives the link for a hash."""
 
     def put(value: Any) -> Any:
         if isinstance(value, list):
@@ -194,7 +194,7 @@ def with_links(inputs: Mapping[str, Any], link: Callable[[str], str]) -> dict[st
 
 
 async def try_link(link: str, content: media.Media) -> None:
-    """One GET, as the service will do it. Raises DiskError where it does not give the file."""
+    """Request a link once, as the service will do. Raises DiskError if it does not give the file."""
     shown = link.partition("?")[0]
     try:
         async with (

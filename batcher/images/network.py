@@ -1,4 +1,4 @@
-"""A file host's answer as it arrives, and what can go wrong on the way."""
+"""The answer of a file host: what it announces, its body, and errors on the way."""
 
 from urllib.parse import urljoin
 
@@ -13,6 +13,7 @@ from batcher.images.kinds import Announced
 
 
 def onward(url: str, location: str) -> str:
+    """The URL that a redirect leads to. Raises FileRefused."""
     try:
         return urljoin(url, location)
     except ValueError:  # an unclosed bracket, say
@@ -22,7 +23,7 @@ def onward(url: str, location: str) -> str:
 
 
 def announced_size(response: aiohttp.ClientResponse, limits: Limits) -> int | None:
-    """Bytes that the body will have, where the host says so and sends it as it is. Raises FileRefused over the cap."""
+    """Size of the body in bytes; None if it is unknown or the body is compressed. Raises FileRefused over the limit."""
     expected = response.content_length
     if expected is not None and expected > limits.max_bytes:
         raise too_big(expected, limits.max_bytes)
@@ -30,13 +31,13 @@ def announced_size(response: aiohttp.ClientResponse, limits: Limits) -> int | No
 
 
 def announced_kind(response: aiohttp.ClientResponse) -> Announced:
-    """The media type, and the end of the path of the URL that was asked for in the end."""
+    """The media type, and the extension in the URL after all redirects."""
     mime = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return Announced(mime, response.url.suffix[1:].lower())
 
 
 async def receive(response: aiohttp.ClientResponse, body: Body) -> None:
-    """The body into ``body``, in pieces of bounded size: the HTTP library limits what a compressed one unpacks to."""
+    """Read the body into ``body``, in pieces of bounded size, also if it is compressed."""
     if response.headers.get("Content-Encoding"):
         try:
             async for piece in response.content.iter_any():
@@ -52,19 +53,23 @@ async def receive(response: aiohttp.ClientResponse, body: Body) -> None:
 
 
 def _bad_compression(error: Exception) -> FileUnavailable:
-    """No compression was asked for, but object stores keep files compressed and send them so."""
+    """The error for a body whose compression can't be undone.
+
+    Object stores send files compressed without being asked.
+    """
     message = one_line(f"the file came in a compression that was not asked for and can't be undone: {error}", 200)
     return FileUnavailable(Cause(kind="encoding", message=message))
 
 
 def whole(received: int, expected: int | None) -> int:
+    """``received``, a number of bytes. Raises FileUnavailable if another number was announced."""
     if expected is not None and received != expected:
         raise FileUnavailable(Cause(kind="short_body", message=f"{received:,} of {expected:,} bytes arrived"))
     return received
 
 
 class _Network:
-    """What can go wrong between here and the file host may pass, all of it."""
+    """A context in which every network error becomes FileUnavailable: it may pass."""
 
     def __enter__(self) -> None:
         return None
@@ -75,7 +80,7 @@ class _Network:
         if isinstance(error, aiohttp.ClientPayloadError):
             cause = Cause(kind="short_body", message="the file ended before its announced end")
             raise FileUnavailable(cause) from None
-        if isinstance(error, aiohttp.ClientResponseError):  # its text quotes the answer, binary and all
+        if isinstance(error, aiohttp.ClientResponseError):  # its text quotes bytes of the answer
             raise FileUnavailable(Cause(kind="connection", message="the file host's answer is not HTTP")) from None
         if isinstance(error, aiohttp.ClientError | OSError):
             message = one_line(f"{type(error).__name__}: {error}")

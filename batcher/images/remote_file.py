@@ -1,8 +1,7 @@
-"""A file of another machine, whole: by https, or from a bucket. Its host is a stranger until its bytes are here.
+"""Fetches a whole file, such as a manifest, by https or from a bucket.
 
-No token and no cookies are sent. The size is bounded, and so is the time, in all and between two pieces. A redirect may
-lead to another public https host, as those of code hosts do, and never to plain http or into a private network. What
-stands behind the ``?`` of a link may be a signature: it is in no message.
+No token and no cookies are sent. Size and time are limited. A redirect may lead to another public https host, and never
+to plain http or into a private network. The query of a link may be a signature, so it is in no message.
 """
 
 import asyncio
@@ -21,7 +20,7 @@ from batcher.images.media_contents import object_at
 from batcher.manifest.schema.media import BUCKETS, media_problem
 from batcher.manifest.schema.media_files import Unusable
 
-SECONDS = 600.0  # for all of it
+SECONDS = 600.0  # for the whole file
 SILENCE = 30.0  # seconds between two pieces
 _TRIES = 3
 _AGAIN = 2.0  # seconds before another try
@@ -36,7 +35,7 @@ def is_remote(name: str) -> bool:
 
 
 def shown(url: str) -> str:
-    """The URL as it may be kept and said: without user and password, and without a query that has a secret in it."""
+    """The URL for files and messages: without user and password, and without a query that may have a secret."""
     if "://" not in url:
         return url
     plain = re.sub(r"//[^/?#]*@", "//", url).partition("#")[0]
@@ -45,9 +44,10 @@ def shown(url: str) -> str:
 
 
 async def fetch(url: str, path: Path, most: int) -> str:
-    """The file to ``path``; gives the media type that its host announces, "" for none.
+    """Fetch a file to ``path``. Returns the media type that the host announces, "" for none. most: bytes.
 
-    Raises UsageError for what can't be meant, ServiceError for a host that does not give it, DiskError.
+    Raises UsageError for a URL that can't be used and a file that is too large, ServiceError if the host does not give
+    it, DiskError.
     """
     if url.startswith(BUCKETS):
         await asyncio.to_thread(_fetch_object, url, path, most)
@@ -110,7 +110,10 @@ def _fetch_object(url: str, path: Path, most: int) -> None:
 
 
 def _refusal(asked: str, url: str) -> str | None:
-    """Why this URL is not asked, in words that follow it. asked: the one that the user gave, and so may be anywhere."""
+    """Why a URL is not requested, in words that follow it.
+
+    asked: the URL that the user gave, which need not be public.
+    """
     try:
         parts = urlsplit(url)
         if parts.scheme == "http" and parts.hostname in _LOOPBACK and urlsplit(asked).scheme == "http":

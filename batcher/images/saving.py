@@ -1,17 +1,16 @@
-"""Group writing: many pictures take the way to the disk together.
+"""Writes images to the disk in groups, which costs less than one after the other.
 
-Forcing one file to the disk makes a journalling file system write its journal; of many files that were written before,
-the first to be forced pays and the others find the work done. And each call into the system from a second thread makes
-two threads hand the interpreter's lock to each other, which for a small picture costs more than its checksum. So while
-one group is being written, and for ``GATHER`` seconds after it began, the next one gathers. Big pictures are written in
-a thread for each core, as their checks take time without that lock; more threads help only where no group has ended for
-a second, which is a slow disk.
+Forcing a file to the disk makes a journalling file system write its journal. If many files were written before, the
+first one that is forced pays, and the others are done. Also, each system call from a second thread hands the
+interpreter's lock over, which for a small image costs more than its checksum. So one thread writes a group, and the
+next group collects images meanwhile, for at least ``GATHER`` seconds. Big images are written by one thread for each
+core, as their checks release that lock. Further threads start only if no group has ended for a second, which means a
+slow disk.
 
-The order within a group is the order that one file alone would have: content forced, then renamed, image before
-sidecar, then the folder. What goes wrong with one picture is that picture's; a folder that can't be forced is
-everybody's who is in it.
+The order within a group is as for a single file: content forced, then renamed, image before sidecar, then the folder.
+An error with one image fails only that image; a folder that can't be forced fails all images in it.
 
-Where a place gains nothing by groups (a bucket), each picture gets a thread of its own.
+If a place gains nothing by groups (a bucket), each image gets a thread of its own.
 """
 
 import asyncio
@@ -28,13 +27,13 @@ from batcher.store.files.place import Put
 from batcher.store.files.whole import Part
 
 GATHER = 0.05  # seconds between the beginnings of two groups, unless one is full
-STUCK = 1.0  # seconds without the end of a group after which one more thread helps
+STUCK = 1.0  # seconds without the end of a group, after which one more thread may start
 MOST, MOST_BYTES = 64, 4 << 20  # of one group
-MOST_HELD = 8 << 20  # bytes that wait in memory: while there are more, no others are asked for
+MOST_HELD = 8 << 20  # bytes that wait in memory; while there are more, no download starts
 
 
 class Written(NamedTuple):
-    """A checked picture and what is still to be done until it is safe."""
+    """A checked image, and its files, which are still to be forced and renamed."""
 
     artifact: Artifact
     put: Put
@@ -44,8 +43,8 @@ Write = Callable[[], Written]
 
 
 class Saved(asyncio.Future[Artifact]):
-    """Whoever waits for it and is cancelled waits for its end all the same, and is cancelled then: a thread can't be
-    called back, and what it writes must not come to life after the clean-up.
+    """The outcome of a save. A task that awaits it and is cancelled still waits for its end: a thread can't be
+    interrupted, and must not write a file after the clean-up.
     """
 
     def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002
@@ -59,7 +58,10 @@ class _Waiting(NamedTuple):
 
 
 class Saver:
-    """Used from one event loop. most: threads of ``pool`` that may be at work at once."""
+    """Saves images in groups, for one event loop.
+
+    pool: runs the groups. most: threads of it that may be used at once. grouped: False for a thread for each image.
+    """
 
     def __init__(self, pool: ThreadPoolExecutor, most: int, *, grouped: bool = True) -> None:
         self._pool = pool
@@ -71,21 +73,24 @@ class Saver:
         self._waiting: deque[_Waiting] = deque()
         self._held = 0  # bytes of those waiting
         self._room = asyncio.Event()
-        self._began = self._ended = float("-inf")  # when the last group did
+        self._began = self._ended = float("-inf")  # time of the last begin and end of a group
         self._at_work = 0
         self._looking_at = float("inf")
         self._timer: asyncio.TimerHandle | None = None
 
+    def __repr__(self) -> str:
+        return f"<Saver: {len(self._waiting)} waiting, {self._held:,} bytes held, at work: {self._at_work}>"
+
     async def room(self) -> None:
-        """Waits until there is memory for more."""
+        """Wait until less than ``MOST_HELD`` bytes are held."""
         while self._held > MOST_HELD:
             self._room.clear()
             await self._room.wait()
 
     def save(self, write: Write, size: int) -> Saved:
-        """write: called in a worker thread. size: bytes, so that a group is not all too much.
+        """Add an image to the next group. write: called in a worker thread. size: of the image in bytes.
 
-        The future has the artifact once its files survive a power cut, or what ``write`` or the disk raised.
+        The result is the artifact, once its files survive a power cut, or the error of ``write`` or of the disk.
         """
         future = Saved(loop=self._loop)
         self._waiting.append(_Waiting(write, size, future))
@@ -102,7 +107,7 @@ class Saver:
             self._begin(now)
 
     def _due(self) -> float:
-        """When the next group begins."""
+        """The time at which the next group may begin."""
         full = len(self._waiting) >= self._most_in_group
         big = self._held >= MOST_BYTES * max(1.0, len(self._waiting) / MOST)
         if self._at_work >= (self._cores if big else self._usual):
@@ -126,7 +131,7 @@ class Saver:
         self._at_work += 1
         try:
             writing = self._loop.run_in_executor(self._pool, write_group, [item.write for item in group])
-        except RuntimeError as error:  # the system gives no thread: nobody may be left waiting
+        except RuntimeError as error:  # the system gives no thread: whoever waits gets the error
             self._finish(group, [error] * len(group))
         else:
             writing.add_done_callback(lambda done: self._finish(group, _outcomes(done, len(group))))
@@ -154,21 +159,21 @@ class Saver:
 
 
 def _outcomes(done: asyncio.Future[list[Artifact | Exception]], count: int) -> Sequence[Artifact | Exception]:
-    """Of a group, also where there was no memory to write it."""
+    """The outcomes of a group; its error for each if it could not be written at all."""
     try:
         return done.result()
-    except Exception as error:  # noqa: BLE001  it belongs to all of the group
+    except Exception as error:  # noqa: BLE001  it is raised for each of the group
         return [error] * count
 
 
 def write_group(writes: Sequence[Write]) -> list[Artifact | Exception]:
-    """The artifact for each, or what went wrong with it; nothing of that one is left behind then."""
+    """Write images. Gives the artifact for each, or its error; no file of an image with an error is left behind."""
     outcomes: dict[int, Artifact | Exception] = {}
     written: dict[int, Written] = {}
     for number, write in enumerate(writes):
         try:
             written[number] = write()
-        except Exception as error:  # noqa: BLE001  it belongs to whoever gave us this picture
+        except Exception as error:  # noqa: BLE001  it is raised where this image is awaited
             outcomes[number] = error
     for step in (Part.hint, Part.force, Part.land):
         for number, one in list(written.items()):

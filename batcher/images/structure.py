@@ -1,7 +1,7 @@
-"""Whether a file is whole, told from its own skeleton, without decoding a pixel; and the size of a picture.
+"""Whether a file is whole by its structure, without decoding it; and width and height of an image.
 
-This costs microseconds where decoding costs milliseconds, and catches one thing that decoders let pass: a PNG without
-its end chunk. ``kinds`` says which kind is walked by what; a short header raises what it leads to.
+A walk takes microseconds where decoding takes milliseconds, and notices a PNG without its end chunk, which decoders
+accept. ``kinds`` has the walk of each kind, and turns the errors of a short header into Damaged.
 
 Sources: those of ``containers``; GIF89a 2-27; RFC 8118 (PDF), APPNOTE 4.3.16 (ZIP), RFC 3533 (Ogg), RFC 9639 (FLAC),
 RFC 8794 (EBML), glTF 2.0 4.4.1 (GLB), TIFF 6.0 section 2, BITMAPINFOHEADER (BMP).
@@ -82,7 +82,7 @@ def walk_gif(data: Buffer) -> None:
 
 
 def _colours(flags: int) -> int:
-    """Bytes of the colour table that ``flags`` announce."""
+    """Size in bytes of the colour table that ``flags`` announce."""
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
@@ -100,13 +100,13 @@ def webp_size(data: Buffer) -> Size:
 
 
 def walk_riff(data: Buffer) -> None:
-    if unpack_from("<I", data, 4)[0] in {0, 0xFFFF_FFFF}:  # written as a stream, whose length nobody knew
+    if unpack_from("<I", data, 4)[0] in {0, 0xFFFF_FFFF}:  # written as a stream, without a length
         return
     riff_end(data)
 
 
 def boxed_size(data: Buffer) -> Size | None:
-    """The largest image that the properties announce: the tiles of a grid have sizes too, smaller ones."""
+    """The largest size among the properties: the tiles of a grid have properties too."""
     sizes = []
     at = data.find(b"ispe", 0, 65_536)
     while at >= 0:
@@ -149,16 +149,15 @@ def walk_tiff(data: Buffer) -> None:
 
 
 def walk_ogg(data: Buffer) -> None:
-    at = 0
-    for _ in pieces():
-        if at >= len(data):
-            return
+    at, steps = 0, pieces()
+    while at < len(data):
+        next(steps)
         if data[at : at + 4] != b"OggS":
             raise Damaged("garbled between its pages")
         lengths = bytes(data[at + 27 : at + 27 + data[at + 26]])
         at += 27 + data[at + 26] + sum(lengths)
-        if at > len(data):
-            raise Damaged("cut short in a page")
+    if at > len(data):
+        raise Damaged("cut short in a page")
 
 
 def walk_flac(data: Buffer) -> None:
@@ -173,19 +172,18 @@ def walk_flac(data: Buffer) -> None:
 
 
 def walk_ebml(data: Buffer) -> None:
-    """The elements of the top: header and segment; one of unknown length goes to the end of the file."""
-    at = 0
-    for _ in pieces():
-        if at >= len(data):
-            return
+    """Walks the header and the segment. An element of unknown length goes to the end of the file."""
+    at, steps = 0, pieces()
+    while at < len(data):
+        next(steps)
         at += _vint_bytes(data[at])
         width = _vint_bytes(data[at])
         size = int.from_bytes(data[at : at + width], "big") & (1 << 7 * width) - 1
         if size == (1 << 7 * width) - 1:
             return
         at += width + size
-        if at > len(data):
-            raise Damaged("cut short in an element")
+    if at > len(data):
+        raise Damaged("cut short in an element")
 
 
 def _vint_bytes(first: int) -> int:
@@ -202,7 +200,7 @@ def walk_zip(data: Buffer) -> None:
 
 
 def ends_with(*marks: bytes) -> Walk:
-    """Of a kind that has one of the marks at its end."""
+    """The walk of a kind that has one of ``marks`` at its end."""
 
     def walk(data: Buffer) -> None:
         if not any(mark in bytes(data[-_TAIL:]) for mark in marks):
@@ -212,7 +210,7 @@ def ends_with(*marks: bytes) -> Walk:
 
 
 def announced_at(place: int) -> Walk:
-    """Of a kind whose length stands at ``place``."""
+    """The walk of a kind that has its length in bytes at ``place``."""
 
     def walk(data: Buffer) -> None:
         if unpack_from("<I", data, place)[0] > len(data):

@@ -1,8 +1,8 @@
-"""Thumbnails: a small WebP of a picture, with the measures that the flags are made from.
+"""Thumbnails: a small WebP of an image, and the measures of the image for its flags.
 
-``python -m batcher.images.thumbnail`` makes them for another process: a line of JSON in (``[source, target]``), a line
-of JSON out (``{"size": bytes, "look": [...]}`` or ``{"error": text}``) and the WebP behind it. It ends when its input
-does, so it never outlives who asked.
+``python -m batcher.images.thumbnail`` makes them for another process. It reads a line of JSON (``[source, target]``)
+for each, and writes a line of JSON (``{"size": bytes, "look": [...]}``, then the WebP; or ``{"error": text}``). It ends
+when its standard input ends, so it never outlives the process that started it, however that ends.
 """
 
 import io
@@ -20,16 +20,16 @@ from batcher.images.flags import Look, look
 from batcher.store.files.disk import ordinary
 from batcher.store.files.whole import write_whole
 
-LONGEST = 512  # pixels: sharp in a row of 220 on a screen with two pixels a point
+LONGEST = 512  # pixels: sharp at a height of 220 on a screen with two pixels a point
 _QUALITY = 76
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
 _MOST_PIXELS = 300_000_000
 
 
 def make(source: Path, target: Path | None) -> tuple[bytes, Look]:
-    """The WebP and its measures. target: where it is kept; a disk that can't take it is no reason not to show it.
+    """The WebP and the measures of an image. target: where it is kept, None for nowhere; a full disk is ignored.
 
-    Raises OSError, ValueError, SyntaxError, EOFError for what is no picture that can be decoded.
+    Raises OSError, ValueError, SyntaxError, EOFError if the image can't be decoded.
     """
     made = small(source)
     content = io.BytesIO()
@@ -47,7 +47,10 @@ def measure(source: Path) -> Look:
 
 
 def small(source: Path, box: tuple[int, int] = (LONGEST, LONGEST)) -> Image.Image:
-    """RGB, or RGBA where it is transparent, upright, so wide and high at most. Raises what ``make`` raises."""
+    """The image upright and at most as wide and high as ``box``, as RGB, or RGBA if it is transparent.
+
+    Raises what ``make`` raises.
+    """
     with open(source, "rb", opener=ordinary) as file, Image.open(file, formats=_FORMATS) as image:
         image.draft("RGB", box)  # a JPEG is decoded at an eighth of its size, if that is enough
         ImageOps.exif_transpose(image, in_place=True)
@@ -65,18 +68,23 @@ class Unreadable(Exception):
 
 
 def on_white(source: Path, box: tuple[int, int]) -> Image.Image:
-    """The same as RGB, what is transparent on white. Raises Unreadable."""
+    """The same as RGB, on white where it is transparent. Raises Unreadable."""
     try:
-        image = small(source, box)
-        if image.mode == "RGB":
-            return image
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+        return flat(small(source, box))
     except FileNotFoundError:
         raise Unreadable("the file is gone") from None
     except OSError as error:
         raise Unreadable(one_line(error.strerror or "damaged", 100)) from None
-    except Exception as error:  # noqa: BLE001  decoders raise whatever damaged bytes lead them to
+    except Exception as error:  # noqa: BLE001  damaged bytes can make a decoder raise anything
         raise Unreadable(one_line(f"can't be decoded: {error}", 100)) from None
+
+
+def flat(image: Image.Image) -> Image.Image:
+    """The image as RGB, on white where it is transparent."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
 def _answer(line: bytes) -> bytes:
@@ -92,7 +100,7 @@ def _answer(line: bytes) -> bytes:
 def main() -> None:
     Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
     if hasattr(os, "nice"):
-        os.nice(10)  # whoever generates pictures beside it goes first
+        os.nice(10)  # a run beside it goes first
     for line in sys.stdin.buffer:
         sys.stdout.buffer.write(_answer(line))
         sys.stdout.buffer.flush()

@@ -1,13 +1,13 @@
 r"""Which hosts files may come from.
 
-The danger is a URL that two readers read differently: the check sees one host, the request goes to another
-(``https://runcomfy.net\@evil.example``, user names, full stops that only look like one). So nothing is checked that is
-not first in plain, boring form: an ASCII host of letters, digits, ``-``, ``_`` and ``.``, or an IP literal in
-brackets. What passes is parsed once by the HTTP library's own parser (yarl), its idea of scheme, host and port is
-held against ours, and that very object is what gets requested.
+The danger is a URL that two parsers read differently: the check sees one host, and the request goes to another
+(``https://runcomfy.net\@evil.example``, user names, characters that only look like a full stop). So a URL is refused
+unless its host is plain: ASCII letters, digits, ``-``, ``_`` and ``.``, or an IP literal in brackets. The URL is then
+parsed by the HTTP library's own parser (yarl), which must find the same scheme, host and port. The object that yarl
+made is the one that is requested.
 
-The path keeps its percent-encoding as received: output links hold ``%3D``, and encoding it again breaks them. Only what
-can't stand in a request (blanks, letters outside ASCII) is encoded.
+The path keeps its percent-encoding: output links have ``%3D``, which must not be encoded again. Only characters that a
+request can't have (blanks, letters outside ASCII) are encoded.
 """
 
 import re
@@ -44,17 +44,21 @@ class _Extra:
 
 
 class Trust:
-    """``runcomfy.net``, ``runcomfy.com`` and everything below them over https on port 443, and ``extra_hosts``.
+    """The hosts that files may come from: ``runcomfy.net``, ``runcomfy.com`` and all below them by https on port 443,
+    and ``extra_hosts``.
 
-    extra_hosts: ``host`` or ``host:port``, taken exactly, over http too, on any port unless one is given; IP
-    addresses may be given (``127.0.0.1:8000``, ``[::1]:8000``). Raises UsageError for one that can't be a host.
+    extra_hosts: each ``host`` or ``host:port``, by http too, on any port unless one is given; IP addresses are allowed
+    (``127.0.0.1:8000``, ``[::1]:8000``). Raises UsageError for a text that can't be a host.
     """
 
     def __init__(self, extra_hosts: Sequence[str] = ()) -> None:
         self._extra = tuple(_extra(text) for text in extra_hosts)
 
+    def __repr__(self) -> str:
+        return f"<Trust {', '.join([*_DOMAINS, *(extra.host for extra in self._extra)])}>"
+
     def check(self, url: str) -> URL:
-        """The URL to request, or FileRefused."""
+        """The URL to request. Raises FileRefused."""
         if len(url) > _LONGEST or _FORBIDDEN.search(url):
             raise _refused("the link holds control characters or a backslash, or is too long")
         match = _PLAIN_URL.match(url)
@@ -75,7 +79,7 @@ class Trust:
 
 
 def _as_requested(url: str, scheme: str, host: str, port: int) -> URL:
-    """The URL as yarl reads it, which is how the HTTP library reads it, if that is how we read it."""
+    """The URL as yarl parses it. Raises FileRefused if it finds another scheme, host or port."""
     try:
         ascii_url = quote(url.partition("#")[0], safe=_ASCII, errors="surrogateescape")
         parsed = URL(ascii_url, encoded=True)
@@ -102,7 +106,7 @@ def _extra(text: str) -> _Extra:
 
 @lru_cache(maxsize=256)
 def _canonical(host: str) -> str:
-    """One spelling for each host: lower case, IPv6 in its shortest form, without brackets."""
+    """One spelling of each host: lower case, IPv6 in its shortest form, without brackets."""
     bare = host.strip("[]").lower()
     try:
         return str(ip_address(bare))
@@ -111,7 +115,7 @@ def _canonical(host: str) -> str:
 
 
 def _shown(url: str) -> str:
-    """Scheme and host at most: what follows may be a signature that is nobody's business."""
+    """The URL for a message, without query and fragment, which may hold a secret signature."""
     return one_line(re.split(r"[?#]", url, maxsplit=1)[0], 80)
 
 

@@ -1,4 +1,4 @@
-"""Libraries that not everybody needs, and the command that adds them to this installation."""
+"""Optional libraries, and the command that adds them to this installation."""
 
 import shlex
 import sys
@@ -21,14 +21,14 @@ EXTRAS = {
 
 
 def install_command(extra: str) -> str:
-    """The command to type for an extra. Raises KeyError for an extra that does not exist."""
+    """The command that adds an extra, for the user to type. Raises KeyError for an extra that does not exist."""
     return install(*EXTRAS[extra])
 
 
 def install(*libraries: str, upgrade: bool = False) -> str:
     """The command that adds libraries to this installation, whether it was made by pip, pipx or uv.
 
-    It names no distribution to be downloaded but the libraries, so it also works for an installation from a clone.
+    It names only the libraries and not batcher, so it also works for an installation from a clone.
     """
     upgraded = ["--upgrade"] if upgrade else []
     if "pipx" in Path(sys.prefix).parts:
@@ -43,6 +43,6 @@ def install(*libraries: str, upgrade: bool = False) -> str:
 
 
 def _python() -> str:
-    """The interpreter at hand, relative to the current folder when it lies below it."""
+    """The path of this interpreter, relative to the current folder if it lies below it."""
     path = Path(sys.executable)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

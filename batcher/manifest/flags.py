@@ -1,6 +1,7 @@
-"""What the command line says about the manifest: ``--set``, ``--matrix`` and how to read it. A bad flag is exit 64."""
+"""Flags that shape the jobs of a manifest, such as ``--set`` and ``--matrix``. A bad flag is a UsageError (exit 64)."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,9 @@ from batcher.manifest.sweep.repeats import Repeat, Repeats
 class Overrides:
     """The flags, as given.
 
-    set: pairs of ``--set KEY=VALUE``; matrix: texts of ``--matrix KEY=SPEC``; limit: only the first N jobs.
+    set: pairs of ``--set KEY=VALUE``. matrix: texts of ``--matrix KEY=SPEC``. limit: the most jobs to make.
     repeat: copies of each prompt. dynamic: prompts are templates. prompt_input: the model's input that prompts go to.
-    path: of pictures, as ``output.path``. meta: names of columns that are plain metadata.
+    path: of images, as ``output.path``. meta: names of columns that are plain metadata.
     """
 
     model: str | None = None
@@ -36,7 +37,7 @@ class Overrides:
     meta: tuple[str, ...] = ()
 
     def named_format(self) -> str | None:
-        """Raises UsageError for a format that does not exist."""
+        """``--format``, None where it is not given. Raises UsageError for a format that does not exist."""
         if self.format is None:
             return None
         form = named_format(self.format)
@@ -45,17 +46,14 @@ class Overrides:
         return form
 
     def template(self) -> Template | None:
-        """``--path``; raises UsageError."""
+        """``--path``, None where it is not given. Raises UsageError."""
         if self.path is None:
             return None
-        try:
+        with _refused(f"--path {word(self.path)}"):
             return Template(self.path)
-        except TemplateError as error:
-            what = f"--path {word(self.path)}: column {error.column}: {error.what}"
-            raise bad_flag(what, error.mend) from None
 
     def axes_as_text(self) -> list[tuple[str, str]]:
-        """``KEY``, ``SPEC`` of each ``--matrix``; raises UsageError."""
+        """Pairs of ``KEY`` and ``SPEC``, one for each ``--matrix``. Raises UsageError."""
         pairs = []
         for text in self.matrix:
             name, equals, spec = text.partition("=")
@@ -63,18 +61,19 @@ class Overrides:
                 hint = "Write --matrix aspect_ratio=16:9,1:1 or --matrix seed=1..20."
                 raise UsageError(f"--matrix {word(text)}: no KEY=VALUES", hint=hint)
             pairs.append((name.strip(), spec))
-        twice = next((name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at])), None)
-        if twice is not None:
-            raise UsageError(f"--matrix {word(twice)} is given twice", hint="Put all values into one --matrix.")
+        names = [name for name, _ in pairs]
+        for at, name in enumerate(names):
+            if name in names[:at]:
+                raise UsageError(f"--matrix {word(name)} is given twice", hint="Put all values into one --matrix.")
         return pairs
 
     def names(self) -> Iterator[str]:
-        """The inputs these flags name."""
+        """The inputs that these flags name."""
         yield from (name for name, _ in self.set)
         yield from (name for name, _ in self.axes_as_text())
 
     def values(self, model_inputs: ModelInputs) -> dict[str, Any]:
-        """``--set`` as inputs; raises UsageError."""
+        """``--set`` as inputs. Raises UsageError."""
         values: dict[str, Any] = {}
         for name, text in self.set:
             flag = f"--set {word(name)}={word(text)}"
@@ -89,34 +88,39 @@ class Overrides:
         return values
 
     def axes(self, model_inputs: ModelInputs) -> dict[str, Axis]:
-        """``--matrix`` as axes; raises UsageError."""
+        """``--matrix`` as axes. Raises UsageError."""
         axes: dict[str, Axis] = {}
         for name, spec in self.axes_as_text():
             flag = f"--matrix {word(name)}={word(spec)}"
             _refuse_name(flag, name, model_inputs)
-            try:
-                axis = axis_of_flag(name, spec, model_inputs)
-            except BadAxis as error:
-                raise bad_flag(f"{flag}: {error.what}", error.mend) from None
-            wrong = next(wrong_values(name, axis, model_inputs), None)
-            if wrong:
-                raise UsageError(f"{flag}: `{name}` {wrong[1]}")
-            axes[name] = axis
+            with _refused(flag):
+                axes[name] = axis_of_flag(name, spec, model_inputs)
+            for _, reason in wrong_values(name, axes[name], model_inputs):
+                raise UsageError(f"{flag}: `{name}` {reason}")
         return axes
 
     def copies(self, repeats: Repeats) -> Repeat | None:
-        """``--repeat``; raises UsageError."""
+        """``--repeat``, None where it is not given. Raises UsageError."""
         if self.repeat is None:
             return None
-        try:
+        with _refused(f"--repeat {self.repeat}"):
             return repeats.read(self.repeat)
-        except BadAxis as error:
-            raise bad_flag(f"--repeat {self.repeat}: {error.what}", error.mend) from None
 
 
 def bad_flag(what: str, mend: str) -> UsageError:
-    """mend: how to fix it, as in problems of a manifest; it becomes a sentence."""
+    """The error of a flag. mend: how to fix it, as in problems of a manifest; it becomes a sentence."""
     return UsageError(what, hint=f"{mend[:1].upper()}{mend[1:]}{'' if mend.endswith('?') else '.'}")
+
+
+@contextmanager
+def _refused(flag: str) -> Iterator[None]:
+    """What is wrong within is wrong with this flag."""
+    try:
+        yield
+    except BadAxis as error:
+        raise bad_flag(f"{flag}: {error.what}", error.mend) from None
+    except TemplateError as error:
+        raise bad_flag(f"{flag}: column {error.column}: {error.what}", error.mend) from None
 
 
 def _refuse_name(flag: str, name: str, model_inputs: ModelInputs) -> None:

@@ -14,6 +14,7 @@ knows the model. Given the model's schema, ``Loader.jobs`` does the rest:
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import PurePath, PurePosixPath
@@ -167,10 +168,10 @@ class Loader:
             lists = plan.dynamics.digests()
         except ManifestError:
             return ""
-        known = plan.model_inputs.schema
+        checked = plan.model_inputs.schema
         inputs: list[Any] | None = sorted(self.unchecked) or None
-        if known is not None:
-            inputs = [known.fingerprint(), sorted(known.media_inputs)]
+        if checked is not None:
+            inputs = [checked.fingerprint(), sorted(checked.media_inputs)]
         flags = {name: getattr(self._overrides, name) for name in Overrides.__slots__ if name != "limit"}
         facts = [EXPANSION_VERSION, self.source, self.model, flags, self._form, files, lists, inputs]
         return blake2b(canonical_json(facts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
@@ -215,7 +216,7 @@ class Loader:
 
     def _plan(self, schema: ModelSchema | None) -> Plan:
         """Raises UsageError."""
-        document = replace(self._document, problems=self._document.problems.copy())
+        document = replace(self._document, problems=deepcopy(self._document.problems))
         parts = groups_of(document)
         base = None if self._is_remote else "" if self.source == "-" else os.path.dirname(self.source)  # noqa: PTH120
         prompt_input = self._overrides.prompt_input or document.prompt_input

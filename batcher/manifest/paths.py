@@ -6,6 +6,7 @@ group lie in a folder of its name.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -46,33 +47,26 @@ class DefaultPaths:
 
     def __init__(self, group: str | None = None) -> None:
         self._folder = f"{group}/" if group else ""
-        self._short: dict[tuple[str, Any], str] = {}
 
     def path(self, facts: Facts, inputs: Mapping[str, Any], index: int, copy: int, key: str) -> str:  # noqa: ARG002  as below
         name = facts.name()
         if facts.swept or facts.texts or copy > 1:
             for swept in facts.swept:
                 if swept in inputs:
-                    name += self._tag(swept, inputs[swept])
+                    value = inputs[swept]
+                    name += _kept_tag(swept, value) if type(value) in {str, int} else _tag(swept, value)
             for text in facts.texts.values():
-                name += self._tag("", text)
+                name += _kept_tag("", text)
             name = safe_part(f"{name}_c{copy}" if copy > 1 else name, limit=PART_BYTES)
         return f"{self._folder}{index // _PER_FOLDER:04d}/{name}"
 
-    def _tag(self, name: str, value: Any) -> str:
-        """``_16x9``, ``_s7``; remembered, as a sweep has few values and many jobs."""
-        if type(value) not in {str, int}:
-            return _tag(name, value)
-        tag = self._short.get((name, value))
-        if tag is None:
-            tag = _tag(name, value)
-            if len(self._short) < 10_000:
-                self._short[name, value] = tag
-        return tag
-
 
 def _tag(name: str, value: Any) -> str:
+    """``_16x9``, ``_s7``: a value of an input in a file name."""
     return f"_{'s' if name == 'seed' else ''}{safe_part(short(value))}"
+
+
+_kept_tag = lru_cache(maxsize=10_000)(_tag)  # a sweep has few values and many jobs
 
 
 class TemplatePaths:

@@ -1,4 +1,4 @@
-"""Everything wrong with a manifest, gathered while reading goes on, so that it is fixed in one go."""
+"""Everything that is wrong with a manifest, collected while reading goes on, so that it can be fixed in one go."""
 
 from collections import Counter
 from dataclasses import replace
@@ -6,15 +6,15 @@ from dataclasses import replace
 from batcher.core.errors import ManifestError, Problem
 
 MOST = 50
-_FEW = 3  # of one fault, and of different ones of a kind, are listed each; of more the first, with a count
+_FEW = 3  # of one fault, and of different ones of a kind, are listed one by one; of more the first, with a count
 
 
 class Problems:
-    """The first ``MOST`` problems and a count of all of them.
+    """The first ``MOST`` problems (``first``) and the number of all of them (``total``).
 
-    total: how many. added: the same with those that came again: whether anything was wrong meanwhile.
-    doubts: what is right by the letter and can hardly be meant: errors for a run, warnings for a plan.
-    warnings: one line each, of what was seen before the model was known.
+    ``added``: the number with repeated ones, which grows with every problem. ``doubts``: what is right by the letter
+    and can hardly be meant: errors for a run, warnings for a plan. ``warnings``: one line each, from before the model
+    was known.
     """
 
     def __init__(self) -> None:
@@ -23,11 +23,14 @@ class Problems:
         self.doubts: dict[Problem, None] = {}
         self.warnings: dict[str, None] = {}
         self._listed: set[Problem] = set()
-        self._kinds: dict[tuple[str, str], dict[str, list[int]]] = {}  # of a file and kind: what is wrong, and where
-        self._more: Counter[int] = Counter()  # by the place of the first of them: how many more there are
+        self._kinds: dict[tuple[str, str], dict[str, list[int]]] = {}  # file and kind: what is wrong: places in first
+        self._more: Counter[int] = Counter()  # by place in first: how many more like it there are
 
     def add(self, file: str, line: int, column: int, what: str, mend: str = "", *, kind: str = "") -> None:
-        """kind: of a fault that many rows of a file may have: what is the same is shown once, with a count."""
+        """Adds a problem. line and column from 1; 0 for the file as a whole. mend: how to fix it.
+
+        kind: of a fault that many rows of a file may have; of such problems only a few are shown, with a count.
+        """
         problem = Problem(file, line, column, what, mend)
         self.added += 1
         if problem in self._listed:
@@ -43,29 +46,22 @@ class Problems:
             self._listed.add(problem)
 
     def doubt(self, file: str, line: int, column: int, what: str, mend: str = "") -> None:
+        """Adds a doubt, the first ``MOST``."""
         if len(self.doubts) < MOST:
             self.doubts.setdefault(Problem(file, line, column, what, mend))
 
     def warn(self, text: str) -> None:
+        """Adds a warning of one line."""
         if len(self.warnings) < 2 * MOST:
             self.warnings.setdefault(text)
 
     def take(self, error: ManifestError) -> None:
-        """All that an error lists."""
+        """Adds all problems of an error."""
         for problem in error.problems:
             self.add(problem.file, problem.line, problem.column, problem.what, problem.mend)
 
-    def copy(self) -> "Problems":
-        copy = Problems()
-        copy.first, copy.total, copy.added = list(self.first), self.total, self.added
-        copy.doubts, copy.warnings = dict(self.doubts), dict(self.warnings)
-        copy._listed = set(self._listed)
-        copy._kinds = {key: {what: [*at] for what, at in shown.items()} for key, shown in self._kinds.items()}
-        copy._more = Counter(self._more)
-        return copy
-
     def raise_if_any(self, *, lenient: bool = True) -> None:
-        """lenient: doubts are none."""
+        """Raises ManifestError with all problems. lenient: doubts are no problems."""
         doubts = [] if lenient else list(self.doubts)
         if not self.total and not doubts:
             return
@@ -80,5 +76,5 @@ class Problems:
 
 
 def failure(file: str, line: int, column: int, what: str, mend: str = "") -> ManifestError:
-    """A problem after which there is nothing left to read."""
+    """The error of a problem after which nothing is left to read."""
     return ManifestError([Problem(file, line, column, what, mend)])

@@ -1,4 +1,4 @@
-"""What one reading of a manifest came to."""
+"""The numbers of one reading of a manifest, and what is odd about the whole of its rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ _KINDS = ("prompt", "id", "inputs", "meta")
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A group's part of a manifest; the whole of one without groups (name is None).
+    """The numbers of a group; of the whole manifest where it has no groups (then name is None).
 
-    prompts: its own and shared ones. texts: with variants and vars filled in. jobs: within ``--limit``. whole: without
-    it, as far as they were counted. axes: its jobs within the limit, by the values of each axis (``{axis: {value as
-    text: jobs}}``).
+    prompts: its own and shared ones. texts: prompts with variants and vars filled in. jobs: within ``--limit``.
+    whole: jobs without it, as far as they were counted. axes: its jobs within the limit, by the values of each axis
+    (``{axis: {value as text: jobs}}``).
     """
 
     name: str | None
@@ -30,11 +30,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """Of a manifest in which nothing is wrong.
+    """The numbers of a manifest in which nothing is wrong.
 
-    prompts, texts, jobs: as in ``Share``, of all groups. whole: jobs without ``--limit``; None when the limit ended the
-    reading before all were counted. axes: of all groups. warnings: one line each. columns: of each
-    file, what every column became: ``prompt``, ``id``, ``input NAME``, ``meta``, or a meaning (``model``, ``size``).
+    prompts, texts, jobs, axes: as in ``Share``, of all groups. whole: jobs without ``--limit``; None when the limit
+    ended the reading before all were counted. warnings: one line each. columns: by file, what every column became:
+    ``prompt``, ``id``, ``input NAME``, ``meta``, or a meaning (``model``, ``size``).
     """
 
     model: str
@@ -49,9 +49,10 @@ class Totals:
 
 
 class Repeated:
-    """Requests that a manifest asks for more than once, which a user may not have meant.
+    """Requests that a manifest asks for more than once, which the user may not want.
 
-    requests: how many different ones. jobs: how many beyond the first of each. first: the place of the first of these.
+    ``requests``: the number of different ones. ``jobs``: the number of jobs beyond the first of each request.
+    ``first``: file and line of the first such job.
     """
 
     def __init__(self) -> None:
@@ -59,12 +60,13 @@ class Repeated:
         self.first: tuple[str, int] | None = None
 
     def add(self, copy: int, source: str, line: int) -> None:
+        """Counts a job that is the second or a later copy of a request."""
         self.requests += copy == 2
         self.jobs += 1
         self.first = self.first or (source, line)
 
     def words(self) -> str | None:
-        """As a warning, None where there is nothing to warn of."""
+        """A warning of one line; None where nothing is odd."""
         if self.first is None:
             return None
         requests = show_count(self.requests, "request is", "requests are")
@@ -76,10 +78,10 @@ class Repeated:
 
 
 class SharedIds:
-    """Ids that stand for different prompts of one group, which a user can hardly have meant: images are grouped and
-    named by them. One prompt may have its id on many rows, each with a seed or a ratio of its own.
+    """Ids that different prompts of one group have, which is hardly meant: images are grouped and named by id. One
+    prompt may have its id on many rows, each with a seed or a ratio of its own.
 
-    Only the first 50,000 ids are remembered, so that memory stays flat.
+    Only the first 50,000 ids are kept, so that memory stays flat.
     """
 
     _MOST = 50_000
@@ -89,10 +91,11 @@ class SharedIds:
         self._shared: dict[str, tuple[str, int, str, int]] = {}
 
     def next_group(self) -> None:
-        """Each group has a folder of its own, and so ids of its own."""
+        """Forgets the ids: each group has a folder of its own, and so ids of its own."""
         self._first.clear()
 
     def add(self, ident: str, prompt: object, source: str, line: int) -> None:
+        """Notes the id of a row."""
         mark = hash(str(prompt))
         first = self._first.get(ident)
         if first is None:
@@ -102,7 +105,7 @@ class SharedIds:
             self._shared[ident] = (*first[:2], source, line)
 
     def words(self) -> str | None:
-        """As a warning, None where there is nothing to warn of."""
+        """A warning of one line; None where nothing is odd."""
         if not self._shared:
             return None
         ident, (source, line, other, its_line) = next(iter(self._shared.items()))
@@ -115,7 +118,7 @@ class SharedIds:
 
 
 def columns_in_words(files: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """A line for each file (``Totals.columns``): which columns are inputs, which are carried along."""
+    """A line for each file: what its columns became. files: as ``Totals.columns``."""
     lines = []
     for file, columns in list(files.items())[:_MOST_FILES]:
         kinds: dict[str, list[str]] = {}

@@ -156,7 +156,7 @@ async def _opened(
         async with (
             Downloader(
                 place_of(run_dir), trust=Trust(service.trust), check=settings.check, wall=surroundings.wall,
-                threads=settings.downloads, dress=at_arrival(settings.embed) if settings.embed else None,
+                threads=settings.downloads, embed=at_arrival(settings.embed) if settings.embed else None,
             ) as downloader,
             CommitQueue(state) as queue,
             open_engine(

@@ -1,4 +1,4 @@
-"""The bodies of the API's bad answers; the good ones are in ``service.py``."""
+"""The API's error answers; the good ones are in ``views``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ _STATUS_WORDS = {524: "A timeout occurred"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """body: JSON data, or text to be sent as HTML ("" for an empty body)."""
+    """status: of HTTP. body: JSON data, or text that is sent as HTML ("" for an empty body)."""
 
     status: int
     body: Mapping[str, Any] | str
@@ -39,28 +39,31 @@ class Answer:
 
 
 class Refusal(Exception):
+    """The call is refused. answer: what is sent."""
+
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)
         self.answer = answer
 
 
 def coded(code: int, detail: str = "", *, status: int | None = None) -> Answer:
-    """One of the service's numbered errors; its HTTP status is the code's first three digits unless given."""
+    """An error with a code of the service. status: of HTTP, by default the code's first three digits."""
     body = {"error_code": code, "error_message": _CODES[code]}
     return Answer(status or code // 1000, body | ({"detail": detail} if detail else {}))
 
 
 def invalid(detail: list[dict[str, Any]]) -> Answer:
+    """422. detail: one entry for each problem of the inputs."""
     return Answer(422, {"detail": detail})
 
 
 def too_many(wait: float, mode: str, date: float) -> Answer:
-    """429; ``date`` is the wall time now."""
+    """429. wait: seconds. mode: of ``retry_after``. date: Unix seconds, now."""
     return Answer(429, {"message": "Too many requests"}, retry_after(wait, mode, date))
 
 
 def retry_after(wait: float, mode: str, date: float) -> dict[str, str]:
-    """The header as whole seconds, as an HTTP date, or not at all. Never shorter than the wait."""
+    """The header ``Retry-After``, never shorter than ``wait`` seconds. mode: ``seconds``, ``date`` or ``none``."""
     if mode == "seconds":
         return {"Retry-After": str(max(1, ceil(wait)))}
     if mode == "date":
@@ -69,7 +72,7 @@ def retry_after(wait: float, mode: str, date: float) -> dict[str, str]:
 
 
 def error(rule: Fault, *, token: str, date: float) -> Answer:
-    """The answer of a fault out of ``faults.ERRORS``: a numbered one, or ``500``, ``502_html``, ``504_empty``."""
+    """The answer for a fault of ``faults.ERRORS``. token: is repeated by ``reflect_token``. date: Unix seconds, now."""
     kind = rule.kind
     number, _, form = kind.partition("_")
     if number == "429" or form == "seconds":

@@ -1,7 +1,7 @@
-"""The simulator's HTTP face: which path asks for what.
+"""The HTTP server: which path does what.
 
-Built on aiohttp's low-level server, without its router and middlewares: the simulator shares a machine with the
-client it is there to exercise, and a third of the work of a small request would be theirs.
+It uses aiohttp's low-level server, without router and middlewares: those would be a third of the work of a small
+request, and the simulator often shares a machine with the client under test.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _METHODS = {"status": "GET", "result": "GET", "cancel": "POST"}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a simulator listens. base_url is what clients call the API root."""
+    """Where a simulator listens. base_url: the root of the API, as clients want it."""
 
     host: str
     port: int
@@ -44,7 +44,7 @@ class Address:
 
 @asynccontextmanager
 async def serve(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Address]:
-    """Listen while the block runs. port 0 picks a free one. Raises OSError when the port is taken."""
+    """Serves while the block runs. port: 0 for a free one. Raises OSError if the port is taken."""
     simulator.now()
     loop = asyncio.get_running_loop()
 
@@ -63,6 +63,8 @@ async def serve(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) ->
 
 
 class App:
+    """simulator: the service that answers."""
+
     def __init__(self, simulator: Simulator) -> None:
         self.simulator = simulator
 
@@ -110,7 +112,7 @@ class App:
     async def _submit(self, request: web.BaseRequest, model: str) -> web.StreamResponse:
         self._count("submit")
         inputs = _inputs(await request.read())
-        if request.remote in _HERE and any(map(_has_files, inputs.values())):
+        if request.remote in _HERE:
             inputs = await fetched(inputs)
         print_ = fingerprint(model, inputs)
         received = self.simulator.counters.received
@@ -126,7 +128,11 @@ class App:
     async def _call(
         self, request: web.BaseRequest, where: str, subject: str, act: Callable[[], Answer], times: int | None = None
     ) -> web.StreamResponse:
-        """Check the token and the limits, then let the call go well or wrong."""
+        """Checks the token and the limits, then answers, or does what a fault says.
+
+        where: the endpoint. subject: what the call is about, by which faults are drawn. act: does the call. times:
+        which call about the subject it is, from 1; None to count here.
+        """
         simulator = self.simulator
         simulator.authorize(request.headers.get("Authorization", ""))
         simulator.admit(where)
@@ -137,7 +143,7 @@ class App:
         return await self._misbehave(rule, request, act)
 
     async def _misbehave(self, rule: Fault, request: web.BaseRequest, act: Callable[[], Answer]) -> web.StreamResponse:
-        """Answer as the rule says. ``act`` is left out where the fault comes first; what it refuses is refused."""
+        """Answers as a fault says. ``act`` is called only if the call does its work before the fault."""
         answer = act() if rule.creates else None
         if rule.kind in ERRORS:
             token = request.headers.get("Authorization", "").partition(" ")[2]
@@ -149,12 +155,12 @@ class App:
             return wire.drop(request)
         body, kind = wire.encoded(answer)
         spoilt = await wire.spoilt(rule, request, body, kind=kind, opening=b'{"padding": "')
-        if spoilt is None and isinstance(answer.body, dict) and "status" in answer.body:  # an unknown word
+        if spoilt is None and isinstance(answer.body, dict) and "status" in answer.body:  # unknown_word
             answer = Answer(answer.status, answer.body | {"status": "hibernating"})
         return spoilt or wire.reply(answer)
 
     async def _inspect(self, request: web.BaseRequest, page: str) -> web.Response:
-        """What was asked (``stats``, ``requests``), and how it shall behave from now on (POST ``profile``)."""
+        """Shows what was counted (``stats``, ``requests``), and changes the behaviour (POST ``profile``)."""
         match request.method, page:
             case "GET", "stats":
                 return wire.reply(Answer(200, self.simulator.stats()))
@@ -199,15 +205,9 @@ class App:
 
 
 def _origin(request: web.BaseRequest) -> str:
-    """As the client calls this server, so that links work through whatever name it came by: over https behind a proxy
-    that says so.
-    """
+    """The address by which the client calls this server, for links: https if a proxy says so."""
     scheme = "https" if request.headers.get("X-Forwarded-Proto") == "https" else "http"
     return f"{scheme}://{request.host}"
-
-
-def _has_files(value: Any) -> bool:
-    return any(map(catalog.is_here, value if isinstance(value, list) else [value]))
 
 
 def _inputs(body: bytes) -> dict[str, Any]:

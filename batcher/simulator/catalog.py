@@ -1,4 +1,4 @@
-"""The catalogue's pages and the check of inputs against the schemas."""
+"""The catalogue of models, and the check of inputs against their schemas."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -7,10 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from batcher.simulator.answers import Answer, Refusal, invalid
-from batcher.simulator.models import HOSTED, IMAGEN
+from batcher.simulator.models import HOSTED
 from batcher.simulator.profile import Profile
-
-__all__ = ["IMAGEN"]
 
 _PAGES = "https://www.runcomfy.com/models/"
 _BY_ID = {model.model_id: model for model in HOSTED}
@@ -32,29 +30,26 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 def entry(model_id: str, *, price: float | None, schema: bool) -> dict[str, Any]:
-    """One model as the catalogue shows it. price: None leaves the price out."""
+    """One model as the catalogue shows it.
+
+    price: US dollars, None to leave it out. schema: whether it has its schema.
+    """
     shown = {key: value for key, value in MODELS[model_id].items() if schema or key != "input_schema"}
     if price is not None:
         shown |= {"base_price_usd": price, "price_unit": _BY_ID[model_id].unit, "pricing_note": ""}
     return shown
 
 
-def search(words: str, category: str, kind: str) -> list[str]:
-    """Ids of the models that have the words in id, name or description, in catalogue order."""
-    words = words.lower()
-    return [
+def page(query: Mapping[str, str], *, price: float | None) -> Answer:
+    """A page of the list of models. query: of the URL. price: US dollars, None to leave it out. Raises Refusal."""
+    limit, offset = _bound(query, "limit", 100, 1, 500), _bound(query, "offset", 0, 0, 10**9)
+    words, category, kind = (query.get(name, "") for name in ("search", "category", "kind"))
+    matches = [
         model_id
         for model_id, model in MODELS.items()
-        if any(words in text.lower() for text in (model_id, model["display_name"], model["description"]))
-        if not category or category in model["categories"]
-        if kind in {"", model["kind"]}
+        if any(words.lower() in text.lower() for text in (model_id, model["display_name"], model["description"]))
+        if category in {"", *model["categories"]} and kind in {"", model["kind"]}
     ]
-
-
-def page(query: Mapping[str, str], *, price: float | None) -> Answer:
-    """The list of models as asked for. Raises Refusal for bounds that make no sense."""
-    limit, offset = _bound(query, "limit", 100, 1, 500), _bound(query, "offset", 0, 0, 10**9)
-    matches = search(query.get("search", ""), query.get("category", ""), query.get("kind", ""))
     schema = query.get("include_schema") == "true"
     shown = [entry(model_id, price=price, schema=schema) for model_id in matches[offset : offset + limit]]
     return Answer(200, {"models": shown, "total": len(matches), "limit": limit, "offset": offset})
@@ -76,14 +71,14 @@ _COUNTS = ("num_images", "number_of_images", "max_images")
 
 
 def outputs(model_id: str, inputs: Mapping[str, Any]) -> int:
-    """How many files a request makes."""
+    """Number of files that a request makes."""
     properties = _BY_ID[model_id].schema["properties"]
     name = next((name for name in _COUNTS if name in properties), None)
     return 1 if name is None else int(inputs.get(name, properties[name].get("default", 1)))
 
 
 def units(model_id: str, inputs: Mapping[str, Any]) -> float:
-    """What the price is multiplied by: files, or seconds."""
+    """What the price is multiplied by: a number of files, or seconds."""
     model = _BY_ID[model_id]
     if model.unit != "second":
         return outputs(model_id, inputs)
@@ -91,6 +86,7 @@ def units(model_id: str, inputs: Mapping[str, Any]) -> float:
 
 
 def output_format(model_id: str, inputs: Mapping[str, Any], default: str) -> str:
+    """Such as ``png`` or ``mp4``."""
     model = _BY_ID[model_id]
     if model.form:
         return model.form
@@ -109,8 +105,8 @@ _TYPES: dict[str, tuple[type[Any], ...]] = {
 
 
 def complaints(model_id: str, inputs: Mapping[str, Any], profile: Profile) -> list[dict[str, Any]]:
-    """What is wrong with the inputs, as the ``detail`` list of a 422. Unknown keys are tolerated, and a required input
-    that does not exist is not missed.
+    """What is wrong with the inputs, as the ``detail`` of a 422. Unknown keys are allowed, and an input that is
+    required but does not exist may be left out.
     """
     model = _BY_ID[model_id]
     properties = model.schema["properties"]
@@ -131,7 +127,7 @@ def _takes_null(rule: Mapping[str, Any]) -> bool:
 
 
 def _private(rule: Mapping[str, Any], value: Any, name: str, *, data: bool) -> list[dict[str, Any]]:
-    """Files have to be public https URLs: the service fetches them itself."""
+    """Complaints about files that have no public https URL. data: whether ``data:`` URIs are allowed too."""
     if not str(rule.get("format", "")).startswith("image_uri"):
         return []
     return [
@@ -142,7 +138,7 @@ def _private(rule: Mapping[str, Any], value: Any, name: str, *, data: bool) -> l
 
 
 def _is_public(url: str) -> bool:
-    """Whether it is an https URL of a host that is not plainly private."""
+    """Whether it is an https URL whose host is not plainly private."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").rstrip(".")
@@ -154,7 +150,7 @@ def _is_public(url: str) -> bool:
 
 
 def is_here(url: Any) -> bool:
-    """Whether it is a link to this machine: unlike the real service, the simulator gets to those."""
+    """Whether it is a link to this machine: unlike the real service, the simulator can fetch those."""
     if not isinstance(url, str) or not url.startswith("http://"):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What the simulator was asked, so that tests and people can check what a client did."""
+"""Counts what clients did, for tests and people."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,11 +8,12 @@ from typing import Any
 
 @dataclass(slots=True)
 class Counters:
-    """calls: by endpoint. received: submits by fingerprint, refused ones too. refused: answers 429.
+    """calls: by endpoint. received, accepted, charged: submits by fingerprint; received ones include refused ones.
 
-    leaks: requests that carried an Authorization header to a place that must never see one.
-    strays: requests for the untrusted host, or for a path the API doesn't have. altered_links: files asked for by a
-    link whose percent-encoding is not the one it was given out with.
+    faults: by place and kind. refused: answers 429. leaks: requests with an Authorization header to a place that must
+    not get one. strays: requests for the untrusted host, or for a path that the API doesn't have.
+    altered_links: requests for files whose link has another percent-encoding than it was given out with.
+    files, file_bytes: files sent, and their size. charged_usd: US dollars.
     """
 
     calls: Counter[str] = field(default_factory=Counter)
@@ -29,6 +30,7 @@ class Counters:
     charged_usd: float = 0.0
 
     def shown(self) -> dict[str, Any]:
+        """As JSON data."""
         return {
             "submits_received": self.received.total(),
             "submits_accepted": self.accepted.total(),

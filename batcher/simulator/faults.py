@@ -1,9 +1,9 @@
-"""What can go wrong, by name, and when it does.
+"""Faults: their names, and the rules by which they happen.
 
-A rule names a place, a kind and how often. Whether it fires is drawn from the profile's seed, the rule's number and
-what the call is about (the same inputs submitted for the n-th time, the n-th read of one request), so a run meets the
-same accidents whatever the order and the speed of its calls. ``count`` and ``skip`` are the exception: they count
-calls of all subjects in the order they come.
+A rule has a place, a kind and a probability. Whether it fires is drawn from the profile's seed, the rule's number and
+what the call is about (the n-th submit of the same inputs, the n-th read of one request). So a run meets the same
+faults whatever the order and the speed of its calls. ``count`` and ``skip`` are different: they count the calls of a
+place in the order they come.
 """
 
 from collections import Counter
@@ -91,13 +91,13 @@ FILES = {
     "html_200": "HTTP 200 with an HTML page",
     "redirect_same": "HTTP 302 to the same host",
     "redirect_other": "HTTP 302 to another host",
-    "corrupt": "one bit of the picture's data is wrong",
-    "short": "half of the picture, with a Content-Length that agrees",
-    "wrong_ratio": "a picture of another shape",
-    "black": "an all-black picture",
-    "placeholder": "the same picture for everybody",
-    "bomb": "a small picture that unpacks to gigabytes",
-    "huge": "`size` bytes that are no picture",
+    "corrupt": "one bit of the image's data is wrong",
+    "short": "half of the image, with a Content-Length that agrees",
+    "wrong_ratio": "an image of another shape",
+    "black": "an all-black image",
+    "placeholder": "the same image for everybody",
+    "bomb": "a small image that unpacks to gigabytes",
+    "huge": "`size` bytes that are no image",
     "endless": "bytes that never end",
 }
 
@@ -107,13 +107,13 @@ _CREATES = frozenset({"drop_after", "slow", "cut", "html_200", "empty_200", "unk
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rule.
 
-    where: one of PLACES. kind: a key of ERRORS or TRANSPORT; for files of FILES; for results also of OUTCOMES, which
-    are drawn once a job, when it is accepted, and stay.
-    probability: of firing, per call. count: fires at most so often in all. first: only on the first N calls about the
-    same inputs (submit), request (status, result, cancel), file or model. skip: not on the first N calls of all.
-    seconds: of slow answers and of Retry-After. size: bytes of ``huge``. to: host a redirect or an untrusted link
-    names (default: this very server by another name, so that it sees who comes).
-    created: whether a submit makes a job all the same; None: what the kind suggests.
+    where: one of PLACES. kind: a key of ERRORS or TRANSPORT; for files, of FILES; for results, also of OUTCOMES, which
+    are drawn once for each job, when it is accepted.
+    probability: of firing, for each call. count: fires at most so many times. first: only on the first N calls about
+    the same inputs (submit), request (status, result, cancel), file or model. skip: not on the first N calls at this
+    place. seconds: of slow answers and of Retry-After. size: bytes of ``huge``. to: host that a redirect or an
+    untrusted link leads to, by default this server by another name, so that it counts the calls.
+    created: whether a submit makes a job in spite of the fault; None for what is usual for the kind.
     """
 
     where: str
@@ -133,11 +133,12 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         kinds_there = kinds(self.where)
         if self.kind not in kinds_there:
             near = get_close_matches(str(self.kind), kinds_there, 1)
-            mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(kinds_there)}"
-            raise ValueError(f"no such fault at {self.where}: {self.kind!r}; {mend}")
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(kinds_there)}"
+            raise ValueError(f"no such fault at {self.where}: {self.kind!r}; {hint}")
 
     @property
     def creates(self) -> bool:
+        """Whether the call does its work (a submit makes a job) before it goes wrong."""
         return self.kind in _CREATES if self.created is None else self.created
 
     @property
@@ -146,18 +147,21 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def kinds(where: str) -> dict[str, str]:
-    """The faults that can happen at a place, with what each does."""
+    """The faults of a place: by kind, what each does."""
     if where == "file":
         return FILES
     return ERRORS | TRANSPORT | (OUTCOMES if where == "result" else {})
 
 
 class FaultBook:
-    """The rules with their memory: how often each place was called and each rule fired."""
+    """Draws faults from rules, and counts how often each place was called and each rule fired.
+
+    seed: of the profile. rules: the first one that fires counts.
+    """
 
     def __init__(self, seed: int, rules: Sequence[Fault]) -> None:
         self._seed = seed
-        self._calls = {place: [] for place in PLACES}  # type: dict[str, list[tuple[int, Fault]]]
+        self._calls: dict[str, list[tuple[int, Fault]]] = {place: [] for place in PLACES}
         self._outcomes: list[tuple[int, Fault]] = []
         for number, rule in enumerate(rules):
             (self._outcomes if rule.is_outcome else self._calls[rule.where]).append((number, rule))
@@ -166,7 +170,7 @@ class FaultBook:
         self._fired: Counter[int] = Counter()
 
     def draw(self, where: str, subject: str, times: int | None = None) -> Fault | None:
-        """What goes wrong with this call, if anything. times: which call about the subject this is, from 1."""
+        """The fault of this call, if any. times: which call about the subject it is, from 1; None to count here."""
         rules = self._calls[where]
         if not rules:
             return None
@@ -176,7 +180,10 @@ class FaultBook:
         return self._pick(rules, where, subject, times)
 
     def outcome(self, subject: str, times: int) -> Fault | None:
-        """How the job accepted for these inputs for the n-th time will end, when it does not end well."""
+        """How a job will end, None for success.
+
+        subject: fingerprint of its inputs. times: which of these jobs it is.
+        """
         return self._pick(self._outcomes, "outcome", subject, times) if self._outcomes else None
 
     def _pick(self, rules: list[tuple[int, Fault]], where: str, subject: str, times: int) -> Fault | None:

@@ -1,7 +1,6 @@
-"""Files among the inputs that lie on this machine: fetched as the real service fetches those of the world.
+"""Fetches input files that have links to this machine, as the real service fetches public ones.
 
-Their links lose what stands behind the ``?``: it may be a signature, which is nobody's business afterwards, and another
-one with every submit.
+The recorded link has no query: it may be a signature, which is a secret, and another one with every submit.
 """
 
 from collections.abc import Mapping
@@ -18,7 +17,10 @@ _TIMEOUT = aiohttp.ClientTimeout(total=60.0)
 
 
 async def fetched(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs with the links as they are kept. Raises Refusal for a file that can't be had."""
+    """Fetches every file.
+
+    Returns the inputs, with links as they are recorded. Raises Refusal if a file can't be had.
+    """
     files: dict[str, Any] = {}
     for name, value in inputs.items():
         for url in filter(catalog.is_here, value if isinstance(value, list) else [value]):
@@ -29,6 +31,7 @@ async def fetched(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _wrong(url: str) -> str:
+    """Why a file can't be had, "" if it can."""
     try:
         async with (
             aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=False) as session,

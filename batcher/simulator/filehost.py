@@ -1,29 +1,30 @@
-"""The host of the pictures: knows no tokens, and is the place where most downloads go wrong."""
+"""The host of the files: it takes no tokens, and has faults of its own."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from batcher.simulator import answers, catalog, links, media, pictures, wire
+from batcher.simulator import answers, catalog, images, links, media, wire
 from batcher.simulator.answers import Answer
 from batcher.simulator.faults import Fault
 from batcher.simulator.jobs import Request, State
+from batcher.simulator.models import IMAGEN
 from batcher.simulator.profile import Profile
 from batcher.simulator.service import Simulator
 
-TYPES = pictures.TYPES | media.TYPES
+TYPES = images.TYPES | media.TYPES
 
 
 def file_bytes(
-    inputs: Mapping[str, Any], index: int = 0, *, model: str = catalog.IMAGEN, profile: Profile | None = None
+    inputs: Mapping[str, Any], index: int = 0, *, model: str = IMAGEN, profile: Profile | None = None
 ) -> bytes:
-    """Exactly what the file host of a simulator with this profile sends, faults apart."""
+    """The bytes that the file host of a simulator with this profile sends, without faults. index: from 0."""
     profile = profile or Profile()
     form = catalog.output_format(model, inputs, profile.image_format)
     if form in media.TYPES:
         return media.sample(form, inputs)
-    return pictures.picture(inputs, index, model=model, form=form, side=profile.image_side, size=profile.image_bytes)
+    return images.image_file(inputs, index, model=model, form=form, side=profile.image_side, size=profile.image_bytes)
 
 
 async def serve_file(simulator: Simulator, request: web.BaseRequest, origin: str) -> web.StreamResponse:
@@ -59,11 +60,11 @@ def _belongs(link: links.Link, owner: Request, profile: Profile) -> bool:
 
 
 def serve_stray(simulator: Simulator, request: web.BaseRequest) -> web.Response:
-    """The untrusted host: hands out a picture to whoever is careless enough to come, and counts them."""
+    """Answers as a host that no client should ask: counts the request, and sends an image."""
     simulator.counters.strays += 1
     if "Authorization" in request.headers:
         simulator.leaked()
-    return wire.raw(pictures.picture({"prompt": "from an untrusted host"}), kind="image/png")
+    return wire.raw(images.image_file({"prompt": "from an untrusted host"}), kind="image/png")
 
 
 def _error(status: int) -> web.Response:
@@ -73,12 +74,12 @@ def _error(status: int) -> web.Response:
 _TYPES = {"wrong_type": "text/html", "no_type": "application/octet-stream"}
 
 _OTHER_BYTES: Mapping[str, Callable[[Request, bytes], bytes]] = {
-    "corrupt": lambda _, body: pictures.flipped(body),
+    "corrupt": lambda _, body: images.flipped(body),
     "short": lambda _, body: body[: len(body) // 2],
-    "wrong_ratio": lambda owner, _: pictures.picture(owner.inputs, ratio=_another_ratio(owner.inputs)),
-    "black": lambda owner, _: pictures.black(owner.inputs),
-    "placeholder": lambda _, __: pictures.picture({"prompt": "placeholder"}),
-    "bomb": lambda _, __: pictures.bomb(),
+    "wrong_ratio": lambda owner, _: images.image_file(owner.inputs, ratio=_another_ratio(owner.inputs)),
+    "black": lambda owner, _: images.black(owner.inputs),
+    "placeholder": lambda _, __: images.image_file({"prompt": "placeholder"}),
+    "bomb": lambda _, __: images.bomb(),
 }
 
 
@@ -94,7 +95,7 @@ async def _spoilt(
 
 
 def _other_answer(rule: Fault, request: web.BaseRequest, origin: str) -> Answer | None:
-    """What is no file at all: an error, or the way to somewhere else."""
+    """An error or a redirect; None if the rule sends a file."""
     path = request.raw_path.partition("?")[0]
     if rule.kind == "redirect_same":
         return Answer(302, "", {"Location": f"{origin}{path}?moved"})
@@ -104,4 +105,4 @@ def _other_answer(rule: Fault, request: web.BaseRequest, origin: str) -> Answer 
 
 
 def _another_ratio(inputs: Mapping[str, Any]) -> str:
-    return "16:9" if pictures.asked_ratio(inputs) == "1:1" else "1:1"
+    return "16:9" if images.asked_ratio(inputs) == "1:1" else "1:1"

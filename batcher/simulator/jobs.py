@@ -1,14 +1,14 @@
-"""A request as the service knows it, and the line it stands in.
+"""Requests, and the queue that they wait in.
 
-The line moves only when somebody looks: ``Line.advance(now)`` plays back, in order, everything that should have
-happened since the last look. So a service with ten thousand jobs holds no timer, and a restarted one catches up.
-All times are seconds on the service's own clock, which ``Simulator.now()`` reads; before its start they are negative.
+The queue has no timer: ``Line.advance(now)`` does, in order, everything that was due since the last call. So a service
+with ten thousand jobs costs nothing while nobody asks, and a restarted one catches up. All times are seconds on the
+service's own clock, which ``Simulator.now()`` reads; times before its start are negative.
 """
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Any
@@ -24,20 +24,20 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Request:
     """One accepted submit.
 
-    outcome: a key of ``faults.OUTCOMES``, or "" for a good end.
-    wait, run: seconds it queues at least, and takes once it runs. reads: status and result reads so far; ended_reads:
-    result reads since it ended.
+    number: from 1, in the order of acceptance. accepted, started, finished: times. wait: seconds that it queues at
+    least. run: seconds that it takes once it runs. outcome: a key of ``faults.OUTCOMES``, "" for success.
+    cost: US dollars that it was charged, None for nothing. reads: of status and result so far. ended_reads: of the
+    result since it ended. fingerprint: of model and inputs.
     """
 
     number: int
     id: str
     model: str
     inputs: Mapping[str, Any]
-    fingerprint: str
     accepted: float
     wait: float
     run: float
@@ -48,24 +48,17 @@ class Request:
     cost: float | None = None
     reads: int = 0
     ended_reads: int = 0
+    fingerprint: str = field(init=False)
 
-    @classmethod
-    def planned(
-        cls, number: int, id_: str, model: str, inputs: Mapping[str, Any], accepted: float, plan: Sequence[Any]
-    ) -> "Request":
-        """plan: wait, run and outcome."""
-        wait, run, outcome = plan
-        return cls(
-            number=number, id=id_, model=model, inputs=inputs, fingerprint=fingerprint(model, inputs),
-            accepted=accepted, wait=wait, run=run, outcome=outcome,
-        )  # fmt: skip
+    def __post_init__(self) -> None:
+        self.fingerprint = fingerprint(self.model, self.inputs)
 
     @property
     def ended(self) -> bool:
         return self.state in {State.FINISHED, State.FAILED, State.CANCELLED}
 
     def shown(self, start: float) -> dict[str, Any]:
-        """As JSON data. start: the wall time that this request's times count from."""
+        """As JSON data. start: Unix seconds of the start of the service's clock."""
         started, finished = (None if at is None else start + at for at in (self.started, self.finished))
         return {
             "request_id": self.id,
@@ -83,7 +76,10 @@ class Request:
 
 
 class Line:
-    """Who waits and who runs. ``slots`` None means that nobody has to wait for another."""
+    """The requests that wait and those that run.
+
+    on_start: called with each request when it starts to run. peak: most requests that ran at once.
+    """
 
     def __init__(self, on_start: Callable[[Request], None]) -> None:
         self.peak = 0
@@ -93,16 +89,8 @@ class Line:
         self._running: list[tuple[float, int]] = []  # (end, number), a heap
         self._members: dict[int, Request] = {}
 
-    @property
-    def waiting(self) -> int:
-        return len(self._waiting)
-
-    @property
-    def running(self) -> int:
-        return len(self._running)
-
     def enter(self, request: Request, now: float) -> None:
-        """Queued requests join the end; one that started before a restart goes on, or has ended meanwhile."""
+        """Adds a queued request, or one that started before a restart and goes on or has ended meanwhile."""
         if request.started is not None and request.started + request.run <= now:
             _end(request, request.started + request.run)
             return
@@ -113,15 +101,16 @@ class Line:
             self._run(request, request.started)
 
     def leave(self, request: Request) -> None:
-        """Give up a queued request's place."""
+        """Removes a queued request."""
         del self._waiting[self.position(request)]
         del self._members[request.number]
 
     def position(self, request: Request) -> int:
-        """How many are before it."""
+        """Number of requests before a queued one."""
         return bisect_left(self._waiting, self._place(request))
 
     def advance(self, now: float, slots: int | None) -> None:
+        """Starts and ends what is due by ``now``. slots: requests that may run at once, None for all."""
         while True:
             start = self._next_start(slots)
             end = self._running[0][0] if self._running else math.inf
@@ -140,7 +129,7 @@ class Line:
     def _next_start(self, slots: int | None) -> float:
         if not self._waiting or (slots is not None and len(self._running) >= slots):
             return math.inf
-        # With a limit on slots a place may have become free after the earliest start.
+        # With a limit, a slot may have become free after the earliest start.
         return self._waiting[0][0] if slots is None else max(self._waiting[0][0], self._moment)
 
     def _start_one(self, at: float) -> None:

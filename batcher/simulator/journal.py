@@ -1,8 +1,8 @@
-"""What a killed simulator leaves behind: one JSON record a line, in the order things happened.
+"""A file of records from which a simulator restores its state: one JSON object a line, in the order of events.
 
-Records: ``accepted`` (a request with the plan of its future), ``started`` (and what it was charged), ``cancelled``,
-``leak`` (a token came to the file host). Each is handed to the operating system at once: it survives ``kill -9`` of
-this process, though not a power cut. A torn last line is what a kill leaves, and is dropped.
+Records: ``accepted`` (a request, with its times and outcome as planned), ``started`` (with the charge), ``cancelled``,
+``leak`` (a token came to the file host). Each is written at once: it survives ``kill -9`` of the process, though not a
+power cut. An incomplete last line, which a kill may leave, is dropped.
 """
 
 import errno
@@ -18,6 +18,8 @@ class JournalError(ValueError):
 
 
 class Journal:
+    """path: of the file, made if it is missing. Raises JournalError for a link, OSError."""
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: int | None = None
@@ -26,7 +28,7 @@ class Journal:
     def _open(self) -> int:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            odd = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)  # a run directory may hold a link there
+            odd = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)  # there may be a link in its place
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | odd
             try:
                 self._file = os.open(self._path, flags, 0o644)
@@ -37,7 +39,7 @@ class Journal:
         return self._file
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """What an earlier process wrote. A torn last line is cut off, so that the next record starts on its own."""
+        """The records so far. An incomplete last line is cut off. Raises JournalError."""
         whole = 0
         with self._path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
@@ -60,7 +62,7 @@ class Journal:
         os.write(self._open(), json.dumps({"t": kind, **values}, separators=(",", ":")).encode() + b"\n")
 
     def close(self) -> None:
-        """Until the next write."""
+        """Closes the file; the next write opens it again."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -1,4 +1,4 @@
-"""How long a job takes, and how often one may ask: the two clocks of the service."""
+"""How long jobs take, and how many calls a second are let through."""
 
 import math
 from collections import deque
@@ -14,9 +14,9 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A distribution of seconds.
 
-    fixed: always ``median``. uniform: between ``low`` and ``high``. lognormal: ``median``, spread ``sigma`` (0.4 puts
-    nine of ten within a factor of two), never above ``most``. bimodal: about ``low``, or about ``high`` for a share
-    ``slow`` of the jobs, each spread log-normally by ``sigma``.
+    fixed: always ``median``. uniform: between ``low`` and ``high``. lognormal: about ``median``, spread by ``sigma``
+    (with 0.4, nine of ten are within a factor of two), at most ``most``. bimodal: about ``low``, or for a share
+    ``slow`` of the jobs about ``high``, each spread log-normally by ``sigma``.
     """
 
     kind: Literal["fixed", "uniform", "lognormal", "bimodal"] = "lognormal"
@@ -28,6 +28,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     most: Seconds = math.inf
 
     def draw(self, *what: object) -> float:
+        """Seconds; the same for the same arguments."""
         if self.kind == "fixed":
             return self.median
         if self.kind == "uniform":
@@ -39,10 +40,10 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Gate:
-    """Lets through at most ``rate`` calls a second; the others learn how long to wait.
+    """Lets through at most ``rate`` calls a second.
 
-    bucket: ``burst`` at once after a pause, then one every 1 / rate seconds.
-    window: at most ``burst`` in any stretch of burst / rate seconds.
+    rate: calls a second. burst: calls at once, None for those of one second. shape: ``bucket`` lets ``burst`` through
+    at once after a pause, then one every 1 / rate seconds; ``window`` at most ``burst`` in any burst / rate seconds.
     """
 
     def __init__(self, rate: float, burst: int | None, shape: Literal["bucket", "window"]) -> None:
@@ -54,7 +55,7 @@ class Gate:
         self._past: deque[float] = deque()
 
     def ask(self, now: float) -> float:
-        """0 when the call may pass (and has been counted), else the seconds until one may."""
+        """0 if the call may pass, which counts it; else the seconds until one may."""
         return self._ask_window(now) if self._window else self._ask_bucket(now)
 
     def _ask_bucket(self, now: float) -> float:

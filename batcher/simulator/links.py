@@ -1,8 +1,8 @@
-"""Where the files of a result are, as URLs: real ones, which hold all the file host needs, and hostile ones.
+"""Links to the files of a result: good ones, which hold all that the file host needs, and hostile ones.
 
-A real link looks like the service's: two opaque path segments that end in percent-encoded ``=``, then
-``output/<id>_output.<ext>``. Some HTTP libraries decode the ``%3D`` on the way out; that is let pass, and counted,
-unless the profile is strict about it. Encoding it once more misses.
+A good link looks like the service's: two opaque path segments that end in percent-encoded ``=``, then
+``output/<id>_output.<ext>``. Some HTTP libraries decode the ``%3D``; such a link works too, and is counted, unless the
+profile is strict. A link that was encoded once more does not work.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -15,7 +15,10 @@ EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "wav": "wav", "mp4": 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """issued: wall time in milliseconds, 0 for links that never die."""
+    """index: of the output, from 0.
+
+    issued: Unix milliseconds, 0 for links that do not expire. form: such as ``png``.
+    """
 
     request_id: str
     index: int
@@ -31,7 +34,7 @@ class Link:
 
 
 def parse(raw_path: str) -> Link | None:
-    """The link behind a path as it came over the wire, or None if it never was one."""
+    """The link of a path as it was received; None if it is none."""
     parts = raw_path.split("/")
     if len(parts) != 6:
         return None
@@ -50,13 +53,16 @@ def _opaque(data: bytes) -> str:
 
 
 def other_name(origin: str) -> str:
-    """The same server under a host name nobody has reason to trust, so that it sees who comes all the same."""
+    """The same server under a host name that is not trusted, so that it can count who follows the link."""
     host, _, port = origin.partition("://")[2].rpartition(":")
     return f"{'127.0.0.1' if host == 'localhost' else 'localhost'}:{port}"
 
 
 def hostile(kind: str, origin: str, request_id: str, to: str | None) -> str:
-    """A link that must not be followed; all but ``url_file`` and ``url_data`` lead to ``/untrusted`` when it is."""
+    """A link that must not be followed. All but ``url_file`` and ``url_data`` lead to ``/untrusted``.
+
+    kind: of ``faults.OUTCOMES``. to: another host to lead to.
+    """
     own = origin.partition("://")[2]
     port = own.rpartition(":")[2]
     path = f"/untrusted/{request_id}_output.png"

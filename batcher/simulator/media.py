@@ -1,4 +1,4 @@
-"""Sounds and films: the smallest files of their kind that a reader accepts, other bytes for other inputs."""
+"""Audio and video: the smallest files that a reader accepts, with other bytes for other inputs."""
 
 import io
 import struct
@@ -13,11 +13,12 @@ KEYS = {"wav": "audio", "mp4": "video"}  # in ``output``
 
 
 def sample(form: str, inputs: Mapping[str, Any]) -> bytes:
+    """form: ``wav`` or ``mp4``."""
     return _wav(inputs) if form == "wav" else _mp4(inputs)
 
 
 def _wav(inputs: Mapping[str, Any]) -> bytes:
-    """A tenth of a second of noise, the same for the same inputs."""
+    """A tenth of a second of noise."""
     seed = bytes.fromhex(fingerprint("wav", inputs)[:16])
     held = io.BytesIO()
     with wave.open(held, "wb") as sound:
@@ -29,7 +30,7 @@ def _wav(inputs: Mapping[str, Any]) -> bytes:
 
 
 def _mp4(inputs: Mapping[str, Any]) -> bytes:
-    """A film of no pictures: the boxes that name the kind, and a remark."""
+    """A video without frames: the boxes that name the kind, and a remark."""
     remark = f"SIMULATED {fingerprint('mp4', inputs)}".encode()
     header = struct.pack(">4I", 0, 0, 0, 1000) + struct.pack(">I", 5000) + bytes(80)
     return (

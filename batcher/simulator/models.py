@@ -1,6 +1,7 @@
-"""The models that the simulator hosts: schemas as published, quirks included. The search for oddities was
-"what breaks a client": prompts under other names or none, lists of files, several pictures, films and sounds, an input
-that is required and does not exist.
+"""The models that the simulator hosts, with their schemas as published.
+
+They were chosen because they may break a client: prompts under other names or none, lists of files, several images,
+video and audio, an input that is required and does not exist.
 """
 
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ _BANANA_SCHEMA = _schema(
     enable_web_search={"title": "Web Search", "type": "boolean", "default": False},
 )
 
+_SIZES = ["2048x2048 (1:1)", "2560x1440 (16:9)"]
 _SEEDREAM_RATIOS = ["1:1", "4:3", "3:4", "16:9", "9:16", "21:9"]
 
 _URL = {"type": "string", "format": "image_uri"}
@@ -70,7 +72,7 @@ _SEEDREAM_SCHEMA = _schema(
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """form: of its files where it is no picture: ``mp4`` or ``wav``. unit: what its price is for."""
+    """A model. form: of its files if they are no images: ``mp4`` or ``wav``. unit: what its price is for."""
 
     model_id: str
     name: str
@@ -86,9 +88,7 @@ HOSTED = (
     Hosted("google/nano-banana-2/text-to-image", "Nano Banana 2", "text-to-image", _BANANA_SCHEMA),
     Hosted("bytedance/seedream-5.0-pro/image-to-image", "Seedream 5.0 Pro", "image-to-image", _SEEDREAM_SCHEMA),
     Hosted(
-        "google/nano-banana-2/edit",
-        "Nano Banana 2 Edit",
-        "image-to-image",
+        "google/nano-banana-2/edit", "Nano Banana 2 Edit", "image-to-image",
         _schema(
             ["prompt", "image_urls"],
             prompt={"type": "string", "default": "Make it night"},
@@ -96,54 +96,41 @@ HOSTED = (
             number_of_images={"type": "integer", "minimum": 1, "maximum": 4, "default": 1},
         ),
         unit="image",
-        description="The number of pictures has a name of its own.",
+        description="The number of images has a name of its own.",
     ),
     Hosted(
-        "bytedance/seedream-4-0/sequential",
-        "Seedream 4.0 Sequential",
-        "text-to-image",
+        "bytedance/seedream-4-0/sequential", "Seedream 4.0 Sequential", "text-to-image",
         _schema(
             ["text"],
             text={"type": "string", "default": "Generate 3 images of a lighthouse"},
             max_images={"type": "integer", "minimum": 1, "maximum": 15, "default": 4},
             seed={"type": "integer", "default": None},
         ),
-        description="The prompt is called text; four pictures unless it is told otherwise.",
+        description="The prompt is called text; four images unless it is told otherwise.",
     ),
     Hosted(
-        "bytedance/seedream-4-5/edit",
-        "Seedream 4.5 Edit",
-        "image-to-image",
+        "bytedance/seedream-4-5/edit", "Seedream 4.5 Edit", "image-to-image",
         _schema(
             ["prompt", "image_urls"],
             prompt={"type": "string"},
             images=_URLS,
-            resolution={
-                "type": "string",
-                "enum": ["2048x2048 (1:1)", "2560x1440 (16:9)"],
-                "default": "2048x2048 (1:1)",
-            },
+            resolution={"type": "string", "enum": _SIZES, "default": _SIZES[0]},
         ),
         description="It asks for an input that it does not have.",
     ),
     Hosted(
-        "runwayml/runway-gen-4-turbo/image-to-video",
-        "Runway Gen-4 Turbo",
-        "image-to-video",
+        "runwayml/runway-gen-4-turbo/image-to-video", "Runway Gen-4 Turbo", "image-to-video",
         _schema(
             ["promptImage"],
             promptImage=_URL,
             promptText={"type": "string", "maxLength": 1000},
             duration={"type": "integer", "enum": [5, 10], "default": 5},
         ),
-        form="mp4",
-        unit="second",
-        description="A film of a picture; the prompt may be left out.",
+        form="mp4", unit="second",
+        description="A video from an image; the prompt may be left out.",
     ),
     Hosted(
-        "ace-step/ace-step-1.5/text-to-audio",
-        "ACE-Step 1.5",
-        "text-to-audio",
+        "ace-step/ace-step-1.5/text-to-audio", "ACE-Step 1.5", "text-to-audio",
         _schema(
             ["tags"],
             tags={"type": "string"},
@@ -151,21 +138,16 @@ HOSTED = (
             duration={"type": "float", "minimum": 5, "maximum": 240, "default": 60},
             seed={"type": "integer", "minimum": -1, "maximum": 2147483647, "default": -1},
         ),
-        form="wav",
-        unit="second",
+        form="wav", unit="second",
         description="Music; what stands for the prompt is called tags.",
     ),
     Hosted(
-        "clarity/upscaler/image-to-image",
-        "Clarity Upscaler",
-        "upscale",
+        "clarity/upscaler/image-to-image", "Clarity Upscaler", "upscale",
         _schema(["image_url"], image_url=_URL, scale={"type": "integer", "minimum": 2, "maximum": 4, "default": 2}),
         description="It takes no prompt at all.",
     ),
     Hosted(
-        "community/wan-2-1/fusionx/image-to-video",
-        "Wan 2.1 FusionX",
-        "image-to-video",
+        "community/wan-2-1/fusionx/image-to-video", "Wan 2.1 FusionX", "image-to-video",
         {**_schema(["600_prompt", "608_image"]), "properties": {
             "600_prompt": {"type": "string"}, "608_image": _URL,
         }},

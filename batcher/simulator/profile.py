@@ -1,6 +1,6 @@
-"""All behaviour of the simulated service as one frozen value, from YAML or from keywords.
+"""How the simulated service behaves, as one frozen value, from YAML or from keywords.
 
-The default is a service on a good day: quick, faultless, without limits. ``samples/simulator.yaml`` shows a bad one.
+By default it is quick, without faults and without limits. ``samples/simulator.yaml`` shows all settings.
 """
 
 from collections.abc import Mapping
@@ -23,26 +23,27 @@ Rate = Annotated[float, msgspec.Meta(gt=0)] | None
 
 
 class ProfileError(ValueError):
-    """The profile can't be read: the message says which key and what would do."""
+    """The profile can't be read; the message names the key and says what is allowed."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the service behaves. Times are in seconds, money in US dollars.
 
-    Speed: latency of the job itself and queue before it; slots: jobs that run at once (None: all), the rest wait.
+    Speed: latency: of a job once it runs. queue: time before that. slots: jobs that run at once (None: all).
     Limits: accepted submits a second, and calls of any kind a second (None: no limit); see ``latency.Gate``.
-    Money: a job is charged when it starts running; failed ones only with charge_failed. balance: None never ends.
-        cost_late: so many reads of a finished result come without its cost. costs: what results say that they cost, in
-        the order of the submits and over again: an amount is charged, anything else is only said, null is not said.
-    Account: tokens that are accepted (None: any); auth_status: the HTTP status of error 400004.
-    Words: what states are called on the wire.
-    Output: shape of ``output``; image_bytes pads files to about this size.
-    Oddities: fresh_404: the first N reads of an id answer 404. lagging_result: a finished job's first N result reads
-        still say it is running. unfinished_result: HTTP status of the result of an unfinished job, or 400005 for HTTP
-        400 with that error_code (None: 200 with its state). defaults_fill: required inputs that have a default may be
-        left out. data_uris: files may be ``data:`` URIs, as the partner nodes send them. submit_status: HTTP status of
-        an accepted submit; 202 has a status beside the id. result_lifetime, link_lifetime: ids and links die after so
-        long. strict_links: links with another percent-encoding than given out are 404. echo: results repeat the inputs.
+    Money: a job is charged when it starts to run; failed ones only with charge_failed. balance: None for no limit.
+        cost_late: the first N reads of a finished result have no cost. costs: the costs in results, in the order of the
+        submits and then from the beginning: an amount is charged, anything else is only shown, null is left out.
+    Account: tokens: that are accepted (None: any). auth_status: HTTP status of error 400004.
+    Words: names of states in answers.
+    Output: output_shape: of ``output`` in results. image_bytes: files are padded to this size.
+    Oddities: fresh_404: the first N reads of an id answer 404. lagging_result: the first N result reads of a finished
+        job say that it is running. unfinished_result: HTTP status of the result of an unfinished job, or 400005 for
+        HTTP 400 with that error_code (None: 200 with its state). defaults_fill: required inputs that have a default may
+        be left out. data_uris: files may be ``data:`` URIs, as the partner nodes send them. submit_status: HTTP status
+        of an accepted submit; 202 has a status beside the id. result_lifetime, link_lifetime: seconds until ids and
+        links expire. strict_links: links with another percent-encoding than given out are 404. echo: results repeat the
+        inputs.
     """
 
     seed: int = 1
@@ -92,6 +93,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @classmethod
     def load(cls, path: Path | str) -> "Profile":
+        """The profile in a YAML file. Raises ProfileError."""
         try:
             settings = yaml.safe_load(Path(path).read_text("utf-8"))
             return cls().merged({} if settings is None else settings)
@@ -105,8 +107,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def merged(self, settings: Mapping[str, Any]) -> "Profile":
         """The same profile with some settings changed. Raises ProfileError for unknown keys and values that don't fit.
 
-        A latency may be a number of seconds (always that long) or ``LOW-HIGH`` (anything between, evenly); a fault may
-        be ``WHERE:KIND`` or ``WHERE:KIND:PROBABILITY``.
+        A latency may be a number of seconds (fixed) or ``LOW-HIGH`` (uniform). A fault may be ``WHERE:KIND`` or
+        ``WHERE:KIND:PROBABILITY``.
         """
         try:
             given = {key: _spelt_out(key, value) for key, value in settings.items()}
@@ -119,7 +121,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def _words(error: str) -> str:
-    """The words of msgspec with the place in front, and the key that was meant."""
+    """An error of msgspec with the place in front, and the key that was probably meant."""
     what, _, place = error.partition(" - at `$")
     key = what.partition("unknown field `")[2].rstrip("`")
     keys = [name for kind in (Profile, Latency, Fault) for name in kind.__struct_fields__]

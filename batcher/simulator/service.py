@@ -1,7 +1,7 @@
-"""The service itself, without HTTP: takes requests in, runs them, charges for them, remembers them.
+"""The service without HTTP: it accepts requests, runs them, charges for them and remembers them.
 
-Nothing here awaits, so every operation is whole: a request that was accepted is in the journal before its answer can
-leave. Time is the running loop's, which may be virtual; ``wall`` says what time of day that was at the start.
+Nothing here awaits, so no operation is interrupted: an accepted request is in the journal before its answer is sent.
+Time is the running loop's, which may be virtual; ``wall`` gives the time of day at the start.
 """
 
 import asyncio
@@ -26,9 +26,10 @@ from batcher.simulator.profile import Profile
 class Simulator:
     """A RunComfy Model API in memory.
 
-    wall: Unix seconds, for the times in answers. journal: a file that makes the service outlive its process.
-    salt: makes request ids differ from those of another simulator with the same profile; without one, the same
-    submits get the same ids.
+    profile: how it behaves. wall: gives Unix seconds, for the times in answers.
+    journal: a file from which the next process restores requests and charges; None for none.
+    salt: part of the hash that request ids are made from. Two simulators with the same profile and salt give the same
+    ids to the same submits.
     """
 
     def __init__(
@@ -45,11 +46,14 @@ class Simulator:
         self._salt = salt
         self._journal = Journal(journal) if journal else None
         self._line = Line(self._started)
-        self._promised = 0.0  # what jobs that wait will cost
+        self._promised = 0.0  # US dollars that waiting jobs will cost
         self._loop_start: float | None = None
         self._wall_start = 0.0
         self.profile = profile or Profile()
         self._apply()
+
+    def __repr__(self) -> str:
+        return f"<Simulator, requests: {len(self.requests)}, charged: ${self.counters.charged_usd:.2f}>"
 
     def now(self) -> float:
         """Seconds since the service's start in this process."""
@@ -60,12 +64,12 @@ class Simulator:
         return moment - self._loop_start
 
     def date(self, moment: float | None = None) -> float:
-        """Unix seconds of a moment of ``now()``; of now without one."""
+        """Unix seconds of a time of ``now()``, by default of now."""
         moment = self.now() if moment is None else moment
         return self._wall_start + moment
 
     def change(self, settings: Mapping[str, Any]) -> None:
-        """Behave differently from now on. Jobs already accepted keep their plan. Raises ProfileError."""
+        """Changes the profile. Accepted jobs keep their times and outcome. Raises ProfileError."""
         self.advance()
         self.profile = self.profile.merged(settings)
         self._apply()
@@ -78,7 +82,7 @@ class Simulator:
         self._calls = Gate(calls, None, profile.rate_shape) if calls else None
 
     def admit(self, endpoint: str) -> None:
-        """Raises Refusal with 429 when the call comes too soon."""
+        """Raises Refusal with 429 if the call comes too soon."""
         for gate, mode in (
             (self._calls, self.profile.call_retry_after),
             (self._submits if endpoint == "submit" else None, self.profile.retry_after),
@@ -89,14 +93,14 @@ class Simulator:
                 raise Refusal(too_many(wait, mode, self.date()))
 
     def authorize(self, header: str) -> None:
-        """Raises Refusal unless the header carries a token this service takes."""
+        """Raises Refusal unless the Authorization header has a token that is accepted."""
         scheme, _, token = header.partition(" ")
         tokens = self.profile.tokens
         if scheme.lower() != "bearer" or not token.strip() or (tokens is not None and token not in tokens):
             raise Refusal(coded(400004, "token missing, expired or revoked", status=self.profile.auth_status))
 
     def submit(self, model: str, inputs: Mapping[str, Any]) -> Request:
-        """Raises Refusal when the model or its inputs are wrong, or the balance does not cover it."""
+        """Accepts a request. Raises Refusal if model or inputs are wrong, or the balance is too low."""
         self.advance()
         if model not in catalog.MODELS:
             raise Refusal(coded(400001, f"no such model: {model}"))
@@ -118,7 +122,7 @@ class Simulator:
         wait = self.profile.queue.draw(seed, "queue", print_, copy)
         plan = (wait, self.profile.latency.draw(seed, "run", print_, copy), outcome.kind if outcome else "")
         request_id = _request_id(self._salt, seed, print_, copy)
-        request = Request.planned(len(self.requests) + 1, request_id, model, inputs, now, plan)
+        request = Request(len(self.requests) + 1, request_id, model, inputs, now, *plan)
         self._write("accepted", id=request_id, model=model, inputs=inputs, at=self.date(now), plan=plan)
         self._enter(request)
         self.advance()
@@ -134,7 +138,7 @@ class Simulator:
         self._line.enter(request, self.now())
 
     def find(self, request_id: str) -> Request | None:
-        """None when there is no such request, or no longer."""
+        """The request; None if there is none, or no longer."""
         self.advance()
         request = self.requests.get(request_id)
         lifetime = self.profile.result_lifetime
@@ -143,7 +147,7 @@ class Simulator:
         return request if self.now() - request.finished <= lifetime else None
 
     def cancel(self, request: Request) -> bool:
-        """Whether it is cancelled now: only jobs that still wait can be."""
+        """Cancels a request that waits. Returns whether it is cancelled now."""
         self.advance()
         if request.state is State.QUEUED:
             self._line.leave(request)
@@ -159,25 +163,28 @@ class Simulator:
         return self._line.position(request)
 
     def balance(self) -> float | None:
-        """What is left by now; None when it never ends."""
+        """US dollars that are left; None without a limit."""
         self.advance()
         return None if self.profile.balance is None else self.profile.balance - self.counters.charged_usd
 
     def leaked(self) -> None:
-        """A token came to a place that must never see one."""
+        """Counts a token that was sent to a place that must not get it."""
         self.counters.leaks += 1
         self._write("leak")
 
-    def told_cost(self, request: Request) -> Any:
-        """What the result says that the request cost; None for nothing."""
+    def reported_cost(self, request: Request) -> Any:
+        """The cost in the result: US dollars, or whatever the profile's ``costs`` say; None to leave it out."""
+        if request.cost is None:
+            return None
+        return self._listed_cost(request) if self.profile.costs else round(request.cost, 6)
+
+    def _listed_cost(self, request: Request) -> Any:
         costs = self.profile.costs
-        if costs and request.cost is not None:
-            return costs[(request.number - 1) % len(costs)]
-        return None if request.cost is None else round(request.cost, 6)
+        return costs[(request.number - 1) % len(costs)] if costs else None
 
     def _price(self, request: Request) -> float:
-        costs = self.profile.costs
-        cost = costs[(request.number - 1) % len(costs)] if costs else None
+        """US dollars."""
+        cost = self._listed_cost(request)
         if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0:
             return float(cost)
         return self.profile.price * catalog.units(request.model, request.inputs)
@@ -201,7 +208,7 @@ class Simulator:
             self._journal.write(kind, **values)
 
     def close(self) -> None:
-        """Let go of the journal. Serving again takes it up again."""
+        """Closes the journal; the next write opens it again."""
         if self._journal:
             self._journal.close()
 
@@ -223,7 +230,7 @@ class Simulator:
             case "accepted":
                 accepted, number = record["at"] - self._wall_start, len(restored) + 1
                 what = (record["id"], record["model"], record["inputs"])
-                restored[record["id"]] = Request.planned(number, *what, accepted, record["plan"])
+                restored[record["id"]] = Request(number, *what, accepted, *record["plan"])
             case "started":
                 request = restored[record["id"]]
                 request.started = record["at"] - self._wall_start
@@ -235,7 +242,7 @@ class Simulator:
                 self.counters.leaks += 1
 
     def stats(self) -> dict[str, Any]:
-        """Everything counted so far, as JSON data; how many requests are in each state is of this moment."""
+        """What was counted so far, and how many requests are in each state now, as JSON data."""
         self.advance()
         states = [request.state for request in self.requests.values()]
         return {
@@ -246,7 +253,7 @@ class Simulator:
         }
 
     def listing(self) -> Iterator[dict[str, Any]]:
-        """One JSON object a request, in the order of acceptance."""
+        """One JSON object for each request, in the order of acceptance."""
         self.advance()
         return (request.shown(self._wall_start) for request in self.requests.values())
 

@@ -1,4 +1,4 @@
-"""A request as the API shows it: the bodies of submit, status, result and cancel."""
+"""The API's answers about a request: to submit, status, result and cancel."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,8 +10,8 @@ from batcher.simulator.jobs import Request, State
 from batcher.simulator.service import Simulator
 
 _ERRORS: Mapping[str, Any] = {
-    "failed": "upstream error: the model gave no picture",
-    "failed_object": {"code": 500001, "message": "upstream error: the model gave no picture"},
+    "failed": "upstream error: the model gave no image",
+    "failed_object": {"code": 500001, "message": "upstream error: the model gave no image"},
     "content_policy": "content policy violation: the prompt was refused",
 }
 
@@ -63,7 +63,7 @@ def _ending(simulator: Simulator, request: Request, origin: str, *, include_cost
     elif request.outcome in _ERRORS:
         ending["error"] = _ERRORS[request.outcome]
     late = simulator.profile.lagging_result + simulator.profile.cost_late
-    if include_cost and request.ended_reads > late and (cost := simulator.told_cost(request)) is not None:
+    if include_cost and request.ended_reads > late and (cost := simulator.reported_cost(request)) is not None:
         ending["cost"] = cost
     return ending
 
@@ -92,7 +92,7 @@ def _links(simulator: Simulator, request: Request) -> list[links.Link]:
 
 
 def _shaped(shape: str, urls: list[str]) -> Any:
-    """One string has room for one file, so several come as a list whatever the shape."""
+    """The links in a shape of ``Profile.output_shape``; several files are a list where the shape has room for one."""
     match shape:
         case "image" if len(urls) == 1:
             return {"image": urls[0]}

@@ -1,8 +1,8 @@
-"""Answers on the wire, whole and broken. Every one says that it comes from a simulator."""
+"""Sends answers, whole or broken. A header of each says that it comes from a simulator."""
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import chain, repeat
 
 from aiohttp import web
@@ -21,27 +21,31 @@ def reply(answer: Answer) -> web.Response:
 
 
 def encoded(answer: Answer) -> tuple[bytes, str]:
+    """The body and its media type."""
     if isinstance(answer.body, str):
         return answer.body.encode(), "text/html"
     return json.dumps(answer.body).encode(), "application/json"
 
 
-def raw(body: bytes, *, kind: str, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(status=status, body=body, content_type=kind, headers={**MARK, **(headers or {})})
+def raw(body: bytes, *, kind: str) -> web.Response:
+    """kind: media type."""
+    return web.Response(body=body, content_type=kind, headers=MARK)
 
 
 def drop(request: web.BaseRequest) -> web.StreamResponse:
-    """Close the connection without a word."""
+    """Close the connection without an answer."""
     if request.transport is not None:
         request.transport.close()
-    return web.Response()  # has nowhere to go
+    return web.Response()  # aiohttp wants one; it is not sent
 
 
 async def stream(
     request: web.BaseRequest, pieces: Iterable[bytes], *, kind: str, length: int | None = None, pause: float = 0.0
 ) -> web.StreamResponse:
-    """The pieces for as long as the client takes them, with ``pause`` seconds before each. length: what is announced;
-    where less than that comes, the connection is closed.
+    """Send pieces for as long as the client takes them.
+
+    kind: media type. length: Content-Length, None for none; if the pieces are shorter, the connection is closed.
+    pause: seconds before each piece.
     """
     response = web.StreamResponse(headers={**MARK, "Content-Type": kind})
     response.content_length = length
@@ -63,7 +67,10 @@ async def stream(
 async def spoilt(
     rule: Fault, request: web.BaseRequest, body: bytes, *, kind: str, opening: bytes = b""
 ) -> web.StreamResponse | None:
-    """What becomes of a good answer on its way; None for a rule that changes what it says. opening: of a flood."""
+    """The response that a rule makes of a good answer; None if the rule does not break the transport.
+
+    body, kind: of the good answer. opening: first bytes of a body that is huge or never ends.
+    """
     if rule.kind in _PAGES:
         return reply(Answer(200, _PAGES[rule.kind]))
     if rule.kind in {"drop", "drop_after"}:

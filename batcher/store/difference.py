@@ -42,7 +42,7 @@ class Difference:
         self._connection.close()
 
     def stand(self, start: int, jobs: int | None) -> Stand:
-        """Of so many jobs from this position on; None: of all."""
+        """The jobs at positions from ``start`` on. jobs: how many positions; None for all."""
         stand, state, join = Stand(), f"'{NEW}'", ""
         if self.against:
             state, join = f"coalesce(r.state, '{NEW}')", "LEFT JOIN main.jobs r ON r.key = p.key"

@@ -23,10 +23,9 @@ _BY_ARRIVAL = (
 
 
 class Picture(NamedTuple):
-    """A file on disk and its job. job: row number. inputs, meta, chosen: JSON objects; meta and chosen None
-    for an empty one. cost_usd: of the whole job.
+    """An image file and its job; fields as in ``job.Job`` and ``job.Artifact``, except these.
 
-    The others as in ``job.Job`` and ``job.Artifact``.
+    job: row number. inputs, meta, chosen: JSON objects; meta and chosen None if empty. cost_usd: of the whole job.
     """
 
     job: int
@@ -52,7 +51,7 @@ class Picture(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A job in any state. job: row number. inputs, meta: JSON as above. images: number requested."""
+    """A job in any state. job: row number. inputs, meta: as in Picture. images: number requested."""
 
     job: int
     source: str

@@ -1,6 +1,4 @@
-"""What is known before anything is submitted: facts about the run, its jobs, which of them the manifest has, and their
-names, of which no two are one. Synchronous.
-"""
+"""Writes facts of the run and rows of jobs: new jobs, their positions in the manifest, and their unique file names."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -12,19 +10,13 @@ from batcher.store.facts import RunFacts, change_facts, forget_tables, read_fact
 from batcher.store.rows import ENTRY, INSERT_JOB, entry_of, in_groups, job_row
 from batcher.store.transactions import Transactions
 
-_DESCRIPTION = (
-    "prompt_id",
-    "meta",
-    "chosen",
-    "source",
-    "line",
-)  # an edited manifest may say it anew
+_DESCRIPTION = ("prompt_id", "meta", "chosen", "source", "line")  # an edited manifest may change them
 
 
 def upsert(position: str) -> str:
-    """Takes a job in, or notes where the manifest has a known one; does nothing where another job has its name.
+    """The statement that inserts a job, or updates the row of its key; nothing if another job has its file name.
 
-    position: SQL, for a job that is there already.
+    position: SQL for the position of a job that has a row already.
     """
     described = ", ".join(f"{name} = iif(state = 'pending', excluded.{name}, {name})" for name in _DESCRIPTION)
     return (
@@ -33,16 +25,16 @@ def upsert(position: str) -> str:
 
 
 class JobRows(Transactions):
-    """The half of the state file's writer to which jobs come in. All methods are for ``commit``."""
+    """The writer's methods for facts and rows of jobs. Call them in a transaction (``commit``, ``durable``)."""
 
     def outdate_tables(self) -> None:
-        """``records.jsonl`` and ``failures.jsonl`` may say something else than the state file from now on."""
+        """Record that ``records.jsonl`` and ``failures.jsonl`` no longer match the state file."""
         if not self._outdated:
             forget_tables(self.connection)
             self._outdated = True
 
     def note_tables(self, looks: list[list[int]] | None) -> None:
-        """The tables beside the file are up to date. looks: what they look like from outside."""
+        """Record that the tables beside the file match it. looks: their sizes and times, as in ``RunFacts.tables``."""
         self.change_facts(lambda facts: replace(facts, tables=looks))
         self._outdated = False
 
@@ -51,23 +43,23 @@ class JobRows(Transactions):
         return read_facts(self.connection)
 
     def change_facts(self, change: Callable[[RunFacts], RunFacts]) -> None:
-        """``change`` gives the facts of the run as they are to be."""
+        """Replace the facts of the run by what ``change`` returns for them."""
         change_facts(self.connection, change)
 
     def take_in(self, jobs: Sequence[tuple[int, Job]], statement: str) -> None:
-        """jobs: each with its position. statement: as ``upsert`` makes it."""
+        """Insert or update the rows of jobs. jobs: each with its position. statement: of ``upsert``."""
         rows = [job_row(job, position) for position, job in jobs]
         if self.connection.executemany(statement, rows).rowcount == len(rows):
             return
         here = self.keys_there([job.key for _, job in jobs])
         for position, job in jobs:
-            if job.key not in here:  # another job has this name, up to letter case: ours gets its key
+            if job.key not in here:  # another job has this name, up to letter case: add the key to it
                 row = job_row(job, position, with_key(job.path, job.key))
                 if self.connection.execute(statement, row).rowcount != 1:
                     raise Defect(f"two jobs want the file name {with_key(job.path, job.key)!r}")
 
     def enlist(self, jobs: Sequence[Job]) -> list[Entry]:
-        """The entries of these jobs, in their order; new ones are written down as pending, at the manifest's end."""
+        """The entries of these jobs, in order. Jobs without a row get one, pending, at the end of the manifest."""
         (first,) = self.connection.execute("SELECT coalesce(max(position) + 1, 0) FROM jobs").fetchone()
         self.take_in(list(enumerate(jobs, first)), upsert("coalesce(position, excluded.position)"))
         entries: dict[str, Entry] = {}
@@ -77,11 +69,11 @@ class JobRows(Transactions):
         return [entries[job.key] for job in jobs]
 
     def unlist(self, ids: Iterable[int]) -> None:
-        """These jobs are no longer in the manifest: left alone, and out of the counts and records."""
+        """Take jobs out of the manifest, so that counts and records leave them out. ids: row numbers."""
         self.connection.executemany("UPDATE jobs SET position = NULL WHERE id = ?", ((number,) for number in ids))
 
     def keys_there(self, keys: Sequence[str], only: str = "TRUE", *values: int) -> set[str]:
-        """Those that are keys of jobs in the table. only: SQL, which of these count; values: of its ``?``."""
+        """Those of the keys that have a row. only: SQL condition on the row. values: for the ``?`` in it."""
         there: set[str] = set()
         for places, some in in_groups(keys):
             rows = self.connection.execute(f"SELECT key FROM jobs WHERE key IN {places} AND {only}", (*some, *values))

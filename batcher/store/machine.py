@@ -1,4 +1,4 @@
-"""What the machine could not do (its disk, its memory, its threads), as an error that a person can read."""
+"""Failures of the machine (disk, memory, threads) as errors that a person can read."""
 
 import errno
 import sqlite3
@@ -36,7 +36,7 @@ def check_memory() -> None:
 
 
 def machine_problem(error: BaseException) -> DiskError | None:
-    """None for an error of another kind: then it is a defect."""
+    """The error for a person. None if ``error`` is not a failure of the machine: then it is a defect."""
     problem = None
     if isinstance(error, BaseExceptionGroup):
         problems = [machine_problem(one) for one in error.exceptions]
@@ -57,23 +57,29 @@ def machine_problem(error: BaseException) -> DiskError | None:
 
 
 def damaged(message: str, run: str = "RUN") -> Damaged:
-    """message: of a state file that is. run: its run directory."""
+    """The error for a damaged state file, with the way out. run: its run directory."""
     way = f"`{repair(run)}` makes a new one from the images and their sidecars"
     return Damaged(message, hint=f"{way}; the old one is kept.")
 
 
 def may_have_lost(problem: DiskError) -> bool:
-    """Whether the disk may have lost what was written to it and not forced: a full one says so at once, instead."""
+    """Whether writes that were not yet forced to the disk may be lost: not by a full disk, which refuses the write."""
     cause = problem.__cause__
     return isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL
 
 
+_NO_MEMORY = (
+    (ImportError, "failed to map segment"),
+    (ValueError, "no reason supplied"),
+    (SystemError, "error return without exception set"),
+)
+
+
 def _is_about_memory(error: BaseException) -> bool:
-    """Also where a library says it in its own way: the loader of a module, OpenSSL."""
+    """Whether memory ran out. The loader of modules, OpenSSL and the interpreter report it in their own words."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
-    words = "failed to map segment" if isinstance(error, ImportError) else "no reason supplied"
-    return isinstance(error, ImportError | ValueError) and words in str(error)
+    return any(isinstance(error, kind) and words in str(error) for kind, words in _NO_MEMORY)
 
 
 def _too_little(what: str) -> DiskError:

@@ -1,6 +1,6 @@
-"""The media that jobs have as inputs, by what is in them: where each was read, and where links are made to it.
+"""The files that jobs have as inputs: their contents by hash, where each was read, and where it was uploaded.
 
-Two tables of their own, made when a manifest first names such a file. No link is ever in them: a link holds a
+The two tables are created when a manifest first names such a file. They hold no links, because a link contains a
 signature.
 """
 
@@ -32,7 +32,9 @@ CREATE TABLE IF NOT EXISTS media_sources (  -- the files and objects they were r
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """sha256: hex. place: of the object, None before the upload. version: of an object that is not ours."""
+    """A content. sha256: hex. place: URL of the object that holds it, None before the upload. version: its ETag if the
+    object is not batcher's own.
+    """
 
     sha256: str
     bytes: int
@@ -43,7 +45,10 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file or an object as it was when it was read. source: absolute path, or URL."""
+    """A file or an object as it was when it was read.
+
+    source: absolute path, or URL. sha256: hex. version: times and inode of a file, ETag of an object.
+    """
 
     source: str
     sha256: str
@@ -52,13 +57,13 @@ class Source:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Makes the tables where there are none. Inside a transaction of the writer."""
+    """Create the tables if there are none. Call it in a transaction of the writer."""
     for statement in TABLES:
         connection.execute(statement)
 
 
 def is_known(connection: sqlite3.Connection) -> bool:
-    """Whether the file has these tables at all."""
+    """Whether the state file has these tables."""
     return connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'media_sources'").fetchone() is not None
 
 
@@ -70,13 +75,13 @@ def source(connection: sqlite3.Connection, name: str) -> Source | None:
 
 
 def listed(connection: sqlite3.Connection) -> Iterator[Source]:
-    """Those that the last reading of the manifest named."""
+    """The sources that the last reading of the manifest named."""
     for row in connection.execute("SELECT source, sha256, bytes, version FROM media_sources WHERE listed"):
         yield Source(*row)
 
 
 def sources_of(connection: sqlite3.Connection, sha256: str) -> list[Source]:
-    """Where this content was seen."""
+    """The sources that had this content."""
     rows = connection.execute("SELECT source, sha256, bytes, version FROM media_sources WHERE sha256 = ?", (sha256,))
     return [Source(*row) for row in rows]
 
@@ -89,14 +94,14 @@ def content(connection: sqlite3.Connection, sha256: str) -> Media | None:
 
 
 def places(connection: sqlite3.Connection) -> list[str]:
-    """Of the objects that are not batcher's own."""
+    """The URLs of objects that are not batcher's own."""
     if not is_known(connection):
         return []
     return [place for (place,) in connection.execute("SELECT place FROM media WHERE version IS NOT NULL")]
 
 
 def unlist(connection: sqlite3.Connection) -> None:
-    """A reading of the manifest begins."""
+    """Mark all sources as not named: a reading of the manifest begins."""
     connection.execute("UPDATE media_sources SET listed = 0")
 
 
@@ -108,7 +113,7 @@ def put_source(connection: sqlite3.Connection, source: Source) -> None:
 
 
 def put_contents(connection: sqlite3.Connection, contents: Iterable[Media]) -> None:
-    """place, version: None leaves what is known of them."""
+    """Record contents. A ``place`` of None keeps the recorded place and version."""
     connection.executemany(
         "INSERT INTO media VALUES (?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET bytes = excluded.bytes,"
         " mime = excluded.mime, place = coalesce(excluded.place, place),"

@@ -1,4 +1,4 @@
-"""What a run directory has cost, by where its jobs stand, from the state file."""
+"""The cost of a run directory so far, by the state of its jobs."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -6,9 +6,9 @@ from dataclasses import astuple, dataclass
 
 from batcher.store.schema import STATES
 
-_UNCHARGED = "('rejected', 'cancelled', 'failed')"  # outcomes that the service documents no charge for
+_UNCHARGED = "('rejected', 'cancelled', 'failed')"  # outcomes for which no charge is documented
 IN_FLIGHT = "state IN ('submitting', 'running') AND finished_at IS NULL"
-REMOVED = "removed"  # jobs that are no longer in the manifest: their money was spent all the same
+REMOVED = "removed"  # jobs that have left the manifest: their cost counts too
 _NAMES = {"submitting": "at_service", "running": "at_service", "ready": "to_download"}
 _SUMS = (
     "coalesce(sum({p}cost_usd), 0), coalesce(sum({p}images) FILTER (WHERE {p}cost_usd IS NULL AND {unpriced}), 0),"
@@ -26,12 +26,14 @@ _PAST = _SUMS.format(p="p.", unpriced=f"p.outcome NOT IN {_UNCHARGED}")
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """Of some jobs, over the life of the run directory.
+    """The cost of some jobs over the life of the run directory. Numbers count images, except ``submits``.
 
-    known_usd: what the service said it charged. unpriced: images of ended or doubtful submits whose cost it did not
-    say. failed: images of submits that it failed without a word on their cost (nobody documents whether those are
-    charged). open: images of jobs at the service now. submits: all that may have been taken up. waiting: images of jobs
-    of the manifest that are to be submitted.
+    known_usd: dollars that the service reported as charged.
+    unpriced: of submits that ended or are in doubt, without a reported cost.
+    failed: of submits that the service failed, without a reported cost. It is not documented whether they are charged.
+    open: of jobs at the service now.
+    submits: submits that the service may have accepted.
+    waiting: of jobs of the manifest that are not submitted yet.
     """
 
     known_usd: float = 0.0
@@ -46,21 +48,23 @@ class Money:
         return Money(round(usd, 9), *rest)
 
     def cost(self, price: float | None) -> float | None:
-        """Dollars, at ``price`` for an image where the service named no cost; None when unknown."""
-        unsaid = self.unpriced + self.open
-        if unsaid and price is None:
+        """Dollars, with ``price`` for each image without a reported cost. None if that price is needed and unknown."""
+        estimated = self.unpriced + self.open
+        if estimated and price is None:
             return None
-        return round(self.known_usd + unsaid * (price or 0.0), 6)
+        return round(self.known_usd + estimated * (price or 0.0), 6)
 
 
 def money_in_all(connection: sqlite3.Connection) -> Money:
-    """Of all jobs, those included that left the manifest."""
+    """The cost of all jobs, including those that have left the manifest."""
     return sum(money_by_state(connection).values(), Money())
 
 
 def money_by_state(connection: sqlite3.Connection) -> dict[str, Money]:
-    """By where a job stands now, its earlier attempts included: ``done``, ``at_service``, ``to_download``, ``pending``
-    (to be submitted), ``failed``, ``in_doubt``, ``cancelled``, ``removed``. Without those that have none.
+    """The cost of all attempts of jobs, by where the jobs are now; places without cost or images are left out.
+
+    The places are ``done``, ``at_service``, ``to_download``, ``pending`` (to be submitted), ``failed``, ``in_doubt``,
+    ``cancelled`` and ``removed``.
     """
     sums: dict[str, Money] = {}
 

@@ -1,4 +1,4 @@
-"""What can be asked of a state file, over any connection to it, the writer's or a read-only one."""
+"""Queries on a state file, over any connection to it."""
 
 import json
 import sqlite3
@@ -16,7 +16,7 @@ from batcher.store.rows import ENTRY, ENTRY_WIDTH, PICTURE, artifact_of, cause_o
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Failed or in-doubt jobs that share a cause. example: one of them."""
+    """Failed or in-doubt jobs that share a cause. example: the prompt id of one of them."""
 
     state: State
     cause: Cause
@@ -25,7 +25,7 @@ class Failure:
 
 
 def by_id(connection: sqlite3.Connection, number: int) -> Entry:
-    """Raises LookupError when there is no such row."""
+    """The job with a row number. Raises LookupError if there is none."""
     row = connection.execute(f"{ENTRY} FROM jobs j WHERE j.id = ?", (number,)).fetchone()
     if row is None:
         raise LookupError(f"no job {number}")
@@ -33,7 +33,7 @@ def by_id(connection: sqlite3.Connection, number: int) -> Entry:
 
 
 def is_taken(connection: sqlite3.Connection, request_id: str, number: int) -> bool:
-    """Whether the id belongs to another submit than the newest of this job, of whichever process."""
+    """Whether a request id is recorded for another submit than the newest one of job ``number``."""
     statement = (
         "SELECT 1 FROM jobs WHERE request_id = ?1 AND id <> ?2"
         " UNION ALL SELECT 1 FROM past_attempts WHERE request_id = ?1"
@@ -44,7 +44,10 @@ def is_taken(connection: sqlite3.Connection, request_id: str, number: int) -> bo
 def pending(
     connection: sqlite3.Connection, after: int, count: int, limit: int | None = None
 ) -> list[tuple[int, Entry]]:
-    """The next jobs of the manifest to be submitted, with their positions. limit: positions below it only."""
+    """The next pending jobs of the manifest, with their positions.
+
+    after: only positions beyond it. count: at most so many. limit: only positions below it; None for all.
+    """
     rows = connection.execute(
         f"{ENTRY}, j.position FROM jobs j WHERE j.state = 'pending' AND j.position > ? AND j.position < ?"
         " ORDER BY j.position LIMIT ?",
@@ -56,7 +59,7 @@ def pending(
 def pending_inputs(
     connection: sqlite3.Connection, limit: int | None = None
 ) -> Iterator[tuple[dict[str, Any], str, int]]:
-    """Of each job to be submitted, in the manifest's order: its inputs, and file and line it comes from."""
+    """Inputs, file and line of each pending job, in the order of the manifest. limit: positions below it; None: all."""
     rows = connection.execute(
         "SELECT inputs, source, line FROM jobs WHERE state = 'pending' AND position < ? ORDER BY position",
         (1 << 62 if limit is None else limit,),
@@ -66,9 +69,9 @@ def pending_inputs(
 
 
 def entries(connection: sqlite3.Connection, states: Iterable[State], *, listed_only: bool = False) -> Iterator[Entry]:
-    """Oldest first, read in chunks, so that the rows may be moved while they are walked. Memory: 8 bytes a job.
+    """The jobs in these states, oldest first. Rows may change meanwhile: one that has left the states is skipped.
 
-    listed_only: leave out jobs that are no longer in the manifest.
+    listed_only: leave out jobs that have left the manifest. Uses 8 bytes of memory for each job.
     """
     wanted = sorted(set(states))
     if not wanted:
@@ -83,18 +86,18 @@ def entries(connection: sqlite3.Connection, states: Iterable[State], *, listed_o
 
 
 def by_state(connection: sqlite3.Connection) -> dict[State, int]:
-    """Jobs of the manifest (removed ones left out) by state; states that have none are left out."""
+    """The number of jobs of the manifest in each state that has some."""
     rows = connection.execute("SELECT state, count(position) FROM jobs GROUP BY state")
     return {State(state): count for state, count in rows if count}
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:
-    """Whether no job was ever written down."""
+    """Whether there are no jobs."""
     return connection.execute("SELECT 1 FROM jobs LIMIT 1").fetchone() is None
 
 
 def any_is(connection: sqlite3.Connection, states: Sequence[State]) -> bool:
-    """Whether a job, of the manifest or not, is in one of these states."""
+    """Whether any job, of the manifest or not, is in one of these states."""
     marks = ", ".join("?" * len(states))
     return (
         connection.execute(f"SELECT 1 FROM jobs WHERE state IN ({marks}) LIMIT 1", tuple(states)).fetchone() is not None
@@ -102,8 +105,10 @@ def any_is(connection: sqlite3.Connection, states: Sequence[State]) -> bool:
 
 
 def counts(connection: sqlite3.Connection, total: int | None = None, limit: int | None = None) -> Counts:
-    """total: jobs in the manifest, by default as the last run knew it. limit: with it, those jobs count that a run with
-    this ``--limit`` brings to their end: not the pending ones at positions from it on.
+    """Counts of the jobs of the manifest.
+
+    total: jobs of the manifest; None for the number that the last run recorded. limit: leave out pending jobs at this
+    position and beyond, as a run with this ``--limit`` does.
     """
     states = by_state(connection)
     if total is None:
@@ -122,7 +127,7 @@ def counts(connection: sqlite3.Connection, total: int | None = None, limit: int 
 
 
 def failures(connection: sqlite3.Connection, limit: int = 20) -> list[Failure]:
-    """Failed and in-doubt jobs grouped by cause, the most frequent first."""
+    """Failed and in-doubt jobs of the manifest grouped by cause, the most frequent first. limit: most groups."""
     rows = connection.execute(
         "SELECT state, count(*) AS n, min(prompt_id), coalesce(cause, 'unknown'), message, http_status, code FROM jobs"
         " WHERE state IN ('failed', 'in_doubt') AND position IS NOT NULL"
@@ -135,7 +140,7 @@ def failures(connection: sqlite3.Connection, limit: int = 20) -> list[Failure]:
 
 
 def pictures(connection: sqlite3.Connection) -> tuple[int, int, int]:
-    """Files of jobs in the manifest: how many, their bytes, how many with a warning."""
+    """Files of the jobs of the manifest: their number, their bytes, and the number with a warning."""
     sums = "SELECT count(*), coalesce(sum(bytes), 0), count(warning) FROM images"
     whole = connection.execute(sums).fetchone()
     removed = connection.execute(
@@ -146,7 +151,7 @@ def pictures(connection: sqlite3.Connection) -> tuple[int, int, int]:
 
 
 def costs(connection: sqlite3.Connection, most: int) -> Iterator[tuple[str, dict[str, Any], int, float]]:
-    """Of the last jobs that are done and whose cost the service told: model, inputs, images, dollars."""
+    """Model, inputs, images and dollars of the last ``most`` done jobs with a reported cost, the newest last."""
     rows = connection.execute(
         "SELECT model, inputs, images, cost_usd FROM jobs WHERE state = 'done' AND cost_usd IS NOT NULL"
         " ORDER BY position DESC LIMIT ?",
@@ -204,14 +209,15 @@ def _as_json(cause: Cause | None) -> dict[str, Any]:
 
 
 def was_taken_up(connection: sqlite3.Connection, entry: Entry) -> bool:
-    """Whether the newest attempt was paid for and never failed by the service: it may still be collected, free."""
+    """Whether the service accepted the newest attempt and did not fail it: its result may still be fetched, free."""
     row = connection.execute("SELECT outcome FROM jobs WHERE id = ?", (entry.id,)).fetchone()
     return row is not None and row[0] in {"accepted", "succeeded"} and entry.request_id is not None
 
 
 def twin(connection: sqlite3.Connection, entry: Entry, sha256: str) -> str | None:
-    """What is odd about a picture with this content for this job, None when nothing is: that another one, made from
-    other inputs, has the same bytes. It is the mark of a placeholder or an error picture.
+    """A warning if an image with the same bytes was made from other inputs, else None.
+
+    Such images are often placeholders or error images.
     """
     row = connection.execute(
         "SELECT i.file FROM images i JOIN jobs j ON j.id = i.job_id JOIN jobs mine ON mine.id = ?1"
@@ -223,12 +229,12 @@ def twin(connection: sqlite3.Connection, entry: Entry, sha256: str) -> str | Non
 
 
 def submits_by_outcome(connection: sqlite3.Connection) -> dict[str, int]:
-    """Submits that may have been taken up, over the life of the run directory."""
+    """The number of submits that the service may have accepted, by outcome, over the life of the run directory."""
     return dict(connection.execute("SELECT outcome, count(*) FROM attempts GROUP BY outcome"))
 
 
 def run_times(connection: sqlite3.Connection, bounds: Sequence[float]) -> tuple[list[int], int, float]:
-    """How long the service took for the jobs it finished: how many took at most each of ``bounds`` (seconds), how many
+    """Run times of the jobs that the service finished: how many took at most each of ``bounds`` (seconds), how many
     there are, and their sum in seconds.
     """
     within = "".join(", count(*) FILTER (WHERE s <= ?)" for _ in bounds)
@@ -242,7 +248,7 @@ def run_times(connection: sqlite3.Connection, bounds: Sequence[float]) -> tuple[
 
 
 def last_change(connection: sqlite3.Connection) -> float | None:
-    """When a job last moved, in Unix seconds; None when none ever did."""
+    """Time of the last submit, finish or download, in Unix seconds; None if there was none."""
     (newest,) = connection.execute(
         "SELECT 86400.0 * (max(julianday(coalesce(submitted_at, finished_at)), julianday(coalesce(finished_at,"
         " submitted_at)), coalesce((SELECT max(julianday(downloaded_at)) FROM images), 0)) - 2440587.5)"

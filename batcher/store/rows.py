@@ -1,4 +1,4 @@
-"""Rows of a state file as the nouns of ``core.job``, and back."""
+"""Converts rows of a state file to ``core.job`` values (Entry, Artifact, Cause) and back."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from batcher.core.naming import folded
 T = TypeVar("T")
 
 _AT_ONCE = 500
-IMAGES = "images/"  # what every path in the file begins with
+IMAGES = "images/"  # every path in the state file begins with it
 
 ENTRY = """
 SELECT j.id, j.key, j.state, j.model, j.inputs, j.copy, j.prompt_id, j.meta, j.source, j.line, j.path, j.attempts,
@@ -28,14 +28,14 @@ INSERT_JOB = f"INSERT INTO jobs ({JOB_COLUMNS}) VALUES ({', '.join('?' * len(JOB
 
 
 def in_groups(values: Sequence[T]) -> Iterator[tuple[str, Sequence[T]]]:
-    """The values, as many at once as one statement takes with ease, and ``(?, ...)`` with a place for each."""
+    """Splits values for SQL statements: yields ``(?, ?, ...)`` and the values for it, up to 500 at a time."""
     for start in range(0, len(values), _AT_ONCE):
         some = values[start : start + _AT_ONCE]
         yield f"({', '.join('?' * len(some))})", some
 
 
 def job_row(job: Job, position: int | None, path: str | None = None) -> tuple[Any, ...]:
-    """The values of JOB_COLUMNS of a new job. path: below ``images/``, where it is not the job's own."""
+    """The values of JOB_COLUMNS for a new job. path: below ``images/``; None for the job's own path."""
     path = IMAGES + (job.path if path is None else path)
     return (
         job.key, "pending", position, job.model, job.inputs_json or canonical_json(job.inputs), job.copy, job.prompt_id,
@@ -45,7 +45,7 @@ def job_row(job: Job, position: int | None, path: str | None = None) -> tuple[An
 
 
 def entry_of(row: Sequence[Any]) -> Entry:
-    """The columns of ENTRY."""
+    """row: the columns of ENTRY."""
     path = row[10].removeprefix(IMAGES)
     job = Job(
         key=row[1], model=row[3], inputs=json.loads(row[4]), copy=row[5], prompt_id=row[6],
@@ -60,7 +60,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
 
 
 def artifact_of(row: Sequence[Any]) -> Artifact:
-    """The columns of PICTURE."""
+    """row: the columns of PICTURE."""
     file, size, sha256, mime, width, height, url, index, count, downloaded, warning = row
     return Artifact(
         file=file, bytes=size, sha256=sha256, mime=mime, width=width, height=height, url=url, output_index=index,
@@ -69,7 +69,7 @@ def artifact_of(row: Sequence[Any]) -> Artifact:
 
 
 def image_row(entry: Entry, artifact: Artifact) -> tuple[Any, ...]:
-    """The values of a row of ``images``, in the order of its columns."""
+    """The values for all columns of ``images``, in order."""
     return (
         entry.id, artifact.output_index, artifact.output_count, artifact.file, artifact.bytes, artifact.sha256,
         artifact.mime, artifact.width, artifact.height, utc(artifact.downloaded_at), artifact.url, artifact.warning,
@@ -77,11 +77,11 @@ def image_row(entry: Entry, artifact: Artifact) -> tuple[Any, ...]:
 
 
 def cause_of(row: Sequence[Any]) -> Cause | None:
-    """The columns cause, message, http_status, code."""
+    """row: the columns cause, message, http_status, code."""
     kind, message, status, code = row
     return None if kind is None else Cause(kind=kind, message=message or "", http_status=status, code=code)
 
 
 def seconds(text: str | None) -> float | None:
-    """The inverse of ``job.utc``: Unix seconds, to the millisecond."""
+    """ISO 8601 text as Unix seconds, to the millisecond: the inverse of ``job.utc``."""
     return None if text is None else round(datetime.fromisoformat(text).timestamp(), 3)

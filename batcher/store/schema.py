@@ -1,6 +1,6 @@
-"""The tables of a state file. Plain columns: the ``sqlite3`` shell reads them without help.
+"""The tables of a state file. The columns are plain values, so the ``sqlite3`` shell can be used on them.
 
-The comments in the statements are part of the file: ``.schema`` shows them.
+The comments in the statements are stored in the file: ``.schema`` shows them.
 """
 
 import sqlite3
@@ -20,7 +20,7 @@ OUTCOMES = ("submitting", "accepted", "succeeded", "saved", "failed", "rejected"
 
 
 def _one_of(column: str, words: Sequence[str]) -> str:
-    """The condition as SQL. Not ``IN (...)``: SQLite would build a temporary table for every row it writes."""
+    """SQL for a column with one of these values. SQLite builds a temporary table for ``IN (...)`` at every write."""
     return " OR ".join(f"{column} = '{word}'" for word in words)
 
 
@@ -117,7 +117,7 @@ def create(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if not version:  # another process may have created them meanwhile
+        if not version:  # else another process has just created them
             for statement in TABLES:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -1,4 +1,4 @@
-"""What the page asks of a state file: every job with its pictures, which of them moved, one job in full."""
+"""Queries of the page (``batcher view``) on a state file: all jobs with their images, changes, one job in full."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,10 @@ FROM jobs j LEFT JOIN images i ON i.job_id = j.id AND j.state = 'done' WHERE {}
 
 
 class JobRow(NamedTuple):
-    """A picture and its job; or a job without one, whose last columns are None then. Times as text, UTC."""
+    """An image and its job, or a job without images: then the columns from ``output_index`` on are None.
+
+    Times are ISO 8601 texts, UTC. inputs, meta, chosen: JSON; meta and chosen None if empty.
+    """
 
     id: int
     key: str
@@ -46,36 +49,36 @@ class JobRow(NamedTuple):
 
 
 def data_version(connection: sqlite3.Connection) -> int:
-    """Another number after every commit of another process."""
+    """A number that changes with every commit of another process."""
     return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
 
 def rows(connection: sqlite3.Connection) -> Iterator[JobRow]:
-    """Every job of the manifest, a row for each picture, in the order first seen."""
+    """All jobs of the manifest, a row for each image, in the order of planning."""
     statement = _ROWS.format("j.position IS NOT NULL ORDER BY j.id, i.output_index")
     return map(JobRow._make, connection.execute(statement))
 
 
 def rows_of(connection: sqlite3.Connection, ids: Sequence[int]) -> Iterator[JobRow]:
-    """The same for these jobs."""
+    """The rows of these jobs. ids: row numbers."""
     for places, some in in_groups(ids):
         among = f"j.id IN {places} ORDER BY j.id, i.output_index"
         yield from map(JobRow._make, connection.execute(_ROWS.format(among), some))
 
 
 def job_rows(connection: sqlite3.Connection, key: str) -> list[JobRow]:
-    """One job with its pictures; empty when there is no such job."""
+    """The rows of one job; empty if there is no such job."""
     return list(map(JobRow._make, connection.execute(_ROWS.format("j.key = ? ORDER BY i.output_index"), (key,))))
 
 
 def some_picture(connection: sqlite3.Connection) -> JobRow | None:
-    """The first picture that there is."""
+    """The row of any image, None if there are none."""
     row = connection.execute(_ROWS.format("i.sha256 IS NOT NULL LIMIT 1")).fetchone()
     return None if row is None else JobRow._make(row)
 
 
 def some_files(connection: sqlite3.Connection, most: int) -> list[str]:
-    """Up to so many picture files, spread over all jobs in the order first seen. Reads no more rows than that."""
+    """Up to ``most`` image files, spread evenly over all jobs. Reads no more rows than that."""
     first, last = connection.execute("SELECT min(job_id), max(job_id) FROM images").fetchone()
     if first is None:
         return []
@@ -92,12 +95,12 @@ def some_files(connection: sqlite3.Connection, most: int) -> list[str]:
 
 
 def states(connection: sqlite3.Connection) -> Iterator[tuple[int, str, int]]:
-    """id, state and position of every job of the manifest. Reads an index alone: 20 ms for 100,000."""
+    """Row number, state and position of every job of the manifest. Reads one index: 20 ms for 100,000 jobs."""
     return connection.execute("SELECT id, state, position FROM jobs INDEXED BY job_states WHERE position IS NOT NULL")
 
 
 def attempts(connection: sqlite3.Connection, key: str) -> list[dict[str, Any]]:
-    """Every submit of a job, the newest last."""
+    """All submits of a job, the newest last, each as the columns of the view ``attempts``."""
     cursor = connection.execute("SELECT * FROM attempts WHERE key = ? ORDER BY n", (key,))
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -67,7 +67,7 @@ class Inspection:
             self.findings += self._sidecar(artifact)
 
     def __repr__(self) -> str:
-        return f"<Inspection of {self._entry.job.key}: {self.files} files, {len(self.findings)} findings>"
+        return f"<Inspection of {self._entry.job.key}: files read: {self.files}, findings: {len(self.findings)}>"
 
     def _image(self, artifact: Artifact) -> list[Finding]:
         report = partial(

@@ -98,8 +98,7 @@ def rebuild(run_dir: Path, state: StateFile) -> Rebuilt:
         unfinished += len(lines)
     facts = RunFacts(simulated=simulated, model=model, batchers=tuple(sorted(versions)))
     state.must_commit([lambda: state.change_facts(lambda _: facts)])
-    jobs_done, _ = auditing.sizes(state.connection)
-    return Rebuilt(jobs_done, unfinished)
+    return Rebuilt(auditing.sizes(state.connection)[0], unfinished)
 
 
 def take_in(state: StateFile, sidecars: Sequence[Sidecar], *, listed: bool = True) -> None:

@@ -134,7 +134,7 @@ class _Repairer:
         self._moved: list[tuple[int, str, str]] = []  # of lost jobs: row number, a file, and where it is now
 
     def __repr__(self) -> str:
-        return f"<_Repairer of {self._run_dir}: {len(self._findings)} findings>"
+        return f"<_Repairer of {self._run_dir}: findings: {len(self._findings)}>"
 
     def count(self, what: str, number: int = 1) -> None:
         """Adds to what was done; nothing for 0."""

@@ -24,7 +24,7 @@ from batcher.images.check import allow
 from batcher.images.storage import reader_of
 from batcher.runner.progress import Meter, Progress
 from batcher.runner.records import RECORDS
-from batcher.store import auditing, is_going, read_facts, reading
+from batcher.store import STATE, auditing, is_going, read_facts, reading
 from batcher.store.files.safe_reader import SafeReader, is_plain
 from batcher.upkeep.findings import Finding, Fix, Kind, of_job
 from batcher.upkeep.inspection import LIMITS, Depth, Inspection, Rules
@@ -76,7 +76,8 @@ def look(
         with closing(Meter(auditing.sizes(connection)[0] if progress else 0, progress)) as meter:
             _look(run_dir, connection, survey, meter, depth=depth, threads=threads, only=only)
     except (sqlite3.DatabaseError, ValueError) as error:
-        survey.findings.append(_damaged(str(error)))
+        message = f"{one_line(str(error), 200)}; a repair makes a new one from the sidecars"
+        survey.findings.append(Finding(kind=Kind.STATE_DAMAGED, file=STATE, message=message, fix=Fix.FREE))
     survey.seconds = time.monotonic() - began
     return survey
 
@@ -124,11 +125,6 @@ def _in_parallel(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _damaged(damage: str) -> Finding:
-    message = f"{one_line(damage, 200)}; a repair makes a new one from the sidecars"
-    return Finding(kind=Kind.STATE_DAMAGED, file="state.db", message=message, fix=Fix.FREE)
 
 
 def _duplicates(connection: sqlite3.Connection, rules: Rules) -> Iterator[Finding]:

@@ -171,7 +171,7 @@ def retry(facts: Facts, *, done: bool) -> list[str]:
         words += [] if done else [_named(facts["reopened_first"], again)]
     if free:
         does = show_count(free, "job is", "jobs are") if done else f"{show_count(free, 'job')} would be"
-        words.append(f"{does} collected again, for $0.00: they were paid for.")
+        words.append(f"{does} collected again, for $0.00: already paid for.")
         words += [] if done else [_named(facts["collected_first"], free)]
     if facts["in_doubt"] and again:
         words.append("Those in doubt may be paid twice: look at your generations at the service first.")

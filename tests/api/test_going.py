@@ -192,7 +192,7 @@ def test_a_run_that_was_not_entered_says_how() -> None:
 
 
 def test_a_start_that_is_dropped_without_being_entered_is_warned_of() -> None:
-    with pytest.warns(RuntimeWarning, match=r"nothing was run: use it so: async with batcher\.start"):
+    with pytest.warns(RuntimeWarning, match=r"nothing was run\. Use it so: async with batcher\.start"):
         batcher.start(ROWS, out="run", simulate=True)
     assert not Path("run").exists()
 
@@ -200,7 +200,7 @@ def test_a_start_that_is_dropped_without_being_entered_is_warned_of() -> None:
 def test_a_run_is_entered_once() -> None:
     with batcher.start(ROWS[:1], out="run", simulate=True) as run:
         pass
-    with pytest.raises(batcher.UsageError, match="started before") as refused:
+    with pytest.raises(batcher.UsageError, match="already started") as refused:
         run.__enter__()
     assert "batcher.start again" in refused.value.hint
 

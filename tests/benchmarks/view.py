@@ -34,7 +34,7 @@ _AFTER_FIRST_BYTE = "performance.now() - performance.getEntriesByType('navigatio
 def measure() -> Iterator[Line]:
     with TemporaryDirectory() as folder:
         run = Path(folder) / "big"
-        make_run(run, PICTURES)
+        make_run(run, PICTURES, shrink=1)
         cold = []
         for _ in range(OPENINGS):  # each with a server that knows nothing yet
             with page_server(run) as server, browser() as chromium:
@@ -121,7 +121,7 @@ def _keys() -> Line:
     """The best picture of each group is another one in turn: some arrows to it, then Shift+P."""
     with TemporaryDirectory() as folder:
         run, pressed = Path(folder) / "night", 0
-        make_run(run, 4 * GROUPS)
+        make_run(run, 4 * GROUPS, shrink=1)
         with page_server(run) as server, browser() as chromium:
             page = chromium.new_page(viewport={"width": 1400, "height": 900})
             page.goto(server.url)

@@ -209,4 +209,4 @@ def test_compbench_finds_the_prompt_in_the_name_as_it_is(exported: Any, tmp_path
     report = exported(a_run(tmp_path / "run", asked), "layout", "--layout", "t2i-compbench")
     names = {path.name for path in (tmp_path / "out/samples").iterdir()}
     assert names == {'a clock that "reads" 11:44._000000.png', "half-half?_000001.png"}
-    assert any("1 prompt can't stand in a file name" in note for note in report["notes"])
+    assert any("1 prompt can't be a file name" in note for note in report["notes"])

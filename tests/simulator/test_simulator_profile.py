@@ -150,7 +150,7 @@ def test_a_line_never_runs_more_than_its_slots_and_everybody_ends(
         requests.append(_request(number, now, wait, run))
         line.enter(requests[-1], now)
         line.advance(now, slots)
-        assert line.running <= slots
+        assert line.peak <= slots
     line.advance(1e9, slots)
     assert [request.state for request in requests] == [State.FINISHED] * len(plans)
     for request in requests:
@@ -190,17 +190,7 @@ def test_a_position_counts_down_and_a_gap_closes() -> None:
 
 
 def _request(number: int, accepted: float, wait: float, run: float) -> Request:
-    return Request(
-        number=number,
-        id=str(number),
-        model="m",
-        inputs={},
-        fingerprint="f",
-        accepted=accepted,
-        wait=wait,
-        run=run,
-        outcome="",
-    )
+    return Request(number, str(number), "m", {}, accepted, wait, run, outcome="")
 
 
 def test_a_rule_may_spare_the_first_calls_and_stop_after_some() -> None:

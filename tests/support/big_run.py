@@ -19,13 +19,16 @@ MODEL = "google-deepmind/imagen-4/fast/text-to-image"
 COLOURS = ("#395b64", "#a5c9ca", "#e7f6f2", "#c84b31", "#ecdbba", "#2d4263", "#84a98c", "#52796f")
 
 
-def make_run(folder: Path, jobs: int, *, seeds: int = 4, states: dict[int, str] | None = None) -> list[str]:
+def make_run(
+    folder: Path, jobs: int, *, seeds: int = 4, states: dict[int, str] | None = None, shrink: int = 4
+) -> list[str]:
     """Jobs in groups of ``seeds``, a prompt for each three groups. states: of jobs, by number, that are not done.
 
+    shrink: the sides of the images are this part of what the model makes; a browser has four times less to do.
     Returns the keys in order.
     """
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    files = [_picture(folder, ratio, colour) for ratio in RATIOS for colour in COLOURS]
+    files = [_picture(folder, ratio, colour, shrink) for ratio in RATIOS for colour in COLOURS]
     keys = [blake2b(b"%d" % number, digest_size=16).hexdigest() for number in range(jobs)]
     connection = sqlite3.connect(folder / STATE, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
@@ -81,8 +84,8 @@ def _images(rows: list[tuple[Any, ...]], files: list[tuple[Any, ...]], seeds: in
             )  # fmt: skip
 
 
-def _picture(folder: Path, ratio: str, colour: str) -> tuple[Any, ...]:
-    width, height = RATIOS[ratio]
+def _picture(folder: Path, ratio: str, colour: str, shrink: int) -> tuple[Any, ...]:
+    width, height = (side // shrink for side in RATIOS[ratio])
     content = _drawn(width, height, colour)
     file = f"images/{ratio.replace(':', 'x')}-{colour[1:]}.png"
     (folder / file).write_bytes(content)

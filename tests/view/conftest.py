@@ -12,8 +12,9 @@ JOBS = 36  # three prompts, three ratios, four seeds
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    make_run(tmp_path / "night", JOBS, states={5: "failed", 6: "pending"})
+def run(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """With small images; as large as the model's with ``parametrize("run", [1], indirect=True)``."""
+    make_run(tmp_path / "night", JOBS, states={5: "failed", 6: "pending"}, shrink=getattr(request, "param", 4))
     return tmp_path / "night"
 
 

@@ -177,6 +177,7 @@ def test_next_undecided_and_arrows(page: Any, run: Path) -> None:
     assert current(page)[0] == keys[1]
 
 
+@pytest.mark.parametrize("run", [1], indirect=True)
 def test_loupe_compare_and_one_zoom(page: Any, run: Path) -> None:
     press(page, "Enter")
     page.wait_for_selector(".loupe:not([hidden]) .pane img")

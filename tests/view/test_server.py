@@ -70,7 +70,7 @@ def test_the_index_has_every_job_with_its_group_and_its_axes(served: Served) -> 
     assert items["s"][5:7] == ["f", "p"]
     assert items["q"][:5] == [0, 1, 2, 3, 0]
     assert tables["troubles"][1][items["e"][5]] == ["failed", "content policy: refused by the filter"]
-    assert (items["w"][0], items["h"][0]) == (1408, 768)
+    assert (items["w"][0], items["h"][0]) == (352, 192)
     assert items["w"][6] / items["h"][6] == pytest.approx(1, abs=0.01)  # the shape that was asked for
 
 

@@ -1,4 +1,4 @@
-"""Names for pictures: made safe for every system, and put together from a template."""
+"""Names of image files: built from a template, and safe on every system."""
 
 from batcher.core.naming.fields import TemplateError
 from batcher.core.naming.names import PART_BYTES, folded, numbered, prompt_id, safe_part, short, with_key

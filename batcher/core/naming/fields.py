@@ -24,14 +24,14 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """spec: Python's format specification, empty for none. column: from 1."""
+    """A field of a template. spec: Python's format specification, "" for none. column: where it begins, from 1."""
 
     name: str
     spec: str
     column: int
 
     def format(self, value: Any) -> str:
-        """The value as ``spec`` has it. Raises TemplateError when it does not fit."""
+        """The value formatted by ``spec``. Raises TemplateError if it does not fit."""
         try:
             return format(value, self.spec)
         except (ValueError, TypeError, OverflowError):
@@ -41,7 +41,7 @@ class Field:
 
 
 def pieces(text: str) -> Iterator[tuple[int, str | Field]]:
-    """The column and the literal text or field, one after another. Raises TemplateError."""
+    """The literal texts and fields of a template in order, each with its column. Raises TemplateError."""
     for match in _PIECE.finditer(text):
         column, inner = match.start() + 1, match["field"]
         if inner is not None:

@@ -1,10 +1,10 @@
-"""Names for pictures: readable, stable, safe in bytes on every system, and never able to leave their folder.
+"""Names of image files: readable, stable, valid on every system, and always inside their folder.
 
-A name is made from text that strangers wrote (prompts, ids, columns of a prompt file), and it has to live on
-file systems that disagree: ext4 counts 255 bytes, NTFS forbids nine characters, the names of devices and a dot
-at the end, APFS and NTFS take ``A`` and ``a`` for one name, and macOS takes ``é`` in one and in two code points
-for one name. So every part of a path goes through ``safe_part`` *after* its values were filled in. A value can't add
-a folder, because a ``/`` in it is replaced like any other bad character.
+A name is made from untrusted text (prompts, ids, columns of a prompt file) and must work on file systems with different
+rules: ext4 allows 255 bytes; NTFS forbids nine characters, names of devices and a dot at the end; APFS and NTFS treat
+``A`` and ``a`` as one name; macOS treats ``é`` in one and in two code points as one name. So every part of a path goes
+through ``safe_part`` *after* its values are filled in. A value can't add a folder, because a ``/`` in it is replaced
+like any other bad character.
 
 Shortened names could collide, so a shortened name ends with digits of a hash of the whole. Remaining collisions
 (``A`` and ``a``, an id used twice) are detected by comparing ``folded`` names and resolved by ``with_key``.
@@ -51,7 +51,7 @@ def short(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        # Python refuses to print integers of thousands of digits, and nobody wants them in a name.
+        # Python refuses to print integers of thousands of digits.
         return str(value) if value.bit_length() <= 128 else _hash(hex(value))
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
@@ -103,10 +103,10 @@ def short_text(text: str) -> str:
 
 def _slug(text: str) -> str:
     """Words of ``text``, lower case, joined by ``-``, at most 40 bytes, without the names of dataset splits."""
-    start = text[:400]  # far more than can be needed, so that a prompt of 100 KB costs what a short one does
+    start = text[:400]  # more than is ever used, so that a prompt of 100 KB takes no more time than a short one
     is_ascii = start.isascii()
     words = b"-".join(start.encode().translate(_TO_BLANKS).split()).decode() if is_ascii else _letters(start)
-    # Each of the names of splits has one of these in it; most texts have none.
+    # Every split name contains one of these; most texts contain none.
     if not is_ascii or "train" in words or "val" in words or "dev" in words or "test" in words:
         words = _without_split_words(words)
         return _without_split_words(cut(words, _SLUG_BYTES))  # again: cutting "trainer" may leave "train"

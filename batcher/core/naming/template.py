@@ -1,7 +1,7 @@
-"""Where a job's picture goes, as its manifest says it: ``{prompt_id}/{aspect_ratio}_s{seed}``.
+"""The template for paths of images in a manifest: ``{prompt_id}/{aspect_ratio}_s{seed}``.
 
-A template is taken apart once, with an error that names the column, and filled in for every job. What a value may be is
-not known before: so each part is made safe after it has been put together, and a value can't add a folder.
+A template is parsed once, with errors that name the column, and rendered for every job. Each part of the path is made
+safe after its values are filled in, so a value can't add a folder.
 """
 
 import re
@@ -18,7 +18,7 @@ _EXTENSIONS = (".json", ".jsonl", ".part", ".png", ".jpg", ".webp", ".gif", ".av
 
 
 class Template:
-    """Where a job's picture goes, relative to the folder of images: ``{prompt_id}/{aspect_ratio}_s{seed}``.
+    """The path of a job's image, relative to ``images/``: ``{prompt_id}/{aspect_ratio}_s{seed}``.
 
     ``{name}`` stands for a value, ``{name:spec}`` for a value put through Python's format specification
     (``{seed:04d}``), ``{meta.category}`` for a value carried along; ``{{`` and ``}}`` are braces.
@@ -33,7 +33,7 @@ class Template:
         self.fields = frozenset[str]().union(*self.levels)
 
     def render(self, values: Mapping[str, Any]) -> str:
-        """The path, without extension. A value that is None or absent reads ``default``.
+        """The path, without extension. A value that is None or absent becomes ``default``.
 
         ``{meta.x}`` is looked up as ``values["meta"]["x"]``. Raises TemplateError when a format specification does
         not fit its value.
@@ -48,7 +48,7 @@ class Template:
 def _safe_parts(raw: list[str], limit: int) -> list[str]:
     parts = [safe_part(part, limit=limit) for part in raw]
     for at, folder in enumerate(parts[:-1]):
-        # A folder called x.png would stand where the picture of a job called x has to go.
+        # A folder named x.png would take the place of the image of a job named x.
         if folder.lower().endswith(_EXTENSIONS):
             stem, _, extension = folder.rpartition(".")
             parts[at] = f"{stem}-{extension}"
@@ -109,7 +109,7 @@ def _parse(text: str) -> list[list[str | Field]]:
 
 
 def _close_part(part: list[str | Field], end: int) -> None:
-    """end: the column after it."""
+    """Raises TemplateError if a part of the path is no name. end: the column after it."""
     if not part:
         raise TemplateError(end, "an empty part", "put a name before and after every '/'")
     if all(isinstance(piece, str) for piece in part) and "".join(map(str, part)).strip() in {"", ".", ".."}:

@@ -1,16 +1,16 @@
-"""What batcher knows about a picture, written into the picture itself, without touching a pixel.
+"""Writes the metadata of an image into the image file. Its pixels are neither decoded nor encoded.
 
-Three layers. ``infotext`` and ``xmp`` make the texts out of a sidecar; ``exif`` puts a text where JPEG and WebP keep
-theirs; ``png``, ``jpeg`` and ``webp`` cut a file between its pieces and put new ones in. Nothing here decodes or
-encodes a picture, all of it is bytes to bytes, and ``strip`` is the way back.
+There are three layers. ``infotext`` and ``xmp`` make texts from a sidecar. ``exif`` puts a text into an EXIF block, for
+JPEG and WebP. ``png``, ``jpeg`` and ``webp`` insert and replace pieces of a file. ``embed`` takes and gives bytes, and
+``strip`` is its inverse.
 
-What goes where, in all three containers:
+The words of ``--embed``:
 
-- ``infotext``: the text that AUTOMATIC1111's web UI made customary. PNG: text chunk ``parameters``; JPEG and WebP:
+- ``infotext``: the text that AUTOMATIC1111's web UI writes. PNG: text chunk ``parameters``; JPEG and WebP:
   EXIF ``UserComment``.
 - ``xmp``: an XMP packet with the prompt as description, the program, the time, and IPTC's fields on generated media.
-- ``iptc``: of that packet IPTC's fields alone. IPTC defines them in XMP only: its older binary block (IIM) has no place
-  for any of them, and of the three containers only JPEG has a place for that block. So it is never written.
+- ``iptc``: an XMP packet with IPTC's fields alone. IPTC defines them in XMP only: its older binary block (IIM) has none
+  of them, so that block is never written.
 """
 
 from batcher.images.embed.embedding import at_arrival, embed, has_c2pa, strip

@@ -1,8 +1,8 @@
-"""Into a file and out of it again: which container it is, and whether it may be touched.
+"""Embeds metadata into a file and removes it again: finds the container, and whether the file may be changed.
 
-``embed`` takes and gives bytes. Its laws, which the tests hold it to: the decoded pixels and every piece that is not
-ours stay as they are; twice is the same as once; ``strip`` gives back what was there before (unless that had an
-infotext itself: then it was replaced).
+What holds for ``embed`` and is tested: the decoded pixels and every piece that batcher did not write stay as they are;
+embedding twice is the same as once; ``strip`` gives back the original file, unless that had an infotext itself, which
+was replaced.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,11 +17,14 @@ from batcher.images.embed.splice import Changes, NotEmbedded, Signed, Spot, sing
 from batcher.images.kinds import JPEG, PNG, WEBP, Kind, identify
 
 if TYPE_CHECKING:
-    from batcher.images.fetch import Dress
+    from batcher.images.fetch import Embed
 
 
 class Container(Protocol):
-    """What ``png``, ``jpeg`` and ``webp`` do; for files that have been walked."""
+    """The functions of ``png``, ``jpeg`` and ``webp``, for files that were checked.
+
+    spots: the pieces that matter here. packet: the text of one. write: the content with changes.
+    """
 
     def spots(self, content: bytes, /) -> Iterator[Spot]: ...
     def packet(self, content: bytes, spot: Spot, /) -> bytes: ...
@@ -32,10 +35,10 @@ _CONTAINERS: dict[Kind, Container] = {PNG: png, JPEG: jpeg, WEBP: webp}
 
 
 def embed(content: bytes, record: Mapping[str, Any], what: AbstractSet[str], *, force: bool = False) -> bytes:
-    """``content`` with what its sidecar ``record`` says. ``what``: of ``infotext``, ``xmp``, ``iptc``.
+    """``content`` with metadata in it. record: its sidecar. what: any of ``infotext``, ``xmp``, ``iptc``.
 
-    Raises Signed for a file with a C2PA manifest, unless ``force``; NotEmbedded for a file that is damaged, that is no
-    PNG, JPEG or WebP, or whose container has no room.
+    force: also for a file with a C2PA manifest, for which Signed is raised otherwise. Raises NotEmbedded for a file
+    that is damaged, that is no PNG, JPEG or WebP, or that has no room.
     """
     with _opened(content) as container:
         if not force and _has_c2pa(container, content):
@@ -49,40 +52,40 @@ def embed(content: bytes, record: Mapping[str, Any], what: AbstractSet[str], *, 
 
 
 def strip(content: bytes) -> bytes:
-    """``content`` without what ``embed`` wrote. Raises NotEmbedded as it does."""
+    """``content`` without what ``embed`` wrote. Raises NotEmbedded as ``embed`` does."""
     with _opened(content) as container:
         return container.write(content, {"infotext": None, "xmp": xmp.without(_xmp(container, content))})
 
 
 def has_c2pa(content: bytes) -> bool:
-    """Whether a file carries a C2PA manifest, or says where one lies. What can't be read has none."""
+    """Whether a file has a C2PA manifest or a link to one; False for a file that can't be read."""
     with suppress(NotEmbedded), _opened(content) as container:
         return _has_c2pa(container, content)
     return False
 
 
-def at_arrival(wanted: AbstractSet[str]) -> "Dress | None":
-    """Embeds into a picture that has just arrived, by the words of ``--embed``; None when nothing is wanted.
+def at_arrival(wanted: AbstractSet[str]) -> "Embed | None":
+    """A function for ``Downloader`` that embeds by the words of ``--embed``; None if they ask for nothing.
 
-    A picture that nothing can be written into is kept as it came, with a note: it was paid for.
+    An image that can't be changed is kept as it was received, with a warning.
     """
     what, force = wanted - {"signed"}, "signed" in wanted
 
-    def dress(content: bytes, record: Mapping[str, Any]) -> tuple[bytes, str | None]:
+    def embed_and_warn(content: bytes, record: Mapping[str, Any]) -> tuple[bytes, str | None]:
         try:
-            dressed = embed(content, record, what, force=force)
+            embedded = embed(content, record, what, force=force)
         except Signed:
             return content, f"{CARRIES_C2PA}: nothing was embedded"
         except NotEmbedded as refusal:
             return content, f"nothing was embedded: {refusal}"
-        return dressed, f"{CARRIES_C2PA}, which no longer holds" if force and has_c2pa(content) else None
+        return embedded, f"{CARRIES_C2PA}, which no longer holds" if force and has_c2pa(content) else None
 
-    return dress if what else None
+    return embed_and_warn if what else None
 
 
 @contextmanager
 def _opened(content: bytes) -> Iterator[Container]:
-    """What knows the container; the file is whole. Damage, also where it shows later, becomes NotEmbedded."""
+    """The container of a file, which is whole. Damage, here or inside the block, becomes NotEmbedded."""
     kind = identify(content)
     container = _CONTAINERS.get(kind) if kind else None
     if kind is None or container is None:

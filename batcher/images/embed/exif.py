@@ -1,13 +1,12 @@
-"""One text in an EXIF block: ``UserComment``, with the way back to the block as it was.
+"""Puts one text into an EXIF block, as ``UserComment``, so that it can be removed again.
 
-An EXIF block is a TIFF file: a header that points to a directory, whose entries point to values by their distance from
-the start. Such a block can't be taken apart and put together again by somebody who does not know every entry of every
-camera (a maker's note holds distances of its own). So nothing in it is moved. New directories go behind its end, with
-the old entries as they are and the comment among them, and the header points there; a footer keeps what the header
-said and how long the block was.
+An EXIF block is a TIFF file: a header with the offset of a directory, whose entries have offsets of their values.
+Nothing in it may be moved, because entries of cameras have offsets that only those know (a maker's note). So new
+directories are added at its end, with the old entries and the comment, and the header gets their offset. A footer keeps
+the old offset and the old length.
 
 Source: Exif 2.32 (CIPA DC-008), 4.6 and the ``UserComment`` tag: eight bytes name the encoding, then the text. Under
-``UNICODE`` every program that writes infotext uses UTF-16, big end first, whatever the order of the block.
+``UNICODE`` every program that writes infotext uses UTF-16, big-endian, whatever the order of the block.
 """
 
 from struct import calcsize, pack, unpack_from
@@ -16,18 +15,18 @@ from batcher.images.embed.splice import NotEmbedded
 
 PREFIX = b"Exif\0\0"  # before the block: always in JPEG, sometimes in WebP
 _MARK = b"batcher\0"
-_FOOTER = "8sII"  # mark, length of the block as it was, where its header pointed
+_FOOTER = "8sII"  # mark, old length of the block, old offset in its header
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
 _LONG, _UNDEFINED = 4, 7
 _UNICODE = b"UNICODE\0"
 _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
-_EMPTY = b"MM\0*\0\0\0\0"  # big end first: some readers (exiv2) take the text's order from the block's
+_EMPTY = b"MM\0*\0\0\0\0"  # big-endian: some readers (exiv2) read the text in the order of the block
 
-Entries = dict[int, bytes]  # by tag, each 12 bytes as it stands
+Entries = dict[int, bytes]  # the 12 bytes of each entry, by tag
 
 
 def changed(block: bytes, text: str | None) -> bytes:
-    """``block`` with ``text`` as its comment, or as it was before. No block is the empty one. Raises NotEmbedded."""
+    """``block`` with ``text`` as its comment; None for the block without ours. Empty for none. Raises NotEmbedded."""
     base = _restored(block)
     return base if text is None else _extended(base or _EMPTY, _UNICODE + text.encode("utf-16-be", "replace"))
 
@@ -57,7 +56,7 @@ def _extended(base: bytes, value: bytes) -> bytes:
 
 
 def _directories(block: bytes, order: str) -> tuple[Entries, int, Entries]:
-    """The entries of the main directory, where the one after it lies, and the entries of the Exif directory."""
+    """The entries of the main directory, the offset of the next one, and the entries of the Exif directory."""
     pointer = unpack_from(order + "I", block, 4)[0]
     main, following = _directory(block, pointer, order) if pointer else ({}, 0)
     sub = main.get(_EXIF_IFD)

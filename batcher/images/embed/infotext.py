@@ -5,18 +5,17 @@ r"""The infotext: prompt, negative prompt and settings as one text, the way AUTO
     Negative prompt: text, watermark
     Steps: 0, Sampler: unknown, Seed: 7, Size: 1024x768, Model: vendor/name, Aspect ratio: 4/3
 
-There is no grammar, only programs that read it, and they differ. What is written here is what all of these read alike
-(read from their sources): AUTOMATIC1111's ``infotext_utils.py``, sd-parsers 0.6, sd-prompt-reader 1.3.5.
+There is no specification, only programs that read it, and they differ. All of these read what is written here:
+AUTOMATIC1111's ``infotext_utils.py``, sd-parsers 0.6, sd-prompt-reader 1.3.5.
 
-- The settings are one line, the last. ``Steps`` comes first, or sd-prompt-reader takes them for prompt; ``Sampler`` is
-  there, or sd-parsers finds nothing; and so is a third of sd-parsers' words. What is not known says ``0`` or
-  ``unknown``: the services that batcher talks to seldom tell.
-- Values have no quotes that all understand, so there is no comma, colon or line break in one.
-- A prompt that holds the words which divide the text (``Negative prompt:``, a line that begins with ``Steps:``) is cut
-  apart by every reader, and one of them falls over. A space goes in before the colon.
-- A text that begins with ``{`` is JSON to sd-prompt-reader; with an empty line above it is a text.
+- The settings are the last line. ``Steps`` comes first, or sd-prompt-reader takes the line for a part of the prompt.
+  sd-parsers needs ``Sampler`` and three of its words in all. An unknown value is ``0`` or ``unknown``.
+- No quoting is understood by all readers, so a value has no comma, colon or line break.
+- Readers split a prompt at ``Negative prompt:`` and at a line that begins with ``Steps:``, and one of them crashes. So
+  a space goes before that colon.
+- sd-prompt-reader takes a text that begins with ``{`` for JSON. So an empty line goes above it.
 
-So what a reader gives back is not the prompt to the byte but ``as_read(prompt)``. The true one is in the sidecar.
+A reader therefore gives ``as_read(prompt)``, not the prompt itself, which is in the sidecar.
 """
 
 import re
@@ -27,14 +26,14 @@ from typing import Any
 _DIVIDERS = [
     (re.compile(r"(Negative prompt):"), r"\1 :"),
     (re.compile(r"(?<=\n)(Steps):"), r"\1 :"),
-    (re.compile(r"sui_image_params"), "sui-image-params"),  # what sd-prompt-reader knows SwarmUI's JSON by
+    (re.compile(r"sui_image_params"), "sui-image-params"),  # sd-prompt-reader takes a text with it for SwarmUI's JSON
 ]
 _UNREADABLE = re.compile(r"[\x00\ud800-\udfff]")
 _RATIO = re.compile(r"(?<=\d):(?=\d)")
 _KEY = re.compile(r"[^\w \-/]+")
 _LONGEST_VALUE = 200
 
-# How inputs are called, and what the infotext calls them.
+# Names of inputs, by what the infotext calls them.
 _STEPS = ("steps", "num_inference_steps")
 _SAMPLER = ("sampler", "sampler_name")
 _CFG = ("cfg_scale", "guidance_scale", "cfg", "guidance")
@@ -45,7 +44,7 @@ _RESERVED = frozenset({"size", "model", "model hash", "hashes", "version", "job"
 
 @dataclass(frozen=True, slots=True)
 class Infotext:
-    """The three parts, as a reader gives them back."""
+    """The three parts, as a reader gives them."""
 
     prompt: str
     negative: str
@@ -59,7 +58,7 @@ class Infotext:
 
 
 def as_read(prompt: str) -> str:
-    """A prompt as the readers give it back."""
+    """A prompt as readers give it."""
     text = _UNREADABLE.sub("\ufffd", prompt.replace("\r\n", "\n").replace("\r", "\n")).strip()
     for divider, harmless in _DIVIDERS:
         text = divider.sub(harmless, text)
@@ -67,7 +66,7 @@ def as_read(prompt: str) -> str:
 
 
 def of(record: Mapping[str, Any]) -> Infotext:
-    """The infotext of a picture, from its sidecar."""
+    """The infotext of an image. record: its sidecar."""
     inputs = record.get("inputs")
     inputs = inputs if isinstance(inputs, Mapping) else {}
     prompt, negative = (as_read(value) if isinstance(value := inputs.get(name), str) else "" for name in _PROMPTS)
@@ -82,7 +81,7 @@ def _settings(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str,
     if seed:
         settings["Seed"] = seed
     if not (scale or seed):
-        settings["Schedule type"] = "unknown"  # sd-parsers wants three of its words
+        settings["Schedule type"] = "unknown"  # sd-parsers needs three of its words
     width, height = record.get("width"), record.get("height")
     if isinstance(width, int) and isinstance(height, int):
         settings["Size"] = f"{width}x{height}"
@@ -109,7 +108,7 @@ def _label(name: str) -> str:
 
 
 def _value(given: Any) -> str:
-    """A value as one word of the settings line; empty for what has no place there."""
+    """The text of a value in the settings line; empty if it can't be there."""
     if isinstance(given, bool):
         return str(given).lower()
     if not isinstance(given, str | int | float):

@@ -1,4 +1,4 @@
-"""JPEG: segments of at most 64 KiB up to the picture itself. New ones go behind the leading JFIF segments.
+"""JPEG: segments of at most 64 KiB, then the pixels. New segments go behind the leading JFIF segments.
 
 Sources: JPEG T.81 annex B; Exif 2.32, 4.5.4; XMP specification part 3, 1.1.3; C2PA 2.1, A.3.2 and ISO 19566-5 D.2 (a
 manifest in ``APP11`` segments, whose box has the type ``c2pa``).
@@ -17,7 +17,7 @@ _APP0, _APP1, _APP11 = 0xE0, 0xE1, 0xEB
 _START_OF_SCAN = 0xDA
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _PREFIXES = {"infotext": exif.PREFIX, "xmp": _XMP}
-_MOST = 65_533  # bytes of content that a segment can say it has
+_MOST = 65_533  # bytes of content of a segment
 
 
 def spots(content: bytes) -> Iterator[Spot]:
@@ -36,7 +36,7 @@ def packet(content: bytes, spot: Spot) -> bytes:
 def write(content: bytes, changes: Changes) -> bytes:
     """Raises NotEmbedded for what does not fit into a segment, and for an EXIF block that can't be read."""
     at, exifs = 2, {spot.start for spot in spots(content) if spot.slot == "infotext"}
-    for marker, start, _, end in _segments(content):  # those that come first by rule
+    for marker, start, _, end in _segments(content):  # those that must come first
         if at == start and (marker == _APP0 or start in exifs):
             at = end
     edits = []
@@ -53,7 +53,7 @@ def write(content: bytes, changes: Changes) -> bytes:
 
 
 def _segments(content: bytes) -> Iterator[Segment]:
-    """Those before the picture."""
+    """The segments before the pixels."""
     return takewhile(lambda segment: segment.marker != _START_OF_SCAN, jpeg_segments(content))
 
 

@@ -1,4 +1,4 @@
-"""PNG: chunks of length, name, content and checksum. New ones go behind the header chunk.
+"""PNG: chunks of length, name, content and checksum. New chunks go behind the header chunk.
 
 Sources: PNG (W3C, third edition) 5.3, 11.3.3; XMP specification part 3, 1.1.5 (XMP in an uncompressed ``iTXt``); C2PA
 2.1, A.3.1 (``caBX``).
@@ -15,7 +15,7 @@ _TEXTS = frozenset([b"tEXt", b"zTXt", b"iTXt"])
 _INFOTEXT = b"parameters\0"
 _XMP = b"XML:com.adobe.xmp\0"
 _C2PA = b"caBX"
-_MOST_TEXT = 1 << 20  # of a compressed text; Pillow refuses the whole picture beyond it
+_MOST_TEXT = 1 << 20  # bytes of a compressed text; Pillow refuses images with longer ones
 
 
 def spots(content: bytes) -> Iterator[Spot]:
@@ -38,7 +38,7 @@ def write(content: bytes, changes: Changes) -> bytes:
 
 
 def _edits(content: bytes, changes: Changes) -> Iterator[Edit]:
-    """The infotext always comes first: some readers look no further than the pixels. XMP stays where it is."""
+    """The infotext goes first, because some readers stop at the pixels. XMP stays where it is."""
     text, new = changes.get("infotext"), changes.get("xmp")
     new_xmp = b"" if new is None else _chunk(b"iTXt", _XMP + b"\0\0\0\0" + new)
     there = any(spot.slot == "xmp" for spot in spots(content))
@@ -50,9 +50,7 @@ def _edits(content: bytes, changes: Changes) -> Iterator[Edit]:
 
 
 def _infotext(text: str) -> bytes:
-    """Plain ``tEXt`` where it can be, because some readers know nothing else; that chunk has no encoding but Latin-1,
-    and not all agree on it, so it is for ASCII only.
-    """
+    """``tEXt`` for ASCII, because some readers know nothing else; they do not agree on its encoding beyond ASCII."""
     if text.isascii():
         return _chunk(b"tEXt", _INFOTEXT + text.encode())
     return _chunk(b"iTXt", _INFOTEXT + b"\0\0\0\0" + text.encode("utf-8", "replace"))
@@ -63,7 +61,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _itxt(value: bytes) -> bytes:
-    """The text of an ``iTXt``: behind a flag, a method, a language and a translated keyword."""
+    """The text of an ``iTXt`` chunk, which follows a flag, a method, a language and a translated keyword."""
     parts = value[2:].split(b"\0", 2)
     if len(parts) < 3:
         raise NotEmbedded("a text in it is damaged")

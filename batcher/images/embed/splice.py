@@ -1,15 +1,15 @@
-"""What is to change in a file, and the cut that does it."""
+"""Changes to a file, and the function that makes them."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypedDict
 
 from batcher.core.job import CARRIES_C2PA
 
-Edit = tuple[int, int, bytes]  # start and end of what goes, and what comes there; an empty span is an insertion
+Edit = tuple[int, int, bytes]  # start and end of the bytes to be replaced, and the new ones
 
 
 class Spot(NamedTuple):
-    """A piece that matters here: its slot (``infotext``, ``xmp``, ``c2pa``), its span, and that of its text."""
+    """A piece of a file. slot: ``infotext``, ``xmp`` or ``c2pa``. start, end: of the piece. body, last: of its text."""
 
     slot: str
     start: int
@@ -23,21 +23,21 @@ class NotEmbedded(Exception):
 
 
 class Signed(NotEmbedded):
-    """The file carries a C2PA manifest, which holds for these very bytes and no others."""
+    """The file has a C2PA manifest, which is valid for these bytes only."""
 
     def __init__(self) -> None:
         super().__init__(f"{CARRIES_C2PA}, which would no longer hold")
 
 
 class Changes(TypedDict, total=False):
-    """What is not named stays as it is, to the byte; None: it is to go."""
+    """New contents of slots; None to remove one. Slots that are not named stay as they are."""
 
     infotext: str | None
     xmp: bytes | None
 
 
 def single(spots: Iterator[Spot], slot: str) -> Spot | None:
-    """The spot of that slot. Raises NotEmbedded for two."""
+    """The spot of a slot, None if there is none. Raises NotEmbedded for two."""
     there = (spot for spot in spots if spot.slot == slot)
     first = next(there, None)
     if next(there, None) is not None:
@@ -46,7 +46,7 @@ def single(spots: Iterator[Spot], slot: str) -> Spot | None:
 
 
 def splice(content: bytes, edits: Iterable[Edit]) -> bytes:
-    """``content`` with each span (ascending, apart from each other) replaced."""
+    """``content`` with the edits made. They are in order and do not overlap."""
     result, done = bytearray(), 0
     with memoryview(content) as view:
         for start, end, new in edits:

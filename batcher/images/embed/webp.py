@@ -1,8 +1,8 @@
 """WebP: RIFF chunks, padded to even length. Metadata needs the extended form, whose first chunk is ``VP8X``.
 
-A simple file (one chunk, ``VP8 `` or ``VP8L``) gets one, with its own size as the canvas and the alpha flag that its
-bitstream gives; when the metadata goes again, so does the chunk. Metadata goes behind the picture, as RFC 9649, 2.7 has
-it: EXIF, then XMP. C2PA 2.1, A.3.4: a manifest is a chunk named ``C2PA``.
+A simple file (one chunk, ``VP8 `` or ``VP8L``) gets that chunk, with the size of the image as the canvas and the alpha
+flag of its bitstream. When the metadata is removed, the chunk is too. Metadata goes behind the image: EXIF, then XMP
+(RFC 9649, 2.7). C2PA 2.1, A.3.4: a manifest is a chunk named ``C2PA``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,11 @@ from batcher.images.embed import exif
 from batcher.images.embed.splice import Changes, NotEmbedded, Spot, single, splice
 from batcher.images.kinds import WEBP
 
-_PICTURE = frozenset([b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"VP8X"])
+_IMAGE = frozenset([b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"VP8X"])
 _FIRST = frozenset([b"VP8 ", b"VP8L", b"VP8X"])
 _SLOTS = {b"EXIF": "infotext", b"XMP ": "xmp"}
 _ALPHA, _EXIF, _XMP = 0x10, 0x08, 0x04
-_MOST = 0xFFFF_FFF6  # bytes that a file can say it has
+_MOST = 0xFFFF_FFF6  # bytes of a file
 
 
 def spots(content: bytes) -> Iterator[Spot]:
@@ -32,7 +32,7 @@ def packet(content: bytes, spot: Spot) -> bytes:
 
 
 def write(content: bytes, changes: Changes) -> bytes:
-    """Raises Damaged, and NotEmbedded for what has no room."""
+    """Raises Damaged, and NotEmbedded if there is no room."""
     old = {name: single(spots(content), slot) for name, slot in _SLOTS.items()}
     values = {name: packet(content, spot) if spot else b"" for name, spot in old.items()}
     if "infotext" in changes:
@@ -51,7 +51,7 @@ def _rebuilt(content: bytes, values: Mapping[bytes, bytes]) -> bytes:
     header = _extended_header(content, chunks, values)
     old_header = _end(chunks[0]) if chunks[0][0] == b"VP8X" else 12
     places = {chunk[0]: (chunk[1] - 8, _end(chunk)) for chunk in chunks if chunk[0] in _SLOTS}
-    at = max(_end(chunk) for chunk in chunks if chunk[0] in _PICTURE)
+    at = max(_end(chunk) for chunk in chunks if chunk[0] in _IMAGE)
     edits = [(12, old_header, header)]
     for name in _SLOTS:
         start, end = places.get(name, (at, at))
@@ -65,7 +65,7 @@ def _rebuilt(content: bytes, values: Mapping[bytes, bytes]) -> bytes:
 
 
 def _extended_header(content: bytes, chunks: list[Piece], values: Mapping[bytes, bytes]) -> bytes:
-    """The ``VP8X`` chunk for these values; nothing for a file that needs none."""
+    """The ``VP8X`` chunk for these values; empty if the file needs none."""
     metadata = (_EXIF if b"EXIF" in values else 0) | (_XMP if b"XMP " in values else 0)
     name, start, end = chunks[0]
     others = {chunk[0] for chunk in chunks} - _SLOTS.keys() - {b"VP8X"}

@@ -1,15 +1,14 @@
-"""The XMP packet: what a picture is and how it was made, as RDF in XML.
+"""The XMP packet: what an image is and how it was made, as RDF in XML.
 
-batcher's properties stand in one ``rdf:Description`` of their own, known by the namespace it declares. So a packet that
-somebody else wrote keeps its every byte: ours goes in before the end of the RDF, comes out again, and is replaced by a
-newer one. What the others say already is not said a second time, and not overruled: the service that made the picture
-knows better than we do.
+batcher's properties are in one ``rdf:Description``, which has a namespace of its own. It is added before the end of the
+RDF, and can be replaced or removed again, so a packet of another program keeps every byte. A property that the packet
+already has is not added: the service that made the image knows best.
 
-A packet is XML from outside. It is looked at by expat with document types refused, so there are no entities to expand.
+A packet is XML from outside. expat parses it and refuses document types, so there are no entities to expand.
 
 Sources: XMP specification part 1 (2012), 7; IPTC Photo Metadata Standard 2025.1 (``DigitalSourceType`` and the fields
-on generative AI, all in the namespace ``Iptc4xmpExt``, all plain text; ``AIPromptWriterName`` is a person, whom we
-don't know); IPTC's vocabulary of digital source types.
+on generative AI, all in the namespace ``Iptc4xmpExt``, all plain text; ``AIPromptWriterName`` is left out, as batcher
+knows no person); IPTC's vocabulary of digital source types.
 """
 
 import re
@@ -49,14 +48,14 @@ _VERSION = re.compile(r"-v?(\d[\w.-]*)$")
 
 
 def merged(packet: bytes | None, record: Mapping[str, Any], *, whole: bool) -> bytes:
-    """``packet`` (None: there is none) with what the record says; ``whole``: not only IPTC's fields.
+    """``packet`` (None for none) with batcher's properties. record: the sidecar. whole: not only IPTC's fields.
 
     Raises NotEmbedded for a packet that can't be read, or becomes too long.
     """
     base = without(packet) or _HEAD + _TAIL
     properties = {name: text for name, text in _properties(record, whole=whole) if text}
     survey = _surveyed(base, properties.keys())
-    ours = [(name, text) for name, text in properties.items() if name not in survey.found]
+    ours = [(name, text) for name, text in properties.items() if name not in survey.present]
     result = base[: survey.end] + _block(ours, survey.about) + base[survey.end :] if ours else base
     if len(result) > _LONGEST:
         raise NotEmbedded(f"the XMP packet would take {len(result):,} bytes, and {_LONGEST:,} are enough")
@@ -64,7 +63,7 @@ def merged(packet: bytes | None, record: Mapping[str, Any], *, whole: bool) -> b
 
 
 def without(packet: bytes | None) -> bytes | None:
-    """The packet as it was before ``merged``; None for one that had nothing but ours. Raises NotEmbedded."""
+    """The packet without batcher's properties; None if it had nothing else. Raises NotEmbedded."""
     if packet is None:
         return None
     if len(packet) > _LONGEST:
@@ -78,19 +77,19 @@ def without(packet: bytes | None) -> bytes | None:
 
 
 def points_to_c2pa(packet: bytes) -> bool:
-    """Whether the picture's manifest lies elsewhere (C2PA 2.1, 11.5: ``dcterms:provenance``)."""
+    """Whether the packet has a link to a manifest elsewhere (C2PA 2.1, 11.5: ``dcterms:provenance``)."""
     return b"://purl.org/dc/terms/" in packet and b":provenance" in packet
 
 
 def version_of(model: str) -> str:
-    """What a model id says of its version: ``vendor/imagen-4/fast`` is 4, ``vendor/name:v2`` is v2; else nothing."""
+    """The version in a model id: 4 of ``vendor/imagen-4/fast``, v2 of ``vendor/name:v2``; empty for none."""
     _, _, name = model.partition("/")
     match = _TAG.search(model) or _VERSION.search(name.partition("/")[0])
     return match[1] if match else ""
 
 
 def _properties(record: Mapping[str, Any], *, whole: bool) -> Iterator[tuple[str, str]]:
-    """Name (namespace, space, local name) and text of each; an empty text is none."""
+    """Names (namespace, space, local name) and texts; an empty text is left out later."""
     inputs = record.get("inputs")
     inputs = inputs if isinstance(inputs, Mapping) else {}
     prompt, negative = (_text(inputs.get(name)) for name in ("prompt", "negative_prompt"))
@@ -101,7 +100,7 @@ def _properties(record: Mapping[str, Any], *, whole: bool) -> Iterator[tuple[str
         yield f"{XMP} CreateDate", _text(record.get("finished_at"))
         yield f"{OURS} job", _text(record.get("job"))
         yield f"{XMP} Rating", str(record["stars"]) if type(record.get("stars")) is int else ""
-    # The simulator draws by rules and learned from nothing.
+    # The simulator's images are drawn by rules.
     yield f"{IPTC} DigitalSourceType", SOURCE_TYPES + ("algorithmicMedia" if simulated else "trainedAlgorithmicMedia")
     yield f"{IPTC} AIPromptInformation", f"{prompt}\nNegative prompt: {negative}" if negative else prompt
     yield f"{IPTC} AISystemUsed", f"batcher's simulator of {model}" if simulated else model
@@ -119,7 +118,7 @@ def _block(properties: Sequence[tuple[str, str]], about: str) -> bytes:
     for name, text in properties:
         uri, _, local = name.rpartition(" ")
         inner = escape(text, {"\r": "&#13;"})
-        if local == "description":  # in as many languages as one likes; this is the one that is always there
+        if local == "description":  # a text by language; every packet has x-default
             inner = f'<rdf:Alt><rdf:li xml:lang="x-default">{inner}</rdf:li></rdf:Alt>'
         lines.append(f"<{prefixes[uri]}:{local}>{inner}</{prefixes[uri]}:{local}>")
     return "\n".join(lines).encode() + b"\n" + _END
@@ -127,16 +126,17 @@ def _block(properties: Sequence[tuple[str, str]], about: str) -> bytes:
 
 @dataclass(slots=True)
 class _Survey:
-    """Of a packet. end: where its RDF ends. about: what it is about. found: which of ``wanted`` it has, by namespace
-    and name.
+    """What a packet has. wanted: names of properties. end: offset of the end of its RDF. about: its subject.
+
+    present: those of the wanted properties that it has. depth: of elements so far. rdf: depth of the RDF element.
     """
 
     wanted: AbstractSet[str]
     end: int = -1
     about: str = ""
-    found: set[str] = field(default_factory=set)
+    present: set[str] = field(default_factory=set)
     depth: int = 0
-    rdf: int = -1  # the depth at which it stands
+    rdf: int = -1
 
     def begin(self, name: str, attributes: dict[str, str]) -> None:
         self.depth += 1
@@ -146,9 +146,9 @@ class _Survey:
             self.rdf = self.depth
         elif self.rdf > 0 and self.end < 0 and self.depth == self.rdf + 1:
             self.about = attributes.get(f"{RDF} about", self.about)
-            self.found |= self.wanted & attributes.keys()
+            self.present |= self.wanted & attributes.keys()
         elif self.rdf > 0 and self.end < 0 and self.depth == self.rdf + 2:
-            self.found |= self.wanted & {name}
+            self.present |= self.wanted & {name}
 
 
 def _surveyed(packet: bytes, wanted: AbstractSet[str]) -> _Survey:

@@ -1,4 +1,4 @@
-"""Names of columns and JSON keys: which is the prompt, which are inputs of the model, and which are carried along."""
+"""Names of columns and JSON keys: which is the prompt, which are inputs of the model, and which are metadata."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ _COPIES = frozenset({"n", "images", "variations", "variants", "samples", "qty", 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What each name of a header or of a JSON object stands for.
+    """What each name of a header or a JSON object stands for.
 
     prompt, id: the names that hold them, or None.
-    inputs: pairs of the model's name and the name in the file, the prompt not among them.
+    inputs: pairs of the model's name and the name in the file, without the prompt.
     special: pairs of a meaning (``meanings.py``) and the name in the file.
-    meta: names that are carried along.
-    wrong: (name, what, mend) of names that can't be told apart.
+    meta: names of metadata.
+    wrong: name, what is wrong and how to fix it, for names that clash or are refused.
     """
 
     prompt: str | None
@@ -44,7 +44,7 @@ class Layout:
     wrong: tuple[tuple[str, str, str], ...]
 
     def became(self) -> dict[str, str]:
-        """By name in the file, what it is taken for, in a word or two."""
+        """By name in the file, what it stands for: ``prompt``, ``input seed``, ``meta``."""
         words = dict.fromkeys(self.meta, "meta")
         words |= {name: f"input {column}" for column, name in self.inputs}
         words |= {name: f"input {kind}" if kind not in _INDIRECT else kind for kind, name in self.special}
@@ -57,7 +57,7 @@ _INDIRECT = {"model", "repeat", "size", "width", "height", "pictures"}
 def layout(
     names: Sequence[str], model_inputs: ModelInputs, prompt_column: str | None, aside: Collection[str] = ()
 ) -> Layout:
-    """aside: names that the user declared to be plain metadata."""
+    """The layout of names. prompt_column: as the user named it. aside: names that the user declared to be metadata."""
     prompt = find_prompt(names, prompt_column, model_inputs.prompt or "prompt")
     columns = {name: name for name in model_inputs.columns if name != "prompt"}
     by_fold = {fold_name(name): name for name in columns}
@@ -102,7 +102,10 @@ def _unknown_here(name: str) -> tuple[str, str]:
 
 
 def find_prompt(names: Sequence[str], prompt_column: str | None, prompt: str = "prompt") -> str | None:
-    """The name that holds the prompt: as told, else that of the model's input, or ``prompts``, in any letter case."""
+    """The name that holds the prompt: ``prompt_column`` if given, else the model's input, ``prompt`` or ``prompts``.
+
+    Names count in any letter case. None if there is no such name.
+    """
     if prompt_column is not None:
         if prompt_column in names:
             return prompt_column
@@ -119,7 +122,7 @@ def find_prompt(names: Sequence[str], prompt_column: str | None, prompt: str = "
 
 
 def no_prompt(names: Sequence[str], prompt_column: str | None, prompt: str | None) -> tuple[str, str]:
-    """What is wrong, and how to fix it, where no name holds the prompts."""
+    """What is wrong and how to fix it, if no name holds the prompts."""
     wanted = word(prompt_column or prompt or "prompt")
     if prompt_column is None and len(names) == 1 and (header := table_header(names[0])) is not None:
         return "its columns have another separator", f"--format {header[0]} reads them ({word(header[1])})"
@@ -134,8 +137,8 @@ def no_prompt(names: Sequence[str], prompt_column: str | None, prompt: str | Non
 
 
 def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[str, str] | None:
-    """What is wrong, and how to fix it, where a JSON object of ids has the key of a prompt's text among them: it is
-    one prompt, and each of its fields would be made, and paid for, as a prompt of its own.
+    """What is wrong and how to fix it, if an object of ids and prompts has a key such as ``prompt``. Such an object is
+    one prompt, and each of its fields would be paid for as a prompt of its own.
     """
     if key is None or not isinstance(value, (str, list)) or find_prompt([key], prompt_column) is None:
         return None
@@ -146,8 +149,9 @@ def no_id(key: str | None, value: object, prompt_column: str | None) -> tuple[st
 
 
 def note_columns(label: str, columns: Layout, model_inputs: ModelInputs, aside: Collection[str] = ()) -> None:
-    """Keeps what each column of a file became, and warns of near misses: a misspelt input becomes meta without a
-    sound, and the whole run is made without it. aside: as for ``layout``.
+    """Records what each column of a file became, and warns of columns that become metadata and may be inputs.
+
+    label: how messages name the file. aside: as for ``layout``.
     """
     model_inputs.note(label, columns.became())
     unclear = [f"`{word(name)}`" for name in columns.meta if name not in aside]
@@ -167,5 +171,5 @@ def note_columns(label: str, columns: Layout, model_inputs: ModelInputs, aside: 
 
 
 def word(name: str) -> str:
-    """A name from outside, as it may be printed between back quotes."""
+    """A name from outside as it may be printed: escaped and shortened."""
     return shown(name)[1:-1]

@@ -1,4 +1,4 @@
-"""Which reader a file gets: by ``--format`` (or ``format:``), else by its extension."""
+"""The reader for a file: by ``--format`` (or ``format:``), else by its extension."""
 
 import os
 from collections.abc import Callable
@@ -30,20 +30,21 @@ _SYNONYMS = {
 
 
 def named_format(name: str) -> str | None:
-    """The format a person means by ``--format NAME``, None for an unknown one."""
+    """The format of ``--format NAME``, None for an unknown name."""
     lower = name.strip().lower()
     lower = _SYNONYMS.get(lower, lower)
     return lower if lower in FORMATS else None
 
 
 def format_of(path: str) -> str | None:
-    """The format a path stands for, None when its name does not say."""
+    """The format of a file or folder by its name, None if the name does not say."""
     if path.lower().endswith((".json", ".jsonl")) and begins_with_record(path):
         return "records"
     return "folder" if os.path.isdir(path) else _EXTENSIONS.get(PurePath(path).suffix.lower())  # noqa: PTH112  any str
 
 
 def reader(source: Source, form: str, reading: Reading) -> FileReader:
+    """The reader of a format. form: one of FORMATS, but not ``yaml``."""
     if form in {"a1111", "kohya"}:
         return PromptLines(source, form, reading)
     plain = _READERS.get(form)

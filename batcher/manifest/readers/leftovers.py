@@ -1,5 +1,5 @@
-"""Rows of a table that are no prompts: what a spreadsheet program writes for a failed formula, what other programs
-write for nothing, and sums below the rows. Each would be paid for as a prompt.
+"""Rows of a table that are no prompts: failed formulas, words for "no value", and sums below the rows. Each would be
+paid for as a prompt.
 """
 
 import re
@@ -12,7 +12,7 @@ from batcher.manifest.schema.words import shown
 
 FORMATS = frozenset({"csv", "tsv", "tsv-quoted", "xlsx", "parquet", "json", "jsonl"})
 _SHOWN = 3
-_LONGEST = 20  # characters of such a text
+_LONGEST = 20  # characters of such a prompt
 _MOST_DIGITS = 40
 _FAILED = re.compile(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|SPILL!|CALC!|ERROR!|GETTING_DATA|#+)|[-=_:*|~.]+")
 _NOTHING = frozenset({"nan", "null", "none", "na", "n/a", "<na>", "nil", "\u2013", "\u2014"})
@@ -26,18 +26,19 @@ _NUMBER = re.compile(r"[^\w]*[0-9][0-9.,' ]*[^\w]*")
 
 
 class Leftovers:
-    """The rows of another reader, looked at. Rows that are no prompts are an error for a run and a warning for a plan,
-    unless the user names the format.
+    """Looks for such rows among those of a reader. They are an error for a run and a warning for a plan.
+
+    form: the format, for messages. reading: gets the problems and warnings.
     """
 
     def __init__(self, form: str, reading: Reading) -> None:
         self._form, self._reading = form, reading
         self._first: list[tuple[Place, str]] = []
         self._many = 0
-        self._sums: list[tuple[Place, str]] = []  # the rows before this one, as long as they are sums
+        self._sums: list[tuple[Place, str]] = []  # the last rows, if they are sums
 
     def among(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """The same rows."""
+        """The rows, unchanged."""
         number, row, all_have_more, is_warned = 0, None, True, False
         try:
             for number, row in enumerate(rows, 1):
@@ -56,8 +57,12 @@ class Leftovers:
             if row is not None and number > _FEW and all_have_more and not self._has_more(row):
                 what = "the last row has only its prompt, and those above it have more"
                 self._reading.model_inputs.warn(f"{row.source}:{row.line}: {what}")
-        finally:  # also when no more rows are wanted
-            self._say()
+        finally:  # also where the caller stops early
+            mend = f"remove the row, or write its prompt; --format {self._form} sends such prompts unchanged"
+            for at, (place, what) in enumerate(self._first, 1):
+                more = self._many - at if at == _SHOWN else 0
+                words = f"{what} (and {more:,} more rows like it)" if more else what
+                self._reading.problems.doubt(*place, words, mend)
 
     def _look_at(self, row: Row, text: str) -> None:
         if _FAILED.fullmatch(text) or text.lower() in _NOTHING:
@@ -69,11 +74,11 @@ class Leftovers:
             self._sums.clear()
 
     def _has_more(self, row: Row) -> bool:
-        """Than a prompt and what its file entry gives to every row."""
+        """Whether a row has more than its prompt and what the manifest gives to every row of the file."""
         return len(row.inputs) > len(self._reading.carried.inputs) + 1 or any(row.meta.values())
 
     def _is_nothing(self, row: Row, negative: object) -> bool:
-        """Whether what to avoid is a word for nothing, which is warned of."""
+        """Whether a negative prompt is a word for "no value"; if so, warns of it."""
         if type(negative) is not str or negative.strip().lower() not in _NOTHING:
             return False
         what = f"`negative_prompt` is {shown(negative)}, and is sent as that text: leave the cell empty for none"
@@ -85,15 +90,9 @@ class Leftovers:
         if len(self._first) < _SHOWN:
             self._first.append((place, what))
 
-    def _say(self) -> None:
-        mend = f"remove the row, or write its prompt; --format {self._form} sends such prompts unchanged"
-        for number, (place, what) in enumerate(self._first, 1):
-            more = self._many - number if number == _SHOWN else 0
-            self._reading.problems.doubt(*place, f"{what} (and {more:,} more rows like it)" if more else what, mend)
-
 
 def _is_sum(text: str, row: Row) -> bool:
-    """Whether a row is a word for a sum, and numbers."""
+    """Whether a row is a word for a sum and numbers."""
     if not _SUMS.fullmatch(fold_name(text.rstrip(":"))):
         return False
     others = [

@@ -1,8 +1,7 @@
-"""Columns that mean something: a model, a size, a ratio, a number of pictures, a seed, a text to avoid.
+"""Columns with a meaning: a model, a size, a ratio, a number of images, a seed, a text to avoid.
 
-Names that people give to such columns, in any spelling. Where the model has an input of that very name it is that
-input (``columns.py``); what is left is carried out here another way, or refused, and never carried along unseen: a
-column that was not understood is paid for with every row.
+A column called like an input of the model is that input (``columns.py``). The others are carried out here, or refused:
+as metadata nobody would see them, and every row would be paid for without them.
 """
 
 import re
@@ -50,19 +49,17 @@ _SIZE = re.compile(r"\s*([1-9][0-9]{0,4})\s*[x\u00d7*]\s*([1-9][0-9]{0,4})\s*(?:
 _COARSE = re.compile(r"\s*([1-9][0-9]?\s*k|[0-9]{3,4}p|(u|f|q)?hd|(square|landscape|portrait)(_.*)?)\s*", re.IGNORECASE)
 _REMARK = re.compile(r"\s*[(\[][^()\[\]]{0,40}[)\]]\s*\Z")
 _PIXELS = re.compile(r"\s*([1-9][0-9]{0,4})(?:\.0)?\s*(?:px)?\s*", re.IGNORECASE)
-# Pixels of Imagen 4, which are its own idea of these ratios.
+# Sizes of Imagen 4 that are only nearly these ratios.
 _TRUE_SIZES = {(1408, 768): "16:9", (1280, 896): "4:3", (896, 1280): "3:4", (768, 1408): "9:16"}
 
 
 def kind_of_name(name: str) -> str | None:
-    """What a column of that name means, None for nothing that is known here. What a name has in brackets at its end is
-    a remark: ``aspect ratio (w:h)``.
-    """
+    """What a column of that name means, None for metadata. Brackets at the end are ignored: ``aspect ratio (w:h)``."""
     return _KINDS.get(fold_name(_REMARK.sub("", name).strip()))
 
 
 def input_meant(name: str, inputs: Iterable[str]) -> str:
-    """How to fix the name of an input that the model does not have: by what it means, else by its spelling."""
+    """How to fix the name of an input that the model does not have, by its meaning, else by its spelling."""
     names, kind = list(inputs), kind_of_name(name)
     if kind == "model":
         return "a manifest has one model, at its top or with --model: run it once for each, with an -o of its own"
@@ -76,26 +73,25 @@ def input_meant(name: str, inputs: Iterable[str]) -> str:
 
 
 def text_columns(names: list[str]) -> list[str]:
-    """Those of the names under which other tools keep the text of a prompt."""
-    return [name for name in names if fold_name(name.strip()) in _TEXTS or _has_prompt(name)]
-
-
-def _has_prompt(name: str) -> bool:
-    return "prompt" in fold_name(name) and kind_of_name(name) is None
+    """The names under which other tools keep the text of a prompt."""
+    folded = {name: fold_name(name.strip()) for name in names}
+    return [n for n in names if folded[n] in _TEXTS or ("prompt" in folded[n] and kind_of_name(n) is None)]
 
 
 class Meanings:
-    """Carries out what such columns say, for one model. repeats: reads a number of copies, None for none."""
+    """Carries out what such columns say.
+
+    model: of the run. model_inputs: its inputs. repeats: reads a number of copies, None where copies are not allowed.
+    """
 
     def __init__(self, model: str, model_inputs: ModelInputs, repeats: Repeats | None = None) -> None:
         self._model, self._model_inputs, self._repeats = model, model_inputs, repeats
         self._warned = False
 
     def apply(self, given: Mapping[str, tuple[str, Any]], row: Row) -> list[tuple[str, str, str]]:
-        """Does to a row what its columns say; returns (column, what, mend) of those that are refused. What means
-        nothing after all is its meta.
+        """Changes a row as its columns say. Returns (column, what is wrong, how to fix it) of those that are refused.
 
-        given: by kind, the column and its value, which is not empty.
+        given: by meaning, the column and its value, which is not empty. A value without that meaning is metadata.
         """
         self._row, self._refused = row, []
         for kind, (column, value) in given.items():
@@ -122,7 +118,7 @@ class Meanings:
 
     def _input(self, kind: str, column: str, value: Any) -> None:
         if kind == "aspect_ratio" and fold_name(column) != "aspectratio" and not RATIO.fullmatch(str(value)):
-            self._row.meta[column] = value  # a number of another kind: `ratio` is 0.31 in many a table
+            self._row.meta[column] = value  # another number: `ratio` is 0.31 in many tables
         elif not self._model_inputs.knows(kind):
             self._refuse(column, kind)
         elif kind in self._row.inputs:
@@ -187,7 +183,7 @@ class Meanings:
 
     def _shape(self, column: str, width: int, height: int) -> None:
         if "aspect_ratio" in self._row.inputs:
-            return  # of the row's own: pixels beside it say the same, or nothing that the model could do
+            return  # the row gives it; the model could do nothing with the pixels
         if not self._model_inputs.knows("aspect_ratio"):
             self._refuse(column, "size")
             return
@@ -208,7 +204,7 @@ def _aside(column: str) -> str:
 
 
 def ratio_of(width: int, height: int, model_inputs: ModelInputs) -> tuple[str | None, tuple[str, str]]:
-    """Width and height as an aspect ratio of the model; else None, what is wrong, and how to fix it."""
+    """Width and height as an aspect ratio of the model. None, what is wrong and how to fix it, if there is none."""
     common = gcd(width, height)
     exact = f"{width // common}:{height // common}"
     allowed = model_inputs.schema.allowed("aspect_ratio") if model_inputs.schema else None

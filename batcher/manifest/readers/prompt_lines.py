@@ -1,9 +1,9 @@
-"""Lines with options, as other tools read them: asked for by name, and with every option understood or refused.
+"""Prompt lines with options, as other tools read them. The user names the format, and every option counts.
 
 ``a1111``: lines of "Prompts from file or textbox", split as a shell does: ``--prompt "a kite" --seed 7 --width 832``.
 ``kohya``: prompts of sd-scripts, ``a kite --n blurry --w 832 --h 1216 --d 7,8``; every seed is a prompt of its own, and
-a line that begins with ``#`` is a comment. Both take ``--ar``, ``--neg`` and ``--seed`` as well. There, what a line
-gets wrong becomes part of the prompt or is dropped; here it is an error, as its picture would be paid for.
+a line that begins with ``#`` is a comment. Both take ``--ar``, ``--neg`` and ``--seed`` as well. These tools drop what
+they can't read, or make it part of the prompt. Here it is an error, as the image would be paid for.
 """
 
 import re
@@ -25,7 +25,7 @@ _ONLY_THERE = (
     *("prompt_for_display", "restore_faces", "sampler_index", "sampler_name", "sd_model", "seed_resize_from_h"),
     *("seed_resize_from_w", "styles", "subseed", "subseed_strength", "tiling"),
 )
-_LONG = {"--prompt", "--negative_prompt", "--neg"}  # their values go on to the next option
+_LONG = {"--prompt", "--negative_prompt", "--neg"}  # their values end at the next option
 _A1111: dict[str, tuple[str, ...]] = {
     **_BOTH,
     **{name: (name,) for name in ("prompt", "negative_prompt", "width", "height")},
@@ -48,7 +48,6 @@ _MIDJOURNEY = (
     "v", "no", "style", "stylize", "chaos", "q", "quality", "iw", "niji", "tile", "weird", "raw", "version", "stop",
     "sref",
 )  # fmt: skip
-_MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts whose values are known, and characters of one
 _OPTION = re.compile(r"(?:^|(?<=[ \t]))--")
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(r"""(?:[^ \t\r\n'"\\]++|\\.|'[^']*'|"(?:[^"\\]++|\\.)*+")++""")
@@ -68,14 +67,13 @@ _Given = tuple[str, str, int]
 
 
 class PromptLines(FileReader):
-    """``style`` is a1111 or kohya."""
+    """Reads such lines. style: a1111 or kohya."""
 
     def __init__(self, source: Source, style: str, reading: Reading) -> None:
         super().__init__(source, reading)
         self._kohya = style == "kohya"
         self._options = _KOHYA if self._kohya else _A1111
-        self._names: dict[str, str | None] = {}  # inputs by option; what has none gets one message, not one a line
-        self._values: dict[tuple[str, str], Any] = {}  # of texts that come often
+        self._names: dict[str, str | None] = {}  # input by option; None after its one message
 
     def rows(self) -> Iterator[Row]:
         label = self._source.label
@@ -102,7 +100,7 @@ class PromptLines(FileReader):
         return True
 
     def _prompts(self, text: str, line: int) -> list[tuple[dict[str, Any], dict[str, int]]]:
-        """Inputs, and where each of them stands, of each prompt of a line. Raises _BadLine."""
+        """Inputs and their columns, for each prompt of a line. Raises _BadLine."""
         inputs: dict[str, Any] = {}
         places: dict[str, int] = {}
         seeds: list[Any] = []
@@ -117,14 +115,12 @@ class PromptLines(FileReader):
             if option == "d" and "," in written:
                 seeds = [self._value(name, (option, one.strip(), column)) for one in written.split(",")]
             elif not (name == "seed" and written == "-1" and not self._kohya):  # -1: any, so none is sent
-                value = self._values.get((name, written))
-                inputs[name] = self._value(name, given) if value is None else value
-        if "width" in inputs or "height" in inputs:
-            self._sized(inputs, places)
+                inputs[name] = self._value(name, given)
+        self._sized(inputs, places)
         return [({**inputs, "seed": seed}, places) for seed in seeds] if seeds else [(inputs, places)]
 
     def _input(self, option: str, line: int, column: int) -> str | None:
-        """The model's input that an option means; None, and a problem, when there is none."""
+        """The model's input for an option; None with a problem if there is none."""
         means = self._options.get(option, (option,)) if option else ("prompt",)
         meant = self._names[option] = next(filter(self._is_input, means), None)
         if meant is None:
@@ -147,7 +143,7 @@ class PromptLines(FileReader):
         return meant
 
     def _is_input(self, name: str) -> bool:
-        """A size is one, too, where it can be told as an aspect ratio."""
+        """Whether the model has an input. Width and height count where the model takes an aspect ratio."""
         columns = self._reading.model_inputs.columns
         return name in columns or (name in {"width", "height"} and "aspect_ratio" in columns)
 
@@ -158,15 +154,12 @@ class PromptLines(FileReader):
         if name in {"width", "height"} and not _PIXELS.fullmatch(text):
             raise _BadLine(column, f"`--{option}` is a number of pixels, not {shown(text)}", "fix it")
         try:
-            value = model_inputs.convert(name, text) if name in model_inputs.columns else int(text)
+            return model_inputs.convert(name, text) if name in model_inputs.columns else int(text)
         except ValueError as error:
             raise _BadLine(column, f"`--{option}`: `{name}` {error}", model_inputs.mend(name)) from None
-        if len(self._values) < _MOST_KEPT and len(text) <= _LONGEST_KEPT:
-            self._values[name, text] = value
-        return value
 
     def _sized(self, inputs: dict[str, Any], places: dict[str, int]) -> None:
-        """Width and height as an aspect ratio, for a model that takes no others. Raises _BadLine."""
+        """Replaces width and height by an aspect ratio, for a model without these inputs. Raises _BadLine."""
         given = [name for name in ("width", "height") if name in inputs]
         if not given or {"width", "height"} <= set(self._reading.model_inputs.columns):
             return
@@ -176,19 +169,16 @@ class PromptLines(FileReader):
         if "aspect_ratio" in inputs:
             raise _BadLine(column, "a size beside --ar", "keep one of them")
         width, height = inputs.pop("width"), inputs.pop("height")
-        inputs["aspect_ratio"], places["aspect_ratio"] = self._ratio(width, height, column), column
-
-    def _ratio(self, width: int, height: int, column: int) -> str:
         ratio, (what, mend) = ratio_of(width, height, self._reading.model_inputs)
         if ratio is None:
             near = mend.partition(" ")[0]
             mend = f"write --ar {near} instead, the nearest" if ":" in near else mend
             raise _BadLine(column, what, f"{mend}; batcher does not change what is asked for")
-        return ratio
+        inputs["aspect_ratio"], places["aspect_ratio"] = ratio, column
 
 
 def _suffixed(text: str) -> list[_Given]:
-    """Of a kohya line: what comes before the first option is the prompt."""
+    """Prompt and options of a kohya line. The prompt is what comes before the first option."""
     prompt, *options = _OPTION.split(text)
     if not prompt.strip():
         raise _BadLine(1, "a line that begins with an option", "put the prompt first: a kite --n blurry --d 7")
@@ -203,7 +193,7 @@ def _suffixed(text: str) -> list[_Given]:
 
 
 def _as_a_shell(text: str) -> list[_Given]:
-    """Of an a1111 line, which is a prompt as it stands when there is no option in it."""
+    """Prompt and options of an a1111 line. A line without options is a prompt."""
     if not _OPTION.search(text):
         return [("", text.strip(), 1 + len(text) - len(text.lstrip()))]
     words, parts, at = _words(text), [], 0
@@ -226,7 +216,7 @@ def _as_a_shell(text: str) -> list[_Given]:
 
 
 def _words(text: str) -> list[tuple[str, int, bool]]:
-    """As ``shlex.split``, each with its column and whether it is an option: begins with -- outside of quotes."""
+    """Words as ``shlex.split`` makes them, each with its column and whether it begins with -- outside of quotes."""
     words: list[tuple[str, int, bool]] = []
     at = 0
     while (at := _BLANKS.match(text, at).end()) < len(text):  # type: ignore[union-attr]  # it matches ""

@@ -1,4 +1,4 @@
-"""What all readers of prompt files share: how a file is to be read, and where a value of it stands."""
+"""What all readers of prompt files share: how to read a file, and the place of each value."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +15,12 @@ from batcher.manifest.schema.inputs import ModelInputs
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How to read one file. prompt_column: None for "called prompt, in any letter case". is_named: whether the user
-    named the format, so that the reader does not look whether the file is of another. meanings: carries out columns
-    that mean something; None where they mean nothing.
+    """How to read one file.
+
+    model_inputs: inputs of the model. problems: gets what is wrong. carried: what the manifest gives to each prompt.
+    prompt_column: name of the column of prompts, None for ``prompt`` in any letter case. is_named: whether the user
+    named the format; the reader then does not look for another one. meanings: carries out columns with a meaning, None
+    where no column has one.
     """
 
     model_inputs: ModelInputs
@@ -42,7 +45,7 @@ class Reading:
         ident: str | None = None,
         meta: dict[str, Any] | None = None,
     ) -> Row:
-        """A row with these inputs, over what its file carries. meta: of both together; None: it has none itself."""
+        """A row of these inputs and those that the manifest gives. meta: of both; None for that of the manifest."""
         carried = self.carried
         meta = dict(carried.meta) if meta is None else meta
         return Row(label, line, {**carried.inputs, **own}, ident, meta, carried.vars, reader, raw, carried.repeat)
@@ -52,7 +55,10 @@ class Reading:
 
 
 class FileReader(ABC):
-    """Reads the prompts of one file in order; what is wrong with one goes to the problems."""
+    """Reads the prompts of one file in order. What is wrong with a prompt goes to the problems.
+
+    source: the file. reading: how to read it.
+    """
 
     def __init__(self, source: Source, reading: Reading) -> None:
         self._source, self._reading = source, reading
@@ -62,11 +68,11 @@ class FileReader(ABC):
         """Raises ManifestError where reading ends."""
 
     def place(self, row: Row, name: str) -> tuple[str, int, int]:
-        """Of a value: in the file, else where the manifest gives it to the file, else the row."""
+        """File, line and column of a value: in the file, else in the manifest, else those of the row."""
         at = self._at(row, name)
         return self._reading.carried.places.get(name, (row.source, row.line, 1)) if at is None else (row.source, *at)
 
-    def _at(self, row: Row, name: str) -> tuple[int, int] | None:  # noqa: ARG002  for those who know
+    def _at(self, row: Row, name: str) -> tuple[int, int] | None:  # noqa: ARG002  subclasses use them
         """Line and column in the file, None for a value that does not stand there."""
         return None
 
@@ -74,8 +80,5 @@ class FileReader(ABC):
         self._reading.problems.add(self._source.label, *place, what, mend, kind=kind)
 
     def _carry_out(self, row: Row, given: Mapping[str, tuple[str, Any]]) -> list[tuple[str, str, str]]:
-        """Does to a row what its columns with a meaning say; (column, what, mend) of those that are refused.
-
-        given: by meaning, the column and its value.
-        """
+        """``Meanings.apply``, where columns have a meaning."""
         return self._reading.meanings.apply(given, row) if self._reading.meanings else []

@@ -11,10 +11,9 @@ from batcher.manifest.sweep.repeats import Repeat
 class Row:
     """One prompt, before the sweep.
 
-    inputs: its own keys and those its file entry carries, ``prompt`` among them, as they will be sent (but for vars).
-    vars: name to the texts it stands for. variants: of a prompt that is a template, what it becomes.
-    model: the one that it names itself, None for that of the manifest.
-    reader, raw: where a value stands in the file is worked out from these when a message needs it.
+    source, line: the file as messages name it, and a line from 1. inputs: as they are sent, but for vars; the prompt is
+    one of them. vars: by name, the texts that it stands for. variants: of a prompt that is a template. reader, raw:
+    give the place of a value when a message needs it.
     """
 
     source: str
@@ -34,12 +33,12 @@ class Row:
         return not self.vars and self.repeat is None and self.variants is None
 
     def place(self, name: str) -> tuple[str, int, int]:
-        """File, line and column of the value called ``name``, as near as can be told."""
+        """File, line and column of the value called ``name``, or of the row."""
         return self.reader.place(self, name)
 
 
 class Variants(Protocol):
-    """Pairs of a prompt and the texts that were chosen in it. bound: no more than so many."""
+    """Pairs of a prompt and the texts that were chosen in it. bound: the most pairs there can be."""
 
     bound: int
 
@@ -52,9 +51,9 @@ class Places(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What a file entry gives to each of its prompts, and where (file, line, column) it says so.
+    """What the manifest gives to each prompt of a file.
 
-    aside: names of columns that are declared to be plain metadata.
+    aside: columns that are declared to be metadata. places: by name of a value, its file, line and column.
     """
 
     inputs: dict[str, Any] = field(default_factory=dict)
@@ -65,7 +64,7 @@ class Carried:
     places: dict[str, tuple[str, int, int]] = field(default_factory=dict)
 
     def with_meta(self, own: dict[str, Any]) -> dict[str, Any]:
-        """A row's own values over these. An empty cell (null in JSON) is a value not given, as it is among inputs."""
+        """The metadata of a row: its own over this one, where its own is neither empty nor null."""
         if not self.meta:
             return own
         return {
@@ -75,10 +74,10 @@ class Carried:
 
 
 def with_line_ends_alike(text: str) -> str:
-    """One form of line ends, so that Git or a spreadsheet program can't make another job of a text."""
+    """The text with LF as line ends. Git or a spreadsheet program may change them, which must make no new job."""
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def is_given(value: Any) -> bool:
-    """An empty cell, or null, is a value that is not given."""
+    """Whether a cell has a value: it is neither null nor empty."""
     return value is not None and value != ""

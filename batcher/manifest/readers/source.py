@@ -1,6 +1,6 @@
-"""Files as they are read: streamed, hashed, refused when they are no text.
+"""Prompt files: read as a stream of text, hashed, and refused if they are not text.
 
-No line is ever read whole before it is known to be of a sane length.
+No line is held in memory before its length is checked.
 """
 
 import codecs
@@ -38,7 +38,7 @@ _MAGIC = {
 
 
 class Source:
-    """One file. ``label`` is how messages and sidecars name it, ``path`` where its bytes are."""
+    """One file. path: where its bytes are. label: how messages and sidecars name it."""
 
     def __init__(self, path: str, label: str) -> None:
         self.path = path
@@ -46,19 +46,21 @@ class Source:
 
     @contextmanager
     def text(self) -> Iterator[io.TextIOWrapper]:
-        """The file as text, line ends as they are. Raises ManifestError for what is not text or can't be read."""
+        """The file as text, with its line ends. Raises ManifestError for what is not text or can't be read."""
         with self._opened() as raw:
             guard = _Guarded(raw, self.label)
-            with self._decoded(guard) as stream:
+            buffered = io.BufferedReader(guard, _CHUNK)
+            buffered.peek(1)  # the first bytes show the encoding
+            with io.TextIOWrapper(buffered, encoding=guard.encoding, errors="strict", newline="") as stream:
                 try:
                     yield stream
                 except UnicodeDecodeError as error:
-                    raise guard.undecodable(stream.encoding, error) from None
+                    raise guard.undecodable(buffered.tell(), error) from None
                 except OSError as error:
                     raise self.unreadable(error) from None
 
     def start(self, most: int = 2**16) -> bytes:
-        """Its first bytes. Raises ManifestError."""
+        """The first bytes of the file. Raises ManifestError."""
         with self._opened() as raw:
             try:
                 return raw.read(most)
@@ -66,7 +68,7 @@ class Source:
                 raise self.unreadable(error) from None
 
     def hash(self, progress: Callable[[int], None] | None = None) -> str:
-        """Of its bytes, hex. progress: called now and then with the number of bytes read. Raises ManifestError."""
+        """BLAKE2b-128 of the file, in hex. progress: called with the number of bytes so far. Raises ManifestError."""
         digest, read = blake2b(digest_size=16), 0
         with self._opened() as raw:
             try:
@@ -93,12 +95,6 @@ class Source:
             return failure(self.label, 0, 0, "there is no such file", "check the path and the working directory")
         return failure(self.label, 0, 0, f"can't be read ({error.strerror})", "check the file and its permissions")
 
-    def _decoded(self, guard: "_Guarded") -> io.TextIOWrapper:
-        buffered = guard.buffered = io.BufferedReader(guard, _CHUNK)
-        encoding = _encoding(buffered.peek(4)[:4])
-        guard.wide = encoding.startswith("utf-16")
-        return io.TextIOWrapper(buffered, encoding=encoding, errors="strict", newline="")
-
 
 def _encoding(start: bytes) -> str:
     if start[:3] == codecs.BOM_UTF8:
@@ -107,15 +103,17 @@ def _encoding(start: bytes) -> str:
 
 
 class _Guarded(io.RawIOBase):
-    """Bytes on their way to the decoder: refused when they are not text or have no line ends."""
+    """Bytes for the decoder, refused if they are not text or have no line ends. raw: the file. label: its name.
+
+    encoding: by the byte order mark; utf-8 without one.
+    """
 
     def __init__(self, raw: BinaryIO, label: str) -> None:
         self._raw = raw
         self._label = label
         self._run = 0
         self._read = 0
-        self.wide: bool | None = None
-        self.buffered: io.BufferedReader | None = None  # what the decoder reads from
+        self.encoding = "utf-8"
 
     def readable(self) -> bool:
         return True
@@ -125,9 +123,8 @@ class _Guarded(io.RawIOBase):
         buffer[: len(chunk)] = chunk
         if not self._read:
             self._refuse_known(chunk)
-            wide = _encoding(chunk[:4]) == "utf-16"
-        else:
-            wide = bool(self.wide)
+            self.encoding = _encoding(chunk)
+        wide = self.encoding == "utf-16"
         self._refuse_binary(chunk, wide=wide)
         self._refuse_endless(chunk, wide=wide)
         self._read += len(chunk)
@@ -161,18 +158,17 @@ class _Guarded(io.RawIOBase):
     def tell(self) -> int:
         return self._read
 
-    def undecodable(self, encoding: str, error: UnicodeDecodeError) -> ManifestError:
-        """Where the first byte is that is no text: so far before the end of what the decoder was given."""
-        assert self.buffered is not None
-        offset = self.buffered.tell() - len(error.object) + error.start
-        if encoding.startswith("utf-16"):
+    def undecodable(self, read: int, error: UnicodeDecodeError) -> ManifestError:
+        """The error for the first byte that is no text. read: number of bytes that the decoder was given."""
+        offset = read - len(error.object) + error.start
+        if self.encoding == "utf-16":
             return failure(self._label, 0, 0, f"is not UTF-16: {error.reason}", "save it as UTF-8")
         line, column = self._place_of(offset)
         what = f"is not UTF-8: byte 0x{error.object[error.start]:02X} at offset {offset}"
         return failure(self._label, line, column, what, "save it as UTF-8 (in Excel: Save As, CSV UTF-8)")
 
     def _place_of(self, offset: int) -> tuple[int, int]:
-        """Line and column of a byte, the bytes before it in its line counted as UTF-8."""
+        """Line and column (in characters) of a byte. offset: of the byte in the file."""
         self._raw.seek(0)
         line, start, read = 1, b"", 0
         while read < offset:
@@ -187,10 +183,7 @@ class _Guarded(io.RawIOBase):
 
 
 class Spool:
-    """Keeps what can be read only once (standard input, a pipe) in a temporary file, as manifests are read twice.
-
-    Closing it twice is fine.
-    """
+    """Keeps what can be read only once (standard input, a pipe) in a temporary file, as manifests are read twice."""
 
     def __init__(self) -> None:
         self._path: str | None = None
@@ -200,7 +193,7 @@ class Spool:
         return self._path is not None
 
     def keep(self, stream: BinaryIO) -> str:
-        """Where all that the stream gives is now; raises DiskError."""
+        """Copies a stream to the file and returns its path. Raises DiskError."""
         try:
             with tempfile.NamedTemporaryFile(prefix="batcher-manifest-", delete=False) as file:
                 self._path = file.name
@@ -211,7 +204,7 @@ class Spool:
         return file.name
 
     def keep_pipe(self, path: str) -> str:
-        """``path`` itself, or a copy when it is a pipe or a device."""
+        """``path`` itself; the path of a copy if it is a pipe or a device."""
         try:
             mode = os.stat(path).st_mode  # noqa: PTH116  a text, which may be odd
             if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
@@ -219,9 +212,10 @@ class Spool:
             with open(path, "rb") as stream:  # noqa: PTH123
                 return self.keep(stream)
         except (OSError, ValueError):
-            return path  # reading it will say what is wrong
+            return path  # the reader reports it
 
     def close(self) -> None:
+        """Removes the file. May be called twice."""
         if self._path is not None:
             path, self._path = self._path, None
             try:

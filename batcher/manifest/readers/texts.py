@@ -18,11 +18,11 @@ from batcher.manifest.schema.words import shown
 _OTHER_TEXTS = (".caption", ".md", ".text", ".prompt", ".csv", ".json", ".jsonl", ".tags")
 _AS_IS = "sends it unchanged"
 _ONE_EACH = "give a folder with one prompt in each .txt file"
-_MANY_LINES = 3  # of one file of a folder: more are a list of prompts more often than one prompt
+_MANY_LINES = 3  # a file of a folder with as many lines is probably a list of prompts
 
 
 class TextLines(FileReader):
-    """Lines end with LF, CR LF or CR and nothing else; empty ones are skipped; ``#`` is text like any other."""
+    """Reads one prompt a line. Lines end with LF, CR LF or CR only. Empty lines are skipped; ``#`` is text."""
 
     def rows(self) -> Iterator[Row]:
         label = self._source.label
@@ -35,13 +35,13 @@ class TextLines(FileReader):
                     if not self._reading.is_named:
                         looks.see(text, line)
                     yield self._reading.row(label, line, {"prompt": text.rstrip("\r\n").lstrip("\ufeff")}, self)
-        finally:  # also when no more lines are wanted
+        finally:  # also where the caller stops early
             if (likeness := looks.likeness()) is not None:
                 self._reading.problems.doubt(label, likeness[0], 1, *likeness[1:])
 
 
 class TextFolder(FileReader):
-    """The ``.txt`` files of a folder in natural order (``2.txt`` before ``10.txt``); the stem is the prompt's id."""
+    """Reads the ``.txt`` files of a folder in natural order (``2`` before ``10``). The stem is the prompt's id."""
 
     def __init__(self, source: Source, reading: Reading) -> None:
         super().__init__(source, reading)
@@ -49,7 +49,7 @@ class TextFolder(FileReader):
 
     def rows(self) -> Iterator[Row]:
         for name in _names(self._source):
-            if not name.isprintable():  # letters that are not UTF-8 are among these, as halves of pairs
+            if not name.isprintable():  # names that are not UTF-8 are not printable either
                 mend = "rename it: its name becomes the prompt's id"
                 label = self._source.label
                 self._reading.problems.add(label, 0, 0, f"{shown(name)} is not a printable file name", mend)
@@ -65,7 +65,7 @@ class TextFolder(FileReader):
         self._warn_of_others()
 
     def _look_at(self, label: str, text: str) -> None:
-        """Whether a file holds many prompts, or more than one."""
+        """Notes a file that may be a list of prompts, and doubts the infotext of an image."""
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) >= _MANY_LINES and max(map(len, lines)) < 300:
             self._lists.append((label, len(lines)))
@@ -74,7 +74,7 @@ class TextFolder(FileReader):
             self._reading.problems.doubt(label, 1, 1, what, f"keep only the prompt; --format folder {_AS_IS}")
 
     def _warn_of_others(self) -> None:
-        """Of files that are lists, and of what else in the folder looks like prompts, and is passed over."""
+        """Warns of files that may be lists, and of subfolders and other texts, which are skipped."""
         warn = self._reading.model_inputs.warn
         if self._lists:
             label, lines = self._lists[0]
@@ -96,7 +96,7 @@ class TextFolder(FileReader):
 
 
 def hash_of_folder(source: Source) -> str:
-    """Of the names and bytes of its files, hex. Raises ManifestError."""
+    """A hash of the names and bytes of a folder's files, in hex. Raises ManifestError."""
     total = blake2b(digest_size=16)
     for name in _names(source):
         digest = Source(os.path.join(source.path, name), source.label).hash()  # noqa: PTH118
@@ -119,7 +119,7 @@ def _names(source: Source) -> list[str]:
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """Sorts numbers in names by their size; equal names but for zeros or letter case keep a fixed order."""
+    """Sort key that puts ``2.txt`` before ``10.txt``. Names that differ in zeros alone keep a fixed order."""
     parts = re.split(r"([0-9]+)", name)
     return [(int(part[:300]), "") if part.isdecimal() and part.isascii() else (-1, part) for part in parts] + [
         (0, name)

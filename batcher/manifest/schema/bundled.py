@@ -7,16 +7,14 @@ from batcher.manifest.schema.schema import ModelSchema
 
 DEFAULT_MODEL = "google-deepmind/imagen-4/fast/text-to-image"
 
-_FILES = {DEFAULT_MODEL: "imagen-4-fast.json"}
-
 
 @cache
 def bundled(model_id: str) -> ModelSchema | None:
     """The schema of a model that comes with batcher; None for any other model."""
     from importlib.resources import files  # noqa: PLC0415  start-up time
 
-    name = _FILES.get(model_id)
-    if name is None:
+    if model_id != DEFAULT_MODEL:
         return None
-    text = files(__package__ or "batcher.manifest.schema").joinpath(name).read_text(encoding="utf-8")
+    file = files(__package__ or "batcher.manifest.schema").joinpath("imagen-4-fast.json")
+    text = file.read_text(encoding="utf-8")
     return ModelSchema.from_json(model_id, json.loads(text))

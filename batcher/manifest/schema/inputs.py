@@ -25,7 +25,7 @@ _INVISIBLE = (
 )  # blanks, and what has no width
 _LONGEST_NAME = 100
 _MOST_SEEN = 1_000  # columns of a file
-_MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts known to be fine, and characters of one
+_MOST_KEPT, _LONGEST_KEPT = 1_000, 1_000  # texts that were checked and are fine, and characters of one
 _TEXTS = frozenset({"prompt", "negative_prompt", "aspect_ratio"})
 RATIO = re.compile(r"\s*([1-9][0-9]{0,4})\s*[:x\u00d7/\uff1a]\s*([1-9][0-9]{0,4})\s*", re.IGNORECASE)
 _NO_FILES: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """One axis of a sweep: its values from ``[a, b]``, ``7``, ``"1..20"``, ``{start, count, step}`` or ``{random, from}``.
 
-``A..B`` has both ends in it. ``A-B`` is refused rather than guessed at: of the tools people come from, some count
-the last one and some don't. A range stays a range, however long.
+``A..B`` includes both ends. ``A-B`` is refused: some other tools include the last value, and some do not. A range stays
+a range, however long.
 """
 
 import json
@@ -23,7 +23,7 @@ _MOST_CHECKED = 10_000  # values of a range that are checked one by one; of a lo
 
 
 class BadAxis(ValueError):
-    """What is wrong with a spec, and how to mend it."""
+    """``what`` is wrong with a spec, and how to fix it (``mend``)."""
 
     def __init__(self, what: str, mend: str) -> None:
         super().__init__(f"{what}: {mend}")
@@ -32,7 +32,7 @@ class BadAxis(ValueError):
 
 
 class Axis:
-    """Distinct values in order. ``in`` takes any value; 1 and true are different values."""
+    """Distinct values in order. ``in`` takes any value; 1 and true are different values. values: may repeat."""
 
     def __init__(self, values: Iterable[Any]) -> None:
         self.values: Sequence[Any]
@@ -61,25 +61,28 @@ def identity(value: Any) -> Any:
 
 
 def axis_of(name: str, spec: Any, model_inputs: ModelInputs) -> Axis:
-    """From YAML data; raises BadAxis. Values are in order and of the right type, not checked for more."""
+    """The axis of an input from YAML data: ``"1..3"`` has 1, 2 and 3. The schema's bounds are not checked.
+
+    Raises BadAxis.
+    """
     return Axis(values_of(name, spec, model_inputs))
 
 
 def values_of(name: str, spec: Any, model_inputs: ModelInputs) -> Sequence[Any]:
-    """The same with values that come again; raises BadAxis."""
+    """The values of ``axis_of``, which may repeat here. Raises BadAxis."""
     if isinstance(spec, dict):
         return _drawn(name, spec, model_inputs) if "random" in spec else _stepped(spec)
     if isinstance(spec, list):
         if not spec:
             raise BadAxis("an axis without values", "list at least one value, or remove the axis")
-        return [value for part in spec for value in _listed(name, part, model_inputs)]
+        return [value for part in spec for value in bounded(_values(name, part, model_inputs))]
     if spec is None:
         raise BadAxis("an axis without values", "give a value, a list, A..B, {start, count} or {random, from}")
     return _values(name, spec, model_inputs)
 
 
 def axis_of_flag(name: str, text: str, model_inputs: ModelInputs) -> Axis:
-    """From ``--matrix NAME=TEXT``: a comma list whose parts may be ranges, or a JSON list; raises BadAxis."""
+    """From ``--matrix NAME=TEXT``: a comma list whose parts may be ranges, or a JSON list. Raises BadAxis."""
     if text.lstrip().startswith("["):
         try:
             return axis_of(name, json.loads(text), model_inputs)
@@ -93,22 +96,12 @@ def axis_of_flag(name: str, text: str, model_inputs: ModelInputs) -> Axis:
 
 
 def _values(name: str, spec: Any, model_inputs: ModelInputs, *, flag: bool = False) -> Sequence[Any]:
-    """One part of a spec: a range for ``A..B``, else a single value."""
+    """One part of a spec: a range for ``A..B``, a draw for ``random:MANY:FROM`` of a flag, else a single value."""
     if isinstance(spec, str) and model_inputs.takes_ranges(name):
-        if match := _RANGE.match(spec):
-            return _between(int(match[1]), int(match[2]))
-        if match := _PYTHON.match(spec):
-            start, end = int(match[1] or 0), int(match[2])
-            raise BadAxis(
-                f"{shown(spec)} is text here", f"write {start}..{end - 1}, or {start}..{end} with the last one"
-            )
-        if match := _DASHED.match(spec):
-            raise BadAxis(f"{shown(spec)} is ambiguous", f"write {match[1]}..{match[2]} ({match[2]} included)")
-        if flag and spec.startswith("random:"):
-            return _drawn_by_flag(name, spec, model_inputs)
-        if match := _RANDOM.match(spec):
-            mend = f"write {{random: {match[1]}, from: {match[2]}}}"
-            raise BadAxis(f"{shown(spec)} is the form of a draw for --matrix", mend)
+        if flag and (match := _RANDOM.match(spec)):
+            return _drawn(name, {"random": int(match[1]), "from": int(match[2])}, model_inputs)
+        if (values := _range(spec, flag=flag)) is not None:
+            return values
     if flag:
         try:
             return [model_inputs.convert(name, spec)]
@@ -117,32 +110,41 @@ def _values(name: str, spec: Any, model_inputs: ModelInputs, *, flag: bool = Fal
     return [model_inputs.normal(name, spec)]
 
 
-def _between(first: int, last: int) -> range:
-    if last < first:
-        raise BadAxis(f"{first}..{last} counts down", f"write {last}..{first}")
-    return range(first, last + 1)
-
-
-def _listed(name: str, part: Any, model_inputs: ModelInputs) -> Sequence[Any]:
-    return bounded(_values(name, part, model_inputs))
+def _range(spec: str, *, flag: bool) -> range | None:
+    """``A..B``; None for a single value. Raises BadAxis for what looks like a range or a draw and is none here."""
+    if match := _RANGE.match(spec):
+        first, last = int(match[1]), int(match[2])
+        if last < first:
+            raise BadAxis(f"{first}..{last} counts down", f"write {last}..{first}")
+        return range(first, last + 1)
+    if match := _PYTHON.match(spec):
+        start, end = int(match[1] or 0), int(match[2])
+        raise BadAxis(f"{shown(spec)} is text here", f"write {start}..{end - 1}, or {start}..{end} with the last one")
+    if match := _DASHED.match(spec):
+        raise BadAxis(f"{shown(spec)} is ambiguous", f"write {match[1]}..{match[2]} ({match[2]} included)")
+    if flag and spec.startswith("random:"):
+        raise BadAxis(f"{shown(spec)} is not a draw", "write random:20:7 for 20 seeds, with the same 7 the same ones")
+    if match := _RANDOM.match(spec):
+        mend = f"write {{random: {match[1]}, from: {match[2]}}}"
+        raise BadAxis(f"{shown(spec)} is the form of a draw for --matrix", mend)
+    return None
 
 
 def bounded(values: Sequence[Any]) -> Sequence[Any]:
+    """The values, as a part of a list. Raises BadAxis for a range that is too long for one."""
     if isinstance(values, range) and len(values) > _MOST_LISTED:
         raise BadAxis(f"a range of more than {_MOST_LISTED:,} values in a list", "make the range the whole axis")
     return values
 
 
-def _drawn_by_flag(name: str, spec: str, model_inputs: ModelInputs) -> Sequence[int]:
-    if match := _RANDOM.match(spec):
-        return _drawn(name, {"random": int(match[1]), "from": int(match[2])}, model_inputs)
-    raise BadAxis(f"{shown(spec)} is not a draw", "write random:20:7 for 20 seeds, with the same 7 the same ones")
+def _refuse_unknown(spec: dict[str, Any], keys: set[str], what: str, mend: str) -> None:
+    unknown = next((key for key in spec if key not in keys), None)
+    if unknown is not None:
+        raise BadAxis(f"unknown key `{shown(unknown)[1:-1]}` in {what}", mend)
 
 
 def _drawn(name: str, spec: dict[str, Any], model_inputs: ModelInputs) -> Sequence[int]:
-    unknown = next((key for key in spec if key not in {"random", "from"}), None)
-    if unknown is not None:
-        raise BadAxis(f"unknown key `{shown(unknown)[1:-1]}` in a draw", "a draw has random and from")
+    _refuse_unknown(spec, {"random", "from"}, "a draw", "a draw has random and from")
     many, start = spec["random"], spec.get("from")
     if type(many) is not int or type(start) is not int:
         what = "random and from must be integers" if "from" in spec else "a draw without `from` could not be repeated"
@@ -158,9 +160,7 @@ def _drawn(name: str, spec: dict[str, Any], model_inputs: ModelInputs) -> Sequen
 
 
 def _stepped(spec: dict[str, Any]) -> range:
-    unknown = next((key for key in spec if key not in {"start", "count", "step"}), None)
-    if unknown is not None:
-        raise BadAxis(f"unknown key `{shown(unknown)[1:-1]}` in a range", "a range has start, count and step")
+    _refuse_unknown(spec, {"start", "count", "step"}, "a range", "a range has start, count and step")
     start, count, step = spec.get("start"), spec.get("count"), spec.get("step", 1)
     if type(start) is not int or type(count) is not int or type(step) is not int:
         raise BadAxis("start, count and step must be integers", "write {start: 1, count: 20}")

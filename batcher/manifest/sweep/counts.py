@@ -1,4 +1,4 @@
-"""Jobs per value of each axis, for ``plan``: by arithmetic for the prompts that pin nothing, which are nearly all."""
+"""Jobs for each value of each axis, for ``plan``: by arithmetic for prompts that pin nothing, as most do."""
 
 import json
 from collections import Counter
@@ -15,8 +15,8 @@ Tally = dict[str, Counter[str]]
 
 
 class AxisCounts:
-    """``{axis: {value as text: jobs}}`` of one sweep, counted while its prompts go by. Pinned values that the axis does
-    not have are counted beside the others.
+    """``{axis: {value as text: jobs}}`` of one sweep, counted prompt by prompt. Pinned values that are not on the axis
+    are counted beside its own.
     """
 
     def __init__(self, sweep: Sweep) -> None:
@@ -26,7 +26,7 @@ class AxisCounts:
         self._pinned: dict[Any, tuple[Mapping[str, Any], int]] = {}
 
     def add(self, pins: Mapping[str, Any], jobs: int, *, whole: bool) -> None:
-        """One more prompt. jobs: how many of it are made; whole: whether these are all that it makes."""
+        """Counts a prompt with these pins. jobs: the number that is made. whole: whether no limit cut that number."""
         if not self._tally or not jobs:
             return
         if not whole:
@@ -45,6 +45,7 @@ class AxisCounts:
         self._pinned.clear()
 
     def result(self) -> Mapping[str, Mapping[str, int]]:
+        """The counts so far."""
         self._settle()
         if self._unpinned:
             _add(self._tally, _of_prompt(self._sweep, {}), self._unpinned)
@@ -53,7 +54,7 @@ class AxisCounts:
 
 
 def merged(counts: Iterable[Mapping[str, Mapping[str, int]]]) -> Mapping[str, Mapping[str, int]]:
-    """Those of several groups as one; an axis that a group does not have counts none of its jobs."""
+    """The counts of several groups as one. The jobs of a group without an axis do not count for that axis."""
     total: dict[str, Counter[str]] = {}
     for axes in counts:
         for name, values in axes.items():

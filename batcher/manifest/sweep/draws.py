@@ -1,29 +1,27 @@
-"""Drawn seeds: the same everywhere and for ever, as a job is what it sends.
+"""Drawn seeds: the same on every machine and in every version, because a job's key depends on its seed.
 
-The n-th draw is a hash of what the draw is for and of n, brought into the range: no state, no library's generator, no
-platform's. Draws that come again are passed over, so a longer list begins with the shorter one and a sweep can grow.
+The n-th draw is a hash of the draw's purpose and of n, brought into the range. It depends on no random generator of a
+library or a platform. A value that was drawn before is skipped, so a longer list begins with the shorter one, and a
+sweep can grow.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
-from itertools import count, islice
+from itertools import count
 from typing import Any
 
 from batcher.core.job import canonical_json
 
-MOST = 100_000  # seeds of one draw: they are held
+MOST = 100_000  # seeds of one draw: all of them are in memory
 
 
 def seeds(about: Sequence[Any], many: int, among: range) -> list[int]:
-    """``many`` different ones, which ``among`` must have. about: JSON data; other data is another draw."""
-    return list(islice(_different(canonical_json(about).encode(errors="replace"), among), many))
-
-
-def _different(about: bytes, among: range) -> Iterator[int]:
-    seen: set[int] = set()
+    """``many`` different seeds of ``among``, which must have so many. about: the purpose, as JSON data."""
+    purpose = canonical_json(about).encode(errors="replace")
+    drawn: dict[int, None] = {}
     for number in count():
-        drawn = int.from_bytes(blake2b(b"%d:" % number + about, digest_size=16).digest(), "big")
-        seed = among[drawn % len(among)]
-        if seed not in seen:
-            seen.add(seed)
-            yield seed
+        if len(drawn) == many:
+            break
+        digest = blake2b(b"%d:" % number + purpose, digest_size=16).digest()
+        drawn[among[int.from_bytes(digest, "big") % len(among)]] = None
+    return list(drawn)

@@ -1,9 +1,9 @@
 """``repeat: n``: a prompt n times, each copy with a drawn seed.
 
-The seeds depend on the prompt's text and the copy alone. So a prompt has the same seeds in every combination of the
-sweep, keeps them wherever it stands in the manifest, and a larger n adds to them. They are inputs like any other, and
-so stored before they are sent. Who gives ``seed`` on a prompt has said which picture is wanted: a ``repeat`` of the
-defaults, the flags or its file leaves it alone.
+The seeds depend only on the prompt's text and the number of the copy. So a prompt has the same seeds in every
+combination of the sweep, keeps them wherever it stands in the manifest, and a larger n adds to them. They are inputs
+like any other, and are stored before they are sent. A prompt with a ``seed`` of its own is made once: a ``repeat`` of
+the defaults, the flags or its file does not count for it.
 """
 
 from collections.abc import Mapping
@@ -17,18 +17,20 @@ from batcher.manifest.sweep.draws import MOST, seeds
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
+    """How often a prompt is made. among: the seeds that may be drawn."""
+
     times: int
     among: range
 
     def seeds(self, inputs: Mapping[str, Any]) -> list[int]:
-        """Of a prompt with these inputs, vars filled in."""
+        """A seed for each copy of the prompt with these inputs, vars filled in."""
         return seeds(["repeat", str(inputs.get("prompt"))], self.times, self.among)
 
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """Reads ``repeat``, for a group where there are some. seed_is_taken: its sweep, the defaults or the flags say which
-    seeds there are.
+    """Reads ``repeat``. seed_is_taken: whether the sweep, the defaults or the flags give ``seed``. group: name of the
+    group, None where there are no groups.
     """
 
     model_inputs: ModelInputs
@@ -36,7 +38,7 @@ class Repeats:
     group: str | None = None
 
     def read(self, times: Any) -> Repeat:
-        """Raises BadAxis."""
+        """``times``, from YAML data or a flag, as a Repeat. Raises BadAxis."""
         if not self.model_inputs.knows("seed") or not self.model_inputs.takes_ranges("seed"):
             raise BadAxis("the model takes no seed, and copies would all be the same request", "remove it")
         if self.seed_is_taken:

@@ -1,15 +1,17 @@
 """The product of the axes, less ``exclude``, plus ``include``: which combinations one prompt gets, and how many.
 
-GitHub Actions' words: the first axis is outermost, ``exclude`` matches in part, ``include`` adds. Axes that are zipped
-are one factor of the product, the innermost. ``exclude`` and ``include`` look at the
-*effective* combination: an axis that a prompt pins has that one value for it, and an axis that an ``include``
-leaves out has the default, or nothing. Each prompt gets each combination once.
+The words are those of GitHub Actions: the first axis is outermost, ``exclude`` matches in part, ``include`` adds.
+Zipped axes are one factor of the product, the innermost. A prompt *pins* an axis by giving the input itself.
+``exclude`` and ``include`` look at the *effective* combination: a pinned axis has the prompt's value, and an axis that
+an ``include`` leaves out has the default, or nothing. Each prompt gets each combination once.
 
-Counting is arithmetic, but for ``exclude``: then the product is walked, up to a million combinations. Of a larger one
-nothing is taken off: it is refused, or cut by ``--limit``, long before that could be seen.
+Counting is arithmetic, except with ``exclude``: then the product is walked, up to a million combinations. The count of
+a larger one ignores ``exclude``: it is refused, or cut by ``--limit``, before the difference could matter.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -23,8 +25,8 @@ MOST_WALKED = 1_000_000
 class Zip:
     """Axes that go together: the first values of all of them, then the second ones, as in Python's ``zip``.
 
-    columns: name to its values, all of one length; a value may come more than once. A name that a prompt pins has the
-    prompt's value in every row; the other names keep theirs. Rows that this makes the same are one row.
+    columns: by name its values, all of one length; a value may come more than once. A name that a prompt pins has the
+    prompt's value in every row; the other names keep theirs. Rows that become equal by that are one row.
     """
 
     def __init__(self, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -44,14 +46,19 @@ class Zip:
         return self._open[pinned]
 
     def has(self, values: Mapping[str, Any], pins: Mapping[str, Any]) -> bool:
-        """Whether some row, less what is pinned, has these values."""
+        """Whether a row has these values; pinned names do not count."""
         return any(all(identity(values[name]) == identity(row[name]) for name in row) for row in self.rows(pins))
 
 
 class Sweep:
-    """axes: name to Axis, outermost first; as an attribute, the zipped ones are among them. exclude: per entry, name to
-    Axis of matching values. include: per entry, name to value. base: the inputs every job has unless something stronger
-    says otherwise.
+    """The combinations of one group.
+
+    axes: by name, outermost first. exclude: for each entry, by name the Axis of matching values. include: for each
+    entry, by name the value. base: the inputs of every job that the sweep and the prompt do not give. zipped: axes that
+    go together.
+
+    ``axes`` has the zipped ones, too. ``keys``: all names that the sweep may give. ``plain``: whether it is a product
+    and nothing else.
     """
 
     def __init__(
@@ -72,19 +79,18 @@ class Sweep:
         self._include = list(include)
         self.plain = not self._exclude and not self._include and not self._zip.axes
         self._has_product = bool(self.axes) or not self._include  # include alone is a list of what to make
-        self._unpinned_count: int | None = None
-        self._unpinned: list[dict[str, Any]] | None = None
 
     def pins(self, own: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The prompt's own values of swept names."""
+        """The prompt's own values of swept names. own: its inputs."""
         return {} if self._names.isdisjoint(own) else {name: own[name] for name in self.keys if name in own}
 
     def count(self, pins: Mapping[str, Any]) -> int:
-        if not pins:
-            if self._unpinned_count is None:
-                self._unpinned_count = self._count(pins)
-            return self._unpinned_count
-        return self._count(pins)
+        """The number of combinations of a prompt with these pins."""
+        return self._count(pins) if pins else self._unpinned_count
+
+    @cached_property
+    def _unpinned_count(self) -> int:
+        return self._count({})
 
     def _count(self, pins: Mapping[str, Any]) -> int:
         product = prod(len(axis) for name, axis in self._crossed.items() if name not in pins)
@@ -94,16 +100,13 @@ class Sweep:
         return product + len(self.added(pins))
 
     def combinations(self, pins: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """The values of the swept names that the prompt does not pin, one dict a combination; lazy."""
-        if pins:
-            return self._combinations(pins)
-        if self._unpinned is None and self.count({}) <= _MOST_KEPT:
-            self._unpinned = list(self._combinations({}))
-        return iter(self._unpinned) if self._unpinned is not None else self._combinations({})
+        """The values of the swept names that the prompt does not pin, one dict for each combination; lazy."""
+        is_kept = not pins and self._unpinned_count <= _MOST_KEPT
+        return iter(self._unpinned if is_kept else chain(self._of_product(pins), self.added(pins)))
 
-    def _combinations(self, pins: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        yield from self._of_product(pins)
-        yield from self.added(pins)
+    @cached_property
+    def _unpinned(self) -> list[dict[str, Any]]:
+        return [*self._of_product({}), *self.added({})]
 
     def _of_product(self, pins: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """The product less what ``exclude`` takes off."""
@@ -116,7 +119,7 @@ class Sweep:
         return any(all(effective[name] in axis for name, axis in entry.items()) for entry in self._exclude)
 
     def added(self, pins: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """What ``include`` adds for a prompt with these pins: each once, and nothing the product has already."""
+        """What ``include`` adds for a prompt with these pins: each combination once, and none of the product's."""
         added: dict[Any, dict[str, Any]] = {}
         for entry in self._include:
             effective = {name: self._effective(name, entry, pins) for name in self.keys}
@@ -148,7 +151,7 @@ class Sweep:
 def _product(
     axes: Sequence[tuple[str, Axis]], rows: Sequence[dict[str, Any]], chosen: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Like itertools.product, first axis outermost, the zipped rows innermost, but never turns a range into a list."""
+    """As ``itertools.product``, the zipped rows innermost, but no range is turned into a list."""
     if not axes:
         for row in rows:
             yield {**chosen, **row}

@@ -1,17 +1,17 @@
 """What a dynamic prompt can become: a tree of texts and choices.
 
-Nothing is ever walked to be counted. A sequence has as many variants as the product of its choices, the first one
-outermost; a choice has the sum over its options (or over the sets of options that it picks, in the order in which
-they are written). Variants are made one by one. Two bounds make that safe for templates that strangers wrote: counts
-stop at MANY, and every node has a size that is above both the characters and the steps of its longest variant, so that
-lists that name lists that name lists are refused by arithmetic (``templates.py``), before anything is made.
+Variants are counted by arithmetic. A sequence has as many as the product of its choices, the first one outermost; a
+choice has the sum over its options (or over the sets of options that it picks, in the order in which they are
+written). Variants are made one by one. Two bounds make that safe for templates from outside: counts stop at MANY, and
+every node has a size above both the characters and the steps of its longest variant. So lists that name lists that name
+lists are refused (``templates.py``) before a variant is made.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from hashlib import blake2b
-from itertools import accumulate, chain, islice
+from itertools import accumulate, chain, count, islice
 from math import prod
 from typing import TypeVar
 
@@ -19,25 +19,20 @@ MANY = 10**12  # counts stop here
 MOST_WAYS = 1_000_000  # options times picks of one choice
 
 
-class Dice:
-    """Fractions from 0 up to 1: hashes of what they are for and of their number, the same everywhere and for ever."""
-
-    def __init__(self, about: bytes) -> None:
-        self._about = about
-        self._rolls = 0
-
-    def roll(self) -> float:
-        digest = blake2b(b"%d:" % self._rolls + self._about, digest_size=8).digest()
-        self._rolls += 1
-        return (int.from_bytes(digest, "big") >> 11) / 2**53
+def _rolls(about: bytes) -> Iterator[float]:
+    """Fractions from 0 up to 1, without 1: hashes of their purpose and their number, the same on every machine."""
+    for number in count():
+        digest = blake2b(b"%d:" % number + about, digest_size=8).digest()
+        yield (int.from_bytes(digest, "big") >> 11) / 2**53
 
 
 _Step = TypeVar("_Step")
 
 
 def _paths(length: int, following: Callable[[int, _Step | None], Iterator[_Step]]) -> Iterator[list[_Step]]:
-    """Every list of so many steps, in order; following: what may come at a place, by the step before it. Without
-    recursion: templates of strangers may have thousands of parts.
+    """Every list of so many steps, in order. following: the steps that may come at a place, by the step before it.
+
+    Without recursion: templates from outside may have thousands of parts.
     """
     path: list[_Step] = []
     left = [following(0, None)] if length else []
@@ -56,7 +51,7 @@ def _paths(length: int, following: Callable[[int, _Step | None], Iterator[_Step]
 
 
 class Text:
-    """Texts and choices after each other. count: of variants, at most MANY. mark: the same for equal ones."""
+    """Texts and choices after each other. ``count``: of variants, at most MANY. ``mark``: the same for equal ones."""
 
     __slots__ = ("count", "depth", "mark", "parts", "size")
 
@@ -76,12 +71,16 @@ class Text:
         part = self.parts[at]
         return iter((part,)) if isinstance(part, str) else part.variants()
 
-    def drawn(self, dice: Dice) -> list[str]:
-        return [part if isinstance(part, str) else part.drawn(dice) for part in self.parts]
+    def drawn(self, rolls: Iterator[float]) -> list[str]:
+        """One variant by chance: what each of the parts is in it."""
+        return [part if isinstance(part, str) else part.drawn(rolls) for part in self.parts]
 
 
 class Choice:
-    """``least`` to ``most`` of the options, which are different. weights: one for each, above 0; for draws alone."""
+    """``least`` to ``most`` of the options, in their order.
+
+    options: all different. weights: one for each option, above 0; only draws use them. separator: between options.
+    """
 
     __slots__ = ("count", "depth", "least", "mark", "most", "options", "separator", "size", "weights")
 
@@ -114,16 +113,17 @@ class Choice:
             for parts in self.options[number].variants():
                 yield number, "".join(parts)
 
-    def drawn(self, dice: Dice) -> str:
-        many = self.least + int(dice.roll() * (self.most - self.least + 1))
+    def drawn(self, rolls: Iterator[float]) -> str:
+        """The text of one variant, by chance and by the weights."""
+        many = self.least + int(next(rolls) * (self.most - self.least + 1))
         left = dict(enumerate(self.weights))
         chosen = []
         for _ in range(many):
             places, sums = list(left), list(accumulate(left.values()))
-            at = places[min(bisect_right(sums, dice.roll() * sums[-1]), len(places) - 1)]
+            at = places[min(bisect_right(sums, next(rolls) * sums[-1]), len(places) - 1)]
             chosen.append(at)
             del left[at]
-        return self.separator.join("".join(self.options[at].drawn(dice)) for at in sorted(chosen))
+        return self.separator.join("".join(self.options[at].drawn(rolls)) for at in sorted(chosen))
 
 
 def some(text: Text, many: int, about: bytes) -> Iterator[list[str]]:
@@ -131,8 +131,8 @@ def some(text: Text, many: int, about: bytes) -> Iterator[list[str]]:
     ones, and a larger number begins with the smaller one. All of them, in order, when there are no more.
     """
     turns = 100 * many + 1_000  # then weights are so uneven, or variants so alike, that drawing would take too long
-    dice = Dice(about)
-    drawn = (text.drawn(dice) for _ in range(turns)) if text.count > many else iter(())
+    rolls = _rolls(about)
+    drawn = (text.drawn(rolls) for _ in range(turns)) if text.count > many else iter(())
     return islice(different_texts(chain(drawn, islice(text.variants(), turns))), many)
 
 

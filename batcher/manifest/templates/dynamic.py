@@ -1,9 +1,9 @@
-"""``dynamic:``: prompts that are templates, each variant of one a prompt of its own.
+"""``dynamic:``: prompts that are templates. Each variant of a template is a prompt of its own.
 
-Off unless asked for: the prompt files of benchmarks are full of braces and dollars. A template that makes more than
-``most`` variants is an error that says how many, as each of them is paid for; ``sample`` draws some of them instead,
-with the same ``from`` the same ones. Only ``prompt`` is read so: a negative prompt that multiplied the set as well
-would do it behind the user's back.
+It is off by default, because the prompt files of benchmarks are full of braces and dollars. A template that makes more
+than ``most`` variants is an error that says how many, as each of them costs money; ``sample`` draws some of them
+instead, the same ones for the same ``from``. Only ``prompt`` is a template: a user would not expect a negative prompt
+to multiply the jobs.
 """
 
 from collections.abc import Iterator
@@ -12,20 +12,24 @@ from dataclasses import dataclass
 from batcher.core.errors import ManifestError
 from batcher.core.job import canonical_json
 from batcher.manifest.problems import Problems
-from batcher.manifest.readers.rows import Row
+from batcher.manifest.readers.rows import Row, with_line_ends_alike
 from batcher.manifest.readers.texts import TextFolder, TextLines
 from batcher.manifest.schema.inputs import LONGEST_PROMPT, ModelInputs
 from batcher.manifest.templates.choices import MANY, Text, different_texts, some
 from batcher.manifest.templates.templates import BadTemplate, Template, is_dynamic
 from batcher.manifest.templates.wildcards import Wildcards
 
-VARIANT = "variant"  # what ``output.path`` calls the texts that were chosen
+VARIANT = "variant"  # the field of ``output.path`` for the texts that were chosen
 MOST = 1_000_000
-_LONGEST_VARIANT = 4_096  # characters of what a variant goes by: more than a path takes
+_LONGEST_VARIANT = 4_096  # characters of that field: more than a path takes
 
 
 class Variants:
-    """What one prompt becomes: its different texts, each with the choices made in it. bound: no more than so many."""
+    """What one prompt becomes: its different texts, each with the choices made in it.
+
+    text: the template, read. setting: how many are made. about: the template as written, on which draws depend.
+    ``bound``: the most that there can be.
+    """
 
     def __init__(self, text: Text, setting: "Dynamic", about: str) -> None:
         self._text, self._setting, self._about = text, setting, about
@@ -45,7 +49,11 @@ class Variants:
 
 @dataclass(frozen=True, slots=True)
 class Dynamic:
-    """How the prompts of a manifest, of a file or one prompt are read. start: ``from``, of the draw."""
+    """How the prompts of a manifest, of a file or one prompt are read.
+
+    wildcards: the folder of lists. most: variants of one prompt that are no error. sample: the number of variants to
+    draw, None for all. start: ``from`` of the draw.
+    """
 
     wildcards: Wildcards
     most: int = 1_000
@@ -53,7 +61,9 @@ class Dynamic:
     start: int = 0
 
     def expand(self, row: Row, model_inputs: ModelInputs, problems: Problems) -> bool:
-        """Gives the row its variants; False when it is nothing but comments, or, with problems, can't be read."""
+        """Gives the row its variants. False where no prompt is left: the row has only comments, or can't be read (then
+        the problems say why).
+        """
         prompt = row.inputs.get("prompt")
         if not isinstance(prompt, str) or not is_dynamic(prompt):
             return True
@@ -88,9 +98,9 @@ class Dynamic:
 
 
 def _place(row: Row, prompt: str, at: int) -> tuple[tuple[str, int, int], str]:
-    """Where a character of the prompt stands, and words that say so where that can't be told: cells may be quoted."""
+    """Place of a character of the prompt. Where it is not known, as cells may be quoted, words that give its number."""
     file, line, column = row.place("prompt")
     if isinstance(row.reader, TextLines | TextFolder):
-        before = prompt[:at].replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        before = with_line_ends_alike(prompt[:at]).split("\n")
         return (file, line + len(before) - 1, len(before[-1]) + 1), ""
     return (file, line, column), f" (character {at + 1:,} of the prompt)" if at else ""

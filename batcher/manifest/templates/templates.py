@@ -1,15 +1,14 @@
 r"""Dynamic prompts as text: ``a {red|blue} fox in __season__ light``, read into a tree of choices.
 
-The part of the notation that the tools people come from agree on: ``{a|b}``, nested; ``{3::a|b}`` with weights;
-``{2$$a|b|c}``, ``{1-2$$ and $$a|b|c}`` pick several; ``__name__`` is one line of a list; a line that begins with ``#``
-is a comment. Everything else that means something in one of them (variables, wrapping, patterns of names) is an error
-and not silently text, as the pictures of a misunderstood prompt are paid for. ``\`` before one of ``{}|_#$%:`` makes
-it text; any other backslash is text itself, as ``\(`` is in prompts with weights.
+The notation is what other tools have in common: ``{a|b}``, nested; ``{3::a|b}`` with weights; ``{2$$a|b|c}`` and
+``{1-2$$ and $$a|b|c}`` pick several; ``__name__`` is one line of a list; a line that begins with ``#`` is a comment.
+Everything else that means something in one of these tools (variables, wrapping, patterns of names) is an error and not
+text, because the images of a misunderstood prompt cost money. ``\`` before one of ``{}|_#$%:`` makes it text; any other
+backslash is text itself, as ``\(`` is in prompts with weights.
 """
 
 import re
 from collections.abc import Callable
-from typing import NoReturn
 
 from batcher.manifest.schema.words import shown
 from batcher.manifest.templates.choices import MOST_WAYS, Choice, Text
@@ -22,13 +21,14 @@ _DYNAMIC = re.compile(r"[{}\\#]|__")
 _NAME = re.compile(r"__(?![_\s])((?:(?!__)[^{}|\n])+?)__(?!_)")
 _WEIGHT = re.compile(r"[ \t]*([0-9]{1,6}(?:\.[0-9]{1,6})?|\.[0-9]{1,6})::")
 _PICKS = re.compile(r"(?:([0-9]{1,4})|([0-9]{1,4})?-([0-9]{1,4})?)\$\$(?:([^{}|$]{0,40})\$\$)?")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _ODD_PICKS = re.compile(r"[^{}|$]{0,20}\$\$")
 
 Listed = Callable[[str, int, int], Choice]  # name of a list, where it is named, how deep: its lines
 
 
 class BadTemplate(Exception):
-    """at: of the character, from 0."""
+    """``what`` is wrong with a template, how to fix it (``mend``), and ``at`` which character, from 0."""
 
     def __init__(self, at: int, what: str, mend: str) -> None:
         super().__init__(what)
@@ -38,14 +38,15 @@ class BadTemplate(Exception):
 
 
 def is_dynamic(text: str) -> bool:
-    """Whether reading it as a template could make anything else of it."""
+    """Whether a text may be anything but itself when it is read as a template."""
     return _DYNAMIC.search(text) is not None
 
 
 class Template:
-    """Reads one text. names: of vars, whose ``{name}`` stays as it is. listed: finds the lists that ``__name__`` means.
+    """Reads one text, once.
 
-    comments: whether lines were left out as such.
+    text: the template. listed: gives the list of a ``__name__``. names: vars, whose ``{name}`` stays as it is.
+    depth: how deep in other choices the text is, for a line of a list. ``comments``: whether lines were left out.
     """
 
     def __init__(self, text: str, listed: Listed, names: frozenset[str] = frozenset(), *, depth: int = 0) -> None:
@@ -55,11 +56,11 @@ class Template:
         self.comments = False
 
     def read(self) -> Text:
-        """Raises BadTemplate; what ``listed`` raises."""
+        """The tree of choices. Raises BadTemplate, and what ``listed`` raises."""
         return self._sequence(self._depth, inside=False)
 
     def read_line(self) -> tuple[Text, float]:
-        """A line of a list: an option, which may have a weight."""
+        """A line of a list, which is an option: the tree of choices and the weight. Raises as ``read`` does."""
         weight = self._weight()
         return self._sequence(self._depth, inside=False), weight
 
@@ -88,10 +89,10 @@ class Template:
             var = self._var.match(text, at) if self._var else None
             return self._taken(var[0]) if var else self._choice(depth + 1)
         if char == "}":
-            self._refuse(at, "a `}` without its `{`", "write \\} for a brace that is text")
+            raise BadTemplate(at, "a `}` without its `{`", "write \\} for a brace that is text")
         if char in "$%" and following == "{":
             what = f"`{char}{{`: {'variables' if char == '$' else 'wraps'} of other tools are not supported"
-            self._refuse(at, what, f"use vars, or write \\{char} for a sign that is text")
+            raise BadTemplate(at, what, f"use vars, or write \\{char} for a sign that is text")
         if char == "_" and following == "_":
             return self._list(depth + 1)
         if char == "#" and not inside and (at == 0 or text[at - 1] in "\r\n"):
@@ -104,8 +105,8 @@ class Template:
 
     def _comment(self) -> str:
         self.comments = True
-        end = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)").match(self._text, self._at)
-        self._at = end.end() if end else len(self._text)
+        if line := _LINE.match(self._text, self._at):
+            self._at = line.end()
         return ""
 
     def _list(self, depth: int) -> Choice:
@@ -113,7 +114,7 @@ class Template:
         name = _NAME.match(self._text, start)
         if name is None:
             mend = "write the name of a list between two of them, or \\_\\_ for text"
-            self._refuse(start, "`__` begins the name of a list, and it has no end", mend)
+            raise BadTemplate(start, "`__` begins the name of a list, and it has no end", mend)
         self._at = name.end()
         self._refuse_deep(start, depth)
         choice = self._listed(name[1], start, depth)
@@ -130,7 +131,9 @@ class Template:
             weight = self._weight()
             options.append((self._sequence(depth, inside=True), weight))
             if self._at == len(self._text):
-                self._refuse(start, "a `{` that is never closed", "close it, or write \\{ for a brace that is text")
+                raise BadTemplate(
+                    start, "a `{` that is never closed", "close it, or write \\{ for a brace that is text"
+                )
             self._at += 1
             if self._text[self._at - 1] == "}":
                 return self._chosen(start, options, least, most, separator)
@@ -144,12 +147,12 @@ class Template:
                 options = list(zip(alone[0].options, alone[0].weights, strict=True))
         elif len(options) == 1:
             mend = "write {a|b}, put the name under vars, or write \\{ for a brace that is text"
-            self._refuse(start, f"no choice between these braces: {shown(self._text[start : self._at], 40)}", mend)
+            raise BadTemplate(start, f"no choice between these braces: {shown(self._text[start : self._at], 40)}", mend)
         texts, weights = different(options)
         most = len(texts) if most is None else most
         if not 0 < most <= min(len(texts), _MOST_PICKS) or least > most or len(texts) * most > MOST_WAYS:
             what = f"{least} to {most:,} of {len(texts):,} different options can't be picked"
-            self._refuse(start, what, f"pick 1 to {min(len(texts), _MOST_PICKS)}, the smaller number first")
+            raise BadTemplate(start, what, f"pick 1 to {min(len(texts), _MOST_PICKS)}, the smaller number first")
         return Choice(texts, weights, least, most, separator or "")
 
     def _picks(self, start: int) -> tuple[int, int | None, str | None]:
@@ -158,7 +161,9 @@ class Template:
         if match is None:
             if (odd := _ODD_PICKS.match(self._text, self._at)) is not None:
                 what = f"{shown(odd[0])} does not say how many to pick"
-                self._refuse(start, what, "write {2$$a|b|c} or {1-2$$ and $$a|b|c}, or \\$ for a sign that is text")
+                raise BadTemplate(
+                    start, what, "write {2$$a|b|c} or {1-2$$ and $$a|b|c}, or \\$ for a sign that is text"
+                )
             return 1, 1, None
         self._at = match.end()
         exactly, least, most, separator = match.groups()
@@ -172,16 +177,13 @@ class Template:
         if match is None:
             return 1.0
         if not float(match[1]):
-            self._refuse(self._at, "a weight of 0", "remove the option, or give it a weight above 0")
+            raise BadTemplate(self._at, "a weight of 0", "remove the option, or give it a weight above 0")
         self._at = match.end()
         return float(match[1])
 
     def _refuse_deep(self, start: int, depth: int) -> None:
         if depth > DEEPEST:
-            self._refuse(start, f"choices nested more than {DEEPEST} deep", "flatten them")
-
-    def _refuse(self, at: int, what: str, mend: str) -> NoReturn:
-        raise BadTemplate(at, what, mend)
+            raise BadTemplate(start, f"choices nested more than {DEEPEST} deep", "flatten them")
 
 
 def different(options: list[tuple[Text, float]]) -> tuple[list[Text], list[float]]:

@@ -1,9 +1,9 @@
 """``__name__`` in dynamic prompts: one line of a text file in a folder of lists, as they are published by the thousand.
 
-Names and files are strangers' work. A name can't leave the folder, by ``..`` or by a link; a list that leads back to
-itself is an error and so are too many lines. Lines keep their order (sorted, a new one would move all after it), blank
-ones and ``#`` comments are passed over, and a line may be a template itself. Each list is read once, as prompt files
-are read: text of a known encoding.
+Names and files come from outside. A name can't leave the folder, by ``..`` or by a link; a list that leads back to
+itself is an error, and so are too many lines. Lines keep their order (if they were sorted, a new one would move all
+after it), blank lines and ``#`` comments are skipped, and a line may be a template itself. Each list is read once, in
+the encodings of prompt files.
 """
 
 import os
@@ -28,26 +28,30 @@ _PART = re.compile(r"(?!\.)[^\x00-\x1f/\\:*?\"<>|\ud800-\udfff]+(?<![. ])\Z")
 
 
 class Wildcards:
-    """One folder. folder: where it is; label: as messages name it."""
+    """The lists of one folder. folder: its path. label: as messages name it."""
 
     def __init__(self, folder: str, label: str) -> None:
         self._folder = folder
         self._label = label.rstrip("/") or label
         self._lists: dict[str, Choice | tuple[Problem, ...]] = {}
         self._open: list[str] = []
-        self._read_lists = 0
 
     def digest(self) -> str:
-        """Over the names and bytes of every list in the folder, in hex. Raises ManifestError."""
+        """The hash of the names and bytes of every list in the folder, in hex. Raises ManifestError."""
         total = blake2b(digest_size=16)
         for name in sorted(self._names(_MOST_HASHED)):
-            path = os.path.join(self._folder, *name.split("/")) + _EXTENSION  # noqa: PTH118
-            digest = Source(path, f"{self._label}/{word(name)}{_EXTENSION}").hash()
-            total.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
+            total.update(f"{name}\0{self._source(name).hash()}\n".encode(errors="surrogateescape"))
         return total.hexdigest()
 
+    def _source(self, name: str) -> Source:
+        path = os.path.join(self._folder, *name.split("/")) + _EXTENSION  # noqa: PTH118  a text, which may be odd
+        return Source(path, f"{self._label}/{word(name)}{_EXTENSION}")
+
     def choice(self, name: str, at: int, depth: int) -> Choice:
-        """The lines of a list. Raises BadTemplate for a name that there can't be, ManifestError for a bad list."""
+        """The lines of a list. at: the character where it is named. depth: how many choices are around that.
+
+        Raises BadTemplate where there is no such list, ManifestError where something is wrong in it.
+        """
         choice = self._lists.get(name)
         if choice is None:
             choice = self._lists[name] = self._read(name, at, depth)
@@ -59,11 +63,9 @@ class Wildcards:
         if name in self._open:
             circle = " → ".join(map(word, [*self._open[self._open.index(name) :], name]))
             raise BadTemplate(at, f"the list refers back to itself: {circle}", "remove one of these references")
-        path = self._path(name, at)
-        if self._read_lists == _MOST_LISTS:
+        source = self._checked(name, at)
+        if len(self._lists) + len(self._open) == _MOST_LISTS:
             raise BadTemplate(at, f"more than {_MOST_LISTS:,} lists", "use fewer")
-        source = Source(path, f"{self._label}/{word(name)}{_EXTENSION}")
-        self._read_lists += 1
         self._open.append(name)
         try:
             return self._options(source, depth)
@@ -72,32 +74,34 @@ class Wildcards:
         finally:
             self._open.pop()
 
-    def _path(self, name: str, at: int) -> str:
+    def _checked(self, name: str, at: int) -> Source:
+        """The file of a list. Raises BadTemplate where the name is none, or leads to no file in the folder."""
         if "*" in name:
             mend = "name one list, or make a list that names others, each in a line of its own"
             raise BadTemplate(at, f"`__{word(name)}__`: patterns of names are not supported", mend)
         if not all(_PART.match(part) for part in name.split("/")):
             mend = "write a name as in __colour__ or __animals/birds__, or \\_\\_ for text"
             raise BadTemplate(at, f"`__{word(name)}__` can't be the name of a list", mend)
-        path = os.path.join(self._folder, *name.split("/")) + _EXTENSION  # noqa: PTH118  a text, which may be odd
-        if not os.path.isfile(path):  # noqa: PTH113
+        source = self._source(name)
+        if not os.path.isfile(source.path):  # noqa: PTH113
             raise BadTemplate(at, f"there is no list `{word(name)}` in {self._label}", self._instead(name))
         inside = os.path.join(os.path.realpath(self._folder), "")  # noqa: PTH118
-        if not os.path.realpath(path).startswith(inside):
+        if not os.path.realpath(source.path).startswith(inside):
             what = f"the list `{word(name)}` is a link that leads out of {self._label}"
             raise BadTemplate(at, what, "copy the file into the folder")
-        return path
+        return source
 
     def _instead(self, name: str) -> str:
         if not os.path.isdir(self._folder):  # noqa: PTH112
             make = f"there is no such folder: make it, with {word(name)}{_EXTENSION} in it"
             return f"{make}, name another (`dynamic: {{wildcards: DIR}}` in a YAML manifest), or write \\_\\_ for text"
-        collection = os.path.join(self._folder, name.split("/", maxsplit=1)[0])  # noqa: PTH118
+        first = name.partition("/")[0]
+        collection = os.path.join(self._folder, first)  # noqa: PTH118
         there = next((end for end in (".yaml", ".yml", ".json") if os.path.isfile(collection + end)), None)  # noqa: PTH113
         if there is not None:
             kind = "JSON" if there == ".json" else "YAML"
-            file = f"{word(name.split('/', maxsplit=1)[0])}{there}"
-            return f"{kind} collections such as {file} are not read: write {word(name)}{_EXTENSION}, one choice a line"
+            mend = f"write {word(name)}{_EXTENSION}, one choice a line"
+            return f"{kind} collections such as {word(first)}{there} are not read: {mend}"
         names = list(self._names(_MOST_SUGGESTED))
         return suggestion(name, names) if names else f"put {word(name)}{_EXTENSION} into it, or write \\_\\_ for text"
 

@@ -1,4 +1,4 @@
-"""A YAML manifest as it stands: which parts it has and where, before anything is compared with a schema."""
+"""A YAML manifest before it is compared with a schema: which sections it has, and where."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ _LONGEST = 64 * 2**20  # characters of YAML: all of it is held, unlike the files
 
 @dataclass(frozen=True, slots=True)
 class RunOption:
-    """One flag in the manifest (``media:``, and those of ``run:``): its text as written, and where it stands."""
+    """One flag in the manifest (``media:``, and those of ``run:``): its text as written, its file, line and column."""
 
     text: str
     file: str
@@ -38,9 +38,11 @@ class RunOption:
 
 @dataclass(slots=True)
 class Document:
-    """label: how messages name the file. sections: the top-level values by name.
+    """A manifest, or one of its groups (``groups.py``).
 
-    Of a group (``groups.py``), group and place: its name, and where it stands. shares_prompts: with other groups.
+    label: how messages name the file. problems: what is wrong so far. sections: the top-level values by name. template:
+    the text of ``output.path`` and its node. group, place: name and node of a group. shares_prompts: whether a group
+    uses the prompts of the whole manifest.
     """
 
     label: str
@@ -58,8 +60,19 @@ class Document:
     def add(self, node: Node, what: str, mend: str) -> None:
         self.problems.add(self.label, node.line, node.column, what, mend)
 
+    def doubt(self, node: Node, what: str, mend: str) -> None:
+        self.problems.doubt(self.label, node.line, node.column, what, mend)
+
+    def warn(self, node: Node, what: str) -> None:
+        self.problems.warn(f"{self.label}:{node.line}:{node.column}: {what}")
+
+    def section(self, name: str) -> Node | None:
+        """A section that has something in it."""
+        node = self.sections.get(name)
+        return None if node is None or node.kind == "null" else node
+
     def mapping(self, node: Node, what: str, keys: Iterable[str] | None = None) -> dict[str, tuple[Node, Node]]:
-        """The pairs of a mapping, less those with unknown keys; a problem and nothing when it is none."""
+        """Key and value by name. A node that is no mapping, and a key that is not among ``keys``, is a problem."""
         if node.kind != "mapping":
             mend = "write `key: value` lines below it"
             if node.kind == "text" and _NO_BLANK.match(node.text):
@@ -76,7 +89,7 @@ class Document:
 
 
 def read_document(source: Source) -> Document:
-    """Raises ManifestError for what is not YAML at all; everything else is in ``problems``."""
+    """Reads a manifest. Raises ManifestError for what is no YAML mapping; all else that is wrong is in ``problems``."""
     with source.text() as stream:
         text = stream.read(_LONGEST + 1)
         if len(text) > _LONGEST:
@@ -89,8 +102,7 @@ def read_document(source: Source) -> Document:
         mend = "begin with `prompts:` and put the prompts below it; one prompt a line is --format txt"
         raise failure(source.label, root.line, root.column, f"a manifest is a mapping, not {kind_of(root)}", mend)
     document = Document(source.label, problems)
-    for name, (_, node) in document.mapping(root, "the manifest", _TOP).items():
-        document.sections[name] = node
+    document.sections = {name: node for name, (_, node) in document.mapping(root, "the manifest", _TOP).items()}
     _read_model(document)
     _read_run(document)
     read_output(document)
@@ -98,21 +110,21 @@ def read_document(source: Source) -> Document:
 
 
 def instead_of(name: str, names: Sequence[str]) -> str:
-    """How to mend an unknown key: what is said of jobs has a section of its own."""
-    of_jobs = "defaults" in names and (name == "repeat" or name in COMMON)
+    """How to fix an unknown key. names: the keys that may stand in its place."""
     if "defaults" in names and name in {"vars", "meta"}:
         return f"put it beside the prompt, or the file, that it is for: {{prompt: ..., {name}: {{...}}}}"
     if "matrix" in names and (meant := kind_of_name(name)) in COMMON:
         return f"put `{meant}` into `matrix` for several values, or into `defaults`"
     if name == "prompt":
         return "write `prompts:`, with a list below it"
-    return "put it into `defaults`" if of_jobs and name != "prompt" else suggestion(name, names)
+    of_jobs = name == "repeat" or name in COMMON
+    return "put it into `defaults`" if of_jobs and "defaults" in names else suggestion(name, names)
 
 
 def kind_of(node: Node) -> str:
-    """What a node is, for messages: a list, 42 (a number), no (a boolean)."""
+    """What a node is, for messages: ``a list``, ``42 (read as a number)``."""
     if node.kind in {"list", "mapping", "text"}:
-        return {"list": "a list", "mapping": "a mapping", "text": "text"}[node.kind]
+        return "text" if node.kind == "text" else f"a {node.kind}"
     return "nothing" if node.kind == "null" and not node.text else f"{word(node.text)} (read as {_KINDS[node.kind]})"
 
 
@@ -120,7 +132,7 @@ _KINDS = {"integer": "a number", "number": "a number", "boolean": "true or false
 
 
 def text_of(document: Document, node: Node, what: str) -> str | None:
-    """The text of a node that must be text; anything that YAML would take for another type is a problem."""
+    """The text of a node; None with a problem for one that is empty or that YAML takes for another type."""
     if node.kind == "text" and node.text.strip():
         return node.text
     if node.kind == "text":
@@ -142,8 +154,7 @@ def _read_model(document: Document) -> None:
 
 
 def _read_run(document: Document) -> None:
-    node = document.sections.get("run")
-    if node is None or node.kind == "null":
+    if (node := document.section("run")) is None:
         return
     for name, (key, value) in document.mapping(node, "`run`").items():
         option = name.replace("-", "_").lower()
@@ -158,8 +169,8 @@ def _read_run(document: Document) -> None:
 
 
 def read_output(document: Document) -> None:
-    node = document.sections.get("output")
-    if node is None or node.kind == "null":
+    """Sets the template of a document from its ``output`` section."""
+    if (node := document.section("output")) is None:
         return
     pairs = document.mapping(node, "`output`", ("path",))
     if "path" in pairs:

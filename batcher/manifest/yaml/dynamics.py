@@ -1,6 +1,4 @@
-"""``dynamic:`` of a manifest, of a file and of a prompt: whether prompts are templates, and how many of their variants
-are made.
-"""
+"""``dynamic:`` of a manifest, a file or a prompt: whether prompts are templates, and how many variants they make."""
 
 import os
 from dataclasses import replace
@@ -18,7 +16,7 @@ _FOLDER = "wildcards"
 
 
 class Dynamics:
-    """Reads ``dynamic``. base: the folder that names are relative to; None for a manifest from elsewhere."""
+    """Reads ``dynamic``. base: the folder that names are relative to; None for a manifest from a URL."""
 
     def __init__(self, document: Document, model_inputs: ModelInputs, base: str | None) -> None:
         self._document, self._base = document, base or ""
@@ -27,17 +25,17 @@ class Dynamics:
         self._folders: dict[str, Wildcards] = {}
 
     def means_templates(self, name: str) -> bool:
-        """``dynamic`` is ours, unless the model has an input called so."""
+        """Whether a key is batcher's ``dynamic``, and not an input of the model."""
         return name == "dynamic" and self._is_ours
 
     def for_all(self, *, flag: bool) -> Dynamic | None:
-        """What the manifest says for all of its prompts. flag: the command line's, which turns it on."""
+        """How all prompts of the manifest are expanded, None for no templates. flag: whether ``--dynamic`` is given."""
         plain = Dynamic(self._lists(_FOLDER)) if flag else None
         node = self._document.sections.get("dynamic")
         return self.read(node, plain) or plain if node is not None else plain
 
     def read(self, node: Node, outer: Dynamic | None) -> Dynamic | None:
-        """What a prompt or file says about itself; ``outer``: what is said for all, which it may change in part."""
+        """How a prompt or a file is expanded, None for no templates. outer: the same of the manifest, to be changed."""
         if node.kind == "boolean":
             return (outer or Dynamic(self._lists(_FOLDER))) if node.value() else None
         if node.kind != "mapping":
@@ -58,7 +56,7 @@ class Dynamics:
         return dynamic
 
     def digests(self) -> list[str]:
-        """Of the folders that have lists of words, used or not. Raises ManifestError."""
+        """A hash of each folder of word lists, used or not. Raises ManifestError."""
         return [self._folders[name].digest() for name in sorted(self._folders)]
 
     def _with_folder(self, dynamic: Dynamic, node: Node) -> Dynamic:

@@ -1,7 +1,7 @@
 """``prompts:`` of a YAML manifest: strings, mappings, and files with what they carry for all of their prompts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,7 +32,7 @@ _FILE_KEYS = ("file", "prompt_column", "format", "meta", "vars", "repeat", "dyna
 
 
 class Inline:
-    """Prompts that stand in the manifest itself: held, as the manifest is."""
+    """Prompts that stand in the manifest itself; held in memory, as the manifest is."""
 
     def __init__(self) -> None:
         self.held: list[Row] = []
@@ -44,7 +44,12 @@ class Inline:
 
 @dataclass(frozen=True, slots=True)
 class FromFile:
-    """Prompts of one file. is_named: whether its format was named by the user. repeats: reads a number of copies."""
+    """Prompts of one file.
+
+    form: its format. carried: what each of its prompts gets. prompt_column: None for ``prompt``. dynamic: how its
+    prompts are expanded, None for no templates. is_named: whether the user named the format. repeats: reads a number of
+    copies.
+    """
 
     source: Source
     form: str
@@ -56,12 +61,12 @@ class FromFile:
 
     @property
     def templates(self) -> Dynamic | None:
-        """How its prompts are read, where they are templates. What a run sent is sent again as it was."""
+        """How its prompts are expanded, None for no templates. What a run sent is sent again unchanged."""
         return None if self.form == "records" else self.dynamic
 
     def rows(self, model: str, model_inputs: ModelInputs, problems: Problems) -> Iterator[Row]:
         """Its prompts in order. Raises ManifestError where reading ends."""
-        is_named = self.is_named or self.dynamic is not None  # templates have comments and signs of their own
+        is_named = self.is_named or self.dynamic is not None  # templates may look like another format
         meanings = Meanings(model, model_inputs, self.repeats)
         reading = Reading(model_inputs, problems, self.carried, self.prompt_column, is_named, meanings)
         rows = reader(self.source, self.form, reading).rows()
@@ -76,8 +81,11 @@ Entry = Inline | FromFile
 
 @dataclass(frozen=True, slots=True)
 class Entries(Sections):
-    """Reads the ``prompts:`` node of a document. copies, dynamic: of prompts that do not say. aside: columns of all
-    files that are plain metadata.
+    """Reads the ``prompts`` section of a document.
+
+    files: opens the files that it names. prompt_column: of files that name none. repeats: reads a number of copies.
+    copies, dynamic: of prompts and files that name none. dynamics: reads ``dynamic``. aside: columns of all files that
+    are plain metadata.
     """
 
     files: NamedFiles
@@ -93,35 +101,35 @@ class Entries(Sections):
         return self.model_inputs.takes_files("prompt") is not None
 
     def read(self) -> list[Entry]:
-        node = self.document.sections.get("prompts")
-        if node is None or node.kind == "null":
+        """The entries in order. What is wrong goes to the document's problems."""
+        if (node := self.document.section("prompts")) is None:
             self._no_prompts()
             return []
         if node.kind == "list" and not node.items:
             self.document.add(node, "`prompts` is empty", "list at least one")
             return []
         if node.kind == "text" and (lines := max(node.lines, node.text.strip().count("\n") + 1)) > 1:
-            what = f"{self._where(node)}: `prompts` is one prompt of {lines} lines"
-            self.model_inputs.warn(f"{what}; write `- ` before each line to make it {lines} prompts")
+            mend = f"write `- ` before each line to make it {lines} prompts"
+            self.document.warn(node, f"`prompts` is one prompt of {lines} lines; {mend}")
         entries: list[Entry] = []
         for item in node.items if node.kind == "list" else [node]:
             if item.kind == "mapping" and "file" in item.pairs and not self._is_media(item):
                 entry = self._file(item)
                 entries += [entry] if entry else []
                 continue
-            if not entries or not isinstance(entries[-1], Inline):
-                entries.append(Inline())
-            last = entries[-1]
-            assert isinstance(last, Inline)
+            last = entries[-1] if entries else None
+            if not isinstance(last, Inline):
+                entries.append(last := Inline())
             row = self._prompt(item, last)
             last.held += [row] if row and self._expands(row, item) else []
         return entries
 
     def _is_media(self, node: Node) -> bool:
-        """Whether ``{file: cat.png}`` stands for what the model takes in the place of a prompt."""
-        named = node.get("file")
-        is_alone = named is not None and named.kind == "text" and len(node.pairs) == 1
-        return is_alone and self._takes_files and format_of(str(named and named.text)) is None
+        """Whether ``{file: cat.png}`` is a file that the model takes in the place of a prompt."""
+        if node.pairs.keys() != {"file"} or not self._takes_files:
+            return False
+        named = node.pairs["file"][1]
+        return named.kind == "text" and format_of(named.text) is None
 
     def _no_prompts(self) -> None:
         if self.document.place is None:
@@ -148,7 +156,7 @@ class Entries(Sections):
         return row if "prompt" in row.inputs or self.document.problems.total == before else None
 
     def _expands(self, row: Row, node: Node) -> bool:
-        """Whether its prompt can be read as what it is: text, or a template."""
+        """Expands the prompt of a row where it is a template; False with a problem."""
         own = node.get("dynamic") if self.dynamics.means_templates("dynamic") else None
         dynamic = self.dynamics.read(own, self.dynamic) if own else self.dynamic
         return dynamic is None or dynamic.expand(row, self.model_inputs, self.document.problems)
@@ -167,34 +175,35 @@ class Entries(Sections):
         elif name == "vars":
             row.vars = VarTexts(self.document, self.files).read(value, row.raw)
         elif self.model_inputs.means_copies(name):
-            row.repeat = self.repeat_of(value, self.repeats)
-            if "seed" in row.raw:
-                self.document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
+            row.repeat = self._copies(key, value, row.raw)
         elif not self.dynamics.means_templates(name) and self._is_input(name, key, _PROMPT_KEYS):
             self.value_into(row.inputs, name, value)
 
-    def _where(self, node: Node) -> str:
-        return f"{self.document.label}:{node.line}:{node.column}"
+    def _copies(self, key: Node, value: Node, names: Collection[str]) -> Repeat | None:
+        """The number of copies. names: of the keys beside it."""
+        if "seed" in names:
+            self.document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
+        return self.repeat_of(value, self.repeats)
 
     def _look_at(self, node: Node) -> None:
-        """Whether a prompt is plainly something else: the name of a file, a key without a blank after its colon."""
+        """Warns of a prompt that is plainly something else: a file name, a key without a space after its colon."""
         if self._takes_files:
             return
-        text, problems, label = node.text, self.document.problems, self.document.label
+        text = node.text
         if _FILE.fullmatch(text) and not text.startswith(("http:", "https:")):
             what = f"{shown(text)} is the name of a file, and is read as a prompt"
             mend = f"write {{file: {word(text)}}} to read the prompts in it"
             if self.files.is_there(text):
-                problems.doubt(label, node.line, node.column, what, mend)
+                self.document.doubt(node, what, mend)
             else:
-                self.model_inputs.warn(f"{self._where(node)}: {what}; {mend}")
+                self.document.warn(node, f"{what}; {mend}")
         elif not node.quoted and (match := _NO_BLANK.match(text)):
             what = f"{shown(text, 40)} is read as a prompt: a key has a space after its colon"
             mend = f"write `{match[1]}: ...`, or put a prompt like this one in quotes"
-            problems.doubt(label, node.line, node.column, what, mend)
+            self.document.doubt(node, what, mend)
         elif text and text[0] in _CURLY and text[-1] in _CURLY:
             what = "this prompt begins and ends with curly quotes, and is sent with them"
-            self.model_inputs.warn(f"{self._where(node)}: {what}; in YAML only \" and ' quote")
+            self.document.warn(node, f"{what}; in YAML only \" and ' quote")
 
     def _not_a_prompt(self, node: Node) -> None:
         what = f"a prompt must be text, not {kind_of(node)}"
@@ -217,22 +226,13 @@ class Entries(Sections):
         self.document.add(key, f"unknown key `{word(name)}`: the model has no such input", mend)
         return False
 
-    def _file_meta(self, node: Node) -> dict[str, Any]:
-        """``meta: [model, width]`` names columns that are plain metadata (``_columns_aside``); a mapping in it, as
-        alone, is what each prompt gets.
-        """
-        if node.kind != "list":
-            return self._meta(node)
-        return {k: v for item in node.items if item.kind == "mapping" for k, v in self._meta(item).items()}
-
     def _meta(self, node: Node) -> dict[str, Any]:
         if node.kind == "null":
             return {}
         if node.kind != "mapping":
             self.document.add(node, f"`meta` must be a mapping, not {kind_of(node)}", "write {category: birds}")
             return {}
-        meta: dict[str, Any] = node.value()
-        return meta
+        return dict(node.value())
 
     def _file(self, node: Node) -> FromFile | None:
         places: dict[str, Any] = {}
@@ -241,14 +241,15 @@ class Entries(Sections):
         for name, (key, value) in node.pairs.items():
             carried.places[name] = (self.document.label, value.line, value.column)
             if name == "meta":
-                carried = replace(carried, aside=carried.aside | _columns_aside(value))
-                carried.meta.update(self._file_meta(value))
+                # `meta: [model, width]` names columns that are plain metadata. A mapping is what each prompt gets.
+                columns = {item.text for item in value.items if item.kind not in {"list", "mapping"}}
+                carried = replace(carried, aside=carried.aside | columns)
+                for item in [i for i in value.items if i.kind == "mapping"] if value.kind == "list" else [value]:
+                    carried.meta.update(self._meta(item))
             elif name == "vars":
                 carried.vars.update(VarTexts(self.document, self.files).read(value, places))
             elif self.model_inputs.means_copies(name):
-                carried = replace(carried, repeat=self.repeat_of(value, self.repeats))
-                if "seed" in node.pairs:
-                    self.document.add(key, "`repeat` beside `seed`: each copy would need its own", "keep one of them")
+                carried = replace(carried, repeat=self._copies(key, value, node.pairs))
             elif name in {"file", "prompt_column", "format"}:
                 text = text_of(self.document, value, f"`{name}`")
                 options.update({name: text} if text is not None else {})
@@ -259,15 +260,6 @@ class Entries(Sections):
             elif self._is_input(name, key, _FILE_KEYS):
                 self.value_into(carried.inputs, name, value)
         carried.places.update({name: (self.document.label, *place) for name, place in places.items()})
-        return self._opened(node, options, carried, dynamic)
-
-    def _opened(
-        self, node: Node, options: dict[str, str], carried: Carried, dynamic: Dynamic | None
-    ) -> FromFile | None:
         file = self.files.find(self.document, node, options)
         column = options.get("prompt_column", self.prompt_column)
         return file and FromFile(*file, carried, column, dynamic, "format" in options, self.repeats)
-
-
-def _columns_aside(node: Node) -> frozenset[str]:
-    return frozenset(item.text for item in node.items if item.kind not in {"list", "mapping"})

@@ -1,12 +1,12 @@
 """Named groups: several sweeps in one manifest.
 
-The jobs of such a manifest are those of its groups, one group after the other, and no others: what multiplies jobs
-(``matrix`` and its kin) belongs to a group, and stands at the top only where there are no groups. Two sweeps that
-multiply each other unseen would be paid for. What multiplies nothing may stand at the top for all groups, and a group's
-own is stronger: ``defaults`` key by key, ``prompts`` and ``output`` as a whole.
+The jobs of such a manifest are those of its groups, in order, and no others. ``matrix``, ``zip``, ``exclude`` and
+``include`` multiply jobs, so they belong to a group: two sweeps that multiply each other would be paid for. Other
+sections may stand at the top for all groups, and those of a group win: ``defaults`` key by key, ``prompts`` and
+``output`` as a whole.
 
-A group is a document by itself, with the problems of the manifest. Its name is where its pictures go, and no part of
-what a job is: groups can be renamed, and jobs can move from one to another.
+A group is a document with the problems of the manifest. Its name is the folder of its images and no part of a job's
+key: groups can be renamed, and jobs can move from one to another.
 """
 
 import re
@@ -17,16 +17,14 @@ from batcher.manifest.readers.columns import word
 from batcher.manifest.yaml.document import Document, instead_of, kind_of, read_output
 from batcher.manifest.yaml.node import Node
 
-_OF_ONE = ("matrix", "zip", "exclude", "include")  # groups: of no other place in a manifest that has them
+_OF_ONE = ("matrix", "zip", "exclude", "include")  # group: they can't stand beside `groups`
 _KEYS = ("defaults", "dynamic", "prompts", *_OF_ONE, "output")
-_NAME = re.compile(r"\w[\w-]{0,63}")  # no dots: a folder called x.png would be in the way of a picture called x
+_NAME = re.compile(r"\w[\w-]{0,63}")  # no dots: a folder x.png would be in the way of an image x
 MOST = 1_000
 
 
 def groups_of(document: Document) -> list[Document]:
-    """The groups of a manifest, in order; without any, the manifest itself, which is also there to be checked where
-    the groups can't be told.
-    """
+    """The groups of a manifest, in order; the manifest itself, to be checked, without groups or if they are wrong."""
     node = document.sections.get("groups")
     if node is None:
         return [document]
@@ -38,7 +36,10 @@ def groups_of(document: Document) -> list[Document]:
     if len(node.pairs) > MOST:
         document.add(node, f"{len(node.pairs):,} groups", f"use at most {MOST:,}: each is looked at by itself")
         return whole
-    _refuse_what_multiplies(document)
+    for section in _OF_ONE:
+        if section in document.sections:
+            what = f"`{section}` can't be used next to `groups`"
+            document.add(document.sections[section], what, "move it into the group it belongs to")
     taken: dict[str, str] = {}
     for name, (key, _) in node.pairs.items():
         _refuse_name(document, name, key, taken)
@@ -49,15 +50,8 @@ def groups_of(document: Document) -> list[Document]:
     return groups
 
 
-def _refuse_what_multiplies(document: Document) -> None:
-    for section in _OF_ONE:
-        if section in document.sections:
-            what = f"`{section}` can't be used next to `groups`"
-            document.add(document.sections[section], what, "move it into the group it belongs to")
-
-
 def _refuse_name(document: Document, name: str, key: Node, taken: dict[str, str]) -> None:
-    """A name that no group may have is a problem. taken: those before it, as folders that ignore letter case."""
+    """Adds a problem for a name that no group may have. taken: earlier names, by their form without letter case."""
     if not _NAME.fullmatch(name) or safe_part(name) != name:
         mend = "use letters, digits, `_` and `-`: it is the name of a folder"
         document.add(key, f"`{word(name)}` can't be the name of a group", mend)
@@ -76,14 +70,12 @@ def _group(document: Document, name: str, node: Node) -> Document:
         if key in _KEYS:
             group.sections[key] = value
         else:
-            of_the_whole = key in {"model", "prompt_input", "run", "groups"}
-            mend = "it is the same for all groups: put it at the top" if of_the_whole else instead_of(key, _KEYS)
-            what = (
-                f"`{key}` in the group `{name}`" if of_the_whole else f"unknown key `{word(key)}` in the group `{name}`"
-            )
-            document.add(
-                place, what, "a group can't contain groups: put them side by side" if key == "groups" else mend
-            )
+            what, mend = f"`{word(key)}` in the group `{name}`", "it is the same for all groups: put it at the top"
+            if key == "groups":
+                mend = "a group can't contain groups: put them side by side"
+            elif key not in {"model", "prompt_input", "run"}:
+                what, mend = f"unknown key {what}", instead_of(key, _KEYS)
+            document.add(place, what, mend)
     if "prompts" not in group.sections:
         _take_prompts(group, document)
     if "output" in group.sections:
@@ -93,7 +85,7 @@ def _group(document: Document, name: str, node: Node) -> Document:
 
 
 def _take_prompts(group: Document, document: Document) -> None:
-    """Those for all groups; an empty group has them, too, as what is wrong with them is told with the rest."""
+    """Gives a group the prompts for all groups. An empty group has them, too, so that their problems are listed."""
     group.shares_prompts = True
     if "prompts" in document.sections:
         group.sections["prompts"] = document.sections["prompts"]

@@ -1,7 +1,6 @@
 """The files that a manifest names: prompts, and texts of vars.
 
-Each is one ``Source``, however many groups and prompts name it: then it is hashed once, and must be the same each
-time it is read.
+Each file is one ``Source``, even if several groups and prompts name it, so it is hashed once.
 """
 
 import os
@@ -18,24 +17,17 @@ ELSEWHERE = "a manifest from a URL can't name files on this machine", "put it al
 
 
 class NamedFiles:
-    """base: the folder that their names are relative to; None for a manifest from elsewhere, which may name none.
-    opened: by name, those that were asked for and are there, each with its format. texts: of those of vars, by name,
-    format and column.
+    """Opens the files that a manifest names. Messages name them relative to the current folder.
 
-    Messages name them as they can be opened from where the user stands, not as the manifest names them.
+    base: the folder that names are relative to; None for a manifest from a URL, which may name no files.
+
+    opened: by name, each file with its format. texts: the values of vars, by file name, format and column.
     """
 
     def __init__(self, base: str | None) -> None:
         self._base = base
-        self._sources: dict[str, Source] = {}
         self.opened: dict[str, tuple[Source, str]] = {}
         self.texts: dict[tuple[str, ...], tuple[str, ...] | None] = {}
-
-    def source(self, name: str) -> Source:
-        if name not in self._sources:
-            path = self._path(name)
-            self._sources[name] = Source(path, word_path(path))
-        return self._sources[name]
 
     def _path(self, name: str) -> str:
         return os.path.join(self._base or "", os.path.expanduser(name))  # noqa: PTH111, PTH118  a text, which may be odd
@@ -45,9 +37,9 @@ class NamedFiles:
         return self._base is not None and "\0" not in path and os.path.isfile(path)  # noqa: PTH113
 
     def find(self, document: Document, node: Node, options: Mapping[str, str]) -> tuple[Source, str] | None:
-        """The file and the format that a mapping with ``file`` (and ``format``) means; None with a problem.
+        """File and format of a mapping with ``file`` and perhaps ``format``; None with a problem.
 
-        options: those of its values that are texts.
+        options: the values of the mapping that are texts.
         """
         if "file" not in options:
             return None
@@ -71,11 +63,11 @@ class NamedFiles:
             mend = "list the prompts here" if form else "add `format: csv` or another below it"
             document.add(value, f"`{word(name)}` {what}", mend)
             return None
-        self.opened.setdefault(name, (self.source(name), form))
-        return self.source(name), form
+        first, _ = self.opened.setdefault(name, (Source(path, word_path(path)), form))
+        return first, form
 
 
 def word_path(path: str) -> str:
-    """A path as it may be printed and stored: bytes that are no text become a mark."""
+    """A path as it may be printed and stored. Bytes that are not UTF-8 become a replacement character."""
     text = os.fsencode(path).decode(errors="replace")
     return text if text.isprintable() else shown(text, 1000)[1:-1]

@@ -1,4 +1,4 @@
-"""A value of a YAML file as it stands there. Apart from its reader, so that other manifests do without PyYAML."""
+"""A value of a YAML file. Apart from its reader, so that other manifests do not import PyYAML."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +10,8 @@ WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "of
 class Node:
     """One value of a YAML file. kind: text, integer, number, boolean, null, date, list or mapping.
 
-    text: a scalar as it was written. items: of a list. pairs: of a mapping, in order, keys without duplicates.
-    line, column: from 1. lines: how many of them a text without quotes goes over.
+    line, column: from 1. text: a scalar as it was written. items: of a list. pairs: of a mapping, by name.
+    size: number of values in it, aliases expanded. lines: number of lines of a text without quotes.
     """
 
     kind: str

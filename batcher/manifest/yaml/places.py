@@ -1,4 +1,4 @@
-"""From a line and a column of a manifest to the value that stands there: ``rows[3].aspect_ratio``."""
+"""The value at a line and column of a manifest, as a path: ``rows[3].aspect_ratio``."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import yaml
 
 
 def place_in(text: str, line: int, column: int, *, rows: bool) -> str | None:
-    """The innermost value that begins at or before the place, in Python's words; None where there is none.
+    """The innermost value at the place, as a Python expression; None for a line that does not exist.
 
     text: JSON lines (rows) or a YAML document. line, column: from 1.
     """

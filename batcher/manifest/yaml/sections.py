@@ -7,6 +7,7 @@ from itertools import cycle, islice
 from typing import Any
 
 from batcher.core.suggest import suggestion
+from batcher.core.units import show_count
 from batcher.manifest.readers.columns import word
 from batcher.manifest.readers.meanings import input_meant
 from batcher.manifest.schema.inputs import ModelInputs
@@ -19,17 +20,17 @@ from batcher.manifest.yaml.node import Node
 
 @dataclass(frozen=True, slots=True)
 class Sections:
-    """Reads the parts of one document; what is wrong goes to the document's problems and is left out."""
+    """Reads the sections of one document. What is wrong goes to its problems and is left out."""
 
     document: Document
     model_inputs: ModelInputs
 
     def defaults(self) -> dict[str, Any]:
-        node = self.document.sections.get("defaults")
-        return {} if node is None or node.kind == "null" else self._inputs(node, "`defaults`")
+        node = self.document.section("defaults")
+        return {} if node is None else self._inputs(node, "`defaults`")
 
     def repeat(self, repeats: Repeats) -> Repeat | None:
-        """That of ``defaults``."""
+        """The number of copies in ``defaults``."""
         node = self.document.sections.get("defaults")
         value = node.get("repeat") if node and self.model_inputs.means_copies("repeat") else None
         return self.repeat_of(value, repeats) if value else None
@@ -42,8 +43,7 @@ class Sections:
             return None
 
     def matrix(self) -> dict[str, Axis]:
-        node = self.document.sections.get("matrix")
-        if node is None or node.kind == "null":
+        if (node := self.document.section("matrix")) is None:
             return {}
         axes = {}
         for name, (key, spec) in self.document.mapping(node, "`matrix`").items():
@@ -53,9 +53,8 @@ class Sections:
 
     def zip(self, matrix: Mapping[str, Axis]) -> Zip:
         """The zipped axes. A key that is also in the ``matrix`` of the manifest, or of the flags, is a problem."""
-        node = self.document.sections.get("zip")
         columns: dict[str, Sequence[Any]] = {}
-        if node is None or node.kind == "null":
+        if (node := self.document.section("zip")) is None:
             return Zip(columns)
         for name, (key, spec) in self.document.mapping(node, "`zip`").items():
             if name in matrix:
@@ -65,12 +64,8 @@ class Sections:
                 columns[name] = values_of(name, spec.value(), self.model_inputs)
                 first = next(iter(columns))
                 if len(columns[name]) != len(columns[first]):
-                    noun = "value" if len(columns[first]) == 1 else "values"
-                    many = [
-                        f"{len(columns[first]):,} {noun} of `{word(first)}`",
-                        f"{len(columns[name]):,} of `{word(name)}`",
-                    ]
-                    what = f"`zip` has {' and '.join(many)}"
+                    many = show_count(len(columns[first]), "value")
+                    what = f"`zip` has {many} of `{word(first)}` and {len(columns[name]):,} of `{word(name)}`"
                     self.document.add(
                         spec, what, "list equally many of each: the first values go together, then the second ones"
                     )
@@ -104,10 +99,8 @@ class Sections:
         return entries
 
     def _mappings(self, section: str) -> Iterator[Node]:
-        node = self.document.sections.get(section)
-        if node is None or node.kind == "null":
-            return
-        for item in node.items if node.kind == "list" else [node]:
+        node = self.document.section(section)
+        for item in node.items if node and node.kind == "list" else [node] if node else []:
             if item.kind != "mapping" or not item.pairs:
                 what = f"`{section}` is a list of combinations, not {kind_of(item)}"
                 self.document.add(item, what, "write - {aspect_ratio: 16:9, seed: 3}")
@@ -134,7 +127,7 @@ class Sections:
         return True
 
     def value_into(self, values: dict[str, Any], name: str, node: Node) -> bool:
-        """Puts the value of a node under its name, converted as far as the schema asks; False if there is none."""
+        """Puts the value of a node under its name, as the schema asks for it; False with a problem without one."""
         if node.kind == "null" and not (node.text.strip() and self.model_inputs.takes_null(name)):
             self.document.add(node, f"`{name}` has no value", "give one, or remove the key")
             return False
@@ -156,7 +149,7 @@ class Sections:
         return self.model_inputs.mend(name)
 
     def _axis(self, name: str, node: Node, *, listed: bool = False) -> Axis | None:
-        """The axis a node describes, its values checked; ``listed``: a long range is refused."""
+        """The axis of a node; None with a problem. listed: text is one value, and a long range is refused."""
         try:
             axis = axis_of(name, [node.value()] if listed and node.kind == "text" else node.value(), self.model_inputs)
             bounded(axis.values if listed else ())
@@ -170,19 +163,18 @@ class Sections:
         return None if wrong else axis
 
     def _listed(self, name: str, node: Node) -> str | None:
-        """How to write a text that is a list of values with commas between them; None where it is none."""
+        """How to write a text that is a list of values with commas; None for any other text."""
         parts = [part.strip() for part in node.text.split(",")] if node.kind == "text" else []
         if len(parts) < 2 or any(self.model_inputs.wrong(name, part) for part in parts):
             return None
         return f"write [{word(', '.join(parts))}] for {len(parts)} values"
 
     def _item(self, name: str, node: Node, value: Any) -> Node:
-        """The element of a list that a value comes from, else the list."""
+        """The element of a list that a value comes from; the node itself without one."""
         mark = identity(value)
         items = node.items if node.kind == "list" else []
         return next((i for i in items if identity(self.model_inputs.normal(name, i.value())) == mark), node)
 
     def _warn_of_strangers(self, name: str, excluded: Axis, axis: Axis, node: Node) -> None:
         if not any(value in axis for value in excluded):
-            place = f"{self.document.label}:{node.line}:{node.column}"
-            self.model_inputs.warn(f"{place}: this `exclude` matches no value of the axis `{name}`")
+            self.document.warn(node, f"this `exclude` matches no value of the axis `{name}`")

@@ -1,7 +1,7 @@
-"""``vars:`` of a prompt: what each name stands for, listed in the manifest or in a file of texts.
+"""``vars:`` of a prompt: the texts that each name stands for, listed in the manifest or in a file.
 
-A file is a text with one value a line, or a table with a value in each row of one column: the column called like the
-var unless ``column`` names another. Its values are held, so it is no place for prompts by the million.
+A file is a text with one value a line, or a table with a value in each row of one column. That column is called like
+the var, unless ``column`` names another. The values are held in memory, so their number is limited.
 """
 
 import re
@@ -27,38 +27,30 @@ _TABLES = ("csv", "tsv", "tsv-quoted")
 
 
 class VarTexts:
-    """Reads the ``vars`` of one document."""
+    """Reads the ``vars`` of one document. files: opens the files that they name."""
 
     def __init__(self, document: Document, files: NamedFiles) -> None:
         self._document = document
         self._files = files
 
     def read(self, node: Node, places: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-        """places: gets line and column of each, as ``vars.NAME``."""
+        """The texts of each var. places: gets line and column of each, as ``vars.NAME``."""
         texts: dict[str, tuple[str, ...]] = {}
         for name, (key, value) in self._document.mapping(node, "`vars`").items():
             places[f"vars.{name}"] = (key.line, key.column)
             if not name or set(name) & set("{}"):
                 self._document.add(key, f"`{word(name)}` can't be the name of a var", "use letters, digits and `_`")
-            else:  # a var that can't be read is still known: `{name}` elsewhere is no second mistake
+            else:  # a var that can't be read stands for itself, so that `{name}` is not a second problem
                 self._look_at(name, value)
                 texts[name] = self._texts(name, value) or ("{" + name + "}",)
         return texts
 
     def _look_at(self, name: str, value: Node) -> None:
-        """Whether one text was meant to be a list."""
+        """Warns of one text that may be a list."""
         parts = [part.strip() for part in re.split(r"[,;|]", value.text)]
         if value.kind == "text" and not value.quoted and len(parts) > 1 and all(parts):
-            place = f"{self._document.label}:{value.line}:{value.column}"
             mend = f'write [{word(", ".join(parts))}] for {len(parts)} texts, "{word(value.text)}" for this one'
-            self._document.problems.warn(f"{place}: the var `{word(name)}` is one text: {mend}")
-
-    def _look_at_name(self, node: Node) -> None:
-        """Whether a text is the name of a file of texts."""
-        if "." in node.text and self._files.is_there(node.text):
-            what = f"{shown(node.text)} is the name of a file, and is read as the text of a var"
-            mend = f"write {{file: {word(node.text)}}} to read the texts in it"
-            self._document.problems.doubt(self._document.label, node.line, node.column, what, mend)
+            self._document.warn(value, f"the var `{word(name)}` is one text: {mend}")
 
     def _texts(self, name: str, value: Node) -> tuple[str, ...] | None:
         texts: list[str] = []
@@ -72,7 +64,9 @@ class VarTexts:
                 self._document.add(node, f"the var `{word(name)}` needs text, not {kind_of(node)}", "write it out")
                 return None
             else:
-                self._look_at_name(node)
+                if "." in node.text and self._files.is_there(node.text):
+                    what = f"{shown(node.text)} is the name of a file, and is read as the text of a var"
+                    self._document.doubt(node, what, f"write {{file: {word(node.text)}}} to read the texts in it")
                 texts.append(node.text)
         if not texts:
             self._document.add(value, f"the var `{word(name)}` has no values", "list at least one")

@@ -1,4 +1,4 @@
-"""What the disk does and says: its refusals in words, temp names, folders forced, files opened without a detour."""
+"""Basic steps on the disk: errors in words, temp names, fsync of folders, safe opening of files."""
 
 import errno
 import os
@@ -28,9 +28,9 @@ _HINTS = {
 
 
 class disk:  # noqa: N801  reads as what it is for: with disk("images/a.png"): ...
-    """An OSError inside becomes a DiskError that says what was being written and what is needed.
+    """A context manager that turns an OSError into a DiskError; into FileRefused if it is about the name of the file.
 
-    Except for one about the name itself, which is the fault of one file: that becomes FileRefused.
+    what: the file, as the message names it. size: bytes to write, None if unknown.
     """
 
     __slots__ = ("_size", "_what")
@@ -56,18 +56,22 @@ class disk:  # noqa: N801  reads as what it is for: with disk("images/a.png"): .
 
 
 def temp_beside(path: Path) -> Path:
+    """``temp_for`` as a Path."""
     return Path(temp_for(str(path)))
 
 
 def temp_for(path: str, mark: str = "") -> str:
-    """mark: of the writer, where several machines may write one file at once."""
+    """The temp file in the same folder, always the same for one path.
+
+    mark: tells writers apart if several machines may write the file at once.
+    """
     folder, separator, name = path.rpartition(os.sep)
     digits = blake2b(name.encode(errors="surrogatepass"), digest_size=8).hexdigest()
     return f"{folder}{separator}.{digits}{mark}.part"
 
 
 def force_folder(folder: Path) -> None:
-    """Make the names in a folder durable, where the system knows how."""
+    """Make the names in a folder durable, if the system can. Raises OSError."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -81,14 +85,14 @@ def force_folder(folder: Path) -> None:
 
 
 def discard(path: str | Path) -> None:
-    """Remove a temp file if it can be done."""
+    """Remove a temp file; errors are ignored."""
     with suppress(OSError):
         os.unlink(path)  # noqa: PTH108  may be a text
 
 
 @contextmanager
 def or_discarded(temp: str | Path) -> Iterator[None]:
-    """What can't be finished is not left behind: a full disk needs the room."""
+    """Remove the temp file if the block raises: a full disk needs the room."""
     try:
         yield
     except BaseException:
@@ -97,9 +101,9 @@ def or_discarded(temp: str | Path) -> Iterator[None]:
 
 
 def open_own(path: Path, flags: int, mode: int = 0o666) -> int:
-    """A file of a run directory that is written in place: an ordinary file, never what a link in its place leads to.
+    """Open an ordinary file of a run directory; never through a link, and without waiting for a pipe.
 
-    flags: as for ``os.open``; never waits for a pipe. Raises OSError that says what stands there instead.
+    flags, mode: as for ``os.open``. Returns the descriptor. Raises OSError that says what is there instead.
     """
     try:
         return ordinary(path, flags | getattr(os, "O_NOFOLLOW", 0), mode)
@@ -112,7 +116,7 @@ def open_own(path: Path, flags: int, mode: int = 0o666) -> int:
 
 
 def ordinary(path: str | Path, flags: int, mode: int = 0o666) -> int:
-    """An opener that waits for no pipe: raises OSError for what is not an ordinary file."""
+    """An opener for ``open``: raises OSError for anything but an ordinary file, and never waits for a pipe."""
     handle = os.open(path, flags | sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NONBLOCK", "O_BINARY")), mode)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
@@ -121,15 +125,15 @@ def ordinary(path: str | Path, flags: int, mode: int = 0o666) -> int:
 
 
 def is_link(error: OSError) -> bool:
-    """Whether a file was not opened because a link stands in its place."""
+    """Whether a file was not opened because it is a link."""
     return error.errno in {errno.ELOOP, errno.EMLINK}  # EMLINK: FreeBSD
 
 
 def create(temp: str | Path) -> int:
-    """A new file with the permissions that the umask gives; never through a link that somebody put there."""
+    """Create a file with the usual permissions, never through a link. Returns the descriptor. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         return os.open(temp, flags, 0o666)
-    except FileExistsError:  # left by a run that was killed
+    except FileExistsError:  # of a run that was killed
         discard(temp)
         return os.open(temp, flags, 0o666)

@@ -1,7 +1,7 @@
-"""How one file of an export gets to its place: a link, a copy, or content, whole or not at all.
+"""Puts one file of an export in its place: a hard link, a copy, or new content, whole or not at all.
 
-A hard link appears whole by nature; everything else is written beside its name and renamed. Copies and converted
-pictures carry the time of their source, so that a second export sees at a glance what is the same.
+A hard link is whole at once; everything else is written under a temp name and renamed. Copies and converted images get
+the modification time of their source, so that a second export can skip them without reading them.
 """
 
 import errno
@@ -19,22 +19,30 @@ _ONE_FILE_SYSTEM = frozenset([errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOT
 
 
 class Made(NamedTuple):
-    """A file to be there. name: relative to the folder, ``/`` between parts. One of source (the same bytes), content.
+    """A file that an export makes, with either ``source`` or ``content``.
 
-    time_of: a file whose time the content carries, and by which it is known to be the same: content is asked for only
-    when it has to be written, and may then say None: this very file.
+    name: relative to the folder of the export, ``/`` between parts.
+    source: path of a file with the same bytes.
+    content: the bytes, or a function that returns them; it may return None to use the file ``time_of`` itself.
+    time_of: path of the file that gives the content its modification time. If the file in place has that time, it is
+        up to date, and ``content`` is not called.
     """
 
     name: str
     source: str | None = None
-    content: Any = None  # bytes, or a function that gives them
+    content: Any = None
     time_of: str | None = None
 
 
 class Landing:
-    """May be used from many threads. links: whether they can be made, as far as is known. ours: names we made.
+    """Puts files into the folder of an export. May be used from many threads.
 
-    anew: what is there was made with other options, so that a file's time does not tell that it is the same.
+    folder: of the export.
+    ours: names of the files that earlier exports made: only these are replaced.
+    copy: make copies, never links.
+    anew: the files there were made with other options, so none of them is up to date.
+
+    Attribute ``links``: whether hard links are made; False once the file system has refused one.
     """
 
     def __init__(self, folder: Path, ours: Names, *, copy: bool, anew: bool) -> None:
@@ -44,7 +52,7 @@ class Landing:
         self.links = not copy
 
     def put(self, thing: Made, path: str) -> str:
-        """How it got there: link, copy, written, or same. Raises OSError, UsageError."""
+        """Put a file at ``path``. Returns ``link``, ``copy``, ``written`` or ``same``. Raises OSError, UsageError."""
         if thing.source is not None:
             return self._taken(thing.source, path, thing.name)
         facts = os.stat(thing.time_of) if thing.time_of else None  # noqa: PTH116  half of Path's price
@@ -61,6 +69,7 @@ class Landing:
         return "written"
 
     def refuse_what_is_not_ours(self, name: str, path: str) -> None:
+        """Raises UsageError if there is a file at ``path`` that no earlier export made."""
         if os.path.lexists(path) and name not in self._ours:
             raise UsageError(
                 f"{self._folder / name} is in the way, and this export did not make it",
@@ -72,7 +81,7 @@ class Landing:
         return how or self._copied(source, path, name)
 
     def _linked(self, source: str, path: str, name: str) -> str:
-        """How it got there; nothing where links can't be made."""
+        """``link`` or ``same``; "" if links can't be made."""
         try:
             os.link(source, path)
         except FileExistsError:
@@ -93,7 +102,7 @@ class Landing:
     def _gives_up_links(self, error: OSError) -> str:
         if error.errno not in _ONE_FILE_SYSTEM:
             raise error
-        self.links = error.errno == errno.EMLINK  # that one is about one file
+        self.links = error.errno == errno.EMLINK  # too many links to this one file
         return ""
 
     def _copied(self, source: str, path: str, name: str) -> str:
@@ -116,8 +125,8 @@ class Landing:
             there = os.lstat(path)
         except OSError:
             return False
-        near = abs(there.st_mtime_ns - facts.st_mtime_ns) < 2_000_000_000  # FAT keeps every other second
-        # What a power cut leaves of a file that was not forced to the disk is its name and time, with nothing in it.
+        near = abs(there.st_mtime_ns - facts.st_mtime_ns) < 2_000_000_000  # FAT stores times in steps of 2 s
+        # After a power cut a file that was not forced to the disk may have its name and time but no content.
         right_size = there.st_size == facts.st_size if same_size else there.st_size > 0
         return stat.S_ISREG(there.st_mode) and near and right_size
 

@@ -1,4 +1,4 @@
-"""Sets of very many file names in little memory."""
+"""Sets of millions of file names in little memory."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from batcher.core.naming import folded
 
 
 class Names:
-    """A set of names, in which two are one when some system takes them for one."""
+    """A set of file names. Names that some file system treats as one (``A``, ``a``) are equal."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._numbers = Hashes(map(number, names))
@@ -22,10 +22,10 @@ class Names:
         return len(self._numbers)
 
     def repeated(self) -> set[int]:
-        """The numbers of those that are there more than once."""
+        """The ``number`` of each name that was added more than once."""
         return self._numbers.repeated()
 
 
 def number(name: str) -> int:
-    """The same, in this process, for two names that some system takes for one."""
+    """A hash, valid in this process, that is equal for names that some file system treats as one."""
     return hash(folded(name))

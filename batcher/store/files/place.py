@@ -1,7 +1,7 @@
-"""Where the pictures of a run go: a ``Place``, here the folder ``images`` of the run directory.
+"""Where the images of a run are written: the ``Place`` protocol, and ``Shelf`` for the folder ``images``.
 
-A new folder lives in *its* parent, so that one is forced to the disk too, and by everybody who meets the folder for the
-first time: another thread may have made it a moment ago and not have got that far yet.
+The name of a new folder is durable only after its parent is forced to the disk. Every thread that uses a folder for the
+first time does so: another thread may have created it a moment ago without having forced it yet.
 """
 
 import json
@@ -21,11 +21,11 @@ from batcher.store.files.inside import leads_inside
 from batcher.store.files.whole import Part, encode
 
 _MARKED = re.compile(r"\.[0-9a-f]{16}-[0-9a-f]{8}\.part")
-_MOST_FOLDERS = 4_096  # bounded: a run may have a folder for each of a million prompts
+_MOST_FOLDERS = 4_096  # folders remembered: a run may have a million
 
 
 class Taken(Exception):
-    """The sidecar of another job stands at this path. job: the one that wanted it."""
+    """The path belongs to another job, whose sidecar is there. job: key of the job that wanted to use it."""
 
     def __init__(self, job: str) -> None:
         super().__init__(job)
@@ -33,9 +33,10 @@ class Taken(Exception):
 
 
 class Put(NamedTuple):
-    """A picture with its sidecar. parts: what is still to be forced and renamed, in this order; folder: then forced.
+    """An image and its sidecar that ``Place.put`` has written.
 
-    Of a place where both are safe already: no parts, and no folder.
+    parts: still to be forced and renamed, in this order. folder: to be forced after that. Both are empty if the files
+    are safe already.
     """
 
     parts: tuple[Part, ...] = ()
@@ -43,9 +44,9 @@ class Put(NamedTuple):
 
 
 class Place(Protocol):
-    """Where pictures and their sidecars go. Methods block, raise DiskError, and may be called from many threads.
+    """Where images and sidecars are written. Methods block, raise DiskError, and may be called from many threads.
 
-    grouped: whether many ``put``s in one thread are cheaper than many threads.
+    grouped: whether many calls of ``put`` in one thread are faster than many threads.
     """
 
     grouped: bool
@@ -55,14 +56,14 @@ class Place(Protocol):
         ...
 
     def temp(self, name: str) -> Path:
-        """A local file for a body that is too big for memory."""
+        """A local file for a body that is too large for memory."""
         ...
 
     def put(self, path: str, extension: str, content: bytes | Path, sidecar: Mapping[str, Any]) -> Put:
-        """The picture to ``path.extension``, then its sidecar. path: without extension, ``/`` between parts.
+        """Write an image to ``path.extension``, then its sidecar.
 
-        content: the bytes, or the local file that holds them. Raises Taken when the path belongs to another job
-        (``sidecar["job"]`` says which one this is): nothing of it was changed.
+        path: without extension, ``/`` between parts. content: the bytes, or the local file that holds them. Raises
+        Taken if the path belongs to another job than ``sidecar["job"]``; then nothing is changed.
         """
         ...
 
@@ -72,7 +73,7 @@ class Place(Protocol):
 
 
 class Shelf:
-    """The folder of images of one run. mark: in the names of temp files, for one of several writers (``-1a2b3c4d``)."""
+    """The folder of images of one run. mark: of its temp files, if there are several writers (``-1a2b3c4d``)."""
 
     grouped = True
 
@@ -83,18 +84,18 @@ class Shelf:
         self._folders: dict[str, tuple[Path, str]] = {}
 
     def relative(self, name: str) -> str:
-        """``name`` as others see it: relative to the run directory."""
+        """``name`` relative to the run directory."""
         return f"images/{name}"
 
     def locate(self, name: str) -> Path:
-        """Where ``name`` (``/`` between parts) belongs; its folder exists from now on."""
+        """The path of ``name`` (``/`` between parts). Creates its folder."""
         return Path(self._at(name))
 
     def temp(self, name: str) -> Path:
         return Path(temp_for(str(self.locate(name)), self._mark))
 
     def owner(self, path: str) -> str | None:
-        """The job whose sidecar stands at ``path`` already, None when there is none or it can't be read."""
+        """The key of the job whose sidecar is at ``path``; None if there is none, or it can't be read."""
         sidecar = f"{self._at(path)}.json"
         if not os.path.exists(sidecar):  # noqa: PTH110  nearly always: half the price of a failing open
             return None
@@ -106,7 +107,7 @@ class Shelf:
         return job if isinstance(job, str) else None
 
     def part(self, path: str, extension: str, content: bytes | Path) -> Part:
-        """``content``, or the temp file that it names, on its way to its final name, ``path.extension``."""
+        """The file ``path.extension`` under its temp name. content: the bytes, or a temp file that holds them."""
         stem = self._at(path)
         target = f"{stem}.{extension}"
         name = self.relative(f"{path}.{extension}")
@@ -145,7 +146,7 @@ class Shelf:
             return self._folder(path.rpartition("/")[0])[0]
 
     def _at(self, name: str) -> str:
-        """``locate`` as text: a path object for each of a job's files would cost more than their checksums."""
+        """``locate`` as text: making a Path for every file would cost more than the checksums."""
         folder, _, last = name.rpartition("/")
         descriptor = self._folders.get(folder)
         if descriptor is None:
@@ -154,7 +155,7 @@ class Shelf:
         return descriptor[1] + last
 
     def _folder(self, relative: str) -> tuple[Path, str]:
-        """A folder below that of images, made if it must be, and the same as text with a separator behind it."""
+        """A folder below ``images``, created if needed: as a Path, and as text with a separator at its end."""
         descriptor = self._folders.get(relative)
         if descriptor is None:
             if len(self._folders) >= _MOST_FOLDERS:
@@ -178,7 +179,7 @@ class Shelf:
         return path
 
     def _check_inside(self, path: Path) -> None:
-        """The folder of images may itself be a link (to a bigger disk); nothing below it may lead out of it."""
+        """Raises DiskError if a link below the folder of images leads out of it. That folder itself may be a link."""
         if not leads_inside(path, os.path.realpath(self._root)):
             shown = one_line(path.relative_to(self._run_dir).as_posix(), 200)
             raise DiskError(
@@ -188,15 +189,15 @@ class Shelf:
 
 
 def sweep(run_dir: Path) -> None:
-    """Removes what marked writers that are no more had not finished."""
+    """Remove temp files of writers with a mark. Call it when none of them runs."""
     for path in (run_dir / "images").rglob(".*.part"):
         if _MARKED.fullmatch(path.name):
             discard(path)
 
 
 def sidecar_text(values: Mapping[str, Any]) -> bytes:
-    """Indented JSON."""
+    """A sidecar as indented JSON, UTF-8."""
     try:
         return msgspec.json.format(msgspec.json.encode(values, enc_hook=str), indent=2) + b"\n"
-    except UnicodeEncodeError:  # half a surrogate pair
+    except UnicodeEncodeError:  # half of a surrogate pair
         return encode(json.dumps(values, ensure_ascii=False, indent=2, default=str) + "\n")

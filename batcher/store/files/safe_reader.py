@@ -1,7 +1,7 @@
-"""Reading a run directory that may have been tampered with: nothing outside of it is ever opened.
+"""Reads a run directory that may have been tampered with: no file outside of it is ever opened.
 
-The folder of images may itself be a link, to a bigger disk. Below it, a link that stays inside is read, one that leads
-out is a finding. Only ordinary files are opened: a pipe would never answer.
+The folder of images may itself be a link (to a bigger disk). Below it, links that stay inside are followed, and links
+that lead out are reported. Only ordinary files are opened, because a pipe would block.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from batcher.store.files import inside
 
 IMAGES = "images"
 ASIDE = "lost+found"
-EXTENSIONS = frozenset({  # of what is plainly ours: sidecars, temp files, media; a text may be somebody's notes
+EXTENSIONS = frozenset({  # of files that batcher writes: sidecars, temp files, media; a text file may be a person's
     "json", "part", "png", "jpg", "webp", "gif", "avif", "bmp", "tif", "heic", "jxl", "jp2", "psd", "exr", "hdr", "svg",
     "mp4", "mov", "webm", "mkv", "avi", "ogv", "m4a", "mp3", "aac", "wav", "ogg", "flac", "aiff", "mid", "glb", "fbx",
     "ply", "usdz", "3mf",
@@ -30,36 +30,36 @@ class Absent(Exception):
 
 
 class Outside(Exception):
-    """The way there leads out of the folder of images."""
+    """The path leads out of the folder of images."""
 
 
 class NotAFile(Exception):
-    """A folder, a pipe, a device."""
+    """It is a folder, a pipe or a device."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Something on disk. file: relative to the run directory. outside: a link that leads out."""
+    """A file on disk. file: relative to the run directory. outside: whether it is a link that leads out."""
 
     file: str
     outside: bool
 
 
 class SafeReader:
-    """May be used from many threads."""
+    """Reads files of one run directory by their recorded names. May be used from many threads."""
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
         self._folders = inside.Folders(run_dir, run_dir / IMAGES)
 
     def path(self, file: str) -> Path:
-        """Where a recorded file is. Raises Outside for a name that could lead elsewhere."""
+        """The path of a recorded file. Raises Outside."""
         if not is_plain(file) or not self._folders.is_inside(file.rpartition("/")[0]):
             raise Outside
         return self.run_dir / file
 
     def regular(self, file: str) -> Path:
-        """The same for a file that is there and an ordinary one. Raises Absent, Outside, NotAFile or OSError."""
+        """The path of a recorded file, if it is an ordinary file. Raises Absent, Outside, NotAFile or OSError."""
         path = self.path(file)
         try:
             facts = path.lstat()
@@ -75,7 +75,7 @@ class SafeReader:
 
     @contextmanager
     def reading(self, file: str) -> Iterator[bytes | mmap.mmap]:
-        """Its content. Raises Absent, Outside, NotAFile or OSError."""
+        """The content of a recorded file, for the block. Raises Absent, Outside, NotAFile or OSError."""
         path = self.regular(file)
         with path.open("rb") as open_file:
             if os.fstat(open_file.fileno()).st_size <= _AT_ONCE:
@@ -85,7 +85,7 @@ class SafeReader:
                     yield data
 
     def sha256(self, file: str) -> str | None:
-        """Of its content, hex; None where that can't be read."""
+        """The SHA-256 of a recorded file in hex; None if it can't be read."""
         try:
             with self.reading(file) as data:
                 return hashlib.sha256(data).hexdigest()
@@ -93,7 +93,7 @@ class SafeReader:
             return None
 
     def walk(self) -> Iterator[list[Seen]]:
-        """Every file below the folder of images whose name could be ours, a list for each folder."""
+        """Files below the folder of images with one of EXTENSIONS, and links that lead out; a list for each folder."""
         waiting = [IMAGES]
         while waiting:
             folder = waiting.pop()
@@ -117,12 +117,12 @@ class SafeReader:
 
 
 def is_plain(file: str) -> bool:
-    """Whether a recorded name is one that batcher gives: below the folder of images, without a way back up."""
+    """Whether a recorded name is below the folder of images."""
     return file.startswith(f"{IMAGES}/") and inside.is_plain(file)
 
 
 def stem(file: str) -> str:
-    """``images/a/b.png`` is ``images/a/b``; a temp file has none but itself."""
+    """The name without extension: ``images/a/b`` for ``images/a/b.png``."""
     return file.rpartition(".")[0]
 
 

@@ -1,11 +1,11 @@
-"""Writing a file whole or not at all: the one place that does it.
+"""Writes files whole or not at all.
 
-A file is written beside its final name, forced to the disk, and renamed over it; then the folder is forced to the disk,
-because a rename lives in the folder. The temp name is made from the final name and nothing else, so that however often
-a run is killed at most one is left behind for each file, and the next attempt writes over it.
+A file is written under a temp name, forced to the disk, and renamed to its final name; then its folder is forced to the
+disk, because the folder holds the name. The temp name depends on the final name only, so a run that is killed leaves at
+most one temp file for each file, and the next attempt overwrites it.
 
-``write_whole`` and ``whole_file`` do all of it. ``Part`` has the steps one by one, so that many files can take each
-step together, which costs the disk and the processor far less than one file after the other.
+``write_whole`` and ``whole_file`` take all steps. ``Part`` has them one by one: many files that take each step together
+cost the disk and the processor far less than one file after another.
 """
 
 import os
@@ -20,10 +20,10 @@ _BUFFER = 1 << 17  # bytes
 
 
 def write_whole(path: Path, chunks: Iterable[bytes | str], *, durable: bool = True) -> None:
-    """Replace the file at ``path`` by ``chunks``. A million chunks cost no memory.
+    """Replace the file at ``path`` by ``chunks``, one at a time.
 
-    durable: False where a power cut may bring the old file back. Raises DiskError; whatever ``chunks`` itself raises
-    comes through, and the old file stays.
+    durable: False if the old file may come back after a power cut. Raises DiskError, and what ``chunks`` raises; then
+    the old file stays.
     """
     with whole_file(path, durable=durable) as file:
         for chunk in chunks:
@@ -32,10 +32,10 @@ def write_whole(path: Path, chunks: Iterable[bytes | str], *, durable: bool = Tr
 
 @contextmanager
 def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """A file to write to; it gets its name when the block is left without an error. Raises DiskError."""
+    """A file to write to, for the block. It replaces ``path`` if the block does not raise. Raises DiskError."""
     temp = temp_beside(path)
     with or_discarded(temp), disk(path.name):
-        # It knows its name, which some libraries that write to it need.
+        # Opened by name, because some libraries that write to it need ``file.name``.
         with open(str(temp), "wb", buffering=_BUFFER, opener=lambda name, _: create(name)) as file:
             yield file
             file.flush()
@@ -45,27 +45,32 @@ def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 def put_in_place(temp: Path, path: Path, *, durable: bool = True) -> None:
-    """Rename a file that was forced to the disk, and force the rename too. Raises OSError."""
+    """Rename a file that is on the disk already, and force the rename too. Raises OSError."""
     os.replace(temp, path)  # noqa: PTH105  one spelling for all renames
     if durable:
         force_folder(path.parent)
 
 
 def force(path: Path) -> None:
-    """Make the content of a file durable that somebody else wrote. Raises OSError."""
+    """Force the content of a file to the disk that another program wrote. Raises OSError."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
 def encode(text: str) -> bytes:
-    """UTF-8. Half a surrogate pair, which JSON text may hold, becomes the JSON escape for it."""
+    """UTF-8. Half of a surrogate pair, which JSON text may contain, becomes its JSON escape."""
     return text.encode(errors="backslashreplace")
 
 
 class Part:
-    """A file that is not in its place yet. ``hint``, ``force`` and ``land`` in this order, or ``drop``.
+    """A file under its temp name. Call ``hint``, ``force`` and ``land`` in this order, or ``drop``.
 
-    Methods raise DiskError, or FileRefused for a name that the disk can't have.
+    name: as messages name it.
+    size: bytes to write, None if unknown.
+    handle: descriptor of the open temp file.
+    temp, target: paths of the temp file and the final file.
+
+    Methods raise DiskError, or FileRefused if the disk can't have such a name.
     """
 
     __slots__ = ("_handle", "_name", "_size", "_target", "_temp")
@@ -79,6 +84,7 @@ class Part:
 
     @classmethod
     def written(cls, name: str, content: bytes, temp: str, target: str) -> "Part":
+        """Write the temp file."""
         with disk(name, len(content)):
             part = cls(name, len(content), create(temp), temp, target)
             try:
@@ -90,26 +96,29 @@ class Part:
 
     @classmethod
     def of_temp(cls, name: str, temp: str, target: str) -> "Part":
-        """The temp file has its content already."""
+        """Take a temp file that has its content already."""
         with disk(name):
             return cls(name, None, os.open(temp, os.O_RDWR), temp, target)
 
     def hint(self) -> None:
-        """Lets the disk begin, without waiting: what is forced later is then forced together."""
+        """Start writing to the disk without waiting, so that a later ``force`` of many files takes less time."""
         if hasattr(os, "posix_fadvise"):
             with suppress(OSError):
                 os.posix_fadvise(self._handle, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def force(self) -> None:
+        """Force the content to the disk."""
         with disk(self._name, self._size):
             os.fsync(self._handle)
 
     def land(self) -> None:
+        """Rename it to its final name. The folder still has to be forced to the disk."""
         with disk(self._name, self._size):
             self._close()
             os.replace(self._temp, self._target)  # noqa: PTH105
 
     def drop(self) -> None:
+        """Close and remove the temp file."""
         with suppress(OSError):
             self._close()
         discard(self._temp)
@@ -121,7 +130,7 @@ class Part:
 
 
 def write_all(handle: int, content: bytes) -> None:
-    """All of ``content`` to an open file. Raises OSError."""
+    """Write all of ``content`` to a descriptor. Raises OSError."""
     written = os.write(handle, content)
     while written < len(content):
         written += os.write(handle, content[written:])

@@ -255,7 +255,7 @@ async function tune(changes) {
 	model.take(await net.change("tune", changes));
 	trouble();
 	status();
-	say("Asked for; a going run obeys within a second.");
+	say("Done; a going run uses it within a second.");
 }
 function resize(factor) {
 	page.size = Math.round(Math.min(720, Math.max(90, page.size * factor)));

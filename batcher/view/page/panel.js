@@ -21,7 +21,7 @@ export async function differs(i) {
 	return [h("h2", {}, "What differs"), h("p.prompt", {}, model.text(i)), names.length
 		? h("table.differs", {}, h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows.map((one, at) =>
 			h("tr", { "aria-current": some[at] === i && "true" }, names.map((name) => h("td", {}, `${one[name] ?? "–"}`))))))
-		: h("p", {}, "Nothing: it is alone, or they are copies.")];
+		: h("p", {}, "Nothing: it is the only one, or all are equal.")];
 }
 
 // Resolves with the value of the button that closed it.
@@ -39,7 +39,7 @@ export function question(id, body) {
 		go.disabled = true;
 		try {
 			const { words, command: line, resume, nothing } = await change(id, { ...body(), dry_run: dry });
-			const then = resume && !model.facts.going && [h("p", {}, "A run takes them up:"), command(resume)];
+			const then = resume && !model.facts.going && [h("p", {}, "The next run takes them:"), command(resume)];
 			clear(shown, words.map((one) => h("p", {}, one)), dry ? command(line) : then);
 			go.disabled = nothing;
 			go.hidden = !dry || model.page.readOnly;

@@ -41,11 +41,11 @@ def arrived(run_dir: Path, body: bytes, *wanted: str) -> tuple[Artifact, dict[st
         return sidecar(ENTRY, artifact, simulated=False, version=__version__)
 
     async def main() -> Artifact:
-        dress = at_arrival(frozenset(wanted))
+        embed = at_arrival(frozenset(wanted))
         trust = Trust(["127.0.0.1"])
         async with (
             file_host({"/file": answer(body)}) as host,
-            Downloader(run_dir, trust=trust, wall=lambda: 1e9, dress=dress) as loader,
+            Downloader(run_dir, trust=trust, wall=lambda: 1e9, embed=embed) as loader,
         ):
             return await loader.fetch(host.url("/file"), path="x/picture", describe=describe)
 
@@ -102,7 +102,7 @@ def test_the_warning_of_the_check_stays_beside_it(tmp_path: Path) -> None:
 def test_a_file_that_would_take_too_much_memory_is_kept_as_it_came(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "MOST_DRESSED", len(BIG) - 1)
+    monkeypatch.setattr(fetch, "MOST_EMBEDDED", len(BIG) - 1)
     artifact, _ = arrived(tmp_path, BIG, "infotext")
     assert (tmp_path / artifact.file).read_bytes() == BIG
     assert artifact.warning == f"nothing was embedded: it takes {len(BIG):,} bytes"

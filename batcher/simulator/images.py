@@ -1,11 +1,11 @@
-"""Pictures a person likes to look at in a gallery, made in about a millisecond, and never taken for real ones.
+"""Draws the images: pleasant to look at, made in about a millisecond, and plainly not real.
 
-Each is a small landscape (a sky, a sun, ridges one behind the other) drawn from a hash of what was asked, above a
-strip that says SIMULATED, the ratio, the seed and the beginning of the prompt. The same request gives the same
-bytes; another prompt, seed, ratio or index gives others, since the hash also stands in a text chunk of the file.
+Each is a small landscape (a sky, a sun, four ridges) drawn from a hash of the request, above a strip that says
+SIMULATED, the ratio, the seed and the beginning of the prompt. The same request gives the same bytes. Another prompt,
+seed, ratio or index gives other bytes, since the hash is also in a text chunk of the file.
 
-One byte a pixel, so that drawing, compressing and sending handle a quarter of the data. The byte means something else
-by range, and the palette gives each range its colours:
+A pixel is one byte, so that drawing, compressing and sending handle a quarter of the data. The palette gives each range
+of values its colours:
 
     0-159   sky, from the horizon up       160-175  sun, from its rim in
     176-239 four ridges, 16 shades each    240-255  the strip: its ground, then the blends up to the text's white
@@ -28,7 +28,7 @@ from PIL.PngImagePlugin import PngInfo
 from batcher.simulator.chance import fingerprint
 
 SIDE = 240
-"""Pictures hold about SIDE * SIDE pixels, whatever their ratio: 320x180 at 16:9, 240x240 at 1:1."""
+"""Images have about SIDE * SIDE pixels, whatever their ratio: 320x180 at 16:9, 240x240 at 1:1."""
 
 TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 _PALETTES = 180
@@ -36,7 +36,7 @@ _SKIES = 5
 _STRIP = 47
 
 
-def picture(
+def image_file(
     inputs: Mapping[str, Any],
     index: int = 0,
     *,
@@ -48,8 +48,8 @@ def picture(
 ) -> bytes:
     """The file for one output of a request.
 
-    form: ``png``, ``jpeg`` or ``webp``. side: see SIDE. size: the file has at least so many bytes; what follows its end
-    is skipped by decoders. ratio: draw this shape instead of the one asked for.
+    index: of the output, from 0. form: ``png``, ``jpeg`` or ``webp``. side: see SIDE. size: the least number of bytes;
+    the file is padded behind its end, which decoders skip. ratio: such as ``16:9``, instead of the one in the inputs.
     """
     asked = ratio or asked_ratio(inputs)
     key = blake2b(f"{fingerprint(model, inputs)} {index} {asked} {side}".encode(), digest_size=32).digest()
@@ -61,7 +61,7 @@ def picture(
 
 
 def asked_ratio(inputs: Mapping[str, Any]) -> str:
-    """W:H as asked for; what can't be drawn (``auto``) is square, and nothing asked is 16:9."""
+    """The ratio ``W:H`` that the inputs ask for: 16:9 if they ask for none, 1:1 for what can't be drawn (``auto``)."""
     value = inputs.get("aspect_ratio", "16:9")
     parts = value.split(":") if isinstance(value, str) else []
     if len(parts) == 2 and all(part.isascii() and part.isdigit() and 0 < int(part) <= 100 for part in parts):
@@ -70,27 +70,27 @@ def asked_ratio(inputs: Mapping[str, Any]) -> str:
 
 
 def dimensions(ratio: str, side: int = SIDE) -> tuple[int, int]:
-    """Width and height in pixels: exactly in the ratio, about side * side pixels in all."""
+    """Width and height in pixels, exactly in the ratio ``W:H``, with about side * side pixels in all."""
     wide, high = (int(part) for part in ratio.split(":"))
     unit = max(1, round(side / math.sqrt(wide * high)))
     return wide * unit, high * unit
 
 
 def black(inputs: Mapping[str, Any], side: int = SIDE) -> bytes:
-    """A picture of the right shape with nothing on it."""
+    """A black PNG of the right shape."""
     return _encoded(Image.new("L", dimensions(asked_ratio(inputs), side)), "png", "SIMULATED")
 
 
-def flipped(picture: bytes) -> bytes:
-    """One bit wrong in the picture's data, everything else as it was."""
-    at = picture.find(b"IDAT")
-    at = len(picture) * 2 // 3 if at < 0 else at + 4 + int.from_bytes(picture[at - 4 : at], "big") // 2
-    return picture[:at] + bytes([picture[at] ^ 0x10]) + picture[at + 1 :]
+def flipped(content: bytes) -> bytes:
+    """The file with one bit of its image data inverted."""
+    at = content.find(b"IDAT")
+    at = len(content) * 2 // 3 if at < 0 else at + 4 + int.from_bytes(content[at - 4 : at], "big") // 2
+    return content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :]
 
 
 @lru_cache(maxsize=1)
 def bomb(side: int = 20_000) -> bytes:
-    """A small PNG that says it is ``side`` by ``side`` pixels: more than a gigabyte once decoded to RGB."""
+    """A small PNG of ``side`` by ``side`` pixels, which takes over a gigabyte of memory when it is decoded to RGB."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return b"".join((len(data).to_bytes(4, "big"), name, data, zlib.crc32(name + data).to_bytes(4, "big")))
@@ -122,7 +122,7 @@ def _sun(draw: ImageDraw.ImageDraw, width: int, ground: int, key: bytes) -> None
 
 
 def _ridge(draw: ImageDraw.ImageDraw, width: int, ground: int, ridge: int, key: bytes) -> None:
-    """A polygon under the sum of two waves; nearer ridges are lower, rougher and darker."""
+    """Draws a polygon below the sum of two waves. Nearer ridges are lower, rougher and darker."""
     base = ground * (0.52 + 0.135 * ridge + key[0] / 5100)
     swing, detail = ground * (0.05 + key[1] / 3000), ground * (0.012 + key[2] / 12000)
     slow, quick = (1.2 + key[3] / 90) * math.tau / 24, (4 + key[4] / 32) * math.tau / 24
@@ -138,7 +138,7 @@ def _ridge(draw: ImageDraw.ImageDraw, width: int, ground: int, ridge: int, key: 
 
 @lru_cache(maxsize=256)
 def _sky(width: int, height: int, kind: int) -> Image.Image:
-    """A gradient over 0-159, in bands wide enough to compress well."""
+    """A gradient over the values 0 to 159, in bands that are wide enough to compress well."""
     box = (width, height)
     if kind == 0:
         field = Image.radial_gradient("L").crop((0, 0, 256, 150)).resize(box)
@@ -197,7 +197,7 @@ def _strip(width: int) -> Image.Image:
 
 
 def _lines(prompt: str, width: int) -> list[str]:
-    """At most two lines of what fits, broken between words; what can't be printed is a space."""
+    """The beginning of the prompt in at most two lines, broken between words; a space for what can't be printed."""
     room = max(8, (width - 12) * 10 // 58)
     text = " ".join("".join(c if c.isprintable() else " " for c in prompt[: 3 * room]).split())
     if len(text) <= room:
@@ -215,7 +215,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _encoded(image: Image.Image, form: str, note: str) -> bytes:
     target = io.BytesIO()
-    if form == "png":  # run-length matching is the fastest of zlib's strategies, and flat shapes lose little by it
+    if form == "png":  # Z_RLE is zlib's fastest strategy, and flat shapes are hardly larger with it
         info = PngInfo()
         info.add_text("Comment", note)
         image.save(target, form, compress_level=1, compress_type=zlib.Z_RLE, pnginfo=info)
