@@ -75,27 +75,10 @@ def grid(run_dirs: tuple[Path, ...], as_json: bool, **given: Any) -> int:
     with joined(run_dirs) as whole, closing(connect_to_read(whole.path)) as connection:
         if len(whole.runs) > 1 and not out:
             raise UsageError("there are several runs", hint="Say with -o where their sheets go.")
-        drawn = draw(whole.path, connection, wanted, progress=listener("none" if as_json else "auto"))
-        facts = _facts(whole.name, drawn)
+        report = draw(whole.path, connection, wanted, progress=listener("none" if as_json else "auto"))
+    facts = {"run": whole.name, **report}
     say_json(facts) if as_json else say(_words(facts))
     return 0
-
-
-def _facts(run: str, drawn: Any) -> dict[str, Any]:
-    return {
-        "run": run,
-        "out": str(drawn.folder),
-        "rows": drawn.plan.rows,
-        "cols": drawn.plan.cols,
-        "per": list(drawn.plan.per),
-        "jobs": drawn.jobs,
-        "sheets": drawn.sheets,
-        "pictures": drawn.pictures,
-        "gaps": dict(drawn.gaps),
-        "seconds": round(drawn.seconds, 3),
-        "warnings": drawn.warnings,
-        "files": drawn.files,
-    }
 
 
 def _words(facts: dict[str, Any]) -> str:

@@ -90,6 +90,7 @@ def test_the_ratio_that_was_asked_for_is_read_from_the_inputs() -> None:
     assert asked_ratio({"aspect_ratio": "16:9"}) == 16 / 9
     assert asked_ratio({"width": 1024, "height": 512}) == 2
     assert asked_ratio({"aspect_ratio": "auto"}) is None
+    assert asked_ratio({"aspect_ratio": "inf:inf"}) is None
     assert asked_ratio({}) is None
 
 

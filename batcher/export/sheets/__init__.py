@@ -1,6 +1,6 @@
-"""Contact sheets: a run's pictures side by side, with labels, and with a mark wherever one is missing.
+"""Contact sheets: the images of a run side by side, with labels, and with a mark for each missing one.
 
-``axes`` says what stands along the sides, ``gather`` sorts the jobs of a run into sheets, ``layout`` cuts a sheet into
-pages and gives everything its place, ``page`` draws one page at a time, ``drawing`` is all of it in order. Text of any
-script goes through ``text``, which asks ``faces`` which font has the letters.
+``drawing`` does all of it, in this order: ``axes`` chooses what rows and columns stand for, ``gather`` sorts jobs into
+sheets and cells, ``table`` places a sheet's cells and labels on pages, ``page`` draws a page. ``text`` breaks texts
+into lines and draws them, in the font that ``faces`` finds.
 """

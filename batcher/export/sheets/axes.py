@@ -1,8 +1,8 @@
-"""What a sheet is made of: which of a job's values stand down its side, along its top, and make a sheet of their own.
+"""What the rows and columns of a sheet stand for, and which jobs get a sheet of their own.
 
-A name is an input of the model, ``meta.NAME``, what ``vars`` chose, or one of the job's own: ``prompt_id``, ``model``,
-``copy``, and ``repeat``: the how-manieth of the jobs that differ in their seed alone. What is not asked for is found by
-looking: the inputs that differ between jobs of one prompt are what the run sweeps over.
+An axis is named by an input of the model, ``meta.NAME``, a name of ``vars``, one of the job's own (``prompt_id``,
+``model``, ``copy``), or ``repeat``: the number of the job among those that differ in their seed alone. Axes that the
+user does not name are chosen: the inputs that differ between jobs of one prompt are what the run sweeps over.
 """
 
 from collections import Counter
@@ -20,12 +20,12 @@ OF_THE_JOB = ("prompt_id", "model", "copy")
 REPEAT = "repeat"
 NONE = "none"
 NOT_SET = "not set"
-_LOOKED_AT = 5_000  # jobs, for what varies: a sweep shows itself in its first prompts
+_SURVEYED = 5_000  # jobs whose values are compared: a sweep shows in its first prompts
 _MOST_NAMES = 300
 
 
 def value_of(job: Job, name: str) -> Any:
-    """None where the job has no such value."""
+    """The job's value on an axis, None where it has none."""
     if name in OF_THE_JOB:
         return getattr(job, name)
     if name.startswith("meta."):
@@ -36,13 +36,13 @@ def value_of(job: Job, name: str) -> Any:
 
 
 class Repeats:
-    """Counts jobs that differ in their seed alone. Memory: an entry for each group."""
+    """Numbers the jobs that differ in their seed alone. Memory: an entry for each group of them."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
     def value_of(self, job: Job, names: Sequence[str | None]) -> list[Any]:
-        """Of these names; to be called once for each job, in order."""
+        """The job's values on these axes. Call it once for each job, in order."""
         number = 0
         if REPEAT in names and REPEAT not in job.inputs:
             group = group_key(job.model, job.inputs)
@@ -62,7 +62,7 @@ def label_of(value: Any) -> str:
 
 
 def in_order(values: Iterable[Any]) -> list[Any]:
-    """Each value once: by number where all are numbers, else as the manifest had them; ``not set`` comes last."""
+    """Each value once: numbers by size if all are numbers, else in the manifest's order; ``not set`` comes last."""
     each = list({canonical_json(value): value for value in values}.values())
     given = [value for value in each if value is not None]
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in given):
@@ -72,9 +72,11 @@ def in_order(values: Iterable[Any]) -> list[Any]:
 
 @dataclass(slots=True)
 class Seen:
-    """What the jobs of a selection have: all names, and what varies within a prompt, by the first few thousand.
+    """The values that the jobs of a selection have.
 
-    of_prompt: jobs of each prompt, by ``prompt_key``. chosen: the first values of what vars and templates chose.
+    names: all names of axes.
+    chosen: the values of each name of ``vars``, of the first few thousand jobs.
+    of_prompt: the number of jobs of each prompt, by ``prompt_key``.
     """
 
     jobs: int = 0
@@ -88,7 +90,7 @@ class Seen:
         self.of_prompt[prompt_key(job)] += 1
         if len(self.names) < _MOST_NAMES:
             self.names.update(dict.fromkeys([*job.inputs, *(job.chosen or ()), *(f"meta.{name}" for name in job.meta)]))
-        if self.jobs <= _LOOKED_AT:
+        if self.jobs <= _SURVEYED:
             for name, value in (job.chosen or {}).items():
                 self.chosen.setdefault(name, set()).add(canonical_json(value))
             prompt = self._values.setdefault(canonical_json(job.inputs.get("prompt")), {})
@@ -100,19 +102,20 @@ class Seen:
         return len(self._values)
 
     def varying(self) -> dict[str, int]:
-        """Names with several values within one prompt, and how many at most; in the order of the inputs."""
-        most: dict[str, int] = {}
+        """Names with several values within one prompt, and the most values; in the order of the inputs."""
+        most = Counter[str]()
         for prompt in self._values.values():
-            for name, values in prompt.items():
-                most[name] = max(most.get(name, 1), len(values))
+            most |= Counter({name: len(values) for name, values in prompt.items()})
         return {name: count for name, count in most.items() if count > 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """rows, cols: the axes. With cols alone, the pictures flow in lines, each above its value. per: of each sheet.
+    """The axes of a run's sheets.
 
-    hidden: what varies within a cell, for nobody asked for it.
+    rows, cols: names. Without rows, the images flow in lines, each with its value of ``cols`` below it.
+    per: each combination of values of these names is a sheet.
+    hidden: names that vary within a cell.
     """
 
     rows: str | None
@@ -122,7 +125,7 @@ class Plan:
 
 
 def choose(seen: Seen, rows: str | None, cols: str | None, per: tuple[str, ...]) -> Plan:
-    """What was asked for, completed by what varies. Raises UsageError for a name that no job has."""
+    """The axes that the user named; others are chosen by what varies. Raises UsageError for a name that no job has."""
     for flag, name in [("--rows", rows), ("--cols", cols), *(("--per", name) for name in per)]:
         if name is not None and (flag, name) != ("--per", NONE):
             _check(flag, name, seen.names)
@@ -135,34 +138,31 @@ def choose(seen: Seen, rows: str | None, cols: str | None, per: tuple[str, ...])
     sheets = _sheets(per, asked, seen, bool(free))
     if sheets == () and seen.prompts > 1 and not {"prompt", "prompt_id"} & {*asked, *per}:
         free["prompt"] = seen.prompts
-    cols = cols or _pick(free, "aspect_ratio", min)
-    rows = rows or _pick(free, "prompt", max, "seed")
-    if cols is None:  # one axis: the pictures flow
+    cols = cols or _take(free, "aspect_ratio", min)
+    rows = rows or _take(free, "prompt", max, "seed")
+    if cols is None:  # one axis: the images flow
         cols = rows or "prompt"
         rows = None
-    left = [name for name in free if name != "prompt"]
+    hidden = [name for name in free if name != "prompt"]
     if sheets == ("prompt_id",):
-        left += [
-            name for name, values in seen.chosen.items() if len(values) > 1 and name not in (*asked, *left, REPEAT)
-        ]
-    return Plan(rows, cols, sheets, tuple(left))
+        shown = {*asked, *per, *hidden, REPEAT}
+        hidden += [name for name, values in seen.chosen.items() if len(values) > 1 and name not in shown]
+    return Plan(rows, cols, sheets, tuple(hidden))
 
 
 def _sheets(per: tuple[str, ...], asked: list[str], seen: Seen, sweeps: bool) -> tuple[str, ...]:
-    """One sheet a prompt, unless prompts stand along a side, or there is nothing else to put there. Where what vars
-    chose stands along a side, a prompt is all its texts.
+    """One sheet a prompt, unless prompts are an axis or nothing else could be one. With a name of ``vars`` as an axis,
+    all texts of a prompt share a sheet.
     """
     if per:
         return tuple(name for name in per if name != NONE)
-    if {*asked} & {name for name in seen.chosen if name != REPEAT}:
+    if {*asked} & (seen.chosen.keys() - {REPEAT}):
         return ("prompt_id",)
-    if {"prompt", "prompt_id"} & set(asked) or not (asked or sweeps):
-        return ()
-    return ("prompt",)
+    return () if {"prompt", "prompt_id"} & {*asked} or not (asked or sweeps) else ("prompt",)
 
 
-def _pick(free: dict[str, int], first: str, rank: Any, second: str = "") -> str | None:
-    """Takes the best name out of what is free."""
+def _take(free: dict[str, int], first: str, rank: Any, second: str = "") -> str | None:
+    """Removes the best name from ``free`` and returns it: ``first``, ``second``, or the one ranked by its count."""
     if not free:
         return None
     best: str = next((name for name in (first, second) if name in free), "") or rank(free, key=free.__getitem__)

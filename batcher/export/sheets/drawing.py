@@ -1,11 +1,11 @@
-"""``batcher grid`` without its command line: from a run directory to files, one page in memory at a time."""
+"""Draws the contact sheets of a run to files, one page in memory at a time, for ``batcher grid``."""
 
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -16,11 +16,11 @@ from PIL import Image
 from batcher.core.errors import FileRefused, UsageError
 from batcher.core.naming import prompt_id, safe_part, short
 from batcher.core.units import show_count
-from batcher.export.sheets.axes import Plan, choose
+from batcher.export.sheets.axes import choose
 from batcher.export.sheets.faces import Faces
 from batcher.export.sheets.gather import Sheet, gather, sheet_of, survey
-from batcher.export.sheets.layout import Layout, Page
 from batcher.export.sheets.page import Painter
+from batcher.export.sheets.table import Layout, Page
 from batcher.export.sheets.text import Writer
 from batcher.export.viewed import JobFilter
 from batcher.manifest.extras import install_command
@@ -36,9 +36,15 @@ _BY_PACKAGE = frozenset({"CJK", "Hiragana", "Katakana", "Hangul", "Fullwidth", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """rows, cols, per: names of axes; None and () are found by looking. out: a folder, or a file that ends in a format.
+    """What to draw.
 
-    size: the longest side of a picture, in pixels. limit: only so many sheets.
+    rows, cols: names of axes; None: chosen by what varies.
+    per: names whose values each get a sheet; empty: chosen too; ``none``: one sheet.
+    out: a folder, or a file that ends in a format; None: FOLDER in the run directory.
+    form: None: by ``out``, else PNG.
+    size: longest side of an image in pixels.
+    limit: most sheets.
+    where: an expression that selects jobs.
     """
 
     rows: str | None = None
@@ -51,26 +57,15 @@ class Wanted:
     where: str | None = None
 
 
-@dataclass(slots=True)
-class Drawn:
-    """What came of it. gaps: by what they say. files: one entry a page."""
-
-    plan: Plan
-    folder: Path
-    jobs: int
-    sheets: int = 0
-    pictures: int = 0
-    gaps: Counter[str] = field(default_factory=Counter)
-    files: list[dict[str, Any]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-
 def draw(
     run_dir: Path, connection: sqlite3.Connection, wanted: Wanted, *,
     faces: Faces | None = None, progress: Progress | None = None,
-) -> Drawn:  # fmt: skip
-    """Raises UsageError before anything is written, DiskError."""
+) -> dict[str, Any]:  # fmt: skip
+    """Draws the sheets and returns a report as JSON data: ``files`` has an entry for each page, ``gaps`` the number of
+    missing images by the word of their mark.
+
+    Raises UsageError before anything is written, and DiskError.
+    """
     began = time.monotonic()
     where = JobFilter(wanted.where, run_dir, connection)
     seen = survey(connection, where)
@@ -82,124 +77,113 @@ def draw(
     plan = choose(seen, wanted.rows, wanted.cols, wanted.per)
     groups = gather(connection, plan, seen, where)[: wanted.limit]
     target = _Target(run_dir, wanted, len(groups))
-    drawn = Drawn(plan, target.folder, sum(len(group.jobs) for group in groups))
+    facts, jobs = read_facts(connection), sum(len(group.jobs) for group in groups)
     writer = Writer(faces or Faces())
-    facts = read_facts(connection)
-    with closing(Meter(drawn.jobs, progress)) as meter:
-        sheets = (sheet_of(connection, group) for group in groups)
-        _draw_all(run_dir, sheets, target, drawn, writer, meter, simulated=bool(facts.simulated))
-    drawn.warnings += _warnings(drawn, writer)
-    if wanted.where is None and (unknown := (facts.total or 0) - seen.jobs) > 0:
-        jobs = show_count(unknown, "job has not started yet and is", "jobs have not started yet and are")
-        drawn.warnings.append(f"{jobs} not shown.")
-    drawn.warnings += where.warnings()
-    drawn.seconds = time.monotonic() - began
-    return drawn
-
-
-def _draw_all(
-    run_dir: Path, sheets: Iterator[Sheet], target: "_Target", drawn: Drawn, writer: Writer, meter: Meter, *,
-    simulated: bool,
-) -> None:  # fmt: skip
     painter = Painter(run_dir, writer)
-    for number, sheet in enumerate(sheets, 1):
-        layout = Layout(sheet, target.wanted.size, writer)
-        gaps = Counter(tile.word for cell in sheet.cells.values() for tile in cell if not tile.file)
-        tiles = sum(map(len, sheet.cells.values()))
-        pictures = tiles - gaps.total()
-        for page in layout.pages(_subtitle(sheet, pictures, gaps, simulated=simulated)):
-            file = target.file(sheet, number, page)
-            size = _write(file, painter.paint(page, layout.style, partial(meter.add, sheet.jobs / tiles)), target.form)
-            drawn.files.append(
-                {
-                    "file": str(file), **sheet.facts, "page": page.number, "pages": page.pages, "width": page.width,
+    gaps: Counter[str] = Counter()
+    files: list[dict[str, Any]] = []
+    images = 0
+    with closing(Meter(jobs, progress)) as meter:
+        for number, group in enumerate(groups, 1):
+            sheet = sheet_of(connection, group)
+            gaps += sheet.gaps
+            layout = Layout(sheet, wanted.size, writer)
+            tick = partial(meter.add, sheet.jobs / sheet.tiles)
+            for page in layout.pages(_subtitle(sheet, simulated=bool(facts.simulated))):
+                path = target.path(sheet, number, page)
+                size = target.write(path, painter.paint(page, layout.style, tick))
+                files.append({
+                    "file": str(path), **sheet.facts, "page": page.number, "pages": page.pages, "width": page.width,
                     "height": page.height, "bytes": size,
-                }
-            )  # fmt: skip
-        drawn.sheets += 1
-        drawn.pictures += pictures
-        drawn.gaps += gaps
-    if painter.unreadable:
-        drawn.pictures -= painter.unreadable
-        drawn.gaps["unreadable"] = painter.unreadable
+                })  # fmt: skip
+            images += sheet.tiles - sheet.gaps.total()
+    gaps += Counter(unreadable=painter.unreadable)
+    warnings = [*_warnings(writer, plan.hidden)]
+    if wanted.where is None and (unknown := (facts.total or 0) - seen.jobs) > 0:
+        waiting = show_count(unknown, "job has not started yet and is", "jobs have not started yet and are")
+        warnings.append(f"{waiting} not shown.")
+    return {
+        "out": str(target.folder), "rows": plan.rows, "cols": plan.cols, "per": list(plan.per), "jobs": jobs,
+        "sheets": len(groups), "pictures": images - painter.unreadable, "gaps": dict(gaps),
+        "seconds": round(time.monotonic() - began, 3), "warnings": [*warnings, *where.warnings()], "files": files,
+    }  # fmt: skip
 
 
 class _Target:
-    """Where pages go. sheets: how many there will be."""
+    """Where pages are written. sheets: the number of sheets to come. Raises UsageError where they have no place."""
 
     def __init__(self, run_dir: Path, wanted: Wanted, sheets: int) -> None:
-        self.wanted = wanted
         out = wanted.out or run_dir / FOLDER
         ending = out.suffix.lower().removeprefix(".")
-        self.single = out if ending in FORMATS and not out.is_dir() else None
-        self.form = wanted.form or (ending if self.single else FORMATS[0])
-        self.folder = out.parent if self.single else out
-        if self.single and self.form != ending:
-            raise UsageError(f"{out} ends in .{ending}, but --format says {self.form}", hint="Leave out one of them.")
-        if self.single and sheets > 1:
-            raise self._too_many(f"{sheets:,} sheets")
+        self._single = out if ending in FORMATS and not out.is_dir() else None
+        self._form = wanted.form or (ending if self._single else FORMATS[0])
+        self.folder = out.parent if self._single else out
+        if self._single and self._form != ending:
+            raise UsageError(f"{out} ends in .{ending}, but --format says {self._form}", hint="Leave out one of them.")
+        self._refuse_several(sheets, "sheets")
         if self.folder.exists() and not self.folder.is_dir():
             raise UsageError(f"{self.folder} is a file, not a folder", hint="Choose another with -o.")
         self._used: set[str] = set()
 
-    def file(self, sheet: Sheet, number: int, page: Page) -> Path:
-        if self.single and page.pages > 1:
-            raise self._too_many(f"{page.pages:,} pages")
+    def path(self, sheet: Sheet, number: int, page: Page) -> Path:
+        """Of a page of the ``number``-th sheet, in a folder that is there. Raises UsageError, DiskError."""
+        self._refuse_several(page.pages, "pages")
         with disk(str(self.folder)):
             self.folder.mkdir(parents=True, exist_ok=True)
-        if self.single:
-            return self.single
-        part = f"-p{page.number:02d}" if page.pages > 1 else ""
+        return self._single or self.folder / f"{self._stem(sheet, number, page)}.{self._form}"
+
+    def write(self, path: Path, image: Image.Image) -> int:
+        """Writes a page and returns its bytes; the same pixels give the same file. Raises UsageError, DiskError."""
+        buffer = BytesIO()
+        if self._form == "webp":
+            image.save(buffer, "WEBP", quality=88, method=4)
+        else:
+            image.save(
+                buffer, "PNG", compress_level=2
+            )  # of photographs a third smaller than 6, and three times as fast
+        try:
+            write_whole(path, [buffer.getvalue()])
+        except FileRefused as refused:
+            raise UsageError(refused.cause.message, hint="Choose another name with -o.") from None
+        return buffer.tell()
+
+    def _stem(self, sheet: Sheet, number: int, page: Page) -> str:
         values = sheet.facts["per"].values()
-        if page.number == 1 and sheet.name in self._used:  # another prompt of this id
-            sheet.name = f"{sheet.name}_{prompt_id(str(sheet.facts['per'].get('prompt')))}"
-        self._used.add(sheet.name)
-        stem = sheet.name or "_".join("none" if value is None else short(value) for value in values)
-        name = f"{number:05d}-{safe_part(stem, limit=100)}" if stem else "sheet"
-        return self.folder / f"{name}{part}.{self.form}"
+        name = sheet.name or "_".join("none" if value is None else short(value) for value in values)
+        if page.number == 1 and sheet.name in self._used:  # another prompt with the same id
+            sheet.name = name = f"{name}_{prompt_id(str(sheet.facts['per'].get('prompt')))}"
+        self._used |= {sheet.name} - {""}
+        stem = f"{number:05d}-{safe_part(name, limit=100)}" if name else "sheet"
+        return f"{stem}-p{page.number:02d}" if page.pages > 1 else stem
 
-    def _too_many(self, what: str) -> UsageError:
-        hint = "Give a folder with -o, or choose less with --where, --limit, --per none or a smaller --size."
-        return UsageError(f"{self.single} is one file, and there are {what} to draw", hint=hint)
-
-
-def _subtitle(sheet: Sheet, pictures: int, gaps: Counter[str], *, simulated: bool) -> str:
-    words = [word for word in (sheet.facts["prompt_id"], sheet.facts["model"]) if word]
-    words.append(show_count(pictures, "image"))
-    if gaps:
-        words.append(", ".join(f"{count:,} {word}" for word, count in sorted(gaps.items())))
-    if simulated:
-        words.append("simulated")
-    return "  ·  ".join(words)
+    def _refuse_several(self, count: int, what: str) -> None:
+        if self._single and count > 1:
+            raise UsageError(
+                f"{self._single} is one file, and there are {count:,} {what} to draw",
+                hint="Give a folder with -o, or choose less with --where, --limit, --per none or a smaller --size.",
+            )
 
 
-def _write(path: Path, image: Image.Image, form: str) -> int:
-    """The same picture gives the same bytes: nothing in the file tells of the time or the machine."""
-    buffer = BytesIO()
-    if form == "webp":
-        image.save(buffer, "WEBP", quality=88, method=4)
-    else:
-        image.save(buffer, "PNG", compress_level=2)  # of photographs a third smaller than 6, and three times as fast
-    content = buffer.getvalue()
-    try:
-        write_whole(path, [content])
-    except FileRefused as refused:
-        raise UsageError(refused.cause.message, hint="Choose another name with -o.") from None
-    return len(content)
+def _subtitle(sheet: Sheet, *, simulated: bool) -> str:
+    words = [
+        sheet.facts["prompt_id"], sheet.facts["model"], show_count(sheet.tiles - sheet.gaps.total(), "image"),
+        ", ".join(f"{count:,} {word}" for word, count in sorted(sheet.gaps.items())), "simulated" if simulated else "",
+    ]  # fmt: skip
+    return "  ·  ".join(filter(None, words))
 
 
-def _warnings(drawn: Drawn, writer: Writer) -> Iterator[str]:
+def _warnings(writer: Writer, hidden: tuple[str, ...]) -> Iterator[str]:
     for script, char in writer.missing.items():
-        yield f"No font here has {script} ({char}): boxes are drawn in its place. {_mend(script)}"
+        yield f"No font here has {script} ({char}): boxes are drawn in its place. {_fix(script)}"
     if writer.unshaped:
         yield "Pillow here was built without Raqm: Arabic, Indic and Thai letters are not joined. Install its wheel."
-    if drawn.plan.hidden:
-        *names, last = drawn.plan.hidden
+    if hidden:
+        *names, last = hidden
         words = f"{', '.join(names)} and {last} vary too: name them" if names else f"{last} varies too: name it"
         yield f"Within a cell, {words} with --rows, --cols or --per to tell the images apart."
 
 
-def _mend(script: str) -> str:
+def _fix(script: str) -> str:
     if script in _BY_PACKAGE:
         return f"Install them: `{install_command('grid')}`"
     if script == "emoji":

@@ -1,8 +1,8 @@
-"""Which font has the letters of a text: the bundled one, those installed for Python, those of the system.
+"""Finds a font that has the letters of a text: the bundled one, those of installed packages, those of the system.
 
 DejaVu Sans comes with batcher (0.7 MB): Latin, Greek, Cyrillic, Arabic, Hebrew, Armenian, Georgian and a few emoji, the
-same on every machine. Ideographs alone weigh 20 MB, so they and other scripts come from packages (the extra ``grid``)
-or from the system's folders, and a letter that no font has gets a warning.
+same on every machine. A font with ideographs is 20 MB, so fonts for these and other scripts come from packages (the
+extra ``grid``) or from the system's folders. Letters that no font has get a warning.
 """
 
 import os
@@ -20,20 +20,20 @@ BUNDLED = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
 _PACKAGES = ("noto-cjk-", "fontpkg-", "justmytype-")  # on PyPI: nothing but font files under free licences
 _KINDS = (".ttf", ".otf", ".ttc")
 _MOST_FILES = 2_000
-_MOST_LETTERS = 60  # different ones of a text, that are looked for
-_NO_CHARACTER = "\U0010ffff"  # no font has it: it looks as every missing letter does
+_MOST_LETTERS = 60  # different letters of a text that a font is checked for
+_NO_CHARACTER = "\U0010ffff"  # no font has it, so its image is that of every missing letter
 _PLAIN_LAST = ("bold", "italic", "oblique", "black", "light", "thin", "condensed", "mono", "serif", "kufi", "rashi")
 
 
 class Faces:
-    """extras: font files beside the bundled one, best first; by default those of this machine, found when needed."""
+    """extras: font files beside the bundled one, best first; by default those of this machine."""
 
     def __init__(self, extras: tuple[Path, ...] | None = None) -> None:
         self._extras = extras
         self._best: dict[str, tuple[Path, str]] = {}
 
     def of(self, text: str) -> tuple[Path, str]:
-        """The first font file that has all letters of a text, else the one that lacks the fewest, and those."""
+        """The first font that has all letters of a text, else the one that lacks the fewest; and those it lacks."""
         if text.isascii():
             return BUNDLED, ""
         seen = "".join(dict.fromkeys(char for char in text if unicodedata.category(char)[0] not in "ZC"))
@@ -51,7 +51,7 @@ class Faces:
 
 
 def script(char: str) -> str:
-    """What a person calls the letters that this one is of: ``Devanagari``, ``CJK``, ``emoji``."""
+    """The name of the script that a letter belongs to: ``Devanagari``, ``CJK``, ``emoji``."""
     if ord(char) >= 0x1F000 and unicodedata.category(char) in {"So", "Sk"}:
         return "emoji"
     word = unicodedata.name(char, f"U+{ord(char):04X}").split()[0]
@@ -60,37 +60,29 @@ def script(char: str) -> str:
 
 @lru_cache(maxsize=100_000)
 def _has(path: Path, char: str) -> bool:
-    """Whether a font draws this character, and not the box (or nothing) that stands for all that it lacks."""
-    font = _opened(path)
-    if font is None:
-        return False
+    """Whether a font has a letter. For one that it lacks it draws a box, or nothing."""
+    return _drawn(path, char) not in {None, _drawn(path, _NO_CHARACTER)}
+
+
+@lru_cache(maxsize=4_000)
+def _drawn(path: Path, char: str) -> tuple[tuple[int, int], bytes] | None:
+    """Size and pixels of a letter; None where the font can't draw."""
     try:
-        mask = font.getmask(char)
-        return (mask.size, bytes(mask)) != _box(path)
+        mask = _opened(path).getmask(char)
+        return mask.size, bytes(mask)
     except (OSError, ValueError):
-        return False
-
-
-@cache
-def _box(path: Path) -> tuple[tuple[int, int], bytes]:
-    font = _opened(path)
-    assert font is not None
-    mask = font.getmask(_NO_CHARACTER)
-    return mask.size, bytes(mask)
-
-
-@cache
-def _opened(path: Path) -> ImageFont.FreeTypeFont | None:
-    try:
-        return ImageFont.truetype(path, 20, layout_engine=ImageFont.Layout.BASIC)
-    except OSError:
         return None
+
+
+@cache
+def _opened(path: Path) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, 20, layout_engine=ImageFont.Layout.BASIC)
 
 
 @cache
 def machine() -> tuple[Path, ...]:
     """Font files on this machine: those of packages before those of the system, plain ones first."""
-    return (*_ranked(_packaged()), *_ranked(_of_the_system()))
+    return (*sorted(_packaged(), key=_rank), *sorted(_of_the_system(), key=_rank))
 
 
 def _packaged() -> Iterator[Path]:
@@ -120,9 +112,6 @@ def folders() -> list[Path]:
     return [Path(own, "fonts"), home / ".fonts", *(Path(place, "fonts") for place in shared if place)]
 
 
-def _ranked(paths: Iterator[Path]) -> list[Path]:
-    def rank(path: Path) -> tuple[int, bool, str, str]:
-        name = path.name.lower()
-        return sum(word in name for word in _PLAIN_LAST), not name.startswith("noto"), name, str(path)
-
-    return sorted(paths, key=rank)
+def _rank(path: Path) -> tuple[int, bool, str, str]:
+    name = path.name.lower()
+    return sum(word in name for word in _PLAIN_LAST), not name.startswith("noto"), name, str(path)

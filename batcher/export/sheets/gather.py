@@ -1,36 +1,34 @@
-"""From a state file to sheets: every job of the manifest as tiles in the cell where it belongs.
+"""Sorts the jobs of a run into sheets, and each job's images into a cell.
 
-The file is walked twice, first for what its jobs have and then, once the axes are known, for where each job stands.
-What is held in memory is that, and one sheet: a few hundred bytes an image.
+The state file is read twice: first for the values that its jobs have and then, once the axes are chosen, for the place
+of each job. Memory: those places, a few hundred bytes a job, and one sheet.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from batcher.core.job import Artifact, Entry, Job, State, canonical_json
 from batcher.core.naming import short
 from batcher.export.sheets.axes import REPEAT, Plan, Repeats, Seen, in_order, label_of, prompt_key
 from batcher.export.viewed import JobFilter
+from batcher.images.flags import asked_ratio
 from batcher.store import auditing, reading
 
 _WORDS = {
-    State.PENDING: "not yet run",
-    State.SUBMITTING: "being submitted",
-    State.RUNNING: "at the service",
-    State.READY: "to be downloaded",
-    State.FAILED: "failed",
-    State.CANCELLED: "cancelled",
+    State.PENDING: "not yet run", State.SUBMITTING: "being submitted", State.RUNNING: "at the service",
+    State.READY: "to be downloaded", State.FAILED: "failed", State.CANCELLED: "cancelled",
     State.IN_DOUBT: "in doubt",
-}
+}  # fmt: skip
+_LARGE = 10_000  # pixels: longest side of the mark of a missing image, which is only ever made smaller
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """One picture, or the mark of one that is missing: file is None then, and ``word`` and ``why`` say so.
+class Tile(NamedTuple):
+    """An image, or the mark of a missing one: ``file`` is None then, and ``word`` and ``why`` say what happened.
 
-    width, height: in pixels, or a shape where there is no picture.
+    width, height: in pixels; of a mark, the shape that was asked for.
     """
 
     file: str | None
@@ -42,7 +40,10 @@ class Tile:
 
 @dataclass(slots=True)
 class Sheet:
-    """rows, cols: labels, in order; ``cells`` by their numbers. One row alone has no label. axes: their names."""
+    """rows, cols: labels, in order; without an axis for rows there is one row, without a label.
+
+    name: of its files. facts: for the report. cells: tiles by row and column. axes: names for rows and columns.
+    """
 
     title: str
     name: str
@@ -53,10 +54,19 @@ class Sheet:
     jobs: int = 0
     axes: tuple[str | None, str] = (None, "prompt")
 
+    @property
+    def tiles(self) -> int:
+        return sum(map(len, self.cells.values()))
+
+    @property
+    def gaps(self) -> Counter[str]:
+        """The number of missing images by the word of their mark."""
+        return Counter(tile.word for cell in self.cells.values() for tile in cell if not tile.file)
+
 
 @dataclass(slots=True)
 class Group:
-    """The jobs of a sheet. per: its values of ``plan.per``. jobs: values along the side and the top, by row number."""
+    """The jobs of a sheet. per: its values of ``plan.per``. jobs: values on the two axes, by the id of the job."""
 
     plan: Plan
     per: list[Any]
@@ -65,13 +75,12 @@ class Group:
 
 
 def jobs_of(connection: sqlite3.Connection, where: JobFilter) -> Iterator[Entry]:
-    """All jobs of the manifest that a run has begun with, in the order first seen."""
-    for entry in reading.entries(connection, list(State), listed_only=True):
-        if where.means(entry):
-            yield entry
+    """The selected jobs of the manifest that have started, in the order of the state file."""
+    return filter(where.means, reading.entries(connection, list(State), listed_only=True))
 
 
 def survey(connection: sqlite3.Connection, where: JobFilter) -> Seen:
+    """The values that the selected jobs have. Raises UsageError for an unknown name in ``where``."""
     seen = Seen()
     for entry in jobs_of(connection, where):
         seen.see(entry.job)
@@ -80,7 +89,7 @@ def survey(connection: sqlite3.Connection, where: JobFilter) -> Seen:
 
 
 def gather(connection: sqlite3.Connection, plan: Plan, seen: Seen, where: JobFilter) -> list[Group]:
-    """Every job, by the sheet that it goes on. Prompts with one job each go on one sheet, where there are several."""
+    """The selected jobs by sheet. Several prompts that have one job each share a sheet."""
     groups: dict[str, Group] = {}
     repeats = Repeats()
     several_alone = plan.per == ("prompt",) and sum(count == 1 for count in seen.of_prompt.values()) > 1
@@ -96,32 +105,28 @@ def gather(connection: sqlite3.Connection, plan: Plan, seen: Seen, where: JobFil
 
 
 def sheet_of(connection: sqlite3.Connection, group: Group) -> Sheet:
-    """The jobs of a group as they are now."""
-    plan, places = group.plan, group.jobs.values()
-    rows, cols = in_order(row for row, _ in places), in_order(col for _, col in places)
-    row_at = {canonical_json(value): number for number, value in enumerate(rows)}
-    col_at = {canonical_json(value): number for number, value in enumerate(cols)}
-    done = {entry.id: (entry, files) for entry, files in auditing.finished(connection, group.jobs)}
-    sheet = _sheet(plan, group, reading.by_id(connection, next(iter(group.jobs))).job)
-    sheet.rows = [label_of(value) for value in rows] if plan.rows else []
-    sheet.cols = [label_of(value) for value in cols]
-    for number, (row, col) in group.jobs.items():
-        tiles = _tiles(*(done.get(number) or (reading.by_id(connection, number), ())))
-        sheet.cells.setdefault((row_at[canonical_json(row)], col_at[canonical_json(col)]), []).extend(tiles)
-    return sheet
-
-
-def _sheet(plan: Plan, group: Group, first: Job) -> Sheet:
+    """The sheet of a group, with its jobs as they are now."""
+    plan, first = group.plan, reading.by_id(connection, next(iter(group.jobs))).job
     by_prompt = plan.per == ("prompt",)
     values = dict(zip(plan.per, group.per, strict=True))
     title = [label_of(value) if by_prompt else f"{name}: {label_of(value)}" for name, value in values.items()]
     facts = {"prompt_id": first.prompt_id if by_prompt else None, "model": first.model, "per": values}
-    name = group.name or (_name(first) if by_prompt else "")
-    return Sheet("  ·  ".join(title), name, facts, jobs=len(group.jobs), axes=(plan.rows, plan.cols))
+    rows, cols = (in_order(place[side] for place in group.jobs.values()) for side in (0, 1))
+    row_at, col_at = ({canonical_json(value): at for at, value in enumerate(each)} for each in (rows, cols))
+    sheet = Sheet(
+        "  ·  ".join(title), group.name or (_name(first) if by_prompt else ""), facts, jobs=len(group.jobs),
+        rows=[label_of(value) for value in rows] if plan.rows else [], cols=[label_of(value) for value in cols],
+        axes=(plan.rows, plan.cols),
+    )  # fmt: skip
+    done = {entry.id: (entry, files) for entry, files in auditing.finished(connection, group.jobs)}
+    for id_, (row, col) in group.jobs.items():
+        tiles = _tiles(*(done.get(id_) or (reading.by_id(connection, id_), ())))
+        sheet.cells.setdefault((row_at[canonical_json(row)], col_at[canonical_json(col)]), []).extend(tiles)
+    return sheet
 
 
 def _name(job: Job) -> str:
-    """Of the sheet of a prompt: its id, and what was chosen, which several prompts of one id differ in."""
+    """For the sheet of a prompt: its id and its chosen values, in which prompts with one id differ."""
     return "_".join([job.prompt_id, *(short(value) for name, value in (job.chosen or {}).items() if name != REPEAT)])
 
 
@@ -130,11 +135,16 @@ def _tiles(entry: Entry, files: tuple[Artifact, ...]) -> Iterator[Tile]:
         if file.width and file.height:
             yield Tile(file.file, file.width, file.height)
         else:
-            yield Tile(None, *_shape(entry.job), "no picture", file.mime)
+            yield _gap(entry.job, "no picture", file.mime)
     if entry.state is not State.DONE:
-        yield Tile(None, *_shape(entry.job), _WORDS[entry.state], _why(entry))
+        yield _gap(entry.job, _WORDS[entry.state], _why(entry))
     elif not files:
-        yield Tile(None, *_shape(entry.job), "no file", "done, with no file on record")
+        yield _gap(entry.job, "no file", "done, with no file on record")
+
+
+def _gap(job: Job, word: str, why: str) -> Tile:
+    ratio = asked_ratio(job.inputs) or 1.0
+    return Tile(None, max(1, round(_LARGE * min(1, ratio))), max(1, round(_LARGE / max(1, ratio))), word, why)
 
 
 def _why(entry: Entry) -> str:
@@ -143,13 +153,3 @@ def _why(entry: Entry) -> str:
     kind = entry.cause.kind.replace("_", " ")
     cause = entry.cause.message if kind in {"failed", "cancelled"} else f"{kind}: {entry.cause.message}"
     return cause[:300]
-
-
-def _shape(job: Job) -> tuple[int, int]:
-    """As asked for, a square when that can't be options. Large, as it is only ever made smaller."""
-    try:
-        across, down = (float(side) for side in str(job.inputs.get("aspect_ratio")).split(":"))
-        factor = 10_000 / max(across, down)
-        return max(1, round(across * factor)), max(1, round(down * factor))
-    except (ValueError, ArithmeticError):
-        return 10_000, 10_000

@@ -3,11 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from PIL import Image
 
-from batcher.export.sheets.drawing import Drawn, Wanted, draw
+from batcher.export.sheets.drawing import Wanted, draw
 from batcher.export.sheets.faces import Faces
 from batcher.simulator import Profile, Simulator
 from batcher.store import connect_to_read
@@ -85,10 +86,11 @@ def boxes(page: Path, colours: dict[str, Colour]) -> dict[str, Box]:
     return placed
 
 
-def drawn(run_dir: Path, **wanted: Any) -> Drawn:
+def drawn(run_dir: Path, **wanted: Any) -> SimpleNamespace:
+    """The report of drawing."""
     connection = connect_to_read(run_dir)
     try:
-        return draw(run_dir, connection, Wanted(**wanted), faces=Faces(()))
+        return SimpleNamespace(**draw(run_dir, connection, Wanted(**wanted), faces=Faces(())))
     finally:
         connection.close()
 

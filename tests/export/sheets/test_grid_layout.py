@@ -5,10 +5,9 @@ from functools import cache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.export.sheets.cell import cell_of, fitted, side_of
 from batcher.export.sheets.faces import Faces
 from batcher.export.sheets.gather import Sheet, Tile
-from batcher.export.sheets.layout import MAX_PIXELS, MAX_SIDE, Layout, Page, bands
+from batcher.export.sheets.table import MAX_PIXELS, MAX_SIDE, Layout, Page, bands, cell_of, fitted, side_of
 from batcher.export.sheets.text import Writer
 
 WRITER = Writer(Faces(()))
@@ -62,7 +61,7 @@ def test_every_tile_has_its_place_and_no_page_is_over_the_caps(sheet: Sheet, siz
             corners.append((spot.x, spot.y, spot.x + spot.width, spot.y + spot.height))
         for text in page.texts:
             assert text.x >= 0
-            assert text.x + max(text.block.width, text.room) <= page.width
+            assert text.x + max(text.block.width, text.block.room) <= page.width
             assert text.y + text.block.height <= page.height
             corners.append((text.x, text.y, text.x + text.block.width, text.y + text.block.height))
         if len(corners) < 500:

@@ -71,8 +71,8 @@ def test_a_picture_is_never_made_larger(swept: tuple[Path, dict[str, Colour]], t
 
 
 def test_without_axes_the_inputs_that_vary_are_found(swept: tuple[Path, dict[str, Colour]], tmp_path: Path) -> None:
-    plan = drawn(swept[0], out=tmp_path).plan
-    assert (plan.rows, plan.cols, plan.per) == ("seed", "aspect_ratio", ("prompt",))
+    done = drawn(swept[0], out=tmp_path)
+    assert (done.rows, done.cols, done.per) == ("seed", "aspect_ratio", ["prompt"])
 
 
 def test_the_same_run_gives_the_same_bytes(swept: tuple[Path, dict[str, Colour]], tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_repeat_is_an_axis(tmp_path: Path) -> None:
     run_dir = made(tmp_path, "defaults: {repeat: 3}\nprompts: [a heron, a kite]\n")
     colours = paint(run_dir)
     done = drawn(run_dir, rows="prompt", cols="repeat", per=("none",))
-    assert (done.sheets, done.plan.cols, done.plan.hidden) == (1, "repeat", ())
+    assert (done.sheets, done.cols, done.warnings) == (1, "repeat", [])
     placed = boxes(Path(done.files[0]["file"]), colours)
     assert len({box.left for box in placed.values()}) == 3
     assert len({box.top for box in placed.values()}) == 2
@@ -325,5 +325,11 @@ def test_what_vars_chose_stands_along_a_side_of_one_sheet_and_what_else_varies_i
     run_dir = made(tmp_path, f"prompts: [{prompt}]\n")
     paint(run_dir)
     both = drawn(run_dir, rows="light", cols="style")
-    assert (both.sheets, both.plan.per, both.plan.hidden) == (1, ("prompt_id",), ())
-    assert drawn(run_dir, rows="light").plan.hidden == ("style",)
+    assert (both.sheets, both.per, both.warnings) == (1, ["prompt_id"], [])
+    assert "style varies too" in drawn(run_dir, rows="light").warnings[0]
+
+
+def test_sheets_of_any_value_are_named_after_it(swept: tuple[Path, dict[str, Colour]], tmp_path: Path) -> None:
+    done = drawn(swept[0], per=("aspect_ratio",), cols="seed", out=tmp_path)
+    names = [Path(file["file"]).name for file in done.files]
+    assert names == ["00001-16x9.png", "00002-1x1.png", "00003-9x16.png"]

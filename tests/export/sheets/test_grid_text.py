@@ -26,8 +26,8 @@ def lines_of(block: Block) -> list[str]:
 
 
 def picture(block: Block) -> Image.Image:
-    image = Image.new("RGB", (block.width + 40, block.height + 20), "white")
-    block.draw(ImageDraw.Draw(image), 20, 10, (0, 0, 0), room=block.width)
+    image = Image.new("RGB", (block.room + 40, block.height + 20), "white")
+    block.draw(ImageDraw.Draw(image), 20, 10, (0, 0, 0))
     return image.convert("L")
 
 
@@ -87,7 +87,7 @@ def test_a_line_from_right_to_left_is_turned_round_with_what_it_quotes_left_as_i
 
 def test_a_line_that_begins_from_right_to_left_stands_at_the_right() -> None:
     image = Image.new("RGB", (600, 40), "white")
-    Writer(Faces(())).block(ARABIC, 20, width=600, lines=1).draw(ImageDraw.Draw(image), 0, 0, (0, 0, 0), room=600)
+    Writer(Faces(())).block(ARABIC, 20, width=600, lines=1).draw(ImageDraw.Draw(image), 0, 0, (0, 0, 0))
     left, _, right, _ = image.convert("L").point(lambda value: 255 - value).getbbox() or (0, 0, 0, 0)
     assert right > 590
     assert left > 300
@@ -134,6 +134,8 @@ def test_a_font_that_cannot_be_opened_is_passed_over(tmp_path: Path) -> None:
     for content in (b"", b"OTTO", BUNDLED.read_bytes()[:5_000]):
         damaged.write_bytes(content)
         faces._opened.cache_clear()
+        faces._drawn.cache_clear()
+        faces._has.cache_clear()
         assert Faces((damaged, BUNDLED)).of("三x") == (BUNDLED, "三")
 
 
