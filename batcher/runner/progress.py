@@ -109,7 +109,7 @@ def counted(items: Iterable[T], tell: Callable[[int], None]) -> Iterator[T]:
         yield item
 
 
-class Heard:
+class ObservedProgress:
     """A listener that also sends its messages to the observers of the run, even before the run begins.
 
     progress: shows them. observers: get them as Noted events. wall: Unix seconds.
@@ -132,7 +132,7 @@ class Heard:
         self._progress.close(snapshot)
 
 
-def observing(progress: Progress) -> Observer:
+def as_observer(progress: Progress) -> Observer:
     """Wrap a listener as an observer of a run."""
     last: Snapshot | None = None
 

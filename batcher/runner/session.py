@@ -28,7 +28,7 @@ from batcher.runner.intake.input_check import check_inputs
 from batcher.runner.intake.manifest_jobs import Reading, plan_jobs
 from batcher.runner.intake.media_inputs import MediaInputs
 from batcher.runner.intake.remote_manifest import Remote, brought
-from batcher.runner.progress import Heard, Progress, listener, observing
+from batcher.runner.progress import ObservedProgress, Progress, as_observer, listener
 from batcher.runner.recovery import generation
 from batcher.runner.run_context import RunContext
 from batcher.runner.run_dir import (
@@ -87,7 +87,7 @@ async def _run(
         run_dir = run_dir_of(options, loader)
         surroundings.tell(RunNamed(run_dir=run_dir, at=surroundings.wall()))
         progress = listener(settings.progress) if progress is None else progress
-        heard = Heard(progress, surroundings.observers, surroundings.wall)
+        heard = ObservedProgress(progress, surroundings.observers, surroundings.wall)
         held.enter_context(hold(run_dir))  # before anything else: two batchers at once would pay twice
         some_room(run_dir)
         images_folder(run_dir)
@@ -141,8 +141,8 @@ class Session:
     elapsed: Callable[[], float]
 
     def __post_init__(self) -> None:
-        shown, observers = observing(self.progress), self.surroundings.observers
-        self.progress = Heard(self.progress, observers, self.surroundings.wall)
+        shown, observers = as_observer(self.progress), self.surroundings.observers
+        self.progress = ObservedProgress(self.progress, observers, self.surroundings.wall)
         self.surroundings = replace(self.surroundings, observers=(*observers, shown))
 
     async def conduct(self) -> Ended:

@@ -30,25 +30,26 @@ from batcher.core.retry import REFUSALS
 from batcher.pacing import LATE, SlowStart
 from batcher.runner.events import CameBack
 from batcher.runner.recovery.departures import Departures
-from batcher.runner.recovery.lying_there import LyingThere
+from batcher.runner.recovery.images_on_disk import ImagesOnDisk
 from batcher.runner.run_context import RunContext
 from batcher.runner.stop import Reason, pause
 
 CLOCK = 1e-6  # seconds: a shorter wait counts as none
-GLIMPSE = 1.0  # seconds between two checks of settings that a person may change: deadline, rate
-PAUSED = 0.2  # seconds between two checks of a pause
-GLANCE = 0.002  # seconds between two checks of slow start
+SETTINGS_CHECK = 1.0  # seconds between two checks of settings that a person may change: deadline, rate
+PAUSE_CHECK = 0.2  # seconds between two checks of a pause
+START_CHECK = 0.002  # seconds between two checks of slow start
 LEAD = 0.03  # seconds from claim to submit: time of the disk write on most disks
-AT_DOOR = 0.5  # seconds that a claimed job may wait at most, as a kill puts it in doubt
+LONGEST_CLAIM = 0.5  # seconds that a claimed job may wait at most, because a kill puts it in doubt
 NO_MODEL = "batcher/probe/no-such-model"  # a submit for it gets an answer and costs nothing
-INSISTENCE = 10  # seconds to retry writing a request id after a disk error
-PERSISTENCE = 3  # the same for writes whose loss only leads to a doubt
+ACCEPT_TRIES = 10  # tries, a second apart, to record a request id after a disk error
+RELEASE_TRIES = 3  # the same for a released job, whose loss only leads to a doubt
 
 
 class Submitter:
-    """model: read by free probes while the service is failing. in_vain: whether downloads keep failing.
+    """The submits of one run.
 
-    journal: records departing submits.
+    context: of the run. journal: records departing submits. model: read by free probes while the service is failing.
+    in_vain: returns whether downloads keep failing.
     """
 
     def __init__(self, context: RunContext, journal: Departures, model: str, in_vain: Callable[[], bool]) -> None:
@@ -59,10 +60,10 @@ class Submitter:
         self.pace = context.pace
         self._slow_start = SlowStart()
         self.breaker = CircuitBreaker()
-        self._lying = LyingThere(context)
-        self._line = asyncio.Lock()  # the turn to claim a job
-        self._at_door = 0  # claimed jobs waiting for their time
-        self._ahead = 0  # claimed jobs not sent yet
+        self._on_disk = ImagesOnDisk(context)
+        self._claiming = asyncio.Lock()  # the turn to claim a job
+        self._waiting = 0  # claimed jobs that wait for their time
+        self._claimed = 0  # claimed jobs that were not sent yet
 
     async def submit(self, entry: Entry) -> Entry:
         """PENDING to RUNNING, FAILED or IN_DOUBT; DONE if its files are already on disk; stays PENDING if the run
@@ -70,16 +71,16 @@ class Submitter:
 
         Raises AccountError; Overtaken when another process has moved the job.
         """
-        if (there := await self._lying.take(entry)) is not None:
+        if (there := await self._on_disk.take(entry)) is not None:
             return there
         if self.context.media is not None:
             await self.context.media.ready(entry, self.context.reader)
         unsent = 0
         while True:
-            async with self._line:
+            async with self._claiming:
                 if not await self._turn(entry):
                     return entry
-                self._ahead += 1
+                self._claimed += 1
                 alone = self.breaker.open  # a failing service gets one submit at a time: the others wait for the lock
                 if alone:
                     after = await self._send(entry)
@@ -98,7 +99,7 @@ class Submitter:
             if context.past_deadline():
                 stop.request(Reason.DEADLINE, "the deadline is reached")
             elif (wait := self._wait()) > 0:
-                await pause(min(wait, GLIMPSE), stop.nothing_new)
+                await pause(min(wait, SETTINGS_CHECK), stop.nothing_new)
             elif self.breaker.open and not await self._service_answers():
                 continue
             elif context.budget.reserve(entry.job.images, kind_of(entry.job.model, entry.job.inputs)):
@@ -116,13 +117,13 @@ class Submitter:
         """Seconds until the next check; 0 if only service and budget are left to check."""
         context, now = self.context, self.context.now()
         if not context.go_on.is_set():
-            by, wait = limits.PAUSED, PAUSED
+            by, wait = limits.PAUSED, PAUSE_CHECK
         elif (wait := self._due() - now) > CLOCK:
             by = limits.RATE if self.pace.rate == self.pace.ceiling else limits.SERVICE
-        elif self._slow_start.full(now, self._ahead):
-            by, wait = limits.START, GLANCE
+        elif self._slow_start.full(now, self._claimed):
+            by, wait = limits.START, START_CHECK
         elif self._in_vain():
-            by, wait = limits.DOWNLOADS, GLIMPSE
+            by, wait = limits.DOWNLOADS, SETTINGS_CHECK
         else:
             by, wait = limits.API_RATE, max(0.0, context.calls.next_start(now) - now - LEAD)
         if wait <= CLOCK:
@@ -133,7 +134,7 @@ class Submitter:
     def _due(self) -> float:
         """When to claim the next submit so that it leaves on time; in the past if it is late."""
         due = max(self.pace.due, self.context.now() - LATE)
-        return due + self._ahead * self.pace.interval - LEAD
+        return due + self._claimed * self.pace.interval - LEAD
 
     async def _money_moves(self) -> None:
         """Wait for a job to end, which may free some of a fully reserved budget."""
@@ -153,7 +154,7 @@ class Submitter:
             context.unspend(entry)
             raise
         finally:
-            self._ahead -= 1
+            self._claimed -= 1
         if not may_leave or context.stop.nothing_new.is_set():
             self.journal.refused(entry)
             return await self._release(entry)
@@ -166,18 +167,18 @@ class Submitter:
         that a late one and the next can't leave too close together.
         """
         context = self.context
-        wait = self.pace.due + self._at_door * self.pace.interval - context.now()
-        self._at_door += 1
+        wait = self.pace.due + self._waiting * self.pace.interval - context.now()
+        self._waiting += 1
         try:
             while wait > CLOCK:
-                if wait > AT_DOOR:
+                if wait > LONGEST_CLAIM:
                     return False
                 await asyncio.sleep(wait)
                 wait = self.pace.due - context.now()
             self.pace.reserve(context.now())
             return True
         finally:
-            self._at_door -= 1
+            self._waiting -= 1
 
     async def _post(self, entry: Entry, inputs: Mapping[str, Any]) -> Entry:
         context, left_at = self.context, self.context.now()
@@ -249,7 +250,7 @@ class Submitter:
             context.say(context.rescue.write_elsewhere(entry))
 
         move = partial(context.state.accept, entry, accepted.request_id, context.wall())
-        after = await self._insist(INSISTENCE, move, refused)
+        after = await self._retry_write(ACCEPT_TRIES, move, refused)
         context.rescue.recorded(entry)
         if after.cause is not None:  # in doubt: the service gave the same id to another submit
             context.settle(entry, None)
@@ -266,12 +267,12 @@ class Submitter:
         context.unspend(entry)
         context.failure_limit.dropped(entry.id)
         move = partial(context.state.release, entry)
-        return await self._insist(PERSISTENCE, move, lambda: context.rescue.unsent(entry))
+        return await self._retry_write(RELEASE_TRIES, move, lambda: context.rescue.unsent(entry))
 
-    async def _insist(
-        self, seconds: int, move: Callable[[], Entry], refused: Callable[[], None] = lambda: None
+    async def _retry_write(
+        self, most: int, move: Callable[[], Entry], refused: Callable[[], None] = lambda: None
     ) -> Entry:
-        """Retry a write after a disk error: free the ballast, then wait. Raises DiskError in the end.
+        """Retry a write after a disk error, up to ``most`` times, a second apart. Raises DiskError in the end.
 
         refused: called once, if freeing the ballast did not help.
         """
@@ -287,7 +288,7 @@ class Submitter:
                 tries += 1
                 if tries == 1:
                     refused()
-                if isinstance(error, TakenOver) or tries > seconds:
+                if isinstance(error, TakenOver) or tries > most:
                     raise
                 await asyncio.sleep(1.0)
 

@@ -45,7 +45,7 @@ HERE = -1  # stands for this process among the numbers of workers
 
 
 @dataclass(slots=True)
-class _Hand:
+class _Worker:
     """One worker. name: for messages. identity: of its process, empty while it is lost. saved: jobs that it fetched."""
 
     name: str
@@ -72,8 +72,8 @@ class Dispatcher:
         self._downloads = 1
         self._orders = Orders()
         self._futures: dict[int, asyncio.Future[list[Artifact]]] = {}
-        self._hands = {number: _Hand(f"worker {number + 1}") for number in range(crew.size)}
-        self._nudge = asyncio.Event()
+        self._workers = {number: _Worker(f"worker {number + 1}") for number in range(crew.size)}
+        self._news = asyncio.Event()
         self._alone_since: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._met: set[int] = set()  # workers to close at the end
@@ -90,8 +90,8 @@ class Dispatcher:
         self._note(f"{show_count(len(came), 'worker')} on {', '.join(hosts)}")
         if missing := self._crew.size - len(came):
             self._note(f"{missing} of {self._crew.size} workers wait for a free CPU of the cluster and join later")
-        self._start(self._deal())
-        for number in self._hands:
+        self._start(self._send_orders())
+        for number in self._workers:
             self._start(self._tend(number, came.get(number)))
         return self
 
@@ -108,7 +108,7 @@ class Dispatcher:
             future: asyncio.Future[list[Artifact]] = asyncio.get_running_loop().create_future()
             self._futures[entry.id] = future
             self._orders.add(entry, self._wall())
-            self._nudge.set()
+            self._news.set()
             try:
                 return await future
             finally:
@@ -122,8 +122,8 @@ class Dispatcher:
     @property
     def workers(self) -> list[str]:
         return [
-            f"{hand.name}: {show_count(hand.saved, 'job')}" if hand.identity else f"{hand.name}: not at work"
-            for hand in self._hands.values()
+            f"{worker.name}: {show_count(worker.saved, 'job')}" if worker.identity else f"{worker.name}: not at work"
+            for worker in self._workers.values()
         ]
 
     @property
@@ -131,7 +131,7 @@ class Dispatcher:
         return max(LEAST_WINDOW, 4 * self._downloads)
 
     async def _first_to_come(self) -> dict[int, Greeting]:
-        greeting = {number: asyncio.create_task(self._began(number)) for number in self._hands}
+        greeting = {number: asyncio.create_task(self._began(number)) for number in self._workers}
         try:
             await asyncio.wait(greeting.values(), timeout=FIRST_START, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait(greeting.values(), timeout=OTHER_STARTS)
@@ -155,20 +155,20 @@ class Dispatcher:
         except TimeoutError:
             self.losses += 1
 
-    async def _deal(self) -> None:
+    async def _send_orders(self) -> None:
         """Send waiting orders, until cancelled."""
         while True:
-            await self._nudge.wait()
-            self._nudge.clear()
+            await self._news.wait()
+            self._news.clear()
             while self._orders.waiting and self._room():
                 if self._orders.waiting < MOST_IN_GROUP:
                     await asyncio.sleep(GATHER)
-                if not self._dealt():
+                if not self._send_group():
                     break
 
     def _room(self) -> list[tuple[int, int]]:
         """(number of orders that it can take, worker); the most first, then those that have saved least."""
-        at_work = [number for number, hand in self._hands.items() if hand.identity]
+        at_work = [number for number, worker in self._workers.items() if worker.identity]
         if at_work:
             room = [(self._window - self._orders.held(number), number) for number in at_work]
         elif self._alone_since is not None and self._now() - self._alone_since >= ALONE:
@@ -177,26 +177,26 @@ class Dispatcher:
             room = []
         return sorted(
             ((free, number) for free, number in room if free > 0),
-            key=lambda one: (-one[0], self._hands[one[1]].saved if one[1] != HERE else 0),
+            key=lambda one: (-one[0], self._workers[one[1]].saved if one[1] != HERE else 0),
         )
 
-    def _dealt(self) -> bool:
+    def _send_group(self) -> bool:
         """Send one group to the worker with most room. Returns whether there was one."""
         room = self._room()
         for free, number in room:
-            alone = sum(bool(hand.identity) for hand in self._hands.values()) <= 1
+            alone = sum(bool(worker.identity) for worker in self._workers.values()) <= 1
             orders = self._orders.give(number, min(free, MOST_IN_GROUP), self._now(), alone=alone)
             if orders and number == HERE:
                 for order in orders:
                     self._start(self._fetch_here(order))
             elif orders:
-                self._start(self._send(number, orders))
+                self._start(self._give(number, orders))
             if orders:
                 return True
         return False
 
-    async def _send(self, number: int, orders: Sequence[Order]) -> None:
-        identity = self._hands[number].identity
+    async def _give(self, number: int, orders: Sequence[Order]) -> None:
+        identity = self._workers[number].identity
         message = packed((identity, self._wall(), self._downloads, orders))
         try:
             async with asyncio.timeout(SILENT):
@@ -223,7 +223,7 @@ class Dispatcher:
                         greeting = await self._greet(number)
                 identity, failures, problem = greeting.identity, 0, ""
                 self._joined(number, greeting)
-                while self._hands[number].identity == identity:
+                while self._workers[number].identity == identity:
                     await self._listen(number, identity)
             except (WorkerLost, TimeoutError) as error:
                 self._lost(number, identity, error)
@@ -233,7 +233,7 @@ class Dispatcher:
                             await self._crew.replace(number)  # it hangs
             except (UsageError, DiskError) as error:
                 if problem != (problem := error.message):
-                    self._note(f"warning: {self._hands[number].name} is not used: {error.message}")
+                    self._note(f"warning: {self._workers[number].name} is not used: {error.message}")
             greeting = None
             await asyncio.sleep(min(MOST_BACK_OFF, 0.5 * 2**failures))
             failures += 1
@@ -246,8 +246,10 @@ class Dispatcher:
             raise WorkerLost("it was started again")
         self._hear(number, outcomes)
         if late := self._orders.overdue(number, self._now()):
-            self._note(f"{self._hands[number].name} did not answer in time: {show_count(late, 'job')} given to another")
-            self._nudge.set()
+            self._note(
+                f"{self._workers[number].name} did not answer in time: {show_count(late, 'job')} given to another"
+            )
+            self._news.set()
 
     def _hear(self, number: int, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
@@ -257,16 +259,16 @@ class Dispatcher:
             if isinstance(outcome.result, list):
                 future.set_result(outcome.result)
                 if number != HERE:
-                    self._hands[number].saved += 1
+                    self._workers[number].saved += 1
             else:
-                future.set_exception(_named(outcome.result, "" if number == HERE else self._hands[number].name))
-        self._nudge.set()
+                future.set_exception(_named(outcome.result, "" if number == HERE else self._workers[number].name))
+        self._news.set()
 
     async def _greet(self, number: int) -> Greeting:
         """Check a worker. Raises WorkerLost, UsageError, DiskError."""
         self._met.add(number)
         greeting, problem = await greeting_of(self._crew, number, self._setup)
-        self._hands[number].name = f"worker {number + 1} ({one_line(greeting.host, 60)}, pid {greeting.pid})"
+        self._workers[number].name = f"worker {number + 1} ({one_line(greeting.host, 60)}, pid {greeting.pid})"
         if problem is not None:
             raise problem
         return greeting
@@ -279,45 +281,45 @@ class Dispatcher:
             except WorkerLost as error:
                 if error.for_good:
                     raise UsageError(
-                        f"{self._hands[number].name} can't begin: {error}",
+                        f"{self._workers[number].name} can't begin: {error}",
                         hint="Every machine of the cluster needs the same batcher, with the same extras. Nothing was"
                         " submitted.",
                     ) from None
                 await asyncio.sleep(1.0)
 
     def _joined(self, number: int, greeting: Greeting) -> None:
-        hand = self._hands[number]
-        hand.identity = greeting.identity
+        worker = self._workers[number]
+        worker.identity = greeting.identity
         self._alone_since = None
-        self._tell(WorkerMoved(worker=hand.name, at_work=True, orders=0, at=self._wall()))
+        self._tell(WorkerMoved(worker=worker.name, at_work=True, orders=0, at=self._wall()))
         skew = greeting.clock - self._wall()
         if abs(skew) > SKEW:
             ahead = "ahead of" if skew > 0 else "behind"
             self._note(
-                f"warning: the clock of {hand.name} is {show_duration(abs(skew))} {ahead} the one here: times in"
+                f"warning: the clock of {worker.name} is {show_duration(abs(skew))} {ahead} the one here: times in"
                 " sidecars are this machine's, but a bucket may refuse its requests"
             )
-        self._nudge.set()
+        self._news.set()
 
     def _lost(self, number: int, identity: str, error: Exception) -> None:
-        hand = self._hands[number]
-        if not identity or hand.identity != identity:
+        worker = self._workers[number]
+        if not identity or worker.identity != identity:
             return  # it was not greeted yet, or was lost before
-        hand.identity = ""
+        worker.identity = ""
         self.losses += 1
         orders = self._orders.lost(number)
         why = "it does not answer" if isinstance(error, TimeoutError) else one_line(str(error), 200)
-        self._tell(WorkerMoved(worker=hand.name, at_work=False, orders=orders, at=self._wall()))
-        self._note(f"{hand.name} is lost ({why}): {show_count(orders, 'job')} given to others, nothing is paid again")
-        if not any(other.identity for other in self._hands.values()):
+        self._tell(WorkerMoved(worker=worker.name, at_work=False, orders=orders, at=self._wall()))
+        self._note(f"{worker.name} is lost ({why}): {show_count(orders, 'job')} given to others, nothing is paid again")
+        if not any(other.identity for other in self._workers.values()):
             self._alone_since = self._now()
             asyncio.get_running_loop().call_later(ALONE, self._left_alone, self._alone_since)
-        self._nudge.set()
+        self._news.set()
 
     def _left_alone(self, since: float) -> None:
         if self._alone_since == since:
             self._note("no worker is left: this process fetches the files itself until one is back")
-            self._nudge.set()
+            self._news.set()
 
     def _note(self, text: str) -> None:
         self._tell(Noted(text=text, at=self._wall()))

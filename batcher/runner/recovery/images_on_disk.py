@@ -22,7 +22,7 @@ from batcher.store.files.safe_reader import ASIDE, EXTENSIONS, IMAGES, SafeReade
 _SEVERAL = 2  # number of files of a job; every number above one gives the same first name
 
 
-class LyingThere:
+class ImagesOnDisk:
     """The images in one run directory."""
 
     def __init__(self, context: RunContext) -> None:
