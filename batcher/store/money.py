@@ -57,7 +57,7 @@ class Money:
 
 
 def money_in_all(connection: sqlite3.Connection) -> Money:
-    """The cost of all jobs, including those that have left the manifest. ``waiting`` is 0 while nothing was submitted."""
+    """The cost of all jobs, with those that left the manifest. ``waiting`` is 0 while nothing was submitted."""
     if not connection.execute(_SUBMITTED).fetchone()[0]:  # a quarter of the time that the sums of a million jobs take
         return Money()
     return sum(money_by_state(connection).values(), Money())
