@@ -18,8 +18,9 @@ from tests.runs.test_full_disk import ROOT, small_disk  # noqa: F401  a fixture
 from tests.support.lost_disk import LostDisk, lost_disk
 from tests.support.simulator_process import service
 
-JOBS = 60
-PROFILE = "latency: 0.3\nimage_bytes: 20000\nfaults:\n  - {where: submit, kind: slow, seconds: 2, skip: 3}\n"
+JOBS = 30
+QUICK = "latency: 0.1\nimage_bytes: 20000\n"
+SLOW = f"{QUICK}faults:\n  - {{where: submit, kind: slow, seconds: 2, skip: 3, count: {JOBS}}}\n"
 
 
 class Desk:
@@ -36,7 +37,7 @@ class Desk:
     def start(self, run: Path, *program: str) -> "subprocess.Popen[str]":
         command = [
             sys.executable, *(program or ("-m", "batcher")), "run", str(self.manifest), "-o", str(run), "--base-url",
-            f"{self.origin}/v1", "--trust-host", "127.0.0.1", "--rate", "20/s", "--progress", "none",
+            f"{self.origin}/v1", "--trust-host", "127.0.0.1", "--rate", "50/s", "--progress", "none",
         ]  # fmt: skip
         return subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -68,8 +69,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with service(tmp_path, PROFILE) as origin:
+def desk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Desk]:
+    with service(tmp_path, getattr(request, "param", QUICK)) as origin:
         yield Desk(tmp_path, origin)
 
 
@@ -83,6 +84,7 @@ def said_ids(words: str) -> set[str]:
     return set(re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", words))
 
 
+@pytest.mark.parametrize("desk", [SLOW], indirect=True, ids=["slow"])
 def test_a_disk_that_dies_with_answers_on_their_way_costs_no_id(desk: Desk, disk: LostDisk) -> None:
     run = disk.place / "run"
     going = desk.start(run)
@@ -101,6 +103,7 @@ def test_a_disk_that_dies_with_answers_on_their_way_costs_no_id(desk: Desk, disk
     desk.finish(run, most_in_doubt=2)  # a submit held back as the disk died: no journal can say that it never left
 
 
+@pytest.mark.parametrize("desk", [SLOW], indirect=True, ids=["slow"])
 def test_a_disk_that_stays_full_costs_no_id(desk: Desk, small_disk: Path) -> None:  # noqa: F811
     run = small_disk / "run"
     going = desk.start(run)

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.test_dying_disk import JOBS, PROFILE, Desk
+from tests.runs.test_dying_disk import JOBS, SLOW, Desk
 from tests.support.lost_disk import NO_FLUSH, lost_disk
 from tests.support.simulator_process import service
 
 
-@pytest.mark.parametrize("submits", [2, 20, 45])
+@pytest.mark.parametrize("submits", [2, 12, 25])
 def test_after_a_power_cut_every_job_is_done_or_in_doubt_and_none_was_paid_for_twice(
     tmp_path: Path, submits: int
 ) -> None:
-    with lost_disk(tmp_path) as disk, service(tmp_path, PROFILE) as origin:
+    with lost_disk(tmp_path) as disk, service(tmp_path, SLOW) as origin:
         desk = Desk(tmp_path, origin)
         run = disk.place / "run"
         going = desk.start(run)
