@@ -1,4 +1,4 @@
-"""The dataset card: a README.md that describes an export, to people and (in its front matter) to the Hugging Face hub."""
+"""The dataset card: a README.md that describes an export to people and, in its front matter, to Hugging Face."""
 
 import json
 from collections.abc import Iterator, Mapping
