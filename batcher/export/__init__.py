@@ -1,11 +1,11 @@
-"""Exports of a run for other programs: datasets, tar shards, tables, captions, the layouts that benchmarks score.
+"""Exports a run for other programs: datasets, tar shards, tables, captions, the layouts that benchmarks score.
 
-``request`` checks the options. ``exporting`` then does it in this order: ``marker_file`` looks at the target folder,
-``selection`` reads the selected images twice, a target (``imagefolder``, ``webdataset``, ``parquet``, ``captions``,
-``layout``, ``pairs``; ``target`` and ``shards`` have their common parts) first checks all of them and settles names and
-``columns``, then writes them to the ``folder``. ``upload`` sends the folder to a bucket. ``manifest_file`` writes a
-prompt file instead. Beside exports: ``picking`` and ``scores`` for ``batcher pick``, ``more`` for ``batcher more``,
-``sheets`` for ``batcher grid``.
+``request`` checks the options, and ``exporting`` runs the export: ``marker_file`` inspects the target folder,
+``selection`` reads the selected images twice, and a target (``imagefolder``, ``webdataset``, ``parquet``, ``captions``,
+``layout``, ``pairs``) first checks all of them and fixes names and ``columns``, then writes them to the ``folder``.
+``target`` and ``shards`` hold what the targets share. ``upload`` sends the folder to a bucket; ``manifest_file`` writes
+a prompt file instead. Not exports: ``picking`` and ``scores`` serve ``batcher pick``, ``more`` serves ``batcher more``,
+``sheets`` serves ``batcher grid``.
 
 Many readers break their own rules without an error: a file name with ``test`` in it drops the metadata, a seed above
 2^63 rounds all seeds, a ``.json`` beside an image makes it a text dataset. Each module states the rules of its reader;

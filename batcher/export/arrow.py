@@ -1,4 +1,4 @@
-"""Tables as Arrow knows them: the schema of our columns, and a parquet file written a few rows at a time."""
+"""Writes parquet files with pyarrow: the Arrow schema of our columns, and rows a few at a time."""
 
 import json
 from collections.abc import Mapping
@@ -10,18 +10,19 @@ from batcher.core.errors import UsageError
 from batcher.export.columns import Kind
 from batcher.manifest.extras import install_command
 
-_ROWS, _BYTES = 1_000, 8 << 20  # of a row group: what is in memory at once
+_ROWS, _BYTES = 1_000, 8 << 20  # most rows and bytes of a row group, which is held in memory
 _DATASETS = {
     Kind.TEXT: "string", Kind.INTEGER: "int64", Kind.NUMBER: "float64", Kind.BOOLEAN: "bool", Kind.BINARY: "binary",
 }  # fmt: skip
 
 
 def is_here() -> bool:
+    """Whether pyarrow is installed."""
     return find_spec("pyarrow") is not None
 
 
 def require(folder: Path) -> None:
-    """Raises UsageError without pyarrow, and for a path that it can't open."""
+    """Raises UsageError if pyarrow is not installed, or can't open paths in this folder."""
     if not is_here():
         raise UsageError("parquet needs pyarrow, which is not installed", hint=install_command("parquet"))
     try:
@@ -34,7 +35,11 @@ def require(folder: Path) -> None:
 
 
 class ParquetFile:
-    """Rows go in one by one. path: of an empty file. image: whether each has one, as ``bytes`` and ``path``."""
+    """A parquet file to which rows are added one by one.
+
+    path: an empty file. columns: their types by name, in order.
+    image: whether there is also a column ``image``, whose values are ``{"bytes": ..., "path": ...}``.
+    """
 
     def __init__(self, path: str, columns: Mapping[str, Kind], *, image: bool) -> None:
         import pyarrow as pa  # noqa: PLC0415  an extra
@@ -60,21 +65,23 @@ class ParquetFile:
             self._schema,
             compression=packed,
             use_dictionary=names,
-            # Pages are cut after as many values as this. A page of many pictures, all of a row group, no longer fits
-            # into the processor's cache on its way from one buffer to the next, and takes three times as long.
+            # Values per page. A page of many images does not fit into the processor's cache while it is copied from
+            # buffer to buffer, which takes three times as long.
             write_batch_size=1 if image or self._heavy else None,
-            write_statistics=names,  # the smallest and largest picture of a group would be in the file twice
+            write_statistics=names,  # else the smallest and the largest image of a group are in the file twice
         )
         self._rows: list[Mapping[str, Any]] = []
         self._bytes = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
+        """Add a row: a value for each column, by name."""
         self._rows.append(row)
         self._bytes += len(row["image"]["bytes"]) if self._image else sum(len(row[name]) for name in self._heavy)
         if len(self._rows) >= _ROWS or self._bytes >= _BYTES:
             self._flush()
 
     def close(self) -> None:
+        """Write the remaining rows and the footer."""
         self._flush()
         self._writer.close()
 

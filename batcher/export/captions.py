@@ -1,7 +1,7 @@
-"""``captions``: a ``.txt`` of one line beside each picture, all in one folder: what trainers read.
+"""``captions``: images in one folder, each beside a ``.txt`` file with its caption, for trainers.
 
-kohya takes the first line only, refuses an empty file and does not look into folders; SimpleTuner takes every line for
-another caption; OneTrainer and ai-toolkit take the file as it is. One line that is never empty suits all of them.
+A caption is one line and never empty, which suits all trainers: kohya reads the first line only, refuses an empty file
+and ignores subfolders; SimpleTuner reads every line as another caption; OneTrainer and ai-toolkit read the whole file.
 """
 
 import re
@@ -19,21 +19,25 @@ _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
 
 
 class Caption:
-    """The caption of a picture: the template's text as one line, the prompt where that is empty."""
+    """Captions by a template, such as ``{prompt}, {meta.style}``. Raises UsageError for a wrong template."""
 
     def __init__(self, template: str) -> None:
         self.template = Template(template, "--caption")
 
     def of(self, sample: Sample) -> str:
+        """The caption of an image, as one line: the template's text, else the prompt, else the prompt id."""
         text = self.template.render(sample.value)
         return one_line(text) or one_line(sample.prompt) or sample.picture.prompt_id
 
 
 def one_line(text: str) -> str:
+    """The text with control characters and runs of whitespace replaced by one space each."""
     return " ".join(_NOT_TEXT.sub(" ", as_text(text)).split())
 
 
 class Captions(FileTarget):
+    """The ``captions`` target: an image and a text file for each sample."""
+
     has_columns = False
 
     def __init__(self, order: Order, selection: Selection) -> None:

@@ -1,17 +1,17 @@
-"""The columns of a dataset: which there are, of what type, and how each value is written so that every reader agrees.
+"""The columns of a dataset: their names, their types, and how values are written so that every reader agrees.
 
-Readers guess a column's type from its first rows and fail, or round, when a later row does not fit. So the types are
-settled here, over all rows, before any is written:
+Readers guess the type of a column from its first rows, and fail or round values when a later row does not fit. So types
+are chosen here, over all rows, before anything is written:
 
-- whole numbers beyond 64 bits make their whole column text (Arrow would turn it into floats and round the seeds);
-- whole numbers among fractions are written as fractions; anything else mixed is text for all; lists and objects are
-  their JSON text, because no two rows need have the same shape;
-- a column that is empty everywhere is left out.
+- A column with an integer beyond 64 bits is text (Arrow would turn it into floats and round the seeds).
+- Integers in a column with fractions are written as fractions. Any other mix of types makes the column text.
+- Lists and objects are written as JSON text, because their shape can differ from row to row.
+- A column without any value is left out.
 
-The inputs come first, under their own names, the prompt before all; then what was carried along, what was chosen, the
-verdict (``pick``, ``stars``, ``tags``, where there is any); then the facts. A name that is taken, or that readers take
-for something else (``image``, ``..._file_name``), gets ``meta_`` before or ``_text`` behind it. DuckDB does not tell
-``Note`` from ``note``, so neither do we.
+The prompt comes first, then the other inputs, ``meta``, the values that ``vars`` and ``repeat`` chose, the verdict
+(``pick``, ``stars``, ``tags``, if any row has one), and the facts. Inputs keep their names. A name that is taken gets a
+prefix such as ``meta_``; a name that readers use otherwise (``..._file_name``) gets the suffix ``_text``. Names that
+differ only in case count as the same, because DuckDB does not distinguish ``Note`` from ``note``.
 """
 
 import re
@@ -27,7 +27,7 @@ from batcher.core.suggest import printable
 from batcher.core.where import VERDICTS
 
 LARGEST = 2**63 - 1
-_EXACT = 2**53  # beyond this a fraction no longer holds every whole number
+_EXACT = 2**53  # a float holds every integer up to this
 _RESERVED = frozenset(
     {
         "file",
@@ -46,30 +46,38 @@ _RESERVED = frozenset(
     }
 )
 _FILE = re.compile(r"file_names?$", re.IGNORECASE)
-# What Arrow reads as a moment in time when a whole column looks so; it has no fractions of a second in JSON.
+# Arrow reads a JSON column as timestamps if all its values match; it accepts no fractions of a second.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d)?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)
 
 PLACES = ("inputs", "meta", "chosen", "verdict")
-"""Where a column's values are: of a job, of its row, of what ``vars`` and ``repeat`` chose, of its verdict."""
-Places = tuple[Mapping[str, Any], ...]  # in this order
+"""Where a column's values come from: inputs, the meta of the manifest row, the choices of ``vars`` and ``repeat``, or
+the verdict."""
+Places = tuple[Mapping[str, Any], ...]  # the values of one row, one mapping for each of PLACES
 
 
 class Kind(StrEnum):
+    """The type of a column."""
+
     TEXT = "text"
     INTEGER = "integer"
     NUMBER = "number"
     BOOLEAN = "boolean"
-    BINARY = "binary"  # no column of a job: encoded pictures
+    BINARY = "binary"  # encoded images; jobs have no such values
 
 
 @dataclass(slots=True)
 class Column:
-    """What is known of one column after a look at all rows.
+    """One column, as learned from all rows.
 
-    name: in the dataset. place, key: where the value is, place as a number of PLACES.
-    filled: by split, the row at which it first has a value that settles its type. moments: splits in which every text
-    looks like a moment in time. seen: rows with a value, where ``see_gaps`` counts. huge, unexact: whole numbers that
-    64 bits, or a fraction, can't hold.
+    place: index into PLACES of where its values come from.
+    key: its name there.
+    name: its name in the dataset.
+    kinds: names of the Python types of its values.
+    filled: by split, the first row whose value fixes the type.
+    moments: by split, whether every text looks like a moment in time.
+    seen: number of rows with a value, if ``see_gaps`` counts them.
+    huge: whether an integer does not fit into 64 bits.
+    unexact: whether an integer can't be held exactly by a float.
     """
 
     place: int
@@ -84,6 +92,7 @@ class Column:
 
     @property
     def kind(self) -> Kind:
+        """The type that holds every value seen."""
         if self.kinds == {"bool"}:
             return Kind.BOOLEAN
         if self.kinds == {"int"} and not self.huge:
@@ -93,6 +102,7 @@ class Column:
         return Kind.TEXT
 
     def see(self, value: Any, split: str, row: int) -> None:
+        """Take a value other than None into account. row: its number within the split, from 0."""
         kind = type(value).__name__
         if kind == "str":
             if self.moments.get(split) is not False:
@@ -109,14 +119,14 @@ class Column:
 
     @property
     def writer(self) -> Callable[[Any], Any] | None:
-        """What turns a value into one of the column's type; None when it is one already."""
+        """A function that converts values to the column's type; None if they have it already."""
         if self.kind is Kind.NUMBER:
             return float if "int" in self.kinds else None
         return as_text if self.kind is Kind.TEXT else None
 
 
 def is_moment(text: str) -> bool:
-    """Whether Arrow reads it as a moment in time; ``0000-00-00`` and ``2024-02-30`` are none."""
+    """Whether Arrow reads the text as a moment in time. ``0000-00-00`` and ``2024-02-30`` are none."""
     try:
         return _MOMENT.fullmatch(text) is not None and bool(datetime.fromisoformat(text))
     except ValueError:
@@ -124,8 +134,9 @@ def is_moment(text: str) -> bool:
 
 
 def as_text(value: Any) -> str:
+    """A text as it is, other values as JSON. Lone surrogates become ``?``, so that it can be encoded."""
     text = value if isinstance(value, str) else canonical_json(value)
-    return text if text.isascii() else text.encode(errors="replace").decode()  # halves of surrogate pairs
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 FACTS: Mapping[str, Kind] = {
@@ -140,7 +151,10 @@ FACTS: Mapping[str, Kind] = {
 
 
 class Columns:
-    """``see`` every row, then ``settle``. rows: seen so far, by split."""
+    """All columns of a dataset: ``see`` every row, then ``settle``.
+
+    rows: by split, the number of the last row seen, from 0. all: the columns in order, after ``settle``.
+    """
 
     def __init__(self) -> None:
         self._by_place: tuple[dict[str, Column], ...] = tuple({} for _ in PLACES)
@@ -149,28 +163,30 @@ class Columns:
         self.all: tuple[Column, ...] = ()
 
     def see(self, places: Places, split: str) -> None:
+        """Take the values of the next row of a split into account."""
         row = self.rows[split] = self.rows.get(split, -1) + 1
         last_split, *last = self._last
         self._last = (split, *places)
         for place, (columns, values) in enumerate(zip(self._by_place, places, strict=True)):
-            if values is last[place] and split == last_split:  # pictures of one prompt share their meta: nothing is new
+            if values is last[place] and split == last_split:  # images of one prompt share the same meta object
                 continue
             for key, value in values.items():
                 if value is not None:
                     column = columns.get(key)
                     if column is None:
                         column = columns[key] = Column(place, key)
-                    if type(value) is not str or column.moments.get(split) is not False:  # else nothing is new
+                    if type(value) is not str or column.moments.get(split) is not False:  # else it changes nothing
                         column.see(value, split, row)
 
     def see_gaps(self, places: Places) -> None:
-        """After ``see`` of the same row, for whoever can't have columns with gaps."""
+        """Count the values of a row in ``Column.seen``, after ``see``: for formats that can't have missing values."""
         for columns, values in zip(self._by_place, places, strict=True):
             for key, value in values.items():
                 if value is not None:
                     columns[key].seen += 1
 
     def settle(self) -> None:
+        """Fix the names and the order of the columns. All rows were seen."""
         self._by_place[0].setdefault("prompt", Column(0, "prompt"))
         inputs, *others, verdict = (list(columns.values()) for columns in self._by_place)
         inputs.sort(key=lambda column: column.key != "prompt")
@@ -183,6 +199,7 @@ class Columns:
         self.all = tuple(chain(inputs, *others, verdict))
 
     def warnings(self) -> Iterable[str]:
+        """Sentences for the user on columns that became text or were renamed."""
         for column in self.all:
             if column.huge:
                 yield f"{column.name}: some are beyond 2^63-1, so the whole column is written as text"
@@ -194,10 +211,11 @@ class Columns:
                 yield f"{PLACES[column.place]}.{key} is called {column.name} here: another column has its own name"
 
     def kinds(self) -> dict[str, Kind]:
+        """The types of all columns by name, in order, facts included."""
         return {column.name: column.kind for column in self.all} | dict(FACTS)
 
     def reader(self) -> Callable[[Places], dict[str, Any]]:
-        """What makes the columns of a row; every row has them all."""
+        """A function from the values of a row to its columns by name. Every row has every column; None is no value."""
         plan = [(column.name, column.place, column.key, column.writer) for column in self.all]
 
         def row(places: Places) -> dict[str, Any]:
@@ -211,6 +229,7 @@ class Columns:
 
 
 def _free(column: Column, taken: set[str]) -> str:
+    """A name for the column that is not in ``taken`` (in lower case)."""
     name = re.sub(r"[\x00-\x1f\x7f]", "_", as_text(column.key)).strip() or "_"
     if _FILE.search(name) and column.key != "prompt":
         name = f"{name}_text"

@@ -1,4 +1,4 @@
-"""The dataset card: a README.md that says what is in an export, to people and (in its head) to the Hugging Face hub."""
+"""The dataset card: a README.md that describes an export to people and, in its front matter, to Hugging Face."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,8 +15,15 @@ def card(
     target: Target, reader: str, files: str, columns: Mapping[str, Kind], *, load: str = "", note: str = "",
     image: bool = True,
 ) -> Iterator[str]:  # fmt: skip
-    """reader: as ``datasets`` calls it. files: a pattern, below each split. load: more lines of Python that open it.
-    note: the first one. image: whether it has that column.
+    """The text of the card, in pieces.
+
+    target: the export, after it was written.
+    reader: the name of the loader in ``datasets``.
+    files: glob pattern of the data files, relative to the folder of a split.
+    columns: their types by name.
+    load: more lines of Python, which open the dataset with another library.
+    note: a note to put before those of the target.
+    image: whether there is a column ``image``.
     """
     splits, total = sorted(target.pictures), sum(target.pictures.values())
     yield "---\nconfigs:\n- config_name: default\n  data_files:\n"

@@ -1,7 +1,7 @@
-"""``--embed``: what made a picture, written into its copy in the export. The run's own file stays as it is.
+"""``--embed``: writes the inputs and other facts of an image into its copy in the export. The run's file is unchanged.
 
-What is written comes from the sidecar as it lies beside the picture: it knows the version that made it, and an export
-made again years later has the same bytes. Where the sidecar is missing, the state file tells most of it.
+The facts come from the sidecar beside the image. It names the version of batcher that made it, so an export repeated
+years later has the same bytes. If the sidecar is missing, the state file has most of the facts.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,15 @@ from batcher.images.storage import reader_of
 from batcher.runner.sidecars import Untrue, parse
 from batcher.store.files.safe_reader import Absent, NotAFile, Outside, sidecar_of
 
-SHOWN = 3  # examples
+SHOWN = 3  # examples of images that could not be written to
 
 
 class MetadataEmbedder:
-    """May be used from many threads. refused: how many pictures took nothing in; examples: the first few, and why."""
+    """Embeds metadata into image files. Thread-safe.
+
+    run: the run directory. words: what to embed, the checked words of ``--embed``. simulated: whether a simulator made
+    the images. refused: number of images that nothing could be written into. examples: the first few, with the reason.
+    """
 
     def __init__(self, run: Path, words: AbstractSet[str], *, simulated: bool) -> None:
         self._ground = reader_of(run)
@@ -32,10 +36,10 @@ class MetadataEmbedder:
         self.examples: list[str] = []
 
     def embed(self, sample: Sample, content: bytes) -> bytes:
-        """``content`` with what made it; as it is where nothing can be written into it, and that is remembered."""
+        """``content``, an image file, with the metadata in it; unchanged, and counted, if it can't take any."""
         try:
             return embed(content, self.record(sample), self._what, force=self._force)
-        except NotEmbedded as refusal:  # Signed is one
+        except NotEmbedded as refusal:  # also Signed, a subclass
             with self._lock:
                 self.refused += 1
                 if len(self.examples) < SHOWN:
@@ -43,7 +47,7 @@ class MetadataEmbedder:
             return content
 
     def record(self, sample: Sample) -> Mapping[str, Any]:
-        """The picture's sidecar, or the part of it that the state file has at hand."""
+        """The sidecar of the image, or those fields of it that the state file has."""
         picture, stars = sample.picture, {"stars": sample.verdict.get("stars")}
         try:
             with self._ground.reading(sidecar_of(picture.file)) as data:

@@ -1,4 +1,4 @@
-"""An export from start to end: look at all of it, refuse what can't be, then write."""
+"""Runs an export: reads all selected images, refuses what can't be exported, then writes."""
 
 import os
 import time
@@ -41,7 +41,7 @@ KINDS: dict[str, Callable[[Order, Selection], Target]] = {
 def export_to(
     runs: Sequence[Path], place: str, options: Options, progress: Progress | None, *, replace: bool = False
 ) -> dict[str, Any]:
-    """Several runs as one, to a folder or to the URL of a bucket. Raises as ``export`` does."""
+    """Export several runs as one, to a folder or the URL of a bucket. Gives and raises what ``export`` does."""
     with joined(runs) as whole:
         folder = upload.staging(whole.runs[0], place) if upload.is_url(place) else Path(place)
         order = ordered(whole.path, folder, options)
@@ -56,9 +56,10 @@ def export_to(
 
 
 def export(order: Order, progress: Progress | None, *, replace: bool = False) -> dict[str, Any]:
-    """Raises UsageError, DiskError, BusyError. The report says what was done, and what was left out and why.
+    """Export a run to a folder. The report, which is JSON data, says what was done, and what was left out and why.
 
-    replace: an export that was made with other options is made anew; of its files, those that are ours are removed.
+    replace: whether an export that was made with other options may be replaced. Only files that batcher wrote are
+    removed. Raises UsageError, DiskError, BusyError.
     """
     if order.to == "manifest":
         return export_manifest(order, replace=replace)
@@ -77,7 +78,7 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
             target.see(sample)
         _refuse_nothing(order, target, exporting.removed(connection))
         target.settle()
-        # Files of other options may be there, also where making it anew was interrupted.
+        # Files made with other options may be there, also if an earlier replacement was interrupted.
         is_anew = bool(difference or (mark or {}).get("anew"))
         with opened(order.folder, copy=order.copy, anew=is_anew) as folder:
             target.facts["digests"] = dict((mark or {}).get("digests", {}))
@@ -89,7 +90,10 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
 
 
 def _difference(order: Order, mark: dict[str, Any]) -> str:
-    """What the export that is there is of, where that is not what is ordered. Runs may have been added, or moved."""
+    """How the export in the folder differs from the order, as the end of a sentence; "" if it does not.
+
+    It does not differ if runs were added to it, or were moved.
+    """
     before = str(mark.get("run", "")).split(os.pathsep)
     if not set(before) <= set(_runs(order)) and any(Path(run).exists() for run in before):
         return f"of another run, {', '.join(before)}"
@@ -111,6 +115,7 @@ def _shown(value: Any) -> str:
 
 
 def _refuse_nothing(order: Order, target: Target, removed: int) -> None:
+    """Raises UsageError if there are no images to export. removed: jobs that are no longer in the manifest."""
     if target.pictures:
         return
     left = target.selection.left
@@ -126,7 +131,7 @@ def _refuse_nothing(order: Order, target: Target, removed: int) -> None:
 
 
 def _without(selection: Selection) -> str:
-    """``13 of 40 jobs have no picture (12 failed, 1 in doubt)``; nothing when all have one."""
+    """``13 of 40 jobs have no image (12 failed, 1 in doubt)``; "" if all have one."""
     count = selection.without.total()
     if not count:
         return ""

@@ -1,9 +1,9 @@
-"""The folder of an export: whose it is, and what is in it by our hand.
+"""The folder of an export, and which files in it batcher wrote.
 
-``.batcher-export/export.json`` makes it ours: it says what was asked for and whether that was finished. ``files``
-beside it is the ledger: every name is in it *before* the file is made, so that whatever a kill leaves behind is known
-to be ours, and nothing else is ever replaced or removed. What was made and no longer belongs is removed at the end,
-once the tables no longer speak of it.
+``.batcher-export/export.json`` marks the folder as an export. It holds the options and whether the export is complete.
+``files`` beside it is the ledger of file names. A name is added to it *before* its file is written, so after a kill
+every file that batcher wrote is in it. A file that is not in it is never replaced or removed. Files of an earlier
+export that are no longer part of it are removed at the end, once no table refers to them.
 """
 
 import contextlib
@@ -11,10 +11,10 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from batcher.core.batched import batched
 from batcher.core.errors import BusyError, UsageError
 from batcher.export.marker_file import MARK, write_mark
 from batcher.store import locked
@@ -24,13 +24,15 @@ from batcher.store.files.link_or_copy import Landing, Made
 from batcher.store.files.name_sets import Names
 from batcher.store.files.whole import encode, whole_file, write_whole
 
-_LOT = 512  # files
+_BATCH = 512  # files
 
 
 class Folder:
-    """Ours while it is open. done: what was done, in files (link, copy, written, same, removed).
+    """The folder of an export, to be used by one process (see ``opened``).
 
-    anew: what is there was made with other options, so that a file's time does not tell that it is the same.
+    path: the folder. copy: whether to copy images rather than to link them.
+    anew: whether its files were made with other options, so that an unchanged time does not mean unchanged content.
+    done: number of files by what was done (link, copy, written, same, removed).
     """
 
     def __init__(self, path: Path, *, copy: bool, anew: bool = False) -> None:
@@ -40,39 +42,40 @@ class Folder:
         self._ledger = path / MARK / "files"
         self._folders: set[str] = set()
         self.old = Names(_lines(self._ledger))
-        self._now = Names()  # what belongs here; of a folder that was empty, all that is in the ledger does
+        self._now = Names()  # names of this export; unused if the ledger was empty, as then all names are
         self._landing = Landing(path, self.old, copy=copy, anew=anew)
         self._threads = min(8, os.cpu_count() or 1)
         self.done: Counter[str] = Counter()
 
     def claim(self, mark: Mapping[str, Any]) -> None:
+        """Write the mark, as that of an export that is not complete."""
         self._mark = {**mark, "complete": False, **({"anew": True} if self._anew else {})}
         write_mark(self.path, self._mark, durable=False)
 
     def remember(self, **facts: Any) -> None:
-        """Into the mark, while the rest is not finished."""
+        """Add facts to the mark of an export that is not complete."""
         self.claim({**self._mark, **facts})
 
     def place(self, things: Iterable[Made]) -> Iterator[int]:
-        """Makes these files; gives how many are there, now and then. Raises DiskError, UsageError.
+        """Make these files; gives the number made so far, from time to time. Raises DiskError, UsageError.
 
-        A link or a small text is made at once. What has to be copied, or made by decoding and encoding, goes to
-        threads, one for each core: the libraries that do it leave the interpreter alone.
+        Links and small texts are made in this thread. Files to be copied or encoded are made in one thread for each
+        core, because the libraries that do so release the interpreter lock.
         """
-        placed, walk = 0, iter(things)
+        placed = 0
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="export")
         try:
-            while lot := list(islice(walk, _LOT)):
-                self.note([thing.name for thing in lot])
+            for batch in batched(things, _BATCH):
+                self.note([thing.name for thing in batch])
                 links = self._landing.links
                 quick, slow = list[Made](), list[Made]()
-                for thing in lot:
+                for thing in batch:
                     is_quick = links if thing.source is not None else isinstance(thing.content, bytes)
                     (quick if is_quick else slow).append(thing)
                 under_way = pool.map(self._put, slow)
                 self.done.update(map(self._put, quick))
                 self.done.update(under_way)
-                placed += len(lot)
+                placed += len(batch)
                 yield placed
         finally:
             pool.shutdown(cancel_futures=True)
@@ -82,7 +85,7 @@ class Folder:
             return self._landing.put(thing, self._located(thing.name))
 
     def note(self, names: list[str]) -> None:
-        """Into the ledger, before they are made."""
+        """Add names to the ledger, before their files are made. Raises DiskError."""
         new = names
         if len(self.old):
             for name in names:
@@ -93,13 +96,13 @@ class Folder:
                 ledger.write(encode("\n" + "\n".join(new) + "\n"))
 
     def write(self, name: str, chunks: Iterable[bytes | str]) -> None:
-        """One table, whole or not at all, forced to the disk."""
+        """Write a file whole or not at all, and force it to the disk. chunks: its content; text becomes UTF-8."""
         with self.growing(name) as file:
             file.writelines(encode(chunk) if isinstance(chunk, str) else chunk for chunk in chunks)
 
     @contextlib.contextmanager
     def growing(self, name: str) -> Iterator[BinaryIO]:
-        """The same, for what is written bit by bit: under its name once the block is left."""
+        """A file to write to. It gets its name when the block ends, whole and forced to the disk. Raises UsageError."""
         self.note([name])
         path = Path(self._located(name))
         self._landing.refuse_what_is_not_ours(name, str(path))
@@ -108,15 +111,16 @@ class Folder:
         self.done["written"] += 1
 
     def is_same(self, name: str, digest: str, digests: Mapping[str, str]) -> bool:
-        """Whether a shard of an earlier export is what would be written now."""
+        """Whether a shard of an earlier export has the content that would be written now. digests: by name."""
         return digests.get(name) == digest and name in self.old and os.path.isfile(f"{self._root}/{name}")  # noqa: PTH113
 
     def keep(self, name: str) -> None:
+        """Keep a file of an earlier export as it is."""
         self.note([name])
         self.done["same"] += 1
 
     def finish(self, mark: Mapping[str, Any]) -> None:
-        """Removes what was made and no longer belongs, then says that all is there."""
+        """Remove files of earlier exports that are not part of this one, then write the mark of a complete export."""
         stale = [name for name in _lines(self._ledger) if name not in self._now] if len(self.old) else []
         for name in stale:
             self._remove(name)
@@ -126,6 +130,7 @@ class Folder:
         write_mark(self.path, {**mark, "complete": True})
 
     def _located(self, name: str) -> str:
+        """The path for a file; its folder is made. Raises UsageError if a link leads out of the export."""
         folder = name.rpartition("/")[0]
         if folder not in self._folders:
             with disk(folder):
@@ -142,7 +147,7 @@ class Folder:
             return
         path.unlink()
         self.done["removed"] += 1
-        with contextlib.suppress(OSError):  # not empty: others' files are in it
+        with contextlib.suppress(OSError):  # a folder that is not empty stays
             for parent in path.parents:
                 if parent == Path(self._root):
                     break
@@ -151,7 +156,10 @@ class Folder:
 
 @contextlib.contextmanager
 def opened(path: Path, *, copy: bool, anew: bool = False) -> Iterator[Folder]:
-    """The folder, made if it isn't there, and for this process alone. Raises BusyError, DiskError."""
+    """Make the folder if it does not exist, and lock it for this process. Parameters as for ``Folder``.
+
+    Raises BusyError if another process has it, and DiskError.
+    """
     with disk(str(path)):
         (path / MARK).mkdir(parents=True, exist_ok=True)
     try:

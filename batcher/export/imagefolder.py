@@ -1,13 +1,13 @@
-"""``imagefolder``: what ``datasets.load_dataset("imagefolder", data_dir=DIR)`` reads, with every column.
+"""``imagefolder``: a folder that ``datasets.load_dataset("imagefolder", data_dir=DIR)`` reads, with every column.
 
-The library finds splits by words in the names of files and folders, and where it finds one it silently drops what is
-not in it, and the metadata. So everything is in folders named for their split (``train/`` when there is one), which
-it looks at first; file names hold no such word; and there is one ``metadata`` file a split.
+The library finds splits by words such as ``test`` in the names of folders and files. If it finds one, it silently drops
+the files outside of that split, and the metadata. It looks at folders first. So every image is in a folder named after
+its split (``train/`` if there is one split), file names contain no such word, and each split has its own metadata file.
 
-It takes the type of a column of ``metadata.jsonl`` from the first 10 MB, and refuses splits that differ. What can't
-be read right from JSON (a column with no value in one split, or with dates in one and text in another) goes to
-``metadata.parquet`` instead, which records the types. What can, but not from the first lines alone, is put right
-by writing a row early that shows the type.
+The library takes the types of the columns from the first 10 MB of ``metadata.jsonl``, and refuses splits whose types
+differ. If JSON can't show the types (a column has no value in one split, or dates in one and text in another), the
+metadata is written as ``metadata.parquet``, which records them. If only the first rows don't show a type, a later row
+that does is written early.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,15 +26,17 @@ from batcher.export.target import Advance, FileTarget
 from batcher.manifest.extras import install_command
 from batcher.store.files.link_or_copy import Made
 
-_FOLDER = 500  # jobs a folder of pictures: below 10,000 files, whatever a job gives
+_FOLDER = 500  # jobs per folder of images: below 10,000 files, however many images a job has
 _as_json = msgspec.json.Encoder().encode
-_EARLY = 100  # rows that are in the first 10 MB for certain
+_EARLY = 100  # this many rows are always within the first 10 MB
 
 
 class ImageFolder(FileTarget):
+    """The ``imagefolder`` target. moments: columns that datasets reads as moments in time."""
+
     def settle(self) -> None:
         super().settle()
-        self.moments: list[str] = []  # columns that datasets reads as moments in time
+        self.moments: list[str] = []
         self._witnesses: dict[str, set[int]] = {split: set() for split in self.pictures}
         reason = self._not_for_json()
         self._parquet = bool(reason)
@@ -67,7 +69,9 @@ class ImageFolder(FileTarget):
             yield self.picture(sample, name)
 
     def _with_rows(self, *, early: bool) -> Iterator[tuple[Sample, str]]:
-        """Every picture and its name, once its row is written; or only the rows that have to come early."""
+        """Write rows of metadata. early: only the rows that show types, and give nothing; else all others, and give
+        every image with its file name.
+        """
         rows = dict.fromkeys(self.pictures, -1)
         for sample in self.selection.again():
             rows[sample.split] += 1
@@ -78,6 +82,7 @@ class ImageFolder(FileTarget):
                 yield sample, name
 
     def _sheet(self, folder: Folder, split: str, stack: ExitStack) -> Callable[[Sample, str], object]:
+        """A function that adds a row (sample, file name) to the metadata of a split."""
         extension = "parquet" if self._parquet else "jsonl"
         file: BinaryIO = stack.enter_context(folder.growing(f"{split}/metadata.{extension}"))
         if self._parquet:
@@ -88,7 +93,7 @@ class ImageFolder(FileTarget):
         return lambda sample, name: file.write(_as_json({"file_name": name, **self.values(sample)}) + b"\n")
 
     def _not_for_json(self) -> str:
-        """Why JSON lines can't tell the types, nothing when they can."""
+        """Why JSON lines can't show the types, as part of a sentence; "" if they can."""
         for column in self.columns.all:
             without = [split for split in self.pictures if split not in column.filled]
             if without and column.kinds:
@@ -98,6 +103,7 @@ class ImageFolder(FileTarget):
         return ""
 
     def _find_witnesses(self) -> None:
+        """Note the rows that have to be written early."""
         for column in self.columns.all:
             for split, row in column.filled.items():
                 if row >= _EARLY:
@@ -108,5 +114,5 @@ class ImageFolder(FileTarget):
 
 
 def _looks(column: Column) -> dict[str, bool]:
-    """By split, whether the text in it looks like a moment in time throughout."""
+    """By split, whether every value of a text column looks like a moment in time."""
     return column.moments if column.kinds == {"str"} else {}

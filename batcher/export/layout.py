@@ -1,8 +1,8 @@
-"""``layout``: the folders a benchmark scores, and any others by a template.
+"""``layout``: folders in the form that a benchmark scores, or by a template.
 
-A benchmark knows its prompts by their place in its file, so ``{index}`` is the place of the prompt in the file it
-came from (from 0), and ``{sample}`` the how-manieth picture of that prompt. Both are counted over all jobs, done or
-not: a picture that is still to come leaves its place free, and nothing moves when it comes.
+A benchmark identifies a prompt by its place in a prompt file. So ``{index}`` is the place of the prompt in its file,
+and ``{sample}`` the place of the image among those of the prompt, both from 0. They are counted over all jobs, done or
+not, so a name does not change when images arrive later.
 """
 
 import os
@@ -30,13 +30,15 @@ from batcher.images.recode import Recode
 from batcher.store.files.inside import is_plain
 from batcher.store.files.link_or_copy import Made
 
-_LONGEST = 240  # bytes of a part: benchmarks take whole prompts for names
+_LONGEST = 240  # bytes of a name between slashes: benchmarks use whole prompts as names
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _COUNTED = ("index", "sample", "number")
-_CUTS = (_LONGEST, 200, 120, 60)
+_CUTS = (_LONGEST, 200, 120, 60)  # bytes that each text in a name is cut to, until the name fits
 
 
 class Layouts(FileTarget):
+    """The ``layout`` target. layout: the benchmark's, or one made from the template."""
+
     has_columns = False
 
     def __init__(self, order: Order, selection: Selection) -> None:
@@ -48,17 +50,17 @@ class Layouts(FileTarget):
                 f"--layout {self.layout.template!r}: not a place inside the folder",
                 hint="Such as '{stem}/{index:05d}_{sample:02d}'.",
             )
-        # A scorer takes the prompt from the name: it stands there as it is, where the system takes all signs.
+        # A scorer reads the prompt from the name, so it is unchanged; Windows allows too few characters for that.
         self._is_exact = self.layout.exact and os.name != "nt"
         self._places = Places(selection)
-        self._cells: dict[str, dict[int, str]] = {}
-        self._changed: set[str] = set()  # prompts that can't be a name as they are
+        self._cells: dict[str, dict[int, str]] = {}  # by name of a sheet: paths of images by place, 0 to 3
+        self._changed: set[str] = set()  # prompts that can't be a file name unchanged
         if order.layout in LAYOUTS:
             self.way_out = (
                 f"{order.layout} identifies prompts by their place in one file, or by name: export each prompt file"
                 " on its own with --where 'source == \"FILE\"', or one image of a prompt with --where 'seed == 7'."
             )
-        self._described: set[int] = set()
+        self._described: set[int] = set()  # indexes of prompts whose metadata was written
 
     def see(self, sample: Sample) -> None:
         if self.layout.tiles and self._places.of(sample, "sample") >= 4:
@@ -70,7 +72,7 @@ class Layouts(FileTarget):
 
     def settle(self) -> None:
         self._template.require({*self.selection.names, *_COUNTED, "stem"})
-        if self.layout.tiles:  # four pictures share a name on purpose
+        if self.layout.tiles:  # four images share a name on purpose
             self.notes += self._gather()
             return
         if self._changed:
@@ -83,7 +85,7 @@ class Layouts(FileTarget):
 
     def name(self, sample: Sample) -> str:
         text = ""
-        for most in _CUTS:  # a long prompt is cut, and not the number behind it
+        for most in _CUTS:  # cut long values, not the name: the number at its end must stay
             text = self._template.render(partial(self._cut, sample, most))
             if 4 * len(text) <= _LONGEST or all(len(part.encode()) <= _LONGEST for part in text.split("/")):
                 break
@@ -95,7 +97,7 @@ class Layouts(FileTarget):
         return self._part(self._value(sample, field), most)
 
     def _value(self, sample: Sample, field: str) -> Any:
-        """Of a field of the template; a place is only counted where no input goes by that name."""
+        """The value of a field of the template. An input takes precedence over a place of the same name."""
         if field in _COUNTED and field not in sample.inputs:
             return self._places.of(sample, field)
         if field == "stem" and field not in sample.inputs:
@@ -103,7 +105,7 @@ class Layouts(FileTarget):
         return sample.value(field)
 
     def _part(self, value: Any, most: int) -> Any:
-        """A value as it can stand in a name: a text makes no folder, and takes so many bytes at most."""
+        """A value as it can be part of a name: a text gets no slashes, and is cut to ``most`` bytes."""
         if not isinstance(value, str):
             return value
         plain = (_NO_NAME.sub(" ", value) if self._is_exact else value).replace("/", "-").replace("\\", "-")
@@ -119,7 +121,7 @@ class Layouts(FileTarget):
         return (picture, *self._metadata(sample)) if self.layout.metadata else (picture,)
 
     def _metadata(self, sample: Sample) -> Iterator[Made]:
-        """The line of a prompt, once."""
+        """The metadata file of the prompt of a sample; nothing if it was given before."""
         index = self._places.of(sample, "index")
         if index not in self._described:
             self._described.add(index)
@@ -133,7 +135,7 @@ class Layouts(FileTarget):
             advance(min(placed * each, sum(self.pictures.values())))
 
     def _gather(self) -> list[str]:
-        """Raises UsageError where two prompts would share a sheet."""
+        """Collect the images of each sheet; gives notes. Raises UsageError if two prompts would share a sheet."""
         prompts: dict[str, str] = {}
         shared: list[tuple[str, str]] = []
         for sample in self.selection.again():
@@ -164,22 +166,22 @@ class Layouts(FileTarget):
 
 
 class Places:
-    """The places of all jobs: 24 bytes each, and one entry for each prompt while they are settled.
-
-    index: of the prompt in its file. sample: of the picture among those of the prompt. number: among all.
-    """
+    """The places of all jobs, in 24 bytes each. selection: the jobs to count, done or not."""
 
     def __init__(self, selection: Selection) -> None:
         self._columns = {name: array("q") for name in _COUNTED}
         self._settle(selection)
 
     def of(self, sample: Sample, name: str) -> int:
+        """The place of an image, from 0. name: ``index`` for the place of its prompt in the prompt file, ``sample``
+        for its own among the images of the prompt, ``number`` for its own among all images.
+        """
         place = self._columns[name][sample.picture.job]
         return place if name == "index" else place + sample.picture.output_index
 
     def _settle(self, selection: Selection) -> None:
-        prompts: dict[tuple[str, int, int], int] = {}  # file's stem, line and text: numbered as first seen
-        samples: list[int] = []
+        prompts: dict[tuple[str, int, int], int] = {}  # number by stem of the file, line and hash of the text
+        samples: list[int] = []  # images so far, by number of the prompt
         number = 0
         for asked, inputs in selection.asked():
             prompt = prompts.setdefault((_stem(asked.source), asked.line, hash(inputs.get("prompt"))), len(prompts))
@@ -193,7 +195,7 @@ class Places:
             self._columns["index"] = array("q", map(ranks.__getitem__, self._columns["index"]))
 
     def _add(self, job: int, prompt: int, sample: int, number: int) -> None:
-        """Jobs come by their row numbers, in which there may be gaps."""
+        """job: its row number. They ascend, and there may be gaps between them."""
         for column, value in zip(self._columns.values(), (prompt, sample, number), strict=True):
             if gap := job - len(column):
                 column.extend([0] * gap)
@@ -211,7 +213,7 @@ def _safe_folder(folder: str) -> str:
 
 
 def _ranks(prompts: Mapping[tuple[str, int, int], int]) -> list[int]:
-    """The place of each prompt in its file, by its number: by line, and as first seen where a line has several."""
+    """The place of each prompt in its file, by its number. Prompts of one line are in the order first seen."""
     ranks = [0] * len(prompts)
     at: Counter[str] = Counter()
     for (source, _, _), number in sorted(prompts.items(), key=lambda item: (item[0][0], item[0][1], item[1])):
@@ -221,6 +223,7 @@ def _ranks(prompts: Mapping[tuple[str, int, int], int]) -> list[int]:
 
 
 def _tiled(recode: Recode, paths: list[Path | None]) -> bytes:
+    """One image of four, as an encoded file. Raises UsageError if one of them can't be decoded."""
     try:
         return recode.tiled(paths)
     except FileUnavailable as error:

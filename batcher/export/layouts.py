@@ -1,9 +1,9 @@
-"""The layouts that benchmarks score, as their own scripts read them.
+"""The layouts that the scripts of benchmarks read.
 
-GenEval walks ``00000/samples/0000.png`` with a ``metadata.jsonl`` that is the prompt's line of its file, and matches
-``.png`` only. T2I-CompBench takes the text before the first ``_`` for the prompt and the digits at the end for the
-order. DPG-Bench cuts one picture of two by two tiles for each prompt, named by the prompt's id. HPSv2 reads a folder
-of numbered ``.jpg`` for each style, and the styles are its prompt files.
+GenEval reads ``00000/samples/0000.png``, only ``.png``, and in ``00000/metadata.jsonl`` the prompt's line of the prompt
+file. T2I-CompBench takes the text before the first ``_`` of a name as the prompt, and the digits at its end as the
+order. DPG-Bench reads one image for each prompt, named by the prompt's id, and cuts it into two by two tiles. HPSv2
+reads a folder of numbered ``.jpg`` files for each style; each of its prompt files is a style.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,13 @@ from batcher.images.recode import Recode
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """recode: the format it has to be, None for any. metadata: a ``metadata.jsonl`` each prompt. tiles: four in one.
+    """Where images go, and in what form.
 
-    exact: the scorer takes the prompt from the name, so that stands there as it is, as far as the disk takes it.
+    template: the path of an image, without extension.
+    recode: the format that is required; None for any.
+    metadata: whether each prompt has a ``metadata.jsonl``.
+    tiles: whether four images of a prompt are combined into one file.
+    exact: whether the scorer reads the prompt from the name, so that it is changed no more than the disk requires.
     """
 
     template: str

@@ -1,7 +1,7 @@
-"""``manifest``: the jobs of the chosen pictures as a prompt file that ``batcher run`` takes, on another model too.
+"""``manifest``: the jobs of the selected images as a prompt file for ``batcher run``, on this or another model.
 
-The lines have the form of ``records.jsonl``, which keeps inputs, meta and prompt ids exactly; a job with several
-pictures is one line.
+A job is one line, also if it has several images. Lines have the form of ``records.jsonl``, which keeps inputs, meta and
+prompt ids exactly.
 """
 
 import time
@@ -19,12 +19,15 @@ from batcher.store.files.disk import disk
 from batcher.store.files.whole import write_whole
 from batcher.store.joined import name_of, runs_of
 
-NAME = "prompts.jsonl"  # in a folder
+NAME = "prompts.jsonl"  # name of the file if a folder is given
 _ENDINGS = frozenset({".jsonl", ".ndjson"})
 
 
 def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
-    """Raises UsageError, DiskError. The report says what was written and what was left out."""
+    """Write the prompt file. The report, which is JSON data, says what was written and what was left out.
+
+    replace: whether an existing file may be replaced. Raises UsageError, DiskError.
+    """
     began = time.monotonic()
     path = order.folder if order.folder.suffix.lower() in _ENDINGS else order.folder / NAME
     if path.is_dir() or path.parent.resolve() in {run.resolve() for run in runs_of(order.run)}:

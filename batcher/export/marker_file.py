@@ -1,4 +1,4 @@
-"""The mark in a folder that makes it an export of ours: what was asked for, and whether that was finished."""
+"""The mark of an export folder: a file with the options of the export, and whether it is complete."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -13,16 +13,19 @@ from batcher.store.files.whole import write_whole
 
 MARK = ".batcher-export"
 FORMAT = "batcher-export/1"
-_OF_THE_RUN = ("images", "pruned", "lost+found")
+_OF_THE_RUN = ("images", "pruned", "lost+found")  # folders of a run directory that hold its images
 _FACTS = {"target": str, "run": str, "options": dict, "pictures": dict}
 _OPTIONS = frozenset(field.name for field in fields(Options))
 
 
 def look(folder: Path, runs: Iterable[Path]) -> dict[str, Any] | None:
-    """What is known of an export at ``folder``, None where one may be made. Raises UsageError; touches nothing."""
+    """The mark of the export at ``folder``; None if there is none and one can be made there. Changes nothing.
+
+    runs: run directories, inside which an export must not be. Raises UsageError if no export can be made there.
+    """
     place = folder.resolve()
     for run in runs:
-        for own in _OF_THE_RUN:  # verify and repair would take the export for the run's images, and move them
+        for own in _OF_THE_RUN:  # verify and repair would treat the export as the run's images, and move them
             if place.is_relative_to((run / own).resolve()):
                 raise UsageError(f"{folder} is in the run's own folder {own}", hint="Choose a folder outside of it.")
     with disk(str(folder)):
@@ -46,7 +49,7 @@ def look(folder: Path, runs: Iterable[Path]) -> dict[str, Any] | None:
 
 
 def read_mark(folder: Path) -> dict[str, Any]:
-    """Raises UsageError when there is none, or it can't be understood."""
+    """The mark of an export. Raises UsageError if there is none, or it can't be read."""
     path = folder / MARK / "export.json"
     try:
         mark = json.loads(path.read_bytes())
@@ -69,7 +72,7 @@ def _is_ours(mark: Mapping[str, Any]) -> bool:
 
 
 def write_mark(folder: Path, mark: Mapping[str, Any], *, durable: bool = True) -> None:
-    """durable: as what is finished has to be; while it is not, a power cut may take us back to an older mark."""
+    """Write the mark. durable: whether to force it to the disk, which only the mark of a complete export needs."""
     path = folder / MARK / "export.json"
     text = json.dumps(mark, indent=2, ensure_ascii=False) + "\n"
     write_whole(path, [text], durable=durable)

@@ -1,7 +1,8 @@
-"""``batcher more``: new drawn seeds for the groups of a run that have no keeper.
+"""``batcher more``: adds jobs with new seeds to the groups of a run that have no picked image.
 
-``plan_more`` says which jobs that would be and what they cost, ``add`` writes them to ``additions.jsonl``; the next run
-makes them. Seeds are drawn from a hash of the group, so nobody's clock decides; those that a group has are passed over.
+``plan_more`` gives the jobs and what they cost. ``add`` writes them to ``additions.jsonl``; the next run submits them.
+Seeds are derived from a hash of the group, so that they are the same every time. Seeds that a group already has are
+skipped.
 """
 
 import shlex
@@ -28,19 +29,31 @@ from batcher.store.picks import YES
 
 @dataclass(slots=True)
 class Group:
-    """first: a job of it. seeds: all that it has. kept: how many of its pictures are picked. meant: by ``--where``."""
+    """Jobs with the same model and inputs, except for the seed.
+
+    first: the first job of it. seeds: all seeds in use. kept: number of picked images. matches: whether ``--where``
+    matches one of its jobs.
+    """
 
     first: Job
     seeds: set[Any] = field(default_factory=set)
     kept: int = 0
-    meant: bool = False
+    matches: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class More:
-    """jobs: to be added. groups: that get some. kept: groups that have a keeper and get none. without_seed: groups
-    whose model takes no seed. earlier: jobs that were added before. cost_usd, left_usd: dollars, None where unknown;
-    left is of the budget.
+    """Jobs that can be added to a run.
+
+    jobs: the new jobs.
+    groups: number of groups that get jobs.
+    kept: number of groups that get none, because they have a picked image or ``--where`` does not match them.
+    without_seed: number of groups that get none, because their model takes no seed.
+    earlier: number of jobs that were added before.
+    cost_usd: cost of the new jobs in dollars; None if the price is unknown.
+    left_usd: dollars left of the budget; None if there is no budget or the costs are unknown.
+    resume: the command that continues the run; None if unknown.
+    warnings: sentences about ``--where``.
     """
 
     jobs: tuple[Job, ...]
@@ -54,7 +67,7 @@ class More:
     warnings: tuple[str, ...] = ()
 
     def as_json(self, run_dir: Path) -> dict[str, Any]:
-        """Before anything is added."""
+        """The plan as JSON data, with ``added`` false."""
         return {
             "run": str(run_dir), "groups": self.groups, "jobs": len(self.jobs), "groups_with_a_keeper": self.kept,
             "groups_without_a_seed": self.without_seed, "added_before": self.earlier, "cost_usd": self.cost_usd,
@@ -63,9 +76,9 @@ class More:
 
 
 def plan_more(run_dir: Path, many: int, where: str | None = None) -> More:
-    """``many`` new seeds for each group without a keeper, or that has a job which ``where`` means. Changes nothing.
+    """Plan new seeds, for each group without a picked image or, with ``where``, each group with a job that it matches.
 
-    Raises UsageError, DiskError.
+    many: seeds for each group. Changes nothing. Raises UsageError, DiskError.
     """
     if not 1 <= many <= MOST:
         raise UsageError(f"--seeds {many}: a number from 1 to {MOST:,}")
@@ -74,7 +87,7 @@ def plan_more(run_dir: Path, many: int, where: str | None = None) -> More:
 
 
 def add(run_dir: Path, more: More) -> None:
-    """Raises DiskError."""
+    """Add the jobs to the run. Raises DiskError."""
     additions.append(run_dir, more.jobs)
 
 
@@ -86,7 +99,7 @@ def _plan_more(run_dir: Path, connection: sqlite3.Connection, many: int, text: s
         group = groups.get(group_key(job.model, job.inputs))
         if group is not None:
             group.seeds.add(seed_of(job.inputs))
-    chosen = [group for group in groups.values() if (group.meant if text else not group.kept)]
+    chosen = [group for group in groups.values() if (group.matches if text else not group.kept)]
     if not chosen:
         what = "no group matches --where" if text else "every group has a keeper" if groups else "there are no jobs"
         raise UsageError(f"{run_dir}: {what}, so there is nothing to add", hint="Nothing was written.")
@@ -112,20 +125,20 @@ def _plan_more(run_dir: Path, connection: sqlite3.Connection, many: int, text: s
 
 
 def _groups(connection: sqlite3.Connection, where: JobFilter) -> dict[str, Group]:
-    """By key, in the order first seen."""
+    """The groups by key, in the order first seen."""
     groups: dict[str, Group] = {}
     for entry in reading.entries(connection, list(State), listed_only=True):
         job = entry.job
         group = groups.setdefault(group_key(job.model, job.inputs), Group(job))
         group.seeds.add(seed_of(job.inputs))
         group.kept += sum(verdict.get("pick") == YES for verdict in where.verdicts.get(job.key, ()))
-        group.meant = where.means(entry) or group.meant
+        group.matches = where.means(entry) or group.matches
     where.check()
     return groups
 
 
 def _new_jobs(group: Group, many: int) -> Iterator[Job]:
-    """None where the model takes no seed."""
+    """Copies of a job with ``many`` new seeds, or fewer if the model has no more; none if it takes no seed."""
     first = group.first
     schema = bundled(first.model)
     name = seed_input(first.inputs) or (seed_input(schema.inputs) if schema else None)
@@ -147,7 +160,7 @@ def _new_jobs(group: Group, many: int) -> Iterator[Job]:
 
 
 def _path(first: Job, name: str, seed: int) -> str:
-    """The path of the first job with the new seed in the place of its own; behind it where it has none there."""
+    """The path of the first job, with its seed replaced if the path ends with it, else with the new one appended."""
     own = first.inputs.get(name)
     folder, slash, last = first.path.rpartition("/")
     for old in (f"_s{own}", f"s{own}", f"-{own}", f"_{own}"):
@@ -157,7 +170,7 @@ def _path(first: Job, name: str, seed: int) -> str:
 
 
 def _left(run_dir: Path, connection: sqlite3.Connection, price: float | None) -> float | None:
-    """What is left of the budget that the last run had, or ``tune`` gave since."""
+    """Dollars left of the budget, which ``tune`` or the last run set; None if there is none, or costs are unknown."""
     budget = read_control(run_dir).budget
     if budget is None:
         words = shlex.split(read_facts(connection).command or "")

@@ -1,9 +1,9 @@
-"""``pairs``: a picked picture against a rejected one of the same group, for preference training (DPO).
+"""``pairs``: pairs of a picked and a rejected image of the same group, for preference training (DPO).
 
-Parquet in the columns of Pick-a-Pic, which Diffusion-DPO's ``train.py`` reads: ``jpg_0`` and ``jpg_1`` are encoded
-pictures as plain bytes (of any format that Pillow opens), ``label_0`` is 1 where the first one is the better,
-``caption`` the prompt. Which of the two stands first is settled by a hash, so that nothing can be learned from the
-place. With ``--split`` all pairs of a prompt stay together.
+The files are parquet with the columns of Pick-a-Pic, which Diffusion-DPO's ``train.py`` reads: ``jpg_0`` and ``jpg_1``
+are encoded images (of any format that Pillow opens), ``label_0`` is 1 if the first image is the picked one, and
+``caption`` is the prompt. A hash decides which image comes first, so a model can't learn from the order. With
+``--split`` all pairs of a prompt are in the same split.
 """
 
 from collections import Counter
@@ -36,6 +36,8 @@ Pair = tuple[Sample, Sample]  # picked, rejected
 
 
 class Pairs(ShardTarget):
+    """The ``pairs`` target. ``pictures`` counts pairs here."""
+
     extension = "parquet"
     has_columns = False
 
@@ -68,6 +70,7 @@ class Pairs(ShardTarget):
             self.notes.append(f"{groups} only picked or only rejected images, which make no pair")
 
     def _pairs(self) -> Iterator[tuple[str, Pair]]:
+        """All pairs, each with its split."""
         for picked, rejected in self._groups.values():
             for yes in picked:
                 split = self.order.splits.of(yes.prompt)
@@ -79,7 +82,7 @@ class Pairs(ShardTarget):
             yield split, size, Row(pair, self._values(pair))
 
     def _values(self, pair: Pair) -> dict[str, Any]:
-        """All columns but the pictures."""
+        """All columns except for the images."""
         first, second = _placed(pair)
         better = float(first is pair[0])
         values: dict[str, Any] = {"label_0": better, "label_1": 1 - better, "caption": self.caption.of(pair[0])}
@@ -113,5 +116,6 @@ def _uid(sample: Sample) -> str:
 
 
 def _placed(pair: Pair) -> Pair:
+    """The two images in the order of the file."""
     digest = blake2b("".join(map(_uid, pair)).encode(), digest_size=1, person=b"batcher-pairs").digest()
     return pair if digest[0] & 1 else (pair[1], pair[0])

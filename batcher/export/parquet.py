@@ -1,8 +1,7 @@
-"""``parquet``: tables with the pictures in them, as ``datasets`` lays an ``Image`` out; DuckDB and pandas read them
-too.
+"""``parquet``: tables that contain the images, for ``datasets``, DuckDB and pandas.
 
-``image`` is a structure of ``bytes`` and ``path``; the other columns are plain, with the types settled over all rows.
-What ``datasets`` makes of them is written into the file (its ``huggingface`` key), so it need not guess.
+``image`` is a structure of ``bytes`` and ``path``, as an ``Image`` of ``datasets``. The other columns are plain values,
+with types that hold all rows. The key ``huggingface`` of the file's metadata names the types for ``datasets``.
 """
 
 from typing import Any
@@ -18,6 +17,8 @@ from batcher.export.target import Advance
 
 
 class Parquet(ShardTarget):
+    """The ``parquet`` target. With ``--no-pictures`` a column ``file`` replaces the images."""
+
     extension = "parquet"
 
     def __init__(self, order: Order, selection: Selection) -> None:

@@ -1,4 +1,4 @@
-"""``batcher pick``: verdicts from the command line, on the pictures that an expression or a file names."""
+"""``batcher pick``: verdicts from the command line, on the images that an expression or a file selects."""
 
 import sqlite3
 from collections import defaultdict
@@ -22,11 +22,17 @@ CLEAR = "clear"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picking:
-    """Which verdicts on which pictures.
+    """Which verdicts to give on which images.
 
-    where: an expression, None for all of the file or of the run. word: ``yes``, ``no`` or ``clear``. stars: 0 to 5.
-    tags: are added. scores: a file of verdicts or scores. best: so many of each group, by the column ``by``. rest: said
-    of the others of these groups. by_whom: "" for the user of this machine.
+    where: an expression that selects images; None for all images of the run, or of ``scores`` if that is given.
+    word: ``yes``, ``no`` or ``clear``; None to leave the pick as it is.
+    stars: 0 to 5; None to leave them as they are.
+    tags: tags to add.
+    scores: a file of verdicts or scores.
+    best: pick this number of images from each group, those with the highest value of ``by``.
+    by: a column of ``scores`` or a name of ``--where``.
+    rest: the pick of the other images of these groups, ``no`` or ``clear``; None to leave it as it is.
+    by_whom: who gives the verdicts; "" for the user of this machine.
     """
 
     where: str | None = None
@@ -41,7 +47,7 @@ class Picking:
 
 
 def pick(run_dir: Path, picking: Picking) -> dict[str, Any]:
-    """Writes the verdicts that are new and says what was done, as JSON data. Raises UsageError, DiskError."""
+    """Write the verdicts that change something; gives a report as JSON data. Raises UsageError, DiskError."""
     _check(picking)
     with closing(connect_to_read(run_dir)) as connection, exporting.snapshot(connection):
         facts = _pick(run_dir, connection, picking)
@@ -51,25 +57,25 @@ def pick(run_dir: Path, picking: Picking) -> dict[str, Any]:
 def _pick(run_dir: Path, connection: sqlite3.Connection, picking: Picking) -> dict[str, Any]:
     there = picks.read(run_dir)
     where = Filter(picking.where, PICTURE_FACTS)
-    meant = everything = list(viewed(run_dir, connection, where))
-    if picking.scores and picking.where is not None:  # a row of the file may name one that is not meant
+    selected = everything = list(viewed(run_dir, connection, where))
+    if picking.scores and picking.where is not None:  # a row of the file may name an image that --where does not match
         everything = list(viewed(run_dir, connection, Filter(None, PICTURE_FACTS)))
     file = scores.read(picking.scores, everything) if picking.scores else None
     if file is not None:
-        meant = [one for one in meant if one.place in file.rows]
-    new = [verdict for verdict in _verdicts(picking, meant, file) if _is_new(verdict, there)]
+        selected = [one for one in selected if one.place in file.rows]
+    new = [verdict for verdict in _verdicts(picking, selected, file) if _is_new(verdict, there)]
     picks.append(run_dir, [replace(verdict, by=picking.by_whom) for verdict in new])
     return {
         "run": str(run_dir),
-        "pictures": len(meant),
+        "pictures": len(selected),
         "yes": sum(verdict.pick == YES for verdict in new),
         "no": sum(verdict.pick == NO for verdict in new),
         "cleared": sum(verdict.is_empty for verdict in new),
         "written": len(new),
-        "unchanged": len(meant) - len(new) if picking.best is None else 0,
+        "unchanged": len(selected) - len(new) if picking.best is None else 0,
         "unmatched": file.unmatched if file else 0,
         "unmatched_examples": file.examples if file else [],
-        "groups": len({one.group for one in meant}) if picking.best is not None else None,
+        "groups": len({one.group for one in selected}) if picking.best is not None else None,
         "warnings": where.warnings(),
         "exit_code": 3 if file and file.unmatched else 0,
     }
@@ -98,9 +104,9 @@ def _check(picking: Picking) -> None:
         raise UsageError("no verdict is given for them", hint="Add yes, no, clear, --stars N or --tag TEXT.")
 
 
-def _verdicts(picking: Picking, meant: Sequence[Viewed], file: Scores | None) -> Iterable[Verdict]:
+def _verdicts(picking: Picking, selected: Sequence[Viewed], file: Scores | None) -> Iterable[Verdict]:
     if picking.best is not None:
-        yield from _best(picking, meant, file)
+        yield from _best(picking, selected, file)
         return
     says = picking.word is not None or picking.stars is not None or picking.tags
     if file is not None and not says and not set(COLUMNS) & set(file.columns):
@@ -109,7 +115,7 @@ def _verdicts(picking: Picking, meant: Sequence[Viewed], file: Scores | None) ->
             f"{picking.scores} has no column pick, stars, tags or note (it has {columns})",
             hint="With a column of scores, add --best 1 --by COLUMN; or give yes, no or --stars N for all of them.",
         )
-    for one in meant:
+    for one in selected:
         verdict = _before(one)
         if file is not None:
             row = file.rows[one.place]
@@ -117,15 +123,16 @@ def _verdicts(picking: Picking, meant: Sequence[Viewed], file: Scores | None) ->
         yield _with(verdict, picking)
 
 
-def _best(picking: Picking, meant: Sequence[Viewed], file: Scores | None) -> Iterable[Verdict]:
+def _best(picking: Picking, selected: Sequence[Viewed], file: Scores | None) -> Iterable[Verdict]:
+    """Verdicts on the best images of each group, and with ``--rest`` on the others. Raises UsageError."""
     by = picking.by or _only_numbers(file)
     groups: dict[str, list[tuple[float, Viewed]]] = defaultdict(list)
-    for one in meant:
+    for one in selected:
         value = file.rows.get(one.place, {}).get(by) if file is not None and by in file.columns else one.value(by)
         if (number := number_of(value)) is not None:
             groups[one.group].append((number, one))
     if not groups:
-        names = sorted({*(file.columns if file else ()), *(name for one in meant for name in one.names), "stars"})
+        names = sorted({*(file.columns if file else ()), *(name for one in selected for name in one.names), "stars"})
         what = "no image has a number there" if by in names else "there is no such column"
         raise UsageError(f"--by {by}: {what}", hint=f"There are {', '.join(names[:20])}.")
     for group in groups.values():
@@ -138,7 +145,7 @@ def _best(picking: Picking, meant: Sequence[Viewed], file: Scores | None) -> Ite
 
 
 def _only_numbers(file: Scores | None) -> str:
-    """The column of a file of scores to go by."""
+    """The column to rank by: ``score``, else the only column of numbers. Raises UsageError if there is neither."""
     columns, rows = (file.columns, file.rows.values()) if file else ((), ())
     numbers = [name for name in columns if any(number_of(row.get(name)) is not None for row in rows)]
     if len(numbers) == 1 or "score" in numbers:
@@ -148,7 +155,7 @@ def _only_numbers(file: Scores | None) -> str:
 
 
 def _before(one: Viewed) -> Verdict:
-    """The verdict on a picture as it is now, to be changed; a stale one does not count."""
+    """The verdict on an image, to be changed; an empty one if there is none or it is stale."""
     job, index = one.place
     before = one.verdict or Verdict(job=job, output_index=index)
     return replace(before, sha256=one.picture.sha256, at="", by="")

@@ -1,4 +1,4 @@
-"""What is asked for: the command's options, read and checked before anything is looked at or written."""
+"""The options of an export, checked before anything is read or written."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from batcher.images.kinds import PNG
 from batcher.images.recode import FORMATS, Recode
 
 TARGETS = ("imagefolder", "webdataset", "parquet", "captions", "layout", "pairs", "manifest")
-# Words that datasets finds splits by; any other folder is passed over, or loaded as part of train.
+# By folder name, the split that datasets loads it as. It ignores other folders, or loads them as part of train.
 SPLITS_OF_DATASETS: Mapping[str, str] = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "dev": "validation",
     "val": "validation", "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
@@ -26,8 +26,22 @@ _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2*
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options as typed, and what holds where one was not. allow_missing: a job without an image is no reason for
-    exit code 3.
+    """The options as typed, with defaults for the others.
+
+    to: the target, one of TARGETS.
+    where: an expression that selects images; None for all.
+    split: such as ``train=0.9,test=0.1``; None for no splits.
+    split_by: what stays together in one split: ``job``, ``prompt`` or ``meta.NAME``.
+    convert: a format for the images, such as ``webp:90``; None to keep theirs.
+    embed: what to write into the copies of the images; None for nothing.
+    include_removed: whether to include jobs that are no longer in the manifest.
+    allow_missing: whether jobs without an image leave the exit code 0, rather than 3.
+    copy: whether to copy images rather than to link them.
+    shard_size: most bytes of images in a shard, with a unit.
+    shard_count: most samples in a shard.
+    no_pictures: whether a parquet file has no images.
+    caption: the template of captions.
+    layout: the name of a benchmark, or a template for file names.
     """
 
     to: str
@@ -46,13 +60,17 @@ class Options:
     layout: str = ""
 
     def given(self) -> dict[str, Any]:
-        """Those that are not as they are by default; ``to`` is always one."""
+        """The options that differ from their defaults, by name; always with ``to``."""
         return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) != one.default}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order(Options):
-    """The options, checked. words: of ``embed``. known_by: options by which an export is known again."""
+    """The options of one export, checked.
+
+    run: the run directory. folder: the folder to export to. splits, recode: as parsed. words: what to embed.
+    shard_bytes: ``shard_size`` in bytes. known_by: the options that an export must share to be continued, by name.
+    """
 
     run: Path
     folder: Path
@@ -63,7 +81,7 @@ class Order(Options):
     known_by: Mapping[str, Any]
 
 
-_ONLY: Mapping[str, tuple[str, ...]] = {  # which targets an option is for
+_ONLY: Mapping[str, tuple[str, ...]] = {  # by option, the targets that it is for
     "shard_size": ("webdataset", "parquet", "pairs"),
     "shard_count": ("webdataset", "parquet", "pairs"),
     "no_pictures": ("parquet",),
@@ -75,7 +93,7 @@ _ONLY: Mapping[str, tuple[str, ...]] = {  # which targets an option is for
 
 
 def ordered(run: Path, folder: Path, options: Options) -> Order:
-    """Raises UsageError for options that are wrong, or are not for this target."""
+    """Check the options. Raises UsageError if one is wrong, or is not for this target."""
     given = options.given()
     for name, targets in _ONLY.items():
         if name in given and options.to not in targets:
@@ -149,7 +167,7 @@ def _embed(options: Options) -> frozenset[str]:
 
 
 def _layout_recode(options: Options) -> Recode | None:
-    """The format that a benchmark insists on."""
+    """The format of the images in a benchmark's layout. Raises UsageError if ``--convert`` asks for another one."""
     layout = LAYOUTS.get(options.layout)
     if layout is None:
         if options.layout and "{" not in options.layout:

@@ -1,11 +1,13 @@
-"""``pick --from FILE``: verdicts or scores that somebody else made, as CSV, TSV or JSON lines.
+"""``pick --from FILE``: reads verdicts or scores that another program made, as CSV, TSV or JSON lines.
 
-A row names its picture by job key (the beginning will do), by file, or by prompt id, which means all its pictures. The
-columns ``pick``, ``stars``, ``tags`` and ``note`` are verdicts; any other one may be a score for ``--best``.
+A row names its image by job key (the first digits are enough) or by file. It can also name all images of a prompt by
+prompt id. The columns ``pick``, ``stars``, ``tags`` and ``note`` are verdicts. Any other column can be a score for
+``--best``.
 """
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +25,7 @@ KEYS = {
 }
 OUTPUT = "output_index"
 COLUMNS = ("pick", "stars", "tags", "note")
-_SHORTEST = 8  # digits of a job key
+_SHORTEST = 8  # least digits of a shortened job key
 Place = tuple[str, int]  # job key, output index
 _WORDS: Mapping[str, str | None] = {
     **dict.fromkeys(("yes", "y", "true", "1", "pick", "picked", "keep"), YES),
@@ -34,7 +36,11 @@ _WORDS: Mapping[str, str | None] = {
 
 @dataclass(slots=True)
 class Scores:
-    """rows: what was said, by picture. unmatched: rows that name no picture of the run; examples: the first of them."""
+    """The content of a file of scores.
+
+    rows: the cells by image and column; verdicts as ``Verdict`` has them. columns: all names, except for those that
+    name the image. unmatched: number of rows that name no image of the run. examples: the first few of them.
+    """
 
     rows: dict[Place, dict[str, Any]] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
@@ -43,7 +49,7 @@ class Scores:
 
 
 def read(path: Path, pictures: Sequence[Viewed]) -> Scores:
-    """Raises UsageError for a file that can't be read so, with its line."""
+    """Read a file of scores. pictures: the images of the run. Raises UsageError, with the line that is wrong."""
     scores = Scores()
     index = _Index(pictures)
     columns: dict[str, None] = {}
@@ -68,7 +74,7 @@ def read(path: Path, pictures: Sequence[Viewed]) -> Scores:
 
 
 class _Index:
-    """Pictures by all that a row may call them."""
+    """Finds images by the names that a row can use."""
 
     def __init__(self, pictures: Sequence[Viewed]) -> None:
         self._places: dict[str, dict[str, list[Place]]] = {kind: {} for kind in KEYS}
@@ -80,7 +86,7 @@ class _Index:
                 self._places[kind].setdefault(name, []).append(one.place)
 
     def find(self, row: Mapping[str, Any]) -> list[Place] | None:
-        """None where the row has no column that names one; empty where it names none of this run."""
+        """The images that a row names; empty if the run has none of that name, None if no column names an image."""
         plain = {name.lower(): value for name, value in row.items()}
         for kind, names in KEYS.items():
             given = next((plain[name] for name in names if plain.get(name) not in {None, ""}), None)
@@ -91,7 +97,7 @@ class _Index:
         return None
 
     def _called(self, kind: str, name: str) -> list[Place]:
-        """A job by the beginning of its key; a file as recorded, or any path that ends so, where that is one alone."""
+        """The images of a name. kind: one of KEYS. A shortened job key or path counts only if it fits one thing."""
         places = self._places[kind]
         if kind != "file":
             key = name.lower() if kind == "job" else name
@@ -144,7 +150,7 @@ def _cells(path: Path, file: Any) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _checked(path: Path, line: int, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with its verdict columns as ``Verdict`` has them. A score stays as it is."""
+    """The row, with verdicts as ``Verdict`` has them, and scores as they are. Raises UsageError."""
     values = dict(row)
     if "pick" in row:
         word = "" if row["pick"] is None else str(row["pick"]).strip().lower()
@@ -167,9 +173,9 @@ def _checked(path: Path, line: int, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def number_of(value: Any) -> float | None:
-    """A score as a number, None for what is none."""
+    """A score as a number; None if it is not one."""
     try:
         number = None if isinstance(value, bool) or value is None else float(value)
     except (TypeError, ValueError):
         return None
-    return number if number is not None and number == number else None  # noqa: PLR0124  not a number
+    return None if number is None or math.isnan(number) else number

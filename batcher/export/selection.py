@@ -1,8 +1,7 @@
-"""Which pictures of a run are meant, and how each is called. Read twice, of one moment of the state file.
+"""Selects the images of a run that an export includes, and names them. Reads them twice, from one snapshot.
 
-The first look settles everything that has to hold for all rows (columns, names, what is missing), and writes nothing.
-The second gives the pictures to be written. Between them nothing is kept for each picture but eight bytes of its
-name.
+The first pass collects what must hold for all rows (columns, names, missing files), and writes nothing. The second pass
+gives the images to be written. Memory between them is eight bytes for each image, for its name.
 """
 
 import json
@@ -36,18 +35,20 @@ from batcher.store.joined import name_of, runs_of, whose
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
 _NOTHING: Mapping[str, Any] = {}
-_ATTRIBUTES = {name: name for name in PICTURE_FACTS} | {"job": "key", "source_sha256": "sha256"}  # of a picture
+_ATTRIBUTES = {name: name for name in PICTURE_FACTS} | {"job": "key", "source_sha256": "sha256"}  # by name in templates
 _CLEAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _SPLIT_WORD = re.compile(
     r"(?:^|[-0-9])(?:train|training|validation|valid|dev|val|test|testing|eval|evaluation)(?:[-0-9]|$)", re.IGNORECASE
 )
-# A third of the price of json.loads, for text that we wrote.
+# A third of the time of json.loads; for text that batcher wrote.
 _decode: Callable[[str, int], Any] = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]  # typeshed: of itself
 
 
 class Sample(NamedTuple):
-    """A picture that is meant. verdict: ``pick``, ``stars``, ``tags``, as far as they were given. name: safe for every
-    reader, without extension; extension: as it will be written.
+    """A selected image.
+
+    chosen: what ``vars`` and ``repeat`` chose. verdict: ``pick``, ``stars``, ``tags``, those that were given.
+    name: its file name, safe for every reader, without extension. extension: of the file to be written.
     """
 
     picture: Picture
@@ -64,7 +65,7 @@ class Sample(NamedTuple):
         return self.inputs, self.meta, self.chosen, self.verdict
 
     def value(self, name: str) -> Any:
-        """Of a name that a template has; None where there is none."""
+        """The value of a template's field; None if there is none."""
         facts: Mapping[str, Any] = self.verdict
         if (attribute := _ATTRIBUTES.get(name)) is not None:
             facts = {name: getattr(self.picture, attribute)}
@@ -72,12 +73,13 @@ class Sample(NamedTuple):
 
     @property
     def prompt(self) -> str:
+        """The prompt; "" if there is none, or it is not a text."""
         prompt = self.inputs.get("prompt")
         return prompt if isinstance(prompt, str) else ""
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The columns that every export has beside inputs and meta."""
+        """The columns that every export has, by the names of ``columns.FACTS``."""
         picture = self.picture
         return {
             "prompt_id": picture.prompt_id,
@@ -91,8 +93,14 @@ class Sample(NamedTuple):
 
 
 class Selection:
-    """left: pictures that are left out, by reason. missing: examples of files that are not as recorded. jobs: with a
-    picture that is meant. without: jobs that are meant and have none, by state. warnings: of ``--where``.
+    """The selected images of a run.
+
+    order: the export. connection: to the state file, in a transaction that stays open.
+    simulated: whether a simulator made the images.
+    left: number of images that are left out, by reason.
+    missing: the first few files that are missing or damaged.
+    jobs: number of jobs with a selected image.
+    without: number of selected jobs without an image, by state.
     """
 
     def __init__(self, order: Order, connection: sqlite3.Connection) -> None:
@@ -116,21 +124,23 @@ class Selection:
         self.missing: list[str] = []
 
     def path(self, picture: Picture) -> str:
-        """Of an ordinary file: where the run has a link, of what it leads to."""
+        """The path of the file of an image; of the link's target if it is a link."""
         if self._links and picture.file in self._links:
             return self._links[picture.file]
         home, file = self._home(picture)
         return f"{home.folders.base}/{file}"
 
     def _home(self, picture: Picture) -> "tuple[_Home, str]":
-        """The run directory that has it, and the file's name there."""
+        """The run directory that has the image, and the file's name there."""
         if self._only is not None:
             return self._only, picture.file
         run, file = whose(self._order.run, picture.file)
         return self._homes[run], file
 
     def first_look(self) -> Iterator[Sample]:
-        """Every picture that is meant and there. Raises UsageError at the end when ``--where`` asks for the unknown."""
+        """The first pass: every selected image whose file is there, and counts. Raises DiskError, and at the end
+        UsageError if ``--where`` or ``--split-by`` uses an unknown name.
+        """
         last = -1
         for sample in storage.brought(self._order.run, self._meant(is_first=True), _recorded):
             self.jobs += sample.picture.job != last
@@ -147,7 +157,7 @@ class Selection:
 
     @property
     def names(self) -> set[str]:
-        """What a template can ask for, after the first look."""
+        """The names that a template can use, after the first pass."""
         return self._where.seen | _ATTRIBUTES.keys()
 
     @property
@@ -155,7 +165,11 @@ class Selection:
         return self._where.warnings()
 
     def report(self, place: Path, began: float, notes: Sequence[str], **facts: Any) -> dict[str, Any]:
-        """Of an export to ``place`` that began then (``time.monotonic``). facts: what differs from nothing done."""
+        """The report of an export, as JSON data.
+
+        place: where it was written. began: when, as of ``time.monotonic``. notes: sentences for the user. facts: fields
+        that differ from an export that wrote nothing.
+        """
         run, to = self._order.run, self._order.to
         return {
             "run": name_of(run), "runs": list(map(str, runs_of(run))), "export": str(place), "to": to, "pictures": 0,
@@ -167,20 +181,20 @@ class Selection:
         }  # fmt: skip
 
     def again(self, *, by_arrival: bool = False) -> Iterator[Sample]:
-        """The same pictures."""
+        """The second pass: the images of ``first_look``. by_arrival: in the order in which they were downloaded."""
         for sample in self._meant(by_arrival=by_arrival):
             if not self._bad or (sample.picture.job, sample.picture.output_index) not in self._bad:
                 yield sample
 
     def asked(self) -> Iterator[tuple[exporting.Asked, dict[str, Any]]]:
-        """Every job that is meant, done or not, with its inputs, as far as that can be said without pictures."""
+        """Every selected job, done or not, with its inputs. ``--where`` is applied without facts of images."""
         for job in exporting.asked(self._connection, removed=self._order.include_removed):
             inputs = _decode(job.inputs, 0)[0]
             if self._where(job, inputs, _decode(job.meta, 0)[0] if job.meta else _NOTHING, _NOTHING, _NOTHING):
                 yield job, inputs
 
     def _count_without(self) -> None:
-        """Jobs of the manifest that are not done, with ``--where`` those that it means."""
+        """Count the jobs of the manifest that are not done, with ``--where`` only those that it matches."""
         states = [state for state in State if state is not State.DONE]
         if self._order.where is None:
             self.without.update({s: n for s, n in reading.by_state(self._connection).items() if s is not State.DONE})
@@ -196,7 +210,9 @@ class Selection:
         recoded = order.recode.kind.extension if order.recode else None
         whole = splits.names[0] if len(splits.names) == 1 else None
         has_picks = bool(self._picks)
-        carried: str | None = None  # a prompt's pictures mostly come one after the other, with one meta
+        carried: str | None = (
+            None  # the images of a prompt mostly follow each other, with the same meta: decode it once
+        )
         meta: Mapping[str, Any] = _NOTHING
         for picture in exporting.pictures(self._connection, removed=order.include_removed, by_arrival=by_arrival):
             inputs = _decode(picture.inputs, 0)[0]
@@ -216,7 +232,7 @@ class Selection:
             yield Sample(picture, inputs, meta, chosen, verdict, split, name(picture), recoded or extension)
 
     def was_judged(self, picture: Picture) -> bool:
-        """Whether it ever had a verdict."""
+        """Whether the image ever had a verdict, also one that was cleared or is stale."""
         return (picture.key, picture.output_index) in self._picks.verdicts
 
     def _verdict(self, picture: Picture) -> Mapping[str, Any]:
@@ -231,9 +247,10 @@ class Selection:
         return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
     def _is_there(self, picture: Picture) -> bool:
-        """Whether the file is as recorded, as far as that shows without reading it; nothing outside is ever touched.
+        """Whether the file has the recorded size and is inside the run directory.
 
-        What will be decoded is read: a damaged picture must be known before there is a row about it.
+        The content of a file that will be decoded is compared too: once rows are written, it is too late to leave a
+        damaged image out.
         """
         home, file = self._home(picture)
         if home.is_bucket:
@@ -260,7 +277,7 @@ class Selection:
 
 
 class _Home(NamedTuple):
-    """A run directory with pictures. is_bucket: they are in one, and here in its cache."""
+    """A run directory with images. is_bucket: whether they are in a bucket, and the directory has a cache of them."""
 
     run: Path
     folders: Folders
@@ -277,8 +294,10 @@ def _sha256(path: str) -> str:
 
 
 def name(picture: Picture) -> str:
-    """Words, then digits of the job: no dot (tar readers end the key there), no ``_`` (kohya drops parts behind it), no
-    word that datasets takes for a split; equal for no two pictures.
+    """The name of an image's file: words of the prompt id, then digits of the job key. No two images share one.
+
+    It has no dot (tar readers end the key there), no ``_`` (kohya drops what follows it), and no word that datasets
+    reads as a split.
     """
     words = _words(picture.prompt_id)
     number = f"-{picture.output_index + 1}" if picture.output_count > 1 else ""

@@ -1,9 +1,8 @@
-"""Shards: files of many pictures, cut by size and count, and packed the same way every time.
+"""Shards: files of many images each, limited in size and count, and packed the same way every time.
 
-Pictures are taken in the order in which they arrived. So what a run adds comes behind what is there, the earlier
-shards stay as they are, and only the last one, which had room left, is made again. What a shard holds is known by a
-digest of its rows; a shard whose digest is as it was is not opened. Numbers have no gaps, so ``{000000..000009}``
-names them all.
+Images are packed in the order in which they arrived. So images that a run adds come last, the earlier shards do not
+change, and only the last one, which had room left, is written again. A shard is not written if the digest of its rows
+is unchanged. Numbers have no gaps, so ``{000000..000009}`` names all shards.
 """
 
 from abc import abstractmethod
@@ -18,7 +17,7 @@ from batcher.export.target import Advance, Target
 
 
 class Row(NamedTuple):
-    """A picture, or several, and the columns."""
+    """A row of a shard: one image or more, and the columns by name."""
 
     samples: tuple[Sample, ...]
     values: dict[str, Any]
@@ -29,7 +28,7 @@ class Row(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """What the index says of one. bytes: of the pictures as delivered."""
+    """A shard as the index lists it. samples: number of rows. bytes: size of its images as delivered."""
 
     name: str
     samples: int
@@ -37,11 +36,13 @@ class Shard(NamedTuple):
 
 
 class ShardTarget(Target):
+    """A target whose files are shards. extension: of the files. shards: all of them by split, after ``write``."""
+
     extension = ""
 
     @abstractmethod
     def write_shard(self, folder: Folder, name: str, rows: list[Row]) -> None:
-        """One file, whole or not at all."""
+        """Write one file, whole or not at all."""
 
     def write(self, folder: Folder, advance: Advance) -> None:
         self.shards: dict[str, list[Shard]] = {split: [] for split in sorted(self.pictures)}
@@ -62,7 +63,7 @@ class ShardTarget(Target):
         self.facts["shards"] = sum(map(len, self.shards.values()))
 
     def _write_anew(self, folder: Folder, name: str, rows: list[Row], digests: dict[str, str], digest: str) -> None:
-        """A kill at any moment must not leave a shard with the digest of another."""
+        """Write a shard; after a kill at any moment no shard has the digest of another."""
         if digests.pop(name, None) is not None:
             folder.remember(digests=digests)
         self.write_shard(folder, name, rows)
@@ -70,11 +71,12 @@ class ShardTarget(Target):
         folder.remember(digests=digests)
 
     def rows(self) -> Iterator[tuple[str, int, Row]]:
-        """In the order in which they arrived: split, bytes, row."""
+        """The rows in the order in which their images arrived: split, bytes of the images, row."""
         for sample in self.selection.again(by_arrival=True):
             yield sample.split, sample.picture.bytes, Row((sample,), self.values(sample))
 
     def _packed(self) -> Iterator[tuple[str, list[Row]]]:
+        """The rows of each shard, with its split."""
         waiting: dict[str, list[Row]] = {split: [] for split in sorted(self.pictures)}
         sizes = dict.fromkeys(waiting, 0)
         for split, size, row in self.rows():

@@ -1,6 +1,7 @@
-"""``--split train=0.9,test=0.1``: where a picture goes is settled by a hash of its job or its prompt alone.
+"""``--split train=0.9,test=0.1``: a hash of its job or its prompt decides which split an image is in.
 
-So it never changes as a run grows, and no two machines disagree. The price: the shares are kept on the average only.
+So the split of an image does not change as a run grows, and is the same on every machine. The shares are kept only on
+average.
 """
 
 import math
@@ -12,18 +13,19 @@ from itertools import accumulate
 
 from batcher.core.errors import UsageError
 
-WHOLE = "train"  # what readers call a dataset that is not split
+WHOLE = "train"  # readers call a dataset without splits so
 _PART = re.compile(r"\s*([a-z][a-z0-9_]{0,30})\s*=\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(%?)\s*")
 
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """names, and the hash (of 2^64) below which each ends."""
+    """The splits of an export. names: in order. ends: for each, the end (exclusive) of its range of 64-bit hashes."""
 
     names: tuple[str, ...]
     ends: tuple[int, ...]
 
     def of(self, key: str) -> str:
+        """The name of the split that a key, such as a prompt, is in."""
         if len(self.names) == 1:
             return self.names[0]
         digest = blake2b(key.encode(errors="replace"), digest_size=8, person=b"batcher-split").digest()
@@ -34,7 +36,7 @@ ONE = Splits((WHOLE,), (2**64,))
 
 
 def parse_splits(text: str) -> Splits:
-    """Raises UsageError."""
+    """Parse ``train=0.9,test=0.1`` or ``train=90%,test=10%``. Raises UsageError."""
     shares: dict[str, float] = {}
     for part in text.split(","):
         match = _PART.fullmatch(part)

@@ -1,4 +1,4 @@
-"""What every kind of export has in common: it sees all pictures once, then writes them."""
+"""The common part of all targets: a target first sees every image, then writes them."""
 
 import re
 from abc import ABC, abstractmethod
@@ -26,10 +26,13 @@ _PATTERN = re.compile(r"[*?\[\]]")
 
 
 class Target(ABC):
-    """columns, pictures (by split), extensions: of what is meant, complete once ``settle`` is called.
+    """A kind of export. Call ``see`` for every image, then ``settle``, then ``write``.
 
-    notes: what a user of the reader has to know. facts: what the mark remembers beside the options. has_columns:
-    whether this reader knows of any. embedder: does what ``--embed`` asks for, None where nothing is.
+    order: the export. selection: its images.
+    columns, pictures, extensions, models, bytes: what was seen; ``pictures`` counts by split.
+    notes: sentences for the user, about the reader of the files. facts: fields of the mark beside the options.
+    has_columns: whether the reader uses columns. way_out: how to make file names unique, for an error message.
+    embedder: writes metadata into images; None without ``--embed``.
     """
 
     has_columns = True
@@ -49,6 +52,7 @@ class Target(ABC):
         self.facts: dict[str, Any] = {}
 
     def see(self, sample: Sample) -> None:
+        """Take an image into account. Nothing is written yet."""
         if self.has_columns:
             self.columns.see(sample.places, sample.split)
         self.pictures[sample.split] += 1
@@ -57,7 +61,7 @@ class Target(ABC):
         self.bytes += sample.picture.bytes
 
     def settle(self) -> None:
-        """All were seen. Raises UsageError for what this reader can't hold; nothing is written yet."""
+        """Check all images together, after every ``see``. Raises UsageError if the reader could not read the export."""
         self.columns.settle()
         self.notes += self.columns.warnings()
         if self.has_columns and _PATTERN.search(str(self.order.folder)):
@@ -67,33 +71,34 @@ class Target(ABC):
         self._row = self.columns.reader()
 
     def values(self, sample: Sample) -> dict[str, Any]:
-        """The columns of a picture, as its reader will give them."""
+        """The columns of an image, by name."""
         return {**self._row(sample.places), **sample.facts}
 
     @abstractmethod
     def write(self, folder: Folder, advance: Advance) -> None:
-        """Makes all files. advance: is told how many pictures are there."""
+        """Write all files. advance: is called with the number of images written so far."""
 
     def picture(self, sample: Sample, name: str) -> Made:
-        """The file of a picture, as it is, in another format, or with what ``--embed`` adds."""
+        """The file of an image, to be made at ``name``: unchanged, converted, or with embedded metadata."""
         path = self.selection.path(sample.picture)
         if self.embedder is None and not self.is_recoded(sample):
             return Made(name, source=path)
         if self.embedder is not None and self.selection.was_judged(sample.picture):
-            # Its time does not show whether its stars changed: it is compared as a whole.
+            # New stars don't change the time of the file, so its content is compared.
             return Made(name, content=lambda: self._anew(sample, path) or self._read(sample, path))
         return Made(name, content=partial(self._anew, sample, path), time_of=path)
 
     def content(self, sample: Sample) -> bytes:
-        """Its bytes, where they go into a larger file. Raises DiskError, UsageError."""
+        """The bytes of an image's file, to be part of a larger file. Raises DiskError, UsageError."""
         path = self.selection.path(sample.picture)
         return self._anew(sample, path) or self._read(sample, path)
 
     def is_recoded(self, sample: Sample) -> bool:
+        """Whether the image is converted to another format."""
         return self.order.recode is not None and sample.picture.mime != self.order.recode.kind.mime
 
     def _anew(self, sample: Sample, path: str) -> bytes | None:
-        """Recoded, embedded; None where the file is right as it is."""
+        """The bytes of the converted image, with metadata; None if they are those of the file."""
         if self.embedder is None:
             return self.recoded(path) if self.is_recoded(sample) else None
         plain = self.recoded(path) if self.is_recoded(sample) else self._read(sample, path)
@@ -109,6 +114,7 @@ class Target(ABC):
             raise DiskError(f"{sample.picture.file} can't be read: {error.strerror}", hint="Nothing is lost.") from None
 
     def recoded(self, path: str) -> bytes:
+        """The bytes of the image in the format of ``--convert``. Raises UsageError if it can't be decoded."""
         assert self.order.recode is not None
         try:
             return self.order.recode(Path(path))
@@ -121,7 +127,7 @@ class Target(ABC):
 
 
 class FileTarget(Target):
-    """An export of a file a picture, or a few: their names are known before any is made."""
+    """A target with one or more files for each image, whose names are checked before anything is written."""
 
     def __init__(self, order: Order, selection: Selection) -> None:
         super().__init__(order, selection)
@@ -129,9 +135,10 @@ class FileTarget(Target):
 
     @abstractmethod
     def name(self, sample: Sample) -> str:
-        """Of the picture, relative to the folder, with its extension."""
+        """The name of the image's file, relative to the folder, with its extension."""
 
     def made(self, sample: Sample) -> Iterable[Made]:
+        """All files of an image."""
         return (self.picture(sample, self.name(sample)),)
 
     def see(self, sample: Sample) -> None:
@@ -153,6 +160,7 @@ class FileTarget(Target):
             yield from self.made(sample)
 
     def _collision(self, twice: set[int]) -> UsageError:
+        """twice: hashes of the names that are used more than once."""
         return self._shared(
             sorted(
                 (self.name(sample).lower(), sample.picture.file)
@@ -163,7 +171,7 @@ class FileTarget(Target):
         )
 
     def _shared(self, examples: Sequence[tuple[str, str]], names: int) -> UsageError:
-        """examples: names and files."""
+        """The error that images share names. examples: a name and a file of the run for each. names: how many names."""
         lines = [f"  {one_line(name, 200)}  <-  {one_line(file, 200)}" for name, file in examples[:6]]
         more = f"\n  ... and {len(examples) - 6:,} more" if len(examples) > 6 else ""
         return UsageError(

@@ -1,7 +1,7 @@
-"""``{prompt}, {meta.style}``: text with fields, for captions and for names of files.
+"""Templates such as ``{prompt}, {meta.style}``, for captions and file names.
 
-``{name}`` stands for a value, ``{name:05d}`` for a number put through Python's format specification, ``{{`` and
-``}}`` for braces. A name is an input, ``meta.NAME``, or one of the facts that the template's owner has.
+``{name}`` is replaced by a value, ``{name:05d}`` by a number in one of Python's formats, ``{{`` and ``}}`` by braces. A
+name is an input, ``meta.NAME``, or a name that the caller of ``require`` adds.
 """
 
 from collections.abc import Callable, Collection
@@ -15,7 +15,7 @@ from batcher.export.columns import as_text
 
 
 class Template:
-    """flag: how the option is called in errors. Raises UsageError."""
+    """A parsed template. text: the template. flag: the option's name, for messages. Raises UsageError."""
 
     def __init__(self, text: str, flag: str) -> None:
         self.text = text
@@ -28,10 +28,11 @@ class Template:
 
     @property
     def names(self) -> list[str]:
+        """The names of its fields."""
         return [field.name for field in self._fields]
 
     def require(self, names: Collection[str]) -> None:
-        """Raises UsageError when it asks for a name that nothing has."""
+        """Raises UsageError if a field is not one of ``names``."""
         for field in self._fields:
             if field.name not in names:
                 near = nearest(field.name, names, cutoff=0.5)
@@ -39,7 +40,10 @@ class Template:
                 raise self._wrong(TemplateError(field.column, f"there is no {{{field.name}}}", mend))
 
     def render(self, value: Callable[[str], Any]) -> str:
-        """value: gives that of a name; None is written as nothing. Raises UsageError when a format does not fit."""
+        """The text with values in place of the fields.
+
+        value: gives the value of a name; None becomes "". Raises UsageError if a value does not fit its format.
+        """
         try:
             return "".join([p if isinstance(p, str) else _written(p, value(p.name)) for p in self._pieces])
         except TemplateError as error:

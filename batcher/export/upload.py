@@ -1,7 +1,7 @@
-"""An export that goes to a bucket: made in a folder of the run directory, then sent there as far as it is new.
+"""Exports to a bucket: the export is made in a folder of the run directory, then new and changed files are uploaded.
 
-The folder is an export like any other (links where it can be), so that a second export is as quick and adds as little.
-Beside its mark it remembers what was sent. Nothing below the URL that was not sent from here is touched.
+The folder is an ordinary export, so a second export to the same URL writes only what is new. ``sent.json`` beside its
+mark lists what was uploaded. Objects that were not uploaded from this folder are never replaced or deleted.
 """
 
 import json
@@ -20,25 +20,26 @@ from batcher.images import storage
 from batcher.store.files.whole import write_whole
 
 STAGING = "exports"  # below the run directory
-_AT_ONCE = 32
+_AT_ONCE = 32  # uploads
 
 Facts = list[int | str]
-_LAST = frozenset({".json", ".jsonl", ".md", ".csv"})  # tables: sent when what they name is there
+_LAST = frozenset({".json", ".jsonl", ".md", ".csv"})  # tables: uploaded after the files that they name
 
 
 def is_url(place: str) -> bool:
+    """Whether the place of an export is a URL rather than a path."""
     return "://" in place
 
 
 def staging(run_dir: Path, url: str) -> Path:
-    """The folder in which the export to ``url`` is made. Raises UsageError for what is no such place."""
+    """The folder in which the export to ``url`` is made. Raises UsageError if ``url`` is not that of a bucket."""
     url = storage.checked_url(url, "the place of an export")
     return run_dir / STAGING / blake2b(url.encode(), digest_size=8).hexdigest() / url.rpartition("/")[2]
 
 
 @contextmanager
 def named(folder: Path, place: str) -> Iterator[None]:
-    """Error messages about ``folder`` name ``place`` instead, which is what the user gave."""
+    """Within the block, a UsageError names ``place``, which the user gave, instead of ``folder``."""
     try:
         yield
     except UsageError as error:
@@ -46,9 +47,10 @@ def named(folder: Path, place: str) -> Iterator[None]:
 
 
 def send(folder: Path, url: str) -> dict[str, int]:
-    """Makes what is below ``url`` equal to the export in ``folder``: objects uploaded, unchanged, deleted.
+    """Make the objects below ``url`` equal to the export in ``folder``.
 
-    Raises UsageError where the place has objects of somebody else, DiskError.
+    Gives the number of objects ``uploaded``, ``unchanged`` and ``deleted``. Raises UsageError if there are objects that
+    this folder did not upload, and DiskError.
     """
     ledger = folder / MARK / "sent.json"
     sent, owner = _read(ledger)
@@ -87,7 +89,7 @@ def _names(folder: Path) -> Iterator[str]:
 
 
 def _facts(path: Path) -> Facts:
-    """By which it is known to be the same: size and time, of a table, which is written anew each time, its digest."""
+    """Size and time of a file, to compare. Tables are written anew by every export: for them, size and digest."""
     facts = path.stat()
     if path.suffix not in _LAST:
         return [facts.st_size, facts.st_mtime_ns]
@@ -96,6 +98,7 @@ def _facts(path: Path) -> Facts:
 
 
 def _read(ledger: Path) -> tuple[dict[str, Facts], str]:
+    """What was uploaded, by name, and the owner's name; nothing and "" before the first upload."""
     try:
         record: dict[str, Any] = json.loads(ledger.read_bytes())
         return dict(record["sent"]), str(record["owner"])

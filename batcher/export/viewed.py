@@ -1,4 +1,4 @@
-"""The pictures and the jobs of a run as ``--where`` chooses them, with the verdicts on them."""
+"""The images and jobs of a run that ``--where`` matches, with their verdicts."""
 
 import json
 import sqlite3
@@ -17,7 +17,10 @@ from batcher.store.picks import Verdict
 
 
 class Viewed(NamedTuple):
-    """A picture of a finished job of the manifest. verdict: None where there is none, or it is stale."""
+    """An image of a finished job of the manifest.
+
+    chosen: what ``vars`` and ``repeat`` chose. verdict: None if there is none, or it is on earlier content.
+    """
 
     picture: Picture
     inputs: Mapping[str, Any]
@@ -27,25 +30,28 @@ class Viewed(NamedTuple):
 
     @property
     def place(self) -> tuple[str, int]:
+        """Job key and output index."""
         return self.picture.key, self.picture.output_index
 
     @property
     def group(self) -> str:
+        """The key of its group: the images that differ only in their seed."""
         return group_key(self.picture.model, self.inputs)
 
     def value(self, name: str) -> Any:
-        """Of a name of ``--where``; None where it has none."""
+        """The value of a name of ``--where``; None if it has none."""
         facts = {fact: getattr(self.picture, fact) for fact in PICTURE_FACTS} | {"job": self.picture.key}
         return look_up(name, self.inputs, self.meta, facts | (self.verdict.given if self.verdict else {}), self.chosen)
 
     @property
     def names(self) -> set[str]:
+        """The names of its inputs, meta and choices, for ``--where``."""
         carried = {f"meta.{name}" for name in self.meta} | {f"chosen.{name}" for name in self.chosen}
         return {*self.inputs, *self.chosen, *carried}
 
 
 def viewed(run_dir: Path, connection: sqlite3.Connection, where: Filter) -> Iterator[Viewed]:
-    """Those that are meant, in the order of the state file. Raises UsageError, at the end for an unknown name."""
+    """The images that ``where`` matches, in the order of the state file. Raises UsageError, also at the end."""
     flags = asked_for(where.names, run_dir, connection)
     there = picks.read(run_dir)
     for picture in exporting.pictures(connection, removed=False):
@@ -61,9 +67,10 @@ def viewed(run_dir: Path, connection: sqlite3.Connection, where: Filter) -> Iter
 
 
 class JobFilter(Filter):
-    """``--where`` over jobs, with pictures or without: a job is meant when one of its pictures is.
+    """``--where`` over jobs, with or without images: it matches a job if it matches one of its images.
 
-    verdicts: by job key, one for each picture that has one, but for those of a picture that was made anew since.
+    text: the expression; None matches every job. run_dir: the run. connection: to its state file.
+    verdicts: by job key, the verdicts on its images; stale ones are left out.
     """
 
     def __init__(self, text: str | None, run_dir: Path, connection: sqlite3.Connection) -> None:
@@ -76,7 +83,7 @@ class JobFilter(Filter):
                 self.verdicts.setdefault(picture.key, []).append(verdict.given)
 
     def means(self, entry: Entry) -> bool:
-        """Raises UsageError for an order between text and numbers."""
+        """Whether the expression matches the job. Raises UsageError if it compares text with numbers by order."""
         job = entry.job
         of_job = {"state": str(entry.state)}
         flags = self._flags.get(job.key, ())

@@ -1,8 +1,8 @@
-"""``webdataset``: tar shards, read by the ``webdataset`` and ``datasets`` libraries.
+"""``webdataset``: tar shards for the ``webdataset`` and ``datasets`` libraries.
 
-The members of a sample stand together, ``key.png``, ``key.txt``, ``key.json``; the key ends at the first dot, so it
-has none. ``datasets`` settles all fields by the first five samples: so every sample has the same ones, and in
-``json`` every column has a value: text that is not there is empty, and a column of numbers with gaps is text.
+The members of a sample follow each other: ``key.png``, ``key.txt``, ``key.json``. The key ends at the first dot, so it
+contains none. ``datasets`` takes all fields and types from the first five samples. So every sample has the same fields,
+and every column in ``json`` has a value: missing text is "", and a column of numbers with missing values is text.
 """
 
 import tarfile
@@ -24,6 +24,8 @@ _END = bytes(2 * tarfile.BLOCKSIZE)
 
 
 class WebDataset(ShardTarget):
+    """The ``webdataset`` target."""
+
     extension = "tar"
 
     def __init__(self, order: Order, selection: Selection) -> None:
@@ -97,7 +99,7 @@ class WebDataset(ShardTarget):
 
 
 def member(name: str, content: bytes) -> Iterator[bytes]:
-    """A file in a tar archive: header, content, padding. No owner, no time: the same files make the same archive."""
+    """A file in a tar archive: header, content, padding. It has no owner and no time, so archives are reproducible."""
     info = tarfile.TarInfo(name)
     info.size = len(content)
     yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")

@@ -20,6 +20,7 @@ _NEWEST = (
     + f", coalesce(sum(images) FILTER (WHERE {IN_FLIGHT}), 0), coalesce(sum(attempts), 0),"
     " coalesce(sum(images) FILTER (WHERE state = 'pending' AND position IS NOT NULL), 0)"
 )
+_SUBMITTED = "SELECT EXISTS (SELECT 1 FROM jobs WHERE attempts > 0) OR EXISTS (SELECT 1 FROM past_attempts)"
 _OF_JOBS = "FROM past_attempts p JOIN jobs j ON j.id = p.job_id"
 _PAST = _SUMS.format(p="p.", unpriced=f"p.outcome NOT IN {_UNCHARGED}")
 
@@ -56,7 +57,9 @@ class Money:
 
 
 def money_in_all(connection: sqlite3.Connection) -> Money:
-    """The cost of all jobs, including those that have left the manifest."""
+    """The cost of all jobs, with those that left the manifest. ``waiting`` is 0 while nothing was submitted."""
+    if not connection.execute(_SUBMITTED).fetchone()[0]:  # a quarter of the time that the sums of a million jobs take
+        return Money()
     return sum(money_by_state(connection).values(), Money())
 
 

@@ -93,6 +93,14 @@ def test_the_layout_names_every_room() -> None:
     assert rooms <= shown
 
 
+def test_where_to_begin_a_change_names_modules_and_folders_of_tests_that_exist() -> None:
+    rows = list(readme.rows(readme.section(readme.page("contributing"), "Where to begin a change")))
+    assert len(rows) > 20
+    for _, modules, folders in rows:
+        assert all((ROOT / "batcher" / name).exists() for name in readme.words(modules)), modules
+        assert all((ROOT / "tests" / name).is_dir() for name in readme.words(folders)), folders
+
+
 def test_every_key_of_a_manifest_is_in_the_reference() -> None:
     shown = list(readme.rows(readme.page("manifest")))
     keys = {word.split(".")[0].split("[")[0] for row in shown for word in readme.words(row[0])[:1]}

@@ -213,6 +213,15 @@ def test_money_counts_what_was_spent_whatever_became_of_the_job(tmp_path: Path) 
         assert (money.unpriced, money.open, money.submits) == (5, 2, 5)
 
 
+def test_money_of_a_job_that_is_to_be_submitted_again_counts(tmp_path: Path) -> None:
+    with a_book(tmp_path) as book:
+        book.pending(a_job(1))
+        lost = book.do(book.state.fail_here, book.ready(a_job(2)), CAUSE)
+        book.do(book.state.reopen, lost)
+        assert reading.by_state(book.state.connection) == {State.PENDING: 2}
+        assert money_in_all(book.state.connection).submits == 1
+
+
 def test_entries_may_be_moved_while_they_are_walked(tmp_path: Path) -> None:
     with a_book(tmp_path) as book:
         book.enlist(*(a_job(number) for number in range(1200)))
