@@ -1,4 +1,4 @@
-"""The page's server: its own files, the data of one or several runs, pictures by job key."""
+"""The page's server: serves the files of the page, the data of runs, and images by job key."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ PAGE = Path(__file__).parent / "page"
 FILES = {path.name: path for path in sorted(PAGE.iterdir()) if path.suffix in {".js", ".css", ".html", ".svg"}}
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"})
-_FOREVER = "private, max-age=31536000, immutable"  # the address holds the hash of the content
+_FOREVER = "private, max-age=31536000, immutable"  # for addresses that contain the hash of the content
 _MOST_BODY = 4 << 20  # bytes
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Work = Callable[[Live, Mapping[str, Any]], Awaitable[dict[str, Any]]]
@@ -40,13 +40,16 @@ Work = Callable[[Live, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """read_only: nothing can be changed from the page."""
+    """read_only: whether the page can change nothing."""
 
     read_only: bool = False
 
 
 class Server:
-    """Everything is below ``/``, and the page asks with relative addresses, so a proxy may put it anywhere."""
+    """The routes and their handlers. The page uses relative addresses, so a proxy can serve it under any path.
+
+    runs: what the page shows. guard: decides which requests are answered. app: the application, to be run.
+    """
 
     def __init__(self, runs: Runs, guard: Guard, options: Options | None = None) -> None:
         self._runs = runs
@@ -98,7 +101,7 @@ class Server:
         return web.FileResponse(path, headers=headers)
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
-        """The token of the address's fragment becomes a cookie, which pictures are asked for with."""
+        """Set a cookie with the token, which the page has in the fragment of its address. Images need the cookie."""
         body = await _body(request)
         if not self._guard.is_token(str(body.get("token", ""))):
             return _json(
@@ -113,7 +116,7 @@ class Server:
         return _json({**facts, "runs": await self._runs.listed()})
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
-        """For Prometheus, with the token as ``Authorization: Bearer``."""
+        """Metrics for Prometheus, which sends the token as ``Authorization: Bearer``."""
         live = self._live(request)
         text = await live.ask(lambda: metrics.text(live.reader.connection, going=live.reader.is_going()))
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
@@ -181,8 +184,9 @@ class Server:
         return web.FileResponse(path, headers=headers)
 
     async def _file(self, live: Live, request: web.Request) -> tuple[JobRow, Path, Path]:
-        """A picture, where it is and the run it is of. By key, never by path; what the state file names is checked as
-        if a stranger had written it.
+        """The row of an image, its path and its run directory.
+
+        A request names a job key, never a path. The path in the state file is not trusted, but checked.
         """
         key, output = request.match_info["key"], int(request.match_info["output"])
         row = await live.ask(live.reader.picture, key, output)
@@ -207,7 +211,7 @@ class Server:
                 )
             live, body = self._live(request), await _body(request)
             answer = await work(live, body)
-            await live.look()  # whoever opens the page now sees it
+            await live.look()  # so that the change is in the index at once
             return _json(answer)
 
         return handler
@@ -233,7 +237,7 @@ async def _thread(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[
 
 @web.middleware
 async def _explained(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors on purpose, in words."""
+    """Turn a BatcherError into a JSON answer."""
     try:
         return await handler(request)
     except BatcherError as error:
