@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -81,7 +81,8 @@ def play(folder: Path, number: int, jobs: int) -> Order:
 
 def _accident(place: Place, name: str, origin: str, order: Order) -> None:
     going = start(place, origin, *(["--continue-copy"] if order.announced else []))
-    time.sleep(place.random.uniform(0.6, 2.5))
+    with suppress(subprocess.TimeoutExpired):
+        going.wait(place.random.uniform(0.6, 2.5))  # less where the run is over before
     if name == "sleep":
         going.send_signal(signal.SIGSTOP)
         time.sleep(place.random.uniform(1.0, 4.0))

@@ -27,7 +27,7 @@ def test_accidents_in_any_order_end_with_every_job_done_or_said_and_no_charge_un
 
 SHORT = """
 from batcher.client import api
-api.SUBMIT = api.READ = 4.0
+api.SUBMIT = api.READ = 3.0
 from batcher.__main__ import entry
 entry()
 """
@@ -52,7 +52,7 @@ def test_a_long_sleep_with_answers_waiting_in_the_sockets_puts_nothing_in_doubt(
             assert time.monotonic() < until
             time.sleep(0.02)
         going.send_signal(signal.SIGSTOP)
-        time.sleep(8.0)
+        time.sleep(6.0)
         going.send_signal(signal.SIGCONT)
         out, complained = going.communicate(timeout=100)
         assert going.returncode == 0, complained

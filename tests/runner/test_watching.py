@@ -53,7 +53,7 @@ def test_the_contact_sheet_shows_the_images_of_the_run(monkeypatch: pytest.Monke
     pytest.importorskip("apprise", reason="the extra `notify` is not installed")
     with receiver(OK) as hook:
         monkeypatch.setenv("BATCHER_NOTIFY", f"json://127.0.0.1:{hook.port}/secret")
-        assert run("--matrix", "seed=1..20") == 0
+        assert run("--matrix", "seed=1..20", "--rate", "200/s") == 0
     (body,) = map(json.loads, hook.bodies)
     (attached,) = body["attachments"]
     with Image.open(io.BytesIO(base64.b64decode(attached["base64"]))) as sheet:

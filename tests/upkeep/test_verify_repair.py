@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
 
+from batcher.core.retry import EARLY
 from batcher.manifest import Overrides
 from batcher.runner.service import Options
 from batcher.simulator import Fault, Profile, Simulator
@@ -49,7 +51,9 @@ def test_what_the_service_no_longer_has_is_gone_with_its_price_and_the_way_to_pa
     assert "All is well" in said
 
 
-def test_a_retry_of_what_is_missing_lets_the_next_run_fetch_it_free_and_asks_before_it_pays_again(run: Run) -> None:
+def test_a_retry_of_what_is_missing_lets_the_next_run_fetch_it_free_and_asks_before_it_pays_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lost, bad, kept = run.images()[3], run.images()[9], run.images()[5].stat().st_mtime_ns
     damaged = bad.read_bytes()[:-9]
     lost.unlink()
@@ -68,6 +72,7 @@ def test_a_retry_of_what_is_missing_lets_the_next_run_fetch_it_free_and_asks_bef
     assert json.loads(run(*words)[1])["collected_again"] == 0
 
     the_service_forgets(run)
+    monkeypatch.setattr("batcher.runner.wait.EARLY", replace(EARLY, wait_max=0.1))  # as many tries, in less time
     lost.unlink()
     run(*words)
     assert (run.again()["failed"], run.again()["submits"]) == (1, 0)
