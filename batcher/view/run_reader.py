@@ -295,7 +295,7 @@ class RunReader:
                     shas[key, row.output_index] = row.sha256
         return shas
 
-    def picture(self, key: str, output_index: int) -> JobRow | None:
+    def image(self, key: str, output_index: int) -> JobRow | None:
         """The row of an image; None if there is none."""
         rows = viewing.job_rows(self.connection, key)
         return next((row for row in rows if row.output_index == output_index and row.sha256), None)
@@ -306,7 +306,7 @@ class RunReader:
 
     def cover(self) -> str | None:
         """The end of the address of an image that represents the run; None if there is none."""
-        row = viewing.some_picture(self.connection)
+        row = viewing.some_image(self.connection)
         return None if row is None else f"{row.key}/{row.output_index}?{(row.sha256 or '')[:8]}"
 
     def rows(self) -> Iterator[JobRow]:

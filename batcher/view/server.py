@@ -72,7 +72,7 @@ class Server:
             web.get(f"{run}/where", self._where),
             web.get(f"{run}/job/{{key}}", self._job),
             web.get(f"{run}/thumb/{{key}}/{{output:\\d{{1,3}}}}", self._thumb),
-            web.get(f"{run}/picture/{{key}}/{{output:\\d{{1,3}}}}", self._picture),
+            web.get(f"{run}/picture/{{key}}/{{output:\\d{{1,3}}}}", self._image),
             web.post(f"{run}/picks", self._change(partial(_verdicts, changes.pick))),
             web.post(f"{run}/undo", self._change(partial(_verdicts, changes.undo))),
             web.post(f"{run}/tune", self._change(lambda live, body: live.ask(changes.tune, live.reader, body))),
@@ -152,8 +152,8 @@ class Server:
         text, judge = request.query.get("q", ""), live.judge
         matches, warnings = await live.ask(filtering.matching, live.reader, text, judge.flags)
         if FLAG in text and judge.unmeasured:
-            pictures = show_count(judge.unmeasured, "image is", "images are")
-            warnings.append(f"{pictures} not looked at yet: try again in a while")
+            images = show_count(judge.unmeasured, "image is", "images are")
+            warnings.append(f"{images} not looked at yet: try again in a while")
         return _json({"items": matches, "warnings": warnings})
 
     async def _job(self, request: web.Request) -> web.StreamResponse:
@@ -177,7 +177,7 @@ class Server:
             live.judge.saw(run_dir, row.sha256 or "", look)
         return web.Response(body=content, content_type="image/webp", headers=headers)
 
-    async def _picture(self, request: web.Request) -> web.StreamResponse:
+    async def _image(self, request: web.Request) -> web.StreamResponse:
         row, path, _ = await self._file(self._live(request), request)
         mime = row.mime if row.mime in _IMAGES else "application/octet-stream"
         headers = {"Content-Type": mime, "Cache-Control": _FOREVER if request.query_string else "no-cache"}
@@ -189,7 +189,7 @@ class Server:
         A request names a job key, never a path. The path in the state file is not trusted, but checked.
         """
         key, output = request.match_info["key"], int(request.match_info["output"])
-        row = await live.ask(live.reader.picture, key, output)
+        row = await live.ask(live.reader.image, key, output)
         if row is None:
             raise _not_found("there is no such image")
         run_dir, file = whose(live.run_dir, row.file or "")
