@@ -27,7 +27,7 @@ from batcher.api.values import (
     more_images,
 )
 from batcher.core.errors import UsageError
-from batcher.core.filter import PICTURE_FACTS, Filter
+from batcher.core.filter import IMAGE_FACTS, Filter
 from batcher.core.job import MISSING, RETRIED, Counts, State
 from batcher.export import picking
 from batcher.export.more import add, plan_more
@@ -109,10 +109,10 @@ class Run:
     def _images(self, where: str | None, most: int | None) -> Images:
         if not isinstance(where, str | None):
             raise UsageError(f"where={where!r}: it must be a text", hint="Such as 'seed < 10 and pick is null'.")
-        asked = Filter(where, PICTURE_FACTS)
+        asked = Filter(where, IMAGE_FACTS)
         with self._whole() as (whole, connection):
             some = islice(viewed(whole.path, connection, asked), most)
-            return Images([image_of_view(*whose(whole.path, one.picture.file), one) for one in some])
+            return Images([image_of_view(*whose(whole.path, one.image.file), one) for one in some])
 
     def failures(self) -> list[Failed]:
         """The jobs that failed, were cancelled or are in doubt, each with its cause."""

@@ -235,12 +235,12 @@ def more_images(count: int) -> str:
 
 def image_of_view(run_dir: Path, file: str, view: Viewed) -> Image:
     """file: its name, relative to the run directory."""
-    picture, verdict = view.picture, view.verdict
+    image, verdict = view.image, view.verdict
     return Image(
         path=run_dir / file, prompt=_prompt(view.inputs), inputs=view.inputs, meta=view.meta,
-        model=picture.model, job=picture.key, prompt_id=picture.prompt_id, request_id=picture.request_id,
-        output_index=picture.output_index, width=picture.width, height=picture.height, bytes=picture.bytes,
-        mime=picture.mime, sha256=picture.sha256, cost_usd=picture.cost_usd,
+        model=image.model, job=image.key, prompt_id=image.prompt_id, request_id=image.request_id,
+        output_index=image.output_index, width=image.width, height=image.height, bytes=image.bytes,
+        mime=image.mime, sha256=image.sha256, cost_usd=image.cost_usd,
         pick=None if verdict is None else verdict.pick, stars=None if verdict is None else verdict.stars,
         tags=() if verdict is None else verdict.tags,
     )  # fmt: skip
@@ -282,10 +282,10 @@ def _rest(report: Report) -> Iterator[tuple[str, int]]:
 def _figure(image: Image) -> str:
     caption = html.escape(f"{image.prompt[:120]} {'' if image.seed is None else f'(seed {image.seed})'}".strip())
     box = f"display:inline-block;width:{_SIDE}px;margin:4px;vertical-align:top;font-size:11px"
-    return f'<figure style="{box}">{_picture(image)}<figcaption>{caption}</figcaption></figure>'
+    return f'<figure style="{box}">{_image(image)}<figcaption>{caption}</figcaption></figure>'
 
 
-def _picture(image: Image) -> str:
+def _image(image: Image) -> str:
     try:
         small = on_white(image.path, (2 * _SIDE, 2 * _SIDE))
     except Unreadable as error:

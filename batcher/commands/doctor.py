@@ -205,7 +205,7 @@ def _run(folder: Path) -> Iterator[Check]:
         counts = reading.counts(connection)
         by_state = reading.by_state(connection)
         going = is_going(connection, folder)
-        odd = reading.pictures(connection)[2]
+        odd = reading.images(connection)[2]
         causes = [group for group in reading.failures(connection) if group.state is State.FAILED]
     left = counts.total - counts.done - counts.failed - counts.in_doubt - counts.cancelled
     if counts.in_doubt:

@@ -116,8 +116,8 @@ def _inline(text: str) -> str:
 
 
 def _link(match: re.Match[str]) -> str:
-    picture, words, target = match.groups()
-    if picture:
+    is_image, words, target = match.groups()
+    if is_image:
         return f"[image: {words}]"
     page = re.fullmatch(r"([\w-]+)\.md(#.*)?", target)
     if page:

@@ -83,8 +83,8 @@ def _words(facts: dict[str, Any]) -> str:
         seen = ", ".join(f"{count:,} {word}" for word, count in facts["flags"].items())
         lines.append(f"to look at: {seen} (`batcher view`, filter flag:{next(iter(facts['flags']))})")
     if facts["flags"] is None or (facts["unmeasured"] and not facts["going"]):
-        pictures = show_count(facts["unmeasured"], "image was", "images were")
-        lines.append(f"{pictures} not looked at for flags: `batcher view` does that")
+        images = show_count(facts["unmeasured"], "image was", "images were")
+        lines.append(f"{images} not looked at for flags: `batcher view` does that")
     lines += report_words.causes(facts["run"], facts["failures"])
     lines += report_words.ended(facts["ended"])
     if facts["pending"] and not facts["going"] and facts["resume"]:

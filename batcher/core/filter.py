@@ -7,7 +7,7 @@ from batcher.core.errors import UsageError
 from batcher.core.where import FLAG, VERDICTS, Values, Where, WhereError, look_up
 
 JOB_FACTS = ("prompt_id", "model", "source", "line", "job", "copy", "state")
-PICTURE_FACTS = (
+IMAGE_FACTS = (
     "prompt_id", "model", "width", "height", "bytes", "mime", "source", "line", "job", "file", "output_index", "copy",
     "cost_usd",
 )  # fmt: skip

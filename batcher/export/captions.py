@@ -27,7 +27,7 @@ class Caption:
     def of(self, sample: Sample) -> str:
         """The caption of an image, as one line: the template's text, else the prompt, else the prompt id."""
         text = self.template.render(sample.value)
-        return one_line(text) or one_line(sample.prompt) or sample.picture.prompt_id
+        return one_line(text) or one_line(sample.prompt) or sample.image.prompt_id
 
 
 def one_line(text: str) -> str:
@@ -55,7 +55,7 @@ class Captions(FileTarget):
 
     def made(self, sample: Sample) -> Iterable[Made]:
         text = f"{self.caption.of(sample)}\n".encode()
-        return (Made(f"{self._stem(sample)}.txt", content=text), self.picture(sample, self.name(sample)))
+        return (Made(f"{self._stem(sample)}.txt", content=text), self.image(sample, self.name(sample)))
 
     def _stem(self, sample: Sample) -> str:
         return sample.name if self.order.splits.names == (WHOLE,) else f"{sample.split}/{sample.name}"

@@ -25,7 +25,7 @@ def card(
     note: a note to put before those of the target.
     image: whether there is a column ``image``.
     """
-    splits, total = sorted(target.pictures), sum(target.pictures.values())
+    splits, total = sorted(target.images), sum(target.images.values())
     yield "---\nconfigs:\n- config_name: default\n  data_files:\n"
     for split in splits:
         yield f"  - split: {SPLITS_OF_DATASETS[split]}\n    path: {json.dumps([f'{split}/{files}'])}\n"
@@ -36,7 +36,7 @@ def card(
     yield f'dataset = load_dataset("{reader}", data_dir="this folder"){load}\n```\n\n'
     yield "| split | images |\n| --- | --- |\n"
     for split in splits:
-        yield f"| {split} | {target.pictures[split]:,} |\n"
+        yield f"| {split} | {target.images[split]:,} |\n"
     yield "\n| column | type |\n| --- | --- |\n" + ("| image | image |\n" if image else "")
     for name, column in columns.items():
         yield f"| {_cell(name)} | {column} |\n"

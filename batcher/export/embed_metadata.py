@@ -43,20 +43,20 @@ class MetadataEmbedder:
             with self._lock:
                 self.refused += 1
                 if len(self.examples) < SHOWN:
-                    self.examples.append(one_line(f"{sample.picture.file}: {refusal}", 300))
+                    self.examples.append(one_line(f"{sample.image.file}: {refusal}", 300))
             return content
 
     def record(self, sample: Sample) -> Mapping[str, Any]:
         """The sidecar of the image, or those fields of it that the state file has."""
-        picture, stars = sample.picture, {"stars": sample.verdict.get("stars")}
+        image, stars = sample.image, {"stars": sample.verdict.get("stars")}
         try:
-            with self._ground.reading(sidecar_of(picture.file)) as data:
+            with self._ground.reading(sidecar_of(image.file)) as data:
                 sidecar = parse(data)
         except (Absent, Outside, NotAFile, Untrue, OSError):
             sidecar = {}
-        if sidecar.get("job") == picture.key and sidecar.get("output_index") == picture.output_index:
+        if sidecar.get("job") == image.key and sidecar.get("output_index") == image.output_index:
             return {**sidecar, **stars}
         return {
-            "job": picture.key, "model": picture.model, "inputs": sample.inputs, "width": picture.width,
-            "height": picture.height, "simulated": self._simulated, **stars,
+            "job": image.key, "model": image.model, "inputs": sample.inputs, "width": image.width,
+            "height": image.height, "simulated": self._simulated, **stars,
         }  # fmt: skip

@@ -83,7 +83,7 @@ def export(order: Order, progress: Progress | None, *, replace: bool = False) ->
         with opened(order.folder, copy=order.copy, anew=is_anew) as folder:
             target.facts["digests"] = dict((mark or {}).get("digests", {}))
             folder.claim(_mark(order, target))
-            with closing(Meter(sum(target.pictures.values()), progress)) as meter:
+            with closing(Meter(sum(target.images.values()), progress)) as meter:
                 target.write(folder, meter.show)
             folder.finish(_mark(order, target))
         return _report(order, target, folder, began, exporting.removed(connection))
@@ -116,7 +116,7 @@ def _shown(value: Any) -> str:
 
 def _refuse_nothing(order: Order, target: Target, removed: int) -> None:
     """Raises UsageError if there are no images to export. removed: jobs that are no longer in the manifest."""
-    if target.pictures:
+    if target.images:
         return
     left = target.selection.left
     reasons = [f"{count:,} {reason}" for reason, count in left.items()]
@@ -147,7 +147,7 @@ def _mark(order: Order, target: Target) -> dict[str, Any]:
         "target": order.to,
         "run": os.pathsep.join(_runs(order)),
         "options": dict(order.known_by),
-        "pictures": dict(target.pictures),
+        "pictures": dict(target.images),
         "columns": {name: str(kind) for name, kind in target.columns.kinds().items()},
         **target.facts,
     }
@@ -159,7 +159,7 @@ def _report(order: Order, target: Target, folder: Folder, began: float, removed:
     if removed and not order.include_removed:
         selection.left["no longer in the manifest"] = removed
     return selection.report(
-        order.folder, began, target.notes, pictures=sum(target.pictures.values()), splits=dict(target.pictures),
+        order.folder, began, target.notes, pictures=sum(target.images.values()), splits=dict(target.images),
         bytes=target.bytes, linked=done["link"], copied=done["copy"], written=done["written"], unchanged=done["same"],
         removed=done["removed"], jobs=selection.jobs + without, without_picture=without,
         without_picture_by_state={str(state): count for state, count in selection.without.items() if count},

@@ -37,7 +37,7 @@ class ImageFolder(FileTarget):
     def settle(self) -> None:
         super().settle()
         self.moments: list[str] = []
-        self._witnesses: dict[str, set[int]] = {split: set() for split in self.pictures}
+        self._witnesses: dict[str, set[int]] = {split: set() for split in self.images}
         reason = self._not_for_json()
         self._parquet = bool(reason)
         if not self._parquet:
@@ -52,11 +52,11 @@ class ImageFolder(FileTarget):
             )
 
     def name(self, sample: Sample) -> str:
-        return f"{sample.split}/{sample.picture.job // _FOLDER:05d}/{sample.name}.{sample.extension}"
+        return f"{sample.split}/{sample.image.job // _FOLDER:05d}/{sample.name}.{sample.extension}"
 
     def write(self, folder: Folder, advance: Advance) -> None:
         with ExitStack() as stack:
-            self._sheets = {split: self._sheet(folder, split, stack) for split in sorted(self.pictures)}
+            self._sheets = {split: self._sheet(folder, split, stack) for split in sorted(self.images)}
             if any(self._witnesses.values()):
                 for _ in self._with_rows(early=True):
                     pass
@@ -66,13 +66,13 @@ class ImageFolder(FileTarget):
 
     def _made(self) -> Iterator[Made]:
         for sample, name in self._with_rows(early=False):
-            yield self.picture(sample, name)
+            yield self.image(sample, name)
 
     def _with_rows(self, *, early: bool) -> Iterator[tuple[Sample, str]]:
         """Write rows of metadata. early: only the rows that show types, and give nothing; else all others, and give
         every image with its file name.
         """
-        rows = dict.fromkeys(self.pictures, -1)
+        rows = dict.fromkeys(self.images, -1)
         for sample in self.selection.again():
             rows[sample.split] += 1
             name = self.name(sample)
@@ -95,7 +95,7 @@ class ImageFolder(FileTarget):
     def _not_for_json(self) -> str:
         """Why JSON lines can't show the types, as part of a sentence; "" if they can."""
         for column in self.columns.all:
-            without = [split for split in self.pictures if split not in column.filled]
+            without = [split for split in self.images if split not in column.filled]
             if without and column.kinds:
                 return f"{column.name} has no value in {without[0]}"
             if len(set(_looks(column).values())) > 1:

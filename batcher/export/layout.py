@@ -101,7 +101,7 @@ class Layouts(FileTarget):
         if field in _COUNTED and field not in sample.inputs:
             return self._places.of(sample, field)
         if field == "stem" and field not in sample.inputs:
-            return _stem(sample.picture.source)
+            return _stem(sample.image.source)
         return sample.value(field)
 
     def _part(self, value: Any, most: int) -> Any:
@@ -117,8 +117,8 @@ class Layouts(FileTarget):
         return f"{encoded[: most - 9].decode(errors='ignore')}-{blake2b(encoded, digest_size=4).hexdigest()}"
 
     def made(self, sample: Sample) -> Iterable[Made]:
-        picture = self.picture(sample, self.name(sample))
-        return (picture, *self._metadata(sample)) if self.layout.metadata else (picture,)
+        image = self.image(sample, self.name(sample))
+        return (image, *self._metadata(sample)) if self.layout.metadata else (image,)
 
     def _metadata(self, sample: Sample) -> Iterator[Made]:
         """The metadata file of the prompt of a sample; nothing if it was given before."""
@@ -132,7 +132,7 @@ class Layouts(FileTarget):
         things = self._sheets() if self.layout.tiles else self._all()
         each = 4 if self.layout.tiles else 1
         for placed in folder.place(things):
-            advance(min(placed * each, sum(self.pictures.values())))
+            advance(min(placed * each, sum(self.images.values())))
 
     def _gather(self) -> list[str]:
         """Collect the images of each sheet; gives notes. Raises UsageError if two prompts would share a sheet."""
@@ -144,8 +144,8 @@ class Layouts(FileTarget):
                 name = self.name(sample)
                 cells = self._cells.setdefault(name, {})
                 if place in cells or prompts.setdefault(name, sample.prompt) != sample.prompt:
-                    shared.append((name, sample.picture.file))
-                cells[place] = self.selection.path(sample.picture)
+                    shared.append((name, sample.image.file))
+                cells[place] = self.selection.path(sample.image)
         if shared:
             raise self._shared(sorted(shared), len({name for name, _ in shared}))
         gaps = sum(len(cells) < 4 for cells in self._cells.values())
@@ -176,8 +176,8 @@ class Places:
         """The place of an image, from 0. name: ``index`` for the place of its prompt in the prompt file, ``sample``
         for its own among the images of the prompt, ``number`` for its own among all images.
         """
-        place = self._columns[name][sample.picture.job]
-        return place if name == "index" else place + sample.picture.output_index
+        place = self._columns[name][sample.image.job]
+        return place if name == "index" else place + sample.image.output_index
 
     def _settle(self, selection: Selection) -> None:
         prompts: dict[tuple[str, int, int], int] = {}  # number by stem of the file, line and hash of the text

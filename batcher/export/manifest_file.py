@@ -57,11 +57,11 @@ def export_manifest(order: Order, *, replace: bool) -> dict[str, Any]:
 def _lines(selection: Selection) -> Iterator[dict[str, Any]]:
     last = ""
     for sample in selection.first_look():
-        picture = sample.picture
-        if picture.key != last:
-            last = picture.key
+        image = sample.image
+        if image.key != last:
+            last = image.key
             yield {
-                "schema": "batcher/1", "job": picture.key, "model": picture.model, "inputs": sample.inputs,
-                "prompt_id": picture.prompt_id, "meta": sample.meta,
-                "source": {"manifest": picture.source, "line": picture.line}, **sample.verdict,
+                "schema": "batcher/1", "job": image.key, "model": image.model, "inputs": sample.inputs,
+                "prompt_id": image.prompt_id, "meta": sample.meta,
+                "source": {"manifest": image.source, "line": image.line}, **sample.verdict,
             }  # fmt: skip

@@ -36,7 +36,7 @@ Pair = tuple[Sample, Sample]  # picked, rejected
 
 
 class Pairs(ShardTarget):
-    """The ``pairs`` target. ``pictures`` counts pairs here."""
+    """The ``pairs`` target. ``images`` counts pairs here."""
 
     extension = "parquet"
     has_columns = False
@@ -51,15 +51,15 @@ class Pairs(ShardTarget):
         super().see(sample)
         pick = sample.verdict.get("pick")
         if pick in {YES, NO}:
-            group = self._groups.setdefault(group_key(sample.picture.model, sample.inputs), ([], []))
+            group = self._groups.setdefault(group_key(sample.image.model, sample.inputs), ([], []))
             group[pick == NO].append(sample)
 
     def settle(self) -> None:
         super().settle()
         self.caption.template.require(self.selection.names)
-        self.pictures = Counter(split for split, _ in self._pairs())
-        self.models = {sample.picture.model for _, pair in self._pairs() for sample in pair}
-        if not self.pictures:
+        self.images = Counter(split for split, _ in self._pairs())
+        self.models = {sample.image.model for _, pair in self._pairs() for sample in pair}
+        if not self.images:
             raise UsageError(
                 f"no group of {name_of(self.order.run)} has both a picked and a rejected image",
                 hint="Pick some first: batcher pick RUN --where EXPR yes, and no for others of the same group.",
@@ -78,7 +78,7 @@ class Pairs(ShardTarget):
 
     def rows(self) -> Iterator[tuple[str, int, Row]]:
         for split, pair in self._pairs():
-            size = sum(sample.picture.bytes for sample in pair)
+            size = sum(sample.image.bytes for sample in pair)
             yield split, size, Row(pair, self._values(pair))
 
     def _values(self, pair: Pair) -> dict[str, Any]:
@@ -89,12 +89,12 @@ class Pairs(ShardTarget):
         for at, sample in enumerate((first, second)):
             seed = seed_of(sample.inputs)
             values[f"image_{at}_uid"] = _uid(sample)
-            values[f"model_{at}"] = sample.picture.model
+            values[f"model_{at}"] = sample.image.model
             values[f"seed_{at}"] = None if seed is None else as_text(seed)
             values[f"stars_{at}"] = sample.verdict.get("stars")
         return {
             **values, "best_image_uid": _uid(pair[0]), "has_label": True, "are_different": True,
-            "prompt_id": pair[0].picture.prompt_id, "group": group_key(pair[0].picture.model, pair[0].inputs),
+            "prompt_id": pair[0].image.prompt_id, "group": group_key(pair[0].image.model, pair[0].inputs),
         }  # fmt: skip
 
     def write_shard(self, folder: Folder, name: str, rows: list[Row]) -> None:
@@ -112,7 +112,7 @@ class Pairs(ShardTarget):
 
 
 def _uid(sample: Sample) -> str:
-    return f"{sample.picture.key}-{sample.picture.output_index}"
+    return f"{sample.image.key}-{sample.image.output_index}"
 
 
 def _placed(pair: Pair) -> Pair:

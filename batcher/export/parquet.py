@@ -27,7 +27,7 @@ class Parquet(ShardTarget):
 
     def values(self, sample: Sample) -> dict[str, Any]:
         values = super().values(sample)
-        return {"file": sample.picture.file, **values} if self.order.no_pictures else values
+        return {"file": sample.image.file, **values} if self.order.no_pictures else values
 
     def write(self, folder: Folder, advance: Advance) -> None:
         super().write(folder, advance)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.core.errors import UsageError
-from batcher.core.filter import PICTURE_FACTS, Filter
+from batcher.core.filter import IMAGE_FACTS, Filter
 from batcher.export import scores
 from batcher.export.scores import COLUMNS, Scores, number_of
 from batcher.export.viewed import Viewed, viewed
@@ -56,10 +56,10 @@ def pick(run_dir: Path, picking: Picking) -> dict[str, Any]:
 
 def _pick(run_dir: Path, connection: sqlite3.Connection, picking: Picking) -> dict[str, Any]:
     there = picks.read(run_dir)
-    where = Filter(picking.where, PICTURE_FACTS)
+    where = Filter(picking.where, IMAGE_FACTS)
     selected = everything = list(viewed(run_dir, connection, where))
     if picking.scores and picking.where is not None:  # a row of the file may name an image that --where does not match
-        everything = list(viewed(run_dir, connection, Filter(None, PICTURE_FACTS)))
+        everything = list(viewed(run_dir, connection, Filter(None, IMAGE_FACTS)))
     file = scores.read(picking.scores, everything) if picking.scores else None
     if file is not None:
         selected = [one for one in selected if one.place in file.rows]
@@ -158,7 +158,7 @@ def _before(one: Viewed) -> Verdict:
     """The verdict on an image, to be changed; an empty one if there is none or it is stale."""
     job, index = one.place
     before = one.verdict or Verdict(job=job, output_index=index)
-    return replace(before, sha256=one.picture.sha256, at="", by="")
+    return replace(before, sha256=one.image.sha256, at="", by="")
 
 
 def _with(verdict: Verdict, picking: Picking) -> Verdict:

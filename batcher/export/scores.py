@@ -48,10 +48,10 @@ class Scores:
     examples: list[str] = field(default_factory=list)
 
 
-def read(path: Path, pictures: Sequence[Viewed]) -> Scores:
-    """Read a file of scores. pictures: the images of the run. Raises UsageError, with the line that is wrong."""
+def read(path: Path, images: Sequence[Viewed]) -> Scores:
+    """Read a file of scores. images: those of the run. Raises UsageError, with the line that is wrong."""
     scores = Scores()
-    index = _Index(pictures)
+    index = _Index(images)
     columns: dict[str, None] = {}
     for line, row in _rows(path):
         columns.update(dict.fromkeys(row))
@@ -76,11 +76,11 @@ def read(path: Path, pictures: Sequence[Viewed]) -> Scores:
 class _Index:
     """Finds images by the names that a row can use."""
 
-    def __init__(self, pictures: Sequence[Viewed]) -> None:
+    def __init__(self, images: Sequence[Viewed]) -> None:
         self._places: dict[str, dict[str, list[Place]]] = {kind: {} for kind in KEYS}
-        for one in pictures:
-            file = one.picture.file
-            names = {("job", one.picture.key), ("prompt_id", one.picture.prompt_id)}
+        for one in images:
+            file = one.image.file
+            names = {("job", one.image.key), ("prompt_id", one.image.prompt_id)}
             names |= {("file", alias) for alias in (file, file.removeprefix("images/"), file.rpartition("/")[2])}
             for kind, name in names:
                 self._places[kind].setdefault(name, []).append(one.place)

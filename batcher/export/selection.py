@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from batcher.core.errors import DiskError, UsageError
-from batcher.core.filter import PICTURE_FACTS, Filter, verdict_of
+from batcher.core.filter import IMAGE_FACTS, Filter, verdict_of
 from batcher.core.job import State
 from batcher.core.naming import prompt_id
 from batcher.core.where import look_up
@@ -29,13 +29,13 @@ from batcher.images import storage
 from batcher.images.flagging import asked_for
 from batcher.images.kinds import AVIF, GIF, JPEG, PNG, WEBP
 from batcher.store import exporting, picks, read_facts, reading
-from batcher.store.exporting import Picture
+from batcher.store.exporting import Image
 from batcher.store.files.inside import Folders, is_plain, leads_inside
 from batcher.store.joined import name_of, runs_of, whose
 
 EXTENSIONS = {kind.mime: kind.extension for kind in (PNG, JPEG, WEBP, GIF, AVIF)}
 _NOTHING: Mapping[str, Any] = {}
-_ATTRIBUTES = {name: name for name in PICTURE_FACTS} | {"job": "key", "source_sha256": "sha256"}  # by name in templates
+_ATTRIBUTES = {name: name for name in IMAGE_FACTS} | {"job": "key", "source_sha256": "sha256"}  # by name in templates
 _CLEAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _SPLIT_WORD = re.compile(
     r"(?:^|[-0-9])(?:train|training|validation|valid|dev|val|test|testing|eval|evaluation)(?:[-0-9]|$)", re.IGNORECASE
@@ -51,7 +51,7 @@ class Sample(NamedTuple):
     name: its file name, safe for every reader, without extension. extension: of the file to be written.
     """
 
-    picture: Picture
+    image: Image
     inputs: dict[str, Any]
     meta: Mapping[str, Any]
     chosen: Mapping[str, Any]
@@ -68,7 +68,7 @@ class Sample(NamedTuple):
         """The value of a template's field; None if there is none."""
         facts: Mapping[str, Any] = self.verdict
         if (attribute := _ATTRIBUTES.get(name)) is not None:
-            facts = {name: getattr(self.picture, attribute)}
+            facts = {name: getattr(self.image, attribute)}
         return look_up(name, self.inputs, self.meta, facts, self.chosen)
 
     @property
@@ -80,15 +80,15 @@ class Sample(NamedTuple):
     @property
     def facts(self) -> dict[str, Any]:
         """The columns that every export has, by the names of ``columns.FACTS``."""
-        picture = self.picture
+        image = self.image
         return {
-            "prompt_id": picture.prompt_id,
-            "model": picture.model,
-            "width": picture.width,
-            "height": picture.height,
-            "source_sha256": picture.sha256,
-            "job": picture.key,
-            "output_index": picture.output_index,
+            "prompt_id": image.prompt_id,
+            "model": image.model,
+            "width": image.width,
+            "height": image.height,
+            "source_sha256": image.sha256,
+            "job": image.key,
+            "output_index": image.output_index,
         }
 
 
@@ -108,7 +108,7 @@ class Selection:
         self._connection = connection
         self.simulated = bool(read_facts(connection).simulated)
         self._picks = picks.read(order.run)
-        self._where = Filter(order.where, PICTURE_FACTS)
+        self._where = Filter(order.where, IMAGE_FACTS)
         self._flags = asked_for(self._where.names, order.run, connection)
         self.jobs = 0
         self.without: Counter[State] = Counter()
@@ -123,18 +123,18 @@ class Selection:
         self.left: Counter[str] = Counter()
         self.missing: list[str] = []
 
-    def path(self, picture: Picture) -> str:
+    def path(self, image: Image) -> str:
         """The path of the file of an image; of the link's target if it is a link."""
-        if self._links and picture.file in self._links:
-            return self._links[picture.file]
-        home, file = self._home(picture)
+        if self._links and image.file in self._links:
+            return self._links[image.file]
+        home, file = self._home(image)
         return f"{home.folders.base}/{file}"
 
-    def _home(self, picture: Picture) -> "tuple[_Home, str]":
+    def _home(self, image: Image) -> "tuple[_Home, str]":
         """The run directory that has the image, and the file's name there."""
         if self._only is not None:
-            return self._only, picture.file
-        run, file = whose(self._order.run, picture.file)
+            return self._only, image.file
+        run, file = whose(self._order.run, image.file)
         return self._homes[run], file
 
     def first_look(self) -> Iterator[Sample]:
@@ -143,12 +143,12 @@ class Selection:
         """
         last = -1
         for sample in storage.brought(self._order.run, self._meant(is_first=True), _recorded):
-            self.jobs += sample.picture.job != last
-            last = sample.picture.job
-            if self._is_there(sample.picture):
+            self.jobs += sample.image.job != last
+            last = sample.image.job
+            if self._is_there(sample.image):
                 yield sample
             else:
-                self._bad.add((sample.picture.job, sample.picture.output_index))
+                self._bad.add((sample.image.job, sample.image.output_index))
         self._count_without()
         self._where.check()
         by = self._order.split_by
@@ -183,7 +183,7 @@ class Selection:
     def again(self, *, by_arrival: bool = False) -> Iterator[Sample]:
         """The second pass: the images of ``first_look``. by_arrival: in the order in which they were downloaded."""
         for sample in self._meant(by_arrival=by_arrival):
-            if not self._bad or (sample.picture.job, sample.picture.output_index) not in self._bad:
+            if not self._bad or (sample.image.job, sample.image.output_index) not in self._bad:
                 yield sample
 
     def asked(self) -> Iterator[tuple[exporting.Asked, dict[str, Any]]]:
@@ -214,65 +214,65 @@ class Selection:
             None  # the images of a prompt mostly follow each other, with the same meta: decode it once
         )
         meta: Mapping[str, Any] = _NOTHING
-        for picture in exporting.pictures(self._connection, removed=order.include_removed, by_arrival=by_arrival):
-            inputs = _decode(picture.inputs, 0)[0]
-            if picture.meta != carried:
-                carried = picture.meta
+        for image in exporting.images(self._connection, removed=order.include_removed, by_arrival=by_arrival):
+            inputs = _decode(image.inputs, 0)[0]
+            if image.meta != carried:
+                carried = image.meta
                 meta = _decode(carried, 0)[0] if carried else _NOTHING
-            chosen = _decode(picture.chosen, 0)[0] if picture.chosen else _NOTHING
-            verdict = self._verdict(picture) if has_picks else _NOTHING
-            more = verdict_of(verdict, self._flags.get((picture.key, picture.output_index), ())) if where.names else {}
-            if (is_first or where.names) and not where(picture, inputs, meta, chosen, more):
+            chosen = _decode(image.chosen, 0)[0] if image.chosen else _NOTHING
+            verdict = self._verdict(image) if has_picks else _NOTHING
+            more = verdict_of(verdict, self._flags.get((image.key, image.output_index), ())) if where.names else {}
+            if (is_first or where.names) and not where(image, inputs, meta, chosen, more):
                 continue
-            extension = EXTENSIONS.get(picture.mime)
+            extension = EXTENSIONS.get(image.mime)
             if extension is None:
                 self.left["no images"] += is_first
                 continue
-            split = whole or splits.of(self._group(picture, inputs, meta))
-            yield Sample(picture, inputs, meta, chosen, verdict, split, name(picture), recoded or extension)
+            split = whole or splits.of(self._group(image, inputs, meta))
+            yield Sample(image, inputs, meta, chosen, verdict, split, name(image), recoded or extension)
 
-    def was_judged(self, picture: Picture) -> bool:
+    def was_judged(self, image: Image) -> bool:
         """Whether the image ever had a verdict, also one that was cleared or is stale."""
-        return (picture.key, picture.output_index) in self._picks.verdicts
+        return (image.key, image.output_index) in self._picks.verdicts
 
-    def _verdict(self, picture: Picture) -> Mapping[str, Any]:
-        verdict = self._picks.of(picture.key, picture.output_index, picture.sha256)
+    def _verdict(self, image: Image) -> Mapping[str, Any]:
+        verdict = self._picks.of(image.key, image.output_index, image.sha256)
         return _NOTHING if verdict is None else verdict.given
 
-    def _group(self, picture: Picture, inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
+    def _group(self, image: Image, inputs: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
         by = self._order.split_by
         if by == "job":
-            return picture.key
-        value = look_up(by, inputs, meta, {by: getattr(picture, by, None)})
+            return image.key
+        value = look_up(by, inputs, meta, {by: getattr(image, by, None)})
         return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
-    def _is_there(self, picture: Picture) -> bool:
+    def _is_there(self, image: Image) -> bool:
         """Whether the file has the recorded size and is inside the run directory.
 
         The content of a file that will be decoded is compared too: once rows are written, it is too late to leave a
         damaged image out.
         """
-        home, file = self._home(picture)
+        home, file = self._home(image)
         if home.is_bucket:
-            self._links[picture.file] = str(storage.local(home.run, file, picture.sha256))
-        path = self.path(picture)
+            self._links[image.file] = str(storage.local(home.run, file, image.sha256))
+        path = self.path(image)
         try:
             facts = os.lstat(path)
             inside = home.is_bucket or (is_plain(file) and home.folders.is_inside(file.rpartition("/")[0]))
             if stat.S_ISLNK(facts.st_mode):
                 facts = os.stat(path)  # noqa: PTH116  half of Path's price
-                real = self._links[picture.file] = os.path.realpath(path)
+                real = self._links[image.file] = os.path.realpath(path)
                 inside = inside and leads_inside(real, *home.folders.roots)
-            fine = inside and facts.st_size == picture.bytes and stat.S_ISREG(facts.st_mode)
-            fine = fine and (self._order.recode is None or _sha256(path) == picture.sha256)
+            fine = inside and facts.st_size == image.bytes and stat.S_ISREG(facts.st_mode)
+            fine = fine and (self._order.recode is None or _sha256(path) == image.sha256)
         except (FileNotFoundError, NotADirectoryError, ValueError):
             fine = False
         except OSError as error:
-            raise DiskError(f"{picture.file} can't be read: {error.strerror}", hint="Check its permissions.") from None
+            raise DiskError(f"{image.file} can't be read: {error.strerror}", hint="Check its permissions.") from None
         if not fine:
             self.left["missing or damaged"] += 1
             if len(self.missing) < 3:
-                self.missing.append(picture.file)
+                self.missing.append(image.file)
         return fine
 
 
@@ -285,7 +285,7 @@ class _Home(NamedTuple):
 
 
 def _recorded(sample: Sample) -> tuple[str, str | None]:
-    return sample.picture.file, sample.picture.sha256
+    return sample.image.file, sample.image.sha256
 
 
 def _sha256(path: str) -> str:
@@ -293,15 +293,15 @@ def _sha256(path: str) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def name(picture: Picture) -> str:
+def name(image: Image) -> str:
     """The name of an image's file: words of the prompt id, then digits of the job key. No two images share one.
 
     It has no dot (tar readers end the key there), no ``_`` (kohya drops what follows it), and no word that datasets
     reads as a split.
     """
-    words = _words(picture.prompt_id)
-    number = f"-{picture.output_index + 1}" if picture.output_count > 1 else ""
-    return f"{words}-{picture.key[:12]}{number}"
+    words = _words(image.prompt_id)
+    number = f"-{image.output_index + 1}" if image.output_count > 1 else ""
+    return f"{words}-{image.key[:12]}{number}"
 
 
 @lru_cache(maxsize=1024)

@@ -24,7 +24,7 @@ class Row(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        return sum(sample.picture.bytes for sample in self.samples)
+        return sum(sample.image.bytes for sample in self.samples)
 
 
 class Shard(NamedTuple):
@@ -45,7 +45,7 @@ class ShardTarget(Target):
         """Write one file, whole or not at all."""
 
     def write(self, folder: Folder, advance: Advance) -> None:
-        self.shards: dict[str, list[Shard]] = {split: [] for split in sorted(self.pictures)}
+        self.shards: dict[str, list[Shard]] = {split: [] for split in sorted(self.images)}
         digests: dict[str, str] = self.facts["digests"]
         placed = 0
         for split, rows in self._packed():
@@ -73,11 +73,11 @@ class ShardTarget(Target):
     def rows(self) -> Iterator[tuple[str, int, Row]]:
         """The rows in the order in which their images arrived: split, bytes of the images, row."""
         for sample in self.selection.again(by_arrival=True):
-            yield sample.split, sample.picture.bytes, Row((sample,), self.values(sample))
+            yield sample.split, sample.image.bytes, Row((sample,), self.values(sample))
 
     def _packed(self) -> Iterator[tuple[str, list[Row]]]:
         """The rows of each shard, with its split."""
-        waiting: dict[str, list[Row]] = {split: [] for split in sorted(self.pictures)}
+        waiting: dict[str, list[Row]] = {split: [] for split in sorted(self.images)}
         sizes = dict.fromkeys(waiting, 0)
         for split, size, row in self.rows():
             rows = waiting[split]

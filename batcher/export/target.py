@@ -29,7 +29,7 @@ class Target(ABC):
     """A kind of export. Call ``see`` for every image, then ``settle``, then ``write``.
 
     order: the export. selection: its images.
-    columns, pictures, extensions, models, bytes: what was seen; ``pictures`` counts by split.
+    columns, images, extensions, models, bytes: what was seen; ``images`` counts by split.
     notes: sentences for the user, about the reader of the files. facts: fields of the mark beside the options.
     has_columns: whether the reader uses columns. way_out: how to make file names unique, for an error message.
     embedder: writes metadata into images; None without ``--embed``.
@@ -44,7 +44,7 @@ class Target(ABC):
         self.simulated = selection.simulated
         self.embedder = MetadataEmbedder(order.run, order.words, simulated=self.simulated) if order.words else None
         self.columns = Columns()
-        self.pictures: Counter[str] = Counter()
+        self.images: Counter[str] = Counter()
         self.extensions: Counter[str] = Counter()
         self.models: set[str] = set()
         self.bytes = 0
@@ -55,10 +55,10 @@ class Target(ABC):
         """Take an image into account. Nothing is written yet."""
         if self.has_columns:
             self.columns.see(sample.places, sample.split)
-        self.pictures[sample.split] += 1
+        self.images[sample.split] += 1
         self.extensions[sample.extension] += 1
-        self.models.add(sample.picture.model)
-        self.bytes += sample.picture.bytes
+        self.models.add(sample.image.model)
+        self.bytes += sample.image.bytes
 
     def settle(self) -> None:
         """Check all images together, after every ``see``. Raises UsageError if the reader could not read the export."""
@@ -78,24 +78,24 @@ class Target(ABC):
     def write(self, folder: Folder, advance: Advance) -> None:
         """Write all files. advance: is called with the number of images written so far."""
 
-    def picture(self, sample: Sample, name: str) -> Made:
+    def image(self, sample: Sample, name: str) -> Made:
         """The file of an image, to be made at ``name``: unchanged, converted, or with embedded metadata."""
-        path = self.selection.path(sample.picture)
+        path = self.selection.path(sample.image)
         if self.embedder is None and not self.is_recoded(sample):
             return Made(name, source=path)
-        if self.embedder is not None and self.selection.was_judged(sample.picture):
+        if self.embedder is not None and self.selection.was_judged(sample.image):
             # New stars don't change the time of the file, so its content is compared.
             return Made(name, content=lambda: self._anew(sample, path) or self._read(sample, path))
         return Made(name, content=partial(self._anew, sample, path), time_of=path)
 
     def content(self, sample: Sample) -> bytes:
         """The bytes of an image's file, to be part of a larger file. Raises DiskError, UsageError."""
-        path = self.selection.path(sample.picture)
+        path = self.selection.path(sample.image)
         return self._anew(sample, path) or self._read(sample, path)
 
     def is_recoded(self, sample: Sample) -> bool:
         """Whether the image is converted to another format."""
-        return self.order.recode is not None and sample.picture.mime != self.order.recode.kind.mime
+        return self.order.recode is not None and sample.image.mime != self.order.recode.kind.mime
 
     def _anew(self, sample: Sample, path: str) -> bytes | None:
         """The bytes of the converted image, with metadata; None if they are those of the file."""
@@ -111,7 +111,7 @@ class Target(ABC):
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123  a third of Path's price
                 return file.read()
         except OSError as error:
-            raise DiskError(f"{sample.picture.file} can't be read: {error.strerror}", hint="Nothing is lost.") from None
+            raise DiskError(f"{sample.image.file} can't be read: {error.strerror}", hint="Nothing is lost.") from None
 
     def recoded(self, path: str) -> bytes:
         """The bytes of the image in the format of ``--convert``. Raises UsageError if it can't be decoded."""
@@ -139,7 +139,7 @@ class FileTarget(Target):
 
     def made(self, sample: Sample) -> Iterable[Made]:
         """All files of an image."""
-        return (self.picture(sample, self.name(sample)),)
+        return (self.image(sample, self.name(sample)),)
 
     def see(self, sample: Sample) -> None:
         super().see(sample)
@@ -163,7 +163,7 @@ class FileTarget(Target):
         """twice: hashes of the names that are used more than once."""
         return self._shared(
             sorted(
-                (self.name(sample).lower(), sample.picture.file)
+                (self.name(sample).lower(), sample.image.file)
                 for sample in self.selection.again()
                 if number(self.name(sample)) in twice
             ),

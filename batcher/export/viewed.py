@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from batcher.core.filter import JOB_FACTS, PICTURE_FACTS, Filter, verdict_of
+from batcher.core.filter import IMAGE_FACTS, JOB_FACTS, Filter, verdict_of
 from batcher.core.groups import group_key
 from batcher.core.job import Entry
 from batcher.core.where import look_up
 from batcher.images.flagging import asked_for, of_jobs
 from batcher.store import exporting, picks
-from batcher.store.exporting import Picture
+from batcher.store.exporting import Image
 from batcher.store.picks import Verdict
 
 
@@ -22,7 +22,7 @@ class Viewed(NamedTuple):
     chosen: what ``vars`` and ``repeat`` chose. verdict: None if there is none, or it is on earlier content.
     """
 
-    picture: Picture
+    image: Image
     inputs: Mapping[str, Any]
     meta: Mapping[str, Any]
     chosen: Mapping[str, Any]
@@ -31,16 +31,16 @@ class Viewed(NamedTuple):
     @property
     def place(self) -> tuple[str, int]:
         """Job key and output index."""
-        return self.picture.key, self.picture.output_index
+        return self.image.key, self.image.output_index
 
     @property
     def group(self) -> str:
         """The key of its group: the images that differ only in their seed."""
-        return group_key(self.picture.model, self.inputs)
+        return group_key(self.image.model, self.inputs)
 
     def value(self, name: str) -> Any:
         """The value of a name of ``--where``; None if it has none."""
-        facts = {fact: getattr(self.picture, fact) for fact in PICTURE_FACTS} | {"job": self.picture.key}
+        facts = {fact: getattr(self.image, fact) for fact in IMAGE_FACTS} | {"job": self.image.key}
         return look_up(name, self.inputs, self.meta, facts | (self.verdict.given if self.verdict else {}), self.chosen)
 
     @property
@@ -54,15 +54,13 @@ def viewed(run_dir: Path, connection: sqlite3.Connection, where: Filter) -> Iter
     """The images that ``where`` matches, in the order of the state file. Raises UsageError, also at the end."""
     flags = asked_for(where.names, run_dir, connection)
     there = picks.read(run_dir)
-    for picture in exporting.pictures(connection, removed=False):
-        place = picture.key, picture.output_index
-        verdict = there.of(*place, picture.sha256)
-        inputs, meta, chosen = (
-            json.loads(text) if text else {} for text in (picture.inputs, picture.meta, picture.chosen)
-        )
+    for image in exporting.images(connection, removed=False):
+        place = image.key, image.output_index
+        verdict = there.of(*place, image.sha256)
+        inputs, meta, chosen = (json.loads(text) if text else {} for text in (image.inputs, image.meta, image.chosen))
         more = verdict_of(verdict.given if verdict else {}, flags.get(place, ()))
-        if where(picture, inputs, meta, chosen, more):
-            yield Viewed(picture, inputs, meta, chosen, verdict)
+        if where(image, inputs, meta, chosen, more):
+            yield Viewed(image, inputs, meta, chosen, verdict)
     where.check()
 
 
@@ -78,9 +76,9 @@ class JobFilter(Filter):
         self._flags = of_jobs(asked_for(self.names, run_dir, connection))
         self.verdicts: dict[str, list[Mapping[str, Any]]] = {}
         there = picks.read(run_dir)
-        for picture in exporting.pictures(connection, removed=False) if there else ():
-            if verdict := there.of(picture.key, picture.output_index, picture.sha256):
-                self.verdicts.setdefault(picture.key, []).append(verdict.given)
+        for image in exporting.images(connection, removed=False) if there else ():
+            if verdict := there.of(image.key, image.output_index, image.sha256):
+                self.verdicts.setdefault(image.key, []).append(verdict.given)
 
     def means(self, entry: Entry) -> bool:
         """Whether the expression matches the job. Raises UsageError if it compares text with numbers by order."""

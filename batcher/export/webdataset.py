@@ -45,7 +45,7 @@ class WebDataset(ShardTarget):
                 f"the images are of different kinds ({counts}), and every sample must have the same fields",
                 hint="Make them one kind with --convert webp:90, jpeg:95 or png.",
             )
-        total = sum(self.pictures.values())
+        total = sum(self.images.values())
         self._as_text = {
             column.name: column.kind is not Kind.TEXT for column in self.columns.all if column.seen < total
         }
@@ -78,7 +78,7 @@ class WebDataset(ShardTarget):
     def _index(self) -> str:
         splits = {
             split: {
-                "samples": self.pictures[split],
+                "samples": self.images[split],
                 "urls": f"{split}/{{000000..{len(shards) - 1:06d}}}.tar",
                 "shards": [shard._asdict() for shard in shards],
             }

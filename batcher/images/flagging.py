@@ -81,7 +81,7 @@ def flagged(connection: sqlite3.Connection, measures: Measures) -> Flagged:
     """Flags by what is measured so far. Reads the state file only."""
     images: list[Candidate] = []
     left: dict[str, str] = {}
-    for row in exporting.pictures(connection, removed=False):
+    for row in exporting.images(connection, removed=False):
         look = measures.looks.get(row.sha256)
         if look is None:
             left[row.sha256] = row.file

@@ -28,7 +28,7 @@ _ALL = RECORDS, FAILURES, picks.PICKS  # verdicts are part of the records
 def write(state: StateFile, *, simulated: bool, progress: Progress) -> None:
     """Write both files, each whole or not at all. Raises DiskError."""
     run_dir, verdicts = state.path.parent, _looks(state.path.parent, picks.PICKS)
-    images, _, _ = reading.pictures(state.connection)
+    images, _, _ = reading.images(state.connection)
     tell = counting(progress, f"writing {RECORDS}: {{:,}} of {images:,}")
     for name, lines in _tables(state.connection, run_dir, simulated=simulated, tell=tell):
         write_whole(run_dir / name, lines)

@@ -106,7 +106,7 @@ def standing(connection: sqlite3.Connection, counts: Counts, price: float | None
     by_state = reading.by_state(connection)
     at_service = by_state.get(State.RUNNING, 0) + by_state.get(State.SUBMITTING, 0)
     to_download = by_state.get(State.READY, 0)
-    images, size, odd = reading.pictures(connection)
+    images, size, odd = reading.images(connection)
     money = money_by_state(connection)
     whole = sum(money.values(), Money())
     total = whole.cost(price)

@@ -83,7 +83,7 @@ def _unmake(folders: Sequence[Path]) -> None:
 
 def room_needed(state: StateFile, jobs: int) -> float:
     """Estimated bytes of the images to come, from the size of those on disk."""
-    images, size, _ = reading.pictures(state.connection)
+    images, size, _ = reading.images(state.connection)
     left = max(0, jobs - reading.by_state(state.connection).get(State.DONE, 0))
     return left * (size / images if images else TYPICAL_BYTES)
 

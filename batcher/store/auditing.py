@@ -9,7 +9,7 @@ from itertools import groupby
 
 from batcher.core.job import Artifact, Entry
 from batcher.core.naming import folded
-from batcher.store.rows import ENTRY, ENTRY_WIDTH, IMAGES, PICTURE, artifact_of, entry_of, in_groups
+from batcher.store.rows import ENTRY, ENTRY_WIDTH, IMAGE_COLUMNS, IMAGES, artifact_of, entry_of, in_groups
 
 _CHUNK = 500
 STEPS = 100_000  # SQLite instructions between two checks of the clock: some milliseconds
@@ -33,7 +33,7 @@ def finished(connection: sqlite3.Connection, only: Iterable[int] | None = None) 
 
 def _found(connection: sqlite3.Connection, which: str, values: Sequence[int]) -> list[Files]:
     rows = connection.execute(
-        f"{ENTRY}{PICTURE} FROM jobs j LEFT JOIN images i ON i.job_id = j.id"
+        f"{ENTRY}{IMAGE_COLUMNS} FROM jobs j LEFT JOIN images i ON i.job_id = j.id"
         f" WHERE {which} AND +j.state = 'done' ORDER BY j.id, i.output_index",
         values,
     )

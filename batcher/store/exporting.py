@@ -22,7 +22,7 @@ _BY_ARRIVAL = (
 )
 
 
-class Picture(NamedTuple):
+class Image(NamedTuple):
     """An image file and its job; fields as in ``job.Job`` and ``job.Artifact``, except these.
 
     job: row number. inputs, meta, chosen: JSON objects; meta and chosen None if empty. cost_usd: of the whole job.
@@ -51,7 +51,7 @@ class Picture(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A job in any state. job: row number. inputs, meta: as in Picture. images: number requested."""
+    """A job in any state. job: row number. inputs, meta: as in Image. images: number requested."""
 
     job: int
     source: str
@@ -73,13 +73,13 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-def pictures(connection: sqlite3.Connection, *, removed: bool, by_arrival: bool = False) -> Iterator[Picture]:
+def images(connection: sqlite3.Connection, *, removed: bool, by_arrival: bool = False) -> Iterator[Image]:
     """removed: include jobs that left the manifest. by_arrival: in download order, so that new ones come last."""
     among = "" if removed else _IN_MANIFEST
     if by_arrival:
-        return map(Picture._make, connection.execute(_ALL.format(_BY_ARRIVAL, among)))
+        return map(Image._make, connection.execute(_ALL.format(_BY_ARRIVAL, among)))
     rows = connection.execute(f"{_ALL.format(_AS_IT_LIES, among)} ORDER BY j.id, i.output_index")
-    return map(Picture._make, rows)
+    return map(Image._make, rows)
 
 
 def removed(connection: sqlite3.Connection) -> int:

@@ -11,7 +11,7 @@ from batcher.core.errors import Cause
 from batcher.core.job import Counts, Entry, State, sidecar, utc
 from batcher.store.facts import read_facts
 from batcher.store.money import IN_FLIGHT
-from batcher.store.rows import ENTRY, ENTRY_WIDTH, PICTURE, artifact_of, cause_of, entry_of, in_groups
+from batcher.store.rows import ENTRY, ENTRY_WIDTH, IMAGE_COLUMNS, artifact_of, cause_of, entry_of, in_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def failures(connection: sqlite3.Connection, limit: int = 20) -> list[Failure]:
     ]
 
 
-def pictures(connection: sqlite3.Connection) -> tuple[int, int, int]:
+def images(connection: sqlite3.Connection) -> tuple[int, int, int]:
     """Files of the jobs of the manifest: their number, their bytes, and the number with a warning."""
     sums = "SELECT count(*), coalesce(sum(bytes), 0), count(warning) FROM images"
     whole = connection.execute(sums).fetchone()
@@ -170,7 +170,7 @@ def open_jobs(connection: sqlite3.Connection) -> Iterator[tuple[str, dict[str, A
 def records(connection: sqlite3.Connection, *, simulated: bool, version: str) -> Iterator[dict[str, Any]]:
     """The sidecars of all finished images of the manifest, from the state file, in the manifest's order."""
     rows = connection.execute(
-        f"{ENTRY}{PICTURE} FROM jobs j CROSS JOIN images i ON i.job_id = j.id"
+        f"{ENTRY}{IMAGE_COLUMNS} FROM jobs j CROSS JOIN images i ON i.job_id = j.id"
         " WHERE j.state = 'done' AND j.position IS NOT NULL ORDER BY j.position, i.output_index"
     )
     for row in rows:

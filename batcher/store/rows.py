@@ -20,7 +20,7 @@ SELECT j.id, j.key, j.state, j.model, j.inputs, j.copy, j.prompt_id, j.meta, j.s
        j.images, j.chosen
 """
 ENTRY_WIDTH = 23
-PICTURE = """, i.file, i.bytes, i.sha256, i.mime, i.width, i.height, i.url, i.output_index, i.output_count,
+IMAGE_COLUMNS = """, i.file, i.bytes, i.sha256, i.mime, i.width, i.height, i.url, i.output_index, i.output_count,
        i.downloaded_at, i.warning
 """
 JOB_COLUMNS = "key, state, position, model, inputs, copy, prompt_id, meta, chosen, source, line, path, name, images"
@@ -60,7 +60,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
 
 
 def artifact_of(row: Sequence[Any]) -> Artifact:
-    """row: the columns of PICTURE."""
+    """row: the columns of IMAGE_COLUMNS."""
     file, size, sha256, mime, width, height, url, index, count, downloaded, warning = row
     return Artifact(
         file=file, bytes=size, sha256=sha256, mime=mime, width=width, height=height, url=url, output_index=index,

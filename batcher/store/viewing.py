@@ -71,7 +71,7 @@ def job_rows(connection: sqlite3.Connection, key: str) -> list[JobRow]:
     return list(map(JobRow._make, connection.execute(_ROWS.format("j.key = ? ORDER BY i.output_index"), (key,))))
 
 
-def some_picture(connection: sqlite3.Connection) -> JobRow | None:
+def some_image(connection: sqlite3.Connection) -> JobRow | None:
     """The row of any image, None if there are none."""
     row = connection.execute(_ROWS.format("i.sha256 IS NOT NULL LIMIT 1")).fetchone()
     return None if row is None else JobRow._make(row)

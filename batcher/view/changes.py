@@ -1,4 +1,7 @@
-"""What the page may change. The same code as the commands; nothing here writes to the state file but ``retry``."""
+"""What the user can change on the page, with the code of the commands. Only ``retry`` writes to the state file.
+
+``body`` is the JSON object of a request. Answers are JSON data.
+"""
 
 import re
 import shlex
@@ -30,9 +33,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 
 
 def pick(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Verdicts, as ``picks.jsonl`` has them; what they are about is noted from the state file.
+    """Write verdicts. Those of a request have the form of ``picks.jsonl``; the state file adds the image's digest.
 
-    Raises UsageError, DiskError: then none of them counts.
+    Raises UsageError and DiskError; then none is written.
     """
     given = body.get("verdicts")
     if not isinstance(given, list) or not 0 < len(given) <= _MOST_VERDICTS:
@@ -52,7 +55,7 @@ def pick(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def undo(reader: RunReader, _body: Mapping[str, Any]) -> dict[str, Any]:
-    """Takes back the last thing that this user said; no verdicts where nothing is left. Raises DiskError."""
+    """Undo the last verdicts of this user; does nothing if none are left. Raises DiskError."""
     steps = picks.steps(reader.lines(), picks.whoami())
     before = [replace(verdict, at="", by="", undo=True) for verdict in (steps[-1] if steps else [])]
     return {"picks": [wire(verdict) for verdict in reader.append(before)]}
@@ -65,7 +68,10 @@ def _is_short(verdict: picks.Verdict) -> bool:
 
 
 def tune(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
-    """As ``batcher tune``: the texts of its flags, null for what the command says. facts: the numbers from now on."""
+    """``batcher tune``. body: the texts of its flags; null for what the command of the run says. Raises UsageError.
+
+    The answer has the new numbers of the run in ``facts``.
+    """
     _alone(reader.run_dir, "what `tune` changes")
     texts, switches = {"rate", "in_flight", "downloads", "budget", "deadline"}, {"pause", "resume", "drain"}
     given: dict[str, Any] = {}
@@ -80,7 +86,7 @@ def tune(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def more(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
-    """As ``batcher more``. dry_run: only say how many jobs, and what they cost."""
+    """``batcher more``. With ``dry_run`` it gives the number of jobs and the cost. Raises UsageError, DiskError."""
     _alone(run_dir, "asking for more seeds")
     seeds, where = body.get("seeds"), body.get("where")
     if type(seeds) is not int or not (where is None or isinstance(where, str)):
@@ -106,7 +112,10 @@ def more(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def retry(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
-    """As ``batcher retry``, of each run that the page shows. dry_run: only say which jobs, and what it may cost."""
+    """``batcher retry``, in each run that the page shows. Raises UsageError.
+
+    With ``dry_run`` it only gives the jobs and what they may cost.
+    """
     runs = runs_of(reader.run_dir)
     if reader.twice:
         raise UsageError(
@@ -118,8 +127,8 @@ def retry(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
     if not states or not set(states) <= {*RETRIED, MISSING}:
         raise UsageError(f"`states` are some of {', '.join((*RETRIED, MISSING))}")
     done, resubmit = body.get("dry_run") is False, body.get("resubmit") is True
-    meant = Reopen(states=states, causes=causes, jobs=keys, resubmit=resubmit, dry_run=not done)
-    parts = [reopen(run, meant) for run in runs]
+    order = Reopen(states=states, causes=causes, jobs=keys, resubmit=resubmit, dry_run=not done)
+    parts = [reopen(run, order) for run in runs]
     costs = [part["may_cost_usd"] for part in parts if part["reopened"]]
     facts = {
         **parts[0], **{name: sum(part[name] for part in parts) for name in ("reopened", "collected_again")},
@@ -135,9 +144,9 @@ def retry(reader: RunReader, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Runs ``batcher export`` into a new folder below ``sets/``; the command line is the way to anywhere else.
+    """Run ``batcher export`` to a folder below ``sets/`` in the working directory. Raises UsageError.
 
-    dry_run: only give the command line.
+    With ``dry_run`` it only gives the command line, which can be changed to export to another folder.
     """
     name, to, where = body.get("name"), body.get("to"), body.get("where")
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith("."):
@@ -160,7 +169,7 @@ def export(run_dir: Path, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _alone(run_dir: Path, what: str) -> None:
-    """Raises UsageError where the page shows several runs as one. what: what needs a single run."""
+    """Raises UsageError if the page shows several runs as one. what: what needs a single run."""
     runs = runs_of(run_dir)
     if len(runs) > 1:
         raise UsageError(
@@ -170,6 +179,7 @@ def _alone(run_dir: Path, what: str) -> None:
 
 
 def _texts(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """A field of a request that is a list of short texts. Raises UsageError."""
     texts = body.get(name, [])
     if not isinstance(texts, list) or not all(isinstance(text, str) and len(text) <= 200 for text in texts):
         raise UsageError(f"`{name}` is a list of texts")

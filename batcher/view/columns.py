@@ -1,7 +1,7 @@
-"""Rows of the state file as the page wants them: a column a fact, texts once each, so that 100,000 fit into 5 MB.
+"""Packs rows of the state file for the page: one list for each column, and each text once, so 100,000 take 5 MB.
 
-An item is a picture, or a job that has none. Its number is ``job id * 1000 + output index`` and stays for life. What
-repeats (prompts, groups, causes) stands in tables that only grow: a message holds the new ends of them.
+An item is an image, or a job without one. Its number is ``job id * 1000 + output index`` and never changes. Prompts,
+groups and causes, which repeat, are in tables that only grow. A message holds what was added to them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,26 +16,27 @@ from batcher.export.sheets.axes import OF_THE_JOB, Plan, Seen, choose, label_of
 from batcher.images.flags import asked_ratio
 from batcher.store.viewing import JobRow
 
-OUTPUTS = 1000  # more pictures than that no job has
+OUTPUTS = 1000  # no job has more images
 CODES = {
     "pending": "p", "submitting": "q", "running": "q", "ready": "r", "done": "d", "failed": "f", "cancelled": "c",
     "in_doubt": "x",
 }  # fmt: skip
 _WORDS = {"p": "waiting", "q": "at the service", "r": "to download", "f": "failed", "c": "cancelled", "x": "in doubt"}
 _MISSING = "missing or damaged", "batcher verify --repair fetches it again, free"
-_SURVEYED = 5_000  # jobs
-_LABEL = 200  # characters
+_SURVEYED = 5_000  # most rows that the axes are chosen from
+_LABEL = 200  # most characters of a label
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def inputs_of(row: JobRow) -> dict[str, Any]:
+    """The inputs of the row's job."""
     inputs = _decode(row.inputs)
     return inputs if isinstance(inputs, dict) else {}
 
 
 def survey(rows: Iterable[JobRow]) -> tuple[Plan, tuple[str, ...]]:
-    """The axes of the grid, as ``batcher grid`` chooses them, and the inputs that tell groups of one prompt apart."""
+    """The axes of the grid, as ``batcher grid`` chooses them, and the inputs that differ between groups of a prompt."""
     seen = Seen()
     for number, row in enumerate(rows):
         if number >= _SURVEYED:
@@ -52,11 +53,11 @@ def survey(rows: Iterable[JobRow]) -> tuple[Plan, tuple[str, ...]]:
 
 
 class Columns:
-    """The tables of one run. plan: the axes. telling: names whose values make the label of a group."""
+    """The tables of one run. plan: the axes of the grid. naming: the inputs whose values make the label of a group."""
 
-    def __init__(self, plan: Plan, telling: tuple[str, ...]) -> None:
+    def __init__(self, plan: Plan, naming: tuple[str, ...]) -> None:
         self.plan = plan
-        self._telling = telling
+        self._naming = naming
         self._prompts: dict[str, int] = {}
         self._groups: dict[Any, int] = {}
         self._seeds: dict[tuple[str, ...], str | None] = {}
@@ -65,24 +66,28 @@ class Columns:
         self._tables: dict[str, list[Any]] = {"prompts": [], "groups": [], "troubles": []}
 
     def ends(self) -> dict[str, int]:
-        """How long the tables are."""
+        """The lengths of the tables, by name."""
         return {name: len(rows) for name, rows in self._tables.items()}
 
     def tables(self, ends: Mapping[str, int]) -> dict[str, Any]:
-        """What came to the tables since they were so long."""
+        """What was added to the tables since their lengths were ``ends``: by name, the old length and the new rows."""
         return {name: [ends.get(name, 0), rows[ends.get(name, 0) :]] for name, rows in self._tables.items()}
 
     def columns(self, rows: Iterable[JobRow]) -> dict[str, list[Any]]:
-        """n: number. k: key. s: state, one letter. g: group. r, c: values on the axes. w, h: size, or the shape asked
-        for. v: first digits of the content's hash. t: when it ended, Unix seconds. d: seconds it took. e: why there is
-        no picture, -1 where there is one. o: order. q: seed, None for none.
+        """The items of these rows, as columns of equal length.
+
+        n: number. k: job key. s: state, one letter of CODES. g: number of the group.
+        r, c: values on the axes of the grid, rows and columns. w, h: size in pixels, else the requested shape.
+        v: first 8 digits of the SHA-256; "" for none. t: when the job ended, in Unix seconds; 0 if it did not.
+        d: seconds from submit to end; 0 if unknown. e: number in ``troubles`` of why there is no image; -1 if there is.
+        o: place in the order of the run. q: seed; None for none.
         """
-        found: dict[str, list[Any]] = {name: [] for name in "nksgrcwhvtdeoq"}
-        columns = tuple(found.values())
-        for row in rows:  # no tuples are kept: the garbage collector would go through them again and again
-            for column, value in zip(columns, self._item(row), strict=True):
+        columns: dict[str, list[Any]] = {name: [] for name in "nksgrcwhvtdeoq"}
+        lists = tuple(columns.values())
+        for row in rows:  # not zip(*items): the garbage collector would scan 100,000 tuples again and again
+            for column, value in zip(lists, self._item(row), strict=True):
                 column.append(value)
-        return found
+        return columns
 
     def _item(self, row: JobRow) -> tuple[Any, ...]:
         inputs = inputs_of(row)
@@ -102,6 +107,7 @@ class Columns:
         )  # fmt: skip
 
     def _value(self, row: JobRow, inputs: Mapping[str, Any], name: str | None) -> Any:
+        """The value on an axis: a number, or the label of another value. name: of the axis; None if there is none."""
         if name is None:
             return None
         value = getattr(row, name) if name in OF_THE_JOB else inputs.get(name)
@@ -110,7 +116,7 @@ class Columns:
         return self._label(value)
 
     def _label(self, value: Any) -> str:
-        """As ``batcher grid`` has it, each made once."""
+        """The label of a value, as in ``batcher grid``. Labels of texts are cached."""
         if not isinstance(value, str):
             return label_of(value)[:_LABEL]
         label = self._labels.get(value)
@@ -134,7 +140,7 @@ class Columns:
         number = self._groups.get(key)
         if number is None:
             number = self._groups[key] = len(self._groups)
-            values = (row.model if name == "model" else inputs.get(name) for name in self._telling)
+            values = (row.model if name == "model" else inputs.get(name) for name in self._naming)
             self._tables["groups"].append([self._prompt(row, inputs), " · ".join(map(self._label, values))])
         return number
 
@@ -149,7 +155,7 @@ class Columns:
         return number
 
     def _trouble(self, row: JobRow) -> int:
-        """In words: what is there in place of a picture, and why."""
+        """The number of the row's entry in ``troubles``: what to show instead of an image, and why."""
         code = CODES[row.state]
         cause = ": ".join(filter(None, (row.cause and row.cause.replace("_", " "), (row.message or "")[:500])))
         key = _MISSING if code == "d" else (_WORDS[code], cause if code in "fcx" else "")

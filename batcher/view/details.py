@@ -1,4 +1,4 @@
-"""All that is known of one job: what was asked, what it cost, what came of it, as the page's side panel shows it."""
+"""The facts of one job for the page's side panel: its inputs, cost, attempts and files."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ Facts = dict[str, Any]
 
 
 def job(reader: RunReader, key: str) -> Facts:
-    """Raises UsageError when there is no such job."""
+    """The facts of a job, as of ``of``. Raises UsageError if there is no such job."""
     rows, attempts = reader.job(key)
     if not rows:
         raise UsageError("this job is no longer in the run")
@@ -28,9 +28,11 @@ def job(reader: RunReader, key: str) -> Facts:
 
 
 def of(rows: list[JobRow], attempts: Sequence[Facts] = (), run_dir: Path | None = None) -> Facts:
-    """rows: of one job, one for each picture. run_dir: where they were read, when that may be several runs as one.
+    """The facts of a job, as JSON data. ``sections`` and ``files`` have texts for the side panel, ``values`` has the
+    values of names of ``--where``.
 
-    sections, files: titles and words for the side panel. values: by the names of ``--where``.
+    rows: the rows of the job, one for each image. attempts: its attempts, the first one first.
+    run_dir: the folder that the rows were read from, to find the run of a file; None to leave file names as they are.
     """
     row = rows[0]
     inputs, meta = inputs_of(row), _decode(row.meta) if row.meta else {}
@@ -82,7 +84,7 @@ def _job(row: JobRow, attempts: Sequence[Facts]) -> Facts:
 
 
 def _seconds(row: JobRow) -> float | None:
-    """From the submit to the end."""
+    """Seconds from submit to end; None if there was no end."""
     if row.submitted_at is None or row.finished_at is None:
         return None
     took = datetime.fromisoformat(row.finished_at) - datetime.fromisoformat(row.submitted_at)

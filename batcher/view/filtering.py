@@ -1,4 +1,4 @@
-"""The page's filter: an expression in the ``--where`` language over every picture and every job without one."""
+"""The page's filter: evaluates a ``--where`` expression for every image and every job without one."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,13 +14,13 @@ ROW = frozenset(
     {"prompt_id", "model", "copy", "source", "line", "state", "cause", "cost_usd", "width", "height", "bytes"}
     | {"mime", "file", "output_index", "warning"}
 )
-"""What can be asked for beside the job, verdicts, inputs, ``meta.NAME`` and ``chosen.NAME``."""
+"""Names that can be used beside ``job``, verdicts, inputs, ``meta.NAME`` and ``chosen.NAME``."""
 _decode = msgspec.json.Decoder().decode
 Flags = Mapping[tuple[str, int], Collection[str]]
 
 
 def matching(reader: RunReader, text: str, flags: Flags) -> tuple[list[int], list[str]]:
-    """The numbers of the items that are meant, and warnings. Raises UsageError for what is no such expression."""
+    """The numbers of the items that match, and warnings. text: the expression. Raises UsageError if it is wrong."""
     where = Filter(text, {*ROW, "job"})
     matches = []
     for row in reader.rows():
@@ -35,5 +35,5 @@ def matching(reader: RunReader, text: str, flags: Flags) -> tuple[list[int], lis
 
 
 def facts_of(row: JobRow) -> dict[str, Any]:
-    """What a row says of itself."""
+    """The values of ROW and ``job`` for a row, by name."""
     return {name: getattr(row, name) for name in ROW} | {"job": row.key}

@@ -1,5 +1,6 @@
-"""Several runs as the page reads them: one wall over a copy of their state files, which is made anew when one of them
-changed. Images stay where they are, and a verdict goes to the run that its image is of.
+"""Reads several runs as one for the page, from a joined copy of their state files, renewed when one of them changes.
+
+Images stay where they are. A verdict is written to the run that has its image.
 """
 
 import sqlite3
@@ -18,11 +19,11 @@ from batcher.store.machine import machine_problem
 from batcher.store.opening import STATE, identity
 from batcher.view.run_reader import RunReader, Turn
 
-_COPY_EVERY = 2.0  # seconds, at most so often
+_COPY_EVERY = 2.0  # least seconds between two copies
 
 
 class JoinedReader(RunReader):
-    """As of one run. runs: two or more."""
+    """A RunReader of several runs as one. runs: two or more run directories."""
 
     def __init__(self, runs: Sequence[Path]) -> None:
         self._whole = Whole(runs)
@@ -58,7 +59,7 @@ class JoinedReader(RunReader):
         return super().changes()
 
     def _follow(self) -> None:
-        """Copies the runs when one of them changed, and when it is time to."""
+        """Copy the runs if one of them changed and enough time has passed. Raises BatcherError if one can't be read."""
         versions = [reader.version for reader in self._readers]
         if versions != self._versions or self._problem is not None:
             self._facts_behind = True
@@ -85,16 +86,16 @@ class JoinedReader(RunReader):
             self._turn.took(time.monotonic() - began)
 
     def is_going(self) -> bool:
-        """Whether a run is at work in one of them."""
+        """Whether a process is working on one of the runs."""
         return any(reader.is_going() for reader in self._readers)
 
     def numbers(self) -> dict[str, Any]:
-        """Of all of them. runs: of each."""
+        """The numbers of all runs together, with those of each run in ``runs``."""
         whole, runs = self._joined, [reader.numbers() for reader in self._readers]
         assert whole is not None
         commands = [run["resume"] for run in runs if run["resume"]]
         copied = super().numbers()
-        # The copy is a little older than the runs, and needed only where a job counts once for two of them.
+        # The copy is a little old: use its sums only if some jobs are in two runs and must count once.
         now = {} if whole.twice else {
             name: sum(run[name] for run in runs) for name, value in copied.items() if type(value) is int
         }  # fmt: skip
@@ -119,14 +120,15 @@ class JoinedReader(RunReader):
         return _by_time(verdict for reader in self._readers for verdict in reader.lines())
 
     def append(self, verdicts: Sequence[picks.Verdict]) -> list[picks.Verdict]:
-        """Each to its own run, and one of a job that is gone to all of them; all of one time, so that undo takes them
-        back as one.
+        """Write each verdict to the run of its job; to all runs if the job is in none any more.
+
+        They all get the same time, so that one undo takes them all back.
         """
         at = utc(time.time()) or ""
         stamped = [replace(verdict, at=verdict.at or at) for verdict in verdicts]
         jobs = {verdict.job for verdict in stamped}
         rows = {job: viewing.job_rows(self.connection, job) for job in jobs}
-        homes = {job: run_of(self.run_dir, found[0].id) for job, found in rows.items() if found}
+        homes = {job: run_of(self.run_dir, some[0].id) for job, some in rows.items() if some}
         done: dict[tuple[str, int], picks.Verdict] = {}
         for reader in self._readers:
             mine = [one for one in stamped if homes.get(one.job, reader.run_dir) == reader.run_dir]

@@ -1,7 +1,7 @@
-"""The flags of a run while its page is open: judged when pictures came, and what nobody looked at is measured.
+"""Keeps the flags of a run current while its page is open, and measures images that were not measured yet.
 
-Measuring costs 4 to 60 ms a picture, in a process with low priority: one at a time, behind the thumbnails that somebody
-waits for, and not beside a going run.
+Measuring takes 4 to 60 ms for each image. It happens in a process with low priority, one image at a time, only while
+nobody waits for a thumbnail and no process works on the run.
 """
 
 import asyncio
@@ -21,13 +21,17 @@ from batcher.store.files.safe_reader import Absent, NotAFile, Outside
 from batcher.store.joined import whose
 from batcher.view.thumbs import Thumbs, place
 
-_SHARE = 0.05  # of the time, for judging: all pictures are compared with each other
-_EVERY = 1.0  # seconds, at most so often
+_SHARE = 0.05  # most of the time to spend on judging, which compares all images with each other
+_EVERY = 1.0  # least seconds between two times
 
 
 class Judge:
-    """flags: by job and output index, as last judged. unmeasured: pictures that nobody looked at. is_behind: set it
-    when pictures came. is_going: asked from another thread.
+    """Finds the flags of a run.
+
+    run_dir: the run directory. thumbs: makes thumbnails, and measures images on the way.
+    is_going: whether a process is working on the run; it is called in another thread.
+    flags: by job key and output index, as last judged. unmeasured: number of images that were not measured yet.
+    is_behind: to be set when new images came.
     """
 
     def __init__(self, run_dir: Path, thumbs: Thumbs, is_going: Callable[[], bool]) -> None:
@@ -43,23 +47,23 @@ class Judge:
         self.is_behind = True
 
     def saw(self, run_dir: Path, sha256: str, look: Look) -> None:
-        """A thumbnail was made. run_dir: of its picture."""
+        """Take the measures of an image into account. run_dir: of its run. sha256: of its content."""
         self._fresh[run_dir][sha256] = look
         self._left.pop(sha256, None)
 
     def message(self) -> dict[str, Any]:
-        """All of it, for a page that begins."""
+        """All flags, for a page that was opened."""
         return {"flags": _wire(self.flags), "unmeasured": self.unmeasured}
 
     async def judge(self) -> dict[str, Any] | None:
-        """What is new for a page; None for nothing."""
+        """Judge again, and give the changes since the last time; None if nothing changed."""
         if not (self.is_behind or self._fresh):
             return None
         self.is_behind = False
         began = time.monotonic()
         try:
             flags_of = await asyncio.to_thread(self._judged)
-        except (BatcherError, OSError):  # the page hears of it from the reader
+        except (BatcherError, OSError):  # the reader has the same error and reports it to the page
             return None
         self._next = began + max(_EVERY, (time.monotonic() - began) / _SHARE)
         self._left = flags_of.left
@@ -83,7 +87,7 @@ class Judge:
         return flags_of._replace(left={}) if self._is_going() else flags_of
 
     async def measure(self) -> None:
-        """Until it is time to judge again."""
+        """Measure images until it is time to judge again."""
         while (wait := self._next - time.monotonic()) > 0:
             if not self._left or not self._thumbs.is_idle:
                 await asyncio.sleep(min(wait, _EVERY / 4))

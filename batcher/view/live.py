@@ -1,7 +1,7 @@
-"""What happens in a run while pages look at it: numbered messages, the last few hundred kept.
+"""Follows a run while its page is open: turns changes into numbered messages, and keeps the last few hundred.
 
-A page begins with everything (``index``) and the number of the newest message in it, and then asks for what came
-behind: over one open answer (server-sent events) or by asking again. While nobody asks, nothing is looked at.
+A page first gets everything (``index``), with the number of the newest message in it. Then it gets later messages, by
+server-sent events or by polling. While no page asks, nothing is read.
 """
 
 import asyncio
@@ -24,15 +24,19 @@ from batcher.view.thumbs import Thumbs
 
 T = TypeVar("T")
 
-LOOK_EVERY = 0.25  # seconds
+LOOK_EVERY = 0.25  # seconds between two looks for changes
 _KEPT = 400  # messages
-_LAST = 5.0  # seconds that the end of the page waits for a question
-_PATIENCE = 15.0  # seconds without a message, then a comment says that the connection lives
-_IDLE = 10.0  # seconds after the last question
+_LAST = 5.0  # seconds that ``close`` waits for the reader
+_PATIENCE = 5.0  # seconds without a message, after which ``follow`` gives None
+_IDLE = 10.0  # seconds after the last request, in which changes are still looked for
 
 
 class Live:
-    """A run. ``reader`` is only to be used through ``ask``."""
+    """A run that pages look at.
+
+    reader: reads the run; to be used only through ``ask``. thumbs: makes thumbnails.
+    judge: finds its flags. records: updates its ``records.jsonl``.
+    """
 
     def __init__(self, reader: RunReader, thumbs: Thumbs) -> None:
         self.run_dir = reader.run_dir
@@ -51,21 +55,22 @@ class Live:
         self._loading = asyncio.Lock()
 
     async def ask(self, question: Callable[..., T], *arguments: Any) -> T:
-        """Calls it in the thread of this run. Raises what it raises."""
+        """Call ``question(*arguments)`` in the thread of this run. Gives and raises what it does."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, question, *arguments)
 
     async def close(self) -> None:
+        """Stop, and write what is due."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.records.close()
-        with suppress(TimeoutError):  # a disk that never answers
+        with suppress(TimeoutError):  # a disk may never answer
             await asyncio.wait_for(self.ask(self.reader.close), _LAST)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def index(self) -> bytes:
         """Everything, as JSON packed with deflate (``Content-Encoding: deflate``). Raises UsageError, DiskError."""
-        self._watch()
+        self.watch()
         async with self._loading:
             if self._index is None or self._index[0] != self._newest:
                 at = self._newest
@@ -73,7 +78,7 @@ class Live:
             return self._index[1]
 
     async def prepare(self) -> None:
-        """Reads it before anybody asks. What goes wrong is said to whoever does."""
+        """Read the run before a page asks. An error is not raised here, but when a page asks."""
         with suppress(BatcherError):
             await self.index()
 
@@ -81,7 +86,7 @@ class Live:
         return zlib.compress(msgspec.json.encode({"at": at, **self.reader.load(), **self.judge.message()}), 1)
 
     def since(self, at: str) -> list[tuple[str, bytes]]:
-        """Messages behind ``at``, each with its own number; a lone reset where they are not kept any more."""
+        """The messages after ``at``, each with its number; only a reset message if they are no longer kept."""
         generation, _, number = at.partition(".")
         after = int(number) if number.isdecimal() and len(number) < 16 else -1
         first = self._messages[0][0] if self._messages else self._newest + 1
@@ -91,26 +96,24 @@ class Live:
 
     @property
     def at(self) -> str:
+        """The number of the newest message, unique across restarts of the server."""
         return f"{self._generation}.{self._newest}"
 
     async def follow(self, at: str) -> AsyncIterator[tuple[str, bytes] | None]:
-        """Messages as they come; None where there was none for a while."""
+        """The messages after ``at``, as they come; None from time to time if there is none."""
         while True:
-            self._watch()
+            self.watch()
             for message in self.since(at):
                 at = message[0]
                 yield message
             try:
-                async with asyncio.timeout(_PATIENCE / 3), self._came:
-                    await self._came.wait_for(lambda: self.at != at)  # noqa: B023  asked at once
+                async with asyncio.timeout(_PATIENCE), self._came:
+                    await self._came.wait_for(lambda: self.at != at)  # noqa: B023  called before ``at`` changes
             except TimeoutError:
                 yield None
 
     def watch(self) -> None:
-        """Somebody asks: look what happens, for a while."""
-        self._watch()
-
-    def _watch(self) -> None:
+        """Look for changes for the next seconds. To be called for every request of a page."""
         self._asked = time.monotonic()
         if all(task.done() for task in self._tasks):
             self._tasks = [asyncio.create_task(self._look()), asyncio.create_task(self._judge())]
@@ -121,7 +124,7 @@ class Live:
             await asyncio.sleep(LOOK_EVERY)
 
     async def look(self) -> None:
-        """Says what changed since the last time."""
+        """Send what changed since the last time."""
         if self._index is None:
             return
         try:

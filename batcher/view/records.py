@@ -1,7 +1,7 @@
-"""``records.jsonl`` follows the verdicts of a page: written anew a little after the last one, in a process of its own.
+"""Rewrites ``records.jsonl`` after verdicts on the page, in a process of its own.
 
-That costs 4 s for 100,000 images, so it waits until nobody has said anything for a while, and runs at the lowest
-priority. A run that is going writes them itself at its end.
+That takes 4 s for 100,000 images, so it starts when no verdict came for a while, and has the lowest priority. While a
+process works on the run, nothing is written, because that process writes the file when it ends.
 """
 
 import asyncio
@@ -18,12 +18,15 @@ from batcher.runner.records import refresh
 from batcher.store.joined import runs_of
 
 AFTER = 2.0  # seconds without a verdict, or as long as the last writing took
-_AT_THE_END = 10.0  # seconds that the end of a page waits for it; then it ends by itself
+_AT_THE_END = 10.0  # most seconds that ``close`` waits; the writing process then goes on alone
 _LOOK_EVERY = 0.05  # seconds
 
 
 class RecordsWriter:
-    """Of one run, or of several that are shown as one. is_going: whether a run is at work there."""
+    """Rewrites the records of a run, or of several runs that are shown as one.
+
+    run_dir: the run, or the joined runs. is_going: whether a process is working there.
+    """
 
     def __init__(self, run_dir: Path, is_going: Callable[[], bool]) -> None:
         self._run_dir = run_dir
@@ -34,12 +37,13 @@ class RecordsWriter:
         self._task: asyncio.Task[None] | None = None
 
     def verdicts_came(self) -> None:
+        """Write the records soon."""
         self._due = time.monotonic() + self._after
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write())
 
     async def close(self) -> None:
-        """What is due is written at once."""
+        """Write what is due now."""
         self._ending.set()
         if self._task is not None:
             await self._task
@@ -52,7 +56,7 @@ class RecordsWriter:
                 continue
             self._due, began = 0.0, time.monotonic()
             for run in () if self._is_going() else runs_of(self._run_dir):
-                writer = subprocess.Popen(  # noqa: S603, ASYNC220  it only starts our own module
+                writer = subprocess.Popen(  # noqa: S603, ASYNC220  starts our own module
                     [sys.executable, "-m", "batcher.view.records", str(run)],
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                     start_new_session=True,  # a Ctrl-C that ends the page does not end it
@@ -65,7 +69,7 @@ class RecordsWriter:
 
 
 def main() -> None:
-    """The process. What goes wrong is seen by the next one to write them: the run, ``pick``, ``export``."""
+    """The writing process. Nobody reads its errors; the next writer (the run, ``pick``, ``export``) has them too."""
     if hasattr(os, "nice"):
         os.nice(19)
     try:

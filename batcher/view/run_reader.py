@@ -1,8 +1,7 @@
-"""One run as the page reads it: the state file over a read-only connection, and the verdicts beside it.
+"""Reads one run for the page: the state file over a read-only connection, and ``picks.jsonl``.
 
-Everything here waits for the disk: the server calls it from a thread of its own, one a run. How often the state file
-is compared with what is known costs a share of the time, not a number of times: a file of a million jobs is looked at
-less often than one of a hundred.
+Everything here waits for the disk, so the server has a thread for each run. Reading may take a fixed share of the time,
+so a state file of a million jobs is read less often than one of a hundred.
 """
 
 import sqlite3
@@ -24,34 +23,39 @@ from batcher.store.viewing import JobRow
 from batcher.view import words
 from batcher.view.columns import OUTPUTS, Columns, survey
 
-SHARE = 0.02  # of a processor, for looking what moved
-_FACTS_EVERY = 1.0  # seconds, at most so often
-_MOST_BROKEN = 500  # images that are watched: a look at each costs 2 microseconds
-_MOST_MOVES = 5_000  # jobs: when more moved at once, the page reads everything again
+SHARE = 0.02  # most of the time to spend on one kind of reading
+_FACTS_EVERY = 1.0  # least seconds between two times
+_MOST_BROKEN = 500  # broken images that are watched, at 2 microseconds each
+_MOST_MOVES = 5_000  # if more jobs changed at once, the page loads everything again
 
 
 def wire(verdict: picks.Verdict) -> list[Any]:
-    """A verdict as the page gets it."""
+    """A verdict in the form that the page gets."""
     sha = (verdict.sha256 or "")[:8]
     return [verdict.job, verdict.output_index, verdict.pick, verdict.stars, list(verdict.tags), verdict.note, sha]
 
 
 class Turn:
-    """When something that costs time may be done again."""
+    """When something that takes time may be done again. least: least seconds in between."""
 
     def __init__(self, least: float = 0.0) -> None:
         self._least = least
         self._next = 0.0
 
     def has_come(self) -> bool:
+        """Whether it may be done now."""
         return time.monotonic() >= self._next
 
     def took(self, seconds: float) -> None:
+        """Call it after it was done, with the seconds that it took."""
         self._next = time.monotonic() + max(self._least, seconds / SHARE)
 
 
 class RunReader:
-    """Not for two threads at once. Methods raise UsageError and DiskError where the run can't be read."""
+    """Reads the run in ``run_dir``. Not thread-safe. Methods raise UsageError and DiskError if it can't be read.
+
+    going: whether a process was working on the run when ``facts`` was last called.
+    """
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
@@ -60,14 +64,14 @@ class RunReader:
         self._version = 0
         self._ended: Counter[int] = Counter()  # Unix seconds
         self._took: Counter[float] = Counter()  # seconds
-        self._states: dict[int, tuple[str, int]] = {}
+        self._states: dict[int, tuple[str, int]] = {}  # state and position by job
         self._columns: Columns | None = None
-        self._broken: dict[int, tuple[Path, Any]] = {}  # by job: an image that could not be shown, and how it looked
-        self._ends: dict[str, int] = {}
+        self._broken: dict[int, tuple[Path, Any]] = {}  # by job: an image that could not be shown, and its _look then
+        self._ends: dict[str, int] = {}  # lengths of the tables that the page has
         self._picks = picks.Picks()
         self._picks_read = 0  # bytes
         self._moves_turn, self._facts_turn = Turn(), Turn(_FACTS_EVERY)
-        self._behind = self._facts_behind = self.going = False  # going: as of the last facts
+        self._behind = self._facts_behind = self.going = False
 
     def close(self) -> None:
         self._disconnect()
@@ -79,7 +83,7 @@ class RunReader:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """Opened anew where the file was replaced (by a rebuild, say)."""
+        """To the state file; a new one if the file was replaced, by a rebuild for example."""
         now = identity(self.run_dir / STATE)
         if self._connection is None or now != self._identity:
             self._disconnect()
@@ -94,17 +98,17 @@ class RunReader:
 
     @property
     def twice(self) -> int:
-        """Jobs that are in more than one of the runs that this one is made of."""
+        """Number of jobs that are in more than one of several joined runs."""
         return 0
 
     @property
     def version(self) -> tuple[Any, int]:
-        """Another one after every commit of another process, and where the file was replaced."""
+        """A value that changes with every commit of another process, and when the file is replaced."""
         version = viewing.data_version(self.connection)
         return self._identity, version
 
     def load(self) -> dict[str, Any]:
-        """Everything: the message that a page begins with."""
+        """Everything, as the first message for a page."""
         connection = self.connection
         self._version = viewing.data_version(connection)
         self._columns = Columns(*survey(viewing.rows(connection)))
@@ -125,7 +129,7 @@ class RunReader:
         }
 
     def _strangers(self, columns: dict[str, list[Any]]) -> int:
-        """How many verdicts are about pictures that are not in this run any more."""
+        """Number of verdicts on images that are no longer in this run."""
         verdicts = [place for place, verdict in self._picks.verdicts.items() if not verdict.is_empty]
         there = (
             {(key, number % OUTPUTS) for key, number in zip(columns["k"], columns["n"], strict=True)}
@@ -135,9 +139,7 @@ class RunReader:
         return sum(place not in there for place in verdicts)
 
     def changes(self) -> dict[str, Any] | None:
-        """What came since ``load`` and the last call; ``{"reset": True}`` where it is better to load again; None for
-        nothing.
-        """
+        """What changed since ``load`` or the last call; None if nothing did, ``{"reset": True}`` to load again."""
         connection = self.connection
         if self._columns is None:
             return {"reset": True}
@@ -171,19 +173,20 @@ class RunReader:
         return changes or None
 
     def watch(self, row: JobRow, path: Path) -> None:
-        """An image that is missing or damaged: it is in ``changes`` once its file is another one."""
+        """Watch the file of a missing or damaged image: ``changes`` has the row again once the file changes."""
         if len(self._broken) < _MOST_BROKEN:
             self._broken[row.id] = path, _look(path)
 
     def _is_going_changes(self) -> bool:
-        """A run that was killed writes nothing more."""
+        """Whether a process started or stopped. A killed one changes nothing in the state file."""
         return self._facts_turn.has_come() and self.is_going() != self.going
 
     def is_going(self) -> bool:
-        """Whether a run is at work there."""
+        """Whether a process is working on the run."""
         return is_going(self.connection, self.run_dir)
 
     def _moved(self, connection: sqlite3.Connection) -> list[int] | None:
+        """The ids of jobs that changed; None if jobs were deleted or too many changed."""
         began = time.monotonic()
         states, moved, count = self._states, [], 0
         for id_, state, position in viewing.states(connection):
@@ -196,11 +199,11 @@ class RunReader:
         return None if count < len(states) or len(moved) > _MOST_MOVES else moved
 
     def forget_verdicts(self) -> None:
-        """``new_verdicts`` begins anew."""
+        """Let ``new_verdicts`` begin with the first line again."""
         self._picks, self._picks_read = picks.Picks(), 0
 
     def new_verdicts(self) -> list[picks.Verdict]:
-        """Lines that came to ``picks.jsonl``. One that was made shorter is read from the start."""
+        """The verdicts added to ``picks.jsonl`` since the last call; all of them if the file became shorter."""
         path = self.run_dir / picks.PICKS
         try:
             size = path.stat().st_size
@@ -223,7 +226,7 @@ class RunReader:
         return list(changed.values())
 
     def lines(self) -> list[picks.Verdict]:
-        """Every verdict that was written, the first one first: what undo goes back through."""
+        """Every verdict that was written, the first one first. For undo."""
         try:
             content = (self.run_dir / picks.PICKS).read_bytes()
         except OSError:
@@ -231,15 +234,16 @@ class RunReader:
         return [verdict for verdict in map(picks.parsed, content.splitlines()) if verdict is not None]
 
     def append(self, verdicts: Sequence[picks.Verdict]) -> list[picks.Verdict]:
-        """Writes them, as ``picks.append``."""
+        """Write verdicts, as ``picks.append`` does."""
         return picks.append(self.run_dir, verdicts)
 
     @property
     def verdicts(self) -> picks.Picks:
+        """All verdicts, as of the last ``load`` or ``changes``."""
         return self._picks
 
     def facts(self) -> dict[str, Any]:
-        """The numbers of the overview: those of ``batcher status --json``, and what ``tune`` last asked for."""
+        """The numbers and texts of the overview: those of ``numbers``, and ``words``."""
         began = time.monotonic()
         facts = self.numbers()
         facts["words"] = {**words.overview(facts), **words.speed(self._ended, self._took)}
@@ -247,7 +251,7 @@ class RunReader:
         return facts
 
     def numbers(self) -> dict[str, Any]:
-        """The same without their words."""
+        """The numbers of ``batcher status --json``, what ``tune`` last asked for, and how to resume the run."""
         connection = self.connection
         run = read_facts(connection)
         self.going = self.is_going()
@@ -276,14 +280,14 @@ class RunReader:
         return {**facts, "way_on": how[0], "resume": how[1]}
 
     def _asked(self) -> dict[str, Any] | None:
-        """What ``tune`` asked for, also where no run is there to obey it; None where that can't be read."""
+        """What ``tune`` asked for, also if no process is there to obey it; None if it can't be read."""
         try:
             return asdict(read_control(self.run_dir))
         except UsageError:
             return None
 
     def shas(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
-        """The content of these pictures, of those that there are."""
+        """The SHA-256 of these images, by job key and output index. Images that do not exist are left out."""
         shas = {}
         for key in {key for key, _ in places}:
             for row in viewing.job_rows(self.connection, key):
@@ -291,25 +295,27 @@ class RunReader:
                     shas[key, row.output_index] = row.sha256
         return shas
 
-    def picture(self, key: str, output_index: int) -> JobRow | None:
+    def image(self, key: str, output_index: int) -> JobRow | None:
+        """The row of an image; None if there is none."""
         rows = viewing.job_rows(self.connection, key)
         return next((row for row in rows if row.output_index == output_index and row.sha256), None)
 
     def job(self, key: str) -> tuple[list[JobRow], list[dict[str, Any]]]:
-        """Its pictures and its attempts; nothing where there is no such job."""
+        """The rows and the attempts of a job; both empty if there is no such job."""
         return viewing.job_rows(self.connection, key), viewing.attempts(self.connection, key)
 
     def cover(self) -> str | None:
-        """Some picture to know the run by: the end of its address."""
-        row = viewing.some_picture(self.connection)
+        """The end of the address of an image that represents the run; None if there is none."""
+        row = viewing.some_image(self.connection)
         return None if row is None else f"{row.key}/{row.output_index}?{(row.sha256 or '')[:8]}"
 
     def rows(self) -> Iterator[JobRow]:
+        """Every image, and every job without one."""
         return viewing.rows(self.connection)
 
 
 def _look(path: Path) -> tuple[int, ...] | None:
-    """What a file looks like from outside; None where there is none."""
+    """Size, time and inode of a file, to notice a change; None if there is no file."""
     try:
         facts = path.stat()
     except OSError:
@@ -326,5 +332,5 @@ def _failure(group: reading.Failure) -> dict[str, Any]:
 
 
 def problem(error: BatcherError) -> dict[str, Any]:
-    """An error as the page gets it."""
+    """An error in the form that the page gets."""
     return {"error": error.message, "hint": error.hint}

@@ -1,4 +1,4 @@
-"""Which runs a page shows: one, several as one, or all in a folder, each by itself."""
+"""The runs that a page shows: one run, several runs as one, or each run of a folder."""
 
 import asyncio
 from collections import Counter
@@ -19,7 +19,10 @@ _LEFT_BEHIND = ("images", "records.jsonl", "picks.jsonl")  # of a run whose stat
 
 
 class Runs:
-    """Raises UsageError for what is neither a run nor a folder of runs."""
+    """The runs at ``paths``: run directories, or one folder of run directories. Raises UsageError if they are neither.
+
+    thumbs: makes thumbnails. are_many: whether the path is a folder of runs.
+    """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = distinct(paths)
@@ -28,7 +31,7 @@ class Runs:
         self._live: dict[str, Live] = {}
         self._preparing: asyncio.Task[None] | None = None
         single = [has_state(path) or any((path / name).exists() for name in _LEFT_BEHIND) for path in self._paths]
-        self.are_many = len(single) == 1 and not single[0] and bool(self._found())
+        self.are_many = len(single) == 1 and not single[0] and bool(self._in_folder())
         for path, is_run in zip(self._paths, single, strict=True):
             if not is_run and not self.are_many:
                 what = "is not a run directory" if path.is_dir() else "does not exist"
@@ -37,8 +40,8 @@ class Runs:
                     hint="`batcher run` makes one.",
                 )
 
-    def _found(self) -> dict[str, Path]:
-        """By name, the newest first; two of one name are told apart by where they are."""
+    def _in_folder(self) -> dict[str, Path]:
+        """The runs in the folder by name, the newest first. If two have the same name, their paths are used."""
         try:
             runs = [(one.stat().st_mtime, one) for one in self._path.iterdir() if (one / STATE).is_file()]
         except OSError:
@@ -50,10 +53,10 @@ class Runs:
         }
 
     def get(self, name: str) -> Live | None:
-        """A name of ``listed``; None for any other."""
+        """The run with a name of ``listed``; None for any other name."""
         live = self._live.get(name)
         if live is None:
-            path = self._found().get(name) if self.are_many else self._path if name == self.name else None
+            path = self._in_folder().get(name) if self.are_many else self._path if name == self.name else None
             if path is None:
                 return None
             reader = RunReader(path) if len(self._paths) == 1 else JoinedReader(self._paths)
@@ -61,21 +64,22 @@ class Runs:
         return live
 
     def prepare(self) -> None:
-        """Begins to read the one run, so that the page has it when it asks."""
+        """Begin to read the run, unless there are many, so that it is ready when the page asks."""
         live = None if self.are_many else self.get(self.name)
         if live is not None:
             self._preparing = asyncio.get_running_loop().create_task(live.prepare())
 
     @property
     def name(self) -> str:
+        """The name of the run, or of the runs shown as one."""
         more = len(self._paths) - 1
         return (self._path.resolve().name or "run") + (f" and {more} more" if more else "")
 
     async def listed(self) -> list[dict[str, Any]]:
-        """name, and of several runs their numbers."""
+        """The ``name`` of each run, and if there are many, texts about it."""
         if not self.are_many:
             return [{"name": self.name}]
-        return await asyncio.to_thread(lambda: [_numbers(name, path) for name, path in self._found().items()])
+        return await asyncio.to_thread(lambda: [_numbers(name, path) for name, path in self._in_folder().items()])
 
     async def close(self) -> None:
         if self._preparing is not None:

@@ -1,8 +1,8 @@
-"""Who may ask the page's server for what. Pure: a request's facts in, a refusal in words out.
+"""Decides which requests the page's server answers. Pure.
 
-A server on this machine can be reached by every web page that its user opens, and by every user of the machine. So:
-the ``Host`` must be one of ours (a name that somebody rebinds to 127.0.0.1 is not), an ``Origin`` must be ours, data is
-for whoever has the token, and a change needs a header that a foreign page can't send.
+Every web page that the user opens, and every user of the machine, can reach a server on it. So the ``Host`` must be an
+address of the page (which prevents DNS rebinding), an ``Origin`` must be the page's, data requires the token, and a
+change requires a header that other web pages can't send.
 """
 
 import hmac
@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-HEADER = "X-Batcher-Page"  # its value does not matter: a foreign page would have to ask first, and is not answered
+HEADER = "X-Batcher-Page"  # with any value: another page needs a CORS preflight to send it, and that is refused
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
@@ -27,14 +27,20 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
+    """Why a request is refused. status: of the HTTP response."""
+
     status: int
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """hosts: names and addresses that the page is reached by, with the port. any_address: also every numeric address
-    with that port, for a server that listens on all of them (a number can't be rebound).
+    """The rules of one server.
+
+    token: the secret in the page's address. port: that the server listens on.
+    hosts: names and addresses of the page, with the port, in lower case.
+    any_address: whether every numeric address with that port is accepted too, for a server that listens on all
+    addresses. DNS rebinding works only with names.
     """
 
     token: str
@@ -44,7 +50,7 @@ class Guard:
 
     @classmethod
     def at(cls, token: str, host: str, port: int, machine: str = "") -> "Guard":
-        """host: what the server listens on. machine: the name of this machine, for others."""
+        """The rules of a server that listens on ``host``. machine: the name of this machine in the network."""
         names = {"127.0.0.1", "localhost", "[::1]"}
         every = host in {"0.0.0.0", "::"}  # noqa: S104  compared, not bound
         if not every:
@@ -55,16 +61,21 @@ class Guard:
 
     @property
     def cookie(self) -> str:
-        """Cookies of one host are shared between its ports, so the name holds the port."""
+        """The name of the cookie. It contains the port, because all ports of a host share their cookies."""
         return f"batcher-view-{self.port}"
 
     def is_token(self, given: str) -> bool:
+        """Whether ``given`` is the token, compared in constant time."""
         return hmac.compare_digest(given.encode(errors="replace"), self.token.encode())
 
     def refusal(
         self, method: str, headers: Mapping[str, str], *, is_public: bool, cookie: str | None
     ) -> Refusal | None:
-        """None for a request that may be answered. headers: any case. is_public: the page's own files, no data."""
+        """Why a request is refused; None if it may be answered.
+
+        headers: a mapping that ignores case. is_public: whether it is for the page's own files, without data.
+        cookie: the value of the cookie; None if there is none.
+        """
         host = headers.get("Host", "").lower()
         if not self._is_our_host(host):
             return Refusal(403, "this is not an address of the page: open the one that `batcher view` printed")
@@ -81,7 +92,7 @@ class Guard:
 
     @staticmethod
     def _is_our_page(headers: Mapping[str, str], host: str, *, is_open: bool) -> bool:
-        """is_open: also for whoever follows a link from another page."""
+        """is_open: whether a link on another page may lead here."""
         origin = headers.get("Origin")
         if origin is not None and origin.lower() not in {f"http://{host}", f"https://{host}"}:
             return False

@@ -1,4 +1,4 @@
-"""Starts the page's server, says where it is, and keeps it until it is interrupted."""
+"""Starts the page's server, prints its address, and runs it until it is interrupted."""
 
 import asyncio
 import errno
@@ -22,13 +22,13 @@ from batcher.view.runs import Runs
 from batcher.view.safety import Guard
 from batcher.view.server import Options, Server
 
-PORT = 8642  # when it is free: a tunnel or a bookmark can count on it
+PORT = 8642  # unless it is taken; fixed, for tunnels and bookmarks
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """host, port: what to listen on; port None: PORT, or any other where that is taken. browser: open one."""
+    """What to listen on. port: None for PORT, or any other port if it is taken. browser: whether to open a browser."""
 
     host: str = "127.0.0.1"
     port: int | None = None
@@ -43,11 +43,12 @@ async def serve(
     *,
     with_parent: bool = False,
 ) -> None:
-    """Until it is interrupted. say: for what a person reads; the first line is the page's URL. Raises UsageError.
+    """Serve the page until it is interrupted. Raises UsageError.
 
-    with_parent: or until standard input ends, which comes however the parent ends, ``kill -9`` included.
+    paths: as for ``Runs``. say: prints a line for the user; the first line is the page's URL.
+    with_parent: whether to stop also when standard input ends, as it does when the parent ends, even by ``kill -9``.
     """
-    gc.set_threshold(200_000, 20, 20)  # the index of 100,000 pictures is made in two thirds of the time
+    gc.set_threshold(200_000, 20, 20)  # cuts the time to make the index of 100,000 images by a third
     runs = Runs(paths)
     token = secrets.token_urlsafe(24)
     asyncio.get_running_loop().set_default_executor(_Threads(thread_name_prefix="page"))
@@ -68,7 +69,7 @@ async def serve(
 
 
 class _Threads(ThreadPoolExecutor):
-    """Nobody waits for them but the end of the process, which waits for some seconds only."""
+    """Threads that the event loop does not wait for when it closes."""
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
         super().shutdown(wait=False, cancel_futures=True)

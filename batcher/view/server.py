@@ -1,4 +1,4 @@
-"""The page's server: its own files, the data of one or several runs, pictures by job key."""
+"""The page's server: serves the files of the page, the data of runs, and images by job key."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ PAGE = Path(__file__).parent / "page"
 FILES = {path.name: path for path in sorted(PAGE.iterdir()) if path.suffix in {".js", ".css", ".html", ".svg"}}
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"})
-_FOREVER = "private, max-age=31536000, immutable"  # the address holds the hash of the content
+_FOREVER = "private, max-age=31536000, immutable"  # for addresses that contain the hash of the content
 _MOST_BODY = 4 << 20  # bytes
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Work = Callable[[Live, Mapping[str, Any]], Awaitable[dict[str, Any]]]
@@ -40,13 +40,16 @@ Work = Callable[[Live, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """read_only: nothing can be changed from the page."""
+    """read_only: whether the page can change nothing."""
 
     read_only: bool = False
 
 
 class Server:
-    """Everything is below ``/``, and the page asks with relative addresses, so a proxy may put it anywhere."""
+    """The routes and their handlers. The page uses relative addresses, so a proxy can serve it under any path.
+
+    runs: what the page shows. guard: decides which requests are answered. app: the application, to be run.
+    """
 
     def __init__(self, runs: Runs, guard: Guard, options: Options | None = None) -> None:
         self._runs = runs
@@ -69,7 +72,7 @@ class Server:
             web.get(f"{run}/where", self._where),
             web.get(f"{run}/job/{{key}}", self._job),
             web.get(f"{run}/thumb/{{key}}/{{output:\\d{{1,3}}}}", self._thumb),
-            web.get(f"{run}/picture/{{key}}/{{output:\\d{{1,3}}}}", self._picture),
+            web.get(f"{run}/picture/{{key}}/{{output:\\d{{1,3}}}}", self._image),
             web.post(f"{run}/picks", self._change(partial(_verdicts, changes.pick))),
             web.post(f"{run}/undo", self._change(partial(_verdicts, changes.undo))),
             web.post(f"{run}/tune", self._change(lambda live, body: live.ask(changes.tune, live.reader, body))),
@@ -98,7 +101,7 @@ class Server:
         return web.FileResponse(path, headers=headers)
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
-        """The token of the address's fragment becomes a cookie, which pictures are asked for with."""
+        """Set a cookie with the token, which the page has in the fragment of its address. Images need the cookie."""
         body = await _body(request)
         if not self._guard.is_token(str(body.get("token", ""))):
             return _json(
@@ -113,7 +116,7 @@ class Server:
         return _json({**facts, "runs": await self._runs.listed()})
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
-        """For Prometheus, with the token as ``Authorization: Bearer``."""
+        """Metrics for Prometheus, which sends the token as ``Authorization: Bearer``."""
         live = self._live(request)
         text = await live.ask(lambda: metrics.text(live.reader.connection, going=live.reader.is_going()))
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
@@ -149,8 +152,8 @@ class Server:
         text, judge = request.query.get("q", ""), live.judge
         matches, warnings = await live.ask(filtering.matching, live.reader, text, judge.flags)
         if FLAG in text and judge.unmeasured:
-            pictures = show_count(judge.unmeasured, "image is", "images are")
-            warnings.append(f"{pictures} not looked at yet: try again in a while")
+            images = show_count(judge.unmeasured, "image is", "images are")
+            warnings.append(f"{images} not looked at yet: try again in a while")
         return _json({"items": matches, "warnings": warnings})
 
     async def _job(self, request: web.Request) -> web.StreamResponse:
@@ -174,18 +177,19 @@ class Server:
             live.judge.saw(run_dir, row.sha256 or "", look)
         return web.Response(body=content, content_type="image/webp", headers=headers)
 
-    async def _picture(self, request: web.Request) -> web.StreamResponse:
+    async def _image(self, request: web.Request) -> web.StreamResponse:
         row, path, _ = await self._file(self._live(request), request)
         mime = row.mime if row.mime in _IMAGES else "application/octet-stream"
         headers = {"Content-Type": mime, "Cache-Control": _FOREVER if request.query_string else "no-cache"}
         return web.FileResponse(path, headers=headers)
 
     async def _file(self, live: Live, request: web.Request) -> tuple[JobRow, Path, Path]:
-        """A picture, where it is and the run it is of. By key, never by path; what the state file names is checked as
-        if a stranger had written it.
+        """The row of an image, its path and its run directory.
+
+        A request names a job key, never a path. The path in the state file is not trusted, but checked.
         """
         key, output = request.match_info["key"], int(request.match_info["output"])
-        row = await live.ask(live.reader.picture, key, output)
+        row = await live.ask(live.reader.image, key, output)
         if row is None:
             raise _not_found("there is no such image")
         run_dir, file = whose(live.run_dir, row.file or "")
@@ -207,7 +211,7 @@ class Server:
                 )
             live, body = self._live(request), await _body(request)
             answer = await work(live, body)
-            await live.look()  # whoever opens the page now sees it
+            await live.look()  # so that the change is in the index at once
             return _json(answer)
 
         return handler
@@ -233,7 +237,7 @@ async def _thread(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[
 
 @web.middleware
 async def _explained(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors on purpose, in words."""
+    """Turn a BatcherError into a JSON answer."""
     try:
         return await handler(request)
     except BatcherError as error:

@@ -1,8 +1,8 @@
-"""The page without a server: ``batcher view RUN --export DIR`` writes files that open from a disk or any web host.
+"""The page without a server: ``batcher view RUN --export DIR`` writes files that a browser opens from disk or the web.
 
-The same modules, put one behind the other into a plain script (a browser loads no modules from ``file://``), the data
-in a script beside it, thumbnails, and the originals as links or copies. Verdicts made there stay in that browser, and
-come back as a file for ``batcher pick --from``.
+The JavaScript modules of the page are joined into a plain script, because browsers load no modules from ``file://``.
+The data is a second script. There are thumbnails, and the images as links or copies. Verdicts made on this page stay in
+the browser until they are saved as a file for ``batcher pick --from``.
 """
 
 import json
@@ -30,7 +30,7 @@ from batcher.view.run_reader import RunReader
 from batcher.view.server import PAGE
 from batcher.view.thumbs import place
 
-MARK = ".batcher-page"  # in a folder that this wrote: it may be written again
+MARK = ".batcher-page"  # marks a folder that was written here, and may be overwritten
 ORDER = ("dom", "keys", "layout", "model", "net", "where", "wall", "loupe", "overview", "panel", "app")
 _IMPORT = re.compile(r'^import (.*?) from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
@@ -38,7 +38,7 @@ _EXPORTED = re.compile(r"^export (?:async )?(?:function|const) (\$|\w+)", re.MUL
 
 
 def export(run_dir: Path, folder: Path) -> str:
-    """Writes the page of a run; what it came to, in words. Raises UsageError, DiskError."""
+    """Write the page of a run to a folder; gives a summary for the user. Raises UsageError, DiskError."""
     if folder.exists() and not (folder / MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty and is not a page made by batcher", hint="Choose a new folder.")
     with closing(RunReader(run_dir)) as reader:
@@ -54,7 +54,7 @@ def _written(reader: RunReader, folder: Path) -> str:
     index = reader.load()
     safe = reader_of(reader.run_dir)
     rows = [row for row in reader.rows() if row.sha256]
-    with ThreadPoolExecutor(2) as pool:  # Pillow lets other threads work
+    with ThreadPoolExecutor(2) as pool:  # Pillow releases the interpreter lock
         kept = list(pool.map(lambda row: _files(reader.run_dir, safe, row, folder), rows))
     with closing(connect_to_read(reader.run_dir)) as connection:
         seen = look_at_all(reader.run_dir, connection).flags
@@ -84,7 +84,7 @@ def _written(reader: RunReader, folder: Path) -> str:
 
 
 def _files(run_dir: Path, safe: SafeReader, row: JobRow, folder: Path) -> bool:
-    """The thumbnail and the original of a picture. False where there is none."""
+    """Write the thumbnail and the file of an image. False if the image is missing or damaged."""
     small = folder / "thumbs" / f"{row.key}.{row.output_index}.webp"
     try:
         source = safe.regular(row.file or "")
@@ -107,9 +107,9 @@ def _link_or_copy(source: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
     try:
         target.hardlink_to(source.resolve())
-    except FileExistsError:  # another thread has just put it there, for the same file
+    except FileExistsError:  # another thread has just made it, for the same content
         pass
-    except OSError:  # another disk, or one without links
+    except OSError:  # another disk, or a file system without links
         shutil.copyfile(source, target)
 
 
@@ -122,7 +122,7 @@ def _jobs(reader: RunReader) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def script() -> str:
-    """All modules as one plain script: each a function that gives what it exports."""
+    """All modules as one plain script: each is a function, called at once, that returns what it exports."""
     parts = []
     for name in ORDER:
         text = (PAGE / f"{name}.js").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Thumbnails on demand: made in worker processes, the newest wish first, kept in ``thumbs/`` by content."""
+"""Makes thumbnails on demand in worker processes, the last request first, and keeps them in ``thumbs/`` by content."""
 
 import asyncio
 import json
@@ -16,14 +16,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def place(run_dir: Path, sha256: str) -> Path:
-    """Where the thumbnail of this content is kept. Raises ValueError for what is not a SHA-256."""
+    """The path of the thumbnail for an image with this SHA-256. Raises ValueError if it is not one."""
     if not _SHA256.fullmatch(sha256):
         raise ValueError(f"{sha256!r:.80} is not a SHA-256")
     return run_dir / THUMBS / sha256[:2] / f"{sha256}.webp"
 
 
 class _LastFirst:
-    """So many at a time; of those who wait, the one who came last goes first: it is what is on the screen now."""
+    """A semaphore for ``size`` tasks that lets the last waiter go first: it asks for what is on the screen now."""
 
     def __init__(self, size: int) -> None:
         self._free = size
@@ -57,7 +57,7 @@ class _LastFirst:
 
 
 class _Worker:
-    """A process that makes one at a time."""
+    """A process that makes one thumbnail at a time."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -69,7 +69,10 @@ class _Worker:
         return cls(await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, limit=1 << 20))
 
     async def make(self, source: Path, target: Path) -> tuple[bytes, Look]:
-        """Raises ValueError for what can't be decoded, OSError when the process is gone."""
+        """Make a thumbnail; gives its bytes, and the measures of the image.
+
+        Raises ValueError if the image can't be decoded, OSError if the process died.
+        """
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -90,7 +93,7 @@ class _Worker:
 
 
 class Thumbs:
-    """workers: processes."""
+    """Makes thumbnails. workers: most processes; None to choose by the number of cores."""
 
     def __init__(self, workers: int | None = None) -> None:
         size = workers or max(1, min(4, (os.cpu_count() or 2) - 1))
@@ -105,10 +108,10 @@ class Thumbs:
         return not self._making
 
     async def made(self, source: Path, target: Path, sha256: str) -> tuple[bytes, Look | None]:
-        """The thumbnail of a picture, and its measures where it was made just now. Raises OSError, ValueError where
-        it can't be decoded.
+        """The thumbnail of an image, as bytes, and the measures of the image if the thumbnail was made now.
 
-        Whoever waits may stop waiting; when nobody does any more, it is not begun.
+        source: the image. target: where to keep the thumbnail. sha256: of the image. It can be cancelled while it
+        waits for a worker. Raises OSError, and ValueError if the image can't be decoded.
         """
         async with self._turns.turn():
             if await asyncio.to_thread(target.exists):
@@ -122,7 +125,7 @@ class Thumbs:
     def _ended(self, sha256: str, task: asyncio.Task[tuple[bytes, Look]]) -> None:
         self._making.pop(sha256, None)
         if not task.cancelled():
-            task.exception()  # whoever asked may be gone
+            task.exception()  # marks it as retrieved: the request may be gone
 
     async def _make(self, source: Path, target: Path) -> tuple[bytes, Look]:
         if self._resting:
@@ -132,7 +135,7 @@ class Thumbs:
             self._workers.append(worker)
         try:
             made = await worker.make(source, target)
-        except ValueError:  # of the picture
+        except ValueError:  # the image can't be decoded; the worker is fine
             self._resting.append(worker)
             raise
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""The numbers of a run in words, as the page shows them: its HTML names them, its JavaScript only puts them there."""
+"""The texts of the page about a run's numbers. Its HTML names them; its JavaScript only inserts them."""
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ _LOST = (
 
 
 def overview(facts: Facts) -> dict[str, Any]:
-    """facts: of ``RunReader.facts``. What there is nothing to say of is empty, and not shown."""
+    """The texts of the overview, by name. facts: those of ``RunReader.numbers``. An empty text is not shown."""
     control, runs = facts["control"] or {}, facts.get("runs", [facts])
     going, paused, budget = facts["going"], bool(control.get("paused")), control.get("budget")
     state = _state(facts)
@@ -56,7 +56,7 @@ def overview(facts: Facts) -> dict[str, Any]:
 
 
 def _money(facts: Facts, budget: float | None) -> dict[str, Any]:
-    """The sums in words, and ``purse``: the parts of a bar in dollars."""
+    """Amounts of money as texts, and ``purse``: the parts of a bar, in dollars."""
     spent, reserved = facts["spent_usd"] or 0, facts["reserved_usd"] or 0
     return {
         "spent": _usd(facts["spent_usd"]),
@@ -80,7 +80,7 @@ def _state(facts: Facts) -> str:
 
 
 def _member(run: Facts) -> str:
-    """One of several runs in a line."""
+    """A line about one of several runs."""
     failed = f", {run['failed']:,} failed" if run["failed"] else ""
     return f"{run['run']}: {run['done']:,} of {show_count(run['total'], 'job')} done{failed}, {_state(run)}"
 
@@ -91,7 +91,7 @@ def _groups(facts: Facts) -> list[Facts]:
 
 
 def _trouble(runs: Sequence[Facts], group: Facts) -> dict[str, Any]:
-    """One group of failures. runs: all that the page shows; the command names those that have the group."""
+    """The texts about a group of failures. runs: all that the page shows; the command is for those that have it."""
     state, cause = group["state"], group["cause"]
     mine = [run for run in runs if any((one["state"], one["cause"]) == (state, cause) for one in _groups(run))]
     which = [*(() if state == "failed" else ("--state", state)), *(("--cause", cause) if cause else ())]
@@ -114,8 +114,10 @@ def _asked(one: Facts) -> str:
 
 
 def speed(ended: Mapping[int, int], took: Mapping[float, int]) -> dict[str, Any]:
-    """Two plots: pictures over time, and how long jobs take. ended: how many in each Unix second. took: how many took
-    so many seconds. 0: not known.
+    """Two plots: images over time, and how long jobs take.
+
+    ended: number of images by the Unix second of their end. took: number of images by the seconds of their job. The key
+    0 is for images without that fact, and is ignored.
     """
     times, lengths = sorted(filter(None, ended)), sorted(one for one in took if one > 0)
     if len(times) < 2 or not lengths:
@@ -137,7 +139,10 @@ def speed(ended: Mapping[int, int], took: Mapping[float, int]) -> dict[str, Any]
 
 
 def histogram(counts: Mapping[float, int] | Mapping[int, int], low: float, high: float, count: int) -> list[int]:
-    """How many values are in each of ``count`` equal parts between low and high; larger ones go to the last."""
+    """The number of values in each of ``count`` equal parts of the range from low to high.
+
+    counts: how often each value occurs. Smaller values are left out; larger ones count in the last part.
+    """
     sums = [0] * count
     for value, many in counts.items():
         if value >= low:
@@ -146,7 +151,7 @@ def histogram(counts: Mapping[float, int] | Mapping[int, int], low: float, high:
 
 
 def bars(counts: Sequence[int]) -> str:
-    """A histogram as the path of an SVG of 300 by 72."""
+    """A histogram as the path of an SVG that is 300 wide and 72 high."""
     step, most = 300 / len(counts), max(*counts, 1)
     return "".join(
         f"M{at * step + 0.5:.1f} 72v{-68 * count / most:.1f}h{max(0.5, step - 1):.1f}V72z"
@@ -156,7 +161,11 @@ def bars(counts: Sequence[int]) -> str:
 
 
 def notice(unreadable: int, strangers: int) -> dict[str, str] | None:
-    """What a page says when it is opened: lines of picks.jsonl that can't be read, verdicts on what is not there."""
+    """The notice of a page that is opened, with a hint; None for none.
+
+    unreadable: number of lines of picks.jsonl that can't be read. strangers: number of verdicts on images that are no
+    longer in the run.
+    """
     sentences = []
     if unreadable:
         lines = show_count(unreadable, "line", "lines")
@@ -168,7 +177,7 @@ def notice(unreadable: int, strangers: int) -> dict[str, str] | None:
 
 
 def retry(facts: Facts, *, done: bool) -> list[str]:
-    """What a retry would do, or did."""
+    """Sentences on what a retry would do or, if ``done``, what it did."""
     again, free, cost = facts["reopened"], facts["collected_again"], facts["may_cost_usd"]
     words = []
     if again:
@@ -190,7 +199,7 @@ def _named(first: Sequence[str], count: int) -> str:
 
 
 def more(facts: Facts, *, done: bool) -> list[str]:
-    """What new seeds would cost, or what was added."""
+    """Sentences on what new seeds would cost or, if ``done``, what was added."""
     jobs = show_count(facts["jobs"], "job")
     if done:
         return [f"{jobs} added.", *facts["notes"]]

@@ -51,7 +51,7 @@ class Expected:
     def key(self, sample: Sample) -> Key:
         if isinstance(self.target, Captions):
             return f"{sample.split}/{sample.name}.{sample.extension}"
-        return sample.picture.key, sample.picture.output_index
+        return sample.image.key, sample.image.output_index
 
     def key_of(self, seen: Seen) -> Key | None:
         if isinstance(self.target, Captions):
@@ -75,7 +75,7 @@ class Expected:
         return sample.split if by_us else SPLITS_OF_DATASETS.get(sample.split, sample.split)
 
     def _due(self, sample: Sample) -> Due:
-        picture = sample.picture
+        picture = sample.image
         columns = digest(self.split(sample), self.values(sample))
         return Due(columns, self._sha256(sample), picture.width, picture.height)
 
@@ -83,11 +83,11 @@ class Expected:
         """Of the run's own file where it is recoded, which no two encoders do alike. A file that was damaged since it
         was saved is no measure: what is due is what was saved.
         """
-        saved = bytes.fromhex(sample.picture.sha256)
+        saved = bytes.fromhex(sample.image.sha256)
         embedder = self.target.embedder
         if embedder is None or self.target.is_recoded(sample):
             return saved
-        plain = Path(self.target.selection.path(sample.picture)).read_bytes()
+        plain = Path(self.target.selection.path(sample.image)).read_bytes()
         is_whole = hashlib.sha256(plain).digest() == saved
         return hashlib.sha256(embedder.embed(sample, plain)).digest() if is_whole else saved
 
@@ -139,7 +139,7 @@ def check(folder: Path, reader: str) -> dict[str, Any]:
         "export": str(folder),
         "as": reader,
         "run": str(run),
-        "expected": sum(target.pictures.values()),
+        "expected": sum(target.images.values()),
         "seen": sum(comparison.seen.values()),
         "splits": dict(comparison.seen),
         "reader": lines,
@@ -185,7 +185,7 @@ class Comparison:
         for sample in self.expected.target.selection.again():
             key = self.expected.key(sample)
             if key not in self._met:  # where the reader failed, it is no news that it did not give this one
-                example = "" if self._failed else f"{sample.picture.file} is in the run; export again if it is new"
+                example = "" if self._failed else f"{sample.image.file} is in the run; export again if it is new"
                 self._findings.add("missing", example)
             if seen := self._different.get(key):
                 self._explain(sample, seen)
@@ -230,9 +230,9 @@ class Comparison:
         for name in sorted({*due, *seen.values}):
             ours, theirs = _plain(due.get(name)), _plain(seen.values.get(name))
             if repr(ours) != repr(theirs):
-                self._show(f"{sample.picture.file}: {name} is {theirs!r:.80} to the reader, {ours!r:.80} in the run")
+                self._show(f"{sample.image.file}: {name} is {theirs!r:.80} to the reader, {ours!r:.80} in the run")
         if self.expected.split(sample) != seen.split:
-            self._show(f"{sample.picture.file}: in {seen.split}, not in {self.expected.split(sample)}")
+            self._show(f"{sample.image.file}: in {seen.split}, not in {self.expected.split(sample)}")
 
     def _show(self, example: str) -> None:
         self._findings.examples.setdefault("columns differ", []).append(one_line(example, 300))

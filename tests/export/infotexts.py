@@ -47,7 +47,7 @@ def _pairs(order: Order, selection: Selection, mark: Mapping[str, Any] | None) -
     target = None if mark is None else KINDS[mark["target"]](order, selection)
     assert target is None or isinstance(target, FileTarget)
     for sample in selection.again():
-        file = Path(selection.path(sample.picture)) if target is None else order.folder / target.name(sample)
+        file = Path(selection.path(sample.image)) if target is None else order.folder / target.name(sample)
         yield file, embedder.record(sample)
 
 

@@ -220,7 +220,7 @@ def test_a_picture_that_was_damaged_in_the_run_is_no_measure_for_its_export(
 def test_stars_are_the_rating_in_xmp_and_follow_the_verdict(exported: Any, tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", seeds(["a heron"], 2))
     connection = connect_to_read(run)
-    (one, _) = exporting.pictures(connection, removed=False)
+    (one, _) = exporting.images(connection, removed=False)
     connection.close()
 
     def ratings() -> list[bytes]:

@@ -54,7 +54,7 @@ def picked(tmp_path: Path) -> Path:
 
     run = a_run(tmp_path / "run", seeds(["a heron"], 4))
     connection = connect_to_read(run)
-    found = list(exporting.pictures(connection, removed=False))
+    found = list(exporting.images(connection, removed=False))
     connection.close()
     verdicts = [
         Verdict(job=found[0].key, pick="yes", stars=4, sha256=found[0].sha256),

@@ -10,16 +10,16 @@ import pytest
 from PIL import Image
 
 from batcher.store import connect_to_read, exporting, picks
-from batcher.store.exporting import Picture
+from batcher.store.exporting import Image as Exported
 from batcher.store.picks import Verdict
 from tests.export.conftest import Batcher
 from tests.support.handmade_runs import Asked, a_run, seeds
 
 
-def pictures(run: Path) -> list[Picture]:
+def pictures(run: Path) -> list[Exported]:
     connection = connect_to_read(run)
     try:
-        return list(exporting.pictures(connection, removed=False))
+        return list(exporting.images(connection, removed=False))
     finally:
         connection.close()
 

@@ -168,7 +168,7 @@ class Walk(RuleBasedStateMachine):
         listed = [job for job in self.known.values() if job.listed]
         expected = {state: count for state in State if (count := sum(job.state is state for job in listed))}
         assert reading.by_state(self.state.connection) == expected
-        assert reading.pictures(self.state.connection)[0] == sum(job.images for job in listed)
+        assert reading.images(self.state.connection)[0] == sum(job.images for job in listed)
         done = sum(job.state is State.DONE for job in listed)
         assert len(list(reading.records(self.state.connection, simulated=False, version="0"))) == done
 

@@ -129,7 +129,7 @@ def test_a_picture_equal_to_one_of_another_request_is_odd(tmp_path: Path) -> Non
         said = "the same bytes as images/0000/heron-1_c1.png, which was requested with other inputs"
         assert warnings == [f"images/0000/heron-2_c1.png: {said}"]
         assert book.rows("SELECT warning FROM images ORDER BY job_id") == [(None,), (said,)]
-        assert reading.pictures(book.state.connection) == (2, 2 * 812_345, 1)
+        assert reading.images(book.state.connection) == (2, 2 * 812_345, 1)
 
 
 def test_equal_pictures_of_equal_requests_are_what_one_expects(tmp_path: Path) -> None:
