@@ -38,10 +38,12 @@ def prompts(folder: Path, jobs: int) -> None:
     (folder / "kites.txt").write_text("".join(f"{folder.name} kite {number}\n" for number in range(jobs)))
 
 
-def batcher(ray: RayCluster, origin: str, folder: Path, *more: str, **environ: str) -> "subprocess.Popen[str]":
+def batcher(
+    ray: RayCluster, origin: str, folder: Path, *more: str, program: tuple[str, str] = ("-m", "batcher"), **environ: str
+) -> "subprocess.Popen[str]":
     """``batcher run``, not waited for."""
     command = [
-        sys.executable, "-m", "batcher", "run", str(folder / "kites.txt"), "-o", str(folder / "run"), "--base-url",
+        sys.executable, *program, "run", str(folder / "kites.txt"), "-o", str(folder / "run"), "--base-url",
         f"{origin}/v1", "--trust-host", "127.0.0.1", "--json", "--progress", "lines", *more,
     ]  # fmt: skip
     return subprocess.Popen(
@@ -182,10 +184,18 @@ def test_a_folder_that_workers_do_not_see_ends_the_run_before_anything_is_paid(
         assert tmp_path.name not in answer.read().decode()
 
 
+SOON_ALONE = """
+from batcher.runner.engines import dispatch
+dispatch.ALONE = 5.0
+from batcher.__main__ import entry
+entry()
+"""
+
+
 def test_a_cluster_that_ends_does_not_end_the_run(tmp_path: Path, ray: RayCluster, origin: str) -> None:
     """The last one: the others would have to start a cluster again."""
     prompts(tmp_path, 120)
-    process = batcher(ray, origin, tmp_path, *WITH_WORKERS, "--rate", "10/s")
+    process = batcher(ray, origin, tmp_path, *WITH_WORKERS, "--rate", "10/s", program=("-c", SOON_ALONE))
     until_images(tmp_path, 10, process)
     ray.end()
     report, said = ended(process)

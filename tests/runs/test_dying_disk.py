@@ -84,10 +84,18 @@ def said_ids(words: str) -> set[str]:
     return set(re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", words))
 
 
+FEW_TRIES = """
+from batcher.runner import submit
+submit.ACCEPT_TRIES = 3  # a second apart
+from batcher.__main__ import entry
+entry()
+"""
+
+
 @pytest.mark.parametrize("desk", [SLOW], indirect=True, ids=["slow"])
 def test_a_disk_that_dies_with_answers_on_their_way_costs_no_id(desk: Desk, disk: LostDisk) -> None:
     run = disk.place / "run"
-    going = desk.start(run)
+    going = desk.start(run, "-c", FEW_TRIES)
     desk.until_in_the_air(going)
     disk.die()
     out, complained = going.communicate(timeout=120)
@@ -106,7 +114,7 @@ def test_a_disk_that_dies_with_answers_on_their_way_costs_no_id(desk: Desk, disk
 @pytest.mark.parametrize("desk", [SLOW], indirect=True, ids=["slow"])
 def test_a_disk_that_stays_full_costs_no_id(desk: Desk, small_disk: Path) -> None:  # noqa: F811
     run = small_disk / "run"
-    going = desk.start(run)
+    going = desk.start(run, "-c", FEW_TRIES)
     desk.until_in_the_air(going)
     with (small_disk / "filler").open("ab", buffering=0) as filler:
         while going.poll() is None:  # the ballast, too
