@@ -184,6 +184,7 @@ def _layout_recode(options: Options) -> Recode | None:
 
 def _size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
-    if match is None or float(match[1]) * _UNITS[match[2].lower()] < 1:
+    size = float(match[1]) * _UNITS[match[2].lower()] if match else 0
+    if size < 1:
         raise UsageError(f"--shard-size {text!r}: a size looks like 500MB or 2GB")
-    return round(float(match[1]) * _UNITS[match[2].lower()])
+    return round(size)

@@ -23,7 +23,7 @@ from batcher.core.filter import IMAGE_FACTS, Filter, verdict_of
 from batcher.core.job import State
 from batcher.core.naming import prompt_id
 from batcher.core.where import look_up
-from batcher.export.columns import Places
+from batcher.export.columns import FACTS, Places
 from batcher.export.request import Order
 from batcher.images import storage
 from batcher.images.flagging import asked_for
@@ -80,16 +80,7 @@ class Sample(NamedTuple):
     @property
     def facts(self) -> dict[str, Any]:
         """The columns that every export has, by the names of ``columns.FACTS``."""
-        image = self.image
-        return {
-            "prompt_id": image.prompt_id,
-            "model": image.model,
-            "width": image.width,
-            "height": image.height,
-            "source_sha256": image.sha256,
-            "job": image.key,
-            "output_index": image.output_index,
-        }
+        return {name: getattr(self.image, _ATTRIBUTES[name]) for name in FACTS}
 
 
 class Selection:
