@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support import quick_start
+from tests.support.long_first import long_first
 from tests.support.needs import need_buckets
 from tests.support.slow import SLOW_FOLDERS
 
@@ -76,11 +77,15 @@ def pytest_timeout_set_timer(settings: Any) -> Generator[None, Any, Any]:
     return answer
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     for item in items:
         name = f"{item.path.stem}::{getattr(item, 'originalname', item.name)}"
         if item.path.parent.name in SLOW_FOLDERS or name in SLOW:
             item.add_marker(pytest.mark.slow)
+    yield  # `-m` chooses
+    if workers := getattr(config, "workerinput", {}).get("workercount"):
+        items[:] = long_first(items, workers)
 
 
 @pytest.fixture(scope="session")

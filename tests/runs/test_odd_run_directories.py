@@ -23,6 +23,7 @@ JOBS = 40
 class Desk:
     def __init__(self, folder: Path, origin: str) -> None:
         self.folder, self.origin, self.run_dir = folder, origin, folder / "run"
+        self.started: list[subprocess.Popen[str]] = []
         (folder / "p.txt").write_text("".join(f"kite {number}\n" for number in range(JOBS)))
 
     def start(self, *flags: str, program: tuple[str, str] = ("-m", "batcher")) -> "subprocess.Popen[str]":
@@ -38,11 +39,13 @@ class Desk:
         return going.returncode, out + complained
 
     def _start(self, *words: str, program: tuple[str, str] = ("-m", "batcher")) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+        going = subprocess.Popen(
             [sys.executable, *program, *words], cwd=self.folder, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, "RUNCOMFY_TOKEN": "a-token", "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
+        self.started.append(going)
+        return going
 
     def ends(self, going: "subprocess.Popen[str]") -> tuple[int, dict[str, Any], str]:
         out, complained = going.communicate(timeout=120)
@@ -65,17 +68,22 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Any:
     with service(tmp_path, "latency: 0.5\nimage_bytes: 4000\n") as origin:
-        yield Desk(tmp_path, origin)
+        desk = Desk(tmp_path, origin)
+        yield desk
+        for going in desk.started:  # what a failed test leaves
+            going.kill()
+            going.communicate()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="whether a process lives is read in /proc")
 def test_a_second_run_beside_one_whose_lock_was_deleted_stops_and_pays_nothing(desk: Desk) -> None:
-    first = desk.start()
-    desk.until_submitted(8, first)
+    first = desk.start("--rate", "1/s")  # it is not done before the second one has looked
+    desk.until_submitted(2, first)
     (desk.run_dir / LOCK).unlink()
     code, _, complained = desk.ends(desk.start("--in-doubt", "resubmit"))
     assert code == 75, complained
     assert f"process {first.pid} still works" in complained
+    assert desk.batcher("tune", "run", "--rate", "50/s")[0] == 0
     code, report, complained = desk.ends(first)
     assert (code, report["done"], report["in_doubt"]) == (0, JOBS, 0), complained
     assert desk.stats()["charges_per_input"] == {"distinct": JOBS, "max": 1, "histogram": {"1": JOBS}}
